@@ -1,0 +1,120 @@
+//! One command line for a host.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a command does to the host that gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// It only looks; it may be sent at any time and again.
+    Read,
+    /// It changes something; it needs an [`Intent`](crate::journal::Intent).
+    Write,
+}
+
+/// One command line for a host: words that are quoted when it is sent, what it does, how long it
+/// may take, and the same line for people with secrets masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCommand {
+    words: Vec<String>,
+    effect: Effect,
+    deadline: Duration,
+    stdin: Vec<u8>,
+    max_output: usize,
+}
+
+impl HostCommand {
+    /// Deadline of a command that names none.
+    pub const DEADLINE: Duration = Duration::from_secs(60);
+    /// Bytes kept of each stream of a command that names no limit.
+    pub const MAX_OUTPUT: usize = 4 << 20;
+
+    /// A command that only looks.
+    pub fn read<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::new(Effect::Read, words)
+    }
+
+    /// A command that changes something.
+    pub fn write<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self::new(Effect::Write, words)
+    }
+
+    /// `sh -c SCRIPT _ ARGS…`: the script is constant text, values come as `$1`, `$2` …
+    pub fn script<W: Into<String>>(
+        effect: Effect,
+        script: &str,
+        args: impl IntoIterator<Item = W>,
+    ) -> Self {
+        let head = ["sh", "-c", script, "_"].map(str::to_owned);
+        Self::new(effect, head.into_iter().chain(args.into_iter().map(Into::into)))
+    }
+
+    fn new<W: Into<String>>(effect: Effect, words: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            words: words.into_iter().map(Into::into).collect(),
+            effect,
+            deadline: Self::DEADLINE,
+            stdin: Vec::new(),
+            max_output: Self::MAX_OUTPUT,
+        }
+    }
+
+    /// The same command with another deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The same command with something on its standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// The same command with another limit on what is kept of each output stream, in bytes.
+    #[must_use]
+    pub fn max_output(mut self, bytes: usize) -> Self {
+        self.max_output = bytes;
+        self
+    }
+
+    /// Its words, unquoted.
+    #[must_use]
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// What it does to the host.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// How long it may take from sending to exit status.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.deadline
+    }
+
+    /// What goes to its standard input.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        &self.stdin
+    }
+
+    /// Bytes kept of each output stream.
+    #[must_use]
+    pub fn output_limit(&self) -> usize {
+        self.max_output
+    }
+
+    /// The line as a POSIX shell reads it, each word quoted where needed.
+    #[must_use]
+    pub fn line(&self) -> String {
+        shell_words::join(&self.words)
+    }
+}

@@ -1,0 +1,22 @@
+//! Lifeboat.
+pub mod actions;
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod error;
+pub mod headless;
+pub mod host;
+pub mod hypervisor;
+pub mod journal;
+pub mod logging;
+pub mod names;
+pub mod plan;
+pub mod report;
+pub mod runbook;
+pub mod runner;
+pub mod settings;
+pub mod sim;
+pub mod telemetry;
+pub mod transfer;
+pub mod tui;
+pub mod vmfiles;

@@ -1,0 +1,125 @@
+//! Names that people see: each is its own type, so that a host is never taken for a VM.
+//!
+//! `Display` prints exactly what a user wrote or reads. None of these types validates; that is the
+//! task of [`crate::runbook`], which is the only place where names enter from outside.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $type {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $type {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $type {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// A step's id, `section/phase-slug/subject/verb[.n]`.
+    StepId
+);
+name!(
+    /// A host as the runbook calls it, e.g. `lee-esx1`.
+    HostName
+);
+name!(
+    /// A virtual machine (or a physical server) as the runbook calls it, e.g. `sql01`.
+    VmName
+);
+name!(
+    /// A site as the runbook calls it, e.g. `leeds`.
+    SiteName
+);
+name!(
+    /// A network as the runbook calls it, e.g. `production`.
+    NetworkName
+);
+name!(
+    /// A place of restore points as the runbook calls it, e.g. `nightly`.
+    BackupName
+);
+name!(
+    /// A runbook variable, e.g. `ticket`.
+    VariableName
+);
+name!(
+    /// A run's id, sortable by time, e.g. `20260102-030405-k7qd`. It names the run's folder.
+    RunId
+);
+
+/// The how-manieth try of a step, from 1 on. A confirmation holds for one attempt only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// The first attempt.
+    pub const FIRST: Self = Self(1);
+
+    /// The attempt after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One write that left, or was about to leave, for a host; unique within a run.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct OpId(pub u64);
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

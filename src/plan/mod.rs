@@ -1,0 +1,259 @@
+//! From a runbook to an ordered list of steps: ids, risks, dependencies, fingerprint. Pure.
+//!
+//! Order (see [`make`]): a phase starts when the one before it is over; within a phase the steps of
+//! one VM form a chain; `priority` and `needs` order `power_on` (and `shut_down`, in reverse) across
+//! VMs. The list itself is in an order in which an operator can walk it one step at a time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{HostName, StepId, VariableName, VmName};
+use crate::runbook::model::{
+    Ask, CommandSpec, Mode, OnFailure, PointChoice, Section, SiteRole,
+};
+use indexmap::IndexMap;
+
+/// Everything that a plan depends on beside the runbook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanInputs {
+    /// Values of the variables that are not secret.
+    pub variables: BTreeMap<VariableName, String>,
+    /// A recorded selection of VMs; empty means all.
+    pub only: Vec<VmName>,
+}
+
+/// What a run will do, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Which half of the runbook.
+    pub section: Section,
+    /// How it is done.
+    pub mode: Mode,
+    /// In an order in which one person can walk them.
+    pub steps: Vec<Step>,
+    /// SHA-256 over ids, actions and order: tells whether a resumed run still has the same plan.
+    pub fingerprint: String,
+    /// The selected VMs, in plan order.
+    pub vms: Vec<VmName>,
+    /// Needed VMs that the selection left out: `(vm, what it needs)`.
+    pub left_out: Vec<(VmName, VmName)>,
+}
+
+impl Plan {
+    /// The step with this id.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// `section/phase-slug/subject/verb[.n]`.
+    pub id: StepId,
+    /// The phase's heading.
+    pub phase: String,
+    /// What it is about.
+    pub subject: Subject,
+    /// What it does, with every `${…}` resolved.
+    pub action: ActionSpec,
+    /// The role of the site it acts on.
+    pub side: SiteRole,
+    /// For people: the step's `name`, else verb and subject.
+    pub title: String,
+    /// Why it is there.
+    pub why: Option<String>,
+    /// More for the person at the console.
+    pub text: Option<String>,
+    /// What may go wrong for others.
+    pub risk: Risk,
+    /// Indexes of the steps that must be over first.
+    pub after: Vec<usize>,
+    /// How long it may take; `None` means that only stalling ends it.
+    pub timeout: Option<Duration>,
+    /// Clean failures tried again without asking.
+    pub retries: u32,
+    /// What a failure means for the rest.
+    pub on_failure: OnFailure,
+    /// How long it usually takes.
+    pub usually: Option<Duration>,
+    /// Waits for a person whatever the pace.
+    pub gate: bool,
+    /// A word to type before it runs.
+    pub typed: Option<String>,
+    /// How many people confirm it.
+    pub people: u8,
+    /// Whether it moves bulk data (capped on its own).
+    pub transfer: bool,
+    /// Hosts it works on, for the cap per host.
+    pub hosts: Vec<HostName>,
+    /// Line in the runbook.
+    pub line: usize,
+}
+
+/// What a step is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// A VM.
+    Vm(VmName),
+    /// A host.
+    Host(HostName),
+    /// The run as a whole.
+    Run,
+}
+
+impl Subject {
+    /// As in a step id; the run is one hyphen.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Vm(vm) => vm.as_str(),
+            Self::Host(host) => host.as_str(),
+            Self::Run => "-",
+        }
+    }
+
+    /// The VM, if it is about one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&VmName> {
+        match self {
+            Self::Vm(vm) => Some(vm),
+            Self::Host(_) | Self::Run => None,
+        }
+    }
+}
+
+/// What may go wrong for others if a step is confirmed by mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// It only looks.
+    Read,
+    /// It changes something that nobody uses yet.
+    Write,
+    /// It interrupts or exposes somebody.
+    Disruptive,
+    /// It cannot be taken back: a word is typed.
+    Typed,
+}
+
+impl Risk {
+    /// The word on screens and in the journal.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Disruptive => "disruptive",
+            Self::Typed => "typed",
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActionSpec {
+    /// A prompt.
+    Confirm {
+        /// The question.
+        question: String,
+        /// What else is asked, by key.
+        ask: IndexMap<String, Ask>,
+    },
+    /// A remark.
+    Note {
+        /// Its text.
+        text: String,
+    },
+    /// Make sure that the VM does not run on [`Step::side`].
+    Fence {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Bring a restore point's files to [`Step::side`].
+    Restore {
+        /// Which VM.
+        vm: VmName,
+        /// Which point.
+        point: PointChoice,
+    },
+    /// Make the host on [`Step::side`] know the VM.
+    Register {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Join its adapters to the port groups of [`Step::side`].
+    Network {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Start it on [`Step::side`].
+    PowerOn {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Wait until it serves.
+    Ready {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Stop it on [`Step::side`].
+    ShutDown {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Bring its files to [`Step::side`] from the other site.
+    CopyBack {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// Take it out of the inventory on [`Step::side`].
+    Unregister {
+        /// Which VM.
+        vm: VmName,
+    },
+    /// A command of the site's own.
+    Command(CommandSpec),
+}
+
+impl ActionSpec {
+    /// The verb as in runbooks and step ids.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Confirm { .. } => "confirm",
+            Self::Note { .. } => "note",
+            Self::Fence { .. } => "fence",
+            Self::Restore { .. } => "restore",
+            Self::Register { .. } => "register",
+            Self::Network { .. } => "network",
+            Self::PowerOn { .. } => "power_on",
+            Self::Ready { .. } => "ready",
+            Self::ShutDown { .. } => "shut_down",
+            Self::CopyBack { .. } => "copy_back",
+            Self::Unregister { .. } => "unregister",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// The VM it acts on.
+    #[must_use]
+    pub fn vm(&self) -> Option<&VmName> {
+        match self {
+            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Fence { vm }
+            | Self::Restore { vm, .. }
+            | Self::Register { vm }
+            | Self::Network { vm }
+            | Self::PowerOn { vm }
+            | Self::Ready { vm }
+            | Self::ShutDown { vm }
+            | Self::CopyBack { vm }
+            | Self::Unregister { vm } => Some(vm),
+        }
+    }
+}
