@@ -1,1 +1,23 @@
-//! engine.
+//! The engine: what happened goes in, what to do comes out. Pure.
+//!
+//! `Engine::handle` takes one [`Input`] and returns [`Effect`]s that the runner carries out strictly
+//! in order; a [`Effect::Record`] that cannot be made durable stops the list. Time is data, timers
+//! carry ids, and a stale input (of another attempt, of a timer that no longer counts) is ignored.
+
+mod effect;
+mod event;
+mod fact;
+mod input;
+mod state;
+
+pub use effect::{Effect, TimerId};
+pub use event::{
+    Answer, AttestRequest, Confirmation, Consent, Entry, Pace, Parent, ProbeAnswer, Proposal,
+    Question, Record, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
+};
+pub use fact::{AutostartEntry, Fact};
+pub use input::{Input, OperatorInput, Performed, RetryScope};
+pub use state::{FoundFact, Note, Op, OpStatus, RunState, Status, StepState};
+
+/// The name under which rules of the engine itself act in the journal.
+pub const BY_RULE: &str = "lifeboat";

@@ -641,7 +641,8 @@ impl Verb {
 }
 
 /// One thing that a prompt asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ask {
     /// Tick some of these.
     Choose {

@@ -1,1 +1,4 @@
-//! runner.
+//! Carries the engine's effects out: journal, actions, timers, signals, output spool. Async.
+mod handle;
+
+pub use handle::{Live, RunHandle, Update};

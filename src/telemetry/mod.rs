@@ -1,1 +1,65 @@
-//! telemetry.
+//! Figures of the host panes: read-only polls over their own sessions, with back-off.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::names::{HostName, VmName};
+
+/// What a host pane shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostFigures {
+    /// Which host.
+    pub host: HostName,
+    /// When the last poll that was answered ended; the pane shows its age.
+    pub answered: Option<Timestamp>,
+    /// How it goes.
+    pub link: LinkState,
+    /// What it runs: `VMware ESXi 8.0.2`.
+    pub product: String,
+    /// Since its boot.
+    pub uptime: Option<Duration>,
+    /// Round trip of the smallest command.
+    pub round_trip: Option<Duration>,
+    /// CPU in use, per cent.
+    pub cpu_percent: Option<u8>,
+    /// Memory in use and in all, bytes.
+    pub memory: Option<(u64, u64)>,
+    /// Datastores (or the backup's file system): label, free and total bytes.
+    pub volumes: Vec<(String, u64, u64)>,
+    /// The runbook's VMs on this host.
+    pub vms: Vec<VmFigures>,
+    /// How long the last poll took; over 5 s the poll backs off.
+    pub poll_took: Option<Duration>,
+    /// What is wrong, in a line.
+    pub trouble: Option<String>,
+}
+
+/// How the link to a host is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// It answers.
+    Up,
+    /// It takes long.
+    Slow,
+    /// It does not answer.
+    Down,
+    /// It answers and lets us not in, or shows another key.
+    Refused,
+}
+
+/// A VM in a host pane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VmFigures {
+    /// Which.
+    pub vm: VmName,
+    /// `on`, `off`, `suspended`, `invalid`, `-` where it is not registered.
+    pub power: String,
+    /// It waits for an answer.
+    pub question: bool,
+    /// `tools`, the address, or nothing.
+    pub guest: String,
+}

@@ -1,0 +1,513 @@
+//! The facts of a run. A run *is* its list of events: whatever is not here did not happen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Fault;
+use crate::names::{Attempt, HostName, OpId, RunId, StepId, VariableName, VmName};
+use crate::plan::Risk;
+use crate::runbook::model::{Ask, Mode, Section};
+
+use super::fact::Fact;
+
+/// One line of the journal without its hashes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// From 1 on, without gaps.
+    pub seq: u64,
+    /// Within one session of the console this moves with a monotonic clock, so differences are
+    /// durations; across a resume it follows the wall clock and jumps are recorded.
+    pub at: Timestamp,
+    /// The step it is about.
+    pub step: Option<StepId>,
+    /// That step's attempt.
+    pub attempt: Option<Attempt>,
+    /// What happened.
+    pub event: RunEvent,
+}
+
+/// What the engine orders to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The step it is about.
+    pub step: Option<StepId>,
+    /// That step's attempt.
+    pub attempt: Option<Attempt>,
+    /// What happened.
+    pub event: RunEvent,
+}
+
+/// A fact, in the past tense. Tags in the journal are kebab-case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "data", rename_all = "kebab-case")]
+pub enum RunEvent {
+    /// The first line of every journal.
+    RunStarted(Box<RunInfo>),
+    /// A console took the run up again.
+    RunResumed {
+        /// Who.
+        operator: String,
+        /// On which machine.
+        console: String,
+        /// Seconds by which the wall clock stood *before* the last line, if it did.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        clock_back_s: Option<i64>,
+    },
+    /// The operator chose a pace.
+    PaceSet {
+        /// Which.
+        pace: Pace,
+        /// Who.
+        by: String,
+    },
+    /// Nothing new starts.
+    RunPaused {
+        /// Who.
+        by: String,
+    },
+    /// Things start again.
+    RunContinued {
+        /// Who.
+        by: String,
+    },
+    /// An attempt began; it is looking at the world.
+    StepStarted,
+    /// It has seen what there is.
+    ProbeAnswered(Box<ProbeAnswer>),
+    /// It could not look.
+    ProbeFailed {
+        /// Why.
+        fault: Fault,
+        /// It looks again after this many milliseconds; `None`: no more.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        again_in_ms: Option<u64>,
+    },
+    /// Somebody, or a rule that somebody chose, let it go on.
+    StepConfirmed(Box<Confirmation>),
+    /// A write is about to leave. On disk before it does.
+    WriteIntended {
+        /// Its number.
+        op: OpId,
+        /// Where it goes.
+        host: HostName,
+        /// The line, secrets masked.
+        command: String,
+        /// One stream of file data at absolute offsets: harmless if it arrives late.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        bulk: bool,
+    },
+    /// Its process on the host is known.
+    WriteStarted {
+        /// Its number.
+        op: OpId,
+        /// Process id on that host.
+        pid: u32,
+    },
+    /// It ended and its exit status is known, which by itself proves nothing.
+    WriteFinished {
+        /// Its number.
+        op: OpId,
+        /// Exit status.
+        exit: i32,
+        /// Milliseconds from sending to exit status.
+        took_ms: u64,
+        /// SHA-256 of what it printed (stdout then stderr), lower-case hex.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        output_sha256: Option<String>,
+    },
+    /// The connection died under it: it may have had an effect, and still may.
+    WriteLost {
+        /// Its number.
+        op: OpId,
+        /// What was seen.
+        why: String,
+    },
+    /// A write that was granted never left the console.
+    WriteNotSent {
+        /// Its number.
+        op: OpId,
+        /// Why.
+        why: String,
+    },
+    /// It can no longer take effect.
+    LostStopped {
+        /// Its number.
+        op: OpId,
+        /// How that is known.
+        outcome: StopOutcome,
+    },
+    /// Whether it can still take effect could not be found out.
+    StopFailed {
+        /// Its number.
+        op: OpId,
+        /// Why.
+        fault: Fault,
+    },
+    /// Something worth keeping became known.
+    FactFound(Fact),
+    /// The VM waits for an answer.
+    QuestionAsked(Box<Question>),
+    /// It got one.
+    QuestionAnswered {
+        /// Who.
+        by: String,
+        /// The choice's label.
+        label: String,
+        /// On whose behalf.
+        how: Consent,
+    },
+    /// Done and seen to be done.
+    StepDone {
+        /// What was seen.
+        evidence: Vec<String>,
+    },
+    /// There was nothing to do.
+    StepAlreadyDone {
+        /// What was seen.
+        evidence: Vec<String>,
+    },
+    /// It did not work, and the world is known.
+    StepFailed {
+        /// Why.
+        fault: Fault,
+    },
+    /// It cannot go on without a person.
+    StepHeld {
+        /// Why.
+        fault: Fault,
+        /// Ways on, in words.
+        remedies: Vec<String>,
+    },
+    /// Left out.
+    StepSkipped {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Done outside Lifeboat.
+    StepByHand {
+        /// Who.
+        by: String,
+        /// What they saw.
+        evidence: String,
+    },
+    /// To be tried again.
+    StepRetried {
+        /// Who; `lifeboat` where a rule did.
+        by: String,
+    },
+    /// It is being taken back.
+    UndoStarted {
+        /// Who.
+        by: String,
+    },
+    /// It was taken back and seen to be.
+    StepUndone {
+        /// What was seen.
+        evidence: Vec<String>,
+    },
+    /// It was stopped on purpose; nothing is left running.
+    StepInterrupted {
+        /// Why.
+        why: String,
+    },
+    /// A remark.
+    NoteAdded {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// A host key was accepted for this run.
+    HostTrusted {
+        /// Which host.
+        host: HostName,
+        /// `SHA256:…`.
+        fingerprint: String,
+        /// Who typed its beginning.
+        by: String,
+    },
+    /// The console left; the run can be resumed.
+    RunDetached {
+        /// Why.
+        why: String,
+    },
+    /// Every step is settled.
+    RunFinished {
+        /// How.
+        result: RunResult,
+    },
+}
+
+/// What a run is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Format of the journal: 1.
+    pub format: u32,
+    /// Its id.
+    pub run: RunId,
+    /// How it is done.
+    pub mode: Option<Mode>,
+    /// The runbook's sections, in the order in which they are walked.
+    pub sections: Vec<Section>,
+    /// Who started it.
+    pub operator: String,
+    /// On which machine.
+    pub console: String,
+    /// Version of Lifeboat.
+    pub version: String,
+    /// The runbook's name.
+    pub runbook: String,
+    /// Its title.
+    pub title: String,
+    /// Titles of the protected and the recovery site.
+    pub sites: [String; 2],
+    /// SHA-256 of the runbook file, lower-case hex.
+    pub runbook_sha256: String,
+    /// Fingerprint of the plan made from it.
+    pub plan: String,
+    /// For a failback: the run that it takes back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<Parent>,
+    /// Variables that are not secret.
+    pub variables: BTreeMap<VariableName, String>,
+    /// The recorded selection; empty means all.
+    pub only: Vec<VmName>,
+    /// Needed VMs that the selection left out, `[vm, needed]`.
+    pub left_out: Vec<(VmName, VmName)>,
+    /// When service was lost; RTO and RPO count from here.
+    pub outage_at: Option<Timestamp>,
+    /// Why that is not the run's start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outage_reason: Option<String>,
+    /// The objective for recovery, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rto_s: Option<u64>,
+    /// The objective for the restore point, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rpo_s: Option<u64>,
+    /// What VMs require beyond those: `vm → [rto, rpo]` in seconds.
+    pub vm_objectives: BTreeMap<VmName, (Option<u64>, Option<u64>)>,
+    /// Without a terminal.
+    pub headless: bool,
+}
+
+/// The run that a failback takes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Its id.
+    pub run: RunId,
+    /// Its journal's head hash when this run began.
+    pub head: String,
+}
+
+/// How far the run goes on its own. Gates and prompts always wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// One step at a time, each waits.
+    #[default]
+    Step,
+    /// Waits where a phase begins.
+    Phase,
+    /// Waits at gates only.
+    Auto,
+}
+
+impl Pace {
+    /// The word on screens.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Phase => "phase",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// What an action saw, and what follows from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbeAnswer {
+    /// What was seen, in a line: `not registered (getallvms)`.
+    pub found: String,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// What follows from what was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing is left to do.
+    AlreadyDone {
+        /// What shows it.
+        evidence: Vec<String>,
+    },
+    /// This is what is missing.
+    Needed(Box<Proposal>),
+    /// It must not or cannot be done as things are.
+    Blocked {
+        /// Why.
+        fault: Fault,
+        /// Ways on, in words.
+        remedies: Vec<String>,
+    },
+}
+
+/// What an action would do: the step card is made of this, and it is what a person confirms.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What changes, in words, one thing a line; a diff's lines begin with `-` or `+`.
+    pub changes: Vec<String>,
+    /// Every command, in order, as it will be sent.
+    pub commands: Vec<ShownCommand>,
+    /// What will be seen when it is done.
+    pub then: String,
+    /// How it is taken back; `None` where it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub undo: Option<String>,
+    /// The risk as things are (never lower than the plan's).
+    pub risk: Option<Risk>,
+    /// A word to type, e.g. the VM's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub typed: Option<String>,
+    /// An attestation to type: what could not be proven, evidence first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attest: Option<AttestRequest>,
+    /// What a prompt asks for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub ask: BTreeMap<String, Ask>,
+}
+
+/// A command as a person sees it before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownCommand {
+    /// Where; the console's own work has no host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub host: Option<HostName>,
+    /// The line, secrets masked; what is not known yet stands as `‹vmid of sql01›`.
+    pub line: String,
+    /// Whether it changes something.
+    pub write: bool,
+}
+
+/// What cannot be proven and has to be vouched for by a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestRequest {
+    /// For which VM, alone.
+    pub vm: VmName,
+    /// What is asked: `sql01 does not run in London`.
+    pub statement: String,
+    /// The evidence there is and is not, one line each.
+    pub evidence: Vec<String>,
+}
+
+/// On whose behalf something was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consent {
+    /// A person, at the terminal, for this step.
+    Person,
+    /// The pace that a person chose.
+    Pace,
+    /// `--yes`.
+    Yes,
+    /// The answers file.
+    Answers,
+}
+
+/// A confirmation; it holds for one attempt of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Who.
+    pub by: String,
+    /// The second person.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub second: Option<String>,
+    /// The word that was typed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub typed: Option<String>,
+    /// The attestation, in the person's words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attest: Option<String>,
+    /// Answers to what a prompt asks for, by key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub answers: BTreeMap<String, Answer>,
+    /// On whose behalf.
+    pub how: Consent,
+}
+
+/// An answer to one thing that a prompt asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// What was ticked.
+    Chosen(Vec<String>),
+    /// What was typed.
+    Value(String),
+}
+
+/// A VM's question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Who asks.
+    pub vm: VmName,
+    /// On which host.
+    pub host: HostName,
+    /// The host's id of it.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// The labels to choose from.
+    pub choices: Vec<String>,
+    /// The label that Lifeboat would choose, if it knows this question; never guessed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suggested: Option<String>,
+    /// Why that one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+/// How it is known that a lost write can no longer take effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopOutcome {
+    /// Its process is gone (and on ESXi no task of it runs).
+    Gone,
+    /// Its process was still there and was ended.
+    Killed,
+    /// It never had a process: the host shows no trace and it was not sent.
+    NeverSent,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Steps done, already done or undone.
+    pub done: usize,
+    /// Steps done by hand.
+    pub by_hand: usize,
+    /// Steps skipped.
+    pub skipped: usize,
+    /// Steps failed whose runbook says `on_failure: continue`.
+    pub failed: usize,
+}
+
+impl RunResult {
+    /// Whether nothing was failed or skipped.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.failed == 0 && self.skipped == 0
+    }
+}
+
+/// Seconds of an optional duration, for [`RunInfo`].
+#[must_use]
+pub fn seconds(duration: Option<Duration>) -> Option<u64> {
+    duration.map(|duration| duration.as_secs())
+}

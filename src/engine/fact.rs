@@ -1,0 +1,211 @@
+//! Things that became known in a run and outlive the step that found them: the report, the undo,
+//! the failback and a resumed console read them back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{BackupName, HostName, NetworkName, VmName};
+
+/// One thing worth keeping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Fact {
+    /// The datastore that a label meant when it was first used; another UUID later holds the run.
+    DatastoreSeen {
+        /// Host.
+        host: HostName,
+        /// Label.
+        label: String,
+        /// Volume UUID.
+        uuid: String,
+    },
+    /// The restore point that is used.
+    PointChosen {
+        /// For which VM.
+        vm: VmName,
+        /// From which backup.
+        backup: BackupName,
+        /// Its stamp.
+        stamp: String,
+        /// Its folder.
+        path: String,
+        /// When it was taken.
+        taken: Timestamp,
+        /// Whether sums recorded with it are checked (else: `source unverified`).
+        verified: bool,
+        /// The .vmx file's name within it.
+        vmx: String,
+    },
+    /// A file stands under its final name with a proven sum.
+    FilePlaced {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Final path.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// Lower-case hex, as computed by the destination.
+        sha256: String,
+        /// How it was proven, for people: `sha256sum on lee-esx1`, `vmkfstools -i, checked with -e`.
+        proof: String,
+    },
+    /// A folder that this run made.
+    FolderMade {
+        /// Where.
+        host: HostName,
+        /// Which.
+        path: String,
+    },
+    /// An original that was renamed aside and is kept until commit.
+    OriginalKept {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Its name before.
+        path: String,
+        /// Its name now.
+        aside: String,
+    },
+    /// The old bytes of a .vmx that was edited, kept in the run's folder.
+    ConfigKept {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The file on the host.
+        path: String,
+        /// The copy, relative to the run's folder.
+        copy: String,
+        /// Of the old bytes.
+        sha256: String,
+    },
+    /// The VM stands in a host's inventory by this run's doing.
+    Registered {
+        /// Which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The .vmx.
+        vmx: String,
+        /// Its uuid.bios, normalised to 32 hex digits.
+        uuid_bios: String,
+    },
+    /// A port group that this run made.
+    PortGroupMade {
+        /// Where.
+        host: HostName,
+        /// Its name.
+        name: String,
+        /// On which switch.
+        vswitch: String,
+        /// VLAN id.
+        vlan: u16,
+    },
+    /// An adapter's port group before and after.
+    AdapterJoined {
+        /// Which VM.
+        vm: VmName,
+        /// `ethernet0`.
+        adapter: String,
+        /// The runbook's network.
+        network: NetworkName,
+        /// Port group before, if any.
+        before: Option<String>,
+        /// Port group now.
+        after: String,
+    },
+    /// An autostart entry that `fence` took away; `power_on` in a failback puts it back.
+    AutostartRemoved {
+        /// Whose.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Its fields.
+        entry: AutostartEntry,
+    },
+    /// The VM was seen off at a site, or was stopped there.
+    Stopped {
+        /// Which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// How: `shut down by the guest`, `powered off after 5m`, `found off`, `not registered`.
+        how: String,
+        /// Since when (RPO of a failback counts from here).
+        at: Timestamp,
+    },
+    /// What was asked about the VM at the other site, and what came back (promise 3).
+    OwnershipEvidence {
+        /// Which VM.
+        vm: VmName,
+        /// One line for each source.
+        lines: Vec<String>,
+        /// Whether it is whole: every listed host answered no, and an independent sign agrees.
+        whole: bool,
+        /// When it was gathered.
+        at: Timestamp,
+    },
+    /// A person vouched for what could not be proven.
+    Attested {
+        /// For which VM.
+        vm: VmName,
+        /// Who.
+        by: String,
+        /// In their words.
+        words: String,
+        /// What they vouched for.
+        statement: String,
+    },
+    /// What the duplicate-address probe saw.
+    AddressProbed {
+        /// Which VM.
+        vm: VmName,
+        /// Which address.
+        address: String,
+        /// Who asked: a host's name or `console`, and how.
+        by: String,
+        /// Whether somebody answered.
+        answered: bool,
+    },
+    /// The VM was started and seen on.
+    PoweredOn {
+        /// Which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+    },
+    /// A rung of the readiness ladder was reached.
+    RungReached {
+        /// Which VM.
+        vm: VmName,
+        /// The rung in words: `tools`, `tcp 10.20.0.11:1433`.
+        rung: String,
+        /// What was seen, and from where.
+        seen: String,
+    },
+    /// All rungs: the VM serves. RTO actual ends here.
+    Serves {
+        /// Which VM.
+        vm: VmName,
+    },
+}
+
+/// A host's autostart entry of one VM, in the order of `update_autostartentry`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutostartEntry {
+    /// `powerOn`, `none`, …
+    pub start_action: String,
+    /// Seconds; −1 is the host's default.
+    pub start_delay: i64,
+    /// Position, from 1 on.
+    pub start_order: i64,
+    /// `systemDefault`, `powerOff`, …
+    pub stop_action: String,
+    /// Seconds; −1 is the host's default.
+    pub stop_delay: i64,
+    /// `yes`, `no`, `systemDefault`.
+    pub wait_for_heartbeat: String,
+}

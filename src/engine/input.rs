@@ -1,0 +1,258 @@
+//! What can happen to the engine.
+
+use crate::error::Fault;
+use crate::names::{Attempt, HostName, OpId, StepId};
+
+use super::effect::TimerId;
+use super::event::{Confirmation, Consent, Pace, ProbeAnswer, Question, StopOutcome};
+use super::fact::Fact;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The run starts, or was just taken up again: look what can go on.
+    Begin,
+    /// A person, or an answers file on a person's behalf, decided something.
+    Operator(OperatorInput),
+    /// A probe ended.
+    Probed {
+        /// Of which step.
+        step: StepId,
+        /// Of which attempt.
+        attempt: Attempt,
+        /// What it saw.
+        answer: Result<ProbeAnswer, Fault>,
+    },
+    /// An action wants to send a write.
+    WriteWanted {
+        /// Which step's.
+        step: StepId,
+        /// Which attempt's.
+        attempt: Attempt,
+        /// By which the runner finds the waiting action again.
+        ticket: u64,
+        /// Where to.
+        host: HostName,
+        /// The line, secrets masked.
+        command: String,
+        /// File data at absolute offsets.
+        bulk: bool,
+    },
+    /// The write's process is known.
+    WriteStarted {
+        /// Which write.
+        op: OpId,
+        /// Its process on the host.
+        pid: u32,
+    },
+    /// The write ended.
+    WriteFinished {
+        /// Which write.
+        op: OpId,
+        /// Exit status.
+        exit: i32,
+        /// Milliseconds from sending.
+        took_ms: u64,
+        /// SHA-256 of what it printed.
+        output_sha256: Option<String>,
+    },
+    /// The connection died under the write.
+    WriteLost {
+        /// Which write.
+        op: OpId,
+        /// What was seen.
+        why: String,
+    },
+    /// The write was granted and did not leave.
+    WriteNotSent {
+        /// Which write.
+        op: OpId,
+        /// Why.
+        why: String,
+    },
+    /// An action found something worth keeping.
+    FactFound {
+        /// Which step's.
+        step: StepId,
+        /// Which attempt's.
+        attempt: Attempt,
+        /// By which the runner finds the waiting action again.
+        ticket: u64,
+        /// What.
+        fact: Fact,
+    },
+    /// A VM asks something.
+    Questioned {
+        /// Which step's action waits.
+        step: StepId,
+        /// Which attempt's.
+        attempt: Attempt,
+        /// What.
+        question: Question,
+    },
+    /// An action ended.
+    Performed {
+        /// Of which step.
+        step: StepId,
+        /// Of which attempt.
+        attempt: Attempt,
+        /// How.
+        result: Performed,
+    },
+    /// The attempt to stop a lost write ended.
+    Stopped {
+        /// Of which step.
+        step: StepId,
+        /// Of which attempt.
+        attempt: Attempt,
+        /// Which write.
+        op: OpId,
+        /// How it is known that it cannot take effect any more, or why it is not.
+        outcome: Result<StopOutcome, Fault>,
+    },
+    /// A timer ran out.
+    Timer(TimerId),
+}
+
+/// How an action ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Performed {
+    /// It acted and then saw that it is done.
+    Done {
+        /// What it saw.
+        evidence: Vec<String>,
+    },
+    /// Right before acting, things were not as confirmed: ask again.
+    Changed(Box<ProbeAnswer>),
+    /// It did not work.
+    Failed(Fault),
+    /// It did not work and trying again cannot help: a person decides.
+    Held {
+        /// Why.
+        fault: Fault,
+        /// Ways on, in words.
+        remedies: Vec<String>,
+    },
+    /// A write of it was lost (its `WriteLost` came before this).
+    Lost,
+    /// It was taken back (answer to [`super::Effect::Undo`]).
+    Undone {
+        /// What it saw.
+        evidence: Vec<String>,
+    },
+}
+
+/// What a person can decide.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OperatorInput {
+    /// Let a step go on. Holds for the attempt that was on screen, and for no other.
+    Confirm {
+        /// Which step.
+        step: StepId,
+        /// The attempt that was shown.
+        attempt: Attempt,
+        /// What was confirmed and by whom.
+        confirmation: Confirmation,
+    },
+    /// Leave a step out.
+    Skip {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        by: String,
+        /// Why; not empty.
+        reason: String,
+    },
+    /// It was done outside Lifeboat.
+    ByHand {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        by: String,
+        /// What they saw; not empty.
+        evidence: String,
+    },
+    /// Try again what failed or is held.
+    Retry {
+        /// What.
+        scope: RetryScope,
+        /// Who.
+        by: String,
+    },
+    /// Take a settled step back.
+    Undo {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        by: String,
+    },
+    /// Answer a VM's question.
+    AnswerQuestion {
+        /// Which step's action waits.
+        step: StepId,
+        /// The attempt that was shown.
+        attempt: Attempt,
+        /// The choice's label, as asked.
+        label: String,
+        /// Who.
+        by: String,
+        /// On whose behalf.
+        how: Consent,
+    },
+    /// Nobody will answer what this step asks (headless): it does not hold up others.
+    NoAnswer {
+        /// Which step.
+        step: StepId,
+    },
+    /// Start nothing new.
+    Pause {
+        /// Who.
+        by: String,
+    },
+    /// Start things again.
+    Continue {
+        /// Who.
+        by: String,
+    },
+    /// Change the pace.
+    SetPace {
+        /// To what.
+        pace: Pace,
+        /// Who.
+        by: String,
+    },
+    /// A remark.
+    Note {
+        /// About which step, if one.
+        step: Option<StepId>,
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// Accept a host key for this run.
+    TrustHost {
+        /// Which host.
+        host: HostName,
+        /// `SHA256:…`, its first characters typed by a person.
+        fingerprint: String,
+        /// Who.
+        by: String,
+    },
+    /// Leave; the run can be resumed.
+    Detach {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What to try again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetryScope {
+    /// One step.
+    Step(StepId),
+    /// Everything failed or held of the VM that this step is about.
+    VmOf(StepId),
+    /// Everything failed or held.
+    AllFailed,
+}

@@ -1,0 +1,521 @@
+//! The state of a run: a fold over its events, and nothing else.
+//!
+//! Screen, headless printer, report, resume and the engine itself read this one structure, so what
+//! the operator sees, what the auditor reads and what a resumed console believes cannot differ.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::error::Fault;
+use crate::names::{Attempt, HostName, OpId, StepId, VmName};
+
+use super::event::{
+    Confirmation, Entry, Pace, ProbeAnswer, Proposal, Question, RunEvent, RunInfo, RunResult,
+    StopOutcome, Verdict,
+};
+use super::fact::Fact;
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// Not begun.
+    #[default]
+    Waiting,
+    /// Looking at the world.
+    Probing,
+    /// Its proposal waits for somebody.
+    Asking,
+    /// Acting, then looking again.
+    Running,
+    /// A write was lost: unknown whether it took effect.
+    InDoubt,
+    /// Making sure that the lost write can no longer take effect.
+    Stopping,
+    /// Only a person can go on.
+    Held,
+    /// Done and seen to be done.
+    Done,
+    /// There was nothing to do.
+    AlreadyDone,
+    /// Done outside Lifeboat.
+    ByHand,
+    /// Left out with a reason.
+    Skipped,
+    /// Did not work.
+    Failed,
+    /// Being taken back.
+    Undoing,
+    /// Taken back.
+    Undone,
+}
+
+impl Status {
+    /// The word that people see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Probing => "probing",
+            Self::Asking => "asking",
+            Self::Running => "running",
+            Self::InDoubt => "in doubt",
+            Self::Stopping => "stopping",
+            Self::Held => "held",
+            Self::Done => "done",
+            Self::AlreadyDone => "already done",
+            Self::ByHand => "done by hand",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Undoing => "undoing",
+            Self::Undone => "undone",
+        }
+    }
+
+    /// What comes after it may begin.
+    #[must_use]
+    pub fn is_met(self) -> bool {
+        matches!(self, Self::Done | Self::AlreadyDone | Self::ByHand | Self::Skipped)
+    }
+
+    /// Something of it is under way on the console or on a host.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(
+            self,
+            Self::Probing | Self::Running | Self::InDoubt | Self::Stopping | Self::Undoing
+        )
+    }
+
+    /// It waits for a person.
+    #[must_use]
+    pub fn needs_person(self) -> bool {
+        matches!(self, Self::Asking | Self::Held | Self::Failed)
+    }
+}
+
+/// Everything known about one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepState {
+    /// Where it stands.
+    pub status: Status,
+    /// Which attempt; 0 before the first.
+    pub attempt: Attempt,
+    /// When the first attempt began.
+    pub started: Option<Timestamp>,
+    /// When its proposal was let go on (this attempt).
+    pub confirmed_at: Option<Timestamp>,
+    /// Since when it stands where it stands.
+    pub since: Option<Timestamp>,
+    /// When it was settled.
+    pub ended: Option<Timestamp>,
+    /// What was seen last.
+    pub found: String,
+    /// What it would do, or is doing.
+    pub proposal: Option<Box<Proposal>>,
+    /// Who let it go on (this attempt).
+    pub confirmation: Option<Box<Confirmation>>,
+    /// What is wrong, while it is failed or held, and while it looks again.
+    pub fault: Option<Fault>,
+    /// Ways on, while it is held or blocked.
+    pub remedies: Vec<String>,
+    /// What showed that it is done; the reason or evidence of a person.
+    pub evidence: Vec<String>,
+    /// Who skipped it or did it by hand.
+    pub settled_by: Option<String>,
+    /// A question of its VM that waits for an answer.
+    pub question: Option<Box<Question>>,
+    /// Probes that failed in a row (this attempt).
+    pub probe_failures: u32,
+    /// Clean failures so far, over all attempts since a person last retried.
+    pub failures: u32,
+    /// Lost writes so far, over all attempts since a person last retried.
+    pub losses: u32,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// Of which step.
+    pub step: StepId,
+    /// Of which attempt.
+    pub attempt: Attempt,
+    /// Where it went.
+    pub host: HostName,
+    /// The line, secrets masked.
+    pub command: String,
+    /// File data at absolute offsets.
+    pub bulk: bool,
+    /// Its process on the host, once known.
+    pub pid: Option<u32>,
+    /// When its intent was on disk.
+    pub intended: Timestamp,
+    /// Where it stands.
+    pub status: OpStatus,
+}
+
+/// Where a write stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpStatus {
+    /// Its intent is on disk; it may have left.
+    Open,
+    /// Its exit status is known.
+    Finished {
+        /// Exit status.
+        exit: i32,
+        /// Milliseconds from sending.
+        took_ms: u64,
+    },
+    /// The connection died under it.
+    Lost,
+    /// It never left.
+    NotSent,
+    /// It can no longer take effect.
+    Stopped(StopOutcome),
+}
+
+impl OpStatus {
+    /// Whether it may still take effect for all that is known.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        matches!(self, Self::Open | Self::Lost)
+    }
+}
+
+/// A remark in the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// What.
+    pub text: String,
+    /// About which step.
+    pub step: Option<StepId>,
+}
+
+/// A fact and where it comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundFact {
+    /// When.
+    pub at: Timestamp,
+    /// By which step.
+    pub step: Option<StepId>,
+    /// What.
+    pub fact: Fact,
+}
+
+/// The state of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunState {
+    /// What the run is; `None` before its first event.
+    pub info: Option<Box<RunInfo>>,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// Steps that have begun; a step that is not here waits.
+    pub steps: BTreeMap<StepId, StepState>,
+    /// Every write.
+    pub ops: BTreeMap<OpId, Op>,
+    /// Every fact, in order.
+    pub facts: Vec<FoundFact>,
+    /// Every remark, in order.
+    pub notes: Vec<Note>,
+    /// Host keys accepted for this run.
+    pub trusted: Vec<(HostName, String)>,
+    /// The pace.
+    pub pace: Pace,
+    /// Nothing new starts.
+    pub paused: bool,
+    /// The console left after the last event that is not this one.
+    pub detached: bool,
+    /// Consoles that took the run up again.
+    pub resumes: u32,
+    /// Resumes at which the wall clock stood before the last line, in seconds.
+    pub clock_jumps: Vec<(Timestamp, i64)>,
+    /// How it ended.
+    pub finished: Option<RunResult>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Number of the last event.
+    pub last_seq: u64,
+    /// Time of the last event.
+    pub last_at: Option<Timestamp>,
+}
+
+impl RunState {
+    /// Folds a whole journal.
+    pub fn fold<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
+        let mut state = Self::default();
+        for entry in entries {
+            state.apply(entry);
+        }
+        state
+    }
+
+    /// The state of one step; a step that has not begun waits.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> StepState {
+        self.steps.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Where one step stands.
+    #[must_use]
+    pub fn status(&self, id: &StepId) -> Status {
+        self.steps.get(id).map_or(Status::Waiting, |step| step.status)
+    }
+
+    /// The facts about a VM that `pick` recognises, newest first.
+    pub fn facts_of<'a, T>(
+        &'a self,
+        pick: impl Fn(&'a Fact) -> Option<T> + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
+        self.facts.iter().rev().filter_map(move |found| pick(&found.fact))
+    }
+
+    /// When the VM came to serve, if it does.
+    #[must_use]
+    pub fn served_at(&self, vm: &VmName) -> Option<Timestamp> {
+        self.facts
+            .iter()
+            .rev()
+            .find(|found| matches!(&found.fact, Fact::Serves { vm: served } if served == vm))
+            .map(|found| found.at)
+    }
+
+    /// Writes that may still take effect for all that is known.
+    pub fn unsettled_ops(&self) -> impl Iterator<Item = (&OpId, &Op)> {
+        self.ops.iter().filter(|(_, op)| op.status.is_unsettled())
+    }
+
+    /// Takes one more event in.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.last_seq = entry.seq;
+        self.last_at = Some(entry.at);
+        if !matches!(entry.event, RunEvent::RunDetached { .. }) {
+            self.detached = false;
+        }
+        match &entry.event {
+            RunEvent::RunStarted(info) => {
+                self.info = Some(info.clone());
+                self.started = Some(entry.at);
+                if info.headless {
+                    self.pace = Pace::Auto;
+                }
+            }
+            RunEvent::RunResumed { clock_back_s, .. } => {
+                self.resumes += 1;
+                self.finished = None;
+                if let Some(seconds) = clock_back_s {
+                    self.clock_jumps.push((entry.at, *seconds));
+                }
+            }
+            RunEvent::PaceSet { pace, .. } => self.pace = *pace,
+            RunEvent::RunPaused { .. } => self.paused = true,
+            RunEvent::RunContinued { .. } => self.paused = false,
+            RunEvent::NoteAdded { by, text } => self.notes.push(Note {
+                at: entry.at,
+                by: by.clone(),
+                text: text.clone(),
+                step: entry.step.clone(),
+            }),
+            RunEvent::HostTrusted { host, fingerprint, .. } => {
+                self.trusted.push((host.clone(), fingerprint.clone()));
+            }
+            RunEvent::RunDetached { .. } => self.detached = true,
+            RunEvent::RunFinished { result } => {
+                self.finished = Some(result.clone());
+                self.finished_at = Some(entry.at);
+            }
+            RunEvent::FactFound(fact) => self.facts.push(FoundFact {
+                at: entry.at,
+                step: entry.step.clone(),
+                fact: fact.clone(),
+            }),
+            RunEvent::WriteIntended { .. }
+            | RunEvent::WriteStarted { .. }
+            | RunEvent::WriteFinished { .. }
+            | RunEvent::WriteLost { .. }
+            | RunEvent::WriteNotSent { .. }
+            | RunEvent::LostStopped { .. }
+            | RunEvent::StopFailed { .. } => self.apply_write(entry),
+            RunEvent::StepStarted
+            | RunEvent::ProbeAnswered(_)
+            | RunEvent::ProbeFailed { .. }
+            | RunEvent::StepConfirmed(_)
+            | RunEvent::QuestionAsked(_)
+            | RunEvent::QuestionAnswered { .. }
+            | RunEvent::StepDone { .. }
+            | RunEvent::StepAlreadyDone { .. }
+            | RunEvent::StepFailed { .. }
+            | RunEvent::StepHeld { .. }
+            | RunEvent::StepSkipped { .. }
+            | RunEvent::StepByHand { .. }
+            | RunEvent::StepRetried { .. }
+            | RunEvent::UndoStarted { .. }
+            | RunEvent::StepUndone { .. }
+            | RunEvent::StepInterrupted { .. } => {
+                if let Some(id) = &entry.step {
+                    let attempt = entry.attempt.unwrap_or_default();
+                    self.steps.entry(id.clone()).or_default().apply(entry.at, attempt, &entry.event);
+                }
+            }
+        }
+    }
+
+    fn apply_write(&mut self, entry: &Entry) {
+        let (op, status) = match &entry.event {
+            RunEvent::WriteIntended { op, host, command, bulk } => {
+                self.ops.insert(
+                    *op,
+                    Op {
+                        step: entry.step.clone().unwrap_or_default(),
+                        attempt: entry.attempt.unwrap_or_default(),
+                        host: host.clone(),
+                        command: command.clone(),
+                        bulk: *bulk,
+                        pid: None,
+                        intended: entry.at,
+                        status: OpStatus::Open,
+                    },
+                );
+                return;
+            }
+            RunEvent::WriteStarted { op, pid } => {
+                if let Some(op) = self.ops.get_mut(op) {
+                    op.pid = Some(*pid);
+                }
+                return;
+            }
+            RunEvent::StopFailed { .. } => return,
+            RunEvent::WriteFinished { op, exit, took_ms, .. } => {
+                (op, OpStatus::Finished { exit: *exit, took_ms: *took_ms })
+            }
+            RunEvent::WriteLost { op, .. } => (op, OpStatus::Lost),
+            RunEvent::WriteNotSent { op, .. } => (op, OpStatus::NotSent),
+            RunEvent::LostStopped { op, outcome } => (op, OpStatus::Stopped(outcome.clone())),
+            _ => return,
+        };
+        let Some(known) = self.ops.get_mut(op) else { return };
+        let lost = status == OpStatus::Lost && !known.bulk;
+        let stopped = matches!(status, OpStatus::Stopped(_));
+        known.status = status;
+        let Some(step) = self.steps.get_mut(&known.step) else { return };
+        if lost {
+            step.losses += 1;
+            step.move_to(Status::InDoubt, entry.at);
+        } else if stopped && step.status == Status::InDoubt {
+            step.move_to(Status::Stopping, entry.at);
+        }
+    }
+}
+
+impl StepState {
+    fn move_to(&mut self, status: Status, at: Timestamp) {
+        if self.status != status {
+            self.since = Some(at);
+        }
+        self.status = status;
+        self.ended = match status {
+            Status::Done
+            | Status::AlreadyDone
+            | Status::ByHand
+            | Status::Skipped
+            | Status::Failed
+            | Status::Undone => Some(at),
+            _ => None,
+        };
+    }
+
+    fn apply(&mut self, at: Timestamp, attempt: Attempt, event: &RunEvent) {
+        match event {
+            RunEvent::StepStarted => {
+                if self.attempt != attempt {
+                    self.confirmation = None;
+                    self.confirmed_at = None;
+                    self.proposal = None;
+                    self.probe_failures = 0;
+                }
+                self.attempt = attempt;
+                self.started.get_or_insert(at);
+                self.fault = None;
+                self.remedies.clear();
+                self.question = None;
+                self.move_to(Status::Probing, at);
+            }
+            RunEvent::ProbeAnswered(answer) => self.take_answer(at, answer),
+            RunEvent::ProbeFailed { fault, .. } => {
+                self.probe_failures += 1;
+                self.fault = Some(fault.clone());
+            }
+            RunEvent::StepConfirmed(confirmation) => {
+                self.confirmation = Some(confirmation.clone());
+                self.confirmed_at = Some(at);
+                self.move_to(Status::Running, at);
+            }
+            RunEvent::QuestionAsked(question) => self.question = Some(question.clone()),
+            RunEvent::QuestionAnswered { .. } => self.question = None,
+            RunEvent::StepDone { evidence } => self.settle(at, Status::Done, evidence, None),
+            RunEvent::StepAlreadyDone { evidence } => {
+                self.settle(at, Status::AlreadyDone, evidence, None);
+            }
+            RunEvent::StepFailed { fault } => {
+                self.failures += 1;
+                self.fault = Some(fault.clone());
+                self.question = None;
+                self.move_to(Status::Failed, at);
+            }
+            RunEvent::StepHeld { fault, remedies } => {
+                self.fault = Some(fault.clone());
+                self.remedies = remedies.clone();
+                self.question = None;
+                self.move_to(Status::Held, at);
+            }
+            RunEvent::StepSkipped { by, reason } => {
+                self.settle(at, Status::Skipped, std::slice::from_ref(reason), Some(by));
+            }
+            RunEvent::StepByHand { by, evidence } => {
+                self.settle(at, Status::ByHand, std::slice::from_ref(evidence), Some(by));
+            }
+            RunEvent::StepRetried { by } => {
+                if by != super::BY_RULE {
+                    self.failures = 0;
+                    self.losses = 0;
+                }
+                self.move_to(Status::Waiting, at);
+            }
+            RunEvent::UndoStarted { .. } => self.move_to(Status::Undoing, at),
+            RunEvent::StepUndone { evidence } => {
+                self.settle(at, Status::Undone, evidence, None);
+            }
+            RunEvent::StepInterrupted { .. } => self.move_to(Status::Waiting, at),
+            _ => {}
+        }
+    }
+
+    fn take_answer(&mut self, at: Timestamp, answer: &ProbeAnswer) {
+        self.found.clone_from(&answer.found);
+        self.fault = None;
+        self.remedies.clear();
+        match &answer.verdict {
+            Verdict::AlreadyDone { .. } => {}
+            Verdict::Needed(proposal) => {
+                self.proposal = Some(proposal.clone());
+                self.move_to(Status::Asking, at);
+            }
+            Verdict::Blocked { fault, remedies } => {
+                self.fault = Some(fault.clone());
+                self.remedies.clone_from(remedies);
+            }
+        }
+    }
+
+    fn settle(&mut self, at: Timestamp, status: Status, evidence: &[String], by: Option<&String>) {
+        self.evidence = evidence.to_vec();
+        self.settled_by = by.cloned();
+        self.fault = None;
+        self.remedies.clear();
+        self.question = None;
+        self.move_to(status, at);
+    }
+}
