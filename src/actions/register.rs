@@ -10,7 +10,6 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
-use crate::vmfiles::Vmx;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
@@ -199,11 +198,6 @@ impl Action for Register {
             ))),
         }
     }
-}
-
-/// A .vmx that can be registered.
-pub(super) fn is_sound(vmx: &Vmx) -> bool {
-    !vmx.is_encrypted() && vmx.duplicates().is_empty()
 }
 
 #[cfg(test)]
