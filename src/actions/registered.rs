@@ -39,6 +39,11 @@ impl Entry {
         self.summary.connection == "connected"
     }
 
+    /// Its file as an inventory names it.
+    pub fn inventory_path(&self) -> String {
+        format!("[{}] {}", self.summary.datastore, self.summary.path)
+    }
+
     /// Whether it is off, on or suspended.
     pub fn power(&self) -> PowerState {
         self.summary.power
