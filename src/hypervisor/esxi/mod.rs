@@ -35,3 +35,6 @@ impl fmt::Display for Vmid {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod corpus_tests;
