@@ -40,12 +40,7 @@ pub(super) trait Action: Sync {
 
     /// Takes it back and gives what was seen afterwards.
     fn undo(&self, ctx: &Ctx) -> impl Future<Output = Result<Vec<String>, ActError>> + Send {
-        let fault = Fault::new(
-            format!("{} cannot be taken back", ctx.step.title),
-            ctx.step.id.as_str(),
-            "nothing was changed",
-            "take it back by hand and add a note",
-        );
+        let fault = no_undo(ctx);
         async { Err(ActError::Failed(fault)) }
     }
 }
@@ -147,6 +142,16 @@ pub(super) async fn undo<A: Action>(action: &A, ctx: &Ctx) -> Performed {
         Ok(evidence) => Performed::Undone { evidence },
         Err(error) => ended(error),
     }
+}
+
+/// Its verb has no way back.
+pub(super) fn no_undo(ctx: &Ctx) -> Fault {
+    Fault::new(
+        format!("{} cannot be taken back", ctx.step.title),
+        ctx.step.id.as_str(),
+        "nothing was changed",
+        "take it back by hand and add a note",
+    )
 }
 
 /// How an action that ended early looks to the engine.

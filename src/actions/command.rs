@@ -278,5 +278,3 @@ fn said(output: &Output) -> String {
     if short.len() < line.len() { format!("{short}…") } else { short }
 }
 
-#[cfg(test)]
-mod tests;

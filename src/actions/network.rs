@@ -453,5 +453,3 @@ async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -61,27 +61,67 @@ impl Copy {
     }
 }
 
-/// The sign that does not pass through the site's hosts: whether the guest's address answers.
+/// The sign that does not pass through the site's hosts: whether the guest's addresses answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sign {
-    /// Each address or port that was asked: by whom, and what came back.
-    pub lines: Vec<String>,
-    /// What follows.
-    pub heard: Heard,
+    /// Each address or port that was asked.
+    pub looks: Vec<Look>,
 }
 
-/// What came back from the guest's addresses, all together.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What one address or port said.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Look {
+    /// `10.20.0.11`, `10.20.0.11:1433`.
+    pub target: String,
+    /// `lee-bk1 (nc)`, `the console`.
+    pub by: String,
+    /// What came back.
+    pub heard: Heard,
+    /// In words: `refuses connections`, `no reply`.
+    pub said: String,
+}
+
+impl Look {
+    /// `10.20.0.11:1433: no reply (asked by lee-bk1 (nc))`.
+    pub fn line(&self) -> String {
+        format!("{}: {} (asked by {})", self.target, self.said, self.by)
+    }
+}
+
+impl Sign {
+    /// What the answers mean together. One that answers outweighs all others; one that could not be
+    /// asked leaves it open.
+    pub fn heard(&self) -> Heard {
+        if self.looks.is_empty() {
+            return Heard::NotAsked;
+        }
+        let answers = |look: &&Look| look.heard == Heard::Answer;
+        if self.looks.iter().any(|look| answers(&look)) {
+            Heard::Answer
+        } else if self.looks.iter().all(|look| look.heard == Heard::Silence) {
+            Heard::Silence
+        } else {
+            Heard::Unknown
+        }
+    }
+
+    /// What answers.
+    pub fn answering(&self) -> Option<&Look> {
+        self.looks.iter().find(|look| look.heard == Heard::Answer)
+    }
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// Nobody could ask; why.
-    #[default]
+    /// There is nothing to ask.
     NotAsked,
     /// Asked, without an outcome that can be trusted.
     Unknown,
     /// No reply from anything.
     Silence,
-    /// Something answered: what.
-    Answer(String),
+    /// Something answered.
+    Answer,
 }
 
 /// All there is about one VM at one site.
@@ -125,8 +165,12 @@ impl Ownership {
                 self.vm, copy.vmx, copy.by
             ));
         }
-        if let Heard::Answer(what) = &self.sign.heard {
-            return Standing::Contradicted(format!("the address of {} answers: {what}", self.vm));
+        if let Some(look) = self.sign.answering() {
+            return Standing::Contradicted(format!(
+                "the address of {} answers: {}",
+                self.vm,
+                look.line()
+            ));
         }
         if self.is_whole() {
             Standing::Whole
@@ -168,7 +212,7 @@ impl Ownership {
     fn is_whole(&self) -> bool {
         self.all_answered()
             && self.by_uuid
-            && self.sign.heard == Heard::Silence
+            && self.sign.heard() == Heard::Silence
             && self.running().next().is_none()
     }
 
@@ -200,12 +244,10 @@ impl Ownership {
         } else if !self.by_uuid && self.all_answered() {
             lines.push("its uuid.bios is not known, so it was looked for by path and name".into());
         }
-        match &self.sign.heard {
-            Heard::NotAsked if self.sign.lines.is_empty() => {
-                lines.push("its address was not asked: the runbook names none".into());
-            }
-            _ => lines.extend(self.sign.lines.iter().cloned()),
+        if self.sign.looks.is_empty() {
+            lines.push("its address was not asked: the runbook names none that can be asked".into());
         }
+        lines.extend(self.sign.looks.iter().map(Look::line));
         if let Some(attested) = &self.attested {
             lines.push(format!("attested: {attested}"));
         }
@@ -253,9 +295,34 @@ mod tests {
                 .map(|(n, told)| Sighting { host: format!("lon-esx{}", n + 1).into(), told })
                 .collect(),
             by_uuid: true,
-            sign: Sign { lines: vec![], heard },
+            sign: sign(&[heard]),
             attested: attested.then(|| "alice: I saw it".into()),
             at: Some(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// One look for each of what was heard; none for what was not asked.
+    fn sign(heard: &[Heard]) -> Sign {
+        let asked = heard.iter().filter(|heard| **heard != Heard::NotAsked);
+        let look = |heard: &Heard| Look {
+            target: "10.20.0.11".into(),
+            by: "the console".into(),
+            heard: *heard,
+            said: String::new(),
+        };
+        Sign { looks: asked.map(look).collect() }
+    }
+
+    #[test]
+    fn one_answer_outweighs_all_and_one_gap_leaves_it_open() {
+        use Heard::{Answer, NotAsked, Silence, Unknown};
+        for (heard, want) in [
+            (&[][..], NotAsked),
+            (&[Silence, Silence], Silence),
+            (&[Silence, Unknown], Unknown),
+            (&[Unknown, Silence, Answer], Answer),
+        ] {
+            assert_eq!(sign(heard).heard(), want);
         }
     }
 
@@ -277,7 +344,6 @@ mod tests {
         let dark = || Told::Nothing("refused".into());
         let on = || Told::Copies(vec![copy(PowerState::On)]);
         let off = || Told::Copies(vec![copy(PowerState::Off)]);
-        let answer = || Heard::Answer("tcp 1433".into());
         let open = Standing::Open;
         for (told, heard, attested, want) in [
             (vec![no(), off()], Heard::Silence, false, Standing::Whole),
@@ -297,8 +363,8 @@ mod tests {
         for (told, heard) in [
             (vec![on(), no()], Heard::Silence),
             (vec![dark(), on()], Heard::Unknown),
-            (vec![dark(), dark()], answer()),
-            (vec![no(), no()], answer()),
+            (vec![dark(), dark()], Heard::Answer),
+            (vec![no(), no()], Heard::Answer),
         ] {
             let ownership = ownership(told, heard, true);
             assert!(matches!(ownership.standing(), Standing::Contradicted(_)), "{ownership:?}");

@@ -200,5 +200,3 @@ impl Action for Register {
     }
 }
 
-#[cfg(test)]
-mod tests;

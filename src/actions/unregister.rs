@@ -118,5 +118,3 @@ impl Action for Unregister {
     }
 }
 
-#[cfg(test)]
-mod tests;
