@@ -84,12 +84,13 @@ impl Engine {
         outcome: Result<StopOutcome, Fault>,
     ) {
         let doubt = [Status::InDoubt, Status::Stopping];
-        if self.current(step, attempt, &doubt).is_none()
-            || self.state.open_ops(step).all(|(open, _)| open != op)
-        {
+        if self.current(step, attempt, &doubt).is_none() {
             return;
         }
+        let is_open = self.state.open_ops(step).any(|(open, _)| open == op);
         match outcome {
+            // It ended by itself and said so in the meantime.
+            _ if !is_open => {}
             Ok(outcome) => self.record(Some(step), RunEvent::LostStopped { op, outcome }),
             Err(fault) => {
                 self.record(
