@@ -164,7 +164,12 @@ impl Link {
     ) -> Result<Intent, ActError> {
         let (reply, granted) = oneshot::channel();
         let host = host.clone();
-        self.send(Request::Intend { host, command, bulk, reply })?;
+        self.send(Request::Intend {
+            host,
+            command,
+            bulk,
+            reply,
+        })?;
         granted.await.map_err(|_| ActError::Stale)
     }
 
@@ -174,7 +179,10 @@ impl Link {
     /// [`ActError::Stale`] if the run no longer waits for this action.
     pub async fn fact(&self, fact: Fact) -> Result<(), ActError> {
         let (reply, kept) = oneshot::channel();
-        self.send(Request::Fact { fact: Box::new(fact), reply })?;
+        self.send(Request::Fact {
+            fact: Box::new(fact),
+            reply,
+        })?;
         kept.await.map_err(|_| ActError::Stale)
     }
 
@@ -184,7 +192,10 @@ impl Link {
     /// [`ActError::Stale`] if the run no longer waits for this action.
     pub async fn ask(&self, question: Question) -> Result<String, ActError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Ask { question: Box::new(question), reply })?;
+        self.send(Request::Ask {
+            question: Box::new(question),
+            reply,
+        })?;
         answer.await.map_err(|_| ActError::Stale)
     }
 
