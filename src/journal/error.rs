@@ -60,6 +60,14 @@ pub enum JournalError {
     /// An earlier write or sync failed: nothing more is appended until the journal is reopened.
     #[error("the journal {0} could not be written before and is closed")]
     Poisoned(PathBuf),
+    /// An entry does not follow the last line: a bug, and nothing was written.
+    #[error("line {seq} does not follow the last line of {path}")]
+    OutOfOrder {
+        /// The journal.
+        path: PathBuf,
+        /// The entry's number.
+        seq: u64,
+    },
     /// An event could not be put into words.
     #[error("an event could not be encoded: {0}")]
     Encode(String),
@@ -127,7 +135,7 @@ impl JournalError {
                 "everything recorded so far is kept, and nothing that is not recorded is sent",
                 "mend the disk, then `lifeboat resume`",
             ),
-            Self::Encode(_) => {
+            Self::Encode(_) | Self::OutOfOrder { .. } => {
                 return Fault::new(
                     self.to_string(),
                     "the journal",

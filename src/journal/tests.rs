@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,8 +11,32 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::clock::{Clock, ManualTime};
-use crate::engine::{Pace, Record, RunEvent, RunInfo, RunResult};
+use crate::engine::{Entry, Pace, RunEvent, RunInfo, RunResult};
 use crate::names::{Attempt, OpId, RunId, StepId};
+
+/// What a test wants written; sequence and time are added as the engine adds them.
+#[derive(Clone, Debug)]
+struct Record {
+    step: Option<StepId>,
+    attempt: Option<Attempt>,
+    event: RunEvent,
+}
+
+fn create(
+    folder: &Path,
+    clock: Clock,
+    first: &Record,
+) -> Result<(Journal, Arc<Entry>), JournalError> {
+    let mut journal = Journal::create(folder, clock)?;
+    let entry = append(&mut journal, first)?;
+    Ok((journal, entry))
+}
+
+fn append(journal: &mut Journal, record: &Record) -> Result<Arc<Entry>, JournalError> {
+    let entry = journal.following(record.step.clone(), record.attempt, record.event.clone());
+    journal.append(&entry)?;
+    Ok(Arc::new(entry))
+}
 
 fn start() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
@@ -60,7 +85,7 @@ fn intended(op: u64) -> Record {
 /// A journal of a few lines of every shape; returns its bytes.
 fn sample(folder: &Path) -> Vec<u8> {
     let (clock, hand) = clock();
-    let (mut journal, _) = Journal::create(folder, clock, &first()).unwrap();
+    let (mut journal, _) = create(folder, clock, &first()).unwrap();
     let records = [
         of_step(RunEvent::StepStarted),
         intended(1),
@@ -80,7 +105,7 @@ fn sample(folder: &Path) -> Vec<u8> {
     ];
     for record in &records {
         hand.advance(Duration::from_millis(1_250));
-        journal.append(record).unwrap();
+        append(&mut journal, record).unwrap();
     }
     drop(journal);
     fs::read(folder.join(FILE_NAME)).unwrap()
@@ -123,10 +148,10 @@ fn writes_the_format_that_standard_tools_check() {
 fn what_was_appended_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, _) = clock();
-    let (mut journal, begun) = Journal::create(folder.path(), clock, &first()).unwrap();
+    let (mut journal, begun) = create(folder.path(), clock, &first()).unwrap();
     let mut written = vec![begun];
     for op in 1..5 {
-        written.push(journal.append(&intended(op)).unwrap());
+        written.push(append(&mut journal, &intended(op)).unwrap());
     }
     let found = read(&folder.path().join(FILE_NAME)).unwrap();
     assert_eq!(found.entries, written);
@@ -139,10 +164,10 @@ fn what_was_appended_is_what_is_read() {
 #[test]
 fn an_intent_is_handed_out_once_and_only_for_the_line_just_written() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, begun) = Journal::create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, begun) = create(folder.path(), clock().0, &first()).unwrap();
     assert!(journal.intent(&begun).is_none());
-    let one = journal.append(&intended(1)).unwrap();
-    let two = journal.append(&intended(2)).unwrap();
+    let one = append(&mut journal, &intended(1)).unwrap();
+    let two = append(&mut journal, &intended(2)).unwrap();
     assert!(journal.intent(&one).is_none(), "a line came after it");
     let intent = journal.intent(&two).unwrap();
     assert_eq!((intent.op(), intent.host().as_str()), (OpId(2), "lee-esx1"));
@@ -178,11 +203,13 @@ fn a_cut_at_any_byte_loses_at_most_the_line_being_written() {
             Err(error) => panic!("cut at {cut}: {error}"),
         };
         assert_eq!(entries, before.entries);
-        journal
-            .append(&run(RunEvent::RunDetached {
+        append(
+            &mut journal,
+            &run(RunEvent::RunDetached {
                 why: "test".to_owned(),
-            }))
-            .unwrap();
+            }),
+        )
+        .unwrap();
         drop(journal);
         let after = read(&path).unwrap();
         assert_eq!(
@@ -268,11 +295,13 @@ fn a_removed_or_moved_line_shows_and_a_rewritten_tail_misses_the_recorded_head()
 
     fs::write(&path, lines[..4].concat()).unwrap();
     let (mut journal, _) = Journal::reopen(folder.path(), &clock().0).unwrap();
-    journal
-        .append(&run(RunEvent::RunFinished {
+    append(
+        &mut journal,
+        &run(RunEvent::RunFinished {
             result: RunResult::default(),
-        }))
-        .unwrap();
+        }),
+    )
+    .unwrap();
     drop(journal);
     let rewritten = read(&path).unwrap();
     assert_eq!(
@@ -285,7 +314,7 @@ fn a_removed_or_moved_line_shows_and_a_rewritten_tail_misses_the_recorded_head()
 #[test]
 fn one_writer_and_the_second_is_told_who() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::create(folder.path(), clock().0, &first()).unwrap();
+    let (journal, _) = create(folder.path(), clock().0, &first()).unwrap();
     let error = Journal::reopen(folder.path(), &clock().0).unwrap_err();
     assert!(error.is_held());
     let told = error.fault().to_string();
@@ -300,22 +329,22 @@ fn one_writer_and_the_second_is_told_who() {
     );
     drop(journal);
     assert!(Journal::reopen(folder.path(), &clock().0).is_ok());
-    assert!(Journal::create(folder.path(), clock().0, &first()).is_err());
+    assert!(create(folder.path(), clock().0, &first()).is_err());
 }
 
 #[test]
 fn after_a_failed_write_nothing_is_appended_until_reopened() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
     journal.break_file();
-    let failed = journal.append(&intended(1)).unwrap_err();
+    let failed = append(&mut journal, &intended(1)).unwrap_err();
     assert!(matches!(failed, JournalError::Io { .. }), "{failed}");
-    let again = journal.append(&intended(2)).unwrap_err();
+    let again = append(&mut journal, &intended(2)).unwrap_err();
     assert!(matches!(again, JournalError::Poisoned(_)), "{again}");
     drop(journal);
     let (mut journal, entries) = Journal::reopen(folder.path(), &clock().0).unwrap();
     assert_eq!(entries.len(), 1);
-    journal.append(&intended(1)).unwrap();
+    append(&mut journal, &intended(1)).unwrap();
 }
 
 #[test]
@@ -325,7 +354,7 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
     if let RunEvent::RunStarted(info) = &mut record.event {
         info.format = 2;
     }
-    drop(Journal::create(folder.path(), clock().0, &record).unwrap());
+    drop(create(folder.path(), clock().0, &record).unwrap());
     let path = folder.path().join(FILE_NAME);
     let before = fs::read(&path).unwrap();
     assert!(matches!(
@@ -343,14 +372,14 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
 fn a_wall_clock_that_was_set_back_is_noticed_and_durations_stay_right() {
     let folder = tempfile::tempdir().unwrap();
     let (later, hand) = Clock::manual("2026-01-02T04:00:00Z".parse().unwrap());
-    drop(Journal::create(folder.path(), later, &first()).unwrap());
+    drop(create(folder.path(), later, &first()).unwrap());
     drop(hand);
     let (earlier, hand) = Clock::manual("2026-01-02T03:59:29.500Z".parse().unwrap());
     let (mut journal, _) = Journal::reopen(folder.path(), &earlier).unwrap();
     assert_eq!(journal.clock_back_s(), Some(31));
-    let one = journal.append(&intended(1)).unwrap();
+    let one = append(&mut journal, &intended(1)).unwrap();
     hand.advance(Duration::from_secs(7));
-    let two = journal.append(&intended(2)).unwrap();
+    let two = append(&mut journal, &intended(2)).unwrap();
     assert_eq!(two.at.duration_since(one.at).as_secs(), 7);
 }
 
@@ -360,7 +389,7 @@ fn files_are_for_their_owner_only() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::new(root.path().join("state"));
     let folder = store.create(start()).unwrap();
-    drop(Journal::create(&folder.path, clock().0, &first()).unwrap());
+    drop(create(&folder.path, clock().0, &first()).unwrap());
     folder.write(&folder.runbook(), b"lifeboat: 1\n").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder.path), 0o700);
@@ -385,17 +414,19 @@ fn runs_are_listed_and_found() {
     let broken = store.create(day_after).unwrap();
     fs::create_dir(store.runs().join("not-a-run")).unwrap();
 
-    drop(Journal::create(&open.path, clock().0, &first()).unwrap());
-    let (mut journal, _) = Journal::create(&ended.path, clock().0, &first()).unwrap();
+    drop(create(&open.path, clock().0, &first()).unwrap());
+    let (mut journal, _) = create(&ended.path, clock().0, &first()).unwrap();
     let result = RunResult {
         done: 3,
         ..RunResult::default()
     };
-    journal
-        .append(&run(RunEvent::RunFinished {
+    append(
+        &mut journal,
+        &run(RunEvent::RunFinished {
             result: result.clone(),
-        }))
-        .unwrap();
+        }),
+    )
+    .unwrap();
     drop(journal);
     fs::write(broken.journal(), b"\xff\xfe").unwrap();
 
@@ -438,11 +469,11 @@ fn runs_are_listed_and_found() {
 #[test]
 fn ten_thousand_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, _) = Journal::create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
     let began = Instant::now();
     // Synced like any other: the figure printed is dominated by the disk.
     for op in 0..300 {
-        journal.append(&intended(op)).unwrap();
+        append(&mut journal, &intended(op)).unwrap();
     }
     let each = began.elapsed() / 300;
     drop(journal);
@@ -492,9 +523,9 @@ proptest! {
     #[test]
     fn any_text_survives(text in any::<String>(), evidence in proptest::collection::vec(any::<String>(), 0..4)) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::create(folder.path(), clock().0, &first()).unwrap();
-        let note = journal.append(&run(RunEvent::NoteAdded { by: text.clone(), text })).unwrap();
-        let done = journal.append(&of_step(RunEvent::StepDone { evidence })).unwrap();
+        let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
+        let note = append(&mut journal, &run(RunEvent::NoteAdded { by: text.clone(), text })).unwrap();
+        let done = append(&mut journal, &of_step(RunEvent::StepDone { evidence })).unwrap();
         let found = read(&folder.path().join(FILE_NAME)).unwrap();
         prop_assert_eq!(&found.entries[1..], &[note, done]);
     }

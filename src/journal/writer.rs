@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
-use crate::engine::{Entry, Record, RunEvent};
+use crate::engine::{Entry, RunEvent};
 use crate::names::{HostName, OpId};
 
 use super::FILE_NAME;
@@ -36,16 +36,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins the journal of a new run in `folder`, with `first` (its `run-started`) as line 1.
-    /// The file and its entry in the folder are on disk when this returns.
+    /// Makes the journal of a new run in `folder`, as yet without a line. The file's entry in the
+    /// folder is on disk when this returns.
     ///
     /// # Errors
     /// [`JournalError::Exists`] where one stands, else [`JournalError::Io`].
-    pub fn create(
-        folder: &Path,
-        clock: Clock,
-        first: &Record,
-    ) -> Result<(Self, Arc<Entry>), JournalError> {
+    pub fn create(folder: &Path, clock: Clock) -> Result<Self, JournalError> {
         let path = folder.join(FILE_NAME);
         let file = OpenOptions::new()
             .read(true)
@@ -62,7 +58,8 @@ impl Journal {
                 },
             })?;
         lock(&file, folder, &path)?;
-        let mut journal = Self {
+        sync_folder(folder).map_err(JournalError::io("syncing", folder))?;
+        Ok(Self {
             folder: folder.to_owned(),
             path,
             file,
@@ -73,10 +70,7 @@ impl Journal {
             head: ZERO_HASH.to_owned(),
             licence: None,
             poisoned: false,
-        };
-        let entry = journal.append(first)?;
-        sync_folder(folder).map_err(JournalError::io("syncing", folder))?;
-        Ok((journal, entry))
+        })
     }
 
     /// Takes a run up again: checks every line, sets a torn last line aside in
@@ -131,23 +125,21 @@ impl Journal {
     /// Writes one line and returns once it is on disk.
     ///
     /// # Errors
-    /// After any failure the journal is poisoned: what follows must not be acted upon, and every
+    /// [`JournalError::OutOfOrder`] if it does not follow the last line. After any other failure the journal is poisoned: what follows must not be acted upon, and every
     /// later call fails with [`JournalError::Poisoned`] until the run is reopened.
-    pub fn append(&mut self, record: &Record) -> Result<Arc<Entry>, JournalError> {
+    pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned(self.path.clone()));
         }
         self.licence = None;
-        let now = self.clock.now();
-        let entry = Entry {
-            seq: self.seq + 1,
-            at: self.last_at.map_or(now, |last| last.max(now)),
-            step: record.step.clone(),
-            attempt: record.attempt,
-            event: record.event.clone(),
-        };
+        if entry.seq != self.seq + 1 || self.last_at.is_some_and(|last| entry.at < last) {
+            return Err(JournalError::OutOfOrder {
+                path: self.path.clone(),
+                seq: entry.seq,
+            });
+        }
         let (line, hash) =
-            encode(&entry, &self.head).map_err(|error| JournalError::Encode(error.to_string()))?;
+            encode(entry, &self.head).map_err(|error| JournalError::Encode(error.to_string()))?;
         self.poisoned = true;
         self.file
             .write_all(line.as_bytes())
@@ -169,7 +161,7 @@ impl Journal {
             } => self.note_holder(operator, console),
             _ => {}
         }
-        Ok(Arc::new(entry))
+        Ok(())
     }
 
     /// The licence that goes with the entry just appended, if that is a `write-intended`; once.
@@ -196,6 +188,24 @@ impl Journal {
     pub fn clock_back_s(&self) -> Option<i64> {
         let back = self.clock_back?;
         Some(back.as_secs() + i64::from(back.subsec_nanos() > 0))
+    }
+
+    /// An entry that follows the last line, now.
+    #[cfg(test)]
+    pub(in crate::journal) fn following(
+        &self,
+        step: Option<crate::names::StepId>,
+        attempt: Option<crate::names::Attempt>,
+        event: RunEvent,
+    ) -> Entry {
+        let now = self.clock.now();
+        Entry {
+            seq: self.seq + 1,
+            at: self.last_at.map_or(now, |last| last.max(now)),
+            step,
+            attempt,
+            event,
+        }
     }
 
     /// Makes the next write fail.
