@@ -60,13 +60,15 @@ pub enum JournalError {
     /// An earlier write or sync failed: nothing more is appended until the journal is reopened.
     #[error("the journal {0} could not be written before and is closed")]
     Poisoned(PathBuf),
-    /// An entry does not follow the last line: a bug, and nothing was written.
-    #[error("line {seq} does not follow the last line of {path}")]
+    /// An entry is not the next one.
+    #[error("line {expected} of {path} was to be written, and line {got} came")]
     OutOfOrder {
         /// The journal.
         path: PathBuf,
-        /// The entry's number.
-        seq: u64,
+        /// The next line's number.
+        expected: u64,
+        /// The entry's.
+        got: u64,
     },
     /// An event could not be put into words.
     #[error("an event could not be encoded: {0}")]

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
+
 use super::store::write_private;
 
 /// The console that writes a run.
@@ -25,6 +27,16 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// This process.
+    pub(in crate::journal) fn this(operator: &str, console: &str) -> Self {
+        Self {
+            pid: std::process::id(),
+            operator: operator.to_owned(),
+            console: console.to_owned(),
+            since: Some(Clock::system().now()),
+        }
+    }
+
     pub(in crate::journal) fn path(run: &Path) -> PathBuf {
         run.join("journal.holder")
     }

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::clock::{Clock, ManualTime};
+use std::sync::Arc;
+
 use crate::engine::{Entry, Pace, RunEvent, RunInfo, RunResult};
 use crate::names::{Attempt, OpId, RunId, StepId};
 
@@ -42,8 +43,37 @@ fn start() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
 }
 
-fn clock() -> (Clock, ManualTime) {
-    Clock::manual(start())
+/// What a test wants written; number and time are added by `append`.
+struct Record {
+    step: Option<StepId>,
+    attempt: Option<Attempt>,
+    event: RunEvent,
+}
+
+fn numbered(seq: u64, record: Record) -> Arc<Entry> {
+    let at = start() + Duration::from_millis(1_250 * (seq - 1));
+    Arc::new(Entry {
+        seq,
+        at,
+        step: record.step,
+        attempt: record.attempt,
+        event: record.event,
+    })
+}
+
+fn append(journal: &mut Journal, record: Record) -> Result<Arc<Entry>, JournalError> {
+    let entry = numbered(journal.last_seq() + 1, record);
+    journal.append(&entry).map(|()| entry)
+}
+
+fn create(folder: &Path) -> (Journal, Arc<Entry>) {
+    let mut journal = Journal::create(folder, "alice", "noc-3").unwrap();
+    let begun = append(&mut journal, first()).unwrap();
+    (journal, begun)
+}
+
+fn reopen(folder: &Path) -> Result<(Journal, Vec<Arc<Entry>>), JournalError> {
+    Journal::reopen(folder, "bob", "noc-4")
 }
 
 fn first() -> Record {
@@ -84,8 +114,7 @@ fn intended(op: u64) -> Record {
 
 /// A journal of a few lines of every shape; returns its bytes.
 fn sample(folder: &Path) -> Vec<u8> {
-    let (clock, hand) = clock();
-    let (mut journal, _) = create(folder, clock, &first()).unwrap();
+    let (mut journal, _) = create(folder);
     let records = [
         of_step(RunEvent::StepStarted),
         intended(1),
@@ -103,8 +132,7 @@ fn sample(folder: &Path) -> Vec<u8> {
             by: "alice".to_owned(),
         }),
     ];
-    for record in &records {
-        hand.advance(Duration::from_millis(1_250));
+    for record in records {
         append(&mut journal, record).unwrap();
     }
     drop(journal);
@@ -147,11 +175,10 @@ fn writes_the_format_that_standard_tools_check() {
 #[test]
 fn what_was_appended_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let (clock, _) = clock();
-    let (mut journal, begun) = create(folder.path(), clock, &first()).unwrap();
+    let (mut journal, begun) = create(folder.path());
     let mut written = vec![begun];
     for op in 1..5 {
-        written.push(append(&mut journal, &intended(op)).unwrap());
+        written.push(append(&mut journal, intended(op)).unwrap());
     }
     let found = read(&folder.path().join(FILE_NAME)).unwrap();
     assert_eq!(found.entries, written);
@@ -164,10 +191,10 @@ fn what_was_appended_is_what_is_read() {
 #[test]
 fn an_intent_is_handed_out_once_and_only_for_the_line_just_written() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, begun) = create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, begun) = create(folder.path());
     assert!(journal.intent(&begun).is_none());
-    let one = append(&mut journal, &intended(1)).unwrap();
-    let two = append(&mut journal, &intended(2)).unwrap();
+    let one = append(&mut journal, intended(1)).unwrap();
+    let two = append(&mut journal, intended(2)).unwrap();
     assert!(journal.intent(&one).is_none(), "a line came after it");
     let intent = journal.intent(&two).unwrap();
     assert_eq!((intent.op(), intent.host().as_str()), (OpId(2), "lee-esx1"));
@@ -197,7 +224,7 @@ fn a_cut_at_any_byte_loses_at_most_the_line_being_written() {
         let path = folder.path().join(FILE_NAME);
         fs::write(&path, &bytes[..cut]).unwrap();
         let before = read(&path).unwrap();
-        let (mut journal, entries) = match Journal::reopen(folder.path(), &clock().0) {
+        let (mut journal, entries) = match reopen(folder.path()) {
             Ok(reopened) => reopened,
             Err(JournalError::Empty(_)) if before.entries.is_empty() => continue,
             Err(error) => panic!("cut at {cut}: {error}"),
@@ -205,7 +232,7 @@ fn a_cut_at_any_byte_loses_at_most_the_line_being_written() {
         assert_eq!(entries, before.entries);
         append(
             &mut journal,
-            &run(RunEvent::RunDetached {
+            run(RunEvent::RunDetached {
                 why: "test".to_owned(),
             }),
         )
@@ -294,10 +321,10 @@ fn a_removed_or_moved_line_shows_and_a_rewritten_tail_misses_the_recorded_head()
     assert_eq!(read(&path).unwrap().problem.unwrap().line, 3);
 
     fs::write(&path, lines[..4].concat()).unwrap();
-    let (mut journal, _) = Journal::reopen(folder.path(), &clock().0).unwrap();
+    let (mut journal, _) = reopen(folder.path()).unwrap();
     append(
         &mut journal,
-        &run(RunEvent::RunFinished {
+        run(RunEvent::RunFinished {
             result: RunResult::default(),
         }),
     )
@@ -314,8 +341,8 @@ fn a_removed_or_moved_line_shows_and_a_rewritten_tail_misses_the_recorded_head()
 #[test]
 fn one_writer_and_the_second_is_told_who() {
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = create(folder.path(), clock().0, &first()).unwrap();
-    let error = Journal::reopen(folder.path(), &clock().0).unwrap_err();
+    let (journal, _) = create(folder.path());
+    let error = reopen(folder.path()).unwrap_err();
     assert!(error.is_held());
     let told = error.fault().to_string();
     assert!(told.contains("alice on noc-3"), "{told}");
@@ -328,23 +355,23 @@ fn one_writer_and_the_second_is_told_who() {
         "readers need no lock"
     );
     drop(journal);
-    assert!(Journal::reopen(folder.path(), &clock().0).is_ok());
-    assert!(create(folder.path(), clock().0, &first()).is_err());
+    assert!(reopen(folder.path()).is_ok());
+    assert!(Journal::create(folder.path(), "alice", "noc-3").is_err());
 }
 
 #[test]
 fn after_a_failed_write_nothing_is_appended_until_reopened() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, _) = create(folder.path());
     journal.break_file();
-    let failed = append(&mut journal, &intended(1)).unwrap_err();
+    let failed = append(&mut journal, intended(1)).unwrap_err();
     assert!(matches!(failed, JournalError::Io { .. }), "{failed}");
-    let again = append(&mut journal, &intended(2)).unwrap_err();
+    let again = append(&mut journal, intended(2)).unwrap_err();
     assert!(matches!(again, JournalError::Poisoned(_)), "{again}");
     drop(journal);
-    let (mut journal, entries) = Journal::reopen(folder.path(), &clock().0).unwrap();
+    let (mut journal, entries) = reopen(folder.path()).unwrap();
     assert_eq!(entries.len(), 1);
-    append(&mut journal, &intended(1)).unwrap();
+    append(&mut journal, intended(1)).unwrap();
 }
 
 #[test]
@@ -354,7 +381,9 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
     if let RunEvent::RunStarted(info) = &mut record.event {
         info.format = 2;
     }
-    drop(create(folder.path(), clock().0, &record).unwrap());
+    let mut journal = Journal::create(folder.path(), "alice", "noc-3").unwrap();
+    append(&mut journal, record).unwrap();
+    drop(journal);
     let path = folder.path().join(FILE_NAME);
     let before = fs::read(&path).unwrap();
     assert!(matches!(
@@ -362,25 +391,10 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
         Err(JournalError::Newer { format: 2, .. })
     ));
     assert!(matches!(
-        Journal::reopen(folder.path(), &clock().0),
+        reopen(folder.path()),
         Err(JournalError::Newer { format: 2, .. })
     ));
     assert_eq!(fs::read(&path).unwrap(), before);
-}
-
-#[test]
-fn a_wall_clock_that_was_set_back_is_noticed_and_durations_stay_right() {
-    let folder = tempfile::tempdir().unwrap();
-    let (later, hand) = Clock::manual("2026-01-02T04:00:00Z".parse().unwrap());
-    drop(create(folder.path(), later, &first()).unwrap());
-    drop(hand);
-    let (earlier, hand) = Clock::manual("2026-01-02T03:59:29.500Z".parse().unwrap());
-    let (mut journal, _) = Journal::reopen(folder.path(), &earlier).unwrap();
-    assert_eq!(journal.clock_back_s(), Some(31));
-    let one = append(&mut journal, &intended(1)).unwrap();
-    hand.advance(Duration::from_secs(7));
-    let two = append(&mut journal, &intended(2)).unwrap();
-    assert_eq!(two.at.duration_since(one.at).as_secs(), 7);
 }
 
 #[test]
@@ -389,7 +403,7 @@ fn files_are_for_their_owner_only() {
     let root = tempfile::tempdir().unwrap();
     let store = Store::new(root.path().join("state"));
     let folder = store.create(start()).unwrap();
-    drop(create(&folder.path, clock().0, &first()).unwrap());
+    drop(create(&folder.path));
     folder.write(&folder.runbook(), b"lifeboat: 1\n").unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder.path), 0o700);
@@ -414,15 +428,15 @@ fn runs_are_listed_and_found() {
     let broken = store.create(day_after).unwrap();
     fs::create_dir(store.runs().join("not-a-run")).unwrap();
 
-    drop(create(&open.path, clock().0, &first()).unwrap());
-    let (mut journal, _) = create(&ended.path, clock().0, &first()).unwrap();
+    drop(create(&open.path));
+    let (mut journal, _) = create(&ended.path);
     let result = RunResult {
         done: 3,
         ..RunResult::default()
     };
     append(
         &mut journal,
-        &run(RunEvent::RunFinished {
+        run(RunEvent::RunFinished {
             result: result.clone(),
         }),
     )
@@ -469,11 +483,11 @@ fn runs_are_listed_and_found() {
 #[test]
 fn ten_thousand_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
+    let (mut journal, _) = create(folder.path());
     let began = Instant::now();
     // Synced like any other: the figure printed is dominated by the disk.
     for op in 0..300 {
-        append(&mut journal, &intended(op)).unwrap();
+        append(&mut journal, intended(op)).unwrap();
     }
     let each = began.elapsed() / 300;
     drop(journal);
@@ -493,13 +507,7 @@ fn journal_of(lines: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     for seq in 1..=lines {
         let record = if seq == 1 { first() } else { intended(seq) };
-        let entry = crate::engine::Entry {
-            seq,
-            at: start(),
-            step: record.step,
-            attempt: record.attempt,
-            event: record.event,
-        };
+        let entry = numbered(seq, record);
         let (line, hash) = super::line::encode(&entry, &prev).unwrap();
         bytes.extend(line.bytes());
         prev = hash;
@@ -523,9 +531,9 @@ proptest! {
     #[test]
     fn any_text_survives(text in any::<String>(), evidence in proptest::collection::vec(any::<String>(), 0..4)) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, _) = create(folder.path(), clock().0, &first()).unwrap();
-        let note = append(&mut journal, &run(RunEvent::NoteAdded { by: text.clone(), text })).unwrap();
-        let done = append(&mut journal, &of_step(RunEvent::StepDone { evidence })).unwrap();
+        let (mut journal, _) = create(folder.path());
+        let note = append(&mut journal, run(RunEvent::NoteAdded { by: text.clone(), text })).unwrap();
+        let done = append(&mut journal, of_step(RunEvent::StepDone { evidence })).unwrap();
         let found = read(&folder.path().join(FILE_NAME)).unwrap();
         prop_assert_eq!(&found.entries[1..], &[note, done]);
     }

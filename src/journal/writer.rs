@@ -6,8 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::clock::Clock;
 use crate::engine::{Entry, RunEvent};
 use crate::names::{HostName, OpId};
@@ -26,22 +24,19 @@ pub struct Journal {
     folder: PathBuf,
     path: PathBuf,
     file: File,
-    clock: Clock,
-    clock_back: Option<SignedDuration>,
     seq: u64,
-    last_at: Option<Timestamp>,
     head: String,
     licence: Option<(u64, OpId, HostName)>,
     poisoned: bool,
 }
 
 impl Journal {
-    /// Makes the journal of a new run in `folder`, as yet without a line. The file's entry in the
-    /// folder is on disk when this returns.
+    /// Begins the journal of a new run in `folder`: an empty file, locked, and in the folder for
+    /// good. `operator` and `console` are told to a second console that wants it.
     ///
     /// # Errors
     /// [`JournalError::Exists`] where one stands, else [`JournalError::Io`].
-    pub fn create(folder: &Path, clock: Clock) -> Result<Self, JournalError> {
+    pub fn create(folder: &Path, operator: &str, console: &str) -> Result<Self, JournalError> {
         let path = folder.join(FILE_NAME);
         let file = OpenOptions::new()
             .read(true)
@@ -59,18 +54,8 @@ impl Journal {
             })?;
         lock(&file, folder, &path)?;
         sync_folder(folder).map_err(JournalError::io("syncing", folder))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            path,
-            file,
-            clock,
-            clock_back: None,
-            seq: 0,
-            last_at: None,
-            head: ZERO_HASH.to_owned(),
-            licence: None,
-            poisoned: false,
-        })
+        Holder::this(operator, console).note(folder);
+        Ok(Self::at_end(folder, path, file, &[], ZERO_HASH.to_owned()))
     }
 
     /// Takes a run up again: checks every line, sets a torn last line aside in
@@ -80,7 +65,11 @@ impl Journal {
     /// [`JournalError::Held`] by another console, [`JournalError::Broken`] where a line does not fit,
     /// [`JournalError::Newer`], [`JournalError::Empty`], [`JournalError::Missing`],
     /// [`JournalError::Io`]. In each case nothing was changed.
-    pub fn reopen(folder: &Path, clock: &Clock) -> Result<(Self, Vec<Arc<Entry>>), JournalError> {
+    pub fn reopen(
+        folder: &Path,
+        operator: &str,
+        console: &str,
+    ) -> Result<(Self, Vec<Arc<Entry>>), JournalError> {
         let path = folder.join(FILE_NAME);
         let file = OpenOptions::new()
             .read(true)
@@ -99,45 +88,53 @@ impl Journal {
         if let Some(problem) = found.problem {
             return Err(JournalError::Broken { path, problem });
         }
-        let Some(last_at) = found.entries.iter().map(|entry| entry.at).max() else {
+        if found.entries.is_empty() {
             return Err(JournalError::Empty(path));
-        };
-        set_torn_aside(&file, folder, &found, clock.now())?;
+        }
+        set_torn_aside(&file, folder, &found)?;
         file.sync_all()
             .map_err(JournalError::io("syncing", &path))?;
-        let (clock, clock_back) = clock.not_before(last_at);
-        let journal = Self {
+        Holder::this(operator, console).note(folder);
+        let journal = Self::at_end(folder, path, file, &found.entries, found.head);
+        Ok((journal, found.entries))
+    }
+
+    fn at_end(
+        folder: &Path,
+        path: PathBuf,
+        file: File,
+        entries: &[Arc<Entry>],
+        head: String,
+    ) -> Self {
+        Self {
             folder: folder.to_owned(),
             path,
             file,
-            clock,
-            clock_back,
-            seq: found.entries.len() as u64,
-            last_at: Some(last_at),
-            head: found.head,
+            seq: entries.len() as u64,
+            head,
             licence: None,
             poisoned: false,
-        };
-        journal.note_holder("", "");
-        Ok((journal, found.entries))
+        }
     }
 
     /// Writes one line and returns once it is on disk.
     ///
     /// # Errors
-    /// [`JournalError::OutOfOrder`] if it does not follow the last line. After any other failure the journal is poisoned: what follows must not be acted upon, and every
-    /// later call fails with [`JournalError::Poisoned`] until the run is reopened.
+    /// [`JournalError::OutOfOrder`] for an entry that is not the next one. After a write or sync
+    /// that failed the journal is poisoned: what follows must not be acted upon, and every later
+    /// call fails with [`JournalError::Poisoned`] until the run is reopened.
     pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned(self.path.clone()));
         }
-        self.licence = None;
-        if entry.seq != self.seq + 1 || self.last_at.is_some_and(|last| entry.at < last) {
+        if entry.seq != self.seq + 1 {
             return Err(JournalError::OutOfOrder {
                 path: self.path.clone(),
-                seq: entry.seq,
+                expected: self.seq + 1,
+                got: entry.seq,
             });
         }
+        self.licence = None;
         let (line, hash) =
             encode(entry, &self.head).map_err(|error| JournalError::Encode(error.to_string()))?;
         self.poisoned = true;
@@ -149,17 +146,9 @@ impl Journal {
             .map_err(JournalError::io("syncing", &self.path))?;
         self.poisoned = false;
         self.seq = entry.seq;
-        self.last_at = Some(entry.at);
         self.head = hash;
-        match &entry.event {
-            RunEvent::WriteIntended { op, host, .. } => {
-                self.licence = Some((entry.seq, *op, host.clone()));
-            }
-            RunEvent::RunStarted(info) => self.note_holder(&info.operator, &info.console),
-            RunEvent::RunResumed {
-                operator, console, ..
-            } => self.note_holder(operator, console),
-            _ => {}
+        if let RunEvent::WriteIntended { op, host, .. } = &entry.event {
+            self.licence = Some((entry.seq, *op, host.clone()));
         }
         Ok(())
     }
@@ -170,58 +159,22 @@ impl Journal {
         Some(Intent::new(op, host))
     }
 
+    /// The number of the last line; 0 before the first.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.seq
+    }
+
     /// The hash of the last line: 64 hex digits.
     #[must_use]
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// The clock that this journal's times come from.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// By how many seconds the wall clock stood before the last line when the run was reopened
-    /// (rounded up); goes into `run-resumed`.
-    #[must_use]
-    pub fn clock_back_s(&self) -> Option<i64> {
-        let back = self.clock_back?;
-        Some(back.as_secs() + i64::from(back.subsec_nanos() > 0))
-    }
-
-    /// An entry that follows the last line, now.
-    #[cfg(test)]
-    pub(in crate::journal) fn following(
-        &self,
-        step: Option<crate::names::StepId>,
-        attempt: Option<crate::names::Attempt>,
-        event: RunEvent,
-    ) -> Entry {
-        let now = self.clock.now();
-        Entry {
-            seq: self.seq + 1,
-            at: self.last_at.map_or(now, |last| last.max(now)),
-            step,
-            attempt,
-            event,
-        }
-    }
-
     /// Makes the next write fail.
     #[cfg(test)]
     pub(in crate::journal) fn break_file(&mut self) {
         self.file = File::open(&self.path).unwrap();
-    }
-
-    fn note_holder(&self, operator: &str, console: &str) {
-        Holder {
-            pid: std::process::id(),
-            operator: operator.to_owned(),
-            console: console.to_owned(),
-            since: Some(self.clock.now()),
-        }
-        .note(&self.folder);
     }
 }
 
@@ -248,18 +201,13 @@ fn lock(file: &File, folder: &Path, path: &Path) -> Result<(), JournalError> {
 }
 
 /// Keeps a torn line's bytes beside the journal and takes them off its end, in this order.
-fn set_torn_aside(
-    file: &File,
-    folder: &Path,
-    found: &ReadJournal,
-    now: Timestamp,
-) -> Result<(), JournalError> {
+fn set_torn_aside(file: &File, folder: &Path, found: &ReadJournal) -> Result<(), JournalError> {
     if found.torn.is_empty() {
         return Ok(());
     }
     let aside = folder.join(format!(
         "journal.torn-{}",
-        now.strftime("%Y%m%dT%H%M%S.%3fZ")
+        Clock::system().now().strftime("%Y%m%dT%H%M%S.%3fZ")
     ));
     write_private(&aside, &found.torn).map_err(JournalError::io("writing", &aside))?;
     file.set_len(found.whole_bytes)
