@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -14,30 +13,6 @@ use std::sync::Arc;
 
 use crate::engine::{Entry, Pace, RunEvent, RunInfo, RunResult};
 use crate::names::{Attempt, OpId, RunId, StepId};
-
-/// What a test wants written; sequence and time are added as the engine adds them.
-#[derive(Clone, Debug)]
-struct Record {
-    step: Option<StepId>,
-    attempt: Option<Attempt>,
-    event: RunEvent,
-}
-
-fn create(
-    folder: &Path,
-    clock: Clock,
-    first: &Record,
-) -> Result<(Journal, Arc<Entry>), JournalError> {
-    let mut journal = Journal::create(folder, clock)?;
-    let entry = append(&mut journal, first)?;
-    Ok((journal, entry))
-}
-
-fn append(journal: &mut Journal, record: &Record) -> Result<Arc<Entry>, JournalError> {
-    let entry = journal.following(record.step.clone(), record.attempt, record.event.clone());
-    journal.append(&entry)?;
-    Ok(Arc::new(entry))
-}
 
 fn start() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()

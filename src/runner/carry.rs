@@ -156,7 +156,7 @@ impl Carrier {
 
     /// Hands an input to the engine and carries its effects out, strictly in order.
     pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
-        let now = self.journal.clock().now();
+        let now = self.launch.clock.now();
         for effect in self.engine.handle(now, input) {
             self.carry(effect)?;
         }

@@ -46,7 +46,8 @@ pub struct Launch {
 /// # Errors
 /// If the journal cannot be made.
 pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
-    let journal = Journal::create(&launch.dir, launch.clock.clone()).map_err(|error| error.fault())?;
+    let journal = Journal::create(&launch.dir, &info.operator, &info.console)
+        .map_err(|error| error.fault())?;
     begin(launch, journal, RunState::default(), Vec::new(), Input::Start(Box::new(info)))
 }
 
@@ -57,7 +58,7 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 /// is no longer the one that the run was started with.
 pub fn resume(launch: Launch, operator: String, console: String) -> Result<RunHandle, Fault> {
     let (journal, past) =
-        Journal::reopen(&launch.dir, &launch.clock).map_err(|error| error.fault())?;
+        Journal::reopen(&launch.dir, &operator, &console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
     let planned = state.info.as_ref().map(|info| info.plan.clone()).unwrap_or_default();
     if planned != launch.plan.fingerprint {
@@ -68,7 +69,10 @@ pub fn resume(launch: Launch, operator: String, console: String) -> Result<RunHa
             "resume it with the version of Lifeboat that started it, and the runbook.yaml in its folder unchanged",
         ));
     }
-    let clock_back_s = journal.clock_back_s();
+    let clock_back_s = state.last_at.and_then(|last| {
+        let behind = last.duration_since(launch.clock.now()).as_secs();
+        (behind > 0).then_some(behind)
+    });
     let input = Input::Resume { operator, console, clock_back_s };
     begin(launch, journal, state, past, input)
 }
