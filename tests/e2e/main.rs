@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cable;
+mod figures;
 mod kill;
 mod openssh;
 mod practice;
