@@ -16,7 +16,7 @@ pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_
 pub use effect::{Effect, TimerId};
 pub use event::{
     Answer, AttestRequest, Confirmation, Consent, Entry, Pace, Parent, ProbeAnswer, Proposal,
-    Question, Record, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
+    Question, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
 };
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};

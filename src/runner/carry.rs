@@ -37,14 +37,14 @@ pub(super) enum Stop {
     /// The engine ordered it.
     Left,
     /// The journal cannot be written.
-    Journal(JournalError, std::path::PathBuf),
+    Journal(JournalError),
 }
 
 impl Stop {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Left => Fault::default(),
-            Self::Journal(error, path) => error.fault(path),
+            Self::Journal(error) => error.fault(),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Carrier {
         panes.abort();
         let fault = match &stop {
             Some(Stop::Left) | None => None,
-            Some(stop @ Stop::Journal(..)) => Some(stop.fault()),
+            Some(stop @ Stop::Journal(_)) => Some(stop.fault()),
         };
         let head = self.journal.head().to_owned();
         self.launch.hosts.close().await;
@@ -177,9 +177,7 @@ impl Carrier {
     fn carry(&mut self, effect: Effect) -> Result<(), Stop> {
         match effect {
             Effect::Record(entry) => {
-                self.journal
-                    .append(&entry)
-                    .map_err(|error| Stop::Journal(error, self.launch.dir.clone()))?;
+                self.journal.append(&entry).map_err(Stop::Journal)?;
                 if let RunEvent::HostTrusted { host, fingerprint, .. } = &entry.event {
                     self.launch.hosts.trust_for_run(host, fingerprint);
                 }

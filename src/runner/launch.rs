@@ -47,7 +47,7 @@ pub struct Launch {
 /// If the journal cannot be made.
 pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
     let journal = Journal::create(&launch.dir, &info.operator, &info.console)
-        .map_err(|error| error.fault(&launch.dir))?;
+        .map_err(|error| error.fault())?;
     begin(launch, journal, RunState::default(), Vec::new(), Input::Start(Box::new(info)))
 }
 
@@ -57,8 +57,8 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 /// If the journal is held by another console, of a newer format, or does not verify; if the plan
 /// is no longer the one that the run was started with.
 pub fn resume(launch: Launch, operator: String, console: String) -> Result<RunHandle, Fault> {
-    let (journal, past) = Journal::reopen(&launch.dir, &operator, &console)
-        .map_err(|error| error.fault(&launch.dir))?;
+    let (journal, past) =
+        Journal::reopen(&launch.dir, &operator, &console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
     let planned = state.info.as_ref().map(|info| info.plan.clone()).unwrap_or_default();
     if planned != launch.plan.fingerprint {
