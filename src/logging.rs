@@ -32,12 +32,18 @@ pub fn start(folder: &Path, mask: Mask) -> io::Result<()> {
 }
 
 fn subscriber(folder: &Path, mask: Mask) -> io::Result<impl tracing::Subscriber + Send + Sync> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let files = DayFiles::open(folder)?;
     Ok(tracing_subscriber::fmt()
         .with_ansi(false)
         .with_max_level(Level::INFO)
-        .with_writer(MaskedFiles { files: Arc::new(Mutex::new(files)), mask })
+        .with_writer(MaskedFiles {
+            files: Arc::new(Mutex::new(files)),
+            mask,
+        })
         .finish())
 }
 
@@ -59,7 +65,11 @@ impl DayFiles {
             .max_log_files(DAYS)
             .build(folder)
             .map_err(io::Error::other)?;
-        Ok(Self { folder: folder.to_owned(), day, appender })
+        Ok(Self {
+            folder: folder.to_owned(),
+            day,
+            appender,
+        })
     }
 
     fn write(&mut self, line: &[u8], now: Timestamp) -> io::Result<()> {
@@ -82,7 +92,12 @@ fn file_of(folder: &Path, day: &str) -> PathBuf {
 
 /// The appender opens what is there, so a file that is made first keeps its mode.
 fn make_private(path: &Path) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 /// Hands a writer to each event.
@@ -101,7 +116,10 @@ impl MakeWriter<'_> for MaskedFiles {
     type Writer = MaskedLine;
 
     fn make_writer(&self) -> MaskedLine {
-        MaskedLine { files: Arc::clone(&self.files), mask: Arc::clone(&self.mask) }
+        MaskedLine {
+            files: Arc::clone(&self.files),
+            mask: Arc::clone(&self.mask),
+        }
     }
 }
 
@@ -136,11 +154,19 @@ mod tests {
             tracing::info!(password = "hunter2", "logging in");
             tracing::debug!("too fine");
         });
-        let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap()).collect();
+        let files: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap())
+            .collect();
         assert_eq!(files.len(), 1);
         let text = fs::read_to_string(files[0].path()).unwrap();
-        assert!(text.contains("logging in") && text.contains("***"), "{text}");
-        assert!(!text.contains("hunter2") && !text.contains("too fine") && !text.contains('\u{1b}'));
+        assert!(
+            text.contains("logging in") && text.contains("***"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("hunter2") && !text.contains("too fine") && !text.contains('\u{1b}')
+        );
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&files[0].path())), (0o700, 0o600));
     }
@@ -152,6 +178,9 @@ mod tests {
         let tomorrow: Timestamp = "2031-05-06T00:00:01Z".parse().unwrap();
         files.write(b"line\n", tomorrow).unwrap();
         let made = root.path().join("lifeboat.2031-05-06.log");
-        assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(made).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

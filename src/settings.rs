@@ -31,12 +31,18 @@ impl Settings {
         operator: Option<String>,
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Fault> {
-        let from_env = || env("LIFEBOAT_STATE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let from_env = || {
+            env("LIFEBOAT_STATE")
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let state = match state.or_else(from_env) {
             Some(state) => state,
             None => xdg_state()?.join("lifeboat"),
         };
-        let given = operator.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        let given = operator
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty());
         Ok(Self {
             state,
             operator: given.unwrap_or_else(|| login_name(&env)),
@@ -61,7 +67,9 @@ fn xdg_state() -> Result<PathBuf, Fault> {
         )
     };
     let folders = etcetera::choose_base_strategy().map_err(|error| nowhere(error.to_string()))?;
-    folders.state_dir().ok_or_else(|| nowhere("this system has no state folder".to_owned()))
+    folders
+        .state_dir()
+        .ok_or_else(|| nowhere("this system has no state folder".to_owned()))
 }
 
 fn login_name(env: &impl Fn(&str) -> Option<OsString>) -> String {
@@ -111,11 +119,17 @@ mod tests {
     #[test]
     fn flags_win_over_the_environment() {
         let plain = Settings::resolve(None, None, env).unwrap();
-        assert_eq!((plain.state.to_str().unwrap(), plain.operator.as_str()), ("/srv/lifeboat", "alice"));
+        assert_eq!(
+            (plain.state.to_str().unwrap(), plain.operator.as_str()),
+            ("/srv/lifeboat", "alice")
+        );
         assert_eq!(plain.logs(), PathBuf::from("/srv/lifeboat/logs"));
 
         let flagged = Settings::resolve(Some("/tmp/x".into()), Some(" bob ".into()), env).unwrap();
-        assert_eq!((flagged.state.to_str().unwrap(), flagged.operator.as_str()), ("/tmp/x", "bob"));
+        assert_eq!(
+            (flagged.state.to_str().unwrap(), flagged.operator.as_str()),
+            ("/tmp/x", "bob")
+        );
     }
 
     #[test]
@@ -123,6 +137,11 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/bash\nbackup:x:34:34::/var/backups:/bin/sh\n";
         assert_eq!(named_in(passwd, 34).as_deref(), Some("backup"));
         assert_eq!(named_in(passwd, 99), None);
-        assert!(!Settings::resolve(Some("/tmp/x".into()), None, |_| None).unwrap().operator.is_empty());
+        assert!(
+            !Settings::resolve(Some("/tmp/x".into()), None, |_| None)
+                .unwrap()
+                .operator
+                .is_empty()
+        );
     }
 }

@@ -47,7 +47,12 @@ pub fn debrief(run: &Run<'_>) -> Vec<String> {
             .map(|finding| format!("finding: {finding}")),
     );
     for open in steps::open_ends(run) {
-        lines.push(format!("open: {} is {}: {}", open.step.id, open.status.as_str(), open.why));
+        lines.push(format!(
+            "open: {} is {}: {}",
+            open.step.id,
+            open.status.as_str(),
+            open.why
+        ));
     }
     lines
 }

@@ -146,7 +146,13 @@ fn result(run: &Run<'_>) -> String {
         let waits = if open.is_empty() {
             String::new()
         } else {
-            format!(": {}", open.iter().map(steps::OpenEnd::markdown).collect::<Vec<_>>().join("; "))
+            format!(
+                ": {}",
+                open.iter()
+                    .map(steps::OpenEnd::markdown)
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            )
         };
         return format!("not finished{waits}. It can be resumed.");
     };

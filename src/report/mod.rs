@@ -13,7 +13,6 @@ mod tests;
 mod text;
 mod timeline;
 
-
 use std::sync::Arc;
 
 use crate::engine::{Entry, RunState};
@@ -50,7 +49,13 @@ impl<'a> Run<'a> {
         head: &'a str,
     ) -> Self {
         let state = RunState::fold(entries.iter().map(AsRef::as_ref));
-        Self { entries, state, plan, runbook, head }
+        Self {
+            entries,
+            state,
+            plan,
+            runbook,
+            head,
+        }
     }
 }
 

@@ -114,18 +114,35 @@ pub(super) fn open_ends<'a>(run: &Run<'a>) -> Vec<OpenEnd<'a>> {
         .iter()
         .filter_map(|step| {
             let state = run.state.steps.get(&step.id)?;
-            let why = state.fault.as_ref().map_or_else(String::new, |fault| fault.what.clone());
-            matches!(state.status, Status::Failed | Status::Held | Status::InDoubt).then_some(
-                OpenEnd { step, status: state.status, why },
+            let why = state
+                .fault
+                .as_ref()
+                .map_or_else(String::new, |fault| fault.what.clone());
+            matches!(
+                state.status,
+                Status::Failed | Status::Held | Status::InDoubt
             )
+            .then_some(OpenEnd {
+                step,
+                status: state.status,
+                why,
+            })
         })
         .collect()
 }
 
 impl OpenEnd<'_> {
     pub(super) fn markdown(&self) -> String {
-        let why = if self.why.is_empty() { String::new() } else { format!(": {}", plain(&self.why)) };
-        format!("{} is {}{why}", code(self.step.id.as_str()), self.status.as_str())
+        let why = if self.why.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", plain(&self.why))
+        };
+        format!(
+            "{} is {}{why}",
+            code(self.step.id.as_str()),
+            self.status.as_str()
+        )
     }
 }
 

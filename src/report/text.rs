@@ -10,8 +10,10 @@ pub fn duration(length: SignedDuration) -> String {
         return format!("-{}", duration(length.abs()));
     }
     match seconds {
+        0 if length.is_zero() => "0 s".to_owned(),
         0 => format!("{} ms", length.as_millis()),
-        1..60 => format!("{seconds} s"),
+        1..10 => format!("{}.{} s", seconds, length.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
         60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3_600 % 24),
