@@ -166,6 +166,28 @@ pub struct Variable {
     pub secret: bool,
 }
 
+impl Variable {
+    /// Whether a value may be taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the value, as a lower-case fragment. A secret is not repeated.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let Some(pattern) = &self.pattern else {
+            return Ok(());
+        };
+        if super::values::whole_match(pattern)?.is_match(value) {
+            return Ok(());
+        }
+        let value = if self.secret {
+            "the value".to_owned()
+        } else {
+            format!("`{}`", super::diagnostics::visible(value))
+        };
+        Err(format!("{value} does not match the pattern {pattern}"))
+    }
+}
+
 /// A place with hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -207,7 +229,7 @@ pub struct Host {
     pub address: HostAddress,
     /// Login name; `root` where the file gives none.
     pub user: String,
-    /// Ways to log in, in order; agent then `~/.ssh/id_*` where the file gives none.
+    /// Ways to log in, in order; empty means the agent, then `~/.ssh/id_*`.
     pub auth: Vec<Auth>,
     /// Accepted host key fingerprints, `SHA256:…`; empty means known_hosts decides.
     pub host_key: Vec<String>,
@@ -314,7 +336,7 @@ pub struct Vm {
     pub consistency: Option<Consistency>,
     /// Virtual adapters by their name in the .vmx (`ethernet0`).
     pub adapters: IndexMap<String, Adapter>,
-    /// The readiness ladder: all rungs, in order.
+    /// The readiness ladder: all rungs, in order; the tools alone where the file gives none.
     pub ready: Vec<Rung>,
     /// Own recovery time objective.
     pub rto: Option<Duration>,
@@ -346,7 +368,7 @@ impl Vm {
 pub struct Place {
     /// The host that runs it.
     pub host: HostName,
-    /// The datastore's label.
+    /// The datastore's label; empty for an expendable VM whose place gives none.
     pub datastore: String,
     /// The folder on the datastore.
     pub folder: String,
@@ -699,6 +721,9 @@ pub struct CommandSpec {
     pub done_if: Option<Vec<String>>,
     /// Exits 0 where it worked.
     pub verify: Option<Vec<String>>,
+    /// What a script finds in its environment: each variable that is not secret, `vm` and `mode`.
+    /// Filled when a plan is made, for [`CommandLine::Sh`] alone.
+    pub environment: Vec<(String, String)>,
 }
 
 /// The words of a command.

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use crate::actions::Request;
 use crate::engine::{Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
 use crate::error::Fault;
+use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
 use crate::names::{Attempt, StepId};
 
@@ -105,7 +106,7 @@ impl Carrier {
         let panes = crate::telemetry::watch(
             &self.launch.hosts,
             &self.launch.runbook,
-            self.launch.clock.clone(),
+            &self.launch.clock,
             {
                 let inbox = self.inbox.clone();
                 move |figures| {
@@ -130,7 +131,7 @@ impl Carrier {
         for (_, task) in self.running.drain() {
             task.abort();
         }
-        panes.abort();
+        drop(panes);
         let fault = match &stop {
             Some(Stop::Left) | None => None,
             Some(stop @ Stop::Journal(_)) => Some(stop.fault()),
@@ -139,6 +140,32 @@ impl Carrier {
         self.launch.hosts.close().await;
         drop(self.journal);
         let _ = self.updates.send(Update::Ended { head, fault });
+    }
+
+    /// What the run's commands print goes to the screen and the spool; the panes' polls do not.
+    fn listen_to_hosts(&self) {
+        let inbox = self.inbox.clone();
+        self.launch.hosts.set_output_sink(Arc::new(move |event: OutputEvent| {
+            if event.lane == Lane::Telemetry {
+                return;
+            }
+            let host = event.host;
+            let live = match event.what {
+                LiveOutput::Sent => Live::Sent {
+                    host,
+                    command: event.command.to_string(),
+                    write: event.effect == host::Effect::Write,
+                },
+                LiveOutput::Line { text, .. } => {
+                    Live::Output { host, line: text, replaces: false }
+                }
+                LiveOutput::Progress { text, .. } => {
+                    Live::Output { host, line: text, replaces: true }
+                }
+                LiveOutput::Ended { status } => Live::CommandEnded { host, status },
+            };
+            let _ = inbox.send(Message::Live(live));
+        }));
     }
 
     fn message(&mut self, message: Message) -> Result<(), Stop> {
