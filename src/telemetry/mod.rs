@@ -1,11 +1,5 @@
 //! Figures of the host panes: read-only polls over their own sessions, with back-off.
 
-mod esxi;
-mod posix;
-mod watch;
-
-pub use watch::{Panes, watch};
-
 use std::time::Duration;
 
 use jiff::Timestamp;
