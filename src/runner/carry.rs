@@ -70,7 +70,7 @@ pub(super) struct Carrier {
     asking: HashMap<(StepId, Attempt), oneshot::Sender<String>>,
     running: HashMap<StepId, AbortHandle>,
     last: Option<Arc<Entry>>,
-    stuck: Vec<StepId>,
+    stuck: Option<Vec<StepId>>,
 }
 
 impl Carrier {
@@ -95,7 +95,7 @@ impl Carrier {
             asking: HashMap::new(),
             running: HashMap::new(),
             last: None,
-            stuck: Vec::new(),
+            stuck: None,
         }
     }
 
@@ -192,10 +192,9 @@ impl Carrier {
 
     /// Says so, once, when nothing can go on without a decision.
     fn settled(&mut self) -> Result<(), Stop> {
-        let stuck = self.engine.stuck().unwrap_or_default();
-        let is_new = self.engine.stuck().is_some() && (stuck != self.stuck || stuck.is_empty());
-        if is_new {
-            let _ = self.updates.send(Update::Stuck { waiting: stuck.clone() });
+        let stuck = self.engine.stuck();
+        if let Some(waiting) = stuck.clone().filter(|_| stuck != self.stuck) {
+            let _ = self.updates.send(Update::Stuck { waiting });
         }
         self.stuck = stuck;
         Ok(())
