@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::command::Effect;
 use super::connect::connect;
 use super::error::{HostError, WriteError};
 use super::file::OpenFile;
@@ -317,11 +318,14 @@ impl Worker {
         let limit = Limit::new(command.allowed, cancel);
         self.drain_files(&limit);
         let host = self.host.clone();
+        // Only a write tells its process id.
+        let effect = if started.is_some() { Effect::Write } else { Effect::Read };
         let mut tap = Tap::new(
             host.sink(),
             host.config.name.clone(),
             self.lane,
             &command.shown,
+            effect,
             host.run.redactor.clone(),
         );
         let request = Request {

@@ -11,7 +11,8 @@ use crate::engine::{Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunSt
 use crate::error::Fault;
 use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
-use crate::names::{Attempt, StepId};
+use crate::names::{Attempt, HostName, StepId};
+use crate::telemetry::HostFigures;
 
 use super::handle::{Live, Update};
 use super::launch::Launch;
@@ -71,6 +72,7 @@ pub(super) struct Carrier {
     running: HashMap<StepId, AbortHandle>,
     last: Option<Arc<Entry>>,
     stuck: Option<Vec<StepId>>,
+    refused: HashMap<HostName, String>,
 }
 
 impl Carrier {
@@ -96,6 +98,7 @@ impl Carrier {
             running: HashMap::new(),
             last: None,
             stuck: None,
+            refused: HashMap::new(),
         }
     }
 
@@ -173,12 +176,30 @@ impl Carrier {
             Message::Input(input) => self.take(input)?,
             Message::Request { step, attempt, request } => self.request(step, attempt, request)?,
             Message::Live(live) => {
+                if let Live::Host(figures) = &live {
+                    self.show_refused_key(figures);
+                }
                 self.spool.keep(&live);
                 let _ = self.updates.send(Update::Live(live));
                 return Ok(());
             }
         }
         self.settled()
+    }
+
+    /// Shows a refused host key once; the panes ask every host, so they meet it first.
+    fn show_refused_key(&mut self, figures: &HostFigures) {
+        let Some(key) = &figures.refused_key else {
+            self.refused.remove(&figures.host);
+            return;
+        };
+        if self.refused.insert(figures.host.clone(), key.shown.clone()).as_ref() != Some(&key.shown) {
+            let _ = self.updates.send(Update::Live(Live::HostKey {
+                host: figures.host.clone(),
+                shown: key.shown.clone(),
+                known: key.known.clone(),
+            }));
+        }
     }
 
     /// Hands an input to the engine and carries its effects out, strictly in order.

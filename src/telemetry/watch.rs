@@ -10,7 +10,7 @@ use crate::host::{Host, HostError, Hosts};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Driver, Place, Runbook, SiteRole, Vm};
 
-use super::{HostFigures, LinkState, esxi, posix};
+use super::{HostFigures, LinkState, RefusedKey, esxi, posix};
 
 /// Between two polls of a host that answers well.
 const EVERY: Duration = Duration::from_secs(5);
@@ -121,9 +121,11 @@ impl Poll {
                 figures.answered = Some(clock.now());
                 figures.poll_took = Some(took);
                 figures.trouble = trouble;
+                figures.refused_key = None;
             }
             Err(error) => {
                 figures.link = link(&error);
+                figures.refused_key = refused_key(&error);
                 figures.trouble = Some(error.fault(self.host.name()).what);
             }
         }
@@ -138,6 +140,16 @@ fn link(error: &HostError) -> LinkState {
         | HostError::LoginRefused { .. }
         | HostError::PolicyRefused(_) => LinkState::Refused,
         _ => LinkState::Down,
+    }
+}
+
+fn refused_key(error: &HostError) -> Option<RefusedKey> {
+    match error {
+        HostError::HostKeyUnknown { fingerprint, known, .. }
+        | HostError::HostKeyChanged { fingerprint, known, .. } => {
+            Some(RefusedKey { shown: fingerprint.clone(), known: known.clone() })
+        }
+        _ => None,
     }
 }
 
