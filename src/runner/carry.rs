@@ -9,8 +9,10 @@ use tokio::task::AbortHandle;
 use crate::actions::Request;
 use crate::engine::{Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
 use crate::error::Fault;
+use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
-use crate::names::{Attempt, StepId};
+use crate::names::{Attempt, HostName, StepId};
+use crate::telemetry::HostFigures;
 
 use super::handle::{Live, Update};
 use super::launch::Launch;
@@ -69,7 +71,8 @@ pub(super) struct Carrier {
     asking: HashMap<(StepId, Attempt), oneshot::Sender<String>>,
     running: HashMap<StepId, AbortHandle>,
     last: Option<Arc<Entry>>,
-    stuck: Vec<StepId>,
+    stuck: Option<Vec<StepId>>,
+    refused: HashMap<HostName, String>,
 }
 
 impl Carrier {
@@ -94,7 +97,8 @@ impl Carrier {
             asking: HashMap::new(),
             running: HashMap::new(),
             last: None,
-            stuck: Vec::new(),
+            stuck: None,
+            refused: HashMap::new(),
         }
     }
 
@@ -105,7 +109,7 @@ impl Carrier {
         let panes = crate::telemetry::watch(
             &self.launch.hosts,
             &self.launch.runbook,
-            self.launch.clock.clone(),
+            &self.launch.clock,
             {
                 let inbox = self.inbox.clone();
                 move |figures| {
@@ -130,7 +134,7 @@ impl Carrier {
         for (_, task) in self.running.drain() {
             task.abort();
         }
-        panes.abort();
+        drop(panes);
         let fault = match &stop {
             Some(Stop::Left) | None => None,
             Some(stop @ Stop::Journal(_)) => Some(stop.fault()),
@@ -141,17 +145,61 @@ impl Carrier {
         let _ = self.updates.send(Update::Ended { head, fault });
     }
 
+    /// What the run's commands print goes to the screen and the spool; the panes' polls do not.
+    fn listen_to_hosts(&self) {
+        let inbox = self.inbox.clone();
+        self.launch.hosts.set_output_sink(Arc::new(move |event: OutputEvent| {
+            if event.lane == Lane::Telemetry {
+                return;
+            }
+            let host = event.host;
+            let live = match event.what {
+                LiveOutput::Sent => Live::Sent {
+                    host,
+                    command: event.command.to_string(),
+                    write: event.effect == host::Effect::Write,
+                },
+                LiveOutput::Line { text, .. } => {
+                    Live::Output { host, line: text, replaces: false }
+                }
+                LiveOutput::Progress { text, .. } => {
+                    Live::Output { host, line: text, replaces: true }
+                }
+                LiveOutput::Ended { status } => Live::CommandEnded { host, status },
+            };
+            let _ = inbox.send(Message::Live(live));
+        }));
+    }
+
     fn message(&mut self, message: Message) -> Result<(), Stop> {
         match message {
             Message::Input(input) => self.take(input)?,
             Message::Request { step, attempt, request } => self.request(step, attempt, request)?,
             Message::Live(live) => {
+                if let Live::Host(figures) = &live {
+                    self.show_refused_key(figures);
+                }
                 self.spool.keep(&live);
                 let _ = self.updates.send(Update::Live(live));
                 return Ok(());
             }
         }
         self.settled()
+    }
+
+    /// Shows a refused host key once; the panes ask every host, so they meet it first.
+    fn show_refused_key(&mut self, figures: &HostFigures) {
+        let Some(key) = &figures.refused_key else {
+            self.refused.remove(&figures.host);
+            return;
+        };
+        if self.refused.insert(figures.host.clone(), key.shown.clone()).as_ref() != Some(&key.shown) {
+            let _ = self.updates.send(Update::Live(Live::HostKey {
+                host: figures.host.clone(),
+                shown: key.shown.clone(),
+                known: key.known.clone(),
+            }));
+        }
     }
 
     /// Hands an input to the engine and carries its effects out, strictly in order.
@@ -165,10 +213,9 @@ impl Carrier {
 
     /// Says so, once, when nothing can go on without a decision.
     fn settled(&mut self) -> Result<(), Stop> {
-        let stuck = self.engine.stuck().unwrap_or_default();
-        let is_new = self.engine.stuck().is_some() && (stuck != self.stuck || stuck.is_empty());
-        if is_new {
-            let _ = self.updates.send(Update::Stuck { waiting: stuck.clone() });
+        let stuck = self.engine.stuck();
+        if let Some(waiting) = stuck.clone().filter(|_| stuck != self.stuck) {
+            let _ = self.updates.send(Update::Stuck { waiting });
         }
         self.stuck = stuck;
         Ok(())

@@ -33,8 +33,12 @@ impl Spool {
             Live::Sent { host, command, write } => {
                 (host, format!("{} {command}\n", if *write { "#" } else { "$" }))
             }
+            Live::CommandEnded { host, status: Some(status) } if *status != 0 => {
+                (host, format!("(exit status {status})\n"))
+            }
             Live::Output { host, line, replaces: false } => (host, format!("{line}\n")),
             Live::Output { .. }
+            | Live::CommandEnded { .. }
             | Live::Progress { .. }
             | Live::Host(_)
             | Live::HostKey { .. }
