@@ -114,6 +114,29 @@ impl<'t> Places<'t> {
         }
     }
 
+    /// The item of a list that is this word, quoted or not.
+    pub(super) fn item_named(&self, list: NodeId, word: &str) -> Option<NodeId> {
+        let Kind::Seq(items) = &self.node(self.target(list)).kind else {
+            return None;
+        };
+        let is_word = |item: &NodeId| {
+            self.source(self.target(*item))
+                .trim()
+                .trim_matches(['"', '\''])
+                == word
+        };
+        items.iter().copied().find(is_word)
+    }
+
+    /// How many entries a collection has, without those that merges bring.
+    pub(super) fn len(&self, node: NodeId) -> usize {
+        match &self.node(self.target(node)).kind {
+            Kind::Map { own, .. } => own.len(),
+            Kind::Seq(items) => items.len(),
+            Kind::Scalar | Kind::Alias(_) => 0,
+        }
+    }
+
     fn target(&self, node: NodeId) -> NodeId {
         match self.node(node).kind {
             Kind::Alias(target) => target,
