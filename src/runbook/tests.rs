@@ -82,12 +82,12 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
     let rendered = problems(&text).render(false);
     let expected = "\
 error: unknown VM `sql1`
-   --> dr.yaml:103:13
-    |
-103 |     needs: [sql1]              # powered on only once sql01 is ready
-    |             ^^^^
-    |
-    = help: did you mean `sql01`?
+  --> dr.yaml:90:13
+   |
+90 |     needs: [sql1]              # powered on only once sql01 is ready
+   |             ^^^^
+   |
+   = help: did you mean `sql01`?
 
 dr.yaml: 1 problem
 ";
@@ -138,7 +138,7 @@ fn broken_structure_is_one_problem() {
         ),
         (
             "a: { vm: ${vm} }\nb: 1\n",
-            "1:16 not valid YAML: did not find expected <document start>\n    put quotes around what holds `${…}`\n",
+            "1:11 not valid YAML: while parsing a flow mapping, did not find expected ',' or '}'\n    put quotes around what holds `${…}`\n",
         ),
         (
             "a: !secret b\n",
@@ -453,7 +453,7 @@ fn an_empty_or_absurd_section_is_refused() {
     ));
     assert_eq!(
         listed(&found),
-        "13:5 there is no VM to recover\n    the steps of this phase would never run\n"
+        "13:15 there is no VM to recover\n    the steps of this phase would never run\n"
     );
     let limits = Limits {
         steps: 19,
