@@ -5,6 +5,7 @@
 pub mod autostart;
 pub mod commands;
 pub mod devices;
+mod driver;
 pub mod faults;
 pub mod guest;
 pub mod host_summary;
@@ -23,6 +24,8 @@ pub mod value;
 pub mod version;
 pub mod vmkfstools;
 
+pub use driver::{Esxi, Registration};
+
 use std::fmt;
 
 /// A VM's number in one host's inventory. It changes with every registration and means another VM
@@ -38,3 +41,6 @@ impl fmt::Display for Vmid {
 
 #[cfg(test)]
 mod corpus_tests;
+
+#[cfg(test)]
+mod bounds_tests;
