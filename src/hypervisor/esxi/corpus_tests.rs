@@ -22,7 +22,7 @@ use super::tasks::{self, Task, TaskState};
 use super::uuid::BiosUuid;
 use super::value::Value;
 use super::version::Version;
-use super::{Vmid, vmkfstools};
+use super::{Vmid, vm_inventory, vmkfstools};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
 
@@ -84,6 +84,7 @@ fn captured_outputs_parse_to_the_right_thing() {
         read: BTreeSet::new(),
     };
     inventories(&mut corpus);
+    hostds_own_list(&mut corpus);
     faults(&mut corpus);
     power(&mut corpus);
     machines(&mut corpus);
@@ -140,6 +141,15 @@ fn inventories(corpus: &mut Corpus) {
         Inventory::parse(&skipped).unwrap().invalid,
         [16, 32, 48, 64].map(Vmid)
     );
+}
+
+fn hostds_own_list(corpus: &mut Corpus) {
+    let entries = vm_inventory::parse(&corpus.output("vmInventory.xml")).unwrap();
+    assert_eq!(
+        entries.iter().map(|entry| entry.0.0).collect::<Vec<_>>(),
+        [2, 12, 16]
+    );
+    assert!(entries[0].1.ends_with("/Jump Box/Jump Box.vmx"));
 }
 
 fn faults(corpus: &mut Corpus) {

@@ -16,7 +16,7 @@ use super::storage::Volumes;
 use super::summary::VmSummary;
 use super::tasks::{self, Task};
 use super::version::Version;
-use super::{Vmid, commands, vmkfstools};
+use super::{Vmid, commands, vm_inventory, vmkfstools};
 use crate::host::{Host, Lane};
 use crate::hypervisor::shell::Shell;
 use crate::hypervisor::{DriverError, DriverFault};
@@ -36,11 +36,14 @@ pub struct Esxi {
 pub enum Registration {
     /// It is, as this VM; its summary confirms the file.
     As(Vmid, Box<VmSummary>),
+    /// It is, as an invalid entry: hostd cannot read the file.
+    Invalid(Vmid),
     /// It is not.
     No,
-    /// It is not found, but the inventory has lines that may be rows in a form that is not known.
+    /// It is not found, but the inventory has lines that may be rows in a form that is not known,
+    /// or invalid entries of which the files cannot be told.
     Unproven {
-        /// Those lines.
+        /// Those lines, and why.
         unread: Vec<String>,
     },
 }
@@ -102,12 +105,29 @@ impl Esxi {
                 Err(error) => return Err(error),
             }
         }
-        if inventory.unread.is_empty() {
+        let mut unread = inventory.unread;
+        if !inventory.invalid.is_empty() {
+            match self.shell.ask(&commands::vm_inventory(), vm_inventory::parse).await {
+                Ok(files) => {
+                    let mut files = files.into_iter();
+                    let fits = |(vmid, path): &(Vmid, String)| {
+                        inventory.invalid.contains(vmid) && is_wanted(path.clone())
+                    };
+                    if let Some((vmid, _)) = files.find(fits) {
+                        return Ok(Registration::Invalid(vmid));
+                    }
+                }
+                Err(DriverError::Reply(fault)) => {
+                    let ids: Vec<_> = inventory.invalid.iter().map(Vmid::to_string).collect();
+                    unread.push(format!("invalid entries {}: {fault}", ids.join(", ")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if unread.is_empty() {
             Ok(Registration::No)
         } else {
-            Ok(Registration::Unproven {
-                unread: inventory.unread,
-            })
+            Ok(Registration::Unproven { unread })
         }
     }
 

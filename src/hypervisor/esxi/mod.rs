@@ -22,6 +22,7 @@ pub mod tasks;
 pub mod uuid;
 pub mod value;
 pub mod version;
+pub mod vm_inventory;
 pub mod vmkfstools;
 
 pub use driver::{Esxi, Registration};
