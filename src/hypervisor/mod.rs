@@ -16,3 +16,6 @@ pub mod esxi;
 pub mod shell;
 
 pub use fault::{DriverError, DriverFault};
+
+#[cfg(test)]
+mod driver_tests;

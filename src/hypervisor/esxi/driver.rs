@@ -107,7 +107,11 @@ impl Esxi {
         }
         let mut unread = inventory.unread;
         if !inventory.invalid.is_empty() {
-            match self.shell.ask(&commands::vm_inventory(), vm_inventory::parse).await {
+            match self
+                .shell
+                .ask(&commands::vm_inventory(), vm_inventory::parse)
+                .await
+            {
                 Ok(files) => {
                     let mut files = files.into_iter();
                     let fits = |(vmid, path): &(Vmid, String)| {
