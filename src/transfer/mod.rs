@@ -1,1 +1,13 @@
-//! transfer.
+//! Restore points and the ways of bringing their files to a host.
+//!
+//! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
+//! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
+//! Nothing that this run did not make is overwritten or deleted.
+
+mod choose;
+mod point;
+mod sums;
+
+pub use choose::{Chosen, NoPoint, choose};
+pub use point::{Flaw, Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
+pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};
