@@ -49,7 +49,11 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        for (label, text) in [("where", &self.place), ("now", &self.state), ("next", &self.next)] {
+        for (label, text) in [
+            ("where", &self.place),
+            ("now", &self.state),
+            ("next", &self.next),
+        ] {
             if !text.is_empty() {
                 write!(f, "\n  {label}: {text}")?;
             }

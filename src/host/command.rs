@@ -48,7 +48,10 @@ impl HostCommand {
         args: impl IntoIterator<Item = W>,
     ) -> Self {
         let head = ["sh", "-c", script, "_"].map(str::to_owned);
-        Self::new(effect, head.into_iter().chain(args.into_iter().map(Into::into)))
+        Self::new(
+            effect,
+            head.into_iter().chain(args.into_iter().map(Into::into)),
+        )
     }
 
     fn new<W: Into<String>>(effect: Effect, words: impl IntoIterator<Item = W>) -> Self {

@@ -1,8 +1,40 @@
 //! Sessions over SSH to the hosts of a runbook: logins, host keys, policy, commands, files.
 //!
-//! This is the only module that knows `ssh2`.
+//! This is the only module that knows `ssh2`. [`Hosts`] holds a run's hosts. Each session lives on
+//! a thread of its own ([`Lane`]) and is opened on first use; what has died is opened again on the
+//! next use, but a write is never sent twice. Every connection, command and file passes [`Policy`].
 mod command;
+mod config;
+mod connect;
+mod dd;
+mod error;
+mod file;
+mod gate;
+mod host_key;
+mod hosts;
+mod lane;
+mod link;
+mod live;
+mod login;
 mod output;
+mod policy;
+mod process;
+mod redact;
+pub mod sanitise;
+mod sftp;
+mod shared;
+mod turn;
 
 pub use command::{Effect, HostCommand};
+pub use config::{Credential, HostConfig, Secret};
+pub use error::{HostError, WriteError};
+pub use file::{FileAccess, RemoteFile};
+pub use hosts::{Host, Hosts};
+pub use lane::Lane;
+pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;
+pub use policy::Policy;
+pub use redact::Redactor;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,17 @@
-//! hypervisor.
+//! The drivers: typed operations to command lines, what a host printed to values.
+//!
+//! Every operation is a pair of pure functions: a constructor that gives the
+//! [`HostCommand`](crate::host::HostCommand), and a parser that reads its
+//! [`Output`](crate::host::Output). Reads are also offered as async methods
+//! ([`Esxi`](esxi::Esxi), [`Posix`](posix::Posix)); writes are sent by the actions, which hold the
+//! intents, and interpreted here. A reply never turns anything green by itself: exit statuses and
+//! texts are only hints, the state is read again afterwards.
+//!
+//! [`shell`] holds what both drivers do with plain files and processes over `sh`.
+mod fault;
+mod reply;
+
+pub mod esxi;
+pub mod shell;
+
+pub use fault::DriverFault;

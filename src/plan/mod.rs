@@ -10,9 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, StepId, VariableName, VmName};
-use crate::runbook::model::{
-    Ask, CommandSpec, Mode, OnFailure, PointChoice, Section, SiteRole,
-};
+use crate::runbook::model::{Ask, CommandSpec, Mode, OnFailure, PointChoice, Section, SiteRole};
 use indexmap::IndexMap;
 
 /// Everything that a plan depends on beside the runbook.

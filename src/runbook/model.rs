@@ -71,25 +71,38 @@ impl Runbook {
     }
 
     /// The hosts of a site, in the file's order.
-    pub fn hosts_of<'a>(&'a self, site: &'a SiteName) -> impl Iterator<Item = (&'a HostName, &'a Host)> {
-        self.hosts.iter().filter(move |(_, host)| host.site == *site)
+    pub fn hosts_of<'a>(
+        &'a self,
+        site: &'a SiteName,
+    ) -> impl Iterator<Item = (&'a HostName, &'a Host)> {
+        self.hosts
+            .iter()
+            .filter(move |(_, host)| host.site == *site)
     }
 
     /// Recovery time objective of a VM: its own, else the runbook's.
     #[must_use]
     pub fn rto(&self, vm: &VmName) -> Option<Duration> {
-        self.vms.get(vm).and_then(|vm| vm.rto).or(self.objectives.rto)
+        self.vms
+            .get(vm)
+            .and_then(|vm| vm.rto)
+            .or(self.objectives.rto)
     }
 
     /// Recovery point objective of a VM: its own, else the runbook's.
     #[must_use]
     pub fn rpo(&self, vm: &VmName) -> Option<Duration> {
-        self.vms.get(vm).and_then(|vm| vm.rpo).or(self.objectives.rpo)
+        self.vms
+            .get(vm)
+            .and_then(|vm| vm.rpo)
+            .or(self.objectives.rpo)
     }
 
     /// The VMs that steps `for_each: vms` walk through: neither expendable nor patterns.
     pub fn recoverable_vms(&self) -> impl Iterator<Item = (&VmName, &Vm)> {
-        self.vms.iter().filter(|(name, vm)| !vm.expendable && !Vm::is_pattern(name))
+        self.vms
+            .iter()
+            .filter(|(name, vm)| !vm.expendable && !Vm::is_pattern(name))
     }
 }
 

@@ -1,0 +1,142 @@
+//! From an address to a session that is logged in.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ssh2::MethodType;
+
+use crate::runbook::model::HostAddress;
+
+use super::error::HostError;
+use super::host_key::{Expected, ShownKey};
+use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
+use super::login;
+use super::policy::Deed;
+use super::shared::Shared;
+
+/// Opens a session, after every other login to this host that is under way.
+pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
+    host.turn.take(cancel, || {
+        host.may_log_in()?;
+        let mut link = greet(host, wake, cancel)?;
+        let limit = Limit::new(host.run.limits.login, cancel);
+        login::authenticate(host, &mut link, &limit)?;
+        link.establish(&limit)
+            .map_err(|stopped| stopped.during("opening a session"))?;
+        Ok(link)
+    })
+}
+
+/// Connects and checks the host key. Where fingerprints are pinned, which do not tell the type of
+/// their key, a host that shows another one is asked again for keys of its other types.
+fn greet(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
+    let config = &host.config;
+    let expected = Expected::load(&config.host_keys, &config.known_hosts, &config.address);
+    let mut spent = Vec::new();
+    let mut refused = None;
+    while let Some(preference) = expected.preference(&spent) {
+        let link = match shake_hands(host, &preference, wake, cancel) {
+            Ok(link) => link,
+            Err(error) => return Err(refused.unwrap_or(error)),
+        };
+        let shown = match link.session().host_key() {
+            Some((blob, _)) => ShownKey::new(blob),
+            None => {
+                return Err(HostError::Handshake {
+                    detail: "no host key was shown".to_owned(),
+                });
+            }
+        };
+        match expected.judge(&shown, &host.trusted()) {
+            Ok(()) => return Ok(link),
+            Err(error) if expected.by_pin() => {
+                refused.get_or_insert(error);
+                spent.push(shown.key_type);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or(HostError::NoCommonAlgorithm {
+        detail: "no host key type is left".to_owned(),
+    }))
+}
+
+fn shake_hands(
+    host: &Shared,
+    host_key_algorithms: &str,
+    wake: &Arc<Wake>,
+    cancel: &Cancel,
+) -> Result<Link, HostError> {
+    let socket = dial(host, cancel)?;
+    let failed = |stopped: Stopped| match stopped {
+        Stopped::Ssh(
+            code::KEX_FAILURE
+            | code::KEY_EXCHANGE_FAILURE
+            | code::METHOD_NONE
+            | code::ALGO_UNSUPPORTED,
+            detail,
+        ) => HostError::NoCommonAlgorithm { detail },
+        Stopped::Ssh(_, detail) => HostError::Handshake { detail },
+        stopped => stopped.during("the SSH handshake"),
+    };
+    let mut link = Link::new(socket, wake.clone()).map_err(failed)?;
+    link.session()
+        .method_pref(MethodType::HostKey, host_key_algorithms)
+        .map_err(|error| failed(error.into()))?;
+    link.handshake(&Limit::new(host.run.limits.handshake, cancel))
+        .map_err(failed)?;
+    Ok(link)
+}
+
+/// Connects to the first address of the name that answers; each must pass the policy.
+fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
+    let limit = Limit::new(host.run.limits.connect, cancel);
+    let shown = host.config.address.to_string();
+    let addresses = resolve(&host.config.address)?;
+    let mut failure = None;
+    for (index, address) in addresses.iter().enumerate() {
+        host.run.policy.permit(Deed::Connect(address.ip()))?;
+        let left = limit
+            .left()
+            .map_err(|stopped| stopped.during("connecting"))?;
+        let others = u32::try_from(addresses.len() - index).unwrap_or(1);
+        let started = Instant::now();
+        match TcpStream::connect_timeout(address, left / others) {
+            Ok(socket) => {
+                // Commands are small packets that somebody waits for.
+                let _ = socket.set_nodelay(true);
+                return Ok(socket);
+            }
+            Err(error) => failure = Some((error, started.elapsed())),
+        }
+    }
+    Err(match failure {
+        Some((error, _)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            HostError::Refused { address: shown }
+        }
+        Some((error, after)) if error.kind() == io::ErrorKind::TimedOut => HostError::TimedOut {
+            what: format!("connecting to {shown}"),
+            after,
+        },
+        Some((error, _)) => HostError::Unreachable {
+            address: shown,
+            reason: error.to_string(),
+        },
+        None => HostError::Unreachable {
+            address: shown,
+            reason: "the name has no address".to_owned(),
+        },
+    })
+}
+
+fn resolve(address: &HostAddress) -> Result<Vec<SocketAddr>, HostError> {
+    (address.host.as_str(), address.port)
+        .to_socket_addrs()
+        .map(Iterator::collect)
+        .map_err(|error| HostError::Unreachable {
+            address: address.to_string(),
+            reason: error.to_string(),
+        })
+}

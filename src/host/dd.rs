@@ -1,0 +1,339 @@
+//! A file on a host without SFTP: one `dd` for each contiguous range.
+
+use super::error::HostError;
+use super::file::FileError;
+use super::link::{Limit, Link, Stopped};
+use super::live::Stream;
+use super::process::Process;
+use super::sanitise::sanitise;
+
+/// `dd` takes its offset in blocks; the largest that fits is the fastest.
+const MAX_BLOCK: u64 = 1 << 20;
+/// Of a message on standard error.
+const KEPT_MESSAGE: usize = 4 << 10;
+
+/// Literally what a write is sent as: its first line of output tells its process.
+pub(super) const WRITE_PREFIX: &str = r#"sh -c 'echo $$; exec "$@"' _ "#;
+
+pub(super) struct DdFile {
+    path: String,
+    running: Option<Running>,
+}
+
+/// A `dd` that waits for more to write, or holds more to read.
+struct Running {
+    process: Process,
+    writes: bool,
+    /// Where its next byte belongs.
+    offset: u64,
+    /// The process id's line.
+    head: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl DdFile {
+    /// Proves that the file can be opened so, and makes it if it is to be written.
+    pub(super) fn open(
+        link: &mut Link,
+        limit: &Limit,
+        path: &str,
+        writes: bool,
+    ) -> Result<Self, FileError> {
+        let mut file = Self {
+            path: path.to_owned(),
+            running: None,
+        };
+        if writes {
+            let touch = r#"umask 077; exec dd if=/dev/null of="$1" conv=notrunc"#;
+            let line = shell_words::join(["sh", "-c", touch, "_", path]);
+            file.answer(link, limit, &format!("{WRITE_PREFIX}{line}"), "opening")?;
+        } else {
+            file.size(link, limit)?;
+        }
+        Ok(file)
+    }
+
+    pub(super) fn write_at(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), FileError> {
+        if !self
+            .running
+            .as_ref()
+            .is_some_and(|running| running.writes && running.offset == offset)
+        {
+            self.settle(link, limit)?;
+            let block = block_size(offset);
+            let (of, bs) = (format!("of={}", self.path), format!("bs={block}"));
+            let seek = format!("seek={}", offset / block);
+            let line = shell_words::join(["dd", &of, &bs, &seek, "conv=notrunc"]);
+            self.start(link, limit, &format!("{WRITE_PREFIX}{line}"), true, offset)?;
+        }
+        let path = self.path.clone();
+        let Some(running) = &mut self.running else {
+            return Err(FileError::Gone);
+        };
+        let mut rest = data;
+        while !rest.is_empty() && !running.process.ended() {
+            let (written, moved) = running
+                .exchange(link, limit, rest, false)
+                .map_err(|stopped| running.broken(&path, "writing", stopped))?;
+            rest = &rest[written..];
+            if !moved && !running.process.ended() {
+                link.wait(limit)
+                    .map_err(|stopped| running.broken(&path, "writing", stopped))?;
+            }
+        }
+        running.offset += data.len() as u64;
+        if running.process.ended() {
+            // It gave up: its exit status and message say why.
+            self.settle(link, limit)?;
+            let detail = "writing: dd ended before its input did".to_owned();
+            return Err(FileError::Refused(HostError::File { path, detail }));
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_at(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, FileError> {
+        let mut data = Vec::with_capacity(len);
+        let mut skip = 0;
+        if !self
+            .running
+            .as_ref()
+            .is_some_and(|running| !running.writes && running.offset == offset)
+        {
+            self.settle(link, limit)?;
+            let start = offset / MAX_BLOCK;
+            let (from, bs) = (format!("if={}", self.path), format!("bs={MAX_BLOCK}"));
+            let line = shell_words::join(["dd", &from, &bs, &format!("skip={start}")]);
+            self.start(link, limit, &line, false, offset)?;
+            skip = usize::try_from(offset % MAX_BLOCK).unwrap_or(0);
+        }
+        let path = self.path.clone();
+        let Some(running) = &mut self.running else {
+            return Err(FileError::Gone);
+        };
+        let mut buffer = vec![0; 64 << 10];
+        let mut idle_turns = 0;
+        while data.len() < len && !running.process.ended() {
+            let wanted = (len - data.len() + skip).min(buffer.len());
+            let count = running
+                .read(link, limit, &mut buffer[..wanted])
+                .map_err(|stopped| running.broken(&path, "reading", stopped))?;
+            let skipped = count.min(skip);
+            skip -= skipped;
+            data.extend_from_slice(&buffer[skipped..count]);
+            idle_turns = if count > 0 { 0 } else { idle_turns + 1 };
+            if count == 0 && !running.process.ended() {
+                running
+                    .process
+                    .settle(link, limit, idle_turns)
+                    .map_err(|stopped| running.broken(&path, "reading", stopped))?;
+            }
+        }
+        running.offset = offset + data.len() as u64;
+        if running.process.ended() {
+            self.settle(link, limit)?;
+        }
+        Ok(data)
+    }
+
+    pub(super) fn size(&mut self, link: &mut Link, limit: &Limit) -> Result<u64, FileError> {
+        self.settle(link, limit)?;
+        let line = shell_words::join(["stat", "-L", "-c", "%s", self.path.as_str()]);
+        let answer = self.answer(link, limit, &line, "asking for the size")?;
+        sanitise(&answer).trim().parse().map_err(|_| {
+            let detail = format!("stat answered {:?}", sanitise(&answer));
+            FileError::Refused(HostError::File {
+                path: self.path.clone(),
+                detail,
+            })
+        })
+    }
+
+    pub(super) fn finish(&mut self, link: &mut Link, limit: &Limit) -> Result<(), FileError> {
+        self.settle(link, limit)
+    }
+
+    fn start(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        line: &str,
+        writes: bool,
+        offset: u64,
+    ) -> Result<(), FileError> {
+        let process = Process::start(link, line, limit).map_err(|not| {
+            if not.intact {
+                FileError::Refused(not.cause)
+            } else {
+                FileError::Broken {
+                    pid: None,
+                    cause: not.cause,
+                }
+            }
+        })?;
+        self.running = Some(Running {
+            process,
+            writes,
+            offset,
+            head: Vec::new(),
+            message: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Runs a short command to its end; its standard output.
+    fn answer(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        line: &str,
+        what: &str,
+    ) -> Result<Vec<u8>, FileError> {
+        self.start(link, limit, line, true, 0)?;
+        let Some(mut running) = self.running.take() else {
+            return Err(FileError::Gone);
+        };
+        running.end(link, limit, &self.path, what)?;
+        Ok(running.head)
+    }
+
+    /// Ends the `dd` that runs: one that writes gets the end of its input and must succeed, one
+    /// that reads and has more to give is let go.
+    fn settle(&mut self, link: &mut Link, limit: &Limit) -> Result<(), FileError> {
+        match self.running.take() {
+            Some(mut running) if running.writes || running.process.ended() => {
+                let what = if running.writes { "writing" } else { "reading" };
+                running.end(link, limit, &self.path, what)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    fn exchange(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        input: &[u8],
+        last: bool,
+    ) -> Result<(usize, bool), Stopped> {
+        let Self {
+            process,
+            head,
+            message,
+            ..
+        } = self;
+        process.exchange(link, limit, input, last, &mut |stream, bytes| {
+            let kept = if stream == Stream::Out {
+                &mut *head
+            } else {
+                &mut *message
+            };
+            let room = KEPT_MESSAGE.saturating_sub(kept.len());
+            kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        })
+    }
+
+    /// Reads standard output into `buffer`, and keeps what standard error says.
+    fn read(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        buffer: &mut [u8],
+    ) -> Result<usize, Stopped> {
+        let Self {
+            process, message, ..
+        } = self;
+        let mut said = [0; 1024];
+        process.read(link, limit, Stream::Err, &mut said, &mut |_, bytes| {
+            if message.len() < KEPT_MESSAGE {
+                message.extend_from_slice(bytes);
+            }
+        })?;
+        process.read(link, limit, Stream::Out, buffer, &mut |_, _| {})
+    }
+
+    /// Ends its input and waits for its exit status, which must be 0.
+    fn end(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        path: &str,
+        what: &str,
+    ) -> Result<(), FileError> {
+        let mut idle_turns = 0;
+        while !self.process.ended() {
+            let (_, moved) = self
+                .exchange(link, limit, &[], true)
+                .map_err(|stopped| self.broken(path, what, stopped))?;
+            idle_turns = if moved { 0 } else { idle_turns + 1 };
+            if !moved && !self.process.ended() {
+                self.process
+                    .settle(link, limit, idle_turns)
+                    .map_err(|stopped| self.broken(path, what, stopped))?;
+            }
+        }
+        match self.process.status(link, limit) {
+            Ok(0) => Ok(()),
+            Ok(status) => {
+                let said = sanitise(&self.message);
+                let detail = format!("{what}: status {status}, {}", said.trim());
+                Err(FileError::Refused(HostError::File {
+                    path: path.to_owned(),
+                    detail,
+                }))
+            }
+            Err(stopped) => Err(self.broken(path, what, stopped)),
+        }
+    }
+
+    fn broken(&self, path: &str, what: &str, stopped: Stopped) -> FileError {
+        let pid = if self.writes {
+            self.head
+                .split(|byte| *byte == b'\n')
+                .next()
+                .and_then(|line| std::str::from_utf8(line).ok()?.trim().parse().ok())
+        } else {
+            None
+        };
+        FileError::Broken {
+            pid,
+            cause: stopped.during(&format!("{what} {path}")),
+        }
+    }
+}
+
+/// The largest power of two that divides `offset`, within bounds.
+fn block_size(offset: u64) -> u64 {
+    1 << offset.trailing_zeros().min(MAX_BLOCK.trailing_zeros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_divide_the_offset() {
+        for (offset, block) in [
+            (0, MAX_BLOCK),
+            (1, 1),
+            (512, 512),
+            (3 << 20, 1 << 20),
+            (1 << 40, 1 << 20),
+        ] {
+            assert_eq!(block_size(offset), block);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Files on a host, read and written at offsets.
+//!
+//! Over SFTP where the host has it; else (older ESXi) through `dd`. Every write names its offset
+//! and nothing is ever truncated, so that a write which arrives late can do no harm.
+
+use std::sync::Arc;
+
+use crate::journal::Intent;
+
+use super::dd::DdFile;
+use super::error::{HostError, WriteError};
+use super::lane::{LaneThread, Worker};
+use super::link::{Cancel, Limit, Link, Stopped};
+use super::sftp::SftpFile;
+use super::shared::Shared;
+
+/// What a file is opened for.
+#[derive(Debug)]
+pub enum FileAccess {
+    /// Reading; the file must exist.
+    Read,
+    /// Writing at offsets: made (readable for its owner only) if missing, never truncated.
+    Write(Intent),
+}
+
+/// An open file on a host. It lives as long as the session that opened it: after an error of the
+/// connection every further call fails, and the file must be opened anew.
+pub struct RemoteFile {
+    lane: Arc<LaneThread>,
+    host: Arc<Shared>,
+    path: Arc<str>,
+    id: u64,
+}
+
+impl RemoteFile {
+    pub(super) fn new(lane: Arc<LaneThread>, host: Arc<Shared>, path: Arc<str>, id: u64) -> Self {
+        Self {
+            lane,
+            host,
+            path,
+            id,
+        }
+    }
+
+    /// Its path on the host.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Writes `data` at `offset` (bytes). Several requests are in flight: the call returns while up
+    /// to 1 MiB is still on its way, and [`finish`](Self::finish) alone proves that all of it
+    /// arrived. Give it pieces of up to 4 MiB, in ascending order where possible.
+    ///
+    /// # Errors
+    /// [`WriteError::Failed`] if the host said no, to this or an earlier piece;
+    /// [`WriteError::Lost`] if the connection died or two minutes passed.
+    pub async fn write_at(&mut self, offset: u64, data: Vec<u8>) -> Result<(), WriteError> {
+        let call = self.lane.call({
+            let id = self.id;
+            move |worker, cancel| {
+                worker.with_file(id, cancel, |file, link, limit| match file {
+                    OpenFile::Sftp(file) => file.write_at(link, limit, offset, &data),
+                    OpenFile::Dd(file) => file.write_at(link, limit, offset, &data),
+                })
+            }
+        });
+        call.await
+            .map_err(WriteError::NotSent)?
+            .map_err(FileError::into_write)
+    }
+
+    /// Reads up to `len` bytes from `offset`; fewer only at the end of the file.
+    ///
+    /// # Errors
+    /// [`HostError::File`] if the host said no, others if the connection died or two minutes
+    /// passed.
+    pub async fn read_at(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, HostError> {
+        let call = self.lane.call({
+            let id = self.id;
+            move |worker, cancel| {
+                worker.with_file(id, cancel, |file, link, limit| match file {
+                    OpenFile::Sftp(file) => file.read_at(link, limit, offset, len),
+                    OpenFile::Dd(file) => file.read_at(link, limit, offset, len),
+                })
+            }
+        });
+        call.await?.map_err(FileError::into_cause)
+    }
+
+    /// Its size in bytes, after everything written so far has arrived.
+    ///
+    /// # Errors
+    /// As for [`read_at`](Self::read_at).
+    pub async fn size(&mut self) -> Result<u64, HostError> {
+        let call = self.lane.call({
+            let id = self.id;
+            move |worker, cancel| {
+                worker.with_file(id, cancel, |file, link, limit| match file {
+                    OpenFile::Sftp(file) => file.size(link, limit),
+                    OpenFile::Dd(file) => file.size(link, limit),
+                })
+            }
+        });
+        call.await?.map_err(FileError::into_cause)
+    }
+
+    /// Waits until all that was written has arrived, asks the host to bring it to disk where it
+    /// offers that (OpenSSH's `fsync@openssh.com`), and closes the file.
+    ///
+    /// # Errors
+    /// As for [`write_at`](Self::write_at); the file is closed in any case.
+    pub async fn finish(self) -> Result<(), WriteError> {
+        let call = self.lane.call({
+            let id = self.id;
+            move |worker, cancel| {
+                let result = worker.with_file(id, cancel, |file, link, limit| match file {
+                    OpenFile::Sftp(file) => file.finish(link, limit),
+                    OpenFile::Dd(file) => file.finish(link, limit),
+                });
+                worker.files.remove(&id);
+                result
+            }
+        });
+        call.await
+            .map_err(WriteError::NotSent)?
+            .map_err(FileError::into_write)
+    }
+}
+
+impl std::fmt::Debug for RemoteFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host.config.name, self.path)
+    }
+}
+
+impl Drop for RemoteFile {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.lane.post(move |worker, cancel| {
+            let limit = Limit::new(worker.host.run.limits.file, cancel);
+            if let (Some(file), Some(link)) = (worker.files.remove(&id), &mut worker.link) {
+                file.abandon(link, &limit);
+            }
+        });
+    }
+}
+
+/// Why a call on a file failed.
+pub(super) enum FileError {
+    /// The session is not the one that opened the file.
+    Gone,
+    /// The host said no; the session is as good as before.
+    Refused(HostError),
+    /// The connection is of no more use.
+    Broken { pid: Option<u32>, cause: HostError },
+}
+
+impl FileError {
+    fn into_write(self) -> WriteError {
+        match self {
+            Self::Gone => WriteError::NotSent(gone()),
+            Self::Refused(cause) => WriteError::Failed(cause),
+            Self::Broken { pid, cause } => WriteError::Lost { pid, cause },
+        }
+    }
+
+    fn into_cause(self) -> HostError {
+        match self {
+            Self::Gone => gone(),
+            Self::Refused(cause) | Self::Broken { cause, .. } => cause,
+        }
+    }
+
+    /// Sorts what libssh2 said about `path`.
+    pub(super) fn of(path: &str, what: &str, stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Sftp(_, detail) => {
+                let detail = match detail.as_str() {
+                    "failure" => {
+                        "the host said only \"failure\" (often a full datastore)".to_owned()
+                    }
+                    _ => detail,
+                };
+                Self::Refused(HostError::File {
+                    path: path.to_owned(),
+                    detail: format!("{what}: {detail}"),
+                })
+            }
+            stopped => Self::Broken {
+                pid: None,
+                cause: stopped.during(&format!("{what} {path}")),
+            },
+        }
+    }
+}
+
+fn gone() -> HostError {
+    HostError::Lost("the session that had the file open has ended".to_owned())
+}
+
+/// A file as its session's thread holds it.
+pub(super) enum OpenFile {
+    Sftp(SftpFile),
+    Dd(DdFile),
+}
+
+impl OpenFile {
+    /// Moves written data on without waiting; whether anything moved.
+    pub(super) fn push(&mut self, link: &mut Link, limit: &Limit) -> bool {
+        match self {
+            Self::Sftp(file) => file.push(link, limit),
+            Self::Dd(_) => false,
+        }
+    }
+
+    /// Whether written data is on its way.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Self::Sftp(file) if file.is_pending())
+    }
+
+    /// Waits until no written data is on its way; an error is kept for the file's next call.
+    pub(super) fn drain(&mut self, link: &mut Link, limit: &Limit) {
+        if let Self::Sftp(file) = self {
+            file.drain_later(link, limit);
+        }
+    }
+
+    fn abandon(self, link: &mut Link, limit: &Limit) {
+        if let Self::Sftp(file) = self {
+            file.close(link, limit);
+        }
+    }
+}
+
+impl Worker {
+    /// Runs `op` on an open file, with a deadline of its own.
+    fn with_file<T>(
+        &mut self,
+        id: u64,
+        cancel: &Cancel,
+        op: impl FnOnce(&mut OpenFile, &mut Link, &Limit) -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let limit = Limit::new(self.host.run.limits.file, cancel);
+        let Some(mut file) = self.files.remove(&id) else {
+            return Err(FileError::Gone);
+        };
+        // Two files share a session's SFTP channel: the other one's data goes first.
+        self.drain_files(&limit);
+        let Some(link) = &mut self.link else {
+            return Err(FileError::Gone);
+        };
+        let result = op(&mut file, link, &limit);
+        self.files.insert(id, file);
+        if matches!(result, Err(FileError::Broken { .. })) {
+            self.drop_link();
+        }
+        result
+    }
+
+    /// Opens a file; through `dd` where the host has no SFTP. Opening neither truncates nor writes,
+    /// so it is tried again on a new session if the old one proves dead.
+    pub(super) fn open(
+        &mut self,
+        path: &str,
+        writes: bool,
+        cancel: &Cancel,
+    ) -> Result<u64, HostError> {
+        loop {
+            let (_, reused) = self.link(cancel)?;
+            let limit = Limit::new(self.host.run.limits.file, cancel);
+            self.drain_files(&limit);
+            match self.try_open(path, writes, &limit) {
+                Ok(file) => return Ok(self.keep_file(file)),
+                Err(FileError::Refused(cause)) => return Err(cause),
+                Err(error) => {
+                    self.drop_link();
+                    let cause = error.into_cause();
+                    if !(reused && matches!(cause, HostError::Lost(_))) {
+                        return Err(cause);
+                    }
+                }
+            }
+        }
+    }
+
+    fn try_open(&mut self, path: &str, writes: bool, limit: &Limit) -> Result<OpenFile, FileError> {
+        let Some(link) = &mut self.link else {
+            return Err(FileError::Gone);
+        };
+        if self.sftp.is_none() && !self.host.lacks_sftp() {
+            match link.drive(limit, |session| session.sftp()) {
+                Ok(sftp) => self.sftp = Some(sftp),
+                Err(stopped @ (Stopped::TimedOut(_) | Stopped::Cancelled)) => {
+                    return Err(FileError::of(path, "opening", stopped));
+                }
+                // The connection works, so it is the subsystem that the host lacks.
+                Err(stopped) => match link.open_channel(limit) {
+                    Ok(_) => self.host.note_lack_of_sftp(),
+                    Err(_) => return Err(FileError::of(path, "opening", stopped)),
+                },
+            }
+        }
+        match &self.sftp {
+            Some(sftp) => SftpFile::open(sftp, link, limit, path, writes).map(OpenFile::Sftp),
+            None => DdFile::open(link, limit, path, writes).map(OpenFile::Dd),
+        }
+    }
+}

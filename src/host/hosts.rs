@@ -1,0 +1,333 @@
+//! The hosts of a run: what the layers above call.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::journal::Intent;
+use crate::names::HostName;
+use crate::runbook::model::{Driver, HostAddress, SiteRole};
+
+use super::command::HostCommand;
+use super::config::{Credential, HostConfig, Secret};
+use super::dd::WRITE_PREFIX;
+use super::error::{HostError, WriteError};
+use super::file::{FileAccess, RemoteFile};
+use super::gate::{Pass, calls_hostd, may_wait};
+use super::lane::{Lane, LaneThread, Sendable};
+use super::live::OutputSink;
+use super::output::Output;
+use super::policy::{Deed, Policy};
+use super::redact::Redactor;
+use super::shared::{Limits, Run, Shared};
+
+/// How long closing waits for threads; one that hangs in the network is left behind.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// All hosts of a run, with what they share: policy, redaction, refused passwords, live output.
+#[derive(Clone)]
+pub struct Hosts(Arc<Inner>);
+
+struct Inner {
+    hosts: HashMap<HostName, Arc<Host>>,
+    run: Run,
+}
+
+impl Hosts {
+    /// Nothing is connected before it is used. Passwords of the configurations are masked by
+    /// `redactor` from now on.
+    #[must_use]
+    pub fn new(configs: Vec<HostConfig>, policy: Policy, redactor: Redactor) -> Self {
+        let agent = std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from);
+        Self::with_settings(configs, policy, redactor, agent, Limits::default())
+    }
+
+    pub(super) fn with_settings(
+        configs: Vec<HostConfig>,
+        policy: Policy,
+        redactor: Redactor,
+        agent_socket: Option<PathBuf>,
+        limits: Limits,
+    ) -> Self {
+        for way in configs.iter().flat_map(|config| &config.auth) {
+            if let Credential::Password(password) = way {
+                redactor.add(password.expose());
+            }
+        }
+        let run = Run {
+            policy,
+            redactor,
+            refused: Arc::default(),
+            sink: Arc::default(),
+            agent_socket,
+            limits,
+        };
+        let hosts = configs
+            .into_iter()
+            .map(|config| {
+                (
+                    config.name.clone(),
+                    Arc::new(Host::new(config, run.clone())),
+                )
+            })
+            .collect();
+        Self(Arc::new(Inner { hosts, run }))
+    }
+
+    /// The host of that name, if the run has it.
+    #[must_use]
+    pub fn host(&self, name: &HostName) -> Option<Arc<Host>> {
+        self.0.hosts.get(name).cloned()
+    }
+
+    /// From now on every command's output is told to `sink` as it comes.
+    pub fn set_output_sink(&self, sink: OutputSink) {
+        *self
+            .0
+            .run
+            .sink
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(sink);
+    }
+
+    /// Accepts a host key (`SHA256:…`) for this run, because a person read it on the host's own
+    /// console.
+    pub fn trust_for_run(&self, host: &HostName, fingerprint: &str) {
+        if let Some(host) = self.0.hosts.get(host) {
+            host.shared.trust(fingerprint);
+        }
+    }
+
+    /// A person typed another password for `host`. It also replaces one that was refused on other
+    /// hosts with the same user.
+    pub fn set_password(&self, host: &HostName, password: Secret) {
+        let Some(host) = self.0.hosts.get(host) else {
+            return;
+        };
+        self.0.run.redactor.add(password.expose());
+        let user = &host.shared.config.user;
+        for other in self
+            .0
+            .hosts
+            .values()
+            .filter(|other| other.shared.config.user == *user)
+        {
+            if other.shared.has_refused_password() {
+                other.shared.set_password(&password);
+            }
+        }
+        host.shared.set_password(&password);
+        self.0.run.refused.forget(user, &password);
+    }
+
+    /// A person wants a refused login tried again, for example after unlocking the account.
+    /// Refused passwords stay dead until [`set_password`](Self::set_password).
+    pub fn retry_login(&self, host: &HostName) {
+        if let Some(host) = self.0.hosts.get(host) {
+            host.shared.retry_login();
+        }
+    }
+
+    /// Ends all sessions and waits for their threads, two seconds at most: one that hangs in the
+    /// network is left behind and holds up nobody. Later calls fail with [`HostError::Closed`].
+    pub async fn close(&self) {
+        let threads: Vec<_> = self
+            .0
+            .hosts
+            .values()
+            .flat_map(|host| host.close())
+            .collect();
+        let all_ended = async {
+            for thread in &threads {
+                thread.ended().await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING, all_ended).await;
+    }
+}
+
+/// One host with its sessions.
+pub struct Host {
+    shared: Arc<Shared>,
+    lanes: Mutex<Lanes>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    threads: HashMap<Lane, Arc<LaneThread>>,
+    closed: bool,
+}
+
+impl Host {
+    fn new(config: HostConfig, run: Run) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(config, run)),
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Its name in the runbook.
+    #[must_use]
+    pub fn name(&self) -> &HostName {
+        &self.shared.config.name
+    }
+
+    /// The role of its site.
+    #[must_use]
+    pub fn role(&self) -> SiteRole {
+        self.shared.config.role
+    }
+
+    /// What it understands.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        self.shared.config.driver
+    }
+
+    /// Where its SSH server listens.
+    #[must_use]
+    pub fn address(&self) -> &HostAddress {
+        &self.shared.config.address
+    }
+
+    /// Runs a command that only looks. If the session proves dead before the host answered
+    /// anything, it is sent once more on a new one.
+    ///
+    /// # Errors
+    /// [`HostError::PolicyRefused`] for a command whose effect is `Write`; else why there is no
+    /// exit status.
+    pub async fn read(&self, lane: Lane, command: &HostCommand) -> Result<Output, HostError> {
+        self.shared
+            .run
+            .policy
+            .permit(Deed::Read(command.effect()))?;
+        let pass = self.pass(lane, command).await;
+        let sendable = sendable(command, command.line());
+        let thread = self.lane(lane)?;
+        thread
+            .call(move |worker, cancel| {
+                let _pass = pass;
+                worker.read(&sendable, cancel)
+            })
+            .await?
+    }
+
+    /// Runs a command that changes something, on the licence of `intent`. It is sent as
+    /// `sh -c 'echo $$; exec "$@"' _ WORD…`; `started` gets the process id on the session's thread
+    /// as soon as the host tells it, and the line that told it is not part of the output.
+    ///
+    /// Dropping the future abandons the command, which may still take effect: treat it as lost.
+    ///
+    /// # Errors
+    /// [`WriteError::NotSent`] if it is proven that it did not leave, else [`WriteError::Lost`].
+    pub async fn write(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        intent: Intent,
+        started: impl FnOnce(u32) + Send + 'static,
+    ) -> Result<Output, WriteError> {
+        self.permit_write(&intent).map_err(WriteError::NotSent)?;
+        let pass = self.pass(lane, command).await;
+        let sendable = sendable(command, format!("{WRITE_PREFIX}{}", command.line()));
+        let thread = self.lane(lane).map_err(WriteError::NotSent)?;
+        let waits = may_wait(command);
+        thread
+            .call(move |worker, cancel| {
+                // A power-on may wait for an answer to a question: once it runs, others may pass.
+                let (mut early, late) = if waits { (pass, None) } else { (None, pass) };
+                let on_start = Box::new(move |pid| {
+                    drop(early.take());
+                    started(pid);
+                });
+                let result = worker.write(&sendable, on_start, cancel);
+                drop(late);
+                result
+            })
+            .await
+            .unwrap_or_else(|cause| Err(WriteError::Lost { pid: None, cause }))
+    }
+
+    /// Opens a file. For writing it is made if missing and never truncated.
+    ///
+    /// # Errors
+    /// [`HostError::File`] if the host said no; else why the host could not be asked.
+    pub async fn open_file(
+        &self,
+        lane: Lane,
+        path: &str,
+        access: FileAccess,
+    ) -> Result<RemoteFile, HostError> {
+        let writes = match &access {
+            FileAccess::Read => false,
+            FileAccess::Write(intent) => {
+                self.permit_write(intent)?;
+                true
+            }
+        };
+        let thread = self.lane(lane)?;
+        let path: Arc<str> = path.into();
+        let id = thread
+            .call({
+                let path = path.clone();
+                move |worker, cancel| worker.open(&path, writes, cancel)
+            })
+            .await??;
+        Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {
+        self.shared.run.policy.permit(Deed::Write {
+            host: self.name(),
+            role: self.role(),
+            intended: intent.host(),
+        })
+    }
+
+    async fn pass(&self, lane: Lane, command: &HostCommand) -> Option<Pass> {
+        if !calls_hostd(command) {
+            return None;
+        }
+        Some(self.shared.gate.enter(lane != Lane::Telemetry).await)
+    }
+
+    /// The thread of a lane, started if there is none.
+    fn lane(&self, lane: Lane) -> Result<Arc<LaneThread>, HostError> {
+        let lane = lane.session();
+        let mut lanes = self.lanes();
+        if lanes.closed {
+            return Err(HostError::Closed);
+        }
+        if let Some(thread) = lanes.threads.get(&lane).filter(|thread| thread.is_alive()) {
+            return Ok(thread.clone());
+        }
+        let thread = LaneThread::spawn(self.shared.clone(), lane)
+            .map_err(|error| HostError::Lost(format!("no thread for the session: {error}")))?;
+        let thread = Arc::new(thread);
+        lanes.threads.insert(lane, thread.clone());
+        Ok(thread)
+    }
+
+    fn close(&self) -> Vec<Arc<LaneThread>> {
+        let mut lanes = self.lanes();
+        lanes.closed = true;
+        let threads: Vec<_> = lanes.threads.drain().map(|(_, thread)| thread).collect();
+        threads.iter().for_each(|thread| thread.close());
+        threads
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sendable(command: &HostCommand, line: String) -> Sendable {
+    Sendable {
+        line,
+        shown: command.line(),
+        stdin: command.input().to_vec(),
+        keep: command.output_limit(),
+        allowed: command.time_limit(),
+    }
+}

@@ -1,0 +1,352 @@
+//! A session and its thread.
+//!
+//! ssh2 is not async: each session lives on a thread of its own and takes one job at a time from
+//! a queue. Whoever drops the future of a job that runs cancels it, which costs the session.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::connect::connect;
+use super::error::{HostError, WriteError};
+use super::file::OpenFile;
+use super::link::{Cancel, Limit, Link, Wake};
+use super::live::Tap;
+use super::output::Output;
+use super::process::{self, Request};
+use super::shared::Shared;
+
+/// One of the sessions to a host; each carries one command at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// The steps of the run.
+    Control,
+    /// Answering a VM's question while its `power.on` blocks the control lane.
+    Answer,
+    /// The panes.
+    Telemetry,
+    /// Bulk data. There are three: `Transfer(3)` is `Transfer(0)` again, so that no host gets more
+    /// than six sessions.
+    Transfer(u8),
+}
+
+impl Lane {
+    /// The lane whose session is used.
+    pub(super) fn session(self) -> Self {
+        match self {
+            Self::Transfer(number) => Self::Transfer(number % 3),
+            lane => lane,
+        }
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Worker, &Cancel) + Send>;
+
+/// The handle of a session's thread.
+pub(super) struct LaneThread {
+    jobs: Sender<(Job, Arc<AtomicBool>)>,
+    wake: Arc<Wake>,
+    closed: Arc<AtomicBool>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl LaneThread {
+    pub(super) fn spawn(host: Arc<Shared>, lane: Lane) -> std::io::Result<Self> {
+        let wake = Arc::new(Wake::new()?);
+        let closed = Arc::new(AtomicBool::new(false));
+        let (jobs, queue) = channel();
+        let (end, ended) = oneshot::channel();
+        let name = format!("{} {lane:?}", host.config.name);
+        let mut worker = Worker {
+            files: HashMap::new(),
+            sftp: None,
+            link: None,
+            host,
+            lane,
+            wake: wake.clone(),
+            closed: closed.clone(),
+            next_file: 0,
+        };
+        std::thread::Builder::new().name(name).spawn(move || {
+            // Dropped with the thread, however it ends.
+            let _end: oneshot::Sender<()> = end;
+            worker.serve(&queue);
+        })?;
+        Ok(Self {
+            jobs,
+            wake,
+            closed,
+            ended: Mutex::new(Some(ended)),
+        })
+    }
+
+    /// Whether it still takes jobs.
+    pub(super) fn is_alive(&self) -> bool {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.as_mut().is_some_and(|ended| {
+            matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+        })
+    }
+
+    /// Runs `job` on the thread. `Err` if the thread is gone.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Worker, &Cancel) -> T + Send + 'static,
+    ) -> Result<T, HostError> {
+        let given_up = Arc::new(AtomicBool::new(false));
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |worker, cancel| {
+            let _ = reply.send(job(worker, cancel));
+        });
+        self.jobs
+            .send((job, given_up.clone()))
+            .map_err(|_| HostError::Closed)?;
+        self.wake.notify();
+        let _guard = GiveUp {
+            given_up,
+            wake: self.wake.clone(),
+        };
+        answer.await.map_err(|_| HostError::Closed)
+    }
+
+    /// Leaves a job for the thread without waiting for it.
+    pub(super) fn post(&self, job: impl FnOnce(&mut Worker, &Cancel) + Send + 'static) {
+        // A thread that is gone has nothing left to be done to.
+        let _ = self.jobs.send((Box::new(job), Arc::default()));
+        self.wake.notify();
+    }
+
+    /// Ends the thread: at once if it waits on its socket, else with the wait that it is in.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.wake.notify();
+    }
+
+    /// Waits until the thread has ended.
+    pub(super) async fn ended(&self) {
+        let ended = self
+            .ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(ended) = ended {
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for LaneThread {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Cancels a job whose caller is gone.
+struct GiveUp {
+    given_up: Arc<AtomicBool>,
+    wake: Arc<Wake>,
+}
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.wake.notify();
+    }
+}
+
+/// What lives on the thread. Fields are dropped in this order: files, SFTP, connection.
+pub(super) struct Worker {
+    pub(super) files: HashMap<u64, OpenFile>,
+    pub(super) sftp: Option<ssh2::Sftp>,
+    pub(super) link: Option<Link>,
+    pub(super) host: Arc<Shared>,
+    lane: Lane,
+    wake: Arc<Wake>,
+    closed: Arc<AtomicBool>,
+    next_file: u64,
+}
+
+impl Worker {
+    fn serve(&mut self, queue: &Receiver<(Job, Arc<AtomicBool>)>) {
+        while !self.closed.load(Ordering::Relaxed) {
+            match queue.try_recv() {
+                Ok((job, given_up)) => {
+                    let cancel = Cancel {
+                        given_up,
+                        closed: self.closed.clone(),
+                    };
+                    if !cancel.is_set() {
+                        job(self, &cancel);
+                    }
+                }
+                Err(TryRecvError::Empty) => self.idle(),
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
+        self.drop_link();
+    }
+
+    /// Keeps the session alive, and written data moving, until there is something to do.
+    fn idle(&mut self) {
+        let Some(link) = &mut self.link else {
+            self.wake.wait();
+            return;
+        };
+        let cancel = Cancel {
+            given_up: Arc::default(),
+            closed: self.closed.clone(),
+        };
+        let limit = Limit::new(self.host.run.limits.file, &cancel);
+        let mut busy = false;
+        for file in self.files.values_mut() {
+            busy |= file.push(link, &limit);
+        }
+        if !busy
+            && link
+                .idle(self.files.values().any(OpenFile::is_pending))
+                .is_err()
+        {
+            self.drop_link();
+        }
+    }
+
+    /// The connection, opened if there is none; and whether it was there before.
+    pub(super) fn link(&mut self, cancel: &Cancel) -> Result<(&mut Link, bool), HostError> {
+        let reused = self.link.is_some();
+        if !reused {
+            self.link = Some(connect(&self.host, &self.wake, cancel)?);
+        }
+        match &mut self.link {
+            Some(link) => Ok((link, reused)),
+            None => Err(HostError::Closed),
+        }
+    }
+
+    pub(super) fn drop_link(&mut self) {
+        if let Some(link) = &self.link {
+            link.cut();
+        }
+        self.files.clear();
+        self.sftp = None;
+        self.link = None;
+    }
+
+    pub(super) fn keep_file(&mut self, file: OpenFile) -> u64 {
+        self.next_file += 1;
+        self.files.insert(self.next_file, file);
+        self.next_file
+    }
+
+    /// Written data that is still on its way must be through before anything else is sent.
+    pub(super) fn drain_files(&mut self, limit: &Limit) {
+        if let Some(link) = &mut self.link {
+            for file in self.files.values_mut() {
+                file.drain(link, limit);
+            }
+        }
+    }
+
+    /// Runs a command that only looks; once more on a new session if the old one proves dead
+    /// before the host answered anything.
+    pub(super) fn read(
+        &mut self,
+        command: &Sendable,
+        cancel: &Cancel,
+    ) -> Result<Output, HostError> {
+        loop {
+            let (failure, reused) = match self.run(command, None, cancel)? {
+                Ok(output) => return Ok(output),
+                Err(failed) => failed,
+            };
+            let died = matches!(failure.cause, HostError::Lost(_));
+            if !(reused && died && !failure.answered) {
+                return Err(failure.cause);
+            }
+        }
+    }
+
+    /// Runs a command that changes something. It is sent again only where it is proven that it
+    /// did not leave before.
+    pub(super) fn write(
+        &mut self,
+        command: &Sendable,
+        started: Box<dyn FnOnce(u32) + Send>,
+        cancel: &Cancel,
+    ) -> Result<Output, WriteError> {
+        // The callback survives a first try that never started anything.
+        let started = Arc::new(Mutex::new(Some(started)));
+        loop {
+            let once = started.clone();
+            let on_start = Box::new(move |pid| {
+                let started = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(started) = started {
+                    started(pid);
+                }
+            });
+            let (failure, reused) = match self
+                .run(command, Some(on_start), cancel)
+                .map_err(WriteError::NotSent)?
+            {
+                Ok(output) => return Ok(output),
+                Err(failed) => failed,
+            };
+            if failure.sent {
+                return Err(WriteError::Lost {
+                    pid: failure.pid,
+                    cause: failure.cause,
+                });
+            }
+            if !(reused && matches!(failure.cause, HostError::Lost(_))) {
+                return Err(WriteError::NotSent(failure.cause));
+            }
+        }
+    }
+
+    /// One try. The outer error is that of connecting.
+    fn run(
+        &mut self,
+        command: &Sendable,
+        started: Option<Box<dyn FnOnce(u32) + Send>>,
+        cancel: &Cancel,
+    ) -> Result<Result<Output, (process::Failure, bool)>, HostError> {
+        let (_, reused) = self.link(cancel)?;
+        let limit = Limit::new(command.allowed, cancel);
+        self.drain_files(&limit);
+        let host = self.host.clone();
+        let mut tap = Tap::new(
+            host.sink(),
+            host.config.name.clone(),
+            self.lane,
+            &command.shown,
+            host.run.redactor.clone(),
+        );
+        let request = Request {
+            line: &command.line,
+            stdin: &command.stdin,
+            keep: command.keep,
+            started,
+        };
+        let (link, _) = self.link(cancel)?;
+        let result = process::run(link, request, &limit, &mut tap);
+        Ok(result.map_err(|failure| {
+            if !failure.intact {
+                self.drop_link();
+            }
+            (failure, reused)
+        }))
+    }
+}
+
+/// A command as it is sent.
+pub(super) struct Sendable {
+    pub(super) line: String,
+    /// As people see it.
+    pub(super) shown: String,
+    pub(super) stdin: Vec<u8>,
+    pub(super) keep: usize,
+    pub(super) allowed: Duration,
+}

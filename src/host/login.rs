@@ -1,0 +1,324 @@
+//! Logging in: each way once, never again after a refusal.
+//!
+//! An ESXi host locks an account after five failures and then refuses the right password as well,
+//! so a refused password is dead for that user on every host of the run until a person types one.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+use ssh2::{KeyboardInteractivePrompt, Prompt};
+use zeroize::Zeroizing;
+
+use super::config::{Credential, Secret, expand_home};
+use super::error::HostError;
+use super::link::{Limit, Link, Stopped, code};
+use super::sanitise::sanitise;
+use super::shared::Shared;
+
+/// OpenSSH closes the connection at the sixth failure; ESXi locks the account after the fifth.
+const MAX_TRIES: usize = 5;
+const MAX_AGENT_KEYS: usize = 3;
+
+/// Passwords that some host refused, by user; as sums, so that they are not kept.
+#[derive(Default)]
+pub(super) struct RefusedPasswords(Mutex<Vec<(String, [u8; 32])>>);
+
+impl RefusedPasswords {
+    pub(super) fn contains(&self, user: &str, password: &Secret) -> bool {
+        let sum = sum(password);
+        self.list()
+            .iter()
+            .any(|(other, dead)| other == user && *dead == sum)
+    }
+
+    fn add(&self, user: &str, password: &Secret) {
+        self.list().push((user.to_owned(), sum(password)));
+    }
+
+    /// A person typed it: it may be tried once more.
+    pub(super) fn forget(&self, user: &str, password: &Secret) {
+        let sum = sum(password);
+        self.list()
+            .retain(|(other, dead)| other != user || *dead != sum);
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<(String, [u8; 32])>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sum(password: &Secret) -> [u8; 32] {
+    Sha256::digest(password.expose().as_bytes()).into()
+}
+
+/// What one way led to.
+enum Way {
+    Accepted,
+    /// Refused, or not even tried; in words.
+    Refused(String),
+}
+
+struct Attempts<'a> {
+    host: &'a Shared,
+    link: &'a mut Link,
+    limit: &'a Limit,
+    methods: String,
+    left: usize,
+}
+
+/// Tries the host's credentials in order.
+pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Result<(), HostError> {
+    let user = host.config.user.as_str();
+    let methods = link.drive(limit, |session| match session.auth_methods(user) {
+        // A host that lets anybody in has no list to offer, and libssh2 no error to tell.
+        _ if session.authenticated() => Ok(None),
+        methods => methods.map(|methods| Some(methods.to_owned())),
+    });
+    let Some(methods) = methods.map_err(|stopped| stopped.during("logging in"))? else {
+        return Ok(());
+    };
+    let mut attempts = Attempts {
+        host,
+        link,
+        limit,
+        methods,
+        left: MAX_TRIES,
+    };
+    let mut tried = Vec::new();
+    for credential in host.credentials() {
+        let result = match &credential {
+            Credential::Key(path) => attempts.key(path),
+            Credential::Agent => attempts.agent(),
+            Credential::Password(password) => attempts.password(password),
+        };
+        match result {
+            Ok(Way::Accepted) => {
+                host.login_answered();
+                return Ok(());
+            }
+            Ok(Way::Refused(why)) => tried.push(why),
+            Err(stopped) => {
+                let error = stopped.during("logging in");
+                return Err(host.login_broke(error, &credential, tried));
+            }
+        }
+    }
+    if tried.is_empty() {
+        tried.push(format!(
+            "no way to log in is configured; the host offers {}",
+            attempts.methods
+        ));
+    }
+    Err(host.login_refused(tried))
+}
+
+impl Attempts<'_> {
+    fn offers(&self, method: &str) -> bool {
+        self.methods.split(',').any(|offered| offered == method)
+    }
+
+    fn user(&self) -> &str {
+        &self.host.config.user
+    }
+
+    /// One attempt that counts on the host.
+    fn attempt(
+        &mut self,
+        way: &str,
+        mut op: impl FnMut(&ssh2::Session, &str) -> Result<(), ssh2::Error>,
+    ) -> Result<Way, Stopped> {
+        if self.left == 0 {
+            return Ok(Way::Refused(format!(
+                "{way}: not tried, {MAX_TRIES} ways are the most"
+            )));
+        }
+        self.left -= 1;
+        let user = self.host.config.user.as_str();
+        match self.link.drive(self.limit, |session| op(session, user)) {
+            Ok(()) => Ok(Way::Accepted),
+            Err(Stopped::Ssh(
+                code @ (code::AUTHENTICATION_FAILED
+                | code::PUBLICKEY_UNVERIFIED
+                | code::KEYFILE_AUTH_FAILED
+                | code::PASSWORD_EXPIRED
+                | code::ALGO_UNSUPPORTED
+                | code::METHOD_NONE
+                | code::FILE),
+                message,
+            )) => Ok(Way::Refused(match code {
+                code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => {
+                    format!("{way}: refused")
+                }
+                code::PASSWORD_EXPIRED => format!("{way}: the password has expired"),
+                _ => format!("{way}: {}", sanitise(message.as_bytes())),
+            })),
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    fn key(&mut self, path: &Path) -> Result<Way, Stopped> {
+        let shown = format!("key {}", path.display());
+        if !self.offers("publickey") {
+            return Ok(Way::Refused(format!("{shown}: the host takes no keys")));
+        }
+        let key = match PrivateKey::read(path) {
+            Ok(key) => key,
+            Err(why) => return Ok(Way::Refused(format!("{shown}: {why}"))),
+        };
+        let way = format!("{shown}{}", key.kind());
+        self.attempt(&way, |session, user| {
+            session.userauth_pubkey_memory(user, None, &key.text, None)
+        })
+    }
+
+    fn agent(&mut self) -> Result<Way, Stopped> {
+        let Some(socket) = &self.host.run.agent_socket else {
+            return Ok(Way::Refused("agent: none is running".to_owned()));
+        };
+        if !self.offers("publickey") {
+            return Ok(Way::Refused("agent: the host takes no keys".to_owned()));
+        }
+        let (agent, keys) = match open_agent(self.link, socket) {
+            Ok(opened) => opened,
+            Err(error) => return Ok(Way::Refused(format!("agent: {}", error.message()))),
+        };
+        if keys.is_empty() {
+            return Ok(Way::Refused("agent: it holds no keys".to_owned()));
+        }
+        let mut refused = Vec::new();
+        for key in keys.iter().take(MAX_AGENT_KEYS) {
+            let way = format!("agent key {}", sanitise(key.comment().as_bytes()));
+            match self.attempt(&way, |_, user| agent.userauth(user, key))? {
+                Way::Accepted => return Ok(Way::Accepted),
+                Way::Refused(why) => refused.push(why),
+            }
+        }
+        if keys.len() > MAX_AGENT_KEYS {
+            refused.push(format!(
+                "{} more agent keys: not tried",
+                keys.len() - MAX_AGENT_KEYS
+            ));
+        }
+        Ok(Way::Refused(refused.join("; ")))
+    }
+
+    fn password(&mut self, password: &Secret) -> Result<Way, Stopped> {
+        let refused = &self.host.run.refused;
+        if refused.contains(self.user(), password) {
+            let why = "password: not tried, a host of this run refused it before";
+            return Ok(Way::Refused(why.to_owned()));
+        }
+        let way = if self.offers("password") {
+            self.attempt("password", |session, user| {
+                session.userauth_password(user, password.expose())
+            })?
+        } else if self.offers("keyboard-interactive") {
+            // What an ESXi host asks: one prompt, `Password: `.
+            let mut answers = Answers { password, asked: 0 };
+            let way = self.attempt("password (keyboard-interactive)", |session, user| {
+                session.userauth_keyboard_interactive(user, &mut answers)
+            })?;
+            match way {
+                Way::Refused(why) if answers.asked > 1 => {
+                    Way::Refused(format!("{why}; it asked for more than the password"))
+                }
+                way => way,
+            }
+        } else {
+            return Ok(Way::Refused(format!(
+                "password: the host takes only {}",
+                self.methods
+            )));
+        };
+        if matches!(way, Way::Refused(_)) {
+            refused.add(self.user(), password);
+        }
+        Ok(way)
+    }
+}
+
+fn open_agent(
+    link: &Link,
+    socket: &Path,
+) -> Result<(ssh2::Agent, Vec<ssh2::PublicKey>), ssh2::Error> {
+    let mut agent = link.session().agent()?;
+    agent.set_identity_path(socket)?;
+    agent.connect()?;
+    agent.list_identities()?;
+    let keys = agent.identities()?;
+    Ok((agent, keys))
+}
+
+/// Answers the first round of prompts with the password, and any other with nothing.
+struct Answers<'a> {
+    password: &'a Secret,
+    asked: usize,
+}
+
+impl KeyboardInteractivePrompt for Answers<'_> {
+    fn prompt<'p>(&mut self, _user: &str, _text: &str, prompts: &[Prompt<'p>]) -> Vec<String> {
+        if !prompts.is_empty() {
+            self.asked += 1;
+        }
+        let answer = if self.asked == 1 {
+            self.password.expose()
+        } else {
+            ""
+        };
+        prompts.iter().map(|_| answer.to_owned()).collect()
+    }
+}
+
+/// A private key file.
+struct PrivateKey {
+    text: Zeroizing<String>,
+    ed25519: bool,
+}
+
+impl PrivateKey {
+    /// Reads it; in words what is wrong with it otherwise.
+    fn read(path: &Path) -> Result<Self, String> {
+        let path: PathBuf = expand_home(path);
+        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(
+            |error| match error.kind() {
+                std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                std::io::ErrorKind::InvalidData => "it is not a private key".to_owned(),
+                _ => error.to_string(),
+            },
+        )?);
+        if !text.contains("PRIVATE KEY-----") {
+            return Err("it is not a private key".to_owned());
+        }
+        let body = Zeroizing::new(decoded(&text));
+        let openssh = body.strip_prefix(b"openssh-key-v1\0");
+        let encrypted = text.contains("ENCRYPTED")
+            || openssh.is_some_and(|rest| !rest.starts_with(b"\0\0\0\x04none"));
+        if encrypted {
+            return Err(
+                "it has a passphrase; add it to the agent (ssh-add) and use `agent`".to_owned(),
+            );
+        }
+        let ed25519 =
+            openssh.is_some_and(|rest| rest.windows(11).any(|word| word == b"ssh-ed25519"));
+        Ok(Self { text, ed25519 })
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.ed25519 { " (ed25519)" } else { "" }
+    }
+}
+
+/// The bytes of a PEM file.
+fn decoded(pem: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let body: Zeroizing<String> = Zeroizing::new(
+        pem.lines()
+            .map(str::trim)
+            .filter(|line| !line.starts_with("-----"))
+            .collect::<String>(),
+    );
+    base64::engine::general_purpose::STANDARD
+        .decode(body.as_bytes())
+        .unwrap_or_default()
+}

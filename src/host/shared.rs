@@ -1,0 +1,184 @@
+//! What all sessions of one host share.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::config::{Credential, HostConfig, Secret};
+use super::error::HostError;
+use super::gate::Gate;
+use super::live::OutputSink;
+use super::login::RefusedPasswords;
+use super::policy::Policy;
+use super::redact::Redactor;
+use super::turn::Turn;
+
+/// How often a connection may die while a password is on its way before that counts as a refusal.
+const MAX_BROKEN_LOGINS: u32 = 3;
+
+/// How long things may take that no command sets a deadline for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connect: Duration,
+    pub(super) handshake: Duration,
+    /// All ways to log in together; hosts wait some seconds after each refusal.
+    pub(super) login: Duration,
+    /// One call on an open file.
+    pub(super) file: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(10),
+            handshake: seconds(20),
+            login: seconds(30),
+            file: seconds(120),
+        }
+    }
+}
+
+/// What all hosts of a run share.
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) policy: Policy,
+    pub(super) redactor: Redactor,
+    pub(super) refused: Arc<RefusedPasswords>,
+    pub(super) sink: Arc<RwLock<Option<OutputSink>>>,
+    pub(super) agent_socket: Option<PathBuf>,
+    pub(super) limits: Limits,
+}
+
+pub(super) struct Shared {
+    pub(super) config: HostConfig,
+    pub(super) run: Run,
+    pub(super) turn: Turn,
+    pub(super) gate: Arc<Gate>,
+    /// The host has no SFTP subsystem, as older ESXi hosts do.
+    without_sftp: AtomicBool,
+    login: Mutex<Login>,
+    broken_logins: AtomicU32,
+}
+
+#[derive(Default)]
+struct Login {
+    /// Host key fingerprints that a person typed in this run.
+    trusted: Vec<String>,
+    /// The password that a person typed in place of the configured one.
+    password: Option<Secret>,
+    /// How the last login was refused; it stands until a person changes something.
+    refused: Option<HostError>,
+}
+
+impl Shared {
+    pub(super) fn new(config: HostConfig, run: Run) -> Self {
+        Self {
+            config,
+            run,
+            turn: Turn::default(),
+            gate: Arc::default(),
+            without_sftp: AtomicBool::new(false),
+            login: Mutex::default(),
+            broken_logins: AtomicU32::new(0),
+        }
+    }
+
+    /// The host has no SFTP subsystem, as older ESXi hosts do.
+    pub(super) fn lacks_sftp(&self) -> bool {
+        self.without_sftp.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_lack_of_sftp(&self) {
+        self.without_sftp.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn sink(&self) -> Option<OutputSink> {
+        self.run
+            .sink
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn trusted(&self) -> Vec<String> {
+        self.login().trusted.clone()
+    }
+
+    pub(super) fn trust(&self, fingerprint: &str) {
+        self.login().trusted.push(fingerprint.to_owned());
+    }
+
+    /// The ways to log in, with the password that a person typed, if one did.
+    pub(super) fn credentials(&self) -> Vec<Credential> {
+        let mut ways = self.config.credentials();
+        if let Some(typed) = &self.login().password {
+            ways.retain(|way| !matches!(way, Credential::Password(_)));
+            ways.push(Credential::Password(typed.clone()));
+        }
+        ways
+    }
+
+    /// Whether a password of this host was refused before, by any host for this user.
+    pub(super) fn has_refused_password(&self) -> bool {
+        self.credentials().iter().any(|way| match way {
+            Credential::Password(password) => {
+                self.run.refused.contains(&self.config.user, password)
+            }
+            _ => false,
+        })
+    }
+
+    pub(super) fn set_password(&self, password: &Secret) {
+        self.login().password = Some(password.clone());
+        self.retry_login();
+    }
+
+    /// A person wants the login tried again.
+    pub(super) fn retry_login(&self) {
+        self.login().refused = None;
+        self.login_answered();
+    }
+
+    /// A refused login is not tried again by itself.
+    pub(super) fn may_log_in(&self) -> Result<(), HostError> {
+        self.login().refused.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn login_answered(&self) {
+        self.broken_logins.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn login_refused(&self, tried: Vec<String>) -> HostError {
+        let error = HostError::LoginRefused {
+            user: self.config.user.clone(),
+            tried,
+        };
+        self.login().refused = Some(error.clone());
+        error
+    }
+
+    /// The connection died during `credential`. If that keeps happening with a password, the host
+    /// may count failures, so it counts as refused.
+    pub(super) fn login_broke(
+        &self,
+        error: HostError,
+        credential: &Credential,
+        mut tried: Vec<String>,
+    ) -> HostError {
+        if matches!(credential, Credential::Password(_))
+            && self.broken_logins.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_BROKEN_LOGINS
+        {
+            tried.push(format!(
+                "password: {error}, {MAX_BROKEN_LOGINS} times in a row"
+            ));
+            return self.login_refused(tried);
+        }
+        error
+    }
+
+    fn login(&self) -> MutexGuard<'_, Login> {
+        self.login.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,81 @@
+//! Sessions against real servers on loopback: OpenSSH's sshd, and small ones that misbehave.
+
+mod proxy;
+mod sshd;
+mod with_sshd;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::shared::Limits;
+use super::*;
+use crate::journal::Intent;
+use crate::names::HostName;
+use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
+
+/// A host under test, on loopback.
+fn config(port: u16, auth: Vec<Credential>) -> HostConfig {
+    HostConfig {
+        name: "lee1".into(),
+        role: SiteRole::Recovery,
+        driver: Driver::Posix,
+        address: HostAddress {
+            host: "127.0.0.1".into(),
+            port,
+        },
+        user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
+        auth,
+        host_keys: vec![],
+        known_hosts: vec![],
+    }
+}
+
+/// Limits that fit a test: a host that hangs must not make it long.
+fn limits() -> Limits {
+    Limits {
+        connect: Duration::from_secs(5),
+        handshake: Duration::from_secs(10),
+        login: Duration::from_secs(15),
+        file: Duration::from_secs(30),
+    }
+}
+
+fn hosts(configs: Vec<HostConfig>) -> Hosts {
+    Hosts::with_settings(
+        configs,
+        Policy::for_mode(Mode::Failover),
+        Redactor::new(),
+        None,
+        limits(),
+    )
+}
+
+fn one(config: HostConfig) -> (Hosts, Arc<Host>) {
+    let name = config.name.clone();
+    let hosts = hosts(vec![config]);
+    let host = hosts.host(&name).unwrap();
+    (hosts, host)
+}
+
+fn intent() -> Intent {
+    Intent::for_test("lee1")
+}
+
+fn sh(script: &str) -> HostCommand {
+    HostCommand::script(Effect::Read, script, [""; 0])
+}
+
+fn password(text: &str) -> Credential {
+    Credential::Password(Secret::new(text.to_owned()))
+}
+
+/// Remembers the process id that a write was given.
+fn pid_slot() -> (Arc<Mutex<Option<u32>>>, impl FnOnce(u32) + Send + 'static) {
+    let slot = Arc::new(Mutex::new(None));
+    let inside = slot.clone();
+    (slot, move |pid| *inside.lock().unwrap() = Some(pid))
+}
+
+fn name() -> HostName {
+    "lee1".into()
+}

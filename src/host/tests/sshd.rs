@@ -1,0 +1,130 @@
+//! OpenSSH's sshd on a free port of loopback, with keys of its own.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::*;
+
+pub(super) struct Sshd {
+    pub(super) port: u16,
+    pub(super) dir: TempDir,
+    child: Child,
+}
+
+impl Sshd {
+    /// `None`, said aloud, where OpenSSH's server is not installed. `extra` are further lines of
+    /// its configuration.
+    pub(super) fn start(extra: &str) -> Option<Self> {
+        let program = Path::new("/usr/sbin/sshd");
+        if !program.exists() {
+            eprintln!("SKIPPED: /usr/sbin/sshd is not installed (apt install openssh-server)");
+            return None;
+        }
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for kind in ["ed25519", "ecdsa", "rsa"] {
+            keygen(kind, &at(&format!("host_{kind}")), "");
+        }
+        keygen("ed25519", &at("id"), "");
+        std::fs::copy(at("id.pub"), at("authorized_keys")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let sftp = if extra.contains("Subsystem") {
+            ""
+        } else {
+            "Subsystem sftp internal-sftp"
+        };
+        let base = dir.path().display();
+        let config = format!(
+            "{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_ed25519\n\
+             HostKey {base}/host_ecdsa\nHostKey {base}/host_rsa\n\
+             AuthorizedKeysFile {base}/authorized_keys\nStrictModes no\nUsePAM no\n\
+             PidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+             PermitRootLogin yes\nMaxStartups 50\n{sftp}\n"
+        );
+        std::fs::write(at("config"), config).unwrap();
+        let child = Command::new(program)
+            .args(["-D", "-e", "-f"])
+            .arg(at("config"))
+            .stderr(Stdio::from(std::fs::File::create(at("log")).unwrap()))
+            .spawn()
+            .unwrap();
+        let mut server = Self { port, dir, child };
+        server.await_banner();
+        Some(server)
+    }
+
+    fn await_banner(&mut self) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) {
+                let mut banner = [0; 4];
+                if socket.read_exact(&mut banner).is_ok() && &banner == b"SSH-" {
+                    return;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!(
+            "sshd did not start: {}",
+            std::fs::read_to_string(self.path("log")).unwrap()
+        );
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The SHA256 fingerprint of a host key, as `ssh-keygen` prints it.
+    pub(super) fn fingerprint(&self, kind: &str) -> String {
+        let listed = Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(self.path(&format!("host_{kind}.pub")))
+            .output()
+            .unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        listed.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// A known_hosts line for a host key.
+    pub(super) fn known_hosts_line(&self, kind: &str, port: u16) -> String {
+        let key = std::fs::read_to_string(self.path(&format!("host_{kind}.pub"))).unwrap();
+        format!("[127.0.0.1]:{port} {key}")
+    }
+
+    /// A host that logs in with the right key and pins the right host key, through `port`.
+    pub(super) fn config_via(&self, port: u16) -> HostConfig {
+        let mut config = config(port, vec![Credential::Key(self.path("id"))]);
+        config.host_keys = vec![self.fingerprint("ed25519")];
+        config
+    }
+
+    pub(super) fn config(&self) -> HostConfig {
+        self.config_via(self.port)
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) fn keygen(kind: &str, path: &Path, passphrase: &str) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", kind, "-N", passphrase, "-C", "test", "-f"])
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(made.success());
+}

@@ -1,0 +1,367 @@
+//! Every command line that goes to an ESXi host. No argument is ever pasted into text: words are
+//! quoted one by one when they are sent, scripts are constant and take `$1` ….
+//!
+//! `vmsvc/destroy` is missing on purpose: it deletes the VM's files.
+
+use std::time::Duration;
+
+use super::Vmid;
+use super::autostart::AutostartEntry;
+use crate::host::{Effect, HostCommand};
+
+/// `power.on` returns when the VM is on, or when its question is answered; a busy host takes
+/// minutes.
+pub const POWER_ON_DEADLINE: Duration = Duration::from_secs(360);
+/// hostd opens and reads files of a datastore for these.
+const SLOW: Duration = Duration::from_secs(120);
+/// A clone runs as long as it takes; whoever waits for it watches its progress instead.
+pub const CLONE_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn vim(words: &[&str]) -> Vec<String> {
+    std::iter::once("vim-cmd")
+        .chain(words.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn esxcli_csv(words: &[&str]) -> Vec<String> {
+    ["esxcli", "--formatter=csv"]
+        .iter()
+        .chain(words)
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+fn vmsvc(verb: &str, vmid: Vmid) -> Vec<String> {
+    vim(&[&format!("vmsvc/{verb}"), &vmid.to_string()])
+}
+
+/// Everything in the inventory.
+#[must_use]
+pub fn getallvms() -> HostCommand {
+    HostCommand::read(vim(&["vmsvc/getallvms"]))
+}
+
+/// Whether a VM is on, off or suspended.
+#[must_use]
+pub fn power_state(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("power.getstate", vmid))
+}
+
+/// What hostd knows of a VM in one page.
+#[must_use]
+pub fn summary(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("get.summary", vmid))
+}
+
+/// What the guest's tools told last.
+#[must_use]
+pub fn guest(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("get.guest", vmid))
+}
+
+/// A VM's devices as hostd sees them.
+#[must_use]
+pub fn devices(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("device.getdevices", vmid))
+}
+
+/// The question that a VM waits on, if it does.
+#[must_use]
+pub fn question(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("message", vmid))
+}
+
+/// Answers a question by the number of a choice as that very question lists it.
+#[must_use]
+pub fn answer(vmid: Vmid, question_id: &str, choice: u32) -> HostCommand {
+    let mut words = vmsvc("message", vmid);
+    words.push(question_id.to_owned());
+    words.push(choice.to_string());
+    HostCommand::write(words)
+}
+
+/// Puts a .vmx into the inventory under its own display name.
+#[must_use]
+pub fn register(vmx_path: &str) -> HostCommand {
+    HostCommand::write(vim(&["solo/registervm", vmx_path])).deadline(SLOW)
+}
+
+/// Takes a VM out of the inventory; its files stay.
+#[must_use]
+pub fn unregister(vmid: Vmid) -> HostCommand {
+    HostCommand::write(vmsvc("unregister", vmid)).deadline(SLOW)
+}
+
+/// Makes hostd read a registered VM's .vmx again.
+#[must_use]
+pub fn reload(vmid: Vmid) -> HostCommand {
+    HostCommand::write(vmsvc("reload", vmid)).deadline(SLOW)
+}
+
+/// Powers a VM on. It does not return while the VM waits on a question.
+#[must_use]
+pub fn power_on(vmid: Vmid) -> HostCommand {
+    HostCommand::write(vmsvc("power.on", vmid)).deadline(POWER_ON_DEADLINE)
+}
+
+/// Powers a VM off at once, without asking its guest.
+#[must_use]
+pub fn power_off(vmid: Vmid) -> HostCommand {
+    HostCommand::write(vmsvc("power.off", vmid)).deadline(SLOW)
+}
+
+/// Asks a VM's guest to shut down; returns at once.
+#[must_use]
+pub fn shutdown_guest(vmid: Vmid) -> HostCommand {
+    HostCommand::write(vmsvc("power.shutdown", vmid))
+}
+
+/// Ids of a VM's recent tasks.
+#[must_use]
+pub fn tasks(vmid: Vmid) -> HostCommand {
+    HostCommand::read(vmsvc("get.tasklist", vmid))
+}
+
+/// One task's state and error, by its key without `vim.Task:`.
+#[must_use]
+pub fn task_info(key: &str) -> HostCommand {
+    HostCommand::read(vim(&["vimsvc/task_info", key]))
+}
+
+/// The order in which VMs start with the host.
+#[must_use]
+pub fn autostart() -> HostCommand {
+    HostCommand::read(vim(&["hostsvc/autostartmanager/get_autostartseq"]))
+}
+
+/// Stops a VM from starting with the host.
+#[must_use]
+pub fn update_autostart_remove(vmid: Vmid) -> HostCommand {
+    autostart_entry(vmid, &["none", "0", "0", "none", "0", "yes"])
+}
+
+/// Puts back an autostart entry as it was read before. The order of the words is startAction,
+/// startDelay, startOrder, stopAction, stopDelay, waitForHeartbeat.
+#[must_use]
+pub fn update_autostart_restore(vmid: Vmid, entry: &AutostartEntry) -> HostCommand {
+    autostart_entry(
+        vmid,
+        &[
+            &entry.start_action,
+            &entry.start_delay.to_string(),
+            &entry.start_order.to_string(),
+            &entry.stop_action,
+            &entry.stop_delay.to_string(),
+            &entry.wait_for_heartbeat,
+        ],
+    )
+}
+
+fn autostart_entry(vmid: Vmid, words: &[&str]) -> HostCommand {
+    let vmid = vmid.to_string();
+    let head = [
+        "hostsvc/autostartmanager/update_autostartentry",
+        vmid.as_str(),
+    ];
+    HostCommand::write(vim(&[&head, words].concat()))
+}
+
+/// The host's hardware, load and uptime.
+#[must_use]
+pub fn host_summary() -> HostCommand {
+    HostCommand::read(vim(&["hostsvc/hostsummary"]))
+}
+
+/// Product, version and build; answered without hostd.
+#[must_use]
+pub fn version() -> HostCommand {
+    HostCommand::read(["vmware", "-v"])
+}
+
+/// The running VMs, then a line that proves that the list came to its end: an empty list alone
+/// looks the same as a swallowed error.
+#[must_use]
+pub fn running() -> HostCommand {
+    let script = "esxcli --formatter=csv vm process list && echo \"$1\"";
+    HostCommand::script(Effect::Read, script, [super::process::SENTINEL])
+}
+
+/// The mounted volumes with sizes.
+#[must_use]
+pub fn volumes() -> HostCommand {
+    HostCommand::read(esxcli_csv(&["storage", "filesystem", "list"]))
+}
+
+/// The standard switches' port groups.
+#[must_use]
+pub fn port_groups() -> HostCommand {
+    HostCommand::read(esxcli_csv(&[
+        "network",
+        "vswitch",
+        "standard",
+        "portgroup",
+        "list",
+    ]))
+}
+
+/// The standard switches.
+#[must_use]
+pub fn vswitches() -> HostCommand {
+    HostCommand::read(esxcli_csv(&["network", "vswitch", "standard", "list"]))
+}
+
+/// The physical adapters, whose MACs sign locks.
+#[must_use]
+pub fn nics() -> HostCommand {
+    HostCommand::read(esxcli_csv(&["network", "nic", "list"]))
+}
+
+/// Whose MACs the host has seen behind addresses.
+#[must_use]
+pub fn neighbors() -> HostCommand {
+    HostCommand::read(esxcli_csv(&["network", "ip", "neighbor", "list"]))
+}
+
+fn portgroup(words: &[&str]) -> HostCommand {
+    let head = ["esxcli", "network", "vswitch", "standard", "portgroup"];
+    HostCommand::write([&head, words].concat())
+}
+
+/// Adds a port group to a standard switch, without VLAN.
+#[must_use]
+pub fn portgroup_add(name: &str, vswitch: &str) -> HostCommand {
+    portgroup(&["add", "-p", name, "-v", vswitch])
+}
+
+/// Sets a port group's VLAN: 0 none, 1 to 4094, 4095 all of them.
+#[must_use]
+pub fn portgroup_set_vlan(name: &str, vlan: u16) -> HostCommand {
+    portgroup(&["set", "-p", name, "--vlan-id", &vlan.to_string()])
+}
+
+/// Removes a port group; refused by the host while something uses it.
+#[must_use]
+pub fn portgroup_remove(name: &str, vswitch: &str) -> HostCommand {
+    portgroup(&["remove", "-p", name, "-v", vswitch])
+}
+
+/// How a cloned disk is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFormat {
+    /// Grows as it is written.
+    Thin,
+    /// Full size, zeroed at the first write.
+    ZeroedThick,
+    /// Full size, zeroed now.
+    EagerZeroedThick,
+}
+
+impl DiskFormat {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Thin => "thin",
+            Self::ZeroedThick => "zeroedthick",
+            Self::EagerZeroedThick => "eagerzeroedthick",
+        }
+    }
+}
+
+/// Clones a disk by its descriptor; of a snapshot it reads the whole chain and writes one flat
+/// disk. It gives the clone a new CID. Refused by the host where the target exists.
+#[must_use]
+pub fn clone_disk(source: &str, target: &str, format: DiskFormat) -> HostCommand {
+    HostCommand::write(["vmkfstools", "-i", source, "-d", format.word(), target])
+        .deadline(CLONE_DEADLINE)
+}
+
+/// Renames a disk: descriptor, extents and the names in the descriptor.
+#[must_use]
+pub fn rename_disk(old: &str, new: &str) -> HostCommand {
+    HostCommand::write(["vmkfstools", "-E", old, new]).deadline(SLOW)
+}
+
+/// Checks that a disk's chain of snapshots fits together.
+#[must_use]
+pub fn check_disk_chain(descriptor: &str) -> HostCommand {
+    HostCommand::read(["vmkfstools", "-e", descriptor]).deadline(SLOW)
+}
+
+/// Who locks a file.
+#[must_use]
+pub fn lock(path: &str) -> HostCommand {
+    HostCommand::read(["vmkfstools", "-D", path])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_quoted_word_by_word() {
+        let line = register("/vmfs/volumes/ds 1/it's $(x)/a b.vmx").line();
+        assert_eq!(
+            shell_words::split(&line).unwrap()[2],
+            "/vmfs/volumes/ds 1/it's $(x)/a b.vmx"
+        );
+        assert_eq!(
+            portgroup_set_vlan("VM Network", 42).line(),
+            "esxcli network vswitch standard portgroup set -p 'VM Network' --vlan-id 42"
+        );
+        assert_eq!(
+            answer(Vmid(80), "_vmx1", 2).line(),
+            "vim-cmd vmsvc/message 80 _vmx1 2"
+        );
+        assert_eq!(
+            update_autostart_remove(Vmid(3)).line(),
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry 3 none 0 0 none 0 yes"
+        );
+    }
+
+    #[test]
+    fn reads_are_reads_and_writes_are_writes() {
+        let reads = [
+            getallvms(),
+            power_state(Vmid(1)),
+            summary(Vmid(1)),
+            guest(Vmid(1)),
+            devices(Vmid(1)),
+            question(Vmid(1)),
+            tasks(Vmid(1)),
+            task_info("x"),
+            autostart(),
+            host_summary(),
+            version(),
+            running(),
+            volumes(),
+            port_groups(),
+            vswitches(),
+            nics(),
+            neighbors(),
+            lock("/x"),
+            check_disk_chain("/x"),
+        ];
+        assert!(reads.iter().all(|command| command.effect() == Effect::Read));
+        let writes = [
+            answer(Vmid(1), "1", 0),
+            register("/x"),
+            unregister(Vmid(1)),
+            reload(Vmid(1)),
+            power_on(Vmid(1)),
+            power_off(Vmid(1)),
+            shutdown_guest(Vmid(1)),
+            update_autostart_remove(Vmid(1)),
+            portgroup_add("a", "b"),
+            portgroup_set_vlan("a", 1),
+            portgroup_remove("a", "b"),
+            clone_disk("a", "b", DiskFormat::Thin),
+            rename_disk("a", "b"),
+        ];
+        assert!(
+            writes
+                .iter()
+                .all(|command| command.effect() == Effect::Write)
+        );
+        assert_eq!(power_on(Vmid(1)).time_limit(), POWER_ON_DEADLINE);
+    }
+}

@@ -1,0 +1,175 @@
+//! Who locks a file on a VMFS volume: `vmkfstools -D`.
+//!
+//! Line breaks and field names differ between versions, so the text is joined and only two
+//! patterns are looked for. NFS has other locks, of which this prints nothing.
+
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use crate::host::Output;
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::reply::{said, succeeded, unexpected, whole};
+
+static LOCK: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\bmode (\d+), owner ([0-9a-fA-F-]{35})").ok());
+static READER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"RO Owner\[\d+\] HB Offset \d+ ([0-9a-fA-F-]{35})").ok());
+
+/// How a file is locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nobody holds it.
+    Free,
+    /// One host holds it alone: what it belongs to runs there.
+    Exclusive(LockOwner),
+    /// These hosts read it (a base disk under a snapshot).
+    ReadOnly(Vec<LockOwner>),
+    /// Several hosts may write it; it does not say which.
+    MultiWriter,
+}
+
+/// The host that holds a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockOwner {
+    /// As printed. It changes when that host restarts.
+    pub id: String,
+    /// The MAC of one of that host's physical adapters, lower case with colons: the last twelve
+    /// digits of the id, by which the host is known among [`nics`](super::commands::nics).
+    pub mac: String,
+}
+
+impl Lock {
+    /// Reads the reply of [`lock`](super::commands::lock).
+    ///
+    /// # Errors
+    ///
+    /// The file is not there or not on VMFS; a text without a lock.
+    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
+        whole(output)?;
+        let joined = output
+            .text()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let found = LOCK.as_ref().and_then(|lock| lock.captures(&joined));
+        let Some((mode, owner)) = found
+            .and_then(|f| Some((f.get(1)?.as_str().to_owned(), f.get(2)?.as_str().to_owned())))
+        else {
+            succeeded(output, "vmkfstools")?;
+            return Err(unexpected("the file's lock", &said(output)));
+        };
+        match (mode.as_str(), owner_of(&owner)) {
+            ("0", None) => Ok(Self::Free),
+            ("1", Some(owner)) => Ok(Self::Exclusive(owner)),
+            ("2", owner) => {
+                let readers = READER
+                    .as_ref()
+                    .into_iter()
+                    .flat_map(|reader| reader.captures_iter(&joined));
+                let readers = readers.filter_map(|found| owner_of(found.get(1)?.as_str()));
+                Ok(Self::ReadOnly(owner.into_iter().chain(readers).collect()))
+            }
+            ("3", _) => Ok(Self::MultiWriter),
+            _ => Err(unexpected("the file's lock", &joined)),
+        }
+    }
+}
+
+/// An owner of zeros is nobody.
+fn owner_of(id: &str) -> Option<LockOwner> {
+    let digits = id
+        .rsplit('-')
+        .next()
+        .filter(|digits| digits.len() == 12 && digits.is_ascii())?;
+    if id.chars().all(|c| matches!(c, '0' | '-')) {
+        return None;
+    }
+    let pairs: Vec<_> = (0..6)
+        .map(|i| digits[i * 2..i * 2 + 2].to_ascii_lowercase())
+        .collect();
+    Some(LockOwner {
+        id: id.to_owned(),
+        mac: pairs.join(":"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reply(stdout: &str) -> Output {
+        Output {
+            stdout: stdout.into(),
+            ..Output::default()
+        }
+    }
+
+    fn text(mode: u8, owner: &str, more: &str) -> String {
+        format!(
+            "Lock [type 10c00001 offset 164800512 v 122, hb offset 3756032\ngen 23, mode {mode}, owner {owner} mtime 378512\nnum 0 gblnum 0 gblgen 0 gblbrk 0]\n{more}Addr <4, 360, 53>, gen 109, links 1, type reg, flags 0, uid 0, gid 0, mode 600\nlen 42949672960, nb 28851 tbz 0\n"
+        )
+    }
+
+    const NOBODY: &str = "00000000-00000000-0000-000000000000";
+    const A: &str = "53a21390-e78f7f00-f805-44D3cabcb7b4";
+    const B: &str = "4fbbf995-325ce3c2-e7ee-bcaec58ad83d";
+
+    #[test]
+    fn free_held_and_shared() {
+        assert_eq!(Lock::parse(&reply(&text(0, NOBODY, ""))), Ok(Lock::Free));
+        match Lock::parse(&reply(&text(1, A, ""))).unwrap() {
+            Lock::Exclusive(owner) => assert_eq!(owner.mac, "44:d3:ca:bc:b7:b4"),
+            other => panic!("{other:?}"),
+        }
+        let readers =
+            format!("RO Owner[0] HB Offset 3309568 {A}\nRO Owner[1] HB Offset 3694592 {B}\n");
+        match Lock::parse(&reply(&text(2, NOBODY, &readers))).unwrap() {
+            Lock::ReadOnly(owners) => assert_eq!(owners[1].mac, "bc:ae:c5:8a:d8:3d"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            Lock::parse(&reply(&text(3, NOBODY, ""))),
+            Ok(Lock::MultiWriter)
+        );
+    }
+
+    #[test]
+    fn line_breaks_do_not_matter() {
+        let joined = text(1, A, "").replace('\n', " ");
+        assert!(matches!(
+            Lock::parse(&reply(&joined)),
+            Ok(Lock::Exclusive(_))
+        ));
+    }
+
+    #[test]
+    fn no_lock_no_belief() {
+        for odd in [
+            text(0, A, ""),
+            text(1, NOBODY, ""),
+            text(7, A, ""),
+            String::new(),
+        ] {
+            assert!(Lock::parse(&reply(&odd)).is_err(), "{odd}");
+        }
+        let absent = Output {
+            status: 255,
+            stderr: "Could not open x: No such file or directory".into(),
+            ..Output::default()
+        };
+        assert!(matches!(
+            Lock::parse(&absent),
+            Err(DriverFault::Failed { .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(noise in ".{0,60}", owner in "[0-9a-f-]{30,40}", mode in 0_u8..9) {
+            let _ = Lock::parse(&reply(&format!("{noise}{}", text(mode, &owner, &noise))));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What every reply is checked for before anything in it is believed.
+
+use crate::host::Output;
+use crate::hypervisor::DriverFault;
+
+/// Longest excerpt of a host's text in a fault, in characters.
+const EXCERPT: usize = 300;
+
+/// A bounded excerpt on one line: control characters become blanks, runs of blanks become one.
+pub(in crate::hypervisor) fn excerpt(text: &str) -> String {
+    let mut short = String::new();
+    let mut length = 0;
+    for word in text.split(|c: char| c.is_control() || c.is_whitespace()) {
+        if word.is_empty() {
+            continue;
+        }
+        if !short.is_empty() {
+            short.push(' ');
+            length += 1;
+        }
+        for character in word.chars() {
+            if length >= EXCERPT {
+                short.push('…');
+                return short;
+            }
+            short.push(character);
+            length += 1;
+        }
+    }
+    short
+}
+
+/// What the command said, stderr first because that is where most tools complain.
+pub(in crate::hypervisor) fn said(output: &Output) -> String {
+    let stderr = excerpt(&output.error_text());
+    if !stderr.is_empty() {
+        return stderr;
+    }
+    let stdout = excerpt(&output.text());
+    if stdout.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        stdout
+    }
+}
+
+/// Refuses a reply of which the end is not known.
+pub(in crate::hypervisor) fn whole(output: &Output) -> Result<(), DriverFault> {
+    if output.truncated {
+        return Err(DriverFault::Cut {
+            limit: output.stdout.len().max(output.stderr.len()),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a non-zero status; 127 means that the shell found no such program (POSIX).
+pub(in crate::hypervisor) fn succeeded(output: &Output, tool: &str) -> Result<(), DriverFault> {
+    match output.status {
+        0 => Ok(()),
+        127 => Err(DriverFault::ToolMissing {
+            tool: tool.to_owned(),
+            text: said(output),
+        }),
+        status => Err(DriverFault::Failed {
+            status,
+            text: said(output),
+        }),
+    }
+}
+
+/// A reply that is not understood.
+pub(in crate::hypervisor) fn unexpected(what: &'static str, found: &str) -> DriverFault {
+    let found = excerpt(found);
+    DriverFault::Unexpected {
+        what,
+        found: if found.is_empty() {
+            "nothing came".to_owned()
+        } else {
+            found
+        },
+    }
+}

@@ -1,0 +1,38 @@
+//! What both drivers do over a plain `sh`: files, sums, processes, probes.
+//!
+//! Scripts are constant text for any POSIX shell, BusyBox's ash on ESXi included, and take every
+//! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
+//! words of their own on stdout, because the texts of tools differ between systems and languages.
+//! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+mod files;
+mod probes;
+mod processes;
+
+pub use files::{
+    Entry, FileKind, FileStat, FolderRemoval, Folders, Found, Removed, Renamed, Sha256, SumTool,
+    check_quiet, entries, find, free_space, list, make_folder, parse_free_space,
+    remove_empty_folder, remove_file, rename, set_mode, sha256, sha256_part,
+};
+pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
+pub use processes::{Trace, stop, trace};
+
+/// A path as an operand: never mistaken for an option.
+fn operand(path: &str) -> String {
+    if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// The folder that holds a path.
+fn parent(path: &str) -> &str {
+    match path.trim_end_matches('/').rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((parent, _)) => parent,
+        None => ".",
+    }
+}
+
+#[cfg(test)]
+mod tests;
