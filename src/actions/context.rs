@@ -176,7 +176,12 @@ impl Link {
     ) -> Result<Intent, ActError> {
         let (reply, granted) = oneshot::channel();
         let host = host.clone();
-        self.send(Request::Intend { host, command, bulk, reply })?;
+        self.send(Request::Intend {
+            host,
+            command,
+            bulk,
+            reply,
+        })?;
         granted.await.map_err(|_| ActError::Stale)
     }
 
@@ -202,7 +207,10 @@ impl Link {
     /// [`ActError::Stale`] if the run no longer waits for this action.
     pub async fn ask(&self, question: Question) -> Result<String, ActError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Ask { question: Box::new(question), reply })?;
+        self.send(Request::Ask {
+            question: Box::new(question),
+            reply,
+        })?;
         answer.await.map_err(|_| ActError::Stale)
     }
 

@@ -1,1 +1,3 @@
-//! cli.
+//! One small file per subcommand.
+pub mod load;
+pub mod validate;

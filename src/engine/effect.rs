@@ -1,10 +1,11 @@
 //! What the engine orders.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::names::{Attempt, OpId, StepId};
 
-use super::event::Record;
+use super::event::Entry;
 
 /// A timer of the engine; a new timer for the same thing has a new id, and the old one is stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +15,7 @@ pub struct TimerId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Append to the journal and sync. If that fails, nothing after it is carried out.
-    Record(Record),
+    Record(Arc<Entry>),
     /// Let the step's action look at the world, then send [`super::Input::Probed`].
     Probe {
         /// Which step.

@@ -29,17 +29,6 @@ pub struct Entry {
     pub event: RunEvent,
 }
 
-/// What the engine orders to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// The step it is about.
-    pub step: Option<StepId>,
-    /// That step's attempt.
-    pub attempt: Option<Attempt>,
-    /// What happened.
-    pub event: RunEvent,
-}
-
 /// A fact, in the past tense. Tags in the journal are kebab-case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "kebab-case")]

@@ -4,14 +4,23 @@ use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId};
 
 use super::effect::TimerId;
-use super::event::{Confirmation, Consent, Pace, ProbeAnswer, Question, StopOutcome};
+use super::event::{Confirmation, Consent, Pace, ProbeAnswer, Question, RunInfo, StopOutcome};
 use super::fact::Fact;
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The run starts, or was just taken up again: look what can go on.
-    Begin,
+    /// The run starts.
+    Start(Box<RunInfo>),
+    /// A console takes the run up again.
+    Resume {
+        /// Who.
+        operator: String,
+        /// On which machine.
+        console: String,
+        /// Seconds by which the wall clock stands before the last line, if it does.
+        clock_back_s: Option<i64>,
+    },
     /// A person, or an answers file on a person's behalf, decided something.
     Operator(OperatorInput),
     /// A probe ended.

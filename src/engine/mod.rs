@@ -4,18 +4,22 @@
 //! in order; a [`Effect::Record`] that cannot be made durable stops the list. Time is data, timers
 //! carry ids, and a stale input (of another attempt, of a timer that no longer counts) is ignored.
 
+mod consent;
 mod effect;
 mod event;
 mod fact;
+mod handle;
 mod input;
 mod state;
 
+pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
 pub use event::{
     Answer, AttestRequest, Confirmation, Consent, Entry, Pace, Parent, ProbeAnswer, Proposal,
-    Question, Record, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
+    Question, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
 };
 pub use fact::{AutostartEntry, Fact};
+pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, Performed, RetryScope};
 pub use state::{FoundFact, Note, Op, OpStatus, RunState, Status, StepState};
 

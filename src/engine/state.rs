@@ -75,7 +75,10 @@ impl Status {
     /// What comes after it may begin.
     #[must_use]
     pub fn is_met(self) -> bool {
-        matches!(self, Self::Done | Self::AlreadyDone | Self::ByHand | Self::Skipped)
+        matches!(
+            self,
+            Self::Done | Self::AlreadyDone | Self::ByHand | Self::Skipped
+        )
     }
 
     /// Something of it is under way on the console or on a host.
@@ -262,7 +265,9 @@ impl RunState {
     /// Where one step stands.
     #[must_use]
     pub fn status(&self, id: &StepId) -> Status {
-        self.steps.get(id).map_or(Status::Waiting, |step| step.status)
+        self.steps
+            .get(id)
+            .map_or(Status::Waiting, |step| step.status)
     }
 
     /// The facts about a VM that `pick` recognises, newest first.
@@ -270,7 +275,10 @@ impl RunState {
         &'a self,
         pick: impl Fn(&'a Fact) -> Option<T> + 'a,
     ) -> impl Iterator<Item = T> + 'a {
-        self.facts.iter().rev().filter_map(move |found| pick(&found.fact))
+        self.facts
+            .iter()
+            .rev()
+            .filter_map(move |found| pick(&found.fact))
     }
 
     /// When the VM came to serve, if it does.
@@ -281,6 +289,13 @@ impl RunState {
             .rev()
             .find(|found| matches!(&found.fact, Fact::Serves { vm: served } if served == vm))
             .map(|found| found.at)
+    }
+
+    /// Writes of a step, other than file data, that may still take effect for all that is known.
+    pub fn open_ops<'a>(&'a self, step: &'a StepId) -> impl Iterator<Item = (OpId, &'a Op)> + 'a {
+        self.unsettled_ops()
+            .filter(move |(_, op)| op.step == *step && !op.bulk)
+            .map(|(id, op)| (*id, op))
     }
 
     /// Writes that may still take effect for all that is known.
@@ -319,7 +334,9 @@ impl RunState {
                 text: text.clone(),
                 step: entry.step.clone(),
             }),
-            RunEvent::HostTrusted { host, fingerprint, .. } => {
+            RunEvent::HostTrusted {
+                host, fingerprint, ..
+            } => {
                 self.trusted.push((host.clone(), fingerprint.clone()));
             }
             RunEvent::RunDetached { .. } => self.detached = true,
@@ -357,7 +374,13 @@ impl RunState {
             | RunEvent::StepInterrupted { .. } => {
                 if let Some(id) = &entry.step {
                     let attempt = entry.attempt.unwrap_or_default();
-                    self.steps.entry(id.clone()).or_default().apply(entry.at, attempt, &entry.event);
+                    let doubt = matches!(entry.event, RunEvent::StepRetried { .. })
+                        && self.open_ops(id).next().is_some();
+                    let step = self.steps.entry(id.clone()).or_default();
+                    step.apply(entry.at, attempt, &entry.event);
+                    if doubt {
+                        step.move_to(Status::InDoubt, entry.at);
+                    }
                 }
             }
         }
@@ -365,7 +388,12 @@ impl RunState {
 
     fn apply_write(&mut self, entry: &Entry) {
         let (op, status) = match &entry.event {
-            RunEvent::WriteIntended { op, host, command, bulk } => {
+            RunEvent::WriteIntended {
+                op,
+                host,
+                command,
+                bulk,
+            } => {
                 self.ops.insert(
                     *op,
                     Op {
@@ -388,19 +416,29 @@ impl RunState {
                 return;
             }
             RunEvent::StopFailed { .. } => return,
-            RunEvent::WriteFinished { op, exit, took_ms, .. } => {
-                (op, OpStatus::Finished { exit: *exit, took_ms: *took_ms })
-            }
+            RunEvent::WriteFinished {
+                op, exit, took_ms, ..
+            } => (
+                op,
+                OpStatus::Finished {
+                    exit: *exit,
+                    took_ms: *took_ms,
+                },
+            ),
             RunEvent::WriteLost { op, .. } => (op, OpStatus::Lost),
             RunEvent::WriteNotSent { op, .. } => (op, OpStatus::NotSent),
             RunEvent::LostStopped { op, outcome } => (op, OpStatus::Stopped(outcome.clone())),
             _ => return,
         };
-        let Some(known) = self.ops.get_mut(op) else { return };
+        let Some(known) = self.ops.get_mut(op) else {
+            return;
+        };
         let lost = status == OpStatus::Lost && !known.bulk;
         let stopped = matches!(status, OpStatus::Stopped(_));
         known.status = status;
-        let Some(step) = self.steps.get_mut(&known.step) else { return };
+        let Some(step) = self.steps.get_mut(&known.step) else {
+            return;
+        };
         if lost {
             step.losses += 1;
             step.move_to(Status::InDoubt, entry.at);

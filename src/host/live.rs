@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::names::HostName;
 
+use super::command::Effect;
 use super::lane::Lane;
 use super::redact::Redactor;
 use super::sanitise::{Lines, Piece};
@@ -20,6 +21,8 @@ pub struct OutputEvent {
     pub lane: Lane,
     /// The command line, secrets masked.
     pub command: Arc<str>,
+    /// What it does to the host.
+    pub effect: Effect,
     /// What happened.
     pub what: LiveOutput,
 }
@@ -65,6 +68,7 @@ pub(super) struct Tap {
     host: HostName,
     lane: Lane,
     command: Arc<str>,
+    effect: Effect,
     redactor: Redactor,
     lines: [Lines; 2],
 }
@@ -75,6 +79,7 @@ impl Tap {
         host: HostName,
         lane: Lane,
         command: &str,
+        effect: Effect,
         redactor: Redactor,
     ) -> Self {
         let command = redactor.mask(command).into();
@@ -83,6 +88,7 @@ impl Tap {
             host,
             lane,
             command,
+            effect,
             redactor,
             lines: Default::default(),
         }
@@ -129,6 +135,7 @@ impl Tap {
                 host: self.host.clone(),
                 lane: self.lane,
                 command: self.command.clone(),
+                effect: self.effect,
                 what,
             });
         }

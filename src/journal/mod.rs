@@ -1,4 +1,27 @@
 //! The journal: one line of JSON for each fact, chained by hashes, synced before anything acts on it.
-mod intent;
+//!
+//! [`Journal`] is the one writer of a run, [`read`] is for everybody else, and [`Store`] knows the
+//! folder in which runs lie.
 
+mod error;
+mod holder;
+mod intent;
+mod line;
+mod reader;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::{JournalError, StoreError};
+pub use holder::Holder;
 pub use intent::Intent;
+pub use line::ZERO_HASH;
+pub use reader::{LineProblem, ReadJournal, read};
+pub use store::{Ending, RunFolder, RunSummary, Store};
+pub use writer::Journal;
+
+/// The format that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+/// The journal's name in a run's folder.
+pub const FILE_NAME: &str = "journal.jsonl";

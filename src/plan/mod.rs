@@ -4,14 +4,26 @@
 //! one VM form a chain; `priority` and `needs` order `power_on` (and `shut_down`, in reverse) across
 //! VMs. The list itself is in an order in which an operator can walk it one step at a time.
 
-use std::collections::BTreeMap;
+mod expand;
+mod fingerprint;
+mod join;
+mod order;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, StepId, VariableName, VmName};
-use crate::runbook::model::{Ask, CommandSpec, Mode, OnFailure, PointChoice, Section, SiteRole};
+use crate::runbook::model::{
+    Ask, CommandSpec, Mode, OnFailure, PointChoice, Runbook, Section, SiteRole,
+};
 use indexmap::IndexMap;
+
+pub use join::join;
 
 /// Everything that a plan depends on beside the runbook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +32,92 @@ pub struct PlanInputs {
     pub variables: BTreeMap<VariableName, String>,
     /// A recorded selection of VMs; empty means all.
     pub only: Vec<VmName>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The runbook has no such half.
+    #[error("this runbook has no `{0}`")]
+    NoSection(Section),
+    /// No step is left after modes and selection.
+    #[error("no step of the runbook belongs to this mode and selection")]
+    Empty,
+    /// `--only` names what is not there.
+    #[error("unknown VM `{0}` in the selection")]
+    UnknownVm(VmName),
+    /// A step refers to a variable without a value.
+    #[error("the variable `{name}` has no value, and the step on line {line} needs it")]
+    NoValue {
+        /// Which one.
+        name: VariableName,
+        /// Line of the step in the runbook, from 1.
+        line: usize,
+    },
+    /// Steps that wait for each other. Needs alone cannot do that (a runbook with a circle in them is
+    /// invalid); stopping and starting a VM in an unusual order within one phase can.
+    #[error("{} steps wait for each other, first the one on line {line}", steps.len())]
+    Circle {
+        /// Line of the first of them, from 1.
+        line: usize,
+        /// All of them.
+        steps: Vec<StepId>,
+    },
+}
+
+/// Makes the plan of one half of a runbook: ids, order, risks and texts with every `${…}` filled in.
+/// A practice run asks for both halves in turn.
+///
+/// # Errors
+///
+/// See [`PlanError`]; a valid runbook with values for all its variables gives a plan.
+pub fn make(
+    runbook: &Runbook,
+    section: Section,
+    mode: Mode,
+    inputs: &PlanInputs,
+) -> Result<Plan, PlanError> {
+    if expand::phases(runbook, section).is_empty() {
+        return Err(PlanError::NoSection(section));
+    }
+    if let Some(unknown) = inputs.only.iter().find(|vm| !runbook.vms.contains_key(*vm)) {
+        return Err(PlanError::UnknownVm(unknown.clone()));
+    }
+    let expanded = expand::expand(runbook, section, mode, inputs)?;
+    if expanded.is_empty() {
+        return Err(PlanError::Empty);
+    }
+    let steps = order::order(runbook, expanded)?;
+    let present: BTreeSet<&VmName> = steps.iter().filter_map(|step| step.subject.vm()).collect();
+    let vms: Vec<VmName> = order::vm_order(runbook)
+        .into_iter()
+        .filter(|vm| present.contains(vm))
+        .collect();
+    let needs = vms
+        .iter()
+        .flat_map(|vm| runbook.vms[vm].needs.iter().map(move |need| (vm, need)));
+    let left_out = needs
+        .filter(|(_, need)| !present.contains(need))
+        .map(|(vm, need)| (vm.clone(), need.clone()))
+        .collect();
+    let fingerprint = fingerprint::fingerprint(&steps);
+    Ok(Plan {
+        section,
+        mode,
+        steps,
+        fingerprint,
+        vms,
+        left_out,
+    })
+}
+
+/// Every id that a step of this runbook can have, in any mode and selection: what an answers file
+/// may name.
+#[must_use]
+pub fn step_ids(runbook: &Runbook) -> BTreeSet<StepId> {
+    let mut ids = expand::ids(runbook, Section::Failover);
+    ids.extend(expand::ids(runbook, Section::Failback));
+    ids
 }
 
 /// What a run will do, in order.

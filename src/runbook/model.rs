@@ -98,6 +98,24 @@ impl Runbook {
             .or(self.objectives.rpo)
     }
 
+    /// The VMs that a phase is repeated for, in the file's order; none where it stands once.
+    #[must_use]
+    pub fn selected(&self, for_each: &ForEach) -> Vec<&VmName> {
+        let recoverable = self.recoverable_vms();
+        match for_each {
+            ForEach::Once => Vec::new(),
+            ForEach::Vms => recoverable.map(|(name, _)| name).collect(),
+            ForEach::Tier(tier) => recoverable
+                .filter(|(_, vm)| vm.tier == Some(*tier))
+                .map(|(name, _)| name)
+                .collect(),
+            ForEach::List(list) => list
+                .iter()
+                .filter_map(|name| self.vms.get_key_value(name).map(|(name, _)| name))
+                .collect(),
+        }
+    }
+
     /// The VMs that steps `for_each: vms` walk through: neither expendable nor patterns.
     pub fn recoverable_vms(&self) -> impl Iterator<Item = (&VmName, &Vm)> {
         self.vms
@@ -166,6 +184,28 @@ pub struct Variable {
     pub secret: bool,
 }
 
+impl Variable {
+    /// Whether a value may be taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the value, as a lower-case fragment. A secret is not repeated.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let Some(pattern) = &self.pattern else {
+            return Ok(());
+        };
+        if super::values::whole_match(pattern)?.is_match(value) {
+            return Ok(());
+        }
+        let value = if self.secret {
+            "the value".to_owned()
+        } else {
+            format!("`{}`", super::diagnostics::visible(value))
+        };
+        Err(format!("{value} does not match the pattern {pattern}"))
+    }
+}
+
 /// A place with hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -207,7 +247,7 @@ pub struct Host {
     pub address: HostAddress,
     /// Login name; `root` where the file gives none.
     pub user: String,
-    /// Ways to log in, in order; agent then `~/.ssh/id_*` where the file gives none.
+    /// Ways to log in, in order; empty means the agent, then `~/.ssh/id_*`.
     pub auth: Vec<Auth>,
     /// Accepted host key fingerprints, `SHA256:…`; empty means known_hosts decides.
     pub host_key: Vec<String>,
@@ -314,7 +354,7 @@ pub struct Vm {
     pub consistency: Option<Consistency>,
     /// Virtual adapters by their name in the .vmx (`ethernet0`).
     pub adapters: IndexMap<String, Adapter>,
-    /// The readiness ladder: all rungs, in order.
+    /// The readiness ladder: all rungs, in order; the tools alone where the file gives none.
     pub ready: Vec<Rung>,
     /// Own recovery time objective.
     pub rto: Option<Duration>,
@@ -346,7 +386,7 @@ impl Vm {
 pub struct Place {
     /// The host that runs it.
     pub host: HostName,
-    /// The datastore's label.
+    /// The datastore's label; empty for an expendable VM whose place gives none.
     pub datastore: String,
     /// The folder on the datastore.
     pub folder: String,
@@ -651,6 +691,23 @@ impl Verb {
             Self::Command(_) => "command",
         }
     }
+
+    /// The VM as written, a name or `${vm}`, if it acts on one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&str> {
+        match self {
+            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Fence { vm }
+            | Self::Restore { vm, .. }
+            | Self::Register { vm }
+            | Self::Network { vm }
+            | Self::PowerOn { vm }
+            | Self::Ready { vm }
+            | Self::ShutDown { vm }
+            | Self::CopyBack { vm }
+            | Self::Unregister { vm, .. } => Some(vm),
+        }
+    }
 }
 
 /// One thing that a prompt asks for.
@@ -699,6 +756,9 @@ pub struct CommandSpec {
     pub done_if: Option<Vec<String>>,
     /// Exits 0 where it worked.
     pub verify: Option<Vec<String>>,
+    /// What a script finds in its environment: each variable that is not secret, `vm` and `mode`.
+    /// Filled when a plan is made, for [`CommandLine::Sh`] alone.
+    pub environment: Vec<(String, String)>,
 }
 
 /// The words of a command.

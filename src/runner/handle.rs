@@ -71,6 +71,13 @@ pub enum Live {
         /// Whether it changes something.
         write: bool,
     },
+    /// A command ended; `None` where no exit status came.
+    CommandEnded {
+        /// Which host.
+        host: HostName,
+        /// Its exit status.
+        status: Option<i32>,
+    },
     /// How far a step is.
     Progress {
         /// Which step.

@@ -1,5 +1,11 @@
 //! Figures of the host panes: read-only polls over their own sessions, with back-off.
 
+mod esxi;
+mod posix;
+mod watch;
+
+pub use watch::{Panes, watch};
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +39,17 @@ pub struct HostFigures {
     pub poll_took: Option<Duration>,
     /// What is wrong, in a line.
     pub trouble: Option<String>,
+    /// A host key that was refused; the way on is to read it on the host's own console.
+    pub refused_key: Option<RefusedKey>,
+}
+
+/// A host key that is unknown, or not the known one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// `SHA256:…` that the host showed.
+    pub shown: String,
+    /// What was known, each `SHA256:…` with its type where that is known.
+    pub known: Vec<String>,
 }
 
 /// How the link to a host is.

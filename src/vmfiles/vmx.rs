@@ -1,7 +1,6 @@
 //! The configuration file of a virtual machine, as a document that keeps what it is not told to change.
 
 use super::dictionary::Dictionary;
-use super::uuid::Uuid;
 use super::{MAX_TEXT, text};
 
 /// A `.vmx` file.
@@ -174,10 +173,11 @@ impl Vmx {
         self.get("displayName")
     }
 
-    /// Who the VM is; `None` if the key is absent or no UUID.
+    /// Who the VM is, as written: `56 4d 6c 27 96 ea 12 07-6f 0b b1 1d 81 46 9b 0b`. Hosts spell
+    /// it in other ways too, so it is never compared as text.
     #[must_use]
-    pub fn uuid_bios(&self) -> Option<Uuid> {
-        self.get("uuid.bios")?.parse().ok()
+    pub fn uuid_bios(&self) -> Option<String> {
+        self.get("uuid.bios").filter(|uuid| !uuid.is_empty())
     }
 
     /// The version of the virtual hardware; a host older than it cannot power the VM on.

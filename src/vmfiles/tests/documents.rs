@@ -262,8 +262,8 @@ fn devices_are_read_as_the_vm_sees_them() {
     assert_eq!(vmx.nvram().as_deref(), Some("web01.nvram"));
     assert_eq!(vmx.extended_config().as_deref(), Some("web01.vmxf"));
     assert_eq!(
-        vmx.uuid_bios().unwrap().to_string(),
-        "564d6c27-96ea-1207-6f0b-b11d81469b0b"
+        vmx.uuid_bios().as_deref(),
+        Some("56 4d 6c 27 96 ea 12 07-6f 0b b1 1d 81 46 9b 0b")
     );
     let paths: Vec<String> = vmx
         .absolute_paths()

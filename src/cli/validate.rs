@@ -1,0 +1,159 @@
+//! `lifeboat validate`: runbook files alone, without any network.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::load::{LoadError, load_runbook};
+use crate::plan::{self, PlanError, PlanInputs};
+use crate::runbook::model::{Mode, Runbook, Section};
+
+/// Checks each file and says what is wrong with it, or `ok` and what is in it. Returns whether all
+/// are valid.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn validate(paths: &[PathBuf], colour: bool, out: &mut dyn Write) -> io::Result<bool> {
+    let mut all_valid = true;
+    for path in paths {
+        match check(path) {
+            Ok(summary) => writeln!(out, "{}: ok: {summary}", path.display())?,
+            Err(problem) => {
+                all_valid = false;
+                out.write_all(problem.render(colour).as_bytes())?;
+            }
+        }
+    }
+    Ok(all_valid)
+}
+
+/// Why a file is not valid.
+enum Problem {
+    File(LoadError),
+    /// A file that reads well, but of which no plan can be made.
+    Plan {
+        path: PathBuf,
+        section: Section,
+        mode: Mode,
+        error: PlanError,
+    },
+}
+
+impl Problem {
+    fn render(&self, colour: bool) -> String {
+        match self {
+            Self::File(error) => error.render(colour),
+            Self::Plan {
+                path,
+                section,
+                mode,
+                error,
+            } => {
+                format!("error: {}: {section} as {mode}: {error}\n", path.display())
+            }
+        }
+    }
+}
+
+/// One line of what is in a valid file.
+fn check(path: &Path) -> Result<String, Problem> {
+    let runbook = load_runbook(path).map_err(Problem::File)?.runbook;
+    let failover = steps(
+        path,
+        &runbook,
+        Section::Failover,
+        &[Mode::Failover, Mode::Planned],
+    )?;
+    let failback = steps(path, &runbook, Section::Failback, &[Mode::Failback])?;
+    let vms = runbook.recoverable_vms().count();
+    Ok(format!(
+        "{}, {} and {}; failover {}, failback {}",
+        runbook.name,
+        counted(vms, "VM"),
+        counted(runbook.hosts.len(), "host"),
+        counted(failover, "step"),
+        counted(failback, "step"),
+    ))
+}
+
+/// How many steps a section has in the mode that has most. Practice and drill are tried as well.
+fn steps(
+    path: &Path,
+    runbook: &Runbook,
+    section: Section,
+    modes: &[Mode],
+) -> Result<usize, Problem> {
+    let inputs = PlanInputs {
+        variables: stand_ins(runbook),
+        only: Vec::new(),
+    };
+    let mut most = 0;
+    for mode in modes.iter().copied().chain([Mode::Practice, Mode::Drill]) {
+        match plan::make(runbook, section, mode, &inputs) {
+            Ok(plan) => most = most.max(plan.steps.len()),
+            // A section may be absent, or have nothing for a mode.
+            Err(PlanError::NoSection(_) | PlanError::Empty) => {}
+            Err(error) => {
+                return Err(Problem::Plan {
+                    path: path.to_owned(),
+                    section,
+                    mode,
+                    error,
+                });
+            }
+        }
+    }
+    Ok(most)
+}
+
+/// Values for variables that nobody has been asked for.
+fn stand_ins(runbook: &Runbook) -> BTreeMap<crate::names::VariableName, String> {
+    let variables = runbook
+        .variables
+        .iter()
+        .filter(|(_, variable)| !variable.secret);
+    variables
+        .map(|(name, _)| (name.clone(), format!("‹{name}›")))
+        .collect()
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &str) -> (bool, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        std::fs::write(&path, text).unwrap();
+        let mut out = Vec::new();
+        let valid = validate(&[path], false, &mut out).unwrap();
+        (valid, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_valid_file_gets_one_line() {
+        let (valid, out) = run(include_str!("../../runbooks/v2v-image-restore.yaml"));
+        assert!(valid, "{out}");
+        assert!(
+            out.ends_with("x.yaml: ok: v2v-image-restore, 3 VMs and 3 hosts; failover 20 steps, failback 23 steps\n"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn an_invalid_file_gets_its_problems() {
+        let (valid, out) = run("lifeboat: 1\nnmae: x\n");
+        assert!(!valid);
+        assert!(out.contains("x.yaml:2:1"), "{out}");
+        assert!(out.contains("did you mean `name`?"), "{out}");
+    }
+}

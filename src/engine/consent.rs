@@ -1,0 +1,176 @@
+//! What a confirmation has to hold, and what may be taken back: the same rules for the screen, the
+//! answers file and the engine itself.
+
+use std::fmt;
+
+use crate::names::StepId;
+use crate::plan::{Plan, Risk, Step};
+use crate::runbook::model::Ask;
+
+use super::event::{Answer, Confirmation, Pace, Proposal};
+use super::state::{RunState, Status};
+
+/// Something that a confirmation still lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The word to type.
+    Typed(String),
+    /// An attestation in words.
+    Attestation,
+    /// A second person, other than the first.
+    SecondPerson,
+    /// An answer under this key, and what is wrong with it.
+    Answer(String, String),
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Typed(word) => write!(f, "type {word}"),
+            Self::Attestation => f.write_str("attest in words what could not be proven"),
+            Self::SecondPerson => f.write_str("name a second person"),
+            Self::Answer(key, why) => write!(f, "{key}: {why}"),
+        }
+    }
+}
+
+/// The word that has to be typed for this step as things are.
+#[must_use]
+pub fn typed_word<'a>(step: &'a Step, proposal: &'a Proposal) -> Option<&'a str> {
+    proposal.typed.as_deref().or(step.typed.as_deref())
+}
+
+/// The risk of a step as things are: never lower than the plan's.
+#[must_use]
+pub fn risk(step: &Step, proposal: &Proposal) -> Risk {
+    let found = proposal.risk.unwrap_or(step.risk).max(step.risk);
+    if typed_word(step, proposal).is_some() {
+        Risk::Typed
+    } else {
+        found
+    }
+}
+
+/// What the confirmation lacks for this step.
+#[must_use]
+pub fn confirmation_gaps(
+    step: &Step,
+    proposal: &Proposal,
+    confirmation: &Confirmation,
+) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    if let Some(word) = typed_word(step, proposal)
+        && confirmation.typed.as_deref().map(str::trim) != Some(word)
+    {
+        gaps.push(Gap::Typed(word.to_owned()));
+    }
+    let is_blank =
+        |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
+    if proposal.attest.is_some() && is_blank(&confirmation.attest) {
+        gaps.push(Gap::Attestation);
+    }
+    if step.people > 1
+        && (is_blank(&confirmation.second)
+            || confirmation.second.as_deref().map(str::trim) == Some(confirmation.by.trim()))
+    {
+        gaps.push(Gap::SecondPerson);
+    }
+    for (key, ask) in &proposal.ask {
+        if let Some(why) = answer_gap(ask, confirmation.answers.get(key)) {
+            gaps.push(Gap::Answer(key.clone(), why));
+        }
+    }
+    gaps
+}
+
+fn answer_gap(ask: &Ask, answer: Option<&Answer>) -> Option<String> {
+    match (ask, answer) {
+        (Ask::Choose { options, at_least }, Some(Answer::Chosen(chosen))) => {
+            if let Some(unknown) = chosen.iter().find(|choice| !options.contains(choice)) {
+                return Some(format!("{unknown} is not one of {}", options.join(", ")));
+            }
+            let mut distinct = chosen.clone();
+            distinct.sort();
+            distinct.dedup();
+            (distinct.len() < *at_least)
+                .then(|| format!("choose at least {at_least} of {}", options.join(", ")))
+        }
+        (Ask::Choose { options, at_least }, _) => {
+            (*at_least > 0).then(|| format!("choose at least {at_least} of {}", options.join(", ")))
+        }
+        (Ask::Value { pattern, .. }, Some(Answer::Value(value))) => match pattern {
+            Some(pattern) => {
+                let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
+                match whole {
+                    Ok(regex) if regex.is_match(value) => None,
+                    Ok(_) => Some(format!("does not match {pattern}")),
+                    Err(_) => Some(format!("the runbook's pattern {pattern} is not valid")),
+                }
+            }
+            None => value.trim().is_empty().then(|| "type a value".to_owned()),
+        },
+        (Ask::Value { .. }, _) => Some("type a value".to_owned()),
+    }
+}
+
+/// Whether this step waits for a person at the given pace, whoever could answer.
+#[must_use]
+pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &Proposal) -> bool {
+    let always = step.gate
+        || step.people > 1
+        || step.action.verb() == "confirm"
+        || proposal.attest.is_some()
+        || typed_word(step, proposal).is_some();
+    always
+        || match state.pace {
+            Pace::Step => true,
+            Pace::Phase => !phase_is_open(plan, state, step),
+            Pace::Auto => false,
+        }
+}
+
+fn phase_is_open(plan: &Plan, state: &RunState, step: &Step) -> bool {
+    plan.steps
+        .iter()
+        .filter(|other| other.phase == step.phase && section_of(&other.id) == section_of(&step.id))
+        .filter_map(|other| state.steps.get(&other.id))
+        .any(|other| other.confirmation.is_some())
+}
+
+fn section_of(id: &StepId) -> &str {
+    id.as_str().split('/').next().unwrap_or_default()
+}
+
+/// Whether a step may be taken back now.
+///
+/// # Errors
+/// Why not, in words.
+pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String> {
+    let Some(index) = plan.steps.iter().position(|step| step.id == *id) else {
+        return Err("there is no such step".to_owned());
+    };
+    match state.status(id) {
+        Status::Done | Status::Failed | Status::Held => {}
+        other => return Err(format!("it is {}", other.as_str())),
+    }
+    let known = state.steps.get(id);
+    if known
+        .and_then(|step| step.proposal.as_ref())
+        .is_none_or(|shown| shown.undo.is_none())
+    {
+        return Err("it has no undo".to_owned());
+    }
+    let later = plan
+        .steps
+        .iter()
+        .filter(|step| step.after.contains(&index))
+        .find(|step| {
+            let status = state.status(&step.id);
+            status.is_active()
+                || matches!(status, Status::Done | Status::AlreadyDone | Status::ByHand)
+        });
+    match later {
+        Some(step) => Err(format!("{} builds on it: take that back first", step.title)),
+        None => Ok(()),
+    }
+}

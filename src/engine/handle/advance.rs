@@ -1,0 +1,220 @@
+//! What can go on now: confirmations that the pace gives, steps that may begin, the end of the run.
+
+use crate::names::StepId;
+use crate::plan::Step;
+use crate::runbook::model::OnFailure;
+
+use super::super::consent;
+use super::super::event::{Confirmation, Consent, Pace, RunEvent, RunResult};
+use super::super::input::OperatorInput;
+use super::super::state::Status;
+use super::{Effect, Engine, Wait};
+
+impl Engine {
+    pub(super) fn advance(&mut self) {
+        if self.left || self.state.info.is_none() || self.state.finished.is_some() {
+            return;
+        }
+        if !self.state.paused {
+            self.confirm_by_pace();
+            self.answer_by_pace();
+            self.begin_steps();
+        }
+        self.finish();
+    }
+
+    /// Lets go on what the pace does not hold up; without a terminal everything asks.
+    fn confirm_by_pace(&mut self) {
+        if self.settings.headless {
+            return;
+        }
+        let plan = std::sync::Arc::clone(&self.plan);
+        for step in &plan.steps {
+            let Some(known) = self.state.steps.get(&step.id) else {
+                continue;
+            };
+            if known.status != Status::Asking {
+                continue;
+            }
+            let Some(proposal) = known.proposal.clone() else {
+                continue;
+            };
+            if consent::waits_for_person(&plan, &self.state, step, &proposal) {
+                continue;
+            }
+            let confirmation = Confirmation {
+                by: self.operator_name(),
+                second: None,
+                typed: None,
+                attest: None,
+                answers: std::collections::BTreeMap::new(),
+                how: Consent::Pace,
+            };
+            self.confirm(&step.id, confirmation);
+        }
+    }
+
+    /// Answers the questions that Lifeboat knows, where the pace does not wait for each step.
+    fn answer_by_pace(&mut self) {
+        if self.settings.headless || self.state.pace == Pace::Step {
+            return;
+        }
+        let known: Vec<_> = self
+            .state
+            .steps
+            .iter()
+            .filter_map(|(id, step)| {
+                let label = step.question.as_ref()?.suggested.clone()?;
+                Some((id.clone(), step.attempt, label))
+            })
+            .collect();
+        for (step, attempt, label) in known {
+            let by = self.operator_name();
+            self.answer_question(&step, attempt, label, by, Consent::Pace);
+        }
+    }
+
+    /// Records a confirmation and orders the step to act.
+    pub(super) fn confirm(&mut self, id: &StepId, confirmation: Confirmation) {
+        let attempt = self.state.step(id).attempt;
+        self.unanswered.remove(id);
+        self.record(Some(id), RunEvent::StepConfirmed(Box::new(confirmation)));
+        self.live.insert(id.clone());
+        self.effects.push(Effect::Start {
+            step: id.clone(),
+            attempt,
+        });
+    }
+
+    fn begin_steps(&mut self) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let one_at_a_time = self.state.pace == Pace::Step && !self.settings.headless;
+        for step in &plan.steps {
+            if self.state.status(&step.id) != Status::Waiting || !self.may_begin(step) {
+                continue;
+            }
+            if one_at_a_time && self.something_is_up() {
+                return;
+            }
+            if !self.has_room(step) {
+                continue;
+            }
+            let attempt = self.state.step(&step.id).attempt.next();
+            self.record_attempt(Some(&step.id), Some(attempt), RunEvent::StepStarted);
+            self.order_probe(&step.id, attempt);
+        }
+    }
+
+    fn may_begin(&self, step: &Step) -> bool {
+        let delayed = self
+            .timers
+            .values()
+            .any(|wait| matches!(wait, Wait::Begin(id) if *id == step.id));
+        !delayed
+            && step
+                .after
+                .iter()
+                .filter_map(|index| self.plan.steps.get(*index))
+                .all(|earlier| self.is_met(earlier))
+    }
+
+    fn is_met(&self, step: &Step) -> bool {
+        let status = self.state.status(&step.id);
+        status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+    }
+
+    /// Something is under way or asks a person (what failed is left for later and holds up nothing).
+    fn something_is_up(&self) -> bool {
+        self.state
+            .steps
+            .values()
+            .any(|step| step.status.is_active() || step.status == Status::Asking)
+    }
+
+    /// Whether each of the step's hosts takes one more of its kind.
+    fn has_room(&self, step: &Step) -> bool {
+        let most = if step.transfer {
+            self.settings.transfers_per_host
+        } else {
+            self.settings.steps_per_host
+        };
+        step.hosts.iter().all(|host| {
+            let busy = self.plan.steps.iter().filter(|other| {
+                other.transfer == step.transfer
+                    && other.hosts.contains(host)
+                    && self.takes_room(other)
+            });
+            busy.count() < most
+        })
+    }
+
+    fn takes_room(&self, step: &Step) -> bool {
+        match self.state.status(&step.id) {
+            status if status.is_active() => true,
+            // Without a terminal the answer is about to come; a person may take all night.
+            Status::Asking => self.settings.headless && !self.unanswered.contains(&step.id),
+            _ => false,
+        }
+    }
+
+    fn finish(&mut self) {
+        if !self.live.is_empty() || self.plan.steps.is_empty() {
+            return;
+        }
+        let mut result = RunResult::default();
+        for step in &self.plan.steps {
+            match self.state.status(&step.id) {
+                Status::Done | Status::AlreadyDone => result.done += 1,
+                Status::ByHand => result.by_hand += 1,
+                Status::Skipped => result.skipped += 1,
+                Status::Failed if step.on_failure == OnFailure::Continue => result.failed += 1,
+                _ => return,
+            }
+        }
+        self.record(None, RunEvent::RunFinished { result });
+        self.effects.push(Effect::Leave);
+        self.left = true;
+    }
+
+    /// Answers a VM's question if it is the one that is asked.
+    pub(super) fn answer_question(
+        &mut self,
+        step: &StepId,
+        attempt: crate::names::Attempt,
+        label: String,
+        by: String,
+        how: Consent,
+    ) {
+        if self.current(step, attempt, &[Status::Running]).is_none() {
+            return;
+        }
+        let asked = self
+            .state
+            .steps
+            .get(step)
+            .and_then(|step| step.question.as_ref());
+        if !asked.is_some_and(|question| question.choices.contains(&label)) {
+            return;
+        }
+        self.unanswered.remove(step);
+        self.record(
+            Some(step),
+            RunEvent::QuestionAnswered {
+                by,
+                label: label.clone(),
+                how,
+            },
+        );
+        self.effects.push(Effect::Answer {
+            step: step.clone(),
+            attempt,
+            label,
+        });
+    }
+
+    pub(super) fn no_answer(&mut self, input: OperatorInput) {
+        if let OperatorInput::NoAnswer { step } = input {
+            self.unanswered.insert(step);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Taking a run up: what was under way when the console stopped is settled before anything new.
+
+use crate::error::Fault;
+use crate::names::StepId;
+
+use super::super::event::RunEvent;
+use super::super::state::Status;
+use super::{Effect, Engine};
+
+impl Engine {
+    /// Looks at every step that has begun and orders what makes it whole again.
+    pub(super) fn begin(&mut self) {
+        self.settle_bulk();
+        let begun: Vec<(StepId, Status)> = self
+            .plan
+            .steps
+            .iter()
+            .filter_map(|step| {
+                let status = self.state.steps.get(&step.id)?.status;
+                (!self.live.contains(&step.id)).then(|| (step.id.clone(), status))
+            })
+            .collect();
+        for (step, status) in begun {
+            match status {
+                Status::Probing => {
+                    let attempt = self.state.step(&step).attempt;
+                    self.order_probe(&step, attempt);
+                }
+                Status::Asking => self.interrupt(&step),
+                Status::Running | Status::InDoubt | Status::Stopping => self.take_up(&step),
+                Status::Undoing => self.take_up_undo(&step),
+                Status::Failed | Status::Held => {
+                    let by = super::super::BY_RULE.to_owned();
+                    self.record(Some(&step), RunEvent::StepRetried { by });
+                    self.stop_open_ops(&step);
+                }
+                Status::Waiting
+                | Status::Done
+                | Status::AlreadyDone
+                | Status::ByHand
+                | Status::Skipped
+                | Status::Undone => {}
+            }
+        }
+    }
+
+    /// File data goes to absolute offsets of a file that has no final name yet, so a write of it
+    /// that arrives late changes nothing: it is closed without being stopped.
+    fn settle_bulk(&mut self) {
+        let open: Vec<_> = self
+            .state
+            .unsettled_ops()
+            .filter(|(_, op)| op.bulk && op.status == super::super::state::OpStatus::Open)
+            .map(|(id, op)| (*id, op.step.clone()))
+            .collect();
+        for (op, step) in open {
+            let why = "the console stopped while it ran".to_owned();
+            self.record(Some(&step), RunEvent::WriteLost { op, why });
+        }
+    }
+
+    fn take_up(&mut self, step: &StepId) {
+        self.lose_open_ops(step, "the console stopped while it ran");
+        if self.state.open_ops(step).next().is_some() {
+            self.stop_open_ops(step);
+        } else {
+            self.interrupt(step);
+        }
+    }
+
+    fn take_up_undo(&mut self, step: &StepId) {
+        self.lose_open_ops(step, "the console stopped while it was being taken back");
+        if self.state.open_ops(step).next().is_some() {
+            self.stop_open_ops(step);
+            return;
+        }
+        let fault = Fault::new(
+            "the console stopped while this step was being taken back",
+            step.as_str(),
+            "some of it may be undone and some not",
+            "retry the step: it looks first, then does only what is missing",
+        );
+        self.hold(
+            step,
+            fault,
+            vec!["retry".to_owned(), "undo again".to_owned()],
+        );
+    }
+
+    fn interrupt(&mut self, step: &StepId) {
+        let why = "the console was started again; it looks once more".to_owned();
+        self.record(Some(step), RunEvent::StepInterrupted { why });
+    }
+
+    /// Marks a step's open writes as lost.
+    pub(super) fn lose_open_ops(&mut self, step: &StepId, why: &str) {
+        let open: Vec<_> = self
+            .state
+            .open_ops(step)
+            .filter(|(_, op)| op.status == super::super::state::OpStatus::Open)
+            .map(|(id, _)| id)
+            .collect();
+        for op in open {
+            self.record(
+                Some(step),
+                RunEvent::WriteLost {
+                    op,
+                    why: why.to_owned(),
+                },
+            );
+        }
+    }
+
+    /// Orders that each lost write of a step be stopped before anything else happens to it.
+    pub(super) fn stop_open_ops(&mut self, step: &StepId) {
+        let attempt = self.state.step(step).attempt;
+        let open: Vec<_> = self.state.open_ops(step).map(|(id, _)| id).collect();
+        for op in open {
+            self.live.insert(step.clone());
+            self.effects.push(Effect::StopLost {
+                step: step.clone(),
+                attempt,
+                op,
+            });
+        }
+    }
+}

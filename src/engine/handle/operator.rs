@@ -1,0 +1,179 @@
+//! What a person decides.
+
+use crate::names::{Attempt, StepId};
+
+use super::super::consent;
+use super::super::event::{Confirmation, RunEvent};
+use super::super::input::{OperatorInput, RetryScope};
+use super::super::state::Status;
+use super::{Effect, Engine};
+
+impl Engine {
+    pub(super) fn operator(&mut self, input: OperatorInput) {
+        match input {
+            OperatorInput::Confirm {
+                step,
+                attempt,
+                confirmation,
+            } => {
+                self.confirmed(&step, attempt, confirmation);
+            }
+            OperatorInput::Skip { step, by, reason } => {
+                if !reason.trim().is_empty() && self.can_settle(&step) {
+                    self.abandon(&step);
+                    self.record(Some(&step), RunEvent::StepSkipped { by, reason });
+                }
+            }
+            OperatorInput::ByHand { step, by, evidence } => {
+                if !evidence.trim().is_empty() && self.can_settle(&step) {
+                    self.abandon(&step);
+                    self.record(Some(&step), RunEvent::StepByHand { by, evidence });
+                }
+            }
+            OperatorInput::Retry { scope, by } => self.retry(&scope, &by),
+            OperatorInput::Undo { step, by } => self.undo(&step, by),
+            OperatorInput::AnswerQuestion {
+                step,
+                attempt,
+                label,
+                by,
+                how,
+            } => {
+                self.answer_question(&step, attempt, label, by, how);
+            }
+            OperatorInput::NoAnswer { .. } => self.no_answer(input),
+            OperatorInput::Pause { by } => {
+                if !self.state.paused {
+                    self.record(None, RunEvent::RunPaused { by });
+                }
+            }
+            OperatorInput::Continue { by } => {
+                if self.state.paused {
+                    self.record(None, RunEvent::RunContinued { by });
+                }
+            }
+            OperatorInput::SetPace { pace, by } => {
+                if self.state.pace != pace {
+                    self.record(None, RunEvent::PaceSet { pace, by });
+                }
+            }
+            OperatorInput::Note { step, by, text } => {
+                self.record(step.as_ref(), RunEvent::NoteAdded { by, text });
+            }
+            OperatorInput::TrustHost {
+                host,
+                fingerprint,
+                by,
+            } => {
+                self.record(
+                    None,
+                    RunEvent::HostTrusted {
+                        host,
+                        fingerprint,
+                        by,
+                    },
+                );
+            }
+            OperatorInput::Detach { why } => self.detach(why),
+        }
+    }
+
+    fn confirmed(&mut self, id: &StepId, attempt: Attempt, confirmation: Confirmation) {
+        let Some(step) = self.current(id, attempt, &[Status::Asking]) else {
+            return;
+        };
+        let Some(proposal) = self
+            .state
+            .steps
+            .get(id)
+            .and_then(|step| step.proposal.as_ref())
+        else {
+            return;
+        };
+        if consent::confirmation_gaps(step, proposal, &confirmation).is_empty() {
+            self.confirm(id, confirmation);
+        }
+    }
+
+    /// A person may settle whatever is not acting on a host right now; what is in doubt and held
+    /// too, for a person can always settle it.
+    fn can_settle(&self, id: &StepId) -> bool {
+        self.plan.step(id).is_some()
+            && matches!(
+                self.state.status(id),
+                Status::Waiting
+                    | Status::Probing
+                    | Status::Asking
+                    | Status::Held
+                    | Status::Failed
+                    | Status::Undone
+            )
+    }
+
+    /// Ends what the step was looking at.
+    fn abandon(&mut self, id: &StepId) {
+        self.unanswered.remove(id);
+        if self.live.remove(id) {
+            let attempt = self.state.step(id).attempt;
+            self.effects.push(Effect::Cancel {
+                step: id.clone(),
+                attempt,
+            });
+        }
+    }
+
+    fn retry(&mut self, scope: &RetryScope, by: &str) {
+        let vm = match scope {
+            RetryScope::VmOf(id) => self
+                .plan
+                .step(id)
+                .and_then(|step| step.subject.vm().cloned()),
+            RetryScope::Step(_) | RetryScope::AllFailed => None,
+        };
+        let chosen: Vec<StepId> = self
+            .plan
+            .steps
+            .iter()
+            .filter(|step| match scope {
+                RetryScope::Step(id) => step.id == *id,
+                RetryScope::VmOf(_) => vm.is_some() && step.subject.vm() == vm.as_ref(),
+                RetryScope::AllFailed => true,
+            })
+            .filter(|step| {
+                let status = self.state.status(&step.id);
+                matches!(status, Status::Failed | Status::Held)
+                    || (matches!(scope, RetryScope::Step(_))
+                        && matches!(status, Status::Undone | Status::Skipped | Status::ByHand))
+            })
+            .map(|step| step.id.clone())
+            .collect();
+        for step in chosen {
+            self.record(Some(&step), RunEvent::StepRetried { by: by.to_owned() });
+            self.stop_open_ops(&step);
+        }
+    }
+
+    fn undo(&mut self, id: &StepId, by: String) {
+        if consent::can_undo(&self.plan, &self.state, id).is_err() {
+            return;
+        }
+        let attempt = self.state.step(id).attempt;
+        self.record(Some(id), RunEvent::UndoStarted { by });
+        self.live.insert(id.clone());
+        self.effects.push(Effect::Undo {
+            step: id.clone(),
+            attempt,
+        });
+    }
+
+    fn detach(&mut self, why: String) {
+        self.record(None, RunEvent::RunDetached { why });
+        let live: Vec<StepId> = std::mem::take(&mut self.live).into_iter().collect();
+        for step in live {
+            let attempt = self.state.step(&step).attempt;
+            self.effects.push(Effect::Cancel { step, attempt });
+        }
+        self.effects.push(Effect::Leave);
+        self.left = true;
+    }
+}

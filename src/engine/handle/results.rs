@@ -1,0 +1,127 @@
+//! What probes and actions report back.
+
+use crate::error::Fault;
+use crate::names::{Attempt, StepId};
+use crate::runbook::model::OnFailure;
+
+use super::super::event::{ProbeAnswer, RunEvent, Verdict};
+use super::super::input::Performed;
+use super::super::state::Status;
+use super::{Engine, Wait, back_off};
+
+/// Attempts of one step after which a person must look, whatever the reason for each.
+const MOST_ATTEMPTS: u32 = 200;
+
+impl Engine {
+    pub(super) fn probed(
+        &mut self,
+        step: &StepId,
+        attempt: Attempt,
+        answer: Result<ProbeAnswer, Fault>,
+    ) {
+        if self.current(step, attempt, &[Status::Probing]).is_none() {
+            return;
+        }
+        self.live.remove(step);
+        match answer {
+            Ok(answer) => self.take_answer(step, answer),
+            Err(fault) => {
+                let tries = self.state.step(step).probe_failures + 1;
+                let again = fault.passing && tries < self.settings.probe_tries;
+                let after = back_off(tries);
+                self.record(
+                    Some(step),
+                    RunEvent::ProbeFailed {
+                        fault: fault.clone(),
+                        again_in_ms: again
+                            .then(|| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+                    },
+                );
+                if again {
+                    self.timer_for(Wait::Probe(step.clone(), attempt), after);
+                } else {
+                    self.fail(step, fault);
+                }
+            }
+        }
+    }
+
+    fn take_answer(&mut self, step: &StepId, answer: ProbeAnswer) {
+        let verdict = answer.verdict.clone();
+        self.record(Some(step), RunEvent::ProbeAnswered(Box::new(answer)));
+        match verdict {
+            Verdict::AlreadyDone { evidence } => {
+                self.record(Some(step), RunEvent::StepAlreadyDone { evidence });
+            }
+            // Whether it waits for a person or goes on is decided in `advance`, which sees a
+            // change of pace too.
+            Verdict::Needed(_) => {}
+            Verdict::Blocked { fault, remedies } => {
+                let goes_on = self
+                    .plan
+                    .step(step)
+                    .is_some_and(|step| step.on_failure == OnFailure::Continue);
+                if goes_on {
+                    self.fail(step, fault);
+                } else {
+                    self.hold(step, fault, remedies);
+                }
+            }
+        }
+    }
+
+    pub(super) fn performed(&mut self, step: &StepId, attempt: Attempt, result: Performed) {
+        let acts = [Status::Running, Status::Undoing, Status::InDoubt];
+        if self.current(step, attempt, &acts).is_none() {
+            return;
+        }
+        self.live.remove(step);
+        self.unanswered.remove(step);
+        let open = self.state.open_ops(step).next().is_some();
+        if open || result == Performed::Lost {
+            self.lose_open_ops(step, "its action ended without knowing how it went");
+            self.after_loss(step);
+            return;
+        }
+        match result {
+            Performed::Done { evidence } => {
+                self.record(Some(step), RunEvent::StepDone { evidence })
+            }
+            Performed::Undone { evidence } => {
+                self.record(Some(step), RunEvent::StepUndone { evidence });
+            }
+            Performed::Changed(answer) => self.changed(step, attempt, *answer),
+            Performed::Failed(fault) => self.fail(step, fault),
+            Performed::Held { fault, remedies } => self.hold(step, fault, remedies),
+            // Handled above: a loss without an open write has nothing to stop.
+            Performed::Lost => {}
+        }
+    }
+
+    fn after_loss(&mut self, step: &StepId) {
+        if self.state.open_ops(step).next().is_some() {
+            self.stop_open_ops(step);
+        } else {
+            let why = "the link was lost; nothing that was sent can still take effect".to_owned();
+            self.record(Some(step), RunEvent::StepInterrupted { why });
+            self.timer_for(Wait::Begin(step.clone()), back_off(1));
+        }
+    }
+
+    /// Things were not as confirmed: what was seen instead is shown as a new attempt, so that the
+    /// old confirmation cannot stand for it.
+    fn changed(&mut self, step: &StepId, attempt: Attempt, answer: ProbeAnswer) {
+        if attempt.0 >= MOST_ATTEMPTS {
+            let fault = Fault::new(
+                "things keep changing right before this step acts",
+                step.as_str(),
+                "nothing was sent in this attempt",
+                "find out who else works on this VM or host, then retry",
+            );
+            self.hold(step, fault, vec!["retry".to_owned()]);
+            return;
+        }
+        self.record_attempt(Some(step), Some(attempt.next()), RunEvent::StepStarted);
+        self.take_answer(step, answer);
+    }
+}

@@ -1,0 +1,364 @@
+//! State and input in, exact effects out.
+
+use super::*;
+use crate::engine::{Pace, Performed, RetryScope, Status, StopOutcome};
+use crate::error::Fault;
+use crate::names::OpId;
+
+fn started(plan: &Arc<Plan>) -> (Engine, StepId) {
+    let mut engine = engine(plan);
+    let effects = engine.handle(at(0), Input::Start(info()));
+    assert_eq!(names(&effects), ["run-started", "step-started", "PROBE 1"]);
+    (engine, plan.steps[0].id.clone())
+}
+
+fn probed(step: &StepId, attempt: u32, answer: Result<ProbeAnswer, Fault>) -> Input {
+    Input::Probed {
+        step: step.clone(),
+        attempt: Attempt(attempt),
+        answer,
+    }
+}
+
+fn wanted(step: &StepId, attempt: u32) -> Input {
+    Input::WriteWanted {
+        step: step.clone(),
+        attempt: Attempt(attempt),
+        ticket: 7,
+        host: "esx".into(),
+        command: "vim-cmd solo/registervm x.vmx".to_owned(),
+        bulk: false,
+    }
+}
+
+fn performed(step: &StepId, attempt: u32, result: Performed) -> Input {
+    Input::Performed {
+        step: step.clone(),
+        attempt: Attempt(attempt),
+        result,
+    }
+}
+
+fn done() -> Performed {
+    Performed::Done {
+        evidence: vec!["vmid 1".to_owned()],
+    }
+}
+
+#[test]
+fn one_step_is_probed_shown_confirmed_done_and_ends_the_run() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let effects = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    assert_eq!(names(&effects), ["probe-answered"], "pace step waits");
+    assert_eq!(
+        names(&engine.handle(at(2), confirm(&step, 1))),
+        ["step-confirmed", "START 1"]
+    );
+    assert_eq!(
+        names(&engine.handle(at(3), wanted(&step, 1))),
+        ["write-intended", "GRANT 1"]
+    );
+    let finished = Input::WriteFinished {
+        op: OpId(1),
+        exit: 0,
+        took_ms: 5,
+        output_sha256: None,
+    };
+    assert_eq!(names(&engine.handle(at(4), finished)), ["write-finished"]);
+    let effects = engine.handle(at(5), performed(&step, 1, done()));
+    assert_eq!(names(&effects), ["step-done", "run-finished", "LEAVE"]);
+    assert!(engine.state().finished.as_ref().unwrap().is_clean());
+}
+
+#[test]
+fn a_confirmation_of_another_attempt_or_without_what_is_asked_is_ignored() {
+    let plan = {
+        let mut plan = Arc::unwrap_or_clone(plan(&[&[]]));
+        plan.steps[0].typed = Some("vm0".to_owned());
+        plan.steps[0].people = 2;
+        Arc::new(plan)
+    };
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let full = Confirmation {
+        typed: Some("vm0".to_owned()),
+        second: Some("bob".to_owned()),
+        ..confirmation()
+    };
+    let cases = [
+        (2, full.clone()),
+        (1, confirmation()),
+        (
+            1,
+            Confirmation {
+                typed: Some("vm1".to_owned()),
+                ..full.clone()
+            },
+        ),
+        (
+            1,
+            Confirmation {
+                second: Some("alice".to_owned()),
+                ..full.clone()
+            },
+        ),
+        (
+            1,
+            Confirmation {
+                second: None,
+                ..full.clone()
+            },
+        ),
+    ];
+    for (attempt, confirmation) in cases {
+        let input = Input::Operator(OperatorInput::Confirm {
+            step: step.clone(),
+            attempt: Attempt(attempt),
+            confirmation,
+        });
+        assert_eq!(names(&engine.handle(at(2), input)), [""; 0]);
+    }
+    let input = Input::Operator(OperatorInput::Confirm {
+        step: step.clone(),
+        attempt: Attempt(1),
+        confirmation: full,
+    });
+    assert_eq!(
+        names(&engine.handle(at(3), input)),
+        ["step-confirmed", "START 1"]
+    );
+}
+
+#[test]
+fn a_lost_write_is_stopped_before_it_is_probed_and_probed_before_it_is_sent_again() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let lost = Input::WriteLost {
+        op: OpId(1),
+        why: "link cut".to_owned(),
+    };
+    assert_eq!(names(&engine.handle(at(4), lost)), ["write-lost"]);
+    assert_eq!(engine.state().status(&step), Status::InDoubt);
+    let effects = engine.handle(at(5), performed(&step, 1, Performed::Lost));
+    assert_eq!(names(&effects), ["STOP 1"]);
+    let stopped = Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome: Ok(StopOutcome::Killed),
+    };
+    let effects = engine.handle(at(6), stopped);
+    assert_eq!(
+        names(&effects),
+        ["lost-stopped", "step-retried", "step-started", "PROBE 2"]
+    );
+    let effects = engine.handle(at(7), probed(&step, 2, Ok(already())));
+    assert_eq!(
+        names(&effects),
+        [
+            "probe-answered",
+            "step-already-done",
+            "run-finished",
+            "LEAVE"
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_stopped_is_held_and_a_person_can_settle_it() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let _ = engine.handle(
+        at(4),
+        Input::WriteLost {
+            op: OpId(1),
+            why: String::new(),
+        },
+    );
+    let _ = engine.handle(at(5), performed(&step, 1, Performed::Lost));
+    let stopped = Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome: Err(Fault::default()),
+    };
+    assert_eq!(
+        names(&engine.handle(at(6), stopped)),
+        ["stop-failed", "step-held", "RING"]
+    );
+    assert_eq!(engine.stuck(), Some(vec![step.clone()]));
+    let retry = OperatorInput::Retry {
+        scope: RetryScope::Step(step.clone()),
+        by: "alice".to_owned(),
+    };
+    let effects = engine.handle(at(7), Input::Operator(retry));
+    assert_eq!(
+        names(&effects),
+        ["step-retried", "STOP 1"],
+        "still no probe before it is stopped"
+    );
+    let stopped = Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome: Err(Fault::default()),
+    };
+    let _ = engine.handle(at(8), stopped);
+    let by_hand = OperatorInput::ByHand {
+        step: step.clone(),
+        by: "alice".to_owned(),
+        evidence: "seen registered in the host client".to_owned(),
+    };
+    let effects = engine.handle(at(9), Input::Operator(by_hand));
+    assert_eq!(names(&effects), ["step-by-hand", "run-finished", "LEAVE"]);
+}
+
+#[test]
+fn a_failed_probe_is_repeated_with_back_off_and_stale_timers_do_nothing() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let down = || Err(Fault::default().passing());
+    let mut timers = Vec::new();
+    for second in 1..5 {
+        let effects = engine.handle(at(second), probed(&step, 1, down()));
+        assert_eq!(names(&effects), ["probe-failed", "TIMER"]);
+        let Some(Effect::Timer { id, .. }) = effects.last() else {
+            panic!("no timer")
+        };
+        timers.push(*id);
+        assert_eq!(
+            names(&engine.handle(at(second), Input::Timer(*id))),
+            ["PROBE 1"]
+        );
+    }
+    for id in timers {
+        assert_eq!(names(&engine.handle(at(6), Input::Timer(id))), [""; 0]);
+    }
+    let effects = engine.handle(at(7), probed(&step, 1, down()));
+    assert_eq!(names(&effects), ["probe-failed", "step-failed", "RING"]);
+}
+
+#[test]
+fn pace_auto_goes_on_alone_up_to_the_caps_and_waits_at_gates() {
+    let plan = {
+        let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[], &[], &[], &[], &[]]));
+        plan.steps[1].gate = true;
+        for step in &mut plan.steps[2..] {
+            step.transfer = true;
+        }
+        Arc::new(plan)
+    };
+    let (mut engine, first) = started(&plan);
+    let auto = OperatorInput::SetPace {
+        pace: Pace::Auto,
+        by: "alice".to_owned(),
+    };
+    let effects = engine.handle(at(1), Input::Operator(auto));
+    let probes = names(&effects)
+        .iter()
+        .filter(|name| name.starts_with("PROBE"))
+        .count();
+    assert_eq!(
+        probes,
+        3,
+        "the gate and two transfers: {:?}",
+        names(&effects)
+    );
+    let effects = engine.handle(at(2), probed(&first, 1, Ok(needed())));
+    assert_eq!(
+        names(&effects),
+        ["probe-answered", "step-confirmed", "START 1"]
+    );
+    let gate = plan.steps[1].id.clone();
+    let effects = engine.handle(at(3), probed(&gate, 1, Ok(needed())));
+    assert_eq!(names(&effects), ["probe-answered"]);
+}
+
+#[test]
+fn what_was_under_way_is_settled_first_when_a_run_is_taken_up() {
+    let plan = plan(&[&[], &[0]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let resume = || Input::Resume {
+        operator: "bob".to_owned(),
+        console: "c2".to_owned(),
+        clock_back_s: None,
+    };
+    let taken_up = |state: &RunState| {
+        let settings = Settings::default();
+        let mut engine = Engine::new(Arc::clone(&plan), state.clone(), settings);
+        names(&engine.handle(at(9), resume()))
+    };
+    assert_eq!(
+        taken_up(engine.state()),
+        ["run-resumed", "step-interrupted", "step-started", "PROBE 2"],
+        "confirmed, nothing sent: look again"
+    );
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    assert_eq!(
+        taken_up(engine.state()),
+        ["run-resumed", "write-lost", "STOP 1"],
+        "a write may have left: stop it first"
+    );
+    let _ = engine.handle(
+        at(4),
+        performed(&step, 1, Performed::Failed(Fault::default())),
+    );
+    assert_eq!(
+        engine.state().status(&step),
+        Status::InDoubt,
+        "an open write is never a failure"
+    );
+}
+
+#[test]
+fn a_change_between_confirmation_and_act_asks_again_under_a_new_attempt() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let changed = Performed::Changed(Box::new(needed()));
+    let effects = engine.handle(at(3), performed(&step, 1, changed));
+    assert_eq!(names(&effects), ["step-started", "probe-answered"]);
+    assert_eq!(
+        names(&engine.handle(at(4), confirm(&step, 1))),
+        [""; 0],
+        "the old one is void"
+    );
+    assert_eq!(
+        names(&engine.handle(at(5), confirm(&step, 2))),
+        ["step-confirmed", "START 2"]
+    );
+}
+
+#[test]
+fn a_skipped_step_lets_its_followers_begin_and_needs_a_reason() {
+    let plan = plan(&[&[], &[0]]);
+    let (mut engine, step) = started(&plan);
+    let skip = |reason: &str| {
+        Input::Operator(OperatorInput::Skip {
+            step: plan.steps[0].id.clone(),
+            by: "alice".to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    assert_eq!(names(&engine.handle(at(1), skip("  "))), [""; 0]);
+    let effects = engine.handle(at(2), skip("not needed tonight"));
+    assert_eq!(
+        names(&effects),
+        ["CANCEL", "step-skipped", "step-started", "PROBE 1"]
+    );
+    assert_eq!(
+        names(&engine.handle(at(3), probed(&step, 1, Ok(needed())))),
+        [""; 0],
+        "stale"
+    );
+}

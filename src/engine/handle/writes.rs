@@ -1,0 +1,139 @@
+//! Writes: the licence to send one, and what becomes of it.
+
+use crate::error::Fault;
+use crate::names::{Attempt, HostName, OpId, StepId};
+
+use super::super::event::{Question, RunEvent, StopOutcome};
+use super::super::fact::Fact;
+use super::super::state::Status;
+use super::{Effect, Engine, Wait, back_off};
+
+impl Engine {
+    pub(super) fn write_wanted(
+        &mut self,
+        step: &StepId,
+        attempt: Attempt,
+        ticket: u64,
+        host: HostName,
+        command: String,
+        bulk: bool,
+    ) {
+        let acts = [
+            Status::Running,
+            Status::Undoing,
+            Status::InDoubt,
+            Status::Stopping,
+        ];
+        if self.current(step, attempt, &acts).is_none() {
+            self.effects.push(Effect::Deny { ticket });
+            return;
+        }
+        let op = OpId(self.next_op);
+        self.next_op += 1;
+        self.record(
+            Some(step),
+            RunEvent::WriteIntended {
+                op,
+                host,
+                command,
+                bulk,
+            },
+        );
+        self.effects.push(Effect::Grant { ticket, op });
+    }
+
+    pub(super) fn write_started(&mut self, op: OpId, pid: u32) {
+        self.write_event(op, RunEvent::WriteStarted { op, pid });
+    }
+
+    /// Records what became of a write; one that is settled already stays as it is.
+    pub(super) fn write_event(&mut self, op: OpId, event: RunEvent) {
+        let Some(known) = self.state.ops.get(&op) else {
+            return;
+        };
+        if !known.status.is_unsettled() {
+            return;
+        }
+        let (step, attempt) = (known.step.clone(), known.attempt);
+        self.record_attempt(Some(&step), Some(attempt), event);
+    }
+
+    pub(super) fn fact_found(&mut self, step: &StepId, attempt: Attempt, ticket: u64, fact: Fact) {
+        let acts = [Status::Probing, Status::Running, Status::Undoing];
+        if self.current(step, attempt, &acts).is_none() {
+            self.effects.push(Effect::Deny { ticket });
+            return;
+        }
+        self.record(Some(step), RunEvent::FactFound(fact));
+        self.effects.push(Effect::Kept { ticket });
+    }
+
+    pub(super) fn questioned(&mut self, step: &StepId, attempt: Attempt, question: Question) {
+        if self.current(step, attempt, &[Status::Running]).is_none() {
+            return;
+        }
+        self.record(Some(step), RunEvent::QuestionAsked(Box::new(question)));
+        self.effects.push(Effect::Ring);
+    }
+
+    pub(super) fn stopped(
+        &mut self,
+        step: &StepId,
+        attempt: Attempt,
+        op: OpId,
+        outcome: Result<StopOutcome, Fault>,
+    ) {
+        let doubt = [Status::InDoubt, Status::Stopping];
+        if self.current(step, attempt, &doubt).is_none() {
+            return;
+        }
+        let is_open = self.state.open_ops(step).any(|(open, _)| open == op);
+        match outcome {
+            // It ended by itself and said so in the meantime.
+            _ if !is_open => {}
+            Ok(outcome) => self.record(Some(step), RunEvent::LostStopped { op, outcome }),
+            Err(fault) => {
+                self.record(
+                    Some(step),
+                    RunEvent::StopFailed {
+                        op,
+                        fault: fault.clone(),
+                    },
+                );
+                self.hold(
+                    step,
+                    fault,
+                    vec![
+                        "retry: ask the host again whether the command still runs".to_owned(),
+                        "by hand: look at the host yourself and say what you see".to_owned(),
+                    ],
+                );
+                return;
+            }
+        }
+        if self.state.open_ops(step).next().is_some() {
+            return;
+        }
+        self.live.remove(step);
+        let losses = self.state.step(step).losses;
+        if losses > self.settings.losses {
+            let fault = Fault::new(
+                format!("the link was lost {losses} times under this step"),
+                step.as_str(),
+                "the last command can no longer take effect",
+                "look at the network to the host, then retry",
+            );
+            self.hold(step, fault, vec!["retry".to_owned()]);
+            return;
+        }
+        self.record(
+            Some(step),
+            RunEvent::StepRetried {
+                by: super::super::BY_RULE.to_owned(),
+            },
+        );
+        if losses > 1 {
+            self.timer_for(Wait::Begin(step.clone()), back_off(losses - 1));
+        }
+    }
+}

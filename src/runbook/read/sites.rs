@@ -1,0 +1,211 @@
+//! Sites and hosts.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use super::{Names, check_name, optional};
+use crate::names::{HostName, SiteName, VariableName};
+use crate::runbook::diagnostics::visible;
+use crate::runbook::model::{Auth, Driver, Host, HostAddress, Site, SiteRole};
+use crate::runbook::reader::{At, Reader, Shape, kind_of};
+use crate::runbook::template::{self, Part};
+use crate::runbook::values;
+
+const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
+const HOST: Shape = Shape {
+    what: "a host",
+    required: &["site", "driver", "address"],
+    optional: &["user", "auth", "host_key"],
+    also: &[],
+    later: &["jump"],
+    extensible: false,
+};
+const KEY_LOGIN: Shape = Shape::new("a way to log in", &[], &["key", "password"]);
+
+const ROLES: [(&str, SiteRole); 2] = [
+    ("protected", SiteRole::Protected),
+    ("recovery", SiteRole::Recovery),
+];
+const DRIVERS: [(&str, Driver); 2] = [("esxi", Driver::Esxi), ("posix", Driver::Posix)];
+const LATER_DRIVERS: [&str; 3] = ["esx3", "libvirt", "hyperv"];
+
+/// Site names that would be taken for keys of a network.
+const NETWORK_KEYS: [&str; 2] = ["drill", "probe_from"];
+
+pub(super) fn sites<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<IndexMap<SiteName, Site>> {
+    let mut sites = IndexMap::new();
+    for entry in reader.entries(at, "the sites") {
+        check_name(&entry, "site", reader);
+        if NETWORK_KEYS.contains(&entry.name.as_str()) {
+            let message = format!(
+                "`{}` is a key of networks and cannot name a site",
+                entry.name
+            );
+            reader.report(entry.key, message, "choose another name");
+        }
+        let Some(fields) = reader.fields(entry.at, &SITE) else {
+            continue;
+        };
+        let title = optional(&fields, "title", reader, Reader::text);
+        let role = optional(&fields, "role", reader, |reader, at| {
+            reader.one_of(at, "role", &ROLES, &[])
+        });
+        let Some(role) = role else { continue };
+        let title = title.unwrap_or_else(|| entry.name.clone());
+        sites.insert(SiteName::from(entry.name), Site { role, title });
+    }
+    Some(sites)
+}
+
+pub(super) fn hosts<'a>(
+    at: At<'a>,
+    names: &Names,
+    reader: &mut Reader<'a>,
+) -> IndexMap<HostName, Host> {
+    let mut hosts = IndexMap::new();
+    for entry in reader.entries(at, "the hosts") {
+        check_name(&entry, "host", reader);
+        if let Some(host) = host(entry.at, names, reader) {
+            hosts.insert(HostName::from(entry.name), host);
+        }
+    }
+    hosts
+}
+
+fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> {
+    let fields = reader.fields(at, &HOST)?;
+    let site = optional(&fields, "site", reader, |reader, at| {
+        reader.reference(at, "site", &names.sites)
+    });
+    let driver = optional(&fields, "driver", reader, |reader, at| {
+        reader.one_of(at, "driver", &DRIVERS, &LATER_DRIVERS)
+    });
+    let address = optional(&fields, "address", reader, address);
+    let user = optional(&fields, "user", reader, Reader::text);
+    let auth = optional(&fields, "auth", reader, |reader, at| {
+        logins(at, names, reader)
+    });
+    let host_key = optional(&fields, "host_key", reader, host_keys);
+    Some(Host {
+        site: site?,
+        driver: driver?,
+        address: address?,
+        user: user.unwrap_or_else(|| "root".to_owned()),
+        auth: auth.unwrap_or_default(),
+        host_key: host_key.unwrap_or_default(),
+    })
+}
+
+fn address<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<HostAddress> {
+    let text = reader.text(at)?;
+    match values::parse_address(&text) {
+        Ok(address) => Some(address),
+        Err((message, hint)) => {
+            reader.report(at.node, message, hint);
+            None
+        }
+    }
+}
+
+fn logins<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Vec<Auth>> {
+    let mut logins = Vec::new();
+    for at in reader.list(at, "ways to log in")? {
+        logins.extend(login(at, names, reader));
+    }
+    Some(logins)
+}
+
+fn login<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Auth> {
+    const HINT: &str =
+        "there are: agent, { key: ~/.ssh/id_rsa }, { password: \"${root_password}\" }";
+    if let Some(word) = at.value.as_str() {
+        if word == "agent" {
+            return Some(Auth::Agent);
+        }
+        reader.report(
+            at.node,
+            format!("unknown way to log in `{}`", visible(word)),
+            HINT,
+        );
+        return None;
+    }
+    if !at.value.is_mapping() {
+        let message = format!("expected a way to log in, found {}", kind_of(at.value));
+        reader.report(at.node, message, HINT);
+        return None;
+    }
+    let fields = reader.fields(at, &KEY_LOGIN)?;
+    match (fields.get("key"), fields.get("password")) {
+        (Some(at), None) => Some(Auth::Key(PathBuf::from(reader.text(at)?))),
+        (None, Some(at)) => password(at, names, reader),
+        (Some(_), Some(_)) => {
+            reader.report(at.node, "two ways to log in under one dash", HINT);
+            None
+        }
+        (None, None) => {
+            reader.report(at.node, "no way to log in", HINT);
+            None
+        }
+    }
+}
+
+/// Only the name of a secret may stand here: a password in the file would be read by everybody.
+fn password<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Auth> {
+    const HINT: &str = "declare a variable with `secret: true` and write password: \"${its_name}\"";
+    let text = reader.raw_text(at)?;
+    let parts = template::parts(text).unwrap_or_default();
+    let name = parts.iter().find_map(|part| match part {
+        Part::Name(name, span) if span.len() == text.len() => Some(*name),
+        _ => None,
+    });
+    let Some(name) = name else {
+        reader.report(at.node, "a password does not stand in a runbook", HINT);
+        return None;
+    };
+    match names.variables.get(name) {
+        Some(true) => Some(Auth::Password(VariableName::from(name))),
+        Some(false) => {
+            let message = format!("the variable `{name}` is not a secret");
+            reader.report(at.node, message, "give it `secret: true`");
+            None
+        }
+        None => {
+            let secrets = names.variables.iter().filter(|(_, secret)| **secret);
+            reader.unknown(
+                at.node,
+                "variable",
+                name,
+                secrets.map(|(name, _)| name.as_str()),
+            );
+            None
+        }
+    }
+}
+
+fn host_keys<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<Vec<String>> {
+    let items = if at.value.is_sequence() {
+        reader.list(at, "host keys")?
+    } else {
+        vec![at]
+    };
+    let mut keys = Vec::new();
+    for at in items {
+        let Some(text) = reader.text(at) else {
+            continue;
+        };
+        if is_fingerprint(&text) {
+            keys.push(text);
+        } else {
+            let hint = "it is what `ssh-keygen -lf` prints: SHA256: and 43 characters";
+            reader.report(at.node, "not a SHA-256 fingerprint of a host key", hint);
+        }
+    }
+    Some(keys)
+}
+
+fn is_fingerprint(text: &str) -> bool {
+    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    text.strip_prefix("SHA256:")
+        .is_some_and(|sum| sum.len() == 43 && sum.chars().all(base64))
+}

@@ -1,0 +1,102 @@
+//! One task for each thing that an action is ordered to do.
+
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::actions::{self, Ctx, Link};
+use crate::engine::{Input, Performed};
+use crate::error::Fault;
+use crate::names::{Attempt, OpId, StepId};
+
+use super::carry::Message;
+
+/// What an action is ordered to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Job {
+    Probe,
+    Perform,
+    Undo,
+    StopLost(OpId),
+}
+
+/// Starts the job. What it asks for on the way reaches the inbox before its result does; if it
+/// panics, that is its result.
+pub(super) fn spawn(
+    job: Job,
+    inbox: mpsc::UnboundedSender<Message>,
+    step: StepId,
+    attempt: Attempt,
+    context: impl FnOnce(Link) -> Ctx,
+) -> AbortHandle {
+    let (requests, mut asked) = mpsc::unbounded_channel();
+    let ctx = context(Link::new(requests));
+    let id = step.clone();
+    let out = inbox.clone();
+    let forward = move |request| {
+        let message = Message::Request { step: id.clone(), attempt, request };
+        let _ = out.send(message);
+    };
+    let id = step.clone();
+    let work = tokio::spawn(async move {
+        let result = Box::pin(carry_out(job, ctx, id, attempt));
+        tokio::pin!(result);
+        let input = loop {
+            tokio::select! {
+                biased;
+                Some(request) = asked.recv() => forward(request),
+                input = &mut result => break input,
+            }
+        };
+        while let Ok(request) = asked.try_recv() {
+            forward(request);
+        }
+        input
+    });
+    let abort = work.abort_handle();
+    tokio::spawn(async move {
+        let input = match work.await {
+            Ok(input) => input,
+            Err(error) if error.is_panic() => failed(job, step, attempt),
+            Err(_) => return,
+        };
+        let _ = inbox.send(Message::Input(input));
+    });
+    abort
+}
+
+async fn carry_out(job: Job, ctx: Ctx, step: StepId, attempt: Attempt) -> Input {
+    match job {
+        Job::Probe => {
+            let answer = actions::probe(&ctx).await;
+            Input::Probed { step, attempt, answer }
+        }
+        Job::Perform => {
+            let result = actions::perform(&ctx).await;
+            Input::Performed { step, attempt, result }
+        }
+        Job::Undo => {
+            let result = actions::undo(&ctx).await;
+            Input::Performed { step, attempt, result }
+        }
+        Job::StopLost(op) => {
+            let outcome = actions::stop_lost(&ctx, op).await;
+            Input::Stopped { step, attempt, op, outcome }
+        }
+    }
+}
+
+fn failed(job: Job, step: StepId, attempt: Attempt) -> Input {
+    let fault = Fault::new(
+        "Lifeboat itself failed in this step; this is a bug",
+        step.as_str(),
+        "whatever was announced in the journal may have been sent; the next probe shows",
+        "retry the step, or do it by hand; please report the log under the state folder",
+    );
+    match job {
+        Job::Probe => Input::Probed { step, attempt, answer: Err(fault) },
+        Job::Perform | Job::Undo => {
+            Input::Performed { step, attempt, result: Performed::Failed(fault) }
+        }
+        Job::StopLost(op) => Input::Stopped { step, attempt, op, outcome: Err(fault) },
+    }
+}

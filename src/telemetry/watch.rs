@@ -1,0 +1,176 @@
+//! One task for each host: poll, tell, wait; longer where the host is slow or silent.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::host::{Host, HostError, Hosts};
+use crate::names::{HostName, VmName};
+use crate::runbook::model::{Driver, Place, Runbook, SiteRole, Vm};
+
+use super::{HostFigures, LinkState, RefusedKey, esxi, posix};
+
+/// Between two polls of a host that answers well.
+const EVERY: Duration = Duration::from_secs(5);
+/// A poll that takes longer than this makes the next ones rarer.
+const SLOW: Duration = Duration::from_secs(5);
+/// Between two polls of a host that does not answer, at most.
+const RARELY: Duration = Duration::from_secs(60);
+
+/// The running polls. Dropping them ends them.
+#[derive(Debug)]
+pub struct Panes(Vec<JoinHandle<()>>);
+
+impl Drop for Panes {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+/// A VM of the runbook that has a place on the polled host.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    pub(super) vm: VmName,
+    /// The folder and, where the runbook names it, the .vmx within the datastore.
+    pub(super) place: Place,
+}
+
+/// Polls every host of the runbook; `tell` gets each host's figures whenever they change.
+pub fn watch(
+    hosts: &Hosts,
+    runbook: &Runbook,
+    clock: &Clock,
+    tell: impl Fn(HostFigures) + Clone + Send + Sync + 'static,
+) -> Panes {
+    let tasks = runbook.hosts.iter().filter_map(|(name, listed)| {
+        let host = hosts.host(name)?;
+        let watched = watched_on(runbook, name);
+        let folder = backup_folder(runbook, name);
+        let (tell, clock, driver) = (tell.clone(), clock.clone(), listed.driver);
+        Some(tokio::spawn(async move {
+            let mut poll = Poll { host, watched, folder, driver, last: None, turn: 0 };
+            poll.repeat(&clock, tell).await;
+        }))
+    });
+    Panes(tasks.collect())
+}
+
+fn watched_on(runbook: &Runbook, host: &HostName) -> Vec<Watched> {
+    let named = runbook.vms.iter().filter(|(name, _)| !Vm::is_pattern(name));
+    named
+        .flat_map(|(name, vm)| {
+            [SiteRole::Protected, SiteRole::Recovery]
+                .into_iter()
+                .filter_map(|role| vm.place(role))
+                .filter(|place| place.host == *host)
+                .map(|place| Watched { vm: name.clone(), place: place.clone() })
+        })
+        .collect()
+}
+
+fn backup_folder(runbook: &Runbook, host: &HostName) -> String {
+    runbook
+        .backups
+        .values()
+        .find(|backup| backup.host.as_ref() == Some(host))
+        .map_or_else(|| "/".to_owned(), |backup| backup.path.clone())
+}
+
+struct Poll {
+    host: Arc<Host>,
+    watched: Vec<Watched>,
+    folder: String,
+    driver: Driver,
+    last: Option<HostFigures>,
+    turn: usize,
+}
+
+impl Poll {
+    async fn repeat(&mut self, clock: &Clock, tell: impl Fn(HostFigures)) {
+        let mut failures = 0_u32;
+        loop {
+            let started = Instant::now();
+            let figures = self.once(clock).await;
+            let took = started.elapsed();
+            failures = if figures.link == LinkState::Up { 0 } else { failures.saturating_add(1) };
+            tell(figures.clone());
+            self.last = Some(figures);
+            tokio::time::sleep(pause(took, failures)).await;
+        }
+    }
+
+    async fn once(&mut self, clock: &Clock) -> HostFigures {
+        self.turn = self.turn.wrapping_add(1);
+        let mut figures = self.last.clone().unwrap_or_else(|| HostFigures {
+            host: self.host.name().clone(),
+            ..HostFigures::default()
+        });
+        let started = Instant::now();
+        let answer = match self.driver {
+            Driver::Esxi => esxi::poll(&self.host, &self.watched, self.turn, &mut figures).await,
+            Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
+        };
+        let took = started.elapsed();
+        match answer {
+            Ok(trouble) => {
+                figures.link = if took > SLOW { LinkState::Slow } else { LinkState::Up };
+                figures.answered = Some(clock.now());
+                figures.poll_took = Some(took);
+                figures.trouble = trouble;
+                figures.refused_key = None;
+            }
+            Err(error) => {
+                figures.link = link(&error);
+                figures.refused_key = refused_key(&error);
+                figures.trouble = Some(error.fault(self.host.name()).what);
+            }
+        }
+        figures
+    }
+}
+
+fn link(error: &HostError) -> LinkState {
+    match error {
+        HostError::HostKeyUnknown { .. }
+        | HostError::HostKeyChanged { .. }
+        | HostError::LoginRefused { .. }
+        | HostError::PolicyRefused(_) => LinkState::Refused,
+        _ => LinkState::Down,
+    }
+}
+
+fn refused_key(error: &HostError) -> Option<RefusedKey> {
+    match error {
+        HostError::HostKeyUnknown { fingerprint, known, .. }
+        | HostError::HostKeyChanged { fingerprint, known, .. } => {
+            Some(RefusedKey { shown: fingerprint.clone(), known: known.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// A slow host is left alone for four times as long as it took; a silent one ever longer.
+fn pause(took: Duration, failures: u32) -> Duration {
+    if failures > 0 {
+        return EVERY.saturating_mul(1 << failures.min(4)).min(RARELY);
+    }
+    if took > SLOW { took.saturating_mul(4).min(RARELY) } else { EVERY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_slow_or_silent_is_asked_less_often() {
+        assert_eq!(pause(Duration::from_millis(300), 0), EVERY);
+        assert_eq!(pause(Duration::from_secs(6), 0), Duration::from_secs(24));
+        assert_eq!(pause(Duration::from_secs(90), 0), RARELY);
+        assert_eq!(pause(Duration::ZERO, 1), EVERY * 2);
+        assert_eq!(pause(Duration::ZERO, 40), RARELY);
+    }
+}

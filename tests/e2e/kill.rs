@@ -1,0 +1,84 @@
+//! kill -9 of the console in the middle of things; resume; the hosts' command logs are the evidence.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::program::Place;
+use crate::site::{Site, answers};
+
+/// Starts a headless run and kills it as soon as `when` sees the journal it waits for.
+fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]) -> bool) {
+    let mut child = place
+        .command(args)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("lifeboat");
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        assert!(Instant::now() < until, "the moment to kill did not come");
+        let journal = place.state().join("runs").exists().then(|| place.journal());
+        if journal.is_some_and(|journal| when(&journal)) {
+            break;
+        }
+        assert!(child.try_wait().expect("its status").is_none(), "it ended before the kill");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("kill -9");
+    child.wait().expect("its end");
+}
+
+fn intended(journal: &[serde_json::Value], word: &str) -> bool {
+    journal.iter().any(|line| {
+        line["event"] == "write-intended"
+            && line["data"]["command"].as_str().is_some_and(|command| command.contains(word))
+    })
+}
+
+/// How often each mutating command reached the host.
+fn mutations(log: &[String]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in log {
+        let once = ["solo/registervm", "power.on", "vmsvc/unregister", "portgroup add"];
+        if once.iter().any(|word| line.contains(word)) {
+            *counts.entry(line.clone()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn killed_in_a_restore_and_in_a_power_on_it_goes_on_and_sends_nothing_twice() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "16MiB"]);
+    let answers = answers(&place, &real_answers());
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let run = ["run", &runbook, "--headless", "--yes", "--answers", &answers];
+    run_and_kill(&place, &run, |journal| intended(journal, "-flat.vmdk"));
+    let resume = ["resume", "--headless", "--yes", "--answers", &answers];
+    run_and_kill(&place, &resume, |journal| intended(journal, "power.on"));
+    let ran = place.run(&resume, Duration::from_secs(120));
+    ran.expect(0);
+    for (command, times) in mutations(&site.command_log("lee-esx1")) {
+        assert_eq!(times, 1, "sent {times} times: {command}");
+    }
+    place.run(&["verify", &crate::practice::run_id(&place)], Duration::from_secs(20)).expect(0);
+}
+
+/// London answers and its VMs run: each fence wants the VM's name, each power-on its entry.
+pub fn real_answers() -> String {
+    let mut text = String::from("steps:\n");
+    text.push_str("  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n");
+    for vm in ["sql01", "app01", "web01"] {
+        text.push_str(&format!("  failover/recover/{vm}/fence: {{by: alice, typed: {vm}}}\n"));
+        text.push_str(&format!("  failover/recover/{vm}/power_on: {{by: alice}}\n"));
+    }
+    text.push_str("  failback/declare/-/confirm: {by: alice, second: bob}\n");
+    for vm in ["sql01", "app01", "web01"] {
+        text.push_str(&format!("  failback/go-home/{vm}/shut_down: {{by: alice}}\n"));
+        text.push_str(&format!("  failback/go-home/{vm}/copy_back: {{by: alice, typed: {vm}}}\n"));
+        text.push_str(&format!("  failback/go-home/{vm}/power_on: {{by: alice}}\n"));
+        text.push_str(&format!("  failback/go-home/{vm}/unregister: {{by: alice}}\n"));
+    }
+    text
+}

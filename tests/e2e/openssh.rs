@@ -1,0 +1,195 @@
+//! The same runbook against OpenSSH's server: its forced command hands each line to the simulated
+//! site, so logins, host keys, exec, sftp, rekeying and broken links are those of a server that is
+//! not ours.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cable::Cable;
+use crate::kill::real_answers;
+use crate::program::Place;
+use crate::site::{Site, answers};
+
+const SSHD: &str = "/usr/sbin/sshd";
+const HOSTS: [&str; 3] = ["lon-esx1", "lee-esx1", "lee-bk1"];
+
+/// One sshd in front of one simulated host.
+struct Front {
+    child: Child,
+    address: SocketAddr,
+    fingerprint: String,
+}
+
+impl Front {
+    fn start(dir: &Path, name: &str, behind: SocketAddr, key: &Path) -> Self {
+        let dir = dir.join(name);
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let host_key = dir.join("host_key");
+        keygen(&host_key);
+        let public = std::process::Command::new("ssh-keygen")
+            .args(["-y", "-f"])
+            .arg(key)
+            .output()
+            .expect("ssh-keygen");
+        std::fs::write(dir.join("authorized_keys"), public.stdout).expect("authorized keys");
+        let forced = dir.join("forced");
+        std::fs::write(&forced, forced_command(key, behind)).expect("the forced command");
+        make_executable(&forced);
+        let address = free_port();
+        let config = dir.join("sshd_config");
+        std::fs::write(&config, sshd_config(&dir, address)).expect("its configuration");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("log")).expect("a log"))
+            .spawn()
+            .expect("sshd");
+        let until = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "sshd does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let fingerprint = fingerprint(&host_key);
+        Self { child, address, fingerprint }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address")
+}
+
+fn keygen(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ecdsa", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .expect("ssh-keygen");
+    assert!(made.success());
+}
+
+fn fingerprint(key: &Path) -> String {
+    let shown = Command::new("ssh-keygen").arg("-lf").arg(key).output().expect("ssh-keygen");
+    let line = String::from_utf8_lossy(&shown.stdout).into_owned();
+    line.split_whitespace().nth(1).expect("a fingerprint").to_owned()
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
+fn forced_command(key: &Path, behind: SocketAddr) -> String {
+    let ssh = format!(
+        "ssh -F none -q -i '{}' -o BatchMode=yes -o StrictHostKeyChecking=no \
+         -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -p {} root@{}",
+        key.display(),
+        behind.port(),
+        behind.ip()
+    );
+    format!(
+        "#!/bin/sh\ncase \"$SSH_ORIGINAL_COMMAND\" in\n\
+         *sftp*server*|internal-sftp) exec {ssh} -s sftp;;\n\
+         *) exec {ssh} -- \"$SSH_ORIGINAL_COMMAND\";;\nesac\n"
+    )
+}
+
+fn sshd_config(dir: &Path, address: SocketAddr) -> String {
+    let dir = dir.display();
+    format!(
+        "ListenAddress {}\nPort {}\nHostKey {dir}/host_key\nPidFile none\n\
+         AuthorizedKeysFile {dir}/authorized_keys\nForceCommand {dir}/forced\n\
+         PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\n\
+         PermitRootLogin yes\nStrictModes no\nRekeyLimit 4M\nMaxStartups 10:30:100\n\
+         Subsystem sftp /usr/lib/openssh/sftp-server\n",
+        address.ip(),
+        address.port()
+    )
+}
+
+/// The emitted runbook, pointed at the fronts.
+fn rewrite(site: &Site, place: &Place, fronts: &[(&str, SocketAddr, &str)]) -> PathBuf {
+    let mut document = site.document();
+    for (host, address, fingerprint) in fronts {
+        document["hosts"][*host]["address"] = address.to_string().into();
+        document["hosts"][*host]["host_key"] = (*fingerprint).into();
+    }
+    let path = place.path().join("front.yaml");
+    std::fs::write(&path, serde_yaml::to_string(&document).expect("YAML")).expect("a runbook");
+    path
+}
+
+fn is_here() -> bool {
+    let here = Path::new(SSHD).exists();
+    if !here {
+        eprintln!("SKIPPED: {SSHD} is not installed");
+    }
+    here
+}
+
+#[test]
+fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
+    if !is_here() {
+        return;
+    }
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "8MiB"]);
+    let key = site.key();
+    let fronts: Vec<Front> = HOSTS
+        .iter()
+        .map(|host| Front::start(place.path(), host, site.address(host), &key))
+        .collect();
+    let cable = Cable::to(fronts[1].address);
+    let at = [fronts[0].address, cable.address, fronts[2].address];
+    let named: Vec<(&str, SocketAddr, &str)> = HOSTS
+        .iter()
+        .zip(at)
+        .zip(&fronts)
+        .map(|((host, address), front)| (*host, address, front.fingerprint.as_str()))
+        .collect();
+    let runbook = rewrite(&site, &place, &named).to_string_lossy().into_owned();
+    let answers = answers(&place, &real_answers());
+    cable.cut_after(3 << 20);
+    let run = ["run", &runbook, "--headless", "--yes", "--answers", &answers];
+    place.run(&run, Duration::from_secs(200)).expect(0);
+    assert!(!cable.is_armed(), "the link was cut");
+    let journal = place.journal();
+    assert!(journal.iter().any(|line| line["event"] == "write-lost"), "and a write was lost");
+    let parent = crate::practice::run_id(&place);
+    let failback = ["failback", &parent, "--headless", "--yes", "--answers", &answers];
+    place.run(&failback, Duration::from_secs(200)).expect(0);
+    let serves = place.journal().iter().filter(|line| line["data"]["fact"] == "serves").count();
+    assert_eq!(serves, 3, "three VMs serve in London again");
+}
+
+#[test]
+fn a_changed_host_key_is_refused_with_both_fingerprints() {
+    if !is_here() {
+        return;
+    }
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let key = site.key();
+    let front = Front::start(place.path(), "lee-esx1", site.address("lee-esx1"), &key);
+    let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let runbook = rewrite(&site, &place, &[("lee-esx1", front.address, other)]);
+    let answers = answers(&place, &real_answers());
+    let ran = place.run(
+        &["run", &runbook.to_string_lossy(), "--headless", "--yes", "--answers", &answers],
+        Duration::from_secs(120),
+    );
+    ran.expect(4);
+    assert!(ran.all().contains(&front.fingerprint), "{}", ran.all());
+    assert!(ran.all().contains(other), "{}", ran.all());
+}

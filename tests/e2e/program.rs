@@ -1,0 +1,162 @@
+//! The binary under test with a state folder and a home of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A place where nothing of the tester's own is seen or touched.
+pub struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(dir.path().join("home")).expect("a home");
+        Self { dir }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// `lifeboat ARGS` with this place's state folder.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(args).current_dir(self.path()).stdin(Stdio::null());
+        for (name, value) in self.environment() {
+            command.env(name, value);
+        }
+        command.env_remove("SSH_AUTH_SOCK").env_remove("NO_COLOR");
+        command
+    }
+
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("LIFEBOAT_STATE", self.state()), ("HOME", self.path().join("home"))]
+    }
+
+    /// Runs to the end, bounded in time.
+    pub fn run(&self, args: &[&str], limit: Duration) -> Ran {
+        let command = self.command(args);
+        finish(command, args, limit)
+    }
+
+    /// The only run's folder.
+    pub fn run_dir(&self) -> PathBuf {
+        let runs = std::fs::read_dir(self.state().join("runs")).expect("the runs' folder");
+        let mut dirs: Vec<PathBuf> =
+            runs.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()).collect();
+        dirs.sort();
+        assert!(!dirs.is_empty(), "there is no run");
+        dirs.remove(dirs.len() - 1)
+    }
+
+    /// The events of the newest run, as JSON.
+    pub fn journal(&self) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(self.run_dir().join("journal.jsonl")).expect("a journal");
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
+    }
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn expect(&self, status: i32) -> &Self {
+        assert_eq!(
+            self.status,
+            Some(status),
+            "after {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.took,
+            tail(&self.stdout),
+            tail(&self.stderr)
+        );
+        self
+    }
+
+    /// Everything printed.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+pub fn finish(mut command: Command, args: &[&str], limit: Duration) -> Ran {
+    let started = Instant::now();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("lifeboat {args:?}: {error}"));
+    let output = wait(&mut child, limit);
+    let Some(output) = output else {
+        let _ = child.kill();
+        let output = child.wait_with_output().expect("its output");
+        panic!(
+            "lifeboat {args:?} did not end within {limit:?}\n--- stdout\n{}\n--- stderr\n{}",
+            tail(&String::from_utf8_lossy(&output.stdout)),
+            tail(&String::from_utf8_lossy(&output.stderr))
+        );
+    };
+    Ran {
+        status: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        took: started.elapsed(),
+    }
+}
+
+/// Reads both streams on threads, so that a chatty child never blocks.
+fn wait(child: &mut Child, limit: Duration) -> Option<Output> {
+    use std::io::Read as _;
+    let mut out = child.stdout.take()?;
+    let mut err = child.stderr.take()?;
+    let read_out = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = out.read_to_end(&mut bytes);
+        bytes
+    });
+    let read_err = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = err.read_to_end(&mut bytes);
+        bytes
+    });
+    let until = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("its status") {
+            break status;
+        }
+        if Instant::now() > until {
+            let _ = child.kill();
+            let _ = child.wait();
+            let stdout = read_out.join().unwrap_or_default();
+            let stderr = read_err.join().unwrap_or_default();
+            eprintln!("{}\n{}", tail(&String::from_utf8_lossy(&stdout)), tail(&String::from_utf8_lossy(&stderr)));
+            panic!("no end within {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let stdout = read_out.join().unwrap_or_default();
+    let stderr = read_err.join().unwrap_or_default();
+    Some(Output { status, stdout, stderr })
+}

@@ -1,0 +1,138 @@
+//! A real pseudo-terminal with a screen model behind it.
+
+use std::io::{Read as _, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::program::Place;
+
+/// A program in a terminal of its own.
+pub struct Terminal {
+    screen: Arc<Mutex<vt100::Parser>>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+}
+
+impl Terminal {
+    /// `lifeboat ARGS` in `columns` x `rows`.
+    pub fn open(place: &Place, args: &[&str], columns: u16, rows: u16) -> Self {
+        Self::open_with(place, args, columns, rows, &[])
+    }
+
+    pub fn open_with(
+        place: &Place,
+        args: &[&str],
+        columns: u16,
+        rows: u16,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(args);
+        command.cwd(place.path());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.env_remove("NO_COLOR");
+        command.env_remove("SSH_AUTH_SOCK");
+        for (name, value) in place.environment() {
+            command.env(name, value);
+        }
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).expect("the program");
+        drop(pair.slave);
+        let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
+        let screen =
+            Arc::new(Mutex::new(vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0)));
+        let mut output = pair.master.try_clone_reader().expect("its output");
+        let model = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut chunk = [0; 8192];
+            while let Ok(count) = output.read(&mut chunk) {
+                if count == 0 {
+                    break;
+                }
+                model.lock().expect("the screen").process(&chunk[..count]);
+            }
+        });
+        let keys = pair.master.take_writer().expect("its keyboard");
+        Self { screen, keys, child, master: pair.master }
+    }
+
+    pub fn text(&self) -> String {
+        self.screen.lock().expect("the screen").screen().contents()
+    }
+
+    pub fn in_alternate_screen(&self) -> bool {
+        self.screen.lock().expect("the screen").screen().alternate_screen()
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("a key");
+        self.keys.flush().expect("a key");
+    }
+
+    pub fn resize(&self, columns: u16, rows: u16) {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).expect("another size");
+        let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
+        self.screen
+            .lock()
+            .expect("the screen")
+            .screen_mut()
+            .set_size(at_least_one(rows), at_least_one(columns));
+    }
+
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, limit: Duration) -> String {
+        self.wait_until(what, limit, |text| text.contains(what))
+    }
+
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, limit: Duration, is: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + limit;
+        loop {
+            let text = self.text();
+            if is(&text) {
+                return text;
+            }
+            assert!(Instant::now() < until, "{what:?} did not come within {limit:?}:\n{text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().expect("a process")
+    }
+
+    #[track_caller]
+    pub fn exit(&mut self, limit: Duration) -> u32 {
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its status") {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < until, "still there after {limit:?}:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
