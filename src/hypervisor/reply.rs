@@ -1,13 +1,23 @@
 //! What every reply is checked for before anything in it is believed.
 
 use crate::host::Output;
+use crate::host::sanitise::sanitise;
 use crate::hypervisor::DriverFault;
 
 /// Longest excerpt of a host's text in a fault, in characters.
 const EXCERPT: usize = 300;
 
-/// A bounded excerpt on one line: control characters become blanks, runs of blanks become one.
+/// A text of a host for people: without escape sequences and control characters. Paths and names
+/// that are sent back to the host stay as they are.
+pub(in crate::hypervisor) fn shown(text: &str) -> String {
+    // A carriage return must not make what stands before it disappear.
+    sanitise(text.replace('\r', "\n").as_bytes())
+}
+
+/// A bounded excerpt on one line: runs of blanks and line ends become one blank.
 pub(in crate::hypervisor) fn excerpt(text: &str) -> String {
+    let enough: String = text.chars().take(EXCERPT * 20).collect();
+    let text = shown(&enough);
     let mut short = String::new();
     let mut length = 0;
     for word in text.split(|c: char| c.is_control() || c.is_whitespace()) {

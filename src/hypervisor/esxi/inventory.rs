@@ -12,7 +12,7 @@ use super::Vmid;
 use super::faults::check;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{excerpt, shown, unexpected};
 
 /// The end of a row, from the path's end on: guest type and hardware version, then the note.
 static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -20,6 +20,9 @@ static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static INVALID: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^Skipping invalid VM '(\d{1,9})'").ok());
+
+/// Longest line that can be a row, in bytes; a note may be longer.
+const LINE: usize = 16 << 10;
 
 /// Lines of a table that are remembered as unread, at most.
 const UNREAD: usize = 20;
@@ -97,9 +100,7 @@ impl Inventory {
             } else if let Some(entry) = row(line) {
                 inventory.vms.push(entry);
             } else if begins_like_a_row(line) && inventory.unread.len() < UNREAD {
-                inventory
-                    .unread
-                    .push(crate::hypervisor::reply::excerpt(line));
+                inventory.unread.push(excerpt(line));
             }
         }
         if !heading {
@@ -140,12 +141,15 @@ fn begins_like_a_row(line: &str) -> bool {
 }
 
 fn row(line: &str) -> Option<InventoryEntry> {
+    if line.len() > LINE {
+        return None;
+    }
     let found = ROW.as_ref()?.captures(line)?;
     let cells = found.get(2)?.as_str();
     let (name, datastore, path) = split_name(cells)?;
     Some(InventoryEntry {
         vmid: Vmid(found.get(1)?.as_str().parse().ok()?),
-        name: name.to_owned(),
+        name: shown(name),
         datastore: datastore.to_owned(),
         path: path.to_owned(),
         guest_os: found.get(3)?.as_str().to_owned(),

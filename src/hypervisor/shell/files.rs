@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use super::{operand, parent};
+use super::{SHORT, operand, parent};
 use crate::host::{Effect, HostCommand, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::{excerpt, said, succeeded, unexpected, whole};
@@ -63,6 +63,7 @@ s=$(stat -c '%s %a %Y %b %B' "$1") && echo "$k $s""#;
 #[must_use]
 pub fn find(path: &str) -> HostCommand {
     HostCommand::script(Effect::Read, FIND, [operand(path), operand(parent(path))])
+        .max_output(SHORT)
 }
 
 impl Found {
@@ -423,14 +424,14 @@ pub struct Sha256 {
 /// Sums a whole file. It takes as long as reading it does: set the deadline after its size.
 #[must_use]
 pub fn sha256(path: &str) -> HostCommand {
-    HostCommand::script(Effect::Read, SHA256, [operand(path)])
+    HostCommand::script(Effect::Read, SHA256, [operand(path)]).max_output(SHORT)
 }
 
 /// Sums a part of a file: `count` MiB from the `skip`th MiB on, less where the file ends before.
 #[must_use]
 pub fn sha256_part(path: &str, skip: u64, count: u64) -> HostCommand {
     let words = [operand(path), skip.to_string(), count.to_string()];
-    HostCommand::script(Effect::Read, SHA256_PART, words)
+    HostCommand::script(Effect::Read, SHA256_PART, words).max_output(SHORT)
 }
 
 impl Sha256 {
@@ -486,7 +487,7 @@ static DF: LazyLock<Option<Regex>> =
 #[must_use]
 pub fn free_space(folder: &str) -> HostCommand {
     let script = r#"df -P -k "$1" 2>/dev/null || df -k "$1""#;
-    HostCommand::script(Effect::Read, script, [operand(folder)])
+    HostCommand::script(Effect::Read, script, [operand(folder)]).max_output(SHORT)
 }
 
 /// Reads the reply of [`free_space`]: bytes that an ordinary user may still write.

@@ -4,10 +4,12 @@
 //! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
 //! words of their own on stdout, because the texts of tools differ between systems and languages.
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+mod driver;
 mod files;
 mod probes;
 mod processes;
 
+pub use driver::Shell;
 pub use files::{
     Entry, FileKind, FileStat, FolderRemoval, Folders, Found, Removed, Renamed, Sha256, SumTool,
     check_quiet, entries, find, free_space, list, make_folder, parse_free_space,
@@ -15,6 +17,9 @@ pub use files::{
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, stop, trace};
+
+/// Output that is kept of a command that answers in a few lines, in bytes.
+const SHORT: usize = 64 << 10;
 
 /// A path as an operand: never mistaken for an option.
 fn operand(path: &str) -> String {
