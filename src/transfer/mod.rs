@@ -1,1 +1,28 @@
-//! transfer.
+//! Restore points and the ways of bringing their files to a host.
+//!
+//! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
+//! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
+//! Nothing that this run did not make is overwritten or deleted.
+
+mod bulk;
+mod catalogue;
+mod choose;
+mod clone;
+mod deliver;
+mod point;
+mod progress;
+mod ranges;
+mod source;
+mod sums;
+mod target;
+mod writes;
+
+pub use catalogue::{points, vm_files};
+pub use choose::{Chosen, NoPoint, choose};
+pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover, Observed, Standing};
+pub use point::{Flaw, Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
+pub use progress::{Phase, Progress, Tell};
+pub use source::Folder;
+pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};
+pub use target::{Patience, SummedBy, Target};
+pub use writes::{TransferError, Writes, Written};

@@ -1,1 +1,27 @@
-//! vmfiles.
+//! The text files of a virtual machine: `.vmx`, `.vmdk` descriptors, `.vmsd`. Pure.
+//!
+//! A [`Vmx`] is a document, not a map: what is not edited is written back byte for byte, whatever
+//! its encoding, line ends, comments, case, order and oddities, because a configuration that comes
+//! back slightly different at 03:00 is a second disaster. Nothing here reads or writes a file.
+
+mod devices;
+mod dictionary;
+mod fit;
+mod kinds;
+mod text;
+mod vmdk;
+mod vmsd;
+mod vmx;
+
+#[cfg(test)]
+mod tests;
+
+pub use devices::{Adapter, DeviceKind, Disk};
+pub use fit::{AdapterFit, FitError, Fitted, fit_adapters, fit_identity};
+pub use kinds::{FileKind, LeftBehind};
+pub use vmdk::{Access, Descriptor, DescriptorError, Extent, Runnable};
+pub use vmsd::{Snapshot, Vmsd};
+pub use vmx::{Change, Vmx, VmxError, diff};
+
+/// Largest text file that is looked at, in bytes. Real ones have a few thousand.
+pub const MAX_TEXT: usize = 1 << 20;

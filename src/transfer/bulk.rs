@@ -1,0 +1,383 @@
+//! Bringing one file's bytes to the target, however often the link drops.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::progress::Phase;
+use super::ranges::{COARSE, FINE, cut, join, length, split};
+use super::source::{Folder, Piece, ReadError, read, sums_here};
+use super::sums::Sum;
+use super::target::{SummedBy, Work};
+use super::writes::{TransferError, Writes, Written};
+use crate::error::Fault;
+use crate::host::{FileAccess, HostError, RemoteFile, WriteError};
+
+/// One file on its way.
+pub(super) struct Bulk<'a, W> {
+    pub(super) work: &'a Work<W>,
+    /// The file where it comes from.
+    pub(super) source: Folder,
+    /// Its final name.
+    pub(super) name: &'a str,
+    /// Its size in bytes.
+    pub(super) bytes: u64,
+    /// What it must come to.
+    pub(super) sum: Sum,
+    /// Whether that sum was recorded with the restore point, or taken from the source just now.
+    pub(super) recorded: bool,
+}
+
+/// How a session over which data was sent came to its end.
+enum End {
+    /// Everything arrived.
+    Done,
+    /// The link dropped. Up to `offered` was handed to it; `stored` says that this is proven to
+    /// have arrived.
+    Broken {
+        offered: u64,
+        stored: bool,
+        why: HostError,
+    },
+}
+
+impl<W: Writes> Bulk<'_, W> {
+    /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
+    /// of it is there yet.
+    pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
+        let whole = || {
+            [0..self.bytes]
+                .into_iter()
+                .filter(|range| !range.is_empty())
+                .collect::<Vec<_>>()
+        };
+        let todo = if fresh {
+            whole()
+        } else {
+            self.lacking(&whole()).await?
+        };
+        self.pump(todo, false).await?;
+        let (sum, by) = self.prove().await?;
+        if sum == self.sum {
+            return Ok(by);
+        }
+        // Either the source is not what it should be, or something went wrong on the way.
+        let lacking = self.lacking(&whole()).await?;
+        if lacking.is_empty() {
+            return Err(self.not_the_recorded_one(sum).into());
+        }
+        self.pump(lacking, true).await?;
+        let (sum, by) = self.prove().await?;
+        if sum == self.sum {
+            Ok(by)
+        } else {
+            Err(self.arrived_wrong(sum).into())
+        }
+    }
+
+    async fn prove(&self) -> Result<(Sum, SummedBy), Fault> {
+        self.work.meter.settle(self.bytes, 0, Instant::now());
+        self.work.meter.phase(Phase::Proving, Instant::now());
+        self.work.sum(&self.part(), self.bytes).await
+    }
+
+    fn part(&self) -> String {
+        self.work.to.part_name(self.name)
+    }
+
+    /// Which of these stretches the target does not have: it is asked for its own sums, first of
+    /// large stretches, then of the small ones within those that differ.
+    async fn lacking(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, Fault> {
+        self.work.meter.phase(Phase::Comparing, Instant::now());
+        let aligned = ranges.iter().map(|range| {
+            range.start / FINE * FINE
+                ..range
+                    .end
+                    .div_ceil(FINE)
+                    .saturating_mul(FINE)
+                    .min(self.bytes)
+        });
+        let aligned = join(aligned.filter(|range| !range.is_empty()).collect());
+        let mut lacking = Vec::new();
+        for coarse in cut(&aligned, COARSE) {
+            if self.is_there(&coarse).await? {
+                continue;
+            }
+            for fine in cut(std::slice::from_ref(&coarse), FINE) {
+                if coarse == fine || !self.is_there(&fine).await? {
+                    lacking.push(fine);
+                }
+            }
+        }
+        Ok(join(lacking))
+    }
+
+    async fn is_there(&self, range: &Range<u64>) -> Result<bool, Fault> {
+        let to = &self.work.to;
+        let there = self
+            .work
+            .sum_part(&to.host, to.lane, &to.path(&self.part()), range)
+            .await?;
+        let here = match &self.source {
+            Folder::Here(path) => {
+                let sums = sums_here(path.clone(), vec![range.clone()]).await?;
+                sums.first().copied()
+            }
+            Folder::On { host, path, lane } => {
+                Some(self.work.sum_part(host, *lane, path, range).await?)
+            }
+        };
+        Ok(here == Some(there))
+    }
+
+    /// Sends stretches, over as many sessions as it takes. Nothing that is proven to be there is
+    /// sent again. With `zeros`, zeros are sent too.
+    async fn pump(&self, mut todo: Vec<Range<u64>>, zeros: bool) -> Result<(), TransferError> {
+        let patience = self.work.patience;
+        let mut wait = patience.first;
+        let mut waited = Duration::ZERO;
+        while !todo.is_empty() {
+            self.work.meter.phase(Phase::Sending, Instant::now());
+            let End::Broken {
+                offered,
+                stored,
+                why,
+            } = self.session(&todo, zeros).await?
+            else {
+                return Ok(());
+            };
+            if waited >= patience.total {
+                return Err(self.gave_up(&why, length(&todo)).into());
+            }
+            self.work.meter.phase(Phase::Reconnecting, Instant::now());
+            tokio::time::sleep(wait).await;
+            let left = length(&todo);
+            let (before, behind) = split(&todo, offered);
+            let mut again = if stored {
+                Vec::new()
+            } else {
+                self.lacking(&before).await?
+            };
+            again.extend(behind);
+            todo = join(again);
+            if length(&todo) < left {
+                (wait, waited) = (patience.first, Duration::ZERO);
+            } else {
+                waited += wait;
+                wait = (wait * 2).min(patience.longest);
+            }
+        }
+        Ok(())
+    }
+
+    /// One session's worth of data, announced as one write.
+    async fn session(&self, todo: &[Range<u64>], zeros: bool) -> Result<End, TransferError> {
+        let (writes, to) = (&self.work.writes, &self.work.to);
+        let path = to.path(&self.part());
+        let first = todo.first().map_or(0, |range| range.start);
+        let shown = format!("write up to {} bytes to {path}", length(todo));
+        let intent = writes.intend(to.host.name(), shown).await?;
+        let op = intent.op();
+        let file = match to
+            .host
+            .open_file(to.lane, &path, FileAccess::Write(intent))
+            .await
+        {
+            Ok(file) => file,
+            Err(error) => {
+                writes
+                    .finished(op, Written::NotSent(error.to_string()))
+                    .await?;
+                return if error.passing() {
+                    Ok(End::Broken {
+                        offered: first,
+                        stored: true,
+                        why: error,
+                    })
+                } else {
+                    Err(self.refused(&error, 0).await.into())
+                };
+            }
+        };
+        let mut sent = Tally {
+            offered: first,
+            bytes: 0,
+        };
+        let poured = self.pour(file, todo, zeros, &mut sent).await;
+        match poured {
+            Poured::All => {
+                writes.finished(op, Written::Sent(sent.bytes)).await?;
+                Ok(End::Done)
+            }
+            Poured::SourceLost(why) => {
+                writes.finished(op, Written::Sent(sent.bytes)).await?;
+                Ok(End::Broken {
+                    offered: sent.offered,
+                    stored: true,
+                    why,
+                })
+            }
+            Poured::SourceFailed(fault) => {
+                writes.finished(op, Written::Sent(sent.bytes)).await?;
+                Err(fault.into())
+            }
+            Poured::TargetLost(why) => {
+                writes.lost(op, why.to_string()).await?;
+                Ok(End::Broken {
+                    offered: sent.offered,
+                    stored: false,
+                    why,
+                })
+            }
+            Poured::TargetFailed(why) => {
+                writes
+                    .finished(op, Written::Failed(why.to_string()))
+                    .await?;
+                Err(self.refused(&why, sent.bytes).await.into())
+            }
+        }
+    }
+
+    /// Reads ahead and writes, until the end of either.
+    async fn pour(
+        &self,
+        mut file: RemoteFile,
+        todo: &[Range<u64>],
+        zeros: bool,
+        sent: &mut Tally,
+    ) -> Poured {
+        let open = length(todo);
+        let mut pieces = read(self.source.clone(), self.bytes, todo.to_vec(), zeros);
+        let mut source_end = Poured::All;
+        while let Some(piece) = pieces.recv().await {
+            let Piece { end, data } = match piece {
+                Ok(piece) => piece,
+                Err(ReadError::Link(why)) => {
+                    source_end = Poured::SourceLost(why);
+                    break;
+                }
+                Err(ReadError::Failed(fault)) => {
+                    source_end = Poured::SourceFailed(fault);
+                    break;
+                }
+            };
+            let mut now = 0;
+            for (at, bytes) in data {
+                let length = bytes.len() as u64;
+                sent.offered = sent.offered.max(at + length);
+                if let Err(error) = file.write_at(at, bytes).await {
+                    return Poured::of(error);
+                }
+                now += length;
+            }
+            sent.offered = sent.offered.max(end);
+            sent.bytes += now;
+            let left = open - length(&split(todo, end).0);
+            self.work
+                .meter
+                .settle(self.bytes - left, now, Instant::now());
+        }
+        match file.finish().await {
+            Ok(()) => source_end,
+            Err(error) => Poured::of(error),
+        }
+    }
+
+    fn state(&self) -> String {
+        format!(
+            "what arrived of it stays in {} as {}",
+            self.work.to.folder,
+            self.part()
+        )
+    }
+
+    async fn refused(&self, why: &HostError, sent: u64) -> Fault {
+        let to = &self.work.to;
+        let mut fault = why.fault(to.host.name());
+        fault.what = format!("writing {} failed: {why}", self.name);
+        fault.place = to.place();
+        fault.state = format!("{sent} bytes went out in this session; {}", self.state());
+        if matches!(why, HostError::File { .. }) {
+            let room = match self.work.free().await {
+                Some(free) => format!("{free} bytes are free on that volume; "),
+                None => String::new(),
+            };
+            fault.next = format!(
+                "{room}the file needs {} in all: make room if it is full, or correct the permissions, then retry (what is \
+                 proven is not sent again)",
+                self.bytes
+            );
+        }
+        fault
+    }
+
+    fn gave_up(&self, why: &HostError, left: u64) -> Fault {
+        Fault::new(
+            format!("sending {} stalled: {why}", self.name),
+            self.work.to.place(),
+            format!("{left} bytes are not proven there; {}", self.state()),
+            "see to the link or the host, then retry: what is proven is not sent again",
+        )
+        .passing()
+    }
+
+    fn not_the_recorded_one(&self, sum: Sum) -> Fault {
+        let (what, next) = if self.recorded {
+            (
+                format!(
+                    "{} is corrupt in its restore point: its sum is {sum}, recorded is {}",
+                    self.name, self.sum
+                ),
+                "choose another restore point, or mend this one, then retry",
+            )
+        } else {
+            (
+                format!(
+                    "{} changed while it was copied: its sum was {}, now it is {sum}",
+                    self.name, self.sum
+                ),
+                "make sure that the VM is off and nothing writes to its files, then retry",
+            )
+        };
+        Fault::new(what, self.source.place(), self.state(), next)
+    }
+
+    fn arrived_wrong(&self, sum: Sum) -> Fault {
+        Fault::new(
+            format!(
+                "{} did not arrive as it was sent, twice: its sum is {sum} instead of {}",
+                self.name, self.sum
+            ),
+            self.work.to.place(),
+            self.state(),
+            "suspect memory or storage of that host: check them, or restore to another host",
+        )
+    }
+}
+
+/// What went out in a session.
+struct Tally {
+    /// Behind the last byte that was handed to the link, or needed no sending.
+    offered: u64,
+    /// Bytes handed to the link.
+    bytes: u64,
+}
+
+/// How pouring ended.
+enum Poured {
+    All,
+    SourceLost(HostError),
+    SourceFailed(Fault),
+    TargetLost(HostError),
+    TargetFailed(HostError),
+}
+
+impl Poured {
+    fn of(error: WriteError) -> Self {
+        match error {
+            WriteError::Failed(cause) => Self::TargetFailed(cause),
+            WriteError::NotSent(cause) if !cause.passing() => Self::TargetFailed(cause),
+            // Pieces before this one may be on their way.
+            WriteError::NotSent(cause) | WriteError::Lost { cause, .. } => Self::TargetLost(cause),
+        }
+    }
+}

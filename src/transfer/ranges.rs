@@ -1,0 +1,165 @@
+//! Stretches of a file: which are data, which are still to be sent.
+
+use std::ops::Range;
+
+/// Stretches whose sums are compared first, in bytes: large, because each costs two processes on
+/// the host.
+pub const COARSE: u64 = 64 << 20;
+/// Stretches that a coarse one which differs is cut into, in bytes: what a dropped link costs.
+pub const FINE: u64 = 1 << 20;
+/// Bytes read and written at a time.
+pub const CHUNK: usize = 1 << 20;
+/// Zeros are looked for, and left out, in blocks of this many bytes.
+pub const BLOCK: usize = 64 << 10;
+
+/// Bytes in all of them.
+#[must_use]
+pub fn length(ranges: &[Range<u64>]) -> u64 {
+    ranges
+        .iter()
+        .map(|range| range.end.saturating_sub(range.start))
+        .sum()
+}
+
+/// The same stretches cut at multiples of `size`, so that none is longer and each lies within one.
+pub fn cut(ranges: &[Range<u64>], size: u64) -> impl Iterator<Item = Range<u64>> {
+    let size = size.max(1);
+    ranges.iter().cloned().flat_map(move |range| {
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            if at >= range.end {
+                return None;
+            }
+            let end = (at / size)
+                .saturating_add(1)
+                .saturating_mul(size)
+                .min(range.end);
+            let piece = at..end;
+            at = end;
+            Some(piece)
+        })
+    })
+}
+
+/// What lies before a place and what lies behind it, of stretches in ascending order.
+#[must_use]
+pub fn split(ranges: &[Range<u64>], place: u64) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
+    let part = |clip: &dyn Fn(&Range<u64>) -> Range<u64>| {
+        ranges
+            .iter()
+            .map(clip)
+            .filter(|range| !range.is_empty())
+            .collect()
+    };
+    let before = part(&|range| range.start..range.end.min(place));
+    let behind = part(&|range| range.start.max(place)..range.end);
+    (before, behind)
+}
+
+/// Neighbours joined, of stretches in ascending order.
+#[must_use]
+pub fn join(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// The stretches of a buffer that are worth sending: everything but whole blocks of zeros.
+#[must_use]
+pub fn data_runs(buffer: &[u8]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (at, block) in buffer.chunks(BLOCK).enumerate() {
+        if is_zero(block) {
+            continue;
+        }
+        let start = at * BLOCK;
+        let end = start + block.len();
+        match runs.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => runs.push(start..end),
+        }
+    }
+    runs
+}
+
+/// Whether there is nothing but zeros.
+#[must_use]
+pub fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<16>();
+    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn zeros_are_left_out_by_blocks() {
+        let mut buffer = vec![0; 4 * BLOCK + 10];
+        assert_eq!(data_runs(&buffer), []);
+        buffer[BLOCK] = 1;
+        buffer[3 * BLOCK - 1] = 1;
+        buffer[4 * BLOCK + 9] = 1;
+        assert_eq!(
+            data_runs(&buffer),
+            [BLOCK..3 * BLOCK, 4 * BLOCK..4 * BLOCK + 10]
+        );
+        assert_eq!(data_runs(&[]), []);
+    }
+
+    fn ranges() -> impl Strategy<Value = Vec<Range<u64>>> {
+        proptest::collection::vec((1..50_u64, 1..50_u64), 0..8).prop_map(|gaps| {
+            let mut at = 0;
+            gaps.into_iter()
+                .map(|(gap, length)| {
+                    let start = at + gap;
+                    at = start + length;
+                    start..at
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_by_cutting_splitting_and_joining(
+            ranges in ranges(), size in 1..40_u64, place in 0..400_u64,
+        ) {
+            let pieces: Vec<Range<u64>> = cut(&ranges, size).collect();
+            for piece in &pieces {
+                prop_assert!(!piece.is_empty() && piece.start / size == (piece.end - 1) / size);
+            }
+            prop_assert_eq!(join(pieces), ranges.clone());
+            let (before, behind) = split(&ranges, place);
+            prop_assert!(before.iter().all(|range| range.end <= place));
+            prop_assert!(behind.iter().all(|range| range.start >= place));
+            prop_assert_eq!(length(&before) + length(&behind), length(&ranges));
+            prop_assert_eq!(join([before, behind].concat()), ranges);
+        }
+
+        #[test]
+        fn what_is_left_out_is_zero(
+            data in proptest::collection::vec((0..200_000_usize, 1..=255_u8), 0..6),
+            size in 0..200_000_usize,
+        ) {
+            let mut buffer = vec![0; size];
+            for (at, byte) in data {
+                if let Some(place) = buffer.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let mut copy = vec![0; size];
+            for run in data_runs(&buffer) {
+                copy[run.clone()].copy_from_slice(&buffer[run]);
+            }
+            prop_assert_eq!(copy, buffer);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Which files of a VM's folder make up the VM.
+
+/// What a file of a VM's folder is, by its name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// The configuration.
+    Vmx,
+    /// A disk's descriptor, or a disk that holds its own.
+    Descriptor,
+    /// A disk's data (`-flat`, `-delta`, `-sesparse`, `-sNNN`, `-fNNN`): what bulk transfers move.
+    Extent,
+    /// BIOS or EFI variables.
+    Nvram,
+    /// The snapshot catalogue.
+    Vmsd,
+    /// A snapshot's or a suspended VM's state.
+    State,
+    /// A log.
+    Log,
+    /// Something that must never be carried to another place.
+    LeftBehind(LeftBehind),
+    /// Anything else.
+    Other,
+}
+
+/// Why a file is never carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// The host makes it at power-on, sized to the VM's memory.
+    Swap,
+    /// It says that a host has the VM open.
+    Lock,
+    /// A writer's own copy.
+    WorkingCopy,
+    /// A map of changed blocks that no longer fits a restored disk.
+    ChangeMap,
+}
+
+impl LeftBehind {
+    /// For people, as the end of a sentence: `web01.vswp is …`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Swap => "swap space, made anew at power-on",
+            Self::Lock => "a lock of the host that had the VM open",
+            Self::WorkingCopy => "a host's working copy of the .vmx",
+            Self::ChangeMap => "a changed-block map that does not fit a restored disk",
+        }
+    }
+}
+
+impl FileKind {
+    /// What a file of this name is.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let lower = name.to_ascii_lowercase();
+        let extension = lower
+            .rsplit_once('.')
+            .map_or("", |(_, extension)| extension);
+        match extension {
+            "vmx~" => Self::LeftBehind(LeftBehind::WorkingCopy),
+            "lck" => Self::LeftBehind(LeftBehind::Lock),
+            _ if lower.starts_with(".lck-") => Self::LeftBehind(LeftBehind::Lock),
+            "vswp" => Self::LeftBehind(LeftBehind::Swap),
+            "vmx" => Self::Vmx,
+            "nvram" => Self::Nvram,
+            "vmsd" => Self::Vmsd,
+            "vmsn" | "vmss" | "vmem" => Self::State,
+            "log" | "hlog" => Self::Log,
+            "vmdk" => vmdk(&lower),
+            _ => Self::Other,
+        }
+    }
+}
+
+fn vmdk(lower: &str) -> FileKind {
+    let stem = lower.strip_suffix(".vmdk").unwrap_or(lower);
+    let tail = stem.rsplit_once('-').map_or("", |(_, tail)| tail);
+    match tail {
+        "ctk" => FileKind::LeftBehind(LeftBehind::ChangeMap),
+        "flat" | "delta" | "sesparse" => FileKind::Extent,
+        _ if numbered(tail) => FileKind::Extent,
+        _ => FileKind::Descriptor,
+    }
+}
+
+/// `s001`, `f012`: a part of a disk that is split into pieces.
+fn numbered(tail: &str) -> bool {
+    let digits = tail.strip_prefix('s').or_else(|| tail.strip_prefix('f'));
+    digits.is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_vms_folder_is_told_apart() {
+        for (name, kind) in [
+            ("web01.vmx", FileKind::Vmx),
+            ("WEB01.VMX", FileKind::Vmx),
+            ("web01.vmdk", FileKind::Descriptor),
+            ("web01-000001.vmdk", FileKind::Descriptor),
+            ("web-flatter.vmdk", FileKind::Descriptor),
+            ("web01-flat.vmdk", FileKind::Extent),
+            ("web01-000001-sesparse.vmdk", FileKind::Extent),
+            ("web01-000001-delta.vmdk", FileKind::Extent),
+            ("web01-s001.vmdk", FileKind::Extent),
+            ("web01-f012.vmdk", FileKind::Extent),
+            ("web01.nvram", FileKind::Nvram),
+            ("web01.vmsd", FileKind::Vmsd),
+            ("web01-Snapshot1.vmsn", FileKind::State),
+            ("vmware-3.log", FileKind::Log),
+            (
+                "web01-7cc630f0.vswp",
+                FileKind::LeftBehind(LeftBehind::Swap),
+            ),
+            (
+                "vmx-web01-26d7a4e9-1.vswp",
+                FileKind::LeftBehind(LeftBehind::Swap),
+            ),
+            ("web01.vmx.lck", FileKind::LeftBehind(LeftBehind::Lock)),
+            (
+                ".lck-0000000000000001",
+                FileKind::LeftBehind(LeftBehind::Lock),
+            ),
+            ("web01.vmx~", FileKind::LeftBehind(LeftBehind::WorkingCopy)),
+            (
+                "web01-ctk.vmdk",
+                FileKind::LeftBehind(LeftBehind::ChangeMap),
+            ),
+            (
+                "web01-000001-ctk.vmdk",
+                FileKind::LeftBehind(LeftBehind::ChangeMap),
+            ),
+            ("web01.vmxf", FileKind::Other),
+            ("", FileKind::Other),
+        ] {
+            assert_eq!(FileKind::of(name), kind, "{name}");
+        }
+    }
+}

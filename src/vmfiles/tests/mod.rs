@@ -1,0 +1,6 @@
+//! What the files of real hosts look like, and what no bytes may do.
+
+mod corpus;
+mod descriptors;
+mod documents;
+mod properties;
