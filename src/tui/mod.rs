@@ -1,1 +1,69 @@
-//! tui.
+//! The screens. A screen is a pure function of what is known: messages go in, commands come out,
+//! and the view draws the model into cells; only the guard and one loop know a terminal.
+//!
+//! ```text
+//!  keys, paste ──┐                        ┌─> Cmd::Send ──> the engine
+//!  updates ──────┼─> Msg ─> update(model) ┼─> Cmd::Ring, Redraw
+//!  clock ────────┘             │          └─> Cmd::Leave
+//!                              └─> view(model) ─> cells ─> theme ─> terminal
+//! ```
+//!
+//! The step card is the confirmation: what it shows is what is sent, for the attempt it shows, and
+//! only after it has been on screen to its last line.
+
+mod keys;
+mod model;
+mod page;
+mod terminal;
+mod text;
+mod theme;
+mod update;
+mod view;
+
+use std::io;
+use std::time::Duration;
+
+use crate::engine::{OperatorInput, RunResult};
+use crate::runner::{RunHandle, Update};
+
+pub use page::Screen;
+pub use theme::{ColourLevel, Theme};
+
+/// How long a journal may take to be closed after the terminal is gone.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// How a run was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunExit {
+    /// The run goes on some other time.
+    pub detached: bool,
+    /// How it ended, if it did.
+    pub finished: Option<RunResult>,
+}
+
+impl Screen {
+    /// Shows a run until the person leaves it, or it has ended and is left. Leaving is told to the
+    /// engine and waits for the journal to be closed; so does a terminal that goes away.
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written; the run was told to stop and can be resumed.
+    pub async fn run(&mut self, mut handle: RunHandle, operator: &str) -> io::Result<RunExit> {
+        let mut run = model::Run::new(&handle, operator, self.now());
+        let shown = self.show(&mut run, Some(&mut handle)).await;
+        if shown.is_err() {
+            let why = "the terminal is gone".to_owned();
+            if handle.inputs.send(OperatorInput::Detach { why }).is_ok() {
+                let closed = async {
+                    while let Some(update) = handle.updates.recv().await {
+                        if matches!(update, Update::Ended { .. }) {
+                            break;
+                        }
+                    }
+                };
+                // Late is as good as closed: the journal is whole after every line.
+                let _ = tokio::time::timeout(CLOSING, closed).await;
+            }
+        }
+        shown
+    }
+}

@@ -1,0 +1,247 @@
+//! Dialogs: what they ask, and how far the answer is.
+
+use std::time::Duration;
+
+use tui_input::Input;
+
+use crate::engine::{AttestRequest, Confirmation, Pace, RetryScope};
+use crate::names::{Attempt, HostName};
+use crate::tui::keys::Action;
+
+/// A dialog over the screen.
+#[derive(Debug)]
+pub(in crate::tui) struct Dialog {
+    /// What it asks.
+    pub kind: Kind,
+    /// First line of its text that is shown.
+    pub scroll: usize,
+    /// When it was first drawn; a key pressed before that was not meant for it.
+    pub since: Option<Duration>,
+}
+
+impl Dialog {
+    pub(in crate::tui) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            scroll: 0,
+            since: None,
+        }
+    }
+
+    /// The field that typed characters go to.
+    pub(in crate::tui) fn field(&self) -> Option<&Field> {
+        match &self.kind {
+            Kind::Text(text) => Some(&text.field),
+            Kind::HostKey(key) => Some(&key.field),
+            Kind::Flow(flow) => match flow.stages.get(flow.at)? {
+                Stage::Choose { .. } => None,
+                Stage::Value { field, .. }
+                | Stage::Attest { field, .. }
+                | Stage::Typed { field, .. }
+                | Stage::Second { field } => Some(field),
+            },
+            Kind::Menu(_) => None,
+        }
+    }
+
+    /// The same field, to change it.
+    pub(in crate::tui) fn field_mut(&mut self) -> Option<&mut Field> {
+        match &mut self.kind {
+            Kind::Text(text) => Some(&mut text.field),
+            Kind::HostKey(key) => Some(&mut key.field),
+            Kind::Flow(flow) => match flow.stages.get_mut(flow.at)? {
+                Stage::Choose { .. } => None,
+                Stage::Value { field, .. }
+                | Stage::Attest { field, .. }
+                | Stage::Typed { field, .. }
+                | Stage::Second { field } => Some(field),
+            },
+            Kind::Menu(_) => None,
+        }
+    }
+}
+
+/// What a dialog asks.
+#[derive(Debug)]
+pub(in crate::tui) enum Kind {
+    /// One line of text.
+    Text(Text),
+    /// Everything that a step's confirmation needs, one thing after the other.
+    Flow(Flow),
+    /// One of several ways.
+    Menu(Menu),
+    /// The beginning of a host key.
+    HostKey(HostKey),
+}
+
+/// A line of text and what is wrong with it.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct Field {
+    /// What was typed.
+    pub input: Input,
+    /// Why it was not accepted.
+    pub error: Option<String>,
+}
+
+impl Field {
+    /// What was typed, without blanks around it.
+    pub(in crate::tui) fn value(&self) -> &str {
+        self.input.value().trim()
+    }
+}
+
+/// One line of text.
+#[derive(Debug)]
+pub(in crate::tui) struct Text {
+    /// What for.
+    pub purpose: Purpose,
+    /// The line.
+    pub field: Field,
+}
+
+/// What a line of text is for. Steps are indexes into the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum Purpose {
+    /// The reason for leaving a step out.
+    Skip(usize),
+    /// What was seen of a step that was done by hand.
+    ByHand(usize),
+    /// A remark, about a step.
+    Note(usize),
+    /// A search in the log.
+    Search,
+}
+
+/// Everything that a confirmation needs.
+#[derive(Debug)]
+pub(in crate::tui) struct Flow {
+    /// Which step.
+    pub step: usize,
+    /// The attempt that is confirmed.
+    pub attempt: Attempt,
+    /// What is asked, in order.
+    pub stages: Vec<Stage>,
+    /// Which of them is on screen.
+    pub at: usize,
+    /// What has been answered so far.
+    pub confirmation: Confirmation,
+}
+
+/// One thing that a confirmation needs.
+#[derive(Debug)]
+pub(in crate::tui) enum Stage {
+    /// Tick some.
+    Choose {
+        /// Under which key the answer goes.
+        key: String,
+        /// What there is, and what is ticked.
+        options: Vec<(String, bool)>,
+        /// How many at least.
+        at_least: usize,
+        /// Where the cursor is.
+        at: usize,
+        /// What is wrong.
+        error: Option<String>,
+    },
+    /// Type a value.
+    Value {
+        /// Under which key the answer goes.
+        key: String,
+        /// What to type.
+        prompt: String,
+        /// What it must match.
+        pattern: Option<String>,
+        /// The value.
+        field: Field,
+    },
+    /// Vouch for something, in words.
+    Attest {
+        /// For what.
+        request: AttestRequest,
+        /// The words.
+        field: Field,
+    },
+    /// Type a word.
+    Typed {
+        /// Which.
+        word: String,
+        /// What was typed.
+        field: Field,
+    },
+    /// The second person's name.
+    Second {
+        /// The name.
+        field: Field,
+    },
+}
+
+/// One of several ways.
+#[derive(Debug)]
+pub(in crate::tui) struct Menu {
+    /// What it is about; a menu about something that is over closes itself.
+    pub about: About,
+    /// Heading.
+    pub title: String,
+    /// What to know before choosing, one paragraph each.
+    pub body: Vec<String>,
+    /// The ways.
+    pub items: Vec<Item>,
+    /// The highlighted one; none where nothing is suggested.
+    pub at: Option<usize>,
+    /// Why the choice was not accepted.
+    pub error: Option<String>,
+}
+
+/// What a menu is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum About {
+    /// A step that failed or is held.
+    Trouble(usize, Attempt),
+    /// A VM's question, by the host's id of it.
+    Question(usize, Attempt, String),
+    /// Anything else.
+    Anything,
+}
+
+/// One way of a menu.
+#[derive(Debug)]
+pub(in crate::tui) struct Item {
+    /// A letter that chooses it at once, as on the screen beneath.
+    pub key: Option<char>,
+    /// A few words.
+    pub label: String,
+    /// What it means.
+    pub help: String,
+    /// What it does.
+    pub choice: Choice,
+    /// Why it cannot be chosen.
+    pub disabled: Option<String>,
+}
+
+/// What a way of a menu does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum Choice {
+    /// Try again.
+    Retry(RetryScope),
+    /// Set the pace.
+    Pace(Pace),
+    /// As if the key of this action were pressed.
+    Open(Action),
+    /// Take the step back.
+    Undo(usize),
+    /// Answer a question with this label.
+    Answer(String),
+    /// Leave the run.
+    Leave,
+    /// Nothing.
+    Close,
+}
+
+/// The beginning of a host key.
+#[derive(Debug)]
+pub(in crate::tui) struct HostKey {
+    /// Whose.
+    pub host: HostName,
+    /// The eight characters.
+    pub field: Field,
+}

@@ -1,0 +1,554 @@
+//! Everything the run screen knows: the run as folded from its events, what is live, and where the
+//! person is on the screen. No terminal, no clock, no channel.
+
+mod decision;
+pub(super) mod dialog;
+mod facts;
+pub(super) mod log;
+pub(super) mod outline;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actions::Progress;
+use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status, StepState};
+use crate::error::Fault;
+use crate::names::{Attempt, HostName, RunId, StepId};
+use crate::plan::{Plan, Step};
+use crate::runbook::model::{OnFailure, Runbook};
+use crate::runner::{Live, RunHandle, Update};
+use crate::telemetry::HostFigures;
+
+use super::page::{Now, Seen};
+use super::text;
+
+pub(super) use decision::{Default as DefaultAct, armed_after};
+
+use dialog::{About, Dialog, Kind};
+use log::{Filter, Log};
+use outline::Outline;
+
+/// How long a remark of the screen itself stays.
+const TOAST: Duration = Duration::from_secs(4);
+/// A person who pressed a key this recently is not rung for.
+const ATTENTION: Duration = Duration::from_secs(10);
+/// A proposal that stands this long was not let go on by the pace.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// The run screen's whole state.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The run's id.
+    pub run: RunId,
+    /// Its steps.
+    pub plan: Arc<Plan>,
+    /// The frozen runbook.
+    pub runbook: Arc<Runbook>,
+    /// Who is at the keys.
+    pub operator: String,
+    /// The plan as a tree.
+    pub outline: Outline,
+    /// The fold.
+    pub state: RunState,
+    /// Status by index of the plan.
+    pub statuses: Vec<Status>,
+    /// The time.
+    pub now: Now,
+    /// How far steps are, by index of the plan.
+    pub progress: BTreeMap<usize, Progress>,
+    /// Figures of the host panes.
+    pub hosts: BTreeMap<HostName, HostFigures>,
+    /// Host keys that wait for a person.
+    pub host_keys: VecDeque<UnknownKey>,
+    /// What happened.
+    pub log: Log,
+    /// Steps that wait for a decision while nothing else can go on.
+    pub stuck: bool,
+    /// The runner has stopped.
+    pub end: Option<End>,
+    /// Since when it has been asked to leave.
+    pub leaving: Option<Duration>,
+    /// Where the person is.
+    pub ui: Ui,
+}
+
+/// A host key that is unknown or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnknownKey {
+    /// Whose.
+    pub host: HostName,
+    /// What the host showed.
+    pub shown: String,
+    /// What was known.
+    pub known: Vec<String>,
+    /// The person has closed the dialog; it does not open itself again.
+    pub dismissed: bool,
+}
+
+/// How the runner stopped.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    /// The journal's head hash; empty where the runner vanished.
+    pub head: String,
+    /// Why, where that was not on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// What fills the screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Steps, card, hosts, output.
+    #[default]
+    Main,
+    /// Every VM against every phase.
+    Grid,
+    /// One host.
+    Host(usize),
+    /// The log.
+    Log,
+    /// Keys.
+    Help,
+    /// How the run went.
+    Debrief,
+}
+
+/// Where the person is.
+#[derive(Debug)]
+pub(super) struct Ui {
+    /// What fills the screen.
+    pub page: Page,
+    /// The pane in use: 1 steps, 2 card, 3 hosts, 4 output.
+    pub pane: u8,
+    /// The step that is shown, as an index of the plan.
+    pub shown: usize,
+    /// The step that is next, as an index of the plan.
+    pub current: usize,
+    /// Whether `shown` goes where `current` goes.
+    pub follow: bool,
+    /// The step card.
+    pub card: Card,
+    /// First line of the list, log or page that scrolls; `None` is the end of a log.
+    pub offset: Option<usize>,
+    /// The grid's row.
+    pub row: usize,
+    /// What the log shows.
+    pub filter: Filter,
+    /// What the log is searched for, lower case.
+    pub search: String,
+    /// A dialog.
+    pub dialog: Option<Dialog>,
+    /// Questions whose dialog the person has closed: step and the host's id.
+    pub dismissed: BTreeSet<(usize, String)>,
+    /// A remark of the screen itself, and until when.
+    pub toast: Option<(String, Duration)>,
+    /// Remarks that stay until Esc.
+    pub banners: VecDeque<String>,
+    /// What of the last frame could be seen.
+    pub seen: Seen,
+    /// When a key was last pressed.
+    pub last_key: Duration,
+    /// When Ctrl-C was pressed once.
+    pub interrupted: Option<Duration>,
+    /// Since when a person is needed.
+    pub needed: Option<Duration>,
+    /// The bell was rung for it.
+    pub rung: bool,
+}
+
+/// The step card as it is on screen.
+#[derive(Debug, Default)]
+pub(super) struct Card {
+    /// What it shows; another step, attempt or status is another card.
+    pub key: (usize, Attempt, Status),
+    /// When it was first drawn, or a key last pressed too early.
+    pub since: Option<Duration>,
+    /// First line shown.
+    pub scroll: usize,
+    /// Lines that have been on screen.
+    pub read_to: usize,
+}
+
+impl Run {
+    pub(super) fn new(handle: &RunHandle, operator: &str, now: Now) -> Self {
+        let plan = Arc::clone(&handle.plan);
+        let mut run = Self {
+            run: handle.run.clone(),
+            outline: Outline::new(&plan),
+            statuses: vec![Status::Waiting; plan.steps.len()],
+            plan,
+            runbook: Arc::clone(&handle.runbook),
+            operator: operator.to_owned(),
+            state: RunState::default(),
+            now,
+            progress: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            host_keys: VecDeque::new(),
+            log: Log::default(),
+            stuck: false,
+            end: None,
+            leaving: None,
+            ui: Ui {
+                page: Page::Main,
+                pane: 1,
+                shown: 0,
+                current: 0,
+                follow: true,
+                card: Card::default(),
+                offset: None,
+                row: 0,
+                filter: Filter::All,
+                search: String::new(),
+                dialog: None,
+                dismissed: BTreeSet::new(),
+                toast: None,
+                banners: VecDeque::new(),
+                seen: Seen::default(),
+                last_key: now.mono,
+                interrupted: None,
+                needed: None,
+                rung: false,
+            },
+        };
+        for entry in &handle.past {
+            run.take_entry(entry);
+        }
+        run.refresh();
+        run
+    }
+
+    /// The step that is shown; `None` only in a plan without steps.
+    pub(super) fn shown(&self) -> Option<&Step> {
+        self.plan.steps.get(self.ui.shown)
+    }
+
+    /// What is known of a step that has begun.
+    pub(super) fn known(&self, index: usize) -> Option<&StepState> {
+        self.state.steps.get(&self.plan.steps.get(index)?.id)
+    }
+
+    /// Where a step stands.
+    pub(super) fn status(&self, index: usize) -> Status {
+        self.statuses.get(index).copied().unwrap_or_default()
+    }
+
+    pub(super) fn attempt(&self, index: usize) -> Attempt {
+        self.known(index)
+            .map(|step| step.attempt)
+            .unwrap_or_default()
+    }
+
+    /// Nothing more will happen in this run.
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some() || self.state.finished.is_some()
+    }
+
+    /// Whether a step waits for a person.
+    pub(super) fn needs_person(&self, index: usize) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let Some(step) = self.plan.steps.get(index) else {
+            return false;
+        };
+        match self.status(index) {
+            Status::Asking | Status::Held => true,
+            Status::Failed => step.on_failure != OnFailure::Continue,
+            status => status.is_active() && self.asks(index),
+        }
+    }
+
+    /// Whether a step's VM waits for an answer.
+    pub(super) fn asks(&self, index: usize) -> bool {
+        self.known(index)
+            .is_some_and(|known| known.question.is_some())
+    }
+
+    /// Steps that wait for a person, in the plan's order.
+    pub(super) fn waiting_for_person(&self) -> impl DoubleEndedIterator<Item = usize> {
+        (0..self.plan.steps.len()).filter(|index| self.needs_person(*index))
+    }
+
+    /// Steps that are over, and all.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let over = |status: &&Status| status.is_met() || **status == Status::Undone;
+        (
+            self.statuses.iter().filter(over).count(),
+            self.statuses.len(),
+        )
+    }
+
+    /// The hosts in the order in which panes show them: the site that VMs come up at first.
+    pub(super) fn host_order(&self) -> Vec<&HostName> {
+        let target = self.runbook.site_with(self.plan.section.target());
+        let (here, there): (Vec<_>, Vec<_>) = self
+            .runbook
+            .hosts
+            .iter()
+            .partition(|(_, host)| host.site == target);
+        here.into_iter()
+            .chain(there)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Says something for a few seconds.
+    pub(super) fn say(&mut self, words: impl Into<String>) {
+        self.ui.toast = Some((words.into(), self.now.mono + TOAST));
+    }
+
+    /// Takes in what happened in the run.
+    pub(super) fn take(&mut self, update: Update) {
+        match update {
+            Update::Entry(entry) => {
+                self.stuck = false;
+                self.take_entry(&entry);
+            }
+            Update::Live(live) => self.take_live(live),
+            Update::Stuck { .. } => self.stuck = true,
+            Update::Ended { head, fault } => self.end = Some(End { head, fault }),
+        }
+    }
+
+    fn take_entry(&mut self, entry: &Arc<Entry>) {
+        self.state.apply(entry);
+        self.log.event(entry);
+        if let Some(index) = entry
+            .step
+            .as_ref()
+            .and_then(|id| self.outline.index.get(id))
+        {
+            self.statuses[*index] = self.state.status(&self.plan.steps[*index].id);
+            if !self.statuses[*index].is_active() {
+                self.progress.remove(index);
+            }
+        }
+        // A lost write moves the step that sent it.
+        if let RunEvent::HostTrusted { host, .. } = &entry.event {
+            self.host_keys.retain(|key| key.host != *host);
+        }
+    }
+
+    fn take_live(&mut self, live: Live) {
+        let at = self.now.wall;
+        match live {
+            Live::Output {
+                host,
+                line,
+                replaces,
+            } => self.log.output(at, host, &line, replaces),
+            // Writes are in the journal, so they come as events.
+            Live::Sent { write: true, .. } => {}
+            Live::Sent {
+                host,
+                command,
+                write: false,
+            } => self.log.sent(at, host, &command),
+            Live::Progress { step, progress } => self.take_progress(&step, progress),
+            Live::Host(figures) => {
+                self.hosts.insert(figures.host.clone(), *figures);
+            }
+            Live::HostKey { host, shown, known } => {
+                let trusted = self.state.trusted.contains(&(host.clone(), shown.clone()));
+                let listed = self
+                    .host_keys
+                    .iter()
+                    .any(|key| key.host == host && key.shown == shown);
+                if !trusted && !listed {
+                    self.host_keys.retain(|key| key.host != host);
+                    self.host_keys.push_back(UnknownKey {
+                        host,
+                        shown,
+                        known,
+                        dismissed: false,
+                    });
+                }
+            }
+            Live::Banner(words) => self.banner(words),
+        }
+    }
+
+    fn take_progress(&mut self, step: &StepId, progress: Progress) {
+        if let Some(index) = self.outline.index.get(step).copied()
+            && self.status(index).is_active()
+        {
+            self.progress.insert(index, progress);
+        }
+    }
+
+    /// Says something until Esc is pressed.
+    pub(super) fn banner(&mut self, words: String) {
+        const KEPT: usize = 8;
+        let words = text::clean(&words).into_owned();
+        if self.ui.banners.back() != Some(&words) {
+            self.ui.banners.push_back(words);
+        }
+        if self.ui.banners.len() > KEPT {
+            self.ui.banners.pop_front();
+        }
+    }
+
+    /// Brings what follows from the run up to date, after anything happened.
+    pub(super) fn refresh(&mut self) {
+        self.choose_current();
+        if self.ui.follow {
+            self.ui.shown = self.ui.current;
+        }
+        let key = (
+            self.ui.shown,
+            self.attempt(self.ui.shown),
+            self.status(self.ui.shown),
+        );
+        if self.ui.card.key != key {
+            self.ui.card = Card {
+                key,
+                ..Card::default()
+            };
+        }
+        if self
+            .ui
+            .toast
+            .as_ref()
+            .is_some_and(|(_, until)| *until <= self.now.mono)
+        {
+            self.ui.toast = None;
+        }
+        if self.state.finished.is_some() && self.ui.page == Page::Main {
+            self.ui.page = Page::Debrief;
+            self.ui.offset = Some(0);
+        }
+        self.close_stale_dialog();
+        self.open_urgent_dialog();
+        let needed = self.waiting_for_person().next().is_some() || !self.host_keys.is_empty();
+        if !needed {
+            self.ui.needed = None;
+            self.ui.rung = false;
+        } else if self.ui.needed.is_none() {
+            self.ui.needed = Some(self.now.mono);
+        }
+    }
+
+    /// The first step that waits for a person; one that is on screen stays there until settled,
+    /// so that it is not exchanged under somebody's eyes. Else the first that is under way.
+    fn choose_current(&mut self) {
+        if self.needs_person(self.ui.current) {
+            return;
+        }
+        let active = || self.statuses.iter().position(|status| status.is_active());
+        let waiting = || {
+            self.statuses
+                .iter()
+                .position(|status| *status == Status::Waiting)
+        };
+        let last = self.statuses.len().saturating_sub(1);
+        let next = self
+            .waiting_for_person()
+            .next()
+            .or_else(active)
+            .or_else(waiting);
+        self.ui.current = next.unwrap_or(last);
+    }
+
+    fn close_stale_dialog(&mut self) {
+        let Some(dialog) = &self.ui.dialog else {
+            return;
+        };
+        let stale = match &dialog.kind {
+            Kind::Flow(flow) => {
+                self.status(flow.step) != Status::Asking || self.attempt(flow.step) != flow.attempt
+            }
+            Kind::Menu(menu) => match &menu.about {
+                About::Trouble(step, attempt) => {
+                    !matches!(self.status(*step), Status::Failed | Status::Held)
+                        || self.attempt(*step) != *attempt
+                }
+                About::Question(step, attempt, id) => {
+                    let question = self.known(*step).and_then(|known| known.question.as_ref());
+                    self.attempt(*step) != *attempt || question.is_none_or(|asked| asked.id != *id)
+                }
+                About::Anything => false,
+            },
+            Kind::HostKey(dialog) => !self.host_keys.iter().any(|key| key.host == dialog.host),
+            Kind::Text(_) => false,
+        };
+        if stale || self.is_over() && !matches!(dialog.kind, Kind::Text(_)) {
+            self.ui.dialog = None;
+            self.say("that is settled by now");
+        }
+    }
+
+    /// Opens what cannot wait, unless the person is in another dialog or has closed it before.
+    fn open_urgent_dialog(&mut self) {
+        if self.ui.dialog.is_some() || self.is_over() || self.leaving.is_some() {
+            return;
+        }
+        if let Some(key) = self.host_keys.iter().find(|key| !key.dismissed) {
+            let kind = Kind::HostKey(dialog::HostKey {
+                host: key.host.clone(),
+                field: dialog::Field::default(),
+            });
+            self.ui.dialog = Some(Dialog::new(kind));
+            return;
+        }
+        let asked = (0..self.plan.steps.len())
+            .filter(|step| self.status(*step).is_active())
+            .find(|index| {
+                let question = self.known(*index).and_then(|known| known.question.as_ref());
+                question
+                    .is_some_and(|asked| !self.ui.dismissed.contains(&(*index, asked.id.clone())))
+            });
+        if let Some(step) = asked {
+            self.ui.dialog = self.question_menu(step);
+        }
+    }
+
+    /// Whether the bell is due: somebody is needed, and not looking.
+    pub(super) fn takes_bell(&mut self) -> bool {
+        let due = self.bell_at().is_some_and(|at| at <= self.now.mono);
+        self.ui.rung |= due;
+        due
+    }
+
+    fn bell_at(&self) -> Option<Duration> {
+        let needed = self.ui.needed.filter(|_| !self.ui.rung)?;
+        Some((needed + SETTLED).max(self.ui.last_key + ATTENTION))
+    }
+
+    /// When something on screen changes although nothing happens.
+    pub(super) fn wake(&self) -> Option<Duration> {
+        let toast = self.ui.toast.as_ref().map(|(_, until)| *until);
+        let armed = self.ui.card.since.map(|since| since + self.arming());
+        let dialog = self.ui.dialog.as_ref().and_then(|dialog| dialog.since);
+        let times = [
+            toast,
+            armed,
+            dialog.map(|since| since + armed_after(true)),
+            self.bell_at(),
+        ];
+        times
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > self.now.mono)
+            .min()
+    }
+
+    /// A line for the window's title.
+    pub(super) fn title(&self) -> String {
+        let (over, all) = self.counts();
+        let mode = self.plan.mode.as_str().to_uppercase();
+        let state = match self.waiting_for_person().next() {
+            _ if self.state.finished.is_some() => "finished".to_owned(),
+            _ if !self.host_keys.is_empty() => "needs you: a host key".to_owned(),
+            Some(step) => format!("needs you: {}", self.plan.steps[step].title),
+            None if self.state.paused => "paused".to_owned(),
+            None => "running".to_owned(),
+        };
+        format!("{mode} {over}/{all} - {state}")
+    }
+
+    /// Asks the run to end; the journal says why.
+    pub(super) fn detach(&mut self, why: String) -> OperatorInput {
+        self.leaving.get_or_insert(self.now.mono);
+        OperatorInput::Detach { why }
+    }
+}

@@ -1,0 +1,478 @@
+//! Keys within a dialog.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use regex_lite::Regex;
+use tui_input::InputRequest;
+
+use crate::engine::{Answer, Confirmation, Consent, OperatorInput};
+use crate::names::HostName;
+use crate::tui::model::dialog::{
+    About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, Text,
+};
+use crate::tui::model::{Page, Run, armed_after};
+
+use super::Cmd;
+
+/// Characters of a host key that a person types.
+const KEY_START: usize = 8;
+
+/// What came of a key in a dialog.
+enum Outcome {
+    /// It stays open.
+    Open,
+    /// It is over.
+    Close,
+    /// It is over, and this is to be done.
+    Send(OperatorInput),
+    /// It is over, and something else follows from its choice.
+    Chosen(Choice),
+}
+
+pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
+    let Some(mut dialog) = run.ui.dialog.take() else {
+        return;
+    };
+    if edits(&mut dialog, key) {
+        run.ui.dialog = Some(dialog);
+        return;
+    }
+    if scrolls(run, &mut dialog, key) {
+        run.ui.dialog = Some(dialog);
+        return;
+    }
+    if key.code == KeyCode::Esc {
+        escape(run, dialog);
+        return;
+    }
+    let too_early = !run.dialog_is_armed(&dialog);
+    if too_early && key.code == KeyCode::Enter {
+        dialog.since = dialog.since.map(|_| run.now.mono);
+        run.say("too early: read it first");
+        run.ui.dialog = Some(dialog);
+        return;
+    }
+    let outcome = match &mut dialog.kind {
+        Kind::Text(text) => submit_text(run, text, key),
+        Kind::Flow(flow) => press_flow(run, flow, key),
+        Kind::Menu(menu) => press_menu(run, menu, key, too_early),
+        Kind::HostKey(host_key) => submit_host_key(run, host_key, key),
+    };
+    match outcome {
+        Outcome::Open => run.ui.dialog = Some(dialog),
+        Outcome::Close => {}
+        Outcome::Send(input) => {
+            if matches!(input, OperatorInput::Confirm { .. }) {
+                run.ui.card.since = Some(run.now.mono);
+            }
+            if !matches!(input, OperatorInput::Note { .. }) {
+                run.ui.follow = true;
+            }
+            cmds.push(Cmd::Send(input));
+        }
+        Outcome::Chosen(choice) => choose(run, &dialog, choice, cmds),
+    }
+}
+
+impl Run {
+    /// Whether a dialog that opened by itself, or decides something, has been on screen long
+    /// enough. A text field is its own protection.
+    fn dialog_is_armed(&self, dialog: &Dialog) -> bool {
+        let disruptive = match &dialog.kind {
+            Kind::Menu(menu) => matches!(menu.about, About::Question(..)),
+            Kind::Flow(flow) => {
+                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. }))
+                    || self.armed(dialog, false);
+            }
+            Kind::Text(_) | Kind::HostKey(_) => return true,
+        };
+        self.armed(dialog, disruptive)
+    }
+
+    fn armed(&self, dialog: &Dialog, disruptive: bool) -> bool {
+        dialog
+            .since
+            .is_some_and(|since| self.now.mono >= since + armed_after(disruptive))
+    }
+}
+
+/// Typing in a text field.
+fn edits(dialog: &mut Dialog, key: KeyEvent) -> bool {
+    let Some(field) = dialog.field_mut() else {
+        return false;
+    };
+    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+    let request = match key.code {
+        KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
+        KeyCode::Char('e') if ctrl => InputRequest::GoToEnd,
+        KeyCode::Char('u') if ctrl => InputRequest::DeleteFromStart,
+        KeyCode::Char('k') if ctrl => InputRequest::DeleteTillEnd,
+        KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
+        KeyCode::Char(c) if !ctrl && !key.modifiers.contains(KeyModifiers::ALT) => {
+            InputRequest::InsertChar(c)
+        }
+        KeyCode::Backspace => InputRequest::DeletePrevChar,
+        KeyCode::Delete => InputRequest::DeleteNextChar,
+        KeyCode::Left if ctrl => InputRequest::GoToPrevWord,
+        KeyCode::Right if ctrl => InputRequest::GoToNextWord,
+        KeyCode::Left => InputRequest::GoToPrevChar,
+        KeyCode::Right => InputRequest::GoToNextChar,
+        KeyCode::Home => InputRequest::GoToStart,
+        KeyCode::End => InputRequest::GoToEnd,
+        _ => return false,
+    };
+    field.input.handle(request);
+    field.error = None;
+    true
+}
+
+/// Scrolling the text above the answer.
+fn scrolls(run: &Run, dialog: &mut Dialog, key: KeyEvent) -> bool {
+    let seen = run.ui.seen.dialog;
+    let page = seen.rows.saturating_sub(1).max(1);
+    dialog.scroll = match key.code {
+        KeyCode::PageUp => dialog.scroll.saturating_sub(page),
+        KeyCode::PageDown => (dialog.scroll + page).min(seen.last_offset()),
+        _ => return false,
+    };
+    true
+}
+
+/// Esc means no; what has to be answered some time can be opened again with Enter.
+fn escape(run: &mut Run, dialog: Dialog) {
+    match dialog.kind {
+        Kind::Menu(Menu {
+            about: About::Question(step, _, id),
+            ..
+        }) => {
+            run.ui.dismissed.insert((step, id));
+            run.say("the VM still waits for its answer: Enter opens it again");
+        }
+        Kind::HostKey(dialog) => {
+            for key in run
+                .host_keys
+                .iter_mut()
+                .filter(|key| key.host == dialog.host)
+            {
+                key.dismissed = true;
+            }
+            run.say("the host stays refused: Enter opens it again");
+        }
+        Kind::Flow(mut flow) if flow.at > 0 => {
+            flow.at -= 1;
+            run.ui.dialog = Some(Dialog::new(Kind::Flow(flow)));
+        }
+        Kind::Flow(_) | Kind::Menu(_) | Kind::Text(_) => {}
+    }
+}
+
+fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
+    if key.code != KeyCode::Enter {
+        return Outcome::Open;
+    }
+    let words = text.field.value().to_owned();
+    if text.purpose == Purpose::Search {
+        run.ui.search = words.to_lowercase();
+        run.jump_to_match(false);
+        return Outcome::Close;
+    }
+    if words.is_empty() {
+        text.field.error = Some("this cannot stay empty; Esc gives up".to_owned());
+        return Outcome::Open;
+    }
+    let by = run.operator.clone();
+    let id = |step: usize| run.plan.steps.get(step).map(|step| step.id.clone());
+    let input = match text.purpose {
+        Purpose::Skip(step) => id(step).map(|step| OperatorInput::Skip {
+            step,
+            by,
+            reason: words,
+        }),
+        Purpose::ByHand(step) => id(step).map(|step| OperatorInput::ByHand {
+            step,
+            by,
+            evidence: words,
+        }),
+        Purpose::Note(step) => Some(OperatorInput::Note {
+            step: id(step),
+            by,
+            text: words,
+        }),
+        Purpose::Search => None,
+    };
+    input.map_or(Outcome::Close, Outcome::Send)
+}
+
+fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
+    let operator = &run.operator;
+    let Flow {
+        stages,
+        at,
+        confirmation,
+        ..
+    } = flow;
+    let Some(stage) = stages.get_mut(*at) else {
+        return Outcome::Close;
+    };
+    let answered = match stage {
+        Stage::Choose {
+            key: name,
+            options,
+            at_least,
+            at,
+            error,
+        } => press_choice(key, options, *at_least, at, error, |chosen| {
+            confirmation
+                .answers
+                .insert(name.clone(), Answer::Chosen(chosen));
+        }),
+        _ if key.code != KeyCode::Enter => false,
+        Stage::Value {
+            key: name,
+            pattern,
+            field,
+            ..
+        } => {
+            accept(field, |value| matches_pattern(value, pattern.as_deref())).is_some_and(|value| {
+                confirmation
+                    .answers
+                    .insert(name.clone(), Answer::Value(value));
+                true
+            })
+        }
+        Stage::Attest { field, .. } => accept(field, |_| Ok(()))
+            .map(|words| confirmation.attest = Some(words))
+            .is_some(),
+        Stage::Typed { word, field } => accept(field, |typed| {
+            if typed == word {
+                Ok(())
+            } else {
+                Err(format!("that is not {word}"))
+            }
+        })
+        .map(|word| confirmation.typed = Some(word))
+        .is_some(),
+        Stage::Second { field } => accept(field, |name| {
+            if name.to_lowercase() == operator.to_lowercase() {
+                Err(format!(
+                    "the second person cannot be {operator}, who is at the keys"
+                ))
+            } else {
+                Ok(())
+            }
+        })
+        .map(|name| confirmation.second = Some(name))
+        .is_some(),
+    };
+    if !answered {
+        return Outcome::Open;
+    }
+    *at += 1;
+    if *at < stages.len() {
+        return Outcome::Open;
+    }
+    let Some(step) = run.plan.steps.get(flow.step) else {
+        return Outcome::Close;
+    };
+    Outcome::Send(OperatorInput::Confirm {
+        step: step.id.clone(),
+        attempt: flow.attempt,
+        confirmation: Confirmation::clone(confirmation),
+    })
+}
+
+/// Moves within a list of ticks; true once it is answered.
+fn press_choice(
+    key: KeyEvent,
+    options: &mut [(String, bool)],
+    at_least: usize,
+    at: &mut usize,
+    error: &mut Option<String>,
+    answer: impl FnOnce(Vec<String>),
+) -> bool {
+    let last = options.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
+        KeyCode::Char(' ' | 'x') => {
+            *error = None;
+            if let Some((_, ticked)) = options.get_mut(*at) {
+                *ticked = !*ticked;
+            }
+        }
+        KeyCode::Char(digit @ '1'..='9') => {
+            let index = usize::from(digit as u8 - b'1');
+            if let Some((_, ticked)) = options.get_mut(index) {
+                *error = None;
+                *ticked = !*ticked;
+                *at = index;
+            }
+        }
+        KeyCode::Enter => {
+            let chosen: Vec<String> = options
+                .iter()
+                .filter(|(_, ticked)| *ticked)
+                .map(|(name, _)| name.clone())
+                .collect();
+            if chosen.len() >= at_least {
+                answer(chosen);
+                return true;
+            }
+            *error = Some(format!("at least {at_least} are needed: Space ticks"));
+        }
+        _ => {}
+    }
+    false
+}
+
+/// The field's value, if it is not empty and passes.
+fn accept(field: &mut Field, check: impl FnOnce(&str) -> Result<(), String>) -> Option<String> {
+    let value = field.value().to_owned();
+    let checked = if value.is_empty() {
+        Err("this cannot stay empty; Esc gives up".to_owned())
+    } else {
+        check(&value)
+    };
+    field.error = checked.err();
+    field.error.is_none().then_some(value)
+}
+
+fn matches_pattern(value: &str, pattern: Option<&str>) -> Result<(), String> {
+    let Some(pattern) = pattern else {
+        return Ok(());
+    };
+    match Regex::new(&format!("^(?:{pattern})$")) {
+        Ok(regex) if !regex.is_match(value) => Err(format!("it has to look like {pattern}")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "the runbook's pattern {pattern} cannot be read: {error}"
+        )),
+    }
+}
+
+fn press_menu(run: &mut Run, menu: &mut Menu, key: KeyEvent, too_early: bool) -> Outcome {
+    let last = menu.items.len().saturating_sub(1);
+    let direct = |c: char| menu.items.iter().position(|item| item.key == Some(c));
+    let pick = match key.code {
+        KeyCode::Up | KeyCode::BackTab => {
+            menu.at = Some(menu.at.map_or(last, |at| at.saturating_sub(1)));
+            return Outcome::Open;
+        }
+        KeyCode::Down | KeyCode::Tab => {
+            menu.at = Some(menu.at.map_or(0, |at| (at + 1).min(last)));
+            return Outcome::Open;
+        }
+        KeyCode::Char(digit @ '1'..='9') => {
+            let index = usize::from(digit as u8 - b'1');
+            if index <= last {
+                menu.at = Some(index);
+            }
+            return Outcome::Open;
+        }
+        KeyCode::Char(c) => match direct(c) {
+            Some(_) if too_early => {
+                run.say("too early: read it first");
+                return Outcome::Open;
+            }
+            Some(index) => index,
+            None => return Outcome::Open,
+        },
+        KeyCode::Enter => match menu.at {
+            Some(index) => index,
+            None => {
+                menu.error = Some("choose an answer first".to_owned());
+                return Outcome::Open;
+            }
+        },
+        _ => return Outcome::Open,
+    };
+    let Some(item) = menu.items.get(pick) else {
+        return Outcome::Open;
+    };
+    if let Some(why) = &item.disabled {
+        menu.error = Some(why.clone());
+        return Outcome::Open;
+    }
+    Outcome::Chosen(item.choice.clone())
+}
+
+fn choose(run: &mut Run, dialog: &Dialog, choice: Choice, cmds: &mut Vec<Cmd>) {
+    let by = run.operator.clone();
+    let input = match choice {
+        Choice::Retry(scope) => OperatorInput::Retry { scope, by },
+        Choice::Pace(pace) => return cmds.push(run.set_pace(pace)),
+        Choice::Open(action) => return run.act(action, cmds),
+        Choice::Undo(step) => match run.plan.steps.get(step) {
+            Some(step) => OperatorInput::Undo {
+                step: step.id.clone(),
+                by,
+            },
+            None => return,
+        },
+        Choice::Answer(label) => {
+            let Kind::Menu(Menu {
+                about: About::Question(step, attempt, id),
+                ..
+            }) = &dialog.kind
+            else {
+                return;
+            };
+            // It stays closed while the answer is on its way.
+            run.ui.dismissed.insert((*step, id.clone()));
+            let Some(step) = run.plan.steps.get(*step) else {
+                return;
+            };
+            OperatorInput::AnswerQuestion {
+                step: step.id.clone(),
+                attempt: *attempt,
+                label,
+                by,
+                how: Consent::Person,
+            }
+        }
+        Choice::Leave => {
+            let why = format!("{by} left");
+            run.detach(why)
+        }
+        Choice::Close => return,
+    };
+    run.ui.follow = true;
+    run.ui.page = Page::Main;
+    cmds.push(Cmd::Send(input));
+}
+
+fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcome {
+    if key.code != KeyCode::Enter {
+        return Outcome::Open;
+    }
+    let shown = |host: &HostName| {
+        run.host_keys
+            .iter()
+            .find(|key| key.host == *host)
+            .map(|key| key.shown.clone())
+    };
+    let Some(fingerprint) = shown(&dialog.host) else {
+        return Outcome::Close;
+    };
+    let typed = dialog.field.value().trim_start_matches("SHA256:");
+    let start = fingerprint.trim_start_matches("SHA256:");
+    if typed.chars().count() < KEY_START {
+        dialog.field.error = Some(format!(
+            "type the first {KEY_START} characters after SHA256:"
+        ));
+        return Outcome::Open;
+    }
+    if !start.starts_with(typed) {
+        dialog.field.error = Some(
+            "that is not the key this host showed: do not go on, somebody may stand between"
+                .to_owned(),
+        );
+        return Outcome::Open;
+    }
+    run.host_keys.retain(|key| key.host != dialog.host);
+    let host = dialog.host.clone();
+    Outcome::Send(OperatorInput::TrustHost {
+        host,
+        fingerprint,
+        by: run.operator.clone(),
+    })
+}

@@ -1,0 +1,511 @@
+//! What happened, applied to the run screen: message in, commands out. Pure.
+
+mod dialog;
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+
+use crate::engine::{OperatorInput, Pace};
+
+use super::RunExit;
+use super::keys::{self, Action};
+use super::model::dialog::{Dialog, Field, Kind, Purpose, Text};
+use super::model::{DefaultAct, End, Page as View, Run};
+use super::page::{Cmd as PageCmd, Msg, Now, Page, Seen};
+
+/// What the run screen asks for.
+pub(super) type Cmd = PageCmd<RunExit>;
+
+/// Ctrl-C counts as pressed twice within this.
+const TWICE: Duration = Duration::from_secs(2);
+/// Leaving waits this long for the journal to be closed.
+const LEAVING: Duration = Duration::from_secs(10);
+/// The smallest screen on which anything can be decided, in columns and rows.
+pub(super) const SMALLEST: (u16, u16) = (60, 16);
+
+impl Page for Run {
+    type Exit = RunExit;
+
+    fn update(&mut self, now: Now, msg: Msg) -> Vec<Cmd> {
+        self.now = now;
+        let mut cmds = Vec::new();
+        match msg {
+            Msg::Key(key) => {
+                self.ui.last_key = now.mono;
+                self.press(key, &mut cmds);
+            }
+            Msg::Paste(text) => self.paste(&text),
+            Msg::Painted(seen) => self.painted(seen),
+            Msg::Update(update) => self.take(update),
+            Msg::FeedClosed if self.end.is_none() => {
+                self.end = Some(End::default());
+                if self.state.finished.is_none() && self.leaving.is_none() {
+                    self.banner(
+                        "the runner stopped without a word; the run can be resumed".to_owned(),
+                    );
+                }
+            }
+            Msg::FeedClosed | Msg::Tick => {}
+            Msg::Ending(why) => cmds.push(self.ending(why)),
+            Msg::Panicked(place) => {
+                self.banner(format!(
+                    "a task of the console panicked at {place}; the log file has more"
+                ));
+            }
+        }
+        self.refresh();
+        if self.takes_bell() {
+            cmds.push(Cmd::Ring);
+        }
+        if let Some(exit) = self.exit() {
+            cmds.push(Cmd::Leave(exit));
+        }
+        cmds
+    }
+
+    fn view(&self, buffer: &mut Buffer) -> Seen {
+        super::view::draw(self, buffer)
+    }
+
+    fn title(&self) -> String {
+        Run::title(self)
+    }
+
+    fn wake(&self) -> Option<Duration> {
+        Run::wake(self)
+    }
+}
+
+impl Run {
+    /// The screen is over by itself: it was asked to leave and the journal is closed, or takes too
+    /// long to close; or the run was left from elsewhere.
+    fn exit(&self) -> Option<RunExit> {
+        let closed = self.end.is_some();
+        let late = self
+            .leaving
+            .is_some_and(|since| self.now.mono > since + LEAVING);
+        if self.leaving.is_some() && (closed || late) {
+            return Some(self.exit_now(self.state.finished.is_none()));
+        }
+        let left = closed && self.state.detached && self.state.finished.is_none();
+        left.then(|| self.exit_now(true))
+    }
+
+    fn exit_now(&self, detached: bool) -> RunExit {
+        RunExit {
+            detached,
+            finished: self.state.finished.clone(),
+        }
+    }
+
+    fn ending(&mut self, why: &str) -> Cmd {
+        if self.end.is_some() {
+            Cmd::Leave(self.exit_now(self.state.finished.is_none()))
+        } else {
+            Cmd::Send(self.detach(why.to_owned()))
+        }
+    }
+
+    fn painted(&mut self, seen: Seen) {
+        let resized = seen.area != self.ui.seen.area;
+        if let Some(card) = seen.card {
+            let bottom = self.ui.card.scroll + card.rows;
+            let before = if resized { 0 } else { self.ui.card.read_to };
+            self.ui.card.read_to = before.max(bottom);
+            if self.ui.dialog.is_none() {
+                self.ui.card.since.get_or_insert(self.now.mono);
+            }
+        }
+        if let Some(dialog) = &mut self.ui.dialog {
+            dialog.since.get_or_insert(self.now.mono);
+        }
+        self.ui.seen = seen;
+    }
+
+    fn is_too_small(&self) -> bool {
+        let area = self.ui.seen.area;
+        area.width < SMALLEST.0 || area.height < SMALLEST.1
+    }
+
+    fn press(&mut self, key: KeyEvent, cmds: &mut Vec<Cmd>) {
+        if keys::lookup(keys::RUN, &key) == Some(Action::Detach) {
+            self.interrupt(cmds);
+            return;
+        }
+        if self.leaving.is_some() {
+            self.say("leaving: waiting for the journal to be closed");
+            return;
+        }
+        if self.is_too_small() {
+            self.say("the window is too small to decide anything");
+            return;
+        }
+        if self.ui.dialog.is_some() {
+            dialog::press(self, key, cmds);
+            return;
+        }
+        let Some(action) = keys::lookup(keys::RUN, &key) else {
+            if let KeyCode::Char(c) = key.code
+                && key.modifiers.difference(KeyModifiers::SHIFT).is_empty()
+            {
+                self.say(format!("{c} does nothing here; ? shows the keys"));
+            }
+            return;
+        };
+        match self.why_not(action) {
+            Some(why) => self.say(why),
+            None => self.act(action, cmds),
+        }
+    }
+
+    fn interrupt(&mut self, cmds: &mut Vec<Cmd>) {
+        let twice = self
+            .ui
+            .interrupted
+            .is_some_and(|first| self.now.mono <= first + TWICE);
+        if !twice {
+            self.ui.interrupted = Some(self.now.mono);
+            self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
+        } else if self.end.is_some() {
+            cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+        } else if self.leaving.is_none() {
+            let why = format!("{} pressed Ctrl-C twice", self.operator);
+            cmds.push(Cmd::Send(self.detach(why)));
+        }
+    }
+
+    /// Pasted text goes into text fields and nowhere else.
+    fn paste(&mut self, text: &str) {
+        const LONGEST: usize = 1000;
+        match self.ui.dialog.as_mut().and_then(Dialog::field_mut) {
+            Some(field) => {
+                for c in super::text::clean(text.trim()).chars().take(LONGEST) {
+                    field.input.handle(tui_input::InputRequest::InsertChar(c));
+                }
+                field.error = None;
+            }
+            None => self.say("pasted text is taken in text fields only"),
+        }
+    }
+
+    /// What an action does, once it is known that it can be taken.
+    pub(super) fn act(&mut self, action: Action, cmds: &mut Vec<Cmd>) {
+        let by = self.operator.clone();
+        let shown = self.ui.shown;
+        match action {
+            Action::Act => self.act_default(cmds),
+            Action::Skip => self.ask(Purpose::Skip(shown)),
+            Action::ByHand => self.ask(Purpose::ByHand(shown)),
+            Action::Note => self.ask(Purpose::Note(shown)),
+            Action::Search => self.ask(Purpose::Search),
+            Action::Retry => self.ui.dialog = Some(self.retry_menu(shown)),
+            Action::Undo => self.ui.dialog = Some(self.undo_menu(shown)),
+            Action::Pace => self.ui.dialog = Some(self.pace_menu()),
+            Action::Pause if self.state.paused => {
+                cmds.push(Cmd::Send(OperatorInput::Continue { by }));
+            }
+            Action::Pause => cmds.push(Cmd::Send(OperatorInput::Pause { by })),
+            Action::Grid => self.open(View::Grid),
+            Action::Host => self.open(View::Host(0)),
+            Action::Log => self.open(View::Log),
+            Action::Help => self.open(View::Help),
+            Action::Leave if self.end.is_some() => {
+                cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+            }
+            Action::Leave => self.ui.dialog = Some(self.leave_menu()),
+            Action::Detach => {}
+            Action::Redraw => cmds.push(Cmd::Redraw),
+            Action::Back => self.back(),
+            Action::Next => self.jump(true),
+            Action::Previous => self.jump(false),
+            Action::Filter => {
+                self.ui.filter = self.ui.filter.next();
+                self.ui.offset = None;
+            }
+            Action::NextPane => self.focus(self.ui.pane % 4 + 1),
+            Action::PreviousPane => self.focus((self.ui.pane + 2) % 4 + 1),
+            Action::Pane(pane) => self.focus(pane),
+            Action::Up
+            | Action::Down
+            | Action::Left
+            | Action::Right
+            | Action::PageUp
+            | Action::PageDown
+            | Action::First
+            | Action::Last => self.travel(action),
+        }
+    }
+
+    fn act_default(&mut self, cmds: &mut Vec<Cmd>) {
+        match self.default_act() {
+            Default::Leave => cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none()))),
+            Default::ShowSteps => {
+                self.open(View::Main);
+                self.focus(2);
+            }
+            Default::HostKey => {
+                if let Some(key) = self.host_keys.front_mut() {
+                    key.dismissed = false;
+                }
+            }
+            Default::Question(step) => self.ui.dialog = self.question_menu(step),
+            Default::ReadOn => self.scroll_card(self.card_page()),
+            Default::Confirm(Some(_)) | Default::Fill(Some(_)) => {
+                // A key that is held down, or was meant for the card before, never gets through.
+                self.ui.card.since = self.ui.card.since.map(|_| self.now.mono);
+                self.say("too early: read the step, then press Enter");
+            }
+            Default::Confirm(None) => self.confirm(cmds),
+            Default::Fill(None) => self.ui.dialog = Some(self.flow(self.ui.shown)),
+            Default::Trouble => self.ui.dialog = Some(self.trouble_menu(self.ui.shown)),
+            Default::GoTo(step) => self.show(step, true),
+            Default::Continue => {
+                cmds.push(Cmd::Send(OperatorInput::Continue {
+                    by: self.operator.clone(),
+                }));
+            }
+            Default::GridRow => self.leave_grid(),
+            Default::Nothing => {}
+        }
+    }
+
+    fn confirm(&mut self, cmds: &mut Vec<Cmd>) {
+        let Some(step) = self.shown() else { return };
+        cmds.push(Cmd::Send(OperatorInput::Confirm {
+            step: step.id.clone(),
+            attempt: self.attempt(self.ui.shown),
+            confirmation: self.confirmation(),
+        }));
+        // The same card cannot be confirmed twice while the engine takes it in.
+        self.ui.card.since = Some(self.now.mono);
+        self.ui.follow = true;
+    }
+
+    fn ask(&mut self, purpose: Purpose) {
+        let text = Text {
+            purpose,
+            field: Field::default(),
+        };
+        self.ui.dialog = Some(Dialog::new(Kind::Text(text)));
+    }
+
+    fn open(&mut self, page: View) {
+        let page = if self.ui.page == page {
+            View::Main
+        } else {
+            page
+        };
+        self.ui.offset = match page {
+            View::Log => None,
+            _ => Some(0),
+        };
+        if page == View::Grid {
+            let vm = self.shown().and_then(|step| step.subject.vm());
+            let row = vm.and_then(|vm| self.plan.vms.iter().position(|other| other == vm));
+            self.ui.row = row.unwrap_or_default();
+        }
+        self.ui.page = page;
+    }
+
+    fn back(&mut self) {
+        if !self.ui.banners.is_empty() {
+            self.ui.banners.clear();
+        } else if self.ui.page == View::Log && !self.ui.search.is_empty() {
+            self.ui.search.clear();
+        } else if self.ui.page != View::Main {
+            self.open(View::Main);
+        } else if self.ui.pane > 2 {
+            self.focus(1);
+        } else {
+            self.show(self.ui.current, true);
+        }
+    }
+
+    fn focus(&mut self, pane: u8) {
+        if self.ui.page != View::Main {
+            self.open(View::Main);
+        }
+        if self.ui.pane != pane {
+            self.ui.offset = if pane == 4 { None } else { Some(0) };
+        }
+        self.ui.pane = pane;
+    }
+
+    /// Shows a step, and whether the screen goes on with the run from there.
+    fn show(&mut self, step: usize, follow: bool) {
+        if self.ui.page != View::Main {
+            self.open(View::Main);
+        }
+        if self.ui.pane > 2 {
+            self.focus(1);
+        }
+        self.ui.shown = step;
+        self.ui.follow = follow;
+        if follow {
+            self.ui.current = step;
+        }
+    }
+
+    /// To the next step that waits for a person, or the next match in the log.
+    fn jump(&mut self, forward: bool) {
+        if self.ui.page == View::Log {
+            self.jump_to_match(forward);
+            return;
+        }
+        let shown = self.ui.shown;
+        let mut waiting: Vec<usize> = self.waiting_for_person().collect();
+        if !forward {
+            waiting.reverse();
+        }
+        let beyond = waiting.iter().find(|step| {
+            if forward {
+                **step > shown
+            } else {
+                **step < shown
+            }
+        });
+        if let Some(step) = beyond.or(waiting.first()).copied() {
+            self.show(step, true);
+        }
+    }
+
+    fn jump_to_match(&mut self, forward: bool) {
+        let lines = super::view::log::lines(self);
+        let hits: Vec<usize> = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| super::view::log::matches(line, &self.ui.search))
+            .map(|(at, _)| at)
+            .collect();
+        let at = self.ui.offset.unwrap_or(self.ui.seen.list.last_offset());
+        let hit = if forward {
+            hits.iter().find(|hit| **hit > at).or(hits.first())
+        } else {
+            hits.iter().rev().find(|hit| **hit < at).or(hits.last())
+        };
+        match hit {
+            Some(hit) => self.ui.offset = Some(*hit),
+            None => self.say("no match"),
+        }
+    }
+
+    fn card_page(&self) -> isize {
+        let rows = self.ui.seen.card.map_or(1, |card| card.rows);
+        isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
+    }
+
+    fn scroll_card(&mut self, by: isize) {
+        let last = self
+            .ui
+            .seen
+            .card
+            .map_or(0, super::page::Extent::last_offset);
+        self.ui.card.scroll = self.ui.card.scroll.saturating_add_signed(by).min(last);
+    }
+
+    fn travel(&mut self, action: Action) {
+        match (&self.ui.page, self.ui.pane) {
+            (View::Main, 1) => self.travel_steps(action),
+            (View::Main, 2) => match action {
+                Action::Up => self.scroll_card(-1),
+                Action::Down => self.scroll_card(1),
+                Action::PageUp => self.scroll_card(-self.card_page()),
+                Action::PageDown => self.scroll_card(self.card_page()),
+                Action::First => self.scroll_card(isize::MIN),
+                Action::Last => self.scroll_card(isize::MAX),
+                _ => {}
+            },
+            (View::Grid, _) => self.travel_grid(action),
+            (View::Host(at), _) if matches!(action, Action::Left | Action::Right) => {
+                let count = self.runbook.hosts.len().max(1);
+                let step = if action == Action::Right {
+                    1
+                } else {
+                    count - 1
+                };
+                self.ui.page = View::Host((at + step) % count);
+            }
+            _ => self.travel_list(action),
+        }
+    }
+
+    fn travel_steps(&mut self, action: Action) {
+        let order = &self.outline.order;
+        let Some(last) = order.len().checked_sub(1) else {
+            return;
+        };
+        let at = self.outline.position[self.ui.shown];
+        let to = match action {
+            Action::Up => at.saturating_sub(1),
+            Action::Down => (at + 1).min(last),
+            Action::First => 0,
+            Action::Last => last,
+            // The card is what one wants to read on while the steps have the keys.
+            Action::PageUp => return self.scroll_card(-self.card_page()),
+            Action::PageDown => return self.scroll_card(self.card_page()),
+            _ => return,
+        };
+        let step = order[to];
+        self.show(step, false);
+        self.ui.follow = step == self.ui.current;
+    }
+
+    fn travel_grid(&mut self, action: Action) {
+        let last = self.plan.vms.len().saturating_sub(1);
+        self.ui.row = match action {
+            Action::Up => self.ui.row.saturating_sub(1),
+            Action::Down => (self.ui.row + 1).min(last),
+            Action::PageUp | Action::First => 0,
+            Action::PageDown | Action::Last => last,
+            _ => self.ui.row,
+        };
+    }
+
+    fn leave_grid(&mut self) {
+        let Some(vm) = self.plan.vms.get(self.ui.row) else {
+            return;
+        };
+        let of_vm = |index: &usize| self.plan.steps[*index].subject.vm() == Some(vm);
+        let steps: Vec<usize> = (0..self.plan.steps.len()).filter(of_vm).collect();
+        let waits = steps.iter().find(|step| self.needs_person(**step));
+        let open = || steps.iter().find(|step| !self.status(**step).is_met());
+        if let Some(step) = waits.or_else(open).or(steps.last()).copied() {
+            self.show(step, false);
+        }
+    }
+
+    /// Scrolls a list; at its end a log follows what comes.
+    fn travel_list(&mut self, action: Action) {
+        let list = self.ui.seen.list;
+        let last = list.last_offset();
+        let page = list.rows.saturating_sub(1).max(1);
+        let at = self.ui.offset.unwrap_or(last).min(last);
+        let to = match action {
+            Action::Up => at.saturating_sub(1),
+            Action::Down => at + 1,
+            Action::PageUp => at.saturating_sub(page),
+            Action::PageDown => at + page,
+            Action::First => 0,
+            Action::Last => last,
+            _ => return,
+        };
+        let follows = self.ui.page == View::Log || self.ui.page == View::Main && self.ui.pane == 4;
+        self.ui.offset = if follows && to >= last {
+            None
+        } else {
+            Some(to.min(last))
+        };
+    }
+
+    /// Sets the pace, as chosen in a menu.
+    pub(super) fn set_pace(&self, pace: Pace) -> Cmd {
+        Cmd::Send(OperatorInput::SetPace {
+            pace,
+            by: self.operator.clone(),
+        })
+    }
+}
+
+use DefaultAct as Default;

@@ -1,0 +1,423 @@
+//! The step card: why, what will be sent, what was found, what follows, how it is taken back. It
+//! is the confirmation, so nothing on it is ever cut: what does not fit is scrolled to.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::actions::Progress;
+use crate::engine::{OpStatus, Proposal, Status, StepState};
+use crate::plan::{ActionSpec, Risk, Step};
+use crate::tui::model::Run;
+use crate::tui::model::dialog::Stage;
+use crate::tui::page::Extent;
+use crate::tui::text;
+use crate::tui::theme::{Role, glyph, status_role};
+
+use super::frame::{beside_label, under_label};
+use super::{labelled, list, pane, put, text_width};
+
+/// Cells of a progress bar.
+const BAR: u64 = 24;
+
+pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
+    let Some(step) = run.shown() else {
+        let inner = pane(buffer, area, 2, "no steps", "", true);
+        put(buffer, inner, &Line::raw(" This plan has no steps."));
+        return Extent::default();
+    };
+    let all = run.plan.steps.len();
+    let title = format!("step {}/{all}  {}", run.ui.shown + 1, step.title);
+    let lines = lines(run, step, text_width(area).saturating_sub(2));
+    let content = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(1),
+        height: area.height.saturating_sub(1),
+    };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(content.height),
+    };
+    let scroll = run.ui.card.scroll.min(extent.last_offset());
+    let note = if extent.lines > extent.rows {
+        super::place(extent, scroll)
+    } else {
+        run.risk(run.ui.shown).as_str().to_owned()
+    };
+    pane(buffer, area, 2, &title, &note, run.ui.pane == 2);
+    list(buffer, content, &lines, scroll);
+    if scroll < extent.last_offset() {
+        let more = format!(
+            " ↓ {} more lines: [Enter] or [PgDn] ",
+            extent.last_offset() - scroll
+        );
+        let last = Rect {
+            y: area.bottom().saturating_sub(1),
+            height: 1,
+            ..content
+        };
+        let line = Line::styled(
+            text::fit(&more, usize::from(last.width)),
+            Role::Warn.style(),
+        );
+        put(buffer, last, &line);
+        // The marker covers the last row, so one line more has to be scrolled to.
+        return Extent {
+            lines: extent.lines + 1,
+            rows: extent.rows,
+        };
+    }
+    extent
+}
+
+fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let index = run.ui.shown;
+    let known = run.known(index);
+    state_line(run, step, known, &mut lines);
+    if let Some(known) = known.filter(|known| known.fault.is_some()) {
+        fault(&mut lines, width, known);
+    }
+    if let ActionSpec::Confirm { question, .. } = &step.action {
+        labelled(&mut lines, width, "asks", Role::Strong, question);
+    }
+    if let ActionSpec::Note { text } = &step.action {
+        labelled(&mut lines, width, "note", Role::Strong, text);
+    }
+    labelled(
+        &mut lines,
+        width,
+        "why",
+        Role::Plain,
+        step.why.as_deref().unwrap_or(why(&step.action)),
+    );
+    labelled(
+        &mut lines,
+        width,
+        "text",
+        Role::Plain,
+        step.text.as_deref().unwrap_or_default(),
+    );
+    if let Some(progress) = run.progress.get(&index) {
+        self::progress(&mut lines, width, progress, run);
+    }
+    if let Some(question) = known.and_then(|known| known.question.as_ref()) {
+        labelled(
+            &mut lines,
+            width,
+            "asks",
+            Role::Warn,
+            &format!("{}: {}", question.vm, question.text),
+        );
+    }
+    if let Some(known) = known {
+        let settled = known.status.is_met();
+        if let Some(proposal) = &known.proposal {
+            commands(&mut lines, width, proposal, settled);
+            changes(&mut lines, width, proposal);
+        }
+        found(run, &mut lines, width, known);
+        if let Some(proposal) = &known.proposal {
+            labelled(&mut lines, width, "then", Role::Plain, &proposal.then);
+            let undo = proposal
+                .undo
+                .as_deref()
+                .unwrap_or("none: this cannot be taken back");
+            if proposal.undo.is_some() || run.risk(index) > Risk::Read {
+                labelled(&mut lines, width, "undo", Role::Plain, undo);
+            }
+        }
+        open_writes(run, &mut lines, width, index);
+        outcome(&mut lines, width, known);
+    } else {
+        before_it_begins(run, &mut lines, width, step);
+    }
+    if !run.status(index).is_met() {
+        labelled(
+            &mut lines,
+            width,
+            "risk",
+            Role::Plain,
+            risk(run.risk(index)),
+        );
+        needs(run, &mut lines, width, index);
+        if let Some(usually) = step.usually {
+            labelled(
+                &mut lines,
+                width,
+                "usually",
+                Role::Dim,
+                &text::short(usually.as_secs()),
+            );
+        }
+    }
+    lines
+}
+
+fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec<Line<'static>>) {
+    let status = run.status(run.ui.shown);
+    let role = status_role(status);
+    let mut parts = vec![Span::styled(
+        format!("{} {}", glyph(status), status.as_str()),
+        role.style(),
+    )];
+    let mut add = |words: String| parts.push(Span::styled(words, Role::Dim.style()));
+    if let Some(since) = known.and_then(|known| known.since) {
+        add(format!("  since {}", text::time(since)));
+        if status.is_active() {
+            add(format!(
+                ", for {}",
+                text::took(text::seconds(since, run.now.wall))
+            ));
+        }
+    }
+    if let Some(known) = known.filter(|known| known.attempt.0 > 1) {
+        add(format!("  attempt {}", known.attempt));
+    }
+    if step.gate {
+        add("  gate".to_owned());
+    }
+    lines.push(Line::from(parts));
+}
+
+fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
+    let Some(fault) = &known.fault else { return };
+    labelled(lines, width, "wrong", Role::Bad, &fault.what);
+    labelled(lines, width, "where", Role::Plain, &fault.place);
+    labelled(lines, width, "state", Role::Plain, &fault.state);
+    labelled(lines, width, "next", Role::Strong, &fault.next);
+    for remedy in &known.remedies {
+        labelled(lines, width, "way on", Role::Plain, remedy);
+    }
+}
+
+fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, run: &Run) {
+    labelled(lines, width, "doing", Role::Busy, &progress.doing);
+    if progress.total == 0 {
+        return;
+    }
+    let share = |of: u64| {
+        u64::try_from(
+            u128::from(progress.done.min(progress.total)) * u128::from(of)
+                / u128::from(progress.total),
+        )
+        .unwrap_or(of)
+    };
+    let full = share(BAR);
+    let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
+    let bar = format!(
+        "[{}{}] {}%",
+        cells("█", full),
+        cells("░", BAR - full),
+        share(100)
+    );
+    let mut rate = format!(
+        "{} of {}",
+        text::bytes(progress.done),
+        text::bytes(progress.total)
+    );
+    if progress.rate > 0 {
+        rate.push_str(&format!(", {}/s", text::bytes(progress.rate)));
+    }
+    if let Some(eta) = progress.eta {
+        let left = text::seconds(run.now.wall, eta).max(0).unsigned_abs();
+        rate.push_str(&format!(", about {} left", text::short(left)));
+    }
+    under_label(lines, "", [(Role::Busy, bar)]);
+    labelled(lines, width, "", Role::Plain, &rate);
+}
+
+/// Every command with its host, exact; a line that goes on ends in a backslash.
+fn commands(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal, settled: bool) {
+    let label = if settled { "sent" } else { "now" };
+    let mut texts = Vec::new();
+    for command in &proposal.commands {
+        let host = command
+            .host
+            .as_ref()
+            .map_or("this console", |host| host.as_str());
+        let effect = if command.write { "changes" } else { "looks" };
+        texts.push((Role::Host, format!("on {}, {effect}:", text::clean(host))));
+        let role = if command.write {
+            Role::Strong
+        } else {
+            Role::Plain
+        };
+        let room = beside_label(width);
+        texts.extend(
+            text::wrap_command(&command.line, room)
+                .into_iter()
+                .map(|line| (role, line)),
+        );
+    }
+    under_label(lines, label, texts);
+}
+
+fn changes(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal) {
+    let room = beside_label(width);
+    let texts = proposal.changes.iter().flat_map(|change| {
+        let role = match change.as_bytes().first() {
+            Some(b'-') => Role::Bad,
+            Some(b'+') => Role::Good,
+            _ => Role::Plain,
+        };
+        text::wrap(change, room)
+            .into_iter()
+            .map(move |line| (role, line))
+    });
+    under_label(lines, "changes", texts);
+}
+
+fn found(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
+    if known.found.is_empty() {
+        return;
+    }
+    let age = match (known.status, known.since) {
+        (Status::Asking, Some(since)) => format!(" ({})", text::ago(since, run.now.wall)),
+        _ => String::new(),
+    };
+    labelled(
+        lines,
+        width,
+        "found",
+        Role::Plain,
+        &format!("{}{age}", known.found),
+    );
+}
+
+/// Writes of this step that may still take effect.
+fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) {
+    let Some(step) = run.plan.steps.get(index) else {
+        return;
+    };
+    for (id, op) in run
+        .state
+        .unsettled_ops()
+        .filter(|(_, op)| op.step == step.id)
+    {
+        let (role, word) = match op.status {
+            OpStatus::Lost => (Role::Warn, "lost"),
+            _ => (Role::Busy, "under way"),
+        };
+        let pid = op
+            .pid
+            .map(|pid| format!(", process {pid}"))
+            .unwrap_or_default();
+        let line = format!(
+            "write {id} on {}{pid}, {word} since {}",
+            op.host,
+            text::time(op.intended)
+        );
+        labelled(lines, width, "write", role, &line);
+    }
+}
+
+fn outcome(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
+    let label = match known.status {
+        Status::Done | Status::AlreadyDone | Status::Undone => "seen",
+        Status::ByHand => "by hand",
+        Status::Skipped => "reason",
+        _ => "",
+    };
+    if !label.is_empty() {
+        for (at, line) in known.evidence.iter().enumerate() {
+            labelled(
+                lines,
+                width,
+                if at == 0 { label } else { "" },
+                Role::Plain,
+                line,
+            );
+        }
+    }
+    if let Some(by) = &known.settled_by {
+        labelled(lines, width, "by", Role::Plain, by);
+    } else if let Some(confirmation) = &known.confirmation {
+        let second = confirmation
+            .second
+            .as_ref()
+            .map(|name| format!(" and {name}"));
+        let by = format!("{}{}", confirmation.by, second.unwrap_or_default());
+        labelled(lines, width, "by", Role::Plain, &by);
+    }
+    if let (Some(from), Some(to)) = (known.confirmed_at.or(known.started), known.ended) {
+        labelled(
+            lines,
+            width,
+            "took",
+            Role::Plain,
+            &text::took(text::seconds(from, to)),
+        );
+    }
+}
+
+fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
+    let before = step
+        .after
+        .iter()
+        .filter_map(|index| run.plan.steps.get(*index).map(|s| (*index, s)));
+    let open: Vec<&str> = before
+        .filter(|(index, _)| !run.status(*index).is_met())
+        .map(|(_, s)| s.title.as_str())
+        .collect();
+    let words = match open.len() {
+        0 => "looks at the host when its turn comes, then shows each command here".to_owned(),
+        n if n > 4 => format!("{} and {} more", open[..4].join(", "), n - 4),
+        _ => open.join(", "),
+    };
+    labelled(
+        lines,
+        width,
+        if open.is_empty() { "now" } else { "after" },
+        Role::Plain,
+        &words,
+    );
+    let hosts: Vec<&str> = step.hosts.iter().map(|host| host.as_str()).collect();
+    labelled(lines, width, "hosts", Role::Plain, &hosts.join(", "));
+}
+
+/// What the confirmation will ask for, so that nobody is surprised by it.
+fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) {
+    for stage in run.stages(index) {
+        let words = match stage {
+            Stage::Choose { key, at_least, .. } => format!("{key}: at least {at_least} ticked"),
+            Stage::Value { prompt, .. } => prompt,
+            Stage::Attest { request, .. } => {
+                for line in &request.evidence {
+                    labelled(lines, width, "known", Role::Plain, line);
+                }
+                format!("your word that {}", request.statement)
+            }
+            Stage::Typed { word, .. } => format!("{word}, typed"),
+            Stage::Second { .. } => "a second person's name".to_owned(),
+        };
+        labelled(lines, width, "needs", Role::Warn, &words);
+    }
+}
+
+fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Read => "read: it only looks",
+        Risk::Write => "write: it changes something that nobody uses yet",
+        Risk::Disruptive => "disruptive: it interrupts or exposes somebody",
+        Risk::Typed => "typed: it cannot be taken back",
+    }
+}
+
+/// Why a verb is there, where the runbook says nothing.
+fn why(action: &ActionSpec) -> &'static str {
+    match action {
+        ActionSpec::Confirm { .. } | ActionSpec::Note { .. } => "",
+        ActionSpec::Fence { .. } => "the VM must run at one site only",
+        ActionSpec::Restore { .. } => "the VM's files have to be here before a host can run it",
+        ActionSpec::Register { .. } => "the host must know the VM to run it",
+        ActionSpec::Network { .. } => "its adapters must be joined to this site's port groups",
+        ActionSpec::PowerOn { .. } => "the VM has everything it needs here",
+        ActionSpec::Ready { .. } => "on is not enough: it counts once it serves",
+        ActionSpec::ShutDown { .. } => "its last state has to be on disk before it moves",
+        ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
+        ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
+        ActionSpec::Command(_) => "a command of this site's own",
+    }
+}

@@ -1,0 +1,264 @@
+//! How the run went: objectives, what a person decided, what is left to know.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use crate::engine::{Fact, Status};
+use crate::names::VmName;
+use crate::runbook::model::Section;
+use crate::tui::model::{Run, outline};
+use crate::tui::page::Extent;
+use crate::tui::text;
+use crate::tui::theme::Role;
+
+use super::{labelled, list, place, rule, text_width};
+
+pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
+    let width = text_width(area).saturating_sub(2);
+    let lines = lines(run, width);
+    let inner = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(1),
+        height: area.height.saturating_sub(1),
+    };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(inner.height),
+    };
+    let offset = run.ui.offset.unwrap_or(0);
+    rule(
+        buffer,
+        Rect { height: 1, ..area },
+        "debrief",
+        &place(extent, offset),
+        Role::Strong.style(),
+    );
+    list(buffer, inner, &lines, offset)
+}
+
+fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    if let Some(result) = &run.state.finished {
+        let clean = result.is_clean();
+        let role = if clean { Role::Good } else { Role::Warn };
+        let words = format!(
+            "{} done, {} by hand, {} skipped, {} failed",
+            result.done, result.by_hand, result.skipped, result.failed
+        );
+        labelled(&mut lines, width, "steps", role, &words);
+    }
+    if let (Some(from), Some(to)) = (run.state.started, run.state.finished_at) {
+        labelled(
+            &mut lines,
+            width,
+            "took",
+            Role::Plain,
+            &text::clock(text::seconds(from, to)),
+        );
+    }
+    objectives(run, &mut lines, width);
+    attested(run, &mut lines, width);
+    decided(run, &mut lines, width);
+    for (vm, needed) in &run.plan.left_out {
+        let words = format!("{vm} needs {needed}, which this run left out by choice");
+        labelled(&mut lines, width, "note", Role::Warn, &words);
+    }
+    for (_, seconds) in &run.state.clock_jumps {
+        let words =
+            format!("the console's clock stood {seconds} s before the last line at a resume");
+        labelled(&mut lines, width, "clock", Role::Warn, &words);
+    }
+    for note in &run.state.notes {
+        labelled(
+            &mut lines,
+            width,
+            "note",
+            Role::Plain,
+            &format!("{} by {}", note.text, note.by),
+        );
+    }
+    lines.push(Line::default());
+    match run.end.as_ref().map(|end| end.head.as_str()) {
+        Some("") => {}
+        Some(head) => labelled(&mut lines, width, "head", Role::Dim, head),
+        None => labelled(
+            &mut lines,
+            width,
+            "head",
+            Role::Dim,
+            "the journal is being closed",
+        ),
+    }
+    labelled(
+        &mut lines,
+        width,
+        "report",
+        Role::Plain,
+        &format!("lifeboat report {}", run.run),
+    );
+    lines
+}
+
+fn of_section<'a>(
+    run: &'a Run,
+    section: Section,
+) -> impl DoubleEndedIterator<Item = &'a crate::engine::FoundFact> {
+    run.state.facts.iter().filter(move |found| {
+        found
+            .step
+            .as_ref()
+            .is_some_and(|id| outline::section(id) == section.as_str())
+    })
+}
+
+/// RTO and RPO actual against what was asked for, VM by VM.
+fn objectives(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
+    let sections = match &run.state.info {
+        Some(info) if !info.sections.is_empty() => info.sections.clone(),
+        _ => vec![run.plan.section],
+    };
+    for section in sections {
+        lines.push(Line::default());
+        lines.push(Line::styled(
+            format!("{section}: each VM"),
+            Role::Strong.style(),
+        ));
+        for vm in &run.plan.vms {
+            let (role, words) = match section {
+                Section::Failover => failover(run, vm),
+                Section::Failback => failback(run, vm),
+            };
+            labelled(lines, width, &text::cut(vm.as_str(), 7), role, &words);
+        }
+    }
+    lines.push(Line::default());
+}
+
+fn failover(run: &Run, vm: &VmName) -> (Role, String) {
+    let serves = of_section(run, Section::Failover)
+        .find(|found| matches!(&found.fact, Fact::Serves { vm: served } if served == vm));
+    let outage = run
+        .state
+        .info
+        .as_ref()
+        .and_then(|info| info.outage_at)
+        .or(run.state.started);
+    let (Some(serves), Some(outage)) = (serves, outage) else {
+        return (Role::Bad, "was not seen to serve".to_owned());
+    };
+    let mut role = Role::Good;
+    let rto = text::seconds(outage, serves.at);
+    let mut words = format!("RTO {}", text::clock(rto));
+    if let Some(objective) = run.runbook.rto(vm) {
+        let met = u64::try_from(rto).unwrap_or(0) <= objective.as_secs();
+        words.push_str(&format!(
+            " of {}, {}",
+            text::short(objective.as_secs()),
+            verdict(met)
+        ));
+        role = if met { role } else { Role::Bad };
+    }
+    let point = of_section(run, Section::Failover)
+        .rev()
+        .find_map(|found| match &found.fact {
+            Fact::PointChosen {
+                vm: of,
+                taken,
+                verified,
+                ..
+            } if of == vm => Some((*taken, *verified)),
+            _ => None,
+        });
+    if let Some((taken, verified)) = point {
+        let rpo = text::seconds(taken, outage);
+        words.push_str(&format!("; RPO {}", text::short(rpo.max(0).unsigned_abs())));
+        if let Some(objective) = run.runbook.rpo(vm) {
+            let met = u64::try_from(rpo).unwrap_or(0) <= objective.as_secs();
+            words.push_str(&format!(
+                " of {}, {}",
+                text::short(objective.as_secs()),
+                verdict(met)
+            ));
+            role = if met { role } else { Role::Bad };
+        }
+        if !verified {
+            words.push_str("; source unverified");
+        }
+    }
+    (role, words)
+}
+
+fn failback(run: &Run, vm: &VmName) -> (Role, String) {
+    let mut serves = None;
+    let mut stopped = None;
+    for found in of_section(run, Section::Failback) {
+        match &found.fact {
+            Fact::Serves { vm: of } if of == vm => serves = Some(found.at),
+            Fact::Stopped { vm: of, at, .. } if of == vm => stopped = stopped.or(Some(*at)),
+            _ => {}
+        }
+    }
+    match (serves, stopped) {
+        (Some(serves), Some(stopped)) => {
+            let down = text::clock(text::seconds(stopped, serves));
+            (
+                Role::Good,
+                format!("serves at home, {down} after it was stopped"),
+            )
+        }
+        (Some(_), None) => (Role::Good, "serves at home".to_owned()),
+        (None, _) => (Role::Bad, "was not seen to serve at home".to_owned()),
+    }
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
+}
+
+fn attested(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
+    for found in &run.state.facts {
+        if let Fact::Attested {
+            by,
+            words,
+            statement,
+            ..
+        } = &found.fact
+        {
+            let words = format!("{by} attested that {statement}: {words}");
+            labelled(lines, width, "word", Role::Warn, &words);
+        }
+    }
+}
+
+/// Steps that a person settled otherwise than by letting them run.
+fn decided(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
+    for (index, step) in run.plan.steps.iter().enumerate() {
+        let status = run.status(index);
+        let (label, role) = match status {
+            Status::Skipped => ("skipped", Role::Warn),
+            Status::Failed => ("failed", Role::Bad),
+            Status::ByHand => ("by hand", Role::Plain),
+            Status::Undone => ("undone", Role::Plain),
+            _ => continue,
+        };
+        let Some(known) = run.known(index) else {
+            continue;
+        };
+        let why = known.fault.as_ref().map(|fault| fault.what.clone());
+        let why = why.unwrap_or_else(|| known.evidence.join("; "));
+        let by = known
+            .settled_by
+            .as_ref()
+            .map(|by| format!(" ({by})"))
+            .unwrap_or_default();
+        labelled(
+            lines,
+            width,
+            label,
+            role,
+            &format!("{}: {why}{by}", step.title),
+        );
+    }
+}

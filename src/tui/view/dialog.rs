@@ -1,0 +1,464 @@
+//! Dialogs: always at the same place, the answer always at the bottom.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear, Widget};
+
+use crate::tui::model::Run;
+use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, Text};
+use crate::tui::page::Extent;
+use crate::tui::text;
+use crate::tui::theme::{Role, mode_style};
+
+use super::{keys_line, list, place, put};
+
+/// The widest a dialog gets.
+const WIDTH: u16 = 76;
+
+/// What a dialog shows, apart from where.
+struct Content {
+    title: String,
+    /// Scrolls.
+    body: Vec<Line<'static>>,
+    /// Always visible.
+    foot: Vec<Line<'static>>,
+    /// Column and row of the cursor within the foot.
+    cursor: Option<(u16, u16)>,
+}
+
+pub(super) fn draw(
+    run: &Run,
+    dialog: &Dialog,
+    buffer: &mut Buffer,
+    area: Rect,
+) -> (Extent, Option<Position>) {
+    let width = area.width.saturating_sub(2).min(WIDTH);
+    let inside = usize::from(width.saturating_sub(4));
+    let content = content(run, dialog, inside);
+    let wanted = content.body.len() + content.foot.len() + 3;
+    let height = u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height);
+    let outer = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    };
+    Clear.render(outer, buffer);
+    let block = Block::bordered()
+        .border_type(BorderType::Double)
+        .title(Line::styled(
+            format!(" {} ", text::clean(&content.title)),
+            Role::Strong.style(),
+        ))
+        .title_bottom(
+            Line::styled(
+                format!(" {} ", run.plan.mode.as_str().to_uppercase()),
+                mode_style(run.plan.mode),
+            )
+            .right_aligned(),
+        );
+    let inner = block.inner(outer);
+    block.render(outer, buffer);
+    let inner = Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
+    // One row stays empty between what is read and what is answered.
+    let foot_rows = u16::try_from(content.foot.len())
+        .unwrap_or(0)
+        .min(inner.height);
+    let body = Rect {
+        height: inner.height.saturating_sub(foot_rows + 1),
+        ..inner
+    };
+    let extent = Extent {
+        lines: content.body.len(),
+        rows: usize::from(body.height),
+    };
+    list(buffer, body, &content.body, dialog.scroll);
+    let foot = Rect {
+        y: inner.bottom() - foot_rows,
+        height: foot_rows,
+        ..inner
+    };
+    let skipped = content.foot.len() - usize::from(foot_rows);
+    list(buffer, foot, &content.foot, skipped);
+    if extent.lines > extent.rows && body.height > 0 {
+        let gap = Rect {
+            y: body.bottom(),
+            height: 1,
+            ..inner
+        };
+        let more = format!("[PgUp] [PgDn] {}", place(extent, dialog.scroll));
+        put(buffer, gap, &Line::styled(more, Role::Warn.style()));
+    }
+    let cursor = content.cursor.and_then(|(x, y)| {
+        let y = usize::from(y).checked_sub(skipped)?;
+        Some(Position {
+            x: foot.x + x,
+            y: foot.y + u16::try_from(y).ok()?,
+        })
+    });
+    (extent, cursor)
+}
+
+/// The keys that count in the dialog.
+pub(super) fn keys(run: &Run) -> Line<'static> {
+    let pairs: &[(&str, &str)] = match run.ui.dialog.as_ref().map(|dialog| &dialog.kind) {
+        Some(Kind::Menu(menu)) if menu.at.is_none() => &[("Up/Down", "choose"), ("Esc", "not now")],
+        Some(Kind::Menu(_)) => &[
+            ("Enter", "do it"),
+            ("Up/Down", "choose"),
+            ("Esc", "no, back"),
+        ],
+        Some(Kind::Flow(Flow { stages, at, .. }))
+            if matches!(stages.get(*at), Some(Stage::Choose { .. })) =>
+        {
+            &[
+                ("Enter", "go on"),
+                ("Space", "tick"),
+                ("Up/Down", "move"),
+                ("Esc", "no, back"),
+            ]
+        }
+        _ => &[("Enter", "accept"), ("Esc", "no, back")],
+    };
+    let parts = pairs.iter().enumerate().map(|(at, (key, label))| {
+        let words = format!("[{key}] {label}");
+        let role = if at == 0 && *key == "Enter" {
+            Role::Chosen
+        } else {
+            Role::Plain
+        };
+        (Line::styled(words, role.style()), true)
+    });
+    keys_line(parts.collect(), usize::MAX)
+}
+
+fn content(run: &Run, dialog: &Dialog, width: usize) -> Content {
+    match &dialog.kind {
+        Kind::Text(text) => text_content(run, text, width),
+        Kind::Menu(menu) => menu_content(menu, width),
+        Kind::Flow(flow) => flow_content(run, flow, width),
+        Kind::HostKey(key) => host_key_content(run, key, width),
+    }
+}
+
+fn paragraphs<'a>(
+    width: usize,
+    texts: impl IntoIterator<Item = (Role, &'a str)>,
+) -> Vec<Line<'static>> {
+    texts
+        .into_iter()
+        .flat_map(|(role, words)| {
+            text::wrap(words, width)
+                .into_iter()
+                .map(move |line| Line::styled(line, role.style()))
+        })
+        .collect()
+}
+
+fn title_of(run: &Run, step: usize) -> &str {
+    run.plan
+        .steps
+        .get(step)
+        .map_or("", |step| step.title.as_str())
+}
+
+/// The line that is typed into, and what is wrong with it.
+fn field(content: &mut Content, prompt: &str, field: &Field, width: usize) {
+    for line in text::wrap(prompt, width) {
+        content.foot.push(Line::styled(line, Role::Strong.style()));
+    }
+    let (line, x) = input_line(field, width, false);
+    content.cursor = Some((x, u16::try_from(content.foot.len()).unwrap_or(0)));
+    content.foot.push(line);
+    error(content, field.error.as_deref(), width);
+}
+
+fn error(content: &mut Content, error: Option<&str>, width: usize) {
+    for line in error
+        .map(|error| text::wrap(error, width))
+        .unwrap_or_default()
+    {
+        content.foot.push(Line::styled(line, Role::Bad.style()));
+    }
+}
+
+/// A text field as it is drawn, and the column of its cursor.
+pub(in crate::tui) fn input_line(
+    field: &Field,
+    width: usize,
+    secret: bool,
+) -> (Line<'static>, u16) {
+    let room = width.saturating_sub(3);
+    let before = field.input.visual_cursor();
+    let hidden = before.saturating_sub(room);
+    let value = if secret {
+        "*".repeat(field.input.value().chars().count())
+    } else {
+        text::clean(field.input.value()).into_owned()
+    };
+    let mut skipped = 0;
+    let visible: String = value
+        .chars()
+        .skip_while(|c| {
+            let skip = skipped < hidden;
+            skipped += if skip {
+                text::width(c.encode_utf8(&mut [0; 4]))
+            } else {
+                0
+            };
+            skip
+        })
+        .collect();
+    let x = if secret {
+        field.input.cursor().saturating_sub(hidden)
+    } else {
+        before - hidden
+    };
+    let line = Line::from(vec![
+        Span::styled("> ", Role::Key.style()),
+        Span::raw(text::cut(&visible, room + 1)),
+    ]);
+    (line, u16::try_from(x.min(room) + 2).unwrap_or(2))
+}
+
+fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
+    let (title, words, prompt) = match dialog.purpose {
+        Purpose::Skip(step) => (
+            format!("Skip: {}", title_of(run, step)),
+            "Nothing is sent. What comes after it goes on as if it were done; the report lists it.",
+            "Why is it left out?",
+        ),
+        Purpose::ByHand(step) => (
+            format!("Done by hand: {}", title_of(run, step)),
+            "It counts as done on your word; the report says so.",
+            "What did you see that shows it is done?",
+        ),
+        Purpose::Note(step) => (
+            format!("Note on: {}", title_of(run, step)),
+            "Journalled with your name and the time.",
+            "What should be remembered?",
+        ),
+        Purpose::Search => ("Search the log".to_owned(), "", "What for?"),
+    };
+    let body = if words.is_empty() {
+        Vec::new()
+    } else {
+        paragraphs(width, [(Role::Plain, words)])
+    };
+    let mut content = Content {
+        title,
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
+    field(&mut content, prompt, &dialog.field, width);
+    content
+}
+
+fn menu_content(menu: &Menu, width: usize) -> Content {
+    let body = paragraphs(
+        width,
+        menu.body.iter().map(|text| (Role::Plain, text.as_str())),
+    );
+    let mut content = Content {
+        title: menu.title.clone(),
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
+    for (at, item) in menu.items.iter().enumerate() {
+        let chosen = menu.at == Some(at);
+        let marker = if chosen { "▸ " } else { "  " };
+        let key = item.key.map(|key| format!("[{key}] ")).unwrap_or_default();
+        let help = item.disabled.as_ref().unwrap_or(&item.help);
+        let help = if help.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", text::clean(help))
+        };
+        let label = format!("{marker}{key}{}", text::clean(&item.label));
+        let role = match (&item.disabled, chosen) {
+            (Some(_), _) => Role::Dim,
+            (None, true) => Role::Chosen,
+            (None, false) => Role::Plain,
+        };
+        let rest = width.saturating_sub(text::width(&label));
+        content.foot.push(Line::from(vec![
+            Span::styled(text::cut(&label, width), role.style()),
+            Span::styled(text::cut(&help, rest), Role::Dim.style()),
+        ]));
+    }
+    error(&mut content, menu.error.as_deref(), width);
+    content
+}
+
+fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
+    let step = title_of(run, flow.step);
+    let title = match flow.stages.len() {
+        1 => step.to_owned(),
+        n => format!("{step}  ({} of {n})", flow.at + 1),
+    };
+    let mut content = Content {
+        title,
+        body: Vec::new(),
+        foot: Vec::new(),
+        cursor: None,
+    };
+    match flow.stages.get(flow.at) {
+        Some(Stage::Choose {
+            key,
+            options,
+            at_least,
+            at,
+            error: wrong,
+        }) => {
+            let words = format!("{key}: tick what you have seen yourself, at least {at_least}.");
+            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
+            for (index, (option, ticked)) in options.iter().enumerate() {
+                let mark = if *ticked { "[x]" } else { "[ ]" };
+                let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
+                let role = if index == *at {
+                    Role::Chosen
+                } else {
+                    Role::Plain
+                };
+                content.foot.push(Line::styled(words, role.style()));
+            }
+            error(&mut content, wrong.as_deref(), width);
+        }
+        Some(Stage::Value {
+            prompt,
+            pattern,
+            field: typed,
+            ..
+        }) => {
+            let words = pattern
+                .as_ref()
+                .map(|pattern| format!("It has to look like {pattern}"));
+            content.body = paragraphs(width, words.iter().map(|words| (Role::Dim, words.as_str())));
+            field(&mut content, prompt, typed, width);
+        }
+        Some(Stage::Attest {
+            request,
+            field: typed,
+        }) => {
+            let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
+            texts.extend(
+                request
+                    .evidence
+                    .iter()
+                    .map(|line| (Role::Plain, line.as_str())),
+            );
+            let asks = format!("Lifeboat could not prove that {}.", request.statement);
+            texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
+            texts.push((
+                Role::Plain,
+                "Your words stand first in the report. They hold for this VM alone.",
+            ));
+            content.body = paragraphs(width, texts);
+            let prompt = format!("How do you know that {}?", request.statement);
+            field(&mut content, &prompt, typed, width);
+        }
+        Some(Stage::Typed { word, field: typed }) => {
+            let mut texts: Vec<(Role, String)> = Vec::new();
+            if let Some(proposal) = run
+                .known(flow.step)
+                .and_then(|known| known.proposal.as_ref())
+            {
+                texts.extend(
+                    proposal
+                        .changes
+                        .iter()
+                        .map(|change| (Role::Plain, change.clone())),
+                );
+                let writes = proposal.commands.iter().filter(|command| command.write);
+                texts.extend(writes.map(|command| {
+                    let host = command
+                        .host
+                        .as_ref()
+                        .map_or("this console", |host| host.as_str());
+                    (Role::Strong, format!("{host}: {}", command.line))
+                }));
+                let undo = proposal
+                    .undo
+                    .as_deref()
+                    .unwrap_or("none, this cannot be taken back");
+                texts.push((Role::Plain, format!("undo: {undo}")));
+            }
+            content.body = paragraphs(
+                width,
+                texts.iter().map(|(role, text)| (*role, text.as_str())),
+            );
+            field(
+                &mut content,
+                &format!("Type {word} to let it go on"),
+                typed,
+                width,
+            );
+        }
+        Some(Stage::Second { field: typed }) => {
+            let words = format!(
+                "{} is at the keys. This step needs a second person who agrees.",
+                run.operator
+            );
+            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
+            field(&mut content, "The second person's name", typed, width);
+        }
+        None => {}
+    }
+    content
+}
+
+fn host_key_content(
+    run: &Run,
+    dialog: &crate::tui::model::dialog::HostKey,
+    width: usize,
+) -> Content {
+    let key = run.host_keys.iter().find(|key| key.host == dialog.host);
+    let changed = key.is_some_and(|key| !key.known.is_empty());
+    let title = if changed {
+        format!("{} shows ANOTHER host key than before", dialog.host)
+    } else {
+        format!("{} shows a host key that is not known", dialog.host)
+    };
+    let mut texts = Vec::new();
+    if let Some(key) = key {
+        texts.push((Role::Plain, "shown now:".to_owned()));
+        texts.push((Role::Strong, key.shown.clone()));
+        if changed {
+            texts.push((Role::Plain, "known:".to_owned()));
+            texts.extend(key.known.iter().map(|known| (Role::Strong, known.clone())));
+            texts.push((
+                Role::Warn,
+                "A reinstalled host changes its key. So does somebody who stands between."
+                    .to_owned(),
+            ));
+        }
+        texts.push((
+            Role::Plain,
+            "Read the fingerprint on the host's own console (ESXi: F2, View Support Information) and type its first eight characters after SHA256:. Do not copy them from here.".to_owned(),
+        ));
+    }
+    let body = paragraphs(
+        width,
+        texts.iter().map(|(role, text)| (*role, text.as_str())),
+    );
+    let mut content = Content {
+        title,
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
+    field(
+        &mut content,
+        "As read on the host's own console",
+        &dialog.field,
+        width,
+    );
+    content
+}

@@ -1,0 +1,358 @@
+//! The first and the last lines: where the run stands against the clock, and what can be pressed.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::engine::Fact;
+use crate::runbook::model::{Mode, Section};
+use crate::tui::keys::{self, Action, Binding};
+use crate::tui::model::{DefaultAct, Run, outline};
+use crate::tui::text;
+use crate::tui::theme::{Role, mode_style};
+
+use super::put;
+
+/// Cells of the bar against the objective.
+const BAR: u64 = 16;
+
+type Part = (Style, String);
+
+pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
+    let width = usize::from(area.width);
+    let identity = identity(run);
+    let clocks = clocks(run);
+    let who = (Role::Dim.style(), run.operator.clone());
+    if area.height > 1 {
+        put(
+            buffer,
+            Rect { height: 1, ..area },
+            &spread(&identity, &[who], width),
+        );
+        let below = Rect {
+            y: area.y + 1,
+            height: 1,
+            ..area
+        };
+        put(buffer, below, &spread(&clocks, &[counts(run)], width));
+    } else {
+        let mut right = clocks;
+        right.extend([counts(run), who]);
+        put(buffer, area, &spread(&identity, &right, width));
+    }
+}
+
+/// Parts on the left and on the right; the last ones give way where there is no room.
+fn spread(left: &[Part], right: &[Part], width: usize) -> Line<'static> {
+    let len = |parts: &[Part]| {
+        parts
+            .iter()
+            .map(|(_, part)| text::width(part) + 2)
+            .sum::<usize>()
+    };
+    let (mut left, mut right) = (left.to_vec(), right.to_vec());
+    while len(&left) + len(&right) > width && left.len() + right.len() > 1 {
+        if right.len() > 1 || left.len() == 1 {
+            right.pop()
+        } else {
+            left.pop()
+        };
+    }
+    let gap = width.saturating_sub(len(&left) + len(&right));
+    let mut spans = Vec::new();
+    let mut add = |parts: Vec<Part>| {
+        for (style, part) in parts {
+            spans.extend([Span::raw(" "), Span::styled(part, style), Span::raw(" ")]);
+        }
+    };
+    add(left);
+    add(vec![(Style::new(), " ".repeat(gap.saturating_sub(2)))]);
+    add(right);
+    Line::from(spans)
+}
+
+fn identity(run: &Run) -> Vec<Part> {
+    let mode = run.plan.mode;
+    let mut parts = vec![(
+        mode_style(mode),
+        format!(" {} ", mode.as_str().to_uppercase()),
+    )];
+    if let Some(info) = &run.state.info {
+        let [protected, recovery] = info.sites.each_ref().map(|site| text::clean(site));
+        let home = run.shown().map_or(mode == Mode::Failback, |_| {
+            run.plan
+                .steps
+                .get(run.ui.current)
+                .is_some_and(|step| outline::section(&step.id) == Section::Failback.as_str())
+        });
+        let way = if home {
+            format!("{recovery} -> {protected}")
+        } else {
+            format!("{protected} -> {recovery}")
+        };
+        parts.push((Role::Strong.style(), way));
+        parts.push((Role::Plain.style(), text::clean(&info.runbook).into_owned()));
+    }
+    parts
+}
+
+fn counts(run: &Run) -> Part {
+    let (over, all) = run.counts();
+    let waiting = run.waiting_for_person().count();
+    match waiting {
+        0 if run.state.paused => (Role::Warn.style(), format!("paused {over}/{all}")),
+        0 => (Role::Plain.style(), format!("done {over}/{all}")),
+        1 => (
+            Role::Warn.style(),
+            format!("done {over}/{all}, 1 needs you"),
+        ),
+        n => (
+            Role::Warn.style(),
+            format!("done {over}/{all}, {n} need you"),
+        ),
+    }
+}
+
+/// Seconds since service was lost, and whether that clock still runs.
+fn since_outage(run: &Run) -> Option<(i64, bool)> {
+    let info = run.state.info.as_ref()?;
+    let from = info.outage_at.or(run.state.started)?;
+    let served = |vm| {
+        let fact = run.state.facts.iter().find(|found| {
+            let way_out = found
+                .step
+                .as_ref()
+                .is_none_or(|id| outline::section(id) == Section::Failover.as_str());
+            way_out && matches!(&found.fact, Fact::Serves { vm: served } if served == vm)
+        });
+        fact.map(|found| found.at)
+    };
+    let all: Option<Vec<_>> = run.plan.vms.iter().map(served).collect();
+    let until = match all.and_then(|all| all.into_iter().max()) {
+        Some(last) if run.plan.section == Section::Failover => Some(last),
+        _ => run.state.finished_at,
+    };
+    let seconds = text::seconds(from, until.unwrap_or(run.now.wall));
+    Some((seconds, until.is_none()))
+}
+
+fn clocks(run: &Run) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let Some((seconds, running)) = since_outage(run) else {
+        return parts;
+    };
+    let word = if running { "T+" } else { "served in " };
+    parts.push((
+        Role::Strong.style(),
+        format!("{word}{}", text::clock(seconds)),
+    ));
+    if let Some(rto) = run
+        .state
+        .info
+        .as_ref()
+        .and_then(|info| info.rto_s)
+        .filter(|rto| *rto > 0)
+    {
+        let spent = u64::try_from(seconds).unwrap_or(0);
+        let full = (spent * BAR / rto).min(BAR);
+        let role = match spent * 100 / rto {
+            ..75 => Role::Good,
+            75..=100 => Role::Warn,
+            _ => Role::Bad,
+        };
+        let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
+        let bar = format!("[{}{}]", cells("█", full), cells("░", BAR - full));
+        let missed = if spent > rto { " missed" } else { "" };
+        parts.push((
+            role.style(),
+            format!("RTO {}{missed} {bar}", text::short(rto)),
+        ));
+    }
+    if let Some(ahead) = pace(run) {
+        let role = if ahead > 60 { Role::Warn } else { Role::Plain };
+        let sign = if ahead < 0 { "-" } else { "+" };
+        parts.push((
+            role.style(),
+            format!("pace {sign}{}", text::short(ahead.unsigned_abs())),
+        ));
+    }
+    parts
+}
+
+/// Seconds by which the steps that say how long they usually take were slower than that.
+fn pace(run: &Run) -> Option<i64> {
+    let mut sum = None;
+    for (index, step) in run.plan.steps.iter().enumerate() {
+        let Some(usually) = step.usually else {
+            continue;
+        };
+        let Some(known) = run.known(index) else {
+            continue;
+        };
+        let Some(from) = known.confirmed_at else {
+            continue;
+        };
+        let usually = i64::try_from(usually.as_secs()).unwrap_or(i64::MAX);
+        let late = match known.ended {
+            Some(ended) if known.status.is_met() => text::seconds(from, ended) - usually,
+            None if known.status.is_active() => {
+                (text::seconds(from, run.now.wall) - usually).max(0)
+            }
+            _ => continue,
+        };
+        sum = Some(sum.unwrap_or(0) + late);
+    }
+    sum
+}
+
+/// What the person should know now: the most urgent thing first.
+pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
+    let more = run
+        .waiting_for_person()
+        .filter(|step| *step != run.ui.shown)
+        .count();
+    let (role, words) = if let Some((toast, _)) = &run.ui.toast {
+        (Role::Warn, toast.clone())
+    } else if run.leaving.is_some() {
+        (
+            Role::Warn,
+            "leaving: waiting for the journal to be closed".to_owned(),
+        )
+    } else if let Some(fault) = run.end.as_ref().and_then(|end| end.fault.as_ref()) {
+        let next = if fault.next.is_empty() {
+            "resume it"
+        } else {
+            &fault.next
+        };
+        (
+            Role::Bad,
+            format!("the run stopped: {}; next: {next}", fault.what),
+        )
+    } else if let Some(banner) = run.ui.banners.back() {
+        (Role::Bad, format!("{banner}  [Esc] seen"))
+    } else if let Some(key) = run.host_keys.front() {
+        (
+            Role::Bad,
+            format!("{} shows a host key that is not accepted", key.host),
+        )
+    } else if run.state.paused {
+        (
+            Role::Warn,
+            "paused: nothing new starts; [a] continues".to_owned(),
+        )
+    } else if more > 0 {
+        let verb = if more == 1 {
+            "step needs"
+        } else {
+            "steps need"
+        };
+        (Role::Warn, format!("{more} more {verb} you: [n]"))
+    } else if run.stuck {
+        (
+            Role::Warn,
+            "nothing else can go on until this is decided".to_owned(),
+        )
+    } else {
+        (Role::Dim, String::new())
+    };
+    let words = text::clean(&words).into_owned();
+    put(
+        buffer,
+        area,
+        &Line::styled(format!(" {words}"), role.style()),
+    );
+}
+
+/// The keys that count now, the next one highlighted.
+pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect) {
+    if run.ui.dialog.is_some() {
+        let line = super::dialog::keys(run);
+        put(buffer, area, &line);
+        return;
+    }
+    let mut parts = Vec::new();
+    for binding in keys::RUN.iter().filter(|binding| binding.hint) {
+        let enabled = run.why_not(binding.action).is_none();
+        match binding.action {
+            Action::Act => parts.extend(default_part(run)),
+            Action::Pace => {
+                let label = format!("pace: {}", run.state.pace.as_str());
+                parts.push(hint(binding, &label, enabled));
+            }
+            Action::Pause if run.state.paused => parts.push(hint(binding, "continue", enabled)),
+            _ => parts.push(hint(binding, binding.label, enabled)),
+        }
+    }
+    put(buffer, area, &keys_line(parts, usize::from(area.width)));
+}
+
+/// What Enter does, or why it does nothing yet.
+fn default_part(run: &Run) -> Option<(Line<'static>, bool)> {
+    let act = run.default_act();
+    let (style, words) = match &act {
+        DefaultAct::Confirm(Some(left)) | DefaultAct::Fill(Some(left)) => {
+            let tenths = left.as_millis().div_ceil(100);
+            (
+                Role::Dim,
+                format!(" armed in {}.{} s ", tenths / 10, tenths % 10),
+            )
+        }
+        DefaultAct::Nothing => return None,
+        act => (
+            Role::Chosen,
+            format!(" [Enter] {} ", run.default_label(act)),
+        ),
+    };
+    Some((Line::styled(words, style.style()), true))
+}
+
+/// One hint, and whether the key does something now.
+pub(in crate::tui) fn hint<A>(
+    binding: &Binding<A>,
+    label: &str,
+    enabled: bool,
+) -> (Line<'static>, bool) {
+    let key = binding
+        .keys
+        .first()
+        .map(|press| press.name())
+        .unwrap_or_default();
+    let (key_role, role) = if enabled {
+        (Role::Key, Role::Plain)
+    } else {
+        (Role::Dim, Role::Dim)
+    };
+    let line = Line::from(vec![
+        Span::styled(format!("[{key}]"), key_role.style()),
+        Span::styled(format!(" {label}"), role.style()),
+    ]);
+    (line, enabled)
+}
+
+/// Hints in a line. Where room is short, first those that do nothing now give way, then the last
+/// ones; the first and the last (help) stay.
+pub(in crate::tui) fn keys_line(
+    mut parts: Vec<(Line<'static>, bool)>,
+    width: usize,
+) -> Line<'static> {
+    let total = |parts: &[(Line<'_>, bool)]| {
+        parts
+            .iter()
+            .map(|(line, _)| line.width() + 2)
+            .sum::<usize>()
+    };
+    while total(&parts) > width && parts.len() > 2 {
+        let dead = parts.iter().rposition(|(_, enabled)| !enabled);
+        parts.remove(dead.unwrap_or(parts.len() - 2));
+    }
+    let mut spans = vec![Span::raw(" ")];
+    for (line, _) in parts {
+        spans.extend(line.spans.into_iter().map(|span| {
+            let style = line.style.patch(span.style);
+            span.style(style)
+        }));
+        spans.push(Span::raw("  "));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,256 @@
+//! Host panes: what is known of each host, and how old that is.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::names::HostName;
+use crate::telemetry::{HostFigures, VmFigures};
+use crate::tui::model::Run;
+use crate::tui::page::Extent;
+use crate::tui::text;
+use crate::tui::theme::{Role, link};
+
+use super::{list, pane, put, rule, spans};
+
+/// Figures older than this are marked.
+const STALE: i64 = 20;
+
+/// All hosts, one below the other.
+pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
+    let width = usize::from(area.width.saturating_sub(1));
+    let order = run.host_order();
+    // Where all panes do not fit with everything, each gives its VMs and volumes less room.
+    let full: Vec<Line<'static>> = panes(run, &order, width, usize::MAX);
+    let rows = usize::from(area.height.saturating_sub(1));
+    let lines = if full.len() > rows && run.ui.pane != 3 {
+        panes(run, &order, width, (rows / order.len().max(1)).max(2))
+    } else {
+        full
+    };
+    let focused = run.ui.pane == 3;
+    let offset = if focused {
+        run.ui.offset.unwrap_or(0)
+    } else {
+        0
+    };
+    let note = if lines.len() > rows {
+        super::place(
+            Extent {
+                lines: lines.len(),
+                rows,
+            },
+            offset,
+        )
+    } else {
+        String::new()
+    };
+    let inner = pane(buffer, area, 3, "hosts", &note, focused);
+    let inner = Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(1),
+        ..inner
+    };
+    list(buffer, inner, &lines, offset)
+}
+
+fn panes(run: &Run, order: &[&HostName], width: usize, most: usize) -> Vec<Line<'static>> {
+    order
+        .iter()
+        .flat_map(|host| {
+            let mut lines = host_lines(run, host, width);
+            lines.truncate(most);
+            lines
+        })
+        .collect()
+}
+
+/// One line for each host, for a screen without room for panes.
+pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
+    rule(buffer, area, "3 hosts", "", Role::Strong.style());
+    for (host, y) in run.host_order().into_iter().zip(area.y + 1..area.bottom()) {
+        let row = Rect {
+            x: area.x + 1,
+            y,
+            width: area.width.saturating_sub(1),
+            height: 1,
+        };
+        let Some(figures) = run.hosts.get(host) else {
+            put(
+                buffer,
+                row,
+                &spans([(Role::Host, host.as_str()), (Role::Dim, "  not asked yet")]),
+            );
+            continue;
+        };
+        let mut line = head(run, host, Some(figures), 0);
+        let load = load(figures);
+        let vms: Vec<String> = figures
+            .vms
+            .iter()
+            .map(|vm| format!("{} {}", vm.vm, vm.power))
+            .collect();
+        for part in [load, vms.join(", ")] {
+            if !part.is_empty() {
+                line.spans
+                    .push(Span::raw(format!("  {}", text::clean(&part))));
+            }
+        }
+        put(buffer, row, &line);
+    }
+}
+
+/// Name, link, round trip and the age of it all.
+fn head(run: &Run, host: &HostName, figures: Option<&HostFigures>, width: usize) -> Line<'static> {
+    let (word, role) = link(figures.map(|figures| figures.link).unwrap_or_default());
+    let mut parts = vec![(Role::Host, host.to_string()), (role, format!("  {word}"))];
+    if let Some(trip) = figures.and_then(|figures| figures.round_trip) {
+        parts.push((Role::Plain, format!("  {}", text::round_trip(trip))));
+    }
+    let (role, age) = age(run, figures);
+    let used: usize = parts.iter().map(|(_, part)| text::width(part)).sum();
+    let gap = width
+        .saturating_sub(used + text::width(&age))
+        .max(if age.is_empty() { 0 } else { 2 });
+    parts.push((Role::Plain, " ".repeat(gap)));
+    parts.push((role, age));
+    spans(parts.iter().map(|(role, part)| (*role, part.as_str())))
+}
+
+fn age(run: &Run, figures: Option<&HostFigures>) -> (Role, String) {
+    let Some(at) = figures.and_then(|figures| figures.answered) else {
+        return (Role::Dim, String::new());
+    };
+    match text::seconds(at, run.now.wall) {
+        s if s > STALE => (
+            Role::Warn,
+            format!("stale {}", text::short(s.unsigned_abs())),
+        ),
+        s => (Role::Dim, format!("{}s ago", s.max(0))),
+    }
+}
+
+fn load(figures: &HostFigures) -> String {
+    let mut parts = Vec::new();
+    if let Some(cpu) = figures.cpu_percent {
+        parts.push(format!("cpu {cpu}%"));
+    }
+    if let Some((used, all)) = figures.memory {
+        parts.push(format!("mem {} of {}", text::bytes(used), text::bytes(all)));
+    }
+    parts.join("  ")
+}
+
+fn is_stale(run: &Run, figures: &HostFigures) -> bool {
+    figures
+        .answered
+        .is_some_and(|at| text::seconds(at, run.now.wall) > STALE)
+}
+
+/// The most important first, so that a small pane loses the rest.
+fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
+    let figures = run.hosts.get(host);
+    let mut lines = vec![head(run, host, figures, width)];
+    let Some(figures) = figures else { return lines };
+    let plain = if is_stale(run, figures) {
+        Role::Dim
+    } else {
+        Role::Plain
+    };
+    let mut say = |role: Role, words: &str| {
+        if !words.is_empty() {
+            lines.push(spans([(
+                role,
+                format!(
+                    "  {}",
+                    text::cut(&text::clean(words), width.saturating_sub(2))
+                )
+                .as_str(),
+            )]));
+        }
+    };
+    say(Role::Bad, figures.trouble.as_deref().unwrap_or_default());
+    for vm in &figures.vms {
+        let role = if vm.question { Role::Warn } else { plain };
+        say(role, &vm_words(vm));
+    }
+    for (label, free, all) in &figures.volumes {
+        let tight = *all > 0 && free.saturating_mul(10) < *all;
+        let role = if tight { Role::Warn } else { plain };
+        say(
+            role,
+            &format!(
+                "{label}  {} free of {}",
+                text::bytes(*free),
+                text::bytes(*all)
+            ),
+        );
+    }
+    say(plain, &load(figures));
+    say(Role::Dim, &product(figures));
+    lines
+}
+
+fn product(figures: &HostFigures) -> String {
+    let mut words = figures.product.clone();
+    if let Some(uptime) = figures.uptime {
+        let gap = if words.is_empty() { "" } else { "  " };
+        words.push_str(&format!("{gap}up {}", text::short(uptime.as_secs())));
+    }
+    words
+}
+
+fn vm_words(vm: &VmFigures) -> String {
+    let question = if vm.question { "  question!" } else { "" };
+    let guest = if vm.guest.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", vm.guest)
+    };
+    format!("{}  {}{question}{guest}", vm.vm, vm.power)
+}
+
+/// One host on the whole screen, with the commands it got.
+pub(super) fn zoom(run: &Run, buffer: &mut Buffer, area: Rect, at: usize) -> Extent {
+    let order = run.host_order();
+    let Some(host) = order.get(at).copied() else {
+        return Extent::default();
+    };
+    let width = usize::from(area.width.saturating_sub(2));
+    let mut lines = host_lines(run, host, width.min(70));
+    if let Some(known) = run.runbook.hosts.get(host) {
+        let words = format!(
+            "  {}@{}  {:?}  site {}",
+            known.user, known.address, known.driver, known.site
+        );
+        lines.insert(1, spans([(Role::Dim, words.to_lowercase().as_str())]));
+    }
+    if let Some(took) = run.hosts.get(host).and_then(|figures| figures.poll_took) {
+        let words = format!("  the last look took {}", text::round_trip(took));
+        lines.push(spans([(Role::Dim, words.as_str())]));
+    }
+    let title = format!("host {}/{}  {host}", at + 1, order.len());
+    let heading = Rect { height: 1, ..area };
+    rule(
+        buffer,
+        heading,
+        &title,
+        "[Left] [Right] other hosts  [Esc] back",
+        Role::Strong.style(),
+    );
+    let most = usize::from(area.height) / 2;
+    let top = u16::try_from(lines.len().min(most)).unwrap_or(0);
+    let facts = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(1),
+        height: top,
+    };
+    list(buffer, facts, &lines, 0);
+    let below = Rect {
+        y: facts.bottom(),
+        height: area.bottom().saturating_sub(facts.bottom()),
+        ..area
+    };
+    super::log::of_host(run, buffer, below, host)
+}

@@ -1,0 +1,212 @@
+//! The run screen drawn from its model. Pure: the same model gives the same cells.
+
+mod card;
+mod debrief;
+mod dialog;
+mod frame;
+mod grid;
+mod header;
+mod help;
+mod hosts;
+pub(super) mod log;
+mod steps;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+
+use super::model::{Page, Run};
+use super::page::{Extent, Seen};
+use super::theme::Role;
+use super::update::SMALLEST;
+
+pub(super) use frame::{labelled, pane, put, rule, spans, vertical};
+pub(super) use header::keys_line;
+
+/// Text is never stretched beyond this.
+const WIDEST_TEXT: u16 = 100;
+/// From this width on, hosts and output stand beside the steps.
+const NORMAL: u16 = 110;
+/// From this width on, the output has a column of its own.
+const WIDE: u16 = 180;
+/// From this height on, a narrow screen stacks its panes.
+const TALL: u16 = 44;
+
+/// Draws the run.
+pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
+    let area = *buffer.area();
+    let mut seen = Seen {
+        area,
+        ..Seen::default()
+    };
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        too_small(run, buffer, area);
+        return seen;
+    }
+    let head = if area.width < NORMAL { 2 } else { 1 };
+    let [top, body, status, keys] = Layout::vertical([
+        Constraint::Length(head),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    header::draw(run, buffer, top);
+    match &run.ui.page {
+        Page::Main => main(run, buffer, body, &mut seen),
+        Page::Grid => seen.list = grid::draw(run, buffer, body),
+        Page::Host(at) => seen.list = hosts::zoom(run, buffer, body, *at),
+        Page::Log => seen.list = log::draw(run, buffer, body),
+        Page::Help => seen.list = help::draw(run, buffer, body),
+        Page::Debrief => seen.list = debrief::draw(run, buffer, body),
+    }
+    if let Some(open) = &run.ui.dialog {
+        (seen.dialog, seen.cursor) = dialog::draw(run, open, buffer, body);
+    }
+    header::status(run, buffer, status);
+    header::keys(run, buffer, keys);
+    seen
+}
+
+/// Steps and card; hosts and output beside them where there is room, else in the card's place.
+fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
+    let pane = run.ui.pane;
+    if area.width >= NORMAL {
+        let wide = area.width >= WIDE;
+        let (left, right) = if wide { (44, 38) } else { (36, 31) };
+        let [steps, middle, hosts] = Layout::horizontal([
+            Constraint::Length(left),
+            Constraint::Fill(1),
+            Constraint::Length(right),
+        ])
+        .spacing(1)
+        .areas(area);
+        vertical(buffer, steps);
+        vertical(buffer, middle);
+        steps::draw(run, buffer, steps);
+        let split = if wide {
+            Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]).spacing(1)
+        } else {
+            Layout::vertical([Constraint::Percentage(66), Constraint::Fill(1)])
+        };
+        let [card, output] = split.areas(middle);
+        if wide {
+            vertical(buffer, card);
+        }
+        seen.card = Some(card::draw(run, buffer, card));
+        let printed = log::output(run, buffer, output);
+        let listed = hosts::draw(run, buffer, hosts);
+        seen.list = if pane == 3 { listed } else { printed };
+    } else if area.height >= TALL {
+        let hosts = u16::try_from(run.runbook.hosts.len())
+            .unwrap_or(8)
+            .clamp(1, 8)
+            + 1;
+        let [steps, card, output, hosts] = Layout::vertical([
+            Constraint::Percentage(36),
+            Constraint::Fill(1),
+            Constraint::Length(8),
+            Constraint::Length(hosts),
+        ])
+        .areas(area);
+        steps::draw(run, buffer, steps);
+        if pane == 3 {
+            seen.list = hosts::draw(run, buffer, card);
+        } else {
+            seen.card = Some(card::draw(run, buffer, card));
+        }
+        let printed = log::output(run, buffer, output);
+        if pane != 3 {
+            seen.list = printed;
+        }
+        hosts::lines(run, buffer, hosts);
+    } else {
+        let left = (area.width * 2 / 5).clamp(28, 36);
+        let [steps, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)])
+            .spacing(1)
+            .areas(area);
+        vertical(buffer, steps);
+        steps::draw(run, buffer, steps);
+        match pane {
+            3 => seen.list = hosts::draw(run, buffer, right),
+            4 => seen.list = log::output(run, buffer, right),
+            _ => seen.card = Some(card::draw(run, buffer, right)),
+        }
+    }
+}
+
+fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
+    let size = format!(
+        "{}x{} is too small: {}x{} needed",
+        area.width, area.height, SMALLEST.0, SMALLEST.1
+    );
+    let lines = [
+        (Role::Strong, run.title()),
+        (Role::Warn, size),
+        (
+            Role::Plain,
+            "The run goes on; make the window larger.".to_owned(),
+        ),
+        (Role::Plain, "Ctrl-C twice leaves.".to_owned()),
+    ];
+    let width = usize::from(area.width);
+    let mut y = area.y;
+    for (role, text) in lines {
+        for line in super::text::wrap(&text, width) {
+            if y >= area.bottom() {
+                return;
+            }
+            put(
+                buffer,
+                Rect {
+                    y,
+                    height: 1,
+                    ..area
+                },
+                &Line::styled(line, role.style()),
+            );
+            y += 1;
+        }
+    }
+}
+
+/// Lines from an offset on, and how much of them there is.
+fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> Extent {
+    let rows = usize::from(area.height);
+    let extent = Extent {
+        lines: lines.len(),
+        rows,
+    };
+    let offset = offset.min(extent.last_offset());
+    for (line, y) in lines.iter().skip(offset).zip(area.y..area.bottom()) {
+        put(
+            buffer,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            line,
+        );
+    }
+    extent
+}
+
+/// `lines 1-20 of 64` for a pane's title.
+fn place(extent: Extent, offset: usize) -> String {
+    if extent.lines <= extent.rows {
+        return String::new();
+    }
+    let offset = offset.min(extent.last_offset());
+    format!(
+        "{}-{} of {}",
+        offset + 1,
+        offset + extent.rows,
+        extent.lines
+    )
+}
+
+/// As wide as text may be.
+fn text_width(area: Rect) -> usize {
+    usize::from(area.width.min(WIDEST_TEXT))
+}
