@@ -122,42 +122,23 @@ pub(super) fn expand(
 fn turns(runbook: &Runbook, phase: &Phase) -> Vec<Option<VmName>> {
     match &phase.for_each {
         ForEach::Once => vec![None],
-        ForEach::Vms => runbook
-            .recoverable_vms()
-            .map(|(name, _)| Some(name.clone()))
+        for_each => runbook
+            .selected(for_each)
+            .into_iter()
+            .cloned()
+            .map(Some)
             .collect(),
-        ForEach::Tier(tier) => runbook
-            .recoverable_vms()
-            .filter(|(_, vm)| vm.tier == Some(*tier))
-            .map(|(name, _)| Some(name.clone()))
-            .collect(),
-        ForEach::List(vms) => vms.iter().cloned().map(Some).collect(),
     }
 }
 
 /// The VM at hand, else the VM of the verb, else the command's host, else the run.
 fn subject(spec: &StepSpec, vm: Option<&VmName>) -> Subject {
-    match (verb_vm(&spec.verb), &spec.verb, vm) {
+    match (spec.verb.vm(), &spec.verb, vm) {
         (Some(written), _, Some(vm)) if written == "${vm}" => Subject::Vm(vm.clone()),
         (Some(written), _, _) => Subject::Vm(VmName::from(written)),
         (None, _, Some(vm)) => Subject::Vm(vm.clone()),
         (None, Verb::Command(command), None) => Subject::Host(command.host.clone()),
         (None, _, None) => Subject::Run,
-    }
-}
-
-fn verb_vm(verb: &Verb) -> Option<&str> {
-    match verb {
-        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Command(_) => None,
-        Verb::Fence { vm }
-        | Verb::Restore { vm, .. }
-        | Verb::Register { vm }
-        | Verb::Network { vm }
-        | Verb::PowerOn { vm }
-        | Verb::Ready { vm }
-        | Verb::ShutDown { vm }
-        | Verb::CopyBack { vm }
-        | Verb::Unregister { vm, .. } => Some(vm),
     }
 }
 

@@ -87,7 +87,7 @@ impl Diagnostics {
         }
         let count = self.count();
         let problems = if count == 1 { "problem" } else { "problems" };
-        out.push_str(&format!("{}: {count} {problems}", visible(&self.path)));
+        out.push_str(&format!("{}: {count} {problems}", safe(&self.path)));
         if self.left_off > 0 {
             out.push_str(&format!(", the first {} shown", self.list.len()));
         }
@@ -101,7 +101,7 @@ impl Diagnostics {
             group = group.element(self.snippet(problem));
         } else {
             group = group.element(
-                Origin::path(visible(&self.path))
+                Origin::path(safe(&self.path))
                     .line(problem.line)
                     .char_column(problem.column),
             );
@@ -138,7 +138,7 @@ impl Diagnostics {
                 .label(label.text.as_str())
         });
         Snippet::source(&self.source[from..to])
-            .path(visible(&self.path))
+            .path(safe(&self.path))
             .line_start(line)
             .annotation(primary)
             .annotations(others)
@@ -204,29 +204,41 @@ impl Problems {
         self.list.len() >= self.limit
     }
 
-    pub(super) fn push(&mut self, problem: Diagnostic) {
+    /// Names from the file may be part of any text, so every text is made safe here.
+    pub(super) fn push(&mut self, mut problem: Diagnostic) {
+        const LONGEST: usize = 300;
         if self.is_full() {
             self.left_off += 1;
-        } else {
-            self.list.push(problem);
+            return;
         }
+        problem.message = shortened(&problem.message, LONGEST);
+        problem.hint = problem.hint.map(|hint| shortened(&hint, LONGEST));
+        for label in &mut problem.labels {
+            label.text = shortened(&label.text, LONGEST);
+        }
+        self.list.push(problem);
     }
 }
 
-/// Text of a file made safe for a message: no control or bidirectional characters, at most 60
-/// characters.
+/// A word of the file for a message: safe, and at most 60 characters.
 pub(super) fn visible(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut out: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| {
-            let steers = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || steers { '\u{fffd}' } else { c }
-        })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        out.push('…');
+    shortened(text, 60)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => safe(&text[..end]) + "…",
+        None => safe(text),
     }
-    out
+}
+
+/// Without characters that steer a terminal or the direction of text.
+fn safe(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars()
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
+        .collect()
 }

@@ -113,6 +113,10 @@ pub fn too_large(path_label: &str, bytes: usize, limits: &Limits) -> Diagnostics
 
 fn read_document(text: &str, limits: &Limits) -> Result<Runbook, Problems> {
     let mut problems = Problems::new(limits.problems);
+    if let Some(problem) = control_character(text) {
+        problems.push(problem);
+        return Err(problems);
+    }
     let Some(places) = Places::index(text, limits, &mut problems) else {
         return Err(problems);
     };
@@ -142,9 +146,24 @@ fn read_document(text: &str, limits: &Limits) -> Result<Runbook, Problems> {
         check::check(runbook, root, &mut reader);
     }
     match runbook {
-        Some(runbook) if reader.problems.count() == 0 => Ok(runbook),
+        Some(read) if reader.problems.count() == 0 => Ok(read.runbook),
         _ => Err(reader.problems),
     }
+}
+
+/// The first character that no text has. YAML allows none, and it could steer a terminal.
+fn control_character(text: &str) -> Option<Diagnostic> {
+    let stray = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let (at, found) = text.char_indices().find(|(_, c)| stray(*c))?;
+    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    Some(Diagnostic {
+        line: text[..at].matches('\n').count() + 1,
+        column: text[line_start..at].chars().count() + 1,
+        message: format!("a control character, U+{:04X}", u32::from(found)),
+        hint: Some("check that this is the runbook; if so, remove the character".to_owned()),
+        labels: Vec::new(),
+        span: at..at + found.len_utf8(),
+    })
 }
 
 /// What serde_yaml refuses although the index did not.

@@ -98,6 +98,24 @@ impl Runbook {
             .or(self.objectives.rpo)
     }
 
+    /// The VMs that a phase is repeated for, in the file's order; none where it stands once.
+    #[must_use]
+    pub fn selected(&self, for_each: &ForEach) -> Vec<&VmName> {
+        let recoverable = self.recoverable_vms();
+        match for_each {
+            ForEach::Once => Vec::new(),
+            ForEach::Vms => recoverable.map(|(name, _)| name).collect(),
+            ForEach::Tier(tier) => recoverable
+                .filter(|(_, vm)| vm.tier == Some(*tier))
+                .map(|(name, _)| name)
+                .collect(),
+            ForEach::List(list) => list
+                .iter()
+                .filter_map(|name| self.vms.get_key_value(name).map(|(name, _)| name))
+                .collect(),
+        }
+    }
+
     /// The VMs that steps `for_each: vms` walk through: neither expendable nor patterns.
     pub fn recoverable_vms(&self) -> impl Iterator<Item = (&VmName, &Vm)> {
         self.vms
@@ -671,6 +689,23 @@ impl Verb {
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
             Self::Command(_) => "command",
+        }
+    }
+
+    /// The VM as written, a name or `${vm}`, if it acts on one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&str> {
+        match self {
+            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Fence { vm }
+            | Self::Restore { vm, .. }
+            | Self::Register { vm }
+            | Self::Network { vm }
+            | Self::PowerOn { vm }
+            | Self::Ready { vm }
+            | Self::ShutDown { vm }
+            | Self::CopyBack { vm }
+            | Self::Unregister { vm, .. } => Some(vm),
         }
     }
 }

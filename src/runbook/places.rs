@@ -114,6 +114,29 @@ impl<'t> Places<'t> {
         }
     }
 
+    /// The item of a list that is this word, quoted or not.
+    pub(super) fn item_named(&self, list: NodeId, word: &str) -> Option<NodeId> {
+        let Kind::Seq(items) = &self.node(self.target(list)).kind else {
+            return None;
+        };
+        let is_word = |item: &NodeId| {
+            self.source(self.target(*item))
+                .trim()
+                .trim_matches(['"', '\''])
+                == word
+        };
+        items.iter().copied().find(is_word)
+    }
+
+    /// How many entries a collection has, without those that merges bring.
+    pub(super) fn len(&self, node: NodeId) -> usize {
+        match &self.node(self.target(node)).kind {
+            Kind::Map { own, .. } => own.len(),
+            Kind::Seq(items) => items.len(),
+            Kind::Scalar | Kind::Alias(_) => 0,
+        }
+    }
+
     fn target(&self, node: NodeId) -> NodeId {
         match self.node(node).kind {
             Kind::Alias(target) => target,
@@ -415,21 +438,21 @@ impl<'t> Builder<'t, '_> {
 
     fn syntax(&mut self, error: &ScanError, bytes: &mut ByteOffsets<'_>) -> Stop {
         let at = bytes.at(error.marker().index());
-        let span = self.places.one_character(at);
-        let line = self.places.position(at).0;
-        let hint = syntax_hint(self.places.text, self.places.line_starts[line - 1]);
-        let message = format!("not valid YAML: {}", visible(error.info()));
-        self.stop(span, &message, hint)
+        let start = self.places.line_starts[self.places.position(at).0 - 1];
+        let line = self.places.text[start..].lines().next().unwrap_or_default();
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let (at, hint) = match indent.find('\t') {
+            Some(tab) => (start + tab, "YAML indents with spaces: replace the tab"),
+            None => (at, syntax_hint(line)),
+        };
+        let message = format!("not valid YAML: {}", error.info());
+        self.stop(self.places.one_character(at), &message, hint)
     }
 }
 
 /// The mistakes that most often stand on a line which does not parse.
-fn syntax_hint(text: &str, line_start: usize) -> &'static str {
-    let line = text[line_start..].lines().next().unwrap_or_default();
-    let indent = &line[..line.len() - line.trim_start().len()];
-    if indent.contains('\t') {
-        "YAML indents with spaces: replace the tab"
-    } else if line.contains("${") && line.contains('{') {
+fn syntax_hint(line: &str) -> &'static str {
+    if line.contains("${") {
         "put quotes around what holds `${…}`"
     } else if line.contains(": ") {
         "look for a missing quote, a missing space after a colon, or a wrong indentation"

@@ -134,6 +134,27 @@ impl<'a> Reader<'a> {
         self.report(node, format!("unknown {kind} `{}`", visible(word)), &hint);
     }
 
+    /// Reports a key that is none of those that a mapping may have.
+    pub(super) fn unknown_key<'c>(
+        &mut self,
+        node: NodeId,
+        kind: &str,
+        key: &str,
+        place: &str,
+        known: impl IntoIterator<Item = &'c str>,
+    ) {
+        let hint = if self.problems.is_full() {
+            String::new()
+        } else {
+            did_you_mean(key, known)
+        };
+        self.report(
+            node,
+            format!("unknown {kind} `{}` in {place}", visible(key)),
+            &hint,
+        );
+    }
+
     /// Reports a word of the format that this version does not serve.
     pub(super) fn later(&mut self, node: NodeId, kind: &str, word: &str) {
         let message = format!("the {kind} `{word}` is not in this version of Lifeboat");
@@ -161,7 +182,7 @@ impl<'a> Reader<'a> {
             if shape.later.contains(&key) {
                 self.later(node, "key", key);
             } else {
-                self.unknown(node, &format!("key in {},", shape.what), key, shape.known());
+                self.unknown_key(node, "key", key, shape.what, shape.known());
             }
         }
         for key in shape.required {
@@ -409,7 +430,7 @@ pub(super) fn did_you_mean<'c>(word: &str, known: impl IntoIterator<Item = &'c s
     match known.as_slice() {
         [] => String::new(),
         [only] => format!("there is only `{only}`"),
-        few if few.len() <= 12 => format!("there are: {}", few.join(", ")),
+        few if few.len() <= 14 => format!("there are: {}", few.join(", ")),
         _ => String::new(),
     }
 }

@@ -216,3 +216,128 @@ pub fn slug(heading: &str) -> String {
     slug.truncate(slug.trim_end_matches('-').len());
     slug
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_sums_of_numbers_with_units() {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("5m", 300),
+            ("4h", 14_400),
+            ("90d", 7_776_000),
+            ("1h 30m", 5_400),
+            ("1h30m", 5_400),
+            (" 2 w ", 1_209_600),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "5",
+            "m",
+            "5x",
+            "1.5h",
+            "-1h",
+            "5m-",
+            "99999999999999999999s",
+            "9999999999w",
+            "1h  é",
+        ] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("16MiB"), Ok(16 << 20));
+        assert_eq!(parse_size("1 GB"), Ok(1_000_000_000));
+        for text in ["16", "16mib", "", "99999999999TiB"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for (text, host, port) in [
+            ("192.0.2.11", "192.0.2.11", 22),
+            ("esx1.example.net:2222", "esx1.example.net", 2222),
+            ("[2001:db8::1]", "2001:db8::1", 22),
+            ("[fe80::1%eth0]:2222", "fe80::1%eth0", 2222),
+        ] {
+            let parsed = parse_address(text).unwrap();
+            assert_eq!((parsed.host.as_str(), parsed.port), (host, port), "{text}");
+            assert_eq!(parse_address(&parsed.to_string()), Ok(parsed), "{text}");
+        }
+        for text in [
+            "",
+            ":22",
+            "a b",
+            "-x",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:22:22",
+            "192.0.2.256",
+            "1.2.3",
+            "2001:db8::1",
+            "[::1",
+            "[host]",
+            "[::1]x",
+            "root@host",
+        ] {
+            assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn guests_have_addresses_with_prefixes() {
+        assert_eq!(
+            parse_guest_address("10.20.0.11/24"),
+            Some(([10, 20, 0, 11].into(), Some(24)))
+        );
+        assert!(parse_guest_address("2001:db8::1/64").is_some());
+        for text in ["10.20.0.11/33", "10.20.0", "10.20.0.11/", "web01"] {
+            assert!(parse_guest_address(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn stamps_name_real_instants() {
+        assert!(is_stamp("20240229T235959Z"));
+        for text in [
+            "20230229T000000Z",
+            "20240101T240000Z",
+            "20240101T000000",
+            "latest",
+            "+2024010T000000Z",
+        ] {
+            assert!(!is_stamp(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn slugs_are_what_step_ids_hold() {
+        for (heading, expected) in [
+            ("Go home", "go-home"),
+            ("  (2) Recover: all! ", "2-recover-all"),
+            ("Überführen", "überführen"),
+            ("!!!", ""),
+        ] {
+            assert_eq!(slug(heading), expected);
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_values() {
+        let pattern = whole_match("a|b").unwrap();
+        assert!(pattern.is_match("a") && !pattern.is_match("ax") && !pattern.is_match("xb"));
+        assert!(whole_match("a)(b").is_err());
+    }
+}

@@ -16,6 +16,7 @@ use serde_yaml::Value;
 
 use super::Limits;
 use super::model::{Contact, DrillRules, Identity, Objectives, Runbook, Variable};
+use super::places::NodeId;
 use super::reader::{At, Entry, Fields, Reader, Shape, did_you_mean};
 use super::template;
 use super::values;
@@ -106,13 +107,28 @@ impl Names {
     }
 }
 
+/// A runbook as far as it could be read, and where its steps stand.
+pub(super) struct Read {
+    pub(super) runbook: Runbook,
+    /// Beside the phases of `failover`.
+    pub(super) failover: Vec<PhaseNodes>,
+    /// Beside the phases of `failback`.
+    pub(super) failback: Vec<PhaseNodes>,
+}
+
+/// Where a phase and its steps stand. Those that could not be read are missing.
+pub(super) struct PhaseNodes {
+    pub(super) phase: NodeId,
+    pub(super) steps: Vec<NodeId>,
+}
+
 /// Reads everything. The result lacks what could not be read.
-pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -> Option<Runbook> {
+pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -> Option<Read> {
     let top = reader.fields(root, &RUNBOOK)?;
     format_version(&top, reader)?;
     let names = Names::declared(&top);
     let name = runbook_name(&top, reader);
-    Some(Runbook {
+    let mut runbook = Runbook {
         title: optional(&top, "title", reader, Reader::text).unwrap_or_else(|| name.clone()),
         name,
         description: optional(&top, "description", reader, Reader::text).unwrap_or_default(),
@@ -121,25 +137,37 @@ pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -
         drill: optional(&top, "drill", reader, drill_rules).unwrap_or_default(),
         variables: optional(&top, "variables", reader, variables).unwrap_or_default(),
         sites: optional(&top, "sites", reader, sites::sites).unwrap_or_default(),
-        hosts: top
-            .get("hosts")
-            .map(|at| sites::hosts(at, &names, reader))
-            .unwrap_or_default(),
-        networks: top
-            .get("networks")
-            .map(|at| network::networks(at, &names, reader))
-            .unwrap_or_default(),
-        backups: top
-            .get("backups")
-            .map(|at| network::backups(at, &names, reader))
-            .unwrap_or_default(),
-        vms: top
-            .get("vms")
-            .map(|at| vms::vms(at, &names, reader))
-            .unwrap_or_default(),
-        failover: phases::section(&top, "failover", &names, reader, limits),
-        failback: phases::section(&top, "failback", &names, reader, limits),
+        hosts: part(&top, "hosts", &names, reader, sites::hosts),
+        networks: part(&top, "networks", &names, reader, network::networks),
+        backups: part(&top, "backups", &names, reader, network::backups),
+        vms: part(&top, "vms", &names, reader, vms::vms),
+        failover: Vec::new(),
+        failback: Vec::new(),
+    };
+    let failover = phases::section(&top, "failover", &names, reader, limits);
+    let failback = phases::section(&top, "failback", &names, reader, limits);
+    let (failover, failover_nodes) = failover.into_iter().unzip();
+    let (failback, failback_nodes) = failback.into_iter().unzip();
+    runbook.failover = failover;
+    runbook.failback = failback;
+    Some(Read {
+        runbook,
+        failover: failover_nodes,
+        failback: failback_nodes,
     })
+}
+
+/// A part whose entries have names; empty where it is absent.
+fn part<'a, T: Default>(
+    top: &Fields<'a>,
+    key: &str,
+    names: &Names,
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(At<'a>, &Names, &mut Reader<'a>) -> T,
+) -> T {
+    top.get(key)
+        .map(|at| read(at, names, reader))
+        .unwrap_or_default()
 }
 
 /// An optional key's value.

@@ -41,7 +41,7 @@ fn network<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Network {
                     .iter()
                     .map(String::as_str)
                     .chain(["drill", "probe_from"]);
-                reader.unknown(entry.key, "site or key in a network,", other, known);
+                reader.unknown_key(entry.key, "site or key", other, "a network", known);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Phases, steps, and what every step may say whatever its verb.
 
 use super::verbs::{self, VERBS};
-use super::{Names, optional};
+use super::{Names, PhaseNodes, optional};
 use crate::names::VmName;
 use crate::runbook::Limits;
 use crate::runbook::diagnostics::visible;
@@ -15,7 +15,9 @@ const PHASE: Shape = Shape::new("a phase", &["phase", "steps"], &["for_each"]);
 const TIER: Shape = Shape::new("a selection of VMs", &["tier"], &[]);
 
 /// What any step may say besides its verb.
-const COMMON: [&str; 11] = [
+///
+/// `ask` belongs to `confirm`; elsewhere it has a message of its own.
+const COMMON: [&str; 12] = [
     "name",
     "why",
     "text",
@@ -27,6 +29,7 @@ const COMMON: [&str; 11] = [
     "gate",
     "typed",
     "people",
+    "ask",
 ];
 
 const MODES: [(&str, Mode); 5] = [
@@ -57,7 +60,7 @@ pub(super) fn section<'a>(
     names: &Names,
     reader: &mut Reader<'a>,
     limits: &Limits,
-) -> Vec<Phase> {
+) -> Vec<(Phase, PhaseNodes)> {
     let Some(at) = top.get(key) else {
         return Vec::new();
     };
@@ -70,7 +73,7 @@ pub(super) fn section<'a>(
     let mut phases = Vec::new();
     let mut steps = 0;
     for at in items {
-        let Some(phase) = phase(at, names, reader) else {
+        let Some((phase, nodes)) = phase(at, names, reader) else {
             continue;
         };
         steps += phase
@@ -86,7 +89,7 @@ pub(super) fn section<'a>(
             );
             return phases;
         }
-        phases.push(phase);
+        phases.push((phase, nodes));
     }
     phases
 }
@@ -100,7 +103,7 @@ fn repetitions(for_each: &ForEach, names: &Names) -> usize {
     }
 }
 
-fn phase<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Phase> {
+fn phase<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<(Phase, PhaseNodes)> {
     let fields = reader.fields(at, &PHASE)?;
     let name = optional(&fields, "phase", reader, |reader, at| {
         let name = reader.text(at)?;
@@ -117,20 +120,28 @@ fn phase<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Phase
         has_vm: fields.get("for_each").is_some(),
     };
     let mut steps = Vec::new();
+    let mut nodes = PhaseNodes {
+        phase: at.node,
+        steps: Vec::new(),
+    };
     if let Some(at) = fields.get("steps") {
         let items = reader.list(at, "steps")?;
         if items.is_empty() {
             reader.report(at.node, "a phase without steps", "remove it, or add steps");
         }
         for at in items {
-            steps.extend(step(at, scope, reader));
+            if let Some(step) = step(at, scope, reader) {
+                steps.push(step);
+                nodes.steps.push(at.node);
+            }
         }
     }
-    Some(Phase {
+    let phase = Phase {
         name: name.unwrap_or_default(),
         for_each: for_each.unwrap_or_default(),
         steps,
-    })
+    };
+    Some((phase, nodes))
 }
 
 fn for_each<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<ForEach> {
@@ -182,6 +193,13 @@ fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ste
     let verb_key = verb_key(at, reader)?;
     let before = reader.problems.count();
     let fields = reader.fields(at, &shape_of(verb_key))?;
+    if verb_key != "confirm" && fields.get("ask").is_some() {
+        reader.report(
+            fields.key("ask"),
+            "`ask` belongs to `confirm`",
+            "make a step of its own of the question",
+        );
+    }
     let verb = fields
         .get(verb_key)
         .and_then(|at| verbs::verb(verb_key, at, &fields, scope, reader));
@@ -276,15 +294,10 @@ fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
 /// The keys that a step with this verb may have.
 fn shape_of(verb: &'static str) -> Shape {
     let mut shape = Shape::new("a step", &[], &COMMON);
-    shape.also = match verb {
-        "confirm" => &["confirm", "ask"],
-        _ => std::slice::from_ref(
-            VERBS
-                .iter()
-                .find(|known| **known == verb)
-                .unwrap_or(&VERBS[0]),
-        ),
-    };
+    shape.also = verbs::VERBS
+        .iter()
+        .position(|known| *known == verb)
+        .map_or(&[], |at| &VERBS[at..=at]);
     shape
 }
 

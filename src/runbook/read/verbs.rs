@@ -123,31 +123,32 @@ fn one_vm<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<S
 
 fn vm_name<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<String> {
     let text = reader.raw_text(at)?;
-    if text == "${vm}" || !text.contains("${") {
-        if text != "${vm}" && !scope.names.vms.contains(text) {
-            reader.unknown(
-                at.node,
-                "VM",
-                text,
-                scope.names.vms.iter().map(String::as_str),
-            );
-            return None;
-        }
-        if text.contains('*') {
-            reader.report(
-                at.node,
-                format!("`{}` is a pattern, not one VM", visible(text)),
-                "name the VM",
-            );
-            return None;
-        }
+    if text == "${vm}" {
         return template(at, scope, reader);
     }
-    reader.report(
-        at.node,
-        "a verb acts on one VM",
-        "write \"${vm}\" in a phase with `for_each`, or a VM's name",
-    );
+    if text.contains("${") {
+        let hint = "write \"${vm}\" in a phase with `for_each`, or a VM's name";
+        reader.report(at.node, "a verb acts on one VM", hint);
+    } else if !scope.names.vms.contains(text) {
+        reader.unknown(
+            at.node,
+            "VM",
+            text,
+            scope.names.vms.iter().map(String::as_str),
+        );
+    } else if text.contains('*') {
+        let message = format!("`{}` is a pattern, not one VM", visible(text));
+        reader.report(at.node, message, "name the VM");
+    } else if scope.has_vm {
+        let message = format!("this step would act on {text} once for each VM of the phase");
+        reader.report(
+            at.node,
+            message,
+            "write \"${vm}\", or use a phase without `for_each`",
+        );
+    } else {
+        return Some(text.to_owned());
+    }
     None
 }
 
@@ -256,7 +257,7 @@ fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Opti
         (Some(at), None) => {
             misplaced("pattern", "value", reader);
             let options = choices(at, reader)?;
-            let most = options.len() as u64;
+            let most = at.value.as_sequence().map_or(0, Vec::len) as u64;
             let at_least = optional(&fields, "at_least", reader, |reader, at| {
                 reader.number(at, "at_least", 1, most)
             });

@@ -347,7 +347,11 @@ fn rung<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Rung> 
     }
     let hint =
         "there are: tools, { tcp: 1433 }, { http: \"http://10.20.0.12/health\", status: 200 }";
-    reader.report(at.node, "unknown rung", hint);
+    let written = at
+        .value
+        .as_str()
+        .map_or("of this kind".to_owned(), |t| format!("`{}`", visible(t)));
+    reader.report(at.node, format!("unknown rung {written}"), hint);
     None
 }
 

@@ -1,0 +1,151 @@
+//! Rules that concern several parts of a runbook.
+//!
+//! Parts that could not be read are missing here, and nothing is said about what mentions them.
+
+mod steps;
+mod vms;
+
+use std::collections::HashMap;
+
+use super::model::{Runbook, SiteRole};
+use super::places::NodeId;
+use super::read::Read;
+use super::reader::Reader;
+
+/// Reports what breaks a rule.
+pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
+    let mut checker = Checker {
+        runbook: &read.runbook,
+        root,
+        reader,
+    };
+    checker.sites();
+    checker.host_addresses();
+    checker.drill_networks();
+    vms::check(&mut checker);
+    steps::check(&mut checker, read);
+}
+
+struct Checker<'c, 'a> {
+    runbook: &'c Runbook,
+    root: NodeId,
+    reader: &'c mut Reader<'a>,
+}
+
+impl Checker<'_, '_> {
+    /// The value at a path of keys, as deep as it goes.
+    fn find(&self, path: &[&str]) -> NodeId {
+        self.find_from(self.root, path)
+    }
+
+    fn find_from(&self, from: NodeId, path: &[&str]) -> NodeId {
+        path.iter()
+            .try_fold(from, |node, key| {
+                self.reader.places.child(node, key).ok_or(node)
+            })
+            .unwrap_or_else(|deepest| deepest)
+    }
+
+    /// Reports a problem at one value, with a second place that takes part.
+    fn report(
+        &mut self,
+        node: NodeId,
+        message: impl Into<String>,
+        label: Option<(NodeId, String)>,
+        hint: &str,
+    ) {
+        let mut problem = self.reader.at(node, message);
+        problem.labels.extend(label.map(|(node, text)| {
+            self.reader
+                .places
+                .label(self.reader.places.span(node), text)
+        }));
+        self.reader.push(problem, hint);
+    }
+
+    fn sites(&mut self) {
+        let sites = self.find(&["sites"]);
+        // A site that could not be read may be the missing one.
+        let all_read = self.reader.places.len(sites) == self.runbook.sites.len();
+        for (role, word) in [
+            (SiteRole::Protected, "protected"),
+            (SiteRole::Recovery, "recovery"),
+        ] {
+            let of_role: Vec<&str> = self
+                .runbook
+                .sites
+                .iter()
+                .filter(|(_, site)| site.role == role)
+                .map(|(name, _)| name.as_str())
+                .collect();
+            match of_role.as_slice() {
+                [] if all_read => {
+                    let hint = format!("give one site `role: {word}`");
+                    self.report(sites, format!("no site is the {word} one"), None, &hint);
+                }
+                [] | [_] => {}
+                [first, others @ ..] => {
+                    for other in others {
+                        let label = (
+                            self.find(&["sites", first, "role"]),
+                            "the first one".to_owned(),
+                        );
+                        let message = format!("a second {word} site; there is exactly one");
+                        self.report(
+                            self.find(&["sites", other, "role"]),
+                            message,
+                            Some(label),
+                            "",
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two names for one machine would make the recovery site out of the protected one.
+    fn host_addresses(&mut self) {
+        let mut seen = HashMap::new();
+        for (name, host) in &self.runbook.hosts {
+            if let Some(first) = seen.insert(&host.address, name) {
+                let label = (
+                    self.find(&["hosts", first.as_str(), "address"]),
+                    first.to_string(),
+                );
+                let message = format!("{name} has the address of {first}");
+                let node = self.find(&["hosts", name.as_str(), "address"]);
+                self.report(node, message, Some(label), "each host is listed once");
+            }
+        }
+    }
+
+    /// A drill on a production network would be no drill.
+    fn drill_networks(&mut self) {
+        let mut production = HashMap::new();
+        for (name, network) in &self.runbook.networks {
+            for (site, group) in &network.at {
+                production
+                    .entry(group.name.as_str())
+                    .or_insert((name, site));
+            }
+        }
+        for (name, network) in &self.runbook.networks {
+            let Some(drill) = network.drill.as_deref() else {
+                continue;
+            };
+            let Some((other, site)) = production.get(drill) else {
+                continue;
+            };
+            let place = self.find(&["networks", other.as_str(), site.as_str()]);
+            let label = (place, format!("production in {site}"));
+            let message = format!("the drill network of {name} is a production network");
+            let node = self.find(&["networks", name.as_str(), "drill"]);
+            self.report(
+                node,
+                message,
+                Some(label),
+                "name a port group that only drills use",
+            );
+        }
+    }
+}

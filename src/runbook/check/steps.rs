@@ -1,0 +1,186 @@
+//! Rules about steps: can the verb serve the VM, and does the order respect what VMs need?
+
+use std::collections::HashMap;
+
+use super::Checker;
+use crate::names::VmName;
+use crate::runbook::model::{ForEach, Phase, Section, SiteRole, StepSpec, Verb, Vm};
+use crate::runbook::places::NodeId;
+use crate::runbook::read::{PhaseNodes, Read};
+
+pub(super) fn check(checker: &mut Checker<'_, '_>, read: &Read) {
+    let runbook = checker.runbook;
+    for (section, phases, nodes) in [
+        (Section::Failover, &runbook.failover, &read.failover),
+        (Section::Failback, &runbook.failback, &read.failback),
+    ] {
+        let located: Vec<(&Phase, &PhaseNodes)> = phases.iter().zip(nodes).collect();
+        for (phase, nodes) in &located {
+            selection(checker, phase, nodes);
+            for (step, node) in phase.steps.iter().zip(&nodes.steps) {
+                served(checker, section, phase, step, *node);
+            }
+        }
+        order(checker, &located);
+    }
+}
+
+/// A phase that is repeated is repeated at least once.
+fn selection(checker: &mut Checker<'_, '_>, phase: &Phase, nodes: &PhaseNodes) {
+    // VMs that could not be read may be the ones.
+    let all_read = {
+        let vms = checker.find(&["vms"]);
+        checker.reader.places.len(vms) == checker.runbook.vms.len()
+    };
+    let what = match &phase.for_each {
+        ForEach::Once => return,
+        ForEach::Vms => "there is no VM to recover".to_owned(),
+        ForEach::Tier(tier) => format!("no VM has the tier {tier}"),
+        ForEach::List(_) => "the list of VMs is empty".to_owned(),
+    };
+    if all_read && checker.runbook.selected(&phase.for_each).is_empty() {
+        let node = checker.find_from(nodes.phase, &["for_each"]);
+        checker.report(node, what, None, "the steps of this phase would never run");
+    }
+}
+
+/// Every VM that a step is for has what the verb works with.
+fn served(
+    checker: &mut Checker<'_, '_>,
+    section: Section,
+    phase: &Phase,
+    step: &StepSpec,
+    node: NodeId,
+) {
+    let Some(written) = step.verb.vm() else {
+        return;
+    };
+    let mut unserved = vms_of(checker, phase, written)
+        .into_iter()
+        .filter_map(|name| {
+            Some((
+                name,
+                lacks(checker, section, &step.verb, checker.runbook.vms.get(name)?)?,
+            ))
+        });
+    let Some((first, lack)) = unserved.next() else {
+        return;
+    };
+    let others = unserved.count();
+    let verb = step.verb.as_str();
+    let mut message = format!("`{verb}` cannot serve {first}: {lack}");
+    if others > 0 {
+        message.push_str(&format!(" ({others} more like it)"));
+    }
+    let hint = if written == "${vm}" {
+        format!("add what is missing, or leave {first} out of this phase's `for_each`")
+    } else {
+        format!("add what is missing to {first}")
+    };
+    let label = (
+        checker.find(&["vms", first.as_str()]),
+        format!("{first} is here"),
+    );
+    let node = checker.find_from(node, &[verb]);
+    checker.report(node, message, Some(label), &hint);
+}
+
+/// What a VM lacks for a verb, in words.
+fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> Option<String> {
+    let (source, target) = (section.source(), section.target());
+    let needed: &[SiteRole] = match verb {
+        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Command(_) => return None,
+        // Nobody logs in to a physical server; its fence is a person's word.
+        Verb::Fence { .. } if source == SiteRole::Protected && vm.physical.is_some() => {
+            return None;
+        }
+        Verb::Fence { .. } | Verb::ShutDown { .. } => &[source],
+        Verb::CopyBack { .. } => &[target, source],
+        Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
+        Verb::Restore { .. }
+        | Verb::Register { .. }
+        | Verb::Network { .. }
+        | Verb::PowerOn { .. }
+        | Verb::Ready { .. } => &[target],
+    };
+    for role in needed {
+        if vm.place(*role).is_some() {
+            continue;
+        }
+        let physical = *role == SiteRole::Protected && vm.physical.is_some();
+        return Some(match role {
+            SiteRole::Protected if physical => "it is a physical server".to_owned(),
+            SiteRole::Protected => "it has no `protected` place".to_owned(),
+            SiteRole::Recovery => "it has no `recovery` place".to_owned(),
+        });
+    }
+    (matches!(verb, Verb::Restore { .. }) && vm.backup.is_none())
+        .then(|| "it has no `backup`".to_owned())
+}
+
+/// The VMs that a step is for.
+fn vms_of<'r>(checker: &Checker<'r, '_>, phase: &Phase, written: &str) -> Vec<&'r VmName> {
+    if written == "${vm}" {
+        return checker.runbook.selected(&phase.for_each);
+    }
+    checker
+        .runbook
+        .vms
+        .get_key_value(written)
+        .map(|(name, _)| name)
+        .into_iter()
+        .collect()
+}
+
+/// Where a VM is first powered on.
+#[derive(Clone, Copy)]
+struct Start {
+    phase: usize,
+    /// Index of the step, where steps follow one another as they stand.
+    step: Option<usize>,
+    node: NodeId,
+}
+
+/// No VM is powered on before one that it needs.
+fn order(checker: &mut Checker<'_, '_>, phases: &[(&Phase, &PhaseNodes)]) {
+    let mut starts: HashMap<&VmName, Start> = HashMap::new();
+    for (index, (phase, nodes)) in phases.iter().enumerate() {
+        for (at, (step, node)) in phase.steps.iter().zip(&nodes.steps).enumerate() {
+            let Verb::PowerOn { vm } = &step.verb else {
+                continue;
+            };
+            let step = (phase.for_each == ForEach::Once).then_some(at);
+            for name in vms_of(checker, phase, vm) {
+                starts.entry(name).or_insert(Start {
+                    phase: index,
+                    step,
+                    node: *node,
+                });
+            }
+        }
+    }
+    for (name, vm) in &checker.runbook.vms {
+        let Some(start) = starts.get(name).copied() else {
+            continue;
+        };
+        for need in &vm.needs {
+            let Some(needed) = starts.get(need).copied() else {
+                continue;
+            };
+            if (needed.phase, needed.step) > (start.phase, start.step) {
+                let label = (
+                    checker.find_from(needed.node, &["power_on"]),
+                    format!("{need} is powered on here"),
+                );
+                let message = format!("{name} is powered on before {need}, which it needs");
+                let node = checker.find_from(start.node, &["power_on"]);
+                checker.report(
+                    node,
+                    message,
+                    Some(label),
+                    "change the order of these steps",
+                );
+            }
+        }
+    }
+}
