@@ -212,5 +212,4 @@ impl Registered {
 }
 
 #[cfg(test)]
-#[path = "inventory_tests.rs"]
 mod tests;
