@@ -55,7 +55,7 @@ fn listed(problems: &Diagnostics) -> String {
             "{}:{} {}\n",
             problem.line, problem.column, problem.message
         ));
-        for hint in &problem.hint {
+        if let Some(hint) = &problem.hint {
             listed.push_str(&format!("    {hint}\n"));
         }
         for label in &problem.labels {
@@ -225,9 +225,7 @@ fn bombs_are_refused_before_they_expand() {
     let quadratic = format!("a: &a [{scalars}]\nb: [{aliases}]\n");
     let merges = format!("a: &a {{x: 1}}\nb:\n{}", "  - { <<: *a }\n".repeat(60_000));
     for bomb in [laughs, quadratic, merges] {
-        let started = Instant::now();
         let found = problems(&bomb);
-        println!("{} bytes refused in {:?}", bomb.len(), started.elapsed());
         assert!(
             listed(&found).contains("aliases that expand to more than 50000 values"),
             "{}",

@@ -10,7 +10,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::Limits;
-use super::diagnostics::{Diagnostic, Label, Problems};
+use super::diagnostics::{Label, Problems};
 use builder::Builder;
 
 /// A value in the file.
