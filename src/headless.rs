@@ -254,7 +254,7 @@ impl<'o> Walk<'o> {
                 ));
             }
             Live::Banner(text) => self.printer.say(now, None, text),
-            Live::Output { .. } | Live::Sent { .. } | Live::Host(_) => {}
+            Live::Output { .. } | Live::Sent { .. } | Live::CommandEnded { .. } | Live::Host(_) => {}
         }
     }
 

@@ -20,7 +20,7 @@ use crate::runbook::model::{Identity, MacPolicy, PortGroup, Runbook, SiteRole};
 use crate::vmfiles::{AdapterFit, Vmx, diff, fit_adapters, fit_identity};
 
 use super::action::Action;
-use super::answer::{Known, blocked, console, done, needed, shown, shown_for};
+use super::answer::{Known, blocked, console, done, needed, shown_for};
 use super::configuration::{self, Configuration, Content};
 use super::context::{ActError, Ctx};
 use super::place::VmAt;

@@ -54,8 +54,8 @@ async fn keys(
     vmid: Vmid,
     kind: &str,
 ) -> Result<Vec<String>, Fault> {
-    let read = ctx.read(host, lane, &commands::tasks(vmid), parse_keys, "reading the VM's tasks");
-    let mut keys = read.await?;
+    let command = commands::tasks(vmid);
+    let mut keys = ctx.read(host, lane, &command, parse_keys, "reading the VM's tasks").await?;
     keys.retain(|key| key.to_ascii_lowercase().contains(&kind.to_ascii_lowercase()));
     Ok(keys)
 }

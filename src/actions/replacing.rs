@@ -131,7 +131,7 @@ pub(super) async fn replace(
 /// The new name is taken, there is no such file, or the write was lost.
 pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result<(), ActError> {
     let doing = format!("renaming {from}");
-    let what = match ctx.order(&at.host, &shell::rename(from, to), shell::renamed, &doing).await? {
+    let what = match ctx.order(&at.host, &shell::rename(from, to), Renamed::parse, &doing).await? {
         Renamed::Done => return Ok(()),
         Renamed::Taken => format!("{to} is there already"),
         Renamed::Absent => format!("{from} is not there"),
