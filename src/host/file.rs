@@ -4,6 +4,7 @@
 //! and nothing is ever truncated, so that a write which arrives late can do no harm.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::journal::Intent;
 
@@ -13,6 +14,9 @@ use super::lane::{LaneThread, Worker};
 use super::link::{Cancel, Limit, Link, Stopped};
 use super::sftp::SftpFile;
 use super::shared::Shared;
+
+/// How long closing a file may take that nobody waits for; what it has not sent is dropped.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// What a file is opened for.
 #[derive(Debug)]
@@ -138,9 +142,11 @@ impl Drop for RemoteFile {
     fn drop(&mut self) {
         let id = self.id;
         self.lane.post(move |worker, cancel| {
-            let limit = Limit::new(worker.host.run.limits.file, cancel);
-            if let (Some(file), Some(link)) = (worker.files.remove(&id), &mut worker.link) {
-                file.abandon(link, &limit);
+            let limit = Limit::new(CLOSING, cancel);
+            if let (Some(file), Some(link)) = (worker.files.remove(&id), &mut worker.link)
+                && file.abandon(link, &limit).is_err()
+            {
+                worker.drop_link();
             }
         });
     }
@@ -206,11 +212,12 @@ pub(super) enum OpenFile {
 }
 
 impl OpenFile {
-    /// Moves written data on without waiting; whether anything moved.
-    pub(super) fn push(&mut self, link: &mut Link, limit: &Limit) -> bool {
+    /// Moves written data on without waiting; whether anything moved. An error is one of the
+    /// connection; what the host says no to is kept for the file's next call.
+    pub(super) fn push(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
         match self {
             Self::Sftp(file) => file.push(link, limit),
-            Self::Dd(_) => false,
+            Self::Dd(_) => Ok(false),
         }
     }
 
@@ -226,9 +233,10 @@ impl OpenFile {
         }
     }
 
-    fn abandon(self, link: &mut Link, limit: &Limit) {
-        if let Self::Sftp(file) = self {
-            file.close(link, limit);
+    fn abandon(self, link: &mut Link, limit: &Limit) -> Result<(), Stopped> {
+        match self {
+            Self::Sftp(file) => file.close(link, limit),
+            Self::Dd(_) => Ok(()),
         }
     }
 }

@@ -107,18 +107,12 @@ impl Hosts {
         };
         self.0.run.redactor.add(password.expose());
         let user = &host.shared.config.user;
-        for other in self
-            .0
-            .hosts
-            .values()
-            .filter(|other| other.shared.config.user == *user)
-        {
-            if other.shared.has_refused_password() {
-                other.shared.set_password(&password);
-            }
-        }
-        host.shared.set_password(&password);
+        let others = self.0.hosts.values().filter(|other| other.shared.config.user == *user);
+        let blocked: Vec<_> = others.filter(|other| other.shared.has_refused_password()).collect();
         self.0.run.refused.forget(user, &password);
+        for blocked in blocked.into_iter().chain([host]) {
+            blocked.shared.set_password(&password);
+        }
     }
 
     /// A person wants a refused login tried again, for example after unlocking the account.

@@ -104,13 +104,21 @@ impl LaneThread {
         });
         self.jobs
             .send((job, given_up.clone()))
-            .map_err(|_| HostError::Closed)?;
+            .map_err(|_| self.gone())?;
         self.wake.notify();
         let _guard = GiveUp {
             given_up,
             wake: self.wake.clone(),
         };
-        answer.await.map_err(|_| HostError::Closed)
+        answer.await.map_err(|_| self.gone())
+    }
+
+    fn gone(&self) -> HostError {
+        if self.closed.load(Ordering::Relaxed) {
+            HostError::Closed
+        } else {
+            HostError::Lost("the session's thread broke down".to_owned())
+        }
     }
 
     /// Leaves a job for the thread without waiting for it.
@@ -201,15 +209,16 @@ impl Worker {
             closed: self.closed.clone(),
         };
         let limit = Limit::new(self.host.run.limits.file, &cancel);
-        let mut busy = false;
+        let mut moved = Ok(false);
         for file in self.files.values_mut() {
-            busy |= file.push(link, &limit);
+            moved = moved.and_then(|moved| Ok(moved | file.push(link, &limit)?));
         }
-        if !busy
-            && link
-                .idle(self.files.values().any(OpenFile::is_pending))
-                .is_err()
-        {
+        let result = match moved {
+            Ok(true) => Ok(()),
+            Ok(false) => link.idle(self.files.values().any(OpenFile::is_pending)),
+            Err(stopped) => Err(stopped),
+        };
+        if result.is_err() {
             self.drop_link();
         }
     }

@@ -16,11 +16,11 @@ use ssh2::{BlockDirections, Channel, ErrorCode, Session};
 
 use super::error::HostError;
 
-/// Between two keepalives. Firewalls forget idle connections after minutes; a dead one must be
-/// noticed while somebody still waits for it.
+/// After so long without a byte from the host a keepalive is sent. Firewalls forget idle
+/// connections after minutes; a dead one must be noticed while somebody still waits for it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A host that sent nothing for so long, keepalives included, is gone.
-const SILENCE: Duration = Duration::from_secs(50);
+/// A host that answers none of so many is gone.
+const MAX_UNANSWERED: u32 = 3;
 
 /// libssh2's codes that need a distinction; see `libssh2.h`.
 pub(super) mod code {
@@ -159,8 +159,9 @@ pub(super) struct Link {
     session: Session,
     socket: TcpStream,
     wake: Arc<Wake>,
-    heard: Instant,
+    /// When the host was heard, or asked for a sign of life, last.
     pinged: Instant,
+    unanswered: u32,
     established: bool,
 }
 
@@ -175,14 +176,13 @@ impl Link {
         // Dropping an open SFTP file makes ssh2 block; this bounds it.
         session.set_timeout(1000);
         session.set_keepalive(true, 1);
-        let now = Instant::now();
         Ok(Self {
             pump: None,
             session,
             socket,
             wake,
-            heard: now,
-            pinged: now,
+            pinged: Instant::now(),
+            unanswered: 0,
             established: false,
         })
     }
@@ -279,21 +279,23 @@ impl Link {
     pub(super) fn wait(&mut self, limit: &Limit) -> Result<(), Stopped> {
         loop {
             let left = limit.left()?;
-            let until_ping = self.keep_alive()?;
-            if self.poll(left.min(until_ping))? {
+            if self.poll(left.min(self.until_ping()))? {
                 return Ok(());
             }
+            self.keep_alive()?;
         }
     }
 
     /// The same between two jobs: until the socket is ready, a keepalive is due, or somebody calls
     /// [`Wake::notify`]. What arrives is taken in, unless somebody `reads` next.
     pub(super) fn idle(&mut self, reads: bool) -> Result<(), Stopped> {
-        let until_ping = self.keep_alive()?;
-        if self.poll(until_ping)? && !reads {
-            self.take_in()?;
+        if !self.poll(self.until_ping())? {
+            self.keep_alive()
+        } else if reads {
+            Ok(())
+        } else {
+            self.take_in()
         }
-        Ok(())
     }
 
     /// Cuts the connection, so that nothing that is still to be freed waits for a host that hangs.
@@ -325,24 +327,27 @@ impl Link {
         }
     }
 
-    /// Sends a keepalive if one is due; the time until the next.
-    fn keep_alive(&mut self) -> Result<Duration, Stopped> {
-        if !self.established {
-            return Ok(KEEPALIVE);
+    fn until_ping(&self) -> Duration {
+        KEEPALIVE.saturating_sub(self.pinged.elapsed())
+    }
+
+    /// Sends a keepalive if one is due. To be called only after the socket had nothing to say:
+    /// a console that was suspended must not take its own sleep for the host's silence.
+    fn keep_alive(&mut self) -> Result<(), Stopped> {
+        if !self.established || self.pinged.elapsed() < KEEPALIVE {
+            return Ok(());
         }
-        if self.heard.elapsed() > SILENCE && self.pinged > self.heard {
-            return Err(Stopped::Ssh(
-                0,
-                format!("no sign of life for {} s", SILENCE.as_secs()),
-            ));
+        if self.unanswered == MAX_UNANSWERED {
+            let silence = KEEPALIVE * (MAX_UNANSWERED + 1);
+            return Err(Stopped::Ssh(0, format!("no sign of life for {} s", silence.as_secs())));
         }
-        if self.pinged.elapsed() >= KEEPALIVE && !self.sends() {
-            self.pinged = Instant::now();
+        self.pinged = Instant::now();
+        self.unanswered += 1;
+        // Behind the rest of a packet nothing may be sent; that the host takes no rest is silence too.
+        if !self.sends() {
             self.session.keepalive_send()?;
         }
-        Ok(KEEPALIVE
-            .saturating_sub(self.pinged.elapsed())
-            .max(Duration::from_millis(10)))
+        Ok(())
     }
 
     /// Whether the socket became ready within `timeout`.
@@ -368,7 +373,8 @@ impl Link {
             self.wake.drain();
         }
         if ready.contains(PollFlags::IN) {
-            self.heard = Instant::now();
+            self.pinged = Instant::now();
+            self.unanswered = 0;
         }
         Ok(!ready.is_empty())
     }

@@ -100,7 +100,7 @@ pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Res
             Ok(Way::Refused(why)) => tried.push(why),
             Err(stopped) => {
                 let error = stopped.during("logging in");
-                return Err(host.login_broke(error, &credential, tried));
+                return Err(host.login_broke(error, tried));
             }
         }
     }

@@ -20,6 +20,7 @@ const MAX_DROPPED: u64 = 64 << 20;
 pub(super) struct Process {
     channel: Channel,
     eof_sent: bool,
+    buffer: Vec<u8>,
 }
 
 /// Why a command was not started.
@@ -51,6 +52,7 @@ impl Process {
             Ok(()) => Ok(Self {
                 channel,
                 eof_sent: false,
+                buffer: vec![0; CHUNK],
             }),
             Err(Stopped::Ssh(code::CHANNEL_REQUEST_DENIED, detail)) => Err(NotStarted {
                 cause: HostError::NotRun(detail),
@@ -96,7 +98,10 @@ impl Process {
             moved = true;
         }
         for stream in [Stream::Out, Stream::Err] {
-            moved |= self.read(link, limit, stream, &mut [0; CHUNK], out)? > 0;
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let read = self.read(link, limit, stream, &mut buffer, out);
+            self.buffer = buffer;
+            moved |= read? > 0;
         }
         Ok((written, moved))
     }

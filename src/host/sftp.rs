@@ -140,31 +140,32 @@ impl SftpFile {
             .map_err(|stopped| self.error("closing", stopped))
     }
 
-    pub(super) fn close(mut self, link: &mut Link, limit: &Limit) {
-        let _ = self.drain(link, limit, 0);
-        let _ = link.drive(limit, |_| self.file.close());
+    /// Closes it, whatever is still on its way.
+    pub(super) fn close(mut self, link: &mut Link, limit: &Limit) -> Result<(), Stopped> {
+        match link.drive(limit, |_| self.file.close()) {
+            Err(Stopped::Sftp(..)) | Ok(()) => Ok(()),
+            Err(stopped) => Err(stopped),
+        }
     }
 
     /// Sends and takes confirmations without waiting; whether anything was confirmed.
-    pub(super) fn push(&mut self, link: &mut Link, limit: &Limit) -> bool {
+    pub(super) fn push(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
         if !self.is_pending() {
-            return false;
+            return Ok(false);
         }
         match self.advance(link, limit) {
-            Ok(moved) => moved,
-            Err(FileError::Refused(cause)) => {
-                self.failed = Some(cause);
-                true
+            Ok(moved) => Ok(moved),
+            Err(Stopped::Sftp(code, detail)) => {
+                self.refuse(Stopped::Sftp(code, detail));
+                Ok(true)
             }
-            // The next use of the session finds the same.
-            Err(_) => false,
+            Err(stopped) => Err(stopped),
         }
     }
 
+    /// Waits until nothing is on its way; an error is kept for the next call.
     pub(super) fn drain_later(&mut self, link: &mut Link, limit: &Limit) {
-        if let Err(FileError::Refused(cause)) = self.drain(link, limit, 0) {
-            self.failed = Some(cause);
-        }
+        let _ = self.drain(link, limit, 0);
     }
 
     /// Waits until no more than `rest` bytes are unconfirmed.
@@ -172,34 +173,24 @@ impl SftpFile {
         if let Some(cause) = &self.failed {
             return Err(FileError::Refused(cause.clone()));
         }
-        // Everything is handed to libssh2 at least once, also if little enough of it is unconfirmed.
+        // All of it is handed to libssh2 at least once, also if little enough is unconfirmed.
         let mut handed_over = self.unconfirmed() == 0;
         while self.unconfirmed() > rest || !handed_over {
-            limit
-                .left()
-                .map_err(|stopped| self.error("writing", stopped))?;
-            let moved = self.advance(link, limit)?;
             handed_over = true;
+            let moved = limit
+                .left()
+                .and_then(|_| self.advance(link, limit))
+                .map_err(|stopped| self.refuse(stopped))?;
             if !moved && self.unconfirmed() > rest {
-                link.wait(limit)
-                    .map_err(|stopped| self.error("writing", stopped))?;
+                link.wait(limit).map_err(|stopped| self.refuse(stopped))?;
             }
         }
         Ok(())
     }
 
-    fn advance(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, FileError> {
+    fn advance(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
         let (file, unconfirmed) = (&mut self.file, &self.pending[self.confirmed..]);
-        let count = match link.attempt(limit, || file.write(unconfirmed)) {
-            Ok(count) => count.unwrap_or(0),
-            Err(stopped) => {
-                let error = self.error("writing", stopped);
-                if let FileError::Refused(cause) = &error {
-                    self.failed = Some(cause.clone());
-                }
-                return Err(error);
-            }
-        };
+        let count = link.attempt(limit, || file.write(unconfirmed))?.unwrap_or(0);
         self.confirmed += count;
         self.offset += count as u64;
         if self.confirmed == self.pending.len() || self.confirmed >= IN_FLIGHT {
@@ -207,6 +198,15 @@ impl SftpFile {
             self.confirmed = 0;
         }
         Ok(count > 0)
+    }
+
+    /// The error of a write; what the host says no to stands for all later calls as well.
+    fn refuse(&mut self, stopped: Stopped) -> FileError {
+        let error = self.error("writing", stopped);
+        if let FileError::Refused(cause) = &error {
+            self.failed = Some(cause.clone());
+        }
+        error
     }
 
     fn seek(&mut self, offset: u64) -> Result<(), FileError> {

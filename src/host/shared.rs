@@ -14,7 +14,7 @@ use super::policy::Policy;
 use super::redact::Redactor;
 use super::turn::Turn;
 
-/// How often a connection may die while a password is on its way before that counts as a refusal.
+/// How often in a row a connection may die during the login before that counts as a refusal.
 const MAX_BROKEN_LOGINS: u32 = 3;
 
 /// How long things may take that no command sets a deadline for.
@@ -159,23 +159,16 @@ impl Shared {
         error
     }
 
-    /// The connection died during `credential`. If that keeps happening with a password, the host
-    /// may count failures, so it counts as refused.
-    pub(super) fn login_broke(
-        &self,
-        error: HostError,
-        credential: &Credential,
-        mut tried: Vec<String>,
-    ) -> HostError {
-        if matches!(credential, Credential::Password(_))
-            && self.broken_logins.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_BROKEN_LOGINS
+    /// The connection died during a login. If that keeps happening the host may be counting
+    /// failures, so it counts as refused.
+    pub(super) fn login_broke(&self, error: HostError, mut tried: Vec<String>) -> HostError {
+        if matches!(error, HostError::Cancelled)
+            || self.broken_logins.fetch_add(1, Ordering::Relaxed) + 1 < MAX_BROKEN_LOGINS
         {
-            tried.push(format!(
-                "password: {error}, {MAX_BROKEN_LOGINS} times in a row"
-            ));
-            return self.login_refused(tried);
+            return error;
         }
-        error
+        tried.push(format!("{error}, {MAX_BROKEN_LOGINS} times in a row"));
+        self.login_refused(tried)
     }
 
     fn login(&self) -> MutexGuard<'_, Login> {

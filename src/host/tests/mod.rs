@@ -1,8 +1,10 @@
 //! Sessions against real servers on loopback: OpenSSH's sshd, and small ones that misbehave.
 
+mod commands;
+mod files;
+mod logins;
 mod proxy;
 mod sshd;
-mod with_sshd;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -12,6 +12,8 @@ use crate::host::{Effect, HostCommand};
 /// `power.on` returns when the VM is on, or when its question is answered; a busy host takes
 /// minutes.
 pub const POWER_ON_DEADLINE: Duration = Duration::from_secs(360);
+/// Output that is kept of a command that answers in a few lines, in bytes.
+const SHORT: usize = 64 << 10;
 /// hostd opens and reads files of a datastore for these.
 const SLOW: Duration = Duration::from_secs(120);
 /// A clone runs as long as it takes; whoever waits for it watches its progress instead.
@@ -42,10 +44,16 @@ pub fn getallvms() -> HostCommand {
     HostCommand::read(vim(&["vmsvc/getallvms"]))
 }
 
+/// hostd's own list of registered files, invalid entries included; answered without hostd.
+#[must_use]
+pub fn vm_inventory() -> HostCommand {
+    HostCommand::read(["cat", "/etc/vmware/hostd/vmInventory.xml"])
+}
+
 /// Whether a VM is on, off or suspended.
 #[must_use]
 pub fn power_state(vmid: Vmid) -> HostCommand {
-    HostCommand::read(vmsvc("power.getstate", vmid))
+    HostCommand::read(vmsvc("power.getstate", vmid)).max_output(SHORT)
 }
 
 /// What hostd knows of a VM in one page.
@@ -69,7 +77,7 @@ pub fn devices(vmid: Vmid) -> HostCommand {
 /// The question that a VM waits on, if it does.
 #[must_use]
 pub fn question(vmid: Vmid) -> HostCommand {
-    HostCommand::read(vmsvc("message", vmid))
+    HostCommand::read(vmsvc("message", vmid)).max_output(SHORT)
 }
 
 /// Answers a question by the number of a choice as that very question lists it.
@@ -176,7 +184,7 @@ pub fn host_summary() -> HostCommand {
 /// Product, version and build; answered without hostd.
 #[must_use]
 pub fn version() -> HostCommand {
-    HostCommand::read(["vmware", "-v"])
+    HostCommand::read(["vmware", "-v"]).max_output(SHORT)
 }
 
 /// The running VMs, then a line that proves that the list came to its end: an empty list alone
@@ -290,7 +298,7 @@ pub fn check_disk_chain(descriptor: &str) -> HostCommand {
 /// Who locks a file.
 #[must_use]
 pub fn lock(path: &str) -> HostCommand {
-    HostCommand::read(["vmkfstools", "-D", path])
+    HostCommand::read(["vmkfstools", "-D", path]).max_output(SHORT)
 }
 
 #[cfg(test)]

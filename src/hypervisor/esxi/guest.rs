@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::value::Value;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{shown, unexpected};
 
 /// What the tools told last. Of a VM that is off, or whose tools do not run, it is history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,8 +66,8 @@ impl Guest {
         let running = value.get("toolsRunningStatus").text().unwrap_or_default();
         Ok(Self {
             tools_running: matches!(running, "guestToolsRunning" | "guestToolsExecutingScripts"),
-            tools_status: value.get("toolsStatus").filled().map(str::to_owned),
-            host_name: value.get("hostName").filled().map(str::to_owned),
+            tools_status: value.get("toolsStatus").filled().map(shown),
+            host_name: value.get("hostName").filled().map(shown),
             addresses,
             adapters,
         })

@@ -4,7 +4,7 @@ use super::faults::check;
 use super::value::Value;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{shown, unexpected};
 
 /// What a pane shows of a host. A figure that the host did not give is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl HostSummary {
             .map(|v| v.text().unwrap_or_default().trim());
         let cores = hardware.get("numCpuCores").number();
         Ok(Self {
-            model: words.join(" ").trim().to_owned(),
+            model: shown(words.join(" ").trim()),
             cpu_mhz: hardware
                 .get("cpuMhz")
                 .number()

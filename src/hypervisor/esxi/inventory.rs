@@ -12,7 +12,7 @@ use super::Vmid;
 use super::faults::check;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{excerpt, shown, unexpected};
 
 /// The end of a row, from the path's end on: guest type and hardware version, then the note.
 static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -20,6 +20,9 @@ static ROW: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static INVALID: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^Skipping invalid VM '(\d{1,9})'").ok());
+
+/// Longest line that can be a row, in bytes; a note may be longer.
+const LINE: usize = 16 << 10;
 
 /// Lines of a table that are remembered as unread, at most.
 const UNREAD: usize = 20;
@@ -32,8 +35,8 @@ pub struct Inventory {
     /// Entries of which hostd cannot read the .vmx; registering the same file again is refused
     /// with [`DriverFault::AlreadyExists`].
     pub invalid: Vec<Vmid>,
-    /// Lines that begin like a row and are none that is understood: a note, or a row in a form
-    /// that is not known. While there are any, "not registered" is not proven by this list.
+    /// Lines that begin with an id and name a hardware version as rows do, and are no row that is
+    /// understood: a note, or a row in a form that is not known. While there are any, "not registered" is not proven by this list.
     pub unread: Vec<String>,
 }
 
@@ -96,10 +99,8 @@ impl Inventory {
                 heading = line.starts_with("Vmid");
             } else if let Some(entry) = row(line) {
                 inventory.vms.push(entry);
-            } else if begins_like_a_row(line) && inventory.unread.len() < UNREAD {
-                inventory
-                    .unread
-                    .push(crate::hypervisor::reply::excerpt(line));
+            } else if looks_like_a_row(line) && inventory.unread.len() < UNREAD {
+                inventory.unread.push(excerpt(line));
             }
         }
         if !heading {
@@ -131,21 +132,24 @@ fn invalid(line: &str) -> Option<Vmid> {
     found.get(1)?.as_str().parse().ok().map(Vmid)
 }
 
-fn begins_like_a_row(line: &str) -> bool {
+fn looks_like_a_row(line: &str) -> bool {
     let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     (1..=9).contains(&digits)
         && line
             .get(digits..)
-            .is_some_and(|rest| rest.starts_with("  "))
+            .is_some_and(|rest| rest.starts_with("  ") && rest.contains(" vmx-"))
 }
 
 fn row(line: &str) -> Option<InventoryEntry> {
+    if line.len() > LINE {
+        return None;
+    }
     let found = ROW.as_ref()?.captures(line)?;
     let cells = found.get(2)?.as_str();
     let (name, datastore, path) = split_name(cells)?;
     Some(InventoryEntry {
         vmid: Vmid(found.get(1)?.as_str().parse().ok()?),
-        name: name.to_owned(),
+        name: shown(name),
         datastore: datastore.to_owned(),
         path: path.to_owned(),
         guest_os: found.get(3)?.as_str().to_owned(),
@@ -208,5 +212,4 @@ impl Registered {
 }
 
 #[cfg(test)]
-#[path = "inventory_tests.rs"]
 mod tests;

@@ -5,6 +5,7 @@
 pub mod autostart;
 pub mod commands;
 pub mod devices;
+mod driver;
 pub mod faults;
 pub mod guest;
 pub mod host_summary;
@@ -21,7 +22,10 @@ pub mod tasks;
 pub mod uuid;
 pub mod value;
 pub mod version;
+pub mod vm_inventory;
 pub mod vmkfstools;
+
+pub use driver::{Esxi, Registration};
 
 use std::fmt;
 
@@ -38,3 +42,6 @@ impl fmt::Display for Vmid {
 
 #[cfg(test)]
 mod corpus_tests;
+
+#[cfg(test)]
+mod bounds_tests;

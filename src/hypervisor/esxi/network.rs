@@ -126,23 +126,14 @@ impl Neighbor {
     /// A fault of the host; a list without its fields.
     pub fn parse_all(output: &Output) -> Result<Vec<Self>, DriverFault> {
         let what = "the neighbours";
-        let read = |record: &Record| {
-            let address = match record.need("Neighbor", what) {
-                Ok(address) => address.parse().ok(),
-                Err(fault) => return Some(Err(fault)),
-            };
-            let mac = record
-                .need("Mac Address", what)
-                .map(str::to_ascii_lowercase);
-            Some(
-                mac.map(|mac| address.map(|address| Self { address, mac }))
-                    .transpose()?,
-            )
-        };
-        table::records(output, what)?
-            .iter()
-            .filter_map(read)
-            .collect()
+        let mut neighbors = Vec::new();
+        for record in &table::records(output, what)? {
+            if let Ok(address) = record.need("Neighbor", what)?.parse() {
+                let mac = record.need("Mac Address", what)?.to_ascii_lowercase();
+                neighbors.push(Self { address, mac });
+            }
+        }
+        Ok(neighbors)
     }
 }
 

@@ -8,7 +8,7 @@ use super::table;
 use super::uuid::BiosUuid;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{shown, unexpected};
 
 /// The line that [`running`](super::commands::running) prints after a list that succeeded.
 pub const SENTINEL: &str = "lifeboat: end of the list";
@@ -57,7 +57,7 @@ impl RunningVm {
                     world_id: record.number("World ID", what)?,
                     uuid_bios: BiosUuid::parse(record.need("UUID", what)?),
                     config_file: record.need("Config File", what)?.to_owned(),
-                    name: record.need("Display Name", what)?.to_owned(),
+                    name: shown(record.need("Display Name", what)?),
                 })
             })
             .collect()

@@ -11,7 +11,7 @@ use regex_lite::Regex;
 use super::faults::check;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{shown, unexpected};
 
 static HEAD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^\s*Virtual machine message\s+([^\s:]+)\s*:\s*(.*)$").ok());
@@ -91,7 +91,7 @@ impl Question {
         let asked = key
             .as_ref()
             .map_or(asked, |key| asked[key.len() + 1..].trim_start());
-        let asked = asked.chars().take(TEXT).collect();
+        let asked = shown(&asked.chars().take(TEXT).collect::<String>());
         Ok(Some(Self {
             id: id.to_owned(),
             key,
@@ -240,11 +240,10 @@ fn choice(number: u32, text: &str) -> Choice {
     let is_key = head.contains('.') && !head.contains(' ');
     Choice {
         number,
-        label: label.replace('_', "").trim().to_owned(),
+        label: shown(label.replace('_', "").trim()),
         key: is_key.then(|| head.to_owned()),
     }
 }
 
 #[cfg(test)]
-#[path = "question_tests.rs"]
 mod tests;

@@ -86,7 +86,7 @@ impl Volumes {
         let rest = path.strip_prefix("/vmfs/volumes/");
         let split = rest.map(|rest| rest.split_once('/').unwrap_or((rest, "")));
         match split.and_then(|(label, file)| Some((self.labelled(label)?, file))) {
-            Some((volume, file)) if file.is_empty() => format!("/vmfs/volumes/{}", volume.uuid),
+            Some((volume, "")) => format!("/vmfs/volumes/{}", volume.uuid),
             Some((volume, file)) => format!("/vmfs/volumes/{}/{file}", volume.uuid),
             None => path.to_owned(),
         }

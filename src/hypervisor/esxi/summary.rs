@@ -6,7 +6,7 @@ use super::uuid::BiosUuid;
 use super::value::Value;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::unexpected;
+use crate::hypervisor::reply::{shown, unexpected};
 
 /// The part of a VM's summary that anything depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +72,9 @@ impl VmSummary {
             .get("powerState")
             .text()
             .and_then(PowerState::from_hostd);
-        let owned = |value: &Value| value.filled().map(str::to_owned);
+        let owned = |value: &Value| value.filled().map(shown);
         Ok(Self {
-            name: config
-                .get("name")
-                .text()
-                .ok_or_else(|| missing("name"))?
-                .to_owned(),
+            name: shown(config.get("name").text().ok_or_else(|| missing("name"))?),
             datastore: datastore.to_owned(),
             path: path.to_owned(),
             uuid_bios: config.get("uuid").text().and_then(BiosUuid::parse),
@@ -92,11 +88,7 @@ impl VmSummary {
             heartbeat: owned(value.at(&["quickStats", "guestHeartbeatStatus"])),
             memory_mib: config.get("memorySizeMB").number(),
             cpus: config.get("numCpu").number(),
-            annotation: config
-                .get("annotation")
-                .text()
-                .unwrap_or_default()
-                .to_owned(),
+            annotation: shown(config.get("annotation").text().unwrap_or_default()),
         })
     }
 

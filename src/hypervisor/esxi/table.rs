@@ -298,7 +298,7 @@ fn xml(text: &str, what: &'static str) -> Result<Vec<Record>, DriverFault> {
 }
 
 /// `&amp;` and its like, `&#39;`.
-fn reference(
+pub(super) fn reference(
     name: &quick_xml::events::BytesRef<'_>,
     what: &'static str,
 ) -> Result<String, DriverFault> {
@@ -318,5 +318,4 @@ fn reference(
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

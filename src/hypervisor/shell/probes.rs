@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
-use super::operand;
+use super::{SHORT, operand};
 use crate::host::{HostCommand, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::{said, succeeded, unexpected};
@@ -80,7 +80,9 @@ pub fn tcp(tool: TcpTool, address: &str, port: u16, seconds: u8) -> HostCommand 
         }
         TcpTool::Python3 => HostCommand::read(["python3", "-c", PYTHON, address, port, limit]),
     };
-    command.deadline(Duration::from_secs(u64::from(seconds) + 10))
+    command
+        .deadline(Duration::from_secs(u64::from(seconds) + 10))
+        .max_output(SHORT)
 }
 
 impl TcpAnswer {
@@ -153,6 +155,7 @@ pub fn ping(address: &str) -> HostCommand {
         address.as_str(),
     ])
     .deadline(Duration::from_secs(20))
+    .max_output(SHORT)
 }
 
 impl Ping {
@@ -232,5 +235,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-#[path = "probes_tests.rs"]
 mod tests;

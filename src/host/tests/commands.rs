@@ -1,0 +1,291 @@
+//! Commands, with an sshd that does well and connections that do not.
+
+use std::time::Instant;
+
+use super::proxy::Proxy;
+use super::sshd::Sshd;
+use super::*;
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_command_is_run_and_its_outputs_and_status_come_back() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (hosts, host) = one(sshd.config());
+    let command = sh("echo out; echo err >&2; cat; exit 7").stdin("in");
+    let output = host.read(Lane::Control, &command).await.unwrap();
+    assert_eq!(output.text(), "out\nin");
+    assert_eq!(output.error_text(), "err\n");
+    assert_eq!(output.status, 7);
+    let killed = host.read(Lane::Control, &sh("kill -9 $$")).await.unwrap();
+    assert_eq!(killed.status, 128 + 9);
+    hosts.close().await;
+    assert_eq!(host.read(Lane::Control, &sh("true")).await, Err(HostError::Closed));
+}
+
+#[tokio::test]
+async fn a_write_tells_its_process_before_anything_else() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let (pid, started) = pid_slot();
+    let command = HostCommand::script(Effect::Write, "echo \"$1\" $$; exit 3", ["it's here"]);
+    let output = host.write(Lane::Control, &command, intent(), started).await.unwrap();
+    let pid = pid.lock().unwrap().unwrap();
+    assert_eq!(output.text(), format!("it's here {pid}\n"));
+    assert_eq!(output.status, 3);
+}
+
+#[tokio::test]
+async fn what_the_policy_forbids_never_connects() {
+    let sink = Proxy::to(1);
+    let mut far = config(sink.port, vec![]);
+    far.role = SiteRole::Protected;
+    let drill = Policy::for_mode(Mode::Drill);
+    let hosts = Hosts::with_settings(vec![far], drill, Redactor::new(), None, limits());
+    let host = hosts.host(&name()).unwrap();
+    let refused = |result: Result<Output, WriteError>| {
+        matches!(result, Err(WriteError::NotSent(HostError::PolicyRefused(_))))
+    };
+    let command = HostCommand::write(["rm", "x"]);
+    assert!(refused(host.write(Lane::Control, &command, intent(), |_| {}).await));
+    assert!(matches!(
+        host.read(Lane::Control, &command).await,
+        Err(HostError::PolicyRefused(_))
+    ));
+    let file = host.open_file(Lane::Control, "/x", FileAccess::Write(intent())).await;
+    assert!(matches!(file, Err(HostError::PolicyRefused(_))));
+    assert_eq!(sink.accepted(), 0);
+}
+
+#[tokio::test]
+async fn practice_connects_to_loopback_only() {
+    let mut far = config(22, vec![]);
+    far.address.host = "192.0.2.1".into();
+    let practice = Policy::for_mode(Mode::Practice);
+    let hosts = Hosts::with_settings(vec![far], practice, Redactor::new(), None, limits());
+    let refused = hosts.host(&name()).unwrap().read(Lane::Control, &sh("true")).await;
+    assert!(matches!(refused, Err(HostError::PolicyRefused(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn eight_megabytes_of_standard_error_do_not_hang() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let command = sh("head -c 8000000 /dev/zero >&2; head -c 3000000 /dev/zero; echo end >&2")
+        .max_output(9 << 20);
+    let output = host.read(Lane::Control, &command).await.unwrap();
+    assert_eq!((output.stderr.len(), output.stdout.len()), (8_000_004, 3_000_000));
+    assert!(!output.truncated);
+}
+
+#[tokio::test]
+async fn input_and_output_flow_at_once_and_survive_new_keys() {
+    let Some(sshd) = Sshd::start("RekeyLimit 1M") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let input: Vec<u8> = (0..6_000_000u32).map(|n| (n % 251) as u8).collect();
+    let command = sh("cat").stdin(input.clone()).max_output(8 << 20);
+    let output = host.read(Lane::Control, &command).await.unwrap();
+    assert_eq!(output.status, 0);
+    assert!(output.stdout == input);
+}
+
+#[tokio::test]
+async fn output_beyond_the_limit_is_dropped_and_endless_output_cut_off() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let command = sh("head -c 100000 /dev/zero; echo end >&2").max_output(1000);
+    let output = host.read(Lane::Control, &command).await.unwrap();
+    assert_eq!((output.stdout.len(), output.truncated), (1000, true));
+    assert_eq!(output.error_text(), "end\n");
+    let endless = host.read(Lane::Control, &sh("cat /dev/zero").max_output(1000)).await;
+    assert!(matches!(endless, Err(HostError::TooMuchOutput(_))), "{endless:?}");
+    assert!(host.read(Lane::Control, &sh("true")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_write_that_dies_is_lost_with_its_process_and_never_sent_again() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    let log = sshd.path("ran");
+    let script = "echo ran >>\"$1\"; sleep 1; echo finished >>\"$1\"";
+    let command = HostCommand::script(Effect::Write, script, [log.to_str().unwrap()]);
+    let (pid, started) = pid_slot();
+    let cut = async {
+        while pid.lock().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        proxy.cut();
+    };
+    let (result, ()) = tokio::join!(host.write(Lane::Control, &command, intent(), started), cut);
+    let told = *pid.lock().unwrap();
+    match result {
+        Err(WriteError::Lost { pid, cause }) => {
+            assert_eq!(pid, told);
+            assert!(cause.passing(), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Closing its channel does not end it.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "ran\nfinished\n");
+    assert!(host.read(Lane::Control, &sh("true")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_that_died_between_commands_costs_nothing() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    proxy.cut();
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    proxy.cut();
+    let (pid, started) = pid_slot();
+    host.write(Lane::Control, &HostCommand::write(["true"]), intent(), started).await.unwrap();
+    assert!(pid.lock().unwrap().is_some());
+    assert_eq!(proxy.accepted(), 3);
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_wait_and_the_session() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let slow = sh("sleep 20").deadline(Duration::from_millis(300));
+    let started = Instant::now();
+    let late = host.read(Lane::Control, &slow).await;
+    assert!(matches!(late, Err(HostError::TimedOut { .. })), "{late:?}");
+    assert!(started.elapsed() < SOON);
+    let write = HostCommand::write(["sleep", "20"]).deadline(Duration::from_millis(300));
+    let late = host.write(Lane::Control, &write, intent(), |_| {}).await;
+    assert!(matches!(late, Err(WriteError::Lost { pid: Some(_), .. })), "{late:?}");
+    assert!(host.read(Lane::Control, &sh("true")).await.is_ok());
+}
+
+#[tokio::test]
+async fn dropping_the_future_cancels_the_command() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    let endless = sh("sleep 60");
+    let dropped =
+        tokio::time::timeout(Duration::from_millis(200), host.read(Lane::Control, &endless)).await;
+    assert!(dropped.is_err());
+    let started = Instant::now();
+    assert!(host.read(Lane::Control, &sh("true")).await.is_ok());
+    assert!(started.elapsed() < SOON);
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_holds_up_neither_deadline_nor_shutdown() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (hosts, host) = one(sshd.config_via(proxy.port));
+    let path = sshd.path("f").to_str().unwrap().to_owned();
+    let mut file = host
+        .open_file(Lane::Transfer(0), &path, FileAccess::Write(intent()))
+        .await
+        .unwrap();
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    proxy.hang();
+    file.write_at(0, vec![7; 1 << 20]).await.unwrap();
+    let started = Instant::now();
+    let late =
+        host.read(Lane::Control, &sh("true").deadline(Duration::from_millis(300))).await;
+    assert!(matches!(late, Err(HostError::TimedOut { .. })), "{late:?}");
+    let waiting = tokio::spawn(async move { file.finish().await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hosts.close().await;
+    let lost = waiting.await.unwrap();
+    assert!(matches!(lost, Err(WriteError::Lost { .. } | WriteError::NotSent(_))), "{lost:?}");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn lanes_work_side_by_side_on_at_most_six_sessions() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    let mut lanes = vec![Lane::Control, Lane::Answer, Lane::Telemetry];
+    lanes.extend((0..9).map(Lane::Transfer));
+    let started = Instant::now();
+    let calls = lanes.iter().map(|lane| {
+        let (host, lane) = (host.clone(), *lane);
+        async move { host.read(lane, &sh("sleep 0.3; echo done")).await.unwrap().text() }
+    });
+    let texts = futures_util::future::join_all(calls).await;
+    assert!(texts.iter().all(|text| text == "done\n"));
+    assert_eq!(proxy.accepted(), 6);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_idle_session_answers_the_host_and_stays() {
+    let Some(sshd) = Sshd::start("ClientAliveInterval 1\nClientAliveCountMax 1") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    host.read(Lane::Control, &sh("true")).await.unwrap();
+    assert_eq!(proxy.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_allows_one_channel_is_served_as_well() {
+    let Some(sshd) = Sshd::start("MaxSessions 1") else { return };
+    let (_hosts, host) = one(sshd.config());
+    for _ in 0..3 {
+        assert_eq!(host.read(Lane::Control, &sh("echo x")).await.unwrap().text(), "x\n");
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_power_on_lets_others_at_hostd_and_nothing_else_does() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    // A script counts as a call to hostd by what it names.
+    let call = |script: &str| HostCommand::script(Effect::Read, script, [""; 0]);
+    let power_on = HostCommand::write(["sh", "-c", ": vim-cmd; sleep 1", "vmsvc/power.on"]);
+    let started = Instant::now();
+    let power_on = host.write(Lane::Control, &power_on, intent(), |_| {});
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        host.read(Lane::Answer, &call(": vim-cmd; echo q")).await.unwrap();
+        started.elapsed()
+    };
+    let (powered, answered) = tokio::join!(power_on, answer);
+    powered.unwrap();
+    assert!(answered < Duration::from_millis(950), "{answered:?}");
+
+    let started = Instant::now();
+    let (slow, quick) = (call(": esxcli; sleep 0.5"), call(": vim-cmd"));
+    let (slow, quick) = tokio::join!(host.read(Lane::Telemetry, &slow), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        host.read(Lane::Control, &quick).await.unwrap();
+        started.elapsed()
+    });
+    slow.unwrap();
+    assert!(quick >= Duration::from_millis(500), "{quick:?}");
+}
+
+#[tokio::test]
+async fn output_is_told_as_it_comes_sanitised_and_masked() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let mut config = sshd.config();
+    config.auth.push(password("s3cret!"));
+    let (hosts, host) = one(config);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = events.clone();
+    hosts.set_output_sink(Arc::new(move |event: OutputEvent| sink.lock().unwrap().push(event)));
+    let script = r"printf '\033[31mred\033[0m s3cret!\n'; printf '5%%\r'; sleep 0.1; printf '9%%\n'";
+    let command = HostCommand::script(Effect::Write, script, ["s3cret!"]);
+    let output = host.write(Lane::Control, &command, intent(), |_| {}).await.unwrap();
+    assert!(output.text().contains("\x1b[31m"));
+    let events = events.lock().unwrap();
+    let line = |text: &str| LiveOutput::Line { stream: Stream::Out, text: text.into() };
+    let what: Vec<_> = events.iter().map(|event| event.what.clone()).collect();
+    let progress = LiveOutput::Progress { stream: Stream::Out, text: "5%".into() };
+    let ended = LiveOutput::Ended { status: Some(0) };
+    assert_eq!(what, [LiveOutput::Sent, line("red ***"), progress, line("9%"), ended]);
+    assert!(events.iter().all(|event| !event.command.contains("s3cret")));
+}

@@ -1,0 +1,153 @@
+//! Files over SFTP, and through `dd` where there is no SFTP.
+
+use super::proxy::Proxy;
+use super::sshd::Sshd;
+use super::*;
+
+/// Bytes that differ from place to place.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n / 7 % 253) as u8).collect()
+}
+
+async fn open(host: &Host, path: &std::path::Path, writes: bool) -> Result<RemoteFile, HostError> {
+    let access = if writes { FileAccess::Write(intent()) } else { FileAccess::Read };
+    host.open_file(Lane::Transfer(0), path.to_str().unwrap(), access).await
+}
+
+/// All that the layers above do with files.
+async fn exercise(sshd: &Sshd) {
+    let (_hosts, host) = one(sshd.config());
+    let path = sshd.path("a disk, 'flat' [1].vmdk");
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(0, vec![1; 3 << 20]).await.unwrap();
+    file.write_at(3 << 20, vec![2; 100]).await.unwrap();
+    file.write_at(10 << 20, b"end".to_vec()).await.unwrap();
+    file.write_at(5, b"late".to_vec()).await.unwrap();
+    assert_eq!(file.size().await.unwrap(), (10 << 20) + 3);
+    file.finish().await.unwrap();
+    let written = std::fs::read(&path).unwrap();
+    assert_eq!(written.len(), (10 << 20) + 3);
+    assert_eq!(&written[..11], b"\x01\x01\x01\x01\x01late\x01\x01");
+    assert_eq!(&written[(3 << 20) - 1..(3 << 20) + 101], [&[1][..], &[2; 100], &[0]].concat());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let mut file = open(&host, &path, false).await.unwrap();
+    assert_eq!(file.read_at((10 << 20) - 1, 100).await.unwrap(), b"\0end");
+    assert_eq!(file.read_at(4, 3).await.unwrap(), b"\x01la");
+    assert_eq!(file.read_at(7, 3).await.unwrap(), b"te\x01");
+    assert!(file.read_at(0, 12 << 20).await.unwrap() == written);
+    assert_eq!(file.read_at(11 << 20, 5).await.unwrap(), b"");
+    file.finish().await.unwrap();
+
+    // Opened for writing again, it keeps what it has.
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(0, b"new".to_vec()).await.unwrap();
+    file.finish().await.unwrap();
+    assert_eq!(&std::fs::read(&path).unwrap()[..5], b"new\x01\x01");
+
+    let missing = open(&host, &sshd.path("missing"), false).await.unwrap_err();
+    assert!(matches!(&missing, HostError::File { path, .. } if path.ends_with("missing")), "{missing}");
+    let nowhere = open(&host, &sshd.path("no/such/folder"), true).await.unwrap_err();
+    assert!(matches!(&nowhere, HostError::File { .. }), "{nowhere}");
+    // A refusal costs no session.
+    assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+}
+
+#[tokio::test]
+async fn files_over_sftp() {
+    let Some(sshd) = Sshd::start("") else { return };
+    exercise(&sshd).await;
+}
+
+#[tokio::test]
+async fn files_where_the_subsystem_is_not_configured() {
+    let Some(sshd) = Sshd::start("Subsystem none /bin/true") else { return };
+    exercise(&sshd).await;
+}
+
+#[tokio::test]
+async fn files_where_the_sftp_server_is_missing() {
+    let Some(sshd) = Sshd::start("Subsystem sftp /no/such/sftp-server") else { return };
+    exercise(&sshd).await;
+}
+
+#[tokio::test]
+async fn a_transfer_survives_new_keys_both_ways() {
+    let Some(sshd) = Sshd::start("RekeyLimit 1M") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let data = pattern(16 << 20);
+    let path = sshd.path("big");
+    let mut file = open(&host, &path, true).await.unwrap();
+    for (index, piece) in data.chunks(1 << 20).enumerate() {
+        file.write_at((index << 20) as u64, piece.to_vec()).await.unwrap();
+    }
+    file.finish().await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == data);
+    let mut file = open(&host, &path, false).await.unwrap();
+    for (index, piece) in data.chunks(1 << 20).enumerate() {
+        let read = file.read_at((index << 20) as u64, 1 << 20).await.unwrap();
+        assert!(read == piece, "piece {index}");
+    }
+}
+
+#[tokio::test]
+async fn two_files_and_a_command_share_a_session() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    let data = pattern(2 << 20);
+    let (one, two) = (sshd.path("one"), sshd.path("two"));
+    let (mut first, mut second) =
+        (open(&host, &one, true).await.unwrap(), open(&host, &two, true).await.unwrap());
+    for (index, piece) in data.chunks(1 << 18).enumerate() {
+        first.write_at((index << 18) as u64, piece.to_vec()).await.unwrap();
+        second.write_at((index << 18) as u64, piece.to_vec()).await.unwrap();
+        let count = sh("wc -c <\"$0\"").deadline(Duration::from_secs(5));
+        assert!(host.read(Lane::Transfer(0), &count).await.is_ok());
+    }
+    first.finish().await.unwrap();
+    second.finish().await.unwrap();
+    assert!(std::fs::read(one).unwrap() == data && std::fs::read(two).unwrap() == data);
+    assert_eq!(proxy.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_a_lost_write_and_the_file_goes_on_when_opened_anew() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    let path = sshd.path("disk");
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(0, vec![1; 1 << 20]).await.unwrap();
+    proxy.cut();
+    let mut result = Ok(());
+    for piece in 1..5 {
+        result = file.write_at(piece << 20, vec![1; 1 << 20]).await;
+        if result.is_err() {
+            break;
+        }
+    }
+    let error = result.unwrap_err();
+    assert!(error.cause().passing(), "{error}");
+    assert!(file.finish().await.is_err());
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(0, vec![2; 1 << 20]).await.unwrap();
+    file.finish().await.unwrap();
+    assert!(std::fs::read(&path).unwrap()[..1 << 20].iter().all(|byte| *byte == 2));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_the_hosts_answer_not_a_lost_connection() {
+    let Some(sftp) = Sshd::start("") else { return };
+    let Some(dd) = Sshd::start("Subsystem none /bin/true") else { return };
+    for sshd in [&sftp, &dd] {
+        let (_hosts, host) = one(sshd.config());
+        let mut file = open(&host, std::path::Path::new("/dev/full"), true).await.unwrap();
+        let written = file.write_at(0, vec![1; 1 << 20]).await;
+        let finished = file.finish().await;
+        let error = written.and(finished).unwrap_err();
+        assert!(matches!(error, WriteError::Failed(HostError::File { .. })), "{error:?}");
+        assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    }
+}

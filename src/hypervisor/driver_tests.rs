@@ -1,0 +1,301 @@
+//! The drivers over real sessions: OpenSSH's sshd on loopback, with stand-ins for `vim-cmd` and
+//! `esxcli` that print what a test wrote for their arguments.
+
+use std::fs;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::esxi::storage::{Volume, Volumes};
+use super::esxi::{Esxi, Registration, Vmid};
+use super::shell::{Found, TcpAnswer, Trace};
+use super::{DriverError, DriverFault};
+use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
+use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
+
+/// A host: its sshd, its programs and what they print. It ends with its test.
+struct StandIn {
+    sshd: Child,
+    dir: TempDir,
+    hosts: Hosts,
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        let _ = self.sshd.kill();
+        let _ = self.sshd.wait();
+    }
+}
+
+impl StandIn {
+    /// `None`, said aloud, where there is no sshd.
+    fn start(driver: Driver) -> Option<(Self, Esxi)> {
+        if !Path::new("/usr/sbin/sshd").exists() {
+            println!("SKIPPED: /usr/sbin/sshd is not installed (apt install openssh-server)");
+            return None;
+        }
+        let _ = fs::create_dir_all("/run/sshd");
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().display().to_string();
+        for name in ["host_key", "id"] {
+            let path = dir.path().join(name);
+            let args = ["-q", "-t", "ecdsa", "-N", "", "-f"];
+            assert!(
+                Command::new("ssh-keygen")
+                    .args(args)
+                    .arg(&path)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+        for program in ["vim-cmd", "esxcli", "vmkfstools", "vmware"] {
+            let path = dir.path().join(program);
+            let script = format!(
+                "#!/bin/sh\ncd '{base}' && cat \"$(echo \"{program} $*\" | tr '/ ' '__')\"\n"
+            );
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_key\nAuthorizedKeysFile {base}/id.pub\n\
+             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 50\n\
+             SetEnv PATH={base}:/usr/bin:/bin\n"
+        );
+        fs::write(dir.path().join("config"), config).unwrap();
+        let log = fs::File::create(dir.path().join("log")).unwrap();
+        let sshd = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(dir.path().join("config"))
+            .stderr(Stdio::from(log))
+            .spawn()
+            .unwrap();
+        let hosts = hosts(
+            driver,
+            port,
+            dir.path().join("id"),
+            &dir.path().join("host_key.pub"),
+        );
+        let stand_in = Self { sshd, dir, hosts };
+        stand_in.await_banner(port);
+        let host = stand_in.hosts.host(&"lee1".into()).unwrap();
+        let esxi = Esxi::new(host, Lane::Control);
+        Some((stand_in, esxi))
+    }
+
+    fn await_banner(&self, port: u16) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            let mut banner = [0; 4];
+            let socket = TcpStream::connect(("127.0.0.1", port));
+            if socket.is_ok_and(|mut socket| socket.read_exact(&mut banner).is_ok()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!(
+            "{}",
+            fs::read_to_string(self.dir.path().join("log")).unwrap()
+        );
+    }
+
+    /// What a program prints from now on when it is called like this.
+    fn prints(&self, line: &str, text: &str) {
+        fs::write(self.dir.path().join(line.replace(['/', ' '], "_")), text).unwrap();
+    }
+}
+
+fn hosts(driver: Driver, port: u16, key: PathBuf, host_key: &Path) -> Hosts {
+    let listed = Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(host_key)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let config = HostConfig {
+        name: "lee1".into(),
+        role: SiteRole::Recovery,
+        driver,
+        address: HostAddress {
+            host: "127.0.0.1".into(),
+            port,
+        },
+        user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
+        auth: vec![Credential::Key(key)],
+        host_keys: vec![listed.split(' ').nth(1).unwrap().to_owned()],
+        known_hosts: vec![],
+    };
+    Hosts::new(
+        vec![config],
+        Policy::for_mode(Mode::Failover),
+        Redactor::new(),
+    )
+}
+
+fn volumes() -> Volumes {
+    Volumes(vec![Volume {
+        mount_point: "/vmfs/volumes/aaa-1".into(),
+        label: "local1".into(),
+        uuid: "aaa-1".into(),
+        mounted: true,
+        kind: "VMFS-6".into(),
+        size: 2,
+        free: 1,
+    }])
+}
+
+fn summary(path: &str) -> String {
+    format!(
+        "Listsummary:\n\n(vim.vm.Summary) {{\n   runtime = (vim.vm.RuntimeInfo) {{\n      powerState = \"poweredOff\"\n   }}, \n   config = (vim.vm.Summary.ConfigSummary) {{\n      name = \"x\", \n      vmPathName = \"[local1] {path}\"\n   }}\n}}\n"
+    )
+}
+
+const HEADING: &str = "Vmid   Name   File   Guest OS   Version   Annotation\n";
+
+#[tokio::test]
+async fn a_row_is_believed_only_with_its_summary() {
+    let Some((host, esxi)) = StandIn::start(Driver::Esxi) else {
+        return;
+    };
+    let forged = "7      sql01   [local1] sql01/sql01.vmx   otherGuest   vmx-13\n";
+    let real = "9      sql01   [local1] sql01/sql01.vmx   otherGuest   vmx-13\n";
+    host.prints(
+        "vim-cmd vmsvc/getallvms",
+        &format!("{HEADING}{forged}{real}"),
+    );
+    host.prints("vim-cmd vmsvc/get.summary 7", &summary("other/other.vmx"));
+    host.prints("vim-cmd vmsvc/get.summary 9", &summary("sql01/sql01.vmx"));
+    for path in [
+        "/vmfs/volumes/local1/sql01/sql01.vmx",
+        "/vmfs/volumes/aaa-1/sql01/sql01.vmx",
+    ] {
+        match esxi.registration(path, &volumes()).await.unwrap() {
+            Registration::As(vmid, summary) => {
+                assert_eq!((vmid, summary.name.as_str()), (Vmid(9), "x"))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let gone = "(vim.fault.NotFound) {\n   msg = \"no such VM\"\n}\n";
+    host.prints("vim-cmd vmsvc/get.summary 9", gone);
+    let path = "/vmfs/volumes/local1/sql01/sql01.vmx";
+    assert_eq!(
+        esxi.registration(path, &volumes()).await,
+        Ok(Registration::No)
+    );
+    host.prints(
+        "vim-cmd vmsvc/getallvms",
+        &format!("{HEADING}5      what   is this   x   vmx-13\n"),
+    );
+    let unproven = esxi.registration(path, &volumes()).await;
+    assert!(matches!(unproven, Ok(Registration::Unproven { unread }) if unread.len() == 1));
+}
+
+#[tokio::test]
+async fn an_unreachable_hostd_is_told_from_an_unreachable_host() {
+    let Some((mut host, esxi)) = StandIn::start(Driver::Esxi) else {
+        return;
+    };
+    host.prints(
+        "esxcli --formatter=csv vm process list",
+        "Connect to localhost failed: Connection failure\n",
+    );
+    let down = esxi.running().await.unwrap_err();
+    assert!(
+        matches!(&down, DriverError::Reply(DriverFault::HostdDown { .. })),
+        "{down}"
+    );
+    let fault = down.fault(
+        "listing the running VMs",
+        &"lee1".into(),
+        "nothing was changed",
+    );
+    assert!(fault.passing && fault.next.contains("hostd"), "{fault}");
+    host.prints("esxcli --formatter=csv vm process list", "");
+    assert_eq!(esxi.running().await, Ok(Vec::new()));
+    // No such program behaves like no such file here: no proof that nothing runs.
+    fs::remove_file(host.dir.path().join("esxcli")).unwrap();
+    let missing = esxi.running().await.unwrap_err();
+    assert!(
+        matches!(
+            &missing,
+            DriverError::Reply(DriverFault::ToolMissing { .. })
+        ),
+        "{missing}"
+    );
+    host.hosts.close().await;
+    host.sshd.kill().unwrap();
+    let error = esxi.running().await.unwrap_err();
+    assert!(matches!(error, DriverError::Host(_)), "{error}");
+}
+
+#[tokio::test]
+async fn files_ports_and_processes_over_a_session() {
+    let Some((host, esxi)) = StandIn::start(Driver::Posix) else {
+        return;
+    };
+    let shell = esxi.shell();
+    let file = host.dir.path().join("it's a \"file\"\n[1]");
+    fs::write(&file, b"abc").unwrap();
+    let path = file.to_str().unwrap();
+    assert!(matches!(shell.find(path).await, Ok(Found::There(stat)) if stat.size == 3));
+    let folder = shell.list(host.dir.path().to_str().unwrap()).await.unwrap();
+    assert!(
+        folder
+            .iter()
+            .any(|entry| entry.text() == Some("it's a \"file\"\n[1]"))
+    );
+    let sum = shell.sha256(path, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(
+        sum.hex,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+    assert!(
+        shell
+            .free_space(host.dir.path().to_str().unwrap())
+            .await
+            .unwrap()
+            > 0
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (tool, answer) = shell
+        .tcp("127.0.0.1", listener.local_addr().unwrap().port(), 3)
+        .await
+        .unwrap();
+    assert_eq!(answer, TcpAnswer::Open, "{tool}");
+    let nobody = HostCommand::write(["vim-cmd", "vmsvc/power.on", "3"]);
+    let other = shell.trace(std::process::id(), &nobody).await.unwrap();
+    assert!(matches!(other, Trace::Other { .. }), "{other:?}");
+}
+
+#[tokio::test]
+async fn many_reads_at_once_are_all_answered() {
+    let Some((host, esxi)) = StandIn::start(Driver::Esxi) else {
+        return;
+    };
+    host.prints(
+        "vim-cmd vmsvc/power.getstate 3",
+        "Retrieved runtime info\nPowered on\n",
+    );
+    let esxi = Arc::new(esxi);
+    let asked: Vec<_> = (0..8)
+        .map(|_| {
+            let esxi = Arc::clone(&esxi);
+            tokio::spawn(async move { esxi.power_state(Vmid(3)).await })
+        })
+        .collect();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().unwrap().to_string(), "on");
+    }
+}
