@@ -26,6 +26,11 @@ pub(super) struct Limits {
     pub(super) login: Duration,
     /// One call on an open file.
     pub(super) file: Duration,
+    /// Bringing a file to disk.
+    pub(super) sync: Duration,
+    /// A host that is silent for so long is asked for a sign of life, three times. Firewalls forget
+    /// idle connections after minutes; a dead one must be noticed while somebody waits for it.
+    pub(super) keepalive: Duration,
 }
 
 impl Default for Limits {
@@ -36,6 +41,8 @@ impl Default for Limits {
             handshake: seconds(20),
             login: seconds(30),
             file: seconds(120),
+            sync: seconds(600),
+            keepalive: seconds(15),
         }
     }
 }
