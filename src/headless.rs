@@ -1,1 +1,272 @@
-//! Headless.
+//! A run without a terminal: its events as plain lines, its asks answered from what was given before.
+//!
+//! Nothing here waits for a person. What has no answer is remembered and left; the rest of the run
+//! goes on as far as it can, then the console leaves, and the run can be resumed.
+
+mod lines;
+mod replies;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status};
+use crate::error::Fault;
+use crate::names::{Attempt, StepId};
+use crate::runner::{Live, RunHandle, Update};
+
+use lines::Printer;
+pub use replies::{Replies, Reply, StepAnswer};
+
+/// How a headless run came to its end.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Everything that is on disk of it.
+    pub entries: Vec<Arc<Entry>>,
+    /// Their fold.
+    pub state: RunState,
+    /// Steps whose answer was missing, and what they lack.
+    pub unanswered: BTreeMap<StepId, String>,
+    /// The hash of the journal's last line.
+    pub head: String,
+    /// Why the run stopped, where that was not on purpose.
+    pub fault: Option<Fault>,
+}
+
+/// Walks the run to its end, or as far as the answers lead.
+///
+/// `out` gets a line for each event; whether anybody reads them makes no difference to the run. An
+/// interrupt or a termination request makes the console leave; a second one at once.
+///
+/// # Errors
+/// If signals cannot be listened for; the run has not been touched then.
+pub async fn walk(
+    handle: RunHandle,
+    replies: Replies,
+    out: &mut (dyn Write + Send),
+) -> std::io::Result<Outcome> {
+    let interrupts = Interrupts::listen()?;
+    Ok(Walk::new(handle, replies, out).to_the_end(interrupts).await)
+}
+
+/// What the operating system may send.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Interrupts {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted (SIGINT)",
+            _ = self.terminate.recv() => "asked to end (SIGTERM)",
+            _ = self.hang_up.recv() => "the terminal went away (SIGHUP)",
+        }
+    }
+}
+
+struct Walk<'o> {
+    handle: RunHandle,
+    replies: Replies,
+    printer: Printer<'o>,
+    entries: Vec<Arc<Entry>>,
+    state: RunState,
+    unanswered: BTreeMap<StepId, String>,
+    /// Asks that were answered, so that none is answered twice.
+    answered: BTreeSet<(StepId, Attempt)>,
+    leaving: bool,
+}
+
+impl<'o> Walk<'o> {
+    fn new(handle: RunHandle, replies: Replies, out: &'o mut (dyn Write + Send)) -> Self {
+        let entries = handle.past.clone();
+        let state = RunState::fold(entries.iter().map(AsRef::as_ref));
+        let printer = Printer::new(out, state.started);
+        Self {
+            handle,
+            replies,
+            printer,
+            entries,
+            state,
+            unanswered: BTreeMap::new(),
+            answered: BTreeSet::new(),
+            leaving: false,
+        }
+    }
+
+    async fn to_the_end(mut self, mut interrupts: Interrupts) -> Outcome {
+        // Whoever starts a console again wants the run to go on, paused or not.
+        if self.state.paused {
+            let by = self.replies.operator.clone();
+            self.send(OperatorInput::Continue { by });
+        }
+        loop {
+            let update = tokio::select! {
+                biased;
+                why = interrupts.next() => {
+                    if self.leaving {
+                        return self.ended(String::new(), None);
+                    }
+                    self.leave(why);
+                    continue;
+                }
+                update = self.handle.updates.recv() => update,
+            };
+            match update {
+                Some(Update::Entry(entry)) => self.entry(entry),
+                Some(Update::Live(live)) => self.live(&live),
+                Some(Update::Stuck { waiting }) => self.stuck(&waiting),
+                Some(Update::Ended { head, fault }) => return self.ended(head, fault),
+                None => {
+                    let fault = Fault::new(
+                        "the run's task ended without a word",
+                        self.handle.run.as_str(),
+                        "everything recorded is kept",
+                        format!(
+                            "look into the log, then `lifeboat resume {}`",
+                            self.handle.run
+                        ),
+                    );
+                    return self.ended(String::new(), Some(fault));
+                }
+            }
+        }
+    }
+
+    fn ended(self, head: String, fault: Option<Fault>) -> Outcome {
+        Outcome {
+            entries: self.entries,
+            state: self.state,
+            unanswered: self.unanswered,
+            head,
+            fault,
+        }
+    }
+
+    fn send(&self, input: OperatorInput) {
+        // A runner that is gone says so with its last update.
+        let _ = self.handle.inputs.send(input);
+    }
+
+    fn leave(&mut self, why: &str) {
+        if !self.leaving {
+            self.leaving = true;
+            self.printer
+                .say(self.state.last_at, None, &format!("leaving: {why}"));
+            self.send(OperatorInput::Detach {
+                why: why.to_owned(),
+            });
+        }
+    }
+
+    fn entry(&mut self, entry: Arc<Entry>) {
+        self.state.apply(&entry);
+        self.printer.entry(&entry);
+        self.entries.push(Arc::clone(&entry));
+        let Some(id) = &entry.step else { return };
+        match &entry.event {
+            RunEvent::ProbeAnswered(_) if self.state.status(id) == Status::Asking => {
+                self.answer_step(id, entry.attempt.unwrap_or_default());
+            }
+            RunEvent::QuestionAsked(question) => {
+                let attempt = entry.attempt.unwrap_or_default();
+                match self.replies.to_question(id, question) {
+                    Reply::Given((label, by, how)) => self.send(OperatorInput::AnswerQuestion {
+                        step: id.clone(),
+                        attempt,
+                        label,
+                        by,
+                        how,
+                    }),
+                    Reply::Missing(lacks) => self.no_answer(id, lacks),
+                }
+            }
+            RunEvent::StepConfirmed(_)
+            | RunEvent::StepSkipped { .. }
+            | RunEvent::StepByHand { .. }
+            | RunEvent::QuestionAnswered { .. } => {
+                self.unanswered.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_step(&mut self, id: &StepId, attempt: Attempt) {
+        if !self.answered.insert((id.clone(), attempt)) {
+            return;
+        }
+        let Some(step) = self.handle.plan.step(id) else {
+            return;
+        };
+        let Some(proposal) = self
+            .state
+            .steps
+            .get(id)
+            .and_then(|step| step.proposal.as_deref())
+        else {
+            return;
+        };
+        match self.replies.to_step(step, proposal) {
+            Reply::Given(confirmation) => self.send(OperatorInput::Confirm {
+                step: id.clone(),
+                attempt,
+                confirmation,
+            }),
+            Reply::Missing(lacks) => self.no_answer(id, lacks),
+        }
+    }
+
+    fn no_answer(&mut self, id: &StepId, lacks: String) {
+        self.printer.say(
+            self.state.last_at,
+            Some(id),
+            &format!("no answer was given: {lacks}"),
+        );
+        self.unanswered.insert(id.clone(), lacks);
+        self.send(OperatorInput::NoAnswer { step: id.clone() });
+    }
+
+    fn live(&mut self, live: &Live) {
+        let now = self.state.last_at;
+        match live {
+            Live::Progress { step, progress } => self.printer.progress(now, step, progress),
+            Live::HostKey { host, shown, known } => {
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                self.printer.say(now, None, &format!(
+                    "{host} showed the host key {shown}; known: {known}. It is refused. Compare it with the host's own console, then pin it as host_key in the runbook, or accept it at a terminal."
+                ));
+            }
+            Live::Banner(text) => self.printer.say(now, None, text),
+            Live::Output { .. } | Live::Sent { .. } | Live::CommandEnded { .. } | Live::Host(_) => {}
+        }
+    }
+
+    /// Nothing goes on without a decision, and there is nobody to make one.
+    fn stuck(&mut self, waiting: &[StepId]) {
+        for id in waiting {
+            let step = self.state.step(id);
+            if let Some(fault) = &step.fault {
+                self.printer
+                    .fault(self.state.last_at, id, step.status, fault, &step.remedies);
+            }
+        }
+        self.leave("nothing more can go on without a decision");
+    }
+}

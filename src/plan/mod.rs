@@ -6,6 +6,7 @@
 
 mod expand;
 mod fingerprint;
+mod join;
 mod order;
 
 #[cfg(test)]
@@ -21,6 +22,8 @@ use crate::runbook::model::{
     Ask, CommandSpec, Mode, OnFailure, PointChoice, Runbook, Section, SiteRole,
 };
 use indexmap::IndexMap;
+
+pub use join::join;
 
 /// Everything that a plan depends on beside the runbook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

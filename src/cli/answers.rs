@@ -1,0 +1,350 @@
+//! The answers file: decisions that were made before the run, for a console without a person.
+//!
+//! ```yaml
+//! variables: { ticket: INC000001 }
+//! secrets: { root_password: { env: ESXI_PASSWORD } }   # or file: PATH, or command: …
+//! steps:
+//!   failover/recover/sql01/power_on: { by: alice }
+//!   failover/declare/-/confirm: { by: alice, second: bob, signs: [no power, no network] }
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_yaml::Value;
+
+use crate::engine::Answer;
+use crate::headless::StepAnswer;
+use crate::names::{StepId, VariableName};
+use crate::plan;
+use crate::runbook::model::Runbook;
+
+use super::exit::Failure;
+
+/// No answers file is larger.
+const MOST_BYTES: u64 = 1 << 20;
+/// Keys of a step that are not names of what its prompt asks for.
+const RESERVED: [&str; 4] = ["by", "second", "typed", "attest"];
+
+/// Everything that a file answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Values of variables that are not secret.
+    pub variables: BTreeMap<VariableName, String>,
+    /// When service was lost, as written.
+    pub outage_at: Option<String>,
+    /// Why that is not now.
+    pub outage_reason: Option<String>,
+    /// Where secrets come from.
+    pub secrets: BTreeMap<VariableName, SecretSource>,
+    /// Decisions, by step.
+    pub steps: BTreeMap<StepId, StepAnswer>,
+}
+
+/// Where a secret comes from; it never stands in the file itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file's first line.
+    File(PathBuf),
+    /// The first line that a command prints: a line for `sh -c`.
+    Command(String),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    variables: BTreeMap<String, Value>,
+    secrets: BTreeMap<String, Value>,
+    steps: BTreeMap<String, BTreeMap<String, Value>>,
+}
+
+/// Reads an answers file for this runbook.
+///
+/// # Errors
+/// Status 2, with every problem of the file.
+pub fn read(path: &Path, runbook: &Runbook) -> Result<Answers, Failure> {
+    let place = path.display().to_string();
+    let cannot = |why: std::io::Error| {
+        Failure::invalid(format!("the answers cannot be read: {why}"), &*place, "name the answers file with --answers FILE")
+    };
+    let mut text = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text))
+        .map_err(cannot)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Failure::list(&place, &["it is larger than 1 MiB".to_owned()]));
+    }
+    let text = String::from_utf8(text)
+        .map_err(|_| Failure::list(&place, &["it is not UTF-8 text".to_owned()]))?;
+    parse(&text, runbook).map_err(|problems| Failure::list(&place, &problems))
+}
+
+/// Takes the text of an answers file apart. Pure.
+///
+/// # Errors
+/// Every problem, in words.
+pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
+    // A value first: it refuses duplicate keys, which a map would swallow.
+    let value: Value = serde_yaml::from_str(text).map_err(|error| vec![error.to_string()])?;
+    if value.is_null() {
+        return Ok(Answers::default());
+    }
+    let file: File = serde_path_to_error::deserialize(value)
+        .map_err(|error| vec![error.to_string()])?;
+    let mut answers = Answers::default();
+    let mut problems = Vec::new();
+    for (name, value) in file.variables {
+        if let Err(problem) = take_variable(&mut answers, runbook, &name, &value) {
+            problems.push(format!("variables.{name}: {problem}"));
+        }
+    }
+    for (name, value) in file.secrets {
+        match take_secret(runbook, &name, value) {
+            Ok(source) => {
+                answers.secrets.insert(name.into(), source);
+            }
+            Err(problem) => problems.push(format!("secrets.{name}: {problem}")),
+        }
+    }
+    let known = plan::step_ids(runbook);
+    for (id, fields) in file.steps {
+        let id = StepId::from(id);
+        if !known.contains(&id) {
+            let near = did_you_mean(id.as_str(), known.iter().map(StepId::as_str));
+            problems.push(format!("steps: this runbook has no step `{id}`{near}"));
+            continue;
+        }
+        match take_step(fields) {
+            Ok(answer) => {
+                answers.steps.insert(id, answer);
+            }
+            Err(problem) => problems.push(format!("steps.{id}: {problem}")),
+        }
+    }
+    if problems.is_empty() { Ok(answers) } else { Err(problems) }
+}
+
+fn take_variable(
+    answers: &mut Answers,
+    runbook: &Runbook,
+    name: &str,
+    value: &Value,
+) -> Result<(), String> {
+    let text = scalar(value).ok_or("this is not a single value")?;
+    match name {
+        "outage_at" => answers.outage_at = Some(text),
+        "outage_reason" => answers.outage_reason = Some(text),
+        _ => {
+            check_variable(runbook, name, &text)?;
+            answers.variables.insert(name.into(), text);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a variable of this name may have this value in the open.
+pub(super) fn check_variable(runbook: &Runbook, name: &str, value: &str) -> Result<(), String> {
+    let Some(variable) = runbook.variables.get(name) else {
+        let near = did_you_mean(name, runbook.variables.keys().map(VariableName::as_str));
+        return Err(format!("this runbook has no variable `{name}`{near}"));
+    };
+    if variable.secret {
+        return Err(format!(
+            "`{name}` is a secret and must not stand in the open: give it under `secrets` in an answers file, by env, file or command"
+        ));
+    }
+    variable.check(value)
+}
+
+fn take_secret(runbook: &Runbook, name: &str, value: Value) -> Result<SecretSource, String> {
+    match runbook.variables.get(name) {
+        Some(variable) if variable.secret => {}
+        Some(_) => return Err(format!("`{name}` is no secret: give it under `variables`")),
+        None => {
+            let near = did_you_mean(name, runbook.variables.keys().map(VariableName::as_str));
+            return Err(format!("this runbook has no variable `{name}`{near}"));
+        }
+    }
+    let ways = "say where it comes from: { env: NAME }, { file: PATH } or { command: LINE }";
+    match &value {
+        Value::Mapping(ways_given) if ways_given.len() == 1 => {}
+        _ => return Err(ways.to_owned()),
+    }
+    // An externally tagged enum is a YAML tag to serde_yaml; here it is a mapping with one key.
+    serde_yaml::with::singleton_map::deserialize(value).map_err(|_| ways.to_owned())
+}
+
+fn take_step(fields: BTreeMap<String, Value>) -> Result<StepAnswer, String> {
+    let mut answer = StepAnswer::default();
+    for (key, value) in fields {
+        if RESERVED.contains(&key.as_str()) {
+            let text = scalar(&value).ok_or_else(|| format!("`{key}` is not a single value"))?;
+            let field = match key.as_str() {
+                "by" => &mut answer.by,
+                "second" => &mut answer.second,
+                "typed" => &mut answer.typed,
+                _ => &mut answer.attest,
+            };
+            *field = Some(text);
+            continue;
+        }
+        let said = match &value {
+            Value::Sequence(items) => {
+                let chosen: Option<Vec<String>> = items.iter().map(scalar).collect();
+                Answer::Chosen(chosen.ok_or_else(|| format!("`{key}` is not a list of words"))?)
+            }
+            other => Answer::Value(scalar(other).ok_or_else(|| format!("`{key}` is neither a word nor a list"))?),
+        };
+        answer.asks.insert(key, said);
+    }
+    Ok(answer)
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"))
+}
+
+impl SecretSource {
+    /// Fetches the secret.
+    ///
+    /// # Errors
+    /// Why it could not be had; never the secret itself.
+    pub fn fetch(&self) -> Result<String, String> {
+        let first_line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+        let secret = match self {
+            Self::Env(name) => std::env::var(name)
+                .map_err(|_| format!("the environment variable {name} is not set"))?,
+            Self::File(path) => std::fs::read_to_string(path)
+                .map(|text| first_line(&text))
+                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
+            Self::Command(line) => {
+                let output = std::process::Command::new("sh")
+                    .args(["-c", line])
+                    .stdin(std::process::Stdio::null())
+                    .stderr(std::process::Stdio::inherit())
+                    .output()
+                    .map_err(|error| format!("its command could not be started: {error}"))?;
+                if !output.status.success() {
+                    return Err(format!("its command failed: {}", output.status));
+                }
+                first_line(&String::from_utf8_lossy(&output.stdout))
+            }
+        };
+        if secret.is_empty() { Err("it is empty".to_owned()) } else { Ok(secret) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cli::load::load_bundled;
+
+    fn runbook() -> Runbook {
+        load_bundled().unwrap().runbook
+    }
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let text = "
+variables: { ticket: INC000001, outage_at: 2026-01-02T03:04:05Z, outage_reason: rang late }
+secrets: { esxi_password: { env: ESXI_PASSWORD } }
+steps:
+  failover/declare/-/confirm: { by: alice, second: bob, signs: [no power, no network], more: 7 }
+  failback/go-home/sql01/copy_back: { typed: sql01, attest: 'seen it' }
+";
+        let answers = parse(text, &runbook()).unwrap();
+        assert_eq!(answers.variables["ticket"], "INC000001");
+        assert_eq!(answers.outage_at.as_deref(), Some("2026-01-02T03:04:05Z"));
+        assert_eq!(answers.secrets["esxi_password"], SecretSource::Env("ESXI_PASSWORD".to_owned()));
+        let confirm = &answers.steps["failover/declare/-/confirm"];
+        assert_eq!((confirm.by.as_deref(), confirm.second.as_deref()), (Some("alice"), Some("bob")));
+        let signs = Answer::Chosen(vec!["no power".to_owned(), "no network".to_owned()]);
+        assert_eq!(confirm.asks["signs"], signs);
+        assert_eq!(confirm.asks["more"], Answer::Value("7".to_owned()));
+        let copy = &answers.steps["failback/go-home/sql01/copy_back"];
+        assert_eq!((copy.typed.as_deref(), copy.attest.as_deref()), (Some("sql01"), Some("seen it")));
+        assert_eq!(parse("", &runbook()), Ok(Answers::default()));
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let text = "
+variables: { tiket: INC000001, ticket: INC1, esxi_password: hunter2 }
+secrets: { ticket: { env: X }, esxi_password: hunter2 }
+steps:
+  failover/recover/sql01/levitate: { by: alice }
+  failover/recover/sql01/fence: { by: [alice] }
+";
+        let problems = parse(text, &runbook()).unwrap_err();
+        let expected = [
+            "`esxi_password` is a secret",
+            "INC1",
+            "no variable `tiket`; did you mean `ticket`?",
+            "secrets.esxi_password: say where it comes from",
+            "`ticket` is no secret",
+            "steps.failover/recover/sql01/fence: `by` is not a single value",
+            "no step `failover/recover/sql01/levitate`",
+        ];
+        for part in expected {
+            assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:#?}");
+        }
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+        assert!(!problems.join("\n").contains("hunter2"), "{problems:#?}");
+    }
+
+    #[test]
+    fn unknown_and_duplicate_keys_are_refused() {
+        for (text, part) in [
+            ("stps: {}\n", "unknown field `stps`"),
+            ("variables: { ticket: INC000001, ticket: INC000002 }\n", "duplicate"),
+            ("steps: [a]\n", "steps"),
+            ("- a\n", "expected"),
+            ("a: [\n", "line"),
+        ] {
+            let problems = parse(text, &runbook()).unwrap_err();
+            assert!(problems[0].contains(part), "{text:?}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_where_the_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "hunter2\nrest\n").unwrap();
+        assert_eq!(SecretSource::File(path).fetch().as_deref(), Ok("hunter2"));
+        let command = SecretSource::Command("printf 'a b\\nc\\n'".to_owned());
+        assert_eq!(command.fetch().as_deref(), Ok("a b"));
+        let env = SecretSource::Env("LIFEBOAT_NO_SUCH_VARIABLE".to_owned()).fetch();
+        assert!(env.unwrap_err().contains("is not set"));
+        assert!(SecretSource::Command("exit 3".to_owned()).fetch().unwrap_err().contains("failed"));
+        assert!(SecretSource::Command("true".to_owned()).fetch().unwrap_err().contains("empty"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_text_is_an_answer_or_an_error(text in "(variables|secrets|steps|[a-z]{0,4}|[:{}\\[\\], \n&*-]){0,40}") {
+            let _ = parse(&text, &runbook());
+        }
+    }
+}

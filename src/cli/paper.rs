@@ -1,0 +1,149 @@
+//! `lifeboat plan`: every step and every command as Markdown that prints as a paper runbook.
+
+use std::fmt::Write as _;
+
+use crate::actions;
+use crate::engine::{ProbeAnswer, Proposal, ShownCommand, Verdict, typed_word};
+use crate::plan::{Plan, Step};
+use crate::report;
+use crate::runbook::model::{Runbook, Section, SiteRole};
+
+/// The plan for people with pens. What cannot be known without asking a host stands as
+/// `‹vmid of sql01›`.
+#[must_use]
+pub fn paper(runbook: &Runbook, plan: &Plan) -> String {
+    let mut out = String::new();
+    head(&mut out, runbook, plan);
+    let mut heading = String::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let section = step.id.as_str().split('/').next().unwrap_or_default();
+        let phase = format!("## {section}: {}", step.phase);
+        if phase != heading {
+            let _ = writeln!(out, "\n{phase}");
+            heading = phase;
+        }
+        let answer = actions::outline(runbook, step);
+        write_step(&mut out, plan, index, step, &answer);
+    }
+    out
+}
+
+fn head(out: &mut String, runbook: &Runbook, plan: &Plan) {
+    let title_of = |role| {
+        let site = runbook.site_with(role);
+        runbook.sites.get(&site).map_or_else(|| site.to_string(), |site| site.title.clone())
+    };
+    let (protected, recovery) = (title_of(SiteRole::Protected), title_of(SiteRole::Recovery));
+    let (from, to) = match plan.section {
+        Section::Failover => (protected, recovery),
+        Section::Failback => (recovery, protected),
+    };
+    let _ = writeln!(out, "# {}: {}, {from} \u{2192} {to}\n", plan.mode.as_str().to_uppercase(), runbook.title);
+    if !runbook.description.is_empty() {
+        let _ = writeln!(out, "{}\n", runbook.description.trim());
+    }
+    let _ = writeln!(out, "Operator ____________________  Second person ____________________  Service lost at ____________________\n");
+    let objective = |length: Option<std::time::Duration>| {
+        length
+            .and_then(|length| jiff::SignedDuration::try_from(length).ok())
+            .map_or_else(|| "none".to_owned(), report::duration)
+    };
+    let _ = writeln!(
+        out,
+        "{} steps, {} VMs. Objectives: RTO {}, RPO {}. Runbook {}.",
+        plan.steps.len(),
+        plan.vms.len(),
+        objective(runbook.objectives.rto),
+        objective(runbook.objectives.rpo),
+        runbook.name
+    );
+    for contact in &runbook.contacts {
+        let _ = writeln!(out, "- {}: {} ({})", contact.name, contact.phone, contact.role);
+    }
+    for (vm, needed) in &plan.left_out {
+        let _ = writeln!(out, "- **{vm} needs {needed}, which is left out by choice.**");
+    }
+}
+
+fn write_step(out: &mut String, plan: &Plan, index: usize, step: &Step, answer: &ProbeAnswer) {
+    let number = index + 1;
+    let _ = writeln!(out, "\n- [ ] **{number}. {}** `{}`, {}", step.title, step.id, step.risk.as_str());
+    let mut line = |label: &str, text: &str| {
+        let text = text.replace('\n', " ");
+        let _ = writeln!(out, "  {label}: {text}  ");
+    };
+    if let Some(why) = &step.why {
+        line("Why", why);
+    }
+    if let Some(text) = &step.text {
+        line("Note", text);
+    }
+    if let Some(after) = not_the_one_before(plan, index, step) {
+        line("After", &after);
+    }
+    match &answer.verdict {
+        Verdict::Needed(proposal) => write_proposal(out, step, proposal),
+        Verdict::AlreadyDone { evidence } => line("Nothing to do", &evidence.join("; ")),
+        Verdict::Blocked { fault, .. } => line("Blocked", &fault.what),
+    }
+    let _ = writeln!(out, "  Began ________  Ended ________  By ____________________");
+}
+
+fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
+    for change in &proposal.changes {
+        let _ = writeln!(out, "  - {change}");
+    }
+    for (key, ask) in &proposal.ask {
+        let _ = writeln!(out, "  - {key}: {}", asked(ask));
+    }
+    if let Some(word) = typed_word(step, proposal) {
+        let _ = writeln!(out, "  - the console wants `{word}` typed");
+    }
+    if step.people > 1 {
+        let _ = writeln!(out, "  - a second person confirms ____________________");
+    }
+    if !proposal.commands.is_empty() {
+        let _ = writeln!(out, "\n  ```sh");
+        for command in &proposal.commands {
+            let _ = writeln!(out, "  {}", shown(command));
+        }
+        let _ = writeln!(out, "  ```\n");
+    }
+    for (label, text) in [("Then", Some(&proposal.then)), ("Undo", proposal.undo.as_ref())] {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            let _ = writeln!(out, "  {label}: {text}  ");
+        }
+    }
+}
+
+fn asked(ask: &crate::runbook::model::Ask) -> String {
+    use crate::runbook::model::Ask;
+    match ask {
+        Ask::Choose { options, at_least } => {
+            let boxes: Vec<String> = options.iter().map(|option| format!("[ ] {option}")).collect();
+            format!("at least {at_least} of {}", boxes.join("  "))
+        }
+        Ask::Value { prompt, .. } => format!("{prompt} ____________________"),
+    }
+}
+
+fn shown(command: &ShownCommand) -> String {
+    let sign = if command.write { '#' } else { '$' };
+    match &command.host {
+        Some(host) => format!("{host}{sign} {}", command.line),
+        None => format!("console{sign} {}", command.line),
+    }
+}
+
+/// What a step waits for, where that is not simply the step printed before it.
+fn not_the_one_before(plan: &Plan, index: usize, step: &Step) -> Option<String> {
+    let others: Vec<&str> = step
+        .after
+        .iter()
+        .filter(|before| **before + 1 != index)
+        .filter_map(|before| plan.steps.get(*before))
+        .filter(|before| before.phase == step.phase && before.subject != step.subject)
+        .map(|before| before.title.as_str())
+        .collect();
+    (!others.is_empty()).then(|| others.join(", "))
+}

@@ -1,0 +1,105 @@
+//! A run that lies in the state folder, read back with its frozen runbook and its plan.
+
+use std::sync::Arc;
+
+use crate::engine::{RunEvent, RunInfo, RunState};
+use crate::error::Fault;
+use crate::journal::{self, JournalError, ReadJournal, RunFolder};
+use crate::plan::{self, Plan, PlanError, PlanInputs};
+use crate::report;
+use crate::runbook::Loaded;
+use crate::runbook::model::{Mode, Runbook, Section};
+
+use super::exit::{Exit, Failure};
+use super::load::load_runbook;
+
+/// A run as it lies there.
+#[derive(Debug)]
+pub(super) struct Past {
+    pub(super) folder: RunFolder,
+    pub(super) journal: ReadJournal,
+    pub(super) info: Box<RunInfo>,
+    pub(super) loaded: Loaded,
+    pub(super) plan: Plan,
+}
+
+impl Past {
+    /// Reads a run. A journal with a line that does not fit is read up to there.
+    pub(super) fn read(folder: RunFolder) -> Result<Self, Failure> {
+        let path = folder.journal();
+        let journal = journal::read(&path)?;
+        let Some(info) = first_line(&journal) else {
+            return Err(match journal.problem {
+                Some(problem) => JournalError::Broken { path, problem }.into(),
+                None => JournalError::Empty(path).into(),
+            });
+        };
+        let loaded = load_runbook(&folder.runbook())?;
+        if loaded.sha256 != info.runbook_sha256 {
+            return Err(Failure::of(Exit::Refused, &Fault::new(
+                "the run's frozen runbook was changed since it was started",
+                folder.runbook().display().to_string(),
+                "nothing was sent to any host; the journal is as it was",
+                "put the file back as it was (its SHA-256 is in line 1 of the journal)",
+            )));
+        }
+        let plan = plan_of(&loaded.runbook, &info)?;
+        Ok(Self { folder, journal, info, loaded, plan })
+    }
+
+    pub(super) fn state(&self) -> RunState {
+        RunState::fold(self.journal.entries.iter().map(Arc::as_ref))
+    }
+
+    /// The run for a report.
+    pub(super) fn report(&self) -> report::Run<'_> {
+        report::Run::new(&self.journal.entries, &self.plan, &self.loaded.runbook, &self.journal.head)
+    }
+
+    /// Refuses a journal with a line that does not fit.
+    pub(super) fn whole(self) -> Result<Self, Failure> {
+        match self.journal.problem {
+            Some(problem) => {
+                Err(JournalError::Broken { path: self.folder.journal(), problem }.into())
+            }
+            None => Ok(self),
+        }
+    }
+}
+
+fn first_line(journal: &ReadJournal) -> Option<Box<RunInfo>> {
+    match &journal.entries.first()?.event {
+        RunEvent::RunStarted(info) => Some(info.clone()),
+        _ => None,
+    }
+}
+
+fn plan_of(runbook: &Runbook, info: &RunInfo) -> Result<Plan, Failure> {
+    let inputs = PlanInputs { variables: info.variables.clone(), only: info.only.clone() };
+    make_plan(runbook, &info.sections, info.mode.unwrap_or(Mode::Failover), &inputs)
+}
+
+/// The plan of one section, or of several walked as one run.
+pub(super) fn make_plan(
+    runbook: &Runbook,
+    sections: &[Section],
+    mode: Mode,
+    inputs: &PlanInputs,
+) -> Result<Plan, Failure> {
+    let plans: Result<Vec<Plan>, PlanError> =
+        sections.iter().map(|section| plan::make(runbook, *section, mode, inputs)).collect();
+    let joined = plans.map(|plans| plans.into_iter().reduce(plan::join));
+    match joined {
+        Ok(Some(plan)) => Ok(plan),
+        Ok(None) => Err(no_plan(runbook, &"no section was chosen")),
+        Err(error) => Err(no_plan(runbook, &error)),
+    }
+}
+
+fn no_plan(runbook: &Runbook, why: &dyn std::fmt::Display) -> Failure {
+    Failure::invalid(
+        format!("there is no plan: {why}"),
+        format!("runbook {}", runbook.name),
+        "see what the runbook holds with `lifeboat validate` and `lifeboat plan`",
+    )
+}

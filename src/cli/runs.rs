@@ -1,0 +1,96 @@
+//! `lifeboat runs`: what lies in the state folder, newest first.
+
+use std::io::{self, Write};
+
+use crate::journal::{Ending, RunSummary};
+
+/// Prints a line for each run.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
+    if runs.is_empty() {
+        return writeln!(out, "no runs yet; `lifeboat practice` makes the first");
+    }
+    writeln!(
+        out,
+        "{:<20}  {:<8}  {:<22}  {:<10}  {:<20}  STATE",
+        "RUN", "MODE", "RUNBOOK", "OPERATOR", "BEGAN (UTC)"
+    )?;
+    for run in runs {
+        let info = run.info.as_deref();
+        let mode = info.and_then(|info| info.mode).map_or("?", |mode| mode.as_str());
+        writeln!(
+            out,
+            "{:<20}  {mode:<8}  {:<22}  {:<10}  {:<20}  {}",
+            run.folder.id,
+            info.map_or("?", |info| &info.runbook),
+            info.map_or("?", |info| &info.operator),
+            run.started.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+            state(run)
+        )?;
+    }
+    Ok(())
+}
+
+fn state(run: &RunSummary) -> String {
+    if run.info.is_none() {
+        return "cannot be read; see `lifeboat verify`".to_owned();
+    }
+    match &run.ending {
+        Ending::Finished(result) if result.is_clean() => "finished".to_owned(),
+        Ending::Finished(result) => {
+            format!("finished, {} failed, {} skipped", result.failed, result.skipped)
+        }
+        Ending::Detached => "unfinished: the console left".to_owned(),
+        Ending::Open => match &run.holder {
+            Some(holder) => format!("at work: {holder}"),
+            None => "unfinished: the console died".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{RunInfo, RunResult};
+    use crate::journal::RunFolder;
+    use crate::runbook::model::Mode;
+
+    #[test]
+    fn each_run_is_a_line_with_its_state() {
+        let run = |ending, known: bool| RunSummary {
+            folder: RunFolder { id: "20260102-030405-k7qd".into(), path: "/x".into() },
+            info: known.then(|| {
+                Box::new(RunInfo {
+                    mode: Some(Mode::Failover),
+                    operator: "alice".to_owned(),
+                    runbook: "v2v".to_owned(),
+                    ..RunInfo::default()
+                })
+            }),
+            started: "2026-01-02T03:04:05Z".parse().ok(),
+            last_at: None,
+            ending,
+            holder: None,
+        };
+        let skipped = RunResult { skipped: 2, ..RunResult::default() };
+        let runs = [
+            run(Ending::Open, true),
+            run(Ending::Finished(RunResult::default()), true),
+            run(Ending::Finished(skipped), true),
+            run(Ending::Detached, false),
+        ];
+        let mut out = Vec::new();
+        print(&runs, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let ends = ["STATE", "the console died", "finished", "0 failed, 2 skipped", "`lifeboat verify`"];
+        for (line, end) in text.lines().zip(ends) {
+            assert!(line.ends_with(end), "{line:?} does not end in {end:?}");
+        }
+        assert!(text.contains("20260102-030405-k7qd  failover  v2v "), "{text}");
+        let mut out = Vec::new();
+        print(&[], &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains("lifeboat practice"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Answers that were given before: flags, an answers file, and the rules of practice.
+
+use std::collections::BTreeMap;
+
+use crate::engine::{
+    Answer, Confirmation, Consent, Proposal, Question, confirmation_gaps, risk, typed_word,
+};
+use crate::names::StepId;
+use crate::plan::{Risk, Step};
+use crate::runbook::model::Ask;
+
+/// What an answers file says to one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepAnswer {
+    /// Who decides; the operator where nobody is named.
+    pub by: Option<String>,
+    /// The second person.
+    pub second: Option<String>,
+    /// The word to type.
+    pub typed: Option<String>,
+    /// An attestation, in words.
+    pub attest: Option<String>,
+    /// Answers to what a prompt asks for, by its key.
+    pub asks: BTreeMap<String, Answer>,
+}
+
+/// Everything that can be answered without asking.
+#[derive(Clone, Debug, Default)]
+pub struct Replies {
+    /// Who started the run.
+    pub operator: String,
+    /// `--yes`.
+    pub yes: bool,
+    /// Nothing here is real, so `--yes` accepts everything.
+    pub practice: bool,
+    /// What the answers file says.
+    pub steps: BTreeMap<StepId, StepAnswer>,
+}
+
+/// An answer, or what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// It was given.
+    Given(T),
+    /// It was not; what is missing, in words.
+    Missing(String),
+}
+
+/// The second person of a practice; nobody is asked.
+const SECOND_IN_PRACTICE: &str = "practice";
+
+impl Replies {
+    /// Whether this step may go on as proposed, and on whose behalf.
+    #[must_use]
+    pub fn to_step(&self, step: &Step, proposal: &Proposal) -> Reply<Confirmation> {
+        let entry = self.steps.get(&step.id);
+        let rehearsed = self.yes && self.practice;
+        let confirmation = self.confirmation(step, proposal, entry, rehearsed);
+        let gaps = confirmation_gaps(step, proposal, &confirmation);
+        if !gaps.is_empty() {
+            let lacks: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+            return Reply::Missing(lacks.join("; "));
+        }
+        let risk = risk(step, proposal);
+        if entry.is_some() || rehearsed || (self.yes && risk <= Risk::Write) {
+            return Reply::Given(confirmation);
+        }
+        Reply::Missing(if self.yes {
+            format!(
+                "its risk is {}, so it needs an entry of its own in the answers",
+                risk.as_str()
+            )
+        } else {
+            "it needs --yes, or an entry in the answers".to_owned()
+        })
+    }
+
+    fn confirmation(
+        &self,
+        step: &Step,
+        proposal: &Proposal,
+        entry: Option<&StepAnswer>,
+        rehearsed: bool,
+    ) -> Confirmation {
+        let given = entry.cloned().unwrap_or_default();
+        let in_practice = |value: String| rehearsed.then_some(value);
+        let by = given.by.unwrap_or_else(|| self.operator.clone());
+        let needs_second = step.people > 1 && by != SECOND_IN_PRACTICE;
+        let typed = given
+            .typed
+            .or_else(|| in_practice(typed_word(step, proposal)?.to_owned()));
+        let attest = given
+            .attest
+            .or_else(|| in_practice(proposal.attest.as_ref().map(|_| "practice".to_owned())?));
+        let mut answers = given.asks;
+        answers.retain(|key, _| proposal.ask.contains_key(key));
+        if rehearsed {
+            for (key, ask) in &proposal.ask {
+                answers
+                    .entry(key.clone())
+                    .or_insert_with(|| rehearsed_answer(ask));
+            }
+        }
+        Confirmation {
+            by,
+            second: given
+                .second
+                .or_else(|| in_practice(SECOND_IN_PRACTICE.to_owned()).filter(|_| needs_second)),
+            typed,
+            attest,
+            answers,
+            how: if entry.is_some() {
+                Consent::Answers
+            } else {
+                Consent::Yes
+            },
+        }
+    }
+
+    /// The label to answer a VM's question with, by whom and on whose behalf. A question that
+    /// Lifeboat does not know is never answered.
+    #[must_use]
+    pub fn to_question(
+        &self,
+        step: &StepId,
+        question: &Question,
+    ) -> Reply<(String, String, Consent)> {
+        let entry = self.steps.get(step);
+        let Some(label) = &question.suggested else {
+            return Reply::Missing(format!(
+                "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}",
+                question.vm,
+                question.text,
+                question.choices.join(", ")
+            ));
+        };
+        let how = match entry {
+            Some(_) => Consent::Answers,
+            None if self.yes => Consent::Yes,
+            None => return Reply::Missing("it needs --yes, or an entry in the answers".to_owned()),
+        };
+        let by = entry
+            .and_then(|entry| entry.by.clone())
+            .unwrap_or_else(|| self.operator.clone());
+        Reply::Given((label.clone(), by, how))
+    }
+}
+
+fn rehearsed_answer(ask: &Ask) -> Answer {
+    match ask {
+        Ask::Choose { options, at_least } => {
+            Answer::Chosen(options.iter().take(*at_least).cloned().collect())
+        }
+        Ask::Value { .. } => Answer::Value("practice".to_owned()),
+    }
+}

@@ -1,0 +1,414 @@
+//! Replies by rule, and a walk against a scripted runner.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::engine::{
+    Answer, AttestRequest, Consent, ProbeAnswer, Proposal, Question, RunInfo, Verdict,
+};
+use crate::names::RunId;
+use crate::plan::{Plan, PlanInputs, Risk, Step};
+use crate::runbook::model::{Ask, Mode, Runbook, Section};
+use crate::runbook::{Limits, load};
+
+fn runbook() -> Runbook {
+    let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+    load("bundled", text, &Limits::default()).unwrap().runbook
+}
+
+fn plan(runbook: &Runbook) -> Plan {
+    let variables = BTreeMap::from([("ticket".into(), "INC000001".to_owned())]);
+    let inputs = PlanInputs {
+        variables,
+        only: Vec::new(),
+    };
+    crate::plan::make(runbook, Section::Failover, Mode::Failover, &inputs).unwrap()
+}
+
+fn step(id: &str) -> Step {
+    plan(&runbook()).step(&StepId::from(id)).unwrap().clone()
+}
+
+fn proposal(risk: Risk) -> Proposal {
+    Proposal {
+        risk: Some(risk),
+        ..Proposal::default()
+    }
+}
+
+fn replies(yes: bool, practice: bool) -> Replies {
+    Replies {
+        operator: "alice".to_owned(),
+        yes,
+        practice,
+        steps: BTreeMap::new(),
+    }
+}
+
+fn with(mut replies: Replies, id: &str, answer: StepAnswer) -> Replies {
+    replies.steps.insert(StepId::from(id), answer);
+    replies
+}
+
+fn missing<T: std::fmt::Debug>(reply: Reply<T>) -> String {
+    match reply {
+        Reply::Missing(lacks) => lacks,
+        Reply::Given(given) => panic!("given: {given:?}"),
+    }
+}
+
+fn given<T>(reply: Reply<T>) -> T {
+    match reply {
+        Reply::Given(given) => given,
+        Reply::Missing(lacks) => panic!("missing: {lacks}"),
+    }
+}
+
+const REGISTER: &str = "failover/recover/sql01/register";
+const POWER_ON: &str = "failover/recover/sql01/power_on";
+const FENCE: &str = "failover/recover/sql01/fence";
+const CONFIRM: &str = "failover/declare/-/confirm";
+
+#[test]
+fn yes_accepts_reads_and_writes_and_nothing_else() {
+    let write = proposal(Risk::Write);
+    let disruptive = proposal(Risk::Disruptive);
+    let (register, power_on) = (step(REGISTER), step(POWER_ON));
+    assert_eq!(
+        given(replies(true, false).to_step(&register, &write)).how,
+        Consent::Yes
+    );
+    assert!(missing(replies(false, false).to_step(&register, &write)).contains("--yes"));
+    let lacks = missing(replies(true, false).to_step(&power_on, &disruptive));
+    assert!(
+        lacks.contains("disruptive") && lacks.contains("entry"),
+        "{lacks}"
+    );
+
+    let entry = StepAnswer {
+        by: Some("bob".to_owned()),
+        ..StepAnswer::default()
+    };
+    let said = given(with(replies(false, false), POWER_ON, entry).to_step(&power_on, &disruptive));
+    assert_eq!((said.by.as_str(), said.how), ("bob", Consent::Answers));
+    let entry = StepAnswer::default();
+    assert_eq!(
+        given(with(replies(true, false), POWER_ON, entry).to_step(&power_on, &disruptive)).by,
+        "alice"
+    );
+}
+
+#[test]
+fn a_word_or_an_attestation_is_never_supplied_outside_practice() {
+    let fence = step(FENCE);
+    let typed = Proposal {
+        typed: Some("sql01".to_owned()),
+        ..proposal(Risk::Typed)
+    };
+    let entry = StepAnswer::default();
+    assert!(
+        missing(with(replies(true, false), FENCE, entry).to_step(&fence, &typed))
+            .contains("type sql01")
+    );
+    let wrong = StepAnswer {
+        typed: Some("sql02".to_owned()),
+        ..StepAnswer::default()
+    };
+    assert!(
+        missing(with(replies(true, false), FENCE, wrong).to_step(&fence, &typed))
+            .contains("type sql01")
+    );
+    let right = StepAnswer {
+        typed: Some("sql01".to_owned()),
+        ..StepAnswer::default()
+    };
+    given(with(replies(false, false), FENCE, right).to_step(&fence, &typed));
+    assert_eq!(
+        given(replies(true, true).to_step(&fence, &typed))
+            .typed
+            .as_deref(),
+        Some("sql01")
+    );
+
+    let attest = Proposal {
+        attest: Some(AttestRequest {
+            vm: "sql01".into(),
+            statement: "sql01 does not run in London".to_owned(),
+            evidence: vec!["lon-esx1 does not answer".to_owned()],
+        }),
+        ..proposal(Risk::Read)
+    };
+    assert!(missing(replies(true, false).to_step(&fence, &attest)).contains("attest"));
+    let words = StepAnswer {
+        attest: Some("the site is without power".to_owned()),
+        ..StepAnswer::default()
+    };
+    given(with(replies(true, false), FENCE, words).to_step(&fence, &attest));
+    assert_eq!(
+        given(replies(true, true).to_step(&fence, &attest))
+            .attest
+            .as_deref(),
+        Some("practice")
+    );
+    assert!(missing(replies(false, true).to_step(&fence, &attest)).contains("attest"));
+}
+
+#[test]
+fn prompts_take_their_answers_from_the_file_or_the_rules_of_practice() {
+    let mut confirm = step(CONFIRM);
+    confirm.people = 2;
+    let options = ["power", "network", "building"].map(str::to_owned).to_vec();
+    let ask = BTreeMap::from([(
+        "signs".to_owned(),
+        Ask::Choose {
+            options,
+            at_least: 2,
+        },
+    )]);
+    let asks = Proposal {
+        ask,
+        ..proposal(Risk::Read)
+    };
+
+    let lacks = missing(replies(true, false).to_step(&confirm, &asks));
+    assert!(
+        lacks.contains("signs") && lacks.contains("second"),
+        "{lacks}"
+    );
+    let chosen = Answer::Chosen(vec!["power".to_owned(), "building".to_owned()]);
+    let entry = StepAnswer {
+        second: Some("bob".to_owned()),
+        asks: BTreeMap::from([
+            ("signs".to_owned(), chosen.clone()),
+            ("more".to_owned(), chosen.clone()),
+        ]),
+        ..StepAnswer::default()
+    };
+    let said = given(with(replies(false, false), CONFIRM, entry).to_step(&confirm, &asks));
+    assert_eq!(said.answers, BTreeMap::from([("signs".to_owned(), chosen)]));
+    let same = StepAnswer {
+        second: Some("alice".to_owned()),
+        ..StepAnswer::default()
+    };
+    assert!(
+        missing(with(replies(true, false), CONFIRM, same).to_step(&confirm, &asks))
+            .contains("second")
+    );
+
+    let said = given(replies(true, true).to_step(&confirm, &asks));
+    assert_eq!(
+        said.answers["signs"],
+        Answer::Chosen(vec!["power".to_owned(), "network".to_owned()])
+    );
+    assert!(said.second.is_some_and(|second| second != "alice"));
+}
+
+#[test]
+fn an_unknown_question_is_never_answered() {
+    let id = StepId::from(POWER_ON);
+    let mut question = Question {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        id: "1".to_owned(),
+        text: "Did you move it, or did you copy it?".to_owned(),
+        choices: vec!["Cancel".to_owned(), "I _moved it".to_owned()],
+        suggested: Some("I _moved it".to_owned()),
+        why: None,
+    };
+    assert_eq!(
+        given(replies(true, false).to_question(&id, &question)).0,
+        "I _moved it"
+    );
+    let entry = StepAnswer {
+        by: Some("bob".to_owned()),
+        ..StepAnswer::default()
+    };
+    let said = given(with(replies(false, false), POWER_ON, entry).to_question(&id, &question));
+    assert_eq!((said.1.as_str(), said.2), ("bob", Consent::Answers));
+    missing(replies(false, false).to_question(&id, &question));
+    question.suggested = None;
+    assert!(missing(replies(true, true).to_question(&id, &question)).contains("does not know"));
+}
+
+/// A runner that a test plays by hand.
+struct Script {
+    updates: mpsc::UnboundedSender<Update>,
+    inputs: mpsc::UnboundedReceiver<OperatorInput>,
+    seq: u64,
+}
+
+fn at(seq: u64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(seq)
+}
+
+impl Script {
+    fn new() -> (Self, RunHandle) {
+        let (inputs_out, inputs) = mpsc::unbounded_channel();
+        let (updates, updates_in) = mpsc::unbounded_channel();
+        let runbook = runbook();
+        let handle = RunHandle {
+            run: RunId::from("20260102-030405-k7qd"),
+            plan: Arc::new(plan(&runbook)),
+            runbook: Arc::new(runbook),
+            past: Vec::new(),
+            inputs: inputs_out,
+            updates: updates_in,
+        };
+        (
+            Self {
+                updates,
+                inputs,
+                seq: 0,
+            },
+            handle,
+        )
+    }
+
+    fn event(&mut self, step: Option<&str>, event: RunEvent) {
+        self.seq += 1;
+        let entry = Entry {
+            seq: self.seq,
+            at: at(self.seq),
+            step: step.map(StepId::from),
+            attempt: step.map(|_| Attempt(1)),
+            event,
+        };
+        self.updates.send(Update::Entry(Arc::new(entry))).unwrap();
+    }
+
+    fn proposes(&mut self, step: &str, proposal: Proposal) {
+        self.event(Some(step), RunEvent::StepStarted);
+        let verdict = Verdict::Needed(Box::new(proposal));
+        let answer = ProbeAnswer {
+            found: "not registered\u{1b}[2J".to_owned(),
+            verdict,
+        };
+        self.event(Some(step), RunEvent::ProbeAnswered(Box::new(answer)));
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_answer_is_named_and_the_console_leaves_once_nothing_goes_on() {
+    let (mut script, handle) = Script::new();
+    let walked = tokio::spawn(async move {
+        let mut out = Vec::new();
+        let outcome = walk(handle, replies(true, false), &mut out).await.unwrap();
+        (outcome, String::from_utf8(out).unwrap())
+    });
+    script.event(None, RunEvent::RunStarted(Box::default()));
+    script.proposes(REGISTER, proposal(Risk::Write));
+    match script.inputs.recv().await.unwrap() {
+        OperatorInput::Confirm { step, attempt, .. } => {
+            assert_eq!((step.as_str(), attempt), (REGISTER, Attempt(1)));
+        }
+        other => panic!("{other:?}"),
+    }
+    script.proposes(POWER_ON, proposal(Risk::Disruptive));
+    let no_answer = script.inputs.recv().await.unwrap();
+    assert_eq!(
+        no_answer,
+        OperatorInput::NoAnswer {
+            step: POWER_ON.into()
+        }
+    );
+    script
+        .updates
+        .send(Update::Stuck {
+            waiting: vec![POWER_ON.into()],
+        })
+        .unwrap();
+    assert!(matches!(
+        script.inputs.recv().await.unwrap(),
+        OperatorInput::Detach { .. }
+    ));
+    script.event(
+        None,
+        RunEvent::RunDetached {
+            why: "test".to_owned(),
+        },
+    );
+    script
+        .updates
+        .send(Update::Ended {
+            head: "ab".repeat(32),
+            fault: None,
+        })
+        .unwrap();
+    let (outcome, text) = walked.await.unwrap();
+    assert_eq!(
+        outcome
+            .unanswered
+            .keys()
+            .map(StepId::as_str)
+            .collect::<Vec<_>>(),
+        [POWER_ON]
+    );
+    assert_eq!(outcome.entries.len(), 6);
+    assert!(
+        text.contains(&format!("00:00:04  {POWER_ON}  found: not registered [2J")),
+        "{text}"
+    );
+    assert!(text.contains("no answer was given"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+#[tokio::test]
+async fn a_paused_run_is_continued_and_progress_is_a_line_a_tenth() {
+    let (mut script, mut handle) = Script::new();
+    let paused = |seq, event| {
+        Arc::new(Entry {
+            seq,
+            at: at(seq),
+            step: None,
+            attempt: None,
+            event,
+        })
+    };
+    handle.past = vec![
+        paused(1, RunEvent::RunStarted(Box::new(RunInfo::default()))),
+        paused(
+            2,
+            RunEvent::RunPaused {
+                by: "lifeboat".to_owned(),
+            },
+        ),
+    ];
+    let walked = tokio::spawn(async move {
+        let mut out = Vec::new();
+        walk(handle, replies(true, false), &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    });
+    assert!(
+        matches!(script.inputs.recv().await.unwrap(), OperatorInput::Continue { by } if by == "alice")
+    );
+    for done in 0..=1_000 {
+        let progress = crate::actions::Progress {
+            doing: "sending".to_owned(),
+            done,
+            total: 1_000,
+            ..Default::default()
+        };
+        script
+            .updates
+            .send(Update::Live(Live::Progress {
+                step: REGISTER.into(),
+                progress,
+            }))
+            .unwrap();
+    }
+    script
+        .updates
+        .send(Update::Ended {
+            head: String::new(),
+            fault: None,
+        })
+        .unwrap();
+    let text = walked.await.unwrap();
+    assert_eq!(text.matches("sending").count(), 11, "{text}");
+    assert!(text.contains("sending 100 % of 1000 B"), "{text}");
+}

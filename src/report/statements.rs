@@ -1,0 +1,226 @@
+//! What stands at the head of a report: what was vouched for instead of proven, what was not
+//! looked at, and what is left behind.
+
+use crate::engine::{Fact, FoundFact, Status};
+use crate::plan::ActionSpec;
+use crate::runbook::model::Section;
+
+use super::Run;
+use super::objectives::is_of;
+use super::text::{code, item, plain, time};
+
+/// Attestations first, then everything else that was not proven.
+pub(super) fn statements(run: &Run<'_>) -> String {
+    let mut out = String::new();
+    attestations(run, &mut out);
+    unfenced(run, &mut out);
+    unproven_sources(run, &mut out);
+    unprobed_addresses(run, &mut out);
+    for (vm, needed) in &run.plan.left_out {
+        item(
+            &mut out,
+            &format!(
+                "{} needs {}, which was left out of this run by choice; the need counted as met.",
+                plain(vm.as_str()),
+                plain(needed.as_str())
+            ),
+        );
+    }
+    for (host, fingerprint) in &run.state.trusted {
+        item(
+            &mut out,
+            &format!(
+                "The key of {} was accepted for this run by a person: {}.",
+                plain(host.as_str()),
+                code(fingerprint)
+            ),
+        );
+    }
+    for (at, seconds) in &run.state.clock_jumps {
+        item(
+            &mut out,
+            &format!(
+                "The console's clock stood {seconds} s before the journal's last line when the run was taken up again at {}.",
+                time(*at)
+            ),
+        );
+    }
+    out
+}
+
+fn attestations(run: &Run<'_>, out: &mut String) {
+    for FoundFact { at, step, fact } in &run.state.facts {
+        if let Fact::Attested {
+            vm,
+            by,
+            words,
+            statement,
+        } = fact
+        {
+            item(
+                out,
+                &format!(
+                    "**Attested, not proven**, for {}: {}. {} vouched for it at {} ({}): \u{201c}{}\u{201d}",
+                    plain(vm.as_str()),
+                    plain(statement),
+                    plain(by),
+                    time(*at),
+                    step.as_ref()
+                        .map_or_else(|| "no step".to_owned(), |step| code(step.as_str())),
+                    plain(words)
+                ),
+            );
+        }
+    }
+}
+
+/// VMs that were brought up although nothing showed that their other copy is off.
+fn unfenced(run: &Run<'_>, out: &mut String) {
+    let fences = |vm, section| {
+        run.plan.steps.iter().filter(move |step| {
+            is_of(&step.id, section)
+                && matches!(&step.action, ActionSpec::Fence { vm: fenced } if fenced == vm)
+        })
+    };
+    for step in &run.plan.steps {
+        let ActionSpec::PowerOn { vm } = &step.action else {
+            continue;
+        };
+        // On the way home `shut_down` stops the other copy.
+        if !is_of(&step.id, Section::Failover) || run.state.status(&step.id) == Status::Waiting {
+            continue;
+        }
+        let mut of_vm = fences(vm, Section::Failover).peekable();
+        if of_vm.peek().is_none() {
+            item(
+                out,
+                &format!(
+                    "{} was not fenced: the runbook has no such step for it.",
+                    plain(vm.as_str())
+                ),
+            );
+        }
+        for fence in of_vm {
+            let how = match run.state.status(&fence.id) {
+                Status::Done | Status::AlreadyDone => continue,
+                other => other.as_str(),
+            };
+            item(
+                out,
+                &format!(
+                    "{} was not fenced: {} is {how}.",
+                    plain(vm.as_str()),
+                    code(fence.id.as_str())
+                ),
+            );
+        }
+    }
+}
+
+fn unproven_sources(run: &Run<'_>, out: &mut String) {
+    for found in &run.state.facts {
+        if let Fact::PointChosen {
+            vm,
+            stamp,
+            backup,
+            verified: false,
+            ..
+        } = &found.fact
+        {
+            item(
+                out,
+                &format!(
+                    "Source unverified: the restore point {stamp} of {} for {} has no recorded sums; its files were compared with what was read from them.",
+                    plain(backup.as_str()),
+                    plain(vm.as_str())
+                ),
+            );
+        }
+    }
+}
+
+fn unprobed_addresses(run: &Run<'_>, out: &mut String) {
+    for vm in &run.plan.vms {
+        let Some(described) = run.runbook.vms.get(vm) else {
+            continue;
+        };
+        for (name, adapter) in &described.adapters {
+            if !adapter.duplicate_probe {
+                item(
+                    out,
+                    &format!(
+                        "No duplicate-address probe for {} of {}: the runbook says {}.",
+                        plain(name),
+                        plain(vm.as_str()),
+                        code("duplicate_probe: none")
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// What this run left on hosts: originals kept aside, and what it made.
+pub(super) fn residue(run: &Run<'_>) -> String {
+    let mut out = String::new();
+    for found in &run.state.facts {
+        match &found.fact {
+            Fact::OriginalKept {
+                host, path, aside, ..
+            } => item(
+                &mut out,
+                &format!(
+                    "Kept aside on {}: {}, before {}.",
+                    plain(host.as_str()),
+                    code(aside),
+                    code(path)
+                ),
+            ),
+            Fact::ConfigKept {
+                host,
+                path,
+                copy,
+                sha256,
+                ..
+            } => item(
+                &mut out,
+                &format!(
+                    "The old {} of {} is in the run's folder as {} (SHA-256 {sha256}).",
+                    code(path),
+                    plain(host.as_str()),
+                    code(copy)
+                ),
+            ),
+            Fact::PortGroupMade {
+                host,
+                name,
+                vswitch,
+                vlan,
+            } => item(
+                &mut out,
+                &format!(
+                    "Made on {}: port group {} on {}, VLAN {vlan}.",
+                    plain(host.as_str()),
+                    code(name),
+                    code(vswitch)
+                ),
+            ),
+            Fact::FolderMade { host, path } => item(
+                &mut out,
+                &format!("Made on {}: folder {}.", plain(host.as_str()), code(path)),
+            ),
+            Fact::AutostartRemoved { vm, host, entry } => item(
+                &mut out,
+                &format!(
+                    "Taken away on {}: the autostart entry of {} (order {}, {}).",
+                    plain(host.as_str()),
+                    plain(vm.as_str()),
+                    entry.start_order,
+                    plain(&entry.start_action)
+                ),
+            ),
+            _ => {}
+        }
+    }
+    out
+}

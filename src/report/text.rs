@@ -1,0 +1,117 @@
+//! Times, sizes and Markdown's special signs.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A duration for people: `48 s`, `4m 10s`, `1h 02m`, `3d 04h`.
+#[must_use]
+pub fn duration(length: SignedDuration) -> String {
+    let seconds = length.as_secs();
+    if seconds < 0 {
+        return format!("-{}", duration(length.abs()));
+    }
+    match seconds {
+        0 if length.is_zero() => "0 s".to_owned(),
+        0 => format!("{} ms", length.as_millis()),
+        1..10 => format!("{}.{} s", seconds, length.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A size for people: `18.2 GiB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1_024 {
+        return format!("{count} B");
+    }
+    let mut tenths = u128::from(count) * 10 / 1_024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1_024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// A time for people, to the second, UTC.
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// The time of day of an event, to the millisecond, UTC.
+pub(super) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S.%3fZ").to_string()
+}
+
+/// Plain text in running Markdown or a table's cell: one line, nothing of it is markup.
+pub(super) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for sign in text.trim().chars() {
+        match sign {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' => {
+                out.push('\\');
+                out.push(sign);
+            }
+            sign if sign.is_control() => out.push(' '),
+            sign => out.push(sign),
+        }
+    }
+    out
+}
+
+/// Text as code, in running Markdown or a table's cell.
+pub(super) fn code(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|sign| if sign.is_control() { ' ' } else { sign })
+        .collect::<String>()
+        .replace('|', "\\|");
+    let longest = text
+        .split(|sign| sign != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// A list's line.
+pub(super) fn item(out: &mut String, text: &str) {
+    out.push_str("- ");
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// A heading with what belongs under it, or nothing where that is empty.
+pub(super) fn section(out: &mut String, heading: &str, body: &str) {
+    if !body.is_empty() {
+        out.push_str("\n## ");
+        out.push_str(heading);
+        out.push_str("\n\n");
+        out.push_str(body);
+    }
+}
+
+/// A table's row.
+pub(super) fn row<C: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = C>) {
+    for cell in cells {
+        out.push_str("| ");
+        out.push_str(cell.as_ref());
+        out.push(' ');
+    }
+    out.push_str("|\n");
+}
+
+/// A table's head.
+pub(super) fn head(out: &mut String, titles: &[&str]) {
+    row(out, titles);
+    row(out, titles.iter().map(|_| "---"));
+}
