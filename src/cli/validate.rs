@@ -50,7 +50,18 @@ impl Problem {
                 mode,
                 error,
             } => {
-                format!("error: {}: {section} as {mode}: {error}\n", path.display())
+                let line = match error {
+                    PlanError::NoValue { line, .. } | PlanError::Circle { line, .. } => {
+                        format!(":{line}")
+                    }
+                    PlanError::NoSection(_) | PlanError::Empty | PlanError::UnknownVm(_) => {
+                        String::new()
+                    }
+                };
+                format!(
+                    "error: {}{line}: {section} as {mode}: {error}\n",
+                    path.display()
+                )
             }
         }
     }
@@ -147,6 +158,18 @@ mod tests {
             out.ends_with("x.yaml: ok: v2v-image-restore, 3 VMs and 3 hosts; failover 20 steps, failback 23 steps\n"),
             "{out}"
         );
+    }
+
+    #[test]
+    fn a_file_without_a_walkable_order_is_invalid() {
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+        let (valid, out) = run(&text.replace(
+            "      - shut_down: \"${vm}\"\n",
+            "      - power_on: \"${vm}\"\n      - shut_down: \"${vm}\"\n",
+        ));
+        assert!(!valid);
+        assert!(out.contains("steps wait for each other"), "{out}");
+        assert!(out.contains("x.yaml:1"), "{out}");
     }
 
     #[test]

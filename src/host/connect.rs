@@ -16,6 +16,11 @@ use super::login;
 use super::policy::Deed;
 use super::shared::Shared;
 
+/// Ciphers in the order in which they are asked for, the fastest first; an ESXi host in FIPS mode
+/// has those with AES only. None that is broken is among them.
+const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,\
+    chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
+
 /// Opens a session, after every other login to this host that is under way.
 pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
     host.turn.take(cancel, || {
@@ -82,9 +87,15 @@ fn shake_hands(
         stopped => stopped.during("the SSH handshake"),
     };
     let mut link = Link::new(socket, wake.clone()).map_err(failed)?;
-    link.session()
-        .method_pref(MethodType::HostKey, host_key_algorithms)
-        .map_err(|error| failed(error.into()))?;
+    for (method, preference) in [
+        (MethodType::HostKey, host_key_algorithms),
+        (MethodType::CryptCs, CIPHERS),
+        (MethodType::CryptSc, CIPHERS),
+    ] {
+        link.session()
+            .method_pref(method, preference)
+            .map_err(|error| failed(error.into()))?;
+    }
     link.handshake(&Limit::new(host.run.limits.handshake, cancel))
         .map_err(failed)?;
     Ok(link)

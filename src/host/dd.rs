@@ -4,16 +4,13 @@ use super::error::HostError;
 use super::file::FileError;
 use super::link::{Limit, Link, Stopped};
 use super::live::Stream;
-use super::process::Process;
+use super::process::{Process, WRITE_PREFIX};
 use super::sanitise::sanitise;
 
 /// `dd` takes its offset in blocks; the largest that fits is the fastest.
 const MAX_BLOCK: u64 = 1 << 20;
 /// Of a message on standard error.
 const KEPT_MESSAGE: usize = 4 << 10;
-
-/// Literally what a write is sent as: its first line of output tells its process.
-pub(super) const WRITE_PREFIX: &str = r#"sh -c 'echo $$; exec "$@"' _ "#;
 
 pub(super) struct DdFile {
     path: String,

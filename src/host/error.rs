@@ -265,3 +265,84 @@ impl WriteError {
         fault
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each() -> Vec<HostError> {
+        let text = || "x".to_owned();
+        let key = || (text(), text(), vec![text()]);
+        let (fingerprint, key_type, known) = key();
+        let unknown = HostError::HostKeyUnknown {
+            fingerprint,
+            key_type,
+            known,
+        };
+        let (fingerprint, key_type, known) = key();
+        let changed = HostError::HostKeyChanged {
+            fingerprint,
+            key_type,
+            known,
+        };
+        vec![
+            HostError::Refused { address: text() },
+            HostError::Unreachable {
+                address: text(),
+                reason: text(),
+            },
+            HostError::TimedOut {
+                what: text(),
+                after: Duration::from_millis(1500),
+            },
+            unknown,
+            changed,
+            HostError::LoginRefused {
+                user: text(),
+                tried: vec![],
+            },
+            HostError::NoCommonAlgorithm { detail: text() },
+            HostError::Handshake { detail: text() },
+            HostError::PolicyRefused(text()),
+            HostError::NotRun(text()),
+            HostError::File {
+                path: text(),
+                detail: text(),
+            },
+            HostError::TooMuchOutput(1),
+            HostError::Lost(text()),
+            HostError::Cancelled,
+            HostError::Closed,
+        ]
+    }
+
+    #[test]
+    fn every_error_names_the_host_the_state_and_a_next_move() {
+        let host = HostName::from("lee1");
+        for error in each() {
+            let fault = error.fault(&host);
+            assert_eq!(fault.place, "lee1");
+            assert!(fault.state.len() > 10 && fault.next.len() > 10, "{fault:?}");
+            assert_eq!(fault.passing, error.passing());
+        }
+    }
+
+    #[test]
+    fn only_what_is_proven_is_said_of_a_write() {
+        let host = HostName::from("lee1");
+        for cause in each() {
+            let not_sent = WriteError::NotSent(cause.clone()).fault(&host).state;
+            assert!(not_sent.contains("nothing changed"), "{not_sent}");
+            let lost = WriteError::Lost {
+                pid: Some(7),
+                cause,
+            }
+            .fault(&host);
+            assert!(
+                lost.state.contains("unknown") && lost.state.contains("process 7"),
+                "{lost:?}"
+            );
+            assert!(lost.next.contains("do not send it again"), "{lost:?}");
+        }
+    }
+}

@@ -113,13 +113,15 @@ impl RemoteFile {
     /// offers that (OpenSSH's `fsync@openssh.com`), and closes the file.
     ///
     /// # Errors
-    /// As for [`write_at`](Self::write_at); the file is closed in any case.
+    /// As for [`write_at`](Self::write_at), with ten minutes for the disk; the file is closed in any
+    /// case.
     pub async fn finish(self) -> Result<(), WriteError> {
         let call = self.lane.call({
             let id = self.id;
             move |worker, cancel| {
+                let sync = Limit::new(worker.host.run.limits.sync, cancel);
                 let result = worker.with_file(id, cancel, |file, link, limit| match file {
-                    OpenFile::Sftp(file) => file.finish(link, limit),
+                    OpenFile::Sftp(file) => file.finish(link, limit, &sync),
                     OpenFile::Dd(file) => file.finish(link, limit),
                 });
                 worker.files.remove(&id);

@@ -66,7 +66,11 @@ impl Expected {
     /// since a person may add a key in mid-run.
     pub(super) fn load(pins: &[String], files: &[PathBuf], address: &HostAddress) -> Self {
         let mut expected = Self {
-            pins: pins.to_vec(),
+            // Some tools print the padding that OpenSSH leaves out.
+            pins: pins
+                .iter()
+                .map(|pin| pin.trim_end_matches('=').to_owned())
+                .collect(),
             ..Self::default()
         };
         if pins.is_empty() {

@@ -11,7 +11,6 @@ use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
 use super::command::HostCommand;
 use super::config::{Credential, HostConfig, Secret};
-use super::dd::WRITE_PREFIX;
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
@@ -19,6 +18,7 @@ use super::lane::{Lane, LaneThread, Sendable};
 use super::live::OutputSink;
 use super::output::Output;
 use super::policy::{Deed, Policy};
+use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
 use super::shared::{Limits, Run, Shared};
 
@@ -107,8 +107,14 @@ impl Hosts {
         };
         self.0.run.redactor.add(password.expose());
         let user = &host.shared.config.user;
-        let others = self.0.hosts.values().filter(|other| other.shared.config.user == *user);
-        let blocked: Vec<_> = others.filter(|other| other.shared.has_refused_password()).collect();
+        let others = self
+            .0
+            .hosts
+            .values()
+            .filter(|other| other.shared.config.user == *user);
+        let blocked: Vec<_> = others
+            .filter(|other| other.shared.has_refused_password())
+            .collect();
         self.0.run.refused.forget(user, &password);
         for blocked in blocked.into_iter().chain([host]) {
             blocked.shared.set_password(&password);
@@ -196,9 +202,10 @@ impl Host {
             .run
             .policy
             .permit(Deed::Read(command.effect()))?;
+        let thread = self.lane(lane)?;
+        let _order = thread.order.lock().await;
         let pass = self.pass(lane, command).await;
         let sendable = sendable(command, command.line());
-        let thread = self.lane(lane)?;
         thread
             .call(move |worker, cancel| {
                 let _pass = pass;
@@ -223,9 +230,10 @@ impl Host {
         started: impl FnOnce(u32) + Send + 'static,
     ) -> Result<Output, WriteError> {
         self.permit_write(&intent).map_err(WriteError::NotSent)?;
+        let thread = self.lane(lane).map_err(WriteError::NotSent)?;
+        let _order = thread.order.lock().await;
         let pass = self.pass(lane, command).await;
         let sendable = sendable(command, format!("{WRITE_PREFIX}{}", command.line()));
-        let thread = self.lane(lane).map_err(WriteError::NotSent)?;
         let waits = may_wait(command);
         thread
             .call(move |worker, cancel| {

@@ -53,6 +53,9 @@ pub(super) struct LaneThread {
     wake: Arc<Wake>,
     closed: Arc<AtomicBool>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
+    /// Commands wait here for the one before them, so that none of them holds the gate to hostd
+    /// while it waits for its session.
+    pub(super) order: tokio::sync::Mutex<()>,
 }
 
 impl LaneThread {
@@ -82,6 +85,7 @@ impl LaneThread {
             wake,
             closed,
             ended: Mutex::new(Some(ended)),
+            order: tokio::sync::Mutex::new(()),
         })
     }
 

@@ -22,6 +22,10 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A host that answers none of so many is gone.
 const MAX_UNANSWERED: u32 = 3;
 
+/// How often a channel is asked for again after the host refused one, and how soon.
+const REFUSED_CHANNELS: u32 = 5;
+const BETWEEN_CHANNELS: Duration = Duration::from_millis(50);
+
 /// libssh2's codes that need a distinction; see `libssh2.h`.
 pub(super) mod code {
     pub(crate) const EAGAIN: i32 = -37;
@@ -209,13 +213,24 @@ impl Link {
         Ok(())
     }
 
-    /// A channel for a command.
+    /// A channel for a command. A host that allows a single one may not have put away the last
+    /// yet, and that single one must not be the one that runs nothing.
     pub(super) fn open_channel(&mut self, limit: &Limit) -> Result<Channel, Stopped> {
-        match self.drive(limit, |session| session.channel_session()) {
-            Err(Stopped::Ssh(code::CHANNEL_FAILURE, _)) if self.pump.take().is_some() => {
-                self.drive(limit, |session| session.channel_session())
+        let mut tries = 0;
+        loop {
+            match self.drive(limit, |session| session.channel_session()) {
+                Err(Stopped::Ssh(code::CHANNEL_FAILURE, detail)) => {
+                    if let Some(mut pump) = self.pump.take() {
+                        self.drive(limit, |_| pump.close())?;
+                    } else if tries < REFUSED_CHANNELS {
+                        tries += 1;
+                        std::thread::sleep(BETWEEN_CHANNELS);
+                    } else {
+                        return Err(Stopped::Ssh(code::CHANNEL_FAILURE, detail));
+                    }
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -339,7 +354,10 @@ impl Link {
         }
         if self.unanswered == MAX_UNANSWERED {
             let silence = KEEPALIVE * (MAX_UNANSWERED + 1);
-            return Err(Stopped::Ssh(0, format!("no sign of life for {} s", silence.as_secs())));
+            return Err(Stopped::Ssh(
+                0,
+                format!("no sign of life for {} s", silence.as_secs()),
+            ));
         }
         self.pinged = Instant::now();
         self.unanswered += 1;

@@ -20,6 +20,17 @@ use super::shared::Shared;
 const MAX_TRIES: usize = 5;
 const MAX_AGENT_KEYS: usize = 3;
 
+/// What libssh2 says when the host, or the key, is the reason and the next way may be tried.
+const REFUSALS: [i32; 7] = [
+    code::AUTHENTICATION_FAILED,
+    code::PUBLICKEY_UNVERIFIED,
+    code::KEYFILE_AUTH_FAILED,
+    code::PASSWORD_EXPIRED,
+    code::ALGO_UNSUPPORTED,
+    code::METHOD_NONE,
+    code::FILE,
+];
+
 /// Passwords that some host refused, by user; as sums, so that they are not kept.
 #[derive(Default)]
 pub(super) struct RefusedPasswords(Mutex<Vec<(String, [u8; 32])>>);
@@ -137,22 +148,25 @@ impl Attempts<'_> {
         let user = self.host.config.user.as_str();
         match self.link.drive(self.limit, |session| op(session, user)) {
             Ok(()) => Ok(Way::Accepted),
-            Err(Stopped::Ssh(
-                code @ (code::AUTHENTICATION_FAILED
-                | code::PUBLICKEY_UNVERIFIED
-                | code::KEYFILE_AUTH_FAILED
-                | code::PASSWORD_EXPIRED
-                | code::ALGO_UNSUPPORTED
-                | code::METHOD_NONE
-                | code::FILE),
-                message,
-            )) => Ok(Way::Refused(match code {
-                code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => {
-                    format!("{way}: refused")
+            Err(Stopped::Ssh(code, message)) if REFUSALS.contains(&code) => {
+                // libssh2 gives the loss of the connection the same code.
+                if message.starts_with("Waiting for") {
+                    return Err(Stopped::Ssh(
+                        code,
+                        "the host hung up during the login".to_owned(),
+                    ));
                 }
-                code::PASSWORD_EXPIRED => format!("{way}: the password has expired"),
-                _ => format!("{way}: {}", sanitise(message.as_bytes())),
-            })),
+                Ok(Way::Refused(match code {
+                    code::PASSWORD_EXPIRED => format!("{way}: the password has expired"),
+                    _ if message.starts_with("Callback") => {
+                        format!("{way}: the agent did not sign")
+                    }
+                    code::AUTHENTICATION_FAILED | code::PUBLICKEY_UNVERIFIED => {
+                        format!("{way}: refused")
+                    }
+                    _ => format!("{way}: {}", sanitise(message.as_bytes())),
+                }))
+            }
             Err(stopped) => Err(stopped),
         }
     }

@@ -10,6 +10,9 @@ use super::link::{Limit, Link, Stopped, code};
 use super::live::{Stream, Tap};
 use super::output::Output;
 
+/// Literally how a write is sent: the first line of its output tells its process.
+pub(super) const WRITE_PREFIX: &str = r#"sh -c 'echo $$; exec "$@"' _ "#;
+
 const CHUNK: usize = 64 << 10;
 
 /// Beyond the kept output a command may print so much more, which is read and dropped; one that
@@ -346,6 +349,11 @@ impl<'a> Kept<'a> {
     }
 
     fn end(self, status: Option<i32>) -> Ended {
+        if self.started.is_some() {
+            // What came was too short to be told from a process id.
+            self.tap
+                .feed(Stream::Out, &self.streams[Stream::Out as usize]);
+        }
         self.tap.ended(status);
         Ended {
             streams: self.streams,

@@ -128,15 +128,20 @@ impl SftpFile {
         })
     }
 
-    pub(super) fn finish(&mut self, link: &mut Link, limit: &Limit) -> Result<(), FileError> {
+    pub(super) fn finish(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        sync: &Limit,
+    ) -> Result<(), FileError> {
         self.drain(link, limit, 0)?;
         let file = &mut self.file;
-        match link.drive(limit, |_| file.fsync()) {
+        match link.drive(sync, |_| file.fsync()) {
             Ok(()) | Err(Stopped::Sftp(FX_OP_UNSUPPORTED, _)) => {}
             Err(stopped) => return Err(self.error("syncing", stopped)),
         }
         let file = &mut self.file;
-        link.drive(limit, |_| file.close())
+        link.drive(sync, |_| file.close())
             .map_err(|stopped| self.error("closing", stopped))
     }
 
@@ -190,7 +195,9 @@ impl SftpFile {
 
     fn advance(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
         let (file, unconfirmed) = (&mut self.file, &self.pending[self.confirmed..]);
-        let count = link.attempt(limit, || file.write(unconfirmed))?.unwrap_or(0);
+        let count = link
+            .attempt(limit, || file.write(unconfirmed))?
+            .unwrap_or(0);
         self.confirmed += count;
         self.offset += count as u64;
         if self.confirmed == self.pending.len() || self.confirmed >= IN_FLIGHT {

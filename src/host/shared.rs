@@ -26,6 +26,8 @@ pub(super) struct Limits {
     pub(super) login: Duration,
     /// One call on an open file.
     pub(super) file: Duration,
+    /// Bringing a file to disk.
+    pub(super) sync: Duration,
 }
 
 impl Default for Limits {
@@ -36,6 +38,7 @@ impl Default for Limits {
             handshake: seconds(20),
             login: seconds(30),
             file: seconds(120),
+            sync: seconds(600),
         }
     }
 }

@@ -196,7 +196,7 @@ async fn a_row_is_believed_only_with_its_summary() {
     );
     host.prints(
         "vim-cmd vmsvc/getallvms",
-        &format!("{HEADING}5      what   is this\n"),
+        &format!("{HEADING}5      what   is this   x   vmx-13\n"),
     );
     let unproven = esxi.registration(path, &volumes()).await;
     assert!(matches!(unproven, Ok(Registration::Unproven { unread }) if unread.len() == 1));

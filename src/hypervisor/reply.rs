@@ -91,3 +91,33 @@ pub(in crate::hypervisor) fn unexpected(what: &'static str, found: &str) -> Driv
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_short_plain_and_on_one_line() {
+        assert_eq!(excerpt("a\r\n\tb  \u{1b}[31mred\u{1b}[0m\0"), "a b red");
+        for width in [1, 2, 3, 7, 299, 300, 301, 9000] {
+            let text = format!("{} ", "x".repeat(width)).repeat(400);
+            let length = excerpt(&text).chars().count();
+            assert!(
+                (EXCERPT..=EXCERPT + 2).contains(&length),
+                "{width}: {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_said_prefers_stderr_and_is_never_nothing() {
+        let output = |stdout: &str, stderr: &str| Output {
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            ..Output::default()
+        };
+        assert_eq!(said(&output("out", "err")), "err");
+        assert_eq!(said(&output("out", "\n")), "out");
+        assert_eq!(said(&output("", "")), "it said nothing");
+    }
+}

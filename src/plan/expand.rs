@@ -134,7 +134,7 @@ fn turns(runbook: &Runbook, phase: &Phase) -> Vec<Option<VmName>> {
 /// The VM at hand, else the VM of the verb, else the command's host, else the run.
 fn subject(spec: &StepSpec, vm: Option<&VmName>) -> Subject {
     match (spec.verb.vm(), &spec.verb, vm) {
-        (Some(written), _, Some(vm)) if written == "${vm}" => Subject::Vm(vm.clone()),
+        (Some("${vm}"), _, Some(vm)) => Subject::Vm(vm.clone()),
         (Some(written), _, _) => Subject::Vm(VmName::from(written)),
         (None, _, Some(vm)) => Subject::Vm(vm.clone()),
         (None, Verb::Command(command), None) => Subject::Host(command.host.clone()),

@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 const LONGEST_SHOWN_LINE: usize = 400;
 
 /// One problem and where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Line, from 1.
     pub line: usize,
@@ -26,8 +26,19 @@ pub struct Diagnostic {
     pub span: Range<usize>,
 }
 
+impl Diagnostic {
+    /// A problem at these bytes; line and column follow from them (see [`Diagnostics::new`]).
+    pub(super) fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self {
+            span,
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A second place that a problem is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Label {
     /// Line, from 1.
     pub line: usize,
@@ -52,10 +63,29 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
+    /// Sorts the problems and works out their lines and columns, which is too slow to be done for
+    /// those that are only counted.
     pub(super) fn new(path: &str, source: &str, mut problems: Problems) -> Self {
         problems
             .list
             .sort_by_key(|problem| (problem.span.start, problem.span.end));
+        let newlines = source
+            .bytes()
+            .enumerate()
+            .filter(|(_, byte)| *byte == b'\n');
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(newlines.map(|(index, _)| index + 1))
+            .collect();
+        let position = |at: usize| {
+            let line = starts.partition_point(|start| *start <= at);
+            (line, source[starts[line - 1]..at].chars().count() + 1)
+        };
+        for problem in &mut problems.list {
+            (problem.line, problem.column) = position(problem.span.start);
+            for label in &mut problem.labels {
+                (label.line, label.column) = position(label.span.start);
+            }
+        }
         Self {
             path: path.to_owned(),
             list: problems.list,

@@ -95,18 +95,15 @@ pub fn load(path_label: &str, text: &str, limits: &Limits) -> Result<Loaded, Dia
 /// need not be read to be refused.
 #[must_use]
 pub fn too_large(path_label: &str, bytes: usize, limits: &Limits) -> Diagnostics {
-    let mut problems = Problems::new(1);
     let message = format!(
         "the file has {bytes} bytes; a runbook may have {}",
         limits.bytes
     );
+    let hint = Some("check that this is the runbook".to_owned());
+    let mut problems = Problems::new(1);
     problems.push(Diagnostic {
-        line: 1,
-        column: 1,
-        message,
-        hint: Some("check that this is the runbook".to_owned()),
-        labels: Vec::new(),
-        span: 0..0,
+        hint,
+        ..Diagnostic::at(0..0, message)
     });
     Diagnostics::new(path_label, "", problems)
 }
@@ -121,7 +118,7 @@ fn read_document(text: &str, limits: &Limits) -> Result<Runbook, Problems> {
         return Err(problems);
     };
     let Some(root) = places.root() else {
-        let mut problem = places.problem(0..0, "the file is empty");
+        let mut problem = Diagnostic::at(0..0, "the file is empty");
         problem.hint = Some("a runbook begins with `lifeboat: 1`".to_owned());
         problems.push(problem);
         return Err(problems);
@@ -155,21 +152,18 @@ fn read_document(text: &str, limits: &Limits) -> Result<Runbook, Problems> {
 fn control_character(text: &str) -> Option<Diagnostic> {
     let stray = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
     let (at, found) = text.char_indices().find(|(_, c)| stray(*c))?;
-    let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let message = format!("a control character, U+{:04X}", u32::from(found));
+    let hint = Some("check that this is the runbook; if so, remove the character".to_owned());
     Some(Diagnostic {
-        line: text[..at].matches('\n').count() + 1,
-        column: text[line_start..at].chars().count() + 1,
-        message: format!("a control character, U+{:04X}", u32::from(found)),
-        hint: Some("check that this is the runbook; if so, remove the character".to_owned()),
-        labels: Vec::new(),
-        span: at..at + found.len_utf8(),
+        hint,
+        ..Diagnostic::at(at..at + found.len_utf8(), message)
     })
 }
 
 /// What serde_yaml refuses although the index did not.
 fn parser_error(places: &Places<'_>, error: &serde_yaml::Error) -> Diagnostic {
     let at = error.location().map_or(0, |location| location.index());
-    places.problem(places.near(at), format!("not valid YAML: {error}"))
+    Diagnostic::at(places.near(at), format!("not valid YAML: {error}"))
 }
 
 fn sha256(text: &str) -> String {

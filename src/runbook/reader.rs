@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
 
     /// A problem at a value, to be completed with labels and pushed.
     pub(super) fn at(&self, node: NodeId, message: impl Into<String>) -> Diagnostic {
-        self.places.problem(self.places.span(node), message)
+        Diagnostic::at(self.places.span(node), message)
     }
 
     pub(super) fn push(&mut self, mut problem: Diagnostic, hint: &str) {

@@ -10,8 +10,13 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 async fn open(host: &Host, path: &std::path::Path, writes: bool) -> Result<RemoteFile, HostError> {
-    let access = if writes { FileAccess::Write(intent()) } else { FileAccess::Read };
-    host.open_file(Lane::Transfer(0), path.to_str().unwrap(), access).await
+    let access = if writes {
+        FileAccess::Write(intent())
+    } else {
+        FileAccess::Read
+    };
+    host.open_file(Lane::Transfer(0), path.to_str().unwrap(), access)
+        .await
 }
 
 /// All that the layers above do with files.
@@ -28,8 +33,12 @@ async fn exercise(sshd: &Sshd) {
     let written = std::fs::read(&path).unwrap();
     assert_eq!(written.len(), (10 << 20) + 3);
     assert_eq!(&written[..11], b"\x01\x01\x01\x01\x01late\x01\x01");
-    assert_eq!(&written[(3 << 20) - 1..(3 << 20) + 101], [&[1][..], &[2; 100], &[0]].concat());
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(
+        &written[(3 << 20) - 1..(3 << 20) + 101],
+        [&[1][..], &[2; 100], &[0]].concat()
+    );
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 
     let mut file = open(&host, &path, false).await.unwrap();
@@ -47,8 +56,13 @@ async fn exercise(sshd: &Sshd) {
     assert_eq!(&std::fs::read(&path).unwrap()[..5], b"new\x01\x01");
 
     let missing = open(&host, &sshd.path("missing"), false).await.unwrap_err();
-    assert!(matches!(&missing, HostError::File { path, .. } if path.ends_with("missing")), "{missing}");
-    let nowhere = open(&host, &sshd.path("no/such/folder"), true).await.unwrap_err();
+    assert!(
+        matches!(&missing, HostError::File { path, .. } if path.ends_with("missing")),
+        "{missing}"
+    );
+    let nowhere = open(&host, &sshd.path("no/such/folder"), true)
+        .await
+        .unwrap_err();
     assert!(matches!(&nowhere, HostError::File { .. }), "{nowhere}");
     // A refusal costs no session.
     assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
@@ -62,25 +76,33 @@ async fn files_over_sftp() {
 
 #[tokio::test]
 async fn files_where_the_subsystem_is_not_configured() {
-    let Some(sshd) = Sshd::start("Subsystem none /bin/true") else { return };
+    let Some(sshd) = Sshd::start("Subsystem none /bin/true") else {
+        return;
+    };
     exercise(&sshd).await;
 }
 
 #[tokio::test]
 async fn files_where_the_sftp_server_is_missing() {
-    let Some(sshd) = Sshd::start("Subsystem sftp /no/such/sftp-server") else { return };
+    let Some(sshd) = Sshd::start("Subsystem sftp /no/such/sftp-server") else {
+        return;
+    };
     exercise(&sshd).await;
 }
 
 #[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
-    let Some(sshd) = Sshd::start("RekeyLimit 1M") else { return };
+    let Some(sshd) = Sshd::start("RekeyLimit 1M") else {
+        return;
+    };
     let (_hosts, host) = one(sshd.config());
     let data = pattern(16 << 20);
     let path = sshd.path("big");
     let mut file = open(&host, &path, true).await.unwrap();
     for (index, piece) in data.chunks(1 << 20).enumerate() {
-        file.write_at((index << 20) as u64, piece.to_vec()).await.unwrap();
+        file.write_at((index << 20) as u64, piece.to_vec())
+            .await
+            .unwrap();
     }
     file.finish().await.unwrap();
     assert!(std::fs::read(&path).unwrap() == data);
@@ -98,11 +120,19 @@ async fn two_files_and_a_command_share_a_session() {
     let (_hosts, host) = one(sshd.config_via(proxy.port));
     let data = pattern(2 << 20);
     let (one, two) = (sshd.path("one"), sshd.path("two"));
-    let (mut first, mut second) =
-        (open(&host, &one, true).await.unwrap(), open(&host, &two, true).await.unwrap());
+    let (mut first, mut second) = (
+        open(&host, &one, true).await.unwrap(),
+        open(&host, &two, true).await.unwrap(),
+    );
     for (index, piece) in data.chunks(1 << 18).enumerate() {
-        first.write_at((index << 18) as u64, piece.to_vec()).await.unwrap();
-        second.write_at((index << 18) as u64, piece.to_vec()).await.unwrap();
+        first
+            .write_at((index << 18) as u64, piece.to_vec())
+            .await
+            .unwrap();
+        second
+            .write_at((index << 18) as u64, piece.to_vec())
+            .await
+            .unwrap();
         let count = sh("wc -c <\"$0\"").deadline(Duration::from_secs(5));
         assert!(host.read(Lane::Transfer(0), &count).await.is_ok());
     }
@@ -134,20 +164,31 @@ async fn a_cut_connection_is_a_lost_write_and_the_file_goes_on_when_opened_anew(
     let mut file = open(&host, &path, true).await.unwrap();
     file.write_at(0, vec![2; 1 << 20]).await.unwrap();
     file.finish().await.unwrap();
-    assert!(std::fs::read(&path).unwrap()[..1 << 20].iter().all(|byte| *byte == 2));
+    assert!(
+        std::fs::read(&path).unwrap()[..1 << 20]
+            .iter()
+            .all(|byte| *byte == 2)
+    );
 }
 
 #[tokio::test]
 async fn a_full_disk_is_the_hosts_answer_not_a_lost_connection() {
     let Some(sftp) = Sshd::start("") else { return };
-    let Some(dd) = Sshd::start("Subsystem none /bin/true") else { return };
+    let Some(dd) = Sshd::start("Subsystem none /bin/true") else {
+        return;
+    };
     for sshd in [&sftp, &dd] {
         let (_hosts, host) = one(sshd.config());
-        let mut file = open(&host, std::path::Path::new("/dev/full"), true).await.unwrap();
+        let mut file = open(&host, std::path::Path::new("/dev/full"), true)
+            .await
+            .unwrap();
         let written = file.write_at(0, vec![1; 1 << 20]).await;
         let finished = file.finish().await;
         let error = written.and(finished).unwrap_err();
-        assert!(matches!(error, WriteError::Failed(HostError::File { .. })), "{error:?}");
+        assert!(
+            matches!(error, WriteError::Failed(HostError::File { .. })),
+            "{error:?}"
+        );
         assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
     }
 }

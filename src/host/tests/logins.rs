@@ -8,7 +8,9 @@ use super::sshd::{Sshd, keygen};
 use super::*;
 
 async fn hello(host: &Host) -> Result<String, HostError> {
-    host.read(Lane::Control, &sh("echo hello")).await.map(|output| output.text())
+    host.read(Lane::Control, &sh("echo hello"))
+        .await
+        .map(|output| output.text())
 }
 
 fn authorize(sshd: &Sshd, public: &Path) {
@@ -39,7 +41,9 @@ async fn a_refused_login_is_not_tried_again_until_a_person_says_so() {
     config.auth = vec![Credential::Key(wrong.clone()), password("hunter22")];
     let (hosts, host) = one(config);
     let error = hello(&host).await.unwrap_err();
-    let HostError::LoginRefused { tried, .. } = &error else { panic!("{error:?}") };
+    let HostError::LoginRefused { tried, .. } = &error else {
+        panic!("{error:?}")
+    };
     assert!(tried[0].contains("wrong (ed25519): refused"), "{tried:?}");
     assert!(tried[1].contains("takes only publickey"), "{tried:?}");
     assert!(error.fault(&name()).next.contains("FIPS"));
@@ -59,12 +63,19 @@ async fn unusable_key_files_are_named_with_the_reason() {
     keygen("ed25519", &locked, "passphrase");
     std::fs::write(&text, "hello").unwrap();
     let mut config = sshd.config();
-    config.auth = [locked, text, sshd.path("none"), sshd.path("id.pub")].map(Credential::Key).into();
+    config.auth = [locked, text, sshd.path("none"), sshd.path("id.pub")]
+        .map(Credential::Key)
+        .into();
     let error = hello(&one(config).1).await.unwrap_err();
-    let HostError::LoginRefused { tried, .. } = &error else { panic!("{error:?}") };
-    for (why, words) in
-        tried.iter().zip(["passphrase", "not a private key", "no such file", "not a private key"])
-    {
+    let HostError::LoginRefused { tried, .. } = &error else {
+        panic!("{error:?}")
+    };
+    for (why, words) in tried.iter().zip([
+        "passphrase",
+        "not a private key",
+        "no such file",
+        "not a private key",
+    ]) {
         assert!(why.contains(words), "{why}");
     }
 }
@@ -91,8 +102,11 @@ impl Agent {
             let key = sshd.path(&format!("agent{index}"));
             keygen("ed25519", &key, "");
             authorize(sshd, &key.with_extension("pub"));
-            let added =
-                Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket).status();
+            let added = Command::new("ssh-add")
+                .arg("-q")
+                .arg(&key)
+                .env("SSH_AUTH_SOCK", &socket)
+                .status();
             assert!(added.unwrap().success());
         }
         Self { child, socket }
@@ -127,12 +141,17 @@ async fn the_agent_is_asked_for_three_keys_and_no_more() {
     }
     let agent = Agent::with_keys(&sshd, 4);
     let error = hello(&agent.host(config)).await.unwrap_err();
-    assert!(error.to_string().contains("1 more agent keys: not tried"), "{error}");
+    assert!(
+        error.to_string().contains("1 more agent keys: not tried"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn known_hosts_decides_where_nothing_is_pinned() {
-    let Some(sshd) = Sshd::start("") else { return };
+    let Some(sshd) = Sshd::start_with_rsa("") else {
+        return;
+    };
     let known = sshd.path("known_hosts");
     let mut config = sshd.config();
     config.host_keys.clear();
@@ -149,13 +168,22 @@ async fn known_hosts_decides_where_nothing_is_pinned() {
 
     // As OpenSSH's own tool hashes it.
     std::fs::write(&known, sshd.known_hosts_line("rsa", sshd.port)).unwrap();
-    let hashed = Command::new("ssh-keygen").arg("-Hf").arg(&known).output().unwrap();
+    let hashed = Command::new("ssh-keygen")
+        .arg("-Hf")
+        .arg(&known)
+        .output()
+        .unwrap();
     assert!(hashed.status.success());
     let (result, ..) = try_with(std::fs::read_to_string(&known).unwrap()).await;
     assert_eq!(result.unwrap(), "hello\n");
 
     let (unknown, host, hosts) = try_with(String::new()).await;
-    let Err(HostError::HostKeyUnknown { fingerprint, key_type, known: others }) = unknown else {
+    let Err(HostError::HostKeyUnknown {
+        fingerprint,
+        key_type,
+        known: others,
+    }) = unknown
+    else {
         panic!("{unknown:?}")
     };
     assert_eq!((key_type.as_str(), others.len()), ("ssh-ed25519", 0));
@@ -167,20 +195,32 @@ async fn known_hosts_decides_where_nothing_is_pinned() {
     keygen("ed25519", &other, "");
     let other = std::fs::read_to_string(other.with_extension("pub")).unwrap();
     let (changed, ..) = try_with(format!("[127.0.0.1]:{} {other}", sshd.port)).await;
-    assert!(matches!(changed, Err(HostError::HostKeyChanged { .. })), "{changed:?}");
+    assert!(
+        matches!(changed, Err(HostError::HostKeyChanged { .. })),
+        "{changed:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_pin_of_any_key_that_the_host_has_is_found() {
-    let Some(sshd) = Sshd::start("") else { return };
+    let Some(sshd) = Sshd::start_with_rsa("") else {
+        return;
+    };
     let mut config = sshd.config();
     for kind in ["ed25519", "ecdsa", "rsa"] {
         config.host_keys = vec![sshd.fingerprint(kind)];
-        assert_eq!(hello(&one(config.clone()).1).await.unwrap(), "hello\n", "{kind}");
+        assert_eq!(
+            hello(&one(config.clone()).1).await.unwrap(),
+            "hello\n",
+            "{kind}"
+        );
     }
     config.host_keys = vec!["SHA256:another".to_owned()];
     let changed = hello(&one(config).1).await;
-    let Err(HostError::HostKeyChanged { fingerprint, known, .. }) = changed else {
+    let Err(HostError::HostKeyChanged {
+        fingerprint, known, ..
+    }) = changed
+    else {
         panic!("{changed:?}")
     };
     assert_eq!(fingerprint, sshd.fingerprint("ed25519"));
@@ -197,7 +237,9 @@ const FIPS: &str = "\
 
 #[tokio::test]
 async fn a_host_in_fips_mode_is_served_with_rsa_and_named_with_ed25519() {
-    let Some(sshd) = Sshd::start(FIPS) else { return };
+    let Some(sshd) = Sshd::start(FIPS) else {
+        return;
+    };
     let key = sshd.path("user_rsa");
     keygen("rsa", &key, "");
     let both = [sshd.path("id.pub"), key.with_extension("pub")]
@@ -211,15 +253,23 @@ async fn a_host_in_fips_mode_is_served_with_rsa_and_named_with_ed25519() {
     config.auth.push(Credential::Key(key));
     let (_hosts, host) = one(config);
     assert_eq!(hello(&host).await.unwrap(), "hello\n");
-    let big = host.read(Lane::Control, &sh("head -c 3000000 /dev/zero")).await.unwrap();
+    let big = host
+        .read(Lane::Control, &sh("head -c 3000000 /dev/zero"))
+        .await
+        .unwrap();
     assert_eq!(big.stdout.len(), 3_000_000);
 }
 
 #[tokio::test]
 async fn a_host_with_nothing_but_sha1_is_named_as_such() {
-    let Some(sshd) = Sshd::start("HostKeyAlgorithms ssh-rsa") else { return };
+    let Some(sshd) = Sshd::start_with_rsa("HostKeyAlgorithms ssh-rsa") else {
+        return;
+    };
     let error = hello(&one(sshd.config()).1).await.unwrap_err();
-    assert!(matches!(error, HostError::NoCommonAlgorithm { .. }), "{error:?}");
+    assert!(
+        matches!(error, HostError::NoCommonAlgorithm { .. }),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -234,7 +284,10 @@ async fn what_does_not_answer_as_an_ssh_server_is_told_apart() {
     let mut nameless = config(22, vec![]);
     nameless.address.host = "no-such-host.invalid".into();
     let unknown = hello(&one(nameless).1).await.unwrap_err();
-    assert!(matches!(unknown, HostError::Unreachable { .. }), "{unknown:?}");
+    assert!(
+        matches!(unknown, HostError::Unreachable { .. }),
+        "{unknown:?}"
+    );
 
     let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = web.local_addr().unwrap().port();
@@ -248,10 +301,18 @@ async fn what_does_not_answer_as_an_ssh_server_is_told_apart() {
 
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
-    let quick = Limits { handshake: Duration::from_millis(200), ..limits() };
+    let quick = Limits {
+        handshake: Duration::from_millis(200),
+        ..limits()
+    };
     let policy = Policy::for_mode(Mode::Failover);
-    let hosts =
-        Hosts::with_settings(vec![config(port, vec![])], policy, Redactor::new(), None, quick);
+    let hosts = Hosts::with_settings(
+        vec![config(port, vec![])],
+        policy,
+        Redactor::new(),
+        None,
+        quick,
+    );
     let late = hello(&hosts.host(&name()).unwrap()).await.unwrap_err();
     assert!(matches!(late, HostError::TimedOut { .. }), "{late:?}");
 }

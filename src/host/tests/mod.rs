@@ -3,8 +3,10 @@
 mod commands;
 mod files;
 mod logins;
+mod passwords;
 mod proxy;
 mod sshd;
+mod toy;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +41,7 @@ fn limits() -> Limits {
         handshake: Duration::from_secs(10),
         login: Duration::from_secs(15),
         file: Duration::from_secs(30),
+        sync: Duration::from_secs(30),
     }
 }
 

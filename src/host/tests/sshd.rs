@@ -1,5 +1,6 @@
 //! OpenSSH's sshd on a free port of loopback, with keys of its own.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,15 @@ impl Sshd {
     /// `None`, said aloud, where OpenSSH's server is not installed. `extra` are further lines of
     /// its configuration.
     pub(super) fn start(extra: &str) -> Option<Self> {
+        Self::with_host_keys(extra, &["ed25519", "ecdsa"])
+    }
+
+    /// The same with an RSA key as well, which takes a second to make.
+    pub(super) fn start_with_rsa(extra: &str) -> Option<Self> {
+        Self::with_host_keys(extra, &["ed25519", "ecdsa", "rsa"])
+    }
+
+    fn with_host_keys(extra: &str, kinds: &[&str]) -> Option<Self> {
         let program = Path::new("/usr/sbin/sshd");
         if !program.exists() {
             eprintln!("SKIPPED: /usr/sbin/sshd is not installed (apt install openssh-server)");
@@ -28,8 +38,11 @@ impl Sshd {
         let _ = std::fs::create_dir_all("/run/sshd");
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        for kind in ["ed25519", "ecdsa", "rsa"] {
-            keygen(kind, &at(&format!("host_{kind}")), "");
+        let mut host_keys = String::new();
+        for kind in kinds {
+            let key = at(&format!("host_{kind}"));
+            keygen(kind, &key, "");
+            writeln!(host_keys, "HostKey {}", key.display()).unwrap();
         }
         keygen("ed25519", &at("id"), "");
         std::fs::copy(at("id.pub"), at("authorized_keys")).unwrap();
@@ -45,8 +58,7 @@ impl Sshd {
         };
         let base = dir.path().display();
         let config = format!(
-            "{extra}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_ed25519\n\
-             HostKey {base}/host_ecdsa\nHostKey {base}/host_rsa\n\
+            "{extra}\nPort {port}\nListenAddress 127.0.0.1\n{host_keys}\
              AuthorizedKeysFile {base}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin yes\nMaxStartups 50\n{sftp}\n"

@@ -35,8 +35,8 @@ pub struct Inventory {
     /// Entries of which hostd cannot read the .vmx; registering the same file again is refused
     /// with [`DriverFault::AlreadyExists`].
     pub invalid: Vec<Vmid>,
-    /// Lines that begin like a row and are none that is understood: a note, or a row in a form
-    /// that is not known. While there are any, "not registered" is not proven by this list.
+    /// Lines that begin with an id and name a hardware version as rows do, and are no row that is
+    /// understood: a note, or a row in a form that is not known. While there are any, "not registered" is not proven by this list.
     pub unread: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ impl Inventory {
                 heading = line.starts_with("Vmid");
             } else if let Some(entry) = row(line) {
                 inventory.vms.push(entry);
-            } else if begins_like_a_row(line) && inventory.unread.len() < UNREAD {
+            } else if looks_like_a_row(line) && inventory.unread.len() < UNREAD {
                 inventory.unread.push(excerpt(line));
             }
         }
@@ -132,12 +132,12 @@ fn invalid(line: &str) -> Option<Vmid> {
     found.get(1)?.as_str().parse().ok().map(Vmid)
 }
 
-fn begins_like_a_row(line: &str) -> bool {
+fn looks_like_a_row(line: &str) -> bool {
     let digits = line.len() - line.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     (1..=9).contains(&digits)
         && line
             .get(digits..)
-            .is_some_and(|rest| rest.starts_with("  "))
+            .is_some_and(|rest| rest.starts_with("  ") && rest.contains(" vmx-"))
 }
 
 fn row(line: &str) -> Option<InventoryEntry> {
@@ -212,5 +212,4 @@ impl Registered {
 }
 
 #[cfg(test)]
-#[path = "inventory_tests.rs"]
 mod tests;

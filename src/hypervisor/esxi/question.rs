@@ -246,5 +246,4 @@ fn choice(number: u32, text: &str) -> Choice {
 }
 
 #[cfg(test)]
-#[path = "question_tests.rs"]
 mod tests;

@@ -318,5 +318,4 @@ pub(super) fn reference(
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

@@ -338,6 +338,8 @@ mod tests {
             Some("He said \"no\"\nand, then,\n\n  left")
         );
         assert_eq!(value.get("uuid").text(), Some("5"));
+        let tab = Value::parse("(a) {\n  x = \"\u{b}\n\"\n}", "x").unwrap();
+        assert_eq!(tab.get("x").text(), Some("\u{b}\n"));
         assert_eq!(
             Value::parse("(a) {\n  x = \"\"\n}", "x")
                 .unwrap()

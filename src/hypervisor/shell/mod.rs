@@ -4,19 +4,24 @@
 //! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
 //! words of their own on stdout, because the texts of tools differ between systems and languages.
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+mod changes;
 mod driver;
 mod files;
 mod probes;
 mod processes;
+mod sums;
 
+pub use changes::{
+    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_folder, remove_empty_folder,
+    remove_file, rename, set_mode,
+};
 pub use driver::Shell;
 pub use files::{
-    Entry, FileKind, FileStat, FolderRemoval, Folders, Found, Removed, Renamed, Sha256, SumTool,
-    check_quiet, entries, find, free_space, list, make_folder, parse_free_space,
-    remove_empty_folder, remove_file, rename, set_mode, sha256, sha256_part,
+    Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, stop, trace};
+pub use sums::{Sha256, SumTool, sha256, sha256_part};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.
 const SHORT: usize = 64 << 10;

@@ -235,5 +235,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-#[path = "probes_tests.rs"]
 mod tests;

@@ -131,5 +131,4 @@ impl Trace {
 }
 
 #[cfg(test)]
-#[path = "processes_tests.rs"]
 mod tests;

@@ -1,11 +1,37 @@
 //! Runs commands as a host would: their line through a shell.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
 use crate::host::{HostCommand, Output};
+
+/// Names that break careless scripts.
+pub(super) const NAMES: [&str; 16] = [
+    "plain.vmx",
+    "with blank",
+    "it's \"quoted\"",
+    "new\nline",
+    "-rf",
+    "[bracket]",
+    "star*",
+    "q?",
+    "$HOME",
+    "`id`",
+    "caf\u{e9} \u{6f22}",
+    " lead and trail ",
+    "back\\slash",
+    ".hidden",
+    "...",
+    "!",
+];
+
+/// A path of a test's own, which is always text.
+pub(super) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
 
 /// The shells that are here: `sh`, and BusyBox's ash, as ESXi has it, with BusyBox's own tools.
 pub(super) fn shells() -> Vec<Vec<String>> {

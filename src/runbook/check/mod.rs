@@ -55,18 +55,16 @@ impl Checker<'_, '_> {
         hint: &str,
     ) {
         let mut problem = self.reader.at(node, message);
-        problem.labels.extend(label.map(|(node, text)| {
-            self.reader
-                .places
-                .label(self.reader.places.span(node), text)
-        }));
+        problem
+            .labels
+            .extend(label.map(|(node, text)| self.reader.places.label(node, text)));
         self.reader.push(problem, hint);
     }
 
     fn sites(&mut self) {
         let sites = self.find(&["sites"]);
         // A site that could not be read may be the missing one.
-        let all_read = self.reader.places.len(sites) == self.runbook.sites.len();
+        let all_read = self.reader.places.len(sites) <= self.runbook.sites.len();
         for (role, word) in [
             (SiteRole::Protected, "protected"),
             (SiteRole::Recovery, "recovery"),

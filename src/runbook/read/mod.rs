@@ -6,6 +6,7 @@
 mod network;
 mod phases;
 mod sites;
+mod texts;
 mod verbs;
 mod vms;
 
@@ -17,7 +18,7 @@ use serde_yaml::Value;
 use super::Limits;
 use super::model::{Contact, DrillRules, Identity, Objectives, Runbook, Variable};
 use super::places::NodeId;
-use super::reader::{At, Entry, Fields, Reader, Shape, did_you_mean};
+use super::reader::{At, Entry, Fields, Reader, Shape};
 use super::template;
 use super::values;
 use crate::names::VariableName;

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::optional;
-use super::phases::{Scope, check_addresses, template};
+use super::texts::{Scope, check_addresses, report_within, template};
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{Ask, CommandLine, CommandSpec, DeclaredEffect, PointChoice, Verb};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape, kind_of};
@@ -371,7 +371,7 @@ fn script<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<S
     let text = reader.raw_text(at)?;
     if text.contains("${") {
         let hint = "values come as environment: write \"$ticket\", or use `argv`";
-        super::phases::report_within(at.node, "${", "`${…}` in a script".to_owned(), hint, reader);
+        report_within(at.node, "${", "`${…}` in a script".to_owned(), hint, reader);
         return None;
     }
     check_addresses(at.node, text, scope.names, reader).then(|| text.to_owned())

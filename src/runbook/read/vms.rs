@@ -397,7 +397,8 @@ fn url<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
         .strip_prefix("http://")
         .map(|rest| rest.split('/').next().unwrap_or(rest));
     let plain = text.chars().all(|c| c.is_ascii_graphic());
-    if !plain || !authority.is_some_and(|authority| values::parse_address(authority).is_ok()) {
+    let has_host = authority.is_some_and(|authority| values::parse_address(authority).is_ok());
+    if !(plain && has_host) {
         let message = format!("`{}` is not an http address", visible(&text));
         reader.report(
             at.node,

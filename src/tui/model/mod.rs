@@ -338,7 +338,7 @@ impl Run {
                 replaces,
             } => self.log.output(at, host, &line, replaces),
             // Writes are in the journal, so they come as events.
-            Live::Sent { write: true, .. } => {}
+            Live::Sent { write: true, .. } | Live::CommandEnded { .. } => {}
             Live::Sent {
                 host,
                 command,

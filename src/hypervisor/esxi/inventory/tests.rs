@@ -96,9 +96,8 @@ fn notes_over_several_lines_are_no_rows() {
 
 #[test]
 fn what_begins_like_a_row_and_is_none_is_remembered() {
-    let text =
-        "Vmid   Name   File   Guest OS   Version   Annotation\n7      lost   no file at all\n";
-    assert_eq!(parse(text).unread, ["7 lost no file at all"]);
+    let text = "Vmid   Name   File   Guest OS   Version   Annotation\n7      lost   no file   x   vmx-13\n8  bits are a byte\n";
+    assert_eq!(parse(text).unread, ["7 lost no file x vmx-13"]);
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! The SHA-256 of a file or a part of it, by what the host has.
+
+use super::{SHORT, operand};
+use crate::host::{Effect, HostCommand, Output};
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::reply::{said, succeeded, unexpected};
+
+/// The sum of standard input by what the host has; says first what that is. The tools read
+/// standard input, because sha256sum escapes awkward names.
+const SHA256: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+if command -v sha256sum >/dev/null 2>&1; then echo sha256sum; sha256sum <"$1"
+elif command -v python3 >/dev/null 2>&1; then echo python3
+  python3 -c 'import hashlib, sys
+h = hashlib.sha256()
+for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
+print(h.hexdigest())' <"$1"
+elif command -v openssl >/dev/null 2>&1; then echo openssl; openssl dgst -sha256 <"$1"
+else echo none; fi"#;
+
+/// As [`SHA256`], of `$3` blocks of a mebibyte from block `$2` on.
+const SHA256_PART: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+if command -v sha256sum >/dev/null 2>&1; then echo sha256sum
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | sha256sum
+elif command -v python3 >/dev/null 2>&1; then echo python3
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | python3 -c 'import hashlib, sys
+h = hashlib.sha256()
+for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
+print(h.hexdigest())'
+elif command -v openssl >/dev/null 2>&1; then echo openssl
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | openssl dgst -sha256
+else echo none; fi"#;
+
+/// What a host sums with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumTool {
+    /// coreutils or BusyBox.
+    Sha256sum,
+    /// Its hashlib.
+    Python3,
+    /// `openssl dgst`.
+    Openssl,
+}
+
+/// A sum and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sha256 {
+    /// 64 lower-case hexadecimal digits.
+    pub hex: String,
+    /// What summed.
+    pub tool: SumTool,
+}
+
+/// Sums a whole file. It takes as long as reading it does: set the deadline after its size.
+#[must_use]
+pub fn sha256(path: &str) -> HostCommand {
+    HostCommand::script(Effect::Read, SHA256, [operand(path)]).max_output(SHORT)
+}
+
+/// Sums a part of a file: `count` MiB from the `skip`th MiB on, less where the file ends before.
+#[must_use]
+pub fn sha256_part(path: &str, skip: u64, count: u64) -> HostCommand {
+    let words = [operand(path), skip.to_string(), count.to_string()];
+    HostCommand::script(Effect::Read, SHA256_PART, words).max_output(SHORT)
+}
+
+impl Sha256 {
+    /// Reads the reply of [`sha256`] or [`sha256_part`].
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read; the host has nothing to sum with.
+    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
+        succeeded(output, "sha256sum")?;
+        let text = output.text();
+        let mut lines = text.lines();
+        let tool = match lines.next().unwrap_or_default() {
+            "sha256sum" => SumTool::Sha256sum,
+            "python3" => SumTool::Python3,
+            "openssl" => SumTool::Openssl,
+            "unreadable" => {
+                let text =
+                    "the file is not there, is no regular file, or may not be read".to_owned();
+                return Err(DriverFault::Failed {
+                    status: output.status,
+                    text,
+                });
+            }
+            "none" => {
+                let text = "neither python3 nor openssl is there either".to_owned();
+                return Err(DriverFault::ToolMissing {
+                    tool: "sha256sum".to_owned(),
+                    text,
+                });
+            }
+            _ => return Err(unexpected("the file's sum", &said(output))),
+        };
+        let is_sum = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = lines
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .find(is_sum);
+        let hex = hex.ok_or_else(|| unexpected("the file's sum", &said(output)))?;
+        Ok(Self {
+            hex: hex.to_ascii_lowercase(),
+            tool,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

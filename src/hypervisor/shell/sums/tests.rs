@@ -1,0 +1,127 @@
+//! Sums by every tool that is here.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::super::tests::{run, shells, text};
+use super::*;
+
+#[test]
+fn sums_of_whole_files_and_parts() {
+    use sha2::Digest;
+    let hex = |bytes: &[u8]| {
+        sha2::Sha256::digest(bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    };
+    let mut bytes = vec![7_u8; (2 << 20) + 11];
+    bytes[1 << 20] = 1;
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["back\\slash", "new\nline", "-"] {
+            let path = dir.path().join(name);
+            fs::write(&path, &bytes).unwrap();
+            let whole = Sha256::parse(&run(&shell, &sha256(text(&path)))).unwrap();
+            assert_eq!((whole.hex, whole.tool), (hex(&bytes), SumTool::Sha256sum));
+            let part = Sha256::parse(&run(&shell, &sha256_part(text(&path), 1, 1))).unwrap();
+            assert_eq!(part.hex, hex(&bytes[1 << 20..2 << 20]));
+            let end = Sha256::parse(&run(&shell, &sha256_part(text(&path), 2, 5))).unwrap();
+            assert_eq!(end.hex, hex(&bytes[2 << 20..]));
+        }
+        let gone = Sha256::parse(&run(&shell, &sha256(text(&dir.path().join("gone")))));
+        assert!(matches!(gone, Err(DriverFault::Failed { .. })));
+        assert!(Sha256::parse(&run(&shell, &sha256(text(dir.path())))).is_err());
+    }
+}
+
+#[test]
+fn every_tool_that_sums_is_understood() {
+    let parse = |stdout: &str| {
+        Sha256::parse(&Output {
+            stdout: stdout.into(),
+            ..Output::default()
+        })
+    };
+    let sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    for (text, tool) in [
+        (format!("sha256sum\n{sum}  -\n"), SumTool::Sha256sum),
+        (format!("python3\n{sum}\n"), SumTool::Python3),
+        (
+            format!("openssl\nSHA2-256(stdin)= {}\n", sum.to_uppercase()),
+            SumTool::Openssl,
+        ),
+    ] {
+        assert_eq!(
+            parse(&text),
+            Ok(Sha256 {
+                hex: sum.to_owned(),
+                tool
+            })
+        );
+    }
+    assert!(matches!(
+        parse("none\n"),
+        Err(DriverFault::ToolMissing { .. })
+    ));
+    for odd in [
+        "",
+        "sha256sum\n",
+        "sha256sum\nabc  -\n",
+        &format!("{sum}  -\n"),
+    ] {
+        assert!(parse(odd).is_err(), "{odd}");
+    }
+}
+
+#[test]
+fn the_other_tools_sum_the_same() {
+    use sha2::Digest;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x");
+    fs::write(&path, b"some bytes").unwrap();
+    let hex: String = sha2::Sha256::digest(b"some bytes")
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    for (missing, tool, program) in [
+        (vec!["sha256sum"], SumTool::Python3, "python3"),
+        (vec!["sha256sum", "python3"], SumTool::Openssl, "openssl"),
+    ] {
+        if std::process::Command::new(program)
+            .arg("version")
+            .output()
+            .is_err()
+        {
+            println!("{program} is missing here: not tried");
+            continue;
+        }
+        let hide = |script: &str| {
+            missing.iter().fold(script.to_owned(), |script, name| {
+                script.replace(&format!("command -v {name}"), "false")
+            })
+        };
+        for (script, args) in [
+            (SHA256, vec![text(&path)]),
+            (SHA256_PART, vec![text(&path), "0", "1"]),
+        ] {
+            let command = HostCommand::script(Effect::Read, &hide(script), args);
+            let sum = Sha256::parse(&run(&shells()[0], &command)).unwrap();
+            assert_eq!(
+                sum,
+                Sha256 {
+                    hex: hex.clone(),
+                    tool
+                }
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "(sha256sum|python3|openssl|none)?\n?.{0,100}") {
+        let _ = Sha256::parse(&Output { stdout: text.into(), ..Output::default() });
+    }
+}
