@@ -174,7 +174,9 @@ pub struct PracticeArgs {
 }
 
 /// What happens to the protected site in a practice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
     /// It goes dark before the first step, and is back, its VMs off, before the way home
@@ -269,9 +271,14 @@ mod tests {
 
     #[test]
     fn flags_stand_where_people_put_them() {
-        let cli = parse("run r.yaml --only sql01,web01 --set ticket=INC000001 --headless --yes --state /s").unwrap();
+        let cli = parse(
+            "run r.yaml --only sql01,web01 --set ticket=INC000001 --headless --yes --state /s",
+        )
+        .unwrap();
         assert_eq!(cli.state, Some(PathBuf::from("/s")));
-        let Some(Command::Run { runbook, start }) = cli.command else { panic!("not run") };
+        let Some(Command::Run { runbook, start }) = cli.command else {
+            panic!("not run")
+        };
         assert_eq!(runbook, PathBuf::from("r.yaml"));
         assert_eq!(start.only, ["sql01", "web01"]);
         assert_eq!(start.set, [("ticket".to_owned(), "INC000001".to_owned())]);
@@ -283,17 +290,36 @@ mod tests {
     #[test]
     fn practice_has_sizes_and_speeds() {
         let cli = parse("practice --speed 20 --scale 16MiB --scenario alive").unwrap();
-        let Some(Command::Practice(practice)) = cli.command else { panic!("not practice") };
-        assert_eq!((practice.site.scale, practice.scenario), (16 << 20, Scenario::Alive));
+        let Some(Command::Practice(practice)) = cli.command else {
+            panic!("not practice")
+        };
+        assert_eq!(
+            (practice.site.scale, practice.scenario),
+            (16 << 20, Scenario::Alive)
+        );
         assert!(practice.runbook.is_none());
-        for wrong in ["practice --speed fast", "practice --speed 0", "practice --scale -1", "practice --scale 7", "practice --scenario flood"] {
+        for wrong in [
+            "practice --speed fast",
+            "practice --speed 0",
+            "practice --scale -1",
+            "practice --scale 7",
+            "practice --scenario flood",
+        ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }
 
     #[test]
     fn what_cannot_be_meant_is_status_2() {
-        for wrong in ["no-such-command", "run", "run r.yaml --yes", "validate", "run r.yaml --set x", "plan r.yaml --mode drill", "drill r.yaml"] {
+        for wrong in [
+            "no-such-command",
+            "run",
+            "run r.yaml --yes",
+            "validate",
+            "run r.yaml --set x",
+            "plan r.yaml --mode drill",
+            "drill r.yaml",
+        ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }
         assert_eq!(parse("--help").unwrap_err().exit_code(), 0);
@@ -305,7 +331,12 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
             }
         }
     }

@@ -43,9 +43,11 @@ pub(super) struct Conclusion {
 impl Console {
     /// Settles where things are and starts the log. Without `--headless` there must be a terminal.
     pub(super) fn open(state: Option<PathBuf>, act: ActArgs) -> Result<Self, Failure> {
-        let settings = Settings::resolve(state, act.operator.clone(), |name| std::env::var_os(name))
-            .map_err(|fault| Failure::of(Exit::Invalid, &fault))?;
-        if !act.headless && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        let settings =
+            Settings::resolve(state, act.operator.clone(), |name| std::env::var_os(name))
+                .map_err(|fault| Failure::of(Exit::Invalid, &fault))?;
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        if !(act.headless || terminal) {
             return Err(Failure::invalid(
                 "there is no terminal here",
                 "standard input and output",
@@ -58,15 +60,25 @@ impl Console {
             Arc::new(move |line: &str| redactor.mask(line))
         };
         if let Err(error) = logging::start(&settings.logs(), mask) {
-            return Err(Failure::of(Exit::Invalid, &Fault::new(
-                format!("the log cannot be written: {error}"),
-                settings.logs().display().to_string(),
-                "nothing was started",
-                "check the state folder and its permissions, or give another with --state",
-            )));
+            return Err(Failure::of(
+                Exit::Invalid,
+                &Fault::new(
+                    format!("the log cannot be written: {error}"),
+                    settings.logs().display().to_string(),
+                    "nothing was started",
+                    "check the state folder and its permissions, or give another with --state",
+                ),
+            ));
         }
         let store = Store::new(&settings.state);
-        Ok(Self { settings, store, redactor, clock: Clock::system(), act, screen: None })
+        Ok(Self {
+            settings,
+            store,
+            redactor,
+            clock: Clock::system(),
+            act,
+            screen: None,
+        })
     }
 
     /// The screen; opened when it is first needed, so that what is wrong before is said in lines.
@@ -75,7 +87,9 @@ impl Console {
             let theme = Theme::detect(|name| std::env::var(name).ok());
             self.screen = Some(Screen::open(theme).map_err(|error| no_terminal(&error))?);
         }
-        self.screen.as_mut().ok_or_else(|| no_terminal(&std::io::Error::other("it was not opened")))
+        self.screen
+            .as_mut()
+            .ok_or_else(|| no_terminal(&std::io::Error::other("it was not opened")))
     }
 
     /// Gives the terminal back.
@@ -116,7 +130,10 @@ impl Console {
             fault = outcome.fault;
         } else {
             let operator = self.settings.operator.clone();
-            self.screen()?.run(handle, &operator).await.map_err(|error| no_terminal(&error))?;
+            self.screen()?
+                .run(handle, &operator)
+                .await
+                .map_err(|error| no_terminal(&error))?;
         }
         conclude(folder, &unanswered, fault.as_ref())
     }
@@ -165,10 +182,13 @@ impl Conclusion {
 }
 
 pub(super) fn no_terminal(error: &std::io::Error) -> Failure {
-    Failure::of(Exit::Resumable, &Fault::new(
-        format!("the terminal cannot be used: {error}"),
-        "the terminal",
-        "a run that was under way was left and can be resumed",
-        "use another terminal, or --headless; then `lifeboat resume`",
-    ))
+    Failure::of(
+        Exit::Resumable,
+        &Fault::new(
+            format!("the terminal cannot be used: {error}"),
+            "the terminal",
+            "a run that was under way was left and can be resumed",
+            "use another terminal, or --headless; then `lifeboat resume`",
+        ),
+    )
 }

@@ -49,7 +49,10 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
     let state = past.state();
     let refused = |what: String, next: String| {
         let place = format!("run {}", past.folder.id);
-        Err(Failure::of(Exit::Refused, &Fault::new(what, place, "nothing was started", next)))
+        Err(Failure::of(
+            Exit::Refused,
+            &Fault::new(what, place, "nothing was started", next),
+        ))
     };
     match past.info.mode {
         Some(Mode::Failover | Mode::Planned) => {}
@@ -68,7 +71,10 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
         );
     }
     Ok(Before {
-        parent: Parent { run: past.folder.id, head: past.journal.head },
+        parent: Parent {
+            run: past.folder.id,
+            head: past.journal.head,
+        },
         state: Arc::new(state),
         variables: past.info.variables,
     })

@@ -52,10 +52,18 @@ pub(super) async fn before_start(
         fields.extend(outage_fields(&before, now));
     }
     let mut answers = show(console, title(&before), fields).await?;
-    let outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
+    let mut outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
         Some(text) => Some(read_outage(&text, answers.remove(REASON), now)?),
         None => None,
     };
+    if let Some((at, reason)) = &mut outage
+        && *at != now.timestamp()
+        && reason.is_none()
+    {
+        *reason = show(console, title(&before), vec![reason_field()])
+            .await?
+            .remove(REASON);
+    }
     Ok(sort_out(before, answers, outage))
 }
 
@@ -83,12 +91,20 @@ async fn show(
         return Ok(BTreeMap::new());
     }
     let form = Form { title, fields };
-    let filled = console.screen()?.form(form).await.map_err(|error| no_terminal(&error))?;
+    let filled = console
+        .screen()?
+        .form(form)
+        .await
+        .map_err(|error| no_terminal(&error))?;
     filled.ok_or_else(|| Failure::new(Exit::Invalid, "left before the start: nothing was started"))
 }
 
 fn title(before: &Before<'_>) -> String {
-    format!("{}: {}", before.mode.as_str().to_uppercase(), before.runbook.title)
+    format!(
+        "{}: {}",
+        before.mode.as_str().to_uppercase(),
+        before.runbook.title
+    )
 }
 
 fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
@@ -100,16 +116,29 @@ fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
         .filter(|(_, variable)| !variable.secret)
         .map(|(name, variable)| {
             let example = variable.example.clone();
-            let default = before.values.known.get(name).cloned().or_else(|| example.clone().filter(|_| in_practice));
+            let default = before
+                .values
+                .known
+                .get(name)
+                .cloned()
+                .or_else(|| example.clone().filter(|_| in_practice));
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),
-                prompt: if variable.prompt.is_empty() { name.to_string() } else { variable.prompt.clone() },
+                prompt: if variable.prompt.is_empty() {
+                    name.to_string()
+                } else {
+                    variable.prompt.clone()
+                },
                 secret: false,
                 default: default.unwrap_or_default(),
                 help: example.map_or_else(String::new, |example| format!("for example {example}")),
                 check: Box::new(move |value: &str| {
-                    if value.is_empty() { Err("type a value".to_owned()) } else { checked.check(value) }
+                    if value.is_empty() {
+                        Err("type a value".to_owned())
+                    } else {
+                        checked.check(value)
+                    }
                 }),
             }
         })
@@ -120,13 +149,19 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
     runbook
         .variables
         .iter()
-        .filter(|(name, variable)| variable.secret && !known.contains_key(*name) && opens_a_host(runbook, name))
+        .filter(|(name, variable)| {
+            variable.secret && !known.contains_key(*name) && opens_a_host(runbook, name)
+        })
         .map(|(name, variable)| {
             let needed = is_only_way_in(runbook, name);
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),
-                prompt: if variable.prompt.is_empty() { name.to_string() } else { variable.prompt.clone() },
+                prompt: if variable.prompt.is_empty() {
+                    name.to_string()
+                } else {
+                    variable.prompt.clone()
+                },
                 secret: true,
                 default: String::new(),
                 help: if needed {
@@ -146,12 +181,18 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
 
 fn opens_a_host(runbook: &Runbook, name: &VariableName) -> bool {
     let is_it = |way: &Auth| matches!(way, Auth::Password(secret) if secret == name);
-    runbook.hosts.values().any(|host| host.auth.iter().any(is_it))
+    runbook
+        .hosts
+        .values()
+        .any(|host| host.auth.iter().any(is_it))
 }
 
 fn is_only_way_in(runbook: &Runbook, name: &VariableName) -> bool {
     let is_it = |way: &Auth| matches!(way, Auth::Password(secret) if secret == name);
-    runbook.hosts.values().any(|host| !host.auth.is_empty() && host.auth.iter().all(is_it))
+    runbook
+        .hosts
+        .values()
+        .any(|host| !host.auth.is_empty() && host.auth.iter().all(is_it))
 }
 
 fn outage_fields(before: &Before<'_>, now: &Zoned) -> [FormField; 2] {
@@ -176,13 +217,36 @@ fn outage_fields(before: &Before<'_>, now: &Zoned) -> [FormField; 2] {
     ]
 }
 
+/// Asked alone where the time was changed and the reason left empty.
+fn reason_field() -> FormField {
+    FormField {
+        key: REASON.to_owned(),
+        prompt: "How is it known when service was lost?".to_owned(),
+        secret: false,
+        default: String::new(),
+        help: "goes into the report: RTO and RPO count from that time".to_owned(),
+        check: Box::new(|value: &str| {
+            if value.trim().is_empty() {
+                Err("say how".to_owned())
+            } else {
+                Ok(())
+            }
+        }),
+    }
+}
+
 fn read_outage(
     text: &str,
     reason: Option<String>,
     now: &Zoned,
 ) -> Result<(Timestamp, Option<String>), Failure> {
-    let at = outage::parse(text, now)
-        .map_err(|why| Failure::invalid(why, "when service was lost", format!("say {}", outage::FORMS)))?;
+    let at = outage::parse(text, now).map_err(|why| {
+        Failure::invalid(
+            why,
+            "when service was lost",
+            format!("say {}", outage::FORMS),
+        )
+    })?;
     Ok((at, reason.filter(|reason| !reason.trim().is_empty())))
 }
 
@@ -191,14 +255,17 @@ fn sort_out(
     answers: BTreeMap<String, String>,
     outage: Option<(Timestamp, Option<String>)>,
 ) -> Filled {
-    let mut filled = Filled { variables: before.values.known, outage, ..Filled::default() };
+    let mut filled = Filled {
+        variables: before.values.known,
+        outage,
+        ..Filled::default()
+    };
     for (name, value) in answers {
         let name = VariableName::from(name);
         match before.runbook.variables.get(&name) {
+            Some(variable) if variable.secret && value.is_empty() => {}
             Some(variable) if variable.secret => {
-                if !value.is_empty() {
-                    filled.secrets.insert(name, value);
-                }
+                filled.secrets.insert(name, value);
             }
             Some(_) => {
                 filled.variables.insert(name, value);
@@ -214,8 +281,19 @@ mod tests {
     use super::*;
     use crate::cli::load::load_bundled;
 
-    fn before<'a>(runbook: &'a Runbook, mode: Mode, none: &'a BTreeMap<VariableName, Secret>) -> Before<'a> {
-        Before { runbook, mode, values: Values::default(), secrets: none, outage_at: None, outage_reason: None }
+    fn before<'a>(
+        runbook: &'a Runbook,
+        mode: Mode,
+        none: &'a BTreeMap<VariableName, Secret>,
+    ) -> Before<'a> {
+        Before {
+            runbook,
+            mode,
+            values: Values::default(),
+            secrets: none,
+            outage_at: None,
+            outage_reason: None,
+        }
     }
 
     #[test]
@@ -223,12 +301,25 @@ mod tests {
         let runbook = load_bundled().unwrap().runbook;
         let none = BTreeMap::new();
         let ticket = &variable_fields(&before(&runbook, Mode::Practice, &none))[0];
-        assert_eq!((ticket.key.as_str(), ticket.default.as_str()), ("ticket", "INC000001"));
-        assert!((ticket.check)("INC1").is_err() && (ticket.check)("INC000002").is_ok() && (ticket.check)("").is_err());
-        assert_eq!(variable_fields(&before(&runbook, Mode::Failover, &none))[0].default, "");
+        assert_eq!(
+            (ticket.key.as_str(), ticket.default.as_str()),
+            ("ticket", "INC000001")
+        );
+        assert!(
+            (ticket.check)("INC1").is_err()
+                && (ticket.check)("INC000002").is_ok()
+                && (ticket.check)("").is_err()
+        );
+        assert_eq!(
+            variable_fields(&before(&runbook, Mode::Failover, &none))[0].default,
+            ""
+        );
 
         let secret = &secret_fields(&runbook, &none)[0];
-        assert!(secret.secret && (secret.check)("").is_ok(), "there are other ways in");
+        assert!(
+            secret.secret && (secret.check)("").is_ok(),
+            "there are other ways in"
+        );
         let known = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
         assert!(secret_fields(&runbook, &known).is_empty());
     }
@@ -248,7 +339,13 @@ mod tests {
 
         let now: Zoned = "2026-01-02T03:04:05+00:00[UTC]".parse().unwrap();
         let (at, why) = read_outage("25m ago", Some("the monitor".to_owned()), &now).unwrap();
-        assert_eq!((at.to_string().as_str(), why.as_deref()), ("2026-01-02T02:39:05Z", Some("the monitor")));
-        assert_eq!(read_outage("now", Some(" ".to_owned()), &now).unwrap().1, None);
+        assert_eq!(
+            (at.to_string().as_str(), why.as_deref()),
+            ("2026-01-02T02:39:05Z", Some("the monitor"))
+        );
+        assert_eq!(
+            read_outage("now", Some(" ".to_owned()), &now).unwrap().1,
+            None
+        );
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn host_configs(
 }
 
 fn role_of(runbook: &Runbook, host: &Host) -> SiteRole {
-    runbook.sites.get(&host.site).map_or(SiteRole::Protected, |site| site.role)
+    runbook
+        .sites
+        .get(&host.site)
+        .map_or(SiteRole::Protected, |site| site.role)
 }
 
 fn credentials(
@@ -73,7 +76,9 @@ fn credentials(
 /// Where OpenSSH keeps the host keys that it knows.
 pub(super) fn known_hosts() -> Vec<PathBuf> {
     let own = std::env::home_dir().map(|home| home.join(".ssh/known_hosts"));
-    own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]).collect()
+    own.into_iter()
+        .chain([PathBuf::from("/etc/ssh/ssh_known_hosts")])
+        .collect()
 }
 
 #[cfg(test)]
@@ -91,10 +96,17 @@ mod tests {
         assert_eq!(configs[0].role, SiteRole::Protected);
 
         let given = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
-        assert_eq!(host_configs(&runbook, &given, &[]).unwrap()[0].auth.len(), 3);
+        assert_eq!(
+            host_configs(&runbook, &given, &[]).unwrap()[0].auth.len(),
+            3
+        );
 
         runbook.hosts[0].auth = vec![Auth::Password("esxi_password".into())];
         let failure = host_configs(&runbook, &none, &[]).unwrap_err();
-        assert!(failure.text.contains("no way to log in to lon-esx1"), "{}", failure.text);
+        assert!(
+            failure.text.contains("no way to log in to lon-esx1"),
+            "{}",
+            failure.text
+        );
     }
 }

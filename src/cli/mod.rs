@@ -55,7 +55,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { Exit::Invalid } else { Exit::Clean };
+            return if error.use_stderr() {
+                Exit::Invalid
+            } else {
+                Exit::Clean
+            };
         }
     };
     match dispatch(cli) {
@@ -82,11 +86,17 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Failback { what, start }) => {
             let mut console = Console::open(state, start.act.clone())?;
-            finish(block_on(failback::failback(&mut console, &what, start)), console)
+            finish(
+                block_on(failback::failback(&mut console, &what, start)),
+                console,
+            )
         }
         Some(Command::Resume { run, act }) => {
             let mut console = Console::open(state, act)?;
-            finish(block_on(resume::resume(&mut console, run.as_deref())), console)
+            finish(
+                block_on(resume::resume(&mut console, run.as_deref())),
+                console,
+            )
         }
         Some(Command::Validate { runbooks }) => {
             let colour = is_coloured(&out);
@@ -165,7 +175,12 @@ fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let loaded = load::load_runbook(Path::new(&args.runbook))?;
     let runbook = &loaded.runbook;
     let answers = answers::Answers::default();
-    let sources = variables::Sources { set: &args.set, answers: &answers, before: None, examples: false };
+    let sources = variables::Sources {
+        set: &args.set,
+        answers: &answers,
+        before: None,
+        examples: false,
+    };
     let values = variables::gather(runbook, &sources)?;
     let unknown = values.missing.into_iter().map(|name| {
         let stand_in = format!("\u{2039}{name}\u{203a}");
@@ -189,7 +204,11 @@ fn print_report(store: &Store, run: &str, out: &mut dyn Write) -> Result<Exit, F
     let _ = out.write_all(report::markdown(&past.report()).as_bytes());
     match past.journal.problem {
         None => Ok(Exit::Clean),
-        Some(problem) => Err(JournalError::Broken { path: past.folder.journal(), problem }.into()),
+        Some(problem) => Err(JournalError::Broken {
+            path: past.folder.journal(),
+            problem,
+        }
+        .into()),
     }
 }
 

@@ -13,9 +13,7 @@ use crate::engine::{RunState, Status};
 use crate::error::Fault;
 use crate::journal::RunFolder;
 use crate::plan::Plan;
-use crate::runbook::model::{
-    Auth, HostAddress, Mode, OnFailure, Runbook, Rung, Section, SiteRole,
-};
+use crate::runbook::model::{Auth, HostAddress, Mode, OnFailure, Runbook, Rung, Section, SiteRole};
 use crate::runner::{RunHandle, Update};
 use crate::sim::{Site, SiteOptions};
 
@@ -40,7 +38,12 @@ pub(super) struct Rehearsal {
 
 impl Rehearsal {
     fn new(scenario: Scenario, site: SiteArgs) -> Self {
-        Self { scenario, seed: site.seed, speed: site.speed, scale: site.scale }
+        Self {
+            scenario,
+            seed: site.seed,
+            speed: site.speed,
+            scale: site.scale,
+        }
     }
 
     fn path(folder: &RunFolder) -> PathBuf {
@@ -77,7 +80,10 @@ impl Rehearsal {
 }
 
 /// Starts a practice and walks it.
-pub(super) async fn practice(console: &mut Console, args: PracticeArgs) -> Result<Conclusion, Failure> {
+pub(super) async fn practice(
+    console: &mut Console,
+    args: PracticeArgs,
+) -> Result<Conclusion, Failure> {
     let loaded = match &args.runbook {
         Some(path) => load_runbook(path)?,
         None => load_bundled()?,
@@ -103,7 +109,11 @@ pub(super) async fn practice(console: &mut Console, args: PracticeArgs) -> Resul
     let answers = ready.answers.clone();
     let configs = host_configs(&runbook, &Default::default(), &[])?;
     let handle = launch(console, ready, &folder, runbook, configs)?;
-    let stage = Stage { folder, site, rehearsal };
+    let stage = Stage {
+        folder,
+        site,
+        rehearsal,
+    };
     stage.walk(console, handle, answers).await
 }
 
@@ -115,7 +125,14 @@ pub(super) async fn take_up(
     let rehearsal = Rehearsal::of(folder)?;
     let site = start_site(runbook, rehearsal.options(folder)).await?;
     let mapped = on_loopback(runbook, &site);
-    Ok((Stage { folder: folder.clone(), site, rehearsal }, mapped))
+    Ok((
+        Stage {
+            folder: folder.clone(),
+            site,
+            rehearsal,
+        },
+        mapped,
+    ))
 }
 
 /// A practice's site while the run is walked.
@@ -134,7 +151,11 @@ impl Stage {
         handle: RunHandle,
         answers: super::answers::Answers,
     ) -> Result<Conclusion, Failure> {
-        let Self { folder, site, rehearsal } = self;
+        let Self {
+            folder,
+            site,
+            rehearsal,
+        } = self;
         let site = Arc::new(site);
         let (handle, watch) = match rehearsal.scenario {
             Scenario::Dark => bring_back_when_over(handle, Arc::clone(&site)),
@@ -159,7 +180,14 @@ impl Stage {
 
 /// Passes the run's updates on; when the last failover step is over, the protected site returns.
 fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinHandle<()>) {
-    let RunHandle { run, plan, runbook, past, inputs, mut updates } = handle;
+    let RunHandle {
+        run,
+        plan,
+        runbook,
+        past,
+        inputs,
+        mut updates,
+    } = handle;
     let (passed_on, seen) = mpsc::unbounded_channel();
     let mut state = RunState::fold(past.iter().map(AsRef::as_ref));
     let mut is_away = !is_over(&plan, &state);
@@ -178,26 +206,42 @@ fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinH
             }
         }
     });
-    (RunHandle { run, plan, runbook, past, inputs, updates: seen }, watch)
+    (
+        RunHandle {
+            run,
+            plan,
+            runbook,
+            past,
+            inputs,
+            updates: seen,
+        },
+        watch,
+    )
 }
 
 fn is_over(plan: &Plan, state: &RunState) -> bool {
     let failover = format!("{}/", Section::Failover);
-    plan.steps.iter().filter(|step| step.id.as_str().starts_with(&failover)).all(|step| {
-        let status = state.status(&step.id);
-        status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
-    })
+    plan.steps
+        .iter()
+        .filter(|step| step.id.as_str().starts_with(&failover))
+        .all(|step| {
+            let status = state.status(&step.id);
+            status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+        })
 }
 
 pub(super) async fn start_site(runbook: &Runbook, options: SiteOptions) -> Result<Site, Failure> {
     let dir = options.dir.clone();
     Site::start(runbook, options).await.map_err(|error| {
-        Failure::of(Exit::Invalid, &Fault::new(
-            format!("the simulated site cannot be started: {error}"),
-            dir.display().to_string(),
-            "nothing was started",
-            "check the state folder, its space and permissions, or give another with --state",
-        ))
+        Failure::of(
+            Exit::Invalid,
+            &Fault::new(
+                format!("the simulated site cannot be started: {error}"),
+                dir.display().to_string(),
+                "nothing was started",
+                "check the state folder, its space and permissions, or give another with --state",
+            ),
+        )
     })
 }
 
@@ -244,7 +288,10 @@ fn map_rung(
     match rung {
         Rung::Tools => {}
         Rung::Tcp { host, port } => {
-            let Some(asked) = host.clone().or_else(|| guest.map(|guest| guest.to_string())) else {
+            let Some(asked) = host
+                .clone()
+                .or_else(|| guest.map(|guest| guest.to_string()))
+            else {
                 return;
             };
             if let Some(real) = served_at(&asked, *port) {
@@ -253,7 +300,9 @@ fn map_rung(
             }
         }
         Rung::Http { url, .. } => {
-            let Some((host, port, rest)) = split_url(url) else { return };
+            let Some((host, port, rest)) = split_url(url) else {
+                return;
+            };
             if let Some(real) = served_at(&host, port) {
                 *url = format!("http://{real}{rest}");
             }
@@ -268,7 +317,9 @@ fn split_url(url: &str) -> Option<(String, u16, String)> {
     let (authority, path) = rest.split_at(end);
     if let Some(inner) = authority.strip_prefix('[') {
         let (host, port) = inner.split_once(']')?;
-        let port = port.strip_prefix(':').map_or(Some(80), |port| port.parse().ok())?;
+        let port = port
+            .strip_prefix(':')
+            .map_or(Some(80), |port| port.parse().ok())?;
         return Some((host.to_owned(), port, path.to_owned()));
     }
     match authority.rsplit_once(':') {
@@ -292,21 +343,43 @@ mod tests {
             map_rung(&mut rung, guest, served);
             rung
         };
-        let tcp = |host: Option<&str>, port| Rung::Tcp { host: host.map(str::to_owned), port };
+        let tcp = |host: Option<&str>, port| Rung::Tcp {
+            host: host.map(str::to_owned),
+            port,
+        };
         assert_eq!(mapped(tcp(None, 1433)), tcp(Some("127.0.0.1"), 41_433));
-        assert_eq!(mapped(tcp(Some("10.20.0.11"), 1433)), tcp(Some("127.0.0.1"), 41_433));
+        assert_eq!(
+            mapped(tcp(Some("10.20.0.11"), 1433)),
+            tcp(Some("127.0.0.1"), 41_433)
+        );
         assert_eq!(mapped(tcp(None, 7)), tcp(None, 7));
-        let http = |url: &str| Rung::Http { url: url.to_owned(), status: 200, from: None };
-        assert_eq!(mapped(http("http://10.20.0.11/health?x")), http("http://127.0.0.1:40080/health?x"));
+        let http = |url: &str| Rung::Http {
+            url: url.to_owned(),
+            status: 200,
+            from: None,
+        };
+        assert_eq!(
+            mapped(http("http://10.20.0.11/health?x")),
+            http("http://127.0.0.1:40080/health?x")
+        );
     }
 
     #[test]
     fn urls_are_taken_apart() {
         let split = |url| split_url(url).map(|(host, port, rest)| format!("{host} {port} {rest}"));
-        assert_eq!(split("http://10.0.0.1:8080/x").as_deref(), Some("10.0.0.1 8080 /x"));
+        assert_eq!(
+            split("http://10.0.0.1:8080/x").as_deref(),
+            Some("10.0.0.1 8080 /x")
+        );
         assert_eq!(split("http://web01").as_deref(), Some("web01 80 "));
-        assert_eq!(split("http://[2001:db8::1]:81/").as_deref(), Some("2001:db8::1 81 /"));
-        assert_eq!(split("http://[2001:db8::1]?q").as_deref(), Some("2001:db8::1 80 ?q"));
+        assert_eq!(
+            split("http://[2001:db8::1]:81/").as_deref(),
+            Some("2001:db8::1 81 /")
+        );
+        assert_eq!(
+            split("http://[2001:db8::1]?q").as_deref(),
+            Some("2001:db8::1 80 ?q")
+        );
         assert_eq!(split("https://web01/"), None);
         assert_eq!(split("http://web01:x/"), None);
     }

@@ -21,19 +21,36 @@ use super::practice;
 use super::start::{fetch_secrets, keep_secrets, with_own_paths};
 
 /// Takes a run up and walks it on.
-pub(super) async fn resume(console: &mut Console, asked: Option<&str>) -> Result<Conclusion, Failure> {
+pub(super) async fn resume(
+    console: &mut Console,
+    asked: Option<&str>,
+) -> Result<Conclusion, Failure> {
     let folder = match asked {
         Some(asked) => console.store.find(asked)?,
         None => the_unfinished_one(console)?,
     };
     if let Some(holder) = journal::held_by(&folder.path)? {
-        return Err(JournalError::Held { path: folder.journal(), holder }.into());
+        return Err(JournalError::Held {
+            path: folder.journal(),
+            holder,
+        }
+        .into());
     }
     let past = Past::read(folder)?.whole()?;
     if let Some(result) = past.state().finished {
-        let exit = if result.is_clean() { Exit::Clean } else { Exit::Findings };
-        let line = format!("run {} is finished; see `lifeboat report {}`", past.folder.id, past.folder.id);
-        return Ok(Conclusion { exit, lines: vec![line] });
+        let exit = if result.is_clean() {
+            Exit::Clean
+        } else {
+            Exit::Findings
+        };
+        let line = format!(
+            "run {} is finished; see `lifeboat report {}`",
+            past.folder.id, past.folder.id
+        );
+        return Ok(Conclusion {
+            exit,
+            lines: vec![line],
+        });
     }
     let answers = match &console.act.answers {
         Some(path) => answers::read(path, &past.loaded.runbook)?,
@@ -85,7 +102,11 @@ fn take_up(
 /// it would have told is then not put back, which its steps say.
 fn parent_of(console: &Console, past: &Past) -> Option<Arc<RunState>> {
     let parent = past.info.parent.as_ref()?;
-    let read = console.store.find(parent.run.as_str()).map_err(Failure::from).and_then(Past::read);
+    let read = console
+        .store
+        .find(parent.run.as_str())
+        .map_err(Failure::from)
+        .and_then(Past::read);
     match read {
         Ok(found) if found.journal.line_with_hash(&parent.head).is_some() => {
             Some(Arc::new(found.state()))
@@ -121,7 +142,10 @@ fn the_unfinished_one(console: &Console) -> Result<RunFolder, Failure> {
             );
             let mut text = format!("error: {fault}\n").into_bytes();
             let _ = text.write_all(&list);
-            Err(Failure::new(Exit::Invalid, String::from_utf8_lossy(&text).trim_end()))
+            Err(Failure::new(
+                Exit::Invalid,
+                String::from_utf8_lossy(&text).trim_end(),
+            ))
         }
     }
 }

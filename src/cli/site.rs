@@ -16,7 +16,11 @@ use super::load::load_runbook;
 use super::practice::start_site;
 
 /// Serves the site until a signal comes, then deletes it.
-pub(super) async fn serve(state: &Path, args: &SimArgs, out: &mut (dyn Write + Send)) -> Result<Exit, Failure> {
+pub(super) async fn serve(
+    state: &Path,
+    args: &SimArgs,
+    out: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
     let loaded = load_runbook(&args.runbook)?;
     // Sites lie beside runs, one folder each, so that two of them never meet.
     let folder = Store::new(state.join("sites")).create(Clock::system().now())?;
@@ -44,10 +48,16 @@ async fn announce_and_wait(
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
     let cannot = |what: String| {
-        Failure::invalid(what, args.runbook.display().to_string(), "see the message; then start it again")
+        Failure::invalid(
+            what,
+            args.runbook.display().to_string(),
+            "see the message; then start it again",
+        )
     };
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| cannot(error.to_string()))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| cannot(error.to_string()))?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).map_err(|error| cannot(error.to_string()))?;
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| cannot(error.to_string()))?;
     if let Some(path) = &args.emit {
         let emitted = site.emit(text).map_err(|error| cannot(error.to_string()))?;
         crate::journal::write_private(path, emitted.as_bytes())
@@ -65,7 +75,11 @@ fn say(site: &Site, runbook: &Runbook, args: &SimArgs, folder: &RunFolder, out: 
     let mut line = |text: String| {
         let _ = writeln!(out, "{text}");
     };
-    line(format!("the simulated site of {} serves until Ctrl-C; its files are in {}", runbook.name, folder.site().display()));
+    line(format!(
+        "the simulated site of {} serves until Ctrl-C; its files are in {}",
+        runbook.name,
+        folder.site().display()
+    ));
     for name in runbook.hosts.keys() {
         if let Some(endpoint) = site.endpoint(name) {
             line(format!(

@@ -66,7 +66,14 @@ pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclus
 
 /// Settles variables, secrets, plan and outage; asks where there is a terminal.
 pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready, Failure> {
-    let Order { loaded, path, mode, sections, parent, start } = order;
+    let Order {
+        loaded,
+        path,
+        mode,
+        sections,
+        parent,
+        start,
+    } = order;
     let runbook = &loaded.runbook;
     let practice = mode == Mode::Practice;
     let answers = match &start.act.answers {
@@ -80,11 +87,19 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
         examples: practice && start.act.yes,
     };
     let values = gather(runbook, &sources)?;
-    let only: Vec<VmName> = start.only.iter().map(|vm| VmName::from(vm.trim())).collect();
+    let only: Vec<VmName> = start
+        .only
+        .iter()
+        .map(|vm| VmName::from(vm.trim()))
+        .collect();
     let now = Zoned::now();
     let mut outage = match &answers.outage_at {
         Some(text) => outage::parse(text, &now).map_err(|why| {
-            Failure::invalid(why, "variables.outage_at in the answers file", format!("say {}", outage::FORMS))
+            Failure::invalid(
+                why,
+                "variables.outage_at in the answers file",
+                format!("say {}", outage::FORMS),
+            )
         })?,
         None => now.timestamp(),
     };
@@ -110,7 +125,10 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
         secrets.extend(keep_secrets(console, filled.secrets));
         filled.variables
     };
-    let inputs = PlanInputs { variables: variables.clone(), only: only.clone() };
+    let inputs = PlanInputs {
+        variables: variables.clone(),
+        only: only.clone(),
+    };
     let plan = make_plan(runbook, &sections, mode, &inputs)?;
     let info = RunInfo {
         format: crate::journal::FORMAT,
@@ -138,7 +156,14 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
         ..RunInfo::default()
     };
     let parent = parent.map(|before| before.state);
-    Ok(Ready { loaded, info, plan, answers, secrets, parent })
+    Ok(Ready {
+        loaded,
+        info,
+        plan,
+        answers,
+        secrets,
+        parent,
+    })
 }
 
 /// Makes the run's folder with the frozen runbook in it.
@@ -156,7 +181,12 @@ pub(super) fn launch(
     runbook: Runbook,
     configs: Vec<HostConfig>,
 ) -> Result<RunHandle, Failure> {
-    let Ready { mut info, plan, parent, .. } = ready;
+    let Ready {
+        mut info,
+        plan,
+        parent,
+        ..
+    } = ready;
     info.run = folder.id.clone();
     let mode = info.mode.unwrap_or(Mode::Failover);
     let launch = Launch {
@@ -210,7 +240,11 @@ pub(super) fn keep_secrets(
 pub(super) fn with_own_paths(runbook: &Runbook, runbook_path: &str) -> Runbook {
     let mut runbook = runbook.clone();
     let base = Path::new(runbook_path).parent().unwrap_or(Path::new(""));
-    for backup in runbook.backups.values_mut().filter(|backup| backup.host.is_none()) {
+    for backup in runbook
+        .backups
+        .values_mut()
+        .filter(|backup| backup.host.is_none())
+    {
         backup.path = base.join(&backup.path).display().to_string();
     }
     runbook
@@ -220,7 +254,8 @@ fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {
     match only.iter().find(|vm| !runbook.vms.contains_key(*vm)) {
         None => Ok(()),
         Some(unknown) => {
-            let near = answers::did_you_mean(unknown.as_str(), runbook.vms.keys().map(VmName::as_str));
+            let near =
+                answers::did_you_mean(unknown.as_str(), runbook.vms.keys().map(VmName::as_str));
             Err(Failure::invalid(
                 format!("this runbook has no VM `{unknown}`{near}"),
                 "--only",
@@ -232,13 +267,19 @@ fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {
 
 fn absolute(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| {
-        std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+        std::path::absolute(path)
+            .unwrap_or_else(|_| path.to_owned())
+            .display()
+            .to_string()
     })
 }
 
 fn site_title(runbook: &Runbook, role: SiteRole) -> String {
     let name = runbook.site_with(role);
-    runbook.sites.get(&name).map_or_else(|| name.to_string(), |site| site.title.clone())
+    runbook
+        .sites
+        .get(&name)
+        .map_or_else(|| name.to_string(), |site| site.title.clone())
 }
 
 fn vm_objectives(runbook: &Runbook, plan: &Plan) -> BTreeMap<VmName, (Option<u64>, Option<u64>)> {

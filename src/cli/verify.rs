@@ -27,7 +27,11 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
         let folder = store.find(asked)?;
         let journal = journal::read(&folder.journal())?;
         let recorded = recorded_heads(store, &folder);
-        (journal, folder.path.join(FILE_NAME).display().to_string(), recorded)
+        (
+            journal,
+            folder.path.join(FILE_NAME).display().to_string(),
+            recorded,
+        )
     };
     if journal.entries.is_empty() && journal.problem.is_none() {
         return Err(JournalError::Empty(name.into()).into());
@@ -45,8 +49,16 @@ fn say(
     let lines = journal.entries.len();
     let mut exit = Exit::Clean;
     if let Some(problem) = &journal.problem {
-        writeln!(out, "{name}: line {} does not fit: {}", problem.line, problem.why)?;
-        writeln!(out, "  the {lines} lines before it are whole; their head hash is {}", journal.head)?;
+        writeln!(
+            out,
+            "{name}: line {} does not fit: {}",
+            problem.line, problem.why
+        )?;
+        writeln!(
+            out,
+            "  the {lines} lines before it are whole; their head hash is {}",
+            journal.head
+        )?;
         exit = Exit::Findings;
     } else {
         writeln!(out, "{name}: ok: {lines} lines")?;
@@ -64,7 +76,10 @@ fn say(
             Some(line) => writeln!(out, "  the head hash in {place} is that of line {line}")?,
             None if journal.problem.is_some() => {}
             None => {
-                writeln!(out, "  the head hash in {place} is of no line: lines were rewritten or cut off")?;
+                writeln!(
+                    out,
+                    "  the head hash in {place} is of no line: lines were rewritten or cut off"
+                )?;
                 writeln!(out, "    recorded: {head}")?;
                 exit = Exit::Findings;
             }
@@ -79,13 +94,19 @@ fn recorded_heads(store: &Store, folder: &RunFolder) -> Vec<Recorded> {
     if let Ok(report) = fs::read_to_string(folder.report())
         && let Some(head) = head_in_report(&report)
     {
-        heads.push(Recorded { place: "report.md".to_owned(), head });
+        heads.push(Recorded {
+            place: "report.md".to_owned(),
+            head,
+        });
     }
     for run in store.list().unwrap_or_default() {
         if let Some(parent) = run.info.and_then(|info| info.parent)
             && parent.run == folder.id
         {
-            heads.push(Recorded { place: format!("run {}", run.folder.id), head: parent.head });
+            heads.push(Recorded {
+                place: format!("run {}", run.folder.id),
+                head: parent.head,
+            });
         }
     }
     heads
@@ -94,7 +115,9 @@ fn recorded_heads(store: &Store, folder: &RunFolder) -> Vec<Recorded> {
 fn head_in_report(report: &str) -> Option<String> {
     let (_, rest) = report.rsplit_once("head hash `")?;
     let head = rest.get(..64)?;
-    head.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| head.to_owned())
+    head.bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| head.to_owned())
 }
 
 #[cfg(test)]
@@ -112,12 +135,27 @@ mod tests {
         let mut journal = Journal::create(&folder.path, "alice", "noc-3").unwrap();
         for seq in 1..=lines {
             let event = if seq == 1 {
-                let info = RunInfo { format: 1, parent: parent.clone(), ..RunInfo::default() };
+                let info = RunInfo {
+                    format: 1,
+                    parent: parent.clone(),
+                    ..RunInfo::default()
+                };
                 RunEvent::RunStarted(Box::new(info))
             } else {
-                RunEvent::NoteAdded { by: "alice".to_owned(), text: format!("note {seq}, \"hash\": \\") }
+                RunEvent::NoteAdded {
+                    by: "alice".to_owned(),
+                    text: format!("note {seq}, \"hash\": \\"),
+                }
             };
-            journal.append(&Entry { seq, at: at(), step: None, attempt: None, event }).unwrap();
+            journal
+                .append(&Entry {
+                    seq,
+                    at: at(),
+                    step: None,
+                    attempt: None,
+                    event,
+                })
+                .unwrap();
         }
         let head = journal.head().to_owned();
         (folder, head)
@@ -136,10 +174,16 @@ mod tests {
         let (folder, head) = run_of(&store, 5, None);
         let (exit, said) = verified(&store, folder.id.as_str());
         assert_eq!(exit, Exit::Clean);
-        assert!(said.contains("ok: 5 lines") && said.contains(&head), "{said}");
+        assert!(
+            said.contains("ok: 5 lines") && said.contains(&head),
+            "{said}"
+        );
         let path = folder.journal().display().to_string();
         assert_eq!(verified(&Store::new("/nowhere"), &path).0, Exit::Clean);
-        assert_eq!(verify(&store, "nothing", &mut Vec::new()).unwrap_err().exit, Exit::Invalid);
+        assert_eq!(
+            verify(&store, "nothing", &mut Vec::new()).unwrap_err().exit,
+            Exit::Invalid
+        );
     }
 
     #[test]
@@ -163,17 +207,31 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = Store::new(root.path());
         let (folder, head) = run_of(&store, 5, None);
-        fs::write(folder.report(), format!("- Journal: 5 lines, head hash `{head}`\n")).unwrap();
-        let parent = Parent { run: folder.id.clone(), head };
+        fs::write(
+            folder.report(),
+            format!("- Journal: 5 lines, head hash `{head}`\n"),
+        )
+        .unwrap();
+        let parent = Parent {
+            run: folder.id.clone(),
+            head,
+        };
         let (child, _) = run_of(&store, 2, Some(parent));
         let (exit, said) = verified(&store, folder.id.as_str());
-        assert_eq!((exit, said.matches("is that of line 5").count()), (Exit::Clean, 2), "{said}");
+        assert_eq!(
+            (exit, said.matches("is that of line 5").count()),
+            (Exit::Clean, 2),
+            "{said}"
+        );
         let text = fs::read_to_string(folder.journal()).unwrap();
         let cut: String = text.split_inclusive('\n').take(4).collect();
         fs::write(folder.journal(), cut).unwrap();
         let (exit, said) = verified(&store, folder.id.as_str());
         assert_eq!(exit, Exit::Findings);
-        assert!(said.contains("in report.md is of no line") && said.contains(child.id.as_str()), "{said}");
+        assert!(
+            said.contains("in report.md is of no line") && said.contains(child.id.as_str()),
+            "{said}"
+        );
     }
 
     /// The check that a report prints works without Lifeboat.
@@ -188,7 +246,10 @@ mod tests {
                 .current_dir(&folder.path)
                 .output()
                 .unwrap();
-            (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            (
+                output.status.success(),
+                String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            )
         };
         assert_eq!(check(&folder), (true, head));
         let text = fs::read_to_string(folder.journal()).unwrap();

@@ -18,8 +18,8 @@ pub use holder::Holder;
 pub use intent::Intent;
 pub use line::ZERO_HASH;
 pub use reader::{LineProblem, ReadJournal, read};
-pub use store::{Ending, RunFolder, RunSummary, Store};
 pub(crate) use store::write_private;
+pub use store::{Ending, RunFolder, RunSummary, Store};
 pub use writer::{Journal, held_by};
 
 /// The format that this version writes, and the newest that it reads.
