@@ -1,15 +1,19 @@
 //! What an action gets to work with: the step, the hosts, and the one way to send a write.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::Clock;
 use crate::engine::{Confirmation, Fact, Question, RunState};
 use crate::error::Fault;
+use crate::host::{Host, HostCommand, Hosts, Lane, Output, WriteError};
+use crate::hypervisor::DriverFault;
 use crate::journal::Intent;
-use crate::names::{Attempt, HostName, OpId, RunId};
+use crate::names::{Attempt, HostName, OpId, RunId, StepId};
 use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
 
@@ -30,6 +34,12 @@ pub struct Ctx {
     pub state: Arc<RunState>,
     /// What a person confirmed, while acting.
     pub confirmation: Option<Confirmation>,
+    /// For a failback of its own: how the run stood that it takes back.
+    pub parent: Option<Arc<RunState>>,
+    /// The hosts.
+    pub hosts: Hosts,
+    /// The run's clock.
+    pub clock: Clock,
     /// The run's folder.
     pub run_dir: PathBuf,
     /// The way to the runner.
@@ -40,6 +50,8 @@ pub struct Ctx {
 #[derive(Clone, Debug)]
 pub struct Link {
     requests: mpsc::UnboundedSender<Request>,
+    /// Facts that this action kept, beside those of the state that it was started with.
+    kept: Arc<Mutex<Vec<Fact>>>,
 }
 
 /// What an action asks of the runner.
@@ -149,7 +161,7 @@ impl Link {
     /// A link into the given channel.
     #[must_use]
     pub fn new(requests: mpsc::UnboundedSender<Request>) -> Self {
-        Self { requests }
+        Self { requests, kept: Arc::default() }
     }
 
     /// Asks for the licence to send one write; it comes once the intent is on disk.
@@ -179,11 +191,14 @@ impl Link {
     /// [`ActError::Stale`] if the run no longer waits for this action.
     pub async fn fact(&self, fact: Fact) -> Result<(), ActError> {
         let (reply, kept) = oneshot::channel();
-        self.send(Request::Fact {
-            fact: Box::new(fact),
-            reply,
-        })?;
-        kept.await.map_err(|_| ActError::Stale)
+        self.send(Request::Fact { fact: Box::new(fact.clone()), reply })?;
+        kept.await.map_err(|_| ActError::Stale)?;
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
+        Ok(())
+    }
+
+    fn has_kept(&self, is: impl Fn(&Fact) -> bool) -> bool {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is)
     }
 
     /// Shows a VM's question and waits for the label that is chosen.
@@ -206,4 +221,174 @@ impl Link {
     pub fn send(&self, request: Request) -> Result<(), ActError> {
         self.requests.send(request).map_err(|_| ActError::Stale)
     }
+}
+
+impl Ctx {
+    /// Facts of the run, newest first, then those of the run that it takes back.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        super::place::facts_of(&self.state, self.parent.as_deref())
+    }
+
+    /// Keeps a fact unless this step has kept one that `is` takes for the same.
+    ///
+    /// # Errors
+    /// [`ActError::Stale`] if the run no longer waits for this action.
+    pub(super) async fn keep_once(
+        &self,
+        fact: Fact,
+        is: impl Fn(&Fact) -> bool,
+    ) -> Result<(), ActError> {
+        let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
+        let known = self.state.facts.iter().any(|found| own(&found.step) && is(&found.fact));
+        if known || self.link.has_kept(is) {
+            return Ok(());
+        }
+        self.link.fact(fact).await
+    }
+
+    /// The host of that name.
+    ///
+    /// # Errors
+    /// The run has no such host.
+    pub(super) fn host(&self, name: &HostName) -> Result<Arc<Host>, Fault> {
+        self.hosts.host(name).ok_or_else(|| {
+            Fault::new(
+                format!("{name} is not one of the hosts of this run"),
+                name.as_str(),
+                "nothing was sent",
+                "start again with a runbook that lists it",
+            )
+        })
+    }
+
+    /// Sends a command that only looks, and reads its reply. `doing` is what a person reads when
+    /// that fails: `reading the inventory`.
+    ///
+    /// # Errors
+    /// The host could not be asked, or its reply is not to be believed.
+    pub(super) async fn read<T>(
+        &self,
+        host: &HostName,
+        lane: Lane,
+        command: &HostCommand,
+        parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
+        doing: &str,
+    ) -> Result<T, Fault> {
+        let output = self
+            .host(host)?
+            .read(lane, command)
+            .await
+            .map_err(|error| error.fault(host))?;
+        parse(&output).map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking"))
+    }
+
+    /// Announces a write, sends it once that is on disk, and reports how it went. The only way in
+    /// which an action sends a write.
+    ///
+    /// # Errors
+    /// It did not leave, it was lost, or the run no longer waits for this action. An exit status of
+    /// any value is no error here.
+    pub(super) async fn write(
+        &self,
+        host: &HostName,
+        lane: Lane,
+        command: &HostCommand,
+    ) -> Result<Output, ActError> {
+        self.write_until(host, lane, command, std::future::pending()).await
+    }
+
+    /// As [`Ctx::write`], but gives it up for lost when `enough` ends first; what that gives says
+    /// why.
+    ///
+    /// # Errors
+    /// As [`Ctx::write`].
+    pub(super) async fn write_until(
+        &self,
+        host: &HostName,
+        lane: Lane,
+        command: &HostCommand,
+        enough: impl Future<Output = Result<String, ActError>>,
+    ) -> Result<Output, ActError> {
+        let target = self.host(host)?;
+        let intent = self.link.intend(host, command.line(), false).await?;
+        let op = intent.op();
+        let link = self.link.clone();
+        let began = self.clock.now();
+        let started = move |pid| {
+            let _ = link.send(Request::Started { op, pid });
+        };
+        let result = tokio::select! {
+            result = target.write(lane, command, intent, started) => result,
+            why = enough => {
+                // The session is dropped with the unfinished write.
+                let why = why.unwrap_or_else(|error| format!("waiting for it ended: {error:?}"));
+                self.link.send(Request::Lost { op, why })?;
+                return Err(ActError::Lost);
+            }
+        };
+        match result {
+            Ok(output) => {
+                self.link.send(Request::Finished {
+                    op,
+                    exit: output.status,
+                    took_ms: self.millis_since(began),
+                    output_sha256: Some(sum_of(&output)),
+                })?;
+                Ok(output)
+            }
+            Err(error) => {
+                let why = error.to_string();
+                match &error {
+                    WriteError::NotSent(_) => self.link.send(Request::NotSent { op, why })?,
+                    WriteError::Failed(_) => self.link.send(Request::Finished {
+                        op,
+                        exit: -1,
+                        took_ms: self.millis_since(began),
+                        output_sha256: None,
+                    })?,
+                    WriteError::Lost { .. } => {
+                        self.link.send(Request::Lost { op, why })?;
+                        return Err(ActError::Lost);
+                    }
+                }
+                Err(ActError::Failed(error.fault(host)))
+            }
+        }
+    }
+
+    /// Sends a write and reads its reply, which by itself proves nothing.
+    ///
+    /// # Errors
+    /// As [`Ctx::write`], and what the host complained about.
+    pub(super) async fn order<T>(
+        &self,
+        host: &HostName,
+        command: &HostCommand,
+        parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
+        doing: &str,
+    ) -> Result<T, ActError> {
+        let output = self.write(host, Lane::Control, command).await?;
+        parse(&output).map_err(|fault| {
+            let state = format!("the command ended with status {}", output.status);
+            ActError::Failed(fault.fault(doing, host.as_str(), state))
+        })
+    }
+
+    fn millis_since(&self, began: Timestamp) -> u64 {
+        u64::try_from(self.clock.now().duration_since(began).as_millis()).unwrap_or_default()
+    }
+
+    /// Tells what is going on.
+    pub(super) fn doing(&self, what: impl Into<String>) {
+        let progress = Progress { doing: what.into(), ..Progress::default() };
+        let _ = self.link.send(Request::Progress(progress));
+    }
+}
+
+/// SHA-256 of what it printed, stdout then stderr.
+fn sum_of(output: &Output) -> String {
+    let mut sum = Sha256::new();
+    sum.update(&output.stdout);
+    sum.update(&output.stderr);
+    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -86,7 +86,7 @@ fn shake_hands(
         Stopped::Ssh(_, detail) => HostError::Handshake { detail },
         stopped => stopped.during("the SSH handshake"),
     };
-    let mut link = Link::new(socket, wake.clone()).map_err(failed)?;
+    let mut link = Link::new(socket, wake.clone(), host.run.limits.keepalive).map_err(failed)?;
     for (method, preference) in [
         (MethodType::HostKey, host_key_algorithms),
         (MethodType::CryptCs, CIPHERS),

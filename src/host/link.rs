@@ -16,9 +16,6 @@ use ssh2::{BlockDirections, Channel, ErrorCode, Session};
 
 use super::error::HostError;
 
-/// After so long without a byte from the host a keepalive is sent. Firewalls forget idle
-/// connections after minutes; a dead one must be noticed while somebody still waits for it.
-const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A host that answers none of so many is gone.
 const MAX_UNANSWERED: u32 = 3;
 
@@ -166,12 +163,18 @@ pub(super) struct Link {
     /// When the host was heard, or asked for a sign of life, last.
     pinged: Instant,
     unanswered: u32,
+    /// After so long without a byte from the host it is asked for a sign of life.
+    keepalive: Duration,
     established: bool,
 }
 
 impl Link {
     /// Takes a connected socket; nothing is exchanged yet.
-    pub(super) fn new(socket: TcpStream, wake: Arc<Wake>) -> Result<Self, Stopped> {
+    pub(super) fn new(
+        socket: TcpStream,
+        wake: Arc<Wake>,
+        keepalive: Duration,
+    ) -> Result<Self, Stopped> {
         let lost = |error: io::Error| Stopped::Ssh(0, error.to_string());
         let mut session = Session::new()?;
         socket.set_nonblocking(true).map_err(lost)?;
@@ -187,6 +190,7 @@ impl Link {
             wake,
             pinged: Instant::now(),
             unanswered: 0,
+            keepalive,
             established: false,
         })
     }
@@ -343,20 +347,20 @@ impl Link {
     }
 
     fn until_ping(&self) -> Duration {
-        KEEPALIVE.saturating_sub(self.pinged.elapsed())
+        self.keepalive.saturating_sub(self.pinged.elapsed())
     }
 
     /// Sends a keepalive if one is due. To be called only after the socket had nothing to say:
     /// a console that was suspended must not take its own sleep for the host's silence.
     fn keep_alive(&mut self) -> Result<(), Stopped> {
-        if !self.established || self.pinged.elapsed() < KEEPALIVE {
+        if !self.established || self.pinged.elapsed() < self.keepalive {
             return Ok(());
         }
         if self.unanswered == MAX_UNANSWERED {
-            let silence = KEEPALIVE * (MAX_UNANSWERED + 1);
+            let silence = self.keepalive * (MAX_UNANSWERED + 1);
             return Err(Stopped::Ssh(
                 0,
-                format!("no sign of life for {} s", silence.as_secs()),
+                format!("no sign of life for {} s", silence.as_secs_f32()),
             ));
         }
         self.pinged = Instant::now();
@@ -371,7 +375,7 @@ impl Link {
     /// Whether the socket became ready within `timeout`.
     fn poll(&mut self, timeout: Duration) -> Result<bool, Stopped> {
         let wanted = if self.sends() {
-            PollFlags::IN | PollFlags::OUT
+            PollFlags::OUT
         } else {
             PollFlags::IN
         };

@@ -28,6 +28,9 @@ pub(super) struct Limits {
     pub(super) file: Duration,
     /// Bringing a file to disk.
     pub(super) sync: Duration,
+    /// A host that is silent for so long is asked for a sign of life, three times. Firewalls forget
+    /// idle connections after minutes; a dead one must be noticed while somebody waits for it.
+    pub(super) keepalive: Duration,
 }
 
 impl Default for Limits {
@@ -39,6 +42,7 @@ impl Default for Limits {
             login: seconds(30),
             file: seconds(120),
             sync: seconds(600),
+            keepalive: seconds(15),
         }
     }
 }

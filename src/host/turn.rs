@@ -72,3 +72,60 @@ impl Drop for Busy<'_> {
         self.0.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+
+    fn wanted() -> Cancel {
+        Cancel {
+            given_up: Arc::default(),
+            closed: Arc::default(),
+        }
+    }
+
+    fn failure() -> HostError {
+        HostError::Refused {
+            address: "lee1:22".into(),
+        }
+    }
+
+    #[test]
+    fn who_waited_through_a_failure_shares_it_and_the_next_tries_anew() {
+        let (turn, logins) = (Turn::default(), AtomicU32::new(0));
+        let under_way = Barrier::new(2);
+        std::thread::scope(|threads| {
+            let first = threads.spawn(|| {
+                turn.take(&wanted(), || {
+                    logins.fetch_add(1, Ordering::SeqCst);
+                    under_way.wait();
+                    std::thread::sleep(Duration::from_millis(100));
+                    Err::<(), _>(failure())
+                })
+            });
+            under_way.wait();
+            let second = turn.take(&wanted(), || {
+                logins.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            assert_eq!(second, Err(failure()));
+            assert_eq!(first.join().unwrap(), Err(failure()));
+        });
+        assert_eq!(logins.load(Ordering::SeqCst), 1);
+        assert_eq!(turn.take(&wanted(), || Ok(())), Ok(()));
+    }
+
+    #[test]
+    fn one_who_is_no_longer_wanted_stops_waiting() {
+        let turn = Turn::default();
+        let _busy = turn.take(&wanted(), || {
+            let cancel = wanted();
+            cancel.given_up.store(true, Ordering::Relaxed);
+            assert_eq!(turn.take(&cancel, || Ok(())), Err(HostError::Cancelled));
+            Ok(())
+        });
+    }
+}

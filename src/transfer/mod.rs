@@ -17,6 +17,9 @@ mod sums;
 mod target;
 mod writes;
 
+#[cfg(test)]
+mod tests;
+
 pub use catalogue::{points, vm_files};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover, Observed, Standing};

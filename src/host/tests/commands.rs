@@ -9,6 +9,14 @@ use super::*;
 /// Far less than what is waited for would take, far more than a busy machine needs.
 const SOON: Duration = Duration::from_secs(15);
 
+/// A command that ends only with the test.
+fn endless(sshd: &Sshd) -> HostCommand {
+    sh(&format!(
+        "while [ -d {} ]; do sleep 0.1; done",
+        sshd.dir.path().display()
+    ))
+}
+
 #[tokio::test]
 async fn a_command_is_run_and_its_outputs_and_status_come_back() {
     let Some(sshd) = Sshd::start("") else { return };
@@ -220,12 +228,14 @@ async fn a_session_that_died_between_commands_costs_nothing() {
 async fn a_deadline_ends_the_wait_and_the_session() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());
-    let slow = sh("sleep 60").deadline(Duration::from_millis(300));
+    let slow = endless(&sshd).deadline(Duration::from_millis(300));
     let started = Instant::now();
     let late = host.read(Lane::Control, &slow).await;
     assert!(matches!(late, Err(HostError::TimedOut { .. })), "{late:?}");
     assert!(started.elapsed() < SOON);
-    let write = HostCommand::write(["sleep", "60"]).deadline(Duration::from_millis(1500));
+    let script = endless(&sshd).words()[2].clone();
+    let write =
+        HostCommand::script(Effect::Write, &script, [""; 0]).deadline(Duration::from_millis(1500));
     let late = host.write(Lane::Control, &write, intent(), |_| {}).await;
     assert!(
         matches!(late, Err(WriteError::Lost { pid: Some(_), .. })),
@@ -239,7 +249,7 @@ async fn dropping_the_future_cancels_the_command() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());
     host.read(Lane::Control, &sh("true")).await.unwrap();
-    let endless = sh("sleep 60");
+    let endless = endless(&sshd);
     let dropped = tokio::time::timeout(
         Duration::from_millis(200),
         host.read(Lane::Control, &endless),
@@ -320,6 +330,45 @@ async fn an_idle_session_answers_the_host_and_stays() {
 }
 
 #[tokio::test]
+async fn a_quiet_command_is_no_dead_host_and_a_dead_host_is_noticed() {
+    let Some(sshd) = Sshd::start("") else { return };
+    // libssh2 sends no keepalive sooner than two seconds after the last.
+    let limits = Limits {
+        keepalive: Duration::from_millis(2100),
+        ..limits()
+    };
+    let quiet = hosts_within(vec![sshd.config()], limits)
+        .host(&name())
+        .unwrap();
+
+    let proxy = Proxy::to(sshd.port);
+    let limits = Limits {
+        keepalive: Duration::from_millis(300),
+        ..limits
+    };
+    let hung = hosts_within(vec![sshd.config_via(proxy.port)], limits)
+        .host(&name())
+        .unwrap();
+    hung.read(Lane::Control, &sh("true")).await.unwrap();
+    let silence = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        proxy.hang();
+    };
+    let (command, forever) = (sh("sleep 9; echo done"), endless(&sshd));
+    let (done, lost, ()) = tokio::join!(
+        quiet.read(Lane::Control, &command),
+        hung.read(Lane::Control, &forever),
+        silence
+    );
+    assert_eq!(done.unwrap().text(), "done\n");
+    // The read was sent again on a new session, which the host does not answer either.
+    assert!(
+        matches!(lost, Err(HostError::Lost(_) | HostError::TimedOut { .. })),
+        "{lost:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_host_that_allows_one_channel_is_served_as_well() {
     let Some(sshd) = Sshd::start("MaxSessions 1") else {
         return;
@@ -340,7 +389,7 @@ async fn a_host_that_allows_one_channel_is_served_as_well() {
 async fn a_waiting_power_on_lets_others_at_hostd_and_nothing_else_does() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());
-    let (answered, log) = (sshd.path("answered"), sshd.path("log"));
+    let (answered, log) = (sshd.path("answered"), sshd.path("order"));
     // A script counts as a call to hostd by what it names.
     let call = |script: &str, path: &std::path::Path| {
         HostCommand::script(Effect::Read, script, [path.to_str().unwrap()])

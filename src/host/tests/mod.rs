@@ -42,17 +42,17 @@ fn limits() -> Limits {
         login: Duration::from_secs(15),
         file: Duration::from_secs(30),
         sync: Duration::from_secs(30),
+        keepalive: Duration::from_secs(15),
     }
 }
 
 fn hosts(configs: Vec<HostConfig>) -> Hosts {
-    Hosts::with_settings(
-        configs,
-        Policy::for_mode(Mode::Failover),
-        Redactor::new(),
-        None,
-        limits(),
-    )
+    hosts_within(configs, limits())
+}
+
+fn hosts_within(configs: Vec<HostConfig>, limits: Limits) -> Hosts {
+    let policy = Policy::for_mode(Mode::Failover);
+    Hosts::with_settings(configs, policy, Redactor::new(), None, limits)
 }
 
 fn one(config: HostConfig) -> (Hosts, Arc<Host>) {

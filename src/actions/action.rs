@@ -1,0 +1,171 @@
+//! The contract that every verb keeps, and the one loop around it: look, decide, act, look again.
+
+use std::future::Future;
+
+use crate::engine::{Performed, ProbeAnswer, Proposal, Verdict};
+use crate::error::Fault;
+
+use super::context::{ActError, Ctx};
+
+/// A verb about one step. `decide` is pure: preview, outline, performance and tests all use it, so
+/// that what is shown is what is done.
+pub(super) trait Action: Sync {
+    /// What the verb looks at. What nobody asked yet is a typed hole in it.
+    type Observed: Send + Sync;
+
+    /// Nothing is known yet.
+    fn unknown(&self) -> Self::Observed;
+
+    /// Asks the hosts. Sends reads only.
+    fn observe(&self, ctx: &Ctx) -> impl Future<Output = Result<Self::Observed, Fault>> + Send;
+
+    /// What follows from what was seen.
+    fn decide(&self, observed: &Self::Observed) -> ProbeAnswer;
+
+    /// Does what is missing.
+    fn act(
+        &self,
+        ctx: &Ctx,
+        observed: &Self::Observed,
+    ) -> impl Future<Output = Result<(), ActError>> + Send;
+
+    /// Keeps what became known now that the step is seen to be done.
+    fn settle(
+        &self,
+        _ctx: &Ctx,
+        _observed: &Self::Observed,
+    ) -> impl Future<Output = Result<(), ActError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Takes it back and gives what was seen afterwards.
+    fn undo(&self, ctx: &Ctx) -> impl Future<Output = Result<Vec<String>, ActError>> + Send {
+        let fault = no_undo(ctx);
+        async { Err(ActError::Failed(fault)) }
+    }
+}
+
+/// Looks and decides.
+pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
+    let observed = action.observe(ctx).await?;
+    let answer = action.decide(&observed);
+    if matches!(answer.verdict, Verdict::AlreadyDone { .. }) {
+        // A fact that cannot be kept now is kept when the step is looked at again.
+        let _ = action.settle(ctx, &observed).await;
+    }
+    Ok(answer)
+}
+
+/// Looks again, acts if things are as confirmed, and looks once more.
+pub(super) async fn perform<A: Action>(action: &A, ctx: &Ctx) -> Performed {
+    match try_perform(action, ctx).await {
+        Ok(performed) => performed,
+        Err(error) => ended(error),
+    }
+}
+
+async fn try_perform<A: Action>(action: &A, ctx: &Ctx) -> Result<Performed, ActError> {
+    let observed = action.observe(ctx).await?;
+    let answer = action.decide(&observed);
+    match &answer.verdict {
+        Verdict::AlreadyDone { evidence } => {
+            action.settle(ctx, &observed).await?;
+            return Ok(Performed::Done { evidence: evidence.clone() });
+        }
+        Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
+        Verdict::Needed(_) | Verdict::Blocked { .. } => {
+            return Ok(Performed::Changed(Box::new(answer)));
+        }
+    }
+    let fault = match action.act(ctx, &observed).await {
+        Ok(()) => None,
+        Err(ActError::Failed(fault)) => Some(fault),
+        Err(other) => return Err(other),
+    };
+    verify(action, ctx, fault).await
+}
+
+/// Nothing is green before it was seen; and what a host calls a failure may have worked.
+async fn verify<A: Action>(
+    action: &A,
+    ctx: &Ctx,
+    fault: Option<Fault>,
+) -> Result<Performed, ActError> {
+    let observed = match (action.observe(ctx).await, &fault) {
+        (Ok(observed), _) => observed,
+        (Err(_), Some(fault)) => return Ok(Performed::Failed(fault.clone())),
+        (Err(mut unseen), None) => {
+            unseen.what = format!("it was done, but could not be looked at: {}", unseen.what);
+            return Ok(Performed::Failed(unseen));
+        }
+    };
+    let answer = action.decide(&observed);
+    if let Verdict::AlreadyDone { mut evidence } = answer.verdict {
+        if let Some(fault) = fault {
+            evidence.push(format!("although this was reported: {}", fault.what));
+        }
+        action.settle(ctx, &observed).await?;
+        return Ok(Performed::Done { evidence });
+    }
+    Ok(Performed::Failed(fault.unwrap_or_else(|| unseen(ctx, answer))))
+}
+
+/// The commands went through, and yet it is not done.
+fn unseen(ctx: &Ctx, answer: ProbeAnswer) -> Fault {
+    if let Verdict::Blocked { fault, .. } = answer.verdict {
+        return fault;
+    }
+    let place = ctx.step.hosts.first().map_or(ctx.step.id.as_str(), |host| host.as_str());
+    Fault::new(
+        format!("{}: every command was accepted, but it is not done", ctx.step.title),
+        place,
+        answer.found,
+        "look at the output of the step and at the host's log, then retry",
+    )
+}
+
+/// Whether a person confirmed exactly these changes by exactly these commands.
+pub(super) fn is_confirmed(ctx: &Ctx, proposal: &Proposal) -> bool {
+    let step = ctx.state.steps.get(&ctx.step.id);
+    let Some(shown) = step.and_then(|step| step.proposal.as_deref()) else { return false };
+    let Some(confirmation) = &ctx.confirmation else { return false };
+    let attested = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    shown.changes == proposal.changes
+        && shown.commands == proposal.commands
+        && (proposal.typed.is_none() || proposal.typed == confirmation.typed)
+        && (proposal.attest.is_none() || attested(&confirmation.attest))
+}
+
+/// Takes the step back.
+pub(super) async fn undo<A: Action>(action: &A, ctx: &Ctx) -> Performed {
+    match action.undo(ctx).await {
+        Ok(evidence) => Performed::Undone { evidence },
+        Err(error) => ended(error),
+    }
+}
+
+/// Its verb has no way back.
+pub(super) fn no_undo(ctx: &Ctx) -> Fault {
+    Fault::new(
+        format!("{} cannot be taken back", ctx.step.title),
+        ctx.step.id.as_str(),
+        "nothing was changed",
+        "take it back by hand and add a note",
+    )
+}
+
+/// How an action that ended early looks to the engine.
+pub(super) fn ended(error: ActError) -> Performed {
+    match error {
+        ActError::Failed(fault) => Performed::Failed(fault),
+        ActError::Held { fault, remedies } => Performed::Held { fault, remedies },
+        ActError::Lost => Performed::Lost,
+        // The engine no longer waits for this attempt and ignores what it says.
+        ActError::Stale => Performed::Failed(Fault::new(
+            "the step was taken back from this attempt",
+            "console",
+            "no further command was sent",
+            "look at the step again",
+        )),
+    }
+}

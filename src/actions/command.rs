@@ -1,0 +1,280 @@
+//! `command`: a command of the site's own.
+//!
+//! Its exit status turns nothing green: that takes `verify`, `done_if`, or a person; only a command
+//! that declares that it looks (`effect: read`) is its own observation. One whose fate is not known
+//! is never sent again on anybody's behalf without `done_if`: a person types it.
+
+use std::time::Duration;
+
+use crate::engine::{
+    OpStatus, Performed, ProbeAnswer, Proposal, RunState, StopOutcome, Verdict,
+};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane, Output};
+use crate::names::StepId;
+use crate::plan::{Risk, Step};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Runbook};
+
+use super::action::{ended, is_confirmed};
+use super::answer::{done, needed, shown};
+use super::context::{ActError, Ctx};
+
+/// What a person types to send a command again whose fate is not known.
+const AGAIN: &str = "send again";
+/// How long a command may take that the runbook gives no time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The verb about one command.
+pub(super) struct Command<'a> {
+    spec: &'a CommandSpec,
+    main: HostCommand,
+    done_if: Option<HostCommand>,
+    verify: Option<HostCommand>,
+}
+
+/// What is known before it is sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Seen {
+    /// What `done_if` said, where there is one that was asked.
+    done_if: Option<Reply>,
+    /// What `verify` said, where an earlier send is in doubt.
+    verify: Option<Reply>,
+    /// Whether an earlier send may have had an effect.
+    in_doubt: bool,
+}
+
+/// The end of a command that looks.
+#[derive(Clone, Debug, PartialEq)]
+struct Reply {
+    line: String,
+    status: i32,
+    said: String,
+}
+
+impl<'a> Command<'a> {
+    /// The verb, with the run's variables for a script's environment; those that are not known
+    /// stand as holes.
+    pub fn new(
+        runbook: &Runbook,
+        step: &Step,
+        spec: &'a CommandSpec,
+        state: Option<&RunState>,
+    ) -> Self {
+        let patience = step.timeout.unwrap_or(PATIENCE);
+        let looks = |words: &Vec<String>| HostCommand::read(words.clone()).deadline(patience);
+        let words = match &spec.line {
+            CommandLine::Argv(words) => words.clone(),
+            CommandLine::Sh(script) => script_words(runbook, script, state),
+        };
+        let main = match spec.effect {
+            DeclaredEffect::Read => HostCommand::read(words),
+            DeclaredEffect::Write | DeclaredEffect::Disruptive => HostCommand::write(words),
+        };
+        Self {
+            spec,
+            main: main.deadline(patience),
+            done_if: spec.done_if.as_ref().map(looks),
+            verify: spec.verify.as_ref().map(looks),
+        }
+    }
+
+    /// What it would do, when no host was asked.
+    pub fn outline(&self) -> ProbeAnswer {
+        self.decide(&Seen::default())
+    }
+
+    /// Looks and decides.
+    ///
+    /// # Errors
+    /// The host could not be asked.
+    pub async fn probe(&self, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
+        Ok(self.decide(&self.observe(ctx).await?))
+    }
+
+    /// Looks again, sends it, and looks whether it worked.
+    pub async fn perform(&self, ctx: &Ctx) -> Performed {
+        match self.try_perform(ctx).await {
+            Ok(performed) => performed,
+            Err(error) => ended(error),
+        }
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let in_doubt = is_in_doubt(&ctx.state, &ctx.step.id);
+        let done_if = match &self.done_if {
+            Some(command) => Some(self.look(ctx, command).await?),
+            None => None,
+        };
+        let verify = match &self.verify {
+            Some(command) if in_doubt => Some(self.look(ctx, command).await?),
+            _ => None,
+        };
+        Ok(Seen { done_if, verify, in_doubt })
+    }
+
+    async fn look(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
+        let host = &self.spec.host;
+        let read = ctx.host(host)?.read(Lane::Control, command).await;
+        let output = read.map_err(|error| error.fault(host))?;
+        Ok(Reply { line: command.line(), status: output.status, said: said(&output) })
+    }
+
+    fn decide(&self, seen: &Seen) -> ProbeAnswer {
+        for reply in [&seen.done_if, &seen.verify].into_iter().flatten() {
+            if reply.status == 0 {
+                let found = format!("{} ended with status 0", reply.line);
+                return done(found.clone(), vec![found]);
+            }
+        }
+        let host = &self.spec.host;
+        let mut changes = vec![match self.spec.effect {
+            DeclaredEffect::Read => format!("a command looks at something on {host}"),
+            DeclaredEffect::Write => format!("a command changes something on {host}"),
+            DeclaredEffect::Disruptive => format!("a command may interrupt somebody on {host}"),
+        }];
+        let must_type = seen.in_doubt && self.done_if.is_none();
+        if seen.in_doubt {
+            changes.push("it was sent before, and whether it worked is not known".into());
+        }
+        let mut commands = vec![shown(host, &self.main)];
+        commands.extend(self.check().map(|check| shown(host, check)));
+        let found = match (&seen.done_if, seen.in_doubt) {
+            (Some(reply), _) => format!("{} ended with status {}", reply.line, reply.status),
+            (None, true) => "sent before, with an unknown outcome".to_owned(),
+            (None, false) => "nothing to look at before it is sent (no done_if)".to_owned(),
+        };
+        let proposal = Proposal {
+            changes,
+            commands,
+            then: match (self.check(), self.spec.effect) {
+                (Some(check), _) => format!("{} ends with status 0", check.line()),
+                (None, DeclaredEffect::Read) => "it ends with status 0".to_owned(),
+                (None, _) => "a person says that it worked (the runbook gives no verify)".to_owned(),
+            },
+            risk: Some(match self.spec.effect {
+                _ if must_type => Risk::Typed,
+                DeclaredEffect::Read => Risk::Read,
+                DeclaredEffect::Write => Risk::Write,
+                DeclaredEffect::Disruptive => Risk::Disruptive,
+            }),
+            typed: must_type.then(|| AGAIN.to_owned()),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    /// What shows afterwards that it worked.
+    fn check(&self) -> Option<&HostCommand> {
+        self.verify.as_ref().or(self.done_if.as_ref())
+    }
+
+    async fn try_perform(&self, ctx: &Ctx) -> Result<Performed, ActError> {
+        let answer = self.probe(ctx).await?;
+        match &answer.verdict {
+            Verdict::AlreadyDone { evidence } => {
+                return Ok(Performed::Done { evidence: evidence.clone() });
+            }
+            Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
+            _ => return Ok(Performed::Changed(Box::new(answer))),
+        }
+        let host = &self.spec.host;
+        let output = if self.spec.effect == DeclaredEffect::Read {
+            let read = ctx.host(host)?.read(Lane::Control, &self.main).await;
+            read.map_err(|error| ActError::Failed(error.fault(host)))?
+        } else {
+            ctx.write(host, Lane::Control, &self.main).await?
+        };
+        let ran = format!("{} ended with status {}: {}", self.main.line(), output.status, said(&output));
+        let Some(check) = self.check() else {
+            return self.without_check(output.status, ran);
+        };
+        let reply = self.look(ctx, check).await?;
+        if reply.status == 0 {
+            return Ok(Performed::Done { evidence: vec![format!("{} ended with status 0", reply.line), ran] });
+        }
+        let what = if output.status == 0 { "it ended with status 0, but did not work" } else { "it failed" };
+        Ok(Performed::Failed(Fault::new(
+            format!("{what}: {} ended with status {} ({})", reply.line, reply.status, reply.said),
+            host.as_str(),
+            ran,
+            "read what it said, mend it there, then retry",
+        )))
+    }
+
+    fn without_check(&self, status: i32, ran: String) -> Result<Performed, ActError> {
+        let host = self.spec.host.as_str();
+        if status != 0 {
+            return Ok(Performed::Failed(Fault::new(
+                "the command failed",
+                host,
+                ran,
+                "read what it said, mend it there, then retry",
+            )));
+        }
+        if self.spec.effect == DeclaredEffect::Read {
+            return Ok(Performed::Done { evidence: vec![ran] });
+        }
+        Err(ActError::Held {
+            fault: Fault::new(
+                "the command ended with status 0, which proves nothing",
+                host,
+                ran,
+                "look yourself, then mark the step as done by hand with what you saw",
+            ),
+            remedies: vec!["give the command a verify in the runbook, for the next time".into()],
+        })
+    }
+}
+
+/// Whether an earlier send of the step may have had an effect that nobody saw.
+fn is_in_doubt(state: &RunState, step: &StepId) -> bool {
+    let of_step = state.ops.values().filter(|op| op.step == *step);
+    of_step.into_iter().any(|op| match &op.status {
+        OpStatus::Open | OpStatus::Lost => true,
+        OpStatus::Stopped(outcome) => *outcome != StopOutcome::NeverSent,
+        OpStatus::Finished { .. } | OpStatus::NotSent => false,
+    })
+}
+
+/// `env ticket=INC000001 sh -c SCRIPT`, with the variables that the script mentions.
+fn script_words(runbook: &Runbook, script: &str, state: Option<&RunState>) -> Vec<String> {
+    let values = state.and_then(|state| state.info.as_ref()).map(|info| &info.variables);
+    let mut assignments = Vec::new();
+    for (name, variable) in &runbook.variables {
+        let key = name.as_str().replace('-', "_");
+        if variable.secret || !mentions(script, &key) {
+            continue;
+        }
+        let value = values.and_then(|values| values.get(name));
+        let value = value.map_or_else(|| format!("‹{name}›"), Clone::clone);
+        assignments.push(format!("{key}={value}"));
+    }
+    let shell = ["sh", "-c", script].map(str::to_owned);
+    if assignments.is_empty() {
+        return shell.into();
+    }
+    std::iter::once("env".to_owned()).chain(assignments).chain(shell).collect()
+}
+
+/// Whether a script uses `$key`.
+fn mentions(script: &str, key: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    script.match_indices('$').any(|(at, _)| {
+        let rest = &script[at + 1..];
+        rest.strip_prefix(key).is_some_and(|rest| !goes_on(rest))
+    })
+}
+
+/// What a command printed, in a line.
+fn said(output: &Output) -> String {
+    let text = format!("{} {}", output.text(), output.error_text());
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    let line = words.join(" ");
+    if line.is_empty() {
+        return "it said nothing".to_owned();
+    }
+    let short: String = line.chars().take(200).collect();
+    if short.len() < line.len() { format!("{short}…") } else { short }
+}
+

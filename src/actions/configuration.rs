@@ -1,0 +1,244 @@
+//! A VM's .vmx as it lies on a host.
+
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use crate::engine::ProbeAnswer;
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane};
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::shell::{self, FileKind, FileStat, Found};
+use crate::hypervisor::DriverFault;
+use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
+
+use super::answer::blocked;
+use super::context::Ctx;
+use super::place::{VmAt, path_tail};
+
+/// The host's own list of what is registered, with the path of each entry: what `getallvms` says
+/// of an unreadable entry is its number alone.
+const INVENTORY: &str = "/etc/vmware/hostd/vmInventory.xml";
+
+static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?s)<objID>(\d{1,9})</objID>.*?<vmxCfgPath>([^<]*)</vmxCfgPath>").ok()
+});
+
+/// The file, or why there is none that can be worked with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Configuration {
+    /// There is no such file; the text says what is there.
+    Missing(String),
+    /// It is there and no .vmx.
+    Unfit {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It was read.
+    Read(Box<Content>),
+}
+
+/// A .vmx that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Content {
+    /// Its path on the host.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What they say.
+    pub vmx: Vmx,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Configuration {
+    /// The content, if it was read.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Read(content) => Some(content),
+            Self::Missing(_) | Self::Unfit { .. } => None,
+        }
+    }
+
+    /// Why nothing can be done with the VM at that place.
+    pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
+        match self {
+            Self::Missing(what) => {
+                let fault = Fault::new(
+                    format!("the .vmx of {} is not there: {what}", at.vm),
+                    format!("{}: {}", at.host, at.vmx_path()),
+                    "nothing was changed",
+                    "bring its files there first (restore, copy_back, or by hand), then retry",
+                );
+                Some(blocked(what.clone(), fault, &["correct folder, datastore or vmx in the runbook"]))
+            }
+            Self::Unfit { path, why } => {
+                let fault = Fault::new(
+                    format!("the .vmx of {} cannot be used: {why}", at.vm),
+                    format!("{}: {path}", at.host),
+                    "nothing was changed; the file is as it was",
+                    "look at that file; mend it or restore another point, then retry",
+                );
+                Some(blocked(why.clone(), fault, &[]))
+            }
+            Self::Read(content) => duplicate(content).map(|why| {
+                let fault = Fault::new(
+                    format!("the .vmx of {} would be refused: {why}", at.vm),
+                    format!("{}: {}", at.host, content.path),
+                    "nothing was changed; the file is as it was",
+                    "take one of the lines out by hand, then retry",
+                );
+                blocked(why, fault, &[])
+            }),
+        }
+    }
+}
+
+/// VMware refuses a file in which a key stands twice.
+fn duplicate(content: &Content) -> Option<String> {
+    let (key, lines) = content.vmx.duplicates().into_iter().next()?;
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    Some(format!("{key} stands on lines {}", lines.join(" and ")))
+}
+
+/// Reads the VM's .vmx.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn read(ctx: &Ctx, at: &VmAt) -> Result<Configuration, Fault> {
+    if at.vmx.is_none() {
+        return Ok(Configuration::Missing(format!("{} holds no .vmx, or several", at.folder_path())));
+    }
+    read_file(ctx, at, &at.vmx_path()).await
+}
+
+/// Reads a file as the VM's .vmx.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Configuration, Fault> {
+    let stat = match find(ctx, at, path).await? {
+        Found::There(stat) => stat,
+        Found::Absent => return Ok(Configuration::Missing(format!("{path} does not exist"))),
+        Found::NoFolder => {
+            return Ok(Configuration::Missing(format!("there is no folder {}", at.folder_path())));
+        }
+    };
+    let unfit = |why: String| Ok(Configuration::Unfit { path: path.to_owned(), why });
+    if stat.kind != FileKind::File {
+        return unfit("it is no regular file".into());
+    }
+    if stat.size > MAX_TEXT as u64 {
+        return unfit(VmxError::TooLarge { bytes: usize::try_from(stat.size).unwrap_or(usize::MAX) }.to_string());
+    }
+    let command = HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1);
+    let bytes = ctx.read(&at.host, Lane::Control, &command, content_of, "reading the .vmx").await?;
+    match Vmx::parse(&bytes) {
+        Ok(vmx) => {
+            let content = Content { path: path.to_owned(), bytes, vmx, mode: stat.mode };
+            Ok(Configuration::Read(Box::new(content)))
+        }
+        Err(error) => unfit(error.to_string()),
+    }
+}
+
+fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
+    if output.status == 0 && !output.truncated {
+        return Ok(output.stdout.clone());
+    }
+    Err(DriverFault::Failed { status: output.status, text: output.error_text().trim().to_owned() })
+}
+
+/// Looks at one path.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn find(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Found, Fault> {
+    let doing = format!("looking at {path}");
+    ctx.read(&at.host, Lane::Control, &shell::find(path), Found::parse, &doing).await
+}
+
+/// The files of the VM's folder by name; empty where there is no folder.
+///
+/// # Errors
+/// The host could not be asked, or the folder cannot be read.
+pub(super) async fn folder(ctx: &Ctx, at: &VmAt) -> Result<Vec<(String, Option<FileStat>)>, Fault> {
+    let path = at.folder_path();
+    match find(ctx, at, &path).await? {
+        Found::There(_) => {}
+        Found::Absent | Found::NoFolder => return Ok(Vec::new()),
+    }
+    let doing = format!("listing {path}");
+    let entries = ctx.read(&at.host, Lane::Control, &shell::list(&path), shell::entries, &doing).await?;
+    Ok(entries
+        .into_iter()
+        .filter(|entry| entry.name != b".")
+        .map(|entry| (entry.text().map_or_else(|| entry.display(), str::to_owned), entry.stat))
+        .collect())
+}
+
+/// The place with the .vmx file's name, looked for in the folder where nothing else tells it.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn name_vmx(ctx: &Ctx, mut at: VmAt) -> Result<VmAt, Fault> {
+    if at.vmx.is_none() {
+        let names = folder(ctx, &at).await?.into_iter().map(|(name, _)| name);
+        let mut found = names.filter(|name| name.ends_with(".vmx"));
+        at.vmx = match (found.next(), found.next()) {
+            (Some(only), None) => Some(only),
+            _ => None,
+        };
+    }
+    Ok(at)
+}
+
+/// Which of the unreadable entries stands for the VM's file.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn invalid_entry(
+    ctx: &Ctx,
+    at: &VmAt,
+    invalid: &[Vmid],
+) -> Result<Option<Vmid>, Fault> {
+    let command = HostCommand::read(["cat", INVENTORY]);
+    let doing = "reading which files are registered";
+    // A host that hides this file answers `registervm` with the entry's number all the same.
+    let text = ctx.read(&at.host, Lane::Control, &command, content_of, doing).await.unwrap_or_default();
+    Ok(entry_for(&String::from_utf8_lossy(&text), &at.vmx_path(), invalid))
+}
+
+fn entry_for(xml: &str, vmx: &str, invalid: &[Vmid]) -> Option<Vmid> {
+    let entries = ENTRY.as_ref()?.captures_iter(xml);
+    entries
+        .filter_map(|found| {
+            let vmid = Vmid(found.get(1)?.as_str().parse().ok()?);
+            Some((vmid, found.get(2)?.as_str().replace("&amp;", "&")))
+        })
+        .find(|(vmid, path)| invalid.contains(vmid) && path_tail(path) == path_tail(vmx))
+        .map(|(vmid, _)| vmid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_entry_is_known_by_the_path_that_the_host_keeps() {
+        let entry = |id: u32, path: &str| {
+            format!("<ConfigEntry id=\"0\">\n<objID>{id}</objID>\n<secDomain/>\n<vmxCfgPath>{path}</vmxCfgPath>\n</ConfigEntry>\n")
+        };
+        let volume = "/vmfs/volumes/5fbccd01-70743049-2728-002481827d55";
+        let xml = entry(2, &format!("{volume}/web01/web01.vmx"))
+            + &entry(9, &format!("{volume}/sql01/sql01.vmx"))
+            + &entry(12, &format!("{volume}/a &amp; b/a.vmx"));
+        let ours = "/vmfs/volumes/local1/sql01/sql01.vmx";
+        assert_eq!(entry_for(&xml, ours, &[Vmid(2), Vmid(9)]), Some(Vmid(9)));
+        assert_eq!(entry_for(&xml, ours, &[Vmid(2)]), None);
+        assert_eq!(entry_for(&xml, "/vmfs/volumes/x/a & b/a.vmx", &[Vmid(12)]), Some(Vmid(12)));
+        assert_eq!(entry_for("", ours, &[Vmid(9)]), None);
+    }
+}

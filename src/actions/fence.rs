@@ -1,0 +1,277 @@
+//! `fence`: makes sure that the VM does not run at the site it came from, and cannot start there by
+//! itself.
+//!
+//! It looks at every listed host of that site. What runs is shut down after its name was typed;
+//! what is off loses its autostart entry, else the next boot there starts the old copy. What cannot
+//! be asked is vouched for by a person, for this VM alone, and never against a sign that
+//! contradicts.
+
+use std::time::Duration;
+
+use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::error::Fault;
+use crate::hypervisor::esxi::commands;
+use crate::names::{HostName, VmName};
+use crate::plan::{Risk, Step};
+use crate::runbook::model::{Runbook, SiteRole};
+
+use super::action::Action;
+use super::answer::{Known, blocked, done, needed, shown_for};
+use super::context::{ActError, Ctx};
+use super::ownership::{Copy, Heard, Ownership, Told, copy_line};
+use super::place::{VmAt, site_title};
+use super::words::span;
+use super::{sighting, stopping};
+
+/// The verb about one VM.
+pub(super) struct Fence {
+    vm: VmName,
+    role: SiteRole,
+    site: String,
+    /// Where the runbook places it there; a physical server has no such place.
+    home: Option<VmAt>,
+    physical: Option<String>,
+    patience: Duration,
+}
+
+/// What was seen of the VM at that site.
+pub(super) struct Seen {
+    ownership: Ownership,
+    /// The VM runs at the other site, so an answer of its address tells nothing.
+    runs_elsewhere: bool,
+}
+
+impl Fence {
+    /// The verb for the VM at the step's side.
+    ///
+    /// # Errors
+    /// The runbook gives the VM no place there, and it is no physical server.
+    pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
+        let physical = runbook.vms.get(vm).and_then(|vm| vm.physical.clone());
+        let home = match VmAt::of_step(runbook, step, vm) {
+            Ok(home) => Some(home),
+            Err(_) if physical.is_some() && step.side == SiteRole::Protected => None,
+            Err(fault) => return Err(fault),
+        };
+        Ok(Self {
+            vm: vm.clone(),
+            role: step.side,
+            site: site_title(runbook, step.side),
+            physical: if home.is_none() { physical } else { None },
+            home,
+            patience: step.timeout.unwrap_or(stopping::PATIENCE),
+        })
+    }
+
+    /// What stopping and disarming the copies takes.
+    fn commands(&self, ownership: &Ownership) -> Vec<ShownCommand> {
+        let mut all = Vec::new();
+        for (host, copy) in ownership.copies() {
+            let Some(vmid) = copy.vmid else { continue };
+            let shown = |make: fn(_) -> _| shown_for(host, &self.vm, Known::Is(vmid), make);
+            if copy.runs() {
+                all.extend([shown(commands::shutdown_guest), shown(commands::power_off)]);
+            }
+            if starts_by_itself(copy) {
+                all.push(shown(commands::update_autostart_remove));
+            }
+        }
+        all
+    }
+
+    fn changes(&self, ownership: &Ownership) -> Vec<String> {
+        let mut changes = Vec::new();
+        for (host, copy) in ownership.copies() {
+            if copy.runs() {
+                changes.push(format!(
+                    "{} on {host} is stopped: {}; its guest is asked first, after {} it is powered off",
+                    self.vm,
+                    copy_line(copy),
+                    span(self.patience)
+                ));
+            }
+            if let Some(entry) = copy.autostart.as_ref().filter(|_| starts_by_itself(copy)) {
+                changes.push(format!(
+                    "its autostart entry on {host} (position {}) is removed, or the next boot of \
+                     {host} starts this copy; it is remembered for the way back",
+                    entry.start_order
+                ));
+            }
+        }
+        for host in ownership.silent_hosts() {
+            changes.push(format!(
+                "{host} cannot be asked: what it has of {} stays as it is, its autostart entry too",
+                self.vm
+            ));
+        }
+        changes
+    }
+
+    fn then(&self) -> String {
+        format!("{} runs on no host of {} that answers, and starts with none", self.vm, self.site)
+    }
+
+    /// What the step would do, when no host was asked.
+    fn outline(&self) -> ProbeAnswer {
+        let mut commands = Vec::new();
+        let mut changes = vec![format!(
+            "every listed host of {} is asked for {}; where it is off or not registered, nothing is \
+             stopped",
+            self.site, self.vm
+        )];
+        match &self.home {
+            Some(home) => {
+                let shown = |make: fn(_) -> _| shown_for(&home.host, &self.vm, Known::Not, make);
+                changes.push(format!(
+                    "where it runs, its guest is asked to shut down once its name was typed, and \
+                     after {} it is powered off; its autostart entry is removed",
+                    span(self.patience)
+                ));
+                commands.extend([
+                    shown(commands::shutdown_guest),
+                    shown(commands::power_off),
+                    shown(commands::update_autostart_remove),
+                ]);
+            }
+            None => changes.push(format!(
+                "it is a physical server ({}): a person vouches that it is off",
+                self.physical.as_deref().unwrap_or("no address")
+            )),
+        }
+        changes.push("what cannot be asked is vouched for by a person, for this VM alone".into());
+        let proposal = Proposal { changes, commands, then: self.then(), ..Proposal::default() };
+        needed("not asked", proposal)
+    }
+
+    fn blocked_by_unregistered(&self, found: &str, host: &HostName, copy: &Copy) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("{} runs on {host} without being registered there", self.vm),
+            host.as_str(),
+            format!("{}; nothing was sent", copy_line(copy)),
+            "shut it down from inside its guest, or register it on that host again; then retry",
+        );
+        blocked(found, fault, &["esxcli vm process kill -t soft -w <world>, by hand on that host"])
+    }
+
+    fn blocked_by_address(&self, found: &str, what: &str) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("something answers at the address of {}, which no listed host runs", self.vm),
+            what,
+            format!("no listed host of {} that answered runs {}; nothing was sent", self.site, self.vm),
+            "find out which machine answers (its MAC address, its console) and stop it, then retry",
+        );
+        blocked(found, fault, &["list the host it runs on in the runbook, and start again with that"])
+    }
+}
+
+/// Whether the host starts this copy at its own boot.
+fn starts_by_itself(copy: &Copy) -> bool {
+    let entry = copy.autostart.as_ref();
+    entry.is_some_and(|entry| !entry.start_action.eq_ignore_ascii_case("none"))
+}
+
+/// What was found, in a line.
+fn found(ownership: &Ownership) -> String {
+    ownership.lines().join("; ")
+}
+
+impl Action for Fence {
+    type Observed = Seen;
+
+    fn unknown(&self) -> Seen {
+        let home = self.home.iter().map(|home| sighting::not_asked(&home.host));
+        Seen {
+            ownership: sighting::nothing_known(&self.vm, &self.site, home.collect()),
+            runs_elsewhere: false,
+        }
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
+        let answered = ownership.sign.heard() == Heard::Answer;
+        let runs_elsewhere =
+            answered && sighting::runs_at(ctx, &self.vm, self.role.other()).await;
+        Ok(Seen { ownership, runs_elsewhere })
+    }
+
+    fn decide(&self, seen: &Seen) -> ProbeAnswer {
+        let ownership = &seen.ownership;
+        if ownership.at.is_none() {
+            return self.outline();
+        }
+        let found = found(ownership);
+        let unregistered = ownership.running().find(|(_, copy)| copy.vmid.is_none());
+        if let Some((host, copy)) = unregistered {
+            return self.blocked_by_unregistered(&found, host, copy);
+        }
+        let running = ownership.running().next().is_some();
+        if let Some(look) = ownership.sign.answering()
+            && !running
+            && !seen.runs_elsewhere
+        {
+            return self.blocked_by_address(&found, &look.line());
+        }
+        let commands = self.commands(ownership);
+        let proven = ownership.all_answered();
+        let attested = ownership.attested.is_some();
+        if commands.is_empty() && (proven || attested) {
+            let mut evidence = ownership.lines();
+            if !proven {
+                evidence.insert(0, format!("{}: attested, not proven", ownership.statement()));
+            }
+            return done(found, evidence);
+        }
+        let attest = (!proven && !attested).then(|| ownership.attest_request());
+        let risk = match (running, commands.is_empty()) {
+            (true, _) => Risk::Typed,
+            (false, false) => Risk::Write,
+            (false, true) => Risk::Read,
+        };
+        let proposal = Proposal {
+            changes: self.changes(ownership),
+            commands,
+            then: self.then(),
+            undo: None,
+            risk: Some(risk),
+            typed: running.then(|| self.vm.to_string()),
+            attest,
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        sighting::keep_attestation(ctx, &seen.ownership).await?;
+        for (host, copy) in seen.ownership.copies() {
+            if copy.vmid.is_none() {
+                continue;
+            }
+            if let Some(entry) = copy.autostart.as_ref().filter(|_| starts_by_itself(copy)) {
+                // Before it goes: what a crash forgets here could never be put back.
+                let (vm, host) = (self.vm.clone(), host.clone());
+                ctx.link.fact(Fact::AutostartRemoved { vm, host, entry: entry.clone() }).await?;
+            }
+            if copy.runs() {
+                let stopped = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
+                let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
+                ctx.link.fact(Fact::Stopped { vm, host, how: stopped, at }).await?;
+            }
+            if starts_by_itself(copy) {
+                stopping::remove_autostart(ctx, host, &self.vm, &copy.vmx).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        sighting::keep_attestation(ctx, &seen.ownership).await?;
+        sighting::keep_evidence(ctx, &seen.ownership).await?;
+        for sighting in &seen.ownership.sightings {
+            let Told::Copies(copies) = &sighting.told else { continue };
+            let how = if copies.is_empty() { "not registered" } else { "found off" };
+            stopping::keep_stopped(ctx, &self.vm, &sighting.host, how).await?;
+        }
+        Ok(())
+    }
+}
+

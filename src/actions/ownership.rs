@@ -1,0 +1,393 @@
+//! One owner: what is known about a VM at a site, and whether that is enough (promise 3).
+//!
+//! Pure. The evidence is gathered by [`sighting`](super::sighting) and [`reach`](super::reach). An
+//! empty answer of a host counts only as what it is: the list came whole, and the VM was not in it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::{AttestRequest, AutostartEntry};
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::names::{HostName, VmName};
+
+/// Evidence older than this is no evidence.
+pub(super) const FRESH: Duration = Duration::from_secs(60);
+
+/// What one host told about the VM.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sighting {
+    /// Which host.
+    pub host: HostName,
+    /// What it told.
+    pub told: Told,
+}
+
+/// What a host tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Told {
+    /// Nobody asked it.
+    NotAsked,
+    /// It could not be asked, or its answer is not whole.
+    Nothing(String),
+    /// What it has of this VM; empty means that it answered in full and has nothing.
+    Copies(Vec<Copy>),
+}
+
+/// The VM on a host.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Copy {
+    /// Its number there; `None` where it runs without being registered.
+    pub vmid: Option<Vmid>,
+    /// Its .vmx, as the host names it.
+    pub vmx: String,
+    /// By what it was recognised: `uuid.bios`, `path`, `name`.
+    pub by: &'static str,
+    /// Whether it runs.
+    pub power: PowerState,
+    /// Since when, where the host tells.
+    pub since: Option<Timestamp>,
+    /// Whether the guest's tools run, so that it can be asked to shut down.
+    pub tools: bool,
+    /// Its autostart entry.
+    pub autostart: Option<AutostartEntry>,
+}
+
+impl Copy {
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.power == PowerState::On
+    }
+}
+
+/// The sign that does not pass through the site's hosts: whether the guest's addresses answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Sign {
+    /// Each address or port that was asked.
+    pub looks: Vec<Look>,
+}
+
+/// What one address or port said.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Look {
+    /// `10.20.0.11`, `10.20.0.11:1433`.
+    pub target: String,
+    /// `lee-bk1 (nc)`, `the console`.
+    pub by: String,
+    /// What came back.
+    pub heard: Heard,
+    /// In words: `refuses connections`, `no reply`.
+    pub said: String,
+}
+
+impl Look {
+    /// `10.20.0.11:1433: no reply (asked by lee-bk1 (nc))`.
+    pub fn line(&self) -> String {
+        format!("{}: {} (asked by {})", self.target, self.said, self.by)
+    }
+}
+
+impl Sign {
+    /// What the answers mean together. One that answers outweighs all others; one that could not be
+    /// asked leaves it open.
+    pub fn heard(&self) -> Heard {
+        if self.looks.is_empty() {
+            return Heard::NotAsked;
+        }
+        let answers = |look: &&Look| look.heard == Heard::Answer;
+        if self.looks.iter().any(|look| answers(&look)) {
+            Heard::Answer
+        } else if self.looks.iter().all(|look| look.heard == Heard::Silence) {
+            Heard::Silence
+        } else {
+            Heard::Unknown
+        }
+    }
+
+    /// What answers.
+    pub fn answering(&self) -> Option<&Look> {
+        self.looks.iter().find(|look| look.heard == Heard::Answer)
+    }
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// There is nothing to ask.
+    NotAsked,
+    /// Asked, without an outcome that can be trusted.
+    Unknown,
+    /// No reply from anything.
+    Silence,
+    /// Something answered.
+    Answer,
+}
+
+/// All there is about one VM at one site.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ownership {
+    /// Which VM.
+    pub vm: VmName,
+    /// The site as people call it.
+    pub site: String,
+    /// Every listed host of the site.
+    pub sightings: Vec<Sighting>,
+    /// Whether the hosts were asked by uuid.bios.
+    pub by_uuid: bool,
+    /// The independent sign.
+    pub sign: Sign,
+    /// Who vouched for what, if somebody did.
+    pub attested: Option<String>,
+    /// When gathering began; `None` where nothing was gathered.
+    pub at: Option<Timestamp>,
+}
+
+/// Whether the evidence is enough.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// Every listed host answered no, and the independent sign agrees.
+    Whole,
+    /// A person vouched for it, and nothing contradicts.
+    Attested,
+    /// A person has to vouch for it.
+    Open,
+    /// Something contradicts: no attestation overrides it.
+    Contradicted(String),
+}
+
+impl Ownership {
+    /// Whether the evidence is enough for starting the VM at the other site.
+    pub fn standing(&self) -> Standing {
+        if let Some((host, copy)) = self.running().next() {
+            return Standing::Contradicted(format!(
+                "{} runs on {host} ({}, recognised by {})",
+                self.vm, copy.vmx, copy.by
+            ));
+        }
+        if let Some(look) = self.sign.answering() {
+            return Standing::Contradicted(format!(
+                "the address of {} answers: {}",
+                self.vm,
+                look.line()
+            ));
+        }
+        if self.is_whole() {
+            Standing::Whole
+        } else if self.attested.is_some() {
+            Standing::Attested
+        } else {
+            Standing::Open
+        }
+    }
+
+    /// Copies that run there.
+    pub fn running(&self) -> impl Iterator<Item = (&HostName, &Copy)> {
+        self.copies().filter(|(_, copy)| copy.runs())
+    }
+
+    /// Copies that hosts there have.
+    pub fn copies(&self) -> impl Iterator<Item = (&HostName, &Copy)> {
+        self.sightings.iter().flat_map(|sighting| {
+            let copies = match &sighting.told {
+                Told::Copies(copies) => copies.as_slice(),
+                Told::NotAsked | Told::Nothing(_) => &[],
+            };
+            copies.iter().map(|copy| (&sighting.host, copy))
+        })
+    }
+
+    /// Every listed host answered in full.
+    pub fn all_answered(&self) -> bool {
+        !self.sightings.is_empty()
+            && self.sightings.iter().all(|seen| matches!(seen.told, Told::Copies(_)))
+    }
+
+    /// Hosts that did not answer in full.
+    pub fn silent_hosts(&self) -> impl Iterator<Item = &HostName> {
+        let silent = |seen: &&Sighting| !matches!(seen.told, Told::Copies(_));
+        self.sightings.iter().filter(silent).map(|seen| &seen.host)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.all_answered()
+            && self.by_uuid
+            && self.sign.heard() == Heard::Silence
+            && self.running().next().is_none()
+    }
+
+    /// Whether it is too old to act on.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.at.is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+    }
+
+    /// What a person would vouch for. The same words at `fence` and at `power_on`, so that one
+    /// attestation stands for both.
+    pub fn statement(&self) -> String {
+        statement(&self.vm, &self.site)
+    }
+
+    /// The request for an attestation, evidence first.
+    pub fn attest_request(&self) -> AttestRequest {
+        AttestRequest {
+            vm: self.vm.clone(),
+            statement: self.statement(),
+            evidence: self.lines(),
+        }
+    }
+
+    /// One line for each source.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.sightings.iter().map(sighting_line).collect();
+        if self.sightings.is_empty() {
+            lines.push(format!("no host of {} can be asked about it", self.site));
+        } else if !self.by_uuid && self.all_answered() {
+            lines.push("its uuid.bios is not known, so it was looked for by path and name".into());
+        }
+        if self.sign.looks.is_empty() {
+            lines.push("its address was not asked: the runbook names none that can be asked".into());
+        }
+        lines.extend(self.sign.looks.iter().map(Look::line));
+        if let Some(attested) = &self.attested {
+            lines.push(format!("attested: {attested}"));
+        }
+        lines
+    }
+}
+
+/// What a person vouches for.
+pub(super) fn statement(vm: &VmName, site: &str) -> String {
+    format!("{vm} does not run in {site}")
+}
+
+fn sighting_line(sighting: &Sighting) -> String {
+    let host = &sighting.host;
+    match &sighting.told {
+        Told::NotAsked => format!("{host}: not asked"),
+        Told::Nothing(why) => format!("{host}: no answer ({why})"),
+        Told::Copies(copies) if copies.is_empty() => {
+            format!("{host}: does not run it and does not know it")
+        }
+        Told::Copies(copies) => {
+            let copies: Vec<String> = copies.iter().map(copy_line).collect();
+            format!("{host}: {}", copies.join("; "))
+        }
+    }
+}
+
+/// `on since 2026-01-02T03:04:05Z, by uuid.bios`.
+pub(super) fn copy_line(copy: &Copy) -> String {
+    let since = copy.since.map_or_else(String::new, |since| format!(" since {since}"));
+    let known = if copy.vmid.is_none() { "not registered, " } else { "" };
+    format!("{known}{}{since} ({}, recognised by {})", copy.power, copy.vmx, copy.by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ownership(told: Vec<Told>, heard: Heard, attested: bool) -> Ownership {
+        let sightings = told.into_iter().enumerate();
+        Ownership {
+            vm: "sql01".into(),
+            site: "London".into(),
+            sightings: sightings
+                .map(|(n, told)| Sighting { host: format!("lon-esx{}", n + 1).into(), told })
+                .collect(),
+            by_uuid: true,
+            sign: sign(&[heard]),
+            attested: attested.then(|| "alice: I saw it".into()),
+            at: Some(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// One look for each of what was heard; none for what was not asked.
+    fn sign(heard: &[Heard]) -> Sign {
+        let asked = heard.iter().filter(|heard| **heard != Heard::NotAsked);
+        let look = |heard: &Heard| Look {
+            target: "10.20.0.11".into(),
+            by: "the console".into(),
+            heard: *heard,
+            said: String::new(),
+        };
+        Sign { looks: asked.map(look).collect() }
+    }
+
+    #[test]
+    fn one_answer_outweighs_all_and_one_gap_leaves_it_open() {
+        use Heard::{Answer, NotAsked, Silence, Unknown};
+        for (heard, want) in [
+            (&[][..], NotAsked),
+            (&[Silence, Silence], Silence),
+            (&[Silence, Unknown], Unknown),
+            (&[Unknown, Silence, Answer], Answer),
+        ] {
+            assert_eq!(sign(heard).heard(), want);
+        }
+    }
+
+    fn copy(power: PowerState) -> Copy {
+        Copy {
+            vmid: Some(Vmid(1)),
+            vmx: "[local1] sql01/sql01.vmx".into(),
+            by: "uuid.bios",
+            power,
+            since: None,
+            tools: true,
+            autostart: None,
+        }
+    }
+
+    #[test]
+    fn only_a_full_no_from_every_host_and_silence_is_whole() {
+        let no = || Told::Copies(vec![]);
+        let dark = || Told::Nothing("refused".into());
+        let on = || Told::Copies(vec![copy(PowerState::On)]);
+        let off = || Told::Copies(vec![copy(PowerState::Off)]);
+        let open = Standing::Open;
+        for (told, heard, attested, want) in [
+            (vec![no(), off()], Heard::Silence, false, Standing::Whole),
+            (vec![no(), off()], Heard::Silence, true, Standing::Whole),
+            (vec![no(), dark()], Heard::Silence, false, open.clone()),
+            (vec![no(), dark()], Heard::Silence, true, Standing::Attested),
+            (vec![no(), Told::NotAsked], Heard::Silence, false, open.clone()),
+            (vec![no(), no()], Heard::Unknown, false, open.clone()),
+            (vec![no(), no()], Heard::NotAsked, false, open.clone()),
+            (vec![], Heard::Silence, false, open.clone()),
+            (vec![], Heard::Silence, true, Standing::Attested),
+            (vec![dark(), dark()], Heard::NotAsked, true, Standing::Attested),
+        ] {
+            let ownership = ownership(told, heard, attested);
+            assert_eq!(ownership.standing(), want, "{ownership:?}");
+        }
+        for (told, heard) in [
+            (vec![on(), no()], Heard::Silence),
+            (vec![dark(), on()], Heard::Unknown),
+            (vec![dark(), dark()], Heard::Answer),
+            (vec![no(), no()], Heard::Answer),
+        ] {
+            let ownership = ownership(told, heard, true);
+            assert!(matches!(ownership.standing(), Standing::Contradicted(_)), "{ownership:?}");
+        }
+    }
+
+    #[test]
+    fn without_the_uuid_it_is_never_whole() {
+        let mut unknown = ownership(vec![Told::Copies(vec![])], Heard::Silence, false);
+        assert_eq!(unknown.standing(), Standing::Whole);
+        unknown.by_uuid = false;
+        assert_eq!(unknown.standing(), Standing::Open);
+        assert!(unknown.lines().iter().any(|line| line.contains("uuid.bios is not known")));
+    }
+
+    #[test]
+    fn evidence_ages() {
+        let gathered = ownership(vec![], Heard::Silence, false);
+        let after = |seconds| Timestamp::from_second(seconds).unwrap();
+        assert!(!gathered.is_stale(after(60)));
+        assert!(gathered.is_stale(after(61)));
+        // A clock that was set back does not make it fresh for ever.
+        assert!(gathered.is_stale(after(-61)));
+        assert!(Ownership { at: None, ..gathered }.is_stale(after(0)));
+    }
+}

@@ -1,0 +1,136 @@
+//! A VM at one site, as the runbook places it, and the facts of the run that add to that.
+
+use crate::engine::{Fact, RunState};
+use crate::error::Fault;
+use crate::names::{HostName, VmName};
+use crate::plan::Step;
+use crate::runbook::model::{Driver, Runbook, SiteRole};
+
+use super::context::Ctx;
+
+/// Where a VM is, or comes to be, at one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct VmAt {
+    /// Which VM.
+    pub vm: VmName,
+    /// The site's role.
+    pub role: SiteRole,
+    /// The site as people call it.
+    pub site: String,
+    /// The host that runs it there.
+    pub host: HostName,
+    /// The datastore's label.
+    pub datastore: String,
+    /// The folder on it.
+    pub folder: String,
+    /// The .vmx file's name, where it is known.
+    pub vmx: Option<String>,
+}
+
+impl VmAt {
+    /// The VM's place at the site of a role.
+    ///
+    /// # Errors
+    /// The runbook gives it none there, or on a host that runs no VMs.
+    pub fn new(runbook: &Runbook, vm: &VmName, role: SiteRole) -> Result<Self, Fault> {
+        let site = site_title(runbook, role);
+        let wrong = |what: String, next: &str| {
+            Fault::new(what, format!("vms.{vm} in the runbook"), "nothing was sent", next)
+        };
+        let place = runbook.vms.get(vm).and_then(|vm| vm.place(role)).ok_or_else(|| {
+            wrong(
+                format!("{vm} has no place in {site}"),
+                "name its host and datastore there, then start a run with that runbook",
+            )
+        })?;
+        if runbook.hosts.get(&place.host).is_none_or(|host| host.driver != Driver::Esxi) {
+            return Err(wrong(
+                format!("{} runs no virtual machines", place.host),
+                "place the VM on a host with driver esxi",
+            ));
+        }
+        Ok(Self {
+            vm: vm.clone(),
+            role,
+            site,
+            host: place.host.clone(),
+            datastore: place.datastore.clone(),
+            folder: place.folder.clone(),
+            vmx: place.vmx.clone(),
+        })
+    }
+
+    /// The place at the step's own site.
+    ///
+    /// # Errors
+    /// As [`VmAt::new`].
+    pub fn of_step(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
+        Self::new(runbook, vm, step.side)
+    }
+
+    /// The folder on the host, by the datastore's label.
+    pub fn folder_path(&self) -> String {
+        format!("/vmfs/volumes/{}/{}", self.datastore, self.folder)
+    }
+
+    /// The .vmx on the host, or a hole.
+    pub fn vmx_path(&self) -> String {
+        self.file_path(self.vmx.as_deref().unwrap_or(&format!("‹.vmx of {}›", self.vm)))
+    }
+
+    /// A file of its folder on the host.
+    pub fn file_path(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder_path())
+    }
+
+    /// `sql01 on lee-esx1`.
+    pub fn who(&self) -> String {
+        format!("{} on {}", self.vm, self.host)
+    }
+
+    /// The same place with the .vmx file's name that a fact of the run tells, where the runbook
+    /// leaves it open.
+    pub fn with_facts(mut self, ctx: &Ctx) -> Self {
+        if self.vmx.is_none() {
+            self.vmx = ctx.facts().find_map(|fact| match fact {
+                Fact::Registered { vm, host, vmx, .. } if *vm == self.vm && *host == self.host => {
+                    file_name(vmx).map(str::to_owned)
+                }
+                Fact::PointChosen { vm, vmx, .. }
+                    if *vm == self.vm && self.role == SiteRole::Recovery =>
+                {
+                    Some(vmx.clone())
+                }
+                _ => None,
+            });
+        }
+        self
+    }
+}
+
+/// What a site is called by people.
+pub(super) fn site_title(runbook: &Runbook, role: SiteRole) -> String {
+    let site = runbook.site_with(role);
+    runbook.sites.get(&site).map_or_else(|| site.to_string(), |known| known.title.clone())
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &str) -> Option<&str> {
+    path.rsplit('/').next().filter(|name| !name.is_empty())
+}
+
+/// The folder and file of a path, which stay the same whatever a volume is called.
+pub(super) fn path_tail(path: &str) -> Option<(&str, &str)> {
+    let mut parts = path.rsplit('/');
+    let file = parts.next().filter(|file| !file.is_empty())?;
+    Some((parts.next()?, file))
+}
+
+/// Newest first: this run's facts, then those of the run that it takes back.
+pub(super) fn facts_of<'a>(
+    state: &'a RunState,
+    parent: Option<&'a RunState>,
+) -> impl Iterator<Item = &'a Fact> {
+    let newest_first = |state: &'a RunState| state.facts.iter().rev().map(|found| &found.fact);
+    newest_first(state).chain(parent.into_iter().flat_map(newest_first))
+}

@@ -1,0 +1,164 @@
+//! Port groups that adapters are to be joined to: there, missing and to be made, or otherwise than
+//! the runbook says, which is never changed.
+
+use crate::engine::{Fact, ShownCommand};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::network::{PortGroup, Vswitch};
+use crate::names::HostName;
+use crate::runbook::model::{PortGroup as Wanted, PortGroupSpec};
+
+use super::answer::shown;
+use super::context::{ActError, Ctx};
+
+/// What a host has of the wanted port groups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Groups {
+    /// To be made.
+    pub missing: Vec<(String, PortGroupSpec)>,
+    /// What stands in the way.
+    pub problems: Vec<Fault>,
+}
+
+/// Compares what is wanted with what a host has.
+pub(super) fn compare(
+    host: &HostName,
+    wanted: &[&Wanted],
+    groups: &[PortGroup],
+    switches: &[Vswitch],
+) -> Groups {
+    let mut found = Groups::default();
+    for wanted in wanted {
+        let existing = groups.iter().find(|group| group.name == wanted.name);
+        match (existing, &wanted.create) {
+            (Some(group), Some(spec)) if group.vswitch != spec.vswitch || group.vlan != spec.vlan => {
+                found.problems.push(Fault::new(
+                    format!(
+                        "port group {} is on {} with VLAN {}, the runbook says {} with VLAN {}",
+                        wanted.name, group.vswitch, group.vlan, spec.vswitch, spec.vlan
+                    ),
+                    host.as_str(),
+                    "nothing was changed: what others made is left as it is",
+                    "find out which is right; correct the runbook, or the port group by hand, then retry",
+                ));
+            }
+            (Some(_), _) => {}
+            (None, None) => found.problems.push(Fault::new(
+                format!("there is no port group {}; there are {}", wanted.name, names(groups)),
+                host.as_str(),
+                "nothing was changed",
+                "make it by hand, correct its name in the runbook (case counts), or give it a vswitch \
+                 there so that it is made",
+            )),
+            (None, Some(spec)) if !switches.iter().any(|switch| switch.name == spec.vswitch) => {
+                found.problems.push(Fault::new(
+                    format!("there is no virtual switch {} for port group {}", spec.vswitch, wanted.name),
+                    host.as_str(),
+                    "nothing was changed",
+                    "make the switch by hand or correct its name in the runbook, then retry",
+                ));
+            }
+            (None, Some(spec)) => found.missing.push((wanted.name.clone(), spec.clone())),
+        }
+    }
+    found
+}
+
+fn names(groups: &[PortGroup]) -> String {
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Looks at a host's port groups.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Result<Groups, Fault> {
+    let lane = Lane::Control;
+    let doing = "reading the port groups";
+    let groups = ctx.read(host, lane, &commands::port_groups(), PortGroup::parse_all, doing).await?;
+    let doing = "reading the virtual switches";
+    let switches = ctx.read(host, lane, &commands::vswitches(), Vswitch::parse_all, doing).await?;
+    Ok(compare(host, wanted, &groups, &switches))
+}
+
+/// The commands that make one.
+pub(super) fn shown_making(host: &HostName, name: &str, spec: &PortGroupSpec) -> Vec<ShownCommand> {
+    let mut all = vec![shown(host, &commands::portgroup_add(name, &spec.vswitch))];
+    if spec.vlan != 0 {
+        all.push(shown(host, &commands::portgroup_set_vlan(name, spec.vlan)));
+    }
+    all
+}
+
+/// Makes one.
+///
+/// # Errors
+/// The host refused it, or a write was lost.
+pub(super) async fn make(
+    ctx: &Ctx,
+    host: &HostName,
+    name: &str,
+    spec: &PortGroupSpec,
+) -> Result<(), ActError> {
+    let doing = format!("making port group {name}");
+    ctx.order(host, &commands::portgroup_add(name, &spec.vswitch), check_silent, &doing).await?;
+    let fact = Fact::PortGroupMade {
+        host: host.clone(),
+        name: name.to_owned(),
+        vswitch: spec.vswitch.clone(),
+        vlan: spec.vlan,
+    };
+    ctx.link.fact(fact).await?;
+    if spec.vlan != 0 {
+        let doing = format!("setting the VLAN of port group {name}");
+        ctx.order(host, &commands::portgroup_set_vlan(name, spec.vlan), check_silent, &doing).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(name: &str, create: Option<(&str, u16)>) -> Wanted {
+        let create = create.map(|(vswitch, vlan)| PortGroupSpec { vswitch: vswitch.into(), vlan });
+        Wanted { name: name.into(), create }
+    }
+
+    #[test]
+    fn what_exists_otherwise_is_never_changed() {
+        let group = |name: &str, vswitch: &str, vlan| PortGroup {
+            name: name.into(),
+            vswitch: vswitch.into(),
+            vlan,
+            active_clients: 0,
+        };
+        let groups = [group("VM Network", "vSwitch0", 20)];
+        let switches = [Vswitch {
+            name: "vSwitch0".into(),
+            uplinks: vec!["vmnic0".into()],
+            port_groups: vec![],
+            mtu: 1500,
+        }];
+        let host = HostName::from("lee-esx1");
+        for (wanted, missing, problem) in [
+            (wanted("VM Network", None), 0, None),
+            (wanted("vm network", None), 0, Some("there is no port group vm network; there are VM Network")),
+            (wanted("VM Network", Some(("vSwitch0", 20))), 0, None),
+            (wanted("VM Network", Some(("vSwitch0", 21))), 0, Some("VLAN 20, the runbook says vSwitch0 with VLAN 21")),
+            (wanted("VM Network", Some(("vSwitch1", 20))), 0, Some("is on vSwitch0")),
+            (wanted("New", Some(("vSwitch0", 20))), 1, None),
+            (wanted("New", Some(("vSwitch9", 20))), 0, Some("no virtual switch vSwitch9")),
+        ] {
+            let found = compare(&host, &[&wanted], &groups, &switches);
+            assert_eq!(found.missing.len(), missing, "{wanted:?}");
+            let told = found.problems.first().map(|fault| fault.what.clone());
+            assert_eq!(told.is_some(), problem.is_some(), "{wanted:?}: {told:?}");
+            assert!(told.unwrap_or_default().contains(problem.unwrap_or_default()));
+        }
+        assert_eq!(shown_making(&host, "New", &PortGroupSpec { vswitch: "vSwitch0".into(), vlan: 0 }).len(), 1);
+    }
+}

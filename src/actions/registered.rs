@@ -1,0 +1,192 @@
+//! What a host's inventory has of a VM. A vmid is looked up here, right before each use.
+
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, split_datastore_path};
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::summary::VmSummary;
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::names::HostName;
+
+use super::context::{ActError, Ctx};
+use super::place::VmAt;
+
+/// The VM's own entry and what else may stand in its way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Registration {
+    /// The entry for the VM's own file.
+    pub entry: Option<Entry>,
+    /// Entries for other files that bear the VM's name, as `[datastore] path`.
+    pub namesakes: Vec<String>,
+    /// Entries of which the host cannot read the file.
+    pub invalid: Vec<Vmid>,
+    /// Lines of the list that could not be read: "not registered" is not proven by it.
+    pub unread: usize,
+}
+
+/// The entry for the VM's own file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    /// Its number now.
+    pub vmid: Vmid,
+    /// What hostd knows of it.
+    pub summary: VmSummary,
+}
+
+impl Entry {
+    /// Whether hostd can read its file.
+    pub fn is_valid(&self) -> bool {
+        self.summary.connection == "connected"
+    }
+
+    /// Its file as an inventory names it.
+    pub fn inventory_path(&self) -> String {
+        format!("[{}] {}", self.summary.datastore, self.summary.path)
+    }
+
+    /// Whether it is off, on or suspended.
+    pub fn power(&self) -> PowerState {
+        self.summary.power
+    }
+}
+
+/// Looks for the VM in its host's inventory, by the file and by the names it may go by.
+///
+/// # Errors
+/// The host could not be asked, or its list is not to be believed.
+pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registration, Fault> {
+    let inventory = inventory(ctx, &at.host, lane).await?;
+    let own = own_row(&inventory, at);
+    let entry = match own {
+        Some(row) => {
+            Some(Entry { vmid: row.vmid, summary: summary(ctx, &at.host, lane, row.vmid).await? })
+        }
+        None => None,
+    };
+    let namesake = |row: &&InventoryEntry| {
+        own.is_none_or(|own| own.vmid != row.vmid)
+            && (row.name.eq_ignore_ascii_case(at.vm.as_str())
+                || at.vmx.as_ref().is_some_and(|vmx| row.path.ends_with(&format!("{}/{vmx}", at.folder))))
+    };
+    let namesakes = inventory.vms.iter().filter(namesake);
+    Ok(Registration {
+        entry,
+        namesakes: namesakes.map(|row| format!("[{}] {}", row.datastore, row.path)).collect(),
+        invalid: inventory.invalid.clone(),
+        unread: inventory.unread.len(),
+    })
+}
+
+/// The row for the VM's own file: the .vmx where its name is known, else the only one in its folder.
+fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry> {
+    let folder = format!("{}/", at.folder);
+    let mut rows = inventory.vms.iter().filter(|row| {
+        row.datastore == at.datastore
+            && row.path.strip_prefix(&folder).is_some_and(|file| match &at.vmx {
+                Some(vmx) => file == vmx,
+                None => !file.contains('/'),
+            })
+    });
+    let first = rows.next()?;
+    rows.next().is_none().then_some(first)
+}
+
+/// A host's inventory.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn inventory(ctx: &Ctx, host: &HostName, lane: Lane) -> Result<Inventory, Fault> {
+    ctx.read(host, lane, &commands::getallvms(), Inventory::parse, "reading the inventory").await
+}
+
+/// What hostd knows of one VM.
+///
+/// # Errors
+/// The host could not be asked, or the entry is invalid.
+pub(super) async fn summary(
+    ctx: &Ctx,
+    host: &HostName,
+    lane: Lane,
+    vmid: Vmid,
+) -> Result<VmSummary, Fault> {
+    ctx.read(host, lane, &commands::summary(vmid), VmSummary::parse, "reading the VM's summary").await
+}
+
+/// The number of the entry for a file, `[datastore] path`, right now.
+///
+/// # Errors
+/// The host could not be asked, or has no such entry.
+pub(super) async fn vmid_of(
+    ctx: &Ctx,
+    host: &HostName,
+    lane: Lane,
+    vmx: &str,
+) -> Result<Vmid, ActError> {
+    let inventory = inventory(ctx, host, lane).await?;
+    let (datastore, path) = split_datastore_path(vmx).unwrap_or_default();
+    let row = inventory.claims(datastore, path).next();
+    row.map(|row| row.vmid).ok_or_else(|| {
+        ActError::Failed(Fault::new(
+            format!("{vmx} is not in the inventory any more"),
+            host.as_str(),
+            "nothing was sent for it",
+            "look who took it out; the next look at the step shows what is there now",
+        ))
+    })
+}
+
+/// `[datastore] folder/file.vmx`, as an inventory names it.
+pub(super) fn inventory_path(row: &InventoryEntry) -> String {
+    format!("[{}] {}", row.datastore, row.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::model::SiteRole;
+
+    fn row(vmid: u32, datastore: &str, path: &str) -> InventoryEntry {
+        InventoryEntry {
+            vmid: Vmid(vmid),
+            name: "x".into(),
+            datastore: datastore.into(),
+            path: path.into(),
+            guest_os: String::new(),
+            version: String::new(),
+        }
+    }
+
+    fn at(vmx: Option<&str>) -> VmAt {
+        VmAt {
+            vm: "sql01".into(),
+            role: SiteRole::Recovery,
+            site: "Leeds".into(),
+            host: "lee-esx1".into(),
+            datastore: "local1".into(),
+            folder: "sql01".into(),
+            vmx: vmx.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_vm_is_known_by_its_file_and_not_by_a_part_of_it() {
+        let inventory = Inventory {
+            vms: vec![
+                row(1, "local2", "sql01/sql01.vmx"),
+                row(2, "local1", "sql011/sql01.vmx"),
+                row(3, "local1", "sql01/sql01.vmx"),
+                row(4, "local1", "sql01/deeper/sql01.vmx"),
+            ],
+            ..Inventory::default()
+        };
+        let vmid = |vmx| own_row(&inventory, &at(vmx)).map(|row| row.vmid.0);
+        assert_eq!(vmid(Some("sql01.vmx")), Some(3));
+        assert_eq!(vmid(None), Some(3));
+        assert_eq!(vmid(Some("other.vmx")), None);
+        let two = Inventory {
+            vms: vec![row(3, "local1", "sql01/a.vmx"), row(4, "local1", "sql01/b.vmx")],
+            ..Inventory::default()
+        };
+        assert_eq!(own_row(&two, &at(None)), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Giving a .vmx new bytes, so that at any point either the old file or the whole new one can be
+//! found, and nothing is overwritten.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::engine::{Fact, ShownCommand};
+use crate::error::Fault;
+use crate::host::{Effect, HostCommand, Lane};
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::shell::{self, Renamed};
+use crate::names::HostName;
+
+use super::answer::shown as show;
+use super::context::{ActError, Ctx};
+use super::place::VmAt;
+
+/// Permission bits of a .vmx that no file tells (as seen on VMFS).
+pub(super) const MODE: u32 = 0o755;
+
+/// The names that a replacement uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// The .vmx.
+    pub vmx: String,
+    /// The new file until it gets that name.
+    pub new: String,
+    /// The old file afterwards; `None` where it was renamed already.
+    pub aside: Option<String>,
+}
+
+impl Names {
+    /// The names for a .vmx in a folder that holds `taken`. `at_home` tells whether the .vmx has its
+    /// own name, so that it has to be renamed aside.
+    pub fn new(at: &VmAt, run: &str, taken: &[String], at_home: bool) -> Self {
+        let file = at.vmx.clone().unwrap_or_else(|| format!("{}.vmx", at.vm));
+        let aside = (1..).map(|n| aside_name(&file, run, n)).find(|name| !taken.contains(name));
+        Self {
+            vmx: at.file_path(&file),
+            new: at.file_path(&format!("{file}.lifeboat-{run}-new")),
+            aside: aside.filter(|_| at_home).map(|name| at.file_path(&name)),
+        }
+    }
+
+    /// The newest file that this run renamed aside, where the .vmx itself is not there.
+    pub fn newest_aside(at: &VmAt, run: &str, present: &[String]) -> Option<String> {
+        let file = at.vmx.as_deref()?;
+        let asides = (1..).map(|n| aside_name(file, run, n));
+        asides.take_while(|name| present.contains(name)).last().map(|name| at.file_path(&name))
+    }
+}
+
+fn aside_name(file: &str, run: &str, n: u32) -> String {
+    let number = if n > 1 { n.to_string() } else { String::new() };
+    format!("{file}.lifeboat-{run}-before{number}")
+}
+
+/// Writes standard input to `$1`, which is this run's own.
+const WRITE: &str = r#"cat >"$1""#;
+
+fn write(path: &str, bytes: &[u8]) -> HostCommand {
+    HostCommand::script(Effect::Write, WRITE, [path]).stdin(bytes)
+}
+
+/// Every command of a replacement, in order.
+pub(super) fn shown(host: &HostName, names: &Names, mode: u32) -> Vec<ShownCommand> {
+    let mut commands = vec![
+        show(host, &write(&names.new, b"")),
+        show(host, &shell::sha256(&names.new)),
+        show(host, &shell::set_mode(&names.new, mode)),
+    ];
+    commands.extend(names.aside.iter().map(|aside| show(host, &shell::rename(&names.vmx, aside))));
+    commands.push(show(host, &shell::rename(&names.new, &names.vmx)));
+    commands
+}
+
+/// Gives the .vmx new bytes.
+///
+/// # Errors
+/// The host refused a part of it (what was done before it stays, and is found by the next look), or
+/// a write was lost.
+pub(super) async fn replace(
+    ctx: &Ctx,
+    at: &VmAt,
+    names: &Names,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<(), ActError> {
+    let host = &at.host;
+    let succeeded = |output: &crate::host::Output| {
+        if output.status == 0 {
+            return Ok(());
+        }
+        Err(DriverFault::Failed {
+            status: output.status,
+            text: crate::host::sanitise::sanitise(&output.stderr).trim().to_owned(),
+        })
+    };
+    let doing = format!("writing the new .vmx of {}", at.vm);
+    ctx.order(host, &write(&names.new, bytes), succeeded, &doing).await?;
+    let doing = "summing the new .vmx";
+    let sum = ctx.read(host, Lane::Control, &shell::sha256(&names.new), shell::Sha256::parse, doing).await?;
+    let wanted = hex_sum(bytes);
+    if sum.hex != wanted {
+        return Err(ActError::Failed(Fault::new(
+            format!("the new .vmx of {} did not arrive whole: its sum is {}, not {wanted}", at.vm, sum.hex),
+            format!("{host}: {}", names.new),
+            "the .vmx itself is as it was",
+            "retry; it is written again",
+        )));
+    }
+    ctx.order(host, &shell::set_mode(&names.new, mode), succeeded, "setting its mode").await?;
+    if let Some(aside) = &names.aside {
+        rename(ctx, at, &names.vmx, aside).await?;
+        let fact = Fact::OriginalKept {
+            vm: at.vm.clone(),
+            host: host.clone(),
+            path: names.vmx.clone(),
+            aside: aside.clone(),
+        };
+        ctx.link.fact(fact).await?;
+    }
+    rename(ctx, at, &names.new, &names.vmx).await
+}
+
+/// Renames a file of the VM's folder, never over another.
+///
+/// # Errors
+/// The new name is taken, there is no such file, or the write was lost.
+pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result<(), ActError> {
+    let doing = format!("renaming {from}");
+    let what = match ctx.order(&at.host, &shell::rename(from, to), Renamed::parse, &doing).await? {
+        Renamed::Done => return Ok(()),
+        Renamed::Taken => format!("{to} is there already"),
+        Renamed::Absent => format!("{from} is not there"),
+    };
+    Err(ActError::Failed(Fault::new(
+        format!("{doing} failed: {what}"),
+        at.host.as_str(),
+        "this command changed nothing",
+        "look into the folder; then retry: the step looks again first",
+    )))
+}
+
+/// Keeps the old bytes in the run's folder, durably, before anything is changed.
+///
+/// # Errors
+/// The console's own disk refused it.
+pub(super) async fn keep_copy(
+    ctx: &Ctx,
+    at: &VmAt,
+    path: &str,
+    bytes: &[u8],
+) -> Result<(), ActError> {
+    let sha256 = hex_sum(bytes);
+    let copy = copy_name(at, &sha256);
+    let full = ctx.run_dir.join(&copy);
+    keep(&full, bytes).await.map_err(|error| {
+        ActError::Failed(Fault::new(
+            format!("the old .vmx of {} could not be kept: {error}", at.vm),
+            full.display().to_string(),
+            "nothing was changed on any host",
+            "make room on the console's disk, or mend the folder's permissions; then retry",
+        ))
+    })?;
+    let (vm, host, path) = (at.vm.clone(), at.host.clone(), path.to_owned());
+    let fact = Fact::ConfigKept { vm, host, path, copy, sha256 };
+    let same = fact.clone();
+    ctx.keep_once(fact, |kept| *kept == same).await
+}
+
+/// Where the old bytes are kept, relative to the run's folder.
+pub(super) fn copy_name(at: &VmAt, sha256: &str) -> String {
+    let short = sha256.get(..12).unwrap_or(sha256);
+    format!("output/{}-{}-{short}.vmx", at.vm, at.host)
+}
+
+async fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(path).await?;
+    file.write_all(bytes).await?;
+    file.sync_all().await
+}
+
+/// SHA-256 in lower-case hex.
+pub(super) fn hex_sum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::model::SiteRole;
+
+    fn at() -> VmAt {
+        VmAt {
+            vm: "sql01".into(),
+            role: SiteRole::Recovery,
+            site: "Leeds".into(),
+            host: "lee-esx1".into(),
+            datastore: "local1".into(),
+            folder: "sql01".into(),
+            vmx: Some("sql01.vmx".into()),
+        }
+    }
+
+    #[test]
+    fn an_original_never_gets_a_name_that_is_taken() {
+        let names = Names::new(&at(), "r1", &["sql01.vmx".into()], true);
+        assert_eq!(names.aside.unwrap(), "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before");
+        let taken = ["sql01.vmx.lifeboat-r1-before".into(), "sql01.vmx.lifeboat-r1-before2".into()];
+        let names = Names::new(&at(), "r1", &taken, true);
+        assert!(names.aside.unwrap().ends_with("-before3"));
+        assert_eq!(Names::new(&at(), "r1", &taken, false).aside, None);
+        assert!(Names::newest_aside(&at(), "r1", &taken).unwrap().ends_with("-before2"));
+        assert_eq!(Names::newest_aside(&at(), "r2", &taken), None);
+    }
+
+    #[test]
+    fn the_old_file_is_aside_before_the_new_one_gets_its_name() {
+        let names = Names::new(&at(), "r1", &[], true);
+        let lines: Vec<String> =
+            shown(&"lee-esx1".into(), &names, MODE).into_iter().map(|shown| shown.line).collect();
+        assert_eq!(lines.len(), 5);
+        assert!(lines[0].contains("cat >") && lines[0].ends_with("sql01.vmx.lifeboat-r1-new"));
+        assert!(lines[2].starts_with("chmod 755 "));
+        assert!(lines[3].ends_with("sql01.vmx /vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before"));
+        assert!(lines[4].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"));
+    }
+}

@@ -1,0 +1,150 @@
+//! `shut_down`: stops the VM where it runs, guest first, so that its last state is whole.
+
+use std::time::Duration;
+
+use crate::engine::{Fact, ProbeAnswer, Proposal};
+use crate::error::Fault;
+use crate::hypervisor::esxi::commands;
+use crate::names::VmName;
+use crate::plan::{Risk, Step};
+use crate::runbook::model::Runbook;
+
+use super::action::Action;
+use super::answer::{Known, blocked, done, needed, shown_for};
+use super::context::{ActError, Ctx};
+use super::ownership::{Copy, Ownership, Told, copy_line};
+use super::place::VmAt;
+use super::words::span;
+use super::{sighting, stopping};
+
+/// The verb about one VM.
+pub(super) struct ShutDown {
+    vm: VmName,
+    home: VmAt,
+    patience: Duration,
+}
+
+impl ShutDown {
+    /// The verb for the VM at the step's side.
+    ///
+    /// # Errors
+    /// The runbook gives the VM no place there.
+    pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
+        Ok(Self {
+            vm: vm.clone(),
+            home: VmAt::of_step(runbook, step, vm)?,
+            patience: step.timeout.unwrap_or(stopping::PATIENCE),
+        })
+    }
+
+    fn proposal(&self, ownership: &Ownership) -> Proposal {
+        let mut changes = Vec::new();
+        let mut commands = Vec::new();
+        let mut stop = |host: &_, vmid, state: &str| {
+            changes.push(format!(
+                "{} on {host} is stopped{state}: its guest is asked first, after {} it is powered off",
+                self.vm,
+                span(self.patience)
+            ));
+            commands.push(shown_for(host, &self.vm, vmid, commands::shutdown_guest));
+            commands.push(shown_for(host, &self.vm, vmid, commands::power_off));
+        };
+        if ownership.at.is_none() {
+            stop(&self.home.host, Known::Not, "");
+        }
+        for (host, copy) in ownership.running() {
+            let Some(vmid) = copy.vmid else { continue };
+            stop(host, Known::Is(vmid), &format!(", {}", copy_line(copy)));
+        }
+        Proposal {
+            changes,
+            commands,
+            then: format!("{} is off on every host of {} that answers", self.vm, self.home.site),
+            undo: None,
+            risk: Some(Risk::Disruptive),
+            ..Proposal::default()
+        }
+    }
+
+    fn without_entry(&self, found: String, host: &str, copy: &Copy) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("{} runs on {host} without being registered there", self.vm),
+            host,
+            format!("{}; nothing was sent", copy_line(copy)),
+            "shut it down from inside its guest, or register it on that host again; then retry",
+        );
+        blocked(found, fault, &[])
+    }
+}
+
+impl Action for ShutDown {
+    type Observed = Ownership;
+
+    fn unknown(&self) -> Ownership {
+        let nobody = vec![sighting::not_asked(&self.home.host)];
+        sighting::nothing_known(&self.vm, &self.home.site, nobody)
+    }
+
+    /// Where the VM should be decides; the site's other hosts are asked because it may have been
+    /// moved there.
+    async fn observe(&self, ctx: &Ctx) -> Result<Ownership, Fault> {
+        let ownership = sighting::of_hosts(ctx, &self.vm, self.home.role).await;
+        let home = ownership.sightings.iter().find(|seen| seen.host == self.home.host);
+        match home.map(|seen| &seen.told) {
+            Some(Told::Copies(_)) => Ok(ownership),
+            Some(Told::Nothing(why)) => Err(Fault::new(
+                format!("{} could not be looked at: {why}", self.home.who()),
+                self.home.host.as_str(),
+                "it is not known whether it runs; nothing was sent",
+                "reach that host, then retry",
+            )
+            .passing()),
+            Some(Told::NotAsked) | None => Err(Fault::new(
+                format!("{} is not one of the hosts of {}", self.home.host, self.home.site),
+                self.home.host.as_str(),
+                "nothing was sent",
+                "correct the runbook",
+            )),
+        }
+    }
+
+    fn decide(&self, ownership: &Ownership) -> ProbeAnswer {
+        if ownership.at.is_none() {
+            return needed("not asked", self.proposal(ownership));
+        }
+        let found = ownership_found(ownership);
+        let unregistered = ownership.running().find(|(_, copy)| copy.vmid.is_none());
+        if let Some((host, copy)) = unregistered {
+            return self.without_entry(found, host.as_str(), copy);
+        }
+        if ownership.running().next().is_none() {
+            return done(found.clone(), host_lines(ownership));
+        }
+        needed(found, self.proposal(ownership))
+    }
+
+    async fn act(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
+        for (host, copy) in ownership.running() {
+            let how = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
+            let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
+            ctx.link.fact(Fact::Stopped { vm, host, how, at }).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
+        for (host, _) in ownership.copies() {
+            stopping::keep_stopped(ctx, &self.vm, host, "found off").await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the hosts told, without the address, which was not asked.
+fn host_lines(ownership: &Ownership) -> Vec<String> {
+    ownership.lines().into_iter().take(ownership.sightings.len()).collect()
+}
+
+fn ownership_found(ownership: &Ownership) -> String {
+    host_lines(ownership).join("; ")
+}

@@ -1,0 +1,349 @@
+//! Asks every listed host of a site about a VM, and the guest's address beside them.
+//!
+//! A VM is recognised by its uuid.bios; until that is known, by its path and its name. Evidence of
+//! hosts is only ever gathered whole: what a host did not answer in full counts as no answer.
+
+use futures_util::future::join_all;
+
+use crate::engine::{AutostartEntry, Fact};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::autostart;
+use crate::hypervisor::esxi::inventory::Inventory;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::process::RunningVm;
+use crate::hypervisor::esxi::uuid::BiosUuid;
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::names::{HostName, VmName};
+use crate::runbook::model::{Driver, SiteRole};
+
+use super::context::{ActError, Ctx};
+use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
+use super::place::{VmAt, path_tail, site_title};
+use super::{reach, registered};
+
+/// What a host has, before it is known which of it is the VM.
+struct Lists {
+    inventory: Inventory,
+    running: Vec<RunningVm>,
+    autostart: Vec<(Vmid, AutostartEntry)>,
+}
+
+/// By what a VM is recognised.
+#[derive(Clone, Debug, Default)]
+struct Marks {
+    uuid: Option<BiosUuid>,
+    /// Folder and .vmx file at that site.
+    tail: Option<(String, String)>,
+    /// Names it may go by.
+    names: Vec<String>,
+}
+
+/// A host that nobody asked.
+pub(super) fn not_asked(host: &HostName) -> Sighting {
+    Sighting { host: host.clone(), told: Told::NotAsked }
+}
+
+/// Nothing was asked anywhere.
+pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -> Ownership {
+    Ownership {
+        vm: vm.clone(),
+        site: site.to_owned(),
+        sightings,
+        by_uuid: false,
+        sign: Sign::default(),
+        attested: None,
+        at: None,
+    }
+}
+
+/// Gathers everything there is about a VM at the site of a role. A host that cannot be asked is
+/// evidence too, so this never fails.
+pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let at = ctx.clock.now();
+    let (told, sign) = futures_util::join!(hosts_of(ctx, vm, role), reach::sign(ctx, vm));
+    let (sightings, by_uuid) = told;
+    let site = site_title(&ctx.runbook, role);
+    let mut ownership =
+        Ownership { sightings, by_uuid, sign, at: Some(at), ..nothing_known(vm, &site, vec![]) };
+    ownership.attested = attestation(ctx, &ownership.statement());
+    ownership
+}
+
+/// As [`of_site`], without the guest's address: enough where the hosts are up and only their answer
+/// counts.
+pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let at = ctx.clock.now();
+    let (sightings, by_uuid) = hosts_of(ctx, vm, role).await;
+    let site = site_title(&ctx.runbook, role);
+    Ownership { sightings, by_uuid, at: Some(at), ..nothing_known(vm, &site, vec![]) }
+}
+
+/// Whether the VM is known to run at the site of a role.
+pub(super) async fn runs_at(ctx: &Ctx, vm: &VmName, role: SiteRole) -> bool {
+    of_hosts(ctx, vm, role).await.running().next().is_some()
+}
+
+async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
+    let site = ctx.runbook.site_with(role);
+    let listed = ctx.runbook.hosts_of(&site).filter(|(_, host)| host.driver == Driver::Esxi);
+    let hosts: Vec<&HostName> = listed.map(|(name, _)| name).collect();
+    let lists = join_all(hosts.iter().map(|host| lists(ctx, host))).await;
+    let mut marks = marks(ctx, vm, role);
+    if marks.uuid.is_none() && lists.iter().any(Result::is_ok) {
+        marks.uuid = learn_uuid(ctx, vm, role).await;
+    }
+    let told = hosts.iter().zip(lists).map(|(host, lists)| copies(ctx, host, lists, &marks));
+    let told = join_all(told).await;
+    let sightings = hosts.into_iter().cloned().zip(told).map(|(host, told)| Sighting { host, told });
+    (sightings.collect(), marks.uuid.is_some())
+}
+
+async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
+    let lane = Lane::Control;
+    let doing = "reading the list of running VMs";
+    let running = ctx.read(host, lane, &commands::running(), RunningVm::parse_all, doing).await?;
+    let inventory = registered::inventory(ctx, host, lane).await?;
+    let parse = autostart::AutostartEntry::parse_all;
+    let entries = ctx.read(host, lane, &commands::autostart(), parse, "reading the start order").await?;
+    let entries = entries.into_iter().map(|(vmid, entry)| (vmid, entry_as_kept(entry)));
+    Ok(Lists { inventory, running, autostart: entries.collect() })
+}
+
+/// What is known of the VM without asking anybody.
+fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
+    let place = VmAt::new(&ctx.runbook, vm, role).ok().map(|place| place.with_facts(ctx));
+    let uuid = ctx.facts().find_map(|fact| match fact {
+        Fact::Registered { vm: of, uuid_bios, .. } if of == vm => BiosUuid::parse(uuid_bios),
+        _ => None,
+    });
+    Marks {
+        uuid,
+        tail: place.and_then(|place| Some((place.folder, place.vmx?))),
+        names: vec![vm.to_string()],
+    }
+}
+
+/// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other.
+async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> {
+    for side in [role, role.other()] {
+        let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else { continue };
+        let found = registered::look(ctx, &place.with_facts(ctx), Lane::Control).await;
+        let entry = found.ok().and_then(|found| found.entry);
+        if let Some(uuid) = entry.and_then(|entry| entry.summary.uuid_bios) {
+            return Some(uuid);
+        }
+    }
+    None
+}
+
+/// Which of what a host has is the VM.
+async fn copies(
+    ctx: &Ctx,
+    host: &HostName,
+    lists: Result<Lists, Fault>,
+    marks: &Marks,
+) -> Told {
+    let lists = match lists {
+        Ok(lists) => lists,
+        Err(fault) => return Told::Nothing(fault.what),
+    };
+    let mut copies = Vec::new();
+    for row in &lists.inventory.vms {
+        let tail = path_tail(&row.path);
+        let by = match (marks.is_at(tail), marks.is_named(&row.name)) {
+            (true, _) => "path",
+            (_, true) => "name",
+            _ => continue,
+        };
+        let summary = match registered::summary(ctx, host, Lane::Control, row.vmid).await {
+            Ok(summary) => summary,
+            Err(fault) => return Told::Nothing(fault.what),
+        };
+        let by = match (marks.uuid, summary.uuid_bios) {
+            (Some(own), Some(its)) if own == its => "uuid.bios",
+            // Another VM, which only bears the name.
+            (Some(_), Some(_)) if by == "name" => continue,
+            _ => by,
+        };
+        copies.push(Copy {
+            vmid: Some(row.vmid),
+            vmx: registered::inventory_path(row),
+            by,
+            power: summary.power,
+            since: summary.boot_time.as_deref().and_then(|time| time.parse().ok()),
+            tools: summary.tools_running,
+            autostart: lists.autostart.iter().find(|(vmid, _)| *vmid == row.vmid).map(|(_, e)| e.clone()),
+        });
+    }
+    match add_running(&mut copies, &lists.running, marks) {
+        Ok(()) => Told::Copies(copies),
+        Err(why) => Told::Nothing(why),
+    }
+}
+
+/// The list of what runs has the last word: it needs no inventory, and knows no stale state.
+fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> Result<(), String> {
+    for vm in running {
+        let tail = path_tail(&vm.config_file);
+        let by = match (marks.uuid, vm.uuid_bios) {
+            (Some(own), Some(its)) if own == its => "uuid.bios",
+            _ if marks.is_at(tail) => "path",
+            (Some(_), Some(_)) => continue,
+            _ if marks.is_named(&vm.name) => "name",
+            (Some(_), None) => {
+                return Err(format!("{} runs there without a uuid.bios to compare", vm.name));
+            }
+            (None, _) => continue,
+        };
+        let known = copies.iter_mut().find(|copy| tail.is_some() && path_tail(&copy.vmx) == tail);
+        match known {
+            Some(copy) => copy.power = PowerState::On,
+            None => copies.push(Copy {
+                vmid: None,
+                vmx: vm.config_file.clone(),
+                by,
+                power: PowerState::On,
+                since: None,
+                tools: false,
+                autostart: None,
+            }),
+        }
+    }
+    Ok(())
+}
+
+impl Marks {
+    fn is_at(&self, tail: Option<(&str, &str)>) -> bool {
+        let own = self.tail.as_ref().map(|(folder, file)| (folder.as_str(), file.as_str()));
+        own.is_some() && own == tail
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// An attestation for exactly this statement: the one that was just typed, else the newest that
+/// this run kept.
+fn attestation(ctx: &Ctx, wanted: &str) -> Option<String> {
+    if let Some(confirmation) = &ctx.confirmation
+        && let Some(words) = confirmation.attest.as_deref().map(str::trim)
+        && !words.is_empty()
+    {
+        return Some(format!("{}: {words}", confirmation.by));
+    }
+    ctx.state.facts.iter().rev().find_map(|found| match &found.fact {
+        Fact::Attested { by, words, statement, .. } if statement == wanted => {
+            Some(format!("{by}: {words}"))
+        }
+        _ => None,
+    })
+}
+
+/// Keeps the attestation that was just typed.
+///
+/// # Errors
+/// The run no longer waits for this action.
+pub(super) async fn keep_attestation(ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
+    let Some(confirmation) = &ctx.confirmation else { return Ok(()) };
+    let words = confirmation.attest.as_deref().map(str::trim).unwrap_or_default();
+    if words.is_empty() {
+        return Ok(());
+    }
+    let fact = Fact::Attested {
+        vm: ownership.vm.clone(),
+        by: confirmation.by.clone(),
+        words: words.to_owned(),
+        statement: ownership.statement(),
+    };
+    let same = fact.clone();
+    ctx.keep_once(fact, |kept| *kept == same).await
+}
+
+/// Keeps what was asked and what came back.
+///
+/// # Errors
+/// The run no longer waits for this action.
+pub(super) async fn keep_evidence(ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
+    let fact = Fact::OwnershipEvidence {
+        vm: ownership.vm.clone(),
+        lines: ownership.lines(),
+        whole: ownership.standing() == super::ownership::Standing::Whole,
+        at: ownership.at.unwrap_or_default(),
+    };
+    ctx.link.fact(fact).await
+}
+
+fn entry_as_kept(entry: autostart::AutostartEntry) -> AutostartEntry {
+    AutostartEntry {
+        start_action: entry.start_action,
+        start_delay: entry.start_delay,
+        start_order: entry.start_order,
+        stop_action: entry.stop_action,
+        stop_delay: entry.stop_delay,
+        wait_for_heartbeat: entry.wait_for_heartbeat,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "564dc4d7-deeb-7781-dc69-4e96d4c6184f";
+    const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
+
+    fn marks(uuid: Option<&str>) -> Marks {
+        Marks {
+            uuid: uuid.and_then(BiosUuid::parse),
+            tail: Some(("sql01".into(), "sql01.vmx".into())),
+            names: vec!["sql01".into()],
+        }
+    }
+
+    fn running(uuid: &str, path: &str, name: &str) -> RunningVm {
+        RunningVm {
+            world_id: 1,
+            uuid_bios: BiosUuid::parse(uuid),
+            config_file: format!("/vmfs/volumes/5cc5b591-875b0190-c587-001871eaca38/{path}"),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn what_runs_is_recognised_by_uuid_then_path_then_name() {
+        let elsewhere = "other/other.vmx";
+        for (uuid, vm, by) in [
+            (Some(OWN), running(OWN, elsewhere, "renamed"), Some("uuid.bios")),
+            (Some(OWN), running(OTHER, elsewhere, "sql01"), None),
+            (Some(OWN), running(OTHER, "sql01/sql01.vmx", "x"), Some("path")),
+            (None, running(OTHER, elsewhere, "SQL01"), Some("name")),
+            (None, running(OTHER, elsewhere, "x"), None),
+        ] {
+            let mut copies = vec![];
+            add_running(&mut copies, std::slice::from_ref(&vm), &marks(uuid)).unwrap();
+            assert_eq!(copies.first().map(|copy| copy.by), by, "{vm:?}");
+        }
+    }
+
+    #[test]
+    fn a_vm_that_cannot_be_compared_spoils_the_answer() {
+        let unknown = running("n/a", "other/other.vmx", "x");
+        assert!(add_running(&mut vec![], &[unknown], &marks(Some(OWN))).is_err());
+    }
+
+    #[test]
+    fn the_list_of_what_runs_overrules_the_inventory() {
+        let mut copies = vec![Copy {
+            vmid: Some(Vmid(7)),
+            vmx: "[local1] sql01/sql01.vmx".into(),
+            by: "path",
+            power: PowerState::Off,
+            since: None,
+            tools: false,
+            autostart: None,
+        }];
+        add_running(&mut copies, &[running(OWN, "sql01/sql01.vmx", "sql01")], &marks(Some(OWN))).unwrap();
+        assert!(copies.len() == 1 && copies[0].runs() && copies[0].vmid.is_some());
+    }
+}

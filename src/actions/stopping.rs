@@ -1,0 +1,138 @@
+//! Stopping a VM: its guest is asked first, after a while it is powered off.
+
+use std::time::Duration;
+
+use crate::engine::Fact;
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::power::{PowerReply, PowerState};
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::names::{HostName, VmName};
+
+use super::context::{ActError, Ctx};
+use super::registered::{summary, vmid_of};
+use super::waiting::Pauses;
+use super::words::span;
+
+/// How long a guest may take to shut down where the runbook says nothing.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How long a host may take to power a VM off once it accepted that.
+const POWER_OFF: Duration = Duration::from_secs(60);
+
+/// Stops the VM of a file, `[datastore] path`, and gives how it went: `shut down by its guest`.
+///
+/// # Errors
+/// It still runs, a write was lost, or the host could not be asked.
+pub(super) async fn stop(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+    patience: Duration,
+) -> Result<String, ActError> {
+    let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
+    let now = summary(ctx, host, Lane::Control, vmid).await?;
+    let mut why = "its guest's tools did not run".to_owned();
+    if now.power == PowerState::On && now.tools_running {
+        match ask_guest(ctx, host, vm, vmid).await? {
+            Ok(()) => {
+                ctx.doing(format!("waiting for the guest of {vm} to shut down"));
+                if wait_until_off(ctx, host, vmx, patience).await? {
+                    return Ok("shut down by its guest".to_owned());
+                }
+                why = format!("its guest did not shut down within {}", span(patience));
+            }
+            Err(fault) => why = format!("its guest could not be asked: {fault}"),
+        }
+    }
+    ctx.doing(format!("powering {vm} off"));
+    // Minutes may have passed: the number is looked up again.
+    let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
+    let doing = format!("powering {vm} off");
+    let parse = |output: &_| PowerReply::parse(output, PowerState::Off);
+    let reply = ctx.order(host, &commands::power_off(vmid), parse, &doing).await?;
+    if wait_until_off(ctx, host, vmx, POWER_OFF).await? {
+        return Ok(format!("powered off ({why})"));
+    }
+    let said = match reply {
+        PowerReply::Unclear { text } => format!(" ({text})"),
+        PowerReply::Accepted | PowerReply::AlreadyThere => String::new(),
+    };
+    Err(ActError::Failed(Fault::new(
+        format!("{vm} still runs though it was powered off{said}"),
+        host.as_str(),
+        format!("power state on; {why}"),
+        "look at its tasks and its vmware.log; esxcli vm process kill -t soft, by hand, is the last \
+         resort",
+    )))
+}
+
+/// Asks the guest; the inner error says why it cannot be asked.
+async fn ask_guest(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmid: Vmid,
+) -> Result<Result<(), DriverFault>, ActError> {
+    ctx.doing(format!("asking the guest of {vm} to shut down"));
+    let output = ctx.write(host, Lane::Control, &commands::shutdown_guest(vmid)).await?;
+    Ok(check_silent(&output))
+}
+
+/// Whether the VM was seen not running within the time.
+async fn wait_until_off(
+    ctx: &Ctx,
+    host: &HostName,
+    vmx: &str,
+    patience: Duration,
+) -> Result<bool, ActError> {
+    let mut pauses = Pauses::within(patience);
+    loop {
+        let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
+        let command = commands::power_state(vmid);
+        let doing = "reading the power state";
+        let state = ctx.read(host, Lane::Control, &command, PowerState::parse, doing).await?;
+        if state != PowerState::On {
+            return Ok(true);
+        }
+        if !pauses.pause().await {
+            return Ok(false);
+        }
+    }
+}
+
+/// Takes away the autostart entry of the VM of a file.
+///
+/// # Errors
+/// The host refused it, the write was lost, or the host could not be asked.
+pub(super) async fn remove_autostart(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+) -> Result<(), ActError> {
+    let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
+    let doing = format!("removing the autostart entry of {vm}");
+    ctx.order(host, &commands::update_autostart_remove(vmid), check_silent, &doing).await
+}
+
+/// Keeps that the VM does not run on a host, unless the run knows already since when.
+///
+/// # Errors
+/// The run no longer waits for this action.
+pub(super) async fn keep_stopped(
+    ctx: &Ctx,
+    vm: &VmName,
+    host: &HostName,
+    how: &str,
+) -> Result<(), ActError> {
+    let (vm, host, how) = (vm.clone(), host.clone(), how.to_owned());
+    let (its, there) = (vm.clone(), host.clone());
+    let fact = Fact::Stopped { vm, host, how, at: ctx.clock.now() };
+    let same = |kept: &Fact| {
+        matches!(kept, Fact::Stopped { vm, host, .. } if *vm == its && *host == there)
+    };
+    ctx.keep_once(fact, same).await
+}
