@@ -168,6 +168,7 @@ pub(super) fn plan() -> Plan {
         effect: DeclaredEffect::Write,
         done_if: None,
         verify: None,
+        environment: Vec::new(),
     };
     let mut announce =
         step("Announce", Subject::Host("lee-bk1".into()), ActionSpec::Command(spec), Risk::Write);
@@ -470,6 +471,7 @@ pub(super) fn figures(host: &str, answered: i64) -> HostFigures {
         vms: vec![vm("sql01", "off"), vm("web01", "-"), vm("files01", "-")],
         poll_took: Some(Duration::from_millis(640)),
         trouble: None,
+        refused_key: None,
     };
     if host == "lon-esx1" {
         figures.link = LinkState::Down;
