@@ -50,7 +50,7 @@ pub async fn walk(
     out: &mut (dyn Write + Send),
 ) -> std::io::Result<Outcome> {
     let interrupts = Interrupts::listen()?;
-    Ok(Walk::new(handle, replies, out).to_the_end(interrupts).await)
+    Ok(Walk::new(handle, replies, out).follow(interrupts).await)
 }
 
 /// What the operating system may send.
@@ -107,7 +107,7 @@ impl<'o> Walk<'o> {
         }
     }
 
-    async fn to_the_end(mut self, mut interrupts: Interrupts) -> Outcome {
+    async fn follow(mut self, mut interrupts: Interrupts) -> Outcome {
         // Whoever starts a console again wants the run to go on, paused or not.
         if self.state.paused {
             let by = self.replies.operator.clone();
@@ -254,7 +254,8 @@ impl<'o> Walk<'o> {
                 ));
             }
             Live::Banner(text) => self.printer.say(now, None, text),
-            Live::Output { .. } | Live::Sent { .. } | Live::CommandEnded { .. } | Live::Host(_) => {}
+            Live::Output { .. } | Live::Sent { .. } | Live::CommandEnded { .. } | Live::Host(_) => {
+            }
         }
     }
 

@@ -58,9 +58,9 @@ pub enum SecretSource {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
-    variables: BTreeMap<String, Value>,
-    secrets: BTreeMap<String, Value>,
-    steps: BTreeMap<String, BTreeMap<String, Value>>,
+    variables: Value,
+    secrets: Value,
+    steps: Value,
 }
 
 /// Reads an answers file for this runbook.
@@ -70,14 +70,21 @@ struct File {
 pub fn read(path: &Path, runbook: &Runbook) -> Result<Answers, Failure> {
     let place = path.display().to_string();
     let cannot = |why: std::io::Error| {
-        Failure::invalid(format!("the answers cannot be read: {why}"), &*place, "name the answers file with --answers FILE")
+        Failure::invalid(
+            format!("the answers cannot be read: {why}"),
+            &*place,
+            "name the answers file with --answers FILE",
+        )
     };
     let mut text = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text))
         .map_err(cannot)?;
     if text.len() as u64 > MOST_BYTES {
-        return Err(Failure::list(&place, &["it is larger than 1 MiB".to_owned()]));
+        return Err(Failure::list(
+            &place,
+            &["it is larger than 1 MiB".to_owned()],
+        ));
     }
     let text = String::from_utf8(text)
         .map_err(|_| Failure::list(&place, &["it is not UTF-8 text".to_owned()]))?;
@@ -94,16 +101,15 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
     if value.is_null() {
         return Ok(Answers::default());
     }
-    let file: File = serde_path_to_error::deserialize(value)
-        .map_err(|error| vec![error.to_string()])?;
+    let file: File = serde_yaml::from_value(value).map_err(|error| vec![error.to_string()])?;
     let mut answers = Answers::default();
     let mut problems = Vec::new();
-    for (name, value) in file.variables {
+    for (name, value) in named(file.variables, "variables", &mut problems) {
         if let Err(problem) = take_variable(&mut answers, runbook, &name, &value) {
             problems.push(format!("variables.{name}: {problem}"));
         }
     }
-    for (name, value) in file.secrets {
+    for (name, value) in named(file.secrets, "secrets", &mut problems) {
         match take_secret(runbook, &name, value) {
             Ok(source) => {
                 answers.secrets.insert(name.into(), source);
@@ -112,7 +118,8 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
         }
     }
     let known = plan::step_ids(runbook);
-    for (id, fields) in file.steps {
+    for (id, fields) in named(file.steps, "steps", &mut problems) {
+        let fields = named(fields, &format!("steps.{id}"), &mut problems);
         let id = StepId::from(id);
         if !known.contains(&id) {
             let near = did_you_mean(id.as_str(), known.iter().map(StepId::as_str));
@@ -126,7 +133,31 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
             Err(problem) => problems.push(format!("steps.{id}: {problem}")),
         }
     }
-    if problems.is_empty() { Ok(answers) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(answers)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The entries of a mapping whose keys are words; what is none is a problem.
+fn named(value: Value, place: &str, problems: &mut Vec<String>) -> Vec<(String, Value)> {
+    let entries = match value {
+        Value::Null => return Vec::new(),
+        Value::Mapping(entries) => entries,
+        _ => {
+            problems.push(format!("{place}: expected `name: value` pairs"));
+            return Vec::new();
+        }
+    };
+    let mut named = Vec::new();
+    for (key, value) in entries {
+        match scalar(&key) {
+            Some(name) => named.push((name, value)),
+            None => problems.push(format!("{place}: a key is not a word")),
+        }
+    }
+    named
 }
 
 fn take_variable(
@@ -179,7 +210,7 @@ fn take_secret(runbook: &Runbook, name: &str, value: Value) -> Result<SecretSour
     serde_yaml::with::singleton_map::deserialize(value).map_err(|_| ways.to_owned())
 }
 
-fn take_step(fields: BTreeMap<String, Value>) -> Result<StepAnswer, String> {
+fn take_step(fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
     let mut answer = StepAnswer::default();
     for (key, value) in fields {
         if RESERVED.contains(&key.as_str()) {
@@ -198,7 +229,9 @@ fn take_step(fields: BTreeMap<String, Value>) -> Result<StepAnswer, String> {
                 let chosen: Option<Vec<String>> = items.iter().map(scalar).collect();
                 Answer::Chosen(chosen.ok_or_else(|| format!("`{key}` is not a list of words"))?)
             }
-            other => Answer::Value(scalar(other).ok_or_else(|| format!("`{key}` is neither a word nor a list"))?),
+            other => Answer::Value(
+                scalar(other).ok_or_else(|| format!("`{key}` is neither a word nor a list"))?,
+            ),
         };
         answer.asks.insert(key, said);
     }
@@ -248,7 +281,11 @@ impl SecretSource {
                 first_line(&String::from_utf8_lossy(&output.stdout))
             }
         };
-        if secret.is_empty() { Err("it is empty".to_owned()) } else { Ok(secret) }
+        if secret.is_empty() {
+            Err("it is empty".to_owned())
+        } else {
+            Ok(secret)
+        }
     }
 }
 
@@ -275,14 +312,23 @@ steps:
         let answers = parse(text, &runbook()).unwrap();
         assert_eq!(answers.variables["ticket"], "INC000001");
         assert_eq!(answers.outage_at.as_deref(), Some("2026-01-02T03:04:05Z"));
-        assert_eq!(answers.secrets["esxi_password"], SecretSource::Env("ESXI_PASSWORD".to_owned()));
+        assert_eq!(
+            answers.secrets["esxi_password"],
+            SecretSource::Env("ESXI_PASSWORD".to_owned())
+        );
         let confirm = &answers.steps["failover/declare/-/confirm"];
-        assert_eq!((confirm.by.as_deref(), confirm.second.as_deref()), (Some("alice"), Some("bob")));
+        assert_eq!(
+            (confirm.by.as_deref(), confirm.second.as_deref()),
+            (Some("alice"), Some("bob"))
+        );
         let signs = Answer::Chosen(vec!["no power".to_owned(), "no network".to_owned()]);
         assert_eq!(confirm.asks["signs"], signs);
         assert_eq!(confirm.asks["more"], Answer::Value("7".to_owned()));
         let copy = &answers.steps["failback/go-home/sql01/copy_back"];
-        assert_eq!((copy.typed.as_deref(), copy.attest.as_deref()), (Some("sql01"), Some("seen it")));
+        assert_eq!(
+            (copy.typed.as_deref(), copy.attest.as_deref()),
+            (Some("sql01"), Some("seen it"))
+        );
         assert_eq!(parse("", &runbook()), Ok(Answers::default()));
     }
 
@@ -306,7 +352,10 @@ steps:
             "no step `failover/recover/sql01/levitate`",
         ];
         for part in expected {
-            assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:#?}");
+            assert!(
+                problems.iter().any(|problem| problem.contains(part)),
+                "{part}: {problems:#?}"
+            );
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         assert!(!problems.join("\n").contains("hunter2"), "{problems:#?}");
@@ -316,8 +365,11 @@ steps:
     fn unknown_and_duplicate_keys_are_refused() {
         for (text, part) in [
             ("stps: {}\n", "unknown field `stps`"),
-            ("variables: { ticket: INC000001, ticket: INC000002 }\n", "duplicate"),
-            ("steps: [a]\n", "steps"),
+            (
+                "variables: { ticket: INC000001, ticket: INC000002 }\n",
+                "duplicate",
+            ),
+            ("steps: [a]\n", "steps: expected"),
             ("- a\n", "expected"),
             ("a: [\n", "line"),
         ] {
@@ -336,8 +388,18 @@ steps:
         assert_eq!(command.fetch().as_deref(), Ok("a b"));
         let env = SecretSource::Env("LIFEBOAT_NO_SUCH_VARIABLE".to_owned()).fetch();
         assert!(env.unwrap_err().contains("is not set"));
-        assert!(SecretSource::Command("exit 3".to_owned()).fetch().unwrap_err().contains("failed"));
-        assert!(SecretSource::Command("true".to_owned()).fetch().unwrap_err().contains("empty"));
+        assert!(
+            SecretSource::Command("exit 3".to_owned())
+                .fetch()
+                .unwrap_err()
+                .contains("failed")
+        );
+        assert!(
+            SecretSource::Command("true".to_owned())
+                .fetch()
+                .unwrap_err()
+                .contains("empty")
+        );
     }
 
     proptest! {

@@ -55,7 +55,10 @@ pub struct Failure {
 impl Failure {
     /// A failure with a text of its own.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into() }
+        Self {
+            exit,
+            text: text.into(),
+        }
     }
 
     /// A failure in the four answers of a fault.
@@ -65,8 +68,15 @@ impl Failure {
     }
 
     /// What was typed, or what a file says, cannot be used; nothing was started.
-    pub fn invalid(what: impl Into<String>, place: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::of(Exit::Invalid, &Fault::new(what, place, "nothing was started", next))
+    pub fn invalid(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self::of(
+            Exit::Invalid,
+            &Fault::new(what, place, "nothing was started", next),
+        )
     }
 
     /// Several things are wrong with one file.
@@ -116,17 +126,36 @@ mod tests {
 
     #[test]
     fn statuses_are_those_of_the_manual() {
-        let all = [Exit::Clean, Exit::Findings, Exit::Invalid, Exit::Refused, Exit::Resumable];
+        let all = [
+            Exit::Clean,
+            Exit::Findings,
+            Exit::Invalid,
+            Exit::Refused,
+            Exit::Resumable,
+        ];
         assert_eq!(all.map(Exit::status), [0, 1, 2, 3, 4]);
     }
 
     #[test]
     fn a_held_run_is_refused_and_a_broken_one_found() {
-        let held = JournalError::Held { path: "j".into(), holder: crate::journal::Holder::default() };
+        let held = JournalError::Held {
+            path: "j".into(),
+            holder: crate::journal::Holder::default(),
+        };
         assert_eq!(Failure::from(held).exit, Exit::Refused);
-        let problem = crate::journal::LineProblem { line: 3, why: "changed".to_owned() };
-        let broken = Failure::from(JournalError::Broken { path: "j".into(), problem });
+        let problem = crate::journal::LineProblem {
+            line: 3,
+            why: "changed".to_owned(),
+        };
+        let broken = Failure::from(JournalError::Broken {
+            path: "j".into(),
+            problem,
+        });
         assert_eq!(broken.exit, Exit::Findings);
-        assert!(broken.text.contains("line 3") && broken.text.contains("\n  next: "), "{}", broken.text);
+        assert!(
+            broken.text.contains("line 3") && broken.text.contains("\n  next: "),
+            "{}",
+            broken.text
+        );
     }
 }

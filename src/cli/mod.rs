@@ -1,3 +1,218 @@
-//! One small file per subcommand.
+//! The command line: one small file per subcommand, and the dispatch.
+//!
+//! Every command ends in an [`Exit`]; what keeps one from its work is a [`Failure`], printed on
+//! standard error as what, where, in which state things are, and the next move.
+
+mod answers;
+mod args;
+mod console;
+mod exit;
+mod failback;
+mod forms;
+mod home;
 pub mod load;
+mod logins;
+mod outage;
+mod paper;
+mod past;
+mod practice;
+mod resume;
+mod runs;
+mod site;
+mod start;
 pub mod validate;
+mod variables;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::journal::{JournalError, Store};
+use crate::names::VmName;
+use crate::plan::PlanInputs;
+use crate::report;
+use crate::runbook::model::{Mode, Section};
+use crate::settings::Settings;
+
+use args::{Cli, Command, PlanArgs, PlanMode, StartArgs};
+use console::Console;
+pub use exit::{Exit, Failure};
+
+/// Runs the program with the process's own arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    run(std::env::args_os()).into()
+}
+
+/// Runs one command line and says what has to be said.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Invalid
+            } else {
+                Exit::Clean
+            };
+        }
+    };
+    match dispatch(cli) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "{}", failure.text);
+            failure.exit
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { state, command } = cli;
+    let mut out = std::io::stdout();
+    match command {
+        None => block_on(home::home(state)),
+        Some(Command::Practice(args)) => {
+            let mut console = Console::open(state, args.start.act.clone())?;
+            finish(block_on(practice::practice(&mut console, args)), console)
+        }
+        Some(Command::Run { runbook, start }) => {
+            let mut console = Console::open(state, start.act.clone())?;
+            finish(block_on(failover(&mut console, runbook, start)), console)
+        }
+        Some(Command::Failback { what, start }) => {
+            let mut console = Console::open(state, start.act.clone())?;
+            finish(
+                block_on(failback::failback(&mut console, &what, start)),
+                console,
+            )
+        }
+        Some(Command::Resume { run, act }) => {
+            let mut console = Console::open(state, act)?;
+            finish(
+                block_on(resume::resume(&mut console, run.as_deref())),
+                console,
+            )
+        }
+        Some(Command::Validate { runbooks }) => {
+            let colour = is_coloured(&out);
+            // Whoever reads along has seen enough when the pipe is closed.
+            let valid = validate::validate(&runbooks, colour, &mut out).unwrap_or(false);
+            Ok(if valid { Exit::Clean } else { Exit::Invalid })
+        }
+        Some(Command::Plan(args)) => print_plan(&args, &mut out),
+        Some(Command::Runs) => {
+            let _ = runs::print(&store(state)?.list()?, &mut out);
+            Ok(Exit::Clean)
+        }
+        Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),
+        Some(Command::Report { run }) => print_report(&store(state)?, &run, &mut out),
+        Some(Command::Sim(args)) => {
+            let settings = settings(state)?;
+            block_on(site::serve(&settings.state, &args, &mut out))
+        }
+    }
+}
+
+/// Gives the terminal back, then says how it ended.
+fn finish(
+    walked: Result<console::Conclusion, Failure>,
+    mut console: Console,
+) -> Result<Exit, Failure> {
+    console.close_screen();
+    Ok(walked?.say())
+}
+
+async fn failover(
+    console: &mut Console,
+    runbook: PathBuf,
+    args: StartArgs,
+) -> Result<console::Conclusion, Failure> {
+    let order = start::Order {
+        loaded: load::load_runbook(&runbook)?,
+        path: Some(runbook),
+        mode: Mode::Failover,
+        sections: vec![Section::Failover],
+        parent: None,
+        start: args,
+    };
+    start::start(console, order).await
+}
+
+/// Runs what acts. Two threads of work are enough: sessions have threads of their own.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::invalid(
+                format!("the program cannot start its threads: {error}"),
+                "this machine",
+                "free processes or memory, then start it again",
+            )
+        })?;
+    let done = runtime.block_on(work);
+    // Whatever a hung host still holds must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    done
+}
+
+fn settings(state: Option<PathBuf>) -> Result<Settings, Failure> {
+    Settings::resolve(state, None, |name| std::env::var_os(name))
+        .map_err(|fault| Failure::of(Exit::Invalid, &fault))
+}
+
+fn store(state: Option<PathBuf>) -> Result<Store, Failure> {
+    Ok(Store::new(settings(state)?.state))
+}
+
+fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let loaded = load::load_runbook(Path::new(&args.runbook))?;
+    let runbook = &loaded.runbook;
+    let answers = answers::Answers::default();
+    let sources = variables::Sources {
+        set: &args.set,
+        answers: &answers,
+        before: None,
+        examples: false,
+    };
+    let values = variables::gather(runbook, &sources)?;
+    let unknown = values.missing.into_iter().map(|name| {
+        let stand_in = format!("\u{2039}{name}\u{203a}");
+        (name, stand_in)
+    });
+    let variables: BTreeMap<_, _> = values.known.into_iter().chain(unknown).collect();
+    let only = args.only.iter().map(|vm| VmName::from(vm.trim())).collect();
+    let inputs = PlanInputs { variables, only };
+    let sections: &[Section] = match args.mode {
+        PlanMode::Failover => &[Section::Failover],
+        PlanMode::Failback => &[Section::Failback],
+        PlanMode::Practice => &[Section::Failover, Section::Failback],
+    };
+    let plan = past::make_plan(runbook, sections, args.mode.mode(), &inputs)?;
+    let _ = out.write_all(paper::paper(runbook, &plan).as_bytes());
+    Ok(Exit::Clean)
+}
+
+fn print_report(store: &Store, run: &str, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let past = past::Past::read(store.find(run)?)?;
+    let _ = out.write_all(report::markdown(&past.report()).as_bytes());
+    match past.journal.problem {
+        None => Ok(Exit::Clean),
+        Some(problem) => Err(JournalError::Broken {
+            path: past.folder.journal(),
+            problem,
+        }
+        .into()),
+    }
+}
+
+/// Whether what is written there may be coloured: a terminal, and `NO_COLOR` is not set.
+fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -15,7 +15,8 @@ pub const FORMS: &str = "now, 25m ago, 02:40 (the last time it was), or 2026-01-
 /// In words, for what cannot be read and for times that are still to come.
 pub fn parse(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let text = text.trim();
-    let at = read(text, now).ok_or_else(|| format!("`{text}` cannot be read as a time: say {FORMS}"))?;
+    let at =
+        read(text, now).ok_or_else(|| format!("`{text}` cannot be read as a time: say {FORMS}"))?;
     if at > now.timestamp() {
         return Err(format!("`{text}` is still to come"));
     }
@@ -28,7 +29,10 @@ fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     }
     if let Some(ago) = text.strip_suffix("ago") {
         let length = runbook::parse_duration(ago.trim()).ok()?;
-        return now.timestamp().checked_sub(SignedDuration::try_from(length).ok()?).ok();
+        return now
+            .timestamp()
+            .checked_sub(SignedDuration::try_from(length).ok()?)
+            .ok();
     }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at);
@@ -43,7 +47,13 @@ fn last_time(time: Time, now: &Zoned) -> Option<Timestamp> {
     if today <= *now {
         return Some(today.timestamp());
     }
-    let yesterday = now.date().yesterday().ok()?.to_datetime(time).to_zoned(zone.clone()).ok()?;
+    let yesterday = now
+        .date()
+        .yesterday()
+        .ok()?
+        .to_datetime(time)
+        .to_zoned(zone.clone())
+        .ok()?;
     Some(yesterday.timestamp())
 }
 
@@ -61,7 +71,11 @@ mod tests {
         assert_eq!(at("02:40").unwrap(), "2026-01-02T01:40:00Z");
         assert_eq!(at("23:50").unwrap(), "2026-01-01T22:50:00Z", "yesterday");
         assert_eq!(at("2026-01-02T00:00:00Z").unwrap(), "2026-01-02T00:00:00Z");
-        assert!(at("2026-01-02T04:00:00Z").unwrap_err().contains("still to come"));
+        assert!(
+            at("2026-01-02T04:00:00Z")
+                .unwrap_err()
+                .contains("still to come")
+        );
         assert!(at("soon").unwrap_err().contains("cannot be read"));
         assert!(at("-5m ago").is_err());
     }

@@ -31,18 +31,29 @@ pub fn paper(runbook: &Runbook, plan: &Plan) -> String {
 fn head(out: &mut String, runbook: &Runbook, plan: &Plan) {
     let title_of = |role| {
         let site = runbook.site_with(role);
-        runbook.sites.get(&site).map_or_else(|| site.to_string(), |site| site.title.clone())
+        runbook
+            .sites
+            .get(&site)
+            .map_or_else(|| site.to_string(), |site| site.title.clone())
     };
     let (protected, recovery) = (title_of(SiteRole::Protected), title_of(SiteRole::Recovery));
     let (from, to) = match plan.section {
         Section::Failover => (protected, recovery),
         Section::Failback => (recovery, protected),
     };
-    let _ = writeln!(out, "# {}: {}, {from} \u{2192} {to}\n", plan.mode.as_str().to_uppercase(), runbook.title);
+    let _ = writeln!(
+        out,
+        "# {}: {}, {from} \u{2192} {to}\n",
+        plan.mode.as_str().to_uppercase(),
+        runbook.title
+    );
     if !runbook.description.is_empty() {
         let _ = writeln!(out, "{}\n", runbook.description.trim());
     }
-    let _ = writeln!(out, "Operator ____________________  Second person ____________________  Service lost at ____________________\n");
+    let _ = writeln!(
+        out,
+        "Operator ____________________  Second person ____________________  Service lost at ____________________\n"
+    );
     let objective = |length: Option<std::time::Duration>| {
         length
             .and_then(|length| jiff::SignedDuration::try_from(length).ok())
@@ -58,16 +69,29 @@ fn head(out: &mut String, runbook: &Runbook, plan: &Plan) {
         runbook.name
     );
     for contact in &runbook.contacts {
-        let _ = writeln!(out, "- {}: {} ({})", contact.name, contact.phone, contact.role);
+        let _ = writeln!(
+            out,
+            "- {}: {} ({})",
+            contact.name, contact.phone, contact.role
+        );
     }
     for (vm, needed) in &plan.left_out {
-        let _ = writeln!(out, "- **{vm} needs {needed}, which is left out by choice.**");
+        let _ = writeln!(
+            out,
+            "- **{vm} needs {needed}, which is left out by choice.**"
+        );
     }
 }
 
 fn write_step(out: &mut String, plan: &Plan, index: usize, step: &Step, answer: &ProbeAnswer) {
     let number = index + 1;
-    let _ = writeln!(out, "\n- [ ] **{number}. {}** `{}`, {}", step.title, step.id, step.risk.as_str());
+    let _ = writeln!(
+        out,
+        "\n- [ ] **{number}. {}** `{}`, {}",
+        step.title,
+        step.id,
+        step.risk.as_str()
+    );
     let mut line = |label: &str, text: &str| {
         let text = text.replace('\n', " ");
         let _ = writeln!(out, "  {label}: {text}  ");
@@ -86,7 +110,10 @@ fn write_step(out: &mut String, plan: &Plan, index: usize, step: &Step, answer: 
         Verdict::AlreadyDone { evidence } => line("Nothing to do", &evidence.join("; ")),
         Verdict::Blocked { fault, .. } => line("Blocked", &fault.what),
     }
-    let _ = writeln!(out, "  Began ________  Ended ________  By ____________________");
+    let _ = writeln!(
+        out,
+        "  Began ________  Ended ________  By ____________________"
+    );
 }
 
 fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
@@ -109,7 +136,10 @@ fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
         }
         let _ = writeln!(out, "  ```\n");
     }
-    for (label, text) in [("Then", Some(&proposal.then)), ("Undo", proposal.undo.as_ref())] {
+    for (label, text) in [
+        ("Then", Some(&proposal.then)),
+        ("Undo", proposal.undo.as_ref()),
+    ] {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             let _ = writeln!(out, "  {label}: {text}  ");
         }
@@ -120,7 +150,10 @@ fn asked(ask: &crate::runbook::model::Ask) -> String {
     use crate::runbook::model::Ask;
     match ask {
         Ask::Choose { options, at_least } => {
-            let boxes: Vec<String> = options.iter().map(|option| format!("[ ] {option}")).collect();
+            let boxes: Vec<String> = options
+                .iter()
+                .map(|option| format!("[ ] {option}"))
+                .collect();
             format!("at least {at_least} of {}", boxes.join("  "))
         }
         Ask::Value { prompt, .. } => format!("{prompt} ____________________"),

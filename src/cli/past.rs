@@ -36,15 +36,24 @@ impl Past {
         };
         let loaded = load_runbook(&folder.runbook())?;
         if loaded.sha256 != info.runbook_sha256 {
-            return Err(Failure::of(Exit::Refused, &Fault::new(
-                "the run's frozen runbook was changed since it was started",
-                folder.runbook().display().to_string(),
-                "nothing was sent to any host; the journal is as it was",
-                "put the file back as it was (its SHA-256 is in line 1 of the journal)",
-            )));
+            return Err(Failure::of(
+                Exit::Refused,
+                &Fault::new(
+                    "the run's frozen runbook was changed since it was started",
+                    folder.runbook().display().to_string(),
+                    "nothing was sent to any host; the journal is as it was",
+                    "put the file back as it was (its SHA-256 is in line 1 of the journal)",
+                ),
+            ));
         }
         let plan = plan_of(&loaded.runbook, &info)?;
-        Ok(Self { folder, journal, info, loaded, plan })
+        Ok(Self {
+            folder,
+            journal,
+            info,
+            loaded,
+            plan,
+        })
     }
 
     pub(super) fn state(&self) -> RunState {
@@ -53,15 +62,22 @@ impl Past {
 
     /// The run for a report.
     pub(super) fn report(&self) -> report::Run<'_> {
-        report::Run::new(&self.journal.entries, &self.plan, &self.loaded.runbook, &self.journal.head)
+        report::Run::new(
+            &self.journal.entries,
+            &self.plan,
+            &self.loaded.runbook,
+            &self.journal.head,
+        )
     }
 
     /// Refuses a journal with a line that does not fit.
     pub(super) fn whole(self) -> Result<Self, Failure> {
         match self.journal.problem {
-            Some(problem) => {
-                Err(JournalError::Broken { path: self.folder.journal(), problem }.into())
+            Some(problem) => Err(JournalError::Broken {
+                path: self.folder.journal(),
+                problem,
             }
+            .into()),
             None => Ok(self),
         }
     }
@@ -75,8 +91,16 @@ fn first_line(journal: &ReadJournal) -> Option<Box<RunInfo>> {
 }
 
 fn plan_of(runbook: &Runbook, info: &RunInfo) -> Result<Plan, Failure> {
-    let inputs = PlanInputs { variables: info.variables.clone(), only: info.only.clone() };
-    make_plan(runbook, &info.sections, info.mode.unwrap_or(Mode::Failover), &inputs)
+    let inputs = PlanInputs {
+        variables: info.variables.clone(),
+        only: info.only.clone(),
+    };
+    make_plan(
+        runbook,
+        &info.sections,
+        info.mode.unwrap_or(Mode::Failover),
+        &inputs,
+    )
 }
 
 /// The plan of one section, or of several walked as one run.
@@ -86,8 +110,10 @@ pub(super) fn make_plan(
     mode: Mode,
     inputs: &PlanInputs,
 ) -> Result<Plan, Failure> {
-    let plans: Result<Vec<Plan>, PlanError> =
-        sections.iter().map(|section| plan::make(runbook, *section, mode, inputs)).collect();
+    let plans: Result<Vec<Plan>, PlanError> = sections
+        .iter()
+        .map(|section| plan::make(runbook, *section, mode, inputs))
+        .collect();
     let joined = plans.map(|plans| plans.into_iter().reduce(plan::join));
     match joined {
         Ok(Some(plan)) => Ok(plan),

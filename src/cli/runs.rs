@@ -19,14 +19,19 @@ pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
     )?;
     for run in runs {
         let info = run.info.as_deref();
-        let mode = info.and_then(|info| info.mode).map_or("?", |mode| mode.as_str());
+        let mode = info
+            .and_then(|info| info.mode)
+            .map_or("?", |mode| mode.as_str());
         writeln!(
             out,
             "{:<20}  {mode:<8}  {:<22}  {:<10}  {:<20}  {}",
             run.folder.id,
             info.map_or("?", |info| &info.runbook),
             info.map_or("?", |info| &info.operator),
-            run.started.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+            run.started.map_or_else(
+                || "?".to_owned(),
+                |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+            ),
             state(run)
         )?;
     }
@@ -40,7 +45,10 @@ fn state(run: &RunSummary) -> String {
     match &run.ending {
         Ending::Finished(result) if result.is_clean() => "finished".to_owned(),
         Ending::Finished(result) => {
-            format!("finished, {} failed, {} skipped", result.failed, result.skipped)
+            format!(
+                "finished, {} failed, {} skipped",
+                result.failed, result.skipped
+            )
         }
         Ending::Detached => "unfinished: the console left".to_owned(),
         Ending::Open => match &run.holder {
@@ -60,7 +68,10 @@ mod tests {
     #[test]
     fn each_run_is_a_line_with_its_state() {
         let run = |ending, known: bool| RunSummary {
-            folder: RunFolder { id: "20260102-030405-k7qd".into(), path: "/x".into() },
+            folder: RunFolder {
+                id: "20260102-030405-k7qd".into(),
+                path: "/x".into(),
+            },
             info: known.then(|| {
                 Box::new(RunInfo {
                     mode: Some(Mode::Failover),
@@ -74,7 +85,10 @@ mod tests {
             ending,
             holder: None,
         };
-        let skipped = RunResult { skipped: 2, ..RunResult::default() };
+        let skipped = RunResult {
+            skipped: 2,
+            ..RunResult::default()
+        };
         let runs = [
             run(Ending::Open, true),
             run(Ending::Finished(RunResult::default()), true),
@@ -84,13 +98,26 @@ mod tests {
         let mut out = Vec::new();
         print(&runs, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        let ends = ["STATE", "the console died", "finished", "0 failed, 2 skipped", "`lifeboat verify`"];
+        let ends = [
+            "STATE",
+            "the console died",
+            "finished",
+            "0 failed, 2 skipped",
+            "`lifeboat verify`",
+        ];
         for (line, end) in text.lines().zip(ends) {
             assert!(line.ends_with(end), "{line:?} does not end in {end:?}");
         }
-        assert!(text.contains("20260102-030405-k7qd  failover  v2v "), "{text}");
+        assert!(
+            text.contains("20260102-030405-k7qd  failover  v2v "),
+            "{text}"
+        );
         let mut out = Vec::new();
         print(&[], &mut out).unwrap();
-        assert!(String::from_utf8(out).unwrap().contains("lifeboat practice"));
+        assert!(
+            String::from_utf8(out)
+                .unwrap()
+                .contains("lifeboat practice")
+        );
     }
 }

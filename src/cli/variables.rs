@@ -46,7 +46,11 @@ pub(super) fn gather(runbook: &Runbook, sources: &Sources<'_>) -> Result<Values,
         return Err(Failure::list("--set", &problems));
     }
     let mut values = Values::default();
-    for (name, variable) in runbook.variables.iter().filter(|(_, variable)| !variable.secret) {
+    for (name, variable) in runbook
+        .variables
+        .iter()
+        .filter(|(_, variable)| !variable.secret)
+    {
         let before = sources.before.and_then(|before| before.get(name));
         let example = variable.example.as_ref().filter(|_| sources.examples);
         let value = set
@@ -69,7 +73,9 @@ pub(super) fn gather(runbook: &Runbook, sources: &Sources<'_>) -> Result<Values,
 impl Values {
     /// All values, where nobody can be asked for the missing ones.
     pub(super) fn complete(self) -> Result<BTreeMap<VariableName, String>, Failure> {
-        let Some(name) = self.missing.first() else { return Ok(self.known) };
+        let Some(name) = self.missing.first() else {
+            return Ok(self.known);
+        };
         let all: Vec<&str> = self.missing.iter().map(VariableName::as_str).collect();
         Err(Failure::invalid(
             format!("no value was given for {}", all.join(", ")),
@@ -100,16 +106,32 @@ mod tests {
     fn gathered(set: &[&str], answers: &Answers, examples: bool) -> Result<Values, Failure> {
         let runbook = load_bundled().unwrap().runbook;
         let before = None;
-        gather(&runbook, &Sources { set: &pairs(set), answers, before, examples })
+        gather(
+            &runbook,
+            &Sources {
+                set: &pairs(set),
+                answers,
+                before,
+                examples,
+            },
+        )
     }
 
     #[test]
     fn flags_win_over_answers_and_those_over_examples() {
         let ticket = |values: Values| values.known.get("ticket").cloned();
         let mut answers = Answers::default();
-        assert_eq!(ticket(gathered(&[], &answers, true).unwrap()).as_deref(), Some("INC000001"));
-        answers.variables.insert("ticket".into(), "INC000002".to_owned());
-        assert_eq!(ticket(gathered(&[], &answers, true).unwrap()).as_deref(), Some("INC000002"));
+        assert_eq!(
+            ticket(gathered(&[], &answers, true).unwrap()).as_deref(),
+            Some("INC000001")
+        );
+        answers
+            .variables
+            .insert("ticket".into(), "INC000002".to_owned());
+        assert_eq!(
+            ticket(gathered(&[], &answers, true).unwrap()).as_deref(),
+            Some("INC000002")
+        );
         let set = gathered(&["ticket=INC000003"], &answers, true).unwrap();
         assert_eq!(ticket(set).as_deref(), Some("INC000003"));
     }
@@ -120,7 +142,11 @@ mod tests {
         assert_eq!(values.missing, [VariableName::from("ticket")]);
         let failure = values.complete().unwrap_err();
         assert_eq!(failure.exit, Exit::Invalid);
-        assert!(failure.text.contains("--set ticket=VALUE"), "{}", failure.text);
+        assert!(
+            failure.text.contains("--set ticket=VALUE"),
+            "{}",
+            failure.text
+        );
     }
 
     #[test]

@@ -255,6 +255,9 @@ pub struct RunInfo {
     pub title: String,
     /// Titles of the protected and the recovery site.
     pub sites: [String; 2],
+    /// The file that it was read from, absolute; empty for the bundled one.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub runbook_path: String,
     /// SHA-256 of the runbook file, lower-case hex.
     pub runbook_sha256: String,
     /// Fingerprint of the plan made from it.

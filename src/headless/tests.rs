@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::engine::{
-    Answer, AttestRequest, Consent, ProbeAnswer, Proposal, Question, RunInfo, Verdict,
-};
+use crate::engine::{Answer, AttestRequest, Consent, ProbeAnswer, Proposal, Question, Verdict};
 use crate::names::RunId;
 use crate::plan::{Plan, PlanInputs, Risk, Step};
 use crate::runbook::model::{Ask, Mode, Runbook, Section};
@@ -370,7 +368,7 @@ async fn a_paused_run_is_continued_and_progress_is_a_line_a_tenth() {
         })
     };
     handle.past = vec![
-        paused(1, RunEvent::RunStarted(Box::new(RunInfo::default()))),
+        paused(1, RunEvent::RunStarted(Box::default())),
         paused(
             2,
             RunEvent::RunPaused {

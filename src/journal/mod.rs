@@ -18,8 +18,9 @@ pub use holder::Holder;
 pub use intent::Intent;
 pub use line::ZERO_HASH;
 pub use reader::{LineProblem, ReadJournal, read};
+pub(crate) use store::write_private;
 pub use store::{Ending, RunFolder, RunSummary, Store};
-pub use writer::Journal;
+pub use writer::{Journal, held_by};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;

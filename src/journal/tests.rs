@@ -439,7 +439,7 @@ fn runs_are_listed_and_found() {
         .into_iter()
         .map(|run| run.folder)
         .collect();
-    assert_eq!(unfinished, [open.clone()]);
+    assert_eq!(unfinished, std::slice::from_ref(&open));
 
     assert_eq!(store.find(open.id.as_str()).unwrap(), open);
     assert_eq!(store.find(&open.id.as_str()[..15]).unwrap(), open);

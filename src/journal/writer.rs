@@ -185,6 +185,31 @@ impl Drop for Journal {
     }
 }
 
+/// The console that writes the run in this folder, if one does.
+///
+/// # Errors
+/// [`JournalError::Missing`] and [`JournalError::Io`].
+pub fn held_by(folder: &Path) -> Result<Option<Holder>, JournalError> {
+    let path = folder.join(FILE_NAME);
+    let file = File::open(&path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => JournalError::Missing(path.clone()),
+        _ => JournalError::Io {
+            doing: "opening",
+            path: path.clone(),
+            source,
+        },
+    })?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(Holder::read(folder).unwrap_or_default())),
+        Err(TryLockError::Error(source)) => Err(JournalError::Io {
+            doing: "locking",
+            path,
+            source,
+        }),
+    }
+}
+
 fn lock(file: &File, folder: &Path, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),

@@ -9,7 +9,7 @@ use super::text::{code, duration, head, item, plain, row, section, time};
 use super::{Run, statements, steps, timeline};
 
 /// Checks a journal with nothing but a shell and `sha256sum`; prints the head hash if it is whole.
-const CHECK: &str = r#"prev=$(printf '%064d' 0)
+pub const CHECK: &str = r#"prev=$(printf '%064d' 0)
 while IFS= read -r line; do
   hash=${line##*,\"hash\":\"}; hash=${hash%\"\}}
   body=${line%,\"hash\":*}

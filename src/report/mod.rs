@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::runbook::model::Runbook;
 
 pub use debrief::debrief;
-pub use markdown::markdown;
+pub use markdown::{CHECK, markdown};
 pub use objectives::{Grade, Measure, VmMeasure, measures};
 pub use text::{bytes, duration};
 

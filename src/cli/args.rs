@@ -1,0 +1,343 @@
+//! What can be typed. Help texts are written for somebody who is tired.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::runbook::{model::Mode, parse_size};
+
+use super::variables::parse_pair;
+
+const EXAMPLES: &str = "\
+Examples:
+  lifeboat practice                      learn it on a simulated site; nothing real is touched
+  lifeboat validate my-runbook.yaml      is the file right?
+  lifeboat plan my-runbook.yaml          every step and command, to read or print
+  lifeboat run my-runbook.yaml           fail over, one confirmed step at a time
+  lifeboat resume                        go on after the console was left, crashed or was killed
+  lifeboat failback 20260102-030405-k7qd go home again
+
+Exit status: 0 finished, nothing found; 1 finished with failed or skipped steps, findings, or a
+journal that does not verify; 2 usage, invalid file, unknown run; 3 refused by a safety rule, or the
+run is held elsewhere; 4 can be resumed: a signal, or an answer is missing.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lifeboat",
+    version,
+    about = "Walks you through restoring virtual machines at a recovery site, and back, over SSH",
+    long_about = "Walks you through restoring virtual machines at a recovery site, and back, over SSH.\n\n\
+        Without a command it shows what there is: unfinished runs, runbooks, practice.",
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Where runs and logs are kept [default: $LIFEBOAT_STATE, else the XDG state folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// What to do; without one, the home screen.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Rehearse a failover and the way back on a simulated site; nothing real is touched
+    #[command(after_help = "\
+Examples:
+  lifeboat practice
+  lifeboat practice my-runbook.yaml --speed 10
+  lifeboat practice --headless --yes --speed 20 --scale 16MiB")]
+    Practice(PracticeArgs),
+    /// Fail over: bring the VMs up at the recovery site
+    #[command(after_help = "\
+Every command is shown before it is sent. Leaving (q) or a crash costs nothing: `lifeboat resume`.
+
+Examples:
+  lifeboat run my-runbook.yaml
+  lifeboat run my-runbook.yaml --only sql01,web01
+  lifeboat run my-runbook.yaml --headless --yes --answers answers.yaml")]
+    Run {
+        /// The runbook
+        runbook: PathBuf,
+        #[command(flatten)]
+        start: StartArgs,
+    },
+    /// Go home: bring the VMs back to the protected site
+    #[command(after_help = "\
+With a run, its frozen runbook is walked back and its variables are taken over. With a runbook, the
+newest finished failover of that runbook is taken back, if there is one.")]
+    Failback {
+        /// The run to take back (its id, or the beginning of it), or a runbook
+        #[arg(value_name = "RUN-or-RUNBOOK")]
+        what: String,
+        #[command(flatten)]
+        start: StartArgs,
+    },
+    /// Go on with a run where it was left
+    #[command(after_help = "\
+Without RUN it takes the one unfinished run. Failed steps are tried once more; what is done is not
+done again.")]
+    Resume {
+        /// The run (its id, or the beginning of it)
+        run: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Check runbook files, without any network
+    Validate {
+        /// The files
+        #[arg(required = true)]
+        runbooks: Vec<PathBuf>,
+    },
+    /// Print every step and command of a runbook as Markdown, without asking any host
+    Plan(PlanArgs),
+    /// List the runs
+    Runs,
+    /// Check that a run's journal was not changed
+    Verify {
+        /// The run (its id, or the beginning of it), or a journal file
+        run: String,
+    },
+    /// Print the report of a run as Markdown
+    Report {
+        /// The run (its id, or the beginning of it)
+        run: String,
+    },
+    /// Serve the simulated site of a runbook until Ctrl-C
+    #[command(after_help = "\
+Example:
+  lifeboat sim my-runbook.yaml --emit site.yaml     and in another terminal:
+  lifeboat run site.yaml")]
+    Sim(SimArgs),
+}
+
+/// What every command that acts takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ActArgs {
+    /// Plain lines instead of a terminal; never waits for a person
+    #[arg(long)]
+    pub headless: bool,
+    /// Accept steps of risk read and write (in practice: everything)
+    #[arg(long, requires = "headless")]
+    pub yes: bool,
+    /// Answers that were made before; without --headless only its variables and secrets are used
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Who works at the console [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+}
+
+/// What every command that starts a run takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StartArgs {
+    #[command(flatten)]
+    pub act: ActArgs,
+    /// A value for a variable of the runbook; not for secrets (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// Only these VMs; the others' steps are not in the run
+    #[arg(long, value_name = "VM,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// What the simulated site takes.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct SiteArgs {
+    /// Makes the site's details; the same seed gives the same site
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How many times faster than life its machines are
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = parse_speed)]
+    pub speed: f64,
+    /// Bytes of each disk, such as 16MiB
+    #[arg(long, default_value = "64MiB", value_name = "SIZE", value_parser = parse_scale)]
+    pub scale: u64,
+}
+
+/// What practice takes.
+#[derive(Args, Debug)]
+pub struct PracticeArgs {
+    /// The runbook [default: the bundled one]
+    pub runbook: Option<PathBuf>,
+    /// What happens to the protected site
+    #[arg(long, value_enum, default_value_t)]
+    pub scenario: Scenario,
+    #[command(flatten)]
+    pub site: SiteArgs,
+    #[command(flatten)]
+    pub start: StartArgs,
+}
+
+/// What happens to the protected site in a practice.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scenario {
+    /// It goes dark before the first step, and is back, its VMs off, before the way home
+    #[default]
+    Dark,
+    /// It answers all the time and its VMs run: the fence has to stop them
+    Alive,
+}
+
+/// What the simulated site alone takes.
+#[derive(Args, Debug)]
+pub struct SimArgs {
+    /// The runbook whose hosts are imitated
+    pub runbook: PathBuf,
+    /// Write a runbook with the site's addresses, keys and logins, for `lifeboat run`
+    #[arg(long, value_name = "FILE")]
+    pub emit: Option<PathBuf>,
+    #[command(flatten)]
+    pub site: SiteArgs,
+}
+
+/// What the paper plan takes.
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    /// The runbook
+    pub runbook: PathBuf,
+    /// Which way it is walked
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: PlanMode,
+    /// A value for a variable of the runbook (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// Only these VMs
+    #[arg(long, value_name = "VM,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+/// Which way a plan is walked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanMode {
+    /// To the recovery site
+    #[default]
+    Failover,
+    /// Home
+    Failback,
+    /// Both, one after the other
+    Practice,
+}
+
+impl PlanMode {
+    /// The mode of the run.
+    #[must_use]
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Failover => Mode::Failover,
+            Self::Failback => Mode::Failback,
+            Self::Practice => Mode::Practice,
+        }
+    }
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.1..=1_000.0).contains(&speed) => Ok(speed),
+        _ => Err("say a number from 0.1 to 1000".to_owned()),
+    }
+}
+
+fn parse_scale(text: &str) -> Result<u64, String> {
+    let size = parse_size(text)?;
+    if (64 << 10..=1 << 40).contains(&size) {
+        Ok(size)
+    } else {
+        Err("say a size from 64KiB to 1TiB".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("lifeboat").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_where_people_put_them() {
+        let cli = parse(
+            "run r.yaml --only sql01,web01 --set ticket=INC000001 --headless --yes --state /s",
+        )
+        .unwrap();
+        assert_eq!(cli.state, Some(PathBuf::from("/s")));
+        let Some(Command::Run { runbook, start }) = cli.command else {
+            panic!("not run")
+        };
+        assert_eq!(runbook, PathBuf::from("r.yaml"));
+        assert_eq!(start.only, ["sql01", "web01"]);
+        assert_eq!(start.set, [("ticket".to_owned(), "INC000001".to_owned())]);
+        assert!(start.act.headless && start.act.yes);
+        assert!(parse("--state /s runs").unwrap().state.is_some());
+        assert!(parse("").unwrap().command.is_none());
+    }
+
+    #[test]
+    fn practice_has_sizes_and_speeds() {
+        let cli = parse("practice --speed 20 --scale 16MiB --scenario alive").unwrap();
+        let Some(Command::Practice(practice)) = cli.command else {
+            panic!("not practice")
+        };
+        assert_eq!(
+            (practice.site.scale, practice.scenario),
+            (16 << 20, Scenario::Alive)
+        );
+        assert!(practice.runbook.is_none());
+        for wrong in [
+            "practice --speed fast",
+            "practice --speed 0",
+            "practice --scale -1",
+            "practice --scale 7",
+            "practice --scenario flood",
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_status_2() {
+        for wrong in [
+            "no-such-command",
+            "run",
+            "run r.yaml --yes",
+            "validate",
+            "run r.yaml --set x",
+            "plan r.yaml --mode drill",
+            "drill r.yaml",
+        ] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
+        assert_eq!(parse("--help").unwrap_err().exit_code(), 0);
+        assert_eq!(parse("--version").unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The console of one command that acts: settings, log, secrets, and the screen or the printer.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::engine;
+use crate::error::Fault;
+use crate::headless::{self, Replies};
+use crate::host::Redactor;
+use crate::journal::{RunFolder, Store};
+use crate::logging;
+use crate::names::StepId;
+use crate::report;
+use crate::runner::RunHandle;
+use crate::settings::Settings;
+use crate::tui::{Screen, Theme};
+
+use super::answers::Answers;
+use super::args::ActArgs;
+use super::exit::{Exit, Failure};
+use super::past::Past;
+
+/// What the commands that act share.
+pub(super) struct Console {
+    pub(super) settings: Settings,
+    pub(super) store: Store,
+    pub(super) redactor: Redactor,
+    pub(super) clock: Clock,
+    pub(super) act: ActArgs,
+    screen: Option<Screen>,
+}
+
+/// How a run was left.
+pub(super) struct Conclusion {
+    pub(super) exit: Exit,
+    /// For standard output, once the terminal is as it was.
+    pub(super) lines: Vec<String>,
+}
+
+impl Console {
+    /// Settles where things are and starts the log. Without `--headless` there must be a terminal.
+    pub(super) fn open(state: Option<PathBuf>, act: ActArgs) -> Result<Self, Failure> {
+        let settings =
+            Settings::resolve(state, act.operator.clone(), |name| std::env::var_os(name))
+                .map_err(|fault| Failure::of(Exit::Invalid, &fault))?;
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        if !(act.headless || terminal) {
+            return Err(Failure::invalid(
+                "there is no terminal here",
+                "standard input and output",
+                "start it in a terminal, or use --headless",
+            ));
+        }
+        let redactor = Redactor::new();
+        let mask = {
+            let redactor = redactor.clone();
+            Arc::new(move |line: &str| redactor.mask(line))
+        };
+        if let Err(error) = logging::start(&settings.logs(), mask) {
+            return Err(Failure::of(
+                Exit::Invalid,
+                &Fault::new(
+                    format!("the log cannot be written: {error}"),
+                    settings.logs().display().to_string(),
+                    "nothing was started",
+                    "check the state folder and its permissions, or give another with --state",
+                ),
+            ));
+        }
+        let store = Store::new(&settings.state);
+        Ok(Self {
+            settings,
+            store,
+            redactor,
+            clock: Clock::system(),
+            act,
+            screen: None,
+        })
+    }
+
+    /// The screen; opened when it is first needed, so that what is wrong before is said in lines.
+    pub(super) fn screen(&mut self) -> Result<&mut Screen, Failure> {
+        if self.screen.is_none() {
+            let theme = Theme::detect(|name| std::env::var(name).ok());
+            self.screen = Some(Screen::open(theme).map_err(|error| no_terminal(&error))?);
+        }
+        self.screen
+            .as_mut()
+            .ok_or_else(|| no_terminal(&std::io::Error::other("it was not opened")))
+    }
+
+    /// Gives the terminal back.
+    pub(super) fn close_screen(&mut self) {
+        self.screen = None;
+    }
+
+    /// How the engine works at this console.
+    pub(super) fn engine_settings(&self) -> engine::Settings {
+        engine::Settings {
+            operator: self.settings.operator.clone(),
+            headless: self.act.headless,
+            ..engine::Settings::default()
+        }
+    }
+
+    /// Walks the run until it ends or is left, then writes its report.
+    pub(super) async fn walk(
+        &mut self,
+        folder: &RunFolder,
+        handle: RunHandle,
+        answers: Answers,
+        practice: bool,
+    ) -> Result<Conclusion, Failure> {
+        let mut unanswered = BTreeMap::new();
+        let mut fault = None;
+        if self.act.headless {
+            let replies = Replies {
+                operator: self.settings.operator.clone(),
+                yes: self.act.yes,
+                practice,
+                steps: answers.steps,
+            };
+            let outcome = headless::walk(handle, replies, &mut std::io::stdout())
+                .await
+                .map_err(|error| no_terminal(&error))?;
+            unanswered = outcome.unanswered;
+            fault = outcome.fault;
+        } else {
+            let operator = self.settings.operator.clone();
+            self.screen()?
+                .run(handle, &operator)
+                .await
+                .map_err(|error| no_terminal(&error))?;
+        }
+        conclude(folder, &unanswered, fault.as_ref())
+    }
+}
+
+/// Writes the report and says how the run ended.
+fn conclude(
+    folder: &RunFolder,
+    unanswered: &BTreeMap<StepId, String>,
+    fault: Option<&Fault>,
+) -> Result<Conclusion, Failure> {
+    let past = Past::read(folder.clone())?;
+    let run = past.report();
+    folder.write(&folder.report(), report::markdown(&run).as_bytes())?;
+    let mut lines = report::debrief(&run);
+    let exit = match &run.state.finished {
+        Some(result) if result.is_clean() && report::findings(&run).is_empty() => Exit::Clean,
+        Some(_) => Exit::Findings,
+        None => Exit::Resumable,
+    };
+    if let Some(fault) = fault {
+        lines.push(format!("error: {fault}"));
+    }
+    for (step, lacks) in unanswered {
+        lines.push(format!("answer missing: {step}: {lacks}"));
+    }
+    lines.push(format!("report: {}", folder.report().display()));
+    lines.push(format!("journal head: {}", past.journal.head));
+    if exit == Exit::Resumable {
+        lines.push(format!("resume with: lifeboat resume {}", folder.id));
+    }
+    Ok(Conclusion { exit, lines })
+}
+
+impl Conclusion {
+    /// Prints the lines; nobody need read them.
+    pub(super) fn say(self) -> Exit {
+        let mut out = std::io::stdout().lock();
+        for line in &self.lines {
+            if writeln!(out, "{line}").is_err() {
+                break;
+            }
+        }
+        self.exit
+    }
+}
+
+pub(super) fn no_terminal(error: &std::io::Error) -> Failure {
+    Failure::of(
+        Exit::Resumable,
+        &Fault::new(
+            format!("the terminal cannot be used: {error}"),
+            "the terminal",
+            "a run that was under way was left and can be resumed",
+            "use another terminal, or --headless; then `lifeboat resume`",
+        ),
+    )
+}

@@ -1,0 +1,351 @@
+//! What is asked in the terminal before a run starts: variables, secrets, and when service was lost.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, Zoned};
+
+use crate::host::Secret;
+use crate::names::VariableName;
+use crate::runbook::model::{Auth, Mode, Runbook};
+use crate::tui::{Form, FormField};
+
+use super::console::{Console, no_terminal};
+use super::exit::{Exit, Failure};
+use super::outage;
+use super::variables::Values;
+
+const OUTAGE: &str = "outage_at";
+const REASON: &str = "outage_reason";
+
+/// What was filled in.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) variables: BTreeMap<VariableName, String>,
+    pub(super) secrets: BTreeMap<VariableName, String>,
+    /// When service was lost and why that is not now; `None` where it was not asked.
+    pub(super) outage: Option<(Timestamp, Option<String>)>,
+}
+
+/// What is asked before a new run.
+#[derive(Debug)]
+pub(super) struct Before<'a> {
+    pub(super) runbook: &'a Runbook,
+    pub(super) mode: Mode,
+    pub(super) values: Values,
+    pub(super) secrets: &'a BTreeMap<VariableName, Secret>,
+    pub(super) outage_at: Option<&'a str>,
+    pub(super) outage_reason: Option<&'a str>,
+}
+
+/// Asks, where there is something to ask.
+pub(super) async fn before_start(
+    console: &mut Console,
+    before: Before<'_>,
+    now: &Zoned,
+) -> Result<Filled, Failure> {
+    let mut fields = variable_fields(&before);
+    let asks_outage = before.mode == Mode::Failover;
+    if before.mode != Mode::Practice {
+        fields.extend(secret_fields(before.runbook, before.secrets));
+    }
+    if asks_outage {
+        fields.extend(outage_fields(&before, now));
+    }
+    let mut answers = show(console, title(&before), fields).await?;
+    let mut outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
+        Some(text) => Some(read_outage(&text, answers.remove(REASON), now)?),
+        None => None,
+    };
+    if let Some((at, reason)) = &mut outage
+        && *at != now.timestamp()
+        && reason.is_none()
+    {
+        *reason = show(console, title(&before), vec![reason_field()])
+            .await?
+            .remove(REASON);
+    }
+    Ok(sort_out(before, answers, outage))
+}
+
+/// Asks for the secrets of a run that is taken up again.
+pub(super) async fn secrets(
+    console: &mut Console,
+    runbook: &Runbook,
+    known: &BTreeMap<VariableName, Secret>,
+) -> Result<BTreeMap<VariableName, String>, Failure> {
+    let fields = secret_fields(runbook, known);
+    let answers = show(console, "Before the run goes on".to_owned(), fields).await?;
+    Ok(answers
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.into(), value))
+        .collect())
+}
+
+async fn show(
+    console: &mut Console,
+    title: String,
+    fields: Vec<FormField>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    if fields.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let form = Form { title, fields };
+    let filled = console
+        .screen()?
+        .form(form)
+        .await
+        .map_err(|error| no_terminal(&error))?;
+    filled.ok_or_else(|| Failure::new(Exit::Invalid, "left before the start: nothing was started"))
+}
+
+fn title(before: &Before<'_>) -> String {
+    format!(
+        "{}: {}",
+        before.mode.as_str().to_uppercase(),
+        before.runbook.title
+    )
+}
+
+fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
+    let in_practice = before.mode == Mode::Practice;
+    before
+        .runbook
+        .variables
+        .iter()
+        .filter(|(_, variable)| !variable.secret)
+        .map(|(name, variable)| {
+            let example = variable.example.clone();
+            let default = before
+                .values
+                .known
+                .get(name)
+                .cloned()
+                .or_else(|| example.clone().filter(|_| in_practice));
+            let checked = variable.clone();
+            FormField {
+                key: name.to_string(),
+                prompt: if variable.prompt.is_empty() {
+                    name.to_string()
+                } else {
+                    variable.prompt.clone()
+                },
+                secret: false,
+                default: default.unwrap_or_default(),
+                help: example.map_or_else(String::new, |example| format!("for example {example}")),
+                check: Box::new(move |value: &str| {
+                    if value.is_empty() {
+                        Err("type a value".to_owned())
+                    } else {
+                        checked.check(value)
+                    }
+                }),
+            }
+        })
+        .collect()
+}
+
+fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> Vec<FormField> {
+    runbook
+        .variables
+        .iter()
+        .filter(|(name, variable)| {
+            variable.secret && !known.contains_key(*name) && opens_a_host(runbook, name)
+        })
+        .map(|(name, variable)| {
+            let needed = is_only_way_in(runbook, name);
+            let checked = variable.clone();
+            FormField {
+                key: name.to_string(),
+                prompt: if variable.prompt.is_empty() {
+                    name.to_string()
+                } else {
+                    variable.prompt.clone()
+                },
+                secret: true,
+                default: String::new(),
+                help: if needed {
+                    "never written anywhere".to_owned()
+                } else {
+                    "never written anywhere; empty: only the agent and keys are tried".to_owned()
+                },
+                check: Box::new(move |value: &str| match value {
+                    "" if needed => Err("a host has no other way in".to_owned()),
+                    "" => Ok(()),
+                    value => checked.check(value),
+                }),
+            }
+        })
+        .collect()
+}
+
+fn opens_a_host(runbook: &Runbook, name: &VariableName) -> bool {
+    let is_it = |way: &Auth| matches!(way, Auth::Password(secret) if secret == name);
+    runbook
+        .hosts
+        .values()
+        .any(|host| host.auth.iter().any(is_it))
+}
+
+fn is_only_way_in(runbook: &Runbook, name: &VariableName) -> bool {
+    let is_it = |way: &Auth| matches!(way, Auth::Password(secret) if secret == name);
+    runbook
+        .hosts
+        .values()
+        .any(|host| !host.auth.is_empty() && host.auth.iter().all(is_it))
+}
+
+fn outage_fields(before: &Before<'_>, now: &Zoned) -> [FormField; 2] {
+    let now = now.clone();
+    [
+        FormField {
+            key: OUTAGE.to_owned(),
+            prompt: "When was service lost?".to_owned(),
+            secret: false,
+            default: before.outage_at.unwrap_or("now").to_owned(),
+            help: outage::FORMS.to_owned(),
+            check: Box::new(move |value: &str| outage::parse(value, &now).map(drop)),
+        },
+        FormField {
+            key: REASON.to_owned(),
+            prompt: "How is that known, if it is not now?".to_owned(),
+            secret: false,
+            default: before.outage_reason.unwrap_or_default().to_owned(),
+            help: "RTO and RPO count from that time".to_owned(),
+            check: Box::new(|_| Ok(())),
+        },
+    ]
+}
+
+/// Asked alone where the time was changed and the reason left empty.
+fn reason_field() -> FormField {
+    FormField {
+        key: REASON.to_owned(),
+        prompt: "How is it known when service was lost?".to_owned(),
+        secret: false,
+        default: String::new(),
+        help: "goes into the report: RTO and RPO count from that time".to_owned(),
+        check: Box::new(|value: &str| {
+            if value.trim().is_empty() {
+                Err("say how".to_owned())
+            } else {
+                Ok(())
+            }
+        }),
+    }
+}
+
+fn read_outage(
+    text: &str,
+    reason: Option<String>,
+    now: &Zoned,
+) -> Result<(Timestamp, Option<String>), Failure> {
+    let at = outage::parse(text, now).map_err(|why| {
+        Failure::invalid(
+            why,
+            "when service was lost",
+            format!("say {}", outage::FORMS),
+        )
+    })?;
+    Ok((at, reason.filter(|reason| !reason.trim().is_empty())))
+}
+
+fn sort_out(
+    before: Before<'_>,
+    answers: BTreeMap<String, String>,
+    outage: Option<(Timestamp, Option<String>)>,
+) -> Filled {
+    let mut filled = Filled {
+        variables: before.values.known,
+        outage,
+        ..Filled::default()
+    };
+    for (name, value) in answers {
+        let name = VariableName::from(name);
+        match before.runbook.variables.get(&name) {
+            Some(variable) if variable.secret && value.is_empty() => {}
+            Some(variable) if variable.secret => {
+                filled.secrets.insert(name, value);
+            }
+            Some(_) => {
+                filled.variables.insert(name, value);
+            }
+            None => {}
+        }
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::load::load_bundled;
+
+    fn before<'a>(
+        runbook: &'a Runbook,
+        mode: Mode,
+        none: &'a BTreeMap<VariableName, Secret>,
+    ) -> Before<'a> {
+        Before {
+            runbook,
+            mode,
+            values: Values::default(),
+            secrets: none,
+            outage_at: None,
+            outage_reason: None,
+        }
+    }
+
+    #[test]
+    fn practice_offers_examples_and_a_failover_asks_for_secrets() {
+        let runbook = load_bundled().unwrap().runbook;
+        let none = BTreeMap::new();
+        let ticket = &variable_fields(&before(&runbook, Mode::Practice, &none))[0];
+        assert_eq!(
+            (ticket.key.as_str(), ticket.default.as_str()),
+            ("ticket", "INC000001")
+        );
+        assert!(
+            (ticket.check)("INC1").is_err()
+                && (ticket.check)("INC000002").is_ok()
+                && (ticket.check)("").is_err()
+        );
+        assert_eq!(
+            variable_fields(&before(&runbook, Mode::Failover, &none))[0].default,
+            ""
+        );
+
+        let secret = &secret_fields(&runbook, &none)[0];
+        assert!(
+            secret.secret && (secret.check)("").is_ok(),
+            "there are other ways in"
+        );
+        let known = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
+        assert!(secret_fields(&runbook, &known).is_empty());
+    }
+
+    #[test]
+    fn what_was_filled_in_is_sorted_out() {
+        let runbook = load_bundled().unwrap().runbook;
+        let none = BTreeMap::new();
+        let answers = BTreeMap::from([
+            ("ticket".to_owned(), "INC000007".to_owned()),
+            ("esxi_password".to_owned(), "hunter2".to_owned()),
+        ]);
+        let filled = sort_out(before(&runbook, Mode::Failover, &none), answers, None);
+        assert_eq!(filled.variables["ticket"], "INC000007");
+        assert_eq!(filled.secrets["esxi_password"], "hunter2");
+        assert!(!filled.variables.contains_key("esxi_password"));
+
+        let now: Zoned = "2026-01-02T03:04:05+00:00[UTC]".parse().unwrap();
+        let (at, why) = read_outage("25m ago", Some("the monitor".to_owned()), &now).unwrap();
+        assert_eq!(
+            (at.to_string().as_str(), why.as_deref()),
+            ("2026-01-02T02:39:05Z", Some("the monitor"))
+        );
+        assert_eq!(
+            read_outage("now", Some(" ".to_owned()), &now).unwrap().1,
+            None
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! `lifeboat resume`: a run taken up where its journal ends.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use crate::engine::RunState;
+use crate::error::Fault;
+use crate::host::{HostConfig, Hosts, Policy};
+use crate::journal::{self, JournalError, RunFolder};
+use crate::runbook::model::{Mode, Runbook};
+use crate::runner::{self, Launch, RunHandle};
+
+use super::answers::{self, Answers};
+use super::console::{Conclusion, Console};
+use super::exit::{Exit, Failure};
+use super::forms;
+use super::logins::{host_configs, known_hosts};
+use super::past::Past;
+use super::practice;
+use super::start::{fetch_secrets, keep_secrets, with_own_paths};
+
+/// Takes a run up and walks it on.
+pub(super) async fn resume(
+    console: &mut Console,
+    asked: Option<&str>,
+) -> Result<Conclusion, Failure> {
+    let folder = match asked {
+        Some(asked) => console.store.find(asked)?,
+        None => the_unfinished_one(console)?,
+    };
+    if let Some(holder) = journal::held_by(&folder.path)? {
+        return Err(JournalError::Held {
+            path: folder.journal(),
+            holder,
+        }
+        .into());
+    }
+    let past = Past::read(folder)?.whole()?;
+    if let Some(result) = past.state().finished {
+        let exit = if result.is_clean() {
+            Exit::Clean
+        } else {
+            Exit::Findings
+        };
+        let line = format!(
+            "run {} is finished; see `lifeboat report {}`",
+            past.folder.id, past.folder.id
+        );
+        return Ok(Conclusion {
+            exit,
+            lines: vec![line],
+        });
+    }
+    let answers = match &console.act.answers {
+        Some(path) => answers::read(path, &past.loaded.runbook)?,
+        None => Answers::default(),
+    };
+    if past.info.mode == Some(Mode::Practice) {
+        let folder = past.folder.clone();
+        let (stage, runbook) = practice::take_up(&folder, &past.loaded.runbook).await?;
+        let configs = host_configs(&runbook, &BTreeMap::new(), &[])?;
+        let handle = take_up(console, past, runbook, configs)?;
+        return stage.walk(console, handle, answers).await;
+    }
+    let mut secrets = fetch_secrets(console, &answers)?;
+    if !console.act.headless {
+        let typed = forms::secrets(console, &past.loaded.runbook, &secrets).await?;
+        secrets.extend(keep_secrets(console, typed));
+    }
+    let configs = host_configs(&past.loaded.runbook, &secrets, &known_hosts())?;
+    let runbook = with_own_paths(&past.loaded.runbook, &past.info.runbook_path);
+    let folder = past.folder.clone();
+    let handle = take_up(console, past, runbook, configs)?;
+    console.walk(&folder, handle, answers, false).await
+}
+
+fn take_up(
+    console: &Console,
+    past: Past,
+    runbook: Runbook,
+    configs: Vec<HostConfig>,
+) -> Result<RunHandle, Failure> {
+    let mode = past.info.mode.unwrap_or(Mode::Failover);
+    let launch = Launch {
+        run: past.folder.id.clone(),
+        dir: past.folder.path.clone(),
+        mode,
+        runbook: Arc::new(runbook),
+        parent: parent_of(console, &past),
+        plan: Arc::new(past.plan),
+        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
+        settings: console.engine_settings(),
+        clock: console.clock.clone(),
+    };
+    let operator = console.settings.operator.clone();
+    let machine = console.settings.console.clone();
+    runner::resume(launch, operator, machine).map_err(|fault| Failure::of(Exit::Refused, &fault))
+}
+
+/// The state of the run that a failback takes back. If it is gone the way home still goes on: what
+/// it would have told is then not put back, which its steps say.
+fn parent_of(console: &Console, past: &Past) -> Option<Arc<RunState>> {
+    let parent = past.info.parent.as_ref()?;
+    let read = console
+        .store
+        .find(parent.run.as_str())
+        .map_err(Failure::from)
+        .and_then(Past::read);
+    match read {
+        Ok(found) if found.journal.line_with_hash(&parent.head).is_some() => {
+            Some(Arc::new(found.state()))
+        }
+        Ok(_) => {
+            tracing::warn!(run = %parent.run, "the run that is taken back was changed since; it is not used");
+            None
+        }
+        Err(failure) => {
+            tracing::warn!(run = %parent.run, why = %failure.text, "the run that is taken back cannot be read");
+            None
+        }
+    }
+}
+
+fn the_unfinished_one(console: &Console) -> Result<RunFolder, Failure> {
+    let runs = console.store.unfinished()?;
+    match &runs[..] {
+        [only] => Ok(only.folder.clone()),
+        [] => Err(Failure::invalid(
+            "there is no unfinished run",
+            console.store.runs().display().to_string(),
+            "start one, or give the right --state folder",
+        )),
+        several => {
+            let mut list = Vec::new();
+            let _ = super::runs::print(several, &mut list);
+            let fault = Fault::new(
+                format!("there are {} unfinished runs", several.len()),
+                console.store.runs().display().to_string(),
+                "nothing was started",
+                "name one: `lifeboat resume RUN`",
+            );
+            let mut text = format!("error: {fault}\n").into_bytes();
+            let _ = text.write_all(&list);
+            Err(Failure::new(
+                Exit::Invalid,
+                String::from_utf8_lossy(&text).trim_end(),
+            ))
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Starting a new run: everything that is settled before its first line is written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{Timestamp, Zoned};
+
+use crate::engine::{Parent, RunInfo, RunState, seconds};
+use crate::host::{HostConfig, Hosts, Policy, Secret};
+use crate::journal::RunFolder;
+use crate::names::{VariableName, VmName};
+use crate::plan::{Plan, PlanInputs};
+use crate::runbook::Loaded;
+use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
+use crate::runner::{self, Launch, RunHandle};
+
+use super::answers::{self, Answers};
+use super::args::StartArgs;
+use super::console::{Conclusion, Console};
+use super::exit::{Exit, Failure};
+use super::forms;
+use super::logins::{host_configs, known_hosts};
+use super::outage;
+use super::past::make_plan;
+use super::variables::{Sources, gather};
+
+/// What is to be started.
+pub(super) struct Order {
+    pub(super) loaded: Loaded,
+    /// The file that the runbook was read from; the bundled one has none.
+    pub(super) path: Option<PathBuf>,
+    pub(super) mode: Mode,
+    pub(super) sections: Vec<Section>,
+    pub(super) parent: Option<Before>,
+    pub(super) start: StartArgs,
+}
+
+/// The run that a failback takes back.
+pub(super) struct Before {
+    pub(super) parent: Parent,
+    pub(super) state: Arc<RunState>,
+    pub(super) variables: BTreeMap<VariableName, String>,
+}
+
+/// Everything that is known before the first line.
+pub(super) struct Ready {
+    pub(super) loaded: Loaded,
+    pub(super) info: RunInfo,
+    pub(super) plan: Plan,
+    pub(super) answers: Answers,
+    pub(super) secrets: BTreeMap<VariableName, Secret>,
+    pub(super) parent: Option<Arc<RunState>>,
+}
+
+/// Starts a run against the runbook's own hosts and walks it.
+pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclusion, Failure> {
+    let ready = prepare(console, order).await?;
+    let configs = host_configs(&ready.loaded.runbook, &ready.secrets, &known_hosts())?;
+    let runbook = with_own_paths(&ready.loaded.runbook, &ready.info.runbook_path);
+    let folder = new_folder(console, &ready.loaded)?;
+    let answers = ready.answers.clone();
+    let handle = launch(console, ready, &folder, runbook, configs)?;
+    console.walk(&folder, handle, answers, false).await
+}
+
+/// Settles variables, secrets, plan and outage; asks where there is a terminal.
+pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready, Failure> {
+    let Order {
+        loaded,
+        path,
+        mode,
+        sections,
+        parent,
+        start,
+    } = order;
+    let runbook = &loaded.runbook;
+    let practice = mode == Mode::Practice;
+    let answers = match &start.act.answers {
+        Some(path) => answers::read(path, runbook)?,
+        None => Answers::default(),
+    };
+    let sources = Sources {
+        set: &start.set,
+        answers: &answers,
+        before: parent.as_ref().map(|before| &before.variables),
+        examples: practice && start.act.yes,
+    };
+    let values = gather(runbook, &sources)?;
+    let only: Vec<VmName> = start
+        .only
+        .iter()
+        .map(|vm| VmName::from(vm.trim()))
+        .collect();
+    let now = Zoned::now();
+    let mut outage = match &answers.outage_at {
+        Some(text) => outage::parse(text, &now).map_err(|why| {
+            Failure::invalid(
+                why,
+                "variables.outage_at in the answers file",
+                format!("say {}", outage::FORMS),
+            )
+        })?,
+        None => now.timestamp(),
+    };
+    let mut reason = answers.outage_reason.clone();
+    let mut secrets = fetch_secrets(console, &answers)?;
+    let variables = if start.act.headless {
+        values.complete()?
+    } else {
+        // What is wrong with flags and selection is said before anybody fills in a form.
+        check_selection(runbook, &only)?;
+        let before = forms::Before {
+            runbook,
+            mode,
+            values,
+            secrets: &secrets,
+            outage_at: answers.outage_at.as_deref(),
+            outage_reason: reason.as_deref(),
+        };
+        let filled = forms::before_start(console, before, &now).await?;
+        if let Some((at, why)) = filled.outage {
+            (outage, reason) = (at, why);
+        }
+        secrets.extend(keep_secrets(console, filled.secrets));
+        filled.variables
+    };
+    let inputs = PlanInputs {
+        variables: variables.clone(),
+        only: only.clone(),
+    };
+    let plan = make_plan(runbook, &sections, mode, &inputs)?;
+    let info = RunInfo {
+        format: crate::journal::FORMAT,
+        mode: Some(mode),
+        sections,
+        operator: console.settings.operator.clone(),
+        console: console.settings.console.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        runbook: runbook.name.clone(),
+        title: runbook.title.clone(),
+        runbook_path: absolute(path.as_deref()),
+        sites: [SiteRole::Protected, SiteRole::Recovery].map(|role| site_title(runbook, role)),
+        runbook_sha256: loaded.sha256.clone(),
+        plan: plan.fingerprint.clone(),
+        parent: parent.as_ref().map(|before| before.parent.clone()),
+        variables,
+        only,
+        left_out: plan.left_out.clone(),
+        outage_at: Some(in_whole_ms(outage)),
+        outage_reason: reason,
+        rto_s: seconds(runbook.objectives.rto),
+        rpo_s: seconds(runbook.objectives.rpo),
+        vm_objectives: vm_objectives(runbook, &plan),
+        headless: start.act.headless,
+        ..RunInfo::default()
+    };
+    let parent = parent.map(|before| before.state);
+    Ok(Ready {
+        loaded,
+        info,
+        plan,
+        answers,
+        secrets,
+        parent,
+    })
+}
+
+/// Makes the run's folder with the frozen runbook in it.
+pub(super) fn new_folder(console: &Console, loaded: &Loaded) -> Result<RunFolder, Failure> {
+    let folder = console.store.create(console.clock.now())?;
+    folder.write(&folder.runbook(), loaded.text.as_bytes())?;
+    Ok(folder)
+}
+
+/// Writes the run's first line and sets it going.
+pub(super) fn launch(
+    console: &Console,
+    ready: Ready,
+    folder: &RunFolder,
+    runbook: Runbook,
+    configs: Vec<HostConfig>,
+) -> Result<RunHandle, Failure> {
+    let Ready {
+        mut info,
+        plan,
+        parent,
+        ..
+    } = ready;
+    info.run = folder.id.clone();
+    let mode = info.mode.unwrap_or(Mode::Failover);
+    let launch = Launch {
+        run: folder.id.clone(),
+        dir: folder.path.clone(),
+        mode,
+        runbook: Arc::new(runbook),
+        plan: Arc::new(plan),
+        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
+        settings: console.engine_settings(),
+        parent,
+        clock: console.clock.clone(),
+    };
+    runner::start(launch, info).map_err(|fault| Failure::of(Exit::Refused, &fault))
+}
+
+/// The secrets that the answers file leads to, masked from now on.
+pub(super) fn fetch_secrets(
+    console: &Console,
+    answers: &Answers,
+) -> Result<BTreeMap<VariableName, Secret>, Failure> {
+    let mut found = BTreeMap::new();
+    for (name, source) in &answers.secrets {
+        let secret = source.fetch().map_err(|why| {
+            Failure::invalid(
+                format!("the secret {name} could not be had: {why}"),
+                "secrets in the answers file",
+                "make it available there, then start again",
+            )
+        })?;
+        found.insert(name.clone(), secret);
+    }
+    Ok(keep_secrets(console, found))
+}
+
+/// Masks secrets from now on.
+pub(super) fn keep_secrets(
+    console: &Console,
+    found: BTreeMap<VariableName, String>,
+) -> BTreeMap<VariableName, Secret> {
+    found
+        .into_iter()
+        .map(|(name, secret)| {
+            console.redactor.add(&secret);
+            (name, Secret::new(secret))
+        })
+        .collect()
+}
+
+/// The runbook with the console's own backup folders where they are, seen from anywhere.
+pub(super) fn with_own_paths(runbook: &Runbook, runbook_path: &str) -> Runbook {
+    let mut runbook = runbook.clone();
+    let base = Path::new(runbook_path).parent().unwrap_or(Path::new(""));
+    for backup in runbook
+        .backups
+        .values_mut()
+        .filter(|backup| backup.host.is_none())
+    {
+        backup.path = base.join(&backup.path).display().to_string();
+    }
+    runbook
+}
+
+fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {
+    match only.iter().find(|vm| !runbook.vms.contains_key(*vm)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let near =
+                answers::did_you_mean(unknown.as_str(), runbook.vms.keys().map(VmName::as_str));
+            Err(Failure::invalid(
+                format!("this runbook has no VM `{unknown}`{near}"),
+                "--only",
+                "name VMs of the runbook, separated by commas",
+            ))
+        }
+    }
+}
+
+fn absolute(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| {
+        std::path::absolute(path)
+            .unwrap_or_else(|_| path.to_owned())
+            .display()
+            .to_string()
+    })
+}
+
+fn site_title(runbook: &Runbook, role: SiteRole) -> String {
+    let name = runbook.site_with(role);
+    runbook
+        .sites
+        .get(&name)
+        .map_or_else(|| name.to_string(), |site| site.title.clone())
+}
+
+fn vm_objectives(runbook: &Runbook, plan: &Plan) -> BTreeMap<VmName, (Option<u64>, Option<u64>)> {
+    plan.vms
+        .iter()
+        .filter_map(|name| {
+            let vm = runbook.vms.get(name)?;
+            let own = (seconds(vm.rto), seconds(vm.rpo));
+            (own != (None, None)).then(|| (name.clone(), own))
+        })
+        .collect()
+}
+
+fn in_whole_ms(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
