@@ -90,7 +90,11 @@ async fn show(
     if fields.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let form = Form { title, fields };
+    let form = Form {
+        title,
+        intro: Vec::new(),
+        fields,
+    };
     let filled = console
         .screen()?
         .form(form)
