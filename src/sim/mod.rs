@@ -157,20 +157,23 @@ impl Site {
             let dir = dir.to_owned();
             move |source: io::Error| SimError::Files { what, dir, source }
         };
-        let (mut plan, fresh) = prepare(runbook, &options)?;
+        let (wanted, made_as) = (runbook.clone(), options.clone());
+        let prepared = tokio::task::spawn_blocking(move || prepare(&wanted, &made_as)).await;
+        let (mut plan, fresh) =
+            prepared.map_err(io::Error::other).map_err(files("the files", &dir))??;
         let vms = build::vms(runbook);
         let guests = Arc::new(build::guests(&vms, plan.seed));
         let network = Arc::new(Network::default());
         for ((host, port), answer) in build::answers(&vms, plan.seed) {
             let label = format!("guest {host}:{port}");
             let wanted = plan.ports.get(&label).copied().unwrap_or(0);
-            let real =
-                network
-                    .add(&host, port, wanted, answer)
-                    .map_err(|source| SimError::Port {
-                        what: label.clone(),
-                        source,
-                    })?;
+            let real = network
+                .add(&host, port, wanted, answer)
+                .await
+                .map_err(|source| SimError::Port {
+                    what: label.clone(),
+                    source,
+                })?;
             plan.ports.insert(label, real);
         }
         let pace = Pace::new(options.speed);
@@ -204,9 +207,7 @@ impl Site {
                 what: label.clone(),
                 source,
             };
-            let socket = network::bind(wanted)
-                .or_else(|_| network::bind(0))
-                .map_err(port)?;
+            let socket = network::bind_wanted(wanted).await.map_err(port)?;
             let address = socket.local_addr().map_err(port)?;
             plan.ports.insert(label.clone(), address.port());
             network.add_host(&entry.address.host, address);
@@ -255,7 +256,7 @@ impl Site {
             let dark = station.role.is_some_and(|role| plan.dark.contains(&role));
             if dark {
                 station.door.set_up(false);
-                site.network.set_host(&station.host.name.to_string(), false);
+                site.network.set_host(station.host.name.as_str(), false);
             } else {
                 esxi::resume(&station.host, if fresh { SETTLED } else { 0.0 });
             }
