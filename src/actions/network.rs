@@ -453,3 +453,6 @@ async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
     }
 }
 
+
+#[cfg(test)]
+mod tests;
