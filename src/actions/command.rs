@@ -6,11 +6,9 @@
 
 use std::time::Duration;
 
-use crate::engine::{
-    OpStatus, Performed, ProbeAnswer, Proposal, RunState, StopOutcome, Verdict,
-};
+use crate::engine::{OpStatus, Performed, ProbeAnswer, Proposal, RunState, StopOutcome, Verdict};
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane, Output};
+use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
@@ -103,14 +101,22 @@ impl<'a> Command<'a> {
             Some(command) if in_doubt => Some(self.look(ctx, command).await?),
             _ => None,
         };
-        Ok(Seen { done_if, verify, in_doubt })
+        Ok(Seen {
+            done_if,
+            verify,
+            in_doubt,
+        })
     }
 
     async fn look(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
         let host = &self.spec.host;
         let read = ctx.host(host)?.read(Lane::Control, command).await;
         let output = read.map_err(|error| error.fault(host))?;
-        Ok(Reply { line: command.line(), status: output.status, said: said(&output) })
+        Ok(Reply {
+            line: command.line(),
+            status: output.status,
+            said: said(&output),
+        })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -143,7 +149,9 @@ impl<'a> Command<'a> {
             then: match (self.check(), self.spec.effect) {
                 (Some(check), _) => format!("{} ends with status 0", check.line()),
                 (None, DeclaredEffect::Read) => "it ends with status 0".to_owned(),
-                (None, _) => "a person says that it worked (the runbook gives no verify)".to_owned(),
+                (None, _) => {
+                    "a person says that it worked (the runbook gives no verify)".to_owned()
+                }
             },
             risk: Some(match self.spec.effect {
                 _ if must_type => Risk::Typed,
@@ -166,7 +174,9 @@ impl<'a> Command<'a> {
         let answer = self.probe(ctx).await?;
         match &answer.verdict {
             Verdict::AlreadyDone { evidence } => {
-                return Ok(Performed::Done { evidence: evidence.clone() });
+                return Ok(Performed::Done {
+                    evidence: evidence.clone(),
+                });
             }
             Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
             _ => return Ok(Performed::Changed(Box::new(answer))),
@@ -178,17 +188,31 @@ impl<'a> Command<'a> {
         } else {
             ctx.write(host, Lane::Control, &self.main).await?
         };
-        let ran = format!("{} ended with status {}: {}", self.main.line(), output.status, said(&output));
+        let ran = format!(
+            "{} ended with status {}: {}",
+            self.main.line(),
+            output.status,
+            said(&output)
+        );
         let Some(check) = self.check() else {
             return self.without_check(output.status, ran);
         };
         let reply = self.look(ctx, check).await?;
         if reply.status == 0 {
-            return Ok(Performed::Done { evidence: vec![format!("{} ended with status 0", reply.line), ran] });
+            return Ok(Performed::Done {
+                evidence: vec![format!("{} ended with status 0", reply.line), ran],
+            });
         }
-        let what = if output.status == 0 { "it ended with status 0, but did not work" } else { "it failed" };
+        let what = if output.status == 0 {
+            "it ended with status 0, but did not work"
+        } else {
+            "it failed"
+        };
         Ok(Performed::Failed(Fault::new(
-            format!("{what}: {} ended with status {} ({})", reply.line, reply.status, reply.said),
+            format!(
+                "{what}: {} ended with status {} ({})",
+                reply.line, reply.status, reply.said
+            ),
             host.as_str(),
             ran,
             "read what it said, mend it there, then retry",
@@ -206,15 +230,17 @@ impl<'a> Command<'a> {
             )));
         }
         if self.spec.effect == DeclaredEffect::Read {
-            return Ok(Performed::Done { evidence: vec![ran] });
+            return Ok(Performed::Done {
+                evidence: vec![ran],
+            });
         }
         Err(ActError::Held {
-            fault: Fault::new(
+            fault: Box::new(Fault::new(
                 "the command ended with status 0, which proves nothing",
                 host,
                 ran,
                 "look yourself, then mark the step as done by hand with what you saw",
-            ),
+            )),
             remedies: vec!["give the command a verify in the runbook, for the next time".into()],
         })
     }
@@ -252,17 +278,20 @@ fn mentions(script: &str, key: &str) -> bool {
 
 /// What a command printed, in a line.
 fn said(output: &Output) -> String {
-    let text = format!("{} {}", output.text(), output.error_text());
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ");
+    let text = [&output.stdout, &output.stderr]
+        .map(|bytes| sanitise::sanitise(bytes))
+        .join(" ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return "it said nothing".to_owned();
     }
     let short: String = line.chars().take(200).collect();
-    if short.len() < line.len() { format!("{short}…") } else { short }
+    if short.len() < line.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -141,7 +141,7 @@ pub enum ActError {
     /// Only a person can go on.
     Held {
         /// Why.
-        fault: Fault,
+        fault: Box<Fault>,
         /// Ways on, in words.
         remedies: Vec<String>,
     },
@@ -161,7 +161,10 @@ impl Link {
     /// A link into the given channel.
     #[must_use]
     pub fn new(requests: mpsc::UnboundedSender<Request>) -> Self {
-        Self { requests, kept: Arc::default() }
+        Self {
+            requests,
+            kept: Arc::default(),
+        }
     }
 
     /// Asks for the licence to send one write; it comes once the intent is on disk.
@@ -191,15 +194,24 @@ impl Link {
     /// [`ActError::Stale`] if the run no longer waits for this action.
     pub async fn fact(&self, fact: Fact) -> Result<(), ActError> {
         let (reply, kept) = oneshot::channel();
-        self.send(Request::Fact { fact: Box::new(fact.clone()), reply })?;
+        self.send(Request::Fact {
+            fact: Box::new(fact.clone()),
+            reply,
+        })?;
         kept.await.map_err(|_| ActError::Stale)?;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(fact);
         Ok(())
     }
 
     /// Facts that were kept over this link.
     fn kept(&self) -> Vec<Fact> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Shows a VM's question and waits for the label that is chosen.
@@ -232,7 +244,12 @@ impl Ctx {
 
     /// Facts of this run alone, oldest first, with those that this action has kept.
     pub(super) fn run_facts(&self) -> Vec<Fact> {
-        let mut facts: Vec<Fact> = self.state.facts.iter().map(|found| found.fact.clone()).collect();
+        let mut facts: Vec<Fact> = self
+            .state
+            .facts
+            .iter()
+            .map(|found| found.fact.clone())
+            .collect();
         facts.extend(self.link.kept());
         facts
     }
@@ -247,7 +264,11 @@ impl Ctx {
         is: impl Fn(&Fact) -> bool,
     ) -> Result<(), ActError> {
         let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
-        let known = self.state.facts.iter().any(|found| own(&found.step) && is(&found.fact));
+        let known = self
+            .state
+            .facts
+            .iter()
+            .any(|found| own(&found.step) && is(&found.fact));
         if known || self.link.kept().iter().any(is) {
             return Ok(());
         }
@@ -287,7 +308,8 @@ impl Ctx {
             .read(lane, command)
             .await
             .map_err(|error| error.fault(host))?;
-        parse(&output).map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking"))
+        parse(&output)
+            .map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking"))
     }
 
     /// Announces a write, sends it once that is on disk, and reports how it went. The only way in
@@ -302,7 +324,8 @@ impl Ctx {
         lane: Lane,
         command: &HostCommand,
     ) -> Result<Output, ActError> {
-        self.write_until(host, lane, command, std::future::pending()).await
+        self.write_until(host, lane, command, std::future::pending())
+            .await
     }
 
     /// As [`Ctx::write`], but gives it up for lost when `enough` ends first; what that gives says
@@ -388,7 +411,10 @@ impl Ctx {
 
     /// Tells what is going on.
     pub(super) fn doing(&self, what: impl Into<String>) {
-        let progress = Progress { doing: what.into(), ..Progress::default() };
+        let progress = Progress {
+            doing: what.into(),
+            ..Progress::default()
+        };
         let _ = self.link.send(Request::Progress(progress));
     }
 }
@@ -398,5 +424,8 @@ pub(super) fn sum_of(output: &Output) -> String {
     let mut sum = Sha256::new();
     sum.update(&output.stdout);
     sum.update(&output.stderr);
-    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sum.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -35,9 +35,9 @@ mod shut_down;
 mod sighting;
 mod stop_lost;
 mod stopping;
-mod unregister;
 #[cfg(test)]
 mod tests;
+mod unregister;
 mod waiting;
 mod words;
 
@@ -65,7 +65,10 @@ use unregister::Unregister;
 
 /// A step's verb with everything that it needs.
 enum Verb<'a> {
-    Confirm { question: &'a str, ask: &'a IndexMap<String, Ask> },
+    Confirm {
+        question: &'a str,
+        ask: &'a IndexMap<String, Ask>,
+    },
     Note(&'a str),
     Command(Command<'a>),
     Fence(Fence),
@@ -86,7 +89,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => Self::Restore(Restore::new(runbook, step, vm, point)?),
+            ActionSpec::Restore { vm, point } => {
+                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            }
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),

@@ -12,7 +12,9 @@ use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId, VmName};
 use crate::runbook::model::Runbook;
-use crate::transfer::{self, Delivery, Folder, Item, Landed, Patience, Tell, Target, TransferError, Writes, Written};
+use crate::transfer::{
+    self, Delivery, Folder, Item, Landed, Patience, Target, Tell, TransferError, Writes, Written,
+};
 
 use super::configuration;
 use super::context::{ActError, Ctx, Progress, Request, sum_of};
@@ -48,7 +50,11 @@ fn no_longer_wanted() -> Fault {
 
 impl Writes for Announced {
     async fn intend(&self, host: &HostName, shown: String, bulk: bool) -> Result<Intent, Fault> {
-        self.0.link.intend(host, shown, bulk).await.map_err(|_| no_longer_wanted())
+        self.0
+            .link
+            .intend(host, shown, bulk)
+            .await
+            .map_err(|_| no_longer_wanted())
     }
 
     fn started(&self, op: OpId, pid: u32) {
@@ -56,7 +62,12 @@ impl Writes for Announced {
     }
 
     async fn finished(&self, op: OpId, outcome: Written) -> Result<(), Fault> {
-        let finished = |exit, took_ms, output_sha256| Request::Finished { op, exit, took_ms, output_sha256 };
+        let finished = |exit, took_ms, output_sha256| Request::Finished {
+            op,
+            exit,
+            took_ms,
+            output_sha256,
+        };
         self.tell(match outcome {
             Written::Ran(output) => {
                 let took = u64::try_from(output.took.as_millis()).unwrap_or(u64::MAX);
@@ -94,7 +105,14 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: Landed) -> Result<(), Act
     if let Some(aside) = &file.original {
         let (vm, host) = (at.vm.clone(), at.host.clone());
         let aside = to.path(aside);
-        ctx.link.fact(Fact::OriginalKept { vm, host, path: path.clone(), aside }).await?;
+        ctx.link
+            .fact(Fact::OriginalKept {
+                vm,
+                host,
+                path: path.clone(),
+                aside,
+            })
+            .await?;
     }
     let against = match file.against {
         transfer::Against::Recorded => "equals the recorded sum",
@@ -117,7 +135,9 @@ fn tell(ctx: &Ctx) -> Tell {
     let link = ctx.link.clone();
     let clock = ctx.clock.clone();
     Arc::new(move |now: transfer::Progress| {
-        let eta = now.remaining.and_then(|left| clock.now().checked_add(left).ok());
+        let eta = now
+            .remaining
+            .and_then(|left| clock.now().checked_add(left).ok());
         let progress = Progress {
             doing: format!("{} {}", now.phase.as_str(), now.file),
             done: now.done,
@@ -155,7 +175,11 @@ pub(super) fn patience() -> Patience {
 
 /// The commands of a delivery as a person sees them.
 pub(super) fn shown(host: &HostName, delivery: &Delivery) -> Vec<ShownCommand> {
-    let line = |line| ShownCommand { host: Some(host.clone()), line, write: true };
+    let line = |line| ShownCommand {
+        host: Some(host.clone()),
+        line,
+        write: true,
+    };
     delivery.preview().into_iter().map(line).collect()
 }
 
@@ -188,13 +212,22 @@ impl Store {
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
         let command = commands::volumes();
         let doing = "reading the volumes";
-        let volumes = ctx.read(&at.host, Lane::Control, &command, Volumes::parse, doing).await?;
-        let Some(volume) = volumes.labelled(&at.datastore).filter(|volume| volume.mounted) else {
+        let volumes = ctx
+            .read(&at.host, Lane::Control, &command, Volumes::parse, doing)
+            .await?;
+        let Some(volume) = volumes
+            .labelled(&at.datastore)
+            .filter(|volume| volume.mounted)
+        else {
             let labels = volumes.0.iter().filter(|volume| volume.is_datastore());
-            return Ok(Self::Missing(labels.map(|volume| volume.label.clone()).collect()));
+            return Ok(Self::Missing(
+                labels.map(|volume| volume.label.clone()).collect(),
+            ));
         };
         let seen = ctx.facts().find_map(|fact| match fact {
-            Fact::DatastoreSeen { host, label, uuid } if *host == at.host && *label == at.datastore => {
+            Fact::DatastoreSeen { host, label, uuid }
+                if *host == at.host && *label == at.datastore =>
+            {
                 Some(uuid.clone())
             }
             _ => None,
@@ -202,7 +235,10 @@ impl Store {
         let is = volume.uuid.clone();
         Ok(match seen {
             Some(was) if was != is => Self::Changed { was, is },
-            _ => Self::Here { uuid: is, free: volume.free },
+            _ => Self::Here {
+                uuid: is,
+                free: volume.free,
+            },
         })
     }
 
@@ -212,13 +248,20 @@ impl Store {
         match self {
             Self::Here { .. } => None,
             Self::Missing(labels) => Some(Fault::new(
-                format!("there is no datastore {}; there are {}", at.datastore, labels.join(", ")),
+                format!(
+                    "there is no datastore {}; there are {}",
+                    at.datastore,
+                    labels.join(", ")
+                ),
                 place,
                 "nothing was changed",
                 "mount it, or correct its label in the runbook, then retry",
             )),
             Self::Changed { was, is } => Some(Fault::new(
-                format!("datastore {} is not the volume that it was: {is}, it was {was}", at.datastore),
+                format!(
+                    "datastore {} is not the volume that it was: {is}, it was {was}",
+                    at.datastore
+                ),
                 place,
                 "nothing was changed on the volume that bears the label now",
                 "find out what was mounted under that label; mount the right volume, then retry",
@@ -231,7 +274,9 @@ impl Store {
     /// # Errors
     /// The run no longer waits for this action.
     pub async fn keep(&self, ctx: &Ctx, at: &VmAt) -> Result<(), ActError> {
-        let Self::Here { uuid, .. } = self else { return Ok(()) };
+        let Self::Here { uuid, .. } = self else {
+            return Ok(());
+        };
         let (host, label, uuid) = (at.host.clone(), at.datastore.clone(), uuid.clone());
         let fact = Fact::DatastoreSeen { host, label, uuid };
         let same = fact.clone();
@@ -271,24 +316,54 @@ impl Arrivals {
     /// # Errors
     /// The host could not be asked.
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
-        let folder = configuration::find(ctx, at, &at.folder_path()).await?.stat().is_some();
-        let entries = if folder { configuration::folder(ctx, at).await? } else { Vec::new() };
+        let folder = configuration::find(ctx, at, &at.folder_path())
+            .await?
+            .stat()
+            .is_some();
+        let entries = if folder {
+            configuration::folder(ctx, at).await?
+        } else {
+            Vec::new()
+        };
         let prefix = format!("{}/", at.folder_path());
         let mark = format!(".lifeboat-{}-", ctx.run);
         let mut placed: Vec<Placed> = Vec::new();
         for fact in ctx.run_facts() {
-            if let Fact::FilePlaced { vm, host, path, bytes, sha256, .. } = fact
+            if let Fact::FilePlaced {
+                vm,
+                host,
+                path,
+                bytes,
+                sha256,
+                ..
+            } = fact
                 && vm == at.vm
                 && host == at.host
                 && let Some(name) = path.strip_prefix(&prefix)
             {
                 placed.retain(|known| known.name != name);
-                placed.push(Placed { name: name.to_owned(), bytes, sha256 });
+                placed.push(Placed {
+                    name: name.to_owned(),
+                    bytes,
+                    sha256,
+                });
             }
         }
-        let own = ctx.state.ops.values().filter(|op| op.step == ctx.step.id && op.host == at.host);
-        let begun = own.flat_map(|op| names_in(&op.command, &prefix, &mark)).collect();
-        Ok(Self { folder, entries, placed, begun, mark })
+        let own = ctx
+            .state
+            .ops
+            .values()
+            .filter(|op| op.step == ctx.step.id && op.host == at.host);
+        let begun = own
+            .flat_map(|op| names_in(&op.command, &prefix, &mark))
+            .collect();
+        Ok(Self {
+            folder,
+            entries,
+            placed,
+            begun,
+            mark,
+        })
     }
 
     /// Whether everything that was placed is still there; disks also with their size. A host
@@ -303,7 +378,11 @@ impl Arrivals {
                     })
             })
         };
-        self.placed.iter().filter(|placed| !there(placed)).map(|placed| placed.name.clone()).collect()
+        self.placed
+            .iter()
+            .filter(|placed| !there(placed))
+            .map(|placed| placed.name.clone())
+            .collect()
     }
 
     /// Names of what this run did not put there.
@@ -321,11 +400,15 @@ impl Arrivals {
 /// Final names that a command of this run worked on: those of which it mentions a temporary one.
 fn names_in(command: &str, prefix: &str, mark: &str) -> Vec<String> {
     let words = shell_words::split(command).unwrap_or_default();
-    let own = words.iter().filter(|word| word.starts_with(prefix) && word.contains(mark));
+    let own = words
+        .iter()
+        .filter(|word| word.starts_with(prefix) && word.contains(mark));
     let mut names: Vec<String> = Vec::new();
     for word in own {
         let name = file_name(word).unwrap_or_default();
-        let Some((before, after)) = name.split_once(mark) else { continue };
+        let Some((before, after)) = name.split_once(mark) else {
+            continue;
+        };
         // A clone's temporary name carries the mark before its end: `x.lifeboat-run-part-flat.vmdk`.
         let end = after.strip_prefix("part").unwrap_or_default();
         names.push(format!("{before}{end}"));
@@ -343,14 +426,26 @@ pub(super) async fn data_bytes(ctx: &Ctx, delivery: &Delivery) -> u64 {
         Folder::On { host, path, .. } => {
             let parse = |output: &_| shell::entries(output);
             let command = shell::list(path);
-            let listed = ctx.read(host.name(), Lane::Control, &command, parse, "listing the point").await;
+            let listed = ctx
+                .read(
+                    host.name(),
+                    Lane::Control,
+                    &command,
+                    parse,
+                    "listing the point",
+                )
+                .await;
             let entries = listed.unwrap_or_default();
-            let stat = |entry: shell::Entry| Some((entry.text()?.to_owned(), entry.stat?.allocated));
+            let stat =
+                |entry: shell::Entry| Some((entry.text()?.to_owned(), entry.stat?.allocated));
             entries.into_iter().filter_map(stat).collect()
         }
     };
     delivery.items.iter().fold(0, |sum, item| {
-        let own = allocated.iter().find(|(name, _)| *name == item.name).map(|(_, bytes)| *bytes);
+        let own = allocated
+            .iter()
+            .find(|(name, _)| *name == item.name)
+            .map(|(_, bytes)| *bytes);
         sum + own.unwrap_or(item.bytes).min(item.bytes)
     })
 }
@@ -382,14 +477,22 @@ pub(super) fn no_room(at: &VmAt, needed: u64, free: u64) -> Fault {
         ),
         at.host.as_str(),
         "nothing was changed",
-        format!("free {} there, or place the VM on another datastore; then retry", size(needed - free)),
+        format!(
+            "free {} there, or place the VM on another datastore; then retry",
+            size(needed - free)
+        ),
     )
 }
 
 /// Files that stand in the way, as a fault.
 pub(super) fn foreign_fault(at: &VmAt, foreign: &[String]) -> Fault {
     const SHOWN: usize = 8;
-    let mut list = foreign.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut list = foreign
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if foreign.len() > SHOWN {
         list = format!("{list} and {}", count(foreign.len() - SHOWN, "other"));
     }
@@ -405,7 +508,10 @@ pub(super) fn foreign_fault(at: &VmAt, foreign: &[String]) -> Fault {
 /// Files that this run placed and that are not as they were.
 pub(super) fn vanished(at: &VmAt, names: &[String]) -> Fault {
     Fault::new(
-        format!("files that this run placed are gone or have another size: {}", names.join(", ")),
+        format!(
+            "files that this run placed are gone or have another size: {}",
+            names.join(", ")
+        ),
         format!("{}:{}", at.host, at.folder_path()),
         "the other files are as they were placed",
         "find out who changed them; put them back, or undo the step and restore again",
@@ -427,7 +533,10 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
         let path = at.file_path(name);
         let doing = format!("removing {path}");
         let command = shell::remove_file(&path);
-        match ctx.order(&at.host, &command, Removed::parse, &doing).await? {
+        match ctx
+            .order(&at.host, &command, Removed::parse, &doing)
+            .await?
+        {
             Removed::Done => evidence.push(format!("{path} is removed")),
             Removed::Absent => evidence.push(format!("{path} was gone")),
             Removed::IsFolder | Removed::NoFolder => {
@@ -436,13 +545,16 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
         }
     }
     let folder = at.folder_path();
-    let made = ctx.run_facts().into_iter().any(|fact| {
-        matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder)
-    });
+    let made = ctx.run_facts().into_iter().any(
+        |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),
+    );
     if made {
         let command = shell::remove_empty_folder(&folder);
         let parse = shell::FolderRemoval::parse;
-        let line = match ctx.order(&at.host, &command, parse, "removing the folder").await? {
+        let line = match ctx
+            .order(&at.host, &command, parse, "removing the folder")
+            .await?
+        {
             shell::FolderRemoval::Done => "is removed",
             shell::FolderRemoval::Absent => "was gone",
             shell::FolderRemoval::Full => "holds other files and stays",
@@ -457,12 +569,22 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, size: u64) -> (String, Option<FileStat>) {
-        let stat = FileStat { kind: FileKind::File, size, mode: 0o600, modified: 0, allocated: size };
+        let stat = FileStat {
+            kind: FileKind::File,
+            size,
+            mode: 0o600,
+            modified: 0,
+            allocated: size,
+        };
         (name.to_owned(), Some(stat))
     }
 
     fn placed(name: &str, bytes: u64) -> Placed {
-        Placed { name: name.into(), bytes, sha256: String::new() }
+        Placed {
+            name: name.into(),
+            bytes,
+            sha256: String::new(),
+        }
     }
 
     #[test]
@@ -481,19 +603,32 @@ mod tests {
             begun: vec!["sql01.nvram".into()],
             mark: ".lifeboat-r1-".into(),
         };
-        assert_eq!(arrivals.foreign(), ["sql01.vmx.lifeboat-r2-part", "notes.txt"]);
+        assert_eq!(
+            arrivals.foreign(),
+            ["sql01.vmx.lifeboat-r2-part", "notes.txt"]
+        );
         assert_eq!(arrivals.missing(), Vec::<String>::new());
-        let shrunk = Arrivals { placed: vec![placed("sql01-flat.vmdk", 101), placed("gone", 1)], ..arrivals };
+        let shrunk = Arrivals {
+            placed: vec![placed("sql01-flat.vmdk", 101), placed("gone", 1)],
+            ..arrivals
+        };
         assert_eq!(shrunk.missing(), ["sql01-flat.vmdk", "gone"]);
     }
 
     #[test]
     fn a_command_names_the_files_it_worked_on() {
         let names = |command: &str| names_in(command, "/v/ds/sql01/", ".lifeboat-r1-");
-        assert_eq!(names("sh -c 'x' _ /v/ds/sql01/sql01.vmx.lifeboat-r1-part /v/ds/sql01/sql01.vmx"), ["sql01.vmx"]);
-        let clone = names("vmkfstools -E /v/ds/sql01/sql01.lifeboat-r1-part.vmdk /v/ds/sql01/sql01.vmdk");
+        assert_eq!(
+            names("sh -c 'x' _ /v/ds/sql01/sql01.vmx.lifeboat-r1-part /v/ds/sql01/sql01.vmx"),
+            ["sql01.vmx"]
+        );
+        let clone =
+            names("vmkfstools -E /v/ds/sql01/sql01.lifeboat-r1-part.vmdk /v/ds/sql01/sql01.vmdk");
         assert_eq!(clone, ["sql01.vmdk", "sql01-flat.vmdk"]);
-        assert_eq!(names("mv /v/ds/sql01/a /v/ds/sql01/b"), Vec::<String>::new());
+        assert_eq!(
+            names("mv /v/ds/sql01/a /v/ds/sql01/b"),
+            Vec::<String>::new()
+        );
         assert_eq!(names("x 'unbalanced"), Vec::<String>::new());
     }
 }

@@ -8,10 +8,10 @@
 use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::devices::Devices;
-use crate::hypervisor::esxi::locks::Lock;
 use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::locks::Lock;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell::Found;
 use crate::names::{NetworkName, VmName};
@@ -80,14 +80,19 @@ impl Network {
         let adapters = runbook.vms.get(vm).into_iter().flat_map(|vm| &vm.adapters);
         let wanted = adapters.map(|(name, adapter)| {
             let network = runbook.networks.get(&adapter.network);
-            let group = network.and_then(|network| network.at.get(&site)).ok_or_else(|| {
-                Fault::new(
-                    format!("network {} has no port group in {}", adapter.network, at.site),
-                    format!("networks.{} in the runbook", adapter.network),
-                    "nothing was sent",
-                    "name its port group there, then start a run with that runbook",
-                )
-            })?;
+            let group = network
+                .and_then(|network| network.at.get(&site))
+                .ok_or_else(|| {
+                    Fault::new(
+                        format!(
+                            "network {} has no port group in {}",
+                            adapter.network, at.site
+                        ),
+                        format!("networks.{} in the runbook", adapter.network),
+                        "nothing was sent",
+                        "name its port group there, then start a run with that runbook",
+                    )
+                })?;
             Ok(Wanted {
                 adapter: name.clone(),
                 network: adapter.network.clone(),
@@ -133,14 +138,20 @@ impl Network {
     fn misjoined(&self, devices: &Devices) -> Vec<String> {
         let network_of = |name: &str| {
             let its = devices.adapters.iter().find(|adapter| {
-                adapter.vmx_name().is_some_and(|its| its.eq_ignore_ascii_case(name))
+                adapter
+                    .vmx_name()
+                    .is_some_and(|its| its.eq_ignore_ascii_case(name))
             });
             its.and_then(|adapter| adapter.network.clone())
         };
         let wrong = self.wanted.iter().filter_map(|wanted| {
             let now = network_of(&wanted.adapter);
             (now.as_ref() != Some(&wanted.group.name)).then(|| {
-                format!("{} is joined to {}", wanted.adapter, now.as_deref().unwrap_or("nothing"))
+                format!(
+                    "{} is joined to {}",
+                    wanted.adapter,
+                    now.as_deref().unwrap_or("nothing")
+                )
             })
         });
         wrong.collect()
@@ -167,7 +178,12 @@ impl Network {
         }
         let names = Names::new(&self.at, "‹run›", &[], true);
         commands.extend(replacing::shown(&self.at.host, &names, replacing::MODE));
-        commands.push(shown_for(&self.at.host, &self.at.vm, Known::Not, commands::reload));
+        commands.push(shown_for(
+            &self.at.host,
+            &self.at.vm,
+            Known::Not,
+            commands::reload,
+        ));
         needed("not asked", self.proposal(changes, commands))
     }
 
@@ -183,12 +199,21 @@ impl Network {
     }
 
     fn evidence(&self, at: &VmAt, entry: Option<&Entry>) -> Vec<String> {
-        let by = if entry.is_some() { " and device.getdevices" } else { "" };
+        let by = if entry.is_some() {
+            " and device.getdevices"
+        } else {
+            ""
+        };
         let mut lines: Vec<String> = self
             .wanted
             .iter()
             .map(|wanted| {
-                format!("{}: {} is joined to {}", at.who(), wanted.adapter, wanted.group.name)
+                format!(
+                    "{}: {} is joined to {}",
+                    at.who(),
+                    wanted.adapter,
+                    wanted.group.name
+                )
             })
             .collect();
         lines.push(format!("seen in {}{by}", at.vmx_path()));
@@ -221,25 +246,44 @@ impl Network {
     }
 
     /// What is missing in the file and in the host's view of it.
-    fn decide_file(&self, seen: &Seen, at: &VmAt, content: &Content, groups: &Groups) -> ProbeAnswer {
-        let entry = seen.registration.get().and_then(|registration| registration.entry.as_ref());
+    fn decide_file(
+        &self,
+        seen: &Seen,
+        at: &VmAt,
+        content: &Content,
+        groups: &Groups,
+    ) -> ProbeAnswer {
+        let entry = seen
+            .registration
+            .get()
+            .and_then(|registration| registration.entry.as_ref());
         let runs = entry.is_some_and(|entry| entry.power() != PowerState::Off);
         // A running VM's file was rewritten by its host, which drops what it has acted upon.
         let fitted = match self.fitted(content, seen.arrived && !runs) {
             Ok(fitted) => fitted,
             Err(why) => {
-                let unfit = Configuration::Unfit { path: content.path.clone(), why };
+                let unfit = Configuration::Unfit {
+                    path: content.path.clone(),
+                    why,
+                };
                 return unfit.blocks(at).unwrap_or_else(|| self.outline());
             }
         };
-        let misjoined = seen.devices.as_ref().map(|devices| self.misjoined(devices)).unwrap_or_default();
+        let misjoined = seen
+            .devices
+            .as_ref()
+            .map(|devices| self.misjoined(devices))
+            .unwrap_or_default();
         let same = fitted.to_bytes() == content.bytes && content.path == at.vmx_path();
         let found = match (same, misjoined.is_empty()) {
             (true, true) => "adapters are joined as the runbook says".to_owned(),
             (true, false) => format!("the file is right, but {}", misjoined.join(", ")),
             (false, _) => {
                 let changes = diff(&content.vmx, &fitted).len();
-                format!("the .vmx differs from the runbook ({})", count(changes, "key"))
+                format!(
+                    "the .vmx differs from the runbook ({})",
+                    count(changes, "key")
+                )
             }
         };
         if same && misjoined.is_empty() && groups.missing.is_empty() {
@@ -262,27 +306,46 @@ impl Network {
         (content, fitted): (&Content, &Vmx),
         groups: &Groups,
     ) -> ProbeAnswer {
-        let entry = seen.registration.get().and_then(|registration| registration.entry.as_ref());
+        let entry = seen
+            .registration
+            .get()
+            .and_then(|registration| registration.entry.as_ref());
         let mut changes = Vec::new();
         let mut commands = Vec::new();
         for (name, spec) in &groups.missing {
-            changes.push(format!("port group {name} is made on {} (VLAN {})", spec.vswitch, spec.vlan));
+            changes.push(format!(
+                "port group {name} is made on {} (VLAN {})",
+                spec.vswitch, spec.vlan
+            ));
             commands.extend(port_groups::shown_making(&at.host, name, spec));
         }
         for change in diff(&content.vmx, fitted) {
             let line = |sign, value: &Option<String>| {
-                value.as_ref().map(|value| format!("{sign} {} = \"{value}\"", change.key))
+                value
+                    .as_ref()
+                    .map(|value| format!("{sign} {} = \"{value}\"", change.key))
             };
             changes.extend(line('-', &change.before));
             changes.extend(line('+', &change.after));
         }
         if fitted.to_bytes() != content.bytes || content.path != at.vmx_path() {
             let copy = replacing::copy_name(at, &replacing::hex_sum(&content.bytes));
-            commands.push(console(format!("keep the file as it was in the run's folder: {copy}")));
-            commands.extend(replacing::shown(&at.host, &seen.names(at, content), content.mode));
+            commands.push(console(format!(
+                "keep the file as it was in the run's folder: {copy}"
+            )));
+            commands.extend(replacing::shown(
+                &at.host,
+                &seen.names(at, content),
+                content.mode,
+            ));
         }
         if let Some(entry) = entry {
-            commands.push(shown_for(&at.host, &at.vm, Known::Is(entry.vmid), commands::reload));
+            commands.push(shown_for(
+                &at.host,
+                &at.vm,
+                Known::Is(entry.vmid),
+                commands::reload,
+            ));
         }
         needed(found, self.proposal(changes, commands))
     }
@@ -307,13 +370,24 @@ impl Action for Network {
             configuration = configuration::read_file(ctx, &at, &aside).await?;
         }
         let registration = registered::look(ctx, &at, Lane::Control).await?;
-        let mut seen = Seen { arrived: arrived(ctx, &at), folder, run, ..Seen::default() };
+        let mut seen = Seen {
+            arrived: arrived(ctx, &at),
+            folder,
+            run,
+            ..Seen::default()
+        };
         if let Some(entry) = registration.entry.as_ref().filter(|entry| entry.is_valid()) {
             let command = commands::devices(entry.vmid);
             let doing = "reading the VM's devices";
-            seen.devices = Some(ctx.read(&at.host, Lane::Control, &command, Devices::parse, doing).await?);
+            seen.devices = Some(
+                ctx.read(&at.host, Lane::Control, &command, Devices::parse, doing)
+                    .await?,
+            );
         }
-        let off = registration.entry.as_ref().is_none_or(|entry| entry.power() == PowerState::Off);
+        let off = registration
+            .entry
+            .as_ref()
+            .is_none_or(|entry| entry.power() == PowerState::Off);
         if off && let Some(content) = configuration.content() {
             seen.locked_by = locked_by(ctx, &at, &content.path).await;
         }
@@ -326,7 +400,8 @@ impl Action for Network {
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
         let at = seen.at.as_ref().unwrap_or(&self.at);
-        let (Known::Is(configuration), Known::Is(groups)) = (&seen.configuration, &seen.groups) else {
+        let (Known::Is(configuration), Known::Is(groups)) = (&seen.configuration, &seen.groups)
+        else {
             return self.outline();
         };
         if let Some(answer) = configuration.blocks(at) {
@@ -350,7 +425,12 @@ impl Action for Network {
             return Ok(());
         };
         let fitted = self.fitted(content, seen.arrived).map_err(|why| {
-            Fault::new(why, content.path.clone(), "the .vmx is as it was", "look at that file")
+            Fault::new(
+                why,
+                content.path.clone(),
+                "the .vmx is as it was",
+                "look at that file",
+            )
         })?;
         let bytes = fitted.to_bytes();
         if bytes != content.bytes || content.path != at.vmx_path() {
@@ -360,9 +440,11 @@ impl Action for Network {
             self.keep_joins(ctx, &content.vmx).await?;
         }
         if let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) {
-            let vmid = registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
+            let vmid =
+                registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
             let doing = format!("making {} read the new .vmx", at.host);
-            ctx.order(&at.host, &commands::reload(vmid), check_silent, &doing).await?;
+            ctx.order(&at.host, &commands::reload(vmid), check_silent, &doing)
+                .await?;
         }
         Ok(())
     }
@@ -370,21 +452,35 @@ impl Action for Network {
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let path = at.vmx_path();
-        let aside = ctx.state.facts.iter().rev().find_map(|found| match &found.fact {
-            Fact::OriginalKept { vm, host, path: of, aside }
-                if *vm == at.vm && *host == at.host && *of == path =>
-            {
-                Some(aside.clone())
-            }
-            _ => None,
-        });
+        let aside = ctx
+            .state
+            .facts
+            .iter()
+            .rev()
+            .find_map(|found| match &found.fact {
+                Fact::OriginalKept {
+                    vm,
+                    host,
+                    path: of,
+                    aside,
+                } if *vm == at.vm && *host == at.host && *of == path => Some(aside.clone()),
+                _ => None,
+            });
         let Some(aside) = aside else {
             return Ok(vec![format!("{path} was not changed by this run")]);
         };
         let registration = registered::look(ctx, &at, Lane::Control).await?;
-        if let Some(entry) = registration.entry.as_ref().filter(|e| e.power() != PowerState::Off) {
+        if let Some(entry) = registration
+            .entry
+            .as_ref()
+            .filter(|e| e.power() != PowerState::Off)
+        {
             return Err(ActError::Failed(Fault::new(
-                format!("{} is {}, so its .vmx cannot be changed back", at.who(), entry.power()),
+                format!(
+                    "{} is {}, so its .vmx cannot be changed back",
+                    at.who(),
+                    entry.power()
+                ),
                 at.host.as_str(),
                 "nothing was changed",
                 "shut it down first, then undo again",
@@ -401,10 +497,18 @@ impl Action for Network {
         }
         if let Some(entry) = &registration.entry {
             let doing = format!("making {} read the old .vmx", at.host);
-            ctx.order(&at.host, &commands::reload(entry.vmid), check_silent, &doing).await?;
+            ctx.order(
+                &at.host,
+                &commands::reload(entry.vmid),
+                check_silent,
+                &doing,
+            )
+            .await?;
         }
         match configuration::find(ctx, &at, &path).await? {
-            Found::There(_) => Ok(vec![format!("{path} is the file as it was; the edited one is {undone}")]),
+            Found::There(_) => Ok(vec![format!(
+                "{path} is the file as it was; the edited one is {undone}"
+            )]),
             Found::Absent | Found::NoFolder => Err(ActError::Failed(Fault::new(
                 format!("{path} is not there"),
                 at.host.as_str(),
@@ -419,7 +523,9 @@ impl Network {
     async fn keep_joins(&self, ctx: &Ctx, before: &Vmx) -> Result<(), ActError> {
         let adapters = before.adapters();
         for wanted in &self.wanted {
-            let was = adapters.iter().find(|its| its.name.eq_ignore_ascii_case(&wanted.adapter));
+            let was = adapters
+                .iter()
+                .find(|its| its.name.eq_ignore_ascii_case(&wanted.adapter));
             let fact = Fact::AdapterJoined {
                 vm: self.at.vm.clone(),
                 adapter: wanted.adapter.clone(),
@@ -447,12 +553,20 @@ fn arrived(ctx: &Ctx, at: &VmAt) -> bool {
 /// Who holds a file alone, where the host can tell: on NFS it cannot.
 async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
     let doing = "asking who locks the .vmx";
-    match ctx.read(&at.host, Lane::Control, &commands::lock(path), Lock::parse, doing).await {
+    match ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &commands::lock(path),
+            Lock::parse,
+            doing,
+        )
+        .await
+    {
         Ok(Lock::Exclusive(owner)) => Some(format!("the host with the adapter {}", owner.mac)),
         _ => None,
     }
 }
-
 
 #[cfg(test)]
 mod tests;

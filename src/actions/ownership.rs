@@ -200,7 +200,10 @@ impl Ownership {
     /// Every listed host answered in full.
     pub fn all_answered(&self) -> bool {
         !self.sightings.is_empty()
-            && self.sightings.iter().all(|seen| matches!(seen.told, Told::Copies(_)))
+            && self
+                .sightings
+                .iter()
+                .all(|seen| matches!(seen.told, Told::Copies(_)))
     }
 
     /// Hosts that did not answer in full.
@@ -218,7 +221,8 @@ impl Ownership {
 
     /// Whether it is too old to act on.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.at.is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+        self.at
+            .is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
     }
 
     /// What a person would vouch for. The same words at `fence` and at `power_on`, so that one
@@ -245,7 +249,8 @@ impl Ownership {
             lines.push("its uuid.bios is not known, so it was looked for by path and name".into());
         }
         if self.sign.looks.is_empty() {
-            lines.push("its address was not asked: the runbook names none that can be asked".into());
+            lines
+                .push("its address was not asked: the runbook names none that can be asked".into());
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
         if let Some(attested) = &self.attested {
@@ -277,9 +282,18 @@ fn sighting_line(sighting: &Sighting) -> String {
 
 /// `on since 2026-01-02T03:04:05Z, by uuid.bios`.
 pub(super) fn copy_line(copy: &Copy) -> String {
-    let since = copy.since.map_or_else(String::new, |since| format!(" since {since}"));
-    let known = if copy.vmid.is_none() { "not registered, " } else { "" };
-    format!("{known}{}{since} ({}, recognised by {})", copy.power, copy.vmx, copy.by)
+    let since = copy
+        .since
+        .map_or_else(String::new, |since| format!(" since {since}"));
+    let known = if copy.vmid.is_none() {
+        "not registered, "
+    } else {
+        ""
+    };
+    format!(
+        "{known}{}{since} ({}, recognised by {})",
+        copy.power, copy.vmx, copy.by
+    )
 }
 
 #[cfg(test)]
@@ -292,7 +306,10 @@ mod tests {
             vm: "sql01".into(),
             site: "London".into(),
             sightings: sightings
-                .map(|(n, told)| Sighting { host: format!("lon-esx{}", n + 1).into(), told })
+                .map(|(n, told)| Sighting {
+                    host: format!("lon-esx{}", n + 1).into(),
+                    told,
+                })
                 .collect(),
             by_uuid: true,
             sign: sign(&[heard]),
@@ -310,7 +327,9 @@ mod tests {
             heard: *heard,
             said: String::new(),
         };
-        Sign { looks: asked.map(look).collect() }
+        Sign {
+            looks: asked.map(look).collect(),
+        }
     }
 
     #[test]
@@ -350,12 +369,22 @@ mod tests {
             (vec![no(), off()], Heard::Silence, true, Standing::Whole),
             (vec![no(), dark()], Heard::Silence, false, open.clone()),
             (vec![no(), dark()], Heard::Silence, true, Standing::Attested),
-            (vec![no(), Told::NotAsked], Heard::Silence, false, open.clone()),
+            (
+                vec![no(), Told::NotAsked],
+                Heard::Silence,
+                false,
+                open.clone(),
+            ),
             (vec![no(), no()], Heard::Unknown, false, open.clone()),
             (vec![no(), no()], Heard::NotAsked, false, open.clone()),
             (vec![], Heard::Silence, false, open.clone()),
             (vec![], Heard::Silence, true, Standing::Attested),
-            (vec![dark(), dark()], Heard::NotAsked, true, Standing::Attested),
+            (
+                vec![dark(), dark()],
+                Heard::NotAsked,
+                true,
+                Standing::Attested,
+            ),
         ] {
             let ownership = ownership(told, heard, attested);
             assert_eq!(ownership.standing(), want, "{ownership:?}");
@@ -367,7 +396,10 @@ mod tests {
             (vec![no(), no()], Heard::Answer),
         ] {
             let ownership = ownership(told, heard, true);
-            assert!(matches!(ownership.standing(), Standing::Contradicted(_)), "{ownership:?}");
+            assert!(
+                matches!(ownership.standing(), Standing::Contradicted(_)),
+                "{ownership:?}"
+            );
         }
     }
 
@@ -377,7 +409,12 @@ mod tests {
         assert_eq!(unknown.standing(), Standing::Whole);
         unknown.by_uuid = false;
         assert_eq!(unknown.standing(), Standing::Open);
-        assert!(unknown.lines().iter().any(|line| line.contains("uuid.bios is not known")));
+        assert!(
+            unknown
+                .lines()
+                .iter()
+                .any(|line| line.contains("uuid.bios is not known"))
+        );
     }
 
     #[test]
@@ -388,6 +425,12 @@ mod tests {
         assert!(gathered.is_stale(after(61)));
         // A clock that was set back does not make it fresh for ever.
         assert!(gathered.is_stale(after(-61)));
-        assert!(Ownership { at: None, ..gathered }.is_stale(after(0)));
+        assert!(
+            Ownership {
+                at: None,
+                ..gathered
+            }
+            .is_stale(after(0))
+        );
     }
 }

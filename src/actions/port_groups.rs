@@ -68,7 +68,11 @@ pub(super) fn compare(
 
 fn names(groups: &[PortGroup]) -> String {
     let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// Looks at a host's port groups.
@@ -78,9 +82,25 @@ fn names(groups: &[PortGroup]) -> String {
 pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Result<Groups, Fault> {
     let lane = Lane::Control;
     let doing = "reading the port groups";
-    let groups = ctx.read(host, lane, &commands::port_groups(), PortGroup::parse_all, doing).await?;
+    let groups = ctx
+        .read(
+            host,
+            lane,
+            &commands::port_groups(),
+            PortGroup::parse_all,
+            doing,
+        )
+        .await?;
     let doing = "reading the virtual switches";
-    let switches = ctx.read(host, lane, &commands::vswitches(), Vswitch::parse_all, doing).await?;
+    let switches = ctx
+        .read(
+            host,
+            lane,
+            &commands::vswitches(),
+            Vswitch::parse_all,
+            doing,
+        )
+        .await?;
     Ok(compare(host, wanted, &groups, &switches))
 }
 
@@ -104,7 +124,13 @@ pub(super) async fn make(
     spec: &PortGroupSpec,
 ) -> Result<(), ActError> {
     let doing = format!("making port group {name}");
-    ctx.order(host, &commands::portgroup_add(name, &spec.vswitch), check_silent, &doing).await?;
+    ctx.order(
+        host,
+        &commands::portgroup_add(name, &spec.vswitch),
+        check_silent,
+        &doing,
+    )
+    .await?;
     let fact = Fact::PortGroupMade {
         host: host.clone(),
         name: name.to_owned(),
@@ -114,7 +140,13 @@ pub(super) async fn make(
     ctx.link.fact(fact).await?;
     if spec.vlan != 0 {
         let doing = format!("setting the VLAN of port group {name}");
-        ctx.order(host, &commands::portgroup_set_vlan(name, spec.vlan), check_silent, &doing).await?;
+        ctx.order(
+            host,
+            &commands::portgroup_set_vlan(name, spec.vlan),
+            check_silent,
+            &doing,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -124,8 +156,14 @@ mod tests {
     use super::*;
 
     fn wanted(name: &str, create: Option<(&str, u16)>) -> Wanted {
-        let create = create.map(|(vswitch, vlan)| PortGroupSpec { vswitch: vswitch.into(), vlan });
-        Wanted { name: name.into(), create }
+        let create = create.map(|(vswitch, vlan)| PortGroupSpec {
+            vswitch: vswitch.into(),
+            vlan,
+        });
+        Wanted {
+            name: name.into(),
+            create,
+        }
     }
 
     #[test]
@@ -146,19 +184,49 @@ mod tests {
         let host = HostName::from("lee-esx1");
         for (wanted, missing, problem) in [
             (wanted("VM Network", None), 0, None),
-            (wanted("vm network", None), 0, Some("there is no port group vm network; there are VM Network")),
+            (
+                wanted("vm network", None),
+                0,
+                Some("there is no port group vm network; there are VM Network"),
+            ),
             (wanted("VM Network", Some(("vSwitch0", 20))), 0, None),
-            (wanted("VM Network", Some(("vSwitch0", 21))), 0, Some("VLAN 20, the runbook says vSwitch0 with VLAN 21")),
-            (wanted("VM Network", Some(("vSwitch1", 20))), 0, Some("is on vSwitch0")),
+            (
+                wanted("VM Network", Some(("vSwitch0", 21))),
+                0,
+                Some("VLAN 20, the runbook says vSwitch0 with VLAN 21"),
+            ),
+            (
+                wanted("VM Network", Some(("vSwitch1", 20))),
+                0,
+                Some("is on vSwitch0"),
+            ),
             (wanted("New", Some(("vSwitch0", 20))), 1, None),
-            (wanted("New", Some(("vSwitch9", 20))), 0, Some("no virtual switch vSwitch9")),
+            (
+                wanted("New", Some(("vSwitch9", 20))),
+                0,
+                Some("no virtual switch vSwitch9"),
+            ),
         ] {
             let found = compare(&host, &[&wanted], &groups, &switches);
             assert_eq!(found.missing.len(), missing, "{wanted:?}");
             let told = found.problems.first().map(|fault| fault.what.clone());
             assert_eq!(told.is_some(), problem.is_some(), "{wanted:?}: {told:?}");
-            assert!(told.unwrap_or_default().contains(problem.unwrap_or_default()));
+            assert!(
+                told.unwrap_or_default()
+                    .contains(problem.unwrap_or_default())
+            );
         }
-        assert_eq!(shown_making(&host, "New", &PortGroupSpec { vswitch: "vSwitch0".into(), vlan: 0 }).len(), 1);
+        assert_eq!(
+            shown_making(
+                &host,
+                "New",
+                &PortGroupSpec {
+                    vswitch: "vSwitch0".into(),
+                    vlan: 0
+                }
+            )
+            .len(),
+            1
+        );
     }
 }

@@ -59,7 +59,10 @@ impl ShutDown {
         Proposal {
             changes,
             commands,
-            then: format!("{} is off on every host of {} that answers", self.vm, self.home.site),
+            then: format!(
+                "{} is off on every host of {} that answers",
+                self.vm, self.home.site
+            ),
             undo: None,
             risk: Some(Risk::Disruptive),
             ..Proposal::default()
@@ -89,7 +92,10 @@ impl Action for ShutDown {
     /// moved there.
     async fn observe(&self, ctx: &Ctx) -> Result<Ownership, Fault> {
         let ownership = sighting::of_hosts(ctx, &self.vm, self.home.role).await;
-        let home = ownership.sightings.iter().find(|seen| seen.host == self.home.host);
+        let home = ownership
+            .sightings
+            .iter()
+            .find(|seen| seen.host == self.home.host);
         match home.map(|seen| &seen.told) {
             Some(Told::Copies(_)) => Ok(ownership),
             Some(Told::Nothing(why)) => Err(Fault::new(
@@ -100,7 +106,10 @@ impl Action for ShutDown {
             )
             .passing()),
             Some(Told::NotAsked) | None => Err(Fault::new(
-                format!("{} is not one of the hosts of {}", self.home.host, self.home.site),
+                format!(
+                    "{} is not one of the hosts of {}",
+                    self.home.host, self.home.site
+                ),
                 self.home.host.as_str(),
                 "nothing was sent",
                 "correct the runbook",
@@ -142,7 +151,11 @@ impl Action for ShutDown {
 
 /// What the hosts told, without the address, which was not asked.
 fn host_lines(ownership: &Ownership) -> Vec<String> {
-    ownership.lines().into_iter().take(ownership.sightings.len()).collect()
+    ownership
+        .lines()
+        .into_iter()
+        .take(ownership.sightings.len())
+        .collect()
 }
 
 fn ownership_found(ownership: &Ownership) -> String {

@@ -20,14 +20,25 @@ pub(super) const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-resto
 
 /// The bundled runbook and one of its steps: `failover/recover/sql01/fence`.
 pub(super) fn step(id: &str) -> (Runbook, Step) {
-    let runbook = runbook::load("bundled", RUNBOOK, &Limits::default()).unwrap().runbook;
-    let section = if id.starts_with("failback") { Section::Failback } else { Section::Failover };
+    let loaded = runbook::load("bundled", RUNBOOK, &Limits::default());
+    let runbook = loaded
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .runbook;
+    let section = if id.starts_with("failback") {
+        Section::Failback
+    } else {
+        Section::Failover
+    };
     let inputs = PlanInputs {
         variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
         ..PlanInputs::default()
     };
     let plan = plan::make(&runbook, section, Mode::Failover, &inputs).unwrap();
-    let found = plan.steps.iter().find(|step| step.id.as_str() == id).cloned();
+    let found = plan
+        .steps
+        .iter()
+        .find(|step| step.id.as_str() == id)
+        .cloned();
     (runbook, found.unwrap_or_else(|| panic!("no step {id}")))
 }
 
@@ -57,5 +68,9 @@ pub(super) fn done(answer: &ProbeAnswer) -> &[String] {
 
 /// The lines of a proposal's commands.
 pub(super) fn lines(proposal: &Proposal) -> Vec<&str> {
-    proposal.commands.iter().map(|command| command.line.as_str()).collect()
+    proposal
+        .commands
+        .iter()
+        .map(|command| command.line.as_str())
+        .collect()
 }
