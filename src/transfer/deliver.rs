@@ -1,7 +1,7 @@
 //! Bringing a set of files to a host: all of them proven, the `.vmx` last, or none registered.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::bulk::Bulk;
@@ -265,6 +265,7 @@ impl Delivery {
             writes: writes.clone(),
             patience: self.patience,
             meter: Meter::new(self.bytes(), tell),
+            holes: Mutex::default(),
         }
     }
 
