@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::progress::Phase;
-use super::ranges::{COARSE, FINE, cut, join, length, split};
+use super::ranges::{COARSE, FINE, cut, join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read, sums_here};
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -44,16 +44,10 @@ impl<W: Writes> Bulk<'_, W> {
     /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
     /// of it is there yet.
     pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
-        let whole = || {
-            [0..self.bytes]
-                .into_iter()
-                .filter(|range| !range.is_empty())
-                .collect::<Vec<_>>()
-        };
         let todo = if fresh {
-            whole()
+            whole(self.bytes)
         } else {
-            self.lacking(&whole()).await?
+            self.lacking(&whole(self.bytes)).await?
         };
         self.pump(todo, false).await?;
         let (sum, by) = self.prove().await?;
@@ -61,7 +55,7 @@ impl<W: Writes> Bulk<'_, W> {
             return Ok(by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
-        let lacking = self.lacking(&whole()).await?;
+        let lacking = self.lacking(&whole(self.bytes)).await?;
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }

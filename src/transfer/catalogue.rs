@@ -63,6 +63,9 @@ impl Folder {
 
     /// Up to `limit` bytes from each file's beginning, in their order.
     async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let (host, path, lane) = match self {
             Self::Here(folder) => {
                 let head = |name: &&str| -> std::io::Result<Vec<u8>> {
@@ -153,7 +156,7 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
         .filter(|entry| !entry.is_file)
         .filter_map(|entry| Some((parse_point_name(&entry.name)?, entry.name.as_str())))
         .collect();
-    named.sort_by(|(left, _), (right, _)| right.0.cmp(&left.0));
+    named.sort_by_key(|(parsed, _)| std::cmp::Reverse(parsed.0));
     let mut points = Vec::new();
     for (parsed, name) in named.into_iter().take(MAX_POINTS) {
         let place = folder.join(name);

@@ -89,7 +89,7 @@ async fn from_a_folder_here() {
         journal.sent()
     );
 
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let last = told.last().unwrap();
     assert_eq!(
         (last.done, last.bytes),
@@ -101,7 +101,6 @@ async fn from_a_folder_here() {
             "{phase:?}"
         );
     }
-    drop(told);
 
     let again = Journal::new();
     let landed = delivery.bring(&again, quiet()).await.unwrap();
