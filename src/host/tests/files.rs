@@ -91,6 +91,20 @@ async fn files_where_the_sftp_server_is_missing() {
 }
 
 #[tokio::test]
+async fn files_on_a_host_that_has_next_to_nothing() {
+    let tools = tempfile::tempdir().unwrap();
+    for tool in ["sh", "dd", "ls", "true"] {
+        std::os::unix::fs::symlink(format!("/bin/{tool}"), tools.path().join(tool)).unwrap();
+    }
+    let path = tools.path().display();
+    let few = format!("Subsystem none /bin/true\nSetEnv PATH={path}");
+    let Some(sshd) = Sshd::start(&few) else {
+        return;
+    };
+    exercise(&sshd).await;
+}
+
+#[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
     let Some(sshd) = Sshd::start("RekeyLimit 1M") else {
         return;
