@@ -127,6 +127,7 @@ impl Launch {
             confirmation,
             run_dir: self.dir.clone(),
             hosts: self.hosts.clone(),
+            clock: self.clock.clone(),
             link,
         }
     }

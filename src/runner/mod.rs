@@ -1,4 +1,13 @@
 //! Carries the engine's effects out: journal, actions, timers, signals, output spool. Async.
+//!
+//! One task owns the engine and the journal and takes one message at a time, so there is one order
+//! of events. Actions run in tasks of their own and talk to it through [`crate::actions::Link`].
+
+mod carry;
 mod handle;
+mod launch;
+mod spool;
+mod tasks;
 
 pub use handle::{Live, RunHandle, Update};
+pub use launch::{Launch, resume, start};

@@ -11,6 +11,8 @@
 //! The step card is the confirmation: what it shows is what is sent, for the attempt it shows, and
 //! only after it has been on screen to its last line.
 
+#[cfg(test)]
+mod fixture;
 mod keys;
 mod model;
 mod page;

@@ -6,6 +6,7 @@ use crate::engine::{Confirmation, Consent, Pace, Proposal, RetryScope, Status};
 use crate::plan::{ActionSpec, Risk};
 use crate::runbook::model::Ask;
 use crate::tui::keys::Action;
+use crate::tui::page::Extent;
 use crate::tui::text;
 
 use super::dialog::{About, Choice, Dialog, Field, Flow, Item, Kind, Menu, Stage};
@@ -13,7 +14,7 @@ use super::{Page, Run};
 
 /// What Enter does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::tui) enum Default {
+pub(in crate::tui) enum Enter {
     /// Leave a run that is over.
     Leave,
     /// Back to the steps.
@@ -54,14 +55,8 @@ impl Run {
 
     /// The risk of the shown step as things are; never lower than the plan's.
     pub(in crate::tui) fn risk(&self, index: usize) -> Risk {
-        let planned = self
-            .plan
-            .steps
-            .get(index)
-            .map_or(Risk::Disruptive, |step| step.risk);
-        let found = self
-            .known(index)
-            .and_then(|known| known.proposal.as_ref()?.risk);
+        let planned = self.plan.steps.get(index).map_or(Risk::Disruptive, |step| step.risk);
+        let found = self.known(index).and_then(|known| known.proposal.as_ref()?.risk);
         found.map_or(planned, |found| found.max(planned))
     }
 
@@ -79,77 +74,73 @@ impl Run {
     }
 
     /// What Enter does now, without a dialog.
-    pub(in crate::tui) fn default_act(&self) -> Default {
+    pub(in crate::tui) fn enter(&self) -> Enter {
+        self.enter_seeing(self.ui.seen.card)
+    }
+
+    /// What Enter does while this much of the card is on screen (`None`: it is not).
+    pub(in crate::tui) fn enter_seeing(&self, card: Option<Extent>) -> Enter {
         if self.end.is_some() && self.ui.page == Page::Debrief
             || self.end.as_ref().is_some_and(|end| end.fault.is_some())
         {
-            return Default::Leave;
+            return Enter::Leave;
         }
         match self.ui.page {
             Page::Main => {}
-            Page::Grid => return Default::GridRow,
-            Page::Debrief => return Default::Nothing,
-            Page::Host(_) | Page::Log | Page::Help => return Default::ShowSteps,
+            Page::Grid => return Enter::GridRow,
+            Page::Debrief => return Enter::Nothing,
+            Page::Host(_) | Page::Log | Page::Help => return Enter::ShowSteps,
         }
         if self.is_over() {
-            return Default::Nothing;
+            return Enter::Nothing;
         }
         if !self.host_keys.is_empty() {
-            return Default::HostKey;
+            return Enter::HostKey;
         }
         let shown = self.ui.shown;
-        if self
-            .known(shown)
-            .is_some_and(|known| known.question.is_some())
-        {
-            return Default::Question(shown);
+        if self.known(shown).is_some_and(|known| known.question.is_some()) {
+            return Enter::Question(shown);
         }
         if !self.needs_person(shown) {
             return match self.waiting_for_person().next() {
-                Some(_) => Default::GoTo(self.ui.current),
-                None if self.state.paused => Default::Continue,
-                None if shown != self.ui.current => Default::GoTo(self.ui.current),
-                None => Default::Nothing,
+                Some(_) => Enter::GoTo(self.ui.current),
+                None if self.state.paused => Enter::Continue,
+                None if shown != self.ui.current => Enter::GoTo(self.ui.current),
+                None => Enter::Nothing,
             };
         }
-        let Some(card) = self.ui.seen.card else {
-            return Default::ShowSteps;
-        };
+        let Some(card) = card else { return Enter::ShowSteps };
         if self.status(shown) != Status::Asking {
-            return Default::Trouble;
+            return Enter::Trouble;
         }
-        if self.ui.card.read_to < card.lines {
-            return Default::ReadOn;
+        if self.ui.card.read_to.max(self.ui.card.scroll + card.rows) < card.lines {
+            return Enter::ReadOn;
         }
         if self.stages(shown).is_empty() {
-            Default::Confirm(self.arms_in())
+            Enter::Confirm(self.arms_in())
         } else {
-            Default::Fill(self.arms_in())
+            Enter::Fill(self.arms_in())
         }
     }
 
     /// The word for what Enter does.
-    pub(in crate::tui) fn default_label(&self, act: &Default) -> String {
+    pub(in crate::tui) fn enter_label(&self, act: &Enter) -> String {
         match act {
-            Default::Leave => "leave".to_owned(),
-            Default::ShowSteps => "back to the steps".to_owned(),
-            Default::HostKey => "look at the host key".to_owned(),
-            Default::Question(_) => "answer the question".to_owned(),
-            Default::ReadOn => "read on".to_owned(),
-            Default::Confirm(_) => self.confirm_label().to_owned(),
-            Default::Fill(_) => "answer".to_owned(),
-            Default::Trouble => "what now?".to_owned(),
-            Default::GoTo(step) => {
-                let title = self
-                    .plan
-                    .steps
-                    .get(*step)
-                    .map_or("", |step| step.title.as_str());
+            Enter::Leave => "leave".to_owned(),
+            Enter::ShowSteps => "back to the steps".to_owned(),
+            Enter::HostKey => "look at the host key".to_owned(),
+            Enter::Question(_) => "answer the question".to_owned(),
+            Enter::ReadOn => "read on".to_owned(),
+            Enter::Confirm(_) => self.confirm_label().to_owned(),
+            Enter::Fill(_) => "answer".to_owned(),
+            Enter::Trouble => "what now?".to_owned(),
+            Enter::GoTo(step) => {
+                let title = self.plan.steps.get(*step).map_or("", |step| step.title.as_str());
                 format!("go to {}", text::cut(&text::clean(title), 24))
             }
-            Default::Continue => "continue".to_owned(),
-            Default::GridRow => "go to this VM".to_owned(),
-            Default::Nothing => String::new(),
+            Enter::Continue => "continue".to_owned(),
+            Enter::GridRow => "go to this VM".to_owned(),
+            Enter::Nothing => String::new(),
         }
     }
 
@@ -157,12 +148,7 @@ impl Run {
         match self.shown().map(|step| &step.action) {
             Some(ActionSpec::Note { .. }) => "noted",
             Some(ActionSpec::Confirm { .. }) => "confirm",
-            _ if self
-                .proposal()
-                .is_some_and(|p| p.commands.iter().any(|c| c.write)) =>
-            {
-                "send"
-            }
+            _ if self.proposal().is_some_and(|p| p.commands.iter().any(|c| c.write)) => "send",
             _ => "go on",
         }
     }
@@ -193,17 +179,11 @@ impl Run {
         let step = self.shown()?;
         let status = self.status(self.ui.shown);
         let looking_in_vain = status == Status::Probing
-            && self
-                .known(self.ui.shown)
-                .is_some_and(|known| known.fault.is_some());
+            && self.known(self.ui.shown).is_some_and(|known| known.fault.is_some());
         if status.is_met() {
             Some(format!("{} is {} already", step.title, status.as_str()))
         } else if status.is_active() && !looking_in_vain {
-            Some(format!(
-                "{} is {}: it has to end first",
-                step.title,
-                status.as_str()
-            ))
+            Some(format!("{} is {}: it has to end first", step.title, status.as_str()))
         } else {
             None
         }
@@ -211,27 +191,18 @@ impl Run {
 
     fn why_not_undone(&self) -> Option<String> {
         let step = self.shown()?;
-        let undoable = self
-            .proposal()
-            .is_some_and(|proposal| proposal.undo.is_some());
+        let undoable = self.proposal().is_some_and(|proposal| proposal.undo.is_some());
         match self.status(self.ui.shown) {
             Status::Done | Status::Failed | Status::Held if undoable => None,
             Status::Done | Status::Failed | Status::Held => {
                 Some(format!("{} has nothing to take back", step.title))
             }
-            status => Some(format!(
-                "{} is {}: nothing to take back",
-                step.title,
-                status.as_str()
-            )),
+            status => Some(format!("{} is {}: nothing to take back", step.title, status.as_str())),
         }
     }
 
     pub(super) fn can_retry(&self, step: usize) -> bool {
-        matches!(
-            self.status(step),
-            Status::Failed | Status::Held | Status::Undone
-        )
+        matches!(self.status(step), Status::Failed | Status::Held | Status::Undone)
     }
 
     /// What the confirmation of a step needs beside Enter.
@@ -239,40 +210,22 @@ impl Run {
         let Some(step) = self.plan.steps.get(index) else {
             return Vec::new();
         };
-        let Some(proposal) = self
-            .known(index)
-            .and_then(|known| known.proposal.as_deref())
-        else {
+        let Some(proposal) = self.known(index).and_then(|known| known.proposal.as_deref()) else {
             return Vec::new();
         };
-        let mut stages: Vec<Stage> = proposal
-            .ask
-            .iter()
-            .map(|(key, ask)| stage(key, ask))
-            .collect();
+        let mut stages: Vec<Stage> =
+            proposal.ask.iter().map(|(key, ask)| stage(key, ask)).collect();
         if let Some(request) = &proposal.attest {
-            stages.push(Stage::Attest {
-                request: request.clone(),
-                field: Field::default(),
-            });
+            stages.push(Stage::Attest { request: request.clone(), field: Field::default() });
         }
         let risk = self.risk(index);
         let fallback = || (risk == Risk::Typed).then(|| step.subject.as_str().to_owned());
-        let word = proposal
-            .typed
-            .clone()
-            .or_else(|| step.typed.clone())
-            .or_else(fallback);
+        let word = proposal.typed.clone().or_else(|| step.typed.clone()).or_else(fallback);
         if let Some(word) = word {
-            stages.push(Stage::Typed {
-                word,
-                field: Field::default(),
-            });
+            stages.push(Stage::Typed { word, field: Field::default() });
         }
         if step.people > 1 {
-            stages.push(Stage::Second {
-                field: Field::default(),
-            });
+            stages.push(Stage::Second { field: Field::default() });
         }
         stages
     }
@@ -304,27 +257,12 @@ impl Run {
         let mut body = Vec::new();
         if let Some(known) = self.known(step) {
             body.extend(known.fault.iter().map(ToString::to_string));
-            body.extend(
-                known
-                    .remedies
-                    .iter()
-                    .map(|remedy| format!("way on: {remedy}")),
-            );
+            body.extend(known.remedies.iter().map(|remedy| format!("way on: {remedy}")));
         }
         let mut items = self.retry_items(step);
         let opens = [
-            (
-                's',
-                Action::Skip,
-                "skip it",
-                "a reason is asked; what needs it goes on without it",
-            ),
-            (
-                'h',
-                Action::ByHand,
-                "done by hand",
-                "evidence is asked; it counts as done",
-            ),
+            ('s', Action::Skip, "skip it", "a reason is asked; what needs it goes on without it"),
+            ('h', Action::ByHand, "done by hand", "evidence is asked; it counts as done"),
             ('u', Action::Undo, "take it back", "undo what it did"),
             ('!', Action::Note, "note", "write something down first"),
         ];
@@ -347,11 +285,7 @@ impl Run {
             });
         }
         let status = self.status(step).as_str();
-        let title = self
-            .plan
-            .steps
-            .get(step)
-            .map_or("", |step| step.title.as_str());
+        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
         Dialog::new(Kind::Menu(Menu {
             about: About::Trouble(step, self.attempt(step)),
             title: format!("{title} {status}"),
@@ -382,9 +316,7 @@ impl Run {
         };
         let none = |any: bool| (!any).then(|| "nothing of it has failed".to_owned());
         let failed = |pick: &dyn Fn(usize) -> bool| {
-            (0..self.plan.steps.len())
-                .filter(|i| self.can_retry(*i) && pick(*i))
-                .count()
+            (0..self.plan.steps.len()).filter(|i| self.can_retry(*i) && pick(*i)).count()
         };
         let mut items = vec![Item {
             key: Some('r'),
@@ -421,21 +353,17 @@ impl Run {
             .suggested
             .as_ref()
             .and_then(|label| question.choices.iter().position(|choice| choice == label));
-        let items = question
-            .choices
-            .iter()
-            .enumerate()
-            .map(|(index, label)| Item {
-                key: None,
-                label: label.clone(),
-                help: match &question.why {
-                    Some(why) if at == Some(index) => format!("suggested: {why}"),
-                    _ if at == Some(index) => "suggested".to_owned(),
-                    _ => String::new(),
-                },
-                choice: Choice::Answer(label.clone()),
-                disabled: None,
-            });
+        let items = question.choices.iter().enumerate().map(|(index, label)| Item {
+            key: None,
+            label: label.clone(),
+            help: match &question.why {
+                Some(why) if at == Some(index) => format!("suggested: {why}"),
+                _ if at == Some(index) => "suggested".to_owned(),
+                _ => String::new(),
+            },
+            choice: Choice::Answer(label.clone()),
+            disabled: None,
+        });
         let mut body = vec![question.text.clone()];
         if at.is_none() {
             body.push("Lifeboat does not know this question and suggests nothing.".to_owned());
@@ -469,23 +397,15 @@ impl Run {
             body: vec![
                 "How far the run goes on its own. Gates and prompts always wait.".to_owned(),
             ],
-            at: items
-                .iter()
-                .position(|item| item.choice == Choice::Pace(self.state.pace)),
+            at: items.iter().position(|item| item.choice == Choice::Pace(self.state.pace)),
             items,
             error: None,
         }))
     }
 
     pub(in crate::tui) fn undo_menu(&self, step: usize) -> Dialog {
-        let title = self
-            .plan
-            .steps
-            .get(step)
-            .map_or("", |step| step.title.as_str());
-        let undo = self
-            .known(step)
-            .and_then(|known| known.proposal.as_ref()?.undo.clone());
+        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
+        let undo = self.known(step).and_then(|known| known.proposal.as_ref()?.undo.clone());
         let items = vec![
             item(None, "no, leave it", "", Choice::Close),
             item(
@@ -510,10 +430,7 @@ impl Run {
             .filter(|step| self.status(*step).is_active())
             .map(|step| self.plan.steps[step].title.as_str())
             .collect();
-        let mut body = vec![format!(
-            "The run stays resumable: lifeboat resume {}",
-            self.run
-        )];
+        let mut body = vec![format!("The run stays resumable: lifeboat resume {}", self.run)];
         if !active.is_empty() {
             body.push(format!(
                 "Under way, to be stopped between two commands: {}",
@@ -536,23 +453,14 @@ impl Run {
 }
 
 fn item(key: Option<char>, label: &str, help: &str, choice: Choice) -> Item {
-    Item {
-        key,
-        label: label.to_owned(),
-        help: help.to_owned(),
-        choice,
-        disabled: None,
-    }
+    Item { key, label: label.to_owned(), help: help.to_owned(), choice, disabled: None }
 }
 
 fn stage(key: &str, ask: &Ask) -> Stage {
     match ask {
         Ask::Choose { options, at_least } => Stage::Choose {
             key: key.to_owned(),
-            options: options
-                .iter()
-                .map(|option| (option.clone(), false))
-                .collect(),
+            options: options.iter().map(|option| (option.clone(), false)).collect(),
             at_least: *at_least,
             at: 0,
             error: None,

@@ -23,7 +23,7 @@ use crate::telemetry::HostFigures;
 use super::page::{Now, Seen};
 use super::text;
 
-pub(super) use decision::{Default as DefaultAct, armed_after};
+pub(super) use decision::{Enter, armed_after};
 
 use dialog::{About, Dialog, Kind};
 use log::{Filter, Log};
@@ -233,9 +233,7 @@ impl Run {
     }
 
     pub(super) fn attempt(&self, index: usize) -> Attempt {
-        self.known(index)
-            .map(|step| step.attempt)
-            .unwrap_or_default()
+        self.known(index).map(|step| step.attempt).unwrap_or_default()
     }
 
     /// Nothing more will happen in this run.
@@ -260,8 +258,7 @@ impl Run {
 
     /// Whether a step's VM waits for an answer.
     pub(super) fn asks(&self, index: usize) -> bool {
-        self.known(index)
-            .is_some_and(|known| known.question.is_some())
+        self.known(index).is_some_and(|known| known.question.is_some())
     }
 
     /// Steps that wait for a person, in the plan's order.
@@ -272,24 +269,15 @@ impl Run {
     /// Steps that are over, and all.
     pub(super) fn counts(&self) -> (usize, usize) {
         let over = |status: &&Status| status.is_met() || **status == Status::Undone;
-        (
-            self.statuses.iter().filter(over).count(),
-            self.statuses.len(),
-        )
+        (self.statuses.iter().filter(over).count(), self.statuses.len())
     }
 
     /// The hosts in the order in which panes show them: the site that VMs come up at first.
     pub(super) fn host_order(&self) -> Vec<&HostName> {
         let target = self.runbook.site_with(self.plan.section.target());
-        let (here, there): (Vec<_>, Vec<_>) = self
-            .runbook
-            .hosts
-            .iter()
-            .partition(|(_, host)| host.site == target);
-        here.into_iter()
-            .chain(there)
-            .map(|(name, _)| name)
-            .collect()
+        let (here, there): (Vec<_>, Vec<_>) =
+            self.runbook.hosts.iter().partition(|(_, host)| host.site == target);
+        here.into_iter().chain(there).map(|(name, _)| name).collect()
     }
 
     /// Says something for a few seconds.
@@ -313,11 +301,7 @@ impl Run {
     fn take_entry(&mut self, entry: &Arc<Entry>) {
         self.state.apply(entry);
         self.log.event(entry);
-        if let Some(index) = entry
-            .step
-            .as_ref()
-            .and_then(|id| self.outline.index.get(id))
-        {
+        if let Some(index) = entry.step.as_ref().and_then(|id| self.outline.index.get(id)) {
             self.statuses[*index] = self.state.status(&self.plan.steps[*index].id);
             if !self.statuses[*index].is_active() {
                 self.progress.remove(index);
@@ -332,11 +316,7 @@ impl Run {
     fn take_live(&mut self, live: Live) {
         let at = self.now.wall;
         match live {
-            Live::Output {
-                host,
-                line,
-                replaces,
-            } => self.log.output(at, host, &line, replaces),
+            Live::Output { host, line, replaces } => self.log.output(at, host, &line, replaces),
             // Writes are in the journal, so they come as events.
             Live::Sent { write: true, .. } | Live::CommandEnded { .. } => {}
             Live::Sent {
@@ -350,18 +330,11 @@ impl Run {
             }
             Live::HostKey { host, shown, known } => {
                 let trusted = self.state.trusted.contains(&(host.clone(), shown.clone()));
-                let listed = self
-                    .host_keys
-                    .iter()
-                    .any(|key| key.host == host && key.shown == shown);
+                let listed =
+                    self.host_keys.iter().any(|key| key.host == host && key.shown == shown);
                 if !trusted && !listed {
                     self.host_keys.retain(|key| key.host != host);
-                    self.host_keys.push_back(UnknownKey {
-                        host,
-                        shown,
-                        known,
-                        dismissed: false,
-                    });
+                    self.host_keys.push_back(UnknownKey { host, shown, known, dismissed: false });
                 }
             }
             Live::Banner(words) => self.banner(words),
@@ -394,23 +367,11 @@ impl Run {
         if self.ui.follow {
             self.ui.shown = self.ui.current;
         }
-        let key = (
-            self.ui.shown,
-            self.attempt(self.ui.shown),
-            self.status(self.ui.shown),
-        );
+        let key = (self.ui.shown, self.attempt(self.ui.shown), self.status(self.ui.shown));
         if self.ui.card.key != key {
-            self.ui.card = Card {
-                key,
-                ..Card::default()
-            };
+            self.ui.card = Card { key, ..Card::default() };
         }
-        if self
-            .ui
-            .toast
-            .as_ref()
-            .is_some_and(|(_, until)| *until <= self.now.mono)
-        {
+        if self.ui.toast.as_ref().is_some_and(|(_, until)| *until <= self.now.mono) {
             self.ui.toast = None;
         }
         if self.state.finished.is_some() && self.ui.page == Page::Main {
@@ -435,17 +396,9 @@ impl Run {
             return;
         }
         let active = || self.statuses.iter().position(|status| status.is_active());
-        let waiting = || {
-            self.statuses
-                .iter()
-                .position(|status| *status == Status::Waiting)
-        };
+        let waiting = || self.statuses.iter().position(|status| *status == Status::Waiting);
         let last = self.statuses.len().saturating_sub(1);
-        let next = self
-            .waiting_for_person()
-            .next()
-            .or_else(active)
-            .or_else(waiting);
+        let next = self.waiting_for_person().next().or_else(active).or_else(waiting);
         self.ui.current = next.unwrap_or(last);
     }
 
@@ -490,13 +443,13 @@ impl Run {
             self.ui.dialog = Some(Dialog::new(kind));
             return;
         }
-        let asked = (0..self.plan.steps.len())
-            .filter(|step| self.status(*step).is_active())
-            .find(|index| {
+        let asked = (0..self.plan.steps.len()).filter(|step| self.status(*step).is_active()).find(
+            |index| {
                 let question = self.known(*index).and_then(|known| known.question.as_ref());
                 question
                     .is_some_and(|asked| !self.ui.dismissed.contains(&(*index, asked.id.clone())))
-            });
+            },
+        );
         if let Some(step) = asked {
             self.ui.dialog = self.question_menu(step);
         }
@@ -519,17 +472,8 @@ impl Run {
         let toast = self.ui.toast.as_ref().map(|(_, until)| *until);
         let armed = self.ui.card.since.map(|since| since + self.arming());
         let dialog = self.ui.dialog.as_ref().and_then(|dialog| dialog.since);
-        let times = [
-            toast,
-            armed,
-            dialog.map(|since| since + armed_after(true)),
-            self.bell_at(),
-        ];
-        times
-            .into_iter()
-            .flatten()
-            .filter(|at| *at > self.now.mono)
-            .min()
+        let times = [toast, armed, dialog.map(|since| since + armed_after(true)), self.bell_at()];
+        times.into_iter().flatten().filter(|at| *at > self.now.mono).min()
     }
 
     /// A line for the window's title.

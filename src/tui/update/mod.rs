@@ -12,7 +12,7 @@ use crate::engine::{OperatorInput, Pace};
 use super::RunExit;
 use super::keys::{self, Action};
 use super::model::dialog::{Dialog, Field, Kind, Purpose, Text};
-use super::model::{DefaultAct, End, Page as View, Run};
+use super::model::{End, Enter, Page as View, Run};
 use super::page::{Cmd as PageCmd, Msg, Now, Page, Seen};
 
 /// What the run screen asks for.
@@ -83,9 +83,7 @@ impl Run {
     /// long to close; or the run was left from elsewhere.
     fn exit(&self) -> Option<RunExit> {
         let closed = self.end.is_some();
-        let late = self
-            .leaving
-            .is_some_and(|since| self.now.mono > since + LEAVING);
+        let late = self.leaving.is_some_and(|since| self.now.mono > since + LEAVING);
         if self.leaving.is_some() && (closed || late) {
             return Some(self.exit_now(self.state.finished.is_none()));
         }
@@ -94,10 +92,7 @@ impl Run {
     }
 
     fn exit_now(&self, detached: bool) -> RunExit {
-        RunExit {
-            detached,
-            finished: self.state.finished.clone(),
-        }
+        RunExit { detached, finished: self.state.finished.clone() }
     }
 
     fn ending(&mut self, why: &str) -> Cmd {
@@ -161,10 +156,7 @@ impl Run {
     }
 
     fn interrupt(&mut self, cmds: &mut Vec<Cmd>) {
-        let twice = self
-            .ui
-            .interrupted
-            .is_some_and(|first| self.now.mono <= first + TWICE);
+        let twice = self.ui.interrupted.is_some_and(|first| self.now.mono <= first + TWICE);
         if !twice {
             self.ui.interrupted = Some(self.now.mono);
             self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
@@ -195,7 +187,7 @@ impl Run {
         let by = self.operator.clone();
         let shown = self.ui.shown;
         match action {
-            Action::Act => self.act_default(cmds),
+            Action::Act => self.press_enter(cmds),
             Action::Skip => self.ask(Purpose::Skip(shown)),
             Action::ByHand => self.ask(Purpose::ByHand(shown)),
             Action::Note => self.ask(Purpose::Note(shown)),
@@ -238,36 +230,34 @@ impl Run {
         }
     }
 
-    fn act_default(&mut self, cmds: &mut Vec<Cmd>) {
-        match self.default_act() {
-            Default::Leave => cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none()))),
-            Default::ShowSteps => {
+    fn press_enter(&mut self, cmds: &mut Vec<Cmd>) {
+        match self.enter() {
+            Enter::Leave => cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none()))),
+            Enter::ShowSteps => {
                 self.open(View::Main);
                 self.focus(2);
             }
-            Default::HostKey => {
+            Enter::HostKey => {
                 if let Some(key) = self.host_keys.front_mut() {
                     key.dismissed = false;
                 }
             }
-            Default::Question(step) => self.ui.dialog = self.question_menu(step),
-            Default::ReadOn => self.scroll_card(self.card_page()),
-            Default::Confirm(Some(_)) | Default::Fill(Some(_)) => {
+            Enter::Question(step) => self.ui.dialog = self.question_menu(step),
+            Enter::ReadOn => self.scroll_card(self.card_page()),
+            Enter::Confirm(Some(_)) | Enter::Fill(Some(_)) => {
                 // A key that is held down, or was meant for the card before, never gets through.
                 self.ui.card.since = self.ui.card.since.map(|_| self.now.mono);
                 self.say("too early: read the step, then press Enter");
             }
-            Default::Confirm(None) => self.confirm(cmds),
-            Default::Fill(None) => self.ui.dialog = Some(self.flow(self.ui.shown)),
-            Default::Trouble => self.ui.dialog = Some(self.trouble_menu(self.ui.shown)),
-            Default::GoTo(step) => self.show(step, true),
-            Default::Continue => {
-                cmds.push(Cmd::Send(OperatorInput::Continue {
-                    by: self.operator.clone(),
-                }));
+            Enter::Confirm(None) => self.confirm(cmds),
+            Enter::Fill(None) => self.ui.dialog = Some(self.flow(self.ui.shown)),
+            Enter::Trouble => self.ui.dialog = Some(self.trouble_menu(self.ui.shown)),
+            Enter::GoTo(step) => self.show(step, true),
+            Enter::Continue => {
+                cmds.push(Cmd::Send(OperatorInput::Continue { by: self.operator.clone() }));
             }
-            Default::GridRow => self.leave_grid(),
-            Default::Nothing => {}
+            Enter::GridRow => self.leave_grid(),
+            Enter::Nothing => {}
         }
     }
 
@@ -284,19 +274,12 @@ impl Run {
     }
 
     fn ask(&mut self, purpose: Purpose) {
-        let text = Text {
-            purpose,
-            field: Field::default(),
-        };
+        let text = Text { purpose, field: Field::default() };
         self.ui.dialog = Some(Dialog::new(Kind::Text(text)));
     }
 
     fn open(&mut self, page: View) {
-        let page = if self.ui.page == page {
-            View::Main
-        } else {
-            page
-        };
+        let page = if self.ui.page == page { View::Main } else { page };
         self.ui.offset = match page {
             View::Log => None,
             _ => Some(0),
@@ -359,13 +342,8 @@ impl Run {
         if !forward {
             waiting.reverse();
         }
-        let beyond = waiting.iter().find(|step| {
-            if forward {
-                **step > shown
-            } else {
-                **step < shown
-            }
-        });
+        let beyond =
+            waiting.iter().find(|step| if forward { **step > shown } else { **step < shown });
         if let Some(step) = beyond.or(waiting.first()).copied() {
             self.show(step, true);
         }
@@ -397,11 +375,7 @@ impl Run {
     }
 
     fn scroll_card(&mut self, by: isize) {
-        let last = self
-            .ui
-            .seen
-            .card
-            .map_or(0, super::page::Extent::last_offset);
+        let last = self.ui.seen.card.map_or(0, super::page::Extent::last_offset);
         self.ui.card.scroll = self.ui.card.scroll.saturating_add_signed(by).min(last);
     }
 
@@ -420,11 +394,7 @@ impl Run {
             (View::Grid, _) => self.travel_grid(action),
             (View::Host(at), _) if matches!(action, Action::Left | Action::Right) => {
                 let count = self.runbook.hosts.len().max(1);
-                let step = if action == Action::Right {
-                    1
-                } else {
-                    count - 1
-                };
+                let step = if action == Action::Right { 1 } else { count - 1 };
                 self.ui.page = View::Host((at + step) % count);
             }
             _ => self.travel_list(action),
@@ -492,20 +462,14 @@ impl Run {
             _ => return,
         };
         let follows = self.ui.page == View::Log || self.ui.page == View::Main && self.ui.pane == 4;
-        self.ui.offset = if follows && to >= last {
-            None
-        } else {
-            Some(to.min(last))
-        };
+        self.ui.offset = if follows && to >= last { None } else { Some(to.min(last)) };
     }
 
     /// Sets the pace, as chosen in a menu.
     pub(super) fn set_pace(&self, pace: Pace) -> Cmd {
-        Cmd::Send(OperatorInput::SetPace {
-            pace,
-            by: self.operator.clone(),
-        })
+        Cmd::Send(OperatorInput::SetPace { pace, by: self.operator.clone() })
     }
 }
 
-use DefaultAct as Default;
+#[cfg(test)]
+mod tests;

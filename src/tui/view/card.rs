@@ -35,10 +35,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         width: area.width.saturating_sub(1),
         height: area.height.saturating_sub(1),
     };
-    let extent = Extent {
-        lines: lines.len(),
-        rows: usize::from(content.height),
-    };
+    let extent = Extent { lines: lines.len(), rows: usize::from(content.height) };
     let scroll = run.ui.card.scroll.min(extent.last_offset());
     let note = if extent.lines > extent.rows {
         super::place(extent, scroll)
@@ -48,27 +45,24 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     pane(buffer, area, 2, &title, &note, run.ui.pane == 2);
     list(buffer, content, &lines, scroll);
     if scroll < extent.last_offset() {
-        let more = format!(
-            " ↓ {} more lines: [Enter] or [PgDn] ",
-            extent.last_offset() - scroll
-        );
-        let last = Rect {
-            y: area.bottom().saturating_sub(1),
-            height: 1,
-            ..content
-        };
-        let line = Line::styled(
-            text::fit(&more, usize::from(last.width)),
-            Role::Warn.style(),
-        );
+        let asking = run.status(run.ui.shown) == Status::Asking;
+        let key = if asking { "[Enter] reads on" } else { "[PgDn]" };
+        let more = format!("↓ {} more lines: {key}", extent.last_offset() - scroll + 1);
+        let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..content };
+        let line = Line::styled(text::fit(&more, usize::from(last.width)), Role::Warn.style());
         put(buffer, last, &line);
         // The marker covers the last row, so one line more has to be scrolled to.
-        return Extent {
-            lines: extent.lines + 1,
-            rows: extent.rows,
-        };
+        return Extent { lines: extent.lines + 1, rows: extent.rows };
     }
     extent
+}
+
+/// Rows that the card would fill, with its title.
+pub(super) fn height(run: &Run, width: u16) -> u16 {
+    let area = Rect { width, ..Rect::default() };
+    let width = text_width(area).saturating_sub(2);
+    let lines = run.shown().map_or(0, |step| lines(run, step, width).len());
+    u16::try_from(lines + 1).unwrap_or(u16::MAX)
 }
 
 fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
@@ -92,13 +86,7 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         Role::Plain,
         step.why.as_deref().unwrap_or(why(&step.action)),
     );
-    labelled(
-        &mut lines,
-        width,
-        "text",
-        Role::Plain,
-        step.text.as_deref().unwrap_or_default(),
-    );
+    labelled(&mut lines, width, "text", Role::Plain, step.text.as_deref().unwrap_or_default());
     if let Some(progress) = run.progress.get(&index) {
         self::progress(&mut lines, width, progress, run);
     }
@@ -120,10 +108,7 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         found(run, &mut lines, width, known);
         if let Some(proposal) = &known.proposal {
             labelled(&mut lines, width, "then", Role::Plain, &proposal.then);
-            let undo = proposal
-                .undo
-                .as_deref()
-                .unwrap_or("none: this cannot be taken back");
+            let undo = proposal.undo.as_deref().unwrap_or("none: this cannot be taken back");
             if proposal.undo.is_some() || run.risk(index) > Risk::Read {
                 labelled(&mut lines, width, "undo", Role::Plain, undo);
             }
@@ -134,22 +119,10 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         before_it_begins(run, &mut lines, width, step);
     }
     if !run.status(index).is_met() {
-        labelled(
-            &mut lines,
-            width,
-            "risk",
-            Role::Plain,
-            risk(run.risk(index)),
-        );
+        labelled(&mut lines, width, "risk", Role::Plain, risk(run.risk(index)));
         needs(run, &mut lines, width, index);
         if let Some(usually) = step.usually {
-            labelled(
-                &mut lines,
-                width,
-                "usually",
-                Role::Dim,
-                &text::short(usually.as_secs()),
-            );
+            labelled(&mut lines, width, "usually", Role::Dim, &text::short(usually.as_secs()));
         }
     }
     lines
@@ -158,18 +131,13 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
 fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec<Line<'static>>) {
     let status = run.status(run.ui.shown);
     let role = status_role(status);
-    let mut parts = vec![Span::styled(
-        format!("{} {}", glyph(status), status.as_str()),
-        role.style(),
-    )];
+    let mut parts =
+        vec![Span::styled(format!("{} {}", glyph(status), status.as_str()), role.style())];
     let mut add = |words: String| parts.push(Span::styled(words, Role::Dim.style()));
     if let Some(since) = known.and_then(|known| known.since) {
         add(format!("  since {}", text::time(since)));
         if status.is_active() {
-            add(format!(
-                ", for {}",
-                text::took(text::seconds(since, run.now.wall))
-            ));
+            add(format!(", for {}", text::took(text::seconds(since, run.now.wall))));
         }
     }
     if let Some(known) = known.filter(|known| known.attempt.0 > 1) {
@@ -206,17 +174,8 @@ fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, r
     };
     let full = share(BAR);
     let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
-    let bar = format!(
-        "[{}{}] {}%",
-        cells("█", full),
-        cells("░", BAR - full),
-        share(100)
-    );
-    let mut rate = format!(
-        "{} of {}",
-        text::bytes(progress.done),
-        text::bytes(progress.total)
-    );
+    let bar = format!("[{}{}] {}%", cells("█", full), cells("░", BAR - full), share(100));
+    let mut rate = format!("{} of {}", text::bytes(progress.done), text::bytes(progress.total));
     if progress.rate > 0 {
         rate.push_str(&format!(", {}/s", text::bytes(progress.rate)));
     }
@@ -233,23 +192,12 @@ fn commands(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal, s
     let label = if settled { "sent" } else { "now" };
     let mut texts = Vec::new();
     for command in &proposal.commands {
-        let host = command
-            .host
-            .as_ref()
-            .map_or("this console", |host| host.as_str());
+        let host = command.host.as_ref().map_or("this console", |host| host.as_str());
         let effect = if command.write { "changes" } else { "looks" };
         texts.push((Role::Host, format!("on {}, {effect}:", text::clean(host))));
-        let role = if command.write {
-            Role::Strong
-        } else {
-            Role::Plain
-        };
+        let role = if command.write { Role::Strong } else { Role::Plain };
         let room = beside_label(width);
-        texts.extend(
-            text::wrap_command(&command.line, room)
-                .into_iter()
-                .map(|line| (role, line)),
-        );
+        texts.extend(text::wrap_command(&command.line, room).into_iter().map(|line| (role, line)));
     }
     under_label(lines, label, texts);
 }
@@ -262,9 +210,7 @@ fn changes(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal) {
             Some(b'+') => Role::Good,
             _ => Role::Plain,
         };
-        text::wrap(change, room)
-            .into_iter()
-            .map(move |line| (role, line))
+        text::wrap(change, room).into_iter().map(move |line| (role, line))
     });
     under_label(lines, "changes", texts);
 }
@@ -277,13 +223,7 @@ fn found(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, known: &StepSt
         (Status::Asking, Some(since)) => format!(" ({})", text::ago(since, run.now.wall)),
         _ => String::new(),
     };
-    labelled(
-        lines,
-        width,
-        "found",
-        Role::Plain,
-        &format!("{}{age}", known.found),
-    );
+    labelled(lines, width, "found", Role::Plain, &format!("{}{age}", known.found));
 }
 
 /// Writes of this step that may still take effect.
@@ -291,24 +231,14 @@ fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: u
     let Some(step) = run.plan.steps.get(index) else {
         return;
     };
-    for (id, op) in run
-        .state
-        .unsettled_ops()
-        .filter(|(_, op)| op.step == step.id)
-    {
+    for (id, op) in run.state.unsettled_ops().filter(|(_, op)| op.step == step.id) {
         let (role, word) = match op.status {
             OpStatus::Lost => (Role::Warn, "lost"),
             _ => (Role::Busy, "under way"),
         };
-        let pid = op
-            .pid
-            .map(|pid| format!(", process {pid}"))
-            .unwrap_or_default();
-        let line = format!(
-            "write {id} on {}{pid}, {word} since {}",
-            op.host,
-            text::time(op.intended)
-        );
+        let pid = op.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        let line =
+            format!("write {id} on {}{pid}, {word} since {}", op.host, text::time(op.intended));
         labelled(lines, width, "write", role, &line);
     }
 }
@@ -322,41 +252,24 @@ fn outcome(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
     };
     if !label.is_empty() {
         for (at, line) in known.evidence.iter().enumerate() {
-            labelled(
-                lines,
-                width,
-                if at == 0 { label } else { "" },
-                Role::Plain,
-                line,
-            );
+            labelled(lines, width, if at == 0 { label } else { "" }, Role::Plain, line);
         }
     }
     if let Some(by) = &known.settled_by {
         labelled(lines, width, "by", Role::Plain, by);
     } else if let Some(confirmation) = &known.confirmation {
-        let second = confirmation
-            .second
-            .as_ref()
-            .map(|name| format!(" and {name}"));
+        let second = confirmation.second.as_ref().map(|name| format!(" and {name}"));
         let by = format!("{}{}", confirmation.by, second.unwrap_or_default());
         labelled(lines, width, "by", Role::Plain, &by);
     }
     if let (Some(from), Some(to)) = (known.confirmed_at.or(known.started), known.ended) {
-        labelled(
-            lines,
-            width,
-            "took",
-            Role::Plain,
-            &text::took(text::seconds(from, to)),
-        );
+        labelled(lines, width, "took", Role::Plain, &text::took(text::seconds(from, to)));
     }
 }
 
 fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
-    let before = step
-        .after
-        .iter()
-        .filter_map(|index| run.plan.steps.get(*index).map(|s| (*index, s)));
+    let before =
+        step.after.iter().filter_map(|index| run.plan.steps.get(*index).map(|s| (*index, s)));
     let open: Vec<&str> = before
         .filter(|(index, _)| !run.status(*index).is_met())
         .map(|(_, s)| s.title.as_str())
@@ -366,13 +279,7 @@ fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, ste
         n if n > 4 => format!("{} and {} more", open[..4].join(", "), n - 4),
         _ => open.join(", "),
     };
-    labelled(
-        lines,
-        width,
-        if open.is_empty() { "now" } else { "after" },
-        Role::Plain,
-        &words,
-    );
+    labelled(lines, width, if open.is_empty() { "now" } else { "after" }, Role::Plain, &words);
     let hosts: Vec<&str> = step.hosts.iter().map(|host| host.as_str()).collect();
     labelled(lines, width, "hosts", Role::Plain, &hosts.join(", "));
 }

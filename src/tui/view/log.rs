@@ -22,21 +22,14 @@ pub(in crate::tui) struct Said {
 
 /// Every line that the filter lets through.
 pub(in crate::tui) fn lines(run: &Run) -> Vec<Said> {
-    said(
-        run,
-        run.log.lines().filter(|line| line.passes(run.ui.filter)),
-    )
+    said(run, run.log.lines().filter(|line| line.passes(run.ui.filter)))
 }
 
 fn said<'a>(run: &Run, lines: impl Iterator<Item = &'a Logged>) -> Vec<Said> {
     lines
         .map(|line| {
             let (look, words) = line.say(&run.state);
-            Said {
-                at: text::time(line.at),
-                look,
-                words: text::clean(&words).into_owned(),
-            }
+            Said { at: text::time(line.at), look, words: text::clean(&words).into_owned() }
         })
         .collect()
 }
@@ -60,17 +53,11 @@ fn role(look: Look) -> Role {
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let lines = lines(run);
     let rows = usize::from(area.height.saturating_sub(1));
-    let extent = Extent {
-        lines: lines.len(),
-        rows,
-    };
+    let extent = Extent { lines: lines.len(), rows };
     let offset = run.ui.offset.unwrap_or(extent.last_offset());
     let mut title = format!("log: {}", run.ui.filter.as_str());
     if !run.ui.search.is_empty() {
-        let hits = lines
-            .iter()
-            .filter(|line| matches(line, &run.ui.search))
-            .count();
+        let hits = lines.iter().filter(|line| matches(line, &run.ui.search)).count();
         title.push_str(&format!("  /{} {hits} found", text::clean(&run.ui.search)));
     }
     let mut note = match run.ui.offset {
@@ -88,11 +75,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         &note,
         Role::Strong.style(),
     );
-    let inner = Rect {
-        y: area.y + 1,
-        height: area.height.saturating_sub(1),
-        ..area
-    };
+    let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     rows_at(run, buffer, inner, &lines, offset.min(extent.last_offset()));
     extent
 }
@@ -107,34 +90,16 @@ fn rows_at(run: &Run, buffer: &mut Buffer, area: Rect, lines: &[Said], offset: u
             Span::styled(format!(" {} ", said.at), Role::Dim.style()),
             Span::styled(said.words.as_str(), style),
         ]);
-        put(
-            buffer,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            &line,
-        );
+        put(buffer, Rect { y, height: 1, ..area }, &line);
     }
 }
 
 /// Commands and what hosts printed, the newest at the bottom, wrapped so that nothing is lost.
 pub(super) fn output(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let focused = run.ui.pane == 4;
-    let note = if focused && run.ui.offset.is_some() {
-        "scrolled"
-    } else {
-        ""
-    };
+    let note = if focused && run.ui.offset.is_some() { "scrolled" } else { "" };
     let inner = pane(buffer, area, 4, "output", note, focused);
-    tail(
-        run,
-        buffer,
-        inner,
-        |line| line.passes(Filter::Commands),
-        focused,
-    )
+    tail(run, buffer, inner, |line| line.passes(Filter::Commands), focused)
 }
 
 /// The same for one host.
@@ -142,25 +107,9 @@ pub(super) fn of_host(run: &Run, buffer: &mut Buffer, area: Rect, host: &HostNam
     if area.height < 2 {
         return Extent::default();
     }
-    rule(
-        buffer,
-        Rect { height: 1, ..area },
-        "commands",
-        "",
-        Role::Strong.style(),
-    );
-    let inner = Rect {
-        y: area.y + 1,
-        height: area.height - 1,
-        ..area
-    };
-    tail(
-        run,
-        buffer,
-        inner,
-        |line| line.host(&run.state) == Some(host),
-        false,
-    )
+    rule(buffer, Rect { height: 1, ..area }, "commands", "", Role::Strong.style());
+    let inner = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    tail(run, buffer, inner, |line| line.host(&run.state) == Some(host), false)
 }
 
 fn tail(
@@ -175,31 +124,16 @@ fn tail(
     let scrolled = run.ui.offset.filter(|_| focused);
     // At the end only as much is looked at as fits: a line takes at least one row.
     let most = if focused { usize::MAX } else { rows };
-    let picked: Vec<&Logged> = run
-        .log
-        .lines()
-        .rev()
-        .filter(|line| pick(line))
-        .take(most)
-        .collect();
+    let picked: Vec<&Logged> = run.log.lines().rev().filter(|line| pick(line)).take(most).collect();
     let mut lines = Vec::new();
     for said in said(run, picked.into_iter().rev()) {
         let style = role(said.look).style();
         lines.extend(
-            text::wrap(&said.words, width)
-                .into_iter()
-                .map(|line| Line::styled(line, style)),
+            text::wrap(&said.words, width).into_iter().map(|line| Line::styled(line, style)),
         );
     }
-    let extent = Extent {
-        lines: lines.len(),
-        rows,
-    };
+    let extent = Extent { lines: lines.len(), rows };
     let offset = scrolled.unwrap_or(extent.last_offset());
-    let inner = Rect {
-        x: area.x + 1,
-        width: area.width.saturating_sub(1),
-        ..area
-    };
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     super::list(buffer, inner, &lines, offset)
 }

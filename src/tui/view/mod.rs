@@ -27,23 +27,24 @@ pub(super) use header::keys_line;
 const WIDEST_TEXT: u16 = 100;
 /// From this width on, hosts and output stand beside the steps.
 const NORMAL: u16 = 110;
+/// From this width on, the header is one line.
+const ONE_LINE: u16 = 150;
 /// From this width on, the output has a column of its own.
 const WIDE: u16 = 180;
+/// Rows that the output keeps below a long card.
+const OUTPUT: u16 = 5;
 /// From this height on, a narrow screen stacks its panes.
 const TALL: u16 = 44;
 
 /// Draws the run.
 pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
     let area = *buffer.area();
-    let mut seen = Seen {
-        area,
-        ..Seen::default()
-    };
+    let mut seen = Seen { area, ..Seen::default() };
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         too_small(run, buffer, area);
         return seen;
     }
-    let head = if area.width < NORMAL { 2 } else { 1 };
+    let head = if area.width < ONE_LINE { 2 } else { 1 };
     let [top, body, status, keys] = Layout::vertical([
         Constraint::Length(head),
         Constraint::Fill(1),
@@ -64,7 +65,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
         (seen.dialog, seen.cursor) = dialog::draw(run, open, buffer, body);
     }
     header::status(run, buffer, status);
-    header::keys(run, buffer, keys);
+    header::keys(run, buffer, keys, seen.card);
     seen
 }
 
@@ -84,24 +85,23 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
         vertical(buffer, steps);
         vertical(buffer, middle);
         steps::draw(run, buffer, steps);
-        let split = if wide {
-            Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]).spacing(1)
-        } else {
-            Layout::vertical([Constraint::Percentage(66), Constraint::Fill(1)])
-        };
-        let [card, output] = split.areas(middle);
-        if wide {
+        let [card, output] = if wide {
+            let halves = Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]);
+            let [card, output] = halves.spacing(1).areas(middle);
             vertical(buffer, card);
-        }
+            [card, output]
+        } else {
+            // The card comes first: the output gets what it leaves, and a few lines at least.
+            let most = middle.height.saturating_sub(OUTPUT);
+            let card = card::height(run, middle.width).min(most).max(middle.height * 3 / 5);
+            Layout::vertical([Constraint::Length(card), Constraint::Fill(1)]).areas(middle)
+        };
         seen.card = Some(card::draw(run, buffer, card));
         let printed = log::output(run, buffer, output);
         let listed = hosts::draw(run, buffer, hosts);
         seen.list = if pane == 3 { listed } else { printed };
     } else if area.height >= TALL {
-        let hosts = u16::try_from(run.runbook.hosts.len())
-            .unwrap_or(8)
-            .clamp(1, 8)
-            + 1;
+        let hosts = u16::try_from(run.runbook.hosts.len()).unwrap_or(8).clamp(1, 8) + 1;
         let [steps, card, output, hosts] = Layout::vertical([
             Constraint::Percentage(36),
             Constraint::Fill(1),
@@ -143,10 +143,7 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
     let lines = [
         (Role::Strong, run.title()),
         (Role::Warn, size),
-        (
-            Role::Plain,
-            "The run goes on; make the window larger.".to_owned(),
-        ),
+        (Role::Plain, "The run goes on; make the window larger.".to_owned()),
         (Role::Plain, "Ctrl-C twice leaves.".to_owned()),
     ];
     let width = usize::from(area.width);
@@ -156,15 +153,7 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
             if y >= area.bottom() {
                 return;
             }
-            put(
-                buffer,
-                Rect {
-                    y,
-                    height: 1,
-                    ..area
-                },
-                &Line::styled(line, role.style()),
-            );
+            put(buffer, Rect { y, height: 1, ..area }, &Line::styled(line, role.style()));
             y += 1;
         }
     }
@@ -173,21 +162,10 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
 /// Lines from an offset on, and how much of them there is.
 fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> Extent {
     let rows = usize::from(area.height);
-    let extent = Extent {
-        lines: lines.len(),
-        rows,
-    };
+    let extent = Extent { lines: lines.len(), rows };
     let offset = offset.min(extent.last_offset());
     for (line, y) in lines.iter().skip(offset).zip(area.y..area.bottom()) {
-        put(
-            buffer,
-            Rect {
-                y,
-                height: 1,
-                ..area
-            },
-            line,
-        );
+        put(buffer, Rect { y, height: 1, ..area }, line);
     }
     extent
 }
@@ -198,15 +176,13 @@ fn place(extent: Extent, offset: usize) -> String {
         return String::new();
     }
     let offset = offset.min(extent.last_offset());
-    format!(
-        "{}-{} of {}",
-        offset + 1,
-        offset + extent.rows,
-        extent.lines
-    )
+    format!("{}-{} of {}", offset + 1, offset + extent.rows, extent.lines)
 }
 
 /// As wide as text may be.
 fn text_width(area: Rect) -> usize {
     usize::from(area.width.min(WIDEST_TEXT))
 }
+
+#[cfg(test)]
+mod tests;

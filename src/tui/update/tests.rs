@@ -1,0 +1,468 @@
+use super::*;
+
+use crate::engine::{Answer, Consent, Entry, RetryScope, RunEvent};
+use crate::names::Attempt;
+use crate::runner::{Live, Update};
+use crate::tui::fixture::{
+    Bench, Story, at, attested, declare, fault, id, parse, power_on, question, typed,
+};
+
+const SMALL: (u16, u16) = (80, 24);
+
+fn sends(bench: &mut Bench) -> Vec<OperatorInput> {
+    let send = |cmd| match cmd {
+        Cmd::Send(input) => Some(input),
+        _ => None,
+    };
+    bench.sent().into_iter().filter_map(send).collect()
+}
+
+/// Reads the card to its end and opens what it asks.
+fn until_dialog(bench: &mut Bench) {
+    for _ in 0..5 {
+        bench.calmly("<Enter>");
+        if bench.run.ui.dialog.is_some() {
+            return;
+        }
+    }
+    panic!("{}", bench.text());
+}
+
+#[test]
+fn enter_confirms_the_attempt_that_is_shown() {
+    let mut bench = Bench::new(&Story::asking(), (110, 30));
+    bench.calmly("<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::Confirm { step, attempt, confirmation }] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(*step, id("sql01", "register"));
+    assert_eq!(*attempt, Attempt(1));
+    assert_eq!(confirmation.by, "alice");
+    assert_eq!(confirmation.how, Consent::Person);
+}
+
+#[test]
+fn a_card_that_does_not_fit_is_read_to_its_end_first() {
+    let mut bench = Bench::new(&Story::asking(), (60, 16));
+    assert!(bench.text().contains("[Enter] read on"), "{}", bench.text());
+    let mut presses = 0;
+    while sends(&mut bench).is_empty() {
+        bench.calmly("<Enter>");
+        presses += 1;
+        assert!(presses < 10, "{}", bench.text());
+    }
+    assert!(presses > 1);
+}
+
+#[test]
+fn type_ahead_and_a_key_held_down_never_confirm() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story.probe("sql01", "power_on", 1, power_on());
+    let mut bench = Bench::new(&story, SMALL);
+    for _ in 0..100 {
+        bench.keys("<Enter>").wait(40);
+    }
+    assert_eq!(sends(&mut bench), []);
+    // Half a second later it is still not armed, a whole second later it is.
+    bench.wait(500).keys("<Enter>");
+    assert_eq!(sends(&mut bench), []);
+    assert!(bench.text().contains("armed in"), "{}", bench.text());
+    bench.wait(1000).keys("<Enter>");
+    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Confirm { .. }]));
+}
+
+#[test]
+fn a_key_pressed_for_one_card_does_not_confirm_the_next() {
+    let story = Story::asking();
+    let mut bench = Bench::new(&story, SMALL);
+    bench.wait(5000);
+    let from = story.entries.len();
+    let mut story = story;
+    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story.probe("sql01", "network", 1, power_on());
+    // The next card comes in with the same batch as the key, before anything is drawn.
+    for entry in &story.entries[from..] {
+        bench.msg(Msg::Update(Update::Entry(std::sync::Arc::<Entry>::clone(entry))));
+    }
+    bench.msg(Msg::Key(parse("<Enter>")[0]));
+    assert_eq!(sends(&mut bench), []);
+}
+
+#[test]
+fn a_prompt_asks_for_ticks_and_a_second_person() {
+    let mut story = Story::begun();
+    story.probe("-", "confirm", 1, declare());
+    let mut bench = Bench::new(&story, SMALL);
+    until_dialog(&mut bench);
+    bench.calmly("<Enter>");
+    assert!(bench.text().contains("at least 2 are needed"), "{}", bench.text());
+    bench.calmly(" <Down> <Enter>").keys("Alice<Enter>");
+    assert!(bench.text().contains("cannot be alice"), "{}", bench.text());
+    bench.msg(Msg::Key(parse("<Esc>")[0]));
+    // Esc goes one question back, and what was ticked is still there.
+    bench.draw();
+    assert!(bench.text().contains("[x] network"), "{}", bench.text());
+    bench.calmly("<Enter>");
+    let field = bench.run.ui.dialog.as_mut().and_then(Dialog::field_mut).unwrap();
+    field.input.reset();
+    bench.keys("bob<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(confirmation.second.as_deref(), Some("bob"));
+    let chosen = Answer::Chosen(vec!["power".to_owned(), "network".to_owned()]);
+    assert_eq!(confirmation.answers.get("signs"), Some(&chosen));
+}
+
+#[test]
+fn an_attestation_is_typed_after_its_evidence() {
+    let mut story = Story::begun();
+    story.probe("sql01", "power_on", 1, attested());
+    let mut bench = Bench::new(&story, (110, 30));
+    until_dialog(&mut bench);
+    assert!(bench.text().contains("silent, asked by lee-bk1"), "{}", bench.text());
+    bench.keys("<Enter>");
+    assert!(bench.text().contains("cannot stay empty"), "{}", bench.text());
+    bench.msg(Msg::Paste("the racks are\ndark\u{1b}[31m".to_owned()));
+    bench.keys("<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(confirmation.attest.as_deref(), Some("the racks are dark[31m"));
+}
+
+#[test]
+fn a_typed_step_takes_its_name_and_nothing_else() {
+    let mut story = Story::begun();
+    story.probe("sql01", "fence", 1, typed());
+    let mut bench = Bench::new(&story, (110, 30));
+    until_dialog(&mut bench);
+    bench.keys("web01<Enter>");
+    assert!(bench.text().contains("that is not sql01"), "{}", bench.text());
+    assert_eq!(sends(&mut bench), []);
+    bench.keys("<Esc>").calmly("<Enter>").keys("sql01<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(confirmation.typed.as_deref(), Some("sql01"));
+}
+
+fn failed() -> Story {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register");
+    story.of("sql01", "register", 1, RunEvent::StepFailed { fault: fault() });
+    story
+}
+
+#[test]
+fn a_failed_step_has_every_way_on() {
+    let mut bench = Bench::new(&failed(), SMALL);
+    bench.calmly("<Enter><Enter>");
+    let scope = RetryScope::Step(id("sql01", "register"));
+    let by = "alice".to_owned();
+    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    bench.calmly("r<Down><Enter>");
+    let scope = RetryScope::VmOf(id("sql01", "register"));
+    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    bench.calmly("r<Down><Down><Enter>");
+    let scope = RetryScope::AllFailed;
+    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    bench.calmly("<Enter>s").keys("<Enter>not needed<Enter>");
+    let (step, reason) = (id("sql01", "register"), "not needed".to_owned());
+    assert_eq!(sends(&mut bench), [OperatorInput::Skip { step, by: by.clone(), reason }]);
+    bench.keys("hregistered at the console<Enter>");
+    let (step, evidence) = (id("sql01", "register"), "registered at the console".to_owned());
+    assert_eq!(sends(&mut bench), [OperatorInput::ByHand { step, by: by.clone(), evidence }]);
+    // Undo wants to be chosen: its first answer is no.
+    bench.calmly("u<Enter>");
+    assert_eq!(sends(&mut bench), []);
+    bench.calmly("u<Down><Enter>");
+    let step = id("sql01", "register");
+    assert_eq!(sends(&mut bench), [OperatorInput::Undo { step, by: by.clone() }]);
+    bench.keys("a");
+    assert_eq!(sends(&mut bench), [OperatorInput::Pause { by }]);
+}
+
+#[test]
+fn a_key_that_does_nothing_says_why() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.keys("r");
+    assert!(bench.text().contains("nothing has failed"), "{}", bench.text());
+    bench.keys("<Up>s");
+    assert!(bench.text().contains("restore sql01 is done already"), "{}", bench.text());
+    assert!(bench.run.ui.dialog.is_none());
+    bench.msg(Msg::Paste("y\n".to_owned()));
+    bench.draw();
+    assert!(bench.text().contains("text fields only"), "{}", bench.text());
+    assert_eq!(sends(&mut bench), []);
+}
+
+#[test]
+fn a_question_opens_by_itself_and_is_answered_by_its_label() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story.step("sql01", "power_on", power_on());
+    story.of("sql01", "power_on", 1, RunEvent::QuestionAsked(Box::new(question())));
+    let mut bench = Bench::new(&story, SMALL);
+    // A key that was on its way when it opened does not answer it.
+    bench.keys("<Enter>");
+    assert_eq!(sends(&mut bench), []);
+    bench.keys("<Esc>");
+    assert!(bench.run.ui.dialog.is_none());
+    bench.calmly("<Enter><Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::AnswerQuestion { step, label, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((step, label.as_str()), (&id("sql01", "power_on"), "I Moved It"));
+}
+
+#[test]
+fn a_question_that_is_not_known_is_never_answered_by_enter_alone() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register");
+    let unknown = crate::engine::Question { suggested: None, why: None, ..question() };
+    story.of("sql01", "register", 1, RunEvent::QuestionAsked(Box::new(unknown)));
+    let mut bench = Bench::new(&story, SMALL);
+    bench.calmly("<Enter>");
+    assert_eq!(sends(&mut bench), []);
+    assert!(bench.text().contains("suggests nothing"), "{}", bench.text());
+    bench.calmly("3<Enter>");
+    let sent = sends(&mut bench);
+    assert!(
+        matches!(sent.as_slice(), [OperatorInput::AnswerQuestion { label, .. }] if label == "I Copied It"),
+        "{sent:?}"
+    );
+}
+
+fn host_key(known: &[&str]) -> Live {
+    Live::HostKey {
+        host: "lee-esx1".into(),
+        shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
+        known: known.iter().map(|key| (*key).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_host_key_is_accepted_by_its_beginning_and_refused_by_anything_else() {
+    let mut bench = Bench::new(&Story::begun(), SMALL);
+    bench.live(host_key(&["SHA256:OLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDO"]));
+    assert!(bench.text().contains("ANOTHER host key"), "{}", bench.text());
+    bench.keys("dLkgm3Z<Enter>");
+    assert!(bench.text().contains("first 8 characters"), "{}", bench.text());
+    bench.keys("x<Enter>");
+    assert!(bench.text().contains("not the key this host showed"), "{}", bench.text());
+    assert_eq!(sends(&mut bench), []);
+    bench.keys("<Esc>");
+    assert!(bench.text().contains("[Enter] look at the host key"), "{}", bench.text());
+    bench.keys("<Enter>SHA256:dLkgm3Zy<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::TrustHost { host, fingerprint, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(host.as_str(), "lee-esx1");
+    assert_eq!(fingerprint, "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc");
+}
+
+#[test]
+fn nothing_that_opens_by_itself_takes_the_keys_from_a_text_field() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.keys("!half a rem");
+    bench.live(host_key(&[]));
+    bench.keys("ark<Enter>");
+    let sent = sends(&mut bench);
+    assert!(
+        matches!(sent.as_slice(), [OperatorInput::Note { text, .. }] if text == "half a remark"),
+        "{sent:?}"
+    );
+    assert!(bench.text().contains("host key that is not known"), "{}", bench.text());
+}
+
+#[test]
+fn leaving_asks_and_waits_for_the_journal() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.calmly("q<Enter>");
+    assert_eq!(bench.sent(), []);
+    bench.calmly("qy");
+    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { .. }]));
+    bench.keys("<Enter>");
+    assert_eq!(bench.sent(), []);
+    let ended = Update::Ended { head: "0".repeat(64), fault: None };
+    bench.msg(Msg::Update(ended));
+    let exit = RunExit { detached: true, finished: None };
+    assert_eq!(bench.sent(), [Cmd::Leave(exit)]);
+}
+
+#[test]
+fn ctrl_c_twice_within_two_seconds_leaves() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.keys("<C-c>").wait(2500).keys("<C-c>");
+    assert_eq!(sends(&mut bench), []);
+    bench.wait(500).keys("<C-c>");
+    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { .. }]));
+    // A journal that cannot be closed does not hold the terminal for ever.
+    bench.wait(11_000);
+    let exit = RunExit { detached: true, finished: None };
+    assert_eq!(bench.sent().first(), Some(&Cmd::Leave(exit)));
+}
+
+#[test]
+fn a_signal_leaves_too() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.msg(Msg::Ending("the console was told to end (SIGTERM)"));
+    assert!(
+        matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { why }] if why.contains("SIGTERM"))
+    );
+}
+
+#[test]
+fn a_finished_run_is_left_with_its_result() {
+    let mut bench = Bench::new(&Story::finished(), SMALL);
+    bench.keys("<Enter>");
+    assert_eq!(bench.sent(), []);
+    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: None }));
+    bench.draw();
+    assert!(bench.text().contains("[Enter] leave"), "{}", bench.text());
+    bench.calmly("<Enter>");
+    let sent = bench.sent();
+    let [Cmd::Leave(exit)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert!(!exit.detached);
+    assert_eq!(exit.finished.as_ref().map(|result| result.skipped), Some(1));
+}
+
+#[test]
+fn the_screen_follows_the_run_until_somebody_looks_elsewhere() {
+    let mut bench = Bench::new(&failed(), SMALL);
+    bench.keys("<Up><Up>");
+    assert!(bench.text().contains("[Enter] go to register sql01"), "{}", bench.text());
+    bench.keys("<Enter>");
+    assert!(bench.text().contains("[Enter] what now?"), "{}", bench.text());
+    // The search of the log, and back.
+    bench.keys("l/already<Enter>");
+    assert!(bench.text().contains("/already 1 found"), "{}", bench.text());
+    bench.keys("<Esc><Esc>");
+    assert!(bench.text().contains("[Enter] what now?"), "{}", bench.text());
+    bench.keys("g<Down><Enter>");
+    assert!(bench.text().contains("fence web01"), "{}", bench.text());
+}
+
+#[test]
+fn the_bell_rings_once_and_only_for_somebody_who_looks_away() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.wait(5000);
+    assert!(!bench.sent.contains(&Cmd::Ring));
+    bench.wait(6000).wait(20_000).wait(20_000);
+    let rings = bench.sent.iter().filter(|cmd| **cmd == Cmd::Ring).count();
+    assert_eq!(rings, 1);
+}
+
+#[test]
+fn titles_and_cells_carry_nothing_that_a_host_smuggled_in() {
+    let mut bench = Bench::new(&Story::asking(), (110, 30));
+    let line = "\u{1b}]0;owned\u{7}\u{202e}evil\ttab".to_owned();
+    bench.live(Live::Output { host: "lee-esx1".into(), line, replaces: false });
+    bench.live(Live::Banner("\u{9b}31mred\nline".to_owned()));
+    assert!(!bench.text().chars().any(|c| c != '\n' && c.is_control()), "{}", bench.text());
+    assert!(bench.text().contains("]0;ownedevil tab"), "{}", bench.text());
+    assert!(at(0) < bench.now.wall);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Keys(String),
+        Wait(u64),
+        Next(usize),
+        Resize(u16, u16),
+        Live(u8),
+        Paste(String),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let special = prop::sample::select(vec![
+            "<Enter>", "<Esc>", "<Up>", "<Down>", "<Left>", "<Right>", "<Tab>", "<PgDn>", "<PgUp>",
+            "s", "h", "u", "r", "p", "g", "z", "l", "!", "a", "?", "q", "n", "N", "/", "f", "G",
+            " ", "1", "2", "3", "4", "y", "sql01", "bob", "<C-c>",
+        ]);
+        prop_oneof![
+            6 => special.prop_map(|keys| Event::Keys(keys.to_owned())),
+            2 => (0_u64..3000).prop_map(Event::Wait),
+            3 => (1_usize..4).prop_map(Event::Next),
+            1 => (0_u16..220, 0_u16..70).prop_map(|(width, height)| Event::Resize(width, height)),
+            1 => any::<u8>().prop_map(Event::Live),
+            1 => any::<String>().prop_map(Event::Paste),
+        ]
+    }
+
+    fn long_story() -> Story {
+        let mut story = failed();
+        story.of("sql01", "register", 2, RunEvent::StepRetried { by: "alice".to_owned() });
+        story.probe("sql01", "register", 2, attested());
+        story.of("sql01", "power_on", 1, RunEvent::QuestionAsked(Box::new(question())));
+        let rest = Story::finished();
+        story.entries.extend(rest.entries);
+        story
+    }
+
+    fn live(kind: u8) -> Live {
+        match kind % 4 {
+            0 => host_key(&[]),
+            1 => Live::Banner(format!("banner {kind}")),
+            2 => Live::Host(Box::new(crate::tui::fixture::figures("lee-esx1", i64::from(kind)))),
+            _ => Live::Progress {
+                step: id("sql01", "restore"),
+                progress: crate::actions::Progress {
+                    done: u64::from(kind) << 56,
+                    total: u64::from(kind),
+                    ..Default::default()
+                },
+            },
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+        #[test]
+        fn no_sequence_of_messages_panics_or_confirms_what_is_not_asked(
+            events in prop::collection::vec(event(), 1..60)
+        ) {
+            let story = long_story();
+            let mut bench = Bench::new(&Story::begun(), (80, 24));
+            let mut next = 1;
+            for event in events {
+                match event {
+                    Event::Keys(keys) => { bench.keys(&keys); }
+                    Event::Wait(ms) => { bench.wait(ms); }
+                    Event::Next(count) => {
+                        let to = (next + count).min(story.entries.len());
+                        for entry in &story.entries[next.min(to)..to] {
+                            bench.msg(Msg::Update(Update::Entry(std::sync::Arc::clone(entry))));
+                        }
+                        next = to;
+                        bench.draw();
+                    }
+                    Event::Resize(width, height) => {
+                        bench.area = ratatui::layout::Rect::new(0, 0, width, height);
+                        bench.draw();
+                    }
+                    Event::Live(kind) => { bench.live(live(kind)); }
+                    Event::Paste(text) => bench.msg(Msg::Paste(text)),
+                }
+                for input in sends(&mut bench) {
+                    if let OperatorInput::Confirm { step, attempt, .. } = input {
+                        let known = bench.run.state.step(&step);
+                        prop_assert_eq!(known.status, crate::engine::Status::Asking);
+                        prop_assert_eq!(known.attempt, attempt);
+                    }
+                }
+                prop_assert!(bench.run.ui.shown < bench.run.plan.steps.len());
+            }
+            let folded = crate::engine::RunState::fold(
+                story.entries[..next].iter().map(std::sync::Arc::as_ref),
+            );
+            prop_assert_eq!(&bench.run.state.steps, &folded.steps);
+        }
+    }
+}

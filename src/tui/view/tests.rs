@@ -1,0 +1,195 @@
+//! Every screen in every size that has a layout of its own, as a person would see it.
+
+use crate::engine::{RunEvent, Status};
+use crate::runner::{Live, Update};
+use crate::tui::fixture::{
+    Bench, PLAIN, Story, attested, declare, fault, power_on, question, register, typed,
+};
+use crate::tui::page::Msg;
+use crate::tui::theme::Theme;
+
+const SIZES: [(u16, u16); 5] = [(80, 24), (110, 30), (200, 60), (84, 50), (59, 15)];
+
+/// A screen at a moment, ready to be looked at.
+fn shot(story: &Story, size: (u16, u16), theme: Theme, act: impl Fn(&mut Bench)) -> Bench {
+    let mut bench = Bench::new(story, size);
+    bench.theme = theme;
+    bench.with_hosts();
+    act(&mut bench);
+    bench.draw();
+    bench
+}
+
+/// One screen in all sizes; its styles at 80x24, and once without colour and Unicode.
+fn matrix(name: &str, story: &Story, act: impl Fn(&mut Bench)) {
+    for size @ (width, height) in SIZES {
+        let bench = shot(story, size, crate::tui::fixture::FULL, &act);
+        let text = if width == 80 { bench.styled() } else { bench.text() };
+        insta::assert_snapshot!(format!("{name}-{width}x{height}"), text);
+    }
+    let plain = shot(story, (80, 24), PLAIN, &act);
+    assert!(plain.text().is_ascii(), "{}", plain.text());
+    insta::assert_snapshot!(format!("{name}-80x24-plain"), plain.styled());
+}
+
+/// One screen at 80x24, with its styles.
+fn small(name: &str, story: &Story, act: impl Fn(&mut Bench)) {
+    let bench = shot(story, (80, 24), crate::tui::fixture::FULL, act);
+    insta::assert_snapshot!(name, bench.styled());
+}
+
+fn failed() -> Story {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register");
+    story.sends(
+        "sql01",
+        "register",
+        "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx",
+    );
+    story.of("sql01", "register", 1, RunEvent::StepFailed { fault: fault() });
+    story
+}
+
+fn restoring() -> Story {
+    let mut story = Story::begun();
+    story.step("-", "confirm", declare()).done("-", "confirm", "power, network");
+    story.already("sql01", "fence", "not registered on lon-esx1");
+    story.step("sql01", "restore", register());
+    story.sends("sql01", "restore", "dd of=/vmfs/volumes/local1/sql01/.sql01-flat.vmdk.part");
+    story.wait(88);
+    story
+}
+
+fn ended(bench: &mut Bench) {
+    bench.msg(Msg::Update(Update::Ended { head: "5e".repeat(32), fault: None }));
+}
+
+#[test]
+fn asking() {
+    matrix("asking", &Story::asking(), |bench| {
+        bench.wait(400);
+    });
+}
+
+#[test]
+fn running() {
+    matrix("running", &restoring(), |bench| {
+        bench.restoring();
+    });
+}
+
+#[test]
+fn failed_step_and_its_menu() {
+    matrix("failed", &failed(), |_| {});
+    small("failed-menu", &failed(), |bench| {
+        bench.calmly("<Enter>");
+    });
+    small("skip", &failed(), |bench| {
+        bench.keys("sthe files are on another volume");
+    });
+}
+
+#[test]
+fn disruptive_step_is_armed() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register").done("sql01", "register", "registered, off");
+    story.probe("sql01", "power_on", 1, power_on());
+    small("arming", &story, |bench| {
+        bench.wait(300);
+    });
+}
+
+#[test]
+fn confirmation_dialogs() {
+    let mut story = Story::begun();
+    story.probe("-", "confirm", 1, declare());
+    small("ticks", &story, |bench| {
+        bench.calmly("<Enter><Enter>").calmly(" <Down>");
+    });
+    let mut story = Story::begun();
+    story.probe("sql01", "power_on", 1, attested());
+    small("attestation", &story, |bench| {
+        bench.calmly("<Enter><Enter>").keys("the duty manager sees the racks dark");
+    });
+    let mut story = Story::begun();
+    story.probe("sql01", "fence", 1, typed());
+    small("typed", &story, |bench| {
+        bench.calmly("<Enter><Enter><Enter>").keys("sql<Enter>");
+    });
+}
+
+#[test]
+fn decisions_that_open_by_themselves() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register");
+    story.of("sql01", "register", 1, RunEvent::QuestionAsked(Box::new(question())));
+    small("question", &story, |_| {});
+    small("host-key", &Story::begun(), |bench| {
+        bench.live(Live::HostKey {
+            host: "lee-esx1".into(),
+            shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
+            known: vec!["SHA256:8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZcdLkgm3ZyYcUJ".to_owned()],
+        });
+    });
+}
+
+#[test]
+fn finished() {
+    matrix("finished", &Story::finished(), ended);
+}
+
+#[test]
+fn whole_pages() {
+    matrix("grid", &failed(), |bench| {
+        bench.keys("g");
+    });
+    matrix("log", &failed(), |bench| {
+        bench.keys("l/register<Enter>");
+    });
+    matrix("help", &Story::asking(), |bench| {
+        bench.keys("?");
+    });
+    matrix("host", &failed(), |bench| {
+        bench.keys("z");
+    });
+}
+
+#[test]
+fn panes_in_the_place_of_the_card() {
+    small("hosts-pane", &Story::asking(), |bench| {
+        bench.keys("3");
+    });
+    small("output-pane", &failed(), |bench| {
+        bench.keys("4");
+    });
+    small("pace", &Story::asking(), |bench| {
+        bench.keys("p");
+    });
+    small("leave", &restoring(), |bench| {
+        bench.keys("q");
+    });
+}
+
+#[test]
+fn a_large_run_is_drawn_in_a_moment() {
+    let mut story = Story::begun();
+    story.probe("sql01", "restore", 1, register());
+    let mut bench = Bench::new(&story, (200, 60));
+    let mut plan = (*bench.run.plan).clone();
+    let template = plan.steps[2].clone();
+    for vm in 0..2000 {
+        let mut step = template.clone();
+        step.id = format!("failover/recover/vm{vm}/restore").into();
+        step.subject = crate::plan::Subject::Vm(format!("vm{vm}").into());
+        plan.steps.push(step);
+    }
+    bench.run.outline = crate::tui::model::outline::Outline::new(&plan);
+    bench.run.statuses.resize(plan.steps.len(), Status::Waiting);
+    bench.run.plan = std::sync::Arc::new(plan);
+    let from = std::time::Instant::now();
+    for _ in 0..10 {
+        bench.wait(1000);
+    }
+    // Generous for an unoptimised build on a busy machine: it takes a tenth of it.
+    assert!(from.elapsed() < std::time::Duration::from_secs(2), "{:?}", from.elapsed());
+}
