@@ -561,13 +561,6 @@ impl Bench {
         self
     }
 
-    pub(super) fn story(&mut self, story: &Story, from: usize) -> &mut Self {
-        for entry in &story.entries[from..] {
-            self.msg(Msg::Update(Update::Entry(Arc::clone(entry))));
-        }
-        self.draw();
-        self
-    }
 
     /// The commands since the last time, without the bell.
     pub(super) fn sent(&mut self) -> Vec<Cmd<RunExit>> {
@@ -643,6 +636,11 @@ pub(super) fn parse(keys: &str) -> Vec<KeyEvent> {
         }
     }
     parsed
+}
+
+/// An empty screen.
+pub(super) fn bare((width, height): (u16, u16)) -> Buffer {
+    Buffer::empty(Rect::new(0, 0, width, height))
 }
 
 pub(super) fn text(buffer: &Buffer) -> String {

@@ -323,6 +323,42 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
     ),
 ];
 
+/// What keys do in a form, beside typing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormAction {
+    /// Take the value and go on.
+    Accept,
+    /// The next field.
+    Next,
+    /// The field before.
+    Previous,
+    /// Give up.
+    Cancel,
+}
+
+/// Keys of a form.
+pub(super) const FORM: &[Binding<FormAction>] = &[
+    hint(
+        FormAction::Accept,
+        &[on(KeyCode::Enter)],
+        "accept",
+        "Take the value and go on; after the last one the form is done.",
+    ),
+    hint(FormAction::Next, &[on(KeyCode::Down), on(KeyCode::Tab)], "next", "The next field."),
+    hint(
+        FormAction::Previous,
+        &[on(KeyCode::Up), on(KeyCode::BackTab)],
+        "back",
+        "The field before.",
+    ),
+    hint(
+        FormAction::Cancel,
+        &[on(KeyCode::Esc), ctrl('c')],
+        "give up",
+        "Leave; nothing is started.",
+    ),
+];
+
 /// What keys do in a pager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PagerAction {
@@ -396,6 +432,7 @@ mod tests {
     fn every_action_has_a_key_a_label_and_a_sentence() {
         check(RUN);
         check(HOME);
+        check(FORM);
         check(PAGER);
     }
 

@@ -13,21 +13,27 @@
 
 #[cfg(test)]
 mod fixture;
+mod form;
+mod home;
 mod keys;
 mod model;
 mod page;
+mod pager;
 mod terminal;
 mod text;
 mod theme;
 mod update;
 mod view;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
 use crate::engine::{OperatorInput, RunResult};
 use crate::runner::{RunHandle, Update};
 
+pub use form::{Check, Form, FormField};
+pub use home::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 pub use page::Screen;
 pub use theme::{ColourLevel, Theme};
 
@@ -44,6 +50,31 @@ pub struct RunExit {
 }
 
 impl Screen {
+    /// Shows home until something is chosen. A signal chooses [`HomeChoice::Quit`].
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written.
+    pub async fn home(&mut self, home: Home) -> io::Result<HomeChoice> {
+        let mut page = home::HomePage::new(home, self.now());
+        self.show(&mut page, None).await
+    }
+
+    /// Asks for values, by the key of their field; `None` if the person gives up or a signal came.
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written.
+    pub async fn form(&mut self, form: Form) -> io::Result<Option<BTreeMap<String, String>>> {
+        self.show(&mut form::FormPage::new(form), None).await
+    }
+
+    /// Shows a text until it is closed.
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written.
+    pub async fn pager(&mut self, title: &str, text: &str) -> io::Result<()> {
+        self.show(&mut pager::Pager::new(title, text), None).await
+    }
+
     /// Shows a run until the person leaves it, or it has ended and is left. Leaving is told to the
     /// engine and waits for the journal to be closed; so does a terminal that goes away.
     ///

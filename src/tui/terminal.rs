@@ -17,7 +17,7 @@ use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Position;
 use tokio::sync::mpsc;
 
 use super::text;
@@ -81,11 +81,6 @@ impl Guard {
         })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         seen.ok_or_else(|| io::Error::other("the frame was not drawn"))
-    }
-
-    /// The size of the screen.
-    pub(super) fn area(&self) -> io::Result<Rect> {
-        Ok(Rect::from((Position::ORIGIN, self.terminal.size()?)))
     }
 
     /// The next frame is drawn from nothing.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// Characters that are taken from one paste.
+pub(super) const LONGEST_INPUT: usize = 1000;
+
 /// Whether a character could steer a terminal or deceive a reader: controls, bidirectional marks,
 /// invisible signs.
 pub(super) fn is_unsafe(c: char) -> bool {
@@ -180,6 +183,24 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
+/// `61/96 GiB`: a part and its whole in the whole's unit.
+pub(super) fn share(part: u64, whole: u64) -> String {
+    let mut unit = 0;
+    while unit < 6 && whole >> (10 * unit) >= 1024 {
+        unit += 1;
+    }
+    let names = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let tenths = |count: u64| {
+        let tenths = u128::from(count) * 10 >> (10 * unit);
+        if tenths >= 100 || tenths.is_multiple_of(10) {
+            (tenths / 10).to_string()
+        } else {
+            format!("{}.{}", tenths / 10, tenths % 10)
+        }
+    };
+    format!("{}/{} {}", tenths(part), tenths(whole), names[unit])
+}
+
 /// Whole seconds from one time to a later one; negative if it is not later.
 pub(super) fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     to.duration_since(from).as_secs()
@@ -221,6 +242,10 @@ mod tests {
         assert_eq!(
             [512, 19_541_655_552, 1 << 40, u64::MAX].map(bytes),
             ["512 B", "18.1 GiB", "1.0 TiB", "15.9 EiB"]
+        );
+        assert_eq!(
+            [share(61 << 30, 96 << 30), share(412 << 30, 1 << 40)],
+            ["61/96 GiB", "0.4/1 TiB"]
         );
         assert_eq!(round_trip(Duration::from_millis(1450)), "1.4 s");
     }

@@ -157,6 +157,11 @@ impl Run {
     pub(in crate::tui) fn why_not(&self, action: Action) -> Option<String> {
         let over = || self.is_over().then(|| "the run is over".to_owned());
         match action {
+            Action::Skip | Action::ByHand | Action::Retry | Action::Undo
+                if !matches!(self.ui.page, Page::Main | Page::Debrief) =>
+            {
+                Some("that works beside the step: Esc goes back to it".to_owned())
+            }
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
             Action::Retry => over().or_else(|| {
                 let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));
@@ -259,6 +264,12 @@ impl Run {
             body.extend(known.fault.iter().map(ToString::to_string));
             body.extend(known.remedies.iter().map(|remedy| format!("way on: {remedy}")));
         }
+        body.extend(
+            self.runbook
+                .contacts
+                .iter()
+                .map(|contact| format!("call {} {} {}", contact.name, contact.phone, contact.role)),
+        );
         let mut items = self.retry_items(step);
         let opens = [
             ('s', Action::Skip, "skip it", "a reason is asked; what needs it goes on without it"),

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use tui_input::Input;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::{Input, InputRequest};
 
 use crate::engine::{AttestRequest, Confirmation, Pace, RetryScope};
 use crate::names::{Attempt, HostName};
 use crate::tui::keys::Action;
+use crate::tui::text::{LONGEST_INPUT, clean, is_unsafe};
 
 /// A dialog over the screen.
 #[derive(Debug)]
@@ -25,22 +27,6 @@ impl Dialog {
     }
 
     /// The field that typed characters go to.
-    pub(in crate::tui) fn field(&self) -> Option<&Field> {
-        match &self.kind {
-            Kind::Text(text) => Some(&text.field),
-            Kind::HostKey(key) => Some(&key.field),
-            Kind::Flow(flow) => match flow.stages.get(flow.at)? {
-                Stage::Choose { .. } => None,
-                Stage::Value { field, .. }
-                | Stage::Attest { field, .. }
-                | Stage::Typed { field, .. }
-                | Stage::Second { field } => Some(field),
-            },
-            Kind::Menu(_) => None,
-        }
-    }
-
-    /// The same field, to change it.
     pub(in crate::tui) fn field_mut(&mut self) -> Option<&mut Field> {
         match &mut self.kind {
             Kind::Text(text) => Some(&mut text.field),
@@ -83,6 +69,40 @@ impl Field {
     /// What was typed, without blanks around it.
     pub(in crate::tui) fn value(&self) -> &str {
         self.input.value().trim()
+    }
+
+    /// Takes a key that edits the line; false if it does not.
+    pub(in crate::tui) fn edit(&mut self, key: &KeyEvent) -> bool {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let typed = !ctrl && !key.modifiers.contains(KeyModifiers::ALT);
+        let request = match key.code {
+            KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
+            KeyCode::Char('e') if ctrl => InputRequest::GoToEnd,
+            KeyCode::Char('u') if ctrl => InputRequest::DeleteFromStart,
+            KeyCode::Char('k') if ctrl => InputRequest::DeleteTillEnd,
+            KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
+            KeyCode::Char(c) if typed && !is_unsafe(c) => InputRequest::InsertChar(c),
+            KeyCode::Backspace => InputRequest::DeletePrevChar,
+            KeyCode::Delete => InputRequest::DeleteNextChar,
+            KeyCode::Left if ctrl => InputRequest::GoToPrevWord,
+            KeyCode::Right if ctrl => InputRequest::GoToNextWord,
+            KeyCode::Left => InputRequest::GoToPrevChar,
+            KeyCode::Right => InputRequest::GoToNextChar,
+            KeyCode::Home => InputRequest::GoToStart,
+            KeyCode::End => InputRequest::GoToEnd,
+            _ => return false,
+        };
+        self.input.handle(request);
+        self.error = None;
+        true
+    }
+
+    /// Takes pasted text, as one line.
+    pub(in crate::tui) fn paste(&mut self, pasted: &str) {
+        for c in clean(pasted.trim()).chars().take(LONGEST_INPUT) {
+            self.input.handle(InputRequest::InsertChar(c));
+        }
+        self.error = None;
     }
 }
 

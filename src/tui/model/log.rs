@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::engine::{BY_RULE, Entry, RunEvent, RunState, StopOutcome, Verdict};
-use crate::names::{HostName, OpId};
+use crate::names::{HostName, OpId, StepId};
 use crate::tui::text;
 
 /// Lines kept.
@@ -90,6 +90,15 @@ pub(in crate::tui) enum Look {
     Good,
     /// An event that is bad news.
     Bad,
+}
+
+/// The end of a step's id, `sql01/register`: what tells it from its neighbours.
+fn subject_and_verb(step: &StepId) -> &str {
+    let id = step.as_str();
+    match id.rmatch_indices('/').nth(1) {
+        Some((at, _)) => id[at + 1..].trim_start_matches("-/"),
+        None => id,
+    }
 }
 
 /// The ring.
@@ -192,7 +201,9 @@ impl Line {
             What::Event(entry) => {
                 let (look, words) = say(&entry.event, state);
                 match &entry.step {
-                    Some(step) if look != Look::Write => (look, format!("{step}: {words}")),
+                    Some(step) if look != Look::Write => {
+                        (look, format!("{}: {words}", subject_and_verb(step)))
+                    }
                     _ => (look, words),
                 }
             }

@@ -1,8 +1,7 @@
 //! Keys within a dialog.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 use regex_lite::Regex;
-use tui_input::InputRequest;
 
 use crate::engine::{Answer, Confirmation, Consent, OperatorInput};
 use crate::names::HostName;
@@ -10,7 +9,6 @@ use crate::tui::model::dialog::{
     About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, Text,
 };
 use crate::tui::model::{Page, Run, armed_after};
-use crate::tui::text::is_unsafe;
 
 use super::Cmd;
 
@@ -33,7 +31,7 @@ pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
     let Some(mut dialog) = run.ui.dialog.take() else {
         return;
     };
-    if edits(&mut dialog, key) {
+    if dialog.field_mut().is_some_and(|field| field.edit(&key)) {
         run.ui.dialog = Some(dialog);
         return;
     }
@@ -92,38 +90,6 @@ impl Run {
     fn armed(&self, dialog: &Dialog, disruptive: bool) -> bool {
         dialog.since.is_some_and(|since| self.now.mono >= since + armed_after(disruptive))
     }
-}
-
-/// Typing in a text field.
-fn edits(dialog: &mut Dialog, key: KeyEvent) -> bool {
-    let Some(field) = dialog.field_mut() else {
-        return false;
-    };
-    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-    let request = match key.code {
-        KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
-        KeyCode::Char('e') if ctrl => InputRequest::GoToEnd,
-        KeyCode::Char('u') if ctrl => InputRequest::DeleteFromStart,
-        KeyCode::Char('k') if ctrl => InputRequest::DeleteTillEnd,
-        KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
-        KeyCode::Char(c)
-            if !ctrl && !key.modifiers.contains(KeyModifiers::ALT) && !is_unsafe(c) =>
-        {
-            InputRequest::InsertChar(c)
-        }
-        KeyCode::Backspace => InputRequest::DeletePrevChar,
-        KeyCode::Delete => InputRequest::DeleteNextChar,
-        KeyCode::Left if ctrl => InputRequest::GoToPrevWord,
-        KeyCode::Right if ctrl => InputRequest::GoToNextWord,
-        KeyCode::Left => InputRequest::GoToPrevChar,
-        KeyCode::Right => InputRequest::GoToNextChar,
-        KeyCode::Home => InputRequest::GoToStart,
-        KeyCode::End => InputRequest::GoToEnd,
-        _ => return false,
-    };
-    field.input.handle(request);
-    field.error = None;
-    true
 }
 
 /// Scrolling the text above the answer.

@@ -170,14 +170,8 @@ impl Run {
 
     /// Pasted text goes into text fields and nowhere else.
     fn paste(&mut self, text: &str) {
-        const LONGEST: usize = 1000;
         match self.ui.dialog.as_mut().and_then(Dialog::field_mut) {
-            Some(field) => {
-                for c in super::text::clean(text.trim()).chars().take(LONGEST) {
-                    field.input.handle(tui_input::InputRequest::InsertChar(c));
-                }
-                field.error = None;
-            }
+            Some(field) => field.paste(text),
             None => self.say("pasted text is taken in text fields only"),
         }
     }
@@ -350,13 +344,9 @@ impl Run {
     }
 
     fn jump_to_match(&mut self, forward: bool) {
-        let lines = super::view::log::lines(self);
-        let hits: Vec<usize> = lines
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| super::view::log::matches(line, &self.ui.search))
-            .map(|(at, _)| at)
-            .collect();
+        let rows = super::view::log::rows(self, self.ui.seen.area.width);
+        let hits: Vec<usize> =
+            rows.iter().enumerate().filter(|(_, row)| row.hit).map(|(at, _)| at).collect();
         let at = self.ui.offset.unwrap_or(self.ui.seen.list.last_offset());
         let hit = if forward {
             hits.iter().find(|hit| **hit > at).or(hits.first())

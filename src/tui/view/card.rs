@@ -135,7 +135,7 @@ fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec
         vec![Span::styled(format!("{} {}", glyph(status), status.as_str()), role.style())];
     let mut add = |words: String| parts.push(Span::styled(words, Role::Dim.style()));
     if let Some(since) = known.and_then(|known| known.since) {
-        add(format!("  since {}", text::time(since)));
+        add(format!("  since {}Z", text::time(since)));
         if status.is_active() {
             add(format!(", for {}", text::took(text::seconds(since, run.now.wall))));
         }

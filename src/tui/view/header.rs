@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use crate::engine::Fact;
 use crate::runbook::model::{Mode, Section};
 use crate::tui::keys::{self, Action, Binding};
-use crate::tui::model::{Enter, Run, outline};
+use crate::tui::model::{Enter, Page, Run, outline};
 use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::{Role, mode_style};
@@ -87,14 +87,14 @@ fn counts(run: &Run) -> Part {
     let waiting = run.waiting_for_person().count();
     match waiting {
         0 if run.state.paused => (Role::Warn.style(), format!("paused {over}/{all}")),
-        0 => (Role::Plain.style(), format!("done {over}/{all}")),
-        1 => (Role::Warn.style(), format!("done {over}/{all}, 1 needs you")),
-        n => (Role::Warn.style(), format!("done {over}/{all}, {n} need you")),
+        0 => (Role::Plain.style(), format!("steps {over}/{all}")),
+        1 => (Role::Warn.style(), format!("steps {over}/{all}, 1 needs you")),
+        n => (Role::Warn.style(), format!("steps {over}/{all}, {n} need you")),
     }
 }
 
-/// Seconds since service was lost, and whether that clock still runs.
-fn since_outage(run: &Run) -> Option<(i64, bool)> {
+/// Seconds since service was lost, and the word before them: the clock stops when every VM serves.
+fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
     let info = run.state.info.as_ref()?;
     let from = info.outage_at.or(run.state.started)?;
     let served = |vm| {
@@ -108,25 +108,23 @@ fn since_outage(run: &Run) -> Option<(i64, bool)> {
         fact.map(|found| found.at)
     };
     let all: Option<Vec<_>> = run.plan.vms.iter().map(served).collect();
-    let until = match all.and_then(|all| all.into_iter().max()) {
-        Some(last) if run.plan.section == Section::Failover => Some(last),
-        _ => run.state.finished_at,
+    let last = all.and_then(|all| all.into_iter().max());
+    let (until, word) = match (last, run.state.finished_at) {
+        (Some(last), _) if run.plan.section == Section::Failover => (last, "served in "),
+        (_, Some(end)) => (end, "ended after "),
+        _ => (run.now.wall, "T+"),
     };
-    let seconds = text::seconds(from, until.unwrap_or(run.now.wall));
-    Some((seconds, until.is_none()))
+    Some((text::seconds(from, until), word))
 }
 
 fn clocks(run: &Run) -> Vec<Part> {
     let mut parts = Vec::new();
-    let Some((seconds, running)) = since_outage(run) else {
-        return parts;
-    };
-    let word = if running { "T+" } else { "served in " };
+    let Some((seconds, word)) = since_outage(run) else { return parts };
     parts.push((Role::Strong.style(), format!("{word}{}", text::clock(seconds))));
     if let Some(rto) = run.state.info.as_ref().and_then(|info| info.rto_s).filter(|rto| *rto > 0) {
         let spent = u64::try_from(seconds).unwrap_or(0);
-        let full = (spent * BAR / rto).min(BAR);
-        let role = match spent * 100 / rto {
+        let full = (spent.saturating_mul(BAR) / rto).min(BAR);
+        let role = match spent.saturating_mul(100) / rto {
             ..75 => Role::Good,
             75..=100 => Role::Warn,
             _ => Role::Bad,
@@ -136,10 +134,15 @@ fn clocks(run: &Run) -> Vec<Part> {
         let missed = if spent > rto { " missed" } else { "" };
         parts.push((role.style(), format!("RTO {}{missed} {bar}", text::short(rto))));
     }
-    if let Some(ahead) = pace(run) {
-        let role = if ahead > 60 { Role::Warn } else { Role::Plain };
-        let sign = if ahead < 0 { "-" } else { "+" };
-        parts.push((role.style(), format!("pace {sign}{}", text::short(ahead.unsigned_abs()))));
+    match pace(run) {
+        None => {}
+        Some(0) => parts.push((Role::Plain.style(), "on pace".to_owned())),
+        Some(behind) => {
+            let role = if behind > 60 { Role::Warn } else { Role::Plain };
+            let sign = if behind < 0 { "-" } else { "+" };
+            parts
+                .push((role.style(), format!("pace {sign}{}", text::short(behind.unsigned_abs()))));
+        }
     }
     parts
 }
@@ -208,8 +211,11 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
     let mut parts = Vec::new();
     for binding in keys::RUN.iter().filter(|binding| binding.hint) {
         let enabled = run.why_not(binding.action).is_none();
+        if !enabled && run.ui.page != Page::Main {
+            continue;
+        }
         match binding.action {
-            Action::Act => parts.extend(enter_part(run, card)),
+            Action::Act => parts.push(enter_part(run, card)),
             Action::Pace => {
                 let label = format!("pace: {}", run.state.pace.as_str());
                 parts.push(hint(binding, &label, enabled));
@@ -222,17 +228,17 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
 }
 
 /// What Enter does, or why it does nothing yet.
-fn enter_part(run: &Run, card: Option<Extent>) -> Option<(Line<'static>, bool)> {
+fn enter_part(run: &Run, card: Option<Extent>) -> (Line<'static>, bool) {
     let act = run.enter_seeing(card);
     let (style, words) = match &act {
         Enter::Confirm(Some(left)) | Enter::Fill(Some(left)) => {
             let tenths = left.as_millis().div_ceil(100);
             (Role::Dim, format!(" armed in {}.{} s ", tenths / 10, tenths % 10))
         }
-        Enter::Nothing => return None,
+        Enter::Nothing => (Role::Dim, " nothing to press ".to_owned()),
         act => (Role::Chosen, format!(" [Enter] {} ", run.enter_label(act))),
     };
-    Some((Line::styled(words, style.style()), true))
+    (Line::styled(words, style.style()), true)
 }
 
 /// One hint, and whether the key does something now.

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::names::HostName;
-use crate::telemetry::{HostFigures, VmFigures};
+use crate::telemetry::{HostFigures, LinkState, VmFigures};
 use crate::tui::model::Run;
 use crate::tui::page::Extent;
 use crate::tui::text;
@@ -77,7 +77,9 @@ pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
 fn head(run: &Run, host: &HostName, figures: Option<&HostFigures>, width: usize) -> Line<'static> {
     let (word, role) = link(figures.map(|figures| figures.link).unwrap_or_default());
     let mut parts = vec![(Role::Host, host.to_string()), (role, format!("  {word}"))];
-    if let Some(trip) = figures.and_then(|figures| figures.round_trip) {
+    let answers =
+        figures.is_some_and(|figures| matches!(figures.link, LinkState::Up | LinkState::Slow));
+    if let Some(trip) = figures.and_then(|figures| figures.round_trip).filter(|_| answers) {
         parts.push((Role::Plain, format!("  {}", text::round_trip(trip))));
     }
     let (role, age) = age(run, figures);
@@ -105,7 +107,7 @@ fn load(figures: &HostFigures) -> String {
         parts.push(format!("cpu {cpu}%"));
     }
     if let Some((used, all)) = figures.memory {
-        parts.push(format!("mem {} of {}", text::bytes(used), text::bytes(all)));
+        parts.push(format!("mem {}", text::share(used, all)));
     }
     parts.join("  ")
 }
@@ -121,14 +123,13 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
     let Some(figures) = figures else { return lines };
     let plain = if is_stale(run, figures) { Role::Dim } else { Role::Plain };
     let mut say = |role: Role, words: &str| {
-        if !words.is_empty() {
-            lines.push(spans([(
-                role,
-                format!("  {}", text::cut(&text::clean(words), width.saturating_sub(2))).as_str(),
-            )]));
+        for line in text::wrap(words, width.saturating_sub(2)) {
+            lines.push(spans([(role, format!("  {line}").as_str())]));
         }
     };
-    say(Role::Bad, figures.trouble.as_deref().unwrap_or_default());
+    if let Some(trouble) = &figures.trouble {
+        say(Role::Bad, trouble);
+    }
     for vm in &figures.vms {
         let role = if vm.question { Role::Warn } else { plain };
         say(role, &vm_words(vm));
@@ -136,10 +137,14 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
     for (label, free, all) in &figures.volumes {
         let tight = *all > 0 && free.saturating_mul(10) < *all;
         let role = if tight { Role::Warn } else { plain };
-        say(role, &format!("{label}  {} free of {}", text::bytes(*free), text::bytes(*all)));
+        let percent = u128::from(*free) * 100 / u128::from((*all).max(1));
+        say(role, &format!("{label}  {} free, {percent}%", text::bytes(*free)));
     }
-    say(plain, &load(figures));
-    say(Role::Dim, &product(figures));
+    for (role, words) in [(plain, load(figures)), (Role::Dim, product(figures))] {
+        if !words.is_empty() {
+            say(role, &words);
+        }
+    }
     lines
 }
 

@@ -14,15 +14,41 @@ use crate::tui::theme::Role;
 use super::{pane, place, put, rule};
 
 /// A line of the log in words, with how it looks.
-pub(in crate::tui) struct Said {
+struct Said {
     at: String,
     look: Look,
     words: String,
 }
 
-/// Every line that the filter lets through.
-pub(in crate::tui) fn lines(run: &Run) -> Vec<Said> {
-    said(run, run.log.lines().filter(|line| line.passes(run.ui.filter)))
+/// One row on the screen.
+pub(in crate::tui) struct Row {
+    /// The time, on the first row of a line.
+    at: Option<String>,
+    look: Look,
+    words: String,
+    /// The first row of a line that holds what is searched for.
+    pub hit: bool,
+    /// Any row of such a line.
+    marked: bool,
+}
+
+/// Columns of the time.
+const TIME: usize = 10;
+
+/// Every line that the filter lets through, wrapped.
+pub(in crate::tui) fn rows(run: &Run, width: u16) -> Vec<Row> {
+    let width = usize::from(width).saturating_sub(TIME);
+    let picked = run.log.lines().filter(|line| line.passes(run.ui.filter));
+    let mut rows = Vec::new();
+    for said in said(run, picked) {
+        let marked = matches(&said, &run.ui.search);
+        let mut at = Some(said.at);
+        for words in text::wrap(&said.words, width) {
+            let hit = marked && at.is_some();
+            rows.push(Row { at: at.take(), look: said.look, words, hit, marked });
+        }
+    }
+    rows
 }
 
 fn said<'a>(run: &Run, lines: impl Iterator<Item = &'a Logged>) -> Vec<Said> {
@@ -35,7 +61,7 @@ fn said<'a>(run: &Run, lines: impl Iterator<Item = &'a Logged>) -> Vec<Said> {
 }
 
 /// Whether a line holds what is searched for (which is in lower case).
-pub(in crate::tui) fn matches(line: &Said, search: &str) -> bool {
+fn matches(line: &Said, search: &str) -> bool {
     !search.is_empty() && line.words.to_lowercase().contains(search)
 }
 
@@ -51,13 +77,12 @@ fn role(look: Look) -> Role {
 
 /// The log on the whole screen.
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
-    let lines = lines(run);
-    let rows = usize::from(area.height.saturating_sub(1));
-    let extent = Extent { lines: lines.len(), rows };
-    let offset = run.ui.offset.unwrap_or(extent.last_offset());
-    let mut title = format!("log: {}", run.ui.filter.as_str());
+    let lines = rows(run, area.width);
+    let extent = Extent { lines: lines.len(), rows: usize::from(area.height.saturating_sub(1)) };
+    let offset = run.ui.offset.unwrap_or(extent.last_offset()).min(extent.last_offset());
+    let mut title = format!("log in UTC: {}", run.ui.filter.as_str());
     if !run.ui.search.is_empty() {
-        let hits = lines.iter().filter(|line| matches(line, &run.ui.search)).count();
+        let hits = lines.iter().filter(|line| line.hit).count();
         title.push_str(&format!("  /{} {hits} found", text::clean(&run.ui.search)));
     }
     let mut note = match run.ui.offset {
@@ -67,31 +92,21 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     if run.log.dropped > 0 {
         note = format!("{} earlier lines in journal.jsonl  {note}", run.log.dropped);
     }
-    let heading = Rect { height: 1, ..area };
-    rule(
-        buffer,
-        heading,
-        &format!("{title}  [/] search [f] filter [Esc] back"),
-        &note,
-        Role::Strong.style(),
-    );
-    let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    rows_at(run, buffer, inner, &lines, offset.min(extent.last_offset()));
-    extent
-}
-
-fn rows_at(run: &Run, buffer: &mut Buffer, area: Rect, lines: &[Said], offset: usize) {
-    for (said, y) in lines.iter().skip(offset).zip(area.y..area.bottom()) {
-        let mut style = role(said.look).style();
-        if matches(said, &run.ui.search) {
+    let title = format!("{title}  [/] search [f] filter [Esc] back");
+    rule(buffer, Rect { height: 1, ..area }, &title, &note, Role::Strong.style());
+    for (row, y) in lines.iter().skip(offset).zip(area.y + 1..area.bottom()) {
+        let mut style = role(row.look).style();
+        if row.marked {
             style = style.patch(Role::Chosen.style());
         }
+        let at = text::fit(row.at.as_deref().unwrap_or_default(), TIME - 2);
         let line = Line::from(vec![
-            Span::styled(format!(" {} ", said.at), Role::Dim.style()),
-            Span::styled(said.words.as_str(), style),
+            Span::styled(format!(" {at} "), Role::Dim.style()),
+            Span::styled(row.words.as_str(), style),
         ]);
         put(buffer, Rect { y, height: 1, ..area }, &line);
     }
+    extent
 }
 
 /// Commands and what hosts printed, the newest at the bottom, wrapped so that nothing is lost.

@@ -20,11 +20,14 @@ use super::page::{Extent, Seen};
 use super::theme::Role;
 use super::update::SMALLEST;
 
-pub(super) use frame::{labelled, pane, put, rule, spans, vertical};
-pub(super) use header::keys_line;
+pub(super) use dialog::input_line;
+pub(super) use frame::{labelled, put, rule};
+pub(super) use header::{hint, keys_line};
+
+use frame::{pane, spans, vertical};
 
 /// Text is never stretched beyond this.
-const WIDEST_TEXT: u16 = 100;
+pub(super) const WIDEST_TEXT: u16 = 100;
 /// From this width on, hosts and output stand beside the steps.
 const NORMAL: u16 = 110;
 /// From this width on, the header is one line.
@@ -171,7 +174,7 @@ fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> E
 }
 
 /// `lines 1-20 of 64` for a pane's title.
-fn place(extent: Extent, offset: usize) -> String {
+pub(super) fn place(extent: Extent, offset: usize) -> String {
     if extent.lines <= extent.rows {
         return String::new();
     }

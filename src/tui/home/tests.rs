@@ -1,0 +1,128 @@
+use super::*;
+
+use crate::tui::fixture::{FULL, PLAIN, at, bare, parse, text};
+use crate::tui::theme::Theme;
+
+fn home() -> Home {
+    Home {
+        unfinished: vec![
+            UnfinishedRun {
+                run: "20260102-030405-k7qd".into(),
+                runbook: "tier2-image-restore".to_owned(),
+                mode: Some(Mode::Failover),
+                last: at(-700),
+                settled: 14,
+                steps: 37,
+                waits_for: Some("register sql01".to_owned()),
+                problem: None,
+            },
+            UnfinishedRun {
+                run: "20260101-120000-9xab".into(),
+                runbook: "tier2-image-restore".to_owned(),
+                mode: Some(Mode::Practice),
+                last: at(-54_000),
+                settled: 3,
+                steps: 37,
+                waits_for: None,
+                problem: Some("held by bob on dr-console, process 4711".to_owned()),
+            },
+        ],
+        runbooks: vec![
+            RunbookEntry {
+                path: Some("runbooks/tier2.yaml".into()),
+                name: "tier2-image-restore".to_owned(),
+                title: "Tier-2 applications, restored from image backups".to_owned(),
+                sites: ["London", "Leeds"].map(str::to_owned),
+                vms: 3,
+                rto: Some(Duration::from_secs(14_400)),
+                rpo: Some(Duration::from_secs(86_400)),
+                failback: true,
+                last_drill: Some(at(-86_400 * 12)),
+                ..RunbookEntry::default()
+            },
+            RunbookEntry {
+                path: Some("runbooks/broken.yaml".into()),
+                name: "broken".to_owned(),
+                problem: Some("broken.yaml:12:7: unknown host lee-esx3 (and 2 more)".to_owned()),
+                ..RunbookEntry::default()
+            },
+            RunbookEntry {
+                name: "v2v-image-restore".to_owned(),
+                vms: 3,
+                ..RunbookEntry::default()
+            },
+        ],
+        finished: vec![FinishedRun {
+            run: "20251230-080000-aaaa".into(),
+            runbook: "tier2-image-restore".to_owned(),
+            mode: Some(Mode::Failover),
+            ended: at(-250_000),
+            clean: true,
+            can_fail_back: true,
+        }],
+        state_dir: "/home/alice/.local/state/lifeboat".into(),
+    }
+}
+
+fn page(home: Home) -> HomePage {
+    HomePage::new(home, Now { wall: at(0), mono: Duration::ZERO })
+}
+
+fn press(page: &mut HomePage, keys: &str) -> Option<HomeChoice> {
+    parse(keys).into_iter().find_map(|key| match page.update(page.now, Msg::Key(key)).pop() {
+        Some(Cmd::Leave(choice)) => Some(choice),
+        _ => None,
+    })
+}
+
+fn shot(page: &HomePage, size: (u16, u16), theme: Theme) -> String {
+    let mut buffer = bare(size);
+    page.view(&mut buffer);
+    theme.degrade(&mut buffer);
+    text(&buffer)
+}
+
+#[test]
+fn home_looks_like_this() {
+    for (width, height) in [(80, 24), (110, 30), (200, 60), (84, 50), (59, 15)] {
+        let name = format!("home-{width}x{height}");
+        insta::assert_snapshot!(name, shot(&page(home()), (width, height), FULL));
+    }
+    insta::assert_snapshot!("home-80x24-plain", shot(&page(home()), (80, 24), PLAIN));
+    insta::assert_snapshot!("home-empty", shot(&page(Home::default()), (80, 24), FULL));
+}
+
+#[test]
+fn the_default_key_resumes_and_every_row_has_its_own() {
+    let id = |run: &str| RunId::from(run);
+    assert_eq!(
+        press(&mut page(home()), "<Enter>"),
+        Some(HomeChoice::Resume(id("20260102-030405-k7qd")))
+    );
+    let tier2 = || PathBuf::from("runbooks/tier2.yaml");
+    assert_eq!(press(&mut page(home()), "jj<Enter>"), Some(HomeChoice::Practice(Some(tier2()))));
+    assert_eq!(press(&mut page(home()), "jjr"), Some(HomeChoice::Run(tier2())));
+    assert_eq!(press(&mut page(home()), "jjb"), Some(HomeChoice::FailbackRunbook(tier2())));
+    assert_eq!(press(&mut page(home()), "jjjjp"), Some(HomeChoice::Practice(None)));
+    let done = || id("20251230-080000-aaaa");
+    assert_eq!(press(&mut page(home()), "jjjjjb"), Some(HomeChoice::FailbackRun(done())));
+    assert_eq!(press(&mut page(home()), "jjjjjjjj<Enter>"), Some(HomeChoice::Report(done())));
+    assert_eq!(press(&mut page(home()), "q"), Some(HomeChoice::Quit));
+    assert_eq!(press(&mut page(Home::default()), "<Enter>"), Some(HomeChoice::Practice(None)));
+}
+
+#[test]
+fn what_cannot_be_chosen_says_why() {
+    let refused = [
+        ("j<Enter>", "held by bob"),
+        ("r", "choose a runbook"),
+        ("jjjr", "unknown host lee-esx3"),
+        ("jjjjr", "can only be practised"),
+    ];
+    for (keys, why) in refused {
+        let mut page = page(home());
+        assert_eq!(press(&mut page, keys), None);
+        let shown = shot(&page, (80, 24), FULL);
+        assert!(shown.contains(why), "{shown}");
+    }
+}
