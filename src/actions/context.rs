@@ -197,8 +197,9 @@ impl Link {
         Ok(())
     }
 
-    fn has_kept(&self, is: impl Fn(&Fact) -> bool) -> bool {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is)
+    /// Facts that were kept over this link.
+    fn kept(&self) -> Vec<Fact> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows a VM's question and waits for the label that is chosen.
@@ -229,6 +230,13 @@ impl Ctx {
         super::place::facts_of(&self.state, self.parent.as_deref())
     }
 
+    /// Facts of this run alone, oldest first, with those that this action has kept.
+    pub(super) fn run_facts(&self) -> Vec<Fact> {
+        let mut facts: Vec<Fact> = self.state.facts.iter().map(|found| found.fact.clone()).collect();
+        facts.extend(self.link.kept());
+        facts
+    }
+
     /// Keeps a fact unless this step has kept one that `is` takes for the same.
     ///
     /// # Errors
@@ -240,7 +248,7 @@ impl Ctx {
     ) -> Result<(), ActError> {
         let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
         let known = self.state.facts.iter().any(|found| own(&found.step) && is(&found.fact));
-        if known || self.link.has_kept(is) {
+        if known || self.link.kept().iter().any(is) {
             return Ok(());
         }
         self.link.fact(fact).await
@@ -386,7 +394,7 @@ impl Ctx {
 }
 
 /// SHA-256 of what it printed, stdout then stderr.
-fn sum_of(output: &Output) -> String {
+pub(super) fn sum_of(output: &Output) -> String {
     let mut sum = Sha256::new();
     sum.update(&output.stdout);
     sum.update(&output.stderr);

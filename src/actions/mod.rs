@@ -14,8 +14,10 @@ mod command;
 mod configuration;
 mod confirm;
 mod context;
+mod copy_back;
 mod fence;
 mod http;
+mod moving;
 mod network;
 mod ownership;
 mod place;
@@ -28,48 +30,86 @@ mod ready;
 mod register;
 mod registered;
 mod replacing;
+mod restore;
 mod shut_down;
 mod sighting;
+mod stop_lost;
 mod stopping;
 mod unregister;
 mod waiting;
 mod words;
 
 pub use context::{ActError, Ctx, Link, Progress, Request};
+pub use stop_lost::stop_lost;
 
-use crate::engine::{Performed, ProbeAnswer};
+use indexmap::IndexMap;
+
+use crate::engine::{Performed, ProbeAnswer, RunState};
 use crate::error::Fault;
 use crate::plan::{ActionSpec, Step};
-use crate::runbook::model::Runbook;
+use crate::runbook::model::{Ask, Runbook};
 
 use action::Action;
 use command::Command;
+use copy_back::CopyBack;
 use fence::Fence;
 use network::Network;
 use power_on::PowerOn;
 use ready::Ready;
 use register::Register;
+use restore::Restore;
 use shut_down::ShutDown;
 use unregister::Unregister;
 
-/// Runs one expression with the step's verb bound to a name.
-macro_rules! with_verb {
-    ($runbook:expr, $step:expr, $spec:expr, $wrong:expr, $verb:ident => $body:expr) => {
-        match $spec {
-            ActionSpec::Fence { vm } => with_verb!(@ Fence, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::Register { vm } => with_verb!(@ Register, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::Network { vm } => with_verb!(@ Network, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::PowerOn { vm } => with_verb!(@ PowerOn, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::Ready { vm } => with_verb!(@ Ready, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::ShutDown { vm } => with_verb!(@ ShutDown, $runbook, $step, vm, $wrong, $verb => $body),
-            ActionSpec::Unregister { vm } => with_verb!(@ Unregister, $runbook, $step, vm, $wrong, $verb => $body),
-            _ => $wrong(Fault::default()),
-        }
-    };
-    (@ $type:ident, $runbook:expr, $step:expr, $vm:expr, $wrong:expr, $verb:ident => $body:expr) => {
-        match $type::new($runbook, $step, $vm) {
-            Ok($verb) => $body,
-            Err(fault) => $wrong(fault),
+/// A step's verb with everything that it needs.
+enum Verb<'a> {
+    Confirm { question: &'a str, ask: &'a IndexMap<String, Ask> },
+    Note(&'a str),
+    Command(Command<'a>),
+    Fence(Fence),
+    Restore(Restore),
+    Register(Register),
+    Network(Network),
+    PowerOn(PowerOn),
+    Ready(Ready),
+    ShutDown(ShutDown),
+    CopyBack(CopyBack),
+    Unregister(Unregister),
+}
+
+impl<'a> Verb<'a> {
+    fn new(runbook: &Runbook, step: &'a Step, state: Option<&RunState>) -> Result<Self, Fault> {
+        Ok(match &step.action {
+            ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
+            ActionSpec::Note { text } => Self::Note(text),
+            ActionSpec::Command(spec) => Self::Command(Command::new(runbook, step, spec, state)),
+            ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
+            ActionSpec::Restore { vm, point } => Self::Restore(Restore::new(runbook, step, vm, point)?),
+            ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
+            ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
+            ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),
+            ActionSpec::Ready { vm } => Self::Ready(Ready::new(runbook, step, vm)?),
+            ActionSpec::ShutDown { vm } => Self::ShutDown(ShutDown::new(runbook, step, vm)?),
+            ActionSpec::CopyBack { vm } => Self::CopyBack(CopyBack::new(runbook, step, vm)?),
+            ActionSpec::Unregister { vm } => Self::Unregister(Unregister::new(runbook, step, vm)?),
+        })
+    }
+}
+
+/// Matches a verb: prompts and commands by arms of their own, every [`Action`] by one.
+macro_rules! by_verb {
+    ($verb:expr, $action:ident => $body:expr, { $($arm:pat => $own:expr,)+ }) => {
+        match $verb {
+            $($arm => $own,)+
+            Verb::Fence($action) => $body,
+            Verb::Restore($action) => $body,
+            Verb::Register($action) => $body,
+            Verb::Network($action) => $body,
+            Verb::PowerOn($action) => $body,
+            Verb::Ready($action) => $body,
+            Verb::ShutDown($action) => $body,
+            Verb::CopyBack($action) => $body,
+            Verb::Unregister($action) => $body,
         }
     };
 }
@@ -79,55 +119,47 @@ macro_rules! with_verb {
 /// # Errors
 /// It could not look: a host did not answer, or not in a form that can be believed.
 pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
-    match &ctx.step.action {
-        ActionSpec::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
-        ActionSpec::Note { text } => Ok(confirm::note(text)),
-        ActionSpec::Command(spec) => {
-            Box::pin(Command::new(&ctx.runbook, &ctx.step, spec, Some(&ctx.state)).probe(ctx)).await
-        }
-        spec => with_verb!(&ctx.runbook, &ctx.step, spec, Err, verb => Box::pin(action::probe(&verb, ctx)).await),
-    }
+    by_verb!(Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state))?, verb => Box::pin(action::probe(&verb, ctx)).await, {
+        Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
+        Verb::Note(text) => Ok(confirm::note(text)),
+        Verb::Command(command) => Box::pin(command.probe(ctx)).await,
+    })
 }
 
 /// Looks again; if what is needed is still what was confirmed, does it, and looks whether it worked.
 pub async fn perform(ctx: &Ctx) -> Performed {
-    match &ctx.step.action {
-        ActionSpec::Confirm { question, ask } => confirm::perform(ctx, question, ask),
-        ActionSpec::Note { text } => confirm::noted(ctx, text),
-        ActionSpec::Command(spec) => {
-            Box::pin(Command::new(&ctx.runbook, &ctx.step, spec, Some(&ctx.state)).perform(ctx)).await
-        }
-        spec => {
-            with_verb!(&ctx.runbook, &ctx.step, spec, Performed::Failed, verb => Box::pin(action::perform(&verb, ctx)).await)
-        }
-    }
+    let verb = match Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state)) {
+        Ok(verb) => verb,
+        Err(fault) => return Performed::Failed(fault),
+    };
+    by_verb!(verb, verb => Box::pin(action::perform(&verb, ctx)).await, {
+        Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
+        Verb::Note(text) => confirm::noted(ctx, text),
+        Verb::Command(command) => Box::pin(command.perform(ctx)).await,
+    })
 }
 
 /// Takes the step back, where its verb can.
 pub async fn undo(ctx: &Ctx) -> Performed {
-    match &ctx.step.action {
-        ActionSpec::Confirm { .. } | ActionSpec::Note { .. } | ActionSpec::Command(_) => {
-            Performed::Failed(action::no_undo(ctx))
-        }
-        spec => {
-            with_verb!(&ctx.runbook, &ctx.step, spec, Performed::Failed, verb => Box::pin(action::undo(&verb, ctx)).await)
-        }
-    }
+    let verb = match Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state)) {
+        Ok(verb) => verb,
+        Err(fault) => return Performed::Failed(fault),
+    };
+    by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
+        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) => Performed::Failed(action::no_undo(ctx)),
+    })
 }
 
 /// What a step would do, without asking any host: what is not known stands as `‹vmid of sql01›`.
 #[must_use]
 pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
-    match &step.action {
-        ActionSpec::Confirm { question, ask } => confirm::ask(question, ask),
-        ActionSpec::Note { text } => confirm::note(text),
-        ActionSpec::Command(spec) => Command::new(runbook, step, spec, None).outline(),
-        spec => {
-            with_verb!(runbook, step, spec, wrong, verb => verb.decide(&verb.unknown()))
-        }
-    }
-}
-
-fn wrong(fault: Fault) -> ProbeAnswer {
-    answer::blocked("not asked", fault, &[])
+    let verb = match Verb::new(runbook, step, None) {
+        Ok(verb) => verb,
+        Err(fault) => return answer::blocked("not asked", fault, &[]),
+    };
+    by_verb!(verb, verb => verb.decide(&verb.unknown()), {
+        Verb::Confirm { question, ask } => confirm::ask(question, ask),
+        Verb::Note(text) => confirm::note(text),
+        Verb::Command(command) => command.outline(),
+    })
 }

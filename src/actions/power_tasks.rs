@@ -55,7 +55,12 @@ async fn keys(
     kind: &str,
 ) -> Result<Vec<String>, Fault> {
     let command = commands::tasks(vmid);
-    let mut keys = ctx.read(host, lane, &command, parse_keys, "reading the VM's tasks").await?;
+    let parse = |output: &Output| match parse_keys(output) {
+        // No such VM any more has no tasks either.
+        Err(DriverFault::NotFound { .. }) => Ok(Vec::new()),
+        other => other,
+    };
+    let mut keys = ctx.read(host, lane, &command, parse, "reading the VM's tasks").await?;
     keys.retain(|key| key.to_ascii_lowercase().contains(&kind.to_ascii_lowercase()));
     Ok(keys)
 }

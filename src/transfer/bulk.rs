@@ -175,7 +175,7 @@ impl<W: Writes> Bulk<'_, W> {
         let path = to.path(&self.part());
         let first = todo.first().map_or(0, |range| range.start);
         let shown = format!("write up to {} bytes to {path}", length(todo));
-        let intent = writes.intend(to.host.name(), shown).await?;
+        let intent = writes.intend(to.host.name(), shown, true).await?;
         let op = intent.op();
         let file = match to
             .host

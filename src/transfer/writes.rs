@@ -11,11 +11,13 @@ use crate::names::{HostName, OpId};
 ///
 /// Bulk data is one write per file and session; each command (mkdir, rename …) is one of its own.
 pub trait Writes: Send + Sync + 'static {
-    /// Puts on disk that this is about to be sent, and returns the licence to send it.
+    /// Puts on disk that this is about to be sent, and returns the licence to send it. `bulk` is
+    /// file data at absolute offsets, which is harmless if it arrives late.
     fn intend(
         &self,
         host: &HostName,
         shown: String,
+        bulk: bool,
     ) -> impl Future<Output = Result<Intent, Fault>> + Send;
 
     /// A command has become this process on its host.
@@ -88,7 +90,7 @@ pub(super) async fn send<W: Writes>(
     lane: Lane,
     command: &HostCommand,
 ) -> Result<Output, TransferError> {
-    let intent = writes.intend(host.name(), command.line()).await?;
+    let intent = writes.intend(host.name(), command.line(), false).await?;
     let op = intent.op();
     let starting = writes.clone();
     let sent = host

@@ -1,0 +1,384 @@
+//! `restore`: brings the files of a restore point into the VM's folder at the other site.
+//!
+//! A look at the step sums nothing: files that this run placed were proven when they got their
+//! names. A file under a final name that no fact of the run speaks of is somebody else's, unless a
+//! command of this very step worked on it before a crash; that one is summed when the step goes on.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::shell;
+use crate::names::{BackupName, VmName};
+use crate::plan::{Risk, Step};
+use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
+
+use super::action::Action;
+use super::answer::{Known, blocked, done, needed, shown};
+use super::configuration;
+use super::context::{ActError, Ctx};
+use super::moving::{self, Arrivals, Store};
+use super::place::VmAt;
+use super::registered;
+use super::words::{count, size, span};
+
+/// The verb about one VM.
+pub(super) struct Restore {
+    at: VmAt,
+    backup: BackupName,
+    place: Backup,
+    choice: PointChoice,
+    consistency: Option<Consistency>,
+    rpo: Option<std::time::Duration>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    store: Store,
+    arrivals: Arrivals,
+    /// The point that is used, or why there is none; not looked for once everything is there.
+    point: Option<Result<Use, Fault>>,
+    /// All points, for the line on the card.
+    offered: Vec<String>,
+    /// When service was lost.
+    outage: Option<Timestamp>,
+}
+
+/// The point that is used.
+#[derive(Clone, Debug)]
+struct Use {
+    point: Point,
+    vmx: String,
+    passed_over: Vec<String>,
+    commands: Vec<ShownCommand>,
+    mover: &'static str,
+    /// Bytes that its files take where they lie; fewer than their length where they have holes.
+    data: u64,
+}
+
+impl Restore {
+    /// The verb for the VM at the step's side.
+    ///
+    /// # Errors
+    /// The runbook gives the VM no place there, or no backup.
+    pub fn new(
+        runbook: &Runbook,
+        step: &Step,
+        vm: &VmName,
+        choice: &PointChoice,
+    ) -> Result<Self, Fault> {
+        let spec = runbook.vms.get(vm);
+        let backup = spec.and_then(|spec| spec.backup.clone());
+        let known = backup.and_then(|name| Some((runbook.backups.get(&name)?.clone(), name)));
+        let (place, backup) = known.ok_or_else(|| {
+            Fault::new(
+                format!("{vm} has no backup to be restored from"),
+                format!("vms.{vm} in the runbook"),
+                "nothing was sent",
+                "name its backup there, then start a run with that runbook",
+            )
+        })?;
+        Ok(Self {
+            at: VmAt::of_step(runbook, step, vm)?,
+            backup,
+            place,
+            choice: choice.clone(),
+            consistency: spec.and_then(|spec| spec.consistency),
+            rpo: runbook.rpo(vm),
+        })
+    }
+
+    fn source(&self, ctx: &Ctx) -> Result<Folder, Fault> {
+        Ok(match &self.place.host {
+            None => Folder::Here(PathBuf::from(&self.place.path)),
+            Some(host) => Folder::On {
+                host: ctx.host(host)?,
+                path: self.place.path.clone(),
+                lane: moving::lane(&ctx.runbook, &self.at.vm),
+            },
+        })
+    }
+
+    /// Where the VM's points lie, for people.
+    fn points_at(&self) -> String {
+        let path = format!("{}/{}", self.place.path, self.at.vm);
+        match &self.place.host {
+            None => path,
+            Some(host) => format!("{host}:{path}"),
+        }
+    }
+
+    fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
+        let from = match self.source(ctx)? {
+            Folder::Here(_) => Folder::Here(PathBuf::from(&point.path)),
+            Folder::On { host, lane, .. } => Folder::On { host, path: point.path.clone(), lane },
+        };
+        Ok(Delivery {
+            from,
+            items: Item::of(point),
+            to: moving::target(ctx, &self.at)?,
+            landing: Landing::Fresh,
+            patience: moving::patience(),
+        })
+    }
+
+    /// The point that this step began with: it stays, though a newer one may have come meanwhile.
+    fn begun_with(&self, ctx: &Ctx) -> Option<String> {
+        let chosen = ctx.run_facts().into_iter().rev().find_map(|fact| match fact {
+            Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
+            _ => None,
+        })?;
+        let began = ctx.state.ops.values().any(|op| op.step == ctx.step.id);
+        began.then_some(chosen)
+    }
+
+    async fn choose(&self, ctx: &Ctx, points: &[Point]) -> Result<Result<Use, Fault>, Fault> {
+        let choice = self.begun_with(ctx).map_or_else(|| self.choice.clone(), PointChoice::Stamp);
+        let chosen = match choose(points, &choice) {
+            Ok(chosen) => chosen,
+            Err(why) => {
+                return Ok(Err(Fault::new(
+                    format!("{} cannot be restored: {why}", self.at.vm),
+                    self.points_at(),
+                    "nothing was changed",
+                    "choose another point in the runbook (point: STAMP), or mend the backup; then retry",
+                )));
+            }
+        };
+        let vmx = chosen.point.vmx().unwrap_or_default().to_owned();
+        if let Some(wanted) = self.at.vmx.as_ref().filter(|wanted| **wanted != vmx) {
+            return Ok(Err(Fault::new(
+                format!("the .vmx of the restore point is {vmx}, the runbook says {wanted}"),
+                self.points_at(),
+                "nothing was changed",
+                "leave vmx out in the runbook, or correct it; then retry",
+            )));
+        }
+        let delivery = self.delivery(ctx, &chosen.point)?;
+        let commands = moving::shown(&self.at.host, &delivery);
+        let mover = delivery.mover().as_str();
+        let data = moving::data_bytes(ctx, &delivery).await;
+        let passed_over = chosen.passed_over.iter().map(|(stamp, why)| format!("{stamp}: {why}"));
+        let passed_over = passed_over.collect();
+        Ok(Ok(Use { point: chosen.point, vmx, passed_over, commands, mover, data }))
+    }
+
+    fn outline(&self) -> ProbeAnswer {
+        let which = match &self.choice {
+            PointChoice::Latest => "the newest sound restore point".to_owned(),
+            PointChoice::Stamp(stamp) => format!("restore point {stamp}"),
+            PointChoice::Before(time) => format!("the newest sound restore point up to {time}"),
+        };
+        let changes = vec![
+            format!("{which} of {} in {} is brought to {}", self.at.vm, self.points_at(), self.at.host),
+            format!("into {}, which must be empty or new", self.at.folder_path()),
+            "each file gets its name once its sum is proven there, the .vmx last".into(),
+        ];
+        let mut proposal = self.proposal(changes, Vec::new());
+        let folder = shell::make_folder(&self.at.folder_path(), shell::Folders::Missing);
+        proposal.commands = vec![shown(&self.at.host, &folder)];
+        let file = self.at.file_path("‹file›");
+        let temporary = format!("{file}.lifeboat-‹run›-part");
+        proposal.commands.extend(
+            [format!("write ‹file› to {temporary}"), format!("mv {temporary} {file}")]
+                .map(|line| ShownCommand { host: Some(self.at.host.clone()), line, write: true }),
+        );
+        needed("not asked", proposal)
+    }
+
+    fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
+        Proposal {
+            changes,
+            commands,
+            then: format!("every file is in {}, its sum proven there", self.at.folder_path()),
+            undo: Some("the files that this step placed are removed, each by its name".into()),
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        }
+    }
+
+    fn changes(&self, used: &Use, outage: Option<Timestamp>) -> Vec<String> {
+        let point = &used.point;
+        let quality = self.consistency.map_or("not stated how", consistency);
+        let mut changes = vec![format!(
+            "restore point {} ({quality}), {} in {}, {}",
+            point.stamp,
+            count(point.files.len(), "file"),
+            size(point.bytes()),
+            used.mover
+        )];
+        changes.extend(outage.map(|outage| self.loss(point, outage)));
+        changes.extend(used.passed_over.iter().map(|why| format!("newer, but not usable: {why}")));
+        let list = point.files.iter().map(|file| format!("+ {} ({})", file.name, size(file.bytes)));
+        changes.extend(list);
+        changes
+    }
+
+    /// What is lost with this point, against the objective.
+    fn loss(&self, point: &Point, outage: Timestamp) -> String {
+        let lost = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
+        match self.rpo {
+            None => format!("what changed in the last {} before the outage is lost", span(lost)),
+            Some(rpo) => {
+                let graded = if lost <= rpo {
+                    "within"
+                } else if lost <= rpo * 2 {
+                    "up to twice"
+                } else if lost <= rpo * 4 {
+                    "up to four times"
+                } else {
+                    "beyond four times"
+                };
+                format!("RPO {}: {graded} the objective of {}", span(lost), span(rpo))
+            }
+        }
+    }
+
+    fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {
+        let sum = |placed: &moving::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
+        let lines = arrivals.placed.iter().map(|placed| {
+            format!("{} ({}), sum {}… proven there", placed.name, size(placed.bytes), sum(placed))
+        });
+        lines.collect()
+    }
+}
+
+fn consistency(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Crash => "crash-consistent",
+        Consistency::Filesystem => "file systems consistent",
+        Consistency::Application => "applications consistent",
+        Consistency::PoweredOff => "taken while off",
+    }
+}
+
+/// `20260102T030405Z 5h 10m before the outage`, newest first.
+fn offered(points: &[Point], outage: Option<Timestamp>) -> Vec<String> {
+    const SHOWN: usize = 4;
+    let line = |point: &Point| {
+        let age = outage.map(|outage| {
+            let age = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
+            format!(" {} before the outage", span(age))
+        });
+        let flaw = if point.is_sound() { "" } else { " (not usable)" };
+        format!("{}{}{flaw}", point.stamp, age.unwrap_or_default())
+    };
+    let mut lines: Vec<String> = points.iter().take(SHOWN).map(line).collect();
+    if points.len() > SHOWN {
+        lines.push(format!("{} older", points.len() - SHOWN));
+    }
+    lines
+}
+
+impl Action for Restore {
+    type Observed = Known<Seen>;
+
+    fn unknown(&self) -> Known<Seen> {
+        Known::Not
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
+        let store = Store::look(ctx, &self.at).await?;
+        let mut seen = Seen {
+            arrivals: Arrivals::default(),
+            point: None,
+            offered: Vec::new(),
+            outage: ctx.state.info.as_ref().and_then(|info| info.outage_at),
+            store,
+        };
+        if seen.store.fault(&self.at).is_some() {
+            return Ok(Known::Is(seen));
+        }
+        seen.arrivals = Arrivals::look(ctx, &self.at).await?;
+        // The .vmx comes last: where it is, everything is.
+        let complete = seen.arrivals.placed.iter().any(|placed| placed.name.ends_with(".vmx"));
+        if complete && seen.arrivals.missing().is_empty() {
+            return Ok(Known::Is(seen));
+        }
+        let source = self.source(ctx)?;
+        let points = transfer::points(&source, self.at.vm.as_str()).await?;
+        seen.offered = offered(&points, seen.outage);
+        seen.point = Some(self.choose(ctx, &points).await?);
+        Ok(Known::Is(seen))
+    }
+
+    fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
+        let Known::Is(seen) = seen else { return self.outline() };
+        if let Some(fault) = seen.store.fault(&self.at) {
+            return blocked(fault.what.clone(), fault, &[]);
+        }
+        let Some(point) = &seen.point else {
+            let found = format!(
+                "all {} are in {}",
+                count(seen.arrivals.placed.len(), "file"),
+                self.at.folder_path()
+            );
+            return done(found, self.evidence(&seen.arrivals));
+        };
+        let points = seen.offered.join(", ");
+        let found = format!("points: {}", if points.is_empty() { "none" } else { &points });
+        let used = match point {
+            Ok(used) => used,
+            Err(fault) => return blocked(found, fault.clone(), &[]),
+        };
+        let foreign = seen.arrivals.foreign();
+        if !foreign.is_empty() {
+            let fault = moving::foreign_fault(&self.at, &foreign);
+            return blocked(format!("{found}; foreign files: {}", foreign.join(", ")), fault, &[]);
+        }
+        let missing = seen.arrivals.missing();
+        if !missing.is_empty() {
+            let fault = moving::vanished(&self.at, &missing);
+            return blocked(format!("{found}; gone or changed: {}", missing.join(", ")), fault, &[]);
+        }
+        if let Store::Here { free, .. } = seen.store
+            && seen.arrivals.begun.is_empty()
+            && used.data > free
+        {
+            return blocked(found, moving::no_room(&self.at, used.data, free), &[]);
+        }
+        needed(found, self.proposal(self.changes(used, seen.outage), used.commands.clone()))
+    }
+
+    async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
+        let Some(seen) = seen.get() else { return Ok(()) };
+        let Some(Ok(used)) = &seen.point else { return Ok(()) };
+        seen.store.keep(ctx, &self.at).await?;
+        let fact = Fact::PointChosen {
+            vm: self.at.vm.clone(),
+            backup: self.backup.clone(),
+            stamp: used.point.stamp.to_string(),
+            path: used.point.path.clone(),
+            taken: used.point.stamp.time(),
+            verified: true,
+            vmx: used.vmx.clone(),
+        };
+        let same = fact.clone();
+        ctx.keep_once(fact, |kept| *kept == same).await?;
+        if !seen.arrivals.folder {
+            let fact = Fact::FolderMade { host: self.at.host.clone(), path: self.at.folder_path() };
+            let same = fact.clone();
+            ctx.keep_once(fact, |kept| *kept == same).await?;
+        }
+        let delivery = self.delivery(ctx, &used.point)?;
+        moving::bring(ctx, &self.at, &delivery).await
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
+        let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
+        if registered::look(ctx, &at, Lane::Control).await?.entry.is_some() {
+            return Err(ActError::Failed(Fault::new(
+                format!("{} is registered, so its files stay", at.who()),
+                at.host.as_str(),
+                "nothing was removed",
+                "unregister it first (undo its register step), then undo again",
+            )));
+        }
+        moving::remove_placed(ctx, &at).await
+    }
+}

@@ -1,0 +1,242 @@
+//! Making sure that a write whose connection died can no longer take effect.
+//!
+//! Closing a channel ends nothing on the host, and hostd carries its tasks on without whoever asked
+//! for them. So the process is looked for by its recorded number and stopped only if the host still
+//! shows that very command behind it; without a number nothing is ever stopped, only waited for.
+//! Then the VM's task list must show no such task at work. The one task that may be left is a
+//! power-on that waits for an answer: it goes nowhere until somebody gives one, and the step's own
+//! next look finds it there, waits for it and never sends another.
+
+use std::time::Duration;
+
+use crate::engine::{Op, StopOutcome};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane, Output, sanitise};
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::shell::{self, Trace};
+use crate::names::{HostName, OpId};
+use crate::runbook::model::Driver;
+
+use super::context::{ActError, Ctx};
+use super::waiting::Pauses;
+use super::words::span;
+use super::{power_tasks, questions};
+
+/// How long is waited where the step has no time of its own.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Looks in a row that must not see a command whose number is not known: the first may come before
+/// the host has started it.
+const UNSEEN: u32 = 3;
+/// Stands in a shown command where a secret was.
+const MASK: &str = "***";
+
+/// Makes sure that a lost write can no longer take effect, and tells how that is known.
+///
+/// # Errors
+/// It could not be found out, or it could not be stopped: a person decides.
+pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
+    let Some(lost) = ctx.state.ops.get(&op) else {
+        return Err(Fault::new(
+            format!("the run knows no write {op}"),
+            "journal",
+            "nothing was sent",
+            "verify the run, then retry",
+        ));
+    };
+    if lost.bulk {
+        // Bytes at absolute offsets: what arrives late is what would be sent again.
+        return Ok(StopOutcome::Gone);
+    }
+    let words = shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
+    let command = HostCommand::write(words);
+    let outcome = match lost.pid {
+        Some(pid) => stop_process(ctx, lost, pid, &command).await?,
+        None => wait_until_unseen(ctx, lost, &command).await?,
+    };
+    if ctx.host(&lost.host)?.driver() == Driver::Esxi {
+        wait_for_tasks(ctx, lost, &command).await?;
+    }
+    Ok(outcome)
+}
+
+fn patience(ctx: &Ctx) -> Duration {
+    ctx.step.timeout.unwrap_or(PATIENCE).max(PATIENCE)
+}
+
+async fn stop_process(
+    ctx: &Ctx,
+    lost: &Op,
+    pid: u32,
+    command: &HostCommand,
+) -> Result<StopOutcome, Fault> {
+    let host = &lost.host;
+    let driver = ctx.host(host)?.driver();
+    let look = shell::trace(driver, pid, command);
+    match ctx.read(host, Lane::Control, &look, Trace::parse, "looking for the lost command").await? {
+        Trace::Ended | Trace::Stopped => return Ok(StopOutcome::Gone),
+        Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
+        Trace::Running => {}
+    }
+    if command.words().iter().any(|word| word.contains(MASK)) {
+        return Err(unclear(lost, pid, "a command with a secret, which is not compared"));
+    }
+    let stopped = ctx.order(host, &shell::stop(driver, pid, command), Trace::parse, "stopping it").await;
+    match stopped {
+        Ok(Trace::Stopped) => Ok(StopOutcome::Killed),
+        Ok(Trace::Ended | Trace::Other { .. }) => Ok(StopOutcome::Gone),
+        Ok(Trace::Running) => Err(Fault::new(
+            format!("the lost command still runs on {host} as process {pid} and does not stop"),
+            host.as_str(),
+            format!("it may still take effect: {}", lost.command),
+            "look at that process on the host; retry once it has ended",
+        )),
+        Err(ActError::Failed(fault) | ActError::Held { fault, .. }) => Err(fault),
+        Err(ActError::Lost | ActError::Stale) => Err(Fault::new(
+            format!("the connection to {host} died again while the lost command was being stopped"),
+            host.as_str(),
+            format!("it may still take effect: {}", lost.command),
+            "retry once the host answers",
+        )
+        .passing()),
+    }
+}
+
+fn unclear(lost: &Op, pid: u32, shown: &str) -> Fault {
+    Fault::new(
+        format!("whether the lost command still runs on {} cannot be told", lost.host),
+        format!("{}, process {pid}", lost.host),
+        format!("the host shows: {shown}; sent was: {}", lost.command),
+        "look at that process on the host; if it is another one, mark the step by hand, or retry once it \
+         is gone",
+    )
+}
+
+/// Nothing is stopped whose number is not known: it is waited for until the host does not show it.
+async fn wait_until_unseen(
+    ctx: &Ctx,
+    lost: &Op,
+    command: &HostCommand,
+) -> Result<StopOutcome, Fault> {
+    let host = &lost.host;
+    let driver = ctx.host(host)?.driver();
+    let list = HostCommand::read(match driver {
+        Driver::Esxi => ["ps", "-c"],
+        Driver::Posix => ["ps", "-ef"],
+    });
+    let limit = patience(ctx);
+    let mut pauses = Pauses::within(limit);
+    let mut unseen = 0;
+    loop {
+        let shown = ctx.read(host, Lane::Control, &list, listing, "listing the host's processes").await?;
+        unseen = if mentions(&shown, command) { 0 } else { unseen + 1 };
+        if unseen == UNSEEN {
+            return Ok(StopOutcome::Gone);
+        }
+        if !pauses.pause().await {
+            return Err(Fault::new(
+                format!("a command like the lost one still runs on {host} after {}", span(limit)),
+                host.as_str(),
+                format!("it may still take effect: {}", lost.command),
+                "its process number is not known, so nothing was stopped: look at it on the host, then retry",
+            ));
+        }
+    }
+}
+
+fn listing(output: &Output) -> Result<String, DriverFault> {
+    let text = sanitise::sanitise(&output.stdout);
+    if output.status == 0 && !output.truncated && !text.trim().is_empty() {
+        return Ok(text);
+    }
+    Err(DriverFault::Failed { status: output.status, text: output.error_text().trim().to_owned() })
+}
+
+/// Whether a list of processes shows the command, quoted or not.
+fn mentions(list: &str, command: &HostCommand) -> bool {
+    let words = command.words();
+    let rest = words.get(1..).filter(|rest| !rest.is_empty()).unwrap_or(words);
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What a secret was is not known; what stands before it is.
+    let wanted = plain(&rest.join(" "));
+    let wanted = wanted.split(MASK).next().unwrap_or_default().trim();
+    list.lines().any(|line| {
+        let line = plain(line);
+        line.match_indices(wanted).any(|(at, _)| {
+            // `power.on 1` is not `power.on 12`.
+            line.get(at + wanted.len()..).is_none_or(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
+        })
+    })
+}
+
+/// The kind of task that a command makes hostd do, and of which VM.
+fn task_of(command: &HostCommand) -> Option<(Vmid, &'static str)> {
+    let words: Vec<&str> = command.words().iter().map(String::as_str).collect();
+    let ["vim-cmd", verb, vmid, ..] = words.as_slice() else { return None };
+    let kind = match *verb {
+        "vmsvc/power.on" => "powerOn",
+        "vmsvc/power.off" => "powerOff",
+        "vmsvc/power.shutdown" => "shutdownGuest",
+        "vmsvc/unregister" => "unregister",
+        "vmsvc/reload" => "reload",
+        // registervm names no VM yet; the host takes one file once, so it cannot work twice.
+        _ => return None,
+    };
+    Some((Vmid(vmid.parse().ok()?), kind))
+}
+
+async fn wait_for_tasks(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<(), Fault> {
+    let Some((vmid, kind)) = task_of(command) else { return Ok(()) };
+    let host: &HostName = &lost.host;
+    let limit = patience(ctx);
+    let mut pauses = Pauses::within(limit);
+    loop {
+        let tasks = power_tasks::unended(ctx, host, Lane::Control, vmid, kind).await?;
+        let Some(task) = tasks.first() else { return Ok(()) };
+        if kind == "powerOn" {
+            let asked = questions::pending(ctx, host, Lane::Control, vmid).await;
+            if asked.is_ok_and(|question| question.is_some()) {
+                return Ok(());
+            }
+        }
+        if !pauses.pause().await {
+            let progress = task.progress.map_or_else(String::new, |percent| format!(" at {percent} %"));
+            return Err(Fault::new(
+                format!("{host} still works on {} after {}{progress}", task.operation, span(limit)),
+                host.as_str(),
+                format!("it may still take effect: {}", lost.command),
+                "wait for that task on the host, then retry",
+            )
+            .passing());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &str) -> HostCommand {
+        HostCommand::write(shell_words::split(line).unwrap())
+    }
+
+    #[test]
+    fn a_command_is_seen_in_a_list_whatever_its_quotes() {
+        let list = "  WID    CID  WorldName  Command\n\
+                    1001   1001  sh    sh -c echo $$; exec \"$@\" _ vim-cmd vmsvc/power.on 12\n\
+                    1002   1002  mv    mv /vmfs/volumes/a b/x /vmfs/volumes/a b/y\n";
+        assert!(mentions(list, &command("vim-cmd vmsvc/power.on 12")));
+        assert!(!mentions(list, &command("vim-cmd vmsvc/power.on 1")));
+        assert!(mentions(list, &command("mv '/vmfs/volumes/a b/x' '/vmfs/volumes/a b/y'")));
+        assert!(!mentions(list, &command("vim-cmd vmsvc/power.off 12")));
+        assert!(mentions("1 1 x logger -t a secret", &command("logger -t a '***'")));
+    }
+
+    #[test]
+    fn tasks_are_waited_for_where_hostd_has_some() {
+        assert_eq!(task_of(&command("vim-cmd vmsvc/power.on 12")), Some((Vmid(12), "powerOn")));
+        assert_eq!(task_of(&command("vim-cmd vmsvc/unregister 3")), Some((Vmid(3), "unregister")));
+        assert_eq!(task_of(&command("vim-cmd solo/registervm /vmfs/volumes/a/b.vmx")), None);
+        assert_eq!(task_of(&command("mv a b")), None);
+    }
+}
