@@ -51,7 +51,7 @@ pub(super) async fn before_start(
     if asks_outage {
         fields.extend(outage_fields(&before, now));
     }
-    let mut answers = show(console, title(&before), fields).await?;
+    let mut answers = show(console, title(&before), intro(&before), fields).await?;
     let mut outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
         Some(text) => Some(read_outage(&text, answers.remove(REASON), now)?),
         None => None,
@@ -60,7 +60,7 @@ pub(super) async fn before_start(
         && *at != now.timestamp()
         && reason.is_none()
     {
-        *reason = show(console, title(&before), vec![reason_field()])
+        *reason = show(console, title(&before), Vec::new(), vec![reason_field()])
             .await?
             .remove(REASON);
     }
@@ -74,7 +74,8 @@ pub(super) async fn secrets(
     known: &BTreeMap<VariableName, Secret>,
 ) -> Result<BTreeMap<VariableName, String>, Failure> {
     let fields = secret_fields(runbook, known);
-    let answers = show(console, "Before the run goes on".to_owned(), fields).await?;
+    let title = "Before the run goes on".to_owned();
+    let answers = show(console, title, Vec::new(), fields).await?;
     Ok(answers
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
@@ -85,12 +86,17 @@ pub(super) async fn secrets(
 async fn show(
     console: &mut Console,
     title: String,
+    intro: Vec<String>,
     fields: Vec<FormField>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     if fields.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let form = Form { title, fields };
+    let form = Form {
+        title,
+        intro,
+        fields,
+    };
     let filled = console
         .screen()?
         .form(form)
@@ -105,6 +111,18 @@ fn title(before: &Before<'_>) -> String {
         before.mode.as_str().to_uppercase(),
         before.runbook.title
     )
+}
+
+fn intro(before: &Before<'_>) -> Vec<String> {
+    let mut intro = Vec::new();
+    if !before.runbook.description.trim().is_empty() {
+        intro.push(before.runbook.description.trim().to_owned());
+    }
+    intro.push(match before.mode {
+        Mode::Practice => "Everything is simulated: nothing real can be reached.".to_owned(),
+        _ => "Nothing has been sent yet. The values are frozen when the run starts.".to_owned(),
+    });
+    intro
 }
 
 fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
