@@ -237,7 +237,7 @@ async fn work(host: &Host, path: &std::path::Path, kind: u64) -> Result<(), Host
 
 #[tokio::test]
 async fn connections_cut_at_any_moment_end_soon_in_an_error_that_may_pass() {
-    for extra in ["RekeyLimit 256K", "Subsystem none /bin/true"] {
+    for extra in ["RekeyLimit 1M", "Subsystem none /bin/true"] {
         let Some(sshd) = Sshd::start(extra) else {
             return;
         };
