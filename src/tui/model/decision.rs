@@ -80,9 +80,7 @@ impl Run {
 
     /// What Enter does while this much of the card is on screen (`None`: it is not).
     pub(in crate::tui) fn enter_seeing(&self, card: Option<Extent>) -> Enter {
-        if self.end.is_some() && self.ui.page == Page::Debrief
-            || self.end.as_ref().is_some_and(|end| end.fault.is_some())
-        {
+        if self.end.is_some() && matches!(self.ui.page, Page::Main | Page::Debrief) {
             return Enter::Leave;
         }
         match self.ui.page {

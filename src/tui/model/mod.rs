@@ -154,6 +154,8 @@ pub(super) struct Ui {
     pub needed: Option<Duration>,
     /// The bell was rung for it.
     pub rung: bool,
+    /// The debrief has opened itself.
+    pub debriefed: bool,
 }
 
 /// The step card as it is on screen.
@@ -208,6 +210,7 @@ impl Run {
                 interrupted: None,
                 needed: None,
                 rung: false,
+                debriefed: false,
             },
         };
         for entry in &handle.past {
@@ -370,10 +373,12 @@ impl Run {
         if self.ui.toast.as_ref().is_some_and(|(_, until)| *until <= self.now.mono) {
             self.ui.toast = None;
         }
-        if self.state.finished.is_some() && self.ui.page == Page::Main {
+        if self.is_over() && !self.ui.debriefed && self.ui.page == Page::Main {
+            self.ui.debriefed = true;
             self.ui.page = Page::Debrief;
             self.ui.offset = Some(0);
         }
+        self.forget_settled_questions();
         self.close_stale_dialog();
         self.open_urgent_dialog();
         let needed = self.waiting_for_person().next().is_some() || !self.host_keys.is_empty();
@@ -383,6 +388,16 @@ impl Run {
         } else if self.ui.needed.is_none() {
             self.ui.needed = Some(self.now.mono);
         }
+    }
+
+    /// A question that comes again, with the same id of the host's, opens its dialog again.
+    fn forget_settled_questions(&mut self) {
+        let mut dismissed = std::mem::take(&mut self.ui.dismissed);
+        dismissed.retain(|(step, id)| {
+            let question = self.known(*step).and_then(|known| known.question.as_ref());
+            question.is_some_and(|asked| asked.id == *id)
+        });
+        self.ui.dismissed = dismissed;
     }
 
     /// The first step that waits for a person; one that is on screen stays there until settled,

@@ -85,19 +85,20 @@ impl Run {
         let closed = self.end.is_some();
         let late = self.leaving.is_some_and(|since| self.now.mono > since + LEAVING);
         if self.leaving.is_some() && (closed || late) {
-            return Some(self.exit_now(self.state.finished.is_none()));
+            return Some(self.exit_now());
         }
         let left = closed && self.state.detached && self.state.finished.is_none();
-        left.then(|| self.exit_now(true))
+        left.then(|| self.exit_now())
     }
 
-    fn exit_now(&self, detached: bool) -> RunExit {
-        RunExit { detached, finished: self.state.finished.clone() }
+    fn exit_now(&self) -> RunExit {
+        let finished = self.state.finished.clone();
+        RunExit { detached: finished.is_none(), finished }
     }
 
     fn ending(&mut self, why: &str) -> Cmd {
         if self.end.is_some() {
-            Cmd::Leave(self.exit_now(self.state.finished.is_none()))
+            Cmd::Leave(self.exit_now())
         } else {
             Cmd::Send(self.detach(why.to_owned()))
         }
@@ -109,9 +110,12 @@ impl Run {
             let bottom = self.ui.card.scroll + card.rows;
             let before = if resized { 0 } else { self.ui.card.read_to };
             self.ui.card.read_to = before.max(bottom);
-            if self.ui.dialog.is_none() {
-                self.ui.card.since.get_or_insert(self.now.mono);
-            }
+        }
+        // Whatever covers the card, a key meant for that must not meet the card afterwards.
+        if seen.card.is_some() && self.ui.dialog.is_none() {
+            self.ui.card.since.get_or_insert(self.now.mono);
+        } else {
+            self.ui.card.since = None;
         }
         if let Some(dialog) = &mut self.ui.dialog {
             dialog.since.get_or_insert(self.now.mono);
@@ -161,7 +165,7 @@ impl Run {
             self.ui.interrupted = Some(self.now.mono);
             self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
         } else if self.end.is_some() {
-            cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+            cmds.push(Cmd::Leave(self.exit_now()));
         } else if self.leaving.is_none() {
             let why = format!("{} pressed Ctrl-C twice", self.operator);
             cmds.push(Cmd::Send(self.detach(why)));
@@ -198,7 +202,7 @@ impl Run {
             Action::Log => self.open(View::Log),
             Action::Help => self.open(View::Help),
             Action::Leave if self.end.is_some() => {
-                cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+                cmds.push(Cmd::Leave(self.exit_now()));
             }
             Action::Leave => self.ui.dialog = Some(self.leave_menu()),
             Action::Detach => {}
@@ -226,7 +230,7 @@ impl Run {
 
     fn press_enter(&mut self, cmds: &mut Vec<Cmd>) {
         match self.enter() {
-            Enter::Leave => cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none()))),
+            Enter::Leave => cmds.push(Cmd::Leave(self.exit_now())),
             Enter::ShowSteps => {
                 self.open(View::Main);
                 self.focus(2);
@@ -240,7 +244,7 @@ impl Run {
             Enter::ReadOn => self.scroll_card(self.card_page()),
             Enter::Confirm(Some(_)) | Enter::Fill(Some(_)) => {
                 // A key that is held down, or was meant for the card before, never gets through.
-                self.ui.card.since = self.ui.card.since.map(|_| self.now.mono);
+                self.ui.card.since = Some(self.now.mono);
                 self.say("too early: read the step, then press Enter");
             }
             Enter::Confirm(None) => self.confirm(cmds),
@@ -293,6 +297,8 @@ impl Run {
             self.ui.search.clear();
         } else if self.ui.page != View::Main {
             self.open(View::Main);
+        } else if self.is_over() {
+            self.open(View::Debrief);
         } else if self.ui.pane > 2 {
             self.focus(1);
         } else {

@@ -330,6 +330,44 @@ fn a_finished_run_is_left_with_its_result() {
 }
 
 #[test]
+fn a_key_for_a_dialog_does_not_meet_the_card_beneath() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.calmly("p<Enter>").keys("<Enter>");
+    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::SetPace { .. }]));
+    bench.calmly("l<Esc>").keys("<Enter>");
+    assert_eq!(sends(&mut bench), []);
+}
+
+#[test]
+fn a_run_that_stops_on_its_own_says_why_and_what_next() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    let fault = crate::error::Fault::new(
+        "the journal cannot be written: no space left on device",
+        "/home/alice/.local/state/lifeboat/runs/20260102-030405-k7qd/journal.jsonl",
+        "the last line that was confirmed is on disk, nothing after it was sent",
+        "make room, then resume the run",
+    );
+    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: Some(fault) }));
+    bench.draw();
+    for words in ["no space left", "journal.jsonl", "make room", "lifeboat resume", "[Enter] leave"]
+    {
+        assert!(bench.text().contains(words), "{words}: {}", bench.text());
+    }
+    bench.calmly("<Enter>");
+    assert_eq!(bench.sent(), [Cmd::Leave(RunExit { detached: true, finished: None })]);
+}
+
+#[test]
+fn the_steps_of_a_finished_run_can_still_be_looked_at() {
+    let mut bench = Bench::new(&Story::finished(), SMALL);
+    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: None }));
+    bench.keys("<Esc><Up>");
+    assert!(bench.text().contains("1 steps"), "{}", bench.text());
+    bench.keys("<Esc>");
+    assert!(bench.text().contains("debrief"), "{}", bench.text());
+}
+
+#[test]
 fn the_screen_follows_the_run_until_somebody_looks_elsewhere() {
     let mut bench = Bench::new(&failed(), SMALL);
     bench.keys("<Up><Up>");
