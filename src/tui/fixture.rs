@@ -587,7 +587,7 @@ impl Bench {
     }
 
     pub(super) fn live(&mut self, live: Live) -> &mut Self {
-        self.msg(Msg::Update(Update::Live(live)));
+        self.msg(Msg::Updates(vec![Update::Live(live)]));
         self.draw();
         self
     }

@@ -84,7 +84,7 @@ fn a_key_pressed_for_one_card_does_not_confirm_the_next() {
     story.probe("sql01", "network", 1, power_on());
     // The next card comes in with the same batch as the key, before anything is drawn.
     for entry in &story.entries[from..] {
-        bench.msg(Msg::Update(Update::Entry(std::sync::Arc::<Entry>::clone(entry))));
+        bench.msg(Msg::Updates(vec![Update::Entry(std::sync::Arc::<Entry>::clone(entry))]));
     }
     bench.msg(Msg::Key(parse("<Enter>")[0]));
     assert_eq!(sends(&mut bench), []);
@@ -287,7 +287,7 @@ fn leaving_asks_and_waits_for_the_journal() {
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
     let ended = Update::Ended { head: "0".repeat(64), fault: None };
-    bench.msg(Msg::Update(ended));
+    bench.msg(Msg::Updates(vec![ended]));
     let exit = RunExit { detached: true, finished: None };
     assert_eq!(bench.sent(), [Cmd::Leave(exit)]);
 }
@@ -319,7 +319,7 @@ fn a_finished_run_is_left_with_its_result() {
     let mut bench = Bench::new(&Story::finished(), SMALL);
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
-    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: None }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
     bench.draw();
     assert!(bench.text().contains("[Enter] leave"), "{}", bench.text());
     bench.calmly("<Enter>");
@@ -347,7 +347,7 @@ fn a_run_that_stops_on_its_own_says_why_and_what_next() {
         "the last line that was confirmed is on disk, nothing after it was sent",
         "make room, then resume the run",
     );
-    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: Some(fault) }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: Some(fault) }]));
     bench.draw();
     for words in ["no space left", "journal.jsonl", "make room", "lifeboat resume", "[Enter] leave"]
     {
@@ -360,7 +360,7 @@ fn a_run_that_stops_on_its_own_says_why_and_what_next() {
 #[test]
 fn the_steps_of_a_finished_run_can_still_be_looked_at() {
     let mut bench = Bench::new(&Story::finished(), SMALL);
-    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: None }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
     bench.keys("<Esc><Up>");
     assert!(bench.text().contains("1 steps"), "{}", bench.text());
     bench.keys("<Esc>");
@@ -476,7 +476,7 @@ mod properties {
                     Event::Next(count) => {
                         let to = (next + count).min(story.entries.len());
                         for entry in &story.entries[next.min(to)..to] {
-                            bench.msg(Msg::Update(Update::Entry(std::sync::Arc::clone(entry))));
+                            bench.msg(Msg::Updates(vec![Update::Entry(std::sync::Arc::clone(entry))]));
                         }
                         next = to;
                         bench.draw();

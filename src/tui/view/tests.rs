@@ -62,7 +62,7 @@ fn restoring() -> Story {
 }
 
 fn ended(bench: &mut Bench) {
-    bench.msg(Msg::Update(Update::Ended { head: "5e".repeat(32), fault: None }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "5e".repeat(32), fault: None }]));
 }
 
 #[test]
