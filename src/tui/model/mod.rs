@@ -211,7 +211,15 @@ impl Run {
     fn take_entry(&mut self, entry: &Arc<Entry>) {
         self.state.apply(entry);
         self.log.event(entry);
-        if let Some(index) = entry.step.as_ref().and_then(|id| self.outline.index.get(id)) {
+        // What becomes of a write moves the step that sent it.
+        let sender = match &entry.event {
+            RunEvent::WriteLost { op, .. } | RunEvent::LostStopped { op, .. } => {
+                self.state.ops.get(op).map(|op| &op.step)
+            }
+            _ => None,
+        };
+        let step = sender.or(entry.step.as_ref());
+        if let Some(index) = step.and_then(|id| self.outline.index.get(id)) {
             self.statuses[*index] = self.state.status(&self.plan.steps[*index].id);
             if !self.statuses[*index].is_active() {
                 self.progress.remove(index);

@@ -8,7 +8,7 @@ impl Run {
     pub(super) fn open(&mut self, page: View) {
         let page = if self.ui.page == page { View::Main } else { page };
         self.ui.offset = match page {
-            View::Log => None,
+            View::Log | View::Host(_) => None,
             _ => Some(0),
         };
         if page == View::Grid {
@@ -186,7 +186,11 @@ impl Run {
             Action::Last => last,
             _ => return,
         };
-        let follows = self.ui.page == View::Log || self.ui.page == View::Main && self.ui.pane == 4;
+        let follows = match self.ui.page {
+            View::Log | View::Host(_) => true,
+            View::Main => self.ui.pane == 4,
+            View::Grid | View::Help | View::Debrief => false,
+        };
         self.ui.offset = if follows && to >= last { None } else { Some(to.min(last)) };
     }
 }
