@@ -16,6 +16,8 @@ mod test;
 mod text;
 mod words;
 
+pub(crate) use self::files::{CopyError, copy_sparse};
+pub(crate) use self::net::dev_tcp;
 pub(crate) use self::sums::hex;
 
 use std::collections::BTreeMap;

@@ -3,12 +3,15 @@
 //! The inventory and what belongs to it are replaced by rename at each change, so that a site that
 //! was killed goes on where it was.
 
+mod disk;
+mod esxcli;
 mod guest;
 mod hostsvc;
 mod inventory;
 mod power;
 mod question;
 mod report;
+mod small;
 mod value;
 mod vim_cmd;
 
@@ -35,6 +38,12 @@ use super::vmx::Vmx;
 pub(crate) fn program(name: &str) -> Option<Program> {
     Some(match name {
         "vim-cmd" => vim_cmd::run,
+        "esxcli" => esxcli::run,
+        "vmkfstools" => disk::vmkfstools,
+        "vmware" => small::vmware,
+        "esxcfg-vswitch" => small::esxcfg_vswitch,
+        "vdf" => small::vdf,
+        "hostd" => small::init_hostd,
         _ => return None,
     })
 }

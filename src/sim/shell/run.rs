@@ -431,10 +431,20 @@ impl Shell {
             "/dev/zero" => Ok(Source::Zero),
             "/dev/stdin" => Ok(self.stdio.stdin.clone()),
             _ => {
+                if let Some(opened) = self.dev_tcp(word) {
+                    return opened.map(|()| Source::Null);
+                }
                 let file = self.host.vfs.open(&absolute(&self.folder, word))?;
                 Ok(Source::File(Arc::new(Mutex::new(file))))
             }
         }
+    }
+
+    /// `bash` opens a connection for this path; what is sent there is not simulated.
+    fn dev_tcp(&self, word: &str) -> Option<io::Result<()>> {
+        let bash = self.host.esxi.is_none();
+        let opened = commands::dev_tcp(&self.host.network, word).filter(|_| bash)?;
+        Some(opened.map(drop))
     }
 
     fn open_sink(&self, word: &str, append: bool) -> io::Result<Sink> {
@@ -443,6 +453,9 @@ impl Shell {
             "/dev/stdout" => return Ok(self.stdio.stdout.clone()),
             "/dev/stderr" => return Ok(self.stdio.stderr.clone()),
             _ => {}
+        }
+        if let Some(opened) = self.dev_tcp(word) {
+            return opened.map(|()| Sink::Null);
         }
         let mode = WriteMode {
             append,
