@@ -561,7 +561,6 @@ impl Bench {
         self
     }
 
-
     /// The commands since the last time, without the bell.
     pub(super) fn sent(&mut self) -> Vec<Cmd<RunExit>> {
         std::mem::take(&mut self.sent).into_iter().filter(|cmd| *cmd != Cmd::Ring).collect()

@@ -157,3 +157,6 @@ fn hook(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,7 @@ pub(super) fn wrap_command(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Breaks after the last blank within `width` columns, else in the middle of a word. Always takes
+/// Breaks after the last blank within `width` columns, else after a slash, else within a word. Always takes
 /// at least one character of a text that is not empty.
 fn break_line(text: &str, width: usize) -> (&str, &str) {
     let (head, tail) = split(text, width);
@@ -118,7 +118,11 @@ fn break_line(text: &str, width: usize) -> (&str, &str) {
     match head.rfind(' ') {
         _ if tail.starts_with(' ') => (head, tail),
         Some(at) if !head[..at].trim().is_empty() => text.split_at(at + 1),
-        _ => (head, tail),
+        // A path breaks after a slash, unless that would leave most of the line empty.
+        _ => match head.rfind('/') {
+            Some(at) if at * 2 > head.len() => text.split_at(at + 1),
+            _ => (head, tail),
+        },
     }
 }
 
