@@ -3,6 +3,7 @@
 //! This is the only module that knows `ssh2`. [`Hosts`] holds a run's hosts. Each session lives on
 //! a thread of its own ([`Lane`]) and is opened on first use; what has died is opened again on the
 //! next use, but a write is never sent twice. Every connection, command and file passes [`Policy`].
+mod algorithms;
 mod command;
 mod config;
 mod connect;

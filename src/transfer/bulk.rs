@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::progress::Phase;
-use super::ranges::{COARSE, FINE, cut, join, length, split};
+use super::ranges::{COARSE, FINE, cut, join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read, sums_here};
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -44,16 +44,10 @@ impl<W: Writes> Bulk<'_, W> {
     /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
     /// of it is there yet.
     pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
-        let whole = || {
-            [0..self.bytes]
-                .into_iter()
-                .filter(|range| !range.is_empty())
-                .collect::<Vec<_>>()
-        };
         let todo = if fresh {
-            whole()
+            whole(self.bytes)
         } else {
-            self.lacking(&whole()).await?
+            self.lacking(&whole(self.bytes)).await?
         };
         self.pump(todo, false).await?;
         let (sum, by) = self.prove().await?;
@@ -61,7 +55,7 @@ impl<W: Writes> Bulk<'_, W> {
             return Ok(by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
-        let lacking = self.lacking(&whole()).await?;
+        let lacking = self.lacking(&whole(self.bytes)).await?;
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }
@@ -84,8 +78,8 @@ impl<W: Writes> Bulk<'_, W> {
         self.work.to.part_name(self.name)
     }
 
-    /// Which of these stretches the target does not have: it is asked for its own sums, first of
-    /// large stretches, then of the small ones within those that differ.
+    /// Which of these stretches the target does not have: both sides are asked for their sums,
+    /// first of large stretches, then of the small ones within those that arrived in part.
     async fn lacking(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, Fault> {
         self.work.meter.phase(Phase::Comparing, Instant::now());
         let aligned = ranges.iter().map(|range| {
@@ -99,34 +93,46 @@ impl<W: Writes> Bulk<'_, W> {
         let aligned = join(aligned.filter(|range| !range.is_empty()).collect());
         let mut lacking = Vec::new();
         for coarse in cut(&aligned, COARSE) {
-            if self.is_there(&coarse).await? {
-                continue;
-            }
-            for fine in cut(std::slice::from_ref(&coarse), FINE) {
-                if coarse == fine || !self.is_there(&fine).await? {
-                    lacking.push(fine);
+            match self.compare(&coarse).await? {
+                Found::Equal => {}
+                Found::Hole => lacking.push(coarse),
+                Found::Other => {
+                    for fine in cut(std::slice::from_ref(&coarse), FINE) {
+                        if coarse == fine || self.compare(&fine).await? != Found::Equal {
+                            lacking.push(fine);
+                        }
+                    }
                 }
             }
         }
         Ok(join(lacking))
     }
 
-    async fn is_there(&self, range: &Range<u64>) -> Result<bool, Fault> {
+    async fn compare(&self, range: &Range<u64>) -> Result<Found, Fault> {
         let to = &self.work.to;
-        let there = self
-            .work
-            .sum_part(&to.host, to.lane, &to.path(&self.part()), range)
-            .await?;
-        let here = match &self.source {
-            Folder::Here(path) => {
-                let sums = sums_here(path.clone(), vec![range.clone()]).await?;
-                sums.first().copied()
-            }
-            Folder::On { host, path, lane } => {
-                Some(self.work.sum_part(host, *lane, path, range).await?)
+        let path = to.path(&self.part());
+        let there = self.work.sum_part(&to.host, to.lane, &path, range);
+        let here = async {
+            match &self.source {
+                Folder::Here(path) => sums_here(path.clone(), vec![range.clone()]).await,
+                Folder::On { host, path, lane } => self
+                    .work
+                    .sum_part(host, *lane, path, range)
+                    .await
+                    .map(|sum| vec![sum]),
             }
         };
-        Ok(here == Some(there))
+        let (there, here) = tokio::try_join!(there, here)?;
+        if here == [there] {
+            return Ok(Found::Equal);
+        }
+        // Nothing of it has arrived: no need to look closer.
+        let hole = self.work.sum_of_hole(range.end - range.start).await;
+        Ok(if there == hole {
+            Found::Hole
+        } else {
+            Found::Other
+        })
     }
 
     /// Sends stretches, over as many sessions as it takes. Nothing that is proven to be there is
@@ -352,6 +358,17 @@ impl<W: Writes> Bulk<'_, W> {
             "suspect memory or storage of that host: check them, or restore to another host",
         )
     }
+}
+
+/// What the target has in a stretch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The source's bytes.
+    Equal,
+    /// Zeros, where the source has something else.
+    Hole,
+    /// Something else, perhaps in part the source's bytes.
+    Other,
 }
 
 /// What went out in a session.

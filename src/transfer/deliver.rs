@@ -1,13 +1,14 @@
 //! Bringing a set of files to a host: all of them proven, the `.vmx` last, or none registered.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::bulk::Bulk;
 use super::clone;
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
+use super::ranges::whole;
 use super::source::{Folder, sums_here};
 use super::sums::{Sum, is_plain_name};
 use super::target::{Patience, SummedBy, Target, Work};
@@ -265,6 +266,7 @@ impl Delivery {
             writes: writes.clone(),
             patience: self.patience,
             meter: Meter::new(self.bytes(), tell),
+            holes: Mutex::default(),
         }
     }
 
@@ -441,8 +443,9 @@ impl Delivery {
     pub(super) async fn source_sum<W>(&self, work: &Work<W>, item: &Item) -> Result<Sum, Fault> {
         match self.from.join(&item.name) {
             Folder::Here(path) => {
-                let sums = sums_here(path, vec![0..item.bytes]).await?;
-                sums.first().copied().ok_or_else(Fault::default)
+                let sums = sums_here(path, whole(item.bytes)).await?;
+                // Nothing is asked for of an empty file.
+                Ok(sums.first().copied().unwrap_or_else(|| Sum::of(&[])))
             }
             Folder::On { host, path, lane } => {
                 Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)

@@ -1,7 +1,8 @@
 //! The folder on a host that files arrive in.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::progress::{Meter, Phase};
@@ -133,6 +134,8 @@ pub(super) struct Work<W> {
     pub(super) writes: Arc<W>,
     pub(super) patience: Patience,
     pub(super) meter: Meter,
+    /// Sums of so many zeros, by length in bytes.
+    pub(super) holes: Mutex<BTreeMap<u64, Sum>>,
 }
 
 impl<W: Writes> Work<W> {
@@ -233,6 +236,27 @@ impl<W> Work<W> {
                 UNCHANGED,
             )),
         }
+    }
+
+    /// The sum of so many zeros.
+    pub(super) async fn sum_of_hole(&self, bytes: u64) -> Sum {
+        let known = |holes: &Mutex<BTreeMap<u64, Sum>>| {
+            holes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&bytes)
+                .copied()
+        };
+        if let Some(sum) = known(&self.holes) {
+            return sum;
+        }
+        let summing = tokio::task::spawn_blocking(move || Sum::of_zeros(bytes));
+        let sum = summing.await.unwrap_or_else(|_| Sum::of_zeros(bytes));
+        self.holes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(bytes, sum);
+        sum
     }
 
     /// What is in the target's folder; `None` if it is not there.

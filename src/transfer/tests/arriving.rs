@@ -89,7 +89,7 @@ async fn from_a_folder_here() {
         journal.sent()
     );
 
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let last = told.last().unwrap();
     assert_eq!(
         (last.done, last.bytes),
@@ -101,7 +101,6 @@ async fn from_a_folder_here() {
             "{phase:?}"
         );
     }
-    drop(told);
 
     let again = Journal::new();
     let landed = delivery.bring(&again, quiet()).await.unwrap();
@@ -326,4 +325,41 @@ async fn a_name_that_is_a_path_never_leaves() {
         "\"../escape\" cannot be the name of a file"
     );
     assert_eq!(journal.announced(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_full_volume_is_named_with_what_is_free() {
+    let Some(site) = Site::start(Driver::Posix, "") else {
+        return;
+    };
+    let mut mount = std::process::Command::new("mount");
+    mount
+        .args(["-t", "tmpfs", "-o", "size=3m", "none"])
+        .arg(site.path("target"));
+    if !mount.status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: no small volume can be mounted here");
+        return;
+    }
+    let items = put_vm(&site.path("here"));
+    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    let brought = delivery.bring(&Journal::new(), quiet()).await;
+    let arrived = site.arrived();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(site.path("target"))
+        .status();
+    assert!(unmounted.unwrap().success());
+    let fault = brought.unwrap_err().fault().clone();
+    assert!(
+        fault.what.starts_with("writing web01-flat.vmdk failed: "),
+        "{fault}"
+    );
+    assert!(
+        fault
+            .next
+            .contains("bytes are free on that volume; the file needs 31457280 in all"),
+        "{fault}"
+    );
+    assert!(!arrived.contains(&"web01.vmx".to_owned()));
+    assert!(arrived.contains(&"web01-flat.vmdk.lifeboat-20260102-030405-test-part".to_owned()));
 }

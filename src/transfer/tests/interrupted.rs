@@ -51,6 +51,36 @@ async fn a_link_that_drops_again_and_again_costs_little() {
 }
 
 #[tokio::test]
+async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    let folder = site.path("here");
+    let file = std::fs::File::create(folder.join("disk")).unwrap();
+    let (head, tail) = (noise(3 << 20, 1), noise(2 << 20, 2));
+    std::os::unix::fs::FileExt::write_all_at(&file, &head, 0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &tail, 130 << 20).unwrap();
+    let bytes = (132 << 20) + 5;
+    file.set_len(bytes).unwrap();
+    let sum = Sum::of(&std::fs::read(folder.join("disk")).unwrap());
+    let item = Item {
+        name: "disk".to_owned(),
+        bytes,
+        sum: Some(sum),
+    };
+    std::fs::create_dir(site.path("target/vm")).unwrap();
+    // One of the first three MiB is there, and nothing else.
+    let part = site.path("target/vm/disk.lifeboat-20260102-030405-test-part");
+    let there = std::fs::File::create(&part).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&there, &head[..1 << 20], 0).unwrap();
+    let delivery = site.delivery(Folder::Here(folder), vec![item.clone()], Landing::Fresh);
+    let journal = Journal::new();
+    delivery.bring(&journal, quiet()).await.unwrap();
+    check(&site, "here", &[item]);
+    assert_eq!(journal.sent(), (2 << 20) + (2 << 20));
+}
+
+#[tokio::test]
 async fn a_relay_survives_cuts_too() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;

@@ -330,6 +330,9 @@ impl Link {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
                     return;
                 };
+                for socket in [&client, &server] {
+                    socket.set_nodelay(true).unwrap();
+                }
                 let up = shared.clone();
                 let (c, s) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 std::thread::spawn(move || forward(c, s, Some(&up)));
