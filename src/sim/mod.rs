@@ -164,13 +164,13 @@ impl Site {
         for ((host, port), answer) in build::answers(&vms, plan.seed) {
             let label = format!("guest {host}:{port}");
             let wanted = plan.ports.get(&label).copied().unwrap_or(0);
-            let real =
-                network
-                    .add(&host, port, wanted, answer)
-                    .map_err(|source| SimError::Port {
-                        what: label.clone(),
-                        source,
-                    })?;
+            let real = network
+                .add(&host, port, wanted, answer)
+                .await
+                .map_err(|source| SimError::Port {
+                    what: label.clone(),
+                    source,
+                })?;
             plan.ports.insert(label, real);
         }
         let pace = Pace::new(options.speed);
@@ -204,9 +204,7 @@ impl Site {
                 what: label.clone(),
                 source,
             };
-            let socket = network::bind(wanted)
-                .or_else(|_| network::bind(0))
-                .map_err(port)?;
+            let socket = network::bind_wanted(wanted).await.map_err(port)?;
             let address = socket.local_addr().map_err(port)?;
             plan.ports.insert(label.clone(), address.port());
             network.add_host(&entry.address.host, address);

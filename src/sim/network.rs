@@ -53,14 +53,14 @@ impl Network {
     ///
     /// # Errors
     /// No loopback port can be bound.
-    pub(crate) fn add(
+    pub(crate) async fn add(
         &self,
         host: &str,
         port: u16,
         wanted: u16,
         answer: Answer,
     ) -> io::Result<u16> {
-        let socket = bind(wanted).or_else(|_| bind(0))?;
+        let socket = bind_wanted(wanted).await?;
         let real = socket.local_addr()?;
         let (open, opened) = watch::channel(false);
         let task = tokio::spawn(serve(socket, real, opened, answer));
@@ -177,6 +177,20 @@ pub(crate) fn bind(port: u16) -> io::Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port))?;
     Ok(socket)
+}
+
+/// A loopback socket on the wanted port, else on any. The wanted one may be about to be given up by
+/// a site that was just dropped: it is waited for.
+pub(crate) async fn bind_wanted(wanted: u16) -> io::Result<TcpSocket> {
+    if wanted != 0 {
+        for _ in 0..25 {
+            if let Ok(socket) = bind(wanted) {
+                return Ok(socket);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    bind(0)
 }
 
 /// Binds a port again that was just given up, waiting for it if need be.

@@ -17,8 +17,12 @@ struct Request {
 }
 
 fn parse(args: &[String]) -> Option<Request> {
-    let mut request =
-        Request { action: None, operand: None, format: "zeroedthick".into(), quiet_args: Vec::new() };
+    let mut request = Request {
+        action: None,
+        operand: None,
+        format: "zeroedthick".into(),
+        quiet_args: Vec::new(),
+    };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -50,7 +54,10 @@ pub(super) fn vmkfstools(call: &mut Call) -> Outcome {
         call.err("No command or path was given. Extra arguments at the end of the command line.\n");
         return Ok(1);
     };
-    if !matches!(request.format.as_str(), "thin" | "zeroedthick" | "eagerzeroedthick") {
+    if !matches!(
+        request.format.as_str(),
+        "thin" | "zeroedthick" | "eagerzeroedthick"
+    ) {
         call.err(&format!("Invalid disk format '{}'.\n", request.format));
         return Ok(1);
     }
@@ -74,7 +81,9 @@ fn open_disk(call: &Call, path: &str) -> Result<(String, String, u64), String> {
     let text = call.host.vfs.read_text(path).map_err(|_| missing(path))?;
     let parts = extents(&text);
     let [part] = parts.as_slice() else {
-        return Err(format!("Failed to open '{path}': The file specified is not a virtual disk (15)."));
+        return Err(format!(
+            "Failed to open '{path}': The file specified is not a virtual disk (15)."
+        ));
     };
     let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
     let flat = format!("{folder}/{}", part.file);
@@ -101,7 +110,11 @@ fn flat_name(path: &str) -> String {
 }
 
 fn describe(format: &str) -> Format {
-    if format == "thin" { Format::Thin } else { Format::Thick }
+    if format == "thin" {
+        Format::Thin
+    } else {
+        Format::Thick
+    }
 }
 
 fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
@@ -116,7 +129,9 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
     let mut source = match call.host.vfs.open(&flat) {
         Ok(source) => source,
         Err(_) => {
-            call.err(&format!("Failed to open '{from}': Failed to lock the file (16392).\n"));
+            call.err(&format!(
+                "Failed to open '{from}': Failed to lock the file (16392).\n"
+            ));
             return Ok(255);
         }
     };
@@ -124,26 +139,44 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
         call.err("Failed to clone disk: The file already exists (39).\n");
         return Ok(255);
     }
-    let word = if format == "thin" { "thin-provisioned" } else { format };
-    say(call, &format!("Destination disk format: VMFS {word}\nCloning disk '{from}'...\n"))?;
-    let folder = target_path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+    let word = if format == "thin" {
+        "thin-provisioned"
+    } else {
+        format
+    };
+    say(
+        call,
+        &format!("Destination disk format: VMFS {word}\nCloning disk '{from}'...\n"),
+    )?;
+    let folder = target_path
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
     let target_flat = format!("{folder}/{}", flat_name(&target_path));
-    let opened = call
-        .host
-        .vfs
-        .open_write(&target_flat, WriteMode { truncate: true, new: true, ..WriteMode::default() });
+    let opened = call.host.vfs.open_write(
+        &target_flat,
+        WriteMode {
+            truncate: true,
+            new: true,
+            ..WriteMode::default()
+        },
+    );
     let (mut target, real) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            call.err(&format!("Failed to clone disk : {} ({}).\n", reason(&error), code(&error)));
+            call.err(&format!(
+                "Failed to clone disk : {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ));
             return Ok(255);
         }
     };
-    let breaks_at = call
-        .host
-        .esxi
-        .as_ref()
-        .map_or(0, |esxi| esxi.faults.clone_breaks_at.load(std::sync::atomic::Ordering::Acquire));
+    let breaks_at = call.host.esxi.as_ref().map_or(0, |esxi| {
+        esxi.faults
+            .clone_breaks_at
+            .load(std::sync::atomic::Ordering::Acquire)
+    });
     let mut shown = None;
     let (output, errors) = (&*call, &*call);
     let mut progress = |percent: u64| -> Result<(), CopyError> {
@@ -157,20 +190,42 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
         }
         Ok(())
     };
-    let copied = copy_sparse(errors, &mut source, (&mut target, &real), bytes, &mut progress);
+    let copied = copy_sparse(
+        errors,
+        &mut source,
+        (&mut target, &real),
+        bytes,
+        &mut progress,
+    );
     match copied {
         Ok(()) => {}
         Err(CopyError::Halt(halt)) => return Err(halt),
         Err(CopyError::Read(error) | CopyError::Write(error)) => {
             let _ = call.host.vfs.remove(&target_flat);
             // Glued to the progress, as captured.
-            say(call, &format!("Failed to clone disk : {} ({}).\n", reason(&error), code(&error)))?;
+            say(
+                call,
+                &format!(
+                    "Failed to clone disk : {} ({}).\n",
+                    reason(&error),
+                    code(&error)
+                ),
+            )?;
             return Ok(255);
         }
     }
-    if describe(format) == Format::Thick && let Err(error) = allocate(call, &mut target, &real, bytes) {
+    if describe(format) == Format::Thick
+        && let Err(error) = allocate(call, &mut target, &real, bytes)
+    {
         let _ = call.host.vfs.remove(&target_flat);
-        say(call, &format!("Failed to clone disk : {} ({}).\n", reason(&error), code(&error)))?;
+        say(
+            call,
+            &format!(
+                "Failed to clone disk : {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ),
+        )?;
         return Ok(255);
     }
     write_descriptor(call, &target_path, bytes, format)?;
@@ -181,7 +236,11 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
 
 /// The status in brackets: VMkernel's number for a full datastore, else an input/output error's.
 fn code(error: &std::io::Error) -> u32 {
-    if error.raw_os_error() == Some(28) { 1_835_017 } else { 327_682 }
+    if error.raw_os_error() == Some(28) {
+        1_835_017
+    } else {
+        327_682
+    }
 }
 
 /// A thick disk takes all its blocks: its holes are filled.
@@ -215,9 +274,23 @@ fn write_descriptor(call: &Call, path: &str, bytes: u64, format: &str) -> Result
     let seed = call.host.esxi.as_ref().map_or(0, |esxi| esxi.identity.seed);
     let mut draw = Draw::new(seed, &format!("{path} {}", jiff::Timestamp::now()));
     let cid = u32::try_from(draw.below(0xffff_fffe)).unwrap_or(1).max(1);
-    let text = descriptor(&flat_name(path), bytes, cid, &draw.vmx_uuid(), describe(format));
-    let mode = WriteMode { truncate: true, ..WriteMode::default() };
-    match call.host.vfs.open_write(path, mode).and_then(|(mut file, _)| file.write_all(text.as_bytes())) {
+    let text = descriptor(
+        &flat_name(path),
+        bytes,
+        cid,
+        &draw.vmx_uuid(),
+        describe(format),
+    );
+    let mode = WriteMode {
+        truncate: true,
+        ..WriteMode::default()
+    };
+    match call
+        .host
+        .vfs
+        .open_write(path, mode)
+        .and_then(|(mut file, _)| file.write_all(text.as_bytes()))
+    {
         Ok(()) => {
             set_private(call, path);
             Ok(())
@@ -234,7 +307,9 @@ fn set_private(call: &Call, path: &str) {
 }
 
 fn create(call: &mut Call, size: &str, to: &str, format: &str) -> Outcome {
-    let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(size.len());
+    let end = size
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(size.len());
     let (digits, unit) = size.split_at(end);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -244,7 +319,12 @@ fn create(call: &mut Call, size: &str, to: &str, format: &str) -> Outcome {
         "s" => 512,
         _ => 0,
     };
-    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).unwrap_or(0) & !511;
+    let bytes = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor))
+        .unwrap_or(0)
+        & !511;
     let path = call.path(to);
     if bytes == 0 {
         call.err(&format!("Invalid size '{size}'.\n"));
@@ -254,22 +334,45 @@ fn create(call: &mut Call, size: &str, to: &str, format: &str) -> Outcome {
         call.err("Failed to create virtual disk: The file already exists (39).\n");
         return Ok(255);
     }
-    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+    let folder = path
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
     let flat = format!("{folder}/{}", flat_name(&path));
-    let made = call.host.vfs.open_write(&flat, WriteMode { new: true, ..WriteMode::default() }).and_then(
-        |(mut file, real)| {
+    let made = call
+        .host
+        .vfs
+        .open_write(
+            &flat,
+            WriteMode {
+                new: true,
+                ..WriteMode::default()
+            },
+        )
+        .and_then(|(mut file, real)| {
             file.set_len(bytes)?;
-            if describe(format) == Format::Thick { allocate(call, &mut file, &real, bytes) } else { Ok(()) }
-        },
-    );
+            if describe(format) == Format::Thick {
+                allocate(call, &mut file, &real, bytes)
+            } else {
+                Ok(())
+            }
+        });
     if let Err(error) = made {
         let _ = call.host.vfs.remove(&flat);
-        call.err(&format!("Failed to create virtual disk: {} ({}).\n", reason(&error), code(&error)));
+        call.err(&format!(
+            "Failed to create virtual disk: {} ({}).\n",
+            reason(&error),
+            code(&error)
+        ));
         return Ok(255);
     }
     write_descriptor(call, &path, bytes, format)?;
     set_private(call, &flat);
-    let head = if format == "eagerzeroedthick" { format!("Creating disk '{to}' and zeroing it out...\n") } else { String::new() };
+    let head = if format == "eagerzeroedthick" {
+        format!("Creating disk '{to}' and zeroing it out...\n")
+    } else {
+        String::new()
+    };
     say(call, &format!("{head}Create: 100% done.\n"))?;
     Ok(0)
 }
@@ -277,7 +380,11 @@ fn create(call: &mut Call, size: &str, to: &str, format: &str) -> Outcome {
 fn delete(call: &mut Call, path: &str) -> Outcome {
     let path = call.path(path);
     let removed = match open_disk(call, &path) {
-        Ok((_, flat, _)) => call.host.vfs.remove(&flat).and_then(|()| call.host.vfs.remove(&path)),
+        Ok((_, flat, _)) => call
+            .host
+            .vfs
+            .remove(&flat)
+            .and_then(|()| call.host.vfs.remove(&path)),
         Err(text) => {
             call.err(&format!("{text}\n"));
             return Ok(255);
@@ -305,18 +412,38 @@ fn rename(call: &mut Call, from: &str, to: &str) -> Outcome {
         call.err("Failed to rename disk: The file already exists (39).\n");
         return Ok(255);
     }
-    let folder = to.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+    let folder = to
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
     let old = flat.rsplit('/').next().unwrap_or_default().to_owned();
     let new = flat_name(&to);
-    let renamed = call.host.vfs.rename(&flat, &format!("{folder}/{new}")).and_then(|()| {
-        call.host.vfs.rename(&from, &to)?;
-        let (mut file, _) = call.host.vfs.open_write(&to, WriteMode { truncate: true, ..WriteMode::default() })?;
-        file.write_all(text.replace(&format!("\"{old}\""), &format!("\"{new}\"")).as_bytes())
-    });
+    let renamed = call
+        .host
+        .vfs
+        .rename(&flat, &format!("{folder}/{new}"))
+        .and_then(|()| {
+            call.host.vfs.rename(&from, &to)?;
+            let (mut file, _) = call.host.vfs.open_write(
+                &to,
+                WriteMode {
+                    truncate: true,
+                    ..WriteMode::default()
+                },
+            )?;
+            file.write_all(
+                text.replace(&format!("\"{old}\""), &format!("\"{new}\""))
+                    .as_bytes(),
+            )
+        });
     match renamed {
         Ok(()) => Ok(0),
         Err(error) => {
-            call.err(&format!("Failed to rename disk: {} ({}).\n", reason(&error), code(&error)));
+            call.err(&format!(
+                "Failed to rename disk: {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ));
             Ok(255)
         }
     }
@@ -338,17 +465,27 @@ fn consistent(call: &mut Call, path: &str) -> Outcome {
 /// The lock of a file: the owner's last group is the MAC of the host that holds it.
 fn locks(call: &mut Call, path: &str) -> Outcome {
     let path = call.path(path);
-    let found = call.host.vfs.real(&path, true).and_then(|real| Ok((std::fs::metadata(&real)?, real)));
+    let found = call
+        .host
+        .vfs
+        .real(&path, true)
+        .and_then(|real| Ok((std::fs::metadata(&real)?, real)));
     let (meta, real) = match found {
         Ok(found) => found,
         Err(error) => {
-            call.err(&format!("Could not get the dump information for '{path}' (rv -1): {}\n", reason(&error)));
+            call.err(&format!(
+                "Could not get the dump information for '{path}' (rv -1): {}\n",
+                reason(&error)
+            ));
             return Ok(255);
         }
     };
-    let Some(esxi) = &call.host.esxi else { return Ok(127) };
+    let Some(esxi) = &call.host.esxi else {
+        return Ok(127);
+    };
     let (folder, stem) = folder_and_stem(&path);
-    let is_vmx = path.ends_with(".vmx") && call.host.vfs.exists(&format!("{folder}/{stem}.vmx.lck"));
+    let is_vmx =
+        path.ends_with(".vmx") && call.host.vfs.exists(&format!("{folder}/{stem}.vmx.lck"));
     let held = call.host.vfs.is_locked(&real) || is_vmx;
     let mut draw = Draw::new(esxi.identity.seed, &format!("lock {}", call.host.name));
     let owner = if held {
@@ -390,26 +527,41 @@ fn blocks(call: &mut Call, path: &str) -> Outcome {
             return Ok(255);
         }
     };
-    call.out(&format!("Mapping for file {path} ({bytes} bytes in size):\n"))?;
+    call.out(&format!(
+        "Mapping for file {path} ({bytes} bytes in size):\n"
+    ))?;
     let thin = text.contains("ddb.thinProvisioned = \"1\"");
     let half = bytes / 2;
     let second = if thin { "NOMP -- :" } else { "VMFS -- LVID:" };
-    call.out(&format!("[           0:{half:>12}] --> [VMFS -- LVID:0 --> ({half:>12})]\n"))?;
-    call.out(&format!("[{half:>12}:{half:>12}] --> [{second}0 --> ({half:>12})]\n"))?;
+    call.out(&format!(
+        "[           0:{half:>12}] --> [VMFS -- LVID:0 --> ({half:>12})]\n"
+    ))?;
+    call.out(&format!(
+        "[{half:>12}:{half:>12}] --> [{second}0 --> ({half:>12})]\n"
+    ))?;
     Ok(0)
 }
 
 fn space(call: &mut Call, path: &str) -> Outcome {
     let real = call.host.vfs.real(&call.path(path), true);
-    let volume = real.ok().and_then(|real| call.host.volume_of(&real)).cloned();
+    let volume = real
+        .ok()
+        .and_then(|real| call.host.volume_of(&real))
+        .cloned();
     let Some(volume) = volume else {
-        call.err(&format!("Could not open {path}\nError: No such file or directory\n"));
+        call.err(&format!(
+            "Could not open {path}\nError: No such file or directory\n"
+        ));
         return Ok(255);
     };
     let (size, free) = call.host.space(&volume);
     let gb = |bytes: u64| {
         let gigabytes = bytes as f64 / f64::from(1 << 30);
-        if gigabytes < 1.0 { format!("{} MB", bytes >> 20) } else { format!("{gigabytes:.1} GB") }
+        if gigabytes < 1.0 {
+            format!("{} MB", bytes >> 20)
+        } else {
+            format!("{gigabytes:.1} GB")
+        }
     };
     call.out(&format!(
         "{} file system spanning 1 partitions.\nFile system label (if any): {}\nMode: public\n\

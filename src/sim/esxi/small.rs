@@ -6,7 +6,11 @@ use crate::sim::commands::{Call, Outcome};
 
 /// `vmware -v | -l | -vl`
 pub(super) fn vmware(call: &mut Call) -> Outcome {
-    let flags: String = call.args.iter().filter_map(|arg| arg.strip_prefix('-')).collect();
+    let flags: String = call
+        .args
+        .iter()
+        .filter_map(|arg| arg.strip_prefix('-'))
+        .collect();
     if !flags.contains(['v', 'l']) {
         return Ok(call.fail("usage: vmware [-v] [-l]"));
     }
@@ -24,12 +28,16 @@ pub(super) fn esxcfg_vswitch(call: &mut Call) -> Outcome {
     if !call.args.iter().any(|arg| arg == "-l" || arg == "--list") {
         return Ok(call.fail("only -l is simulated"));
     }
-    let Some(esxi) = &call.host.esxi else { return Ok(127) };
+    let Some(esxi) = &call.host.esxi else {
+        return Ok(127);
+    };
     let state = esxi.lock();
     let mut text = String::new();
     for switch in &state.saved.switches {
         let uplinks = switch.uplinks.join(",");
-        text.push_str("Switch Name      Num Ports   Used Ports  Configured Ports  MTU     Uplinks\n");
+        text.push_str(
+            "Switch Name      Num Ports   Used Ports  Configured Ports  MTU     Uplinks\n",
+        );
         text.push_str(&format!(
             "{:<16} {:<11} {:<11} {:<17} {:<7} {uplinks}\n\n",
             switch.name,
@@ -39,9 +47,17 @@ pub(super) fn esxcfg_vswitch(call: &mut Call) -> Outcome {
             1500
         ));
         text.push_str("  PortGroup Name                            VLAN ID  Used Ports  Uplinks\n");
-        for group in state.saved.groups.iter().filter(|group| group.switch == switch.name) {
+        for group in state
+            .saved
+            .groups
+            .iter()
+            .filter(|group| group.switch == switch.name)
+        {
             let used = super::esxcli::clients(&state, &group.name);
-            text.push_str(&format!("  {:<41} {:<8} {used:<11} {uplinks}\n", group.name, group.vlan));
+            text.push_str(&format!(
+                "  {:<41} {:<8} {used:<11} {uplinks}\n",
+                group.name, group.vlan
+            ));
         }
         text.push('\n');
     }
@@ -66,15 +82,23 @@ pub(super) fn vdf(call: &mut Call) -> Outcome {
 /// `/etc/init.d/hostd status | restart | start | stop`
 pub(super) fn init_hostd(call: &mut Call) -> Outcome {
     let host = std::sync::Arc::clone(&call.host);
-    let Some(esxi) = &host.esxi else { return Ok(127) };
+    let Some(esxi) = &host.esxi else {
+        return Ok(127);
+    };
     let up = esxi.hostd_is_up();
     match call.args.first().map(String::as_str) {
         Some("status") => {
-            call.out(if up { "hostd is running.\n" } else { "hostd is not running.\n" })?;
+            call.out(if up {
+                "hostd is running.\n"
+            } else {
+                "hostd is not running.\n"
+            })?;
             Ok(i32::from(!up))
         }
         Some("stop") => {
-            call.out("watchdog-hostd: Terminating watchdog process with PID 2098515\nhostd stopped.\n")?;
+            call.out(
+                "watchdog-hostd: Terminating watchdog process with PID 2098515\nhostd stopped.\n",
+            )?;
             esxi.faults.hostd_down.store(true, Ordering::Release);
             Ok(0)
         }

@@ -450,6 +450,11 @@ impl Parser {
             let strip_tabs = self.eat("-");
             self.blanks();
             let word = self.word()?;
+            if word.is_empty() {
+                return Err(SyntaxError(
+                    "syntax error: unexpected redirection".to_owned(),
+                ));
+            }
             let verbatim = word
                 .iter()
                 .any(|p| matches!(p, Piece::Text { quoted: true, .. }));

@@ -114,7 +114,7 @@ impl TestSite {
     }
 
     /// The vmid of a VM on a host.
-    pub(super) fn vmids(&self, host: &str, vm: &str) -> String {
+    pub(super) fn vmid(&self, host: &str, vm: &str) -> String {
         let listed = self.client(host).run("vim-cmd vmsvc/getallvms");
         let row = listed
             .out
@@ -136,8 +136,10 @@ impl TestSite {
         }
     }
 
-    pub(super) async fn stop(self) {
+    /// Shuts the site down and hands out its folder, which goes with it.
+    pub(super) async fn stop(self) -> tempfile::TempDir {
         self.site.shutdown().await;
+        self.folder
     }
 }
 

@@ -30,7 +30,10 @@ struct Request {
 
 impl Request {
     fn option(&self, long: &str, short: &str) -> Option<&str> {
-        let found = self.options.iter().find(|(name, _)| name == long || name == short);
+        let found = self
+            .options
+            .iter()
+            .find(|(name, _)| name == long || name == short);
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -41,7 +44,10 @@ pub(super) fn run(call: &mut Call) -> Outcome {
     let mut formatter = Formatter::Text;
     let mut fields = None;
     let mut debug = false;
-    let mut request = Request { words: Vec::new(), options: Vec::new() };
+    let mut request = Request {
+        words: Vec::new(),
+        options: Vec::new(),
+    };
     let args = call.args.clone();
     let mut args = args.iter().peekable();
     while let Some(arg) = args.next() {
@@ -56,7 +62,10 @@ pub(super) fn run(call: &mut Call) -> Outcome {
             }
             let value = match glued {
                 Some(value) => value,
-                None => args.next_if(|next| !next.starts_with('-')).cloned().unwrap_or_default(),
+                None => args
+                    .next_if(|next| !next.starts_with('-'))
+                    .cloned()
+                    .unwrap_or_default(),
             };
             match name {
                 "formatter" => match Formatter::named(&value, debug) {
@@ -101,7 +110,10 @@ pub(super) fn run(call: &mut Call) -> Outcome {
             Ok(1)
         }
         None => {
-            call.out(&format!("Error: Unknown command or namespace {}\n\n", request.words.join(" ")))?;
+            call.out(&format!(
+                "Error: Unknown command or namespace {}\n\n",
+                request.words.join(" ")
+            ))?;
             Ok(1)
         }
     }

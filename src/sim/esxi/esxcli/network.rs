@@ -16,8 +16,13 @@ pub(in super::super) fn clients(state: &State, group: &str) -> u64 {
     let vms = state.running.keys().filter_map(|id| state.configs.get(id));
     let count: usize = vms
         .map(|config| {
-            let joined = |adapter: &String| config.get(&format!("{adapter}.networkName")) == Some(group);
-            config.adapters().iter().filter(|adapter| joined(adapter)).count()
+            let joined =
+                |adapter: &String| config.get(&format!("{adapter}.networkName")) == Some(group);
+            config
+                .adapters()
+                .iter()
+                .filter(|adapter| joined(adapter))
+                .count()
         })
         .sum();
     count as u64 + u64::from(group == "Management Network")
@@ -30,28 +35,52 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
     Some(match words {
         ["vswitch", "standard", "list"] => {
             let wanted = request.option("vswitch-name", "v");
-            let switches: Vec<&Switch> =
-                state.saved.switches.iter().filter(|s| wanted.is_none_or(|name| name == s.name)).collect();
+            let switches: Vec<&Switch> = state
+                .saved
+                .switches
+                .iter()
+                .filter(|s| wanted.is_none_or(|name| name == s.name))
+                .collect();
             if let (Some(name), true) = (wanted, switches.is_empty()) {
                 return Some(Answer::Error(format!("Unable to find vswitch {name}")));
             }
-            let blocks = switches.into_iter().map(|s| (s.name.clone(), switch_fields(&state, s))).collect();
+            let blocks = switches
+                .into_iter()
+                .map(|s| (s.name.clone(), switch_fields(&state, s)))
+                .collect();
             Answer::Shown(Shown::Blocks("VirtualSwitch", blocks))
         }
         ["vswitch", "standard", "add"] => {
             let Some(name) = request.option("vswitch-name", "v").map(str::to_owned) else {
                 return Some(missing("vswitch standard add", "--vswitch-name"));
             };
-            if state.saved.switches.iter().any(|switch| switch.name == name) {
-                return Some(Answer::Error(format!("A vswitch with the name {name} already exists")));
+            if state
+                .saved
+                .switches
+                .iter()
+                .any(|switch| switch.name == name)
+            {
+                return Some(Answer::Error(format!(
+                    "A vswitch with the name {name} already exists"
+                )));
             }
-            let ports = request.option("ports", "P").and_then(|ports| ports.parse().ok()).unwrap_or(128);
-            state.saved.switches.push(Switch { name, uplinks: Vec::new(), ports });
+            let ports = request
+                .option("ports", "P")
+                .and_then(|ports| ports.parse().ok())
+                .unwrap_or(128);
+            state.saved.switches.push(Switch {
+                name,
+                uplinks: Vec::new(),
+                ports,
+            });
             esxi.save(host, &state);
             Answer::Silent
         }
         ["vswitch", "standard", "remove"] => {
-            let name = request.option("vswitch-name", "v").unwrap_or_default().to_owned();
+            let name = request
+                .option("vswitch-name", "v")
+                .unwrap_or_default()
+                .to_owned();
             let groups: Vec<String> = state
                 .saved
                 .groups
@@ -59,7 +88,12 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
                 .filter(|group| group.switch == name)
                 .map(|group| group.name.clone())
                 .collect();
-            if !state.saved.switches.iter().any(|switch| switch.name == name) {
+            if !state
+                .saved
+                .switches
+                .iter()
+                .any(|switch| switch.name == name)
+            {
                 return Some(Answer::Error(format!("Unable to find vswitch {name}")));
             }
             if groups.iter().any(|group| clients(&state, group) > 0) {
@@ -89,7 +123,12 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
             let labels = vec!["Name", "Virtual Switch", "Active Clients", "VLAN ID"];
             Answer::Shown(Shown::Table("PortGroup", labels, rows))
         }
-        ["vswitch", "standard", "portgroup", verb @ ("add" | "set" | "remove")] => {
+        [
+            "vswitch",
+            "standard",
+            "portgroup",
+            verb @ ("add" | "set" | "remove"),
+        ] => {
             let answer = change_group(&mut state, verb, request);
             if matches!(answer, Answer::Silent) {
                 esxi.save(host, &state);
@@ -107,17 +146,25 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
                     let vm = state.saved.vms.iter().find(|vm| vm.id == *id)?;
                     let config = state.configs.get(id)?;
                     let adapters = config.adapters();
-                    let networks =
-                        adapters.iter().filter_map(|a| config.get(&format!("{a}.networkName")));
+                    let networks = adapters
+                        .iter()
+                        .filter_map(|a| config.get(&format!("{a}.networkName")));
                     Some(vec![
                         ("World ID", Cell::Number(u64::from(running.world))),
                         ("Name", text(state.name(vm))),
                         ("Num Ports", Cell::Number(adapters.len() as u64)),
-                        ("Networks", Cell::List(networks.map(str::to_owned).collect())),
+                        (
+                            "Networks",
+                            Cell::List(networks.map(str::to_owned).collect()),
+                        ),
                     ])
                 })
                 .collect();
-            Answer::Shown(Shown::Table("VM", vec!["World ID", "Name", "Num Ports", "Networks"], rows))
+            Answer::Shown(Shown::Table(
+                "VM",
+                vec!["World ID", "Name", "Num Ports", "Networks"],
+                rows,
+            ))
         }
         ["vm", "port", "list"] => vm_ports(host, &state, request),
         _ => return None,
@@ -131,14 +178,22 @@ fn missing(command: &str, option: &str) -> Answer {
 }
 
 fn switch_fields(state: &State, switch: &Switch) -> Fields {
-    let groups: Vec<String> =
-        state.saved.groups.iter().filter(|g| g.switch == switch.name).map(|g| g.name.clone()).collect();
+    let groups: Vec<String> = state
+        .saved
+        .groups
+        .iter()
+        .filter(|g| g.switch == switch.name)
+        .map(|g| g.name.clone())
+        .collect();
     let used: u64 = groups.iter().map(|group| clients(state, group)).sum();
     vec![
         ("Name", text(switch.name.clone())),
         ("Class", text("cswitch")),
         ("Num Ports", Cell::Number(2816)),
-        ("Used Ports", Cell::Number(1 + used + switch.uplinks.len() as u64)),
+        (
+            "Used Ports",
+            Cell::Number(1 + used + switch.uplinks.len() as u64),
+        ),
         ("Configured Ports", Cell::Number(u64::from(switch.ports))),
         ("MTU", Cell::Number(1500)),
         ("CDP Status", text("listen")),
@@ -153,9 +208,16 @@ fn switch_fields(state: &State, switch: &Switch) -> Fields {
 
 fn change_group(state: &mut State, verb: &str, request: &Request) -> Answer {
     let Some(name) = request.option("portgroup-name", "p").map(str::to_owned) else {
-        return missing(&format!("vswitch standard portgroup {verb}"), "--portgroup-name");
+        return missing(
+            &format!("vswitch standard portgroup {verb}"),
+            "--portgroup-name",
+        );
     };
-    let there = state.saved.groups.iter().position(|group| group.name == name);
+    let there = state
+        .saved
+        .groups
+        .iter()
+        .position(|group| group.name == name);
     match verb {
         "add" => {
             let Some(switch) = request.option("vswitch-name", "v").map(str::to_owned) else {
@@ -164,19 +226,32 @@ fn change_group(state: &mut State, verb: &str, request: &Request) -> Answer {
             if there.is_some() {
                 return Answer::Error(format!("A portgroup with the name {name} already exists"));
             }
-            if !state.saved.switches.iter().any(|known| known.name == switch) {
+            if !state
+                .saved
+                .switches
+                .iter()
+                .any(|known| known.name == switch)
+            {
                 return Answer::Error(format!("Unable to find vswitch {switch}"));
             }
-            state.saved.groups.push(Group { name, switch, vlan: 0 });
+            state.saved.groups.push(Group {
+                name,
+                switch,
+                vlan: 0,
+            });
             Answer::Silent
         }
         "set" => {
             let typed = request.option("vlan-id", "v").unwrap_or("0");
             let Ok(vlan) = typed.parse::<u16>() else {
-                return Answer::Error(format!("Error: While processing '--vlan-id'. Argument type mismatch. Expecting integer value. Got '{typed}'\n\n{SET_USAGE}"));
+                return Answer::Error(format!(
+                    "Error: While processing '--vlan-id'. Argument type mismatch. Expecting integer value. Got '{typed}'\n\n{SET_USAGE}"
+                ));
             };
             if vlan > 4095 {
-                return Answer::Error(format!("Error: Invalid VLAN ID {vlan}. This value is in the range (0 - 4095)"));
+                return Answer::Error(format!(
+                    "Error: Invalid VLAN ID {vlan}. This value is in the range (0 - 4095)"
+                ));
             }
             match there.and_then(|at| state.saved.groups.get_mut(at)) {
                 Some(group) => {
@@ -219,13 +294,27 @@ fn interfaces(address: &str) -> Shown {
         ("Gateway", text(with_last("1"))),
         ("DHCP DNS", Cell::Flag(false)),
     ];
-    let labels =
-        vec!["Name", "IPv4 Address", "IPv4 Netmask", "IPv4 Broadcast", "Address Type", "Gateway", "DHCP DNS"];
+    let labels = vec![
+        "Name",
+        "IPv4 Address",
+        "IPv4 Netmask",
+        "IPv4 Broadcast",
+        "Address Type",
+        "Gateway",
+        "DHCP DNS",
+    ];
     Shown::Table("IPv4Interface", labels, vec![row])
 }
 
 fn neighbours(_state: &State) -> Shown {
-    let labels = vec!["Neighbor", "Mac Address", "Vmknic", "Expiry", "State", "Type"];
+    let labels = vec![
+        "Neighbor",
+        "Mac Address",
+        "Vmknic",
+        "Expiry",
+        "State",
+        "Type",
+    ];
     // What vmk0 talks to is not simulated: the list is empty, as on a quiet host.
     Shown::Table("NeighborInfo", labels, Vec::new())
 }
@@ -233,7 +322,10 @@ fn neighbours(_state: &State) -> Shown {
 fn nics(mac: &str) -> Shown {
     let second = match mac.rsplit_once(':') {
         Some((head, last)) => {
-            format!("{head}:{:02x}", u8::from_str_radix(last, 16).unwrap_or(0).wrapping_add(1))
+            format!(
+                "{head}:{:02x}",
+                u8::from_str_radix(last, 16).unwrap_or(0).wrapping_add(1)
+            )
         }
         None => mac.to_owned(),
     };
@@ -252,33 +344,62 @@ fn nics(mac: &str) -> Shown {
         ]
     };
     let labels = vec![
-        "Name", "PCI Device", "Driver", "Admin Status", "Link Status", "Speed", "Duplex", "MAC Address", "MTU",
+        "Name",
+        "PCI Device",
+        "Driver",
+        "Admin Status",
+        "Link Status",
+        "Speed",
+        "Duplex",
+        "MAC Address",
+        "MTU",
         "Description",
     ];
-    let rows = vec![row("vmnic0", "0000:03:00.0", true, mac), row("vmnic1", "0000:03:00.1", true, &second)];
+    let rows = vec![
+        row("vmnic0", "0000:03:00.0", true, mac),
+        row("vmnic1", "0000:03:00.1", true, &second),
+    ];
     Shown::Table("NIC", labels, rows)
 }
 
 fn vm_ports(host: &SimHost, state: &State, request: &Request) -> Answer {
-    let world = request.option("world-id", "w").and_then(|world| world.parse::<u32>().ok());
-    let found = state.running.iter().find(|(_, running)| Some(running.world) == world);
+    let world = request
+        .option("world-id", "w")
+        .and_then(|world| world.parse::<u32>().ok());
+    let found = state
+        .running
+        .iter()
+        .find(|(_, running)| Some(running.world) == world);
     let Some((id, _)) = found else {
         return Answer::Error(format!(
             "Unable to find a virtual machine with the world ID {}",
             request.option("world-id", "w").unwrap_or_default()
         ));
     };
-    let Some(config) = state.configs.get(id) else { return Answer::Silent };
+    let Some(config) = state.configs.get(id) else {
+        return Answer::Silent;
+    };
     let facts = guest::facts(host, state, *id);
     let mut blocks = Vec::new();
     for (index, adapter) in config.adapters().iter().enumerate() {
-        let name = config.get(&format!("{adapter}.networkName")).unwrap_or_default();
+        let name = config
+            .get(&format!("{adapter}.networkName"))
+            .unwrap_or_default();
         let group = state.saved.groups.iter().find(|group| group.name == name);
-        let Some(group) = group.filter(|_| guest::is_connected(state, config, adapter)) else { continue };
-        let switch = state.saved.switches.iter().find(|switch| switch.name == group.switch);
+        let Some(group) = group.filter(|_| guest::is_connected(state, config, adapter)) else {
+            continue;
+        };
+        let switch = state
+            .saved
+            .switches
+            .iter()
+            .find(|switch| switch.name == group.switch);
         let seen = facts.as_ref().and_then(|facts| {
             let (_, _, addresses) = facts.nics.get(index)?;
-            addresses.iter().find(|address| address.contains('.')).cloned()
+            addresses
+                .iter()
+                .find(|address| address.contains('.'))
+                .cloned()
         });
         let port = (67_108_870 + u64::from(*id) * 16 + index as u64).to_string();
         blocks.push((
@@ -289,10 +410,17 @@ fn vm_ports(host: &SimHost, state: &State, request: &Request) -> Answer {
                 ("DVPort ID", text("")),
                 ("MAC Address", text(config.mac(adapter).unwrap_or_default())),
                 // What the switch has seen the guest use.
-                ("IP Address", text(seen.unwrap_or_else(|| "0.0.0.0".to_owned()))),
+                (
+                    "IP Address",
+                    text(seen.unwrap_or_else(|| "0.0.0.0".to_owned())),
+                ),
                 (
                     "Team Uplink",
-                    text(switch.and_then(|switch| switch.uplinks.first().cloned()).unwrap_or_else(|| "void".into())),
+                    text(
+                        switch
+                            .and_then(|switch| switch.uplinks.first().cloned())
+                            .unwrap_or_else(|| "void".into()),
+                    ),
                 ),
                 ("Uplink Port ID", text("2214592518")),
                 ("Active Filters", text("")),

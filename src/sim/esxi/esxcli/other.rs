@@ -41,14 +41,18 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         )),
         ["system", "maintenanceMode", "get"] => {
             let on = esxi.lock().saved.maintenance;
-            Answer::Shown(Shown::Line(if on { "Enabled" } else { "Disabled" }.to_owned()))
+            Answer::Shown(Shown::Line(
+                if on { "Enabled" } else { "Disabled" }.to_owned(),
+            ))
         }
         ["system", "maintenanceMode", "set"] => {
             let wanted = request.option("enable", "e").is_some_and(|on| on == "true");
             let mut state = esxi.lock();
             if state.saved.maintenance == wanted {
                 let word = if wanted { "enabled" } else { "disabled" };
-                return Some(Answer::Error(format!("Maintenance mode is already {word}.")));
+                return Some(Answer::Error(format!(
+                    "Maintenance mode is already {word}."
+                )));
             }
             if wanted && !state.running.is_empty() {
                 // A real host would wait for the VMs to go; this one says so at once.
@@ -62,14 +66,19 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         }
         ["system", "uuid", "get"] => Answer::Shown(Shown::Line(identity.uuid.clone())),
         ["system", "time", "get"] | ["hardware", "clock", "get"] => {
-            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let now = jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string();
             Answer::Shown(Shown::Line(now))
         }
         ["hardware", "memory", "get"] => Answer::Shown(Shown::One(
             "Memory",
             None,
             vec![
-                ("Physical Memory", text(format!("{} Bytes", hostsvc::MEMORY))),
+                (
+                    "Physical Memory",
+                    text(format!("{} Bytes", hostsvc::MEMORY)),
+                ),
                 ("Reliable Memory", text("0 Bytes")),
                 ("NUMA Node Count", Cell::Number(1)),
             ],
@@ -89,11 +98,16 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         )),
         ["hardware", "platform", "get"] => {
             // Bytes without leading zeros, as captured.
-            let hex: Vec<char> = identity.uuid.chars().filter(char::is_ascii_hexdigit).collect();
+            let hex: Vec<char> = identity
+                .uuid
+                .chars()
+                .filter(char::is_ascii_hexdigit)
+                .collect();
             let bytes: Vec<String> = hex
                 .chunks(2)
                 .map(|pair| {
-                    let byte = u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap_or(0);
+                    let byte =
+                        u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap_or(0);
                     format!("0x{byte:x}")
                 })
                 .collect();
@@ -119,8 +133,14 @@ fn processes(host: &SimHost) -> Shown {
     if let Some(esxi) = &host.esxi {
         let state = esxi.lock();
         for (id, running) in &state.running {
-            let Some(vm) = state.saved.vms.iter().find(|vm| vm.id == *id) else { continue };
-            let uuid = state.configs.get(id).and_then(|config| config.get("uuid.bios")).unwrap_or_default();
+            let Some(vm) = state.saved.vms.iter().find(|vm| vm.id == *id) else {
+                continue;
+            };
+            let uuid = state
+                .configs
+                .get(id)
+                .and_then(|config| config.get("uuid.bios"))
+                .unwrap_or_default();
             let name = state.name(vm);
             blocks.push((
                 name.clone(),
@@ -146,14 +166,20 @@ fn kill(host: &Arc<SimHost>, request: &Request) -> Answer {
     }
     let id = host.esxi.as_ref().and_then(|esxi| {
         let state = esxi.lock();
-        state.running.iter().find(|(_, running)| running.world.to_string() == typed).map(|(id, _)| *id)
+        state
+            .running
+            .iter()
+            .find(|(_, running)| running.world.to_string() == typed)
+            .map(|(id, _)| *id)
     });
     match id {
         Some(id) => match power::off(host, &id.to_string()) {
             Ok(()) => Answer::Silent,
             Err(fault) => Answer::Error(fault.message),
         },
-        None => Answer::Error(format!("Unable to find a virtual machine with the world ID {typed}")),
+        None => Answer::Error(format!(
+            "Unable to find a virtual machine with the world ID {typed}"
+        )),
     }
 }
 
@@ -164,9 +190,15 @@ fn filesystems(host: &SimHost) -> Shown {
         .map(|volume| {
             let (size, free) = host.space(volume);
             vec![
-                ("Mount Point", text(format!("/vmfs/volumes/{}", volume.uuid))),
+                (
+                    "Mount Point",
+                    text(format!("/vmfs/volumes/{}", volume.uuid)),
+                ),
                 // Empty for a volume without a label.
-                ("Volume Name", text(volume.label.clone().unwrap_or_default())),
+                (
+                    "Volume Name",
+                    text(volume.label.clone().unwrap_or_default()),
+                ),
                 ("UUID", text(volume.uuid.clone())),
                 ("Mounted", Cell::Flag(true)),
                 ("Type", text(volume.kind)),
@@ -175,6 +207,14 @@ fn filesystems(host: &SimHost) -> Shown {
             ]
         })
         .collect();
-    let labels = vec!["Mount Point", "Volume Name", "UUID", "Mounted", "Type", "Size", "Free"];
+    let labels = vec![
+        "Mount Point",
+        "Volume Name",
+        "UUID",
+        "Mounted",
+        "Type",
+        "Size",
+        "Free",
+    ];
     Shown::Table("FileSystemVolume", labels, rows)
 }

@@ -47,13 +47,20 @@ impl Cell {
     }
 
     fn xml(&self) -> String {
-        let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let escape = |text: &str| {
+            text.replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
+        };
         match self {
             Self::Text(text) => format!("<string>{}</string>", escape(text)),
             Self::Number(number) => format!("<integer>{number}</integer>"),
             Self::Flag(flag) => format!("<boolean>{flag}</boolean>"),
             Self::List(items) => {
-                let items: String = items.iter().map(|item| format!("<string>{}</string>", escape(item))).collect();
+                let items: String = items
+                    .iter()
+                    .map(|item| format!("<string>{}</string>", escape(item)))
+                    .collect();
                 format!("<list type=\"string\">{items}</list>")
             }
         }
@@ -61,7 +68,11 @@ impl Cell {
 
     fn csv(&self) -> String {
         let quote = |text: &str| {
-            if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+            if text.contains([',', '"', '\n']) {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            } else {
+                text.to_owned()
+            }
         };
         match self {
             // A list is one quoted field in which each item is followed by a comma.
@@ -137,8 +148,10 @@ impl Shown {
                 format!("{head}{}", indented(fields))
             }
             Self::Blocks(_, blocks) => {
-                let blocks: Vec<String> =
-                    blocks.iter().map(|(name, fields)| format!("{name}\n{}", indented(fields))).collect();
+                let blocks: Vec<String> = blocks
+                    .iter()
+                    .map(|(name, fields)| format!("{name}\n{}", indented(fields)))
+                    .collect();
                 blocks.join("\n")
             }
             Self::Table(_, labels, rows) => table(labels, rows),
@@ -152,10 +165,16 @@ impl Shown {
         }
         let (_, rows) = self.rows();
         let names: Vec<String> = match wanted {
-            Some(list) => list.trim_matches('"').split(',').map(str::to_owned).collect(),
+            Some(list) => list
+                .trim_matches('"')
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
             None => {
                 let mut names: Vec<String> = match (self, rows.first()) {
-                    (Self::Table(_, labels, _), _) => labels.iter().map(|label| bare(label)).collect(),
+                    (Self::Table(_, labels, _), _) => {
+                        labels.iter().map(|label| bare(label)).collect()
+                    }
                     (_, Some(first)) => first.iter().map(|(label, _)| bare(label)).collect(),
                     (_, None) => Vec::new(),
                 };
@@ -167,7 +186,9 @@ impl Shown {
         text.push('\n');
         for row in rows {
             for name in &names {
-                let cell = row.iter().find(|(label, _)| bare(label).eq_ignore_ascii_case(name));
+                let cell = row
+                    .iter()
+                    .find(|(label, _)| bare(label).eq_ignore_ascii_case(name));
                 text.push_str(&cell.map(|(_, cell)| cell.csv()).unwrap_or_default());
                 text.push(',');
             }
@@ -181,12 +202,18 @@ impl Shown {
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<output xmlns=\"http://www.vmware.com/Products/ESX/5.0/esxcli\">\n<root>\n",
         );
         let structure = |kind: &str, row: &Fields, pad: &str| {
-            let mut fields: Vec<_> = row.iter().map(|(label, cell)| (bare(label), cell)).collect();
+            let mut fields: Vec<_> = row
+                .iter()
+                .map(|(label, cell)| (bare(label), cell))
+                .collect();
             fields.sort_by(|a, b| a.0.cmp(&b.0));
             let inner: String = fields
                 .iter()
                 .map(|(name, cell)| {
-                    format!("{pad}   <field name=\"{name}\">\n{pad}      {}\n{pad}   </field>\n", cell.xml())
+                    format!(
+                        "{pad}   <field name=\"{name}\">\n{pad}      {}\n{pad}   </field>\n",
+                        cell.xml()
+                    )
                 })
                 .collect();
             format!("{pad}<structure typeName=\"{kind}\">\n{inner}{pad}</structure>\n")
@@ -217,12 +244,20 @@ impl Shown {
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             for (label, cell) in row.iter() {
-                let place = if single { kind.to_owned() } else { format!("{kind}[{index}]") };
+                let place = if single {
+                    kind.to_owned()
+                } else {
+                    format!("{kind}[{index}]")
+                };
                 let value = match cell {
                     Cell::List(items) => items.join(","),
                     other => other.plain(),
                 };
-                text.push_str(&format!("{place}.{}.{}={value}\n", bare(label), cell.kind()));
+                text.push_str(&format!(
+                    "{place}.{}.{}={value}\n",
+                    bare(label),
+                    cell.kind()
+                ));
             }
         }
         text
@@ -230,16 +265,22 @@ impl Shown {
 
     fn json(&self) -> String {
         let object = |row: &Fields| {
-            let map: serde_json::Map<String, serde_json::Value> =
-                row.iter().map(|(label, cell)| (bare(label), cell.json())).collect();
+            let map: serde_json::Map<String, serde_json::Value> = row
+                .iter()
+                .map(|(label, cell)| (bare(label), cell.json()))
+                .collect();
             serde_json::Value::Object(map)
         };
         let value = match self {
             Self::Line(line) => line.clone().into(),
             Self::One(_, _, row) => object(row),
-            Self::Table(..) | Self::Blocks(..) => {
-                self.rows().1.into_iter().map(object).collect::<Vec<_>>().into()
-            }
+            Self::Table(..) | Self::Blocks(..) => self
+                .rows()
+                .1
+                .into_iter()
+                .map(object)
+                .collect::<Vec<_>>()
+                .into(),
         };
         format!("{value}\n")
     }
@@ -247,25 +288,42 @@ impl Shown {
 
 /// A label without its blanks and punctuation.
 fn bare(label: &str) -> String {
-    label.chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+    label
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .collect()
 }
 
 fn indented(fields: &Fields) -> String {
-    fields.iter().map(|(label, cell)| format!("   {label}: {}\n", cell.plain())).collect()
+    fields
+        .iter()
+        .map(|(label, cell)| format!("   {label}: {}\n", cell.plain()))
+        .collect()
 }
 
 /// Columns as wide as their widest cell, two blanks apart, a ruler below the labels; numbers and
 /// flags on the right; the last column is not padded.
 fn table(labels: &[&'static str], rows: &[Fields]) -> String {
-    let cell = |row: &Fields, label: &str| row.iter().find(|(name, _)| *name == label).map(|(_, cell)| cell.clone());
+    let cell = |row: &Fields, label: &str| {
+        row.iter()
+            .find(|(name, _)| *name == label)
+            .map(|(_, cell)| cell.clone())
+    };
     let columns: Vec<(Vec<String>, bool, usize)> = labels
         .iter()
         .map(|label| {
             let cells: Vec<Option<Cell>> = rows.iter().map(|row| cell(row, label)).collect();
             let right = cells.iter().flatten().any(Cell::is_right);
-            let texts: Vec<String> =
-                cells.into_iter().map(|cell| cell.map(|cell| cell.plain()).unwrap_or_default()).collect();
-            let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(label.len());
+            let texts: Vec<String> = cells
+                .into_iter()
+                .map(|cell| cell.map(|cell| cell.plain()).unwrap_or_default())
+                .collect();
+            let width = texts
+                .iter()
+                .map(|text| text.chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(label.len());
             (texts, right, width)
         })
         .collect();
@@ -274,17 +332,21 @@ fn table(labels: &[&'static str], rows: &[Fields]) -> String {
         let padded: Vec<String> = parts
             .into_iter()
             .enumerate()
-            .map(|(index, (text, right, width))| match (right, index == last) {
-                (true, _) => format!("{text:>width$}"),
-                (false, true) => text,
-                (false, false) => format!("{text:<width$}"),
-            })
+            .map(
+                |(index, (text, right, width))| match (right, index == last) {
+                    (true, _) => format!("{text:>width$}"),
+                    (false, true) => text,
+                    (false, false) => format!("{text:<width$}"),
+                },
+            )
             .collect();
         format!("{}\n", padded.join("  "))
     };
     // A column of numbers has its label on the right, one of flags and names on the left.
     let numeric = |label: &str| {
-        rows.iter().filter_map(|row| cell(row, label)).any(|cell| matches!(cell, Cell::Number(_)))
+        rows.iter()
+            .filter_map(|row| cell(row, label))
+            .any(|cell| matches!(cell, Cell::Number(_)))
     };
     let mut text = line(
         labels
@@ -293,12 +355,23 @@ fn table(labels: &[&'static str], rows: &[Fields]) -> String {
             .map(|(label, (_, _, width))| ((*label).to_owned(), numeric(label), *width))
             .collect(),
     );
-    text.push_str(&line(columns.iter().map(|(_, _, width)| ("-".repeat(*width), false, *width)).collect()));
+    text.push_str(&line(
+        columns
+            .iter()
+            .map(|(_, _, width)| ("-".repeat(*width), false, *width))
+            .collect(),
+    ));
     for index in 0..rows.len() {
         text.push_str(&line(
             columns
                 .iter()
-                .map(|(texts, right, width)| (texts.get(index).cloned().unwrap_or_default(), *right, *width))
+                .map(|(texts, right, width)| {
+                    (
+                        texts.get(index).cloned().unwrap_or_default(),
+                        *right,
+                        *width,
+                    )
+                })
                 .collect(),
         ));
     }
