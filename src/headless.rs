@@ -259,15 +259,17 @@ impl<'o> Walk<'o> {
         }
     }
 
-    /// Nothing goes on without a decision, and there is nobody to make one.
+    /// Nothing goes on without a decision, and there is nobody to make one. What failed was said
+    /// when it did.
     fn stuck(&mut self, waiting: &[StepId]) {
-        for id in waiting {
-            let step = self.state.step(id);
-            if let Some(fault) = &step.fault {
-                self.printer
-                    .fault(self.state.last_at, id, step.status, fault, &step.remedies);
+        let waiting: Vec<&str> = waiting.iter().map(StepId::as_str).collect();
+        self.leave(&format!(
+            "nothing more can go on without a decision on {}",
+            if waiting.is_empty() {
+                "the run".to_owned()
+            } else {
+                waiting.join(", ")
             }
-        }
-        self.leave("nothing more can go on without a decision");
+        ));
     }
 }

@@ -125,21 +125,19 @@ fn intro(before: &Before<'_>) -> Vec<String> {
     intro
 }
 
+/// In a practice only what has neither value nor example is asked: nothing depends on the rest.
 fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
-    let in_practice = before.mode == Mode::Practice;
+    let is_asked = |name: &VariableName| {
+        before.mode != Mode::Practice || !before.values.known.contains_key(name)
+    };
     before
         .runbook
         .variables
         .iter()
-        .filter(|(_, variable)| !variable.secret)
+        .filter(|(name, variable)| !variable.secret && is_asked(name))
         .map(|(name, variable)| {
             let example = variable.example.clone();
-            let default = before
-                .values
-                .known
-                .get(name)
-                .cloned()
-                .or_else(|| example.clone().filter(|_| in_practice));
+            let default = before.values.known.get(name).cloned();
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),
@@ -315,23 +313,26 @@ mod tests {
     }
 
     #[test]
-    fn practice_offers_examples_and_a_failover_asks_for_secrets() {
+    fn a_failover_asks_for_everything_and_a_practice_for_what_has_no_value() {
         let runbook = load_bundled().unwrap().runbook;
         let none = BTreeMap::new();
-        let ticket = &variable_fields(&before(&runbook, Mode::Practice, &none))[0];
+        let ticket = &variable_fields(&before(&runbook, Mode::Failover, &none))[0];
         assert_eq!(
             (ticket.key.as_str(), ticket.default.as_str()),
-            ("ticket", "INC000001")
+            ("ticket", "")
         );
-        assert!(
-            (ticket.check)("INC1").is_err()
-                && (ticket.check)("INC000002").is_ok()
-                && (ticket.check)("").is_err()
-        );
-        assert_eq!(
-            variable_fields(&before(&runbook, Mode::Failover, &none))[0].default,
-            ""
-        );
+        assert!((ticket.check)("INC1").is_err() && (ticket.check)("INC000002").is_ok());
+        assert!((ticket.check)("").is_err());
+
+        let mut known = before(&runbook, Mode::Practice, &none);
+        assert_eq!(variable_fields(&known).len(), 1);
+        known
+            .values
+            .known
+            .insert("ticket".into(), "INC000001".to_owned());
+        assert!(variable_fields(&known).is_empty());
+        known.mode = Mode::Failover;
+        assert_eq!(variable_fields(&known)[0].default, "INC000001");
 
         let secret = &secret_fields(&runbook, &none)[0];
         assert!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 
+use crate::clock::Clock;
 use crate::engine::{Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::RunFolder;
@@ -84,7 +85,7 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
         set: &start.set,
         answers: &answers,
         before: parent.as_ref().map(|before| &before.variables),
-        examples: practice && start.act.yes,
+        examples: practice && (start.act.yes || !start.act.headless),
     };
     let values = gather(runbook, &sources)?;
     let only: Vec<VmName> = start
@@ -168,7 +169,7 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
 
 /// Makes the run's folder with the frozen runbook in it.
 pub(super) fn new_folder(console: &Console, loaded: &Loaded) -> Result<RunFolder, Failure> {
-    let folder = console.store.create(console.clock.now())?;
+    let folder = console.store.create(Clock::system().now())?;
     folder.write(&folder.runbook(), loaded.text.as_bytes())?;
     Ok(folder)
 }
@@ -198,7 +199,8 @@ pub(super) fn launch(
         hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
         settings: console.engine_settings(),
         parent,
-        clock: console.clock.clone(),
+        // Times begin with the run's own session, however long the console was open before.
+        clock: Clock::system(),
     };
     runner::start(launch, info).map_err(|fault| Failure::of(Exit::Refused, &fault))
 }

@@ -132,29 +132,25 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
         );
     }
     if state.resumes > 0 {
-        item(
-            &mut out,
-            &format!("**Taken up again:** {} times", state.resumes),
-        );
+        let times = if state.resumes == 1 {
+            "once".to_owned()
+        } else {
+            format!("{} times", state.resumes)
+        };
+        item(&mut out, &format!("**Taken up again:** {times}"));
     }
     out
 }
 
 fn result(run: &Run<'_>) -> String {
     let Some(result) = &run.state.finished else {
-        let open = steps::open_ends(run);
-        let waits = if open.is_empty() {
-            String::new()
-        } else {
-            format!(
-                ": {}",
-                open.iter()
-                    .map(steps::OpenEnd::markdown)
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            )
+        let open = steps::open_ends(run).len();
+        let waits = match open {
+            0 => String::new(),
+            1 => ", one step failed or waits for a decision".to_owned(),
+            open => format!(", {open} steps failed or wait for a decision"),
         };
-        return format!("not finished{waits}. It can be resumed.");
+        return format!("not finished{waits}; it can be resumed");
     };
     let RunResult {
         done,
