@@ -1,1 +1,551 @@
-//! sim.
+//! The simulated site: ESXi and posix hosts on loopback, over real SSH, with real files.
+//!
+//! It imitates hosts from the outside and shares no code with the drivers that talk to them. Formats
+//! and quirks follow captured output of real hosts. What a site is lies in one folder, so that
+//! [`Site::start`] on the same folder goes on after a crash, rebooted. Everything is served on
+//! 127.0.0.1; nothing outside it is ever contacted.
+
+mod build;
+mod commands;
+mod disks;
+mod emit;
+mod error;
+mod esxi;
+mod host;
+mod network;
+mod pipe;
+mod process;
+mod seed;
+mod shell;
+mod ssh;
+mod stdio;
+mod vfs;
+mod vmx;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::error::SimError;
+use self::esxi::{Esxi, GuestPlan, power_cut};
+use self::host::{COMMAND_LOG, HostParts, Pace, SimHost};
+use self::network::Network;
+use self::ssh::{Access, Door, keys};
+use crate::names::{BackupName, HostName};
+use crate::runbook::model::{Driver, Runbook, SiteRole};
+
+/// How a site is made.
+#[derive(Clone, Debug)]
+pub struct SiteOptions {
+    /// Its folder; made if missing. A folder that holds something else is refused.
+    pub dir: PathBuf,
+    /// Bytes per disk. Counts when the site is made, not when it is started again.
+    pub scale: u64,
+    /// Decides everything that looks random. Counts when the site is made.
+    pub seed: u64,
+    /// Site seconds in a real one; 1 is real time.
+    pub speed: f64,
+    /// The SSH servers ask for new keys after so many bytes; `None` is 1 GiB, as on ESXi.
+    pub rekey_bytes: Option<u64>,
+    /// After so many wrong passwords in a row a host locks the account (right ones are then refused
+    /// too); 0 is never.
+    pub lock_after: u32,
+    /// For how long, in real time.
+    pub unlock_after: Duration,
+}
+
+impl SiteOptions {
+    /// A site in `dir` with 16 MiB a disk, seed 1, real time, and the lockout of ESXi 6.7 and later.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            scale: 16 << 20,
+            seed: 1,
+            speed: 1.0,
+            rekey_bytes: None,
+            lock_after: 5,
+            unlock_after: Duration::from_secs(900),
+        }
+    }
+}
+
+/// Something that goes wrong on purpose, switched on or off while the site runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// hostd does not answer: `vim-cmd` and `esxcli` fail, ssh and files still work.
+    HostdDown(bool),
+    /// `power.on` says `Power on failed` although the VM is on.
+    PowerOnLies(bool),
+    /// `power.on` fails; the reason is in the task and in `vmware.log`.
+    PowerOnFails(bool),
+    /// `vmkfstools -i` breaks at this percent; 0 ends that.
+    CloneBreaksAt(u8),
+    /// New connections are accepted and never answered.
+    Hang(bool),
+    /// The SFTP subsystem is missing, as on 5.x and 6.0 hosts.
+    WithoutSftp(bool),
+}
+
+/// How to reach a simulated host.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Where its SSH server listens, on loopback.
+    pub address: SocketAddr,
+    /// Its host keys' fingerprints, `SHA256:…`.
+    pub host_keys: Vec<String>,
+    /// The login name.
+    pub user: String,
+    /// The private key that it takes.
+    pub key_file: PathBuf,
+    /// The password that it takes.
+    pub password: String,
+}
+
+/// What is kept of a site beside its files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SitePlan {
+    format: u32,
+    seed: u64,
+    scale: u64,
+    /// When it was made, seconds since 1970.
+    created: i64,
+    /// Loopback ports by what they serve.
+    ports: BTreeMap<String, u16>,
+    /// Roles of the sites that are dark.
+    dark: Vec<SiteRole>,
+}
+
+const PLAN: &str = "site.json";
+const MARKER: &str = ".lifeboat-site";
+/// VMs of a new site have been running for three weeks.
+const SETTLED: f64 = 21.0 * 86_400.0;
+
+struct Station {
+    host: Arc<SimHost>,
+    role: Option<SiteRole>,
+    endpoint: Endpoint,
+    door: Door,
+}
+
+/// A running simulated site. Dropping it, or [`Site::shutdown`], stops everything.
+pub struct Site {
+    dir: PathBuf,
+    stations: BTreeMap<HostName, Station>,
+    network: Arc<Network>,
+    guests: Arc<BTreeMap<String, GuestPlan>>,
+    backups: BTreeMap<BackupName, PathBuf>,
+    plan: std::sync::Mutex<SitePlan>,
+}
+
+impl Site {
+    /// Makes the site's files, or takes those that are there, and starts its servers.
+    ///
+    /// # Errors
+    /// [`SimError`]; nothing runs then.
+    pub async fn start(runbook: &Runbook, options: SiteOptions) -> Result<Self, SimError> {
+        let dir = options.dir.clone();
+        let files = |what: &'static str, dir: &Path| {
+            let dir = dir.to_owned();
+            move |source: io::Error| SimError::Files { what, dir, source }
+        };
+        let (mut plan, fresh) = prepare(runbook, &options)?;
+        let vms = build::vms(runbook);
+        let guests = Arc::new(build::guests(&vms, plan.seed));
+        let network = Arc::new(Network::default());
+        for ((host, port), answer) in build::answers(&vms, plan.seed) {
+            let label = format!("guest {host}:{port}");
+            let wanted = plan.ports.get(&label).copied().unwrap_or(0);
+            let real = network
+                .add(&host, port, wanted, answer)
+                .await
+                .map_err(|source| SimError::Port {
+                    what: label.clone(),
+                    source,
+                })?;
+            plan.ports.insert(label, real);
+        }
+        let pace = Pace::new(options.speed);
+        let secrets = Secrets::load(&dir).map_err(files("the keys", &dir))?;
+        let mut stations = BTreeMap::new();
+        for (name, entry) in &runbook.hosts {
+            let folder = build::host_folder(&dir, name);
+            let volumes = build::volumes(&dir, &plan, runbook, &vms, name);
+            let esxi = match entry.driver {
+                Driver::Esxi => {
+                    let identity = build::identity(&plan, name, &entry.address.host);
+                    let loaded =
+                        Esxi::load(folder.join("state.json"), identity, Arc::clone(&guests));
+                    Some(loaded.map_err(files("a host's state", &dir))?)
+                }
+                Driver::Posix => None,
+            };
+            let is_esxi = esxi.is_some();
+            let parts = HostParts {
+                name: name.clone(),
+                folder,
+                pace,
+                volumes,
+                esxi,
+                network: Arc::clone(&network),
+            };
+            let host = Arc::new(SimHost::new(parts).map_err(files("a host's folder", &dir))?);
+            let label = format!("host {name}");
+            let wanted = plan.ports.get(&label).copied().unwrap_or(0);
+            let port = |source| SimError::Port {
+                what: label.clone(),
+                source,
+            };
+            let socket = network::bind_wanted(wanted).await.map_err(port)?;
+            let address = socket.local_addr().map_err(port)?;
+            plan.ports.insert(label.clone(), address.port());
+            network.add_host(&entry.address.host, address);
+            let key = keys::key_at(
+                &dir.join("keys").join(format!("host-{name}")),
+                &keys::ecdsa(),
+            )
+            .map_err(files("a host key", &dir))?;
+            let endpoint = Endpoint {
+                address,
+                host_keys: vec![keys::fingerprint(&key)],
+                user: entry.user.clone(),
+                key_file: secrets.key_file.clone(),
+                password: secrets.password.clone(),
+            };
+            let access = Arc::new(Access::new(
+                entry.user.clone(),
+                secrets.password.clone(),
+                secrets.key.public_key().clone(),
+                options.lock_after,
+                options.unlock_after,
+            ));
+            let config = ssh::config(is_esxi, key, options.rekey_bytes);
+            let door = Door::open(socket, Arc::clone(&host), access, config).map_err(port)?;
+            let role = runbook.sites.get(&entry.site).map(|site| site.role);
+            stations.insert(
+                name.clone(),
+                Station {
+                    host,
+                    role,
+                    endpoint,
+                    door,
+                },
+            );
+        }
+        let backups = backup_folders(runbook, &dir, &plan, &vms);
+        let site = Self {
+            dir: dir.clone(),
+            stations,
+            network,
+            guests,
+            backups,
+            plan: plan.clone().into(),
+        };
+        for station in site.stations.values() {
+            let dark = station.role.is_some_and(|role| plan.dark.contains(&role));
+            if dark {
+                station.door.set_up(false);
+                site.network.set_host(&station.host.name.to_string(), false);
+            } else {
+                esxi::resume(&station.host, if fresh { SETTLED } else { 0.0 });
+            }
+        }
+        site.save_plan().map_err(files("the plan", &dir))?;
+        Ok(site)
+    }
+
+    /// How to reach a host.
+    #[must_use]
+    pub fn endpoint(&self, host: &HostName) -> Option<&Endpoint> {
+        self.stations.get(host).map(|station| &station.endpoint)
+    }
+
+    /// Where a guest's port of the runbook is served on loopback. `host` is the address as the
+    /// runbook writes it, without brackets.
+    #[must_use]
+    pub fn guest_address(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        self.network.guest_address(host, port)
+    }
+
+    /// The real folder of a backup.
+    #[must_use]
+    pub fn backup_path(&self, backup: &BackupName) -> Option<PathBuf> {
+        self.backups.get(backup).cloned()
+    }
+
+    /// The real folder that is a host's `/`.
+    #[must_use]
+    pub fn host_root(&self, host: &HostName) -> Option<PathBuf> {
+        self.stations
+            .get(host)
+            .map(|station| station.host.vfs.root().to_owned())
+    }
+
+    /// A site loses its power: established connections die, new ones are refused, guests fall
+    /// silent; nothing is written in order.
+    pub fn go_dark(&self, role: SiteRole) {
+        for station in self.of(role) {
+            station.door.set_up(false);
+            station.host.processes.kill_all();
+            power_cut(&station.host);
+            self.network.set_host(station.host.name.as_str(), false);
+        }
+        self.set_dark(role, true);
+    }
+
+    /// A site's power returns: hosts answer, every VM there is off.
+    pub fn come_back(&self, role: SiteRole) {
+        for station in self.of(role) {
+            esxi::resume(&station.host, 0.0);
+            station.door.set_up(true);
+            self.network.set_host(station.host.name.as_str(), true);
+        }
+        self.set_dark(role, false);
+    }
+
+    /// Makes something go wrong on a host, or ends that.
+    ///
+    /// # Errors
+    /// There is no such host.
+    pub fn inject(&self, host: &HostName, injection: Injection) -> Result<(), SimError> {
+        let unknown = || SimError::UnknownHost(host.to_string());
+        let station = self.stations.get(host).ok_or_else(unknown)?;
+        match injection {
+            Injection::Hang(on) => station.host.hung.store(on, Ordering::Release),
+            Injection::WithoutSftp(on) => station.host.without_sftp.store(on, Ordering::Release),
+            _ => {
+                let faults = &station.host.esxi.as_ref().ok_or_else(unknown)?.faults;
+                match injection {
+                    Injection::HostdDown(on) => faults.hostd_down.store(on, Ordering::Release),
+                    Injection::PowerOnLies(on) => faults.power_on_lies.store(on, Ordering::Release),
+                    Injection::PowerOnFails(on) => {
+                        faults.power_on_fails.store(on, Ordering::Release)
+                    }
+                    Injection::CloneBreaksAt(at) => {
+                        faults.clone_breaks_at.store(at, Ordering::Release)
+                    }
+                    Injection::Hang(_) | Injection::WithoutSftp(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Limits what a datastore (by label) takes to so many bytes on disk; `None` lifts the limit.
+    ///
+    /// # Errors
+    /// There is no such host or datastore.
+    pub fn set_quota(
+        &self,
+        host: &HostName,
+        datastore: &str,
+        bytes: Option<u64>,
+    ) -> Result<(), SimError> {
+        let station = self
+            .stations
+            .get(host)
+            .ok_or_else(|| SimError::UnknownHost(host.to_string()))?;
+        let volume = station
+            .host
+            .volumes
+            .iter()
+            .find(|v| v.label.as_deref() == Some(datastore));
+        let volume = volume.ok_or_else(|| SimError::UnknownHost(format!("{host}:{datastore}")))?;
+        station.host.vfs.set_quota(volume.folder.clone(), bytes);
+        Ok(())
+    }
+
+    /// The log of every command line that reached a host: JSON lines. One line when a command
+    /// begins (`at`, `session`, `pid`, `line`), one when it ends (`at`, `session`, `pid`, `exit`).
+    #[must_use]
+    pub fn command_log(&self, host: &HostName) -> PathBuf {
+        build::host_folder(&self.dir, host).join(COMMAND_LOG)
+    }
+
+    /// The runbook with the site's addresses in it, which real clients can drive.
+    ///
+    /// # Errors
+    /// The text is no YAML mapping.
+    pub fn emit(&self, source_text: &str) -> Result<String, SimError> {
+        emit::emit(self, source_text)
+    }
+
+    /// Stops every server, guest and command, and waits until they are gone. The files stay.
+    pub async fn shutdown(mut self) {
+        self.halt();
+        let stations = std::mem::take(&mut self.stations);
+        let mut tasks = self.network.stop();
+        let mut hosts = Vec::new();
+        for station in stations.into_values() {
+            tasks.push(station.door.stop());
+            hosts.push(station.host);
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+        let waited = tokio::task::spawn_blocking(move || {
+            for host in hosts {
+                host.processes.wait_empty(Duration::from_secs(5));
+            }
+        });
+        let _ = waited.await;
+    }
+
+    fn halt(&self) {
+        for station in self.stations.values() {
+            station.host.processes.kill_all();
+            esxi::freeze(&station.host);
+            station.door.set_up(false);
+        }
+    }
+
+    fn of(&self, role: SiteRole) -> impl Iterator<Item = &Station> {
+        self.stations
+            .values()
+            .filter(move |station| station.role == Some(role))
+    }
+
+    fn set_dark(&self, role: SiteRole, dark: bool) {
+        {
+            let mut plan = self
+                .plan
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            plan.dark.retain(|known| *known != role);
+            if dark {
+                plan.dark.push(role);
+            }
+        }
+        if let Err(error) = self.save_plan() {
+            tracing::warn!(%error, "the simulated site's plan cannot be written");
+        }
+    }
+
+    fn save_plan(&self) -> io::Result<()> {
+        let plan = self
+            .plan
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        write_plan(&self.dir, &plan)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.halt();
+        for station in self.stations.values() {
+            station.door.abort();
+        }
+        self.network.stop();
+    }
+}
+
+/// The login key and password of a site.
+struct Secrets {
+    key: russh::keys::PrivateKey,
+    key_file: PathBuf,
+    password: String,
+}
+
+impl Secrets {
+    fn load(dir: &Path) -> io::Result<Self> {
+        let folder = dir.join("keys");
+        fs::create_dir_all(&folder)?;
+        let key_file = folder.join("login");
+        let key = keys::key_at(&key_file, &keys::ecdsa())?;
+        let file = folder.join("password");
+        let password = match fs::read_to_string(&file) {
+            Ok(text) => text.trim().to_owned(),
+            Err(_) => {
+                let mut bytes = [0; 9];
+                getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+                let text = commands::hex(&bytes);
+                keys::write_private(&file, text.as_bytes())?;
+                text
+            }
+        };
+        Ok(Self {
+            key,
+            key_file,
+            password,
+        })
+    }
+}
+
+fn write_plan(dir: &Path, plan: &SitePlan) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(plan).map_err(io::Error::other)?;
+    esxi::replace(&dir.join(PLAN), text.as_bytes())
+}
+
+/// Reads the plan of an existing site, or makes a new one; true when it is new.
+fn prepare(runbook: &Runbook, options: &SiteOptions) -> Result<(SitePlan, bool), SimError> {
+    let dir = &options.dir;
+    let files = |what: &'static str| {
+        let dir = dir.clone();
+        move |source: io::Error| SimError::Files { what, dir, source }
+    };
+    fs::create_dir_all(dir).map_err(files("the folder"))?;
+    if let Ok(text) = fs::read_to_string(dir.join(PLAN)) {
+        let plan: SitePlan = serde_json::from_str(&text)
+            .map_err(io::Error::other)
+            .map_err(files("the plan"))?;
+        for host in runbook.hosts.keys() {
+            if !build::host_folder(dir, host).is_dir() {
+                return Err(SimError::OtherRunbook {
+                    dir: dir.clone(),
+                    host: host.to_string(),
+                });
+            }
+        }
+        return Ok((plan, false));
+    }
+    let mut entries = fs::read_dir(dir).map_err(files("the folder"))?;
+    if !dir.join(MARKER).exists() && entries.next().is_some() {
+        return Err(SimError::ForeignFolder { dir: dir.clone() });
+    }
+    fs::write(dir.join(MARKER), "This folder holds a simulated site.\n")
+        .map_err(files("the folder"))?;
+    let plan = SitePlan {
+        format: 1,
+        seed: options.seed,
+        // Whole sectors, and room for what a guest writes.
+        scale: options.scale.max(128 << 10) & !511,
+        created: Timestamp::now().as_second(),
+        ports: BTreeMap::new(),
+        dark: Vec::new(),
+    };
+    build::build(dir, &plan, runbook).map_err(files("the files"))?;
+    write_plan(dir, &plan).map_err(files("the plan"))?;
+    Ok((plan, true))
+}
+
+fn backup_folders(
+    runbook: &Runbook,
+    dir: &Path,
+    plan: &SitePlan,
+    vms: &[build::SimVm],
+) -> BTreeMap<BackupName, PathBuf> {
+    let mut folders = BTreeMap::new();
+    for (name, backup) in &runbook.backups {
+        let folder = match &backup.host {
+            None => build::console_backup(dir, name),
+            Some(host) => {
+                let volumes = build::volumes(dir, plan, runbook, vms, host);
+                build::real_backup(dir, host, &volumes, &backup.path)
+            }
+        };
+        folders.insert(name.clone(), folder);
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,809 @@
+//! Makes a site's folders from a runbook: hosts, datastores, VMs, restore points.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::SitePlan;
+use super::disks::Disk;
+use super::esxi::{
+    Autostart, Group, GuestPlan, GuestService, Identity, Registered, Saved, Switch, place,
+    write_saved,
+};
+use super::host::Volume;
+use super::network::Answer;
+use super::seed::Draw;
+use super::vmx::{Format, descriptor};
+use crate::names::{BackupName, HostName, VmName};
+use crate::runbook::model::{Driver, Place, Runbook, Rung, SiteRole, Vm};
+
+/// How many expendable VMs stand for one pattern.
+const PER_PATTERN: usize = 2;
+/// How many restore points a VM has.
+const POINTS: u64 = 3;
+
+/// A VM of the simulated site.
+#[derive(Clone, Debug)]
+pub(super) struct SimVm {
+    /// Its name, also where the runbook has only a pattern.
+    pub(super) name: String,
+    /// What the runbook says of it.
+    pub(super) vm: Vm,
+    /// Adapter, port group at the protected site and at the recovery site.
+    adapters: Vec<(String, String, String)>,
+    disks: usize,
+}
+
+impl SimVm {
+    /// The guest on its disk.
+    pub(super) fn guest(&self, seed: u64) -> GuestPlan {
+        let addresses: Vec<(String, String)> = self
+            .adapters
+            .iter()
+            .map(|(adapter, _, _)| {
+                let given = self
+                    .vm
+                    .adapters
+                    .get(adapter)
+                    .and_then(|adapter| adapter.address);
+                let address = given.map(|address| address.to_string()).unwrap_or_else(|| {
+                    let mut draw = Draw::new(seed, &format!("address {} {adapter}", self.name));
+                    format!("10.66.{}.{}", 1 + draw.below(250), 1 + draw.below(250))
+                });
+                (adapter.clone(), address)
+            })
+            .collect();
+        let services = self
+            .vm
+            .ready
+            .iter()
+            .filter_map(|rung| {
+                let (host, port, _) = rung_address(rung, &addresses)?;
+                let adapter = addresses
+                    .iter()
+                    .find(|(_, address)| *address == host)
+                    .or(addresses.first());
+                Some(GuestService {
+                    host,
+                    port,
+                    adapter: adapter?.0.clone(),
+                })
+            })
+            .collect();
+        GuestPlan {
+            name: self.name.clone(),
+            addresses,
+            services,
+        }
+    }
+
+    /// What its ports answer: address, port, and status by path.
+    pub(super) fn answers(&self, guest: &GuestPlan) -> Vec<(String, u16, Option<(String, u16)>)> {
+        self.vm
+            .ready
+            .iter()
+            .filter_map(|rung| rung_address(rung, &guest.addresses))
+            .collect()
+    }
+}
+
+/// Address, port, and the page that is asked for, of a rung that has them.
+fn rung_address(
+    rung: &Rung,
+    addresses: &[(String, String)],
+) -> Option<(String, u16, Option<(String, u16)>)> {
+    match rung {
+        Rung::Tools => None,
+        Rung::Tcp { host, port } => {
+            let host = host
+                .clone()
+                .or_else(|| addresses.first().map(|(_, address)| address.clone()))?;
+            Some((host.trim_matches(['[', ']']).to_owned(), *port, None))
+        }
+        Rung::Http { url, status, .. } => {
+            let (host, port, path) = split_url(url)?;
+            Some((host, port, Some((path, *status))))
+        }
+    }
+}
+
+/// Host, port and path of an `http://` URL.
+pub(super) fn split_url(url: &str) -> Option<(String, u16, String)> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
+        let (host, after) = inner.split_once(']')?;
+        (
+            host,
+            after
+                .strip_prefix(':')
+                .map_or(Some(80), |port| port.parse().ok())?,
+        )
+    } else {
+        match authority.split_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (authority, 80),
+        }
+    };
+    Some((host.to_owned(), port, path.to_owned()))
+}
+
+/// The VMs of a runbook, patterns replaced by a couple of names.
+pub(super) fn vms(runbook: &Runbook) -> Vec<SimVm> {
+    let (protected, recovery) = (runbook.protected_site(), runbook.recovery_site());
+    let mut vms = Vec::new();
+    for (index, (name, vm)) in runbook.vms.iter().enumerate() {
+        let names: Vec<String> = if Vm::is_pattern(name) {
+            (1..=PER_PATTERN)
+                .map(|n| {
+                    name.as_str()
+                        .replacen('*', &n.to_string(), 1)
+                        .replace('*', "")
+                })
+                .collect()
+        } else {
+            vec![name.as_str().to_owned()]
+        };
+        let mut adapters: Vec<(String, String, String)> = vm
+            .adapters
+            .iter()
+            .map(|(adapter, wanted)| {
+                let group = |site| {
+                    let network = runbook.networks.get(&wanted.network)?;
+                    Some(network.at.get(site)?.name.clone())
+                };
+                let here = group(&protected).unwrap_or_else(|| "VM Network".to_owned());
+                (
+                    adapter.clone(),
+                    here.clone(),
+                    group(&recovery).unwrap_or(here),
+                )
+            })
+            .collect();
+        if adapters.is_empty() {
+            adapters.push(("ethernet0".into(), "VM Network".into(), "VM Network".into()));
+        }
+        for name in names {
+            let disks = if index == 0 { 2 } else { 1 };
+            vms.push(SimVm {
+                name,
+                vm: vm.clone(),
+                adapters: adapters.clone(),
+                disks,
+            });
+        }
+    }
+    vms
+}
+
+/// All guests by name.
+pub(super) fn guests(vms: &[SimVm], seed: u64) -> BTreeMap<String, GuestPlan> {
+    vms.iter()
+        .map(|vm| (vm.name.clone(), vm.guest(seed)))
+        .collect()
+}
+
+/// What the guests' ports answer, by address and port.
+pub(super) fn answers(vms: &[SimVm], seed: u64) -> BTreeMap<(String, u16), Answer> {
+    let mut all: BTreeMap<(String, u16), Answer> = BTreeMap::new();
+    for vm in vms {
+        for (host, port, page) in vm.answers(&vm.guest(seed)) {
+            let answer = all.entry((host, port)).or_default();
+            answer.pages.extend(page);
+        }
+    }
+    all
+}
+
+/// Who an ESXi host is.
+pub(super) fn identity(plan: &SitePlan, host: &HostName, address: &str) -> Identity {
+    let mut draw = Draw::new(plan.seed, &format!("host {host}"));
+    let bytes = draw.bytes(3);
+    let mac = format!(
+        "a4:bf:01:{}",
+        bytes
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<Vec<_>>()
+            .join(":")
+    );
+    let time = 0x5f00_0000 + draw.below(0x0300_0000);
+    let uuid = format!(
+        "{time:08x}-{:04x}-{:04x}-{:04x}-{}",
+        draw.below(0x10000),
+        draw.below(0x10000),
+        draw.below(0x10000),
+        mac.replace(':', "")
+    );
+    Identity {
+        mac,
+        uuid,
+        address: address.to_owned(),
+        seed: plan.seed,
+    }
+}
+
+/// A host's folder.
+pub(super) fn host_folder(dir: &Path, host: &HostName) -> PathBuf {
+    dir.join("hosts").join(host.as_str())
+}
+
+/// The folder of a backup on the console's own machine.
+pub(super) fn console_backup(dir: &Path, backup: &BackupName) -> PathBuf {
+    dir.join("backups").join(backup.as_str())
+}
+
+/// Labels of the datastores that the runbook uses on an ESXi host.
+fn labels(runbook: &Runbook, vms: &[SimVm], host: &HostName) -> BTreeSet<String> {
+    let mut labels = BTreeSet::new();
+    for vm in vms {
+        for place in [&vm.vm.protected, &vm.vm.recovery].into_iter().flatten() {
+            if place.host == *host && !place.datastore.is_empty() {
+                labels.insert(place.datastore.clone());
+            }
+        }
+    }
+    for backup in runbook.backups.values() {
+        if backup.host.as_ref() == Some(host)
+            && let Some(rest) = backup.path.strip_prefix("/vmfs/volumes/")
+        {
+            labels.extend(rest.split('/').next().map(str::to_owned));
+        }
+    }
+    if labels.is_empty() {
+        labels.insert("datastore1".to_owned());
+    }
+    labels
+}
+
+/// The file systems of a host.
+pub(super) fn volumes(
+    dir: &Path,
+    plan: &SitePlan,
+    runbook: &Runbook,
+    vms: &[SimVm],
+    host: &HostName,
+) -> Vec<Volume> {
+    let root = host_folder(dir, host).join("root");
+    let esxi = runbook
+        .hosts
+        .get(host)
+        .is_some_and(|host| host.driver == Driver::Esxi);
+    if !esxi {
+        let mut volumes = vec![Volume {
+            uuid: "/dev/sda1".into(),
+            label: None,
+            kind: "ext4",
+            folder: root.clone(),
+            capacity: 62_725_623_808,
+            taken: 5_368_709_120,
+            hidden: false,
+            mounted: "/".into(),
+        }];
+        for backup in runbook
+            .backups
+            .values()
+            .filter(|backup| backup.host.as_ref() == Some(host))
+        {
+            volumes.push(Volume {
+                uuid: "/dev/sdb1".into(),
+                label: None,
+                kind: "ext4",
+                folder: root.join(backup.path.trim_start_matches('/')),
+                capacity: 7_937_003_077_632,
+                taken: 2_254_857_830_400,
+                hidden: false,
+                mounted: backup.path.clone(),
+            });
+        }
+        return volumes;
+    }
+    let mac = identity(plan, host, "").mac;
+    let volume = |what: &str, label: Option<String>, kind, capacity, taken| {
+        let uuid = Draw::new(plan.seed, &format!("volume {host} {what}")).volume_uuid(&mac);
+        let label = if what == "osdata" {
+            Some(format!("OSDATA-{uuid}"))
+        } else {
+            label
+        };
+        Volume {
+            folder: root.join("vmfs/volumes").join(&uuid),
+            mounted: format!("/vmfs/volumes/{uuid}"),
+            uuid,
+            label,
+            kind,
+            capacity,
+            taken,
+            hidden: false,
+        }
+    };
+    let mut volumes: Vec<Volume> = labels(runbook, vms, host)
+        .into_iter()
+        .map(|label| {
+            volume(
+                &format!("vmfs {label}"),
+                Some(label),
+                "VMFS-6",
+                999_922_073_600,
+                408_331_242_496,
+            )
+        })
+        .collect();
+    volumes.push(volume(
+        "osdata",
+        None,
+        "VMFSOS",
+        128_580_583_424,
+        4_453_302_272,
+    ));
+    volumes.push(volume(
+        "boot1",
+        Some("BOOTBANK1".into()),
+        "vfat",
+        4_293_591_040,
+        296_812_544,
+    ));
+    volumes.push(volume(
+        "boot2",
+        Some("BOOTBANK2".into()),
+        "vfat",
+        4_293_591_040,
+        65_536,
+    ));
+    // A volume without a label, as hosts that were upgraded have.
+    volumes.push(volume("locker", None, "vfat", 299_712_512, 184_737_792));
+    volumes
+}
+
+/// Makes everything below `dir`.
+///
+/// # Errors
+/// As the file system's.
+pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Result<()> {
+    for folder in ["hosts", "backups"] {
+        let old = dir.join(folder);
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
+    }
+    let vms = vms(runbook);
+    for (name, host) in &runbook.hosts {
+        let folder = host_folder(dir, name);
+        let root = folder.join("root");
+        let volumes = volumes(dir, plan, runbook, &vms, name);
+        match host.driver {
+            Driver::Esxi => {
+                let address = host.address.host.clone();
+                build_esxi(&root, &volumes, &identity(plan, name, &address))?;
+                build_esxi_state(dir, plan, runbook, &vms, name, &volumes)?;
+            }
+            Driver::Posix => {
+                for path in ["tmp", "root", "var/log", "etc", "usr/bin", "bin"] {
+                    fs::create_dir_all(root.join(path))?;
+                }
+                fs::create_dir_all(root.join("home").join(&host.user))?;
+                fs::write(root.join("etc/hostname"), format!("{name}\n"))?;
+                for volume in &volumes {
+                    fs::create_dir_all(&volume.folder)?;
+                }
+            }
+        }
+    }
+    for (name, backup) in &runbook.backups {
+        let folder = match &backup.host {
+            None => console_backup(dir, name),
+            Some(host) => {
+                let vols = volumes(dir, plan, runbook, &vms, host);
+                real_backup(dir, host, &vols, &backup.path)
+            }
+        };
+        fs::create_dir_all(&folder)?;
+        for vm in vms.iter().filter(|vm| vm.vm.backup.as_ref() == Some(name)) {
+            build_points(plan, vm, &folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// The real folder of a path on a host, a datastore's label replaced by its UUID.
+pub(super) fn real_backup(dir: &Path, host: &HostName, volumes: &[Volume], path: &str) -> PathBuf {
+    let root = host_folder(dir, host).join("root");
+    if let Some(rest) = path.strip_prefix("/vmfs/volumes/") {
+        let (label, inside) = rest.split_once('/').unwrap_or((rest, ""));
+        if let Some(volume) = volumes
+            .iter()
+            .find(|volume| volume.label.as_deref() == Some(label))
+        {
+            return if inside.is_empty() {
+                volume.folder.clone()
+            } else {
+                volume.folder.join(inside)
+            };
+        }
+    }
+    let inside: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != "..")
+        .collect();
+    root.join(inside.join("/"))
+}
+
+fn build_esxi(root: &Path, volumes: &[Volume], identity: &Identity) -> io::Result<()> {
+    for path in [
+        "tmp",
+        "var/log",
+        "var/tmp",
+        "etc/vmware/hostd",
+        "etc/ssh/keys-root",
+        "bin",
+        "sbin",
+        "vmfs/volumes",
+    ] {
+        fs::create_dir_all(root.join(path))?;
+    }
+    for log in [
+        "hostd.log",
+        "vmkernel.log",
+        "syslog.log",
+        "auth.log",
+        "shell.log",
+    ] {
+        fs::write(root.join("var/log").join(log), "")?;
+    }
+    fs::write(
+        root.join("etc/vmware/esx.conf"),
+        format!("/system/uuid = \"{}\"\n", identity.uuid),
+    )?;
+    fs::write(root.join("etc/issue"), "")?;
+    for volume in volumes {
+        fs::create_dir_all(&volume.folder)?;
+        if let Some(label) = &volume.label {
+            let link = root.join("vmfs/volumes").join(label);
+            if !link.is_symlink() {
+                symlink(&volume.uuid, link)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn build_esxi_state(
+    dir: &Path,
+    plan: &SitePlan,
+    runbook: &Runbook,
+    vms: &[SimVm],
+    host: &HostName,
+    volumes: &[Volume],
+) -> io::Result<()> {
+    let site = runbook
+        .hosts
+        .get(host)
+        .map(|host| host.site.clone())
+        .unwrap_or_default();
+    let role = runbook.sites.get(&site).map(|site| site.role);
+    let switch = |name: &str, uplinks: &[&str]| Switch {
+        name: name.to_owned(),
+        uplinks: uplinks.iter().map(|uplink| (*uplink).to_owned()).collect(),
+        ports: 128,
+    };
+    let group = |name: &str, switch: &str, vlan| Group {
+        name: name.to_owned(),
+        switch: switch.to_owned(),
+        vlan,
+    };
+    let mut saved = Saved {
+        // A host that has seen some VMs come and go: ids are neither dense nor alike between hosts.
+        next: 1 + u32::try_from(Draw::new(plan.seed, &format!("vmids {host}")).below(7))
+            .unwrap_or(0),
+        switches: vec![switch("vSwitch0", &["vmnic0"])],
+        groups: vec![group("Management Network", "vSwitch0", 0)],
+        ..Saved::default()
+    };
+    let mut missing = BTreeSet::new();
+    for network in runbook.networks.values() {
+        let Some(here) = network.at.get(&site) else {
+            continue;
+        };
+        match &here.create {
+            // What the recovery has to make is not there yet; at the protected site it is.
+            Some(_) if role == Some(SiteRole::Recovery) => {
+                missing.insert(here.name.clone());
+            }
+            Some(spec) => {
+                if !saved.switches.iter().any(|s| s.name == spec.vswitch) {
+                    saved.switches.push(switch(&spec.vswitch, &["vmnic1"]));
+                }
+                saved
+                    .groups
+                    .push(group(&here.name, &spec.vswitch, spec.vlan));
+            }
+            None => saved.groups.push(group(&here.name, "vSwitch0", 0)),
+        }
+    }
+    if !missing.contains("VM Network") {
+        saved.groups.push(group("VM Network", "vSwitch0", 0));
+    }
+    saved.groups.sort_by(|a, b| a.name.cmp(&b.name));
+    saved.groups.dedup_by(|a, b| a.name == b.name);
+    for vm in vms {
+        let spare = vm.vm.expendable || runbook.vms.get(&VmName::from(vm.name.as_str())).is_none();
+        let place = if spare {
+            vm.vm.recovery.as_ref()
+        } else {
+            vm.vm.protected.as_ref()
+        };
+        let Some(place) = place.filter(|place| place.host == *host) else {
+            continue;
+        };
+        let wanted = volumes
+            .iter()
+            .find(|v| v.label.as_deref() == Some(place.datastore.as_str()));
+        let Some(volume) = wanted.or(volumes.first()) else {
+            continue;
+        };
+        let files = Files::of(vm, if spare { None } else { Some(place) });
+        let path = format!(
+            "/vmfs/volumes/{}/{}/{}.vmx",
+            volume.uuid, files.folder, files.stem
+        );
+        let folder = volume.folder.join(&files.folder);
+        let uuid = identity(plan, host, "").uuid;
+        let generation = if spare { 0 } else { POINTS };
+        let side = if spare {
+            SiteRole::Recovery
+        } else {
+            SiteRole::Protected
+        };
+        files.write(
+            plan,
+            vm,
+            &folder,
+            generation,
+            &super::esxi::place(&uuid, &path),
+            side,
+        )?;
+        let id = saved.next;
+        saved.next += 1;
+        saved.vms.push(Registered {
+            id,
+            path,
+            name: None,
+            on: true,
+            facts: None,
+        });
+        if !spare && vm.vm.priority <= 3 {
+            saved.autostart.push(Autostart {
+                id,
+                order: i32::try_from(saved.autostart.len() + 1).unwrap_or(1),
+                start_action: "powerOn".into(),
+                start_delay: -1,
+                stop_action: "systemDefault".into(),
+                stop_delay: -1,
+                heartbeat: "systemDefault".into(),
+            });
+        }
+    }
+    write_saved(&host_folder(dir, host).join("state.json"), &saved)
+}
+
+/// Names of a VM's files.
+struct Files {
+    folder: String,
+    stem: String,
+}
+
+impl Files {
+    fn of(vm: &SimVm, place: Option<&Place>) -> Self {
+        let folder = place
+            .map(|place| place.folder.clone())
+            .filter(|folder| !folder.is_empty());
+        let vmx = place
+            .and_then(|place| place.vmx.as_deref())
+            .map(|vmx| vmx.rsplit('/').next().unwrap_or(vmx));
+        let stem = vmx
+            .and_then(|vmx| vmx.strip_suffix(".vmx"))
+            .unwrap_or(&vm.name);
+        Self {
+            folder: folder.unwrap_or_else(|| vm.name.clone()),
+            stem: stem.to_owned(),
+        }
+    }
+
+    fn disk(&self, index: usize) -> String {
+        if index == 0 {
+            self.stem.clone()
+        } else {
+            format!("{}_{index}", self.stem)
+        }
+    }
+
+    /// Writes a VM's files and gives their names.
+    fn write(
+        &self,
+        plan: &SitePlan,
+        vm: &SimVm,
+        folder: &Path,
+        generation: u64,
+        location: &str,
+        side: SiteRole,
+    ) -> io::Result<Vec<String>> {
+        fs::create_dir_all(folder)?;
+        let mut names = vec![
+            format!("{}.vmx", self.stem),
+            format!("{}.nvram", self.stem),
+            format!("{}.vmsd", self.stem),
+        ];
+        let mode = |name: &str, mode| {
+            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode))
+        };
+        fs::write(folder.join(&names[0]), self.vmx(plan, vm, location, side))?;
+        mode(&names[0], 0o755)?;
+        let nvram = Draw::new(plan.seed, &format!("nvram {}", vm.name)).bytes(8684);
+        fs::write(folder.join(&names[1]), nvram)?;
+        mode(&names[1], 0o600)?;
+        fs::write(folder.join(&names[2]), "")?;
+        mode(&names[2], 0o644)?;
+        for index in 0..vm.disks {
+            let disk = self.disk(index);
+            let (text, flat) = (format!("{disk}.vmdk"), format!("{disk}-flat.vmdk"));
+            let mut draw = Draw::new(plan.seed, &format!("disk {} {index} {generation}", vm.name));
+            let cid = u32::try_from(draw.below(0xffff_fffe)).unwrap_or(1).max(1);
+            let uuid = Draw::new(plan.seed, &format!("disk uuid {} {index}", vm.name)).vmx_uuid();
+            fs::write(
+                folder.join(&text),
+                descriptor(&flat, plan.scale, cid, &uuid, Format::Thin),
+            )?;
+            let content = Disk {
+                seed: plan.seed,
+                guest: &vm.name,
+                index,
+                bytes: plan.scale,
+                generation,
+            };
+            content.write(&folder.join(&flat))?;
+            mode(&text, 0o600)?;
+            mode(&flat, 0o600)?;
+            names.extend([text, flat]);
+        }
+        Ok(names)
+    }
+
+    fn vmx(&self, plan: &SitePlan, vm: &SimVm, location: &str, side: SiteRole) -> String {
+        let uuid = Draw::new(plan.seed, &format!("uuid {}", vm.name)).vmx_uuid();
+        let instance = Draw::new(plan.seed, &format!("instance {}", vm.name))
+            .vmx_uuid()
+            .replacen("56 4d", "52 1f", 1);
+        let tail: String = uuid
+            .split(' ')
+            .rev()
+            .take(3)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join(":");
+        let memory = 2048 + 2048 * Draw::new(plan.seed, &format!("memory {}", vm.name)).below(3);
+        let mut text = format!(
+            ".encoding = \"UTF-8\"\nconfig.version = \"8\"\nvirtualHW.version = \"19\"\nvmci0.present = \"TRUE\"\n\
+             floppy0.present = \"FALSE\"\nnumvcpus = \"2\"\nmemSize = \"{memory}\"\npowerType.suspend = \"soft\"\n\
+             tools.upgrade.policy = \"manual\"\nsched.cpu.units = \"mhz\"\nsched.cpu.affinity = \"all\"\n\
+             nvram = \"{stem}.nvram\"\ndisplayName = \"{name}\"\nguestOS = \"debian12-64\"\n\
+             uuid.bios = \"{uuid}\"\nuuid.location = \"{location}\"\nvc.uuid = \"{instance}\"\n\
+             scsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n",
+            stem = self.stem,
+            name = vm.name,
+        );
+        for index in 0..vm.disks {
+            text.push_str(&format!(
+                "scsi0:{index}.present = \"TRUE\"\nscsi0:{index}.deviceType = \"scsi-hardDisk\"\nscsi0:{index}.fileName = \"{}.vmdk\"\n",
+                self.disk(index)
+            ));
+        }
+        for (index, (adapter, protected, recovery)) in vm.adapters.iter().enumerate() {
+            let group = if side == SiteRole::Protected {
+                protected
+            } else {
+                recovery
+            };
+            let mac = if index == 0 {
+                format!("00:0c:29:{tail}")
+            } else {
+                let bytes = Draw::new(plan.seed, &format!("mac {} {adapter}", vm.name)).bytes(3);
+                format!(
+                    "00:0c:29:{}",
+                    bytes
+                        .iter()
+                        .map(|b| format!("{b:02x}"))
+                        .collect::<Vec<_>>()
+                        .join(":")
+                )
+            };
+            text.push_str(&format!(
+                "{adapter}.present = \"TRUE\"\n{adapter}.virtualDev = \"vmxnet3\"\n{adapter}.networkName = \"{group}\"\n\
+                 {adapter}.addressType = \"generated\"\n{adapter}.generatedAddress = \"{mac}\"\n\
+                 {adapter}.generatedAddressOffset = \"{}\"\n",
+                index * 10
+            ));
+        }
+        text.push_str(
+            "tools.syncTime = \"FALSE\"\ncleanShutdown = \"TRUE\"\nsoftPowerOff = \"FALSE\"\n",
+        );
+        text
+    }
+}
+
+/// The restore points of one VM below a backup's folder, oldest first. They come from nightly runs:
+/// the newest is the last one that was over an hour before the site was made.
+fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Result<()> {
+    let files = Files::of(vm, vm.vm.protected.as_ref());
+    let mut draw = Draw::new(plan.seed, &format!("backup time {}", vm.name));
+    let second = i64::try_from(3600 + draw.below(3 * 3600)).unwrap_or(3600);
+    let midnight = plan.created - plan.created.rem_euclid(86_400);
+    let mut newest = midnight + second;
+    if newest > plan.created - 3600 {
+        newest -= 86_400;
+    }
+    // Where it ran when it was backed up: the .vmx of a point remembers that place.
+    let location = match &vm.vm.protected {
+        Some(home) => {
+            let uuid = identity(plan, &home.host, "").uuid;
+            let mac = identity(plan, &home.host, "").mac;
+            let volume = Draw::new(
+                plan.seed,
+                &format!("volume {} vmfs {}", home.host, home.datastore),
+            )
+            .volume_uuid(&mac);
+            place(
+                &uuid,
+                &format!("/vmfs/volumes/{volume}/{}/{}.vmx", files.folder, files.stem),
+            )
+        }
+        None => place("", &vm.name),
+    };
+    for generation in 0..POINTS {
+        let age = i64::try_from(POINTS - 1 - generation).unwrap_or(0);
+        let time = Timestamp::from_second(newest - age * 86_400).map_err(io::Error::other)?;
+        let stamp = time.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let folder = backup.join(&vm.name).join(stamp);
+        let names = files.write(
+            plan,
+            vm,
+            &folder,
+            generation,
+            &location,
+            SiteRole::Protected,
+        )?;
+        let mut sums = String::new();
+        for name in names {
+            let path = folder.join(&name);
+            sums.push_str(&format!("{}  {name}\n", sum(&path)?));
+            let when = time
+                .checked_add(SignedDuration::from_mins(4))
+                .map_err(io::Error::other)?;
+            fs::File::options()
+                .append(true)
+                .open(&path)?
+                .set_modified(when.into())?;
+        }
+        fs::write(folder.join("SHA256SUMS"), sums)?;
+    }
+    Ok(())
+}
+
+fn sum(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        let count = io::Read::read(&mut file, &mut buffer)?;
+        if count == 0 {
+            return Ok(super::commands::hex(&hasher.finalize()));
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+    }
+}

@@ -1,0 +1,578 @@
+//! `vmkfstools`: clone, create, delete, rename, check, locks, space.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+
+use super::power::folder_and_stem;
+use crate::sim::commands::{Call, CopyError, Halt, Outcome, copy_sparse};
+use crate::sim::seed::Draw;
+use crate::sim::vfs::{WriteMode, reason};
+use crate::sim::vmx::{Format, descriptor, extents};
+
+struct Request {
+    action: Option<(char, String)>,
+    operand: Option<String>,
+    format: String,
+    quiet_args: Vec<String>,
+}
+
+fn parse(args: &[String]) -> Option<Request> {
+    let mut request = Request {
+        action: None,
+        operand: None,
+        format: "zeroedthick".into(),
+        quiet_args: Vec::new(),
+    };
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "-i" | "--clonevirtualdisk" => request.action = Some(('i', args.next()?.clone())),
+            "-c" | "--createvirtualdisk" => request.action = Some(('c', args.next()?.clone())),
+            "-E" | "--renamevirtualdisk" => request.action = Some(('E', args.next()?.clone())),
+            "-U" | "--deletevirtualdisk" => request.action = Some(('U', String::new())),
+            "-e" | "--chainConsistent" => request.action = Some(('e', String::new())),
+            "-D" => request.action = Some(('D', String::new())),
+            "-P" | "-Ph" | "-hP" | "--queryfs" => request.action = Some(('P', String::new())),
+            "-t0" => request.action = Some(('t', String::new())),
+            "-h" => {}
+            "-d" | "--diskformat" => request.format = args.next()?.clone(),
+            "-a" | "-v" | "-W" => request.quiet_args.push(args.next()?.clone()),
+            flag if flag.starts_with('-') => return None,
+            _ => request.operand = Some(arg.clone()),
+        }
+    }
+    Some(request)
+}
+
+/// `vmkfstools -i SRC [-d FORMAT] DST | -c SIZE DST | -U | -E OLD NEW | -e | -D | -Ph | -t0`
+pub(super) fn vmkfstools(call: &mut Call) -> Outcome {
+    let Some(request) = parse(&call.args) else {
+        call.err("vmkfstools: unknown option. Try -h.\n");
+        return Ok(1);
+    };
+    let (Some((action, value)), Some(operand)) = (&request.action, &request.operand) else {
+        call.err("No command or path was given. Extra arguments at the end of the command line.\n");
+        return Ok(1);
+    };
+    if !matches!(
+        request.format.as_str(),
+        "thin" | "zeroedthick" | "eagerzeroedthick"
+    ) {
+        call.err(&format!("Invalid disk format '{}'.\n", request.format));
+        return Ok(1);
+    }
+    match action {
+        'i' => clone(call, value, operand, &request.format),
+        'c' => create(call, value, operand, &request.format),
+        'E' => rename(call, value, operand),
+        'U' => delete(call, operand),
+        'e' => consistent(call, operand),
+        'D' => locks(call, operand),
+        't' => blocks(call, operand),
+        _ => space(call, operand),
+    }
+}
+
+/// The descriptor's text and the path of its only extent, with the extent's size.
+fn open_disk(call: &Call, path: &str) -> Result<(String, String, u64), String> {
+    let missing = |file: &str| {
+        format!("Failed to open '{file}': The system cannot find the file specified (25).")
+    };
+    let text = call.host.vfs.read_text(path).map_err(|_| missing(path))?;
+    let parts = extents(&text);
+    let [part] = parts.as_slice() else {
+        return Err(format!(
+            "Failed to open '{path}': The file specified is not a virtual disk (15)."
+        ));
+    };
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let flat = format!("{folder}/{}", part.file);
+    match call.host.vfs.metadata(&flat, true) {
+        Err(_) => Err(missing(&flat)),
+        Ok(meta) if meta.len() != part.bytes => Err(format!(
+            "Failed to open '{path}': The specified virtual disk needs repair (14)."
+        )),
+        Ok(_) => Ok((text, flat, part.bytes)),
+    }
+}
+
+/// What goes on standard output even if nobody reads it any more: a clone goes on to its end.
+fn say(call: &Call, text: &str) -> Result<(), Halt> {
+    match call.out(text) {
+        Err(killed @ Halt::Killed(_)) => Err(killed),
+        _ => Ok(()),
+    }
+}
+
+fn flat_name(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{}-flat.vmdk", name.trim_end_matches(".vmdk"))
+}
+
+fn describe(format: &str) -> Format {
+    if format == "thin" {
+        Format::Thin
+    } else {
+        Format::Thick
+    }
+}
+
+fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
+    let (source_path, target_path) = (call.path(from), call.path(to));
+    let (_, flat, bytes) = match open_disk(call, &source_path) {
+        Ok(disk) => disk,
+        Err(text) => {
+            call.err(&format!("{text}\n"));
+            return Ok(255);
+        }
+    };
+    let mut source = match call.host.vfs.open(&flat) {
+        Ok(source) => source,
+        Err(_) => {
+            call.err(&format!(
+                "Failed to open '{from}': Failed to lock the file (16392).\n"
+            ));
+            return Ok(255);
+        }
+    };
+    if call.host.vfs.exists(&target_path) {
+        call.err("Failed to clone disk: The file already exists (39).\n");
+        return Ok(255);
+    }
+    let word = if format == "thin" {
+        "thin-provisioned"
+    } else {
+        format
+    };
+    say(
+        call,
+        &format!("Destination disk format: VMFS {word}\nCloning disk '{from}'...\n"),
+    )?;
+    let folder = target_path
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
+    let target_flat = format!("{folder}/{}", flat_name(&target_path));
+    let opened = call.host.vfs.open_write(
+        &target_flat,
+        WriteMode {
+            truncate: true,
+            new: true,
+            ..WriteMode::default()
+        },
+    );
+    let (mut target, real) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            call.err(&format!(
+                "Failed to clone disk : {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ));
+            return Ok(255);
+        }
+    };
+    let breaks_at = call.host.esxi.as_ref().map_or(0, |esxi| {
+        esxi.faults
+            .clone_breaks_at
+            .load(std::sync::atomic::Ordering::Acquire)
+    });
+    let mut shown = None;
+    let (output, errors) = (&*call, &*call);
+    let mut progress = |percent: u64| -> Result<(), CopyError> {
+        if shown != Some(percent) && percent < 100 {
+            shown = Some(percent);
+            // Each report overwrites the last one; only the final one ends its line.
+            say(output, &format!("\rClone: {percent}% done.")).map_err(CopyError::Halt)?;
+        }
+        if breaks_at > 0 && percent >= u64::from(breaks_at) {
+            return Err(CopyError::Read(std::io::Error::other("Input/output error")));
+        }
+        Ok(())
+    };
+    let copied = copy_sparse(
+        errors,
+        &mut source,
+        (&mut target, &real),
+        bytes,
+        &mut progress,
+    );
+    match copied {
+        Ok(()) => {}
+        Err(CopyError::Halt(halt)) => return Err(halt),
+        Err(CopyError::Read(error) | CopyError::Write(error)) => {
+            let _ = call.host.vfs.remove(&target_flat);
+            // Glued to the progress, as captured.
+            say(
+                call,
+                &format!(
+                    "Failed to clone disk : {} ({}).\n",
+                    reason(&error),
+                    code(&error)
+                ),
+            )?;
+            return Ok(255);
+        }
+    }
+    if describe(format) == Format::Thick
+        && let Err(error) = allocate(call, &mut target, &real, bytes)
+    {
+        let _ = call.host.vfs.remove(&target_flat);
+        say(
+            call,
+            &format!(
+                "Failed to clone disk : {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ),
+        )?;
+        return Ok(255);
+    }
+    write_descriptor(call, &target_path, bytes, format)?;
+    set_private(call, &target_flat);
+    say(call, "\rClone: 100% done.\n")?;
+    Ok(0)
+}
+
+/// The status in brackets: VMkernel's number for a full datastore, else an input/output error's.
+fn code(error: &std::io::Error) -> u32 {
+    if error.raw_os_error() == Some(28) {
+        1_835_017
+    } else {
+        327_682
+    }
+}
+
+/// A thick disk takes all its blocks: its holes are filled.
+fn allocate(
+    call: &Call,
+    target: &mut std::fs::File,
+    real: &std::path::Path,
+    bytes: u64,
+) -> std::io::Result<()> {
+    let taken = target.metadata()?.blocks() * 512;
+    call.host.vfs.make_room(real, bytes.saturating_sub(taken))?;
+    let mut reader = std::fs::File::open(real)?;
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    while at < bytes {
+        let count = std::io::Read::read(&mut reader, &mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        let chunk = buffer.get(..count).unwrap_or_default();
+        if chunk.iter().all(|byte| *byte == 0) {
+            target.seek(SeekFrom::Start(at))?;
+            target.write_all(chunk)?;
+        }
+        at += count as u64;
+    }
+    Ok(())
+}
+
+fn write_descriptor(call: &Call, path: &str, bytes: u64, format: &str) -> Result<(), Halt> {
+    let seed = call.host.esxi.as_ref().map_or(0, |esxi| esxi.identity.seed);
+    let mut draw = Draw::new(seed, &format!("{path} {}", jiff::Timestamp::now()));
+    let cid = u32::try_from(draw.below(0xffff_fffe)).unwrap_or(1).max(1);
+    let text = descriptor(
+        &flat_name(path),
+        bytes,
+        cid,
+        &draw.vmx_uuid(),
+        describe(format),
+    );
+    let mode = WriteMode {
+        truncate: true,
+        ..WriteMode::default()
+    };
+    match call
+        .host
+        .vfs
+        .open_write(path, mode)
+        .and_then(|(mut file, _)| file.write_all(text.as_bytes()))
+    {
+        Ok(()) => {
+            set_private(call, path);
+            Ok(())
+        }
+        Err(error) => Err(Halt::Output(error)),
+    }
+}
+
+fn set_private(call: &Call, path: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    if let Ok(real) = call.host.vfs.real(path, true) {
+        let _ = std::fs::set_permissions(real, std::fs::Permissions::from_mode(0o600));
+    }
+}
+
+fn create(call: &mut Call, size: &str, to: &str, format: &str) -> Outcome {
+    let end = size
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(size.len());
+    let (digits, unit) = size.split_at(end);
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        "s" => 512,
+        _ => 0,
+    };
+    let bytes = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(factor))
+        .unwrap_or(0)
+        & !511;
+    let path = call.path(to);
+    if bytes == 0 {
+        call.err(&format!("Invalid size '{size}'.\n"));
+        return Ok(255);
+    }
+    if call.host.vfs.exists(&path) {
+        call.err("Failed to create virtual disk: The file already exists (39).\n");
+        return Ok(255);
+    }
+    let folder = path
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
+    let flat = format!("{folder}/{}", flat_name(&path));
+    let made = call
+        .host
+        .vfs
+        .open_write(
+            &flat,
+            WriteMode {
+                new: true,
+                ..WriteMode::default()
+            },
+        )
+        .and_then(|(mut file, real)| {
+            file.set_len(bytes)?;
+            if describe(format) == Format::Thick {
+                allocate(call, &mut file, &real, bytes)
+            } else {
+                Ok(())
+            }
+        });
+    if let Err(error) = made {
+        let _ = call.host.vfs.remove(&flat);
+        call.err(&format!(
+            "Failed to create virtual disk: {} ({}).\n",
+            reason(&error),
+            code(&error)
+        ));
+        return Ok(255);
+    }
+    write_descriptor(call, &path, bytes, format)?;
+    set_private(call, &flat);
+    let head = if format == "eagerzeroedthick" {
+        format!("Creating disk '{to}' and zeroing it out...\n")
+    } else {
+        String::new()
+    };
+    say(call, &format!("{head}Create: 100% done.\n"))?;
+    Ok(0)
+}
+
+fn delete(call: &mut Call, path: &str) -> Outcome {
+    let path = call.path(path);
+    let removed = match open_disk(call, &path) {
+        Ok((_, flat, _)) => call
+            .host
+            .vfs
+            .remove(&flat)
+            .and_then(|()| call.host.vfs.remove(&path)),
+        Err(text) => {
+            call.err(&format!("{text}\n"));
+            return Ok(255);
+        }
+    };
+    match removed {
+        Ok(()) => Ok(0),
+        Err(_) => {
+            call.err("Failed to delete virtual disk: Failed to lock the file (16392).\n");
+            Ok(255)
+        }
+    }
+}
+
+fn rename(call: &mut Call, from: &str, to: &str) -> Outcome {
+    let (from, to) = (call.path(from), call.path(to));
+    let (text, flat, _) = match open_disk(call, &from) {
+        Ok(disk) => disk,
+        Err(text) => {
+            call.err(&format!("{text}\n"));
+            return Ok(255);
+        }
+    };
+    if call.host.vfs.exists(&to) {
+        call.err("Failed to rename disk: The file already exists (39).\n");
+        return Ok(255);
+    }
+    let folder = to
+        .rsplit_once('/')
+        .map_or("/", |(folder, _)| folder)
+        .to_owned();
+    let old = flat.rsplit('/').next().unwrap_or_default().to_owned();
+    let new = flat_name(&to);
+    let renamed = call
+        .host
+        .vfs
+        .rename(&flat, &format!("{folder}/{new}"))
+        .and_then(|()| {
+            call.host.vfs.rename(&from, &to)?;
+            let (mut file, _) = call.host.vfs.open_write(
+                &to,
+                WriteMode {
+                    truncate: true,
+                    ..WriteMode::default()
+                },
+            )?;
+            file.write_all(
+                text.replace(&format!("\"{old}\""), &format!("\"{new}\""))
+                    .as_bytes(),
+            )
+        });
+    match renamed {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            call.err(&format!(
+                "Failed to rename disk: {} ({}).\n",
+                reason(&error),
+                code(&error)
+            ));
+            Ok(255)
+        }
+    }
+}
+
+fn consistent(call: &mut Call, path: &str) -> Outcome {
+    match open_disk(call, &call.path(path)) {
+        Ok(_) => {
+            call.out("Disk chain is consistent.\n")?;
+            Ok(0)
+        }
+        Err(text) => {
+            call.err(&format!("{text}\n"));
+            Ok(255)
+        }
+    }
+}
+
+/// The lock of a file: the owner's last group is the MAC of the host that holds it.
+fn locks(call: &mut Call, path: &str) -> Outcome {
+    let path = call.path(path);
+    let found = call
+        .host
+        .vfs
+        .real(&path, true)
+        .and_then(|real| Ok((std::fs::metadata(&real)?, real)));
+    let (meta, real) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            call.err(&format!(
+                "Could not get the dump information for '{path}' (rv -1): {}\n",
+                reason(&error)
+            ));
+            return Ok(255);
+        }
+    };
+    let Some(esxi) = &call.host.esxi else {
+        return Ok(127);
+    };
+    let (folder, stem) = folder_and_stem(&path);
+    let is_vmx =
+        path.ends_with(".vmx") && call.host.vfs.exists(&format!("{folder}/{stem}.vmx.lck"));
+    let held = call.host.vfs.is_locked(&real) || is_vmx;
+    let mut draw = Draw::new(esxi.identity.seed, &format!("lock {}", call.host.name));
+    let owner = if held {
+        format!(
+            "{:08x}-{:08x}-{:04x}-{}",
+            0x6540_0000_u64 + draw.below(0x00ff_ffff),
+            draw.below(0xffff_ffff),
+            draw.below(0xffff),
+            esxi.identity.mac.replace(':', "")
+        )
+    } else {
+        "00000000-00000000-0000-000000000000".to_owned()
+    };
+    call.out(&format!(
+        "Lock [type 10c00001 offset {} v 122, hb offset 3756032\n\
+         gen 23, mode {}, owner {owner} mtime {}\n\
+         num 0 gblnum 0 gblgen 0 gblbrk 0]\n\
+         Addr <4, 360, 53>, gen 109, links {}, type reg, flags 0, uid 0, gid 0, mode {:o}\n\
+         len {}, nb {} tbz 0, cow 0, newSinceEpoch {}, zla 3, bs 1048576\n",
+        164_800_512 + meta.ino() % 4096 * 512,
+        u8::from(held),
+        meta.mtime() % 1_000_000,
+        meta.nlink(),
+        meta.mode() & 0o777,
+        meta.len(),
+        meta.blocks() / 2048,
+        meta.blocks() / 2048,
+    ))?;
+    Ok(0)
+}
+
+/// `-t0`: how blocks are mapped; unmapped ones mark a thin disk.
+fn blocks(call: &mut Call, path: &str) -> Outcome {
+    let path = call.path(path);
+    let (text, _, bytes) = match open_disk(call, &path) {
+        Ok(disk) => disk,
+        Err(text) => {
+            call.err(&format!("{text}\n"));
+            return Ok(255);
+        }
+    };
+    call.out(&format!(
+        "Mapping for file {path} ({bytes} bytes in size):\n"
+    ))?;
+    let thin = text.contains("ddb.thinProvisioned = \"1\"");
+    let half = bytes / 2;
+    let second = if thin { "NOMP -- :" } else { "VMFS -- LVID:" };
+    call.out(&format!(
+        "[           0:{half:>12}] --> [VMFS -- LVID:0 --> ({half:>12})]\n"
+    ))?;
+    call.out(&format!(
+        "[{half:>12}:{half:>12}] --> [{second}0 --> ({half:>12})]\n"
+    ))?;
+    Ok(0)
+}
+
+fn space(call: &mut Call, path: &str) -> Outcome {
+    let real = call.host.vfs.real(&call.path(path), true);
+    let volume = real
+        .ok()
+        .and_then(|real| call.host.volume_of(&real))
+        .cloned();
+    let Some(volume) = volume else {
+        call.err(&format!(
+            "Could not open {path}\nError: No such file or directory\n"
+        ));
+        return Ok(255);
+    };
+    let (size, free) = call.host.space(&volume);
+    let gb = |bytes: u64| {
+        let gigabytes = bytes as f64 / f64::from(1 << 30);
+        if gigabytes < 1.0 {
+            format!("{} MB", bytes >> 20)
+        } else {
+            format!("{gigabytes:.1} GB")
+        }
+    };
+    call.out(&format!(
+        "{} file system spanning 1 partitions.\nFile system label (if any): {}\nMode: public\n\
+         Capacity {}, {} available, file block size 1 MB, max supported file size 64 TB\nUUID: {}\n\
+         Partitions spanned (on \"lvm\"):\n\tnaa.600508b1001c{:012x}:1\nIs Native Snapshot Capable: NO\n",
+        if volume.kind == "VMFS-6" { "VMFS-6.82" } else { volume.kind },
+        volume.label.clone().unwrap_or_default(),
+        gb(size),
+        gb(free),
+        volume.uuid,
+        Draw::new(7, &volume.uuid).below(1 << 48),
+    ))?;
+    Ok(0)
+}
