@@ -106,7 +106,7 @@ impl CopyBack {
         let replaced = items.iter().map(|item| item.name.clone()).filter(taken).collect();
         let delivery = self.delivery(ctx, &from, items.clone())?;
         let data = moving::data_bytes(ctx, &delivery).await;
-        let commands = moving::shown(&self.to.host, &delivery);
+        let commands = moving::shown(&self.to.host, &delivery, arrivals);
         Ok(Load { items, commands, vmx, replaced, data })
     }
 

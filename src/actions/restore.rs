@@ -137,7 +137,12 @@ impl Restore {
         began.then_some(chosen)
     }
 
-    async fn choose(&self, ctx: &Ctx, points: &[Point]) -> Result<Result<Use, Fault>, Fault> {
+    async fn choose(
+        &self,
+        ctx: &Ctx,
+        points: &[Point],
+        arrivals: &Arrivals,
+    ) -> Result<Result<Use, Fault>, Fault> {
         let choice = self.begun_with(ctx).map_or_else(|| self.choice.clone(), PointChoice::Stamp);
         let chosen = match choose(points, &choice) {
             Ok(chosen) => chosen,
@@ -160,7 +165,7 @@ impl Restore {
             )));
         }
         let delivery = self.delivery(ctx, &chosen.point)?;
-        let commands = moving::shown(&self.at.host, &delivery);
+        let commands = moving::shown(&self.at.host, &delivery, arrivals);
         let mover = delivery.mover().as_str();
         let data = moving::data_bytes(ctx, &delivery).await;
         let passed_over = chosen.passed_over.iter().map(|(stamp, why)| format!("{stamp}: {why}"));
@@ -303,7 +308,7 @@ impl Action for Restore {
         let source = self.source(ctx)?;
         let points = transfer::points(&source, self.at.vm.as_str()).await?;
         seen.offered = offered(&points, seen.outage);
-        seen.point = Some(self.choose(ctx, &points).await?);
+        seen.point = Some(self.choose(ctx, &points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::deliver::Item;
 use super::progress::Phase;
 use super::ranges::{COARSE, FINE, cut, join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read, sums_here};
@@ -17,14 +18,10 @@ pub(super) struct Bulk<'a, W> {
     pub(super) work: &'a Work<W>,
     /// The file where it comes from.
     pub(super) source: Folder,
-    /// Its final name.
-    pub(super) name: &'a str,
-    /// Its size in bytes.
-    pub(super) bytes: u64,
+    /// Which file.
+    pub(super) item: &'a Item,
     /// What it must come to.
     pub(super) sum: Sum,
-    /// Whether that sum was recorded with the restore point, or taken from the source just now.
-    pub(super) recorded: bool,
 }
 
 /// How a session over which data was sent came to its end.
@@ -45,9 +42,9 @@ impl<W: Writes> Bulk<'_, W> {
     /// of it is there yet.
     pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
         let todo = if fresh {
-            whole(self.bytes)
+            whole(self.item.bytes)
         } else {
-            self.lacking(&whole(self.bytes)).await?
+            self.lacking(&whole(self.item.bytes)).await?
         };
         self.pump(todo, false).await?;
         let (sum, by) = self.prove().await?;
@@ -55,7 +52,7 @@ impl<W: Writes> Bulk<'_, W> {
             return Ok(by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
-        let lacking = self.lacking(&whole(self.bytes)).await?;
+        let lacking = self.lacking(&whole(self.item.bytes)).await?;
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }
@@ -69,13 +66,13 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     async fn prove(&self) -> Result<(Sum, SummedBy), Fault> {
-        self.work.meter.settle(self.bytes, 0, Instant::now());
+        self.work.meter.settle(self.item.bytes, 0, Instant::now());
         self.work.meter.phase(Phase::Proving, Instant::now());
-        self.work.sum(&self.part(), self.bytes).await
+        self.work.sum(&self.part(), self.item.bytes).await
     }
 
     fn part(&self) -> String {
-        self.work.to.part_name(self.name)
+        self.work.to.part_name(&self.item.name)
     }
 
     /// Which of these stretches the target does not have: both sides are asked for their sums,
@@ -88,7 +85,7 @@ impl<W: Writes> Bulk<'_, W> {
                     .end
                     .div_ceil(FINE)
                     .saturating_mul(FINE)
-                    .min(self.bytes)
+                    .min(self.item.bytes)
         });
         let aligned = join(aligned.filter(|range| !range.is_empty()).collect());
         let mut lacking = Vec::new();
@@ -180,7 +177,7 @@ impl<W: Writes> Bulk<'_, W> {
         let (writes, to) = (&self.work.writes, &self.work.to);
         let path = to.path(&self.part());
         let first = todo.first().map_or(0, |range| range.start);
-        let shown = format!("write up to {} bytes to {path}", length(todo));
+        let shown = to.announce(&self.part(), length(todo));
         let intent = writes.intend(to.host.name(), shown, true).await?;
         let op = intent.op();
         let file = match to
@@ -252,7 +249,7 @@ impl<W: Writes> Bulk<'_, W> {
         sent: &mut Tally,
     ) -> Poured {
         let open = length(todo);
-        let mut pieces = read(self.source.clone(), self.bytes, todo.to_vec(), zeros);
+        let mut pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
         let mut source_end = Poured::All;
         while let Some(piece) = pieces.recv().await {
             let Piece { end, data } = match piece {
@@ -280,7 +277,7 @@ impl<W: Writes> Bulk<'_, W> {
             let left = open - length(&split(todo, end).0);
             self.work
                 .meter
-                .settle(self.bytes - left, now, Instant::now());
+                .settle(self.item.bytes - left, now, Instant::now());
         }
         match file.finish().await {
             Ok(()) => source_end,
@@ -299,7 +296,7 @@ impl<W: Writes> Bulk<'_, W> {
     async fn refused(&self, why: &HostError, sent: u64) -> Fault {
         let to = &self.work.to;
         let mut fault = why.fault(to.host.name());
-        fault.what = format!("writing {} failed: {why}", self.name);
+        fault.what = format!("writing {} failed: {why}", self.item.name);
         fault.place = to.place();
         fault.state = format!("{sent} bytes went out in this session; {}", self.state());
         if matches!(why, HostError::File { .. }) {
@@ -310,7 +307,7 @@ impl<W: Writes> Bulk<'_, W> {
             fault.next = format!(
                 "{room}the file needs {} in all: make room if it is full, or correct the permissions, then retry (what is \
                  proven is not sent again)",
-                self.bytes
+                self.item.bytes
             );
         }
         fault
@@ -318,7 +315,7 @@ impl<W: Writes> Bulk<'_, W> {
 
     fn gave_up(&self, why: &HostError, left: u64) -> Fault {
         Fault::new(
-            format!("sending {} stalled: {why}", self.name),
+            format!("sending {} stalled: {why}", self.item.name),
             self.work.to.place(),
             format!("{left} bytes are not proven there; {}", self.state()),
             "see to the link or the host, then retry: what is proven is not sent again",
@@ -327,11 +324,11 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     fn not_the_recorded_one(&self, sum: Sum) -> Fault {
-        let (what, next) = if self.recorded {
+        let (what, next) = if self.item.recorded {
             (
                 format!(
                     "{} is corrupt in its restore point: its sum is {sum}, recorded is {}",
-                    self.name, self.sum
+                    self.item.name, self.sum
                 ),
                 "choose another restore point, or mend this one, then retry",
             )
@@ -339,7 +336,7 @@ impl<W: Writes> Bulk<'_, W> {
             (
                 format!(
                     "{} changed while it was copied: its sum was {}, now it is {sum}",
-                    self.name, self.sum
+                    self.item.name, self.sum
                 ),
                 "make sure that the VM is off and nothing writes to its files, then retry",
             )
@@ -351,7 +348,7 @@ impl<W: Writes> Bulk<'_, W> {
         Fault::new(
             format!(
                 "{} did not arrive as it was sent, twice: its sum is {sum} instead of {}",
-                self.name, self.sum
+                self.item.name, self.sum
             ),
             self.work.to.place(),
             self.state(),

@@ -256,6 +256,7 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
             name,
             bytes,
             sum: None,
+            recorded: false,
         })
     });
     Ok(items.collect())

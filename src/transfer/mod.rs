@@ -9,6 +9,7 @@ mod catalogue;
 mod choose;
 mod clone;
 mod deliver;
+mod observe;
 mod point;
 mod progress;
 mod ranges;
@@ -22,7 +23,8 @@ mod tests;
 
 pub use catalogue::{points, vm_files};
 pub use choose::{Chosen, NoPoint, choose};
-pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover, Observed, Standing};
+pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
+pub use observe::{Observed, Standing};
 pub use point::{Flaw, Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
 pub use progress::{Phase, Progress, Tell};
 pub use source::Folder;

@@ -121,6 +121,16 @@ impl Target {
         HostCommand::script(Effect::Write, PREPARE, words)
     }
 
+    /// Renames a file of the folder, never over another.
+    pub(super) fn rename(&self, from: &str, to: &str) -> HostCommand {
+        shell::rename(&self.path(from), &self.path(to))
+    }
+
+    /// How a session of bulk data is announced.
+    pub(super) fn announce(&self, name: &str, bytes: u64) -> String {
+        format!("write up to {bytes} bytes to {}", self.path(name))
+    }
+
     /// `host:folder`, for people.
     #[must_use]
     pub fn place(&self) -> String {

@@ -155,7 +155,7 @@ pub(super) fn short(seconds: u64) -> String {
         60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         60..600 => format!("{}m {}s", seconds / 60, seconds % 60),
         600..3600 => format!("{}m", seconds / 60),
-        3600..86_400 if seconds / 60 % 60 == 0 => format!("{}h", seconds / 3600),
+        3600..86_400 if (seconds / 60).is_multiple_of(60) => format!("{}h", seconds / 3600),
         3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{}d", seconds / 86_400),
     }
@@ -195,7 +195,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
     let names = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let tenths = |count: u64| {
-        let tenths = u128::from(count) * 10 >> (10 * unit);
+        let tenths = (u128::from(count) * 10) >> (10 * unit);
         if tenths >= 100 || tenths.is_multiple_of(10) {
             (tenths / 10).to_string()
         } else {

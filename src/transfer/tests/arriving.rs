@@ -110,20 +110,36 @@ async fn from_a_folder_here() {
 }
 
 #[tokio::test]
-async fn every_write_was_previewed() {
+async fn every_write_was_previewed_as_it_is_announced() {
     let Some(site) = Site::start(Driver::Posix, "") else {
         return;
     };
     let items = put_vm(&site.path("here"));
-    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
-    let preview = delivery.preview();
-    assert_eq!(preview.len(), 1 + 5 * 3);
+    let from = Folder::Here(site.path("here"));
+    let delivery = site.delivery(from.clone(), items.clone(), Landing::Fresh);
+    let preview = delivery.preview(&delivery.observe().await.unwrap());
     assert!(preview[0].starts_with("mkdir -p "));
-    assert!(preview.last().unwrap().ends_with("/web01.vmx"));
     let journal = Journal::new();
     delivery.bring(&journal, quiet()).await.unwrap();
-    // The empty .vmsd has no data to send.
-    assert_eq!(journal.announced().len(), preview.len() - 1);
+    assert_eq!(journal.announced(), preview);
+    assert_eq!(
+        delivery.preview(&delivery.observe().await.unwrap()),
+        [""; 0]
+    );
+
+    std::fs::write(site.path("target/vm/web01.vmx"), "old").unwrap();
+    std::fs::write(site.path("target/vm/web01.nvram"), "old").unwrap();
+    let delivery = site.delivery(from, items, Landing::Replace);
+    let preview = delivery.preview(&delivery.observe().await.unwrap());
+    assert_eq!(preview.len(), 2 * 4);
+    assert!(
+        preview[4].ends_with("/web01.vmx.lifeboat-20260102-030405-test-original"),
+        "{preview:?}"
+    );
+    assert!(preview[7].ends_with("/web01.vmx"), "{preview:?}");
+    let journal = Journal::new();
+    delivery.bring(&journal, quiet()).await.unwrap();
+    assert_eq!(journal.announced(), preview);
 }
 
 #[tokio::test]
@@ -303,8 +319,19 @@ async fn a_copy_back_moves_originals_aside_once_all_is_proven() {
     }
     assert_eq!(site.arrived().len(), 5 + 2 + 1);
     let again = Journal::new();
-    delivery.bring(&again, quiet()).await.unwrap();
+    let landed = delivery.bring(&again, quiet()).await.unwrap();
     assert_eq!(again.announced(), [""; 0]);
+    assert_eq!(
+        landed.iter().filter(|file| file.original.is_some()).count(),
+        2
+    );
+    assert!(
+        !delivery.observe().await.unwrap().is_done(),
+        "without sums nothing is known"
+    );
+    let mut delivery = delivery;
+    delivery.take_sums().await.unwrap();
+    assert!(delivery.observe().await.unwrap().is_done());
 }
 
 #[tokio::test]
@@ -316,6 +343,7 @@ async fn a_name_that_is_a_path_never_leaves() {
         name: "../escape".to_owned(),
         bytes: 0,
         sum: None,
+        recorded: false,
     }];
     let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
     let journal = Journal::new();

@@ -30,6 +30,7 @@ async fn a_link_that_drops_again_and_again_costs_little() {
         name: "disk".to_owned(),
         bytes: 48 << 20,
         sum: Some(Sum::of(&data)),
+        recorded: true,
     };
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
@@ -67,6 +68,7 @@ async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
         name: "disk".to_owned(),
         bytes,
         sum: Some(sum),
+        recorded: true,
     };
     std::fs::create_dir(site.path("target/vm")).unwrap();
     // One of the first three MiB is there, and nothing else.

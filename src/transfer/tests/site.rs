@@ -214,6 +214,7 @@ pub(super) fn put_vm(folder: &Path) -> Vec<Item> {
             name,
             bytes: bytes.len() as u64,
             sum: Some(Sum::of(&bytes)),
+            recorded: true,
         }
     });
     items.collect()

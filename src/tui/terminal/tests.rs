@@ -44,6 +44,22 @@ async fn play(scenario: &str) -> std::io::Result<RunExit> {
         inputs,
         updates,
     };
+    if scenario == "flood" {
+        let events = events.clone();
+        tokio::spawn(async move {
+            for line in 0..100_000 {
+                let live = Live::Output {
+                    host: "lee-esx1".into(),
+                    line: format!("line {line}"),
+                    replaces: line % 3 == 0,
+                };
+                let _ = events.send(Update::Live(live));
+                if line % 100 == 0 {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+        });
+    }
     let task_panics = scenario == "task-panic";
     tokio::spawn(async move {
         if task_panics {
@@ -150,6 +166,14 @@ impl Terminal {
     fn sees(&mut self, text: &str) {
         let wanted = text.to_owned();
         self.until(text, move |screen| screen.contents().contains(&wanted));
+    }
+
+    /// Takes in what has come.
+    fn sees_anything(&mut self) {
+        if let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(50)) {
+            self.raw.extend_from_slice(&bytes);
+            self.screen.process(&bytes);
+        }
     }
 
     fn press(&mut self, keys: &str) {
@@ -259,4 +283,23 @@ fn a_window_that_shrinks_and_grows_is_drawn_anew() {
     terminal.screen.screen_mut().set_size(NonZero::new(30).unwrap(), NonZero::new(120).unwrap());
     terminal.sees("3 hosts");
     terminal.sees("[Enter] send");
+}
+
+#[test]
+fn a_flood_of_output_neither_starves_the_keys_nor_the_line() {
+    let mut terminal = start("flood", &[]);
+    terminal.sees("FAILOVER");
+    let from = Instant::now();
+    let frames = |raw: &[u8]| String::from_utf8_lossy(raw).matches("\u{1b}[?2026h").count();
+    let before = frames(&terminal.raw);
+    terminal.press("l");
+    terminal.sees("log in UTC");
+    while from.elapsed() < Duration::from_secs(1) {
+        terminal.sees_anything();
+    }
+    let drawn = frames(&terminal.raw) - before;
+    let most = from.elapsed().as_millis() / 33 + 2;
+    assert!(drawn as u128 <= most, "{drawn} frames, {most} at most");
+    terminal.press("\u{3}\u{3}");
+    terminal.sees("EXIT Ok");
 }

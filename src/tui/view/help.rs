@@ -44,6 +44,14 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
             ]));
         }
     }
+    if !run.runbook.contacts.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::styled(" Whom to call", Role::Strong.style()));
+    }
+    for contact in &run.runbook.contacts {
+        let words = format!("  {}  {}  {}", contact.phone, contact.name, contact.role);
+        lines.push(Line::raw(text::clean(&words).into_owned()));
+    }
     lines.push(Line::default());
     lines.push(Line::styled(" Signs beside steps", Role::Strong.style()));
     let signs = [
