@@ -1,13 +1,9 @@
 //! A VM's .vmx as it lies on a host.
 
-use std::sync::LazyLock;
-
-use regex_lite::Regex;
-
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane};
-use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::esxi::{Vmid, commands, vm_inventory};
 use crate::hypervisor::shell::{self, FileKind, FileStat, Found};
 use crate::hypervisor::DriverFault;
 use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
@@ -15,14 +11,6 @@ use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
 use super::answer::blocked;
 use super::context::Ctx;
 use super::place::{VmAt, path_tail};
-
-/// The host's own list of what is registered, with the path of each entry: what `getallvms` says
-/// of an unreadable entry is its number alone.
-const INVENTORY: &str = "/etc/vmware/hostd/vmInventory.xml";
-
-static ENTRY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?s)<objID>(\d{1,9})</objID>.*?<vmxCfgPath>([^<]*)</vmxCfgPath>").ok()
-});
 
 /// The file, or why there is none that can be worked with.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,41 +192,13 @@ pub(super) async fn invalid_entry(
     at: &VmAt,
     invalid: &[Vmid],
 ) -> Result<Option<Vmid>, Fault> {
-    let command = HostCommand::read(["cat", INVENTORY]);
+    let command = commands::vm_inventory();
     let doing = "reading which files are registered";
     // A host that hides this file answers `registervm` with the entry's number all the same.
-    let text = ctx.read(&at.host, Lane::Control, &command, content_of, doing).await.unwrap_or_default();
-    Ok(entry_for(&String::from_utf8_lossy(&text), &at.vmx_path(), invalid))
-}
-
-fn entry_for(xml: &str, vmx: &str, invalid: &[Vmid]) -> Option<Vmid> {
-    let entries = ENTRY.as_ref()?.captures_iter(xml);
-    entries
-        .filter_map(|found| {
-            let vmid = Vmid(found.get(1)?.as_str().parse().ok()?);
-            Some((vmid, found.get(2)?.as_str().replace("&amp;", "&")))
-        })
-        .find(|(vmid, path)| invalid.contains(vmid) && path_tail(path) == path_tail(vmx))
-        .map(|(vmid, _)| vmid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unreadable_entry_is_known_by_the_path_that_the_host_keeps() {
-        let entry = |id: u32, path: &str| {
-            format!("<ConfigEntry id=\"0\">\n<objID>{id}</objID>\n<secDomain/>\n<vmxCfgPath>{path}</vmxCfgPath>\n</ConfigEntry>\n")
-        };
-        let volume = "/vmfs/volumes/5fbccd01-70743049-2728-002481827d55";
-        let xml = entry(2, &format!("{volume}/web01/web01.vmx"))
-            + &entry(9, &format!("{volume}/sql01/sql01.vmx"))
-            + &entry(12, &format!("{volume}/a &amp; b/a.vmx"));
-        let ours = "/vmfs/volumes/local1/sql01/sql01.vmx";
-        assert_eq!(entry_for(&xml, ours, &[Vmid(2), Vmid(9)]), Some(Vmid(9)));
-        assert_eq!(entry_for(&xml, ours, &[Vmid(2)]), None);
-        assert_eq!(entry_for(&xml, "/vmfs/volumes/x/a & b/a.vmx", &[Vmid(12)]), Some(Vmid(12)));
-        assert_eq!(entry_for("", ours, &[Vmid(9)]), None);
-    }
+    let entries = ctx.read(&at.host, Lane::Control, &command, vm_inventory::parse, doing).await;
+    let path = at.vmx_path();
+    let is_ours = |(vmid, its): &(Vmid, String)| {
+        invalid.contains(vmid) && path_tail(its) == path_tail(&path)
+    };
+    Ok(entries.unwrap_or_default().into_iter().find(is_ours).map(|(vmid, _)| vmid))
 }

@@ -275,3 +275,6 @@ impl Action for Fence {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,8 @@ mod sighting;
 mod stop_lost;
 mod stopping;
 mod unregister;
+#[cfg(test)]
+mod tests;
 mod waiting;
 mod words;
 

@@ -2,6 +2,7 @@
 
 use crate::engine::{Fact, RunState};
 use crate::error::Fault;
+use crate::hypervisor::esxi::inventory::split_datastore_path;
 use crate::names::{HostName, VmName};
 use crate::plan::Step;
 use crate::runbook::model::{Driver, Runbook, SiteRole};
@@ -119,8 +120,10 @@ pub(super) fn file_name(path: &str) -> Option<&str> {
     path.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
-/// The folder and file of a path, which stay the same whatever a volume is called.
+/// The folder and file of a path, which stay the same whatever a volume is called: of
+/// `/vmfs/volumes/<volume>/folder/file.vmx` and of `[volume] folder/file.vmx`.
 pub(super) fn path_tail(path: &str) -> Option<(&str, &str)> {
+    let path = split_datastore_path(path).map_or(path, |(_, path)| path);
     let mut parts = path.rsplit('/');
     let file = parts.next().filter(|file| !file.is_empty())?;
     Some((parts.next()?, file))
@@ -133,4 +136,23 @@ pub(super) fn facts_of<'a>(
 ) -> impl Iterator<Item = &'a Fact> {
     let newest_first = |state: &'a RunState| state.facts.iter().rev().map(|found| &found.fact);
     newest_first(state).chain(parent.into_iter().flat_map(newest_first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_is_one_file_whatever_its_volume_is_called() {
+        let tail = Some(("a b", "x.vmx"));
+        for path in [
+            "/vmfs/volumes/local1/a b/x.vmx",
+            "/vmfs/volumes/5cc5b591-875b0190-c587-001871eaca38/a b/x.vmx",
+            "[local1] a b/x.vmx",
+        ] {
+            assert_eq!(path_tail(path), tail, "{path}");
+        }
+        assert_eq!(path_tail("x.vmx"), None);
+        assert_eq!(path_tail("[local1] x.vmx"), None);
+    }
 }

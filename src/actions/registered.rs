@@ -59,7 +59,9 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registratio
     let own = own_row(&inventory, at);
     let entry = match own {
         Some(row) => {
-            Some(Entry { vmid: row.vmid, summary: summary(ctx, &at.host, lane, row.vmid).await? })
+            let summary = summary(ctx, &at.host, lane, row.vmid).await?;
+            // A row is a claim: notes of other VMs stand in the same list, and may look like one.
+            (summary.path == row.path).then_some(Entry { vmid: row.vmid, summary })
         }
         None => None,
     };

@@ -16,18 +16,12 @@ pub(super) fn span(duration: Duration) -> String {
 
 /// `18.2 GiB`, `616 B`.
 pub(super) fn size(bytes: u64) -> String {
-    let mut amount = bytes;
-    let mut rest = 0;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if amount < 1024 {
-            break;
-        }
-        rest = amount % 1024;
-        amount /= 1024;
-        unit = larger;
-    }
-    if unit == "B" { format!("{amount} B") } else { format!("{amount}.{} {unit}", rest * 10 / 1024) }
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = UNITS.iter().find(|(shift, _)| bytes >> shift > 0);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(shift, unit)| format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
+    )
 }
 
 /// `1 file`, `3 files`.

@@ -83,7 +83,7 @@ impl SimVm {
     }
 
     /// What its ports answer: address, port, and status by path.
-    pub(super) fn answers(&self, guest: &GuestPlan) -> Vec<(String, u16, Option<(String, u16)>)> {
+    fn served(&self, guest: &GuestPlan) -> Vec<Served> {
         self.vm
             .ready
             .iter()
@@ -92,11 +92,14 @@ impl SimVm {
     }
 }
 
-/// Address, port, and the page that is asked for, of a rung that has them.
+/// Address, port, and where HTTP is spoken the path with its status.
+type Served = (String, u16, Option<(String, u16)>);
+
+/// What a rung asks for, if it asks for a port.
 fn rung_address(
     rung: &Rung,
     addresses: &[(String, String)],
-) -> Option<(String, u16, Option<(String, u16)>)> {
+) -> Option<Served> {
     match rung {
         Rung::Tools => None,
         Rung::Tcp { host, port } => {
@@ -192,7 +195,7 @@ pub(super) fn guests(vms: &[SimVm], seed: u64) -> BTreeMap<String, GuestPlan> {
 pub(super) fn answers(vms: &[SimVm], seed: u64) -> BTreeMap<(String, u16), Answer> {
     let mut all: BTreeMap<(String, u16), Answer> = BTreeMap::new();
     for vm in vms {
-        for (host, port, page) in vm.answers(&vm.guest(seed)) {
+        for (host, port, page) in vm.served(&vm.guest(seed)) {
             let answer = all.entry((host, port)).or_default();
             answer.pages.extend(page);
         }

@@ -157,7 +157,10 @@ impl Site {
             let dir = dir.to_owned();
             move |source: io::Error| SimError::Files { what, dir, source }
         };
-        let (mut plan, fresh) = prepare(runbook, &options)?;
+        let (wanted, made_as) = (runbook.clone(), options.clone());
+        let prepared = tokio::task::spawn_blocking(move || prepare(&wanted, &made_as)).await;
+        let (mut plan, fresh) =
+            prepared.map_err(io::Error::other).map_err(files("the files", &dir))??;
         let vms = build::vms(runbook);
         let guests = Arc::new(build::guests(&vms, plan.seed));
         let network = Arc::new(Network::default());
@@ -253,7 +256,7 @@ impl Site {
             let dark = station.role.is_some_and(|role| plan.dark.contains(&role));
             if dark {
                 station.door.set_up(false);
-                site.network.set_host(&station.host.name.to_string(), false);
+                site.network.set_host(station.host.name.as_str(), false);
             } else {
                 esxi::resume(&station.host, if fresh { SETTLED } else { 0.0 });
             }

@@ -49,6 +49,9 @@ impl From<Killed> for Halt {
 /// An exit status, or why it ended early.
 pub(crate) type Outcome = Result<i32, Halt>;
 
+/// A file's name as typed, and what is in it.
+pub(crate) type Text = (String, Vec<u8>);
+
 /// A program.
 pub(crate) type Program = fn(&mut Call) -> Outcome;
 
@@ -189,7 +192,7 @@ impl Call {
     ///
     /// # Errors
     /// [`Halt`].
-    pub(crate) fn texts(&self, files: &[String]) -> Result<(Vec<(String, Vec<u8>)>, i32), Halt> {
+    pub(crate) fn texts(&self, files: &[String]) -> Result<(Vec<Text>, i32), Halt> {
         let mut texts = Vec::new();
         let mut status = 0;
         if files.is_empty() {

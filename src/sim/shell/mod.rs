@@ -143,3 +143,9 @@ impl Shell {
         &self.host.processes
     }
 }
+
+/// Whether a script parses, for tests.
+#[cfg(test)]
+pub(crate) fn parses(script: &str) -> bool {
+    parse::parse(script).is_ok()
+}

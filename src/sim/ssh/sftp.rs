@@ -31,7 +31,8 @@ pub(super) async fn run(channel: Channel<Msg>, host: Arc<SimHost>, session: u64)
         while let Some(message) = read.wait().await {
             match message {
                 ChannelMsg::Data { data } => {
-                    if to_server.write_all(&data).await.is_err() {
+                    let taken = to_server.write_all(&data).await;
+                    if taken.is_err() {
                         break;
                     }
                 }

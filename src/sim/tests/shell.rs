@@ -272,3 +272,30 @@ async fn a_posix_host_answers_for_its_processes_and_its_network() {
     );
     site.stop().await;
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+    /// Whatever is typed, the parser answers: with a tree or with an error.
+    #[test]
+    fn any_text_is_parsed_or_refused(text in "[a-z$(){}\\[\\]|&;<>'\"`\\\\ \n#!=*?0-9]{0,60}") {
+        let _ = crate::sim::shell::parses(&text);
+    }
+
+    /// Whatever is quoted by the library that quotes for hosts is one command.
+    #[test]
+    fn quoted_words_are_taken(words in proptest::collection::vec("[^\u{0}]{0,12}", 1..4)) {
+        let line = format!("echo {}", shell_words::join(&words));
+        proptest::prop_assert!(crate::sim::shell::parses(&line), "{line:?}");
+    }
+
+    /// A .vmx keeps every value over writing and reading.
+    #[test]
+    fn a_vmx_keeps_its_values(values in proptest::collection::vec("[ -~]{0,20}", 1..6)) {
+        let mut vmx = crate::sim::vmx::Vmx::default();
+        for (index, value) in values.iter().enumerate() {
+            vmx.set(&format!("key{index}"), value);
+        }
+        proptest::prop_assert_eq!(crate::sim::vmx::Vmx::parse(&vmx.text()), Some(vmx));
+    }
+}

@@ -1,0 +1,149 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::actions::ownership::{Look, Sighting, Sign};
+use crate::actions::tests::{blocked, done, lines, needed, step};
+use crate::engine::AutostartEntry;
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::esxi::power::PowerState;
+
+fn fence() -> Fence {
+    let (runbook, step) = step("failover/recover/sql01/fence");
+    Fence::new(&runbook, &step, &"sql01".into()).unwrap()
+}
+
+fn copy(power: PowerState, starts: bool) -> Copy {
+    Copy {
+        vmid: Some(Vmid(7)),
+        vmx: "[local1] sql01/sql01.vmx".into(),
+        by: "uuid.bios",
+        power,
+        since: "2026-01-01T00:00:00Z".parse().ok(),
+        tools: true,
+        autostart: starts.then(|| AutostartEntry {
+            start_action: "powerOn".into(),
+            start_delay: -1,
+            start_order: 2,
+            stop_action: "systemDefault".into(),
+            stop_delay: -1,
+            wait_for_heartbeat: "systemDefault".into(),
+        }),
+    }
+}
+
+fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
+    let sightings = told.iter().enumerate().map(|(n, told)| Sighting {
+        host: format!("lon-esx{}", n + 1).into(),
+        told: told.clone(),
+    });
+    let look = Look {
+        target: "10.20.0.11".into(),
+        by: "lee-bk1 (ping)".into(),
+        heard,
+        said: "no reply".into(),
+    };
+    Seen {
+        ownership: Ownership {
+            vm: "sql01".into(),
+            site: "London".into(),
+            sightings: sightings.collect(),
+            by_uuid: true,
+            sign: Sign { looks: vec![look] },
+            attested: attested.then(|| "alice: I saw it".into()),
+            at: Some(Timestamp::UNIX_EPOCH),
+        },
+        runs_elsewhere: false,
+    }
+}
+
+fn copies(copies: &[Copy]) -> Told {
+    Told::Copies(copies.to_vec())
+}
+
+fn dark() -> Told {
+    Told::Nothing("connection refused".into())
+}
+
+#[test]
+fn not_registered_or_off_is_done_where_every_host_answered() {
+    let off = copy(PowerState::Off, false);
+    for told in [vec![copies(&[])], vec![copies(&[off]), copies(&[])]] {
+        let answer = fence().decide(&seen(&told, Heard::Silence, false));
+        assert!(!done(&answer).is_empty());
+    }
+}
+
+#[test]
+fn an_autostart_entry_of_a_vm_that_is_off_is_a_write_and_shown() {
+    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::Off, true)])], Heard::Silence, false));
+    let proposal = needed(&answer);
+    assert_eq!(proposal.risk, Some(Risk::Write));
+    assert_eq!(proposal.typed, None);
+    assert_eq!(
+        lines(proposal),
+        ["vim-cmd hostsvc/autostartmanager/update_autostartentry 7 none 0 0 none 0 yes"]
+    );
+}
+
+#[test]
+fn a_vm_that_runs_is_stopped_only_for_its_typed_name() {
+    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::On, true)])], Heard::Answer, false));
+    let proposal = needed(&answer);
+    assert_eq!(proposal.risk, Some(Risk::Typed));
+    assert_eq!(proposal.typed.as_deref(), Some("sql01"));
+    assert!(proposal.attest.is_none());
+    let lines = lines(proposal);
+    assert_eq!(lines[..2], ["vim-cmd vmsvc/power.shutdown 7", "vim-cmd vmsvc/power.off 7"]);
+    assert!(proposal.changes[0].contains("since 2026-01-01T00:00:00Z"), "{:?}", proposal.changes);
+    assert!(proposal.changes[0].contains("after 5m"), "{:?}", proposal.changes);
+}
+
+#[test]
+fn hosts_that_cannot_be_asked_need_somebody_who_vouches() {
+    for told in [vec![dark()], vec![copies(&[]), dark()]] {
+        let answer = fence().decide(&seen(&told, Heard::Silence, false));
+        let proposal = needed(&answer);
+        let attest = proposal.attest.as_ref().unwrap();
+        assert_eq!(attest.statement, "sql01 does not run in London");
+        assert!(attest.evidence.iter().any(|line| line.contains("no answer (connection refused)")));
+        assert!(attest.evidence.iter().any(|line| line.contains("asked by lee-bk1 (ping)")));
+        let attested = fence().decide(&seen(&told, Heard::Silence, true));
+        assert!(done(&attested)[0].contains("attested, not proven"));
+    }
+}
+
+#[test]
+fn what_can_be_done_is_done_beside_what_is_vouched_for() {
+    let told = [copies(&[copy(PowerState::Off, true)]), dark()];
+    let answer = fence().decide(&seen(&told, Heard::Silence, false));
+    let proposal = needed(&answer);
+    assert!(proposal.attest.is_some() && proposal.commands.len() == 1);
+    // The attestation alone does not make it done.
+    assert!(needed(&fence().decide(&seen(&told, Heard::Silence, true))).attest.is_none());
+}
+
+#[test]
+fn an_address_that_answers_is_never_overridden() {
+    for attested in [false, true] {
+        let answer = fence().decide(&seen(&[dark()], Heard::Answer, attested));
+        assert!(blocked(&answer).what.contains("something answers"), "{answer:?}");
+    }
+    // Unless it is the VM itself that runs at the other site already.
+    let mut moved = seen(&[copies(&[])], Heard::Answer, false);
+    moved.runs_elsewhere = true;
+    done(&fence().decide(&moved));
+}
+
+#[test]
+fn a_vm_that_runs_without_an_entry_cannot_be_stopped_from_here() {
+    let strange = Copy { vmid: None, ..copy(PowerState::On, false) };
+    let answer = fence().decide(&seen(&[copies(&[strange])], Heard::Silence, true));
+    assert!(blocked(&answer).what.contains("without being registered"));
+}
+
+#[test]
+fn the_outline_asks_nobody() {
+    let fence = fence();
+    let answer = fence.decide(&fence.unknown());
+    assert_eq!(lines(needed(&answer))[0], "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›");
+}

@@ -1,0 +1,59 @@
+//! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
+
+mod failover;
+mod going_home;
+mod trouble;
+mod world;
+
+use std::collections::BTreeMap;
+
+use crate::engine::{ProbeAnswer, Proposal, Verdict};
+use crate::error::Fault;
+use crate::plan::{self, PlanInputs, Step};
+use crate::runbook::model::{Mode, Runbook, Section};
+use crate::runbook::{self, Limits};
+
+/// The runbook that every user meets first.
+pub(super) const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
+
+/// The bundled runbook and one of its steps: `failover/recover/sql01/fence`.
+pub(super) fn step(id: &str) -> (Runbook, Step) {
+    let runbook = runbook::load("bundled", RUNBOOK, &Limits::default()).unwrap().runbook;
+    let section = if id.starts_with("failback") { Section::Failback } else { Section::Failover };
+    let inputs = PlanInputs {
+        variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
+        ..PlanInputs::default()
+    };
+    let plan = plan::make(&runbook, section, Mode::Failover, &inputs).unwrap();
+    let found = plan.steps.iter().find(|step| step.id.as_str() == id).cloned();
+    (runbook, found.unwrap_or_else(|| panic!("no step {id}")))
+}
+
+/// What is needed, or why nothing is.
+pub(super) fn needed(answer: &ProbeAnswer) -> &Proposal {
+    match &answer.verdict {
+        Verdict::Needed(proposal) => proposal,
+        other => panic!("{}: {other:?}", answer.found),
+    }
+}
+
+/// What is in the way.
+pub(super) fn blocked(answer: &ProbeAnswer) -> &Fault {
+    match &answer.verdict {
+        Verdict::Blocked { fault, .. } => fault,
+        other => panic!("{}: {other:?}", answer.found),
+    }
+}
+
+/// The evidence of a step that is done.
+pub(super) fn done(answer: &ProbeAnswer) -> &[String] {
+    match &answer.verdict {
+        Verdict::AlreadyDone { evidence } => evidence,
+        other => panic!("{}: {other:?}", answer.found),
+    }
+}
+
+/// The lines of a proposal's commands.
+pub(super) fn lines(proposal: &Proposal) -> Vec<&str> {
+    proposal.commands.iter().map(|command| command.line.as_str()).collect()
+}

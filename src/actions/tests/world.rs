@@ -1,0 +1,326 @@
+//! A site, a run on it, and the smallest runner: it keeps every event, grants intents from a real
+//! journal, and answers questions as it is told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::actions::{self, Ctx, Link, Request};
+use crate::clock::Clock;
+use crate::engine::{
+    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question, RunEvent,
+    RunInfo, RunState, StopOutcome, Verdict,
+};
+use crate::error::Fault;
+use crate::host::{Credential, HostConfig, Hosts, Policy, Redactor};
+use crate::journal::Journal;
+use crate::names::{Attempt, OpId};
+use crate::plan::{self, Plan, PlanInputs, Step};
+use crate::runbook::model::{Mode, Runbook, Section};
+use crate::runbook::{self, Limits};
+use crate::sim::{Site, SiteOptions};
+
+use super::RUNBOOK;
+
+/// A site with a run on it.
+pub(super) struct World {
+    pub site: Site,
+    pub runbook: Arc<Runbook>,
+    pub plans: Vec<Plan>,
+    pub hosts: Hosts,
+    pub keeper: Arc<Keeper>,
+    /// What a VM's question is answered with; `None` takes what is suggested.
+    pub label: Arc<Mutex<Option<String>>>,
+    dir: TempDir,
+}
+
+/// The run: its state is the fold of its journal.
+pub(super) struct Keeper {
+    journal: Mutex<Journal>,
+    pub state: Mutex<RunState>,
+    /// Questions that were asked.
+    pub asked: Mutex<Vec<Question>>,
+    clock: Clock,
+}
+
+impl Keeper {
+    fn record(&self, step: Option<&Step>, event: RunEvent) -> Entry {
+        let mut journal = self.journal.lock().unwrap();
+        let entry = Entry {
+            seq: journal.last_seq() + 1,
+            at: self.clock.now(),
+            step: step.map(|step| step.id.clone()),
+            attempt: step.map(|_| Attempt::FIRST),
+            event,
+        };
+        journal.append(&entry).unwrap();
+        self.state.lock().unwrap().apply(&entry);
+        entry
+    }
+
+    fn request(&self, step: &Step, request: Request, label: &Mutex<Option<String>>) {
+        match request {
+            Request::Intend { host, command, bulk, reply } => {
+                let op = OpId(self.state.lock().unwrap().ops.len() as u64 + 1);
+                let entry = self.record(Some(step), RunEvent::WriteIntended { op, host, command, bulk });
+                let intent = self.journal.lock().unwrap().intent(&entry).unwrap();
+                let _ = reply.send(intent);
+            }
+            Request::Started { op, pid } => {
+                self.record(Some(step), RunEvent::WriteStarted { op, pid });
+            }
+            Request::Finished { op, exit, took_ms, output_sha256 } => {
+                self.record(Some(step), RunEvent::WriteFinished { op, exit, took_ms, output_sha256 });
+            }
+            Request::Lost { op, why } => {
+                self.record(Some(step), RunEvent::WriteLost { op, why });
+            }
+            Request::NotSent { op, why } => {
+                self.record(Some(step), RunEvent::WriteNotSent { op, why });
+            }
+            Request::Fact { fact, reply } => {
+                self.record(Some(step), RunEvent::FactFound(*fact));
+                let _ = reply.send(());
+            }
+            Request::Ask { question, reply } => {
+                let chosen = label.lock().unwrap().clone().or(question.suggested.clone());
+                self.asked.lock().unwrap().push(*question);
+                if let Some(chosen) = chosen {
+                    let _ = reply.send(chosen);
+                } else {
+                    // Nobody answers: the action waits.
+                    std::mem::forget(reply);
+                }
+            }
+            Request::Progress(_) => {}
+        }
+    }
+}
+
+impl World {
+    /// A new site with the bundled runbook.
+    pub async fn new() -> Self {
+        Self::with(RUNBOOK).await
+    }
+
+    /// A new site with a runbook of its own.
+    pub async fn with(text: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let written = runbook::load("source", text, &Limits::default()).unwrap().runbook;
+        let mut options = SiteOptions::new(dir.path().join("site"));
+        (options.scale, options.speed) = (512 << 10, 60.0);
+        let site = Site::start(&written, options).await.unwrap();
+        let mapped = site.emit(text).unwrap();
+        let runbook = runbook::load("emitted", &mapped, &Limits::default()).unwrap().runbook;
+        let inputs = PlanInputs {
+            variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
+            ..PlanInputs::default()
+        };
+        let sections = [(Section::Failover, Mode::Failover), (Section::Failback, Mode::Failback)];
+        let plans = sections
+            .into_iter()
+            .filter_map(|(section, mode)| plan::make(&runbook, section, mode, &inputs).ok())
+            .collect();
+        let hosts = Hosts::new(configs(&runbook, &site), Policy::for_mode(Mode::Failover), Redactor::new());
+        let run_dir = dir.path().join("run");
+        std::fs::create_dir(&run_dir).unwrap();
+        let keeper = Keeper {
+            journal: Mutex::new(Journal::create(&run_dir, "alice", "test").unwrap()),
+            state: Mutex::default(),
+            asked: Mutex::default(),
+            clock: Clock::system(),
+        };
+        let now = keeper.clock.now();
+        let info = RunInfo {
+            outage_at: Some(now),
+            variables: inputs.variables,
+            ..RunInfo::default()
+        };
+        keeper.record(None, RunEvent::RunStarted(Box::new(info)));
+        Self {
+            site,
+            runbook: Arc::new(runbook),
+            plans,
+            hosts,
+            keeper: Arc::new(keeper),
+            label: Arc::default(),
+            dir,
+        }
+    }
+
+    /// The only step that ends like this: `sql01/fence`, or with its section before it.
+    pub fn step(&self, id: &str) -> Step {
+        let steps = self.plans.iter().flat_map(|plan| &plan.steps);
+        let mut found = steps.filter(|step| step.id.as_str().ends_with(id) || step.id.as_str().contains(id));
+        found.next().unwrap_or_else(|| panic!("no step {id}")).clone()
+    }
+
+    pub fn facts(&self) -> Vec<Fact> {
+        let state = self.keeper.state.lock().unwrap();
+        state.facts.iter().map(|found| found.fact.clone()).collect()
+    }
+
+    /// Looks; the answer is kept as the step's proposal.
+    pub async fn probe(&self, id: &str) -> ProbeAnswer {
+        self.try_probe(id).await.unwrap_or_else(|fault| panic!("{id}: {fault}"))
+    }
+
+    pub async fn try_probe(&self, id: &str) -> Result<ProbeAnswer, Fault> {
+        let step = self.step(id);
+        self.keeper.record(Some(&step), RunEvent::StepStarted);
+        let answer = self.run(&step, None, |ctx| async move { actions::probe(&ctx).await }).await?;
+        self.keeper.record(Some(&step), RunEvent::ProbeAnswered(Box::new(answer.clone())));
+        Ok(answer)
+    }
+
+    /// Confirms what was shown last, with everything that it asks for, and lets it act.
+    pub async fn perform(&self, id: &str) -> Performed {
+        let step = self.step(id);
+        let shown = self.keeper.state.lock().unwrap().step(&step.id).proposal.unwrap_or_default();
+        self.perform_as(id, consent(&shown)).await
+    }
+
+    pub async fn perform_as(&self, id: &str, confirmation: Confirmation) -> Performed {
+        let step = self.step(id);
+        self.keeper.record(Some(&step), RunEvent::StepConfirmed(Box::new(confirmation.clone())));
+        let performed =
+            self.run(&step, Some(confirmation), |ctx| async move { actions::perform(&ctx).await }).await;
+        if let Performed::Done { evidence } = &performed {
+            self.keeper.record(Some(&step), RunEvent::StepDone { evidence: evidence.clone() });
+        }
+        performed
+    }
+
+    /// Looks, and does what is needed; gives what showed that it is done.
+    pub async fn go(&self, id: &str) -> Vec<String> {
+        match self.probe(id).await.verdict {
+            Verdict::AlreadyDone { evidence } => evidence,
+            Verdict::Needed(_) => match self.perform(id).await {
+                Performed::Done { evidence } => evidence,
+                other => panic!("{id}: {other:?}"),
+            },
+            Verdict::Blocked { fault, .. } => panic!("{id} is blocked: {fault}"),
+        }
+    }
+
+    pub async fn undo(&self, id: &str) -> Performed {
+        let step = self.step(id);
+        self.run(&step, None, |ctx| async move { actions::undo(&ctx).await }).await
+    }
+
+    pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
+        let step = self.step(id);
+        self.run(&step, None, move |ctx| async move { actions::stop_lost(&ctx, op).await }).await
+    }
+
+    /// Runs one action with a link of its own.
+    async fn run<T, F>(
+        &self,
+        step: &Step,
+        confirmation: Option<Confirmation>,
+        act: impl FnOnce(Ctx) -> F,
+    ) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (requests, mut asked) = mpsc::unbounded_channel();
+        let ctx = Ctx {
+            run: "20260102-030405-test".into(),
+            mode: Mode::Failover,
+            runbook: Arc::clone(&self.runbook),
+            step: Arc::new(step.clone()),
+            attempt: Attempt::FIRST,
+            state: Arc::new(self.keeper.state.lock().unwrap().clone()),
+            parent: None,
+            confirmation,
+            hosts: self.hosts.clone(),
+            clock: self.keeper.clock.clone(),
+            run_dir: self.run_dir(),
+            link: Link::new(requests),
+        };
+        let (keeper, label, step) = (Arc::clone(&self.keeper), Arc::clone(&self.label), step.clone());
+        let serving = tokio::spawn(async move {
+            while let Some(request) = asked.recv().await {
+                keeper.request(&step, request, &label);
+            }
+        });
+        // Spawned, as the runner does it: an action must be able to move between threads.
+        let result = tokio::spawn(act(ctx)).await.unwrap();
+        serving.await.unwrap();
+        result
+    }
+
+    pub fn run_dir(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    /// A path on a host as a path on this machine.
+    pub fn on(&self, host: &str, path: &str) -> PathBuf {
+        self.site.host_root(&host.into()).unwrap().join(path.trim_start_matches('/'))
+    }
+
+    /// Command lines that changed something, as a host logged them.
+    pub fn writes(&self, host: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.site.command_log(&host.into())).unwrap_or_default();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines = lines.filter_map(|line| Some(line.get("line")?.as_str()?.to_owned()));
+        lines.filter(|line| line.contains("echo $$; exec")).collect()
+    }
+
+    /// Everything that reached all hosts and changed something.
+    pub fn all_writes(&self) -> usize {
+        self.runbook.hosts.keys().map(|host| self.writes(host.as_str()).len()).sum()
+    }
+
+    /// Ends servers and sessions.
+    pub async fn end(self) {
+        self.hosts.close().await;
+        self.site.shutdown().await;
+    }
+}
+
+/// Everything that a proposal asks for, given.
+pub(super) fn consent(shown: &Proposal) -> Confirmation {
+    Confirmation {
+        by: "alice".into(),
+        second: Some("bob".into()),
+        typed: shown.typed.clone(),
+        attest: shown.attest.as_ref().map(|_| "the duty manager saw the fire".into()),
+        answers: shown
+            .ask
+            .iter()
+            .map(|(key, ask)| match ask {
+                crate::runbook::model::Ask::Choose { options, at_least } => {
+                    (key.clone(), Answer::Chosen(options.iter().take(*at_least).cloned().collect()))
+                }
+                crate::runbook::model::Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
+            })
+            .collect(),
+        how: Consent::Person,
+    }
+}
+
+fn configs(runbook: &Runbook, site: &Site) -> Vec<HostConfig> {
+    let configs = runbook.hosts.iter().map(|(name, host)| {
+        let endpoint = site.endpoint(name).unwrap();
+        HostConfig {
+            name: name.clone(),
+            role: runbook.sites[&host.site].role,
+            driver: host.driver,
+            address: host.address.clone(),
+            user: endpoint.user.clone(),
+            auth: vec![Credential::Key(endpoint.key_file.clone())],
+            host_keys: endpoint.host_keys.clone(),
+            known_hosts: vec![],
+        }
+    });
+    configs.collect()
+}
+
+pub(super) fn is_done(answer: &ProbeAnswer) -> bool {
+    matches!(answer.verdict, Verdict::AlreadyDone { .. })
+}
