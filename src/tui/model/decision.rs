@@ -153,13 +153,19 @@ impl Run {
 
     /// Why an action cannot be taken now; `None` if it can.
     pub(in crate::tui) fn why_not(&self, action: Action) -> Option<String> {
-        let over = || self.is_over().then(|| "the run is over".to_owned());
+        let on_steps = matches!(self.ui.page, Page::Main | Page::Debrief);
         match action {
-            Action::Skip | Action::ByHand | Action::Retry | Action::Undo
-                if !matches!(self.ui.page, Page::Main | Page::Debrief) =>
-            {
+            Action::Skip | Action::ByHand | Action::Retry | Action::Undo if !on_steps => {
                 Some("that works beside the step: Esc goes back to it".to_owned())
             }
+            action => self.why_not_beside_steps(action),
+        }
+    }
+
+    /// Why an action could not be taken with the steps on screen.
+    pub(in crate::tui) fn why_not_beside_steps(&self, action: Action) -> Option<String> {
+        let over = || self.is_over().then(|| "the run is over".to_owned());
+        match action {
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
             Action::Retry => over().or_else(|| {
                 let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));

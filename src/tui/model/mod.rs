@@ -35,6 +35,8 @@ use ui::{Card, Ui};
 
 /// How long a remark of the screen itself stays.
 const TOAST: Duration = Duration::from_secs(4);
+/// Between two figures of a countdown.
+const COUNTDOWN: Duration = Duration::from_millis(100);
 /// A person who pressed a key this recently is not rung for.
 const ATTENTION: Duration = Duration::from_secs(10);
 /// A proposal that stands this long was not let go on by the pace.
@@ -399,7 +401,11 @@ impl Run {
     /// When something on screen changes although nothing happens.
     pub(super) fn wake(&self) -> Option<Duration> {
         let toast = self.ui.toast.as_ref().map(|(_, until)| *until);
-        let armed = self.ui.card.since.map(|since| since + self.arming());
+        // While a card is being armed its countdown moves.
+        let armed = self
+            .arms_in()
+            .filter(|_| self.ui.card.since.is_some())
+            .map(|left| self.now.mono + left.min(COUNTDOWN));
         let dialog = self.ui.dialog.as_ref().and_then(|dialog| dialog.since);
         let times = [toast, armed, dialog.map(|since| since + armed_after(true)), self.bell_at()];
         times.into_iter().flatten().filter(|at| *at > self.now.mono).min()
