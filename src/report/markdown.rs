@@ -105,6 +105,13 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
             &format!("**Service lost:** {}{why}", time(outage)),
         );
     }
+    out.push_str(&choices(run, info));
+    out
+}
+
+/// What was chosen for this run, and what came over it.
+fn choices(run: &Run<'_>, info: &RunInfo) -> String {
+    let mut out = String::new();
     if let Some(parent) = &info.parent {
         item(
             &mut out,
@@ -131,11 +138,12 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
             &format!("**{}:** {}", plain(name.as_str()), plain(value)),
         );
     }
-    if state.resumes > 0 {
-        let times = if state.resumes == 1 {
+    let resumes = run.state.resumes;
+    if resumes > 0 {
+        let times = if resumes == 1 {
             "once".to_owned()
         } else {
-            format!("{} times", state.resumes)
+            format!("{resumes} times")
         };
         item(&mut out, &format!("**Taken up again:** {times}"));
     }
