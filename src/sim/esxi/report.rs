@@ -1,20 +1,21 @@
 //! What hostd tells about a VM: `get.summary`, `get.guest`, `get.config`, tasks and the rest.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod devices;
+mod tasks;
 
+use std::sync::Arc;
+
+pub(super) use self::devices::{devices, networks};
+pub(super) use self::tasks::{task, tasklist};
 use super::guest::{GuestFacts, facts};
 use super::inventory::{datastore_path, guest_id};
 use super::value::{Fault, Value};
 use super::vim_cmd::titled;
 use super::{Registered, State, power};
 use crate::sim::host::SimHost;
-use crate::sim::seed::{Draw, dashed};
+use crate::sim::seed::dashed;
 use crate::sim::vfs::used;
 use crate::sim::vmx::Vmx;
-
-/// How long hostd remembers a finished task, in site seconds.
-const TASK_KEPT: f64 = 600.0;
 
 /// What most answers need of one VM.
 struct View {
@@ -502,255 +503,6 @@ pub(super) fn runtime(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
         "Runtime information",
         &runtime_value(host, &state, &view),
     ))
-}
-
-/// `vmsvc/get.networks ID`
-pub(super) fn networks(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
-    let Some(esxi) = &host.esxi else {
-        return Err(Fault::no_vm(id));
-    };
-    let state = esxi.lock();
-    let view = view(host, &state, id)?;
-    let mut text = String::from("Networks:\n\n");
-    for adapter in view.config.adapters() {
-        let name = view
-            .config
-            .get(&format!("{adapter}.networkName"))
-            .unwrap_or_default();
-        let there = state.saved.groups.iter().any(|group| group.name == name);
-        let value = Value::Object(
-            "vim.Network.Summary",
-            vec![
-                (
-                    "network",
-                    Value::Reference(format!("vim.Network:HaNetwork-{name}")),
-                ),
-                ("name", Value::text(name)),
-                ("accessible", Value::bare(there)),
-                ("ipPoolName", Value::text("")),
-                ("ipPoolId", Value::Unset),
-            ],
-        );
-        text.push_str(&value.print());
-    }
-    Ok(text)
-}
-
-/// `vmsvc/device.getdevices ID`: controllers, disks and adapters.
-pub(super) fn devices(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
-    let Some(esxi) = &host.esxi else {
-        return Err(Fault::no_vm(id));
-    };
-    let state = esxi.lock();
-    let view = view(host, &state, id)?;
-    let describe = |label: String, summary: String| {
-        Value::Object(
-            "vim.Description",
-            vec![
-                ("label", Value::text(label)),
-                ("summary", Value::text(summary)),
-            ],
-        )
-    };
-    let mut devices = vec![Value::Object(
-        "vim.vm.device.ParaVirtualSCSIController",
-        vec![
-            ("key", Value::bare(1000)),
-            (
-                "deviceInfo",
-                describe("SCSI controller 0".into(), "VMware paravirtual SCSI".into()),
-            ),
-            ("busNumber", Value::bare(0)),
-        ],
-    )];
-    let shown = datastore_path(host, &view.vm.path);
-    let folder = shown
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder)
-        .to_owned();
-    for (index, (_, file)) in view.config.disks().iter().enumerate() {
-        let backing = Value::Object(
-            "vim.vm.device.VirtualDisk.FlatVer2BackingInfo",
-            vec![
-                ("fileName", Value::text(format!("{folder}/{file}"))),
-                ("thinProvisioned", Value::bare(true)),
-            ],
-        );
-        devices.push(Value::Object(
-            "vim.vm.device.VirtualDisk",
-            vec![
-                ("key", Value::bare(2000 + index)),
-                (
-                    "deviceInfo",
-                    describe(format!("Hard disk {}", index + 1), String::new()),
-                ),
-                ("backing", backing),
-                ("controllerKey", Value::bare(1000)),
-                ("unitNumber", Value::bare(index)),
-            ],
-        ));
-    }
-    for (index, adapter) in view.config.adapters().iter().enumerate() {
-        let connected = super::guest::is_connected(&state, &view.config, adapter);
-        let plugged = view
-            .config
-            .get(&format!("{adapter}.startConnected"))
-            .is_none_or(|value| !value.eq_ignore_ascii_case("false"));
-        let name = view
-            .config
-            .get(&format!("{adapter}.networkName"))
-            .unwrap_or_default()
-            .to_owned();
-        let connectable = Value::Object(
-            "vim.vm.device.VirtualDevice.ConnectInfo",
-            vec![
-                ("startConnected", Value::bare(plugged)),
-                ("allowGuestControl", Value::bare(true)),
-                ("connected", Value::bare(view.on && connected)),
-                (
-                    "status",
-                    Value::text(if view.on { "ok" } else { "untried" }),
-                ),
-            ],
-        );
-        devices.push(Value::Object(
-            "vim.vm.device.VirtualVmxnet3",
-            vec![
-                ("key", Value::bare(4000 + index)),
-                (
-                    "deviceInfo",
-                    describe(format!("Network adapter {}", index + 1), name),
-                ),
-                ("connectable", connectable),
-                (
-                    "addressType",
-                    Value::text(
-                        view.config
-                            .get(&format!("{adapter}.addressType"))
-                            .unwrap_or("generated"),
-                    ),
-                ),
-                (
-                    "macAddress",
-                    Value::text(view.config.mac(adapter).unwrap_or_default()),
-                ),
-            ],
-        ));
-    }
-    let value = Value::Object(
-        "vim.vm.VirtualHardware",
-        vec![
-            ("numCPU", Value::bare(number(&view.config, "numvcpus", 1))),
-            ("numCoresPerSocket", Value::bare(1)),
-            ("memoryMB", Value::bare(number(&view.config, "memSize", 32))),
-            (
-                "device",
-                Value::List("vim.vm.device.VirtualDevice", devices),
-            ),
-        ],
-    );
-    Ok(titled("Devices:", &value))
-}
-
-/// `vmsvc/get.tasklist ID`
-pub(super) fn tasklist(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
-    let Some(esxi) = &host.esxi else {
-        return Err(Fault::no_vm(id));
-    };
-    let mut state = esxi.lock();
-    forget(host, &mut state);
-    let vm = state.find(id)?.id;
-    let tasks = state.tasks.iter().filter(|task| task.vm == vm);
-    let list = tasks
-        .map(|task| Value::Reference(format!("vim.Task:{}", task.key)))
-        .collect();
-    Ok(Value::List("ManagedObjectReference", list).print())
-}
-
-fn forget(host: &SimHost, state: &mut State) {
-    let kept: Duration = host.pace.real(TASK_KEPT);
-    state
-        .tasks
-        .retain(|task| task.done.is_none_or(|done| done.elapsed() < kept));
-}
-
-/// `vimsvc/task_info TASK`
-pub(super) fn task(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
-    let key = id.trim_start_matches("vim.Task:").to_owned();
-    let gone = || Fault {
-        kind: "vmodl.fault.ManagedObjectNotFound",
-        fields: vec![
-            ("faultMessage", Value::Unset),
-            ("obj", Value::Reference(format!("vim.Task:{key}"))),
-        ],
-        message: "The object has already been deleted or has not been completely created".into(),
-    };
-    let Some(esxi) = &host.esxi else {
-        return Err(gone());
-    };
-    let mut state = esxi.lock();
-    forget(host, &mut state);
-    let Some(task) = state.tasks.iter().find(|task| task.key == key) else {
-        return Err(gone());
-    };
-    let time = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-    let (word, error) = match &task.outcome {
-        None => ("running", Value::Null("vmodl.MethodFault")),
-        Some(Ok(())) => ("success", Value::Null("vmodl.MethodFault")),
-        Some(Err(fault)) => ("error", fault.value()),
-    };
-    let value = Value::Object(
-        "vim.TaskInfo",
-        vec![
-            ("key", Value::text(task.key.clone())),
-            ("task", Value::Reference(format!("vim.Task:{}", task.key))),
-            ("description", Value::Null("vmodl.LocalizableMessage")),
-            (
-                "name",
-                Value::text(format!("vim.VirtualMachine.{}", task.method)),
-            ),
-            (
-                "descriptionId",
-                Value::text(format!("VirtualMachine.{}", task.method)),
-            ),
-            (
-                "entity",
-                Value::Reference(format!("vim.VirtualMachine:{}", task.vm)),
-            ),
-            ("entityName", Value::text(task.entity.clone())),
-            ("state", Value::text(word)),
-            ("cancelled", Value::bare(false)),
-            ("cancelable", Value::bare(false)),
-            ("error", error),
-            ("result", Value::Unset),
-            (
-                "progress",
-                if word == "running" {
-                    Value::bare(95)
-                } else {
-                    Value::Unset
-                },
-            ),
-            (
-                "reason",
-                Value::Object(
-                    "vim.TaskReasonUser",
-                    vec![("userName", Value::text("root"))],
-                ),
-            ),
-            ("queueTime", Value::text(time(task.started))),
-            ("startTime", Value::text(time(task.started))),
-            ("completeTime", Value::maybe(task.completed.map(time))),
-            (
-                "eventChainId",
-                Value::bare(Draw::new(1, &task.key).below(9000)),
-            ),
-            ("changeTag", Value::Unset),
-            ("parentTaskKey", Value::Unset),
-            ("rootTaskKey", Value::Unset),
-        ],
-    );
-    Ok(value.print())
 }
 
 /// A VM's place as ESXi remembers it, for the site's builder.
