@@ -242,7 +242,7 @@ impl Network {
                 format!("the .vmx differs from the runbook ({})", count(changes, "key"))
             }
         };
-        if same && misjoined.is_empty() && groups.missing.is_empty() {
+        if same && misjoined.is_empty() && groups.missing.is_empty() && groups.half_made.is_empty() {
             return done(found, self.evidence(at, entry));
         }
         if runs {
@@ -268,6 +268,10 @@ impl Network {
         for (name, spec) in &groups.missing {
             changes.push(format!("port group {name} is made on {} (VLAN {})", spec.vswitch, spec.vlan));
             commands.extend(port_groups::shown_making(&at.host, name, spec));
+        }
+        for (name, spec) in &groups.half_made {
+            changes.push(format!("port group {name}, made by this run, gets VLAN {}", spec.vlan));
+            commands.push(port_groups::shown_finishing(&at.host, name, spec));
         }
         for change in diff(&content.vmx, fitted) {
             let line = |sign, value: &Option<String>| {
@@ -345,6 +349,9 @@ impl Action for Network {
         let at = seen.at.as_ref().unwrap_or(&self.at);
         for (name, spec) in seen.groups.get().iter().flat_map(|groups| &groups.missing) {
             port_groups::make(ctx, &at.host, name, spec).await?;
+        }
+        for (name, spec) in seen.groups.get().iter().flat_map(|groups| &groups.half_made) {
+            port_groups::finish(ctx, &at.host, name, spec).await?;
         }
         let Some(content) = seen.configuration.get().and_then(Configuration::content) else {
             return Ok(());

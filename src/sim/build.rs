@@ -24,6 +24,19 @@ use crate::runbook::model::{Driver, Place, Runbook, Rung, SiteRole, Vm};
 
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
+/// What a quiet Debian host with four cores and 8 GiB says of itself.
+const POSIX_FILES: [(&str, &str); 4] = [
+    ("proc/loadavg", "0.08 0.06 0.05 1/182 4711\n"),
+    ("proc/uptime", "3553920.11 14183204.52\n"),
+    (
+        "proc/meminfo",
+        "MemTotal:        8131772 kB\nMemFree:         5204416 kB\nMemAvailable:    6901232 kB\n",
+    ),
+    (
+        "etc/os-release",
+        "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n",
+    ),
+];
 /// How many restore points a VM has.
 const POINTS: u64 = 3;
 
@@ -96,10 +109,7 @@ impl SimVm {
 type Served = (String, u16, Option<(String, u16)>);
 
 /// What a rung asks for, if it asks for a port.
-fn rung_address(
-    rung: &Rung,
-    addresses: &[(String, String)],
-) -> Option<Served> {
+fn rung_address(rung: &Rung, addresses: &[(String, String)]) -> Option<Served> {
     match rung {
         Rung::Tools => None,
         Rung::Tcp { host, port } => {
@@ -390,6 +400,10 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
                     fs::create_dir_all(root.join(path))?;
                 }
                 fs::create_dir_all(root.join("home").join(&host.user))?;
+                fs::create_dir_all(root.join("proc"))?;
+                for (name, text) in POSIX_FILES {
+                    fs::write(root.join(name), text)?;
+                }
                 fs::write(root.join("etc/hostname"), format!("{name}\n"))?;
                 for volume in &volumes {
                     fs::create_dir_all(&volume.folder)?;

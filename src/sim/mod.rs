@@ -159,8 +159,9 @@ impl Site {
         };
         let (wanted, made_as) = (runbook.clone(), options.clone());
         let prepared = tokio::task::spawn_blocking(move || prepare(&wanted, &made_as)).await;
-        let (mut plan, fresh) =
-            prepared.map_err(io::Error::other).map_err(files("the files", &dir))??;
+        let (mut plan, fresh) = prepared
+            .map_err(io::Error::other)
+            .map_err(files("the files", &dir))??;
         let vms = build::vms(runbook);
         let guests = Arc::new(build::guests(&vms, plan.seed));
         let network = Arc::new(Network::default());

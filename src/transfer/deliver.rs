@@ -206,8 +206,9 @@ impl Delivery {
         lines
     }
 
+    /// The VM's folder alone: where the datastore is missing, nothing must be made in its place.
     fn make_folder(&self) -> HostCommand {
-        shell::make_folder(&self.to.folder, Folders::Missing)
+        shell::make_folder(&self.to.folder, Folders::Last)
     }
 
     /// What is at the target. Files under their final names are summed there, which takes as long

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::progress::{Meter, Phase};
 use super::ranges::FINE;
@@ -109,12 +109,6 @@ impl Target {
         name.contains(&mark)
     }
 
-    /// Whether a name is temporary, of this run or another.
-    #[must_use]
-    pub fn is_temporary(name: &str) -> bool {
-        name.contains(".lifeboat-")
-    }
-
     /// Makes or keeps a temporary file, with its final length and mode.
     pub(super) fn prepare(&self, name: &str, bytes: u64, mode: u32) -> HostCommand {
         let words = [self.path(name), bytes.to_string(), format!("{mode:o}")];
@@ -169,9 +163,10 @@ impl<W> Work<W> {
             match host.read(lane, command).await {
                 Ok(output) => return Ok(output),
                 Err(error) if error.passing() && waited < self.patience.total => {
-                    self.meter
-                        .phase(Phase::Reconnecting, std::time::Instant::now());
+                    let doing = self.meter.current();
+                    self.meter.phase(Phase::Reconnecting, Instant::now());
                     tokio::time::sleep(wait).await;
+                    self.meter.phase(doing, Instant::now());
                     waited += wait;
                     wait = (wait * 2).min(self.patience.longest);
                 }

@@ -422,6 +422,9 @@ pub(super) fn ln(call: &mut Call) -> Outcome {
     let made = call.host.vfs.real(&path, false).and_then(|real| {
         if options.has('s') {
             std::os::unix::fs::symlink(target, real)
+        } else if call.host.esxi.is_some() {
+            // VMFS knows no hard links.
+            Err(io::Error::other("Function not implemented"))
         } else {
             fs::hard_link(call.host.vfs.real(&call.path(target), true)?, real)
         }

@@ -24,6 +24,7 @@ fn shell(call: &Call) -> Shell {
         status: 0,
         last_background: None,
         stop_on_error: false,
+        keep_files: false,
         stdio: call.stdio.clone(),
         depth: call.depth + 1,
     }
@@ -300,6 +301,42 @@ pub(super) fn env(call: &mut Call) -> Outcome {
         call.out(&format!("{name}={value}\n"))?;
     }
     Ok(0)
+}
+
+/// `timeout SECONDS command`; 143 when it had to end it, as BusyBox says it.
+pub(super) fn timeout(call: &mut Call) -> Outcome {
+    let Some((limit, words)) = call
+        .args
+        .split_first()
+        .filter(|(_, words)| !words.is_empty())
+    else {
+        return Ok(call.fail("usage: timeout SECS PROG ARGS"));
+    };
+    let Ok(seconds) = limit.trim_end_matches('s').parse::<f64>() else {
+        return Ok(call.fail(&format!("invalid number '{limit}'")));
+    };
+    let running = call.host.processes.start(call.process.pid, words.to_vec());
+    let child = Arc::clone(&running.process);
+    let mut inner = shell(call);
+    inner.process = Arc::clone(&child);
+    let words = words.to_vec();
+    let thread = std::thread::spawn(move || {
+        let ended = outcome(inner.replace_with(&words));
+        drop(running);
+        ended
+    });
+    let end = std::time::Instant::now() + call.host.pace.real(seconds);
+    while !thread.is_finished() {
+        if std::time::Instant::now() >= end {
+            child.kill(15);
+        }
+        call.process.pause(Duration::from_millis(5))?;
+    }
+    match thread.join() {
+        Ok(Err(Halt::Killed(Killed(signal)))) => Ok(128 + signal),
+        Ok(ended) => ended,
+        Err(_) => Ok(1),
+    }
 }
 
 /// `nohup command`, `setsid command`

@@ -619,7 +619,22 @@ pub(super) fn devices(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
                 ("key", Value::bare(4000 + index)),
                 (
                     "deviceInfo",
-                    describe(format!("Network adapter {}", index + 1), name),
+                    describe(format!("Network adapter {}", index + 1), name.clone()),
+                ),
+                (
+                    "backing",
+                    Value::Object(
+                        "vim.vm.device.VirtualEthernetCard.NetworkBackingInfo",
+                        vec![
+                            ("deviceName", Value::text(name.clone())),
+                            ("useAutoDetect", Value::bare(false)),
+                            (
+                                "network",
+                                Value::Reference(format!("vim.Network:HaNetwork-{name}")),
+                            ),
+                            ("inPassthroughMode", Value::Unset),
+                        ],
+                    ),
                 ),
                 ("connectable", connectable),
                 (

@@ -118,7 +118,7 @@ async fn every_write_was_previewed_as_it_is_announced() {
     let from = Folder::Here(site.path("here"));
     let delivery = site.delivery(from.clone(), items.clone(), Landing::Fresh);
     let preview = delivery.preview(&delivery.observe().await.unwrap());
-    assert!(preview[0].starts_with("mkdir -p "));
+    assert!(preview[0].starts_with("mkdir /"));
     let journal = Journal::new();
     delivery.bring(&journal, quiet()).await.unwrap();
     assert_eq!(journal.announced(), preview);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::site::{Journal, Site, noise, put_vm};
+use super::site::{Journal, Site, noise, put_vm, put_vm_of};
 use crate::runbook::model::Driver;
 use crate::transfer::{Folder, Item, Landing, Sum, Tell};
 
@@ -101,7 +101,7 @@ async fn a_crash_before_any_write_is_gone_on_from() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;
     };
-    let items = put_vm(&site.path("here"));
+    let items = put_vm_of(&site.path("here"), 5);
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
         items.clone(),
@@ -132,7 +132,7 @@ async fn a_crash_while_originals_make_room_is_gone_on_from() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;
     };
-    let items = put_vm(&site.path("here"));
+    let items = put_vm_of(&site.path("here"), 5);
     let fresh = || {
         let _ = std::fs::remove_dir_all(site.path("target/vm"));
         std::fs::create_dir(site.path("target/vm")).unwrap();
@@ -195,7 +195,8 @@ async fn a_host_that_stays_away_is_given_up_on_with_words() {
         return;
     };
     let items = put_vm(&site.path("here"));
-    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    let mut delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    delivery.patience.total = std::time::Duration::from_millis(600);
     delivery.observe().await.unwrap();
     site.link.cut_every(1 << 20, u64::MAX);
     let refusing = async {
