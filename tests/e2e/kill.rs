@@ -73,7 +73,7 @@ pub fn real_answers() -> String {
         text.push_str(&format!("  failover/recover/{vm}/fence: {{by: alice, typed: {vm}}}\n"));
         text.push_str(&format!("  failover/recover/{vm}/power_on: {{by: alice}}\n"));
     }
-    text.push_str("  failback/declare/-/confirm: {by: alice, second: bob}\n");
+    text.push_str("  failback/agree/-/confirm: {by: alice, second: bob}\n");
     for vm in ["sql01", "app01", "web01"] {
         text.push_str(&format!("  failback/go-home/{vm}/shut_down: {{by: alice}}\n"));
         text.push_str(&format!("  failback/go-home/{vm}/copy_back: {{by: alice, typed: {vm}}}\n"));

@@ -64,6 +64,9 @@ fn in_a_terminal_the_highlighted_key_leads_through_and_every_mode_is_restored() 
         text.to_lowercase().contains("leave")
     });
     terminal.press("\x1b");
+    terminal.wait_until("the question gone", Duration::from_secs(5), |text| {
+        !text.contains("Leave the run?")
+    });
     terminal.press("\x03");
     std::thread::sleep(Duration::from_millis(100));
     terminal.press("\x03");
