@@ -136,7 +136,7 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
 fn as_shown(at: &VmAt, question: &Question) -> engine::Question {
     let moved = question.is_moved_or_copied().then(|| question.moved()).flatten();
     engine::Question {
-        vm: at.vm.clone(),
+        vm: Some(at.vm.clone()),
         host: at.host.clone(),
         id: question.id.clone(),
         text: question.text.clone(),

@@ -221,7 +221,7 @@ fn of_step(event: &RunEvent) -> Option<String> {
         RunEvent::QuestionAsked(question) => {
             format!(
                 "{} asks: {} [{}]",
-                question.vm,
+                question.asker(),
                 question.text,
                 question.choices.join(" | ")
             )

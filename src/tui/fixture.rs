@@ -293,7 +293,7 @@ pub(super) fn typed() -> Proposal {
 
 pub(super) fn question() -> Question {
     Question {
-        vm: "sql01".into(),
+        vm: Some("sql01".into()),
         host: "lee-esx1".into(),
         id: "0".to_owned(),
         text: "msg.uuid.altered:This virtual machine might have been moved or copied.".to_owned(),

@@ -2,6 +2,7 @@
 
 mod failover;
 mod going_home;
+mod link;
 mod trouble;
 mod world;
 

@@ -15,15 +15,16 @@ use crate::engine::{
     RunInfo, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
-use crate::host::{Credential, HostConfig, Hosts, Policy, Redactor};
+use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::journal::Journal;
 use crate::names::{Attempt, OpId};
 use crate::plan::{self, Plan, PlanInputs, Step};
-use crate::runbook::model::{Mode, Runbook, Section};
+use crate::runbook::model::{Ask, Mode, Runbook, Section, SiteRole};
 use crate::runbook::{self, Limits};
 use crate::sim::{Site, SiteOptions};
 
 use super::RUNBOOK;
+use super::link::CutLink;
 
 /// A site with a run on it.
 pub(super) struct World {
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub keeper: Arc<Keeper>,
     /// What a VM's question is answered with; `None` takes what is suggested.
     pub label: Arc<Mutex<Option<String>>>,
+    /// The way to lee-esx1.
+    pub link: CutLink,
     dir: TempDir,
 }
 
@@ -124,7 +127,12 @@ impl World {
             .into_iter()
             .filter_map(|(section, mode)| plan::make(&runbook, section, mode, &inputs).ok())
             .collect();
-        let hosts = Hosts::new(configs(&runbook, &site), Policy::for_mode(Mode::Failover), Redactor::new());
+        let link = CutLink::to(site.endpoint(&"lee-esx1".into()).unwrap().address).await;
+        let mut configs = configs(&runbook, &site);
+        for config in configs.iter_mut().filter(|config| config.name.as_str() == "lee-esx1") {
+            config.address.port = link.address.port();
+        }
+        let hosts = Hosts::new(configs, Policy::for_mode(Mode::Failover), Redactor::new());
         let run_dir = dir.path().join("run");
         std::fs::create_dir(&run_dir).unwrap();
         let keeper = Keeper {
@@ -147,6 +155,7 @@ impl World {
             hosts,
             keeper: Arc::new(keeper),
             label: Arc::default(),
+            link,
             dir,
         }
     }
@@ -276,11 +285,44 @@ impl World {
         self.runbook.hosts.keys().map(|host| self.writes(host.as_str()).len()).sum()
     }
 
+    /// sql01 stands in Leeds up to a verb of the way out, London being dark.
+    pub async fn out_to(verb: &str) -> Self {
+        let world = Self::new().await;
+        world.site.go_dark(SiteRole::Protected);
+        let verbs = ["fence", "restore", "register", "network", "power_on", "ready"];
+        for verb in verbs.iter().take_while(|step| **step != verb) {
+            world.go(&out(verb)).await;
+        }
+        world
+    }
+
+    /// Somebody starts the old copy of sql01, past Lifeboat.
+    pub async fn start_in_london(&self) {
+        let host = self.hosts.host(&"lon-esx1".into()).unwrap();
+        let read = |words: &[&str]| HostCommand::read(words.iter().copied());
+        let list = host.read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"])).await.unwrap();
+        let list = list.text();
+        let row = list.lines().find(|line| line.contains("sql01.vmx")).unwrap();
+        let vmid = row.split_whitespace().next().unwrap().to_owned();
+        let on = host.read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/power.on", &vmid])).await.unwrap();
+        assert_eq!(on.status, 0, "{}", on.text());
+    }
+
     /// Ends servers and sessions.
     pub async fn end(self) {
         self.hosts.close().await;
         self.site.shutdown().await;
     }
+}
+
+/// A step of sql01 on the way out.
+pub(super) fn out(verb: &str) -> String {
+    format!("failover/recover/sql01/{verb}")
+}
+
+/// A step of sql01 on the way home.
+pub(super) fn home(verb: &str) -> String {
+    format!("failback/go-home/sql01/{verb}")
 }
 
 /// Everything that a proposal asks for, given.
@@ -294,10 +336,10 @@ pub(super) fn consent(shown: &Proposal) -> Confirmation {
             .ask
             .iter()
             .map(|(key, ask)| match ask {
-                crate::runbook::model::Ask::Choose { options, at_least } => {
+                Ask::Choose { options, at_least } => {
                     (key.clone(), Answer::Chosen(options.iter().take(*at_least).cloned().collect()))
                 }
-                crate::runbook::model::Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
+                Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
             })
             .collect(),
         how: Consent::Person,

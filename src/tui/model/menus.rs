@@ -137,12 +137,12 @@ impl Run {
             disabled: None,
         });
         let mut body = vec![question.text.clone()];
-        if at.is_none() {
+        if at.is_none() && question.vm.is_some() {
             body.push("Lifeboat does not know this question and suggests nothing.".to_owned());
         }
         Some(Dialog::new(Kind::Menu(Menu {
             about: About::Question(step, self.attempt(step), question.id.clone()),
-            title: format!("{} on {} asks", question.vm, question.host),
+            title: format!("{} asks", question.asker()),
             items: items.collect(),
             body,
             at,
