@@ -17,8 +17,7 @@ fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]
     let until = Instant::now() + Duration::from_secs(90);
     loop {
         assert!(Instant::now() < until, "the moment to kill did not come");
-        let journal = place.state().join("runs").exists().then(|| place.journal());
-        if journal.is_some_and(|journal| when(&journal)) {
+        if when(&place.journal()) {
             break;
         }
         assert!(child.try_wait().expect("its status").is_none(), "it ended before the kill");
