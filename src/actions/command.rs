@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output};
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Runbook};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
@@ -52,19 +52,13 @@ struct Reply {
 }
 
 impl<'a> Command<'a> {
-    /// The verb, with the run's variables for a script's environment; those that are not known
-    /// stand as holes.
-    pub fn new(
-        runbook: &Runbook,
-        step: &Step,
-        spec: &'a CommandSpec,
-        state: Option<&RunState>,
-    ) -> Self {
+    /// The verb.
+    pub fn new(step: &Step, spec: &'a CommandSpec) -> Self {
         let patience = step.timeout.unwrap_or(PATIENCE);
         let looks = |words: &Vec<String>| HostCommand::read(words.clone()).deadline(patience);
         let words = match &spec.line {
             CommandLine::Argv(words) => words.clone(),
-            CommandLine::Sh(script) => script_words(runbook, script, state),
+            CommandLine::Sh(script) => script_words(script, &spec.environment),
         };
         let main = match spec.effect {
             DeclaredEffect::Read => HostCommand::read(words),
@@ -254,24 +248,15 @@ fn is_in_doubt(state: &RunState, step: &StepId) -> bool {
     })
 }
 
-/// `env ticket=INC000001 sh -c SCRIPT`, with the variables that the script mentions.
-fn script_words(runbook: &Runbook, script: &str, state: Option<&RunState>) -> Vec<String> {
-    let values = state.and_then(|state| state.info.as_ref()).map(|info| &info.variables);
-    let mut assignments = Vec::new();
-    for (name, variable) in &runbook.variables {
-        let key = name.as_str().replace('-', "_");
-        if variable.secret || !mentions(script, &key) {
-            continue;
-        }
-        let value = values.and_then(|values| values.get(name));
-        let value = value.map_or_else(|| format!("‹{name}›"), Clone::clone);
-        assignments.push(format!("{key}={value}"));
+/// `env ticket=INC000001 sh -c SCRIPT`, with what the script mentions.
+fn script_words(script: &str, environment: &[(String, String)]) -> Vec<String> {
+    let used = environment.iter().filter(|(key, _)| mentions(script, key));
+    let mut words: Vec<String> = used.map(|(key, value)| format!("{key}={value}")).collect();
+    if !words.is_empty() {
+        words.insert(0, "env".to_owned());
     }
-    let shell = ["sh", "-c", script].map(str::to_owned);
-    if assignments.is_empty() {
-        return shell.into();
-    }
-    std::iter::once("env".to_owned()).chain(assignments).chain(shell).collect()
+    words.extend(["sh", "-c", script].map(str::to_owned));
+    words
 }
 
 /// Whether a script uses `$key`.
@@ -296,3 +281,6 @@ fn said(output: &Output) -> String {
     if short.len() < line.len() { format!("{short}…") } else { short }
 }
 
+
+#[cfg(test)]
+mod tests;

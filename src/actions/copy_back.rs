@@ -305,3 +305,6 @@ fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -269,7 +269,7 @@ pub(super) struct Arrivals {
     /// Final names that this run began to work on: what bears one is summed before it is believed.
     pub begun: Vec<String>,
     /// What marks names of this run's own.
-    mark: String,
+    pub mark: String,
 }
 
 impl Arrivals {

@@ -460,3 +460,6 @@ async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -411,3 +411,6 @@ impl Action for PowerOn {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ impl Action for Ready {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -200,3 +200,6 @@ impl Action for Register {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -387,3 +387,6 @@ impl Action for Restore {
         moving::remove_placed(ctx, &at).await
     }
 }
+
+#[cfg(test)]
+mod tests;

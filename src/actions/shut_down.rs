@@ -148,3 +148,6 @@ fn host_lines(ownership: &Ownership) -> Vec<String> {
 fn ownership_found(ownership: &Ownership) -> String {
     host_lines(ownership).join("; ")
 }
+
+#[cfg(test)]
+mod tests;

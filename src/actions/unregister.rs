@@ -118,3 +118,6 @@ impl Action for Unregister {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,6 @@
-use jiff::Timestamp;
-
 use super::*;
-use crate::actions::ownership::{Look, Sighting, Sign};
-use crate::actions::tests::{blocked, done, lines, needed, step};
-use crate::engine::AutostartEntry;
-use crate::hypervisor::esxi::Vmid;
+use crate::actions::tests::parts::{autostart, dark, ownership};
+use crate::actions::tests::{blocked, done, lines, needed, parts, step};
 use crate::hypervisor::esxi::power::PowerState;
 
 fn fence() -> Fence {
@@ -13,55 +9,17 @@ fn fence() -> Fence {
 }
 
 fn copy(power: PowerState, starts: bool) -> Copy {
-    Copy {
-        vmid: Some(Vmid(7)),
-        vmx: "[local1] sql01/sql01.vmx".into(),
-        by: "uuid.bios",
-        power,
-        since: "2026-01-01T00:00:00Z".parse().ok(),
-        tools: true,
-        autostart: starts.then(|| AutostartEntry {
-            start_action: "powerOn".into(),
-            start_delay: -1,
-            start_order: 2,
-            stop_action: "systemDefault".into(),
-            stop_delay: -1,
-            wait_for_heartbeat: "systemDefault".into(),
-        }),
-    }
+    Copy { autostart: starts.then(autostart), ..parts::copy(power) }
 }
 
 fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
-    let sightings = told.iter().enumerate().map(|(n, told)| Sighting {
-        host: format!("lon-esx{}", n + 1).into(),
-        told: told.clone(),
-    });
-    let look = Look {
-        target: "10.20.0.11".into(),
-        by: "lee-bk1 (ping)".into(),
-        heard,
-        said: "no reply".into(),
-    };
-    Seen {
-        ownership: Ownership {
-            vm: "sql01".into(),
-            site: "London".into(),
-            sightings: sightings.collect(),
-            by_uuid: true,
-            sign: Sign { looks: vec![look] },
-            attested: attested.then(|| "alice: I saw it".into()),
-            at: Some(Timestamp::UNIX_EPOCH),
-        },
-        runs_elsewhere: false,
-    }
+    let mut ownership = ownership("London", told, heard);
+    ownership.attested = attested.then(|| "alice: I saw it".into());
+    Seen { ownership, runs_elsewhere: false }
 }
 
 fn copies(copies: &[Copy]) -> Told {
     Told::Copies(copies.to_vec())
-}
-
-fn dark() -> Told {
-    Told::Nothing("connection refused".into())
 }
 
 #[test]
@@ -75,7 +33,8 @@ fn not_registered_or_off_is_done_where_every_host_answered() {
 
 #[test]
 fn an_autostart_entry_of_a_vm_that_is_off_is_a_write_and_shown() {
-    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::Off, true)])], Heard::Silence, false));
+    let told = [copies(&[copy(PowerState::Off, true)])];
+    let answer = fence().decide(&seen(&told, Heard::Silence, false));
     let proposal = needed(&answer);
     assert_eq!(proposal.risk, Some(Risk::Write));
     assert_eq!(proposal.typed, None);
@@ -87,7 +46,8 @@ fn an_autostart_entry_of_a_vm_that_is_off_is_a_write_and_shown() {
 
 #[test]
 fn a_vm_that_runs_is_stopped_only_for_its_typed_name() {
-    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::On, true)])], Heard::Answer, false));
+    let told = [copies(&[copy(PowerState::On, true)])];
+    let answer = fence().decide(&seen(&told, Heard::Answer, false));
     let proposal = needed(&answer);
     assert_eq!(proposal.risk, Some(Risk::Typed));
     assert_eq!(proposal.typed.as_deref(), Some("sql01"));
@@ -102,8 +62,7 @@ fn a_vm_that_runs_is_stopped_only_for_its_typed_name() {
 fn hosts_that_cannot_be_asked_need_somebody_who_vouches() {
     for told in [vec![dark()], vec![copies(&[]), dark()]] {
         let answer = fence().decide(&seen(&told, Heard::Silence, false));
-        let proposal = needed(&answer);
-        let attest = proposal.attest.as_ref().unwrap();
+        let attest = needed(&answer).attest.as_ref().unwrap();
         assert_eq!(attest.statement, "sql01 does not run in London");
         assert!(attest.evidence.iter().any(|line| line.contains("no answer (connection refused)")));
         assert!(attest.evidence.iter().any(|line| line.contains("asked by lee-bk1 (ping)")));

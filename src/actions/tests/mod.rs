@@ -3,6 +3,7 @@
 mod failover;
 mod going_home;
 mod link;
+pub(super) mod parts;
 mod trouble;
 mod world;
 

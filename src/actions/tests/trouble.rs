@@ -1,11 +1,11 @@
 //! What goes wrong on the way.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::world::{World, is_done, out};
-use super::{blocked, needed};
+use super::{blocked, lines, needed};
 use crate::engine::{Performed, StopOutcome};
-use crate::names::OpId;
 use crate::runbook::model::SiteRole;
 use crate::sim::Injection;
 
@@ -32,7 +32,7 @@ async fn the_question_is_answered_by_its_label() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_on_that_was_lost_at_its_question_is_never_sent_again() {
     let world = World::out_to("network").await;
-    *world.label.lock().unwrap() = Some("nobody answers".into());
+    world.answers.store(false, Ordering::Relaxed);
     needed(&world.probe(&out("power_on")).await);
     let id = out("power_on");
     let performing = world.perform(&id);
@@ -43,7 +43,19 @@ async fn a_power_on_that_was_lost_at_its_question_is_never_sent_again() {
         world.link.cut();
     };
     let (performed, ()) = tokio::join!(performing, cutting);
-    println!("{performed:?}");
+    assert_eq!(performed, Performed::Lost);
+
+    // The command is stopped; the host's task still waits for an answer, which the next look finds.
+    assert_eq!(world.settle(&out("power_on")).await, [StopOutcome::Killed]);
+    let answer = world.probe(&out("power_on")).await;
+    assert!(answer.found.contains("question"), "{answer:?}");
+    let shown = lines(needed(&answer));
+    assert!(shown.len() == 1 && shown[0].ends_with("‹number of your choice›"), "{shown:?}");
+    world.answers.store(true, Ordering::Relaxed);
+    let evidence = world.go(&out("power_on")).await;
+    assert!(evidence[0].contains("on since"), "{evidence:?}");
+    let sent = world.writes("lee-esx1").into_iter().filter(|line| line.contains("vim-cmd vmsvc/power.on"));
+    assert_eq!(sent.count(), 1);
     world.end().await;
 }
 
@@ -103,15 +115,9 @@ async fn a_restore_that_was_cut_goes_on_from_what_is_there() {
         world.link.cut();
     };
     let (performed, ()) = tokio::join!(performing, cutting);
-    let ops: Vec<OpId> = {
-        let state = world.keeper.state.lock().unwrap();
-        state.unsettled_ops().filter(|(_, op)| !op.bulk).map(|(id, _)| *id).collect()
-    };
     if performed == Performed::Lost {
-        for op in ops {
-            let outcome = world.stop_lost(&out("restore"), op).await.unwrap();
-            assert!(matches!(outcome, StopOutcome::Gone | StopOutcome::Killed));
-        }
+        let outcomes = world.settle(&out("restore")).await;
+        assert!(!outcomes.is_empty());
     }
     let evidence = world.go(&out("restore")).await;
     assert_eq!(evidence.len(), 7, "{evidence:?}");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -33,8 +34,8 @@ pub(super) struct World {
     pub plans: Vec<Plan>,
     pub hosts: Hosts,
     pub keeper: Arc<Keeper>,
-    /// What a VM's question is answered with; `None` takes what is suggested.
-    pub label: Arc<Mutex<Option<String>>>,
+    /// Whether somebody answers a VM's question, as is suggested.
+    pub answers: Arc<AtomicBool>,
     /// The way to lee-esx1.
     pub link: CutLink,
     dir: TempDir,
@@ -64,7 +65,7 @@ impl Keeper {
         entry
     }
 
-    fn request(&self, step: &Step, request: Request, label: &Mutex<Option<String>>) {
+    fn request(&self, step: &Step, request: Request, answers: &AtomicBool) {
         match request {
             Request::Intend { host, command, bulk, reply } => {
                 let op = OpId(self.state.lock().unwrap().ops.len() as u64 + 1);
@@ -89,7 +90,7 @@ impl Keeper {
                 let _ = reply.send(());
             }
             Request::Ask { question, reply } => {
-                let chosen = label.lock().unwrap().clone().or(question.suggested.clone());
+                let chosen = question.suggested.clone().filter(|_| answers.load(Ordering::Relaxed));
                 self.asked.lock().unwrap().push(*question);
                 if let Some(chosen) = chosen {
                     let _ = reply.send(chosen);
@@ -154,7 +155,7 @@ impl World {
             plans,
             hosts,
             keeper: Arc::new(keeper),
-            label: Arc::default(),
+            answers: Arc::new(AtomicBool::new(true)),
             link,
             dir,
         }
@@ -220,6 +221,23 @@ impl World {
         self.run(&step, None, |ctx| async move { actions::undo(&ctx).await }).await
     }
 
+    /// Makes sure that every lost command of the step is over.
+    pub async fn settle(&self, id: &str) -> Vec<StopOutcome> {
+        let lost: Vec<OpId> = {
+            let state = self.keeper.state.lock().unwrap();
+            state.unsettled_ops().filter(|(_, op)| !op.bulk).map(|(id, _)| *id).collect()
+        };
+        let step = self.step(id);
+        let mut outcomes = Vec::new();
+        for op in lost {
+            let outcome = self.stop_lost(id, op).await.unwrap_or_else(|fault| panic!("{fault}"));
+            let event = RunEvent::LostStopped { op, outcome: outcome.clone() };
+            self.keeper.record(Some(&step), event);
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
         self.run(&step, None, move |ctx| async move { actions::stop_lost(&ctx, op).await }).await
@@ -251,10 +269,10 @@ impl World {
             run_dir: self.run_dir(),
             link: Link::new(requests),
         };
-        let (keeper, label, step) = (Arc::clone(&self.keeper), Arc::clone(&self.label), step.clone());
+        let (keeper, answers, step) = (Arc::clone(&self.keeper), Arc::clone(&self.answers), step.clone());
         let serving = tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
-                keeper.request(&step, request, &label);
+                keeper.request(&step, request, &answers);
             }
         });
         // Spawned, as the runner does it: an action must be able to move between threads.
