@@ -9,7 +9,7 @@ fn copy_back() -> CopyBack {
 }
 
 fn item(name: &str, bytes: u64) -> Item {
-    Item { name: name.into(), bytes, sum: None }
+    Item { name: name.into(), bytes, sum: None, recorded: false }
 }
 
 fn load() -> Load {

@@ -107,7 +107,10 @@ fn a_vm_that_runs_or_is_locked_is_not_edited() {
 fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
     let mut missing = seen(AS_RESTORED, None, "");
     let spec = PortGroupSpec { vswitch: "vSwitch0".into(), vlan: 20 };
-    missing.groups = Known::Is(Groups { missing: vec![("Recovered Production".into(), spec)], problems: vec![] });
+    missing.groups = Known::Is(Groups {
+        missing: vec![("Recovered Production".into(), spec)],
+        ..Groups::default()
+    });
     let answer = network().decide(&missing);
     let lines = lines(needed(&answer));
     assert_eq!(
@@ -119,7 +122,7 @@ fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
     );
     let mut wrong = seen(AS_RESTORED, None, "");
     let fault = Fault::new("it is otherwise", "lee-esx1", "nothing was changed", "correct it");
-    wrong.groups = Known::Is(Groups { missing: vec![], problems: vec![fault] });
+    wrong.groups = Known::Is(Groups { problems: vec![fault], ..Groups::default() });
     assert_eq!(blocked(&network().decide(&wrong)).what, "it is otherwise");
 }
 
