@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use crate::engine::{OpStatus, Performed, ProbeAnswer, Proposal, RunState, StopOutcome, Verdict};
+use crate::engine::{
+    OpStatus, Performed, ProbeAnswer, Proposal, Question, RunState, StopOutcome, Verdict,
+};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::names::StepId;
@@ -195,7 +197,7 @@ impl<'a> Command<'a> {
             said(&output)
         );
         let Some(check) = self.check() else {
-            return self.without_check(output.status, ran);
+            return self.without_check(ctx, output.status, ran).await;
         };
         let reply = self.look(ctx, check).await?;
         if reply.status == 0 {
@@ -219,7 +221,13 @@ impl<'a> Command<'a> {
         )))
     }
 
-    fn without_check(&self, status: i32, ran: String) -> Result<Performed, ActError> {
+    /// Nothing in the runbook shows whether it worked: a person says so.
+    async fn without_check(
+        &self,
+        ctx: &Ctx,
+        status: i32,
+        ran: String,
+    ) -> Result<Performed, ActError> {
         let host = self.spec.host.as_str();
         if status != 0 {
             return Ok(Performed::Failed(Fault::new(
@@ -234,15 +242,29 @@ impl<'a> Command<'a> {
                 evidence: vec![ran],
             });
         }
-        Err(ActError::Held {
-            fault: Box::new(Fault::new(
-                "the command ended with status 0, which proves nothing",
-                host,
-                ran,
-                "look yourself, then mark the step as done by hand with what you saw",
-            )),
-            remedies: vec!["give the command a verify in the runbook, for the next time".into()],
-        })
+        let question = Question {
+            vm: None,
+            host: self.spec.host.clone(),
+            id: "worked".to_owned(),
+            text: format!(
+                "{ran}. That alone proves nothing, and the runbook has no verify for it. Did it work?"
+            ),
+            choices: [Question::WORKED, Question::FAILED]
+                .map(str::to_owned)
+                .to_vec(),
+            suggested: None,
+            why: None,
+        };
+        if ctx.link.ask(question).await? == Question::WORKED {
+            let evidence = vec![ran, "a person says that it worked".to_owned()];
+            return Ok(Performed::Done { evidence });
+        }
+        Ok(Performed::Failed(Fault::new(
+            "a person saw that the command did not work",
+            host,
+            ran,
+            "mend it there, then retry; or do it by hand",
+        )))
     }
 }
 
@@ -252,7 +274,9 @@ fn is_in_doubt(state: &RunState, step: &StepId) -> bool {
     of_step.into_iter().any(|op| match &op.status {
         OpStatus::Open | OpStatus::Lost => true,
         OpStatus::Stopped(outcome) => *outcome != StopOutcome::NeverSent,
-        OpStatus::Finished { .. } | OpStatus::NotSent => false,
+        // Seen to end well by a console that was gone before anybody judged it.
+        OpStatus::Finished { exit, .. } => *exit == 0,
+        OpStatus::NotSent => false,
     })
 }
 

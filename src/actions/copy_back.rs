@@ -114,7 +114,7 @@ impl CopyBack {
             .collect();
         let delivery = self.delivery(ctx, &from, items.clone())?;
         let data = moving::data_bytes(ctx, &delivery).await;
-        let commands = moving::shown(&self.to.host, &delivery);
+        let commands = moving::shown(&self.to.host, &delivery, arrivals);
         Ok(Load {
             items,
             commands,

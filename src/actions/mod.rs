@@ -64,6 +64,10 @@ use shut_down::ShutDown;
 use unregister::Unregister;
 
 /// A step's verb with everything that it needs.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack of its action"
+)]
 enum Verb<'a> {
     Confirm {
         question: &'a str,

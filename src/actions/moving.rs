@@ -13,7 +13,8 @@ use crate::journal::Intent;
 use crate::names::{HostName, OpId, VmName};
 use crate::runbook::model::Runbook;
 use crate::transfer::{
-    self, Delivery, Folder, Item, Landed, Patience, Target, Tell, TransferError, Writes, Written,
+    self, Delivery, Folder, Item, Landed, Observed, Patience, Standing, SummedBy, Target, Tell,
+    TransferError, Writes, Written,
 };
 
 use super::configuration;
@@ -173,14 +174,22 @@ pub(super) fn patience() -> Patience {
     Patience::default()
 }
 
-/// The commands of a delivery as a person sees them.
-pub(super) fn shown(host: &HostName, delivery: &Delivery) -> Vec<ShownCommand> {
+/// The commands of a delivery as a person sees them, with what is in the folder already left out.
+pub(super) fn shown(
+    host: &HostName,
+    delivery: &Delivery,
+    arrivals: &Arrivals,
+) -> Vec<ShownCommand> {
     let line = |line| ShownCommand {
         host: Some(host.clone()),
         line,
         write: true,
     };
-    delivery.preview().into_iter().map(line).collect()
+    delivery
+        .preview(&arrivals.observed())
+        .into_iter()
+        .map(line)
+        .collect()
 }
 
 /// The VM's datastore on its host.
@@ -311,6 +320,19 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
+    /// The same for a delivery: what this run placed is whole, for it was proven then.
+    fn observed(&self) -> Observed {
+        let mut observed = Observed::default();
+        observed.folder = self.folder;
+        for placed in &self.placed {
+            if let Ok(sum) = placed.sha256.parse() {
+                let whole = Standing::Whole(sum, SummedBy::ReadingBack);
+                observed.files.insert(placed.name.clone(), whole);
+            }
+        }
+        observed
+    }
+
     /// Looks into the VM's folder, and at what the run knows of it.
     ///
     /// # Errors

@@ -286,7 +286,8 @@ impl Network {
                 )
             }
         };
-        if same && misjoined.is_empty() && groups.missing.is_empty() {
+        if same && misjoined.is_empty() && groups.missing.is_empty() && groups.half_made.is_empty()
+        {
             return done(found, self.evidence(at, entry));
         }
         if runs {
@@ -318,6 +319,13 @@ impl Network {
                 spec.vswitch, spec.vlan
             ));
             commands.extend(port_groups::shown_making(&at.host, name, spec));
+        }
+        for (name, spec) in &groups.half_made {
+            changes.push(format!(
+                "port group {name}, made by this run, gets VLAN {}",
+                spec.vlan
+            ));
+            commands.push(port_groups::shown_finishing(&at.host, name, spec));
         }
         for change in diff(&content.vmx, fitted) {
             let line = |sign, value: &Option<String>| {
@@ -420,6 +428,14 @@ impl Action for Network {
         let at = seen.at.as_ref().unwrap_or(&self.at);
         for (name, spec) in seen.groups.get().iter().flat_map(|groups| &groups.missing) {
             port_groups::make(ctx, &at.host, name, spec).await?;
+        }
+        for (name, spec) in seen
+            .groups
+            .get()
+            .iter()
+            .flat_map(|groups| &groups.half_made)
+        {
+            port_groups::finish(ctx, &at.host, name, spec).await?;
         }
         let Some(content) = seen.configuration.get().and_then(Configuration::content) else {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Port groups that adapters are to be joined to: there, missing and to be made, or otherwise than
 //! the runbook says, which is never changed.
 
-use crate::engine::{Fact, ShownCommand};
+use crate::engine::{Fact, OpStatus, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
@@ -18,6 +18,8 @@ use super::context::{ActError, Ctx};
 pub(super) struct Groups {
     /// To be made.
     pub missing: Vec<(String, PortGroupSpec)>,
+    /// Made by this run, their VLAN not yet set: a crash came in between.
+    pub half_made: Vec<(String, PortGroupSpec)>,
     /// What stands in the way.
     pub problems: Vec<Fault>,
 }
@@ -28,11 +30,20 @@ pub(super) fn compare(
     wanted: &[&Wanted],
     groups: &[PortGroup],
     switches: &[Vswitch],
+    made_here: &dyn Fn(&str) -> bool,
 ) -> Groups {
     let mut found = Groups::default();
     for wanted in wanted {
         let existing = groups.iter().find(|group| group.name == wanted.name);
         match (existing, &wanted.create) {
+            (Some(group), Some(spec))
+                if group.vswitch == spec.vswitch
+                    && group.vlan == 0
+                    && spec.vlan != 0
+                    && made_here(&group.name) =>
+            {
+                found.half_made.push((wanted.name.clone(), spec.clone()));
+            }
             (Some(group), Some(spec)) if group.vswitch != spec.vswitch || group.vlan != spec.vlan => {
                 found.problems.push(Fault::new(
                     format!(
@@ -101,16 +112,32 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Resu
             doing,
         )
         .await?;
-    Ok(compare(host, wanted, &groups, &switches))
+    let made_here = |name: &str| {
+        ctx.state.ops.values().any(|op| {
+            let add = |spec: &PortGroupSpec| commands::portgroup_add(name, &spec.vswitch).line();
+            op.host == *host
+                && op.status != OpStatus::NotSent
+                && wanted
+                    .iter()
+                    .filter_map(|wanted| wanted.create.as_ref())
+                    .any(|spec| op.command == add(spec))
+        })
+    };
+    Ok(compare(host, wanted, &groups, &switches, &made_here))
 }
 
 /// The commands that make one.
 pub(super) fn shown_making(host: &HostName, name: &str, spec: &PortGroupSpec) -> Vec<ShownCommand> {
     let mut all = vec![shown(host, &commands::portgroup_add(name, &spec.vswitch))];
     if spec.vlan != 0 {
-        all.push(shown(host, &commands::portgroup_set_vlan(name, spec.vlan)));
+        all.push(shown_finishing(host, name, spec));
     }
     all
+}
+
+/// The command that finishes one that is half made.
+pub(super) fn shown_finishing(host: &HostName, name: &str, spec: &PortGroupSpec) -> ShownCommand {
+    shown(host, &commands::portgroup_set_vlan(name, spec.vlan))
 }
 
 /// Makes one.
@@ -139,15 +166,29 @@ pub(super) async fn make(
     };
     ctx.link.fact(fact).await?;
     if spec.vlan != 0 {
-        let doing = format!("setting the VLAN of port group {name}");
-        ctx.order(
-            host,
-            &commands::portgroup_set_vlan(name, spec.vlan),
-            check_silent,
-            &doing,
-        )
-        .await?;
+        finish(ctx, host, name, spec).await?;
     }
+    Ok(())
+}
+
+/// Sets the VLAN of one that this run made.
+///
+/// # Errors
+/// The host refused it, or the write was lost.
+pub(super) async fn finish(
+    ctx: &Ctx,
+    host: &HostName,
+    name: &str,
+    spec: &PortGroupSpec,
+) -> Result<(), ActError> {
+    let doing = format!("setting the VLAN of port group {name}");
+    ctx.order(
+        host,
+        &commands::portgroup_set_vlan(name, spec.vlan),
+        check_silent,
+        &doing,
+    )
+    .await?;
     Ok(())
 }
 
@@ -207,7 +248,7 @@ mod tests {
                 Some("no virtual switch vSwitch9"),
             ),
         ] {
-            let found = compare(&host, &[&wanted], &groups, &switches);
+            let found = compare(&host, &[&wanted], &groups, &switches, &|_| false);
             assert_eq!(found.missing.len(), missing, "{wanted:?}");
             let told = found.problems.first().map(|fault| fault.what.clone());
             assert_eq!(told.is_some(), problem.is_some(), "{wanted:?}: {told:?}");
@@ -216,6 +257,22 @@ mod tests {
                     .contains(problem.unwrap_or_default())
             );
         }
+        let bare = [group("VM Network", "vSwitch0", 0)];
+        let wanted = wanted("VM Network", Some(("vSwitch0", 20)));
+        let ours = compare(&host, &[&wanted], &bare, &switches, &|name| {
+            name == "VM Network"
+        });
+        assert_eq!(
+            (ours.half_made.len(), ours.problems.len()),
+            (1, 0),
+            "this run goes on"
+        );
+        let theirs = compare(&host, &[&wanted], &bare, &switches, &|_| false);
+        assert_eq!(
+            (theirs.half_made.len(), theirs.problems.len()),
+            (0, 1),
+            "others' is left"
+        );
         assert_eq!(
             shown_making(
                 &host,

@@ -164,7 +164,7 @@ fn as_shown(at: &VmAt, question: &Question) -> engine::Question {
         .then(|| question.moved())
         .flatten();
     engine::Question {
-        vm: at.vm.clone(),
+        vm: Some(at.vm.clone()),
         host: at.host.clone(),
         id: question.id.clone(),
         text: question.text.clone(),

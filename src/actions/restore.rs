@@ -145,7 +145,12 @@ impl Restore {
         began.then_some(chosen)
     }
 
-    async fn choose(&self, ctx: &Ctx, points: &[Point]) -> Result<Result<Use, Fault>, Fault> {
+    async fn choose(
+        &self,
+        ctx: &Ctx,
+        points: &[Point],
+        arrivals: &Arrivals,
+    ) -> Result<Result<Use, Fault>, Fault> {
         let choice = self
             .begun_with(ctx)
             .map_or_else(|| self.choice.clone(), PointChoice::Stamp);
@@ -170,7 +175,7 @@ impl Restore {
             )));
         }
         let delivery = self.delivery(ctx, &chosen.point)?;
-        let commands = moving::shown(&self.at.host, &delivery);
+        let commands = moving::shown(&self.at.host, &delivery, arrivals);
         let mover = delivery.mover().as_str();
         let data = moving::data_bytes(ctx, &delivery).await;
         let passed_over = chosen
@@ -365,7 +370,7 @@ impl Action for Restore {
         let source = self.source(ctx)?;
         let points = transfer::points(&source, self.at.vm.as_str()).await?;
         seen.offered = offered(&points, seen.outage);
-        seen.point = Some(self.choose(ctx, &points).await?);
+        seen.point = Some(self.choose(ctx, &points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
     }
 

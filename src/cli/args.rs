@@ -145,6 +145,9 @@ pub struct StartArgs {
     pub only: Vec<String>,
 }
 
+/// 64 MiB: large enough to watch, small enough to wait for.
+const DEFAULT_SCALE: u64 = 64 << 20;
+
 /// What the simulated site takes.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct SiteArgs {
@@ -171,6 +174,24 @@ pub struct PracticeArgs {
     pub site: SiteArgs,
     #[command(flatten)]
     pub start: StartArgs,
+}
+
+impl PracticeArgs {
+    /// The practice that `lifeboat practice RUNBOOK` starts.
+    #[must_use]
+    pub fn of(runbook: Option<PathBuf>) -> Self {
+        let site = SiteArgs {
+            seed: 1,
+            speed: 1.0,
+            scale: DEFAULT_SCALE,
+        };
+        Self {
+            runbook,
+            scenario: Scenario::default(),
+            site,
+            start: StartArgs::default(),
+        }
+    }
 }
 
 /// What happens to the protected site in a practice.
@@ -298,6 +319,15 @@ mod tests {
             (16 << 20, Scenario::Alive)
         );
         assert!(practice.runbook.is_none());
+        let Some(Command::Practice(plain)) = parse("practice").unwrap().command else {
+            panic!("not practice")
+        };
+        let at_home = PracticeArgs::of(None);
+        assert_eq!(
+            format!("{plain:?}"),
+            format!("{at_home:?}"),
+            "both ways in start the same practice"
+        );
         for wrong in [
             "practice --speed fast",
             "practice --speed 0",

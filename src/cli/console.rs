@@ -5,7 +5,6 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::clock::Clock;
 use crate::engine;
 use crate::error::Fault;
 use crate::headless::{self, Replies};
@@ -28,7 +27,6 @@ pub(super) struct Console {
     pub(super) settings: Settings,
     pub(super) store: Store,
     pub(super) redactor: Redactor,
-    pub(super) clock: Clock,
     pub(super) act: ActArgs,
     screen: Option<Screen>,
 }
@@ -75,7 +73,6 @@ impl Console {
             settings,
             store,
             redactor,
-            clock: Clock::system(),
             act,
             screen: None,
         })
@@ -149,11 +146,7 @@ fn conclude(
     let run = past.report();
     folder.write(&folder.report(), report::markdown(&run).as_bytes())?;
     let mut lines = report::debrief(&run);
-    let exit = match &run.state.finished {
-        Some(result) if result.is_clean() && report::findings(&run).is_empty() => Exit::Clean,
-        Some(_) => Exit::Findings,
-        None => Exit::Resumable,
-    };
+    let exit = verdict(&run);
     if let Some(fault) = fault {
         lines.push(format!("error: {fault}"));
     }
@@ -166,6 +159,15 @@ fn conclude(
         lines.push(format!("resume with: lifeboat resume {}", folder.id));
     }
     Ok(Conclusion { exit, lines })
+}
+
+/// The exit status that a run stands for.
+pub(super) fn verdict(run: &report::Run<'_>) -> Exit {
+    match &run.state.finished {
+        Some(result) if result.is_clean() && report::findings(run).is_empty() => Exit::Clean,
+        Some(_) => Exit::Findings,
+        None => Exit::Resumable,
+    }
 }
 
 impl Conclusion {

@@ -51,7 +51,7 @@ pub(super) async fn before_start(
     if asks_outage {
         fields.extend(outage_fields(&before, now));
     }
-    let mut answers = show(console, title(&before), fields).await?;
+    let mut answers = show(console, title(&before), intro(&before), fields).await?;
     let mut outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
         Some(text) => Some(read_outage(&text, answers.remove(REASON), now)?),
         None => None,
@@ -60,7 +60,7 @@ pub(super) async fn before_start(
         && *at != now.timestamp()
         && reason.is_none()
     {
-        *reason = show(console, title(&before), vec![reason_field()])
+        *reason = show(console, title(&before), Vec::new(), vec![reason_field()])
             .await?
             .remove(REASON);
     }
@@ -74,7 +74,8 @@ pub(super) async fn secrets(
     known: &BTreeMap<VariableName, Secret>,
 ) -> Result<BTreeMap<VariableName, String>, Failure> {
     let fields = secret_fields(runbook, known);
-    let answers = show(console, "Before the run goes on".to_owned(), fields).await?;
+    let title = "Before the run goes on".to_owned();
+    let answers = show(console, title, Vec::new(), fields).await?;
     Ok(answers
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
@@ -85,6 +86,7 @@ pub(super) async fn secrets(
 async fn show(
     console: &mut Console,
     title: String,
+    intro: Vec<String>,
     fields: Vec<FormField>,
 ) -> Result<BTreeMap<String, String>, Failure> {
     if fields.is_empty() {
@@ -92,7 +94,7 @@ async fn show(
     }
     let form = Form {
         title,
-        intro: Vec::new(),
+        intro,
         fields,
     };
     let filled = console
@@ -111,21 +113,31 @@ fn title(before: &Before<'_>) -> String {
     )
 }
 
+fn intro(before: &Before<'_>) -> Vec<String> {
+    let mut intro = Vec::new();
+    if !before.runbook.description.trim().is_empty() {
+        intro.push(before.runbook.description.trim().to_owned());
+    }
+    intro.push(match before.mode {
+        Mode::Practice => "Everything is simulated: nothing real can be reached.".to_owned(),
+        _ => "Nothing has been sent yet. The values are frozen when the run starts.".to_owned(),
+    });
+    intro
+}
+
+/// In a practice only what has neither value nor example is asked: nothing depends on the rest.
 fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
-    let in_practice = before.mode == Mode::Practice;
+    let is_asked = |name: &VariableName| {
+        before.mode != Mode::Practice || !before.values.known.contains_key(name)
+    };
     before
         .runbook
         .variables
         .iter()
-        .filter(|(_, variable)| !variable.secret)
+        .filter(|(name, variable)| !variable.secret && is_asked(name))
         .map(|(name, variable)| {
             let example = variable.example.clone();
-            let default = before
-                .values
-                .known
-                .get(name)
-                .cloned()
-                .or_else(|| example.clone().filter(|_| in_practice));
+            let default = before.values.known.get(name).cloned();
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),
@@ -301,23 +313,26 @@ mod tests {
     }
 
     #[test]
-    fn practice_offers_examples_and_a_failover_asks_for_secrets() {
+    fn a_failover_asks_for_everything_and_a_practice_for_what_has_no_value() {
         let runbook = load_bundled().unwrap().runbook;
         let none = BTreeMap::new();
-        let ticket = &variable_fields(&before(&runbook, Mode::Practice, &none))[0];
+        let ticket = &variable_fields(&before(&runbook, Mode::Failover, &none))[0];
         assert_eq!(
             (ticket.key.as_str(), ticket.default.as_str()),
-            ("ticket", "INC000001")
+            ("ticket", "")
         );
-        assert!(
-            (ticket.check)("INC1").is_err()
-                && (ticket.check)("INC000002").is_ok()
-                && (ticket.check)("").is_err()
-        );
-        assert_eq!(
-            variable_fields(&before(&runbook, Mode::Failover, &none))[0].default,
-            ""
-        );
+        assert!((ticket.check)("INC1").is_err() && (ticket.check)("INC000002").is_ok());
+        assert!((ticket.check)("").is_err());
+
+        let mut known = before(&runbook, Mode::Practice, &none);
+        assert_eq!(variable_fields(&known).len(), 1);
+        known
+            .values
+            .known
+            .insert("ticket".into(), "INC000001".to_owned());
+        assert!(variable_fields(&known).is_empty());
+        known.mode = Mode::Failover;
+        assert_eq!(variable_fields(&known)[0].default, "INC000001");
 
         let secret = &secret_fields(&runbook, &none)[0];
         assert!(

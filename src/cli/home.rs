@@ -1,6 +1,301 @@
-//! home
+//! `lifeboat` alone: what there is, and one key to the next right thing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::journal::{self, Ending, RunSummary, Store};
+use crate::report;
+use crate::runbook::Loaded;
+use crate::runbook::model::{Mode, Runbook, SiteRole};
+use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
+
+use super::args::{ActArgs, PracticeArgs, StartArgs};
+use super::console::{Conclusion, Console, no_terminal};
 use super::exit::{Exit, Failure};
-use std::path::PathBuf;
-pub(super) async fn home(_state: Option<PathBuf>) -> Result<Exit, Failure> {
-    Ok(Exit::Clean)
+use super::load::{LoadError, load_bundled, load_runbook};
+use super::past::Past;
+use super::{failback, failover, practice, resume};
+
+/// No more files of a folder are looked at.
+const MOST_FILES: usize = 200;
+/// No more unfinished runs are read for their steps.
+const MOST_UNFINISHED: usize = 8;
+
+/// A runbook that was found.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    /// The runbook, or the first line of what is wrong with it.
+    loaded: Result<Loaded, String>,
+}
+
+/// Shows what there is until the person leaves.
+pub(super) async fn home(state: Option<PathBuf>) -> Result<Exit, Failure> {
+    let mut console = Console::open(state, ActArgs::default())?;
+    loop {
+        let home = survey(&console.store)?;
+        let choice = console
+            .screen()?
+            .home(home)
+            .await
+            .map_err(|error| no_terminal(&error))?;
+        let walked = match choice {
+            HomeChoice::Quit => return Ok(Exit::Clean),
+            choice => follow(&mut console, choice).await,
+        };
+        match walked {
+            // Who leaves a run leaves the program: that run goes on some other time.
+            Ok(conclusion) if conclusion.exit == Exit::Resumable => {
+                console.close_screen();
+                return Ok(conclusion.say());
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                let screen = console.screen()?;
+                screen
+                    .pager("Not started", &failure.text)
+                    .await
+                    .map_err(|error| no_terminal(&error))?;
+            }
+        }
+    }
+}
+
+async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion, Failure> {
+    match choice {
+        HomeChoice::Resume(run) => resume::resume(console, Some(run.as_str())).await,
+        HomeChoice::Practice(runbook) => {
+            practice::practice(console, PracticeArgs::of(runbook)).await
+        }
+        HomeChoice::Run(runbook) => failover(console, runbook, StartArgs::default()).await,
+        HomeChoice::FailbackRun(run) => {
+            failback::failback(console, run.as_str(), StartArgs::default()).await
+        }
+        HomeChoice::FailbackRunbook(path) => {
+            failback::failback(console, &path.to_string_lossy(), StartArgs::default()).await
+        }
+        HomeChoice::Report(run) => {
+            let past = Past::read(console.store.find(run.as_str())?)?;
+            let text = report::markdown(&past.report());
+            let screen = console.screen()?;
+            screen
+                .pager(run.as_str(), &text)
+                .await
+                .map_err(|error| no_terminal(&error))?;
+            Ok(Conclusion {
+                exit: Exit::Clean,
+                lines: Vec::new(),
+            })
+        }
+        HomeChoice::Quit => Ok(Conclusion {
+            exit: Exit::Clean,
+            lines: Vec::new(),
+        }),
+    }
+}
+
+fn survey(store: &Store) -> Result<Home, Failure> {
+    let runs = store.list()?;
+    let (unfinished, finished): (Vec<_>, Vec<_>) = runs
+        .into_iter()
+        .filter(|run| run.info.is_some())
+        .partition(RunSummary::is_unfinished);
+    let mut runbooks: Vec<RunbookEntry> = found_runbooks().into_iter().map(entry_of).collect();
+    runbooks.extend(
+        load_bundled()
+            .ok()
+            .map(|loaded| described(&loaded.runbook, None)),
+    );
+    Ok(Home {
+        unfinished: unfinished
+            .into_iter()
+            .take(MOST_UNFINISHED)
+            .map(unfinished_of)
+            .collect(),
+        runbooks,
+        finished: finished.into_iter().filter_map(finished_of).collect(),
+        state_dir: store.root().to_owned(),
+    })
+}
+
+fn unfinished_of(run: RunSummary) -> UnfinishedRun {
+    let info = run.info.as_deref();
+    let mut shown = UnfinishedRun {
+        run: run.folder.id.clone(),
+        runbook: info.map(|info| info.runbook.clone()).unwrap_or_default(),
+        mode: info.and_then(|info| info.mode),
+        last: run.last_at.or(run.started).unwrap_or_default(),
+        ..UnfinishedRun::default()
+    };
+    match journal::held_by(&run.folder.path) {
+        Ok(Some(holder)) => shown.problem = Some(format!("held by {holder}")),
+        Ok(None) => {}
+        Err(error) => shown.problem = Some(error.to_string()),
+    }
+    match Past::read(run.folder).and_then(Past::whole) {
+        Ok(past) => {
+            let state = past.state();
+            let is_over = |step: &&crate::plan::Step| state.status(&step.id).is_met();
+            shown.steps = past.plan.steps.len();
+            shown.settled = past.plan.steps.iter().filter(is_over).count();
+            let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
+            shown.waits_for = past
+                .plan
+                .steps
+                .iter()
+                .find(waits)
+                .map(|step| step.title.clone());
+        }
+        Err(failure) => {
+            let line = failure.text.lines().next().unwrap_or_default();
+            shown.problem = Some(line.trim_start_matches("error: ").to_owned());
+        }
+    }
+    shown
+}
+
+fn finished_of(run: RunSummary) -> Option<FinishedRun> {
+    let Ending::Finished(result) = run.ending else {
+        return None;
+    };
+    let info = run.info?;
+    Some(FinishedRun {
+        run: run.folder.id,
+        runbook: info.runbook,
+        mode: info.mode,
+        ended: run.last_at.or(run.started).unwrap_or_default(),
+        clean: result.is_clean(),
+        can_fail_back: matches!(info.mode, Some(Mode::Failover | Mode::Planned)),
+    })
+}
+
+fn entry_of(found: Found) -> RunbookEntry {
+    match found.loaded {
+        Ok(loaded) => described(&loaded.runbook, Some(found.path)),
+        Err(problem) => RunbookEntry {
+            name: found.path.display().to_string(),
+            path: Some(found.path),
+            problem: Some(problem),
+            ..RunbookEntry::default()
+        },
+    }
+}
+
+fn described(runbook: &Runbook, path: Option<PathBuf>) -> RunbookEntry {
+    let site = |role| {
+        runbook
+            .sites
+            .get(&runbook.site_with(role))
+            .map(|site| site.title.clone())
+    };
+    RunbookEntry {
+        path,
+        name: runbook.name.clone(),
+        title: runbook.title.clone(),
+        sites: [SiteRole::Protected, SiteRole::Recovery].map(|role| site(role).unwrap_or_default()),
+        vms: runbook.recoverable_vms().count(),
+        rto: runbook.objectives.rto,
+        rpo: runbook.objectives.rpo,
+        failback: !runbook.failback.is_empty(),
+        problem: None,
+        last_drill: None,
+    }
+}
+
+/// The runbooks here and in `./runbooks`, then the bundled one.
+fn found_runbooks() -> Vec<Found> {
+    let mut found: Vec<Found> = [".", "runbooks"]
+        .iter()
+        .flat_map(|folder| in_folder(Path::new(folder)))
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// YAML files that mean to be runbooks: those that begin with the format's key.
+fn in_folder(folder: &Path) -> Vec<Found> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .take(MOST_FILES)
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.is_file()
+                && path
+                    .extension()
+                    .is_some_and(|end| end == "yaml" || end == "yml")
+        })
+        .filter_map(|path| {
+            let loaded = match load_runbook(&path) {
+                Ok(loaded) => Ok(loaded),
+                Err(error) if means_to_be_one(&path) => Err(first_line(&error)),
+                Err(_) => return None,
+            };
+            let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
+            Some(Found { path, loaded })
+        })
+        .collect()
+}
+
+fn means_to_be_one(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|bytes| {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(64 << 10)])
+            .lines()
+            .any(|line| line.starts_with("lifeboat:"))
+    })
+}
+
+fn first_line(error: &LoadError) -> String {
+    error
+        .render(false)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runbooks_are_found_and_other_yaml_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write(
+            "good.yaml",
+            include_str!("../../runbooks/v2v-image-restore.yaml"),
+        );
+        write("bad.yml", "lifeboat: 1\nnmae: x\n");
+        write("compose.yaml", "services: {}\n");
+        write("notes.txt", "lifeboat: 1\n");
+        let mut found = in_folder(folder.path());
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        let entries: Vec<RunbookEntry> = found.into_iter().map(entry_of).collect();
+        assert_eq!(entries.len(), 2, "{entries:?}");
+        assert!(
+            entries[0]
+                .problem
+                .as_ref()
+                .is_some_and(|problem| !problem.is_empty()),
+            "{entries:?}"
+        );
+        assert_eq!((entries[1].vms, entries[1].failback), (3, true));
+        assert_eq!(entries[1].sites, ["London".to_owned(), "Leeds".to_owned()]);
+        assert!(in_folder(Path::new("/no/such/folder")).is_empty());
+    }
+
+    #[test]
+    fn an_empty_state_folder_leads_to_practice() {
+        let root = tempfile::tempdir().unwrap();
+        let home = survey(&Store::new(root.path().join("none"))).unwrap();
+        assert!(home.unfinished.is_empty() && home.finished.is_empty());
+        assert!(
+            home.runbooks
+                .last()
+                .is_some_and(|bundled| bundled.path.is_none())
+        );
+    }
 }

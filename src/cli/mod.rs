@@ -216,3 +216,46 @@ fn print_report(store: &Store, run: &str, out: &mut dyn Write) -> Result<Exit, F
 fn is_coloured(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Commands that act start the process's log, so they are tried from outside; see `tests/`.
+    #[test]
+    fn commands_that_look_end_in_the_status_of_the_manual() {
+        let state = tempfile::tempdir().unwrap();
+        let bad = state.path().join("bad.yaml");
+        std::fs::write(&bad, "lifeboat: 1\n").unwrap();
+        let good = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/runbooks/v2v-image-restore.yaml"
+        );
+        let bad = bad.to_str().unwrap();
+        for (args, exit) in [
+            (&["runs"][..], Exit::Clean),
+            (&["--help"], Exit::Clean),
+            (&["no-such-command"], Exit::Invalid),
+            (&["validate", good], Exit::Clean),
+            (&["validate", good, bad], Exit::Invalid),
+            (&["validate", "/no/such/file"], Exit::Invalid),
+            (
+                &["plan", good, "--mode", "failback", "--only", "sql01"],
+                Exit::Clean,
+            ),
+            (&["plan", good, "--only", "nobody"], Exit::Invalid),
+            (&["plan", good, "--set", "ticket=12"], Exit::Invalid),
+            (&["plan", bad], Exit::Invalid),
+            (&["verify", "no-such-run"], Exit::Invalid),
+            (&["report", "no-such-run"], Exit::Invalid),
+        ] {
+            let flags = ["--state", state.path().to_str().unwrap()];
+            let line = ["lifeboat"]
+                .iter()
+                .chain(args)
+                .chain(&flags)
+                .map(OsString::from);
+            assert_eq!(run(line), exit, "{args:?}");
+        }
+    }
+}

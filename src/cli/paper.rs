@@ -117,7 +117,11 @@ fn write_step(out: &mut String, plan: &Plan, index: usize, step: &Step, answer: 
 }
 
 fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
-    for change in &proposal.changes {
+    for change in proposal
+        .changes
+        .iter()
+        .filter(|change| **change != step.title)
+    {
         let _ = writeln!(out, "  - {change}");
     }
     for (key, ask) in &proposal.ask {
@@ -132,7 +136,8 @@ fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
     if !proposal.commands.is_empty() {
         let _ = writeln!(out, "\n  ```sh");
         for command in &proposal.commands {
-            let _ = writeln!(out, "  {}", shown(command));
+            // Every line stays within the list's item.
+            let _ = writeln!(out, "  {}", shown(command).replace('\n', "\n  "));
         }
         let _ = writeln!(out, "  ```\n");
     }
@@ -179,4 +184,44 @@ fn not_the_one_before(plan: &Plan, index: usize, step: &Step) -> Option<String> 
         .map(|before| before.title.as_str())
         .collect();
     (!others.is_empty()).then(|| others.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cli::load::load_bundled;
+    use crate::plan::{self, PlanInputs};
+    use crate::runbook::model::Mode;
+
+    #[test]
+    fn every_step_has_a_box_and_every_command_stays_in_its_item() {
+        let runbook = load_bundled().unwrap().runbook;
+        let variables = BTreeMap::from([("ticket".into(), "\u{2039}ticket\u{203a}".to_owned())]);
+        let inputs = PlanInputs {
+            variables,
+            only: Vec::new(),
+        };
+        let plan = plan::make(&runbook, Section::Failover, Mode::Failover, &inputs).unwrap();
+        let text = paper(&runbook, &plan);
+        assert_eq!(text.matches("- [ ] **").count(), plan.steps.len());
+        assert_eq!(text.matches("```").count() % 2, 0);
+        for step in &plan.steps {
+            assert!(text.contains(&format!("`{}`", step.id)), "{}", step.id);
+        }
+        assert!(
+            text.contains("# FAILOVER: Orders, restored from image backups, London \u{2192} Leeds")
+        );
+        assert!(text.contains("lee-esx1# vim-cmd solo/registervm"), "{text}");
+        assert!(text.contains("complete, \u{2039}ticket\u{203a}"), "{text}");
+        let mut in_code = false;
+        for line in text.lines() {
+            assert!(
+                !in_code || line.starts_with("  "),
+                "{line:?} fell out of its item"
+            );
+            in_code ^= line.trim_start().starts_with("```");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::clock::Clock;
 use crate::engine::RunState;
 use crate::error::Fault;
 use crate::host::{HostConfig, Hosts, Policy};
@@ -12,7 +13,7 @@ use crate::runbook::model::{Mode, Runbook};
 use crate::runner::{self, Launch, RunHandle};
 
 use super::answers::{self, Answers};
-use super::console::{Conclusion, Console};
+use super::console::{Conclusion, Console, verdict};
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::logins::{host_configs, known_hosts};
@@ -37,12 +38,8 @@ pub(super) async fn resume(
         .into());
     }
     let past = Past::read(folder)?.whole()?;
-    if let Some(result) = past.state().finished {
-        let exit = if result.is_clean() {
-            Exit::Clean
-        } else {
-            Exit::Findings
-        };
+    if past.state().finished.is_some() {
+        let exit = verdict(&past.report());
         let line = format!(
             "run {} is finished; see `lifeboat report {}`",
             past.folder.id, past.folder.id
@@ -91,7 +88,7 @@ fn take_up(
         plan: Arc::new(past.plan),
         hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
         settings: console.engine_settings(),
-        clock: console.clock.clone(),
+        clock: Clock::system(),
     };
     let operator = console.settings.operator.clone();
     let machine = console.settings.console.clone();

@@ -23,7 +23,7 @@ pub(super) async fn serve(
 ) -> Result<Exit, Failure> {
     let loaded = load_runbook(&args.runbook)?;
     // Sites lie beside runs, one folder each, so that two of them never meet.
-    let folder = Store::new(state.join("sites")).create(Clock::system().now())?;
+    let folder = Store::new(state).create_site(Clock::system().now())?;
     let options = SiteOptions {
         seed: args.site.seed,
         speed: args.site.speed,

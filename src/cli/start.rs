@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 
+use crate::clock::Clock;
 use crate::engine::{Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::RunFolder;
@@ -60,22 +61,53 @@ pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclus
     let runbook = with_own_paths(&ready.loaded.runbook, &ready.info.runbook_path);
     let folder = new_folder(console, &ready.loaded)?;
     let answers = ready.answers.clone();
-    let handle = launch(console, ready, &folder, runbook, configs)?;
+    let handle = launch(console, ready, &folder, runbook, configs)
+        .inspect_err(|_| discard_unbegun(&folder))?;
     console.walk(&folder, handle, answers, false).await
+}
+
+/// Deletes the folder of a run that has no journal: nothing was ever sent on its word.
+pub(super) fn discard_unbegun(folder: &RunFolder) {
+    if !folder.journal().exists()
+        && let Err(error) = std::fs::remove_dir_all(&folder.path)
+    {
+        tracing::warn!(%error, folder = %folder.path.display(), "the folder of a run that never began could not be deleted");
+    }
 }
 
 /// Settles variables, secrets, plan and outage; asks where there is a terminal.
 pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready, Failure> {
-    let Order {
-        loaded,
-        path,
-        mode,
-        sections,
-        parent,
-        start,
-    } = order;
-    let runbook = &loaded.runbook;
-    let practice = mode == Mode::Practice;
+    let settled = settle(console, &order).await?;
+    let runbook = &order.loaded.runbook;
+    let inputs = PlanInputs {
+        variables: settled.variables.clone(),
+        only: settled.only.clone(),
+    };
+    let plan = make_plan(runbook, &order.sections, order.mode, &inputs)?;
+    let info = describe(console, &order, &settled, &plan);
+    Ok(Ready {
+        loaded: order.loaded,
+        info,
+        plan,
+        answers: settled.answers,
+        secrets: settled.secrets,
+        parent: order.parent.map(|before| before.state),
+    })
+}
+
+/// What people and files have said about a run that is to be started.
+struct Settled {
+    answers: Answers,
+    variables: BTreeMap<VariableName, String>,
+    secrets: BTreeMap<VariableName, Secret>,
+    only: Vec<VmName>,
+    outage_at: Timestamp,
+    outage_reason: Option<String>,
+}
+
+async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure> {
+    let (runbook, start) = (&order.loaded.runbook, &order.start);
+    let practice = order.mode == Mode::Practice;
     let answers = match &start.act.answers {
         Some(path) => answers::read(path, runbook)?,
         None => Answers::default(),
@@ -83,92 +115,97 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
     let sources = Sources {
         set: &start.set,
         answers: &answers,
-        before: parent.as_ref().map(|before| &before.variables),
-        examples: practice && start.act.yes,
+        before: order.parent.as_ref().map(|before| &before.variables),
+        examples: practice && (start.act.yes || !start.act.headless),
     };
     let values = gather(runbook, &sources)?;
+    // What is wrong with flags and files is said before anybody fills in a form.
     let only: Vec<VmName> = start
         .only
         .iter()
         .map(|vm| VmName::from(vm.trim()))
         .collect();
+    check_selection(runbook, &only)?;
     let now = Zoned::now();
-    let mut outage = match &answers.outage_at {
-        Some(text) => outage::parse(text, &now).map_err(|why| {
-            Failure::invalid(
-                why,
-                "variables.outage_at in the answers file",
-                format!("say {}", outage::FORMS),
-            )
-        })?,
-        None => now.timestamp(),
+    let mut settled = Settled {
+        outage_at: answered_outage(&answers, &now)?,
+        outage_reason: answers.outage_reason.clone(),
+        // A simulated site has logins of its own.
+        secrets: if practice {
+            BTreeMap::new()
+        } else {
+            fetch_secrets(console, &answers)?
+        },
+        variables: BTreeMap::new(),
+        only,
+        answers,
     };
-    let mut reason = answers.outage_reason.clone();
-    let mut secrets = fetch_secrets(console, &answers)?;
-    let variables = if start.act.headless {
-        values.complete()?
-    } else {
-        // What is wrong with flags and selection is said before anybody fills in a form.
-        check_selection(runbook, &only)?;
-        let before = forms::Before {
-            runbook,
-            mode,
-            values,
-            secrets: &secrets,
-            outage_at: answers.outage_at.as_deref(),
-            outage_reason: reason.as_deref(),
-        };
-        let filled = forms::before_start(console, before, &now).await?;
-        if let Some((at, why)) = filled.outage {
-            (outage, reason) = (at, why);
-        }
-        secrets.extend(keep_secrets(console, filled.secrets));
-        filled.variables
+    if start.act.headless {
+        settled.variables = values.complete()?;
+        return Ok(settled);
+    }
+    let before = forms::Before {
+        runbook,
+        mode: order.mode,
+        values,
+        secrets: &settled.secrets,
+        outage_at: settled.answers.outage_at.as_deref(),
+        outage_reason: settled.outage_reason.as_deref(),
     };
-    let inputs = PlanInputs {
-        variables: variables.clone(),
-        only: only.clone(),
+    let filled = forms::before_start(console, before, &now).await?;
+    if let Some((at, why)) = filled.outage {
+        (settled.outage_at, settled.outage_reason) = (at, why);
+    }
+    settled
+        .secrets
+        .extend(keep_secrets(console, filled.secrets));
+    settled.variables = filled.variables;
+    Ok(settled)
+}
+
+fn answered_outage(answers: &Answers, now: &Zoned) -> Result<Timestamp, Failure> {
+    let Some(text) = &answers.outage_at else {
+        return Ok(now.timestamp());
     };
-    let plan = make_plan(runbook, &sections, mode, &inputs)?;
-    let info = RunInfo {
+    outage::parse(text, now).map_err(|why| {
+        let place = "variables.outage_at in the answers file";
+        Failure::invalid(why, place, format!("say {}", outage::FORMS))
+    })
+}
+
+/// The first line of the run's journal.
+fn describe(console: &Console, order: &Order, settled: &Settled, plan: &Plan) -> RunInfo {
+    let runbook = &order.loaded.runbook;
+    RunInfo {
         format: crate::journal::FORMAT,
-        mode: Some(mode),
-        sections,
+        mode: Some(order.mode),
+        sections: order.sections.clone(),
         operator: console.settings.operator.clone(),
         console: console.settings.console.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         runbook: runbook.name.clone(),
         title: runbook.title.clone(),
-        runbook_path: absolute(path.as_deref()),
+        runbook_path: absolute(order.path.as_deref()),
         sites: [SiteRole::Protected, SiteRole::Recovery].map(|role| site_title(runbook, role)),
-        runbook_sha256: loaded.sha256.clone(),
+        runbook_sha256: order.loaded.sha256.clone(),
         plan: plan.fingerprint.clone(),
-        parent: parent.as_ref().map(|before| before.parent.clone()),
-        variables,
-        only,
+        parent: order.parent.as_ref().map(|before| before.parent.clone()),
+        variables: settled.variables.clone(),
+        only: settled.only.clone(),
         left_out: plan.left_out.clone(),
-        outage_at: Some(in_whole_ms(outage)),
-        outage_reason: reason,
+        outage_at: Some(in_whole_ms(settled.outage_at)),
+        outage_reason: settled.outage_reason.clone(),
         rto_s: seconds(runbook.objectives.rto),
         rpo_s: seconds(runbook.objectives.rpo),
-        vm_objectives: vm_objectives(runbook, &plan),
-        headless: start.act.headless,
+        vm_objectives: vm_objectives(runbook, plan),
+        headless: order.start.act.headless,
         ..RunInfo::default()
-    };
-    let parent = parent.map(|before| before.state);
-    Ok(Ready {
-        loaded,
-        info,
-        plan,
-        answers,
-        secrets,
-        parent,
-    })
+    }
 }
 
 /// Makes the run's folder with the frozen runbook in it.
 pub(super) fn new_folder(console: &Console, loaded: &Loaded) -> Result<RunFolder, Failure> {
-    let folder = console.store.create(console.clock.now())?;
+    let folder = console.store.create(Clock::system().now())?;
     folder.write(&folder.runbook(), loaded.text.as_bytes())?;
     Ok(folder)
 }
@@ -198,7 +235,8 @@ pub(super) fn launch(
         hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
         settings: console.engine_settings(),
         parent,
-        clock: console.clock.clone(),
+        // Times begin with the run's own session, however long the console was open before.
+        clock: Clock::system(),
     };
     runner::start(launch, info).map_err(|fault| Failure::of(Exit::Refused, &fault))
 }

@@ -444,11 +444,12 @@ pub enum Answer {
     Value(String),
 }
 
-/// A VM's question.
+/// A question in the middle of a step: a VM's, or whether a command that nothing verifies worked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
-    /// Who asks.
-    pub vm: VmName,
+    /// The VM that asks; `None` where a command asks to be judged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vm: Option<VmName>,
     /// On which host.
     pub host: HostName,
     /// The host's id of it.
@@ -463,6 +464,22 @@ pub struct Question {
     /// Why that one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
+}
+
+impl Question {
+    /// The answer that a command which nothing verifies worked.
+    pub const WORKED: &str = "It worked";
+    /// The answer that it did not.
+    pub const FAILED: &str = "It did not work";
+
+    /// Who asks, for people.
+    #[must_use]
+    pub fn asker(&self) -> String {
+        match &self.vm {
+            Some(vm) => format!("{vm} on {}", self.host),
+            None => format!("the command on {}", self.host),
+        }
+    }
 }
 
 /// How it is known that a lost write can no longer take effect.

@@ -6,7 +6,9 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use crate::actions::Progress;
-use crate::engine::{Confirmation, Consent, Entry, Fact, RunEvent, ShownCommand, Status, Verdict};
+use crate::engine::{
+    Confirmation, Consent, Entry, Fact, ProbeAnswer, RunEvent, ShownCommand, Status, Verdict,
+};
 use crate::error::Fault;
 use crate::names::StepId;
 use crate::report;
@@ -49,30 +51,26 @@ impl<'o> Printer<'o> {
     }
 
     /// What somebody who comes to look has to know about a step that did not work.
-    pub(super) fn fault(
+    fn fault(
         &mut self,
         at: Option<Timestamp>,
-        step: &StepId,
+        step: Option<&StepId>,
         status: Status,
         fault: &Fault,
         remedies: &[String],
     ) {
-        self.say(
-            at,
-            Some(step),
-            &format!("{}: {}", status.as_str(), fault.what),
-        );
+        self.say(at, step, &format!("{}: {}", status.as_str(), fault.what));
         for (word, text) in [
             ("where", &fault.place),
             ("now", &fault.state),
             ("next", &fault.next),
         ] {
             if !text.is_empty() {
-                self.say(at, Some(step), &format!("  {word}: {text}"));
+                self.say(at, step, &format!("  {word}: {text}"));
             }
         }
         for remedy in remedies {
-            self.say(at, Some(step), &format!("  way on: {remedy}"));
+            self.say(at, step, &format!("  way on: {remedy}"));
         }
     }
 
@@ -105,120 +103,155 @@ impl<'o> Printer<'o> {
 
     /// An event: a line or a few, or none where it says nothing to somebody who reads along.
     pub(super) fn entry(&mut self, entry: &Entry) {
-        if self.started.is_none() {
-            self.started = Some(entry.at);
-        }
-        let mut say = |text: &str| self.say(Some(entry.at), entry.step.as_ref(), text);
+        self.started.get_or_insert(entry.at);
+        let (at, step) = (Some(entry.at), entry.step.as_ref());
         match &entry.event {
-            RunEvent::RunStarted(info) => {
-                let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
-                say(&format!(
-                    "{mode} {} ({} -> {}), run {}, by {}",
-                    info.runbook, info.sites[0], info.sites[1], info.run, info.operator
-                ));
-            }
-            RunEvent::RunResumed { operator, .. } => say(&format!("taken up again by {operator}")),
-            RunEvent::RunPaused { by } => say(&format!("paused by {by}: nothing new starts")),
-            RunEvent::RunContinued { by } => say(&format!("continued by {by}")),
-            RunEvent::ProbeAnswered(answer) => {
-                say(&format!("found: {}", answer.found));
-                if let Verdict::Needed(proposal) = &answer.verdict {
-                    for change in &proposal.changes {
-                        say(&format!("change: {change}"));
-                    }
-                    for command in &proposal.commands {
-                        say(&shown(command));
-                    }
-                }
-            }
-            RunEvent::ProbeFailed { fault, again_in_ms } => {
-                let again = again_in_ms.map_or_else(String::new, |ms| {
-                    format!("; looking again in {} s", ms.div_ceil(1_000))
-                });
-                say(&format!("could not look: {}{again}", fault.what));
-            }
-            RunEvent::StepConfirmed(confirmation) => say(&confirmed(confirmation)),
-            RunEvent::WriteIntended { host, command, .. } => {
-                say(&format!("sending to {host}: {command}"))
-            }
-            RunEvent::WriteFinished { exit, took_ms, .. } => {
-                say(&format!(
-                    "exit {exit} after {}.{} s",
-                    took_ms / 1_000,
-                    took_ms % 1_000 / 100
-                ));
-            }
-            RunEvent::WriteLost { why, .. } => say(&format!("lost a command: {why}")),
-            RunEvent::WriteNotSent { why, .. } => say(&format!("not sent: {why}")),
-            RunEvent::LostStopped { .. } => say("the lost command can no longer take effect"),
-            RunEvent::StopFailed { fault, .. } => {
-                say(&format!(
-                    "whether the lost command still runs is unknown: {}",
-                    fault.what
-                ));
-            }
-            RunEvent::FactFound(fact) => {
-                if let Some(text) = known(fact) {
-                    say(&text);
-                }
-            }
-            RunEvent::QuestionAsked(question) => say(&format!(
-                "{} asks: {} [{}]",
-                question.vm,
-                question.text,
-                question.choices.join(" | ")
-            )),
-            RunEvent::QuestionAnswered { label, by, .. } => {
-                say(&format!("answered by {by}: {label}"))
-            }
-            RunEvent::StepDone { evidence } => say(&format!("done: {}", evidence.join("; "))),
-            RunEvent::StepAlreadyDone { evidence } => {
-                say(&format!("already done: {}", evidence.join("; ")));
-            }
-            RunEvent::StepFailed { fault } => {
-                self.fault(
-                    Some(entry.at),
-                    entry.step.as_ref().unwrap_or(&StepId::default()),
-                    Status::Failed,
-                    fault,
-                    &[],
-                );
-            }
+            RunEvent::StepFailed { fault } => self.fault(at, step, Status::Failed, fault, &[]),
             RunEvent::StepHeld { fault, remedies } => {
-                self.fault(
-                    Some(entry.at),
-                    entry.step.as_ref().unwrap_or(&StepId::default()),
-                    Status::Held,
-                    fault,
-                    remedies,
-                );
+                self.fault(at, step, Status::Held, fault, remedies);
             }
-            RunEvent::StepSkipped { by, reason } => say(&format!("skipped by {by}: {reason}")),
-            RunEvent::StepByHand { by, evidence } => {
-                say(&format!("done by hand by {by}: {evidence}"))
+            event => {
+                for line in said(event) {
+                    self.say(at, step, &line);
+                }
             }
-            RunEvent::StepRetried { by } => say(&format!("to be tried again ({by})")),
-            RunEvent::UndoStarted { by } => say(&format!("being taken back by {by}")),
-            RunEvent::StepUndone { evidence } => {
-                say(&format!("taken back: {}", evidence.join("; ")))
-            }
-            RunEvent::StepInterrupted { why } => say(&format!("interrupted: {why}")),
-            RunEvent::NoteAdded { by, text } => say(&format!("note by {by}: {text}")),
-            RunEvent::HostTrusted {
-                host,
-                fingerprint,
-                by,
-            } => {
-                say(&format!("{by} accepted the key {fingerprint} of {host}"));
-            }
-            RunEvent::RunDetached { why } => say(&format!("left: {why}")),
-            RunEvent::RunFinished { result } => say(&format!(
-                "finished: {} done, {} by hand, {} skipped, {} failed",
-                result.done, result.by_hand, result.skipped, result.failed
-            )),
-            RunEvent::StepStarted | RunEvent::WriteStarted { .. } | RunEvent::PaceSet { .. } => {}
         }
     }
+}
+
+fn said(event: &RunEvent) -> Vec<String> {
+    let line = match event {
+        RunEvent::ProbeAnswered(answer) => return answered(answer),
+        RunEvent::RunStarted(_)
+        | RunEvent::RunResumed { .. }
+        | RunEvent::RunPaused { .. }
+        | RunEvent::RunContinued { .. }
+        | RunEvent::RunDetached { .. }
+        | RunEvent::RunFinished { .. }
+        | RunEvent::NoteAdded { .. }
+        | RunEvent::HostTrusted { .. } => of_run(event),
+        RunEvent::WriteIntended { .. }
+        | RunEvent::WriteFinished { .. }
+        | RunEvent::WriteLost { .. }
+        | RunEvent::WriteNotSent { .. }
+        | RunEvent::LostStopped { .. }
+        | RunEvent::StopFailed { .. } => of_write(event),
+        RunEvent::FactFound(fact) => known(fact),
+        RunEvent::ProbeFailed { .. }
+        | RunEvent::StepConfirmed(_)
+        | RunEvent::QuestionAsked(_)
+        | RunEvent::QuestionAnswered { .. }
+        | RunEvent::StepDone { .. }
+        | RunEvent::StepAlreadyDone { .. }
+        | RunEvent::StepSkipped { .. }
+        | RunEvent::StepByHand { .. }
+        | RunEvent::StepRetried { .. }
+        | RunEvent::UndoStarted { .. }
+        | RunEvent::StepUndone { .. }
+        | RunEvent::StepInterrupted { .. } => of_step(event),
+        // Said in full by the printer itself.
+        RunEvent::StepFailed { .. } | RunEvent::StepHeld { .. } => None,
+        RunEvent::StepStarted | RunEvent::WriteStarted { .. } | RunEvent::PaceSet { .. } => None,
+    };
+    line.into_iter().collect()
+}
+
+fn of_run(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::RunStarted(info) => {
+            let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
+            let [protected, recovery] = &info.sites;
+            format!(
+                "{mode} {} ({protected} -> {recovery}), run {}, by {}",
+                info.runbook, info.run, info.operator
+            )
+        }
+        RunEvent::RunResumed { operator, .. } => format!("taken up again by {operator}"),
+        RunEvent::RunPaused { by } => format!("paused by {by}: nothing new starts"),
+        RunEvent::RunContinued { by } => format!("continued by {by}"),
+        RunEvent::RunDetached { why } => format!("left: {why}"),
+        RunEvent::RunFinished { result } => format!(
+            "finished: {} done, {} by hand, {} skipped, {} failed",
+            result.done, result.by_hand, result.skipped, result.failed
+        ),
+        RunEvent::NoteAdded { by, text } => format!("note by {by}: {text}"),
+        RunEvent::HostTrusted {
+            host,
+            fingerprint,
+            by,
+        } => {
+            format!("{by} accepted the key {fingerprint} of {host}")
+        }
+        _ => return None,
+    })
+}
+
+fn of_write(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::WriteIntended { host, command, .. } => format!("sending to {host}: {command}"),
+        RunEvent::WriteFinished { exit, took_ms, .. } => {
+            format!(
+                "exit {exit} after {}.{} s",
+                took_ms / 1_000,
+                took_ms % 1_000 / 100
+            )
+        }
+        RunEvent::WriteLost { why, .. } => format!("lost a command: {why}"),
+        RunEvent::WriteNotSent { why, .. } => format!("not sent: {why}"),
+        RunEvent::LostStopped { .. } => "the lost command can no longer take effect".to_owned(),
+        RunEvent::StopFailed { fault, .. } => {
+            format!(
+                "whether the lost command still runs is unknown: {}",
+                fault.what
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn of_step(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::ProbeFailed { fault, again_in_ms } => {
+            let again = again_in_ms.map_or_else(String::new, |ms| {
+                format!("; looking again in {} s", ms.div_ceil(1_000))
+            });
+            format!("could not look: {}{again}", fault.what)
+        }
+        RunEvent::StepConfirmed(confirmation) => confirmed(confirmation),
+        RunEvent::QuestionAsked(question) => {
+            format!(
+                "{} asks: {} [{}]",
+                question.asker(),
+                question.text,
+                question.choices.join(" | ")
+            )
+        }
+        RunEvent::QuestionAnswered { label, by, .. } => format!("answered by {by}: {label}"),
+        RunEvent::StepDone { evidence } => format!("done: {}", evidence.join("; ")),
+        RunEvent::StepAlreadyDone { evidence } => format!("already done: {}", evidence.join("; ")),
+        RunEvent::StepSkipped { by, reason } => format!("skipped by {by}: {reason}"),
+        RunEvent::StepByHand { by, evidence } => format!("done by hand by {by}: {evidence}"),
+        RunEvent::StepRetried { by } => format!("to be tried again ({by})"),
+        RunEvent::UndoStarted { by } => format!("being taken back by {by}"),
+        RunEvent::StepUndone { evidence } => format!("taken back: {}", evidence.join("; ")),
+        RunEvent::StepInterrupted { why } => format!("interrupted: {why}"),
+        _ => return None,
+    })
+}
+
+/// What was found, and every command before it is sent.
+fn answered(answer: &ProbeAnswer) -> Vec<String> {
+    let mut lines = vec![format!("found: {}", answer.found)];
+    if let Verdict::Needed(proposal) = &answer.verdict {
+        lines.extend(
+            proposal
+                .changes
+                .iter()
+                .map(|change| format!("change: {change}")),
+        );
+        lines.extend(proposal.commands.iter().map(shown));
+    }
+    lines
 }
 
 fn shown(command: &ShownCommand) -> String {

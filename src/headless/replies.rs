@@ -117,8 +117,9 @@ impl Replies {
         }
     }
 
-    /// The label to answer a VM's question with, by whom and on whose behalf. A question that
-    /// Lifeboat does not know is never answered.
+    /// The label to answer a question with, by whom and on whose behalf. A VM's question that
+    /// Lifeboat does not know is never answered; that a command worked is taken from its exit
+    /// status where whoever started the run accepted that beforehand.
     #[must_use]
     pub fn to_question(
         &self,
@@ -126,10 +127,11 @@ impl Replies {
         question: &Question,
     ) -> Reply<(String, String, Consent)> {
         let entry = self.steps.get(step);
-        let Some(label) = &question.suggested else {
+        let worked = question.vm.is_none().then(|| Question::WORKED.to_owned());
+        let Some(label) = question.suggested.clone().or(worked) else {
             return Reply::Missing(format!(
                 "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}",
-                question.vm,
+                question.asker(),
                 question.text,
                 question.choices.join(", ")
             ));
@@ -142,7 +144,7 @@ impl Replies {
         let by = entry
             .and_then(|entry| entry.by.clone())
             .unwrap_or_else(|| self.operator.clone());
-        Reply::Given((label.clone(), by, how))
+        Reply::Given((label, by, how))
     }
 }
 

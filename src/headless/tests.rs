@@ -210,7 +210,7 @@ fn prompts_take_their_answers_from_the_file_or_the_rules_of_practice() {
 fn an_unknown_question_is_never_answered() {
     let id = StepId::from(POWER_ON);
     let mut question = Question {
-        vm: "sql01".into(),
+        vm: Some("sql01".into()),
         host: "lee-esx1".into(),
         id: "1".to_owned(),
         text: "Did you move it, or did you copy it?".to_owned(),

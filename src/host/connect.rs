@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ssh2::MethodType;
+use ssh2::{MethodType, Session};
 
 use crate::runbook::model::HostAddress;
 
+use super::algorithms::{self, Algorithms};
 use super::error::HostError;
 use super::host_key::{Expected, ShownKey};
 use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
@@ -20,6 +21,9 @@ use super::shared::Shared;
 /// has those with AES only. None that is broken is among them.
 const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,\
     chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr";
+
+/// What a failure is a failure of.
+const HANDSHAKE: &str = "the SSH handshake";
 
 /// Opens a session, after every other login to this host that is under way.
 pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
@@ -75,18 +79,8 @@ fn shake_hands(
     cancel: &Cancel,
 ) -> Result<Link, HostError> {
     let socket = dial(host, cancel)?;
-    let failed = |stopped: Stopped| match stopped {
-        Stopped::Ssh(
-            code::KEX_FAILURE
-            | code::KEY_EXCHANGE_FAILURE
-            | code::METHOD_NONE
-            | code::ALGO_UNSUPPORTED,
-            detail,
-        ) => HostError::NoCommonAlgorithm { detail },
-        Stopped::Ssh(_, detail) => HostError::Handshake { detail },
-        stopped => stopped.during("the SSH handshake"),
-    };
-    let mut link = Link::new(socket, wake.clone(), host.run.limits.keepalive).map_err(failed)?;
+    let mut link = Link::new(socket, wake.clone(), host.run.limits.keepalive)
+        .map_err(|stopped| stopped.during(HANDSHAKE))?;
     for (method, preference) in [
         (MethodType::HostKey, host_key_algorithms),
         (MethodType::CryptCs, CIPHERS),
@@ -94,11 +88,55 @@ fn shake_hands(
     ] {
         link.session()
             .method_pref(method, preference)
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| Stopped::from(error).during(HANDSHAKE))?;
     }
-    link.handshake(&Limit::new(host.run.limits.handshake, cancel))
-        .map_err(failed)?;
-    Ok(link)
+    match link.handshake(&Limit::new(host.run.limits.handshake, cancel)) {
+        Ok(()) => Ok(link),
+        Err(Stopped::Ssh(code::KEX_FAILURE | code::KEY_EXCHANGE_FAILURE, _)) => Err(no_agreement(
+            host,
+            link.session(),
+            host_key_algorithms,
+            cancel,
+        )),
+        Err(Stopped::Ssh(_, detail)) if !greeted(link.session()) => {
+            Err(HostError::Handshake { detail })
+        }
+        Err(stopped) => Err(stopped.during(HANDSHAKE)),
+    }
+}
+
+/// Whether the host greeted as an SSH server does.
+fn greeted(session: &Session) -> bool {
+    session
+        .banner_bytes()
+        .is_some_and(|banner| banner.starts_with(b"SSH-"))
+}
+
+/// The handshake failed over its algorithms, or because the connection died: libssh2 does not
+/// tell, but the host's offer does.
+fn no_agreement(
+    host: &Shared,
+    session: &Session,
+    host_key_algorithms: &str,
+    cancel: &Cancel,
+) -> HostError {
+    let names = |list: &str| list.split(',').map(str::to_owned).collect();
+    let key_exchange = session.supported_algs(MethodType::Kex).unwrap_or_default();
+    let ours = Algorithms {
+        key_exchange: key_exchange.into_iter().map(str::to_owned).collect(),
+        host_key: names(host_key_algorithms),
+        cipher: names(CIPHERS),
+    };
+    let offered = dial(host, cancel).and_then(|socket| {
+        algorithms::offered_by(socket).map_err(|error| HostError::Lost(error.to_string()))
+    });
+    match offered {
+        Ok(theirs) => match ours.missing_in(&theirs) {
+            Some(detail) => HostError::NoCommonAlgorithm { detail },
+            None => HostError::Lost(format!("{HANDSHAKE}: the host hung up")),
+        },
+        Err(error) => error,
+    }
 }
 
 /// Connects to the first address of the name that answers; each must pass the policy.

@@ -12,6 +12,10 @@ const MAX_BLOCK: u64 = 1 << 20;
 /// Of a message on standard error.
 const KEPT_MESSAGE: usize = 4 << 10;
 
+/// Prints a file's size; not every host has `stat`.
+const SIZE: &str =
+    r#"stat -L -c %s "$1" 2>/dev/null || { l=$(ls -lnL "$1") && set -- $l && echo "$5"; }"#;
+
 pub(super) struct DdFile {
     path: String,
     running: Option<Running>,
@@ -146,10 +150,10 @@ impl DdFile {
 
     pub(super) fn size(&mut self, link: &mut Link, limit: &Limit) -> Result<u64, FileError> {
         self.settle(link, limit)?;
-        let line = shell_words::join(["stat", "-L", "-c", "%s", self.path.as_str()]);
+        let line = shell_words::join(["sh", "-c", SIZE, "_", self.path.as_str()]);
         let answer = self.answer(link, limit, &line, "asking for the size")?;
         sanitise(&answer).trim().parse().map_err(|_| {
-            let detail = format!("stat answered {:?}", sanitise(&answer));
+            let detail = format!("its size reads {:?}", sanitise(&answer));
             FileError::Refused(HostError::File {
                 path: self.path.clone(),
                 detail,

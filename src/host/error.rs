@@ -62,7 +62,7 @@ pub enum HostError {
     /// The two sides share no algorithm.
     #[error("no common SSH algorithm: {detail}")]
     NoCommonAlgorithm {
-        /// What libssh2 said.
+        /// What the host offers instead.
         detail: String,
     },
     /// What answers does not speak SSH as it should.
@@ -144,6 +144,7 @@ impl HostError {
             self,
             Self::Refused { .. }
                 | Self::Unreachable { .. }
+                | Self::Handshake { .. }
                 | Self::TimedOut { .. }
                 | Self::Lost(_)
                 | Self::Cancelled
@@ -207,7 +208,7 @@ impl HostError {
             ),
             Self::Handshake { .. } => (
                 untouched,
-                "check that an SSH server, and not something else, listens on this port; then retry".to_owned(),
+                "check that an SSH server, and not something else, listens on this port (one that has too many logins under way hangs up at once); then retry".to_owned(),
             ),
             Self::PolicyRefused(_) => {
                 (untouched, "this is a safety rule of the mode; it cannot be overridden here".to_owned())

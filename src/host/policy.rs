@@ -8,8 +8,8 @@ use crate::runbook::model::{Mode, SiteRole};
 use super::command::Effect;
 use super::error::HostError;
 
-/// What a run's mode forbids at the level of hosts. Every connection, command and file passes
-/// [`permit`](Policy::permit) before anything leaves.
+/// What a run's mode forbids at the level of hosts. Every connection, command and file passes it
+/// before anything leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     mode: Mode,

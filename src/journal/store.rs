@@ -16,6 +16,7 @@ use crate::names::RunId;
 
 use super::error::StoreError;
 use super::holder::Holder;
+use super::writer::held_by;
 
 /// How much of a journal's end is read for the list of runs.
 const TAIL: u64 = 64 << 10;
@@ -103,7 +104,7 @@ pub struct RunSummary {
     pub last_at: Option<Timestamp>,
     /// How it stands.
     pub ending: Ending,
-    /// The console that has it open, as far as noted.
+    /// The console that has it open.
     pub holder: Option<Holder>,
 }
 
@@ -146,24 +147,15 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn create(&self, at: Timestamp) -> Result<RunFolder, StoreError> {
-        let runs = self.runs();
-        make_folder(&runs).map_err(StoreError::io("making", &runs))?;
-        loop {
-            let id = RunId::from(format!(
-                "{}-{}",
-                at.strftime("%Y%m%d-%H%M%S"),
-                random_suffix()?
-            ));
-            let path = runs.join(id.as_str());
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => {
-                    sync_folder(&runs).map_err(StoreError::io("syncing", &runs))?;
-                    return Ok(RunFolder { id, path });
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(StoreError::io("making", &path)(error)),
-            }
-        }
+        new_folder(&self.runs(), at)
+    }
+
+    /// Makes a folder for a simulated site that belongs to no run.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create_site(&self, at: Timestamp) -> Result<RunFolder, StoreError> {
+        new_folder(&self.root.join("sites"), at)
     }
 
     /// All runs' folders, oldest first.
@@ -243,6 +235,23 @@ impl Store {
     }
 }
 
+fn new_folder(within: &Path, at: Timestamp) -> Result<RunFolder, StoreError> {
+    make_folder(within).map_err(StoreError::io("making", within))?;
+    loop {
+        let day = at.strftime("%Y%m%d-%H%M%S");
+        let id = RunId::from(format!("{day}-{}", random_suffix()?));
+        let path = within.join(id.as_str());
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => {
+                sync_folder(within).map_err(StoreError::io("syncing", within))?;
+                return Ok(RunFolder { id, path });
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(StoreError::io("making", &path)(error)),
+        }
+    }
+}
+
 fn looks_like_run(name: &str) -> bool {
     let parts: Vec<&str> = name.split('-').collect();
     matches!(parts[..], [day, time, suffix]
@@ -270,7 +279,7 @@ fn summarise(folder: RunFolder) -> RunSummary {
         started: None,
         last_at: None,
         ending: Ending::Open,
-        holder: Holder::read(&folder.path),
+        holder: None,
         folder,
     };
     let Ok(file) = File::open(summary.folder.journal()) else {
@@ -296,6 +305,10 @@ fn summarise(folder: RunFolder) -> RunSummary {
             _ if summary.ending == Ending::Detached => summary.ending = Ending::Open,
             _ => {}
         }
+    }
+    if summary.ending == Ending::Open {
+        // The lock, not the note beside it: a console that was killed leaves the note behind.
+        summary.holder = held_by(&summary.folder.path).ok().flatten();
     }
     summary
 }
@@ -358,5 +371,35 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written?;
-    path.parent().map_or(Ok(()), sync_folder)
+    sync_folder(folder_of(path))
+}
+
+/// The folder that holds a file; for a bare name that is the current one.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_folder() {
+        assert_eq!(folder_of(Path::new("site.yaml")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/a/b")), Path::new("/a"));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.md");
+        write_private(&path, b"one").unwrap();
+        write_private(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_private(&folder.path().join("no/such/folder"), b"x").is_err());
+    }
 }

@@ -21,6 +21,7 @@ pub fn debrief(run: &Run<'_>) -> Vec<String> {
         )),
         None => lines.push(format!("{mode} is not finished; it can be resumed")),
     }
+    let is_over = run.state.finished.is_some();
     for VmMeasure {
         section,
         vm,
@@ -29,6 +30,9 @@ pub fn debrief(run: &Run<'_>) -> Vec<String> {
         ..
     } in measures(run)
     {
+        if !is_over && rto.actual.is_none() && rpo.actual.is_none() {
+            continue;
+        }
         let name = vm.as_ref().map_or("the set", VmName::as_str);
         lines.push(format!(
             "  {section:<8}  {name:<16}  RTO {}  RPO {}",
@@ -47,12 +51,21 @@ pub fn debrief(run: &Run<'_>) -> Vec<String> {
             .map(|finding| format!("finding: {finding}")),
     );
     for open in steps::open_ends(run) {
+        let next = run
+            .state
+            .step(&open.step.id)
+            .fault
+            .map(|fault| fault.next)
+            .unwrap_or_default();
         lines.push(format!(
             "open: {} is {}: {}",
             open.step.id,
             open.status.as_str(),
             open.why
         ));
+        if !next.is_empty() {
+            lines.push(format!("  next: {next}"));
+        }
     }
     lines
 }

@@ -105,6 +105,13 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
             &format!("**Service lost:** {}{why}", time(outage)),
         );
     }
+    out.push_str(&choices(run, info));
+    out
+}
+
+/// What was chosen for this run, and what came over it.
+fn choices(run: &Run<'_>, info: &RunInfo) -> String {
+    let mut out = String::new();
     if let Some(parent) = &info.parent {
         item(
             &mut out,
@@ -131,30 +138,27 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
             &format!("**{}:** {}", plain(name.as_str()), plain(value)),
         );
     }
-    if state.resumes > 0 {
-        item(
-            &mut out,
-            &format!("**Taken up again:** {} times", state.resumes),
-        );
+    let resumes = run.state.resumes;
+    if resumes > 0 {
+        let times = if resumes == 1 {
+            "once".to_owned()
+        } else {
+            format!("{resumes} times")
+        };
+        item(&mut out, &format!("**Taken up again:** {times}"));
     }
     out
 }
 
 fn result(run: &Run<'_>) -> String {
     let Some(result) = &run.state.finished else {
-        let open = steps::open_ends(run);
-        let waits = if open.is_empty() {
-            String::new()
-        } else {
-            format!(
-                ": {}",
-                open.iter()
-                    .map(steps::OpenEnd::markdown)
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            )
+        let open = steps::open_ends(run).len();
+        let waits = match open {
+            0 => String::new(),
+            1 => ", one step failed or waits for a decision".to_owned(),
+            open => format!(", {open} steps failed or wait for a decision"),
         };
-        return format!("not finished{waits}. It can be resumed.");
+        return format!("not finished{waits}; it can be resumed");
     };
     let RunResult {
         done,

@@ -56,7 +56,7 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 /// # Errors
 /// If the journal is held by another console, of a newer format, or does not verify; if the plan
 /// is no longer the one that the run was started with.
-pub fn resume(launch: Launch, operator: String, console: String) -> Result<RunHandle, Fault> {
+pub fn resume(mut launch: Launch, operator: String, console: String) -> Result<RunHandle, Fault> {
     let (journal, past) =
         Journal::reopen(&launch.dir, &operator, &console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
@@ -69,10 +69,13 @@ pub fn resume(launch: Launch, operator: String, console: String) -> Result<RunHa
             "resume it with the version of Lifeboat that started it, and the runbook.yaml in its folder unchanged",
         ));
     }
-    let clock_back_s = state.last_at.and_then(|last| {
-        let behind = last.duration_since(launch.clock.now()).as_secs();
-        (behind > 0).then_some(behind)
-    });
+    let mut clock_back_s = None;
+    if let Some(last) = state.last_at {
+        // From here on times move again, whatever the wall clock says: durations stay right.
+        let (clock, behind) = launch.clock.not_before(last);
+        launch.clock = clock;
+        clock_back_s = behind.map(|behind| behind.as_secs()).filter(|seconds| *seconds > 0);
+    }
     let input = Input::Resume { operator, console, clock_back_s };
     begin(launch, journal, state, past, input)
 }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::deliver::Item;
 use super::progress::Phase;
-use super::ranges::{COARSE, FINE, cut, join, length, split};
+use super::ranges::{COARSE, FINE, cut, join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read, sums_here};
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -17,14 +18,10 @@ pub(super) struct Bulk<'a, W> {
     pub(super) work: &'a Work<W>,
     /// The file where it comes from.
     pub(super) source: Folder,
-    /// Its final name.
-    pub(super) name: &'a str,
-    /// Its size in bytes.
-    pub(super) bytes: u64,
+    /// Which file.
+    pub(super) item: &'a Item,
     /// What it must come to.
     pub(super) sum: Sum,
-    /// Whether that sum was recorded with the restore point, or taken from the source just now.
-    pub(super) recorded: bool,
 }
 
 /// How a session over which data was sent came to its end.
@@ -44,16 +41,10 @@ impl<W: Writes> Bulk<'_, W> {
     /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
     /// of it is there yet.
     pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
-        let whole = || {
-            [0..self.bytes]
-                .into_iter()
-                .filter(|range| !range.is_empty())
-                .collect::<Vec<_>>()
-        };
         let todo = if fresh {
-            whole()
+            whole(self.item.bytes)
         } else {
-            self.lacking(&whole()).await?
+            self.lacking(&whole(self.item.bytes)).await?
         };
         self.pump(todo, false).await?;
         let (sum, by) = self.prove().await?;
@@ -61,7 +52,7 @@ impl<W: Writes> Bulk<'_, W> {
             return Ok(by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
-        let lacking = self.lacking(&whole()).await?;
+        let lacking = self.lacking(&whole(self.item.bytes)).await?;
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }
@@ -75,17 +66,17 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     async fn prove(&self) -> Result<(Sum, SummedBy), Fault> {
-        self.work.meter.settle(self.bytes, 0, Instant::now());
+        self.work.meter.settle(self.item.bytes, 0, Instant::now());
         self.work.meter.phase(Phase::Proving, Instant::now());
-        self.work.sum(&self.part(), self.bytes).await
+        self.work.sum(&self.part(), self.item.bytes).await
     }
 
     fn part(&self) -> String {
-        self.work.to.part_name(self.name)
+        self.work.to.part_name(&self.item.name)
     }
 
-    /// Which of these stretches the target does not have: it is asked for its own sums, first of
-    /// large stretches, then of the small ones within those that differ.
+    /// Which of these stretches the target does not have: both sides are asked for their sums,
+    /// first of large stretches, then of the small ones within those that arrived in part.
     async fn lacking(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, Fault> {
         self.work.meter.phase(Phase::Comparing, Instant::now());
         let aligned = ranges.iter().map(|range| {
@@ -94,39 +85,51 @@ impl<W: Writes> Bulk<'_, W> {
                     .end
                     .div_ceil(FINE)
                     .saturating_mul(FINE)
-                    .min(self.bytes)
+                    .min(self.item.bytes)
         });
         let aligned = join(aligned.filter(|range| !range.is_empty()).collect());
         let mut lacking = Vec::new();
         for coarse in cut(&aligned, COARSE) {
-            if self.is_there(&coarse).await? {
-                continue;
-            }
-            for fine in cut(std::slice::from_ref(&coarse), FINE) {
-                if coarse == fine || !self.is_there(&fine).await? {
-                    lacking.push(fine);
+            match self.compare(&coarse).await? {
+                Found::Equal => {}
+                Found::Hole => lacking.push(coarse),
+                Found::Other => {
+                    for fine in cut(std::slice::from_ref(&coarse), FINE) {
+                        if coarse == fine || self.compare(&fine).await? != Found::Equal {
+                            lacking.push(fine);
+                        }
+                    }
                 }
             }
         }
         Ok(join(lacking))
     }
 
-    async fn is_there(&self, range: &Range<u64>) -> Result<bool, Fault> {
+    async fn compare(&self, range: &Range<u64>) -> Result<Found, Fault> {
         let to = &self.work.to;
-        let there = self
-            .work
-            .sum_part(&to.host, to.lane, &to.path(&self.part()), range)
-            .await?;
-        let here = match &self.source {
-            Folder::Here(path) => {
-                let sums = sums_here(path.clone(), vec![range.clone()]).await?;
-                sums.first().copied()
-            }
-            Folder::On { host, path, lane } => {
-                Some(self.work.sum_part(host, *lane, path, range).await?)
+        let path = to.path(&self.part());
+        let there = self.work.sum_part(&to.host, to.lane, &path, range);
+        let here = async {
+            match &self.source {
+                Folder::Here(path) => sums_here(path.clone(), vec![range.clone()]).await,
+                Folder::On { host, path, lane } => self
+                    .work
+                    .sum_part(host, *lane, path, range)
+                    .await
+                    .map(|sum| vec![sum]),
             }
         };
-        Ok(here == Some(there))
+        let (there, here) = tokio::try_join!(there, here)?;
+        if here == [there] {
+            return Ok(Found::Equal);
+        }
+        // Nothing of it has arrived: no need to look closer.
+        let hole = self.work.sum_of_hole(range.end - range.start).await;
+        Ok(if there == hole {
+            Found::Hole
+        } else {
+            Found::Other
+        })
     }
 
     /// Sends stretches, over as many sessions as it takes. Nothing that is proven to be there is
@@ -174,7 +177,7 @@ impl<W: Writes> Bulk<'_, W> {
         let (writes, to) = (&self.work.writes, &self.work.to);
         let path = to.path(&self.part());
         let first = todo.first().map_or(0, |range| range.start);
-        let shown = format!("write up to {} bytes to {path}", length(todo));
+        let shown = to.announce(&self.part(), length(todo));
         let intent = writes.intend(to.host.name(), shown, true).await?;
         let op = intent.op();
         let file = match to
@@ -246,7 +249,7 @@ impl<W: Writes> Bulk<'_, W> {
         sent: &mut Tally,
     ) -> Poured {
         let open = length(todo);
-        let mut pieces = read(self.source.clone(), self.bytes, todo.to_vec(), zeros);
+        let mut pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
         let mut source_end = Poured::All;
         while let Some(piece) = pieces.recv().await {
             let Piece { end, data } = match piece {
@@ -274,7 +277,7 @@ impl<W: Writes> Bulk<'_, W> {
             let left = open - length(&split(todo, end).0);
             self.work
                 .meter
-                .settle(self.bytes - left, now, Instant::now());
+                .settle(self.item.bytes - left, now, Instant::now());
         }
         match file.finish().await {
             Ok(()) => source_end,
@@ -293,7 +296,7 @@ impl<W: Writes> Bulk<'_, W> {
     async fn refused(&self, why: &HostError, sent: u64) -> Fault {
         let to = &self.work.to;
         let mut fault = why.fault(to.host.name());
-        fault.what = format!("writing {} failed: {why}", self.name);
+        fault.what = format!("writing {} failed: {why}", self.item.name);
         fault.place = to.place();
         fault.state = format!("{sent} bytes went out in this session; {}", self.state());
         if matches!(why, HostError::File { .. }) {
@@ -304,7 +307,7 @@ impl<W: Writes> Bulk<'_, W> {
             fault.next = format!(
                 "{room}the file needs {} in all: make room if it is full, or correct the permissions, then retry (what is \
                  proven is not sent again)",
-                self.bytes
+                self.item.bytes
             );
         }
         fault
@@ -312,7 +315,7 @@ impl<W: Writes> Bulk<'_, W> {
 
     fn gave_up(&self, why: &HostError, left: u64) -> Fault {
         Fault::new(
-            format!("sending {} stalled: {why}", self.name),
+            format!("sending {} stalled: {why}", self.item.name),
             self.work.to.place(),
             format!("{left} bytes are not proven there; {}", self.state()),
             "see to the link or the host, then retry: what is proven is not sent again",
@@ -321,11 +324,11 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     fn not_the_recorded_one(&self, sum: Sum) -> Fault {
-        let (what, next) = if self.recorded {
+        let (what, next) = if self.item.recorded {
             (
                 format!(
                     "{} is corrupt in its restore point: its sum is {sum}, recorded is {}",
-                    self.name, self.sum
+                    self.item.name, self.sum
                 ),
                 "choose another restore point, or mend this one, then retry",
             )
@@ -333,7 +336,7 @@ impl<W: Writes> Bulk<'_, W> {
             (
                 format!(
                     "{} changed while it was copied: its sum was {}, now it is {sum}",
-                    self.name, self.sum
+                    self.item.name, self.sum
                 ),
                 "make sure that the VM is off and nothing writes to its files, then retry",
             )
@@ -345,13 +348,24 @@ impl<W: Writes> Bulk<'_, W> {
         Fault::new(
             format!(
                 "{} did not arrive as it was sent, twice: its sum is {sum} instead of {}",
-                self.name, self.sum
+                self.item.name, self.sum
             ),
             self.work.to.place(),
             self.state(),
             "suspect memory or storage of that host: check them, or restore to another host",
         )
     }
+}
+
+/// What the target has in a stretch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The source's bytes.
+    Equal,
+    /// Zeros, where the source has something else.
+    Hole,
+    /// Something else, perhaps in part the source's bytes.
+    Other,
 }
 
 /// What went out in a session.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::deliver::Item;
 use super::point::{Listed, Point, parse_point_name};
-use super::source::Folder;
+use super::source::{Folder, join};
 use super::sums::MAX_SUMS;
 use super::target::UNCHANGED;
 use crate::error::Fault;
@@ -15,10 +15,17 @@ use crate::hypervisor::shell;
 use crate::vmfiles::{Descriptor, MAX_TEXT, Vmx};
 
 /// Points that are looked at, newest first; older ones are not offered.
-const MAX_POINTS: usize = 60;
+const MAX_POINTS: usize = 30;
 
-/// The first `$2` bytes of `$1`, on stdout.
-const HEAD: &str = r#"dd if="$1" bs="$2" count=1 2>/dev/null"#;
+/// The beginnings of files, each behind a line that says how many bytes of it come: `$1` bytes at
+/// most of each of the others, `-` for one that cannot be read. One exec, however many files.
+const HEADS: &str = r#"most=$1; shift
+for file in "$@"; do
+  if [ -f "$file" ] && [ -r "$file" ]; then
+    dd if="$file" bs="$most" count=1 2>/dev/null | wc -c
+    dd if="$file" bs="$most" count=1 2>/dev/null
+  else echo -; fi
+done"#;
 
 impl Folder {
     /// What is in it; `None` if it is not there. Links are not followed.
@@ -50,29 +57,49 @@ impl Folder {
 
     /// Up to `limit` bytes from a file's beginning.
     pub(super) async fn head(&self, name: &str, limit: usize) -> Result<Vec<u8>, Fault> {
-        match self.join(name) {
-            Self::Here(path) => {
-                let read = || -> std::io::Result<Vec<u8>> {
+        let mut heads = self.heads(&[name], limit).await?;
+        Ok(heads.pop().unwrap_or_default())
+    }
+
+    /// Up to `limit` bytes from each file's beginning, in their order.
+    async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (host, path, lane) = match self {
+            Self::Here(folder) => {
+                let head = |name: &&str| -> std::io::Result<Vec<u8>> {
                     let mut bytes = Vec::new();
-                    std::fs::File::open(&path)?
-                        .take(limit as u64)
-                        .read_to_end(&mut bytes)?;
+                    let file = std::fs::File::open(folder.join(name))?;
+                    file.take(limit as u64).read_to_end(&mut bytes)?;
                     Ok(bytes)
                 };
-                read().map_err(|error| self.unreadable(&error))
+                let heads = names.iter().map(|name| {
+                    head(name).map_err(|error| self.unreadable(&format!("{name}: {error}")))
+                });
+                return heads.collect();
             }
-            Self::On { host, path, lane } => {
-                let words = [path.clone(), limit.to_string()];
-                let command = HostCommand::script(Effect::Read, HEAD, words).max_output(limit + 1);
-                let output = host.read(lane, &command).await;
-                let output = output.map_err(|error| error.fault(host.name()))?;
-                if output.status == 0 {
-                    return Ok(output.stdout);
-                }
-                let why = format!("reading {path} ended with status {}", output.status);
-                Err(self.unreadable(&why))
-            }
+            Self::On { host, path, lane } => (host, path, *lane),
+        };
+        let words =
+            std::iter::once(limit.to_string()).chain(names.iter().map(|name| join(path, name)));
+        // A line of length and a newline for each.
+        let most = names.len().saturating_mul(limit.saturating_add(32));
+        let command = HostCommand::script(Effect::Read, HEADS, words).max_output(most);
+        let output = host
+            .read(lane, &command)
+            .await
+            .map_err(|error| error.fault(host.name()))?;
+        let mut rest = output.stdout.as_slice();
+        let mut heads = Vec::new();
+        for name in names {
+            let (head, after) = next_head(rest).ok_or_else(|| {
+                self.unreadable(&format!("{name} is not there or may not be read"))
+            })?;
+            heads.push(head.to_vec());
+            rest = after;
         }
+        Ok(heads)
     }
 
     fn unreadable(&self, why: &dyn std::fmt::Display) -> Fault {
@@ -83,6 +110,14 @@ impl Folder {
             "check the path in the runbook, and that the user may read it there; then retry",
         )
     }
+}
+
+/// The first file in the reply of [`HEADS`], and what follows it.
+fn next_head(reply: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = reply.iter().position(|byte| *byte == b'\n')?;
+    let (line, rest) = reply.split_at(end);
+    let length: usize = std::str::from_utf8(line).ok()?.trim().parse().ok()?;
+    rest.get(1..)?.split_at_checked(length)
 }
 
 fn list_here(path: &Path) -> std::io::Result<Option<Vec<Listed>>> {
@@ -121,7 +156,7 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
         .filter(|entry| !entry.is_file)
         .filter_map(|entry| Some((parse_point_name(&entry.name)?, entry.name.as_str())))
         .collect();
-    named.sort_by(|(left, _), (right, _)| right.0.cmp(&left.0));
+    named.sort_by_key(|(parsed, _)| std::cmp::Reverse(parsed.0));
     let mut points = Vec::new();
     for (parsed, name) in named.into_iter().take(MAX_POINTS) {
         let place = folder.join(name);
@@ -135,26 +170,21 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
             None
         };
         let mut point = Point::assess(parsed, place.path_text(), &listing, sums.as_deref());
-        let mut texts = BTreeMap::new();
-        for file in point.texts() {
-            texts.insert(
-                file.name.clone(),
-                place.head(&file.name, limit(&file.name)).await?,
-            );
-        }
+        let names: Vec<&str> = point
+            .texts()
+            .iter()
+            .map(|file| file.name.as_str())
+            .collect();
+        let heads = place.heads(&names, MAX_TEXT + 1).await?;
+        let texts: BTreeMap<String, Vec<u8>> = names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(heads)
+            .collect();
         point.check_texts(&texts);
         points.push(point);
     }
     Ok(points)
-}
-
-/// A descriptor stands at the beginning of what may be a whole disk; a `.vmx` is read whole.
-fn limit(name: &str) -> usize {
-    if name.to_ascii_lowercase().ends_with(".vmdk") {
-        Descriptor::PREFIX
-    } else {
-        MAX_TEXT + 1
-    }
 }
 
 impl Folder {
@@ -226,6 +256,7 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
             name,
             bytes,
             sum: None,
+            recorded: false,
         })
     });
     Ok(items.collect())

@@ -140,7 +140,7 @@ fn newest_sound(newest_first: &[&Point]) -> Result<Chosen, NoPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::point::{Flaw, PointKind};
+    use crate::transfer::{Flaw, PointKind};
 
     fn point(stamp: &str, sound: bool) -> Point {
         Point {

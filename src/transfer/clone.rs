@@ -6,7 +6,8 @@
 
 use std::time::Instant;
 
-use super::deliver::{Against, Delivery, Item, Landed, Landing, Observed, Standing, listed, mode};
+use super::deliver::{Against, Delivery, Item, Landed, Landing, listed, mode};
+use super::observe::{Observed, Standing};
 use super::progress::Phase;
 use super::source::{Folder, join};
 use super::sums::Sum;
@@ -41,8 +42,8 @@ fn part_stem(delivery: &Delivery, stem: &str) -> String {
     format!("{stem}.lifeboat-{}-part", delivery.to.run)
 }
 
-/// The writes that it comes to if nothing is there yet, the folder apart.
-pub(super) fn preview(delivery: &Delivery) -> Vec<String> {
+/// The writes that are still to be done, the folder apart.
+pub(super) fn preview(delivery: &Delivery, found: &Observed) -> Vec<String> {
     let to = &delivery.to;
     let source = |name: &str| match delivery.from.join(name) {
         Folder::On { path, .. } => path,
@@ -50,18 +51,31 @@ pub(super) fn preview(delivery: &Delivery) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for item in delivery.ordered() {
+        if matches!(found.standing(&item.name), Standing::Whole(..)) {
+            continue;
+        }
         match FileKind::of(&item.name) {
-            FileKind::Extent => {}
-            FileKind::Descriptor => {
-                let part = to.path(&format!("{}.vmdk", part_stem(delivery, stem(&item.name))));
-                lines.push(clone_disk(&source(&item.name), &part, DiskFormat::Thin).line());
-                lines.push(rename_disk(&part, &to.path(&item.name)).line());
+            // A disk's data comes with its descriptor.
+            FileKind::Descriptor => {}
+            FileKind::Extent => {
+                let stem = item.name.strip_suffix("-flat.vmdk").unwrap_or(&item.name);
+                let part = part_stem(delivery, stem);
+                let (descriptor, data) = (format!("{part}.vmdk"), format!("{part}-flat.vmdk"));
+                for left in [&descriptor, &data]
+                    .into_iter()
+                    .filter(|left| found.own.contains(left))
+                {
+                    lines.push(shell::remove_file(&to.path(left)).line());
+                }
+                let (name, part) = (format!("{stem}.vmdk"), to.path(&descriptor));
+                lines.push(clone_disk(&source(&name), &part, DiskFormat::Thin).line());
+                lines.push(rename_disk(&part, &to.path(&name)).line());
             }
             _ => {
-                let part = to.path(&to.part_name(&item.name));
-                lines.push(copy(&source(&item.name), &part, item.bytes).line());
-                lines.push(shell::set_mode(&part, mode(&item.name)).line());
-                lines.push(format!("mv {part} {}", to.path(&item.name)));
+                let part = to.part_name(&item.name);
+                lines.push(copy(&source(&item.name), &to.path(&part), item.bytes).line());
+                lines.push(shell::set_mode(&to.path(&part), mode(&item.name)).line());
+                lines.push(to.rename(&part, &item.name).line());
             }
         }
     }
@@ -114,7 +128,7 @@ pub(super) async fn accept_rewritten<W>(
 pub(super) async fn bring<W: Writes>(
     delivery: &Delivery,
     work: &Work<W>,
-    observed: &Observed,
+    found: &Observed,
 ) -> Result<Vec<Landed>, TransferError> {
     if delivery.landing == Landing::Replace {
         let what = "files of a host cannot be copied back to the same host".to_owned();
@@ -124,28 +138,24 @@ pub(super) async fn bring<W: Writes>(
     let mut landed = Vec::new();
     for item in delivery.ordered() {
         work.meter.file(&item.name, item.bytes, Instant::now());
-        if let Some(Standing::Whole(sum, summed_by)) = observed.files.get(&item.name) {
+        if let Standing::Whole(sum, by) = found.standing(&item.name) {
             work.meter.settle(item.bytes, 0, Instant::now());
-            let rewritten = item.sum.is_some_and(|recorded| recorded != *sum);
-            landed.push(Landed {
-                name: item.name.clone(),
-                bytes: item.bytes,
-                sum: *sum,
-                against: if rewritten {
-                    Against::Rewritten
-                } else {
-                    Against::Recorded
-                },
-                summed_by: *summed_by,
-                was_there: true,
-                original: None,
-            });
+            let mut file = delivery.landed(item, sum, by, found);
+            if item.sum != Some(sum) {
+                file.against = Against::Rewritten;
+            }
+            landed.push(file);
             continue;
         }
         if let Some(disk) = disks.iter().find(|disk| disk.data.name == item.name) {
-            landed.extend(clone(delivery, work, disk, observed).await?);
-        } else if !disks.iter().any(|disk| disk.descriptor.name == item.name) {
-            landed.push(copy_small(delivery, work, item).await?);
+            landed.extend(clone(delivery, work, disk, found).await?);
+        } else if let Some(disk) = disks.iter().find(|disk| disk.descriptor.name == item.name) {
+            // It comes with its data, unless that has its final name already.
+            if matches!(found.standing(&disk.data.name), Standing::Whole(..)) {
+                return Err(delivery.blocked(half_renamed(&item.name)).into());
+            }
+        } else {
+            landed.push(copy_small(delivery, work, item, found).await?);
         }
     }
     Ok(landed)
@@ -196,10 +206,17 @@ async fn disks(delivery: &Delivery) -> Result<Vec<Disk<'_>>, Fault> {
     Ok(disks)
 }
 
+fn half_renamed(descriptor: &str) -> String {
+    format!(
+        "renaming the clone to {descriptor} stopped half way: its data has the final name, the descriptor has not"
+    )
+}
+
 async fn copy_small<W: Writes>(
     delivery: &Delivery,
     work: &Work<W>,
     item: &Item,
+    found: &Observed,
 ) -> Result<Landed, TransferError> {
     let to = &delivery.to;
     let Folder::On { path: from, .. } = delivery.from.join(&item.name) else {
@@ -222,15 +239,7 @@ async fn copy_small<W: Writes>(
         return Err(differs(delivery, &item.name, sum, item.sum).into());
     }
     delivery.rename(work, &part, &item.name).await?;
-    Ok(Landed {
-        name: item.name.clone(),
-        bytes: item.bytes,
-        sum,
-        against: delivery.against(&item.name),
-        summed_by,
-        was_there: false,
-        original: None,
-    })
+    Ok(delivery.landed(item, sum, summed_by, found))
 }
 
 fn differs(delivery: &Delivery, name: &str, sum: Sum, wanted: Option<Sum>) -> Fault {
@@ -247,7 +256,7 @@ async fn clone<W: Writes>(
     delivery: &Delivery,
     work: &Work<W>,
     disk: &Disk<'_>,
-    observed: &Observed,
+    found: &Observed,
 ) -> Result<Vec<Landed>, TransferError> {
     let to = &delivery.to;
     work.meter.phase(Phase::Reading, Instant::now());
@@ -257,7 +266,7 @@ async fn clone<W: Writes>(
     }
     let part = part_stem(delivery, disk.stem());
     let (part_descriptor, part_data) = (format!("{part}.vmdk"), format!("{part}-flat.vmdk"));
-    clear(delivery, work, observed, &[&part_descriptor, &part_data]).await?;
+    clear(delivery, work, found, &[&part_descriptor, &part_data]).await?;
     work.meter.phase(Phase::Cloning, Instant::now());
     let from = match &delivery.from {
         Folder::On { path, .. } => join(path, &disk.descriptor.name),
@@ -284,15 +293,7 @@ async fn clone<W: Writes>(
         .send(&rename_disk(&target, &to.path(&disk.descriptor.name)))
         .await?;
     vmkfstools::check(&output).map_err(failed)?;
-    let data = Landed {
-        name: disk.data.name.clone(),
-        bytes: disk.data.bytes,
-        sum: after,
-        against: delivery.against(&disk.data.name),
-        summed_by,
-        was_there: false,
-        original: None,
-    };
+    let data = delivery.landed(disk.data, after, summed_by, found);
     let descriptor = landed_descriptor(delivery, work, disk).await?;
     Ok(vec![data, descriptor])
 }
@@ -301,11 +302,11 @@ async fn clone<W: Writes>(
 async fn clear<W: Writes>(
     delivery: &Delivery,
     work: &Work<W>,
-    observed: &Observed,
+    found: &Observed,
     names: &[&str],
 ) -> Result<(), TransferError> {
     for name in names {
-        if !observed.own.iter().any(|own| own == name) {
+        if !found.own.iter().any(|own| own == name) {
             continue;
         }
         let output = work
@@ -348,8 +349,7 @@ async fn landed_descriptor<W>(
     let found = shell::Found::parse(&output)
         .map_err(|fault| delivery.failed(&format!("looking at {}", disk.data.name), &fault))?;
     if !fits || found.stat().is_none_or(|stat| stat.size != disk.data.bytes) {
-        let what = format!("renaming the clone of {name} stopped half way");
-        return Err(delivery.blocked(what).into());
+        return Err(delivery.blocked(half_renamed(name)).into());
     }
     Ok(Landed {
         name: name.clone(),

@@ -1,19 +1,20 @@
 //! Bringing a set of files to a host: all of them proven, the `.vmx` last, or none registered.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::bulk::Bulk;
 use super::clone;
+use super::observe::{Observed, Standing, observe};
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
+use super::ranges::whole;
 use super::source::{Folder, sums_here};
 use super::sums::{Sum, is_plain_name};
 use super::target::{Patience, SummedBy, Target, Work};
 use super::writes::{TransferError, Writes};
 use crate::error::Fault;
-use crate::host::Output;
+use crate::host::{HostCommand, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell::{self, Folders, Renamed};
 use crate::vmfiles::FileKind;
@@ -25,9 +26,10 @@ pub struct Item {
     pub name: String,
     /// Its size in bytes.
     pub bytes: u64,
-    /// What it must come to; `None` where nobody recorded it, so that it is taken from the source
-    /// first, which must then hold still.
+    /// What it must come to; `None` until it is taken from the source, which must then hold still.
     pub sum: Option<Sum>,
+    /// Whether that sum was recorded with the restore point.
+    pub recorded: bool,
 }
 
 impl Item {
@@ -38,6 +40,7 @@ impl Item {
             name: file.name.clone(),
             bytes: file.bytes,
             sum: Some(file.sum),
+            recorded: true,
         };
         point.files.iter().map(item).collect()
     }
@@ -121,55 +124,6 @@ pub enum Against {
     Rewritten,
 }
 
-/// How things stand with a file at the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Nothing is there.
-    Absent,
-    /// Its temporary file is there, with so many bytes.
-    Begun(u64),
-    /// It is there under its final name, whole.
-    Whole(Sum, SummedBy),
-    /// Something else has its name.
-    Different,
-}
-
-/// What was found at the target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// Whether the folder is there.
-    pub folder: bool,
-    /// Each file, by name.
-    pub files: BTreeMap<String, Standing>,
-    /// What else is there that this run did not make.
-    pub foreign: Vec<String>,
-    /// Temporary files of this run, whatever became of them.
-    pub(super) own: Vec<String>,
-    /// Sizes in bytes of the temporary files, by final name.
-    begun: BTreeMap<String, u64>,
-}
-
-impl Observed {
-    /// Whether nothing is left to do.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.folder
-            && self
-                .files
-                .values()
-                .all(|found| matches!(found, Standing::Whole(..)))
-    }
-
-    /// Files that have the name of one to bring and are not it.
-    pub fn different(&self) -> impl Iterator<Item = &str> {
-        let different = self
-            .files
-            .iter()
-            .filter(|(_, found)| **found == Standing::Different);
-        different.map(|(name, _)| name.as_str())
-    }
-}
-
 /// `0600` as hosts give disks, `0755` as they give a `.vmx`.
 pub(super) fn mode(name: &str) -> u32 {
     if FileKind::of(name) == FileKind::Vmx {
@@ -214,49 +168,32 @@ impl Delivery {
         items
     }
 
-    /// Every write that the delivery comes to if nothing is there yet, as a person reads it.
-    #[must_use]
-    pub fn preview(&self) -> Vec<String> {
-        let to = &self.to;
-        let mut lines = vec![shell::make_folder(&to.folder, Folders::Missing).line()];
-        if self.mover() == Mover::OnHost {
-            lines.extend(clone::preview(self));
-            return lines;
-        }
-        let mut names = Vec::new();
-        for item in self.ordered() {
-            let part = to.part_name(&item.name);
-            let mode = mode(&item.name);
-            lines.push(format!(
-                "make {} ({} bytes, mode {mode:o}), all hole",
-                to.path(&part),
-                item.bytes
-            ));
-            lines.push(format!(
-                "write its data from {}",
-                self.from.join(&item.name).place()
-            ));
-            let rename =
-                |from: &str, to_name: &str| format!("mv {} {}", to.path(from), to.path(to_name));
-            if self.landing == Landing::Replace {
-                names.push(rename(&item.name, &to.aside_name(&item.name)));
-                names.push(rename(&part, &item.name));
-            } else {
-                lines.push(rename(&part, &item.name));
-            }
-        }
-        lines.extend(names);
-        lines
+    /// The VM's folder alone: where the datastore is missing, nothing must be made in its place.
+    pub(super) fn make_folder(&self) -> HostCommand {
+        shell::make_folder(&self.to.folder, Folders::Last)
     }
 
     /// What is at the target. Files under their final names are summed there, which takes as long
-    /// as reading them does; files whose sum nobody recorded count as different.
+    /// as reading them does; files without a sum count as different (see
+    /// [`Delivery::take_sums`]).
     ///
     /// # Errors
     /// The target cannot be looked at.
     pub async fn observe(&self) -> Result<Observed, Fault> {
-        let work = self.work(&Arc::new(()), Arc::new(|_| {}));
-        observe(&work, self, &self.items).await
+        observe(&self.looking(), self).await
+    }
+
+    /// Takes the sums that nobody recorded from the source, which reads all of it there.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub async fn take_sums(&mut self) -> Result<(), Fault> {
+        let work = self.looking();
+        self.sum_source(&work).await
+    }
+
+    fn looking(&self) -> Work<()> {
+        self.work(&Arc::new(()), Arc::new(|_| {}))
     }
 
     fn work<W>(&self, writes: &Arc<W>, tell: Tell) -> Work<W> {
@@ -265,6 +202,7 @@ impl Delivery {
             writes: writes.clone(),
             patience: self.patience,
             meter: Meter::new(self.bytes(), tell),
+            holes: Mutex::default(),
         }
     }
 
@@ -280,96 +218,98 @@ impl Delivery {
         tell: Tell,
     ) -> Result<Vec<Landed>, TransferError> {
         if let Some(item) = self.items.iter().find(|item| !is_plain_name(&item.name)) {
-            return Err(self
-                .blocked(format!("{:?} cannot be the name of a file", item.name))
-                .into());
+            let what = format!("{:?} cannot be the name of a file", item.name);
+            return Err(self.blocked(what).into());
         }
         let work = self.work(writes, tell);
-        let summed = self.with_sums(&work).await?;
-        let with_sum = |(item, sum): &(&Item, Sum)| Item {
-            sum: Some(*sum),
-            ..(*item).clone()
-        };
-        let items: Vec<Item> = summed.iter().map(with_sum).collect();
-        let observed = observe(&work, self, &items).await?;
-        self.check_room(&observed)?;
-        if !observed.folder {
-            let output = work
-                .send(&shell::make_folder(&self.to.folder, Folders::Missing))
-                .await?;
+        let mut delivery = self.clone();
+        delivery.sum_source(&work).await?;
+        let found = observe(&work, &delivery).await?;
+        delivery.check_room(&found)?;
+        if !found.folder {
+            let output = work.send(&delivery.make_folder()).await?;
             shell::check_quiet(&output)
                 .map_err(|fault| self.failed("making the folder", &fault))?;
         }
-        if self.mover() == Mover::OnHost {
-            return clone::bring(self, &work, &observed).await;
+        match delivery.mover() {
+            Mover::OnHost => clone::bring(&delivery, &work, &found).await,
+            Mover::FromHere | Mover::Relayed => delivery.send_all(&work, &found).await,
         }
+    }
+
+    async fn send_all<W: Writes>(
+        &self,
+        work: &Work<W>,
+        found: &Observed,
+    ) -> Result<Vec<Landed>, TransferError> {
         let mut landed = Vec::new();
         let mut proven = Vec::new();
-        for (item, sum) in &summed {
-            let standing = observed
-                .files
-                .get(&item.name)
-                .copied()
-                .unwrap_or(Standing::Absent);
+        for item in self.ordered() {
             work.meter.file(&item.name, item.bytes, Instant::now());
-            let mut file = Landed {
-                name: item.name.clone(),
-                bytes: item.bytes,
-                sum: *sum,
-                against: self.against(&item.name),
-                summed_by: SummedBy::ReadingBack,
-                was_there: false,
-                original: None,
-            };
-            if let Standing::Whole(_, by) = standing {
+            if let Standing::Whole(sum, by) = found.standing(&item.name) {
                 work.meter.settle(item.bytes, 0, Instant::now());
-                (file.summed_by, file.was_there) = (by, true);
-                landed.push(file);
+                landed.push(self.landed(item, sum, by, found));
                 continue;
             }
-            file.summed_by = self.bring_one(&work, item, *sum, &observed).await?;
-            proven.push((file, standing));
+            let (sum, by) = self.send_one(work, item, found).await?;
+            proven.push(self.landed(item, sum, by, found));
             if self.landing == Landing::Fresh {
-                landed.extend(self.name_all(&work, &mut proven).await?);
+                landed.extend(self.name_all(work, &mut proven, found).await?);
             }
         }
-        landed.extend(self.name_all(&work, &mut proven).await?);
+        landed.extend(self.name_all(work, &mut proven, found).await?);
         Ok(landed)
     }
 
-    pub(super) fn against(&self, name: &str) -> Against {
-        let recorded = self
-            .items
-            .iter()
-            .any(|item| item.name == name && item.sum.is_some());
-        if recorded {
-            Against::Recorded
-        } else {
-            Against::Source
+    /// What is reported of a file that is proven; an original may have made room for it in an
+    /// earlier try.
+    pub(super) fn landed(
+        &self,
+        item: &Item,
+        sum: Sum,
+        summed_by: SummedBy,
+        found: &Observed,
+    ) -> Landed {
+        let aside = self.to.aside_name(&item.name);
+        Landed {
+            name: item.name.clone(),
+            bytes: item.bytes,
+            sum,
+            against: if item.recorded {
+                Against::Recorded
+            } else {
+                Against::Source
+            },
+            summed_by,
+            was_there: matches!(found.standing(&item.name), Standing::Whole(..)),
+            original: found.own.contains(&aside).then_some(aside),
         }
     }
 
-    async fn bring_one<W: Writes>(
+    async fn send_one<W: Writes>(
         &self,
         work: &Work<W>,
         item: &Item,
-        sum: Sum,
-        observed: &Observed,
-    ) -> Result<SummedBy, TransferError> {
+        found: &Observed,
+    ) -> Result<(Sum, SummedBy), TransferError> {
         let part = self.to.part_name(&item.name);
-        let begun = observed.parts(&item.name).is_some_and(|bytes| bytes > 0);
+        let begun = found.begun(&item.name).is_some_and(|bytes| bytes > 0);
         let prepare = self.to.prepare(&part, item.bytes, mode(&item.name));
         let output = work.send(&prepare).await?;
         self.prepared(&output, item)?;
+        let sum = self.sum_of(item)?;
         let bulk = Bulk {
             work,
             source: self.from.join(&item.name),
-            name: &item.name,
-            bytes: item.bytes,
+            item,
             sum,
-            recorded: self.against(&item.name) == Against::Recorded,
         };
-        bulk.bring(!begun).await
+        Ok((sum, bulk.bring(!begun).await?))
+    }
+
+    fn sum_of(&self, item: &Item) -> Result<Sum, Fault> {
+        item.sum
+            .ok_or_else(|| self.blocked(format!("the sum of {} is not known", item.name)))
     }
 
     fn prepared(&self, output: &Output, item: &Item) -> Result<(), Fault> {
@@ -385,24 +325,26 @@ impl Delivery {
         Err(self.failed(&format!("making room for {}", item.name), &fault))
     }
 
-    /// Gives proven files their final names.
+    /// Gives proven files their final names. Originals make room first, the `.vmx` before all
+    /// others, so that at no time a VM can be started from old and new files mixed.
     async fn name_all<W: Writes>(
         &self,
         work: &Work<W>,
-        proven: &mut Vec<(Landed, Standing)>,
+        proven: &mut Vec<Landed>,
+        found: &Observed,
     ) -> Result<Vec<Landed>, TransferError> {
-        let mut landed = Vec::new();
-        for (mut file, standing) in proven.drain(..) {
-            if standing == Standing::Different {
+        for file in proven.iter_mut().rev() {
+            if found.standing(&file.name) == Standing::Different {
                 let aside = self.to.aside_name(&file.name);
                 self.rename(work, &file.name, &aside).await?;
                 file.original = Some(aside);
             }
+        }
+        for file in proven.iter() {
             self.rename(work, &self.to.part_name(&file.name), &file.name)
                 .await?;
-            landed.push(file);
         }
-        Ok(landed)
+        Ok(std::mem::take(proven))
     }
 
     pub(super) async fn rename<W: Writes>(
@@ -411,8 +353,7 @@ impl Delivery {
         from: &str,
         to: &str,
     ) -> Result<(), TransferError> {
-        let command = shell::rename(&self.to.path(from), &self.to.path(to));
-        let output = work.send(&command).await?;
+        let output = work.send(&self.to.rename(from, to)).await?;
         let doing = format!("renaming {from} to {to}");
         match Renamed::parse(&output).map_err(|fault| self.failed(&doing, &fault))? {
             Renamed::Done => Ok(()),
@@ -421,28 +362,23 @@ impl Delivery {
         }
     }
 
-    /// The items in their order, with the sums they must come to.
-    async fn with_sums<W>(&self, work: &Work<W>) -> Result<Vec<(&Item, Sum)>, Fault> {
-        let mut summed = Vec::new();
-        for item in self.ordered() {
-            let sum = match item.sum {
-                Some(sum) => sum,
-                None => {
-                    work.meter.file(&item.name, item.bytes, Instant::now());
-                    work.meter.phase(Phase::Reading, Instant::now());
-                    self.source_sum(work, item).await?
-                }
-            };
-            summed.push((item, sum));
+    async fn sum_source<W>(&mut self, work: &Work<W>) -> Result<(), Fault> {
+        let mut items = self.items.clone();
+        for item in items.iter_mut().filter(|item| item.sum.is_none()) {
+            work.meter.file(&item.name, item.bytes, Instant::now());
+            work.meter.phase(Phase::Reading, Instant::now());
+            item.sum = Some(self.source_sum(work, item).await?);
         }
-        Ok(summed)
+        self.items = items;
+        Ok(())
     }
 
     pub(super) async fn source_sum<W>(&self, work: &Work<W>, item: &Item) -> Result<Sum, Fault> {
         match self.from.join(&item.name) {
             Folder::Here(path) => {
-                let sums = sums_here(path, vec![0..item.bytes]).await?;
-                sums.first().copied().ok_or_else(Fault::default)
+                let sums = sums_here(path, whole(item.bytes)).await?;
+                // Nothing is asked for of an empty file.
+                Ok(sums.first().copied().unwrap_or_else(|| Sum::of(&[])))
             }
             Folder::On { host, path, lane } => {
                 Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)
@@ -503,78 +439,4 @@ pub(super) fn listed(names: &[&str]) -> String {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
     text
-}
-
-impl Observed {
-    /// Size of a file's temporary one, if it is there.
-    fn parts(&self, name: &str) -> Option<u64> {
-        self.begun.get(name).copied()
-    }
-}
-
-async fn observe<W>(
-    work: &Work<W>,
-    delivery: &Delivery,
-    items: &[Item],
-) -> Result<Observed, Fault> {
-    let mut observed = Observed::default();
-    let Some(entries) = work.list().await? else {
-        for item in items {
-            observed.files.insert(item.name.clone(), Standing::Absent);
-        }
-        return Ok(observed);
-    };
-    observed.folder = true;
-    let mut there = BTreeMap::new();
-    for entry in &entries {
-        let name = entry
-            .text()
-            .map(str::to_owned)
-            .unwrap_or_else(|| entry.display());
-        if name == "." {
-            continue;
-        }
-        let wanted = items.iter().any(|item| item.name == name);
-        if work.to.is_own(&name) {
-            observed.own.push(name.clone());
-        } else if !wanted {
-            observed.foreign.push(entry.display());
-        }
-        let stat = entry.stat.filter(|stat| stat.kind == shell::FileKind::File);
-        there.insert(name, stat.map(|stat| stat.size));
-    }
-    for item in items {
-        if let Some(Some(bytes)) = there.get(&work.to.part_name(&item.name)) {
-            observed.begun.insert(item.name.clone(), *bytes);
-        }
-        let standing = match there.get(&item.name) {
-            None => observed
-                .parts(&item.name)
-                .map_or(Standing::Absent, Standing::Begun),
-            Some(Some(bytes)) if *bytes == item.bytes => {
-                work.meter.file(&item.name, item.bytes, Instant::now());
-                compare(work, item).await?
-            }
-            Some(_) => Standing::Different,
-        };
-        observed.files.insert(item.name.clone(), standing);
-    }
-    if delivery.mover() == Mover::OnHost {
-        clone::accept_rewritten(work, delivery, &mut observed).await?;
-    }
-    Ok(observed)
-}
-
-/// Whether what has the final name is the file.
-async fn compare<W>(work: &Work<W>, item: &Item) -> Result<Standing, Fault> {
-    let Some(wanted) = item.sum else {
-        return Ok(Standing::Different);
-    };
-    work.meter.phase(Phase::Comparing, Instant::now());
-    let (sum, by) = work.sum(&item.name, item.bytes).await?;
-    Ok(if sum == wanted {
-        Standing::Whole(sum, by)
-    } else {
-        Standing::Different
-    })
 }

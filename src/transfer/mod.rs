@@ -3,13 +3,22 @@
 //! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
 //! Nothing that this run did not make is overwritten or deleted.
+//!
+//! No record of progress is kept: after a dropped link or a crash both ends are asked for the sums
+//! of stretches, and what the destination proves to have is not sent again. The way through:
+//! [`points`] and [`choose`], a [`Delivery`], its [`observe`](Delivery::observe),
+//! [`preview`](Delivery::preview) and [`bring`](Delivery::bring), which announces each write through
+//! [`Writes`].
 
 mod bulk;
 mod catalogue;
 mod choose;
 mod clone;
 mod deliver;
+mod flaw;
+mod observe;
 mod point;
+mod preview;
 mod progress;
 mod ranges;
 mod source;
@@ -22,8 +31,10 @@ mod tests;
 
 pub use catalogue::{points, vm_files};
 pub use choose::{Chosen, NoPoint, choose};
-pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover, Observed, Standing};
-pub use point::{Flaw, Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
+pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
+pub use flaw::Flaw;
+pub use observe::{Observed, Standing};
+pub use point::{Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
 pub use progress::{Phase, Progress, Tell};
 pub use source::Folder;
 pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};

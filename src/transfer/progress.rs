@@ -123,6 +123,7 @@ impl Meter {
     /// It is at this file now, perhaps not for the first time.
     pub(super) fn file(&self, name: &str, bytes: u64, now: Instant) {
         self.change(now, |state| {
+            state.end_proof(now);
             name.clone_into(&mut state.now.file);
             state.now.file_bytes = bytes;
             state.now.file_done = state.files.get(name).copied().unwrap_or(0);
@@ -133,15 +134,25 @@ impl Meter {
     /// Another phase of the same file.
     pub(super) fn phase(&self, phase: Phase, now: Instant) {
         self.change(now, |state| {
-            if let Some(begun) = state.proving.begun.take() {
-                state.proving.took += now.saturating_duration_since(begun);
-                state.proving.bytes = state.proving.bytes.saturating_add(state.now.file_bytes);
+            // A proof that a dropped link interrupts says nothing of how long proofs take.
+            if phase == Phase::Reconnecting {
+                state.proving.begun = None;
             }
+            state.end_proof(now);
             if phase == Phase::Proving {
                 state.proving.begun = Some(now);
             }
             state.now.phase = phase;
         });
+    }
+
+    /// What it is doing.
+    pub(super) fn current(&self) -> Phase {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .now
+            .phase
     }
 
     /// So many bytes of the file need no more sending; so many more went over the wire.
@@ -171,6 +182,13 @@ impl Meter {
 }
 
 impl State {
+    fn end_proof(&mut self, now: Instant) {
+        if let Some(begun) = self.proving.begun.take() {
+            self.proving.took += now.saturating_duration_since(begun);
+            self.proving.bytes = self.proving.bytes.saturating_add(self.now.file_bytes);
+        }
+    }
+
     fn count(&mut self, now: Instant) {
         self.files.insert(self.now.file.clone(), self.now.file_done);
         let done = self
@@ -267,6 +285,12 @@ mod tests {
         assert_eq!((now.file.as_str(), now.done, now.file_done), ("b", 1000, 0));
         meter.settle(1000, 1000, at(20_000));
         meter.settle(2000, 1000, at(21_000));
+        let now = told.lock().unwrap().last().unwrap().clone();
+        assert_eq!(
+            now.remaining,
+            Some(Duration::from_secs(4)),
+            "b is still to be checked, at 500 bytes a second"
+        );
         let now = told.lock().unwrap().last().unwrap().clone();
         assert_eq!((now.done, now.sent), (3000, 2250));
     }

@@ -12,6 +12,14 @@ pub const CHUNK: usize = 1 << 20;
 /// Zeros are looked for, and left out, in blocks of this many bytes.
 pub const BLOCK: usize = 64 << 10;
 
+/// All of a file of so many bytes; nothing, of an empty one.
+#[must_use]
+pub fn whole(bytes: u64) -> Vec<Range<u64>> {
+    std::iter::once(0..bytes)
+        .filter(|range| !range.is_empty())
+        .collect()
+}
+
 /// Bytes in all of them.
 #[must_use]
 pub fn length(ranges: &[Range<u64>]) -> u64 {
@@ -85,6 +93,12 @@ pub fn data_runs(buffer: &[u8]) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+/// Whether these stretches are one, of all the buffer's bytes.
+#[must_use]
+pub fn is_all(runs: &[Range<usize>], length: usize) -> bool {
+    matches!(runs, [run] if run.start == 0 && run.end == length)
 }
 
 /// Whether there is nothing but zeros.

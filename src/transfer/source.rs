@@ -239,7 +239,7 @@ pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {
 fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
     let end = start + buffer.len() as u64;
     let runs = ranges::data_runs(&buffer);
-    let data = if zeros || runs.as_slice() == [0..buffer.len()] {
+    let data = if zeros || ranges::is_all(&runs, buffer.len()) {
         vec![(start, buffer)]
     } else {
         runs.into_iter()
@@ -313,7 +313,7 @@ mod tests {
         file.write_all_at(&[7; 200_000], 10 << 20).unwrap();
         file.write_all_at(&[0; 1 << 20], 20 << 20).unwrap();
         let size = 64 << 20;
-        let (data, end) = all(path.clone(), size, vec![0..size], false).await;
+        let (data, end) = all(path.clone(), size, ranges::whole(size), false).await;
         assert_eq!(end, size);
         let moved: usize = data.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(moved < 1 << 20, "{moved} bytes for 200,004 of data");
@@ -344,7 +344,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         std::fs::write(&path, b"short").unwrap();
-        let mut receiver = read(Folder::Here(path.clone()), 10, vec![0..10], false);
+        let mut receiver = read(Folder::Here(path.clone()), 10, ranges::whole(10), false);
         let Some(Err(ReadError::Failed(fault))) = receiver.recv().await else {
             panic!()
         };
@@ -355,7 +355,7 @@ mod tests {
             "{fault}"
         );
         assert!(
-            sums_here(folder.path().join("none"), vec![0..1])
+            sums_here(folder.path().join("none"), ranges::whole(1))
                 .await
                 .is_err()
         );

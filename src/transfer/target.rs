@@ -1,8 +1,9 @@
 //! The folder on a host that files arrive in.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::progress::{Meter, Phase};
 use super::ranges::FINE;
@@ -108,16 +109,20 @@ impl Target {
         name.contains(&mark)
     }
 
-    /// Whether a name is temporary, of this run or another.
-    #[must_use]
-    pub fn is_temporary(name: &str) -> bool {
-        name.contains(".lifeboat-")
-    }
-
     /// Makes or keeps a temporary file, with its final length and mode.
     pub(super) fn prepare(&self, name: &str, bytes: u64, mode: u32) -> HostCommand {
         let words = [self.path(name), bytes.to_string(), format!("{mode:o}")];
         HostCommand::script(Effect::Write, PREPARE, words)
+    }
+
+    /// Renames a file of the folder, never over another.
+    pub(super) fn rename(&self, from: &str, to: &str) -> HostCommand {
+        shell::rename(&self.path(from), &self.path(to))
+    }
+
+    /// How a session of bulk data is announced.
+    pub(super) fn announce(&self, name: &str, bytes: u64) -> String {
+        format!("write up to {bytes} bytes to {}", self.path(name))
     }
 
     /// `host:folder`, for people.
@@ -133,6 +138,8 @@ pub(super) struct Work<W> {
     pub(super) writes: Arc<W>,
     pub(super) patience: Patience,
     pub(super) meter: Meter,
+    /// Sums of so many zeros, by length in bytes.
+    pub(super) holes: Mutex<BTreeMap<u64, Sum>>,
 }
 
 impl<W: Writes> Work<W> {
@@ -156,9 +163,10 @@ impl<W> Work<W> {
             match host.read(lane, command).await {
                 Ok(output) => return Ok(output),
                 Err(error) if error.passing() && waited < self.patience.total => {
-                    self.meter
-                        .phase(Phase::Reconnecting, std::time::Instant::now());
+                    let doing = self.meter.current();
+                    self.meter.phase(Phase::Reconnecting, Instant::now());
                     tokio::time::sleep(wait).await;
+                    self.meter.phase(doing, Instant::now());
                     waited += wait;
                     wait = (wait * 2).min(self.patience.longest);
                 }
@@ -233,6 +241,27 @@ impl<W> Work<W> {
                 UNCHANGED,
             )),
         }
+    }
+
+    /// The sum of so many zeros.
+    pub(super) async fn sum_of_hole(&self, bytes: u64) -> Sum {
+        let known = |holes: &Mutex<BTreeMap<u64, Sum>>| {
+            holes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&bytes)
+                .copied()
+        };
+        if let Some(sum) = known(&self.holes) {
+            return sum;
+        }
+        let summing = tokio::task::spawn_blocking(move || Sum::of_zeros(bytes));
+        let sum = summing.await.unwrap_or_else(|_| Sum::of_zeros(bytes));
+        self.holes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(bytes, sum);
+        sum
     }
 
     /// What is in the target's folder; `None` if it is not there.

@@ -185,6 +185,30 @@ pub(super) fn plan() -> Plan {
     }
 }
 
+/// Out and home in one plan, as practice walks it.
+pub(super) fn there_and_back() -> Plan {
+    let mut plan = plan();
+    plan.mode = Mode::Practice;
+    let first = plan.steps.len();
+    for name in ["sql01", "web01"] {
+        let vm = VmName::from(name);
+        let actions = [
+            (ActionSpec::ShutDown { vm: vm.clone() }, Risk::Disruptive),
+            (ActionSpec::CopyBack { vm: vm.clone() }, Risk::Typed),
+            (ActionSpec::Ready { vm: vm.clone() }, Risk::Read),
+        ];
+        for (action, risk) in actions {
+            let verb = action.verb();
+            let mut step = step("Go home", Subject::Vm(vm.clone()), action, risk);
+            step.id = format!("failback/go-home/{name}/{verb}").into();
+            step.side = SiteRole::Protected;
+            step.after = vec![first - 1];
+            plan.steps.push(step);
+        }
+    }
+    plan
+}
+
 pub(super) fn id(vm: &str, verb: &str) -> StepId {
     let phase = if vm == "-" { "declare" } else { "recover" };
     format!("failover/{phase}/{vm}/{verb}").into()
@@ -269,7 +293,7 @@ pub(super) fn typed() -> Proposal {
 
 pub(super) fn question() -> Question {
     Question {
-        vm: "sql01".into(),
+        vm: Some("sql01".into()),
         host: "lee-esx1".into(),
         id: "0".to_owned(),
         text: "msg.uuid.altered:This virtual machine might have been moved or copied.".to_owned(),
@@ -360,15 +384,20 @@ impl Story {
         attempt: u32,
         proposal: Proposal,
     ) -> &mut Self {
+        self.probe_step(id(vm, verb), attempt, proposal)
+    }
+
+    pub(super) fn probe_step(
+        &mut self,
+        step: StepId,
+        attempt: u32,
+        proposal: Proposal,
+    ) -> &mut Self {
         let found = "not registered (getallvms)".to_owned();
         let verdict = Verdict::Needed(Box::new(proposal));
-        self.of(vm, verb, attempt, RunEvent::StepStarted);
-        self.of(
-            vm,
-            verb,
-            attempt,
-            RunEvent::ProbeAnswered(Box::new(ProbeAnswer { found, verdict })),
-        )
+        let answer = RunEvent::ProbeAnswered(Box::new(ProbeAnswer { found, verdict }));
+        self.push(Some((step.clone(), attempt)), RunEvent::StepStarted);
+        self.push(Some((step, attempt)), answer)
     }
 
     /// Probed and confirmed.
@@ -492,12 +521,16 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn new(story: &Story, (width, height): (u16, u16)) -> Self {
+    pub(super) fn new(story: &Story, size: (u16, u16)) -> Self {
+        Self::of(plan(), story, size)
+    }
+
+    pub(super) fn of(plan: Plan, story: &Story, (width, height): (u16, u16)) -> Self {
         let (inputs, _decisions) = mpsc::unbounded_channel();
         let (_events, updates) = mpsc::unbounded_channel();
         let handle = RunHandle {
             run: "20260102-030405-k7qd".into(),
-            plan: Arc::new(plan()),
+            plan: Arc::new(plan),
             runbook: Arc::new(runbook()),
             past: story.entries.clone(),
             inputs,
@@ -530,7 +563,7 @@ impl Bench {
     /// Lets time pass, and is drawn again.
     pub(super) fn wait(&mut self, milliseconds: u64) -> &mut Self {
         self.now.mono += Duration::from_millis(milliseconds);
-        self.now.wall = self.now.wall + Duration::from_millis(milliseconds);
+        self.now.wall += Duration::from_millis(milliseconds);
         self.msg(Msg::Tick);
         self.draw();
         self
@@ -556,15 +589,18 @@ impl Bench {
     }
 
     pub(super) fn live(&mut self, live: Live) -> &mut Self {
-        self.msg(Msg::Update(Update::Live(live)));
+        self.msg(Msg::Updates(vec![Update::Live(live)]));
         self.draw();
         self
     }
 
-
     /// The commands since the last time, without the bell.
     pub(super) fn sent(&mut self) -> Vec<Cmd<RunExit>> {
         std::mem::take(&mut self.sent).into_iter().filter(|cmd| *cmd != Cmd::Ring).collect()
+    }
+
+    pub(super) fn buffer(&self) -> &Buffer {
+        &self.buffer
     }
 
     pub(super) fn text(&self) -> String {

@@ -1,4 +1,4 @@
-//! A form: values that are asked before a run starts. Secrets are masked and wiped.
+//! A form: values that are asked before a run starts. Secrets are masked.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,7 +41,7 @@ pub struct FormField {
     pub help: String,
     /// Stands in the field at first.
     pub default: String,
-    /// Masked on screen, wiped afterwards.
+    /// Masked on screen; the field is overwritten when the form closes.
     pub secret: bool,
     /// Says what is wrong with a value; it gets it without blanks around it, secrets as typed.
     pub check: Check,

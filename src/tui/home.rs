@@ -288,7 +288,8 @@ impl HomePage {
             let rows = home.unfinished.iter().map(|run| self.unfinished_line(run)).collect();
             section("unfinished runs", rows, "");
         }
-        let rows = home.runbooks.iter().map(|runbook| runbook_line(runbook, width)).collect();
+        let rows =
+            home.runbooks.iter().map(|runbook| runbook_line(runbook, width, self.now)).collect();
         section("runbooks", rows, "none in this folder; [Enter] practises with the bundled one");
         if !home.finished.is_empty() {
             let rows = home.finished.iter().map(|run| self.finished_line(run)).collect();
@@ -400,7 +401,7 @@ fn mode_span(mode: Option<Mode>) -> Span<'static> {
     }
 }
 
-fn runbook_line(runbook: &RunbookEntry, width: usize) -> Line<'static> {
+fn runbook_line(runbook: &RunbookEntry, width: usize, now: Now) -> Line<'static> {
     let mut facts = format!("{} VMs", runbook.vms);
     for (word, time) in [("RTO", runbook.rto), ("RPO", runbook.rpo)] {
         if let Some(time) = time {
@@ -409,7 +410,7 @@ fn runbook_line(runbook: &RunbookEntry, width: usize) -> Line<'static> {
     }
     let (role, state) = match (&runbook.problem, runbook.last_drill) {
         (Some(_), _) => (Role::Bad, "not valid".to_owned()),
-        (None, Some(at)) => (Role::Plain, format!("valid  drilled {}", text::date(at))),
+        (None, Some(at)) => (Role::Plain, format!("valid  drilled {}", text::ago(at, now.wall))),
         (None, None) if runbook.path.is_none() => (Role::Dim, "bundled".to_owned()),
         (None, None) => (Role::Warn, "valid  never drilled".to_owned()),
     };

@@ -8,6 +8,13 @@
 //!                              └─> view(model) ─> cells ─> theme ─> terminal
 //! ```
 //!
+//! | module | holds |
+//! | --- | --- |
+//! | `page`, `terminal` | the loop, and the guard that gives the terminal back |
+//! | `keys`, `theme` | every binding, colour and sign, as tables |
+//! | `model`, `update`, `view` | the run screen |
+//! | `home`, `form`, `pager` | the small screens, each in one file |
+//!
 //! The step card is the confirmation: what it shows is what is sent, for the attempt it shows, and
 //! only after it has been on screen to its last line.
 
@@ -19,6 +26,8 @@ mod keys;
 mod model;
 mod page;
 mod pager;
+#[cfg(test)]
+mod svg;
 mod terminal;
 mod text;
 mod theme;
@@ -82,6 +91,8 @@ impl Screen {
     /// The terminal cannot be read or written; the run was told to stop and can be resumed.
     pub async fn run(&mut self, mut handle: RunHandle, operator: &str) -> io::Result<RunExit> {
         let mut run = model::Run::new(&handle, operator, self.now());
+        // Folded; the journal has it.
+        handle.past = Vec::new();
         let shown = self.show(&mut run, Some(&mut handle)).await;
         if shown.is_err() {
             let why = "the terminal is gone".to_owned();

@@ -43,8 +43,8 @@ pub(super) enum Msg {
     Paste(String),
     /// A frame was drawn; `seen` says what of it a person could see.
     Painted(Seen),
-    /// Something happened in the run.
-    Update(Update),
+    /// This happened in the run, in order.
+    Updates(Vec<Update>),
     /// No more updates will come.
     FeedClosed,
     /// Only time passed.
@@ -188,7 +188,7 @@ impl Screen {
         page: &mut P,
         mut feed: Option<&mut RunHandle>,
     ) -> io::Result<P::Exit> {
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         let mut next_frame = Instant::now();
         let mut dirty = true;
         let mut open = feed.is_some();
@@ -261,7 +261,7 @@ impl Screen {
             },
             Some(place) = self.guard.panics.recv() => msgs.push(Msg::Panicked(place)),
             count = taken => {
-                msgs.extend(batch.drain(..).map(Msg::Update));
+                msgs.push(Msg::Updates(std::mem::take(batch)));
                 if count == 0 {
                     msgs.push(Msg::FeedClosed);
                 }

@@ -54,7 +54,10 @@ impl Guard {
         let (report, panics) = mpsc::unbounded_channel();
         let previous_hook: Arc<Hook> = Arc::from(std::panic::take_hook());
         std::panic::set_hook(hook(std::thread::current().id(), Arc::clone(&previous_hook), report));
-        let terminal = take_over(theme).inspect_err(|_| undo_modes())?;
+        let terminal = take_over(theme).inspect_err(|_| {
+            undo_modes();
+            put_hook_back(&previous_hook);
+        })?;
         Ok(Self { terminal, theme, title: String::new(), previous_hook, panics })
     }
 
@@ -99,11 +102,7 @@ impl Drop for Guard {
         // What is still buffered must not reach the screen that comes back.
         let _ = Backend::flush(self.terminal.backend_mut());
         undo_modes();
-        if !std::thread::panicking() {
-            let previous = Arc::clone(&self.previous_hook);
-            drop(std::panic::take_hook());
-            std::panic::set_hook(Box::new(move |info| previous(info)));
-        }
+        put_hook_back(&self.previous_hook);
     }
 }
 
@@ -139,6 +138,15 @@ fn undo_modes() {
     let _ = disable_raw_mode();
 }
 
+/// A panicking thread may not change the hook; the one that stays then does no harm.
+fn put_hook_back(previous: &Arc<Hook>) {
+    if !std::thread::panicking() {
+        let previous = Arc::clone(previous);
+        drop(std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| previous(info)));
+    }
+}
+
 /// A panic of the thread that draws gives the terminal back before it is printed. Any other
 /// thread's would tear the screen apart: it is logged and becomes a banner.
 fn hook(
@@ -157,3 +165,6 @@ fn hook(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,7 @@ pub(super) fn wrap_command(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Breaks after the last blank within `width` columns, else in the middle of a word. Always takes
+/// Breaks after the last blank within `width` columns, else after a slash, else within a word. Always takes
 /// at least one character of a text that is not empty.
 fn break_line(text: &str, width: usize) -> (&str, &str) {
     let (head, tail) = split(text, width);
@@ -118,7 +118,11 @@ fn break_line(text: &str, width: usize) -> (&str, &str) {
     match head.rfind(' ') {
         _ if tail.starts_with(' ') => (head, tail),
         Some(at) if !head[..at].trim().is_empty() => text.split_at(at + 1),
-        _ => (head, tail),
+        // A path breaks after a slash, unless that would leave most of the line empty.
+        _ => match head.rfind('/') {
+            Some(at) if at * 2 > head.len() => text.split_at(at + 1),
+            _ => (head, tail),
+        },
     }
 }
 
@@ -151,7 +155,7 @@ pub(super) fn short(seconds: u64) -> String {
         60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         60..600 => format!("{}m {}s", seconds / 60, seconds % 60),
         600..3600 => format!("{}m", seconds / 60),
-        3600..86_400 if seconds / 60 % 60 == 0 => format!("{}h", seconds / 3600),
+        3600..86_400 if (seconds / 60).is_multiple_of(60) => format!("{}h", seconds / 3600),
         3600..86_400 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{}d", seconds / 86_400),
     }
@@ -191,7 +195,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
     let names = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let tenths = |count: u64| {
-        let tenths = u128::from(count) * 10 >> (10 * unit);
+        let tenths = (u128::from(count) * 10) >> (10 * unit);
         if tenths >= 100 || tenths.is_multiple_of(10) {
             (tenths / 10).to_string()
         } else {

@@ -47,19 +47,20 @@ impl Place {
         finish(command, args, limit)
     }
 
-    /// The only run's folder.
+    /// The newest run's folder.
     pub fn run_dir(&self) -> PathBuf {
-        let runs = std::fs::read_dir(self.state().join("runs")).expect("the runs' folder");
-        let mut dirs: Vec<PathBuf> =
-            runs.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()).collect();
-        dirs.sort();
-        assert!(!dirs.is_empty(), "there is no run");
-        dirs.remove(dirs.len() - 1)
+        self.newest_run().expect("there is no run")
     }
 
-    /// The events of the newest run, as JSON.
+    fn newest_run(&self) -> Option<PathBuf> {
+        let runs = std::fs::read_dir(self.state().join("runs")).ok()?;
+        runs.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).max()
+    }
+
+    /// The events of the newest run so far, as JSON; none before its first line.
     pub fn journal(&self) -> Vec<serde_json::Value> {
-        let text = std::fs::read_to_string(self.run_dir().join("journal.jsonl")).expect("a journal");
+        let path = self.newest_run().map(|dir| dir.join("journal.jsonl"));
+        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
         text.split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str(line).expect("a JSON line"))

@@ -55,6 +55,10 @@ impl Site {
         address.parse().expect("host:port")
     }
 
+    pub fn user(&self, host: &str) -> String {
+        self.document()["hosts"][host]["user"].as_str().expect("a user").to_owned()
+    }
+
     /// The private key that every host of the site accepts.
     pub fn key(&self) -> PathBuf {
         let document = self.document();
@@ -82,7 +86,7 @@ fn find(dir: &Path, host: &str) -> Option<PathBuf> {
             if let Some(found) = find(&path, host) {
                 return Some(found);
             }
-        } else if path.file_name().is_some_and(|name| name == "commands.log")
+        } else if path.file_name().is_some_and(|name| name == "commands.jsonl")
             && path.parent().and_then(Path::file_name).is_some_and(|name| name == host)
         {
             return Some(path);

@@ -14,7 +14,7 @@ pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
+    _master: Box<dyn MasterPty + Send>,
 }
 
 impl Terminal {
@@ -62,7 +62,7 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
-        Self { screen, keys, child, master: pair.master }
+        Self { screen, keys, child, _master: pair.master }
     }
 
     pub fn text(&self) -> String {
@@ -76,17 +76,6 @@ impl Terminal {
     pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("a key");
         self.keys.flush().expect("a key");
-    }
-
-    pub fn resize(&self, columns: u16, rows: u16) {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        self.master.resize(size).expect("another size");
-        let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
-        self.screen
-            .lock()
-            .expect("the screen")
-            .screen_mut()
-            .set_size(at_least_one(rows), at_least_one(columns));
     }
 
     #[track_caller]

@@ -13,6 +13,7 @@ fn item(name: &str, bytes: u64) -> Item {
         name: name.into(),
         bytes,
         sum: None,
+        recorded: false,
     }
 }
 

@@ -134,7 +134,7 @@ fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
     };
     missing.groups = Known::Is(Groups {
         missing: vec![("Recovered Production".into(), spec)],
-        problems: vec![],
+        ..Groups::default()
     });
     let answer = network().decide(&missing);
     let lines = lines(needed(&answer));
@@ -153,8 +153,8 @@ fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
         "correct it",
     );
     wrong.groups = Known::Is(Groups {
-        missing: vec![],
         problems: vec![fault],
+        ..Groups::default()
     });
     assert_eq!(blocked(&network().decide(&wrong)).what, "it is otherwise");
 }

@@ -138,13 +138,17 @@ impl Engine {
         } else {
             self.settings.steps_per_host
         };
+        // Two VMs may want the same port group: the second finds it whole, not half made.
+        let networks = |step: &Step| step.action.verb() == "network";
         step.hosts.iter().all(|host| {
-            let busy = self.plan.steps.iter().filter(|other| {
-                other.transfer == step.transfer
-                    && other.hosts.contains(host)
-                    && self.takes_room(other)
-            });
-            busy.count() < most
+            let busy = || {
+                self.plan.steps.iter().filter(|other| {
+                    other.transfer == step.transfer
+                        && other.hosts.contains(host)
+                        && self.takes_room(other)
+                })
+            };
+            busy().count() < most && !(networks(step) && busy().any(networks))
         })
     }
 

@@ -344,6 +344,7 @@ async fn a_quiet_command_is_no_dead_host_and_a_dead_host_is_noticed() {
     let proxy = Proxy::to(sshd.port);
     let limits = Limits {
         keepalive: Duration::from_millis(300),
+        handshake: Duration::from_secs(1),
         ..limits
     };
     let hung = hosts_within(vec![sshd.config_via(proxy.port)], limits)

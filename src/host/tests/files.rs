@@ -91,6 +91,20 @@ async fn files_where_the_sftp_server_is_missing() {
 }
 
 #[tokio::test]
+async fn files_on_a_host_that_has_next_to_nothing() {
+    let tools = tempfile::tempdir().unwrap();
+    for tool in ["sh", "dd", "ls", "true"] {
+        std::os::unix::fs::symlink(format!("/bin/{tool}"), tools.path().join(tool)).unwrap();
+    }
+    let path = tools.path().display();
+    let few = format!("Subsystem none /bin/true\nSetEnv PATH={path}");
+    let Some(sshd) = Sshd::start(&few) else {
+        return;
+    };
+    exercise(&sshd).await;
+}
+
+#[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
     let Some(sshd) = Sshd::start("RekeyLimit 1M") else {
         return;
@@ -190,5 +204,68 @@ async fn a_full_disk_is_the_hosts_answer_not_a_lost_connection() {
             "{error:?}"
         );
         assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    }
+}
+
+/// One of the things that sessions do, all of which move some megabytes.
+async fn work(host: &Host, path: &std::path::Path, kind: u64) -> Result<(), HostError> {
+    let lost = |error: WriteError| error.cause().clone();
+    match kind {
+        0 => {
+            let script = "head -c 3000000 /dev/zero; head -c 100000 /dev/zero >&2";
+            host.read(Lane::Control, &sh(script).stdin(vec![1; 300_000]))
+                .await?;
+        }
+        1 => {
+            let mut file = open(host, path, true).await?;
+            for piece in 0..4 {
+                file.write_at(piece * 3_000_000, vec![3; 1 << 20])
+                    .await
+                    .map_err(lost)?;
+            }
+            file.finish().await.map_err(lost)?;
+        }
+        _ => {
+            let mut file = open(host, path, false).await?;
+            for piece in 0..4 {
+                file.read_at(piece * 2_000_000, 1 << 20).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_cut_at_any_moment_end_soon_in_an_error_that_may_pass() {
+    for extra in ["RekeyLimit 1M", "Subsystem none /bin/true"] {
+        let Some(sshd) = Sshd::start(extra) else {
+            return;
+        };
+        let proxy = Proxy::to(sshd.port);
+        let (hosts, host) = one(sshd.config_via(proxy.port));
+        let path = sshd.path("disk");
+        std::fs::write(&path, pattern(8 << 20)).unwrap();
+        for round in 0..12 {
+            let cut = async {
+                tokio::time::sleep(Duration::from_millis(round * 11)).await;
+                proxy.cut();
+            };
+            let started = std::time::Instant::now();
+            let (result, ()) = tokio::join!(work(&host, &path, round % 3), cut);
+            assert!(
+                started.elapsed() < Duration::from_secs(15),
+                "round {round}: {result:?}"
+            );
+            match result {
+                // Three logins in a row that broke off count as refused.
+                Err(HostError::LoginRefused { .. }) => hosts.retry_login(&name()),
+                Err(error) => assert!(error.passing(), "round {round}: {error:?}"),
+                Ok(()) => {}
+            }
+        }
+        hosts.retry_login(&name());
+        for kind in 0..3 {
+            work(&host, &path, kind).await.unwrap();
+        }
     }
 }

@@ -33,6 +33,9 @@ impl Proxy {
                 }
                 accepting.accepted.fetch_add(1, Ordering::Relaxed);
                 let server = TcpStream::connect(("127.0.0.1", target)).unwrap();
+                for socket in [&client, &server] {
+                    socket.set_nodelay(true).unwrap();
+                }
                 let mut open = accepting.open.lock().unwrap();
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());

@@ -51,17 +51,23 @@ impl Sshd {
             .local_addr()
             .unwrap()
             .port();
-        let sftp = if extra.contains("Subsystem") {
-            ""
-        } else {
-            "Subsystem sftp internal-sftp"
+        let unless_set = |line: String| {
+            let keyword = line.split(' ').next().unwrap_or_default();
+            if extra.contains(keyword) {
+                String::new()
+            } else {
+                line
+            }
         };
         let base = dir.path().display();
+        let sftp = unless_set("Subsystem sftp internal-sftp".to_owned());
+        // A home without start files: those of this machine's user may be slow.
+        let home = unless_set(format!("SetEnv HOME={base}"));
         let config = format!(
             "{extra}\nPort {port}\nListenAddress 127.0.0.1\n{host_keys}\
              AuthorizedKeysFile {base}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin yes\nMaxStartups 50\n{sftp}\n"
+             PermitRootLogin yes\nMaxStartups 50\n{sftp}\n{home}\n"
         );
         std::fs::write(at("config"), config).unwrap();
         let child = Command::new(program)

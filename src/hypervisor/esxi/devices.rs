@@ -108,10 +108,7 @@ fn adapter(key: u64, device: &Value) -> Adapter {
             .text()
             .unwrap_or_default()
             .to_owned(),
-        network: device
-            .at(&["backing", "deviceName"])
-            .filled()
-            .map(str::to_owned),
+        network: network(device),
         mac: device
             .get("macAddress")
             .filled()
@@ -119,6 +116,17 @@ fn adapter(key: u64, device: &Value) -> Adapter {
         connected: connectable.get("connected").flag().unwrap_or_default(),
         start_connected: connectable.get("startConnected").flag().unwrap_or_default(),
     }
+}
+
+/// The port group's name: the backing's, else what hostd puts into the summary, which for a
+/// distributed port is `DVSwitch: …`.
+fn network(device: &Value) -> Option<String> {
+    let backing = device.at(&["backing", "deviceName"]).filled();
+    let summary = || {
+        let summary = device.at(&["deviceInfo", "summary"]).filled()?;
+        (device.get("backing").is_unset() && !summary.starts_with("DVSwitch")).then_some(summary)
+    };
+    backing.or_else(summary).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -142,13 +142,22 @@ impl Shell {
                     return 0;
                 }
                 "-o" | "+o" => {
-                    args.next();
+                    let on = arg == "-o";
+                    match args.next().map(String::as_str) {
+                        Some("errexit") => self.stop_on_error = on,
+                        Some("noclobber") => self.keep_files = on,
+                        _ => {}
+                    }
                 }
-                flags if flags.starts_with('-') && flags.contains('e') => self.stop_on_error = true,
-                flags if flags.starts_with('+') && flags.contains('e') => {
-                    self.stop_on_error = false
+                flags if flags.starts_with(['-', '+']) => {
+                    let on = flags.starts_with('-');
+                    if flags.contains('e') {
+                        self.stop_on_error = on;
+                    }
+                    if flags.contains('C') {
+                        self.keep_files = on;
+                    }
                 }
-                flags if flags.starts_with(['-', '+']) => {}
                 _ => {
                     self.args = std::iter::once(arg).chain(args).cloned().collect();
                     return 0;

@@ -61,6 +61,8 @@ pub(crate) struct Shell {
     pub(crate) last_background: Option<u32>,
     /// `set -e`
     pub(crate) stop_on_error: bool,
+    /// `set -C`: `>` does not overwrite.
+    pub(crate) keep_files: bool,
     /// The standard streams.
     pub(crate) stdio: Stdio,
     /// How deep in nested shells and substitutions.
@@ -103,6 +105,7 @@ impl Shell {
             status: 0,
             last_background: None,
             stop_on_error: false,
+            keep_files: false,
             stdio,
             depth: 0,
         }

@@ -292,7 +292,7 @@ impl Shell {
     ///
     /// # Errors
     /// Always: `Exit` with its status, or `Killed`.
-    pub(super) fn replace_with(&mut self, words: &[String]) -> Ran {
+    pub(crate) fn replace_with(&mut self, words: &[String]) -> Ran {
         self.process.become_program(words.to_vec());
         let process = Arc::clone(&self.process);
         let status = self.call(&process, words)?;
@@ -458,9 +458,11 @@ impl Shell {
         if let Some(opened) = self.dev_tcp(word) {
             return opened.map(|()| Sink::Null);
         }
+        let new = self.keep_files && !append;
         let mode = WriteMode {
             append,
             truncate: !append,
+            new,
             ..WriteMode::default()
         };
         let (file, real) = self

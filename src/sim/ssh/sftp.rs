@@ -460,7 +460,7 @@ impl russh_sftp::server::Handler for Server {
                     .map_err(|error| refuse(&error))?;
                 Ok(done(id).into())
             }
-            ("hardlink@openssh.com", [from, to]) => {
+            ("hardlink@openssh.com", [from, to]) if self.host.esxi.is_none() => {
                 let linked = self
                     .host
                     .vfs

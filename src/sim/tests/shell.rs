@@ -145,6 +145,21 @@ const TABLE: &[(&str, &str, i32)] = &[
         "1\n",
         0,
     ),
+    (
+        "set -C; echo a > /tmp/once; echo b > /tmp/once; echo $?; cat /tmp/once",
+        "1\na\n",
+        0,
+    ),
+    (
+        "timeout 1 sleep 100; echo $?; timeout 50 echo quick",
+        "143\nquick\n",
+        0,
+    ),
+    (
+        "echo a > /tmp/l1; ln /tmp/l1 /tmp/l2 2>/dev/null; echo $?",
+        "1\n",
+        0,
+    ),
     ("echo # comment\necho b;# c", "\nb\n", 0),
 ];
 

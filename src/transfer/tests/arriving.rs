@@ -89,7 +89,7 @@ async fn from_a_folder_here() {
         journal.sent()
     );
 
-    let told = told.lock().unwrap();
+    let told = std::mem::take(&mut *told.lock().unwrap());
     let last = told.last().unwrap();
     assert_eq!(
         (last.done, last.bytes),
@@ -101,7 +101,6 @@ async fn from_a_folder_here() {
             "{phase:?}"
         );
     }
-    drop(told);
 
     let again = Journal::new();
     let landed = delivery.bring(&again, quiet()).await.unwrap();
@@ -111,20 +110,36 @@ async fn from_a_folder_here() {
 }
 
 #[tokio::test]
-async fn every_write_was_previewed() {
+async fn every_write_was_previewed_as_it_is_announced() {
     let Some(site) = Site::start(Driver::Posix, "") else {
         return;
     };
     let items = put_vm(&site.path("here"));
-    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
-    let preview = delivery.preview();
-    assert_eq!(preview.len(), 1 + 5 * 3);
-    assert!(preview[0].starts_with("mkdir -p "));
-    assert!(preview.last().unwrap().ends_with("/web01.vmx"));
+    let from = Folder::Here(site.path("here"));
+    let delivery = site.delivery(from.clone(), items.clone(), Landing::Fresh);
+    let preview = delivery.preview(&delivery.observe().await.unwrap());
+    assert!(preview[0].starts_with("mkdir /"));
     let journal = Journal::new();
     delivery.bring(&journal, quiet()).await.unwrap();
-    // The empty .vmsd has no data to send.
-    assert_eq!(journal.announced().len(), preview.len() - 1);
+    assert_eq!(journal.announced(), preview);
+    assert_eq!(
+        delivery.preview(&delivery.observe().await.unwrap()),
+        [""; 0]
+    );
+
+    std::fs::write(site.path("target/vm/web01.vmx"), "old").unwrap();
+    std::fs::write(site.path("target/vm/web01.nvram"), "old").unwrap();
+    let delivery = site.delivery(from, items, Landing::Replace);
+    let preview = delivery.preview(&delivery.observe().await.unwrap());
+    assert_eq!(preview.len(), 2 * 4);
+    assert!(
+        preview[4].ends_with("/web01.vmx.lifeboat-20260102-030405-test-original"),
+        "{preview:?}"
+    );
+    assert!(preview[7].ends_with("/web01.vmx"), "{preview:?}");
+    let journal = Journal::new();
+    delivery.bring(&journal, quiet()).await.unwrap();
+    assert_eq!(journal.announced(), preview);
 }
 
 #[tokio::test]
@@ -304,8 +319,19 @@ async fn a_copy_back_moves_originals_aside_once_all_is_proven() {
     }
     assert_eq!(site.arrived().len(), 5 + 2 + 1);
     let again = Journal::new();
-    delivery.bring(&again, quiet()).await.unwrap();
+    let landed = delivery.bring(&again, quiet()).await.unwrap();
     assert_eq!(again.announced(), [""; 0]);
+    assert_eq!(
+        landed.iter().filter(|file| file.original.is_some()).count(),
+        2
+    );
+    assert!(
+        !delivery.observe().await.unwrap().is_done(),
+        "without sums nothing is known"
+    );
+    let mut delivery = delivery;
+    delivery.take_sums().await.unwrap();
+    assert!(delivery.observe().await.unwrap().is_done());
 }
 
 #[tokio::test]
@@ -317,6 +343,7 @@ async fn a_name_that_is_a_path_never_leaves() {
         name: "../escape".to_owned(),
         bytes: 0,
         sum: None,
+        recorded: false,
     }];
     let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
     let journal = Journal::new();
@@ -326,4 +353,41 @@ async fn a_name_that_is_a_path_never_leaves() {
         "\"../escape\" cannot be the name of a file"
     );
     assert_eq!(journal.announced(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_full_volume_is_named_with_what_is_free() {
+    let Some(site) = Site::start(Driver::Posix, "") else {
+        return;
+    };
+    let mut mount = std::process::Command::new("mount");
+    mount
+        .args(["-t", "tmpfs", "-o", "size=3m", "none"])
+        .arg(site.path("target"));
+    if !mount.status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: no small volume can be mounted here");
+        return;
+    }
+    let items = put_vm(&site.path("here"));
+    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    let brought = delivery.bring(&Journal::new(), quiet()).await;
+    let arrived = site.arrived();
+    let unmounted = std::process::Command::new("umount")
+        .arg("-l")
+        .arg(site.path("target"))
+        .status();
+    assert!(unmounted.unwrap().success());
+    let fault = brought.unwrap_err().fault().clone();
+    assert!(
+        fault.what.starts_with("writing web01-flat.vmdk failed: "),
+        "{fault}"
+    );
+    assert!(
+        fault
+            .next
+            .contains("bytes are free on that volume; the file needs 31457280 in all"),
+        "{fault}"
+    );
+    assert!(!arrived.contains(&"web01.vmx".to_owned()));
+    assert!(arrived.contains(&"web01-flat.vmdk.lifeboat-20260102-030405-test-part".to_owned()));
 }

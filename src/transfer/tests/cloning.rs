@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use super::site::{Journal, Site, put_vm};
+use super::site::{Journal, Site, put_vm, put_vm_of};
 use crate::runbook::model::Driver;
 use crate::transfer::{Against, Landing, Mover, Tell};
 
@@ -43,14 +43,10 @@ async fn disks_are_cloned_on_the_host_and_their_data_is_proven() {
     let items = put_vm(&site.path("there"));
     let delivery = site.delivery(site.on("esx1", "there"), items, Landing::Fresh);
     assert_eq!(delivery.mover(), Mover::OnHost);
-    assert!(
-        delivery
-            .preview()
-            .iter()
-            .any(|line| line.starts_with("vmkfstools -i "))
-    );
+    let preview = delivery.preview(&delivery.observe().await.unwrap());
     let journal = Journal::new();
     let landed = delivery.bring(&journal, quiet()).await.unwrap();
+    assert_eq!(journal.announced(), preview);
     assert!(
         site.link.passed() < 1 << 20,
         "{} bytes went up",
@@ -92,7 +88,7 @@ async fn disks_are_cloned_on_the_host_and_their_data_is_proven() {
 #[tokio::test]
 async fn a_crash_while_cloning_is_gone_on_from() {
     let Some(site) = site() else { return };
-    let items = put_vm(&site.path("there"));
+    let items = put_vm_of(&site.path("there"), 5);
     let delivery = site.delivery(site.on("esx1", "there"), items, Landing::Fresh);
     let whole = Journal::new();
     delivery.bring(&whole, quiet()).await.unwrap();

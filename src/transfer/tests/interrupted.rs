@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::site::{Journal, Site, noise, put_vm};
+use super::site::{Journal, Site, noise, put_vm, put_vm_of};
 use crate::runbook::model::Driver;
 use crate::transfer::{Folder, Item, Landing, Sum, Tell};
 
@@ -30,6 +30,7 @@ async fn a_link_that_drops_again_and_again_costs_little() {
         name: "disk".to_owned(),
         bytes: 48 << 20,
         sum: Some(Sum::of(&data)),
+        recorded: true,
     };
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
@@ -51,6 +52,37 @@ async fn a_link_that_drops_again_and_again_costs_little() {
 }
 
 #[tokio::test]
+async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    let folder = site.path("here");
+    let file = std::fs::File::create(folder.join("disk")).unwrap();
+    let (head, tail) = (noise(3 << 20, 1), noise(2 << 20, 2));
+    std::os::unix::fs::FileExt::write_all_at(&file, &head, 0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &tail, 130 << 20).unwrap();
+    let bytes = (132 << 20) + 5;
+    file.set_len(bytes).unwrap();
+    let sum = Sum::of(&std::fs::read(folder.join("disk")).unwrap());
+    let item = Item {
+        name: "disk".to_owned(),
+        bytes,
+        sum: Some(sum),
+        recorded: true,
+    };
+    std::fs::create_dir(site.path("target/vm")).unwrap();
+    // One of the first three MiB is there, and nothing else.
+    let part = site.path("target/vm/disk.lifeboat-20260102-030405-test-part");
+    let there = std::fs::File::create(&part).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&there, &head[..1 << 20], 0).unwrap();
+    let delivery = site.delivery(Folder::Here(folder), vec![item.clone()], Landing::Fresh);
+    let journal = Journal::new();
+    delivery.bring(&journal, quiet()).await.unwrap();
+    check(&site, "here", &[item]);
+    assert_eq!(journal.sent(), (2 << 20) + (2 << 20));
+}
+
+#[tokio::test]
 async fn a_relay_survives_cuts_too() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;
@@ -69,7 +101,7 @@ async fn a_crash_before_any_write_is_gone_on_from() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;
     };
-    let items = put_vm(&site.path("here"));
+    let items = put_vm_of(&site.path("here"), 5);
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
         items.clone(),
@@ -100,7 +132,7 @@ async fn a_crash_while_originals_make_room_is_gone_on_from() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;
     };
-    let items = put_vm(&site.path("here"));
+    let items = put_vm_of(&site.path("here"), 5);
     let fresh = || {
         let _ = std::fs::remove_dir_all(site.path("target/vm"));
         std::fs::create_dir(site.path("target/vm")).unwrap();
@@ -163,7 +195,8 @@ async fn a_host_that_stays_away_is_given_up_on_with_words() {
         return;
     };
     let items = put_vm(&site.path("here"));
-    let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    let mut delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
+    delivery.patience.total = std::time::Duration::from_millis(600);
     delivery.observe().await.unwrap();
     site.link.cut_every(1 << 20, u64::MAX);
     let refusing = async {

@@ -4,4 +4,5 @@ mod arriving;
 mod cloning;
 mod interrupted;
 mod looking;
+mod simulated;
 mod site;

@@ -186,14 +186,19 @@ fn await_banner(port: u16, log: &Path) {
 
 /// A VM of one disk in a folder: 30 MiB with some data, of which most is hole.
 pub(super) fn put_vm(folder: &Path) -> Vec<Item> {
+    put_vm_of(folder, 30)
+}
+
+/// The same with a disk of so many MiB, 5 at least.
+pub(super) fn put_vm_of(folder: &Path, mib: u64) -> Vec<Item> {
     use std::os::unix::fs::FileExt;
-    let size: u64 = 30 << 20;
+    let size = mib << 20;
     let disk = std::fs::File::create(folder.join("web01-flat.vmdk")).unwrap();
     disk.set_len(size).unwrap();
     for (at, length, seed) in [
         (0, 300_000, 3),
-        (5 << 20, 4 << 20, 5),
-        ((30 << 20) - 70_000, 70_000, 7),
+        (size / 6, usize::try_from(size / 8).unwrap(), 5),
+        (size - 70_000, 70_000, 7),
     ] {
         disk.write_all_at(&noise(length, seed), at).unwrap();
     }
@@ -214,6 +219,7 @@ pub(super) fn put_vm(folder: &Path) -> Vec<Item> {
             name,
             bytes: bytes.len() as u64,
             sum: Some(Sum::of(&bytes)),
+            recorded: true,
         }
     });
     items.collect()
@@ -330,6 +336,9 @@ impl Link {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
                     return;
                 };
+                for socket in [&client, &server] {
+                    socket.set_nodelay(true).unwrap();
+                }
                 let up = shared.clone();
                 let (c, s) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 std::thread::spawn(move || forward(c, s, Some(&up)));

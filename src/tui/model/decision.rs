@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::engine::{Confirmation, Consent, Pace, Proposal, RetryScope, Status};
+use crate::engine::{Confirmation, Consent, Proposal, Status};
 use crate::plan::{ActionSpec, Risk};
 use crate::runbook::model::Ask;
 use crate::tui::keys::Action;
 use crate::tui::page::Extent;
 use crate::tui::text;
 
-use super::dialog::{About, Choice, Dialog, Field, Flow, Item, Kind, Menu, Stage};
+use super::dialog::{Field, Stage};
 use super::{Page, Run};
 
 /// What Enter does.
@@ -80,9 +80,7 @@ impl Run {
 
     /// What Enter does while this much of the card is on screen (`None`: it is not).
     pub(in crate::tui) fn enter_seeing(&self, card: Option<Extent>) -> Enter {
-        if self.end.is_some() && self.ui.page == Page::Debrief
-            || self.end.as_ref().is_some_and(|end| end.fault.is_some())
-        {
+        if self.end.is_some() && matches!(self.ui.page, Page::Main | Page::Debrief) {
             return Enter::Leave;
         }
         match self.ui.page {
@@ -155,13 +153,19 @@ impl Run {
 
     /// Why an action cannot be taken now; `None` if it can.
     pub(in crate::tui) fn why_not(&self, action: Action) -> Option<String> {
-        let over = || self.is_over().then(|| "the run is over".to_owned());
+        let on_steps = matches!(self.ui.page, Page::Main | Page::Debrief);
         match action {
-            Action::Skip | Action::ByHand | Action::Retry | Action::Undo
-                if !matches!(self.ui.page, Page::Main | Page::Debrief) =>
-            {
+            Action::Skip | Action::ByHand | Action::Retry | Action::Undo if !on_steps => {
                 Some("that works beside the step: Esc goes back to it".to_owned())
             }
+            action => self.why_not_beside_steps(action),
+        }
+    }
+
+    /// Why an action could not be taken with the steps on screen.
+    pub(in crate::tui) fn why_not_beside_steps(&self, action: Action) -> Option<String> {
+        let over = || self.is_over().then(|| "the run is over".to_owned());
+        match action {
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
             Action::Retry => over().or_else(|| {
                 let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));
@@ -245,226 +249,6 @@ impl Run {
             how: Consent::Person,
         }
     }
-
-    /// The dialog that asks for what a confirmation needs.
-    pub(in crate::tui) fn flow(&self, step: usize) -> Dialog {
-        Dialog::new(Kind::Flow(Flow {
-            step,
-            attempt: self.attempt(step),
-            stages: self.stages(step),
-            at: 0,
-            confirmation: self.confirmation(),
-        }))
-    }
-
-    /// Ways on after a failure.
-    pub(in crate::tui) fn trouble_menu(&self, step: usize) -> Dialog {
-        let mut body = Vec::new();
-        if let Some(known) = self.known(step) {
-            body.extend(known.fault.iter().map(ToString::to_string));
-            body.extend(known.remedies.iter().map(|remedy| format!("way on: {remedy}")));
-        }
-        body.extend(
-            self.runbook
-                .contacts
-                .iter()
-                .map(|contact| format!("call {} {} {}", contact.name, contact.phone, contact.role)),
-        );
-        let mut items = self.retry_items(step);
-        let opens = [
-            ('s', Action::Skip, "skip it", "a reason is asked; what needs it goes on without it"),
-            ('h', Action::ByHand, "done by hand", "evidence is asked; it counts as done"),
-            ('u', Action::Undo, "take it back", "undo what it did"),
-            ('!', Action::Note, "note", "write something down first"),
-        ];
-        for (key, action, label, help) in opens {
-            items.push(Item {
-                key: Some(key),
-                label: label.to_owned(),
-                help: help.to_owned(),
-                choice: Choice::Open(action),
-                disabled: self.why_not(action),
-            });
-        }
-        if !self.state.paused {
-            items.push(Item {
-                key: Some('a'),
-                label: "pause the run".to_owned(),
-                help: "start nothing new until you continue".to_owned(),
-                choice: Choice::Open(Action::Pause),
-                disabled: None,
-            });
-        }
-        let status = self.status(step).as_str();
-        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
-        Dialog::new(Kind::Menu(Menu {
-            about: About::Trouble(step, self.attempt(step)),
-            title: format!("{title} {status}"),
-            body,
-            items,
-            at: Some(0),
-            error: None,
-        }))
-    }
-
-    /// What to try again.
-    pub(in crate::tui) fn retry_menu(&self, step: usize) -> Dialog {
-        let items = self.retry_items(step);
-        let at = items.iter().position(|item| item.disabled.is_none());
-        Dialog::new(Kind::Menu(Menu {
-            about: About::Anything,
-            title: "Try again".to_owned(),
-            body: vec!["Each step looks first and does only what is still missing.".to_owned()],
-            items,
-            at,
-            error: None,
-        }))
-    }
-
-    fn retry_items(&self, index: usize) -> Vec<Item> {
-        let Some(step) = self.plan.steps.get(index) else {
-            return Vec::new();
-        };
-        let none = |any: bool| (!any).then(|| "nothing of it has failed".to_owned());
-        let failed = |pick: &dyn Fn(usize) -> bool| {
-            (0..self.plan.steps.len()).filter(|i| self.can_retry(*i) && pick(*i)).count()
-        };
-        let mut items = vec![Item {
-            key: Some('r'),
-            label: "retry this step".to_owned(),
-            help: step.title.clone(),
-            choice: Choice::Retry(RetryScope::Step(step.id.clone())),
-            disabled: none(self.can_retry(index)),
-        }];
-        if let Some(vm) = step.subject.vm() {
-            let count = failed(&|other| self.plan.steps[other].subject.vm() == Some(vm));
-            items.push(Item {
-                key: None,
-                label: format!("retry all of {vm}"),
-                help: format!("{count} failed or held"),
-                choice: Choice::Retry(RetryScope::VmOf(step.id.clone())),
-                disabled: none(count > 0),
-            });
-        }
-        let count = failed(&|_| true);
-        items.push(Item {
-            key: None,
-            label: "retry everything failed".to_owned(),
-            help: format!("{count} failed or held"),
-            choice: Choice::Retry(RetryScope::AllFailed),
-            disabled: none(count > 0),
-        });
-        items
-    }
-
-    /// A VM's question as a decision.
-    pub(in crate::tui) fn question_menu(&self, step: usize) -> Option<Dialog> {
-        let question = self.known(step)?.question.as_deref()?;
-        let at = question
-            .suggested
-            .as_ref()
-            .and_then(|label| question.choices.iter().position(|choice| choice == label));
-        let items = question.choices.iter().enumerate().map(|(index, label)| Item {
-            key: None,
-            label: label.clone(),
-            help: match &question.why {
-                Some(why) if at == Some(index) => format!("suggested: {why}"),
-                _ if at == Some(index) => "suggested".to_owned(),
-                _ => String::new(),
-            },
-            choice: Choice::Answer(label.clone()),
-            disabled: None,
-        });
-        let mut body = vec![question.text.clone()];
-        if at.is_none() {
-            body.push("Lifeboat does not know this question and suggests nothing.".to_owned());
-        }
-        Some(Dialog::new(Kind::Menu(Menu {
-            about: About::Question(step, self.attempt(step), question.id.clone()),
-            title: format!("{} on {} asks", question.vm, question.host),
-            items: items.collect(),
-            body,
-            at,
-            error: None,
-        })))
-    }
-
-    pub(in crate::tui) fn pace_menu(&self) -> Dialog {
-        let item = |key, pace: Pace, help: &str| Item {
-            key: Some(key),
-            label: pace.as_str().to_owned(),
-            help: help.to_owned(),
-            choice: Choice::Pace(pace),
-            disabled: None,
-        };
-        let items = vec![
-            item('s', Pace::Step, "each step waits for you"),
-            item('p', Pace::Phase, "waits where a phase begins"),
-            item('a', Pace::Auto, "waits at gates and prompts only"),
-        ];
-        Dialog::new(Kind::Menu(Menu {
-            about: About::Anything,
-            title: "Pace".to_owned(),
-            body: vec![
-                "How far the run goes on its own. Gates and prompts always wait.".to_owned(),
-            ],
-            at: items.iter().position(|item| item.choice == Choice::Pace(self.state.pace)),
-            items,
-            error: None,
-        }))
-    }
-
-    pub(in crate::tui) fn undo_menu(&self, step: usize) -> Dialog {
-        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
-        let undo = self.known(step).and_then(|known| known.proposal.as_ref()?.undo.clone());
-        let items = vec![
-            item(None, "no, leave it", "", Choice::Close),
-            item(
-                None,
-                "take it back",
-                "each command is announced in the journal first",
-                Choice::Undo(step),
-            ),
-        ];
-        Dialog::new(Kind::Menu(Menu {
-            about: About::Anything,
-            title: format!("Take back: {title}"),
-            body: vec![format!("It will: {}", undo.unwrap_or_default())],
-            items,
-            at: Some(0),
-            error: None,
-        }))
-    }
-
-    pub(in crate::tui) fn leave_menu(&self) -> Dialog {
-        let active: Vec<&str> = (0..self.plan.steps.len())
-            .filter(|step| self.status(*step).is_active())
-            .map(|step| self.plan.steps[step].title.as_str())
-            .collect();
-        let mut body = vec![format!("The run stays resumable: lifeboat resume {}", self.run)];
-        if !active.is_empty() {
-            body.push(format!(
-                "Under way, to be stopped between two commands: {}",
-                active.join(", ")
-            ));
-        }
-        let items = vec![
-            item(None, "stay", "", Choice::Close),
-            item(Some('y'), "leave", "nothing is lost", Choice::Leave),
-        ];
-        Dialog::new(Kind::Menu(Menu {
-            about: About::Anything,
-            title: "Leave the run?".to_owned(),
-            body,
-            items,
-            at: Some(0),
-            error: None,
-        }))
-    }
-}
-
-fn item(key: Option<char>, label: &str, help: &str, choice: Choice) -> Item {
-    Item { key, label: label.to_owned(), help: help.to_owned(), choice, disabled: None }
 }
 
 fn stage(key: &str, ask: &Ask) -> Stage {

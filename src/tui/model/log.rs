@@ -269,7 +269,7 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
             (Look::Event, format!("confirmed by {by}{}", attest.unwrap_or_default()))
         }
         RunEvent::QuestionAsked(question) => {
-            (Look::Bad, format!("{} asks: {}", question.vm, question.text))
+            (Look::Bad, format!("{} asks: {}", question.asker(), question.text))
         }
         RunEvent::QuestionAnswered { by, label, .. } => {
             (Look::Event, format!("answered \u{201c}{label}\u{201d} {}", who(by)))

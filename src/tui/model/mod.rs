@@ -5,9 +5,11 @@ mod decision;
 pub(super) mod dialog;
 mod facts;
 pub(super) mod log;
+mod menus;
 pub(super) mod outline;
+mod ui;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +22,21 @@ use crate::runbook::model::{OnFailure, Runbook};
 use crate::runner::{Live, RunHandle, Update};
 use crate::telemetry::HostFigures;
 
-use super::page::{Now, Seen};
+use super::page::Now;
 use super::text;
 
 pub(super) use decision::{Enter, armed_after};
+pub(super) use ui::Page;
 
 use dialog::{About, Dialog, Kind};
-use log::{Filter, Log};
+use log::Log;
 use outline::Outline;
+use ui::{Card, Ui};
 
 /// How long a remark of the screen itself stays.
 const TOAST: Duration = Duration::from_secs(4);
+/// Between two figures of a countdown.
+const COUNTDOWN: Duration = Duration::from_millis(100);
 /// A person who pressed a key this recently is not rung for.
 const ATTENTION: Duration = Duration::from_secs(10);
 /// A proposal that stands this long was not let go on by the pace.
@@ -95,80 +101,6 @@ pub(super) struct End {
     pub fault: Option<Fault>,
 }
 
-/// What fills the screen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Page {
-    /// Steps, card, hosts, output.
-    #[default]
-    Main,
-    /// Every VM against every phase.
-    Grid,
-    /// One host.
-    Host(usize),
-    /// The log.
-    Log,
-    /// Keys.
-    Help,
-    /// How the run went.
-    Debrief,
-}
-
-/// Where the person is.
-#[derive(Debug)]
-pub(super) struct Ui {
-    /// What fills the screen.
-    pub page: Page,
-    /// The pane in use: 1 steps, 2 card, 3 hosts, 4 output.
-    pub pane: u8,
-    /// The step that is shown, as an index of the plan.
-    pub shown: usize,
-    /// The step that is next, as an index of the plan.
-    pub current: usize,
-    /// Whether `shown` goes where `current` goes.
-    pub follow: bool,
-    /// The step card.
-    pub card: Card,
-    /// First line of the list, log or page that scrolls; `None` is the end of a log.
-    pub offset: Option<usize>,
-    /// The grid's row.
-    pub row: usize,
-    /// What the log shows.
-    pub filter: Filter,
-    /// What the log is searched for, lower case.
-    pub search: String,
-    /// A dialog.
-    pub dialog: Option<Dialog>,
-    /// Questions whose dialog the person has closed: step and the host's id.
-    pub dismissed: BTreeSet<(usize, String)>,
-    /// A remark of the screen itself, and until when.
-    pub toast: Option<(String, Duration)>,
-    /// Remarks that stay until Esc.
-    pub banners: VecDeque<String>,
-    /// What of the last frame could be seen.
-    pub seen: Seen,
-    /// When a key was last pressed.
-    pub last_key: Duration,
-    /// When Ctrl-C was pressed once.
-    pub interrupted: Option<Duration>,
-    /// Since when a person is needed.
-    pub needed: Option<Duration>,
-    /// The bell was rung for it.
-    pub rung: bool,
-}
-
-/// The step card as it is on screen.
-#[derive(Debug, Default)]
-pub(super) struct Card {
-    /// What it shows; another step, attempt or status is another card.
-    pub key: (usize, Attempt, Status),
-    /// When it was first drawn, or a key last pressed too early.
-    pub since: Option<Duration>,
-    /// First line shown.
-    pub scroll: usize,
-    /// Lines that have been on screen.
-    pub read_to: usize,
-}
-
 impl Run {
     pub(super) fn new(handle: &RunHandle, operator: &str, now: Now) -> Self {
         let plan = Arc::clone(&handle.plan);
@@ -188,27 +120,7 @@ impl Run {
             stuck: false,
             end: None,
             leaving: None,
-            ui: Ui {
-                page: Page::Main,
-                pane: 1,
-                shown: 0,
-                current: 0,
-                follow: true,
-                card: Card::default(),
-                offset: None,
-                row: 0,
-                filter: Filter::All,
-                search: String::new(),
-                dialog: None,
-                dismissed: BTreeSet::new(),
-                toast: None,
-                banners: VecDeque::new(),
-                seen: Seen::default(),
-                last_key: now.mono,
-                interrupted: None,
-                needed: None,
-                rung: false,
-            },
+            ui: Ui::new(now.mono),
         };
         for entry in &handle.past {
             run.take_entry(entry);
@@ -301,13 +213,20 @@ impl Run {
     fn take_entry(&mut self, entry: &Arc<Entry>) {
         self.state.apply(entry);
         self.log.event(entry);
-        if let Some(index) = entry.step.as_ref().and_then(|id| self.outline.index.get(id)) {
+        // What becomes of a write moves the step that sent it.
+        let sender = match &entry.event {
+            RunEvent::WriteLost { op, .. } | RunEvent::LostStopped { op, .. } => {
+                self.state.ops.get(op).map(|op| &op.step)
+            }
+            _ => None,
+        };
+        let step = sender.or(entry.step.as_ref());
+        if let Some(index) = step.and_then(|id| self.outline.index.get(id)) {
             self.statuses[*index] = self.state.status(&self.plan.steps[*index].id);
             if !self.statuses[*index].is_active() {
                 self.progress.remove(index);
             }
         }
-        // A lost write moves the step that sent it.
         if let RunEvent::HostTrusted { host, .. } = &entry.event {
             self.host_keys.retain(|key| key.host != *host);
         }
@@ -374,10 +293,12 @@ impl Run {
         if self.ui.toast.as_ref().is_some_and(|(_, until)| *until <= self.now.mono) {
             self.ui.toast = None;
         }
-        if self.state.finished.is_some() && self.ui.page == Page::Main {
+        if self.is_over() && !self.ui.debriefed && self.ui.page == Page::Main {
+            self.ui.debriefed = true;
             self.ui.page = Page::Debrief;
             self.ui.offset = Some(0);
         }
+        self.forget_settled_questions();
         self.close_stale_dialog();
         self.open_urgent_dialog();
         let needed = self.waiting_for_person().next().is_some() || !self.host_keys.is_empty();
@@ -387,6 +308,16 @@ impl Run {
         } else if self.ui.needed.is_none() {
             self.ui.needed = Some(self.now.mono);
         }
+    }
+
+    /// A question that comes again, with the same id of the host's, opens its dialog again.
+    fn forget_settled_questions(&mut self) {
+        let mut dismissed = std::mem::take(&mut self.ui.dismissed);
+        dismissed.retain(|(step, id)| {
+            let question = self.known(*step).and_then(|known| known.question.as_ref());
+            question.is_some_and(|asked| asked.id == *id)
+        });
+        self.ui.dismissed = dismissed;
     }
 
     /// The first step that waits for a person; one that is on screen stays there until settled,
@@ -470,7 +401,11 @@ impl Run {
     /// When something on screen changes although nothing happens.
     pub(super) fn wake(&self) -> Option<Duration> {
         let toast = self.ui.toast.as_ref().map(|(_, until)| *until);
-        let armed = self.ui.card.since.map(|since| since + self.arming());
+        // While a card is being armed its countdown moves.
+        let armed = self
+            .arms_in()
+            .filter(|_| self.ui.card.since.is_some())
+            .map(|left| self.now.mono + left.min(COUNTDOWN));
         let dialog = self.ui.dialog.as_ref().and_then(|dialog| dialog.since);
         let times = [toast, armed, dialog.map(|since| since + armed_after(true)), self.bell_at()];
         times.into_iter().flatten().filter(|at| *at > self.now.mono).min()

@@ -1,6 +1,7 @@
 //! What happened, applied to the run screen: message in, commands out. Pure.
 
 mod dialog;
+mod travel;
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Page for Run {
             }
             Msg::Paste(text) => self.paste(&text),
             Msg::Painted(seen) => self.painted(seen),
-            Msg::Update(update) => self.take(update),
+            Msg::Updates(updates) => updates.into_iter().for_each(|update| self.take(update)),
             Msg::FeedClosed if self.end.is_none() => {
                 self.end = Some(End::default());
                 if self.state.finished.is_none() && self.leaving.is_none() {
@@ -85,19 +86,20 @@ impl Run {
         let closed = self.end.is_some();
         let late = self.leaving.is_some_and(|since| self.now.mono > since + LEAVING);
         if self.leaving.is_some() && (closed || late) {
-            return Some(self.exit_now(self.state.finished.is_none()));
+            return Some(self.exit_now());
         }
         let left = closed && self.state.detached && self.state.finished.is_none();
-        left.then(|| self.exit_now(true))
+        left.then(|| self.exit_now())
     }
 
-    fn exit_now(&self, detached: bool) -> RunExit {
-        RunExit { detached, finished: self.state.finished.clone() }
+    fn exit_now(&self) -> RunExit {
+        let finished = self.state.finished.clone();
+        RunExit { detached: finished.is_none(), finished }
     }
 
     fn ending(&mut self, why: &str) -> Cmd {
         if self.end.is_some() {
-            Cmd::Leave(self.exit_now(self.state.finished.is_none()))
+            Cmd::Leave(self.exit_now())
         } else {
             Cmd::Send(self.detach(why.to_owned()))
         }
@@ -109,9 +111,12 @@ impl Run {
             let bottom = self.ui.card.scroll + card.rows;
             let before = if resized { 0 } else { self.ui.card.read_to };
             self.ui.card.read_to = before.max(bottom);
-            if self.ui.dialog.is_none() {
-                self.ui.card.since.get_or_insert(self.now.mono);
-            }
+        }
+        // Whatever covers the card, a key meant for that must not meet the card afterwards.
+        if seen.card.is_some() && self.ui.dialog.is_none() {
+            self.ui.card.since.get_or_insert(self.now.mono);
+        } else {
+            self.ui.card.since = None;
         }
         if let Some(dialog) = &mut self.ui.dialog {
             dialog.since.get_or_insert(self.now.mono);
@@ -161,7 +166,7 @@ impl Run {
             self.ui.interrupted = Some(self.now.mono);
             self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
         } else if self.end.is_some() {
-            cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+            cmds.push(Cmd::Leave(self.exit_now()));
         } else if self.leaving.is_none() {
             let why = format!("{} pressed Ctrl-C twice", self.operator);
             cmds.push(Cmd::Send(self.detach(why)));
@@ -198,7 +203,7 @@ impl Run {
             Action::Log => self.open(View::Log),
             Action::Help => self.open(View::Help),
             Action::Leave if self.end.is_some() => {
-                cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none())));
+                cmds.push(Cmd::Leave(self.exit_now()));
             }
             Action::Leave => self.ui.dialog = Some(self.leave_menu()),
             Action::Detach => {}
@@ -226,7 +231,7 @@ impl Run {
 
     fn press_enter(&mut self, cmds: &mut Vec<Cmd>) {
         match self.enter() {
-            Enter::Leave => cmds.push(Cmd::Leave(self.exit_now(self.state.finished.is_none()))),
+            Enter::Leave => cmds.push(Cmd::Leave(self.exit_now())),
             Enter::ShowSteps => {
                 self.open(View::Main);
                 self.focus(2);
@@ -240,7 +245,7 @@ impl Run {
             Enter::ReadOn => self.scroll_card(self.card_page()),
             Enter::Confirm(Some(_)) | Enter::Fill(Some(_)) => {
                 // A key that is held down, or was meant for the card before, never gets through.
-                self.ui.card.since = self.ui.card.since.map(|_| self.now.mono);
+                self.ui.card.since = Some(self.now.mono);
                 self.say("too early: read the step, then press Enter");
             }
             Enter::Confirm(None) => self.confirm(cmds),
@@ -270,189 +275,6 @@ impl Run {
     fn ask(&mut self, purpose: Purpose) {
         let text = Text { purpose, field: Field::default() };
         self.ui.dialog = Some(Dialog::new(Kind::Text(text)));
-    }
-
-    fn open(&mut self, page: View) {
-        let page = if self.ui.page == page { View::Main } else { page };
-        self.ui.offset = match page {
-            View::Log => None,
-            _ => Some(0),
-        };
-        if page == View::Grid {
-            let vm = self.shown().and_then(|step| step.subject.vm());
-            let row = vm.and_then(|vm| self.plan.vms.iter().position(|other| other == vm));
-            self.ui.row = row.unwrap_or_default();
-        }
-        self.ui.page = page;
-    }
-
-    fn back(&mut self) {
-        if !self.ui.banners.is_empty() {
-            self.ui.banners.clear();
-        } else if self.ui.page == View::Log && !self.ui.search.is_empty() {
-            self.ui.search.clear();
-        } else if self.ui.page != View::Main {
-            self.open(View::Main);
-        } else if self.ui.pane > 2 {
-            self.focus(1);
-        } else {
-            self.show(self.ui.current, true);
-        }
-    }
-
-    fn focus(&mut self, pane: u8) {
-        if self.ui.page != View::Main {
-            self.open(View::Main);
-        }
-        if self.ui.pane != pane {
-            self.ui.offset = if pane == 4 { None } else { Some(0) };
-        }
-        self.ui.pane = pane;
-    }
-
-    /// Shows a step, and whether the screen goes on with the run from there.
-    fn show(&mut self, step: usize, follow: bool) {
-        if self.ui.page != View::Main {
-            self.open(View::Main);
-        }
-        if self.ui.pane > 2 {
-            self.focus(1);
-        }
-        self.ui.shown = step;
-        self.ui.follow = follow;
-        if follow {
-            self.ui.current = step;
-        }
-    }
-
-    /// To the next step that waits for a person, or the next match in the log.
-    fn jump(&mut self, forward: bool) {
-        if self.ui.page == View::Log {
-            self.jump_to_match(forward);
-            return;
-        }
-        let shown = self.ui.shown;
-        let mut waiting: Vec<usize> = self.waiting_for_person().collect();
-        if !forward {
-            waiting.reverse();
-        }
-        let beyond =
-            waiting.iter().find(|step| if forward { **step > shown } else { **step < shown });
-        if let Some(step) = beyond.or(waiting.first()).copied() {
-            self.show(step, true);
-        }
-    }
-
-    fn jump_to_match(&mut self, forward: bool) {
-        let rows = super::view::log::rows(self, self.ui.seen.area.width);
-        let hits: Vec<usize> =
-            rows.iter().enumerate().filter(|(_, row)| row.hit).map(|(at, _)| at).collect();
-        let at = self.ui.offset.unwrap_or(self.ui.seen.list.last_offset());
-        let hit = if forward {
-            hits.iter().find(|hit| **hit > at).or(hits.first())
-        } else {
-            hits.iter().rev().find(|hit| **hit < at).or(hits.last())
-        };
-        match hit {
-            Some(hit) => self.ui.offset = Some(*hit),
-            None => self.say("no match"),
-        }
-    }
-
-    fn card_page(&self) -> isize {
-        let rows = self.ui.seen.card.map_or(1, |card| card.rows);
-        isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1)
-    }
-
-    fn scroll_card(&mut self, by: isize) {
-        let last = self.ui.seen.card.map_or(0, super::page::Extent::last_offset);
-        self.ui.card.scroll = self.ui.card.scroll.saturating_add_signed(by).min(last);
-    }
-
-    fn travel(&mut self, action: Action) {
-        match (&self.ui.page, self.ui.pane) {
-            (View::Main, 1) => self.travel_steps(action),
-            (View::Main, 2) => match action {
-                Action::Up => self.scroll_card(-1),
-                Action::Down => self.scroll_card(1),
-                Action::PageUp => self.scroll_card(-self.card_page()),
-                Action::PageDown => self.scroll_card(self.card_page()),
-                Action::First => self.scroll_card(isize::MIN),
-                Action::Last => self.scroll_card(isize::MAX),
-                _ => {}
-            },
-            (View::Grid, _) => self.travel_grid(action),
-            (View::Host(at), _) if matches!(action, Action::Left | Action::Right) => {
-                let count = self.runbook.hosts.len().max(1);
-                let step = if action == Action::Right { 1 } else { count - 1 };
-                self.ui.page = View::Host((at + step) % count);
-            }
-            _ => self.travel_list(action),
-        }
-    }
-
-    fn travel_steps(&mut self, action: Action) {
-        let order = &self.outline.order;
-        let Some(last) = order.len().checked_sub(1) else {
-            return;
-        };
-        let at = self.outline.position[self.ui.shown];
-        let to = match action {
-            Action::Up => at.saturating_sub(1),
-            Action::Down => (at + 1).min(last),
-            Action::First => 0,
-            Action::Last => last,
-            // The card is what one wants to read on while the steps have the keys.
-            Action::PageUp => return self.scroll_card(-self.card_page()),
-            Action::PageDown => return self.scroll_card(self.card_page()),
-            _ => return,
-        };
-        let step = order[to];
-        self.show(step, false);
-        self.ui.follow = step == self.ui.current;
-    }
-
-    fn travel_grid(&mut self, action: Action) {
-        let last = self.plan.vms.len().saturating_sub(1);
-        self.ui.row = match action {
-            Action::Up => self.ui.row.saturating_sub(1),
-            Action::Down => (self.ui.row + 1).min(last),
-            Action::PageUp | Action::First => 0,
-            Action::PageDown | Action::Last => last,
-            _ => self.ui.row,
-        };
-    }
-
-    fn leave_grid(&mut self) {
-        let Some(vm) = self.plan.vms.get(self.ui.row) else {
-            return;
-        };
-        let of_vm = |index: &usize| self.plan.steps[*index].subject.vm() == Some(vm);
-        let steps: Vec<usize> = (0..self.plan.steps.len()).filter(of_vm).collect();
-        let waits = steps.iter().find(|step| self.needs_person(**step));
-        let open = || steps.iter().find(|step| !self.status(**step).is_met());
-        if let Some(step) = waits.or_else(open).or(steps.last()).copied() {
-            self.show(step, false);
-        }
-    }
-
-    /// Scrolls a list; at its end a log follows what comes.
-    fn travel_list(&mut self, action: Action) {
-        let list = self.ui.seen.list;
-        let last = list.last_offset();
-        let page = list.rows.saturating_sub(1).max(1);
-        let at = self.ui.offset.unwrap_or(last).min(last);
-        let to = match action {
-            Action::Up => at.saturating_sub(1),
-            Action::Down => at + 1,
-            Action::PageUp => at.saturating_sub(page),
-            Action::PageDown => at + page,
-            Action::First => 0,
-            Action::Last => last,
-            _ => return,
-        };
-        let follows = self.ui.page == View::Log || self.ui.page == View::Main && self.ui.pane == 4;
-        self.ui.offset = if follows && to >= last { None } else { Some(to.min(last)) };
     }
 
     /// Sets the pace, as chosen in a menu.

@@ -84,7 +84,7 @@ fn a_key_pressed_for_one_card_does_not_confirm_the_next() {
     story.probe("sql01", "network", 1, power_on());
     // The next card comes in with the same batch as the key, before anything is drawn.
     for entry in &story.entries[from..] {
-        bench.msg(Msg::Update(Update::Entry(std::sync::Arc::<Entry>::clone(entry))));
+        bench.msg(Msg::Updates(vec![Update::Entry(std::sync::Arc::<Entry>::clone(entry))]));
     }
     bench.msg(Msg::Key(parse("<Enter>")[0]));
     assert_eq!(sends(&mut bench), []);
@@ -287,7 +287,7 @@ fn leaving_asks_and_waits_for_the_journal() {
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
     let ended = Update::Ended { head: "0".repeat(64), fault: None };
-    bench.msg(Msg::Update(ended));
+    bench.msg(Msg::Updates(vec![ended]));
     let exit = RunExit { detached: true, finished: None };
     assert_eq!(bench.sent(), [Cmd::Leave(exit)]);
 }
@@ -319,7 +319,7 @@ fn a_finished_run_is_left_with_its_result() {
     let mut bench = Bench::new(&Story::finished(), SMALL);
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
-    bench.msg(Msg::Update(Update::Ended { head: "ab".repeat(32), fault: None }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
     bench.draw();
     assert!(bench.text().contains("[Enter] leave"), "{}", bench.text());
     bench.calmly("<Enter>");
@@ -327,6 +327,44 @@ fn a_finished_run_is_left_with_its_result() {
     let [Cmd::Leave(exit)] = sent.as_slice() else { panic!("{sent:?}") };
     assert!(!exit.detached);
     assert_eq!(exit.finished.as_ref().map(|result| result.skipped), Some(1));
+}
+
+#[test]
+fn a_key_for_a_dialog_does_not_meet_the_card_beneath() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.calmly("p<Enter>").keys("<Enter>");
+    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::SetPace { .. }]));
+    bench.calmly("l<Esc>").keys("<Enter>");
+    assert_eq!(sends(&mut bench), []);
+}
+
+#[test]
+fn a_run_that_stops_on_its_own_says_why_and_what_next() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    let fault = crate::error::Fault::new(
+        "the journal cannot be written: no space left on device",
+        "/home/alice/.local/state/lifeboat/runs/20260102-030405-k7qd/journal.jsonl",
+        "the last line that was confirmed is on disk, nothing after it was sent",
+        "make room, then resume the run",
+    );
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: Some(fault) }]));
+    bench.draw();
+    for words in ["no space left", "journal.jsonl", "make room", "lifeboat resume", "[Enter] leave"]
+    {
+        assert!(bench.text().contains(words), "{words}: {}", bench.text());
+    }
+    bench.calmly("<Enter>");
+    assert_eq!(bench.sent(), [Cmd::Leave(RunExit { detached: true, finished: None })]);
+}
+
+#[test]
+fn the_steps_of_a_finished_run_can_still_be_looked_at() {
+    let mut bench = Bench::new(&Story::finished(), SMALL);
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
+    bench.keys("<Esc><Up>");
+    assert!(bench.text().contains("1 steps"), "{}", bench.text());
+    bench.keys("<Esc>");
+    assert!(bench.text().contains("debrief"), "{}", bench.text());
 }
 
 #[test]
@@ -438,7 +476,7 @@ mod properties {
                     Event::Next(count) => {
                         let to = (next + count).min(story.entries.len());
                         for entry in &story.entries[next.min(to)..to] {
-                            bench.msg(Msg::Update(Update::Entry(std::sync::Arc::clone(entry))));
+                            bench.msg(Msg::Updates(vec![Update::Entry(std::sync::Arc::clone(entry))]));
                         }
                         next = to;
                         bench.draw();

@@ -96,7 +96,7 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
             width,
             "asks",
             Role::Warn,
-            &format!("{}: {}", question.vm, question.text),
+            &format!("{}: {}", question.asker(), question.text),
         );
     }
     if let Some(known) = known {

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::{Fact, Status};
+use crate::engine::{Fact, FoundFact, Status};
 use crate::names::VmName;
 use crate::runbook::model::Section;
 use crate::tui::model::{Run, outline};
@@ -37,6 +37,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
 
 fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
+    stopped(run, &mut lines, width);
     if let Some(result) = &run.state.finished {
         let clean = result.is_clean();
         let role = if clean { Role::Good } else { Role::Warn };
@@ -74,10 +75,26 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     lines
 }
 
-fn of_section<'a>(
-    run: &'a Run,
-    section: Section,
-) -> impl DoubleEndedIterator<Item = &'a crate::engine::FoundFact> {
+/// Why the run stopped before its end.
+fn stopped(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
+    if run.state.finished.is_some() {
+        return;
+    }
+    match run.end.as_ref().and_then(|end| end.fault.as_ref()) {
+        Some(fault) => {
+            labelled(lines, width, "wrong", Role::Bad, &fault.what);
+            labelled(lines, width, "where", Role::Plain, &fault.place);
+            labelled(lines, width, "state", Role::Plain, &fault.state);
+            labelled(lines, width, "next", Role::Strong, &fault.next);
+        }
+        None => labelled(lines, width, "wrong", Role::Bad, "the runner stopped without a word"),
+    }
+    let resume = format!("nothing that is in the journal is lost: lifeboat resume {}", run.run);
+    labelled(lines, width, "resume", Role::Plain, &resume);
+    lines.push(Line::default());
+}
+
+fn of_section(run: &Run, section: Section) -> impl DoubleEndedIterator<Item = &FoundFact> {
     run.state.facts.iter().filter(move |found| {
         found.step.as_ref().is_some_and(|id| outline::section(id) == section.as_str())
     })

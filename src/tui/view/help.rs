@@ -32,7 +32,7 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     for binding in keys::RUN {
         let names: Vec<String> = binding.keys.iter().map(|press| press.name()).collect();
         let mut words = binding.help.to_owned();
-        if let Some(why) = run.why_not(binding.action) {
+        if let Some(why) = run.why_not_beside_steps(binding.action) {
             words.push_str(&format!(" Now: {why}."));
         }
         for (at, line) in text::wrap(&words, width.saturating_sub(KEYS + 1)).into_iter().enumerate()
@@ -43,6 +43,14 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
                 Span::raw(line),
             ]));
         }
+    }
+    if !run.runbook.contacts.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::styled(" Whom to call", Role::Strong.style()));
+    }
+    for contact in &run.runbook.contacts {
+        let words = format!("  {}  {}  {}", contact.phone, contact.name, contact.role);
+        lines.push(Line::raw(text::clean(&words).into_owned()));
     }
     lines.push(Line::default());
     lines.push(Line::styled(" Signs beside steps", Role::Strong.style()));

@@ -130,7 +130,9 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
     if let Some(trouble) = &figures.trouble {
         say(Role::Bad, trouble);
     }
-    for vm in &figures.vms {
+    // A question first: it is what somebody waits for.
+    let (asking, others): (Vec<_>, Vec<_>) = figures.vms.iter().partition(|vm| vm.question);
+    for vm in asking.into_iter().chain(others) {
         let role = if vm.question { Role::Warn } else { plain };
         say(role, &vm_words(vm));
     }

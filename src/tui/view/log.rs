@@ -122,9 +122,10 @@ pub(super) fn of_host(run: &Run, buffer: &mut Buffer, area: Rect, host: &HostNam
     if area.height < 2 {
         return Extent::default();
     }
-    rule(buffer, Rect { height: 1, ..area }, "commands", "", Role::Strong.style());
+    let note = if run.ui.offset.is_some() { "scrolled" } else { "follows" };
+    rule(buffer, Rect { height: 1, ..area }, "commands", note, Role::Strong.style());
     let inner = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    tail(run, buffer, inner, |line| line.host(&run.state) == Some(host), false)
+    tail(run, buffer, inner, |line| line.host(&run.state) == Some(host), true)
 }
 
 fn tail(

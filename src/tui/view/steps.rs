@@ -109,6 +109,10 @@ fn vm_line(run: &Run, group: &Group, open: bool, width: usize) -> Line<'static> 
         Some(_) => {
             columns(width, 2, glyph(Status::Waiting), &name, &count, Role::Dim.style(), Role::Dim)
         }
+        None if group.steps.iter().any(|step| run.status(*step) == Status::Skipped) => {
+            let role = status_role(Status::Skipped);
+            columns(width, 2, glyph(Status::Skipped), &name, "skipped", role.style(), role)
+        }
         None => {
             columns(width, 2, glyph(Status::Done), &name, &count, Role::Good.style(), Role::Dim)
         }

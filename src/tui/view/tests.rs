@@ -3,7 +3,8 @@
 use crate::engine::{RunEvent, Status};
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
-    Bench, PLAIN, Story, attested, declare, fault, power_on, question, register, typed,
+    Bench, PLAIN, Story, attested, declare, fault, power_on, question, register, there_and_back,
+    typed,
 };
 use crate::tui::page::Msg;
 use crate::tui::theme::Theme;
@@ -61,7 +62,7 @@ fn restoring() -> Story {
 }
 
 fn ended(bench: &mut Bench) {
-    bench.msg(Msg::Update(Update::Ended { head: "5e".repeat(32), fault: None }));
+    bench.msg(Msg::Updates(vec![Update::Ended { head: "5e".repeat(32), fault: None }]));
 }
 
 #[test]
@@ -136,6 +137,20 @@ fn decisions_that_open_by_themselves() {
 #[test]
 fn finished() {
     matrix("finished", &Story::finished(), ended);
+}
+
+#[test]
+fn the_way_home_follows_the_way_out() {
+    let mut story = Story::finished();
+    // The way out is over, the way home has begun.
+    story.entries.pop();
+    let plan = there_and_back();
+    let section = plan.steps.iter().find(|step| step.id.as_str().starts_with("failback"));
+    let step = section.map(|step| step.id.clone()).unwrap();
+    story.probe_step(step, 1, power_on());
+    let mut bench = Bench::of(plan, &story, (110, 30));
+    bench.with_hosts().wait(400);
+    insta::assert_snapshot!("way-home-110x30", bench.text());
 }
 
 #[test]

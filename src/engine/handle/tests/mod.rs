@@ -147,7 +147,3 @@ fn names(effects: &[Effect]) -> Vec<String> {
         })
         .collect()
 }
-
-fn is_record(effect: &Effect, pick: impl Fn(&RunEvent) -> bool) -> bool {
-    matches!(effect, Effect::Record(entry) if pick(&entry.event))
-}

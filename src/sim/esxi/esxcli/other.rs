@@ -64,6 +64,10 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
             esxi.save(host, &state);
             Answer::Silent
         }
+        ["system", "stats", "uptime", "get"] => {
+            // Microseconds.
+            Answer::Shown(Shown::Line((host.uptime_seconds() * 1_000_000).to_string()))
+        }
         ["system", "uuid", "get"] => Answer::Shown(Shown::Line(identity.uuid.clone())),
         ["system", "time", "get"] | ["hardware", "clock", "get"] => {
             let now = jiff::Timestamp::now()

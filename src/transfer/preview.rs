@@ -1,0 +1,45 @@
+//! What a delivery is going to write, before it does: the operator's card and the plan show it.
+
+use super::clone;
+use super::deliver::{Delivery, Item, Landing, Mover, mode};
+use super::observe::{Observed, Standing};
+
+impl Delivery {
+    /// Every write that is still to be done, in order, as it will be announced. A dropped link adds
+    /// further sessions of data.
+    #[must_use]
+    pub fn preview(&self, found: &Observed) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !found.folder {
+            lines.push(self.make_folder().line());
+        }
+        if self.mover() == Mover::OnHost {
+            lines.extend(clone::preview(self, found));
+            return lines;
+        }
+        let to = &self.to;
+        let open = |item: &&&Item| !matches!(found.standing(&item.name), Standing::Whole(..));
+        let ordered = self.ordered();
+        let mut names = Vec::new();
+        for item in ordered.iter().filter(open) {
+            let part = to.part_name(&item.name);
+            lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
+            if item.bytes > 0 {
+                lines.push(to.announce(&part, item.bytes));
+            }
+            let name = to.rename(&part, &item.name).line();
+            if self.landing == Landing::Fresh {
+                lines.push(name)
+            } else {
+                names.push(name)
+            }
+        }
+        for item in ordered.iter().rev().filter(open) {
+            if found.standing(&item.name) == Standing::Different {
+                lines.push(to.rename(&item.name, &to.aside_name(&item.name)).line());
+            }
+        }
+        lines.extend(names);
+        lines
+    }
+}
