@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::actions::Request;
-use crate::engine::{Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
+use crate::engine::{BY_RULE, Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
 use crate::error::Fault;
 use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
@@ -228,6 +228,7 @@ impl Carrier {
                 if let RunEvent::HostTrusted { host, fingerprint, .. } = &entry.event {
                     self.launch.hosts.trust_for_run(host, fingerprint);
                 }
+                self.let_in_again(&entry);
                 let _ = self.updates.send(Update::Entry(Arc::clone(&entry)));
                 self.last = Some(entry);
             }
@@ -275,6 +276,18 @@ impl Carrier {
             Effect::Leave => return Err(Stop::Left),
         }
         Ok(())
+    }
+
+    /// A person who retries a step may have unlocked the account on its hosts meanwhile: each gets
+    /// one more login. No rule of the engine's own does that, for hosts lock accounts.
+    fn let_in_again(&self, entry: &Entry) {
+        let RunEvent::StepRetried { by } = &entry.event else { return };
+        let step = entry.step.as_ref().and_then(|id| self.launch.plan.step(id));
+        if by != BY_RULE {
+            for host in step.iter().flat_map(|step| &step.hosts) {
+                self.launch.hosts.retry_login(host);
+            }
+        }
     }
 
     /// An action that is gone by now will not send what was granted.
