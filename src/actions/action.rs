@@ -5,7 +5,8 @@ use std::future::Future;
 use crate::engine::{Performed, ProbeAnswer, Proposal, Verdict};
 use crate::error::Fault;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// A verb about one step. `decide` is pure: preview, outline, performance and tests all use it, so
 /// that what is shown is what is done.

@@ -17,7 +17,8 @@ use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";

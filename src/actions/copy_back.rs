@@ -18,12 +18,15 @@ use crate::vmfiles::Vmx;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
+use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
-use super::context::{ActError, Ctx};
-use super::moving::{self, Arrivals, Store};
+use super::context::Ctx;
+use super::link::ActError;
+use super::moving;
 use super::ownership::{Ownership, Told, copy_line};
 use super::place::VmAt;
 use super::sighting;
+use super::store::{self, Store};
 use super::words::{count, size};
 
 /// The verb about one VM.
@@ -349,7 +352,7 @@ impl CopyBack {
             && seen.arrivals.begun.is_empty()
             && load.data > free
         {
-            return blocked(found, moving::no_room(&self.to, load.data, free), &[]);
+            return blocked(found, store::no_room(&self.to, load.data, free), &[]);
         }
         needed(
             found,

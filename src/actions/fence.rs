@@ -17,7 +17,8 @@ use crate::runbook::model::{Runbook, SiteRole};
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::{Copy, Heard, Ownership, Told, copy_line};
 use super::place::{VmAt, site_title};
 use super::words::span;

@@ -10,6 +10,7 @@
 //! the struct, so that the outline, the step card and the deed all come from the same `decide`.
 mod action;
 mod answer;
+mod arrivals;
 mod command;
 mod configuration;
 mod confirm;
@@ -17,6 +18,7 @@ mod context;
 mod copy_back;
 mod fence;
 mod http;
+mod link;
 mod moving;
 mod network;
 mod ownership;
@@ -35,13 +37,15 @@ mod shut_down;
 mod sighting;
 mod stop_lost;
 mod stopping;
+mod store;
 #[cfg(test)]
 mod tests;
 mod unregister;
 mod waiting;
 mod words;
 
-pub use context::{ActError, Ctx, Link, Progress, Request};
+pub use context::Ctx;
+pub use link::{ActError, Link, Progress, Request};
 pub use stop_lost::stop_lost;
 
 use indexmap::IndexMap;

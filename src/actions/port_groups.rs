@@ -11,7 +11,8 @@ use crate::names::HostName;
 use crate::runbook::model::{PortGroup as Wanted, PortGroupSpec};
 
 use super::answer::shown;
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// What a host has of the wanted port groups.
 #[derive(Clone, Debug, Default, PartialEq)]

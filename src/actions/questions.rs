@@ -14,7 +14,8 @@ use crate::hypervisor::esxi::question::Question;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{summary, vmid_of};
 use super::waiting::Pauses;

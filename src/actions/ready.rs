@@ -14,7 +14,8 @@ use crate::runbook::model::{Runbook, Rung, Vm};
 
 use super::action::Action;
 use super::answer::{blocked, done, needed};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::Heard;
 use super::place::VmAt;
 use super::waiting::Pauses;
@@ -115,10 +116,11 @@ impl Ready {
         let from = reach::probe_from(ctx, &self.spec, &host);
         let look = reach::ask_port(ctx, from.as_ref(), &host, port).await;
         // A refusal is an answer of the address, and not of the service.
+        let seen = format!("{} (asked by {})", look.said, look.by);
         if look.heard == Heard::Answer && look.said == reach::ACCEPTS {
-            Ok(look.line())
+            Ok(seen)
         } else {
-            Err(look.line())
+            Err(seen)
         }
     }
 

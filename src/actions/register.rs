@@ -14,7 +14,8 @@ use crate::runbook::model::Runbook;
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
 use super::configuration::{self, Configuration};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Entry, Registration};
 

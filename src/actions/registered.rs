@@ -8,7 +8,8 @@ use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 
 /// The VM's own entry and what else may stand in its way.

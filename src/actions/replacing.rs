@@ -14,7 +14,8 @@ use crate::hypervisor::shell::{self, Renamed};
 use crate::names::HostName;
 
 use super::answer::shown as show;
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 
 /// Permission bits of a .vmx that no file tells (as seen on VMFS).

@@ -17,14 +17,19 @@ use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
 use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
 
+mod points;
+
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
+use super::arrivals::{self, Arrivals};
 use super::configuration;
-use super::context::{ActError, Ctx};
-use super::moving::{self, Arrivals, Store};
+use super::context::Ctx;
+use super::link::ActError;
+use super::moving;
 use super::place::VmAt;
 use super::registered;
-use super::words::{count, size, span};
+use super::store::{self, Store};
+use super::words::{count, size};
 
 /// The verb about one VM.
 pub(super) struct Restore {
@@ -244,7 +249,9 @@ impl Restore {
 
     fn changes(&self, used: &Use, outage: Option<Timestamp>) -> Vec<String> {
         let point = &used.point;
-        let quality = self.consistency.map_or("not stated how", consistency);
+        let quality = self
+            .consistency
+            .map_or("not stated how", points::consistency);
         let mut changes = vec![format!(
             "restore point {} ({quality}), {} in {}, {}",
             point.stamp,
@@ -252,7 +259,7 @@ impl Restore {
             size(point.bytes()),
             used.mover
         )];
-        changes.extend(outage.map(|outage| self.loss(point, outage)));
+        changes.extend(outage.map(|outage| points::loss(point, outage, self.rpo)));
         changes.extend(
             used.passed_over
                 .iter()
@@ -266,35 +273,9 @@ impl Restore {
         changes
     }
 
-    /// What is lost with this point, against the objective.
-    fn loss(&self, point: &Point, outage: Timestamp) -> String {
-        let lost = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
-        match self.rpo {
-            None => format!(
-                "what changed in the last {} before the outage is lost",
-                span(lost)
-            ),
-            Some(rpo) => {
-                let graded = if lost <= rpo {
-                    "within"
-                } else if lost <= rpo * 2 {
-                    "up to twice"
-                } else if lost <= rpo * 4 {
-                    "up to four times"
-                } else {
-                    "beyond four times"
-                };
-                format!(
-                    "RPO {}: {graded} the objective of {}",
-                    span(lost),
-                    span(rpo)
-                )
-            }
-        }
-    }
-
     fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {
-        let sum = |placed: &moving::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
+        let sum =
+            |placed: &arrivals::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
         let lines = arrivals.placed.iter().map(|placed| {
             format!(
                 "{} ({}), sum {}… proven there",
@@ -305,37 +286,6 @@ impl Restore {
         });
         lines.collect()
     }
-}
-
-fn consistency(consistency: Consistency) -> &'static str {
-    match consistency {
-        Consistency::Crash => "crash-consistent",
-        Consistency::Filesystem => "file systems consistent",
-        Consistency::Application => "applications consistent",
-        Consistency::PoweredOff => "taken while off",
-    }
-}
-
-/// `20260102T030405Z 5h 10m before the outage`, newest first.
-fn offered(points: &[Point], outage: Option<Timestamp>) -> Vec<String> {
-    const SHOWN: usize = 4;
-    let line = |point: &Point| {
-        let age = outage.map(|outage| {
-            let age = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
-            format!(" {} before the outage", span(age))
-        });
-        let flaw = if point.is_sound() {
-            ""
-        } else {
-            " (not usable)"
-        };
-        format!("{}{}{flaw}", point.stamp, age.unwrap_or_default())
-    };
-    let mut lines: Vec<String> = points.iter().take(SHOWN).map(line).collect();
-    if points.len() > SHOWN {
-        lines.push(format!("{} older", points.len() - SHOWN));
-    }
-    lines
 }
 
 impl Action for Restore {
@@ -369,7 +319,7 @@ impl Action for Restore {
         }
         let source = self.source(ctx)?;
         let points = transfer::points(&source, self.at.vm.as_str()).await?;
-        seen.offered = offered(&points, seen.outage);
+        seen.offered = points::offered(&points, seen.outage);
         seen.point = Some(self.choose(ctx, &points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
     }
@@ -400,7 +350,7 @@ impl Action for Restore {
         };
         let foreign = seen.arrivals.foreign();
         if !foreign.is_empty() {
-            let fault = moving::foreign_fault(&self.at, &foreign);
+            let fault = arrivals::foreign_fault(&self.at, &foreign);
             return blocked(
                 format!("{found}; foreign files: {}", foreign.join(", ")),
                 fault,
@@ -409,7 +359,7 @@ impl Action for Restore {
         }
         let missing = seen.arrivals.missing();
         if !missing.is_empty() {
-            let fault = moving::vanished(&self.at, &missing);
+            let fault = arrivals::vanished(&self.at, &missing);
             return blocked(
                 format!("{found}; gone or changed: {}", missing.join(", ")),
                 fault,
@@ -420,7 +370,7 @@ impl Action for Restore {
             && seen.arrivals.begun.is_empty()
             && used.data > free
         {
-            return blocked(found, moving::no_room(&self.at, used.data, free), &[]);
+            return blocked(found, store::no_room(&self.at, used.data, free), &[]);
         }
         needed(
             found,
@@ -473,7 +423,7 @@ impl Action for Restore {
                 "unregister it first (undo its register step), then undo again",
             )));
         }
-        moving::remove_placed(ctx, &at).await
+        arrivals::remove_placed(ctx, &at).await
     }
 }
 

@@ -11,7 +11,8 @@ use crate::runbook::model::Runbook;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::{Copy, Ownership, Told, copy_line};
 use super::place::VmAt;
 use super::words::span;

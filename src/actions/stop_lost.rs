@@ -18,7 +18,8 @@ use crate::hypervisor::shell::{self, Trace};
 use crate::names::{HostName, OpId};
 use crate::runbook::model::Driver;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::waiting::Pauses;
 use super::words::span;
 use super::{power_tasks, questions};

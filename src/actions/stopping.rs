@@ -11,7 +11,8 @@ use crate::hypervisor::esxi::power::{PowerReply, PowerState};
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::registered::{summary, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;

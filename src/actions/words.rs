@@ -2,23 +2,31 @@
 
 use std::time::Duration;
 
-/// `5m`, `1m 30s`, `45s`, `2h`.
+/// The two largest units: `5m`, `1m 30s`, `10h 52m`, `1d 10h`.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts = [
-        (seconds / 3600, "h"),
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
         (seconds / 60 % 60, "m"),
         (seconds % 60, "s"),
     ];
-    let parts: Vec<String> = parts
+    let largest = parts
         .iter()
-        .filter(|(amount, _)| *amount > 0)
+        .position(|(amount, _)| *amount > 0)
+        .unwrap_or(3);
+    let shown = parts
+        .iter()
+        .skip(largest)
+        .take(2)
+        .filter(|(amount, _)| *amount > 0);
+    let shown: Vec<String> = shown
         .map(|(amount, unit)| format!("{amount}{unit}"))
         .collect();
-    if parts.is_empty() {
+    if shown.is_empty() {
         "0s".to_owned()
     } else {
-        parts.join(" ")
+        shown.join(" ")
     }
 }
 
@@ -53,6 +61,9 @@ mod tests {
             (90, "1m 30s"),
             (300, "5m"),
             (7200, "2h"),
+            (39_169, "10h 52m"),
+            (86_400, "1d"),
+            (125_000, "1d 10h"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), text);
         }

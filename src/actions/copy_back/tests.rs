@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::arrivals;
 use crate::actions::ownership::Heard;
 use crate::actions::tests::parts::{configuration, copy, ownership};
 use crate::actions::tests::{blocked, done, needed, step};
@@ -128,7 +129,7 @@ fn what_was_brought_is_done_though_the_vm_runs_again() {
     let Known::Is(mut there) = seen(PowerState::Off, PowerState::On, 0, None) else {
         panic!()
     };
-    there.arrivals.placed = vec![moving::Placed {
+    there.arrivals.placed = vec![arrivals::Placed {
         name: "sql01.vmdk".into(),
         bytes: 1,
         sha256: String::new(),

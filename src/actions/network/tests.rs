@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::registered::Entry;
 use crate::actions::tests::parts::{configuration, entry, registration};
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::hypervisor::esxi::devices::Adapter;

@@ -3,6 +3,7 @@ use crate::actions::ownership::{Copy, Told};
 use crate::actions::tests::parts::{autostart, copy, dark, entry, ownership, registration};
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::host::Output;
+use crate::plan::Risk;
 
 fn power_on() -> PowerOn {
     let (runbook, step) = step("failover/recover/sql01/power_on");

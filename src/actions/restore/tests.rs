@@ -78,7 +78,7 @@ fn the_loss_is_graded_against_the_objective() {
         ("20260108T010000Z", "up to four times"),
         ("20260107T000000Z", "beyond four times"),
     ] {
-        let loss = restore.loss(&used(stamp).point, outage);
+        let loss = points::loss(&used(stamp).point, outage, restore.rpo);
         assert!(loss.contains(grade), "{stamp}: {loss}");
     }
 }

@@ -74,3 +74,28 @@ pub(super) fn lines(proposal: &Proposal) -> Vec<&str> {
         .map(|command| command.line.as_str())
         .collect()
 }
+
+#[test]
+fn every_step_has_an_outline_that_asks_nobody_and_claims_no_number() {
+    let (runbook, _) = step("failover/recover/sql01/fence");
+    let inputs = PlanInputs {
+        variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
+        ..PlanInputs::default()
+    };
+    for section in [Section::Failover, Section::Failback] {
+        let plan = plan::make(&runbook, section, Mode::Failover, &inputs).unwrap();
+        for step in &plan.steps {
+            let answer = crate::actions::outline(&runbook, step);
+            let proposal = needed(&answer);
+            assert!(
+                !proposal.changes.is_empty() && !proposal.then.is_empty(),
+                "{}",
+                step.id
+            );
+            for line in lines(proposal) {
+                let by_number = line.contains("vmsvc/") || line.contains("update_autostartentry");
+                assert_eq!(by_number, line.contains("‹vmid of "), "{}: {line}", step.id);
+            }
+        }
+    }
+}
