@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -44,6 +45,22 @@ pub struct Ctx {
     pub run_dir: PathBuf,
     /// The way to the runner.
     pub link: Link,
+}
+
+/// Tells whether a write has reached its host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent(Arc<AtomicBool>);
+
+impl Sent {
+    /// Whether the host has started it.
+    pub fn has_started(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// The host has started it.
+    pub fn mark_started(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Ctx {
@@ -134,7 +151,7 @@ impl Ctx {
         lane: Lane,
         command: &HostCommand,
     ) -> Result<Output, ActError> {
-        self.write_until(host, lane, command, std::future::pending())
+        self.write_until(host, lane, command, |_| std::future::pending())
             .await
     }
 
@@ -143,24 +160,30 @@ impl Ctx {
     ///
     /// # Errors
     /// As [`Ctx::write`].
-    pub(super) async fn write_until(
+    pub(super) async fn write_until<E>(
         &self,
         host: &HostName,
         lane: Lane,
         command: &HostCommand,
-        enough: impl Future<Output = Result<String, ActError>>,
-    ) -> Result<Output, ActError> {
+        enough: impl FnOnce(Sent) -> E,
+    ) -> Result<Output, ActError>
+    where
+        E: Future<Output = Result<String, ActError>>,
+    {
         let target = self.host(host)?;
         let intent = self.link.intend(host, command.line(), false).await?;
         let op = intent.op();
         let link = self.link.clone();
         let began = self.clock.now();
+        let sent = Sent::default();
+        let left = sent.clone();
         let started = move |pid| {
+            left.mark_started();
             let _ = link.send(Request::Started { op, pid });
         };
         let result = tokio::select! {
             result = target.write(lane, command, intent, started) => result,
-            why = enough => {
+            why = enough(sent) => {
                 // The session is dropped with the unfinished write.
                 let why = why.unwrap_or_else(|error| format!("waiting for it ended: {error:?}"));
                 self.link.send(Request::Lost { op, why })?;

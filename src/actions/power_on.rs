@@ -24,7 +24,7 @@ mod decision;
 
 use super::action::Action;
 use super::answer::Known;
-use super::context::Ctx;
+use super::context::{Ctx, Sent};
 use super::link::ActError;
 use super::ownership::{Heard, Ownership, Standing};
 use super::place::{VmAt, path_tail, site_title};
@@ -38,6 +38,8 @@ const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long a VM may take to show up after its host said that it started it.
 const SHOW_UP: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether a start that waits its turn is still covered by its evidence.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How long a host may take to show the state that a command left.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -124,16 +126,27 @@ impl PowerOn {
     }
 
     /// Starts it, and answers what it asks meanwhile.
-    async fn start(&self, ctx: &Ctx, at: &VmAt, entry: &Entry) -> Result<(), ActError> {
+    async fn start(
+        &self,
+        ctx: &Ctx,
+        at: &VmAt,
+        entry: &Entry,
+        other: &Ownership,
+    ) -> Result<(), ActError> {
         let host = &at.host;
         ctx.doing(format!("powering {} on", at.vm));
         let vmx = entry.inventory_path();
         let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
         let command = commands::power_on(vmid).deadline(LONGEST);
         let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
-        let questions = questions::answer_until(ctx, &watch);
+        let enough = async |sent| {
+            tokio::select! {
+                end = questions::answer_until(ctx, &watch) => end,
+                why = grown_old(ctx, other, sent) => Ok(why),
+            }
+        };
         let output = ctx
-            .write_until(host, Lane::Control, &command, questions)
+            .write_until(host, Lane::Control, &command, enough)
             .await?;
         let said = PowerReply::parse(&output, PowerState::On);
         if self.wait_until_on(ctx, at).await? {
@@ -165,6 +178,20 @@ impl PowerOn {
             if (!on && late) || !pauses.pause().await {
                 return Ok(false);
             }
+        }
+    }
+}
+
+/// Ends when the evidence is too old and the start, which waits its turn behind other commands, has
+/// not reached the host yet.
+async fn grown_old(ctx: &Ctx, other: &Ownership, sent: Sent) -> String {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        if sent.has_started() {
+            return std::future::pending().await;
+        }
+        if other.is_stale(ctx.clock.now()) {
+            return "its evidence grew old before the host was free to start it".to_owned();
         }
     }
 }
@@ -282,7 +309,7 @@ impl Action for PowerOn {
         if let Some(other) = &seen.other {
             let other = self.fresh(ctx, other).await?;
             self.keep_evidence(ctx, &other).await?;
-            self.start(ctx, at, entry).await?;
+            self.start(ctx, at, entry, &other).await?;
         } else if seen.question.is_some() || !seen.runs {
             let watch = Watch::new(at, &entry.inventory_path(), commands::POWER_ON_DEADLINE);
             questions::answer_until_on(ctx, &watch).await?;

@@ -411,6 +411,15 @@ impl Action for Restore {
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
+        let ran = |fact: &Fact| matches!(fact, Fact::PoweredOn { vm, host } if *vm == at.vm && *host == at.host);
+        if ctx.run_facts().iter().any(ran) {
+            return Err(ActError::Failed(Fault::new(
+                format!("{} has run from these files, so they stay", at.who()),
+                at.host.as_str(),
+                "they may hold data that is nowhere else; nothing was removed",
+                "bring that data to where it belongs first (copy_back); then remove them by hand",
+            )));
+        }
         if registered::look(ctx, &at, Lane::Control)
             .await?
             .entry

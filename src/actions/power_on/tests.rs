@@ -1,6 +1,7 @@
 use super::*;
 use crate::actions::ownership::{Copy, Told};
 use crate::actions::tests::parts::{autostart, copy, dark, entry, ownership, registration};
+use crate::actions::tests::world::World;
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::host::Output;
 use crate::plan::Risk;
@@ -164,4 +165,30 @@ fn the_outline_says_what_is_asked_first() {
         ["vim-cmd vmsvc/power.on ‹vmid of sql01›"]
     );
     assert!(needed(&answer).changes[0].starts_with("London is asked once more"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_waits_its_turn_for_too_long_is_not_covered_any_more() {
+    let world = World::new().await;
+    let (_, step) = step("failover/recover/sql01/power_on");
+    let run = |fresh: bool, has_started: bool| {
+        world.run(&step, None, move |ctx| async move {
+            let mut other = ownership("London", &[no()], Heard::Silence);
+            other.at = if fresh {
+                Some(ctx.clock.now())
+            } else {
+                other.at
+            };
+            let sent = Sent::default();
+            if has_started {
+                sent.mark_started();
+            }
+            let ended = grown_old(&ctx, &other, sent);
+            tokio::time::timeout(GLANCE * 2, ended).await.is_ok()
+        })
+    };
+    assert!(run(false, false).await);
+    assert!(!run(true, false).await, "it is fresh");
+    assert!(!run(false, true).await, "it is on its way");
+    world.end().await;
 }

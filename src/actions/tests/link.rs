@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Forwards connections to a host until they are cut; new ones work again at once.
-pub(super) struct CutLink {
+pub(in crate::actions) struct CutLink {
     pub address: SocketAddr,
     cuts: watch::Sender<u32>,
     serving: JoinHandle<()>,

@@ -5,7 +5,7 @@ mod going_home;
 mod link;
 pub(super) mod parts;
 mod trouble;
-mod world;
+pub(super) mod world;
 
 use std::collections::BTreeMap;
 

@@ -28,7 +28,7 @@ use super::RUNBOOK;
 use super::link::CutLink;
 
 /// A site with a run on it.
-pub(super) struct World {
+pub(in crate::actions) struct World {
     pub site: Site,
     pub runbook: Arc<Runbook>,
     pub plans: Vec<Plan>,
@@ -42,7 +42,7 @@ pub(super) struct World {
 }
 
 /// The run: its state is the fold of its journal.
-pub(super) struct Keeper {
+pub(in crate::actions) struct Keeper {
     journal: Mutex<Journal>,
     pub state: Mutex<RunState>,
     /// Questions that were asked.
@@ -348,7 +348,7 @@ impl World {
     }
 
     /// Runs one action with a link of its own.
-    async fn run<T, F>(
+    pub async fn run<T, F>(
         &self,
         step: &Step,
         confirmation: Option<Confirmation>,
