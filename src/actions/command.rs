@@ -10,14 +10,15 @@ use crate::engine::{
     OpStatus, Performed, ProbeAnswer, Proposal, Question, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane, Output};
+use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";
@@ -103,14 +104,22 @@ impl<'a> Command<'a> {
             Some(command) if in_doubt => Some(self.look(ctx, command).await?),
             _ => None,
         };
-        Ok(Seen { done_if, verify, in_doubt })
+        Ok(Seen {
+            done_if,
+            verify,
+            in_doubt,
+        })
     }
 
     async fn look(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
         let host = &self.spec.host;
         let read = ctx.host(host)?.read(Lane::Control, command).await;
         let output = read.map_err(|error| error.fault(host))?;
-        Ok(Reply { line: command.line(), status: output.status, said: said(&output) })
+        Ok(Reply {
+            line: command.line(),
+            status: output.status,
+            said: said(&output),
+        })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -143,7 +152,9 @@ impl<'a> Command<'a> {
             then: match (self.check(), self.spec.effect) {
                 (Some(check), _) => format!("{} ends with status 0", check.line()),
                 (None, DeclaredEffect::Read) => "it ends with status 0".to_owned(),
-                (None, _) => "a person says that it worked (the runbook gives no verify)".to_owned(),
+                (None, _) => {
+                    "a person says that it worked (the runbook gives no verify)".to_owned()
+                }
             },
             risk: Some(match self.spec.effect {
                 _ if must_type => Risk::Typed,
@@ -166,7 +177,9 @@ impl<'a> Command<'a> {
         let answer = self.probe(ctx).await?;
         match &answer.verdict {
             Verdict::AlreadyDone { evidence } => {
-                return Ok(Performed::Done { evidence: evidence.clone() });
+                return Ok(Performed::Done {
+                    evidence: evidence.clone(),
+                });
             }
             Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
             _ => return Ok(Performed::Changed(Box::new(answer))),
@@ -178,17 +191,31 @@ impl<'a> Command<'a> {
         } else {
             ctx.write(host, Lane::Control, &self.main).await?
         };
-        let ran = format!("{} ended with status {}: {}", self.main.line(), output.status, said(&output));
+        let ran = format!(
+            "{} ended with status {}: {}",
+            self.main.line(),
+            output.status,
+            said(&output)
+        );
         let Some(check) = self.check() else {
             return self.without_check(ctx, output.status, ran).await;
         };
         let reply = self.look(ctx, check).await?;
         if reply.status == 0 {
-            return Ok(Performed::Done { evidence: vec![format!("{} ended with status 0", reply.line), ran] });
+            return Ok(Performed::Done {
+                evidence: vec![format!("{} ended with status 0", reply.line), ran],
+            });
         }
-        let what = if output.status == 0 { "it ended with status 0, but did not work" } else { "it failed" };
+        let what = if output.status == 0 {
+            "it ended with status 0, but did not work"
+        } else {
+            "it failed"
+        };
         Ok(Performed::Failed(Fault::new(
-            format!("{what}: {} ended with status {} ({})", reply.line, reply.status, reply.said),
+            format!(
+                "{what}: {} ended with status {} ({})",
+                reply.line, reply.status, reply.said
+            ),
             host.as_str(),
             ran,
             "read what it said, mend it there, then retry",
@@ -212,14 +239,20 @@ impl<'a> Command<'a> {
             )));
         }
         if self.spec.effect == DeclaredEffect::Read {
-            return Ok(Performed::Done { evidence: vec![ran] });
+            return Ok(Performed::Done {
+                evidence: vec![ran],
+            });
         }
         let question = Question {
             vm: None,
             host: self.spec.host.clone(),
             id: "worked".to_owned(),
-            text: format!("{ran}. That alone proves nothing, and the runbook has no verify for it. Did it work?"),
-            choices: [Question::WORKED, Question::FAILED].map(str::to_owned).to_vec(),
+            text: format!(
+                "{ran}. That alone proves nothing, and the runbook has no verify for it. Did it work?"
+            ),
+            choices: [Question::WORKED, Question::FAILED]
+                .map(str::to_owned)
+                .to_vec(),
             suggested: None,
             why: None,
         };
@@ -270,17 +303,20 @@ fn mentions(script: &str, key: &str) -> bool {
 
 /// What a command printed, in a line.
 fn said(output: &Output) -> String {
-    let text = format!("{} {}", output.text(), output.error_text());
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ");
+    let text = [&output.stdout, &output.stderr]
+        .map(|bytes| sanitise::sanitise(bytes))
+        .join(" ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return "it said nothing".to_owned();
     }
     let short: String = line.chars().take(200).collect();
-    if short.len() < line.len() { format!("{short}…") } else { short }
+    if short.len() < line.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 //! the struct, so that the outline, the step card and the deed all come from the same `decide`.
 mod action;
 mod answer;
+mod arrivals;
 mod command;
 mod configuration;
 mod confirm;
@@ -17,6 +18,7 @@ mod context;
 mod copy_back;
 mod fence;
 mod http;
+mod link;
 mod moving;
 mod network;
 mod ownership;
@@ -35,13 +37,15 @@ mod shut_down;
 mod sighting;
 mod stop_lost;
 mod stopping;
-mod unregister;
+mod store;
 #[cfg(test)]
 mod tests;
+mod unregister;
 mod waiting;
 mod words;
 
-pub use context::{ActError, Ctx, Link, Progress, Request};
+pub use context::Ctx;
+pub use link::{ActError, Link, Progress, Request};
 pub use stop_lost::stop_lost;
 
 use indexmap::IndexMap;
@@ -64,9 +68,15 @@ use shut_down::ShutDown;
 use unregister::Unregister;
 
 /// A step's verb with everything that it needs.
-#[allow(clippy::large_enum_variant, reason = "one lives at a time, on the stack of its action")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack of its action"
+)]
 enum Verb<'a> {
-    Confirm { question: &'a str, ask: &'a IndexMap<String, Ask> },
+    Confirm {
+        question: &'a str,
+        ask: &'a IndexMap<String, Ask>,
+    },
     Note(&'a str),
     Command(Command<'a>),
     Fence(Fence),
@@ -87,7 +97,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => Self::Restore(Restore::new(runbook, step, vm, point)?),
+            ActionSpec::Restore { vm, point } => {
+                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            }
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::arrivals;
 use crate::actions::ownership::Heard;
 use crate::actions::tests::parts::{configuration, copy, ownership};
 use crate::actions::tests::{blocked, done, needed, step};
@@ -9,7 +10,12 @@ fn copy_back() -> CopyBack {
 }
 
 fn item(name: &str, bytes: u64) -> Item {
-    Item { name: name.into(), bytes, sum: None, recorded: false }
+    Item {
+        name: name.into(),
+        bytes,
+        sum: None,
+        recorded: false,
+    }
 }
 
 fn load() -> Load {
@@ -26,7 +32,10 @@ fn seen(leeds: PowerState, london: PowerState, free: u64, load: Option<Load>) ->
     let owner = |site, power| ownership(site, &[Told::Copies(vec![copy(power)])], Heard::NotAsked);
     Known::Is(Seen {
         owners: [owner("Leeds", leeds), owner("London", london)],
-        store: Store::Here { uuid: "u1".into(), free },
+        store: Store::Here {
+            uuid: "u1".into(),
+            free,
+        },
         arrivals: Arrivals::default(),
         load,
     })
@@ -35,7 +44,10 @@ fn seen(leeds: PowerState, london: PowerState, free: u64, load: Option<Load>) ->
 #[test]
 fn it_goes_from_where_the_vm_ran_to_its_home() {
     let verb = copy_back();
-    assert_eq!((verb.from.host.as_str(), verb.to.host.as_str()), ("lee-esx1", "lon-esx1"));
+    assert_eq!(
+        (verb.from.host.as_str(), verb.to.host.as_str()),
+        ("lee-esx1", "lon-esx1")
+    );
 }
 
 #[test]
@@ -44,11 +56,19 @@ fn nothing_is_copied_while_it_is_awake_anywhere() {
     for (leeds, london, what, next) in [
         (On, Off, "runs in Leeds", "fence it in Leeds"),
         (Off, On, "runs in London", "fence it in London"),
-        (Suspended, Off, "is suspended in Leeds", "resume it in Leeds"),
+        (
+            Suspended,
+            Off,
+            "is suspended in Leeds",
+            "resume it in Leeds",
+        ),
     ] {
         let answer = copy_back().decide(&seen(leeds, london, u64::MAX, None));
         let fault = blocked(&answer);
-        assert!(fault.what.contains(what) && fault.next.contains(next), "{fault}");
+        assert!(
+            fault.what.contains(what) && fault.next.contains(next),
+            "{fault}"
+        );
     }
 }
 
@@ -57,7 +77,10 @@ fn what_comes_and_what_makes_room_is_shown_and_the_name_is_typed() {
     let off = PowerState::Off;
     let answer = copy_back().decide(&seen(off, off, u64::MAX, Some(load())));
     let proposal = needed(&answer);
-    assert_eq!((proposal.risk, proposal.typed.as_deref()), (Some(Risk::Typed), Some("sql01")));
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("sql01"))
+    );
     assert_eq!(
         proposal.changes[1..],
         [
@@ -73,7 +96,10 @@ fn what_comes_and_what_makes_room_is_shown_and_the_name_is_typed() {
 fn too_little_room_is_told_with_figures() {
     let off = PowerState::Off;
     let answer = copy_back().decide(&seen(off, off, 1 << 20, Some(load())));
-    assert!(blocked(&answer).what.contains("has 1.0 MiB free"), "{answer:?}");
+    assert!(
+        blocked(&answer).what.contains("has 1.0 MiB free"),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -82,22 +108,41 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
         let lines = names.iter().enumerate().map(|(n, name)| {
             format!("scsi0:{n}.present = \"TRUE\"\nscsi0:{n}.fileName = \"{name}\"\n")
         });
-        configuration(&format!("scsi0.present = \"TRUE\"\n{}", lines.collect::<String>()))
+        configuration(&format!(
+            "scsi0.present = \"TRUE\"\n{}",
+            lines.collect::<String>()
+        ))
     };
     let items = load().items;
     let why = |home: &Configuration| copy_back().why_vmx_comes(home, &items, "sql01.vmx");
     assert_eq!(why(&disks(&["sql01.vmdk"])), None);
-    assert!(why(&disks(&["sql01.vmdk", "sql01-000001.vmdk"])).unwrap().contains("sql01-000001.vmdk"));
+    assert!(
+        why(&disks(&["sql01.vmdk", "sql01-000001.vmdk"]))
+            .unwrap()
+            .contains("sql01-000001.vmdk")
+    );
     assert!(why(&Configuration::Missing(String::new())).is_some());
 }
 
 #[test]
 fn what_was_brought_is_done_though_the_vm_runs_again() {
-    let Known::Is(mut there) = seen(PowerState::Off, PowerState::On, 0, None) else { panic!() };
-    there.arrivals.placed = vec![moving::Placed { name: "sql01.vmdk".into(), bytes: 1, sha256: String::new() }];
+    let Known::Is(mut there) = seen(PowerState::Off, PowerState::On, 0, None) else {
+        panic!()
+    };
+    there.arrivals.placed = vec![arrivals::Placed {
+        name: "sql01.vmdk".into(),
+        bytes: 1,
+        sha256: String::new(),
+    }];
     there.arrivals.entries = vec![(
         "sql01.vmdk".into(),
-        Some(shell::FileStat { kind: shell::FileKind::File, size: 1, mode: 0o600, modified: 0, allocated: 1 }),
+        Some(shell::FileStat {
+            kind: shell::FileKind::File,
+            size: 1,
+            mode: 0o600,
+            modified: 0,
+            allocated: 1,
+        }),
     )];
     done(&copy_back().decide(&Known::Is(there)));
 }

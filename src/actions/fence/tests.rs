@@ -9,13 +9,19 @@ fn fence() -> Fence {
 }
 
 fn copy(power: PowerState, starts: bool) -> Copy {
-    Copy { autostart: starts.then(autostart), ..parts::copy(power) }
+    Copy {
+        autostart: starts.then(autostart),
+        ..parts::copy(power)
+    }
 }
 
 fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
     let mut ownership = ownership("London", told, heard);
     ownership.attested = attested.then(|| "alice: I saw it".into());
-    Seen { ownership, runs_elsewhere: false }
+    Seen {
+        ownership,
+        runs_elsewhere: false,
+    }
 }
 
 fn copies(copies: &[Copy]) -> Told {
@@ -53,9 +59,23 @@ fn a_vm_that_runs_is_stopped_only_for_its_typed_name() {
     assert_eq!(proposal.typed.as_deref(), Some("sql01"));
     assert!(proposal.attest.is_none());
     let lines = lines(proposal);
-    assert_eq!(lines[..2], ["vim-cmd vmsvc/power.shutdown 7", "vim-cmd vmsvc/power.off 7"]);
-    assert!(proposal.changes[0].contains("since 2026-01-01T00:00:00Z"), "{:?}", proposal.changes);
-    assert!(proposal.changes[0].contains("after 5m"), "{:?}", proposal.changes);
+    assert_eq!(
+        lines[..2],
+        [
+            "vim-cmd vmsvc/power.shutdown 7",
+            "vim-cmd vmsvc/power.off 7"
+        ]
+    );
+    assert!(
+        proposal.changes[0].contains("since 2026-01-01T00:00:00Z"),
+        "{:?}",
+        proposal.changes
+    );
+    assert!(
+        proposal.changes[0].contains("after 5m"),
+        "{:?}",
+        proposal.changes
+    );
 }
 
 #[test]
@@ -64,8 +84,18 @@ fn hosts_that_cannot_be_asked_need_somebody_who_vouches() {
         let answer = fence().decide(&seen(&told, Heard::Silence, false));
         let attest = needed(&answer).attest.as_ref().unwrap();
         assert_eq!(attest.statement, "sql01 does not run in London");
-        assert!(attest.evidence.iter().any(|line| line.contains("no answer (connection refused)")));
-        assert!(attest.evidence.iter().any(|line| line.contains("asked by lee-bk1 (ping)")));
+        assert!(
+            attest
+                .evidence
+                .iter()
+                .any(|line| line.contains("no answer (connection refused)"))
+        );
+        assert!(
+            attest
+                .evidence
+                .iter()
+                .any(|line| line.contains("asked by lee-bk1 (ping)"))
+        );
         let attested = fence().decide(&seen(&told, Heard::Silence, true));
         assert!(done(&attested)[0].contains("attested, not proven"));
     }
@@ -78,14 +108,21 @@ fn what_can_be_done_is_done_beside_what_is_vouched_for() {
     let proposal = needed(&answer);
     assert!(proposal.attest.is_some() && proposal.commands.len() == 1);
     // The attestation alone does not make it done.
-    assert!(needed(&fence().decide(&seen(&told, Heard::Silence, true))).attest.is_none());
+    assert!(
+        needed(&fence().decide(&seen(&told, Heard::Silence, true)))
+            .attest
+            .is_none()
+    );
 }
 
 #[test]
 fn an_address_that_answers_is_never_overridden() {
     for attested in [false, true] {
         let answer = fence().decide(&seen(&[dark()], Heard::Answer, attested));
-        assert!(blocked(&answer).what.contains("something answers"), "{answer:?}");
+        assert!(
+            blocked(&answer).what.contains("something answers"),
+            "{answer:?}"
+        );
     }
     // Unless it is the VM itself that runs at the other site already.
     let mut moved = seen(&[copies(&[])], Heard::Answer, false);
@@ -95,14 +132,33 @@ fn an_address_that_answers_is_never_overridden() {
 
 #[test]
 fn a_vm_that_runs_without_an_entry_cannot_be_stopped_from_here() {
-    let strange = Copy { vmid: None, ..copy(PowerState::On, false) };
+    let strange = Copy {
+        vmid: None,
+        ..copy(PowerState::On, false)
+    };
     let answer = fence().decide(&seen(&[copies(&[strange])], Heard::Silence, true));
     assert!(blocked(&answer).what.contains("without being registered"));
+}
+
+#[test]
+fn a_physical_server_is_vouched_for_whatever_hosts_say() {
+    let (mut runbook, step) = step("failover/recover/sql01/fence");
+    let vm = runbook.vms.get_mut("sql01").unwrap();
+    (vm.protected, vm.physical) = (None, Some("192.0.2.50".into()));
+    let fence = Fence::new(&runbook, &step, &"sql01".into()).unwrap();
+    assert!(needed(&fence.decide(&fence.unknown())).changes[1].contains("192.0.2.50"));
+    let mut nobody = seen(&[], Heard::Silence, false);
+    assert!(needed(&fence.decide(&nobody)).attest.is_some());
+    nobody.ownership.attested = Some("alice: I pulled the plug".into());
+    done(&fence.decide(&nobody));
 }
 
 #[test]
 fn the_outline_asks_nobody() {
     let fence = fence();
     let answer = fence.decide(&fence.unknown());
-    assert_eq!(lines(needed(&answer))[0], "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›");
+    assert_eq!(
+        lines(needed(&answer))[0],
+        "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›"
+    );
 }

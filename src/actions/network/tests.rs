@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::registered::Entry;
 use crate::actions::tests::parts::{configuration, entry, registration};
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::hypervisor::esxi::devices::Adapter;
@@ -21,7 +22,10 @@ fn devices(network: &str) -> Devices {
         connected: false,
         start_connected: true,
     };
-    Devices { adapters: vec![adapter], disks: vec![] }
+    Devices {
+        adapters: vec![adapter],
+        disks: vec![],
+    }
 }
 
 fn seen(text: &str, entry: Option<Entry>, joined: &str) -> Seen {
@@ -71,20 +75,35 @@ fn the_edit_is_shown_as_a_diff_with_every_command() {
     assert!(lines[0].starts_with("keep the file as it was"), "{lines:?}");
     assert_eq!(lines.last(), Some(&"vim-cmd vmsvc/reload 7"));
     let renames: Vec<_> = lines.iter().filter(|line| line.contains("mv ")).collect();
-    assert!(renames[0].ends_with("sql01.vmx.lifeboat-r1-before"), "{renames:?}");
-    assert!(renames[1].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"), "{renames:?}");
+    assert!(
+        renames[0].ends_with("sql01.vmx.lifeboat-r1-before"),
+        "{renames:?}"
+    );
+    assert!(
+        renames[1].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"),
+        "{renames:?}"
+    );
 }
 
 #[test]
 fn a_crash_between_the_renames_is_gone_on_from() {
     let mut half = seen(AS_RESTORED, None, "");
-    let Known::Is(Configuration::Read(content)) = &mut half.configuration else { panic!() };
+    let Known::Is(Configuration::Read(content)) = &mut half.configuration else {
+        panic!()
+    };
     content.path = "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before".into();
-    half.folder = vec!["sql01.vmx.lifeboat-r1-before".into(), "sql01.vmx.lifeboat-r1-new".into()];
+    half.folder = vec![
+        "sql01.vmx.lifeboat-r1-before".into(),
+        "sql01.vmx.lifeboat-r1-new".into(),
+    ];
     let answer = network().decide(&half);
     let lines = lines(needed(&answer));
     let renames: Vec<_> = lines.iter().filter(|line| line.contains("mv ")).collect();
-    assert_eq!(renames.len(), 1, "the old one is aside already: {renames:?}");
+    assert_eq!(
+        renames.len(),
+        1,
+        "the old one is aside already: {renames:?}"
+    );
     assert!(renames[0].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"));
 }
 
@@ -100,13 +119,20 @@ fn a_vm_that_runs_or_is_locked_is_not_edited() {
 
     let mut locked = seen(AS_RESTORED, off(), "VM Network");
     locked.locked_by = Some("the host with the adapter 00:50:56:00:00:01".into());
-    assert!(blocked(&network().decide(&locked)).what.contains("00:50:56:00:00:01"));
+    assert!(
+        blocked(&network().decide(&locked))
+            .what
+            .contains("00:50:56:00:00:01")
+    );
 }
 
 #[test]
 fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
     let mut missing = seen(AS_RESTORED, None, "");
-    let spec = PortGroupSpec { vswitch: "vSwitch0".into(), vlan: 20 };
+    let spec = PortGroupSpec {
+        vswitch: "vSwitch0".into(),
+        vlan: 20,
+    };
     missing.groups = Known::Is(Groups {
         missing: vec![("Recovered Production".into(), spec)],
         ..Groups::default()
@@ -121,15 +147,26 @@ fn a_missing_port_group_is_made_first_and_a_wrong_one_blocks() {
         ]
     );
     let mut wrong = seen(AS_RESTORED, None, "");
-    let fault = Fault::new("it is otherwise", "lee-esx1", "nothing was changed", "correct it");
-    wrong.groups = Known::Is(Groups { problems: vec![fault], ..Groups::default() });
+    let fault = Fault::new(
+        "it is otherwise",
+        "lee-esx1",
+        "nothing was changed",
+        "correct it",
+    );
+    wrong.groups = Known::Is(Groups {
+        problems: vec![fault],
+        ..Groups::default()
+    });
     assert_eq!(blocked(&network().decide(&wrong)).what, "it is otherwise");
 }
 
 #[test]
 fn an_adapter_that_the_vm_does_not_have_blocks() {
     let answer = network().decide(&seen("displayName = \"x\"\n", None, ""));
-    assert!(blocked(&answer).what.contains("no adapter ethernet0"), "{answer:?}");
+    assert!(
+        blocked(&answer).what.contains("no adapter ethernet0"),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -138,5 +175,9 @@ fn the_outline_shows_what_will_be_set() {
     let answer = network.decide(&network.unknown());
     let proposal = needed(&answer);
     assert!(proposal.changes[0].starts_with("+ ethernet0.networkName = \"Recovered Production\""));
-    assert!(lines(proposal).iter().any(|line| line.contains("portgroup add")));
+    assert!(
+        lines(proposal)
+            .iter()
+            .any(|line| line.contains("portgroup add"))
+    );
 }

@@ -3,6 +3,7 @@ use crate::actions::ownership::{Copy, Told};
 use crate::actions::tests::parts::{autostart, copy, dark, entry, ownership, registration};
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::host::Output;
+use crate::plan::Risk;
 
 fn power_on() -> PowerOn {
     let (runbook, step) = step("failover/recover/sql01/power_on");
@@ -34,7 +35,10 @@ fn whole_evidence_needs_no_attestation() {
     let answer = power_on().decide(&off(ownership("London", &[no()], Heard::Silence)));
     let proposal = needed(&answer);
     assert_eq!(lines(proposal), ["vim-cmd vmsvc/power.on 7"]);
-    assert_eq!((proposal.risk, &proposal.attest), (Some(Risk::Disruptive), &None));
+    assert_eq!(
+        (proposal.risk, &proposal.attest),
+        (Some(Risk::Disruptive), &None)
+    );
 }
 
 #[test]
@@ -60,7 +64,10 @@ fn partial_evidence_waits_for_somebody_who_vouches() {
 #[test]
 fn what_contradicts_is_never_overridden() {
     let runs = Told::Copies(vec![copy(PowerState::On)]);
-    let strange = Told::Copies(vec![Copy { vmid: None, ..copy(PowerState::On) }]);
+    let strange = Told::Copies(vec![Copy {
+        vmid: None,
+        ..copy(PowerState::On)
+    }]);
     for (told, heard) in [
         (vec![runs], Heard::Silence),
         (vec![dark(), strange], Heard::Silence),
@@ -79,43 +86,71 @@ fn what_contradicts_is_never_overridden() {
 #[test]
 fn nobody_who_could_tell_about_its_address_is_said() {
     let answer = power_on().decide(&off(ownership("London", &[no()], Heard::NotAsked)));
-    assert!(needed(&answer).changes.iter().any(|line| line.contains("another machine has its address")));
+    assert!(
+        needed(&answer)
+            .changes
+            .iter()
+            .any(|line| line.contains("another machine has its address"))
+    );
 }
 
 #[test]
 fn on_counts_when_both_lists_agree() {
     done(&power_on().decide(&on(true)));
     let starting = power_on().decide(&on(false));
-    assert!(needed(&starting).commands.is_empty(), "it is waited for, not sent again");
+    assert!(
+        needed(&starting).commands.is_empty(),
+        "it is waited for, not sent again"
+    );
 }
 
 #[test]
 fn a_question_is_answered_and_the_start_is_not_sent_again() {
     let text = "Virtual machine message _vmx1:\nmsg.uuid.altered:Moved or copied?\n   0. Cancel (Cancel)\n   1. button.uuid.movedTheVM (I Moved It)\n   2. button.uuid.copiedTheVM (I Copied It)\n";
-    let output = Output { stdout: text.into(), ..Output::default() };
+    let output = Output {
+        stdout: text.into(),
+        ..Output::default()
+    };
     let question = Question::parse(&output).unwrap();
-    let answer = power_on().decide(&Seen { question, ..on(false) });
-    assert_eq!(lines(needed(&answer)), ["vim-cmd vmsvc/message 7 _vmx1 ‹number of your choice›"]);
+    let answer = power_on().decide(&Seen {
+        question,
+        ..on(false)
+    });
+    assert_eq!(
+        lines(needed(&answer)),
+        ["vim-cmd vmsvc/message 7 _vmx1 ‹number of your choice›"]
+    );
 }
 
 #[test]
 fn the_autostart_entry_that_fence_took_is_put_back() {
-    let seen = Seen { autostart: Some(autostart()), ..on(true) };
+    let seen = Seen {
+        autostart: Some(autostart()),
+        ..on(true)
+    };
     let answer = power_on().decide(&seen);
     let proposal = needed(&answer);
     assert_eq!(proposal.risk, Some(Risk::Write));
     assert_eq!(
         lines(proposal),
-        ["vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn -1 2 systemDefault -1 systemDefault"]
+        [
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn -1 2 systemDefault -1 systemDefault"
+        ]
     );
-    let both = Seen { autostart: Some(autostart()), ..off(ownership("London", &[no()], Heard::Silence)) };
+    let both = Seen {
+        autostart: Some(autostart()),
+        ..off(ownership("London", &[no()], Heard::Silence))
+    };
     assert_eq!(lines(needed(&power_on().decide(&both))).len(), 2);
 }
 
 #[test]
 fn a_vm_that_is_not_known_to_the_host_is_not_started() {
     for entry in [None, Some(entry(PowerState::Off, "invalid"))] {
-        let seen = Seen { registration: Known::Is(registration(entry)), ..Seen::default() };
+        let seen = Seen {
+            registration: Known::Is(registration(entry)),
+            ..Seen::default()
+        };
         blocked(&power_on().decide(&seen));
     }
 }
@@ -124,6 +159,9 @@ fn a_vm_that_is_not_known_to_the_host_is_not_started() {
 fn the_outline_says_what_is_asked_first() {
     let power_on = power_on();
     let answer = power_on.decide(&power_on.unknown());
-    assert_eq!(lines(needed(&answer)), ["vim-cmd vmsvc/power.on ‹vmid of sql01›"]);
+    assert_eq!(
+        lines(needed(&answer)),
+        ["vim-cmd vmsvc/power.on ‹vmid of sql01›"]
+    );
     assert!(needed(&answer).changes[0].starts_with("London is asked once more"));
 }

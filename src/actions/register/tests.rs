@@ -34,7 +34,10 @@ fn an_unreadable_entry_is_read_again_and_not_entered_twice() {
     let mut by_number = seen(registration(None), Some(configuration(VMX)));
     by_number.invalid = Some(Vmid(7));
     for seen in [by_summary, by_number] {
-        assert_eq!(lines(needed(&register().decide(&seen))), ["vim-cmd vmsvc/reload 7"]);
+        assert_eq!(
+            lines(needed(&register().decide(&seen))),
+            ["vim-cmd vmsvc/reload 7"]
+        );
     }
 }
 
@@ -50,8 +53,17 @@ fn another_file_under_that_name_blocks() {
 fn what_the_host_would_refuse_is_told_before() {
     let twice = "memSize = \"1\"\nMEMSIZE = \"2\"\n";
     for (configuration, what) in [
-        (Configuration::Missing("there is no folder".into()), "is not there"),
-        (Configuration::Unfit { path: "x".into(), why: "it is no .vmx".into() }, "cannot be used"),
+        (
+            Configuration::Missing("there is no folder".into()),
+            "is not there",
+        ),
+        (
+            Configuration::Unfit {
+                path: "x".into(),
+                why: "it is no .vmx".into(),
+            },
+            "cannot be used",
+        ),
         (configuration(twice), "lines 1 and 2"),
     ] {
         let answer = register().decide(&seen(registration(None), Some(configuration)));
@@ -63,13 +75,22 @@ fn what_the_host_would_refuse_is_told_before() {
 fn a_vm_that_is_missing_is_entered_and_can_be_taken_out() {
     let answer = register().decide(&seen(registration(None), Some(configuration(VMX))));
     let proposal = needed(&answer);
-    assert_eq!(lines(proposal), ["vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx"]);
-    assert_eq!(proposal.undo.as_deref(), Some("vim-cmd vmsvc/unregister ‹vmid of sql01›"));
+    assert_eq!(
+        lines(proposal),
+        ["vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx"]
+    );
+    assert_eq!(
+        proposal.undo.as_deref(),
+        Some("vim-cmd vmsvc/unregister ‹vmid of sql01›")
+    );
 }
 
 #[test]
 fn the_outline_has_a_hole_where_the_point_decides() {
     let register = register();
     let answer = register.decide(&register.unknown());
-    assert!(lines(needed(&answer))[0].contains("‹.vmx of sql01›"), "{answer:?}");
+    assert!(
+        lines(needed(&answer))[0].contains("‹.vmx of sql01›"),
+        "{answer:?}"
+    );
 }

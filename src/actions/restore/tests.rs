@@ -12,7 +12,11 @@ fn restore() -> Restore {
 }
 
 fn used(stamp: &str) -> Use {
-    let file = |name: &str, bytes| PointFile { name: name.into(), bytes, sum: Sum::of(name.as_bytes()) };
+    let file = |name: &str, bytes| PointFile {
+        name: name.into(),
+        bytes,
+        sum: Sum::of(name.as_bytes()),
+    };
     Use {
         point: Point {
             stamp: stamp.parse().unwrap(),
@@ -32,7 +36,10 @@ fn used(stamp: &str) -> Use {
 
 fn seen(point: Option<Result<Use, Fault>>) -> Seen {
     Seen {
-        store: Store::Here { uuid: "u1".into(), free: 10 << 30 },
+        store: Store::Here {
+            uuid: "u1".into(),
+            free: 10 << 30,
+        },
         arrivals: Arrivals::default(),
         point,
         offered: vec!["20260102T000000Z 6h before the outage".into()],
@@ -71,7 +78,7 @@ fn the_loss_is_graded_against_the_objective() {
         ("20260108T010000Z", "up to four times"),
         ("20260107T000000Z", "beyond four times"),
     ] {
-        let loss = restore.loss(&used(stamp).point, outage);
+        let loss = points::loss(&used(stamp).point, outage, restore.rpo);
         assert!(loss.contains(grade), "{stamp}: {loss}");
     }
 }
@@ -84,15 +91,45 @@ fn what_stands_in_the_way_blocks() {
         mark: ".lifeboat-r1-".into(),
         ..Arrivals::default()
     };
-    let full = Store::Here { uuid: "u1".into(), free: 1 << 20 };
+    let full = Store::Here {
+        uuid: "u1".into(),
+        free: 1 << 20,
+    };
     let gone = Store::Missing(vec!["local2".into()]);
-    let other = Store::Changed { was: "u0".into(), is: "u1".into() };
+    let other = Store::Changed {
+        was: "u0".into(),
+        is: "u1".into(),
+    };
     let no_point = Fault::new("there is no restore point", "", "", "");
     for (seen, what) in [
-        (Seen { arrivals: foreign, ..seen(point()) }, "notes.txt"),
-        (Seen { store: full, ..seen(point()) }, "has 1.0 MiB free"),
-        (Seen { store: gone, ..seen(None) }, "no datastore local1; there are local2"),
-        (Seen { store: other, ..seen(None) }, "is not the volume that it was"),
+        (
+            Seen {
+                arrivals: foreign,
+                ..seen(point())
+            },
+            "notes.txt",
+        ),
+        (
+            Seen {
+                store: full,
+                ..seen(point())
+            },
+            "has 1.0 MiB free",
+        ),
+        (
+            Seen {
+                store: gone,
+                ..seen(None)
+            },
+            "no datastore local1; there are local2",
+        ),
+        (
+            Seen {
+                store: other,
+                ..seen(None)
+            },
+            "is not the volume that it was",
+        ),
         (seen(Some(Err(no_point))), "no restore point"),
     ] {
         let answer = decide(seen);
@@ -102,8 +139,14 @@ fn what_stands_in_the_way_blocks() {
 
 #[test]
 fn a_disk_with_holes_needs_room_for_its_data_alone() {
-    let room = Store::Here { uuid: "u1".into(), free: (1 << 30) + 1 };
-    needed(&decide(Seen { store: room, ..seen(Some(Ok(used("20260102T000000Z")))) }));
+    let room = Store::Here {
+        uuid: "u1".into(),
+        free: (1 << 30) + 1,
+    };
+    needed(&decide(Seen {
+        store: room,
+        ..seen(Some(Ok(used("20260102T000000Z"))))
+    }));
 }
 
 #[test]

@@ -18,7 +18,13 @@ fn it_acts_where_the_vm_runs() {
     assert_eq!(shut_down().home.host.as_str(), "lee-esx1");
     let running = answer(&[Told::Copies(vec![copy(PowerState::On)])]);
     let proposal = needed(&running);
-    assert_eq!(lines(proposal), ["vim-cmd vmsvc/power.shutdown 7", "vim-cmd vmsvc/power.off 7"]);
+    assert_eq!(
+        lines(proposal),
+        [
+            "vim-cmd vmsvc/power.shutdown 7",
+            "vim-cmd vmsvc/power.off 7"
+        ]
+    );
     assert_eq!(proposal.risk, Some(Risk::Disruptive));
 }
 
@@ -30,6 +36,9 @@ fn what_is_off_is_done_even_if_another_host_is_dark() {
 
 #[test]
 fn what_runs_without_an_entry_is_for_a_person() {
-    let strange = Copy { vmid: None, ..copy(PowerState::On) };
+    let strange = Copy {
+        vmid: None,
+        ..copy(PowerState::On)
+    };
     blocked(&answer(&[Told::Copies(vec![strange])]));
 }

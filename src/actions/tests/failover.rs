@@ -6,7 +6,9 @@ use crate::engine::{Fact, Performed};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
-const VERBS: [&str; 6] = ["fence", "restore", "register", "network", "power_on", "ready"];
+const VERBS: [&str; 6] = [
+    "fence", "restore", "register", "network", "power_on", "ready",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vm_is_brought_up_where_the_other_site_is_dark() {
@@ -15,7 +17,10 @@ async fn a_vm_is_brought_up_where_the_other_site_is_dark() {
 
     let fence = world.probe(&out("fence")).await;
     let proposal = needed(&fence);
-    assert!(proposal.attest.is_some() && proposal.commands.is_empty(), "{proposal:?}");
+    assert!(
+        proposal.attest.is_some() && proposal.commands.is_empty(),
+        "{proposal:?}"
+    );
     let evidence = world.go(&out("fence")).await;
     assert!(evidence[0].contains("attested, not proven"), "{evidence:?}");
     for verb in &VERBS[1..] {
@@ -28,15 +33,34 @@ async fn a_vm_is_brought_up_where_the_other_site_is_dark() {
     assert!(has(&|fact| matches!(fact, Fact::Attested { .. })));
     assert!(has(&|fact| matches!(fact, Fact::DatastoreSeen { .. })));
     assert!(has(&|fact| matches!(fact, Fact::FolderMade { .. })));
-    assert!(has(&|fact| matches!(fact, Fact::PointChosen { verified: true, .. })));
-    assert!(has(&|fact| matches!(fact, Fact::FilePlaced { path, .. } if path.ends_with("sql01-flat.vmdk"))));
-    assert!(has(&|fact| matches!(fact, Fact::Registered { uuid_bios, .. } if uuid_bios.len() == 32)));
-    assert!(has(&|fact| matches!(fact, Fact::PortGroupMade { vlan: 20, .. })));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::PointChosen { verified: true, .. }
+    )));
+    assert!(has(
+        &|fact| matches!(fact, Fact::FilePlaced { path, .. } if path.ends_with("sql01-flat.vmdk"))
+    ));
+    assert!(has(
+        &|fact| matches!(fact, Fact::Registered { uuid_bios, .. } if uuid_bios.len() == 32)
+    ));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::PortGroupMade { vlan: 20, .. }
+    )));
     assert!(has(&|fact| matches!(fact, Fact::ConfigKept { .. })));
     assert!(has(&|fact| matches!(fact, Fact::OriginalKept { .. })));
     assert!(has(&|fact| matches!(fact, Fact::AdapterJoined { .. })));
-    assert!(has(&|fact| matches!(fact, Fact::AddressProbed { answered: false, .. })));
-    assert!(has(&|fact| matches!(fact, Fact::OwnershipEvidence { whole: false, .. })));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::AddressProbed {
+            answered: false,
+            ..
+        }
+    )));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::OwnershipEvidence { whole: false, .. }
+    )));
     assert!(has(&|fact| matches!(fact, Fact::PoweredOn { .. })));
     assert!(has(&|fact| matches!(fact, Fact::RungReached { .. })));
     assert!(has(&|fact| matches!(fact, Fact::Serves { .. })));
@@ -59,8 +83,14 @@ async fn a_vm_that_still_runs_is_stopped_and_disarmed_first() {
     assert!(!is_done(&blocked));
     let answer = world.probe(&out("fence")).await;
     let proposal = needed(&answer);
-    assert_eq!((proposal.risk, proposal.typed.as_deref()), (Some(Risk::Typed), Some("sql01")));
-    assert!(proposal.attest.is_none(), "every host answers: {proposal:?}");
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("sql01"))
+    );
+    assert!(
+        proposal.attest.is_none(),
+        "every host answers: {proposal:?}"
+    );
     let shown: Vec<String> = lines(proposal).into_iter().map(str::to_owned).collect();
     let evidence = world.go(&out("fence")).await;
     assert!(evidence[0].contains("off"), "{evidence:?}");
@@ -69,18 +99,35 @@ async fn a_vm_that_still_runs_is_stopped_and_disarmed_first() {
     let sent = world.writes("lon-esx1");
     assert!(!sent.is_empty());
     for line in &sent {
-        assert!(shown.iter().any(|shown| line.ends_with(shown)), "{line} was not among {shown:?}");
+        assert!(
+            shown.iter().any(|shown| line.ends_with(shown)),
+            "{line} was not among {shown:?}"
+        );
     }
     let facts = world.facts();
-    assert!(facts.iter().any(|fact| matches!(fact, Fact::Stopped { how, .. } if how == "shut down by its guest")));
-    let removed = facts.iter().any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
-    assert_eq!(removed, shown.iter().any(|line| line.contains("update_autostartentry")));
+    assert!(
+        facts.iter().any(
+            |fact| matches!(fact, Fact::Stopped { how, .. } if how == "shut down by its guest")
+        )
+    );
+    let removed = facts
+        .iter()
+        .any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
+    assert_eq!(
+        removed,
+        shown
+            .iter()
+            .any(|line| line.contains("update_autostartentry"))
+    );
 
     for verb in ["restore", "register", "network"] {
         world.go(&out(verb)).await;
     }
     let answer = world.probe(&out("power_on")).await;
-    assert!(needed(&answer).attest.is_none(), "all of it is proven: {answer:?}");
+    assert!(
+        needed(&answer).attest.is_none(),
+        "all of it is proven: {answer:?}"
+    );
     world.go(&out("power_on")).await;
     let whole = |fact: &Fact| matches!(fact, Fact::OwnershipEvidence { whole: true, vm, .. } if vm.as_str() == "sql01");
     assert!(world.facts().iter().any(whole));
@@ -98,8 +145,14 @@ async fn steps_can_be_taken_back_in_reverse() {
     }
     // What the host wrote itself is not ours to remove.
     let folder = world.on("lee-esx1", "/vmfs/volumes/local1/sql01");
-    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["vmware.log"]);
-    assert!(matches!(world.undo(&out("ready")).await, Performed::Failed(_)));
+    assert!(matches!(
+        world.undo(&out("ready")).await,
+        Performed::Failed(_)
+    ));
     world.end().await;
 }

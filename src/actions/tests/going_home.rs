@@ -6,18 +6,30 @@ use crate::engine::Fact;
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
-const VERBS: [&str; 7] =
-    ["shut_down", "copy_back", "register", "network", "power_on", "ready", "unregister"];
+const VERBS: [&str; 7] = [
+    "shut_down",
+    "copy_back",
+    "register",
+    "network",
+    "power_on",
+    "ready",
+    "unregister",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vm_goes_home_with_what_it_did_meanwhile() {
     let world = World::new().await;
     // Alive, so that fence finds something to stop and an autostart entry to remember.
-    for verb in ["fence", "restore", "register", "network", "power_on", "ready"] {
+    for verb in [
+        "fence", "restore", "register", "network", "power_on", "ready",
+    ] {
         world.go(&out(verb)).await;
     }
     let copying = world.probe(&home("copy_back")).await;
-    assert!(blocked(&copying).what.contains("runs in Leeds"), "{copying:?}");
+    assert!(
+        blocked(&copying).what.contains("runs in Leeds"),
+        "{copying:?}"
+    );
 
     world.go(&home("shut_down")).await;
     let work = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01-flat.vmdk");
@@ -27,13 +39,26 @@ async fn a_vm_goes_home_with_what_it_did_meanwhile() {
 
     let answer = world.probe(&home("copy_back")).await;
     let proposal = needed(&answer);
-    assert_eq!((proposal.risk, proposal.typed.as_deref()), (Some(Risk::Typed), Some("sql01")));
-    assert!(proposal.changes.iter().any(|line| line == "the .vmx at home stays as it is"), "{:?}", proposal.changes);
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("sql01"))
+    );
+    assert!(
+        proposal
+            .changes
+            .iter()
+            .any(|line| line == "the .vmx at home stays as it is"),
+        "{:?}",
+        proposal.changes
+    );
     for verb in &VERBS[1..] {
         world.go(&home(verb)).await;
     }
     let at_home = world.on("lon-esx1", "/vmfs/volumes/local1/sql01/sql01-flat.vmdk");
-    assert_eq!(&std::fs::read(&at_home).unwrap()[1000..1016], b"written in Leeds");
+    assert_eq!(
+        &std::fs::read(&at_home).unwrap()[1000..1016],
+        b"written in Leeds"
+    );
 
     let facts = world.facts();
     let kept = facts.iter().any(|fact| {
@@ -41,9 +66,19 @@ async fn a_vm_goes_home_with_what_it_did_meanwhile() {
             if host.as_str() == "lon-esx1" && path.ends_with("sql01-flat.vmdk") && world.on("lon-esx1", aside).exists())
     });
     assert!(kept, "the original stays aside");
-    let removed = facts.iter().any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
-    let put_back = world.writes("lon-esx1").iter().filter(|line| line.contains("update_autostartentry")).count();
-    assert_eq!(put_back, if removed { 2 } else { 0 }, "what fence took away is put back");
+    let removed = facts
+        .iter()
+        .any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
+    let put_back = world
+        .writes("lon-esx1")
+        .iter()
+        .filter(|line| line.contains("update_autostartentry"))
+        .count();
+    assert_eq!(
+        put_back,
+        if removed { 2 } else { 0 },
+        "what fence took away is put back"
+    );
 
     let before = world.all_writes();
     for verb in VERBS {

@@ -23,7 +23,9 @@ impl CutLink {
                 let mut cut = seen.clone();
                 cut.mark_unchanged();
                 tokio::spawn(async move {
-                    let Ok(mut server) = TcpStream::connect(target).await else { return };
+                    let Ok(mut server) = TcpStream::connect(target).await else {
+                        return;
+                    };
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                         _ = cut.changed() => {}
@@ -31,7 +33,11 @@ impl CutLink {
                 });
             }
         });
-        Self { address, cuts, serving }
+        Self {
+            address,
+            cuts,
+            serving,
+        }
     }
 
     /// Ends every connection that is open; the host's commands go on.

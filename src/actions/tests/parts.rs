@@ -37,7 +37,10 @@ pub(in crate::actions) fn entry(power: PowerState, connection: &str) -> Entry {
 
 /// A host that has this entry, or none.
 pub(in crate::actions) fn registration(entry: Option<Entry>) -> Registration {
-    Registration { entry, ..Registration::default() }
+    Registration {
+        entry,
+        ..Registration::default()
+    }
 }
 
 /// A .vmx as it lies on lee-esx1.
@@ -93,7 +96,13 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
         site: site.into(),
         sightings: sightings.collect(),
         by_uuid: true,
-        sign: Sign { looks: if heard == Heard::NotAsked { vec![] } else { vec![look] } },
+        sign: Sign {
+            looks: if heard == Heard::NotAsked {
+                vec![]
+            } else {
+                vec![look]
+            },
+        },
         attested: None,
         at: Some(Timestamp::UNIX_EPOCH),
     }

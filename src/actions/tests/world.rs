@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use crate::actions::{self, Ctx, Link, Request};
 use crate::clock::Clock;
 use crate::engine::{
-    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question, RunEvent,
-    RunInfo, RunState, StopOutcome, Verdict,
+    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question,
+    RunEvent, RunInfo, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
 use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
@@ -67,17 +67,43 @@ impl Keeper {
 
     fn request(&self, step: &Step, request: Request, answers: &AtomicBool) {
         match request {
-            Request::Intend { host, command, bulk, reply } => {
+            Request::Intend {
+                host,
+                command,
+                bulk,
+                reply,
+            } => {
                 let op = OpId(self.state.lock().unwrap().ops.len() as u64 + 1);
-                let entry = self.record(Some(step), RunEvent::WriteIntended { op, host, command, bulk });
+                let entry = self.record(
+                    Some(step),
+                    RunEvent::WriteIntended {
+                        op,
+                        host,
+                        command,
+                        bulk,
+                    },
+                );
                 let intent = self.journal.lock().unwrap().intent(&entry).unwrap();
                 let _ = reply.send(intent);
             }
             Request::Started { op, pid } => {
                 self.record(Some(step), RunEvent::WriteStarted { op, pid });
             }
-            Request::Finished { op, exit, took_ms, output_sha256 } => {
-                self.record(Some(step), RunEvent::WriteFinished { op, exit, took_ms, output_sha256 });
+            Request::Finished {
+                op,
+                exit,
+                took_ms,
+                output_sha256,
+            } => {
+                self.record(
+                    Some(step),
+                    RunEvent::WriteFinished {
+                        op,
+                        exit,
+                        took_ms,
+                        output_sha256,
+                    },
+                );
             }
             Request::Lost { op, why } => {
                 self.record(Some(step), RunEvent::WriteLost { op, why });
@@ -90,7 +116,10 @@ impl Keeper {
                 let _ = reply.send(());
             }
             Request::Ask { question, reply } => {
-                let chosen = question.suggested.clone().filter(|_| answers.load(Ordering::Relaxed));
+                let chosen = question
+                    .suggested
+                    .clone()
+                    .filter(|_| answers.load(Ordering::Relaxed));
                 self.asked.lock().unwrap().push(*question);
                 if let Some(chosen) = chosen {
                     let _ = reply.send(chosen);
@@ -113,24 +142,34 @@ impl World {
     /// A new site with a runbook of its own.
     pub async fn with(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let written = runbook::load("source", text, &Limits::default()).unwrap().runbook;
+        let written = runbook::load("source", text, &Limits::default())
+            .unwrap()
+            .runbook;
         let mut options = SiteOptions::new(dir.path().join("site"));
         (options.scale, options.speed) = (512 << 10, 60.0);
         let site = Site::start(&written, options).await.unwrap();
         let mapped = site.emit(text).unwrap();
-        let runbook = runbook::load("emitted", &mapped, &Limits::default()).unwrap().runbook;
+        let runbook = runbook::load("emitted", &mapped, &Limits::default())
+            .unwrap()
+            .runbook;
         let inputs = PlanInputs {
             variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
             ..PlanInputs::default()
         };
-        let sections = [(Section::Failover, Mode::Failover), (Section::Failback, Mode::Failback)];
+        let sections = [
+            (Section::Failover, Mode::Failover),
+            (Section::Failback, Mode::Failback),
+        ];
         let plans = sections
             .into_iter()
             .filter_map(|(section, mode)| plan::make(&runbook, section, mode, &inputs).ok())
             .collect();
         let link = CutLink::to(site.endpoint(&"lee-esx1".into()).unwrap().address).await;
         let mut configs = configs(&runbook, &site);
-        for config in configs.iter_mut().filter(|config| config.name.as_str() == "lee-esx1") {
+        for config in configs
+            .iter_mut()
+            .filter(|config| config.name.as_str() == "lee-esx1")
+        {
             config.address.port = link.address.port();
         }
         let hosts = Hosts::new(configs, Policy::for_mode(Mode::Failover), Redactor::new());
@@ -164,8 +203,12 @@ impl World {
     /// The only step that ends like this: `sql01/fence`, or with its section before it.
     pub fn step(&self, id: &str) -> Step {
         let steps = self.plans.iter().flat_map(|plan| &plan.steps);
-        let mut found = steps.filter(|step| step.id.as_str().ends_with(id) || step.id.as_str().contains(id));
-        found.next().unwrap_or_else(|| panic!("no step {id}")).clone()
+        let mut found =
+            steps.filter(|step| step.id.as_str().ends_with(id) || step.id.as_str().contains(id));
+        found
+            .next()
+            .unwrap_or_else(|| panic!("no step {id}"))
+            .clone()
     }
 
     pub fn facts(&self) -> Vec<Fact> {
@@ -175,31 +218,56 @@ impl World {
 
     /// Looks; the answer is kept as the step's proposal.
     pub async fn probe(&self, id: &str) -> ProbeAnswer {
-        self.try_probe(id).await.unwrap_or_else(|fault| panic!("{id}: {fault}"))
+        self.try_probe(id)
+            .await
+            .unwrap_or_else(|fault| panic!("{id}: {fault}"))
     }
 
     pub async fn try_probe(&self, id: &str) -> Result<ProbeAnswer, Fault> {
         let step = self.step(id);
         self.keeper.record(Some(&step), RunEvent::StepStarted);
-        let answer = self.run(&step, None, |ctx| async move { actions::probe(&ctx).await }).await?;
-        self.keeper.record(Some(&step), RunEvent::ProbeAnswered(Box::new(answer.clone())));
+        let answer = self
+            .run(&step, None, |ctx| async move { actions::probe(&ctx).await })
+            .await?;
+        self.keeper.record(
+            Some(&step),
+            RunEvent::ProbeAnswered(Box::new(answer.clone())),
+        );
         Ok(answer)
     }
 
     /// Confirms what was shown last, with everything that it asks for, and lets it act.
     pub async fn perform(&self, id: &str) -> Performed {
         let step = self.step(id);
-        let shown = self.keeper.state.lock().unwrap().step(&step.id).proposal.unwrap_or_default();
+        let shown = self
+            .keeper
+            .state
+            .lock()
+            .unwrap()
+            .step(&step.id)
+            .proposal
+            .unwrap_or_default();
         self.perform_as(id, consent(&shown)).await
     }
 
     pub async fn perform_as(&self, id: &str, confirmation: Confirmation) -> Performed {
         let step = self.step(id);
-        self.keeper.record(Some(&step), RunEvent::StepConfirmed(Box::new(confirmation.clone())));
-        let performed =
-            self.run(&step, Some(confirmation), |ctx| async move { actions::perform(&ctx).await }).await;
+        self.keeper.record(
+            Some(&step),
+            RunEvent::StepConfirmed(Box::new(confirmation.clone())),
+        );
+        let performed = self
+            .run(&step, Some(confirmation), |ctx| async move {
+                actions::perform(&ctx).await
+            })
+            .await;
         if let Performed::Done { evidence } = &performed {
-            self.keeper.record(Some(&step), RunEvent::StepDone { evidence: evidence.clone() });
+            self.keeper.record(
+                Some(&step),
+                RunEvent::StepDone {
+                    evidence: evidence.clone(),
+                },
+            );
         }
         performed
     }
@@ -218,29 +286,65 @@ impl World {
 
     pub async fn undo(&self, id: &str) -> Performed {
         let step = self.step(id);
-        self.run(&step, None, |ctx| async move { actions::undo(&ctx).await }).await
+        self.run(&step, None, |ctx| async move { actions::undo(&ctx).await })
+            .await
     }
 
     /// Makes sure that every lost command of the step is over.
     pub async fn settle(&self, id: &str) -> Vec<StopOutcome> {
         let lost: Vec<OpId> = {
             let state = self.keeper.state.lock().unwrap();
-            state.unsettled_ops().filter(|(_, op)| !op.bulk).map(|(id, _)| *id).collect()
+            state
+                .unsettled_ops()
+                .filter(|(_, op)| !op.bulk)
+                .map(|(id, _)| *id)
+                .collect()
         };
         let step = self.step(id);
         let mut outcomes = Vec::new();
         for op in lost {
-            let outcome = self.stop_lost(id, op).await.unwrap_or_else(|fault| panic!("{fault}"));
-            let event = RunEvent::LostStopped { op, outcome: outcome.clone() };
+            let outcome = self
+                .stop_lost(id, op)
+                .await
+                .unwrap_or_else(|fault| panic!("{fault}"));
+            let event = RunEvent::LostStopped {
+                op,
+                outcome: outcome.clone(),
+            };
             self.keeper.record(Some(&step), event);
             outcomes.push(outcome);
         }
         outcomes
     }
 
+    /// A write of which nothing is known but its line.
+    pub fn lose(&self, id: &str, host: &str, command: &str) -> OpId {
+        let step = self.step(id);
+        let op = OpId(self.keeper.state.lock().unwrap().ops.len() as u64 + 1);
+        let (host, command) = (host.into(), command.to_owned());
+        let intended = RunEvent::WriteIntended {
+            op,
+            host,
+            command,
+            bulk: false,
+        };
+        self.keeper.record(Some(&step), intended);
+        self.keeper.record(
+            Some(&step),
+            RunEvent::WriteLost {
+                op,
+                why: "cut".into(),
+            },
+        );
+        op
+    }
+
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
-        self.run(&step, None, move |ctx| async move { actions::stop_lost(&ctx, op).await }).await
+        self.run(&step, None, move |ctx| async move {
+            actions::stop_lost(&ctx, op).await
+        })
+        .await
     }
 
     /// Runs one action with a link of its own.
@@ -269,7 +373,11 @@ impl World {
             run_dir: self.run_dir(),
             link: Link::new(requests),
         };
-        let (keeper, answers, step) = (Arc::clone(&self.keeper), Arc::clone(&self.answers), step.clone());
+        let (keeper, answers, step) = (
+            Arc::clone(&self.keeper),
+            Arc::clone(&self.answers),
+            step.clone(),
+        );
         let serving = tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
                 keeper.request(&step, request, &answers);
@@ -287,27 +395,40 @@ impl World {
 
     /// A path on a host as a path on this machine.
     pub fn on(&self, host: &str, path: &str) -> PathBuf {
-        self.site.host_root(&host.into()).unwrap().join(path.trim_start_matches('/'))
+        self.site
+            .host_root(&host.into())
+            .unwrap()
+            .join(path.trim_start_matches('/'))
     }
 
     /// Command lines that changed something, as a host logged them.
     pub fn writes(&self, host: &str) -> Vec<String> {
         let log = std::fs::read_to_string(self.site.command_log(&host.into())).unwrap_or_default();
-        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let lines = lines.filter_map(|line| Some(line.get("line")?.as_str()?.to_owned()));
-        lines.filter(|line| line.contains("echo $$; exec")).collect()
+        lines
+            .filter(|line| line.contains("echo $$; exec"))
+            .collect()
     }
 
     /// Everything that reached all hosts and changed something.
     pub fn all_writes(&self) -> usize {
-        self.runbook.hosts.keys().map(|host| self.writes(host.as_str()).len()).sum()
+        self.runbook
+            .hosts
+            .keys()
+            .map(|host| self.writes(host.as_str()).len())
+            .sum()
     }
 
     /// sql01 stands in Leeds up to a verb of the way out, London being dark.
     pub async fn out_to(verb: &str) -> Self {
         let world = Self::new().await;
         world.site.go_dark(SiteRole::Protected);
-        let verbs = ["fence", "restore", "register", "network", "power_on", "ready"];
+        let verbs = [
+            "fence", "restore", "register", "network", "power_on", "ready",
+        ];
         for verb in verbs.iter().take_while(|step| **step != verb) {
             world.go(&out(verb)).await;
         }
@@ -318,11 +439,23 @@ impl World {
     pub async fn start_in_london(&self) {
         let host = self.hosts.host(&"lon-esx1".into()).unwrap();
         let read = |words: &[&str]| HostCommand::read(words.iter().copied());
-        let list = host.read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"])).await.unwrap();
+        let list = host
+            .read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"]))
+            .await
+            .unwrap();
         let list = list.text();
-        let row = list.lines().find(|line| line.contains("sql01.vmx")).unwrap();
+        let row = list
+            .lines()
+            .find(|line| line.contains("sql01.vmx"))
+            .unwrap();
         let vmid = row.split_whitespace().next().unwrap().to_owned();
-        let on = host.read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/power.on", &vmid])).await.unwrap();
+        let on = host
+            .read(
+                Lane::Telemetry,
+                &read(&["vim-cmd", "vmsvc/power.on", &vmid]),
+            )
+            .await
+            .unwrap();
         assert_eq!(on.status, 0, "{}", on.text());
     }
 
@@ -349,14 +482,18 @@ pub(super) fn consent(shown: &Proposal) -> Confirmation {
         by: "alice".into(),
         second: Some("bob".into()),
         typed: shown.typed.clone(),
-        attest: shown.attest.as_ref().map(|_| "the duty manager saw the fire".into()),
+        attest: shown
+            .attest
+            .as_ref()
+            .map(|_| "the duty manager saw the fire".into()),
         answers: shown
             .ask
             .iter()
             .map(|(key, ask)| match ask {
-                Ask::Choose { options, at_least } => {
-                    (key.clone(), Answer::Chosen(options.iter().take(*at_least).cloned().collect()))
-                }
+                Ask::Choose { options, at_least } => (
+                    key.clone(),
+                    Answer::Chosen(options.iter().take(*at_least).cloned().collect()),
+                ),
                 Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
             })
             .collect(),
