@@ -11,7 +11,7 @@ use super::source::join;
 use super::sums::Sum;
 use super::writes::{TransferError, Writes, send};
 use crate::error::Fault;
-use crate::host::{Effect, FileAccess, Host, HostCommand, HostError, Lane, Output};
+use crate::host::{FileAccess, Host, HostCommand, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::commands::volumes;
 use crate::hypervisor::esxi::storage::Volumes;
@@ -76,13 +76,6 @@ impl SummedBy {
     }
 }
 
-/// Makes a file of exactly `$2` bytes if it is not there, sets its mode to `$3`. What is in it
-/// stays; what is added is a hole. No byte is written.
-const PREPARE: &str = r#"if [ ! -e "$1" ]; then : >"$1" || exit; fi
-chmod "$3" "$1" || exit
-dd if=/dev/null of="$1" bs=1 count=0 seek="$2" 2>/dev/null || exit
-stat -c %s "$1""#;
-
 impl Target {
     /// A file's path.
     #[must_use]
@@ -111,8 +104,7 @@ impl Target {
 
     /// Makes or keeps a temporary file, with its final length and mode.
     pub(super) fn prepare(&self, name: &str, bytes: u64, mode: u32) -> HostCommand {
-        let words = [self.path(name), bytes.to_string(), format!("{mode:o}")];
-        HostCommand::script(Effect::Write, PREPARE, words)
+        shell::make_file(&self.path(name), bytes, mode)
     }
 
     /// Renames a file of the folder, never over another.

@@ -62,6 +62,8 @@ pub(super) struct Seen {
     pub area: Rect,
     /// Lines of the step card and rows it has; `None` while something else is in its place.
     pub card: Option<Extent>,
+    /// The card has the whole width, because it is long.
+    pub card_alone: bool,
     /// Of the pane or page that scrolls beside it.
     pub list: Extent,
     /// Of the dialog.

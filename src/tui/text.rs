@@ -75,7 +75,7 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
         let line = clean(line);
         let mut rest = line.trim_end();
         loop {
-            let (head, tail) = break_line(rest, width);
+            let (head, tail) = break_line(rest, width, false);
             lines.push(head.trim_end().to_owned());
             rest = tail.trim_start();
             if rest.is_empty() {
@@ -95,7 +95,7 @@ pub(super) fn wrap_command(text: &str, width: usize) -> Vec<String> {
         let line = clean(line);
         let mut rest = line.as_ref();
         while rest.width() > width {
-            let (head, tail) = break_line(rest, width - 1);
+            let (head, tail) = break_line(rest, width - 1, true);
             lines.push(format!("{head}\\"));
             rest = tail;
         }
@@ -104,9 +104,10 @@ pub(super) fn wrap_command(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Breaks after the last blank within `width` columns, else after a slash, else within a word. Always takes
-/// at least one character of a text that is not empty.
-fn break_line(text: &str, width: usize) -> (&str, &str) {
+/// Breaks after the last blank within `width` columns, else after a slash, else within a word; `early`
+/// takes the slash, too, where the blank would leave most of the line empty. Always takes at least one
+/// character of a text that is not empty.
+fn break_line(text: &str, width: usize, early: bool) -> (&str, &str) {
     let (head, tail) = split(text, width);
     if tail.is_empty() {
         return (head, tail);
@@ -115,15 +116,14 @@ fn break_line(text: &str, width: usize) -> (&str, &str) {
         let first = text.chars().next().map_or(0, char::len_utf8);
         return text.split_at(first);
     }
-    match head.rfind(' ') {
-        _ if tail.starts_with(' ') => (head, tail),
-        Some(at) if !head[..at].trim().is_empty() => text.split_at(at + 1),
-        // A path breaks after a slash, unless that would leave most of the line empty.
-        _ => match head.rfind('/') {
-            Some(at) if at * 2 > head.len() => text.split_at(at + 1),
-            _ => (head, tail),
-        },
+    if tail.starts_with(' ') {
+        return (head, tail);
     }
+    let blank = head.rfind(' ').filter(|at| !head[..*at].trim().is_empty());
+    let slash = head.rfind('/').filter(|at| at * 2 > head.len());
+    let late = |at: &usize| !early || at * 2 > head.len();
+    let at = blank.filter(late).or(slash).or(blank);
+    at.map_or((head, tail), |at| text.split_at(at + 1))
 }
 
 /// `00:42:10`, with days in front where there are any.

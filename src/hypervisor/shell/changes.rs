@@ -44,9 +44,24 @@ pub fn set_mode(path: &str, mode: u32) -> HostCommand {
     ])
 }
 
+/// Makes a file of exactly `$2` bytes if it is not there, sets its mode to `$3`. What is in it
+/// stays; what is added is a hole. No byte is written.
+pub(super) const MAKE_FILE: &str = r#"if [ ! -e "$1" ]; then : >"$1" || exit; fi
+chmod "$3" "$1" || exit
+dd if=/dev/null of="$1" bs=1 count=0 seek="$2" 2>/dev/null || exit
+stat -c %s "$1""#;
+
+/// Makes or keeps a file, with its final length in bytes and its permission bits; prints the
+/// length that it has.
+#[must_use]
+pub fn make_file(path: &str, bytes: u64, mode: u32) -> HostCommand {
+    let words = [operand(path), bytes.to_string(), format!("{mode:o}")];
+    HostCommand::script(Effect::Write, MAKE_FILE, words)
+}
+
 /// Renames `$1` to `$2` if nothing has that name. `mv -n` is missing in older BusyBoxes and hard
 /// links on VMFS, so the name is looked at right before; only Lifeboat writes in these folders.
-const RENAME: &str = r#"if [ -e "$2" ] || [ -L "$2" ]; then echo taken; exit 0; fi
+pub(super) const RENAME: &str = r#"if [ -e "$2" ] || [ -L "$2" ]; then echo taken; exit 0; fi
 if [ ! -e "$1" ] && [ ! -L "$1" ]; then echo absent; exit 0; fi
 mv "$1" "$2" || exit
 if [ -e "$1" ] || [ -L "$1" ]; then echo both; exit 0; fi
@@ -88,7 +103,7 @@ impl Renamed {
 }
 
 /// Removes `$1` alone, and only if it is no folder.
-const REMOVE: &str = r#"if [ -d "$1" ] && [ ! -L "$1" ]; then echo folder; exit 0; fi
+pub(super) const REMOVE: &str = r#"if [ -d "$1" ] && [ ! -L "$1" ]; then echo folder; exit 0; fi
 if [ ! -e "$1" ] && [ ! -L "$1" ]; then
   if [ -d "$2" ] && [ -x "$2" ]; then echo absent; else echo no-folder; fi
   exit 0
@@ -139,7 +154,7 @@ impl Removed {
 }
 
 /// Removes an empty folder, and tells a full one from a failure.
-const REMOVE_FOLDER: &str = r#"if [ ! -d "$1" ] || [ -L "$1" ]; then echo absent; exit 0; fi
+pub(super) const REMOVE_FOLDER: &str = r#"if [ ! -d "$1" ] || [ -L "$1" ]; then echo absent; exit 0; fi
 for n in "$1"/* "$1"/.?*; do
   case "$n" in */..) continue;; esac
   if [ -e "$n" ] || [ -L "$n" ]; then echo full; exit 0; fi

@@ -9,11 +9,12 @@ mod driver;
 mod files;
 mod probes;
 mod processes;
+mod scripts;
 mod sums;
 
 pub use changes::{
-    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_folder, remove_empty_folder,
-    remove_file, rename, set_mode,
+    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_file, make_folder,
+    remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;
 pub use files::{
@@ -21,6 +22,7 @@ pub use files::{
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, stop, trace};
+pub use scripts::{Script, script};
 pub use sums::{Sha256, SumTool, sha256, sha256_part};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.

@@ -7,7 +7,7 @@ use crate::hypervisor::reply::{said, succeeded, unexpected};
 
 /// The sum of standard input by what the host has; says first what that is. The tools read
 /// standard input, because sha256sum escapes awkward names.
-const SHA256: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+pub(super) const SHA256: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
 if command -v sha256sum >/dev/null 2>&1; then echo sha256sum; sha256sum <"$1"
 elif command -v python3 >/dev/null 2>&1; then echo python3
   python3 -c 'import hashlib, sys
@@ -18,7 +18,7 @@ elif command -v openssl >/dev/null 2>&1; then echo openssl; openssl dgst -sha256
 else echo none; fi"#;
 
 /// As [`SHA256`], of `$3` blocks of a mebibyte from block `$2` on.
-const SHA256_PART: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+pub(super) const SHA256_PART: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
 if command -v sha256sum >/dev/null 2>&1; then echo sha256sum
   dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | sha256sum
 elif command -v python3 >/dev/null 2>&1; then echo python3

@@ -84,6 +84,8 @@ pub(in crate::tui) struct Card {
     pub scroll: usize,
     /// Lines that have been on screen.
     pub read_to: usize,
+    /// The person wants the other panes beside it, however long it is.
+    pub beside: bool,
 }
 
 impl Ui {

@@ -106,7 +106,8 @@ impl Run {
     }
 
     fn painted(&mut self, seen: Seen) {
-        let resized = seen.area != self.ui.seen.area;
+        let before = &self.ui.seen;
+        let resized = seen.area != before.area || seen.card_alone != before.card_alone;
         if let Some(card) = seen.card {
             let bottom = self.ui.card.scroll + card.rows;
             let before = if resized { 0 } else { self.ui.card.read_to };

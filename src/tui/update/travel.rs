@@ -28,7 +28,7 @@ impl Run {
             self.open(View::Main);
         } else if self.is_over() {
             self.open(View::Debrief);
-        } else if self.ui.pane > 2 {
+        } else if self.ui.pane > 2 || self.ui.seen.card_alone {
             self.focus(1);
         } else {
             self.show(self.ui.current, true);
@@ -41,6 +41,12 @@ impl Run {
         }
         if self.ui.pane != pane {
             self.ui.offset = if pane == 4 { None } else { Some(0) };
+        }
+        if pane != 2 && self.ui.seen.card_alone {
+            self.ui.card.beside = true;
+            self.ui.card.scroll = 0;
+        } else if pane == 2 {
+            self.ui.card.beside = false;
         }
         self.ui.pane = pane;
     }
@@ -106,8 +112,8 @@ impl Run {
 
     pub(super) fn travel(&mut self, action: Action) {
         match (&self.ui.page, self.ui.pane) {
-            (View::Main, 1) => self.travel_steps(action),
-            (View::Main, 2) => match action {
+            (View::Main, 1) if !self.ui.seen.card_alone => self.travel_steps(action),
+            (View::Main, 1 | 2) => match action {
                 Action::Up => self.scroll_card(-1),
                 Action::Down => self.scroll_card(1),
                 Action::PageUp => self.scroll_card(-self.card_page()),

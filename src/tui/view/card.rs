@@ -15,7 +15,7 @@ use crate::tui::text;
 use crate::tui::theme::{Role, glyph, status_role};
 
 use super::frame::{beside_label, under_label};
-use super::{labelled, list, pane, put, text_width};
+use super::{commands, labelled, list, pane, put, text_width};
 
 /// Cells of a progress bar.
 const BAR: u64 = 24;
@@ -47,7 +47,8 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     if scroll < extent.last_offset() {
         let asking = run.status(run.ui.shown) == Status::Asking;
         let key = if asking { "[Enter] reads on" } else { "[PgDn]" };
-        let more = format!("↓ {} more lines: {key}", extent.last_offset() - scroll + 1);
+        let back = if run.ui.seen.card_alone { ", [1] shows the steps" } else { "" };
+        let more = format!("↓ {} more lines: {key}{back}", extent.last_offset() - scroll + 1);
         let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..content };
         let line = Line::styled(text::fit(&more, usize::from(last.width)), Role::Warn.style());
         put(buffer, last, &line);
@@ -55,6 +56,17 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         return Extent { lines: extent.lines + 1, rows: extent.rows };
     }
     extent
+}
+
+/// Whether the card is shown alone: it waits for a person who has to read all of it, and is read
+/// in fewer pages than in `beside`, its place among the other panes.
+pub(super) fn is_alone(run: &Run, whole: Rect, beside: Rect) -> bool {
+    let asking = run.status(run.ui.shown) == Status::Asking;
+    if !asking || run.ui.card.beside || run.ui.pane > 2 {
+        return false;
+    }
+    let pages = |area: Rect| height(run, area.width).div_ceil(area.height.max(1));
+    pages(beside) > pages(whole)
 }
 
 /// Rows that the card would fill, with its title.
@@ -102,8 +114,8 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     if let Some(known) = known {
         let settled = known.status.is_met();
         if let Some(proposal) = &known.proposal {
-            commands(&mut lines, width, proposal, settled);
-            changes(&mut lines, width, proposal);
+            changes(&mut lines, width, step, proposal);
+            commands::draw(&mut lines, width, proposal, settled);
         }
         found(run, &mut lines, width, known);
         if let Some(proposal) = &known.proposal {
@@ -187,31 +199,18 @@ fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, r
     labelled(lines, width, "", Role::Plain, &rate);
 }
 
-/// Every command with its host, exact; a line that goes on ends in a backslash.
-fn commands(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal, settled: bool) {
-    let label = if settled { "sent" } else { "now" };
-    let mut texts = Vec::new();
-    for command in &proposal.commands {
-        let host = command.host.as_ref().map_or("this console", |host| host.as_str());
-        let effect = if command.write { "changes" } else { "looks" };
-        texts.push((Role::Host, format!("on {}, {effect}:", text::clean(host))));
-        let role = if command.write { Role::Strong } else { Role::Plain };
-        let room = beside_label(width);
-        texts.extend(text::wrap_command(&command.line, room).into_iter().map(|line| (role, line)));
-    }
-    under_label(lines, label, texts);
-}
-
-fn changes(lines: &mut Vec<Line<'static>>, width: usize, proposal: &Proposal) {
+/// In words, before the commands; the question of a prompt stands above already.
+fn changes(lines: &mut Vec<Line<'static>>, width: usize, step: &Step, proposal: &Proposal) {
     let room = beside_label(width);
-    let texts = proposal.changes.iter().flat_map(|change| {
-        let role = match change.as_bytes().first() {
-            Some(b'-') => Role::Bad,
-            Some(b'+') => Role::Good,
-            _ => Role::Plain,
-        };
-        text::wrap(change, room).into_iter().map(move |line| (role, line))
-    });
+    let texts =
+        proposal.changes.iter().filter(|change| **change != step.title).flat_map(|change| {
+            let role = match change.as_bytes().first() {
+                Some(b'-') => Role::Bad,
+                Some(b'+') => Role::Good,
+                _ => Role::Plain,
+            };
+            text::wrap(change, room).into_iter().map(move |line| (role, line))
+        });
     under_label(lines, "changes", texts);
 }
 
@@ -291,7 +290,9 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
             Stage::Choose { key, at_least, .. } => format!("{key}: at least {at_least} ticked"),
             Stage::Value { prompt, .. } => prompt,
             Stage::Attest { request, .. } => {
-                for line in &request.evidence {
+                let found = run.known(index).map_or("", |known| known.found.as_str());
+                let unsaid = request.evidence.iter().filter(|line| !found.contains(*line));
+                for line in unsaid {
                     labelled(lines, width, "known", Role::Plain, line);
                 }
                 format!("your word that {}", request.statement)

@@ -263,11 +263,13 @@ fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             let mut texts: Vec<(Role, String)> = Vec::new();
             if let Some(proposal) = run.known(flow.step).and_then(|known| known.proposal.as_ref()) {
                 texts.extend(proposal.changes.iter().map(|change| (Role::Plain, change.clone())));
-                let writes = proposal.commands.iter().filter(|command| command.write);
-                texts.extend(writes.map(|command| {
-                    let host = command.host.as_ref().map_or("this console", |host| host.as_str());
-                    (Role::Strong, format!("{host}: {}", command.line))
-                }));
+                let count = proposal.commands.iter().filter(|command| command.write).count();
+                let sent = match count {
+                    0 => None,
+                    1 => Some("the command that the card shows is sent".to_owned()),
+                    n => Some(format!("the {n} changing commands that the card shows are sent")),
+                };
+                texts.extend(sent.map(|sent| (Role::Strong, sent)));
                 let undo = proposal.undo.as_deref().unwrap_or("none, this cannot be taken back");
                 texts.push((Role::Plain, format!("undo: {undo}")));
             }

@@ -1,6 +1,7 @@
 //! The run screen drawn from its model. Pure: the same model gives the same cells.
 
 mod card;
+mod commands;
 mod debrief;
 mod dialog;
 mod frame;
@@ -85,20 +86,24 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
         ])
         .spacing(1)
         .areas(area);
-        vertical(buffer, steps);
-        vertical(buffer, middle);
-        steps::draw(run, buffer, steps);
         let [card, output] = if wide {
             let halves = Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]);
-            let [card, output] = halves.spacing(1).areas(middle);
-            vertical(buffer, card);
-            [card, output]
+            halves.spacing(1).areas(middle)
         } else {
             // The card comes first: the output gets what it leaves, and a few lines at least.
             let most = middle.height.saturating_sub(OUTPUT);
             let card = card::height(run, middle.width).min(most).max(middle.height * 3 / 5);
             Layout::vertical([Constraint::Length(card), Constraint::Fill(1)]).areas(middle)
         };
+        if card_alone(run, buffer, area, card, seen) {
+            return;
+        }
+        vertical(buffer, steps);
+        vertical(buffer, middle);
+        if wide {
+            vertical(buffer, card);
+        }
+        steps::draw(run, buffer, steps);
         seen.card = Some(card::draw(run, buffer, card));
         let printed = log::output(run, buffer, output);
         let listed = hosts::draw(run, buffer, hosts);
@@ -112,6 +117,9 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
             Constraint::Length(hosts),
         ])
         .areas(area);
+        if card_alone(run, buffer, area, card, seen) {
+            return;
+        }
         steps::draw(run, buffer, steps);
         if pane == 3 {
             seen.list = hosts::draw(run, buffer, card);
@@ -128,6 +136,9 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
         let [steps, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)])
             .spacing(1)
             .areas(area);
+        if card_alone(run, buffer, area, right, seen) {
+            return;
+        }
         vertical(buffer, steps);
         steps::draw(run, buffer, steps);
         match pane {
@@ -136,6 +147,15 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
             _ => seen.card = Some(card::draw(run, buffer, right)),
         }
     }
+}
+
+/// Draws the card over everything where that is the quicker way to read all of it.
+fn card_alone(run: &Run, buffer: &mut Buffer, whole: Rect, beside: Rect, seen: &mut Seen) -> bool {
+    seen.card_alone = card::is_alone(run, whole, beside);
+    if seen.card_alone {
+        seen.card = Some(card::draw(run, buffer, whole));
+    }
+    seen.card_alone
 }
 
 fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {

@@ -4,7 +4,7 @@ use crate::engine::{RunEvent, Status};
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
     Bench, PLAIN, Story, attested, declare, fault, power_on, question, register, there_and_back,
-    typed,
+    typed, write,
 };
 use crate::tui::page::Msg;
 use crate::tui::theme::Theme;
@@ -98,6 +98,37 @@ fn disruptive_step_is_armed() {
     small("arming", &story, |bench| {
         bench.wait(300);
     });
+}
+
+/// Twelve scripts that differ in their values.
+fn renames() -> Story {
+    let mut proposal = register();
+    proposal.commands = (1..=12)
+        .map(|n| {
+            let path = format!("/vmfs/volumes/local1/sql01/sql01_{n}-flat.vmdk");
+            let command = crate::hypervisor::shell::rename(&format!("{path}.lifeboat-part"), &path);
+            write("lee-esx1", &command.line())
+        })
+        .collect();
+    let mut story = Story::begun();
+    story.probe("sql01", "restore", 1, proposal);
+    story
+}
+
+#[test]
+fn a_long_card_has_the_whole_screen_until_the_steps_are_wanted() {
+    small("long-card", &renames(), |_| {});
+    small("long-card-read", &renames(), |bench| {
+        bench.calmly("<Enter><Enter>");
+    });
+    let beside = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
+        bench.calmly("1");
+    });
+    assert!(beside.text().contains("1 steps"), "{}", beside.text());
+    let mut bench = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
+        bench.calmly("<Enter>");
+    });
+    assert!(bench.sent().is_empty(), "confirmed before its last line was on screen");
 }
 
 #[test]

@@ -1,0 +1,72 @@
+//! What the scripts do, in words, for whoever reads a command before it is sent.
+
+use super::{changes, sums};
+
+/// A script that is sent again and again, with other values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// A word or two to call it by.
+    pub name: &'static str,
+    /// What it does with `$1` …, as the end of a sentence.
+    pub does: &'static str,
+    /// Its text.
+    pub text: &'static str,
+}
+
+const SCRIPTS: [Script; 6] = [
+    Script {
+        name: "make file",
+        does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
+        text: changes::MAKE_FILE,
+    },
+    Script {
+        name: "rename",
+        does: "renames $1 to $2 unless something has that name",
+        text: changes::RENAME,
+    },
+    Script {
+        name: "remove file",
+        does: "removes $1, never a folder; $2 is where it lies",
+        text: changes::REMOVE,
+    },
+    Script {
+        name: "remove folder",
+        does: "removes the folder $1 if it is empty",
+        text: changes::REMOVE_FOLDER,
+    },
+    Script {
+        name: "sum",
+        does: "prints the SHA-256 of $1",
+        text: sums::SHA256,
+    },
+    Script {
+        name: "sum part",
+        does: "prints the SHA-256 of $3 MiB of $1, from MiB $2 on",
+        text: sums::SHA256_PART,
+    },
+];
+
+/// The script with this text.
+#[must_use]
+pub fn script(text: &str) -> Option<&'static Script> {
+    SCRIPTS.iter().find(|script| script.text == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_that_a_script_takes_is_spoken_of() {
+        for script in SCRIPTS {
+            for value in ["$1", "$2", "$3"] {
+                assert_eq!(
+                    script.text.contains(value),
+                    script.does.contains(value),
+                    "{value} of {}",
+                    script.name
+                );
+            }
+        }
+    }
+}
