@@ -133,7 +133,9 @@ impl<'a> Command<'a> {
         let mut changes = vec![match self.spec.effect {
             DeclaredEffect::Read => format!("the runbook's command looks at something on {host}"),
             DeclaredEffect::Write => format!("the runbook's command changes something on {host}"),
-            DeclaredEffect::Disruptive => format!("the runbook's command may interrupt somebody on {host}"),
+            DeclaredEffect::Disruptive => {
+                format!("the runbook's command may interrupt somebody on {host}")
+            }
         }];
         let must_type = seen.in_doubt && self.done_if.is_none();
         if seen.in_doubt {

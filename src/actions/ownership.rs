@@ -283,10 +283,19 @@ fn sighting_line(sighting: &Sighting) -> String {
 /// `on since 2026-01-02T03:04:05Z, by uuid.bios`.
 pub(super) fn copy_line(copy: &Copy) -> String {
     // A host says it to the microsecond, which nobody reads.
-    let since = copy.since.map(|since| since.strftime(" since %Y-%m-%dT%H:%M:%SZ").to_string());
+    let since = copy
+        .since
+        .map(|since| since.strftime(" since %Y-%m-%dT%H:%M:%SZ").to_string());
     let since = since.unwrap_or_default();
-    let known = if copy.vmid.is_none() { "not registered, " } else { "" };
-    format!("{known}{}{since} ({}, recognised by {})", copy.power, copy.vmx, copy.by)
+    let known = if copy.vmid.is_none() {
+        "not registered, "
+    } else {
+        ""
+    };
+    format!(
+        "{known}{}{since} ({}, recognised by {})",
+        copy.power, copy.vmx, copy.by
+    )
 }
 
 #[cfg(test)]
