@@ -80,6 +80,14 @@ fn running() {
 }
 
 #[test]
+fn a_host_that_hangs_is_not_called_up() {
+    let bench = shot(&restoring(), (110, 30), crate::tui::fixture::FULL, |bench| {
+        bench.wait(15_000);
+    });
+    assert!(bench.text().contains("lee-esx1  silent"), "{}", bench.text());
+}
+
+#[test]
 fn failed_step_and_its_menu() {
     matrix("failed", &failed(), |_| {});
     small("failed-menu", &failed(), |bench| {
