@@ -156,9 +156,19 @@ fn conclude(
     lines.push(format!("report: {}", folder.report().display()));
     lines.push(format!("journal head: {}", past.journal.head));
     if exit == Exit::Resumable {
-        lines.push(format!("resume with: lifeboat resume {}", folder.id));
+        lines.push(format!("resume with: lifeboat resume {}{}", folder.id, elsewhere(folder)));
     }
     Ok(Conclusion { exit, lines })
+}
+
+/// `--state DIR` where another command would look for the run in another folder.
+fn elsewhere(folder: &RunFolder) -> String {
+    let dir = folder.report();
+    let state = dir.ancestors().nth(3).unwrap_or(&dir);
+    if super::settings(None).is_ok_and(|settings| settings.state == state) {
+        return String::new();
+    }
+    format!(" --state {}", shell_words::quote(&state.to_string_lossy()))
 }
 
 /// The exit status that a run stands for.

@@ -178,10 +178,9 @@ impl Run {
         (0..self.plan.steps.len()).filter(|index| self.needs_person(*index))
     }
 
-    /// Steps that are over, and all.
+    /// Steps that need nothing more, and all. One that was taken back is open again.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let over = |status: &&Status| status.is_met() || **status == Status::Undone;
-        (self.statuses.iter().filter(over).count(), self.statuses.len())
+        (self.statuses.iter().filter(|status| status.is_met()).count(), self.statuses.len())
     }
 
     /// The hosts in the order in which panes show them: the site that VMs come up at first.

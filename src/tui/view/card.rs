@@ -19,6 +19,8 @@ use super::{commands, labelled, list, pane, put, text_width};
 
 /// Cells of a progress bar.
 const BAR: u64 = 24;
+/// Columns that a title's number and edges take of the text's width.
+const TITLE_EDGE: usize = 4;
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let Some(step) = run.shown() else {
@@ -26,8 +28,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         put(buffer, inner, &Line::raw(" This plan has no steps."));
         return Extent::default();
     };
-    let all = run.plan.steps.len();
-    let title = format!("step {}/{all}  {}", run.ui.shown + 1, step.title);
+    let title = title(run, step);
     let lines = lines(run, step, text_width(area).saturating_sub(2));
     let content = Rect {
         x: area.x + 1,
@@ -58,15 +59,20 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     extent
 }
 
+fn title(run: &Run, step: &Step) -> String {
+    format!("step {}/{}  {}", run.ui.shown + 1, run.plan.steps.len(), step.title)
+}
+
 /// Whether the card is shown alone: it waits for a person who has to read all of it, and is read
-/// in fewer pages than in `beside`, its place among the other panes.
-pub(super) fn is_alone(run: &Run, whole: Rect, beside: Rect) -> bool {
+/// in fewer pages than in `beside`, its place among the other panes. Hosts give way to a card that
+/// would take more than two pages there.
+pub(super) fn is_alone(run: &Run, whole: Rect, beside: Rect, hides_hosts: bool) -> bool {
     let asking = run.status(run.ui.shown) == Status::Asking;
     if !asking || run.ui.card.beside || run.ui.pane > 2 {
         return false;
     }
     let pages = |area: Rect| height(run, area.width).div_ceil(area.height.max(1));
-    pages(beside) > pages(whole)
+    pages(beside) > pages(whole) && (!hides_hosts || pages(beside) > 2)
 }
 
 /// Rows that the card would fill, with its title.
@@ -82,9 +88,15 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     let index = run.ui.shown;
     let known = run.known(index);
     state_line(run, step, known, &mut lines);
+    taken_back(run, &mut lines, width, step);
     if let Some(known) = known.filter(|known| known.fault.is_some()) {
         fault(&mut lines, width, known);
     }
+    let is_asked = matches!(step.action, ActionSpec::Confirm { .. });
+    if !is_asked && text::width(&title(run, step)) + TITLE_EDGE > width {
+        labelled(&mut lines, width, "step", Role::Strong, &step.title);
+    }
+    open_writes(run, &mut lines, width, index);
     if let ActionSpec::Confirm { question, .. } = &step.action {
         labelled(&mut lines, width, "asks", Role::Strong, question);
     }
@@ -125,7 +137,6 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
                 labelled(&mut lines, width, "undo", Role::Plain, undo);
             }
         }
-        open_writes(run, &mut lines, width, index);
         outcome(&mut lines, width, known);
     } else {
         before_it_begins(run, &mut lines, width, step);
@@ -159,6 +170,21 @@ fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec
         add("  gate".to_owned());
     }
     lines.push(Line::from(parts));
+}
+
+/// A step may have begun before what it rests on was taken back.
+fn taken_back(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
+    if run.status(run.ui.shown).is_met() {
+        return;
+    }
+    let undone = step.after.iter().filter(|index| run.status(**index) == Status::Undone);
+    for before in undone.filter_map(|index| run.plan.steps.get(*index)) {
+        let words = format!(
+            "{} was taken back, and comes before this: choose it in the steps, [r] does it again",
+            before.title
+        );
+        labelled(lines, width, "first", Role::Warn, &words);
+    }
 }
 
 fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
@@ -225,7 +251,7 @@ fn found(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, known: &StepSt
     labelled(lines, width, "found", Role::Plain, &format!("{}{age}", known.found));
 }
 
-/// Writes of this step that may still take effect.
+/// Writes of this step that may still take effect: what a person looks for while nothing moves.
 fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) {
     let Some(step) = run.plan.steps.get(index) else {
         return;
@@ -236,8 +262,12 @@ fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: u
             _ => (Role::Busy, "under way"),
         };
         let pid = op.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-        let line =
-            format!("write {id} on {}{pid}, {word} since {}", op.host, text::time(op.intended));
+        let line = format!(
+            "{} on {} (write {id}{pid}), {word} since {}",
+            commands::short(&op.command),
+            op.host,
+            text::time(op.intended)
+        );
         labelled(lines, width, "write", role, &line);
     }
 }

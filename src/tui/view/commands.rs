@@ -49,6 +49,14 @@ pub(super) fn draw(
     }
 }
 
+/// A command in one line that says what it does; not exact.
+pub(super) fn short(line: &str) -> String {
+    match folded(line) {
+        Some((script, values)) => format!("{} {values}", name(script)),
+        None => line.to_owned(),
+    }
+}
+
 fn heading(command: &ShownCommand) -> String {
     let Some(host) = &command.host else {
         return "on this console:".to_owned();

@@ -15,6 +15,8 @@ use super::{list, pane, put, rule, spans};
 
 /// Figures older than this are marked.
 const STALE: i64 = 20;
+/// Seconds without an answer after which a host that is asked every five is not called up.
+const SILENT: i64 = 12;
 
 /// All hosts, one below the other.
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
@@ -75,10 +77,14 @@ pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
 
 /// Name, link, round trip and the age of it all.
 fn head(run: &Run, host: &HostName, figures: Option<&HostFigures>, width: usize) -> Line<'static> {
-    let (word, role) = link(figures.map(|figures| figures.link).unwrap_or_default());
+    let silent = figures.is_some_and(|figures| is_silent(run, figures));
+    let (word, role) = match figures.map(|figures| figures.link).unwrap_or_default() {
+        LinkState::Up if silent => ("silent", Role::Warn),
+        state => link(state),
+    };
     let mut parts = vec![(Role::Host, host.to_string()), (role, format!("  {word}"))];
-    let answers =
-        figures.is_some_and(|figures| matches!(figures.link, LinkState::Up | LinkState::Slow));
+    let answers = figures
+        .is_some_and(|figures| !silent && matches!(figures.link, LinkState::Up | LinkState::Slow));
     if let Some(trip) = figures.and_then(|figures| figures.round_trip).filter(|_| answers) {
         parts.push((Role::Plain, format!("  {}", text::round_trip(trip))));
     }
@@ -110,6 +116,14 @@ fn load(figures: &HostFigures) -> String {
         parts.push(format!("mem {}", text::share(used, all)));
     }
     parts.join("  ")
+}
+
+/// Its last look has not come back for longer than two of them should take. A host that answers
+/// slowly is asked less often.
+fn is_silent(run: &Run, figures: &HostFigures) -> bool {
+    let took = figures.poll_took.map_or(0, |took| took.as_secs().cast_signed());
+    let patience = SILENT.max(took.saturating_mul(10));
+    figures.answered.is_some_and(|at| text::seconds(at, run.now.wall) > patience)
 }
 
 fn is_stale(run: &Run, figures: &HostFigures) -> bool {

@@ -151,7 +151,8 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
 
 /// Draws the card over everything where that is the quicker way to read all of it.
 fn card_alone(run: &Run, buffer: &mut Buffer, whole: Rect, beside: Rect, seen: &mut Seen) -> bool {
-    seen.card_alone = card::is_alone(run, whole, beside);
+    let hides_hosts = whole.width >= NORMAL || whole.height >= TALL;
+    seen.card_alone = card::is_alone(run, whole, beside, hides_hosts);
     if seen.card_alone {
         seen.card = Some(card::draw(run, buffer, whole));
     }

@@ -80,6 +80,31 @@ fn running() {
 }
 
 #[test]
+fn a_step_says_that_what_it_rests_on_was_taken_back() {
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register").done("sql01", "register", "registered, off");
+    story.probe("sql01", "network", 1, register());
+    let before = shot(&story, (80, 24), crate::tui::fixture::FULL, |_| {});
+    assert!(!before.text().contains("taken back"), "{}", before.text());
+    story.of("sql01", "register", 1, RunEvent::StepUndone { evidence: Vec::new() });
+    let after = shot(&story, (80, 24), crate::tui::fixture::FULL, |_| {});
+    assert!(after.text().contains("register sql01 was taken back"), "{}", after.text());
+    assert!(
+        before.text().contains("steps 4/") && after.text().contains("steps 3/"),
+        "{}",
+        after.text()
+    );
+}
+
+#[test]
+fn a_host_that_hangs_is_not_called_up() {
+    let bench = shot(&restoring(), (110, 30), crate::tui::fixture::FULL, |bench| {
+        bench.wait(15_000);
+    });
+    assert!(bench.text().contains("lee-esx1  silent"), "{}", bench.text());
+}
+
+#[test]
 fn failed_step_and_its_menu() {
     matrix("failed", &failed(), |_| {});
     small("failed-menu", &failed(), |bench| {
