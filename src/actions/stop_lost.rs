@@ -144,11 +144,7 @@ async fn wait_until_unseen(
     command: &HostCommand,
 ) -> Result<StopOutcome, Fault> {
     let host = &lost.host;
-    let driver = ctx.host(host)?.driver();
-    let list = HostCommand::read(match driver {
-        Driver::Esxi => ["ps", "-c"],
-        Driver::Posix => ["ps", "-ef"],
-    });
+    let list = shell::list_processes();
     let limit = patience(ctx);
     let mut pauses = Pauses::within(limit);
     let mut unseen = 0;
