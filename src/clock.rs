@@ -93,8 +93,7 @@ impl ManualTime {
 
 fn since_boot() -> SignedDuration {
     let now = clock_gettime(ClockId::Boottime);
-    SignedDuration::from_secs(now.tv_sec)
-        .saturating_add(SignedDuration::from_nanos(now.tv_nsec))
+    SignedDuration::from_secs(now.tv_sec).saturating_add(SignedDuration::from_nanos(now.tv_nsec))
 }
 
 fn whole_ms(at: Timestamp) -> Timestamp {

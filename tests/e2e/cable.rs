@@ -75,7 +75,9 @@ impl State {
 }
 
 fn forward(state: &Arc<State>, console: TcpStream) {
-    let Ok(host) = TcpStream::connect(state.target) else { return };
+    let Ok(host) = TcpStream::connect(state.target) else {
+        return;
+    };
     let _ = console.set_nodelay(true);
     let _ = host.set_nodelay(true);
     let mut streams = state.streams.lock().expect("the streams");

@@ -36,7 +36,8 @@ impl Front {
             .expect("ssh-keygen");
         std::fs::write(dir.join("authorized_keys"), public.stdout).expect("authorized keys");
         let forced = dir.join("forced");
-        std::fs::write(&forced, forced_command(&key, &site.user(name), behind)).expect("the forced command");
+        std::fs::write(&forced, forced_command(&key, &site.user(name), behind))
+            .expect("the forced command");
         make_executable(&forced);
         let address = free_port();
         let config = dir.join("sshd_config");
@@ -55,7 +56,11 @@ impl Front {
             std::thread::sleep(Duration::from_millis(20));
         }
         let fingerprint = fingerprint(&host_key);
-        Self { child, address, fingerprint }
+        Self {
+            child,
+            address,
+            fingerprint,
+        }
     }
 }
 
@@ -81,9 +86,16 @@ fn keygen(path: &Path) {
 }
 
 fn fingerprint(key: &Path) -> String {
-    let shown = Command::new("ssh-keygen").arg("-lf").arg(key).output().expect("ssh-keygen");
+    let shown = Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(key)
+        .output()
+        .expect("ssh-keygen");
     let line = String::from_utf8_lossy(&shown.stdout).into_owned();
-    line.split_whitespace().nth(1).expect("a fingerprint").to_owned()
+    line.split_whitespace()
+        .nth(1)
+        .expect("a fingerprint")
+        .to_owned()
 }
 
 fn make_executable(path: &Path) {
@@ -153,8 +165,10 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
     }
     let place = Place::new();
     let site = Site::start(&place, &["--speed", "20", "--scale", "8MiB"]);
-    let fronts: Vec<Front> =
-        HOSTS.iter().map(|host| Front::start(place.path(), host, &site)).collect();
+    let fronts: Vec<Front> = HOSTS
+        .iter()
+        .map(|host| Front::start(place.path(), host, &site))
+        .collect();
     let cable = Cable::to(fronts[1].address);
     let at = [fronts[0].address, cable.address, fronts[2].address];
     let named: Vec<(&str, SocketAddr, &str)> = HOSTS
@@ -163,20 +177,36 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
         .zip(&fronts)
         .map(|((host, address), front)| (*host, address, front.fingerprint.as_str()))
         .collect();
-    let runbook = rewrite(&site, &place, &named).to_string_lossy().into_owned();
+    let runbook = rewrite(&site, &place, &named)
+        .to_string_lossy()
+        .into_owned();
     let answers = answers(&place, &real_answers());
     cable.cut_after(3 << 20);
     // Each command costs a second login here, so one VM of the three walks the way.
-    let rest = ["--only", "sql01", "--headless", "--yes", "--answers", &answers];
+    let rest = [
+        "--only",
+        "sql01",
+        "--headless",
+        "--yes",
+        "--answers",
+        &answers,
+    ];
     let run = [&["run", &runbook][..], &rest].concat();
     place.run(&run, Duration::from_secs(200)).expect(0);
     assert!(!cable.is_armed(), "the link was cut");
     let journal = place.journal();
-    assert!(journal.iter().any(|line| line["event"] == "write-lost"), "and a write was lost");
+    assert!(
+        journal.iter().any(|line| line["event"] == "write-lost"),
+        "and a write was lost"
+    );
     let parent = crate::practice::run_id(&place);
     let failback = [&["failback", &parent][..], &rest].concat();
     place.run(&failback, Duration::from_secs(200)).expect(0);
-    let serves = place.journal().iter().filter(|line| line["data"]["fact"] == "serves").count();
+    let serves = place
+        .journal()
+        .iter()
+        .filter(|line| line["data"]["fact"] == "serves")
+        .count();
     assert_eq!(serves, 1, "it serves in London again");
 }
 
@@ -192,7 +222,14 @@ fn a_changed_host_key_is_refused_with_both_fingerprints() {
     let runbook = rewrite(&site, &place, &[("lee-esx1", front.address, other)]);
     let answers = answers(&place, &real_answers());
     let ran = place.run(
-        &["run", &runbook.to_string_lossy(), "--headless", "--yes", "--answers", &answers],
+        &[
+            "run",
+            &runbook.to_string_lossy(),
+            "--headless",
+            "--yes",
+            "--answers",
+            &answers,
+        ],
         Duration::from_secs(120),
     );
     ran.expect(4);

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, SiteName, VariableName};
 
-
 /// A machine that Lifeboat logs in to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {

@@ -350,7 +350,8 @@ async fn a_killed_power_on_leaves_the_question_open_and_the_task_running() {
     let asking = site.client("lee-esx1");
     let line = format!("sh -c 'echo $$; exec \"$@\"' _ vim-cmd vmsvc/power.on {id}");
     let worker = std::thread::spawn(move || asking.run(&line));
-    let shown = format!("ps -c | grep 'vim-cmd vmsvc/power.on {id}$' | tail -n 1 | awk '{{print $1}}'");
+    let shown =
+        format!("ps -c | grep 'vim-cmd vmsvc/power.on {id}$' | tail -n 1 | awk '{{print $1}}'");
     let mut pid = String::new();
     site.wait_until(|| {
         pid = client.run(&shown).out.trim().to_owned();
