@@ -7,8 +7,9 @@ use crate::names::StepId;
 use crate::plan::{Plan, Risk, Step};
 use crate::runbook::model::Ask;
 
-use super::event::{Answer, Confirmation, Pace, Proposal};
-use super::state::{RunState, Status};
+use super::state::RunState;
+use super::step::Status;
+use crate::engine::{Answer, Confirmation, Pace, Proposal};
 
 /// Something that a confirmation still lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]

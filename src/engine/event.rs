@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, RunId, StepId, VariableName, VmName};
-use crate::plan::Risk;
-use crate::runbook::model::{Ask, Mode, Section};
+use crate::runbook::model::{Mode, Section};
 
 use super::fact::Fact;
+use super::proposal::{Confirmation, Consent, ProbeAnswer, Question};
 
 /// One line of the journal without its hashes.
 #[derive(Clone, Debug, PartialEq)]
@@ -318,166 +318,6 @@ impl Pace {
             Self::Step => "step",
             Self::Phase => "phase",
             Self::Auto => "auto",
-        }
-    }
-}
-
-/// What an action saw, and what follows from it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProbeAnswer {
-    /// What was seen, in a line: `not registered (getallvms)`.
-    pub found: String,
-    /// What follows.
-    pub verdict: Verdict,
-}
-
-/// What follows from what was seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Nothing is left to do.
-    AlreadyDone {
-        /// What shows it.
-        evidence: Vec<String>,
-    },
-    /// This is what is missing.
-    Needed(Box<Proposal>),
-    /// It must not or cannot be done as things are.
-    Blocked {
-        /// Why.
-        fault: Fault,
-        /// Ways on, in words.
-        remedies: Vec<String>,
-    },
-}
-
-/// What an action would do: the step card is made of this, and it is what a person confirms.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Proposal {
-    /// What changes, in words, one thing a line; a diff's lines begin with `-` or `+`.
-    pub changes: Vec<String>,
-    /// Every command, in order, as it will be sent.
-    pub commands: Vec<ShownCommand>,
-    /// What will be seen when it is done.
-    pub then: String,
-    /// How it is taken back; `None` where it is not.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub undo: Option<String>,
-    /// The risk as things are (never lower than the plan's).
-    pub risk: Option<Risk>,
-    /// A word to type, e.g. the VM's name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub typed: Option<String>,
-    /// An attestation to type: what could not be proven, evidence first.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub attest: Option<AttestRequest>,
-    /// What a prompt asks for.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub ask: BTreeMap<String, Ask>,
-}
-
-/// A command as a person sees it before it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShownCommand {
-    /// Where; the console's own work has no host.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub host: Option<HostName>,
-    /// The line, secrets masked; what is not known yet stands as `‹vmid of sql01›`.
-    pub line: String,
-    /// Whether it changes something.
-    pub write: bool,
-}
-
-/// What cannot be proven and has to be vouched for by a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttestRequest {
-    /// For which VM, alone.
-    pub vm: VmName,
-    /// What is asked: `sql01 does not run in London`.
-    pub statement: String,
-    /// The evidence there is and is not, one line each.
-    pub evidence: Vec<String>,
-}
-
-/// On whose behalf something was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Consent {
-    /// A person, at the terminal, for this step.
-    Person,
-    /// The pace that a person chose.
-    Pace,
-    /// `--yes`.
-    Yes,
-    /// The answers file.
-    Answers,
-}
-
-/// A confirmation; it holds for one attempt of one step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Confirmation {
-    /// Who.
-    pub by: String,
-    /// The second person.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub second: Option<String>,
-    /// The word that was typed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub typed: Option<String>,
-    /// The attestation, in the person's words.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub attest: Option<String>,
-    /// Answers to what a prompt asks for, by key.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub answers: BTreeMap<String, Answer>,
-    /// On whose behalf.
-    pub how: Consent,
-}
-
-/// An answer to one thing that a prompt asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Answer {
-    /// What was ticked.
-    Chosen(Vec<String>),
-    /// What was typed.
-    Value(String),
-}
-
-/// A question in the middle of a step: a VM's, or whether a command that nothing verifies worked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// The VM that asks; `None` where a command asks to be judged.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub vm: Option<VmName>,
-    /// On which host.
-    pub host: HostName,
-    /// The host's id of it.
-    pub id: String,
-    /// Its text.
-    pub text: String,
-    /// The labels to choose from.
-    pub choices: Vec<String>,
-    /// The label that Lifeboat would choose, if it knows this question; never guessed.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub suggested: Option<String>,
-    /// Why that one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub why: Option<String>,
-}
-
-impl Question {
-    /// The answer that a command which nothing verifies worked.
-    pub const WORKED: &str = "It worked";
-    /// The answer that it did not.
-    pub const FAILED: &str = "It did not work";
-
-    /// Who asks, for people.
-    #[must_use]
-    pub fn asker(&self) -> String {
-        match &self.vm {
-            Some(vm) => format!("{vm} on {}", self.host),
-            None => format!("the command on {}", self.host),
         }
     }
 }

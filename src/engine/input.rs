@@ -4,8 +4,8 @@ use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId};
 
 use super::effect::TimerId;
-use super::event::{Confirmation, Consent, Pace, ProbeAnswer, Question, RunInfo, StopOutcome};
 use super::fact::Fact;
+use crate::engine::{Confirmation, Consent, Pace, ProbeAnswer, Question, RunInfo, StopOutcome};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,18 +10,22 @@ mod event;
 mod fact;
 mod handle;
 mod input;
+mod proposal;
 mod state;
+mod step;
 
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
-pub use event::{
-    Answer, AttestRequest, Confirmation, Consent, Entry, Pace, Parent, ProbeAnswer, Proposal,
-    Question, RunEvent, RunInfo, RunResult, ShownCommand, StopOutcome, Verdict, seconds,
-};
+pub use event::{Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds};
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, Performed, RetryScope};
-pub use state::{FoundFact, Note, Op, OpStatus, RunState, Status, StepState};
+pub use proposal::{
+    Answer, AttestRequest, Confirmation, Consent, ProbeAnswer, Proposal, Question, ShownCommand,
+    Verdict,
+};
+pub use state::{FoundFact, Note, Op, OpStatus, RunState};
+pub use step::{Status, StepState};
 
 /// The name under which rules of the engine itself act in the journal.
 pub const BY_RULE: &str = "lifeboat";

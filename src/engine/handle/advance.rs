@@ -5,10 +5,10 @@ use crate::plan::Step;
 use crate::runbook::model::OnFailure;
 
 use super::super::consent;
-use super::super::event::{Confirmation, Consent, Pace, RunEvent, RunResult};
 use super::super::input::OperatorInput;
-use super::super::state::Status;
 use super::{Effect, Engine, Wait};
+use crate::engine::Status;
+use crate::engine::{Confirmation, Consent, Pace, RunEvent, RunResult};
 
 impl Engine {
     pub(super) fn advance(&mut self) {

@@ -3,9 +3,9 @@
 use crate::error::Fault;
 use crate::names::StepId;
 
-use super::super::event::RunEvent;
-use super::super::state::Status;
 use super::{Effect, Engine};
+use crate::engine::RunEvent;
+use crate::engine::Status;
 
 impl Engine {
     /// Looks at every step that has begun and orders what makes it whole again.
@@ -50,7 +50,7 @@ impl Engine {
         let open: Vec<_> = self
             .state
             .unsettled_ops()
-            .filter(|(_, op)| op.bulk && op.status == super::super::state::OpStatus::Open)
+            .filter(|(_, op)| op.bulk && op.status == crate::engine::OpStatus::Open)
             .map(|(id, op)| (*id, op.step.clone()))
             .collect();
         for (op, step) in open {
@@ -97,7 +97,7 @@ impl Engine {
         let open: Vec<_> = self
             .state
             .open_ops(step)
-            .filter(|(_, op)| op.status == super::super::state::OpStatus::Open)
+            .filter(|(_, op)| op.status == crate::engine::OpStatus::Open)
             .map(|(id, _)| id)
             .collect();
         for op in open {

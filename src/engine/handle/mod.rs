@@ -23,9 +23,10 @@ use crate::plan::{Plan, Step};
 use crate::runbook::model::OnFailure;
 
 use super::effect::{Effect, TimerId};
-use super::event::{Entry, RunEvent};
 use super::input::{Input, OperatorInput};
-use super::state::{RunState, Status};
+use super::state::RunState;
+use super::step::Status;
+use crate::engine::{Entry, RunEvent};
 
 /// How the engine works, beside the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

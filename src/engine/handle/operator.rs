@@ -3,10 +3,10 @@
 use crate::names::{Attempt, StepId};
 
 use super::super::consent;
-use super::super::event::{Confirmation, RunEvent};
 use super::super::input::{OperatorInput, RetryScope};
-use super::super::state::Status;
 use super::{Effect, Engine};
+use crate::engine::Status;
+use crate::engine::{Confirmation, RunEvent};
 
 impl Engine {
     pub(super) fn operator(&mut self, input: OperatorInput) {

@@ -4,10 +4,10 @@ use crate::error::Fault;
 use crate::names::{Attempt, StepId};
 use crate::runbook::model::OnFailure;
 
-use super::super::event::{ProbeAnswer, RunEvent, Verdict};
 use super::super::input::Performed;
-use super::super::state::Status;
 use super::{Engine, Wait, back_off};
+use crate::engine::Status;
+use crate::engine::{ProbeAnswer, RunEvent, Verdict};
 
 /// Attempts of one step after which a person must look, whatever the reason for each.
 const MOST_ATTEMPTS: u32 = 200;

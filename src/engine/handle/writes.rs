@@ -3,10 +3,10 @@
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId};
 
-use super::super::event::{Question, RunEvent, StopOutcome};
 use super::super::fact::Fact;
-use super::super::state::Status;
 use super::{Effect, Engine, Wait, back_off};
+use crate::engine::Status;
+use crate::engine::{Question, RunEvent, StopOutcome};
 
 impl Engine {
     pub(super) fn write_wanted(
