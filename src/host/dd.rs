@@ -27,8 +27,9 @@ struct Running {
     writes: bool,
     /// Where its next byte belongs.
     offset: u64,
-    /// The process id's line.
-    head: Vec<u8>,
+    /// Standard output: the file's bytes that nobody asked for yet, of one that reads; else a short
+    /// answer, or the process id's line.
+    output: Vec<u8>,
     message: Vec<u8>,
 }
 
@@ -105,7 +106,6 @@ impl DdFile {
         offset: u64,
         len: usize,
     ) -> Result<Vec<u8>, FileError> {
-        let mut data = Vec::with_capacity(len);
         let mut skip = 0;
         if !self
             .running
@@ -123,26 +123,23 @@ impl DdFile {
         let Some(running) = &mut self.running else {
             return Err(FileError::Gone);
         };
-        let mut buffer = vec![0; 64 << 10];
         let mut idle_turns = 0;
-        while data.len() < len && !running.process.ended() {
-            let wanted = (len - data.len() + skip).min(buffer.len());
-            let count = running
-                .read(link, limit, &mut buffer[..wanted])
+        while running.output.len() < skip + len && !running.process.ended() {
+            let (_, moved) = running
+                .exchange(link, limit, &[], false)
                 .map_err(|stopped| running.broken(&path, "reading", stopped))?;
-            let skipped = count.min(skip);
-            skip -= skipped;
-            data.extend_from_slice(&buffer[skipped..count]);
-            idle_turns = if count > 0 { 0 } else { idle_turns + 1 };
-            if count == 0 && !running.process.ended() {
+            idle_turns = if moved { 0 } else { idle_turns + 1 };
+            if !moved && !running.process.ended() {
                 running
                     .process
                     .settle(link, limit, idle_turns)
                     .map_err(|stopped| running.broken(&path, "reading", stopped))?;
             }
         }
+        let end = running.output.len().min(skip + len);
+        let data: Vec<u8> = running.output.drain(..end).skip(skip).collect();
         running.offset = offset + data.len() as u64;
-        if running.process.ended() {
+        if running.process.ended() && running.output.is_empty() {
             self.settle(link, limit)?;
         }
         Ok(data)
@@ -187,7 +184,7 @@ impl DdFile {
             process,
             writes,
             offset,
-            head: Vec::new(),
+            output: Vec::new(),
             message: Vec::new(),
         });
         Ok(())
@@ -206,7 +203,7 @@ impl DdFile {
             return Err(FileError::Gone);
         };
         running.end(link, limit, &self.path, what)?;
-        Ok(running.head)
+        Ok(running.output)
     }
 
     /// Ends the `dd` that runs: one that writes gets the end of its input and must succeed, one
@@ -232,38 +229,23 @@ impl Running {
     ) -> Result<(usize, bool), Stopped> {
         let Self {
             process,
-            head,
+            writes,
+            output,
             message,
             ..
         } = self;
         process.exchange(link, limit, input, last, &mut |stream, bytes| {
-            let kept = if stream == Stream::Out {
-                &mut *head
-            } else {
-                &mut *message
+            let kept = match stream {
+                Stream::Out => &mut *output,
+                Stream::Err => &mut *message,
             };
-            let room = KEPT_MESSAGE.saturating_sub(kept.len());
+            let room = if stream == Stream::Out && !*writes {
+                bytes.len()
+            } else {
+                KEPT_MESSAGE.saturating_sub(kept.len())
+            };
             kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
         })
-    }
-
-    /// Reads standard output into `buffer`, and keeps what standard error says.
-    fn read(
-        &mut self,
-        link: &mut Link,
-        limit: &Limit,
-        buffer: &mut [u8],
-    ) -> Result<usize, Stopped> {
-        let Self {
-            process, message, ..
-        } = self;
-        let mut said = [0; 1024];
-        process.read(link, limit, Stream::Err, &mut said, &mut |_, bytes| {
-            if message.len() < KEPT_MESSAGE {
-                message.extend_from_slice(bytes);
-            }
-        })?;
-        process.read(link, limit, Stream::Out, buffer, &mut |_, _| {})
     }
 
     /// Ends its input and waits for its exit status, which must be 0.
@@ -302,7 +284,7 @@ impl Running {
 
     fn broken(&self, path: &str, what: &str, stopped: Stopped) -> FileError {
         let pid = if self.writes {
-            self.head
+            self.output
                 .split(|byte| *byte == b'\n')
                 .next()
                 .and_then(|line| std::str::from_utf8(line).ok()?.trim().parse().ok())

@@ -110,7 +110,11 @@ impl Process {
     }
 
     /// Reads once from one output without waiting; 0 where nothing is there.
-    pub(super) fn read(
+    ///
+    /// Every read of a channel must ask for as much as the one before: libssh2 tells the host how
+    /// much it may send by the length asked for, counts it by the length of the call that finishes
+    /// the telling, which new keys may delay, and silently drops what it thinks is too much.
+    fn read(
         &mut self,
         link: &mut Link,
         limit: &Limit,
@@ -118,6 +122,7 @@ impl Process {
         buffer: &mut [u8],
         out: &mut dyn FnMut(Stream, &[u8]),
     ) -> Result<usize, Stopped> {
+        debug_assert_eq!(buffer.len(), CHUNK);
         let mut from = self.channel.stream(stream as i32);
         let count = link.attempt(limit, || from.read(buffer))?.unwrap_or(0);
         if count > 0 {

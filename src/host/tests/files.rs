@@ -106,24 +106,31 @@ async fn files_on_a_host_that_has_next_to_nothing() {
 
 #[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
-    let Some(sshd) = Sshd::start("RekeyLimit 1M") else {
-        return;
-    };
-    let (_hosts, host) = one(sshd.config());
-    let data = pattern(16 << 20);
-    let path = sshd.path("big");
-    let mut file = open(&host, &path, true).await.unwrap();
-    for (index, piece) in data.chunks(1 << 20).enumerate() {
-        file.write_at((index << 20) as u64, piece.to_vec())
-            .await
-            .unwrap();
-    }
-    file.finish().await.unwrap();
-    assert!(std::fs::read(&path).unwrap() == data);
-    let mut file = open(&host, &path, false).await.unwrap();
-    for (index, piece) in data.chunks(1 << 20).enumerate() {
-        let read = file.read_at((index << 20) as u64, 1 << 20).await.unwrap();
-        assert!(read == piece, "piece {index}");
+    for extra in ["RekeyLimit 1M", "RekeyLimit 1M\nSubsystem none /bin/true"] {
+        let Some(sshd) = Sshd::start(extra) else {
+            return;
+        };
+        let (_hosts, host) = one(sshd.config());
+        let data = pattern(16 << 20);
+        let path = sshd.path("big");
+        let mut file = open(&host, &path, true).await.unwrap();
+        for (index, piece) in data.chunks(1 << 20).enumerate() {
+            file.write_at((index << 20) as u64, piece.to_vec())
+                .await
+                .unwrap();
+        }
+        file.finish().await.unwrap();
+        assert!(std::fs::read(&path).unwrap() == data);
+        // New keys come at another place in each round.
+        for round in 0..3 {
+            let mut file = open(&host, &path, false).await.unwrap();
+            for (index, piece) in data.chunks(300_000).enumerate() {
+                let read = file.read_at(index as u64 * 300_000, 300_000).await.unwrap();
+                assert!(read == piece, "round {round}, piece {index}");
+                // Meanwhile the host fills the window.
+                tokio::time::sleep(Duration::from_millis(20 * round)).await;
+            }
+        }
     }
 }
 
