@@ -162,7 +162,7 @@ impl Run {
             return false;
         };
         match self.status(index) {
-            Status::Asking | Status::Held => true,
+            Status::Asking | Status::Held | Status::Undone => true,
             Status::Failed => step.on_failure != OnFailure::Continue,
             status => status.is_active() && self.asks(index),
         }
@@ -342,7 +342,7 @@ impl Run {
             }
             Kind::Menu(menu) => match &menu.about {
                 About::Trouble(step, attempt) => {
-                    !matches!(self.status(*step), Status::Failed | Status::Held)
+                    !self.can_retry(*step)
                         || self.attempt(*step) != *attempt
                 }
                 About::Question(step, attempt, id) => {
