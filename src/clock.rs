@@ -1,14 +1,15 @@
 //! The time that the journal carries: the wall clock where a session of the console began, plus what
-//! a monotonic clock has counted since.
+//! a monotonic clock has counted since, a laptop's sleep included (Linux: `CLOCK_BOOTTIME`).
 //!
 //! So differences between times of one session are durations, whatever happens to the wall clock
 //! meanwhile; a step of the wall clock shows at the next resume, which records it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 
 /// A clock in whole milliseconds. Clones tell the same time.
 #[derive(Clone, Debug)]
@@ -19,7 +20,8 @@ pub struct Clock {
 
 #[derive(Clone, Debug)]
 enum Source {
-    Monotonic(Instant),
+    /// Since boot, when the session began.
+    Monotonic(SignedDuration),
     Manual(Arc<AtomicI64>),
 }
 
@@ -37,7 +39,7 @@ impl Clock {
     pub fn system() -> Self {
         Self {
             base: whole_ms(Timestamp::now()),
-            source: Source::Monotonic(Instant::now()),
+            source: Source::Monotonic(since_boot()),
         }
     }
 
@@ -56,9 +58,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let elapsed = match &self.source {
-            Source::Monotonic(started) => {
-                SignedDuration::try_from(started.elapsed()).unwrap_or(SignedDuration::MAX)
-            }
+            Source::Monotonic(started) => since_boot().saturating_sub(*started),
             Source::Manual(hand) => SignedDuration::from_millis(hand.load(Ordering::Relaxed)),
         };
         whole_ms(self.base.saturating_add(elapsed).unwrap_or(Timestamp::MAX))
@@ -89,6 +89,11 @@ impl ManualTime {
         let ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(ms, Ordering::Relaxed);
     }
+}
+
+fn since_boot() -> SignedDuration {
+    let now = clock_gettime(ClockId::Boottime);
+    SignedDuration::from_secs(now.tv_sec).saturating_add(SignedDuration::from_nanos(now.tv_nsec))
 }
 
 fn whole_ms(at: Timestamp) -> Timestamp {

@@ -8,7 +8,7 @@ mod replies;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -85,8 +85,6 @@ struct Walk<'o> {
     entries: Vec<Arc<Entry>>,
     state: RunState,
     unanswered: BTreeMap<StepId, String>,
-    /// Asks that were answered, so that none is answered twice.
-    answered: BTreeSet<(StepId, Attempt)>,
     leaving: bool,
 }
 
@@ -102,7 +100,6 @@ impl<'o> Walk<'o> {
             entries,
             state,
             unanswered: BTreeMap::new(),
-            answered: BTreeSet::new(),
             leaving: false,
         }
     }
@@ -205,9 +202,6 @@ impl<'o> Walk<'o> {
     }
 
     fn answer_step(&mut self, id: &StepId, attempt: Attempt) {
-        if !self.answered.insert((id.clone(), attempt)) {
-            return;
-        }
         let Some(step) = self.handle.plan.step(id) else {
             return;
         };

@@ -1,5 +1,10 @@
 //! The layers hold: a module uses only modules below it, the pure ones touch no world, and only one
 //! module each knows `ssh2` and the terminal.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a source that cannot be read fails the test"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -5,7 +5,8 @@ use std::future::Future;
 use crate::engine::{Performed, ProbeAnswer, Proposal, Verdict};
 use crate::error::Fault;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// A verb about one step. `decide` is pure: preview, outline, performance and tests all use it, so
 /// that what is shown is what is done.
@@ -70,7 +71,9 @@ async fn try_perform<A: Action>(action: &A, ctx: &Ctx) -> Result<Performed, ActE
     match &answer.verdict {
         Verdict::AlreadyDone { evidence } => {
             action.settle(ctx, &observed).await?;
-            return Ok(Performed::Done { evidence: evidence.clone() });
+            return Ok(Performed::Done {
+                evidence: evidence.clone(),
+            });
         }
         Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
         Verdict::Needed(_) | Verdict::Blocked { .. } => {
@@ -107,7 +110,9 @@ async fn verify<A: Action>(
         action.settle(ctx, &observed).await?;
         return Ok(Performed::Done { evidence });
     }
-    Ok(Performed::Failed(fault.unwrap_or_else(|| unseen(ctx, answer))))
+    Ok(Performed::Failed(
+        fault.unwrap_or_else(|| unseen(ctx, answer)),
+    ))
 }
 
 /// The commands went through, and yet it is not done.
@@ -115,9 +120,16 @@ fn unseen(ctx: &Ctx, answer: ProbeAnswer) -> Fault {
     if let Verdict::Blocked { fault, .. } = answer.verdict {
         return fault;
     }
-    let place = ctx.step.hosts.first().map_or(ctx.step.id.as_str(), |host| host.as_str());
+    let place = ctx
+        .step
+        .hosts
+        .first()
+        .map_or(ctx.step.id.as_str(), |host| host.as_str());
     Fault::new(
-        format!("{}: every command was accepted, but it is not done", ctx.step.title),
+        format!(
+            "{}: every command was accepted, but it is not done",
+            ctx.step.title
+        ),
         place,
         answer.found,
         "look at the output of the step and at the host's log, then retry",
@@ -127,9 +139,14 @@ fn unseen(ctx: &Ctx, answer: ProbeAnswer) -> Fault {
 /// Whether a person confirmed exactly these changes by exactly these commands.
 pub(super) fn is_confirmed(ctx: &Ctx, proposal: &Proposal) -> bool {
     let step = ctx.state.steps.get(&ctx.step.id);
-    let Some(shown) = step.and_then(|step| step.proposal.as_deref()) else { return false };
-    let Some(confirmation) = &ctx.confirmation else { return false };
-    let attested = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let Some(shown) = step.and_then(|step| step.proposal.as_deref()) else {
+        return false;
+    };
+    let Some(confirmation) = &ctx.confirmation else {
+        return false;
+    };
+    let attested =
+        |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
     shown.changes == proposal.changes
         && shown.commands == proposal.commands
         && (proposal.typed.is_none() || proposal.typed == confirmation.typed)
@@ -158,7 +175,10 @@ pub(super) fn no_undo(ctx: &Ctx) -> Fault {
 pub(super) fn ended(error: ActError) -> Performed {
     match error {
         ActError::Failed(fault) => Performed::Failed(fault),
-        ActError::Held { fault, remedies } => Performed::Held { fault, remedies },
+        ActError::Held { fault, remedies } => Performed::Held {
+            fault: *fault,
+            remedies,
+        },
         ActError::Lost => Performed::Lost,
         // The engine no longer waits for this attempt and ignores what it says.
         ActError::Stale => Performed::Failed(Fault::new(

@@ -49,7 +49,9 @@ pub(super) fn shown_for(
         Known::Is(vmid) => shown(host, &make(vmid)),
         Known::Not => {
             let mut command = shown(host, &make(HOLE));
-            command.line = command.line.replace(&HOLE.to_string(), &format!("‹vmid of {vm}›"));
+            command.line = command
+                .line
+                .replace(&HOLE.to_string(), &format!("‹vmid of {vm}›"));
             command
         }
     }
@@ -57,17 +59,27 @@ pub(super) fn shown_for(
 
 /// Something that the console does itself.
 pub(super) fn console(line: impl Into<String>) -> ShownCommand {
-    ShownCommand { host: None, line: line.into(), write: false }
+    ShownCommand {
+        host: None,
+        line: line.into(),
+        write: false,
+    }
 }
 
 /// Nothing is left to do.
 pub(super) fn done(found: impl Into<String>, evidence: Vec<String>) -> ProbeAnswer {
-    ProbeAnswer { found: found.into(), verdict: Verdict::AlreadyDone { evidence } }
+    ProbeAnswer {
+        found: found.into(),
+        verdict: Verdict::AlreadyDone { evidence },
+    }
 }
 
 /// This is missing.
 pub(super) fn needed(found: impl Into<String>, proposal: Proposal) -> ProbeAnswer {
-    ProbeAnswer { found: found.into(), verdict: Verdict::Needed(Box::new(proposal)) }
+    ProbeAnswer {
+        found: found.into(),
+        verdict: Verdict::Needed(Box::new(proposal)),
+    }
 }
 
 /// It must not or cannot be done; the remedies follow the fault's own next move.
@@ -75,7 +87,13 @@ pub(super) fn blocked(found: impl Into<String>, fault: Fault, remedies: &[&str])
     let mut ways: Vec<String> = vec![fault.next.clone()];
     ways.extend(remedies.iter().map(|way| (*way).to_owned()));
     ways.retain(|way| !way.is_empty());
-    ProbeAnswer { found: found.into(), verdict: Verdict::Blocked { fault, remedies: ways } }
+    ProbeAnswer {
+        found: found.into(),
+        verdict: Verdict::Blocked {
+            fault,
+            remedies: ways,
+        },
+    }
 }
 
 #[cfg(test)]

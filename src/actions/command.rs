@@ -10,14 +10,15 @@ use crate::engine::{
     OpStatus, Performed, ProbeAnswer, Proposal, Question, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane, Output};
+use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Runbook};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";
@@ -52,19 +53,13 @@ struct Reply {
 }
 
 impl<'a> Command<'a> {
-    /// The verb, with the run's variables for a script's environment; those that are not known
-    /// stand as holes.
-    pub fn new(
-        runbook: &Runbook,
-        step: &Step,
-        spec: &'a CommandSpec,
-        state: Option<&RunState>,
-    ) -> Self {
+    /// The verb.
+    pub fn new(step: &Step, spec: &'a CommandSpec) -> Self {
         let patience = step.timeout.unwrap_or(PATIENCE);
         let looks = |words: &Vec<String>| HostCommand::read(words.clone()).deadline(patience);
         let words = match &spec.line {
             CommandLine::Argv(words) => words.clone(),
-            CommandLine::Sh(script) => script_words(runbook, script, state),
+            CommandLine::Sh(script) => script_words(script, &spec.environment),
         };
         let main = match spec.effect {
             DeclaredEffect::Read => HostCommand::read(words),
@@ -109,14 +104,22 @@ impl<'a> Command<'a> {
             Some(command) if in_doubt => Some(self.look(ctx, command).await?),
             _ => None,
         };
-        Ok(Seen { done_if, verify, in_doubt })
+        Ok(Seen {
+            done_if,
+            verify,
+            in_doubt,
+        })
     }
 
     async fn look(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
         let host = &self.spec.host;
         let read = ctx.host(host)?.read(Lane::Control, command).await;
         let output = read.map_err(|error| error.fault(host))?;
-        Ok(Reply { line: command.line(), status: output.status, said: said(&output) })
+        Ok(Reply {
+            line: command.line(),
+            status: output.status,
+            said: said(&output),
+        })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -130,7 +133,9 @@ impl<'a> Command<'a> {
         let mut changes = vec![match self.spec.effect {
             DeclaredEffect::Read => format!("the runbook's command looks at something on {host}"),
             DeclaredEffect::Write => format!("the runbook's command changes something on {host}"),
-            DeclaredEffect::Disruptive => format!("the runbook's command may interrupt somebody on {host}"),
+            DeclaredEffect::Disruptive => {
+                format!("the runbook's command may interrupt somebody on {host}")
+            }
         }];
         let must_type = seen.in_doubt && self.done_if.is_none();
         if seen.in_doubt {
@@ -149,7 +154,9 @@ impl<'a> Command<'a> {
             then: match (self.check(), self.spec.effect) {
                 (Some(check), _) => format!("{} ends with status 0", check.line()),
                 (None, DeclaredEffect::Read) => "it ends with status 0".to_owned(),
-                (None, _) => "a person says that it worked (the runbook gives no verify)".to_owned(),
+                (None, _) => {
+                    "a person says that it worked (the runbook gives no verify)".to_owned()
+                }
             },
             risk: Some(match self.spec.effect {
                 _ if must_type => Risk::Typed,
@@ -172,7 +179,9 @@ impl<'a> Command<'a> {
         let answer = self.probe(ctx).await?;
         match &answer.verdict {
             Verdict::AlreadyDone { evidence } => {
-                return Ok(Performed::Done { evidence: evidence.clone() });
+                return Ok(Performed::Done {
+                    evidence: evidence.clone(),
+                });
             }
             Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
             _ => return Ok(Performed::Changed(Box::new(answer))),
@@ -184,17 +193,31 @@ impl<'a> Command<'a> {
         } else {
             ctx.write(host, Lane::Control, &self.main).await?
         };
-        let ran = format!("{} ended with status {}: {}", self.main.line(), output.status, said(&output));
+        let ran = format!(
+            "{} ended with status {}: {}",
+            self.main.line(),
+            output.status,
+            said(&output)
+        );
         let Some(check) = self.check() else {
             return self.without_check(ctx, output.status, ran).await;
         };
         let reply = self.look(ctx, check).await?;
         if reply.status == 0 {
-            return Ok(Performed::Done { evidence: vec![format!("{} ended with status 0", reply.line), ran] });
+            return Ok(Performed::Done {
+                evidence: vec![format!("{} ended with status 0", reply.line), ran],
+            });
         }
-        let what = if output.status == 0 { "it ended with status 0, but did not work" } else { "it failed" };
+        let what = if output.status == 0 {
+            "it ended with status 0, but did not work"
+        } else {
+            "it failed"
+        };
         Ok(Performed::Failed(Fault::new(
-            format!("{what}: {} ended with status {} ({})", reply.line, reply.status, reply.said),
+            format!(
+                "{what}: {} ended with status {} ({})",
+                reply.line, reply.status, reply.said
+            ),
             host.as_str(),
             ran,
             "read what it said, mend it there, then retry",
@@ -218,14 +241,20 @@ impl<'a> Command<'a> {
             )));
         }
         if self.spec.effect == DeclaredEffect::Read {
-            return Ok(Performed::Done { evidence: vec![ran] });
+            return Ok(Performed::Done {
+                evidence: vec![ran],
+            });
         }
         let question = Question {
             vm: None,
             host: self.spec.host.clone(),
             id: "worked".to_owned(),
-            text: format!("{ran}. That alone proves nothing, and the runbook has no verify for it. Did it work?"),
-            choices: [Question::WORKED, Question::FAILED].map(str::to_owned).to_vec(),
+            text: format!(
+                "{ran}. That alone proves nothing, and the runbook has no verify for it. Did it work?"
+            ),
+            choices: [Question::WORKED, Question::FAILED]
+                .map(str::to_owned)
+                .to_vec(),
             suggested: None,
             why: None,
         };
@@ -254,24 +283,15 @@ fn is_in_doubt(state: &RunState, step: &StepId) -> bool {
     })
 }
 
-/// `env ticket=INC000001 sh -c SCRIPT`, with the variables that the script mentions.
-fn script_words(runbook: &Runbook, script: &str, state: Option<&RunState>) -> Vec<String> {
-    let values = state.and_then(|state| state.info.as_ref()).map(|info| &info.variables);
-    let mut assignments = Vec::new();
-    for (name, variable) in &runbook.variables {
-        let key = name.as_str().replace('-', "_");
-        if variable.secret || !mentions(script, &key) {
-            continue;
-        }
-        let value = values.and_then(|values| values.get(name));
-        let value = value.map_or_else(|| format!("‹{name}›"), Clone::clone);
-        assignments.push(format!("{key}={value}"));
+/// `env ticket=INC000001 sh -c SCRIPT`, with what the script mentions.
+fn script_words(script: &str, environment: &[(String, String)]) -> Vec<String> {
+    let used = environment.iter().filter(|(key, _)| mentions(script, key));
+    let mut words: Vec<String> = used.map(|(key, value)| format!("{key}={value}")).collect();
+    if !words.is_empty() {
+        words.insert(0, "env".to_owned());
     }
-    let shell = ["sh", "-c", script].map(str::to_owned);
-    if assignments.is_empty() {
-        return shell.into();
-    }
-    std::iter::once("env".to_owned()).chain(assignments).chain(shell).collect()
+    words.extend(["sh", "-c", script].map(str::to_owned));
+    words
 }
 
 /// Whether a script uses `$key`.
@@ -285,14 +305,20 @@ fn mentions(script: &str, key: &str) -> bool {
 
 /// What a command printed, in a line.
 fn said(output: &Output) -> String {
-    let text = format!("{} {}", output.text(), output.error_text());
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ");
+    let text = [&output.stdout, &output.stderr]
+        .map(|bytes| sanitise::sanitise(bytes))
+        .join(" ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() {
         return "it said nothing".to_owned();
     }
     let short: String = line.chars().take(200).collect();
-    if short.len() < line.len() { format!("{short}…") } else { short }
+    if short.len() < line.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
 
+#[cfg(test)]
+mod tests;

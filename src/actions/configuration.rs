@@ -3,9 +3,9 @@
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane};
+use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::{Vmid, commands, vm_inventory};
 use crate::hypervisor::shell::{self, FileKind, FileStat, Found};
-use crate::hypervisor::DriverFault;
 use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
 
 use super::answer::blocked;
@@ -60,7 +60,11 @@ impl Configuration {
                     "nothing was changed",
                     "bring its files there first (restore, copy_back, or by hand), then retry",
                 );
-                Some(blocked(what.clone(), fault, &["correct folder, datastore or vmx in the runbook"]))
+                Some(blocked(
+                    what.clone(),
+                    fault,
+                    &["correct folder, datastore or vmx in the runbook"],
+                ))
             }
             Self::Unfit { path, why } => {
                 let fault = Fault::new(
@@ -97,7 +101,10 @@ fn duplicate(content: &Content) -> Option<String> {
 /// The host could not be asked.
 pub(super) async fn read(ctx: &Ctx, at: &VmAt) -> Result<Configuration, Fault> {
     if at.vmx.is_none() {
-        return Ok(Configuration::Missing(format!("{} holds no .vmx, or several", at.folder_path())));
+        return Ok(Configuration::Missing(format!(
+            "{} holds no .vmx, or several",
+            at.folder_path()
+        )));
     }
     read_file(ctx, at, &at.vmx_path()).await
 }
@@ -111,21 +118,47 @@ pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Config
         Found::There(stat) => stat,
         Found::Absent => return Ok(Configuration::Missing(format!("{path} does not exist"))),
         Found::NoFolder => {
-            return Ok(Configuration::Missing(format!("there is no folder {}", at.folder_path())));
+            return Ok(Configuration::Missing(format!(
+                "there is no folder {}",
+                at.folder_path()
+            )));
         }
     };
-    let unfit = |why: String| Ok(Configuration::Unfit { path: path.to_owned(), why });
+    let unfit = |why: String| {
+        Ok(Configuration::Unfit {
+            path: path.to_owned(),
+            why,
+        })
+    };
     if stat.kind != FileKind::File {
         return unfit("it is no regular file".into());
     }
     if stat.size > MAX_TEXT as u64 {
-        return unfit(VmxError::TooLarge { bytes: usize::try_from(stat.size).unwrap_or(usize::MAX) }.to_string());
+        return unfit(
+            VmxError::TooLarge {
+                bytes: usize::try_from(stat.size).unwrap_or(usize::MAX),
+            }
+            .to_string(),
+        );
     }
     let command = HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1);
-    let bytes = ctx.read(&at.host, Lane::Control, &command, content_of, "reading the .vmx").await?;
+    let bytes = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &command,
+            content_of,
+            "reading the .vmx",
+        )
+        .await?;
     match Vmx::parse(&bytes) {
         Ok(vmx) => {
-            let content = Content { path: path.to_owned(), bytes, vmx, mode: stat.mode };
+            let content = Content {
+                path: path.to_owned(),
+                bytes,
+                vmx,
+                mode: stat.mode,
+            };
             Ok(Configuration::Read(Box::new(content)))
         }
         Err(error) => unfit(error.to_string()),
@@ -136,7 +169,10 @@ fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
     if output.status == 0 && !output.truncated {
         return Ok(output.stdout.clone());
     }
-    Err(DriverFault::Failed { status: output.status, text: output.error_text().trim().to_owned() })
+    Err(DriverFault::Failed {
+        status: output.status,
+        text: output.error_text().trim().to_owned(),
+    })
 }
 
 /// Looks at one path.
@@ -145,7 +181,14 @@ fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
 /// The host could not be asked.
 pub(super) async fn find(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Found, Fault> {
     let doing = format!("looking at {path}");
-    ctx.read(&at.host, Lane::Control, &shell::find(path), Found::parse, &doing).await
+    ctx.read(
+        &at.host,
+        Lane::Control,
+        &shell::find(path),
+        Found::parse,
+        &doing,
+    )
+    .await
 }
 
 /// The files of the VM's folder by name; empty where there is no folder.
@@ -159,11 +202,24 @@ pub(super) async fn folder(ctx: &Ctx, at: &VmAt) -> Result<Vec<(String, Option<F
         Found::Absent | Found::NoFolder => return Ok(Vec::new()),
     }
     let doing = format!("listing {path}");
-    let entries = ctx.read(&at.host, Lane::Control, &shell::list(&path), shell::entries, &doing).await?;
+    let entries = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &shell::list(&path),
+            shell::entries,
+            &doing,
+        )
+        .await?;
     Ok(entries
         .into_iter()
         .filter(|entry| entry.name != b".")
-        .map(|entry| (entry.text().map_or_else(|| entry.display(), str::to_owned), entry.stat))
+        .map(|entry| {
+            (
+                entry.text().map_or_else(|| entry.display(), str::to_owned),
+                entry.stat,
+            )
+        })
         .collect())
 }
 
@@ -195,10 +251,21 @@ pub(super) async fn invalid_entry(
     let command = commands::vm_inventory();
     let doing = "reading which files are registered";
     // A host that hides this file answers `registervm` with the entry's number all the same.
-    let entries = ctx.read(&at.host, Lane::Control, &command, vm_inventory::parse, doing).await;
+    let entries = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &command,
+            vm_inventory::parse,
+            doing,
+        )
+        .await;
     let path = at.vmx_path();
-    let is_ours = |(vmid, its): &(Vmid, String)| {
-        invalid.contains(vmid) && path_tail(its) == path_tail(&path)
-    };
-    Ok(entries.unwrap_or_default().into_iter().find(is_ours).map(|(vmid, _)| vmid))
+    let is_ours =
+        |(vmid, its): &(Vmid, String)| invalid.contains(vmid) && path_tail(its) == path_tail(&path);
+    Ok(entries
+        .unwrap_or_default()
+        .into_iter()
+        .find(is_ours)
+        .map(|(vmid, _)| vmid))
 }

@@ -15,7 +15,10 @@ pub(super) fn ask(question: &str, ask: &IndexMap<String, Ask>) -> ProbeAnswer {
     let proposal = Proposal {
         changes: vec![question.to_owned()],
         then: "the answer stands in the journal and in the report".into(),
-        ask: ask.iter().map(|(key, ask)| (key.clone(), ask.clone())).collect(),
+        ask: ask
+            .iter()
+            .map(|(key, ask)| (key.clone(), ask.clone()))
+            .collect(),
         ..Proposal::default()
     };
     needed("this is for people to answer", proposal)
@@ -41,7 +44,11 @@ pub(super) fn perform(ctx: &Ctx, question: &str, ask: &IndexMap<String, Ask>) ->
 /// A remark was seen.
 pub(super) fn noted(ctx: &Ctx, text: &str) -> Performed {
     let mut evidence = vec![text.to_owned()];
-    evidence.extend(ctx.confirmation.as_ref().map(|reader| format!("read by {}", reader.by)));
+    evidence.extend(
+        ctx.confirmation
+            .as_ref()
+            .map(|reader| format!("read by {}", reader.by)),
+    );
     Performed::Done { evidence }
 }
 
@@ -63,7 +70,11 @@ fn check(
 ) -> Result<Vec<String>, String> {
     let mut who = confirmation.by.clone();
     if people > 1 {
-        let second = confirmation.second.as_deref().map(str::trim).unwrap_or_default();
+        let second = confirmation
+            .second
+            .as_deref()
+            .map(str::trim)
+            .unwrap_or_default();
         if second.is_empty() {
             return Err("a second person has to confirm it".into());
         }
@@ -80,7 +91,10 @@ fn check(
     };
     let mut evidence = vec![format!("confirmed by {who}, {how}")];
     for (key, ask) in ask {
-        evidence.push(format!("{key}: {}", answer(confirmation.answers.get(key), ask)?));
+        evidence.push(format!(
+            "{key}: {}",
+            answer(confirmation.answers.get(key), ask)?
+        ));
     }
     Ok(evidence)
 }
@@ -91,8 +105,11 @@ fn answer(answer: Option<&Answer>, ask: &Ask) -> Result<String, String> {
             if let Some(strange) = chosen.iter().find(|choice| !options.contains(choice)) {
                 return Err(format!("{strange:?} is not one of {}", options.join(", ")));
             }
-            let chosen: Vec<&str> =
-                options.iter().filter(|o| chosen.contains(o)).map(String::as_str).collect();
+            let chosen: Vec<&str> = options
+                .iter()
+                .filter(|o| chosen.contains(o))
+                .map(String::as_str)
+                .collect();
             if chosen.len() < *at_least {
                 return Err(format!("{} of {} are needed", at_least, options.join(", ")));
             }
@@ -132,7 +149,10 @@ mod tests {
             second: second.map(str::to_owned),
             typed: None,
             attest: None,
-            answers: answers.iter().map(|(key, a)| ((*key).to_owned(), a.clone())).collect(),
+            answers: answers
+                .iter()
+                .map(|(key, a)| ((*key).to_owned(), a.clone()))
+                .collect(),
             how: Consent::Person,
         }
     }
@@ -154,7 +174,13 @@ mod tests {
     #[test]
     fn choices_are_counted_once_and_only_those_offered() {
         let options = ["power", "network", "building"].map(str::to_owned).to_vec();
-        let asked = IndexMap::from([("signs".into(), Ask::Choose { options, at_least: 2 })]);
+        let asked = IndexMap::from([(
+            "signs".into(),
+            Ask::Choose {
+                options,
+                at_least: 2,
+            },
+        )]);
         let check = |answers: &[(&str, Answer)]| check(&confirmation(None, answers), 1, &asked);
         let evidence = check(&[("signs", chosen(&["network", "power"]))]).unwrap();
         assert_eq!(evidence[1], "signs: power, network");
@@ -171,7 +197,10 @@ mod tests {
 
     #[test]
     fn a_value_matches_its_pattern_as_a_whole() {
-        let ask = Ask::Value { prompt: "Ticket".into(), pattern: Some("INC[0-9]{6}|none".into()) };
+        let ask = Ask::Value {
+            prompt: "Ticket".into(),
+            pattern: Some("INC[0-9]{6}|none".into()),
+        };
         let value = |text: &str| answer(Some(&Answer::Value(text.into())), &ask);
         assert_eq!(value(" INC000001 ").unwrap(), "INC000001");
         for wrong in ["", "INC0000012", "xnone", "INC000001 or so"] {

@@ -1,21 +1,22 @@
 //! What an action gets to work with: the step, the hosts, and the one way to send a write.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::engine::{Confirmation, Fact, Question, RunState};
+use crate::engine::{Confirmation, Fact, RunState};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, Hosts, Lane, Output, WriteError};
 use crate::hypervisor::DriverFault;
-use crate::journal::Intent;
-use crate::names::{Attempt, HostName, OpId, RunId, StepId};
+use crate::names::{Attempt, HostName, RunId, StepId};
 use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
+
+use super::link::{ActError, Link, Progress, Request};
 
 /// Everything an action of one attempt works with.
 #[derive(Clone)]
@@ -46,181 +47,19 @@ pub struct Ctx {
     pub link: Link,
 }
 
-/// The way from an action to the runner.
-#[derive(Clone, Debug)]
-pub struct Link {
-    requests: mpsc::UnboundedSender<Request>,
-    /// Facts that this action kept, beside those of the state that it was started with.
-    kept: Arc<Mutex<Vec<Fact>>>,
-}
+/// Tells whether a write has reached its host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent(Arc<AtomicBool>);
 
-/// What an action asks of the runner.
-#[derive(Debug)]
-pub enum Request {
-    /// A licence for one write.
-    Intend {
-        /// Where to.
-        host: HostName,
-        /// The line, secrets masked.
-        command: String,
-        /// File data at absolute offsets.
-        bulk: bool,
-        /// Gets the licence once its line is on disk; dropped if the action is stale.
-        reply: oneshot::Sender<Intent>,
-    },
-    /// A write's process is known.
-    Started {
-        /// Which write.
-        op: OpId,
-        /// Its process on the host.
-        pid: u32,
-    },
-    /// A write ended.
-    Finished {
-        /// Which write.
-        op: OpId,
-        /// Exit status.
-        exit: i32,
-        /// Milliseconds from sending.
-        took_ms: u64,
-        /// SHA-256 of what it printed.
-        output_sha256: Option<String>,
-    },
-    /// A write's connection died.
-    Lost {
-        /// Which write.
-        op: OpId,
-        /// What was seen.
-        why: String,
-    },
-    /// A granted write never left.
-    NotSent {
-        /// Which write.
-        op: OpId,
-        /// Why.
-        why: String,
-    },
-    /// Something worth keeping.
-    Fact {
-        /// What.
-        fact: Box<Fact>,
-        /// Told once it is on disk.
-        reply: oneshot::Sender<()>,
-    },
-    /// A VM's question.
-    Ask {
-        /// What.
-        question: Box<Question>,
-        /// Gets the chosen label.
-        reply: oneshot::Sender<String>,
-    },
-    /// How far it is (not journalled).
-    Progress(Progress),
-}
-
-/// How far a step is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// What is going on: `sending sql01-flat.vmdk`, `checking`, `waiting for tools`.
-    pub doing: String,
-    /// Bytes done, of all files together.
-    pub done: u64,
-    /// Bytes to do; 0 where nothing is counted.
-    pub total: u64,
-    /// Bytes a second, of late.
-    pub rate: u64,
-    /// When it will be done as things go.
-    pub eta: Option<Timestamp>,
-}
-
-/// How an action ends early.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ActError {
-    /// It did not work; the world is known.
-    Failed(Fault),
-    /// Only a person can go on.
-    Held {
-        /// Why.
-        fault: Fault,
-        /// Ways on, in words.
-        remedies: Vec<String>,
-    },
-    /// A write was lost; that has been recorded.
-    Lost,
-    /// The run no longer waits for this action.
-    Stale,
-}
-
-impl From<Fault> for ActError {
-    fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
-    }
-}
-
-impl Link {
-    /// A link into the given channel.
-    #[must_use]
-    pub fn new(requests: mpsc::UnboundedSender<Request>) -> Self {
-        Self { requests, kept: Arc::default() }
+impl Sent {
+    /// Whether the host has started it.
+    pub fn has_started(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 
-    /// Asks for the licence to send one write; it comes once the intent is on disk.
-    ///
-    /// # Errors
-    /// [`ActError::Stale`] if the run no longer waits for this action.
-    pub async fn intend(
-        &self,
-        host: &HostName,
-        command: String,
-        bulk: bool,
-    ) -> Result<Intent, ActError> {
-        let (reply, granted) = oneshot::channel();
-        let host = host.clone();
-        self.send(Request::Intend {
-            host,
-            command,
-            bulk,
-            reply,
-        })?;
-        granted.await.map_err(|_| ActError::Stale)
-    }
-
-    /// Records a fact and waits until it is on disk.
-    ///
-    /// # Errors
-    /// [`ActError::Stale`] if the run no longer waits for this action.
-    pub async fn fact(&self, fact: Fact) -> Result<(), ActError> {
-        let (reply, kept) = oneshot::channel();
-        self.send(Request::Fact { fact: Box::new(fact.clone()), reply })?;
-        kept.await.map_err(|_| ActError::Stale)?;
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
-        Ok(())
-    }
-
-    /// Facts that were kept over this link.
-    fn kept(&self) -> Vec<Fact> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Shows a VM's question and waits for the label that is chosen.
-    ///
-    /// # Errors
-    /// [`ActError::Stale`] if the run no longer waits for this action.
-    pub async fn ask(&self, question: Question) -> Result<String, ActError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Ask {
-            question: Box::new(question),
-            reply,
-        })?;
-        answer.await.map_err(|_| ActError::Stale)
-    }
-
-    /// Reports how a write went, or how far the step is.
-    ///
-    /// # Errors
-    /// [`ActError::Stale`] if the run no longer waits for this action.
-    pub fn send(&self, request: Request) -> Result<(), ActError> {
-        self.requests.send(request).map_err(|_| ActError::Stale)
+    /// The host has started it.
+    pub fn mark_started(&self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -232,7 +71,12 @@ impl Ctx {
 
     /// Facts of this run alone, oldest first, with those that this action has kept.
     pub(super) fn run_facts(&self) -> Vec<Fact> {
-        let mut facts: Vec<Fact> = self.state.facts.iter().map(|found| found.fact.clone()).collect();
+        let mut facts: Vec<Fact> = self
+            .state
+            .facts
+            .iter()
+            .map(|found| found.fact.clone())
+            .collect();
         facts.extend(self.link.kept());
         facts
     }
@@ -247,7 +91,11 @@ impl Ctx {
         is: impl Fn(&Fact) -> bool,
     ) -> Result<(), ActError> {
         let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
-        let known = self.state.facts.iter().any(|found| own(&found.step) && is(&found.fact));
+        let known = self
+            .state
+            .facts
+            .iter()
+            .any(|found| own(&found.step) && is(&found.fact));
         if known || self.link.kept().iter().any(is) {
             return Ok(());
         }
@@ -287,7 +135,8 @@ impl Ctx {
             .read(lane, command)
             .await
             .map_err(|error| error.fault(host))?;
-        parse(&output).map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking"))
+        parse(&output)
+            .map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking"))
     }
 
     /// Announces a write, sends it once that is on disk, and reports how it went. The only way in
@@ -302,7 +151,8 @@ impl Ctx {
         lane: Lane,
         command: &HostCommand,
     ) -> Result<Output, ActError> {
-        self.write_until(host, lane, command, std::future::pending()).await
+        self.write_until(host, lane, command, |_| std::future::pending())
+            .await
     }
 
     /// As [`Ctx::write`], but gives it up for lost when `enough` ends first; what that gives says
@@ -310,24 +160,30 @@ impl Ctx {
     ///
     /// # Errors
     /// As [`Ctx::write`].
-    pub(super) async fn write_until(
+    pub(super) async fn write_until<E>(
         &self,
         host: &HostName,
         lane: Lane,
         command: &HostCommand,
-        enough: impl Future<Output = Result<String, ActError>>,
-    ) -> Result<Output, ActError> {
+        enough: impl FnOnce(Sent) -> E,
+    ) -> Result<Output, ActError>
+    where
+        E: Future<Output = Result<String, ActError>>,
+    {
         let target = self.host(host)?;
         let intent = self.link.intend(host, command.line(), false).await?;
         let op = intent.op();
         let link = self.link.clone();
         let began = self.clock.now();
+        let sent = Sent::default();
+        let left = sent.clone();
         let started = move |pid| {
+            left.mark_started();
             let _ = link.send(Request::Started { op, pid });
         };
         let result = tokio::select! {
             result = target.write(lane, command, intent, started) => result,
-            why = enough => {
+            why = enough(sent) => {
                 // The session is dropped with the unfinished write.
                 let why = why.unwrap_or_else(|error| format!("waiting for it ended: {error:?}"));
                 self.link.send(Request::Lost { op, why })?;
@@ -388,7 +244,10 @@ impl Ctx {
 
     /// Tells what is going on.
     pub(super) fn doing(&self, what: impl Into<String>) {
-        let progress = Progress { doing: what.into(), ..Progress::default() };
+        let progress = Progress {
+            doing: what.into(),
+            ..Progress::default()
+        };
         let _ = self.link.send(Request::Progress(progress));
     }
 }
@@ -398,5 +257,8 @@ pub(super) fn sum_of(output: &Output) -> String {
     let mut sum = Sha256::new();
     sum.update(&output.stdout);
     sum.update(&output.stderr);
-    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    sum.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -18,12 +18,15 @@ use crate::vmfiles::Vmx;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
+use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
-use super::context::{ActError, Ctx};
-use super::moving::{self, Arrivals, Store};
+use super::context::Ctx;
+use super::link::ActError;
+use super::moving;
 use super::ownership::{Ownership, Told, copy_line};
 use super::place::VmAt;
 use super::sighting;
+use super::store::{self, Store};
 use super::words::{count, size};
 
 /// The verb about one VM.
@@ -90,7 +93,11 @@ impl CopyBack {
         let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
         let Some(file) = from.vmx.clone() else {
             return Err(Fault::new(
-                format!("{} has no .vmx in {}, or several", from.vm, from.folder_path()),
+                format!(
+                    "{} has no .vmx in {}, or several",
+                    from.vm,
+                    from.folder_path()
+                ),
                 from.host.as_str(),
                 "nothing was changed",
                 "look into that folder; name the .vmx in the runbook, then retry",
@@ -103,11 +110,21 @@ impl CopyBack {
             items.retain(|item| item.name != file);
         }
         let taken = |name: &String| arrivals.entries.iter().any(|(its, _)| its == name);
-        let replaced = items.iter().map(|item| item.name.clone()).filter(taken).collect();
+        let replaced = items
+            .iter()
+            .map(|item| item.name.clone())
+            .filter(taken)
+            .collect();
         let delivery = self.delivery(ctx, &from, items.clone())?;
         let data = moving::data_bytes(ctx, &delivery).await;
         let commands = moving::shown(&self.to.host, &delivery, arrivals);
-        Ok(Load { items, commands, vmx, replaced, data })
+        Ok(Load {
+            items,
+            commands,
+            vmx,
+            replaced,
+            data,
+        })
     }
 
     /// Why the .vmx at home cannot stay.
@@ -142,7 +159,11 @@ impl CopyBack {
                 format!("mv {file} {file}.lifeboat-‹run›-original"),
                 format!("mv {file}.lifeboat-‹run›-part {file}"),
             ]
-            .map(|line| ShownCommand { host: Some(self.to.host.clone()), line, write: true }),
+            .map(|line| ShownCommand {
+                host: Some(self.to.host.clone()),
+                line,
+                write: true,
+            }),
         );
         needed("not asked", proposal)
     }
@@ -151,7 +172,10 @@ impl CopyBack {
         Proposal {
             changes,
             commands,
-            then: format!("every file is in {}, equal to its source", self.to.folder_path()),
+            then: format!(
+                "every file is in {}, equal to its source",
+                self.to.folder_path()
+            ),
             undo: None,
             risk: Some(Risk::Typed),
             typed: Some(self.to.vm.to_string()),
@@ -160,7 +184,10 @@ impl CopyBack {
     }
 
     fn changes(&self, load: &Load) -> Vec<String> {
-        let bytes = load.items.iter().fold(0, |sum: u64, item| sum.saturating_add(item.bytes));
+        let bytes = load
+            .items
+            .iter()
+            .fold(0, |sum: u64, item| sum.saturating_add(item.bytes));
         let mut changes = vec![format!(
             "{} in {} from {} to {}, relayed through this machine",
             count(load.items.len(), "file"),
@@ -171,25 +198,46 @@ impl CopyBack {
         for item in &load.items {
             changes.push(format!("+ {} ({})", item.name, size(item.bytes)));
             if load.replaced.contains(&item.name) {
-                changes.push(format!("- {} there now is renamed aside and kept", item.name));
+                changes.push(format!(
+                    "- {} there now is renamed aside and kept",
+                    item.name
+                ));
             }
         }
-        changes.push(load.vmx.clone().unwrap_or_else(|| "the .vmx at home stays as it is".into()));
+        changes.push(
+            load.vmx
+                .clone()
+                .unwrap_or_else(|| "the .vmx at home stays as it is".into()),
+        );
         changes
     }
 
     /// Copying while the VM runs or is suspended anywhere would bring half a state home.
     fn blocked_by_owner(&self, owner: &Ownership) -> Option<ProbeAnswer> {
-        let awake = owner.copies().find(|(_, copy)| copy.power != PowerState::Off);
+        let awake = owner
+            .copies()
+            .find(|(_, copy)| copy.power != PowerState::Off);
         let (host, copy) = awake?;
         let found = format!("{} on {host}: {}", self.to.vm, copy_line(copy));
         let (what, next) = if copy.runs() {
-            ("runs", format!("fence it in {}, or shut it down there; then retry", owner.site))
+            (
+                "runs",
+                format!(
+                    "fence it in {}, or shut it down there; then retry",
+                    owner.site
+                ),
+            )
         } else {
-            ("is suspended", format!("resume it in {} and shut it down; then retry", owner.site))
+            (
+                "is suspended",
+                format!("resume it in {} and shut it down; then retry", owner.site),
+            )
         };
         let fault = Fault::new(
-            format!("{} {what} in {}, so its files cannot be copied", self.to.vm, owner.site),
+            format!(
+                "{} {what} in {}, so its files cannot be copied",
+                self.to.vm, owner.site
+            ),
             host.as_str(),
             format!("{found}; nothing was changed"),
             next,
@@ -202,7 +250,9 @@ impl CopyBack {
 fn stray_disk(vmx: &Vmx, items: &[Item]) -> Option<String> {
     let comes = |disk: &String| items.iter().any(|item| item.name == *disk);
     let stray = vmx.disk_files().into_iter().find(|disk| !comes(disk))?;
-    Some(format!("the one at home names {stray}, which does not come"))
+    Some(format!(
+        "the one at home names {stray}, which does not come"
+    ))
 }
 
 impl Action for CopyBack {
@@ -216,19 +266,30 @@ impl Action for CopyBack {
         let vm = &self.to.vm;
         let arrivals = Arrivals::look(ctx, &self.to).await?;
         let store = Store::look(ctx, &self.to).await?;
-        let finished = ctx.run_facts().iter().any(|fact| is_brought(fact, &self.to));
+        let finished = ctx
+            .run_facts()
+            .iter()
+            .any(|fact| is_brought(fact, &self.to));
         let (leaves, home) = futures_util::join!(
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
         );
-        let mut seen = Seen { owners: [leaves, home], store, arrivals, load: None };
+        let mut seen = Seen {
+            owners: [leaves, home],
+            store,
+            arrivals,
+            load: None,
+        };
         if finished && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
         for (owner, place) in seen.owners.iter().zip([&self.from, &self.to]) {
             reached(owner, place)?;
         }
-        let awake = seen.owners.iter().any(|owner| self.blocked_by_owner(owner).is_some());
+        let awake = seen
+            .owners
+            .iter()
+            .any(|owner| self.blocked_by_owner(owner).is_some());
         if !awake && seen.store.fault(&self.to).is_none() {
             seen.load = Some(self.load(ctx, &seen.arrivals).await?);
         }
@@ -236,9 +297,14 @@ impl Action for CopyBack {
     }
 
     fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
-        let Known::Is(seen) = seen else { return self.outline() };
+        let Known::Is(seen) = seen else {
+            return self.outline();
+        };
         let placed = &seen.arrivals.placed;
-        let awake = seen.owners.iter().find_map(|owner| self.blocked_by_owner(owner));
+        let awake = seen
+            .owners
+            .iter()
+            .find_map(|owner| self.blocked_by_owner(owner));
         let fault = seen.store.fault(&self.to);
         if let (Some(load), None, None) = (&seen.load, &awake, &fault) {
             return self.decide_load(seen, load);
@@ -250,16 +316,28 @@ impl Action for CopyBack {
                 (None, None) => self.outline(),
             };
         }
-        let found = format!("all {} are in {}", count(placed.len(), "file"), self.to.folder_path());
+        let found = format!(
+            "all {} are in {}",
+            count(placed.len(), "file"),
+            self.to.folder_path()
+        );
         let evidence = placed.iter().map(|file| {
-            format!("{} ({}), equal to its source when it arrived", file.name, size(file.bytes))
+            format!(
+                "{} ({}), equal to its source when it arrived",
+                file.name,
+                size(file.bytes)
+            )
         });
         done(found, evidence.collect())
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
-        let Some(seen) = seen.get() else { return Ok(()) };
-        let Some(load) = &seen.load else { return Ok(()) };
+        let Some(seen) = seen.get() else {
+            return Ok(());
+        };
+        let Some(load) = &seen.load else {
+            return Ok(());
+        };
         seen.store.keep(ctx, &self.to).await?;
         let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
         let delivery = self.delivery(ctx, &from, load.items.clone())?;
@@ -274,9 +352,12 @@ impl CopyBack {
             && seen.arrivals.begun.is_empty()
             && load.data > free
         {
-            return blocked(found, moving::no_room(&self.to, load.data, free), &[]);
+            return blocked(found, store::no_room(&self.to, load.data, free), &[]);
         }
-        needed(found, self.proposal(self.changes(load), load.commands.clone()))
+        needed(
+            found,
+            self.proposal(self.changes(load), load.commands.clone()),
+        )
     }
 }
 
@@ -287,7 +368,11 @@ fn is_brought(fact: &Fact, to: &VmAt) -> bool {
 
 /// The host that has the VM must have told whether it runs.
 fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
-    let told = owner.sightings.iter().find(|seen| seen.host == place.host).map(|seen| &seen.told);
+    let told = owner
+        .sightings
+        .iter()
+        .find(|seen| seen.host == place.host)
+        .map(|seen| &seen.told);
     match told {
         Some(Told::Copies(_)) => Ok(()),
         Some(Told::Nothing(why)) => Err(Fault::new(
@@ -305,3 +390,6 @@ fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

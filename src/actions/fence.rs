@@ -17,7 +17,8 @@ use crate::runbook::model::{Runbook, SiteRole};
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::{Copy, Heard, Ownership, Told, copy_line};
 use super::place::{VmAt, site_title};
 use super::words::span;
@@ -108,7 +109,10 @@ impl Fence {
     }
 
     fn then(&self) -> String {
-        format!("{} runs on no host of {} that answers, and starts with none", self.vm, self.site)
+        format!(
+            "{} runs on no host of {} that answers, and starts with none",
+            self.vm, self.site
+        )
     }
 
     /// What the step would do, when no host was asked.
@@ -139,7 +143,12 @@ impl Fence {
             )),
         }
         changes.push("what cannot be asked is vouched for by a person, for this VM alone".into());
-        let proposal = Proposal { changes, commands, then: self.then(), ..Proposal::default() };
+        let proposal = Proposal {
+            changes,
+            commands,
+            then: self.then(),
+            ..Proposal::default()
+        };
         needed("not asked", proposal)
     }
 
@@ -150,17 +159,31 @@ impl Fence {
             format!("{}; nothing was sent", copy_line(copy)),
             "shut it down from inside its guest, or register it on that host again; then retry",
         );
-        blocked(found, fault, &["esxcli vm process kill -t soft -w <world>, by hand on that host"])
+        blocked(
+            found,
+            fault,
+            &["esxcli vm process kill -t soft -w <world>, by hand on that host"],
+        )
     }
 
     fn blocked_by_address(&self, found: &str, what: &str) -> ProbeAnswer {
         let fault = Fault::new(
-            format!("something answers at the address of {}, which no listed host runs", self.vm),
+            format!(
+                "something answers at the address of {}, which no listed host runs",
+                self.vm
+            ),
             what,
-            format!("no listed host of {} that answered runs {}; nothing was sent", self.site, self.vm),
+            format!(
+                "no listed host of {} that answered runs {}; nothing was sent",
+                self.site, self.vm
+            ),
             "find out which machine answers (its MAC address, its console) and stop it, then retry",
         );
-        blocked(found, fault, &["list the host it runs on in the runbook, and start again with that"])
+        blocked(
+            found,
+            fault,
+            &["list the host it runs on in the runbook, and start again with that"],
+        )
     }
 }
 
@@ -189,9 +212,11 @@ impl Action for Fence {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
         let answered = ownership.sign.heard() == Heard::Answer;
-        let runs_elsewhere =
-            answered && sighting::runs_at(ctx, &self.vm, self.role.other()).await;
-        Ok(Seen { ownership, runs_elsewhere })
+        let runs_elsewhere = answered && sighting::runs_at(ctx, &self.vm, self.role.other()).await;
+        Ok(Seen {
+            ownership,
+            runs_elsewhere,
+        })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -217,7 +242,10 @@ impl Action for Fence {
         if commands.is_empty() && (proven || attested) {
             let mut evidence = ownership.lines();
             if !proven {
-                evidence.insert(0, format!("{}: attested, not proven", ownership.statement()));
+                evidence.insert(
+                    0,
+                    format!("{}: attested, not proven", ownership.statement()),
+                );
             }
             return done(found, evidence);
         }
@@ -249,12 +277,25 @@ impl Action for Fence {
             if let Some(entry) = copy.autostart.as_ref().filter(|_| starts_by_itself(copy)) {
                 // Before it goes: what a crash forgets here could never be put back.
                 let (vm, host) = (self.vm.clone(), host.clone());
-                ctx.link.fact(Fact::AutostartRemoved { vm, host, entry: entry.clone() }).await?;
+                ctx.link
+                    .fact(Fact::AutostartRemoved {
+                        vm,
+                        host,
+                        entry: entry.clone(),
+                    })
+                    .await?;
             }
             if copy.runs() {
                 let stopped = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
                 let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
-                ctx.link.fact(Fact::Stopped { vm, host, how: stopped, at }).await?;
+                ctx.link
+                    .fact(Fact::Stopped {
+                        vm,
+                        host,
+                        how: stopped,
+                        at,
+                    })
+                    .await?;
             }
             if starts_by_itself(copy) {
                 stopping::remove_autostart(ctx, host, &self.vm, &copy.vmx).await?;
@@ -267,14 +308,19 @@ impl Action for Fence {
         sighting::keep_attestation(ctx, &seen.ownership).await?;
         sighting::keep_evidence(ctx, &seen.ownership).await?;
         for sighting in &seen.ownership.sightings {
-            let Told::Copies(copies) = &sighting.told else { continue };
-            let how = if copies.is_empty() { "not registered" } else { "found off" };
+            let Told::Copies(copies) = &sighting.told else {
+                continue;
+            };
+            let how = if copies.is_empty() {
+                "not registered"
+            } else {
+                "found off"
+            };
             stopping::keep_stopped(ctx, &self.vm, &sighting.host, how).await?;
         }
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests;

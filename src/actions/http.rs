@@ -39,7 +39,11 @@ impl Url {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let path = path.split('#').next().unwrap_or_default();
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("/{path}")
+        };
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (host, after) = rest.split_once(']')?;
@@ -75,25 +79,50 @@ pub(super) async fn status(
 ) -> Result<(u16, String), String> {
     match from {
         Some(from) => status_from(ctx, from, url).await,
-        None => status_from_console(ctx, url).await.map(|status| (status, "the console".to_owned())),
+        None => status_from_console(ctx, url)
+            .await
+            .map(|status| (status, "the console".to_owned())),
     }
 }
 
 async fn status_from(ctx: &Ctx, from: &HostName, url: &str) -> Result<(u16, String), String> {
-    let host = ctx.hosts.host(from).ok_or_else(|| format!("{from} is not a host of this run"))?;
-    let curl = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", SECONDS, url];
+    let host = ctx
+        .hosts
+        .host(from)
+        .ok_or_else(|| format!("{from} is not a host of this run"))?;
+    let curl = [
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "--max-time",
+        SECONDS,
+        url,
+    ];
     let wget = ["wget", "-S", "-O", "/dev/null", "-T", SECONDS, url];
     for (tool, words) in [("curl", &curl[..]), ("wget", &wget[..])] {
         let command = HostCommand::read(words.iter().copied()).deadline(PATIENCE * 2);
-        let output = host.read(Lane::Control, &command).await.map_err(|error| error.to_string())?;
+        let output = host
+            .read(Lane::Control, &command)
+            .await
+            .map_err(|error| error.to_string())?;
         if output.status == 127 {
             continue;
         }
         let by = format!("{from} ({tool})");
-        let status = if tool == "curl" { curl_status(&output) } else { wget_status(&output) };
+        let status = if tool == "curl" {
+            curl_status(&output)
+        } else {
+            wget_status(&output)
+        };
         return match status {
             Some(status) => Ok((status, by)),
-            None => Err(format!("no answer (asked by {by}, exit status {})", output.status)),
+            None => Err(format!(
+                "no answer (asked by {by}, exit status {})",
+                output.status
+            )),
         };
     }
     Err(format!("{from} has neither curl nor wget"))
@@ -101,7 +130,12 @@ async fn status_from(ctx: &Ctx, from: &HostName, url: &str) -> Result<(u16, Stri
 
 /// curl prints 000 where no answer came.
 fn curl_status(output: &Output) -> Option<u16> {
-    output.text().trim().parse().ok().filter(|status| *status != 0)
+    output
+        .text()
+        .trim()
+        .parse()
+        .ok()
+        .filter(|status| *status != 0)
 }
 
 /// wget prints the heads of all answers, after redirections several.
@@ -119,7 +153,9 @@ async fn status_from_console(ctx: &Ctx, url: &str) -> Result<u16, String> {
     let url = Url::parse(url).ok_or_else(|| format!("{url} is no http:// address"))?;
     let address = resolve(ctx, &url.host, url.port).await?;
     let asked = timeout(PATIENCE, request(address, &url)).await;
-    let head = asked.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
+    let head = asked
+        .map_err(|_| "no answer in time".to_owned())?
+        .map_err(|error| error.to_string())?;
     let line = head.lines().next().unwrap_or_default().trim().to_owned();
     status_line(&line).ok_or_else(|| "the answer is not HTTP".to_owned())
 }
@@ -149,10 +185,20 @@ mod tests {
     fn addresses_are_taken_apart() {
         let url = |text| Url::parse(text).map(|url| (url.host, url.port, url.path));
         let is = |host: &str, port, path: &str| Some((host.to_owned(), port, path.to_owned()));
-        assert_eq!(url("http://10.20.0.13/health"), is("10.20.0.13", 80, "/health"));
+        assert_eq!(
+            url("http://10.20.0.13/health"),
+            is("10.20.0.13", 80, "/health")
+        );
         assert_eq!(url("http://web:8080?x=1"), is("web", 8080, "/?x=1"));
         assert_eq!(url("http://[::1]:81/a#b"), is("::1", 81, "/a"));
-        for wrong in ["https://x/", "http://", "http://x:y/", "http://a@b/", "http://x/\r\nHost: y", "x"] {
+        for wrong in [
+            "https://x/",
+            "http://",
+            "http://x:y/",
+            "http://a@b/",
+            "http://x/\r\nHost: y",
+            "x",
+        ] {
             assert_eq!(url(wrong), None, "{wrong}");
         }
     }
@@ -166,7 +212,10 @@ mod tests {
         };
         assert_eq!(curl_status(&said("200", "")), Some(200));
         assert_eq!(curl_status(&said("000", "")), None);
-        let wget = said("", "Connecting to x\n  HTTP/1.1 302 Found\n  Location: /b\n  HTTP/1.0 204 No Content\n");
+        let wget = said(
+            "",
+            "Connecting to x\n  HTTP/1.1 302 Found\n  Location: /b\n  HTTP/1.0 204 No Content\n",
+        );
         assert_eq!(wget_status(&wget), Some(204));
         assert_eq!(wget_status(&said("", "connection refused")), None);
         assert_eq!(status_line("HTTP/1.1 503"), Some(503));

@@ -10,6 +10,7 @@
 //! the struct, so that the outline, the step card and the deed all come from the same `decide`.
 mod action;
 mod answer;
+mod arrivals;
 mod command;
 mod configuration;
 mod confirm;
@@ -17,6 +18,7 @@ mod context;
 mod copy_back;
 mod fence;
 mod http;
+mod link;
 mod moving;
 mod network;
 mod ownership;
@@ -35,18 +37,20 @@ mod shut_down;
 mod sighting;
 mod stop_lost;
 mod stopping;
-mod unregister;
+mod store;
 #[cfg(test)]
 mod tests;
+mod unregister;
 mod waiting;
 mod words;
 
-pub use context::{ActError, Ctx, Link, Progress, Request};
+pub use context::Ctx;
+pub use link::{ActError, Link, Progress, Request};
 pub use stop_lost::stop_lost;
 
 use indexmap::IndexMap;
 
-use crate::engine::{Performed, ProbeAnswer, RunState};
+use crate::engine::{Performed, ProbeAnswer};
 use crate::error::Fault;
 use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Ask, Runbook};
@@ -64,8 +68,15 @@ use shut_down::ShutDown;
 use unregister::Unregister;
 
 /// A step's verb with everything that it needs.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack of its action"
+)]
 enum Verb<'a> {
-    Confirm { question: &'a str, ask: &'a IndexMap<String, Ask> },
+    Confirm {
+        question: &'a str,
+        ask: &'a IndexMap<String, Ask>,
+    },
     Note(&'a str),
     Command(Command<'a>),
     Fence(Fence),
@@ -80,13 +91,15 @@ enum Verb<'a> {
 }
 
 impl<'a> Verb<'a> {
-    fn new(runbook: &Runbook, step: &'a Step, state: Option<&RunState>) -> Result<Self, Fault> {
+    fn new(runbook: &Runbook, step: &'a Step) -> Result<Self, Fault> {
         Ok(match &step.action {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
-            ActionSpec::Command(spec) => Self::Command(Command::new(runbook, step, spec, state)),
+            ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => Self::Restore(Restore::new(runbook, step, vm, point)?),
+            ActionSpec::Restore { vm, point } => {
+                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            }
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),
@@ -121,7 +134,7 @@ macro_rules! by_verb {
 /// # Errors
 /// It could not look: a host did not answer, or not in a form that can be believed.
 pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
-    by_verb!(Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state))?, verb => Box::pin(action::probe(&verb, ctx)).await, {
+    by_verb!(Verb::new(&ctx.runbook, &ctx.step)?, verb => Box::pin(action::probe(&verb, ctx)).await, {
         Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
@@ -130,7 +143,7 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
 
 /// Looks again; if what is needed is still what was confirmed, does it, and looks whether it worked.
 pub async fn perform(ctx: &Ctx) -> Performed {
-    let verb = match Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state)) {
+    let verb = match Verb::new(&ctx.runbook, &ctx.step) {
         Ok(verb) => verb,
         Err(fault) => return Performed::Failed(fault),
     };
@@ -143,7 +156,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
 
 /// Takes the step back, where its verb can.
 pub async fn undo(ctx: &Ctx) -> Performed {
-    let verb = match Verb::new(&ctx.runbook, &ctx.step, Some(&ctx.state)) {
+    let verb = match Verb::new(&ctx.runbook, &ctx.step) {
         Ok(verb) => verb,
         Err(fault) => return Performed::Failed(fault),
     };
@@ -155,7 +168,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
 /// What a step would do, without asking any host: what is not known stands as `‹vmid of sql01›`.
 #[must_use]
 pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
-    let verb = match Verb::new(runbook, step, None) {
+    let verb = match Verb::new(runbook, step) {
         Ok(verb) => verb,
         Err(fault) => return answer::blocked("not asked", fault, &[]),
     };

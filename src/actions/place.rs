@@ -36,15 +36,28 @@ impl VmAt {
     pub fn new(runbook: &Runbook, vm: &VmName, role: SiteRole) -> Result<Self, Fault> {
         let site = site_title(runbook, role);
         let wrong = |what: String, next: &str| {
-            Fault::new(what, format!("vms.{vm} in the runbook"), "nothing was sent", next)
-        };
-        let place = runbook.vms.get(vm).and_then(|vm| vm.place(role)).ok_or_else(|| {
-            wrong(
-                format!("{vm} has no place in {site}"),
-                "name its host and datastore there, then start a run with that runbook",
+            Fault::new(
+                what,
+                format!("vms.{vm} in the runbook"),
+                "nothing was sent",
+                next,
             )
-        })?;
-        if runbook.hosts.get(&place.host).is_none_or(|host| host.driver != Driver::Esxi) {
+        };
+        let place = runbook
+            .vms
+            .get(vm)
+            .and_then(|vm| vm.place(role))
+            .ok_or_else(|| {
+                wrong(
+                    format!("{vm} has no place in {site}"),
+                    "name its host and datastore there, then start a run with that runbook",
+                )
+            })?;
+        if runbook
+            .hosts
+            .get(&place.host)
+            .is_none_or(|host| host.driver != Driver::Esxi)
+        {
             return Err(wrong(
                 format!("{} runs no virtual machines", place.host),
                 "place the VM on a host with driver esxi",
@@ -76,7 +89,11 @@ impl VmAt {
 
     /// The .vmx on the host, or a hole.
     pub fn vmx_path(&self) -> String {
-        self.file_path(self.vmx.as_deref().unwrap_or(&format!("‹.vmx of {}›", self.vm)))
+        self.file_path(
+            self.vmx
+                .as_deref()
+                .unwrap_or(&format!("‹.vmx of {}›", self.vm)),
+        )
     }
 
     /// A file of its folder on the host.
@@ -112,7 +129,10 @@ impl VmAt {
 /// What a site is called by people.
 pub(super) fn site_title(runbook: &Runbook, role: SiteRole) -> String {
     let site = runbook.site_with(role);
-    runbook.sites.get(&site).map_or_else(|| site.to_string(), |known| known.title.clone())
+    runbook
+        .sites
+        .get(&site)
+        .map_or_else(|| site.to_string(), |known| known.title.clone())
 }
 
 /// The last part of a path.

@@ -11,7 +11,8 @@ use crate::names::HostName;
 use crate::runbook::model::{PortGroup as Wanted, PortGroupSpec};
 
 use super::answer::shown;
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 
 /// What a host has of the wanted port groups.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,7 +80,11 @@ pub(super) fn compare(
 
 fn names(groups: &[PortGroup]) -> String {
     let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// Looks at a host's port groups.
@@ -89,15 +94,34 @@ fn names(groups: &[PortGroup]) -> String {
 pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Result<Groups, Fault> {
     let lane = Lane::Control;
     let doing = "reading the port groups";
-    let groups = ctx.read(host, lane, &commands::port_groups(), PortGroup::parse_all, doing).await?;
+    let groups = ctx
+        .read(
+            host,
+            lane,
+            &commands::port_groups(),
+            PortGroup::parse_all,
+            doing,
+        )
+        .await?;
     let doing = "reading the virtual switches";
-    let switches = ctx.read(host, lane, &commands::vswitches(), Vswitch::parse_all, doing).await?;
+    let switches = ctx
+        .read(
+            host,
+            lane,
+            &commands::vswitches(),
+            Vswitch::parse_all,
+            doing,
+        )
+        .await?;
     let made_here = |name: &str| {
         ctx.state.ops.values().any(|op| {
             let add = |spec: &PortGroupSpec| commands::portgroup_add(name, &spec.vswitch).line();
             op.host == *host
                 && op.status != OpStatus::NotSent
-                && wanted.iter().filter_map(|wanted| wanted.create.as_ref()).any(|spec| op.command == add(spec))
+                && wanted
+                    .iter()
+                    .filter_map(|wanted| wanted.create.as_ref())
+                    .any(|spec| op.command == add(spec))
         })
     };
     Ok(compare(host, wanted, &groups, &switches, &made_here))
@@ -128,7 +152,13 @@ pub(super) async fn make(
     spec: &PortGroupSpec,
 ) -> Result<(), ActError> {
     let doing = format!("making port group {name}");
-    ctx.order(host, &commands::portgroup_add(name, &spec.vswitch), check_silent, &doing).await?;
+    ctx.order(
+        host,
+        &commands::portgroup_add(name, &spec.vswitch),
+        check_silent,
+        &doing,
+    )
+    .await?;
     let fact = Fact::PortGroupMade {
         host: host.clone(),
         name: name.to_owned(),
@@ -153,7 +183,13 @@ pub(super) async fn finish(
     spec: &PortGroupSpec,
 ) -> Result<(), ActError> {
     let doing = format!("setting the VLAN of port group {name}");
-    ctx.order(host, &commands::portgroup_set_vlan(name, spec.vlan), check_silent, &doing).await?;
+    ctx.order(
+        host,
+        &commands::portgroup_set_vlan(name, spec.vlan),
+        check_silent,
+        &doing,
+    )
+    .await?;
     Ok(())
 }
 
@@ -162,8 +198,14 @@ mod tests {
     use super::*;
 
     fn wanted(name: &str, create: Option<(&str, u16)>) -> Wanted {
-        let create = create.map(|(vswitch, vlan)| PortGroupSpec { vswitch: vswitch.into(), vlan });
-        Wanted { name: name.into(), create }
+        let create = create.map(|(vswitch, vlan)| PortGroupSpec {
+            vswitch: vswitch.into(),
+            vlan,
+        });
+        Wanted {
+            name: name.into(),
+            create,
+        }
     }
 
     #[test]
@@ -184,25 +226,65 @@ mod tests {
         let host = HostName::from("lee-esx1");
         for (wanted, missing, problem) in [
             (wanted("VM Network", None), 0, None),
-            (wanted("vm network", None), 0, Some("there is no port group vm network; there are VM Network")),
+            (
+                wanted("vm network", None),
+                0,
+                Some("there is no port group vm network; there are VM Network"),
+            ),
             (wanted("VM Network", Some(("vSwitch0", 20))), 0, None),
-            (wanted("VM Network", Some(("vSwitch0", 21))), 0, Some("VLAN 20, the runbook says vSwitch0 with VLAN 21")),
-            (wanted("VM Network", Some(("vSwitch1", 20))), 0, Some("is on vSwitch0")),
+            (
+                wanted("VM Network", Some(("vSwitch0", 21))),
+                0,
+                Some("VLAN 20, the runbook says vSwitch0 with VLAN 21"),
+            ),
+            (
+                wanted("VM Network", Some(("vSwitch1", 20))),
+                0,
+                Some("is on vSwitch0"),
+            ),
             (wanted("New", Some(("vSwitch0", 20))), 1, None),
-            (wanted("New", Some(("vSwitch9", 20))), 0, Some("no virtual switch vSwitch9")),
+            (
+                wanted("New", Some(("vSwitch9", 20))),
+                0,
+                Some("no virtual switch vSwitch9"),
+            ),
         ] {
             let found = compare(&host, &[&wanted], &groups, &switches, &|_| false);
             assert_eq!(found.missing.len(), missing, "{wanted:?}");
             let told = found.problems.first().map(|fault| fault.what.clone());
             assert_eq!(told.is_some(), problem.is_some(), "{wanted:?}: {told:?}");
-            assert!(told.unwrap_or_default().contains(problem.unwrap_or_default()));
+            assert!(
+                told.unwrap_or_default()
+                    .contains(problem.unwrap_or_default())
+            );
         }
         let bare = [group("VM Network", "vSwitch0", 0)];
         let wanted = wanted("VM Network", Some(("vSwitch0", 20)));
-        let ours = compare(&host, &[&wanted], &bare, &switches, &|name| name == "VM Network");
-        assert_eq!((ours.half_made.len(), ours.problems.len()), (1, 0), "this run goes on");
+        let ours = compare(&host, &[&wanted], &bare, &switches, &|name| {
+            name == "VM Network"
+        });
+        assert_eq!(
+            (ours.half_made.len(), ours.problems.len()),
+            (1, 0),
+            "this run goes on"
+        );
         let theirs = compare(&host, &[&wanted], &bare, &switches, &|_| false);
-        assert_eq!((theirs.half_made.len(), theirs.problems.len()), (0, 1), "others' is left");
-        assert_eq!(shown_making(&host, "New", &PortGroupSpec { vswitch: "vSwitch0".into(), vlan: 0 }).len(), 1);
+        assert_eq!(
+            (theirs.half_made.len(), theirs.problems.len()),
+            (0, 1),
+            "others' is left"
+        );
+        assert_eq!(
+            shown_making(
+                &host,
+                "New",
+                &PortGroupSpec {
+                    vswitch: "vSwitch0".into(),
+                    vlan: 0
+                }
+            )
+            .len(),
+            1
+        );
     }
 }

@@ -7,22 +7,25 @@
 
 use std::time::Duration;
 
-use crate::engine::{AutostartEntry, Fact, ProbeAnswer, Proposal};
+use crate::engine::{AutostartEntry, Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::autostart::AutostartEntry as HostEntry;
+use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::question::Question;
-use crate::hypervisor::esxi::commands;
 use crate::names::VmName;
-use crate::plan::{Risk, Step};
+use crate::plan::Step;
 use crate::runbook::model::{Runbook, SiteRole};
 
+mod decision;
+
 use super::action::Action;
-use super::answer::{Known, blocked, done, needed, shown_for};
-use super::context::{ActError, Ctx};
+use super::answer::Known;
+use super::context::{Ctx, Sent};
+use super::link::ActError;
 use super::ownership::{Heard, Ownership, Standing};
 use super::place::{VmAt, path_tail, site_title};
 use super::questions::{self, Watch};
@@ -35,6 +38,8 @@ const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 /// How long a VM may take to show up after its host said that it started it.
 const SHOW_UP: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether a start that waits its turn is still covered by its evidence.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How long a host may take to show the state that a command left.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -80,127 +85,6 @@ impl PowerOn {
         &self.at.vm
     }
 
-    fn proposal(&self, changes: Vec<String>) -> Proposal {
-        let undo = shown_for(&self.at.host, self.vm(), Known::Not, commands::shutdown_guest);
-        Proposal {
-            changes,
-            then: format!("{} is on: hostd says so, and the list of running VMs has it", self.at.who()),
-            undo: Some(format!("{}, after 5m power.off", undo.line)),
-            risk: Some(Risk::Disruptive),
-            ..Proposal::default()
-        }
-    }
-
-    fn outline(&self) -> ProbeAnswer {
-        let mut proposal = self.proposal(vec![
-            format!("{} is asked once more whether {} runs there", self.other_site, self.vm()),
-            format!("its address is asked whether anybody answers; then {} starts", self.at.who()),
-        ]);
-        proposal.commands = vec![shown_for(&self.at.host, self.vm(), Known::Not, commands::power_on)];
-        needed("not asked", proposal)
-    }
-
-    /// Not startable as the host has it.
-    fn unready(&self, entry: Option<&Entry>) -> Option<ProbeAnswer> {
-        let (found, what, next) = match entry {
-            None => (
-                format!("{} is not registered", self.at.who()),
-                format!("{} is not registered, so it cannot be started", self.at.who()),
-                "register it first (register), then retry",
-            ),
-            Some(entry) if !entry.is_valid() => (
-                format!("registered, but {}", entry.summary.connection),
-                format!("{} cannot read the .vmx of {}", self.at.host, self.vm()),
-                "look at its files; then register it again (register), and retry",
-            ),
-            Some(_) => return None,
-        };
-        let fault = Fault::new(what, self.at.host.as_str(), "nothing was sent", next);
-        Some(blocked(found, fault, &[]))
-    }
-
-    fn autostart_command(&self, entry: &Entry, due: &AutostartEntry) -> crate::engine::ShownCommand {
-        shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), |vmid| {
-            commands::update_autostart_restore(vmid, &as_host_has_it(due))
-        })
-    }
-
-    /// It is on, or on its way.
-    fn decide_on(&self, seen: &Seen, entry: &Entry) -> ProbeAnswer {
-        let host = &self.at.host;
-        if let Some(question) = &seen.question {
-            let found = format!("it waits on a question: {}", first_line(&question.text));
-            let mut proposal = self.proposal(vec![
-                "it was started, and waits for an answer: the question is shown, and answered as you choose"
-                    .into(),
-            ]);
-            proposal.commands = vec![shown_for(host, self.vm(), Known::Is(entry.vmid), |vmid| {
-                commands::answer(vmid, &question.id, u32::MAX)
-            })];
-            for command in &mut proposal.commands {
-                command.line = command.line.replace(&u32::MAX.to_string(), "‹number of your choice›");
-            }
-            return needed(found, proposal);
-        }
-        if !seen.runs {
-            let change = "it was started before; its end is awaited, nothing is sent";
-            return needed("a power-on is under way", self.proposal(vec![change.into()]));
-        }
-        let since = entry.summary.boot_time.as_ref().map(|time| format!(" since {time}"));
-        let found = format!("on{} (get.summary, vm process list)", since.unwrap_or_default());
-        let evidence = vec![format!("{}: {found}", self.at.who())];
-        match &seen.autostart {
-            None => done(found, evidence),
-            Some(due) => {
-                let mut proposal = self.proposal(vec![back(due)]);
-                proposal.risk = Some(Risk::Write);
-                proposal.commands = vec![self.autostart_command(entry, due)];
-                needed(format!("{found}; its autostart entry is missing"), proposal)
-            }
-        }
-    }
-
-    /// It is off: may it start?
-    fn decide_off(&self, seen: &Seen, entry: &Entry, other: &Ownership) -> ProbeAnswer {
-        let found = format!("{}; {}", entry.power(), other.lines().join("; "));
-        let standing = other.standing();
-        if let Standing::Contradicted(why) = &standing {
-            return self.contradicted(found, why, other);
-        }
-        let mut changes = vec![format!("{} starts", self.at.who())];
-        if entry.power() == PowerState::Suspended {
-            changes.push("it is suspended: it goes on where it was".into());
-        }
-        changes.push(match standing {
-            Standing::Whole => format!(
-                "{}: every listed host says that it does not run there, and its address is silent",
-                self.other_site
-            ),
-            _ => format!("{}: what cannot be proven is vouched for by a person", self.other_site),
-        });
-        if matches!(other.sign.heard(), Heard::NotAsked | Heard::Unknown) {
-            changes.push("nobody could tell whether another machine has its address".into());
-        }
-        changes.extend(seen.autostart.as_ref().map(back));
-        let mut proposal = self.proposal(changes);
-        proposal.commands = vec![shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), commands::power_on)];
-        if let Some(due) = &seen.autostart {
-            proposal.commands.push(self.autostart_command(entry, due));
-        }
-        proposal.attest = (standing == Standing::Open).then(|| other.attest_request());
-        needed(found, proposal)
-    }
-
-    fn contradicted(&self, found: String, why: &str, other: &Ownership) -> ProbeAnswer {
-        let fault = Fault::new(
-            format!("{} must not start in {}: {why}", self.vm(), self.at.site),
-            other.running().next().map_or_else(|| self.other_site.clone(), |(host, _)| host.to_string()),
-            format!("{} is off, and nothing was sent", self.at.who()),
-            format!("fence it in {} (retry its fence step), or stop what answers; then retry", self.other_site),
-        );
-        blocked(found, fault, &["an attestation does not override this"])
-    }
-
     /// Evidence that is still fresh, or taken again; what a person has to decide ends it.
     async fn fresh(&self, ctx: &Ctx, gathered: &Ownership) -> Result<Ownership, ActError> {
         let other = if gathered.is_stale(ctx.clock.now()) {
@@ -217,12 +101,12 @@ impl PowerOn {
 
     fn held(&self, why: &str, other: &Ownership) -> ActError {
         ActError::Held {
-            fault: Fault::new(
+            fault: Box::new(Fault::new(
                 format!("{} was not started: {why}", self.vm()),
                 self.other_site.clone(),
                 other.lines().join("; "),
                 "retry: the evidence is taken again, and you are asked for what it leaves open",
-            ),
+            )),
             remedies: vec![format!("fence it in {} first", self.other_site)],
         }
     }
@@ -242,15 +126,28 @@ impl PowerOn {
     }
 
     /// Starts it, and answers what it asks meanwhile.
-    async fn start(&self, ctx: &Ctx, at: &VmAt, entry: &Entry) -> Result<(), ActError> {
+    async fn start(
+        &self,
+        ctx: &Ctx,
+        at: &VmAt,
+        entry: &Entry,
+        other: &Ownership,
+    ) -> Result<(), ActError> {
         let host = &at.host;
         ctx.doing(format!("powering {} on", at.vm));
         let vmx = entry.inventory_path();
         let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
         let command = commands::power_on(vmid).deadline(LONGEST);
         let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
-        let questions = questions::answer_until(ctx, &watch);
-        let output = ctx.write_until(host, Lane::Control, &command, questions).await?;
+        let enough = async |sent| {
+            tokio::select! {
+                end = questions::answer_until(ctx, &watch) => end,
+                why = grown_old(ctx, other, sent) => Ok(why),
+            }
+        };
+        let output = ctx
+            .write_until(host, Lane::Control, &command, enough)
+            .await?;
         let said = PowerReply::parse(&output, PowerState::On);
         if self.wait_until_on(ctx, at).await? {
             return Ok(());
@@ -258,9 +155,13 @@ impl PowerOn {
         let said = match said {
             Err(fault) => fault.to_string(),
             Ok(PowerReply::Unclear { text }) => text,
-            Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => "the host reported no failure".into(),
+            Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => {
+                "the host reported no failure".into()
+            }
         };
-        Err(ActError::Failed(power_tasks::fault(ctx, at, &vmx, &said).await))
+        Err(ActError::Failed(
+            power_tasks::fault(ctx, at, &vmx, &said).await,
+        ))
     }
 
     /// Whether it came to be on, with nothing left to ask.
@@ -281,13 +182,31 @@ impl PowerOn {
     }
 }
 
+/// Ends when the evidence is too old and the start, which waits its turn behind other commands, has
+/// not reached the host yet.
+async fn grown_old(ctx: &Ctx, other: &Ownership, sent: Sent) -> String {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        if sent.has_started() {
+            return std::future::pending().await;
+        }
+        if other.is_stale(ctx.clock.now()) {
+            return "its evidence grew old before the host was free to start it".to_owned();
+        }
+    }
+}
+
 /// Whether the host's list of running VMs has it.
 async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
     let doing = "reading the list of running VMs";
     let parse = RunningVm::parse_all;
-    let running = ctx.read(&at.host, Lane::Control, &commands::running(), parse, doing).await?;
+    let running = ctx
+        .read(&at.host, Lane::Control, &commands::running(), parse, doing)
+        .await?;
     let path = at.vmx_path();
-    Ok(running.iter().any(|vm| path_tail(&vm.config_file) == path_tail(&path)))
+    Ok(running
+        .iter()
+        .any(|vm| path_tail(&vm.config_file) == path_tail(&path)))
 }
 
 /// The autostart entry that `fence` took away on this host, if it is not back.
@@ -297,19 +216,29 @@ async fn autostart_due(
     entry: &Entry,
 ) -> Result<Option<AutostartEntry>, Fault> {
     let removed = ctx.facts().find_map(|fact| match fact {
-        Fact::AutostartRemoved { vm, host, entry } if *vm == at.vm && *host == at.host => Some(entry),
+        Fact::AutostartRemoved { vm, host, entry } if *vm == at.vm && *host == at.host => {
+            Some(entry)
+        }
         _ => None,
     });
-    let Some(removed) = removed else { return Ok(None) };
+    let Some(removed) = removed else {
+        return Ok(None);
+    };
     let parse = HostEntry::parse_all;
     let doing = "reading the start order";
-    let entries = ctx.read(&at.host, Lane::Control, &commands::autostart(), parse, doing).await?;
-    let there = entries.iter().any(|(vmid, its)| *vmid == entry.vmid && its.starts());
+    let entries = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &commands::autostart(),
+            parse,
+            doing,
+        )
+        .await?;
+    let there = entries
+        .iter()
+        .any(|(vmid, its)| *vmid == entry.vmid && its.starts());
     Ok((!there).then(|| removed.clone()))
-}
-
-fn back(due: &AutostartEntry) -> String {
-    format!("its autostart entry, which fence took away, is put back (position {})", due.start_order)
 }
 
 fn as_host_has_it(entry: &AutostartEntry) -> HostEntry {
@@ -323,10 +252,6 @@ fn as_host_has_it(entry: &AutostartEntry) -> HostEntry {
     }
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or(text)
-}
-
 impl Action for PowerOn {
     type Observed = Seen;
 
@@ -337,16 +262,21 @@ impl Action for PowerOn {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let registration = registered::look(ctx, &at, Lane::Control).await?;
-        let mut seen = Seen { at: Some(at.clone()), ..Seen::default() };
+        let mut seen = Seen {
+            at: Some(at.clone()),
+            ..Seen::default()
+        };
         if let Some(entry) = registration.entry.as_ref().filter(|entry| entry.is_valid()) {
             seen.autostart = autostart_due(ctx, &at, entry).await?;
             if entry.power() == PowerState::On {
-                seen.question = questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
+                seen.question =
+                    questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 seen.runs = runs(ctx, &at).await?;
             } else {
                 seen.under_way = power_tasks::is_under_way(ctx, &at, entry.vmid).await?;
                 if seen.under_way {
-                    seen.question = questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
+                    seen.question =
+                        questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 } else {
                     seen.other = Some(sighting::of_site(ctx, self.vm(), self.other).await);
                 }
@@ -357,7 +287,9 @@ impl Action for PowerOn {
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
-        let Known::Is(registration) = &seen.registration else { return self.outline() };
+        let Known::Is(registration) = &seen.registration else {
+            return self.outline();
+        };
         let entry = registration.entry.as_ref();
         if let Some(answer) = self.unready(entry) {
             return answer;
@@ -377,13 +309,14 @@ impl Action for PowerOn {
         if let Some(other) = &seen.other {
             let other = self.fresh(ctx, other).await?;
             self.keep_evidence(ctx, &other).await?;
-            self.start(ctx, at, entry).await?;
+            self.start(ctx, at, entry, &other).await?;
         } else if seen.question.is_some() || !seen.runs {
             let watch = Watch::new(at, &entry.inventory_path(), commands::POWER_ON_DEADLINE);
             questions::answer_until_on(ctx, &watch).await?;
         }
         if let Some(due) = &seen.autostart {
-            let vmid = registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
+            let vmid =
+                registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
             let doing = format!("putting back the autostart entry of {}", at.vm);
             let command = commands::update_autostart_restore(vmid, &as_host_has_it(due));
             ctx.order(&at.host, &command, check_silent, &doing).await?;
@@ -392,7 +325,10 @@ impl Action for PowerOn {
     }
 
     async fn settle(&self, ctx: &Ctx, _seen: &Seen) -> Result<(), ActError> {
-        let fact = Fact::PoweredOn { vm: self.vm().clone(), host: self.at.host.clone() };
+        let fact = Fact::PoweredOn {
+            vm: self.vm().clone(),
+            host: self.at.host.clone(),
+        };
         let same = fact.clone();
         ctx.keep_once(fact, |kept| *kept == same).await
     }
@@ -406,8 +342,17 @@ impl Action for PowerOn {
         let vmx = entry.inventory_path();
         let how = stopping::stop(ctx, &at.host, &at.vm, &vmx, stopping::PATIENCE).await?;
         let (vm, host, clock) = (at.vm.clone(), at.host.clone(), ctx.clock.now());
-        ctx.link.fact(Fact::Stopped { vm, host, how: how.clone(), at: clock }).await?;
+        ctx.link
+            .fact(Fact::Stopped {
+                vm,
+                host,
+                how: how.clone(),
+                at: clock,
+            })
+            .await?;
         Ok(vec![format!("{}: {how}", at.who())])
     }
 }
 
+#[cfg(test)]
+mod tests;

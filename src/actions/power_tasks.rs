@@ -44,7 +44,9 @@ pub(super) async fn unended(
 /// # Errors
 /// The host could not be asked.
 pub(super) async fn is_under_way(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<bool, Fault> {
-    Ok(!unended(ctx, &at.host, Lane::Control, vmid, "powerOn").await?.is_empty())
+    Ok(!unended(ctx, &at.host, Lane::Control, vmid, "powerOn")
+        .await?
+        .is_empty())
 }
 
 async fn keys(
@@ -60,8 +62,13 @@ async fn keys(
         Err(DriverFault::NotFound { .. }) => Ok(Vec::new()),
         other => other,
     };
-    let mut keys = ctx.read(host, lane, &command, parse, "reading the VM's tasks").await?;
-    keys.retain(|key| key.to_ascii_lowercase().contains(&kind.to_ascii_lowercase()));
+    let mut keys = ctx
+        .read(host, lane, &command, parse, "reading the VM's tasks")
+        .await?;
+    keys.retain(|key| {
+        key.to_ascii_lowercase()
+            .contains(&kind.to_ascii_lowercase())
+    });
     Ok(keys)
 }
 
@@ -71,7 +78,14 @@ async fn info(ctx: &Ctx, host: &HostName, lane: Lane, key: &str) -> Result<Optio
         Err(DriverFault::NotFound { .. }) => Ok(None),
         Err(fault) => Err(fault),
     };
-    ctx.read(host, lane, &commands::task_info(key), parse, "reading a task").await
+    ctx.read(
+        host,
+        lane,
+        &commands::task_info(key),
+        parse,
+        "reading a task",
+    )
+    .await
 }
 
 /// Why a power-on failed, as far as tasks and the VM's own log tell it.
@@ -86,7 +100,11 @@ pub(super) async fn fault(ctx: &Ctx, at: &VmAt, vmx: &str, said: &str) -> Fault 
         reasons.push(error);
     }
     reasons.extend(log_lines(ctx, at).await);
-    let reason = if reasons.is_empty() { "no reason was found".to_owned() } else { reasons.join("; ") };
+    let reason = if reasons.is_empty() {
+        "no reason was found".to_owned()
+    } else {
+        reasons.join("; ")
+    };
     Fault::new(
         format!("{} did not start ({}): {reason}", at.vm, one_line(said)),
         at.host.as_str(),
@@ -102,13 +120,33 @@ fn next_move(reason: &str) -> &'static str {
     if has(&["lock", "resource busy"]) {
         "another host or process holds its files: find it (vmkfstools -D on the -flat file names the \
          MAC address), make sure that the VM does not run there, then retry"
-    } else if has(&["no space", "outofspace", "insufficient disk", "not enough space"]) {
+    } else if has(&[
+        "no space",
+        "outofspace",
+        "insufficient disk",
+        "not enough space",
+    ]) {
         "its swap file finds no room: free space on that datastore, then retry"
-    } else if has(&["insufficientresources", "insufficient", "memory", "admission"]) {
+    } else if has(&[
+        "insufficientresources",
+        "insufficient",
+        "memory",
+        "admission",
+    ]) {
         "the host has too little memory or CPU left for it: free capacity, then retry"
-    } else if has(&["cannot open the disk", "cannot find", "not found", "nobackend"]) {
+    } else if has(&[
+        "cannot open the disk",
+        "cannot find",
+        "not found",
+        "nobackend",
+    ]) {
         "a disk or a file of it is missing: compare its folder with the restore point, then retry"
-    } else if has(&["hardware version", "unsupported", "featurecompat", "not supported"]) {
+    } else if has(&[
+        "hardware version",
+        "unsupported",
+        "featurecompat",
+        "not supported",
+    ]) {
         "this host is too old for the VM, or lacks a CPU feature: start it on another host"
     } else {
         "look at its vmware.log and at /var/log/hostd.log on the host, then retry"
@@ -119,8 +157,12 @@ fn next_move(reason: &str) -> &'static str {
 async fn log_lines(ctx: &Ctx, at: &VmAt) -> Vec<String> {
     let path = at.file_path("vmware.log");
     let command = HostCommand::read(["tail", "-n", TAIL, &path]).max_output(64 << 10);
-    let Ok(host) = ctx.host(&at.host) else { return Vec::new() };
-    let Ok(output) = host.read(Lane::Control, &command).await else { return Vec::new() };
+    let Ok(host) = ctx.host(&at.host) else {
+        return Vec::new();
+    };
+    let Ok(output) = host.read(Lane::Control, &command).await else {
+        return Vec::new();
+    };
     if output.status != 0 {
         return Vec::new();
     }
@@ -167,7 +209,10 @@ mod tests {
                    2026-01-02T03:04:06.681Z| vmx| I005: Vix: done\n";
         assert_eq!(
             complaints(log),
-            ["[msg.fileio.lock] Failed to lock the file", "[msg.disk.noBackEnd] Cannot open the disk 'x.vmdk'"]
+            [
+                "[msg.fileio.lock] Failed to lock the file",
+                "[msg.disk.noBackEnd] Cannot open the disk 'x.vmdk'"
+            ]
         );
         assert_eq!(complaints("all is well"), Vec::<String>::new());
     }

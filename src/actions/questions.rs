@@ -14,7 +14,8 @@ use crate::hypervisor::esxi::question::Question;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{summary, vmid_of};
 use super::waiting::Pauses;
@@ -36,7 +37,11 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// Watches the VM of a file.
     pub fn new(at: &'a VmAt, vmx: &str, patience: Duration) -> Self {
-        Self { at, vmx: vmx.to_owned(), patience }
+        Self {
+            at,
+            vmx: vmx.to_owned(),
+            patience,
+        }
     }
 }
 
@@ -50,7 +55,14 @@ pub(super) async fn pending(
     lane: Lane,
     vmid: Vmid,
 ) -> Result<Option<Question>, Fault> {
-    ctx.read(host, lane, &commands::question(vmid), Question::parse, "reading the VM's question").await
+    ctx.read(
+        host,
+        lane,
+        &commands::question(vmid),
+        Question::parse,
+        "reading the VM's question",
+    )
+    .await
 }
 
 /// Answers questions while `power.on` blocks the other session. It ends only when the VM took too
@@ -93,7 +105,11 @@ pub(super) async fn answer_until_on(ctx: &Ctx, watch: &Watch<'_>) -> Result<(), 
         }
         if !pauses.pause().await {
             return Err(ActError::Failed(Fault::new(
-                format!("{} did not come to be on within {}", watch.at.vm, span(watch.patience)),
+                format!(
+                    "{} did not come to be on within {}",
+                    watch.at.vm,
+                    span(watch.patience)
+                ),
                 host.as_str(),
                 format!("power state {}", now.power),
                 "look at its tasks and its vmware.log, then retry",
@@ -106,13 +122,20 @@ pub(super) async fn answer_until_on(ctx: &Ctx, watch: &Watch<'_>) -> Result<(), 
 /// answer for a moment asks nothing.
 async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> {
     let host = &watch.at.host;
-    let Ok(vmid) = vmid_of(ctx, host, Lane::Answer, &watch.vmx).await else { return Ok(false) };
-    let Ok(Some(question)) = pending(ctx, host, Lane::Answer, vmid).await else { return Ok(false) };
+    let Ok(vmid) = vmid_of(ctx, host, Lane::Answer, &watch.vmx).await else {
+        return Ok(false);
+    };
+    let Ok(Some(question)) = pending(ctx, host, Lane::Answer, vmid).await else {
+        return Ok(false);
+    };
     ctx.doing(format!("{} asks something", watch.at.vm));
     let label = ctx.link.ask(as_shown(watch.at, &question)).await?;
     let Some(choice) = question.choice(&label) else {
         return Err(ActError::Failed(Fault::new(
-            format!("{label:?} is not one of the answers to the question of {}", watch.at.vm),
+            format!(
+                "{label:?} is not one of the answers to the question of {}",
+                watch.at.vm
+            ),
             host.as_str(),
             "the VM still waits; nothing was answered",
             "retry, and choose one of the labels that are shown",
@@ -120,7 +143,10 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
     };
     // Somebody may have answered it elsewhere while it was on screen here.
     let vmid = vmid_of(ctx, host, Lane::Answer, &watch.vmx).await?;
-    if pending(ctx, host, Lane::Answer, vmid).await?.is_none_or(|now| now.id != question.id) {
+    if pending(ctx, host, Lane::Answer, vmid)
+        .await?
+        .is_none_or(|now| now.id != question.id)
+    {
         return Ok(true);
     }
     let command = commands::answer(vmid, &question.id, choice.number);
@@ -134,7 +160,10 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
 
 /// The question as a person sees it.
 fn as_shown(at: &VmAt, question: &Question) -> engine::Question {
-    let moved = question.is_moved_or_copied().then(|| question.moved()).flatten();
+    let moved = question
+        .is_moved_or_copied()
+        .then(|| question.moved())
+        .flatten();
     engine::Question {
         vm: Some(at.vm.clone()),
         host: at.host.clone(),
@@ -166,7 +195,10 @@ mod tests {
             folder: "sql01".into(),
             vmx: None,
         };
-        let output = Output { stdout: text.into(), ..Output::default() };
+        let output = Output {
+            stdout: text.into(),
+            ..Output::default()
+        };
         as_shown(&at, &Question::parse(&output).unwrap().unwrap())
     }
 

@@ -27,7 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(SECONDS as u64);
 const PING: Duration = Duration::from_secs(10);
 
 fn look(target: &str, by: String, heard: Heard, said: impl Into<String>) -> Look {
-    Look { target: target.to_owned(), by, heard, said: said.into() }
+    Look {
+        target: target.to_owned(),
+        by,
+        heard,
+        said: said.into(),
+    }
 }
 
 /// What is asked about a VM.
@@ -61,7 +66,9 @@ pub(super) async fn sign(ctx: &Ctx, vm: &VmName) -> Sign {
 
 /// Where a VM would answer. An address whose network no place can see is left out.
 fn targets(ctx: &Ctx, vm: &VmName) -> Vec<Target> {
-    let Some(spec) = ctx.runbook.vms.get(vm) else { return Vec::new() };
+    let Some(spec) = ctx.runbook.vms.get(vm) else {
+        return Vec::new();
+    };
     let mut targets: Vec<Target> = Vec::new();
     let mut add = |target: Target| {
         if !targets.contains(&target) {
@@ -75,17 +82,35 @@ fn targets(ctx: &Ctx, vm: &VmName) -> Vec<Target> {
         {
             // On loopback every address replies, so the ports alone count there.
             let from = probe_from(ctx, spec, &address.to_string());
-            add(Target { host: address.to_string(), port: None, from });
+            add(Target {
+                host: address.to_string(),
+                port: None,
+                from,
+            });
         }
     }
+    if let Some(server) = &spec.physical {
+        let from = probe_from(ctx, spec, server);
+        add(Target {
+            host: server.clone(),
+            port: None,
+            from,
+        });
+    }
     for rung in &spec.ready {
-        let Some((host, port)) = endpoint(spec, rung) else { continue };
+        let Some((host, port)) = endpoint(spec, rung) else {
+            continue;
+        };
         let blind = spec.adapters.values().any(|adapter| {
             !adapter.duplicate_probe && adapter.address.is_some_and(|its| its.to_string() == host)
         });
         if !blind {
             let from = probe_from(ctx, spec, &host);
-            add(Target { host, port: Some(port), from });
+            add(Target {
+                host,
+                port: Some(port),
+                from,
+            });
         }
     }
     targets
@@ -95,7 +120,10 @@ fn targets(ctx: &Ctx, vm: &VmName) -> Vec<Target> {
 pub(super) fn endpoint(vm: &Vm, rung: &Rung) -> Option<(String, u16)> {
     match rung {
         Rung::Tools => None,
-        Rung::Tcp { host: Some(host), port } => Some((host.clone(), *port)),
+        Rung::Tcp {
+            host: Some(host),
+            port,
+        } => Some((host.clone(), *port)),
         Rung::Tcp { host: None, port } => {
             let address = vm.adapters.values().find_map(|adapter| adapter.address)?;
             Some((address.to_string(), *port))
@@ -107,9 +135,13 @@ pub(super) fn endpoint(vm: &Vm, rung: &Rung) -> Option<(String, u16)> {
 /// The host that can see an address: that of its adapter's network, else of the first one.
 pub(super) fn probe_from(ctx: &Ctx, vm: &Vm, address: &str) -> Option<HostName> {
     let own = vm.adapters.values().find(|adapter| {
-        adapter.address.is_some_and(|its| its.to_string() == address)
+        adapter
+            .address
+            .is_some_and(|its| its.to_string() == address)
     });
-    let network = own.or_else(|| vm.adapters.values().next()).map(|adapter| &adapter.network)?;
+    let network = own
+        .or_else(|| vm.adapters.values().next())
+        .map(|adapter| &adapter.network)?;
     ctx.runbook.networks.get(network)?.probe_from.clone()
 }
 
@@ -122,13 +154,20 @@ async fn ask(ctx: &Ctx, target: &Target) -> Look {
 
 /// Asks a port, from a host if it can, else from the console.
 pub(super) async fn ask_port(ctx: &Ctx, from: Option<&HostName>, host: &str, port: u16) -> Look {
-    let target = Target { host: host.to_owned(), port: Some(port), from: None }.name();
+    let target = Target {
+        host: host.to_owned(),
+        port: Some(port),
+        from: None,
+    }
+    .name();
     if let Some(from) = from
         && let Some(asker) = ctx.hosts.host(from)
     {
         for tool in TcpTool::ALL {
             let command = shell::tcp(tool, host, port, SECONDS);
-            let Ok(output) = asker.read(Lane::Control, &command).await else { break };
+            let Ok(output) = asker.read(Lane::Control, &command).await else {
+                break;
+            };
             let by = format!("{from} ({tool})");
             match TcpAnswer::parse(tool, &output) {
                 Ok(answer) => return judge(&target, by, host, answer),
@@ -141,14 +180,12 @@ pub(super) async fn ask_port(ctx: &Ctx, from: Option<&HostName>, host: &str, por
 }
 
 fn judge(target: &str, by: String, host: &str, answer: TcpAnswer) -> Look {
-    let loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let loopback = host
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback());
     match answer {
-        TcpAnswer::Open => {
-            look(target, by, Heard::Answer, ACCEPTS)
-        }
-        TcpAnswer::Refused if loopback => {
-            look(target, by, Heard::Silence, "nothing listens there")
-        }
+        TcpAnswer::Open => look(target, by, Heard::Answer, ACCEPTS),
+        TcpAnswer::Refused if loopback => look(target, by, Heard::Silence, "nothing listens there"),
         TcpAnswer::Refused => look(
             target,
             by,
@@ -173,7 +210,12 @@ async fn ask_port_from_console(ctx: &Ctx, target: &str, host: &str, port: u16) -
             std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => {
                 judge(target, by, host, TcpAnswer::Silent)
             }
-            _ => look(target, by, Heard::Unknown, format!("could not be asked: {error}")),
+            _ => look(
+                target,
+                by,
+                Heard::Unknown,
+                format!("could not be asked: {error}"),
+            ),
         },
     }
 }
@@ -186,9 +228,13 @@ pub(super) async fn resolve(ctx: &Ctx, host: &str, port: u16) -> Result<SocketAd
     let found = timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
     let found = found.map_err(|_| format!("{host} was not resolved in time"))?;
     let mut found = found.map_err(|error| format!("{host} cannot be resolved: {error}"))?;
-    let address = found.next().ok_or_else(|| format!("{host} has no address"))?;
+    let address = found
+        .next()
+        .ok_or_else(|| format!("{host} has no address"))?;
     if ctx.mode == Mode::Practice && !address.ip().is_loopback() {
-        return Err(format!("practice asks nothing off loopback, and {host} is not on it"));
+        return Err(format!(
+            "practice asks nothing off loopback, and {host} is not on it"
+        ));
     }
     Ok(address)
 }
@@ -220,14 +266,22 @@ async fn ask_address(ctx: &Ctx, target: &Target) -> Look {
 async fn ask_address_from_console(ctx: &Ctx, name: &str, host: &str) -> Look {
     let by = "the console (ping)".to_owned();
     if ctx.mode == Mode::Practice {
-        return look(name, by, Heard::Unknown, "practice asks nothing off loopback");
+        return look(
+            name,
+            by,
+            Heard::Unknown,
+            "practice asks nothing off loopback",
+        );
     }
     let command = shell::ping(host);
     let words = command.words();
     let (Some(program), Some(arguments)) = (words.first(), words.get(1..)) else {
         return look(name, by, Heard::Unknown, "could not be asked");
     };
-    let ran = Command::new(program).args(arguments).kill_on_drop(true).output();
+    let ran = Command::new(program)
+        .args(arguments)
+        .kill_on_drop(true)
+        .output();
     let output = match timeout(PING, ran).await {
         Ok(Ok(output)) => Output {
             status: output.status.code().unwrap_or(-1),
@@ -236,14 +290,24 @@ async fn ask_address_from_console(ctx: &Ctx, name: &str, host: &str) -> Look {
             ..Output::default()
         },
         Ok(Err(error)) => {
-            return look(name, by, Heard::Unknown, format!("could not be asked: {error}"));
+            return look(
+                name,
+                by,
+                Heard::Unknown,
+                format!("could not be asked: {error}"),
+            );
         }
         Err(_) => return look(name, by, Heard::Unknown, "ping did not end"),
     };
     match Ping::parse(&output) {
         Ok(Ping::Answers) => look(name, by, Heard::Answer, "answers to ping"),
         Ok(Ping::Silent) => look(name, by, Heard::Silence, "no reply to ping"),
-        Err(fault) => look(name, by, Heard::Unknown, format!("could not be asked: {fault}")),
+        Err(fault) => look(
+            name,
+            by,
+            Heard::Unknown,
+            format!("could not be asked: {fault}"),
+        ),
     }
 }
 

@@ -10,11 +10,12 @@ use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Rung, Runbook, Vm};
+use crate::runbook::model::{Runbook, Rung, Vm};
 
 use super::action::Action;
 use super::answer::{blocked, done, needed};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::Heard;
 use super::place::VmAt;
 use super::waiting::Pauses;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// The verb about one VM.
 pub(super) struct Ready {
     at: VmAt,
-    spec: Vm,
+    spec: Box<Vm>,
     patience: Duration,
 }
 
@@ -50,7 +51,7 @@ impl Ready {
     pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
         Ok(Self {
             at: VmAt::of_step(runbook, step, vm)?,
-            spec: runbook.vms.get(vm).cloned().unwrap_or_default(),
+            spec: Box::new(runbook.vms.get(vm).cloned().unwrap_or_default()),
             patience: step.timeout.unwrap_or(PATIENCE),
         })
     }
@@ -75,21 +76,24 @@ impl Ready {
     async fn look(&self, ctx: &Ctx, rung: &Rung, guest: &Guest) -> Result<String, String> {
         match rung {
             Rung::Tools if guest.tools_running => {
-                let address = guest.usable_address().map(|address| format!(", address {address}"));
-                Ok(format!("its tools run{} (get.guest)", address.unwrap_or_default()))
+                let address = guest
+                    .usable_address()
+                    .map(|address| format!(", address {address}"));
+                Ok(format!(
+                    "its tools run{} (get.guest)",
+                    address.unwrap_or_default()
+                ))
             }
             Rung::Tools => {
                 let status = guest.tools_status.as_deref().unwrap_or("no status");
                 Err(format!("its tools do not run yet ({status})"))
             }
             Rung::Tcp { port, .. } => self.look_tcp(ctx, rung, *port, guest).await,
-            Rung::Http { url, status, from } => {
-                match http::status(ctx, from.as_ref(), url).await {
-                    Ok((got, by)) if got == *status => Ok(format!("status {got} (asked by {by})")),
-                    Ok((got, by)) => Err(format!("status {got}, not {status} (asked by {by})")),
-                    Err(why) => Err(why),
-                }
-            }
+            Rung::Http { url, status, from } => match http::status(ctx, from.as_ref(), url).await {
+                Ok((got, by)) if got == *status => Ok(format!("status {got} (asked by {by})")),
+                Ok((got, by)) => Err(format!("status {got}, not {status} (asked by {by})")),
+                Err(why) => Err(why),
+            },
         }
     }
 
@@ -105,26 +109,39 @@ impl Ready {
         let endpoint = reach::endpoint(&self.spec, rung);
         let endpoint = endpoint.or_else(|| told.map(|address| (address.to_string(), port)));
         let Some((host, port)) = endpoint else {
-            return Err("its address is not known: the runbook gives none, its tools tell none".into());
+            return Err(
+                "its address is not known: the runbook gives none, its tools tell none".into(),
+            );
         };
         let from = reach::probe_from(ctx, &self.spec, &host);
         let look = reach::ask_port(ctx, from.as_ref(), &host, port).await;
         // A refusal is an answer of the address, and not of the service.
+        let seen = format!("{} (asked by {})", look.said, look.by);
         if look.heard == Heard::Answer && look.said == reach::ACCEPTS {
-            Ok(look.line())
+            Ok(seen)
         } else {
-            Err(look.line())
+            Err(seen)
         }
     }
 
     fn too_late(&self, seen: &Seen) -> Fault {
         let rungs = self.rungs();
-        let rung = rungs.get(seen.reached.len()).map_or("its power", String::as_str);
+        let rung = rungs
+            .get(seen.reached.len())
+            .map_or("its power", String::as_str);
         let last = seen.waits_for.as_deref().unwrap_or("nothing was seen");
         Fault::new(
-            format!("{} does not serve after {}: {rung} was not reached", self.at.vm, span(self.patience)),
+            format!(
+                "{} does not serve after {}: {rung} was not reached",
+                self.at.vm,
+                span(self.patience)
+            ),
             self.at.host.as_str(),
-            format!("{} of {} rungs reached; last seen: {last}", seen.reached.len(), rungs.len()),
+            format!(
+                "{} of {} rungs reached; last seen: {last}",
+                seen.reached.len(),
+                rungs.len()
+            ),
             "look at the guest's console; retry waits again from here",
         )
     }
@@ -132,7 +149,11 @@ impl Ready {
     async fn keep(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         for (rung, saw) in self.rungs().into_iter().zip(&seen.reached) {
             let (vm, its) = (self.at.vm.clone(), rung.clone());
-            let fact = Fact::RungReached { vm, rung, seen: saw.clone() };
+            let fact = Fact::RungReached {
+                vm,
+                rung,
+                seen: saw.clone(),
+            };
             let same = |kept: &Fact| matches!(kept, Fact::RungReached { rung, .. } if *rung == its);
             ctx.keep_once(fact, same).await?;
         }
@@ -151,12 +172,20 @@ impl Action for Ready {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
         let Some(entry) = entry.filter(|entry| entry.power() == PowerState::On) else {
-            return Ok(Seen { runs: Some(false), ..Seen::default() });
+            return Ok(Seen {
+                runs: Some(false),
+                ..Seen::default()
+            });
         };
         let command = commands::guest(entry.vmid);
         let doing = "reading what the guest's tools told";
-        let guest = ctx.read(&at.host, Lane::Control, &command, Guest::parse, doing).await?;
-        let mut seen = Seen { runs: Some(true), ..Seen::default() };
+        let guest = ctx
+            .read(&at.host, Lane::Control, &command, Guest::parse, doing)
+            .await?;
+        let mut seen = Seen {
+            runs: Some(true),
+            ..Seen::default()
+        };
         for rung in &self.spec.ready {
             match self.look(ctx, rung, &guest).await {
                 Ok(saw) => seen.reached.push(saw),
@@ -174,7 +203,9 @@ impl Action for Ready {
         let found = match (seen.runs, &seen.waits_for) {
             (None, _) => "not asked".to_owned(),
             (Some(false), _) => format!("{} does not run", self.at.who()),
-            (Some(true), Some(why)) => format!("{} of {} rungs; {why}", seen.reached.len(), rungs.len()),
+            (Some(true), Some(why)) => {
+                format!("{} of {} rungs; {why}", seen.reached.len(), rungs.len())
+            }
             (Some(true), None) => format!("{} of {} rungs: it serves", rungs.len(), rungs.len()),
         };
         match (seen.runs, &seen.waits_for) {
@@ -188,10 +219,16 @@ impl Action for Ready {
                 blocked(found, fault, &[])
             }
             (Some(true), None) => {
-                let evidence = rungs.iter().zip(&seen.reached).map(|(rung, saw)| format!("{rung}: {saw}"));
+                let evidence = rungs
+                    .iter()
+                    .zip(&seen.reached)
+                    .map(|(rung, saw)| format!("{rung}: {saw}"));
                 let mut evidence: Vec<String> = evidence.collect();
                 if evidence.is_empty() {
-                    evidence.push(format!("{} runs; the runbook asks for no rung", self.at.who()));
+                    evidence.push(format!(
+                        "{} runs; the runbook asks for no rung",
+                        self.at.who()
+                    ));
                 }
                 done(found, evidence)
             }
@@ -226,7 +263,9 @@ impl Action for Ready {
             if last.runs == Some(true) && last.waits_for.is_none() {
                 return Ok(());
             }
-            let rung = rungs.get(last.reached.len()).map_or("power", String::as_str);
+            let rung = rungs
+                .get(last.reached.len())
+                .map_or("power", String::as_str);
             ctx.doing(format!("waiting for {rung}"));
             if !pauses.pause().await {
                 return Err(ActError::Failed(self.too_late(&last)));
@@ -236,8 +275,13 @@ impl Action for Ready {
 
     async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         self.keep(ctx, seen).await?;
-        let fact = Fact::Serves { vm: self.at.vm.clone() };
-        ctx.keep_once(fact, |kept| matches!(kept, Fact::Serves { .. })).await
+        let fact = Fact::Serves {
+            vm: self.at.vm.clone(),
+        };
+        ctx.keep_once(fact, |kept| matches!(kept, Fact::Serves { .. }))
+            .await
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,8 @@ use crate::runbook::model::Runbook;
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
 use super::configuration::{self, Configuration};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Entry, Registration};
 
@@ -41,12 +42,18 @@ impl Register {
     /// # Errors
     /// The runbook gives the VM no place there.
     pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
-        Ok(Self { at: VmAt::of_step(runbook, step, vm)? })
+        Ok(Self {
+            at: VmAt::of_step(runbook, step, vm)?,
+        })
     }
 
     fn is_registered(&self, entry: &Entry) -> ProbeAnswer {
         let who = self.at.who();
-        let found = format!("registered as vmid {}, power state {}", entry.vmid, entry.power());
+        let found = format!(
+            "registered as vmid {}, power state {}",
+            entry.vmid,
+            entry.power()
+        );
         if entry.is_valid() {
             let file = entry.summary.vmx_path();
             return done(
@@ -62,7 +69,12 @@ impl Register {
 
     /// The host knows the file and could not read it when it last tried.
     fn reload(&self, found: String, vmid: Vmid) -> ProbeAnswer {
-        let command = shown_for(&self.at.host, &self.at.vm, Known::Is(vmid), commands::reload);
+        let command = shown_for(
+            &self.at.host,
+            &self.at.vm,
+            Known::Is(vmid),
+            commands::reload,
+        );
         let change = format!(
             "{} has an entry for this file (vmid {vmid}) that was not readable: it reads the file again",
             self.at.host
@@ -83,20 +95,42 @@ impl Register {
 
     fn enter(&self, at: &VmAt, found: String) -> ProbeAnswer {
         let path = at.vmx_path();
-        let change = format!("{} is entered into the inventory of {} from {path}", at.vm, at.host);
+        let change = format!(
+            "{} is entered into the inventory of {} from {path}",
+            at.vm, at.host
+        );
         let undo = shown_for(&at.host, &at.vm, Known::Not, commands::unregister).line;
-        needed(found, self.proposal(change, shown(&at.host, &commands::register(&path)), Some(undo)))
+        needed(
+            found,
+            self.proposal(
+                change,
+                shown(&at.host, &commands::register(&path)),
+                Some(undo),
+            ),
+        )
     }
 
     fn blocked_by_namesake(&self, others: &[String]) -> ProbeAnswer {
-        let found = format!("{} is registered from another file: {}", self.at.vm, others.join(", "));
+        let found = format!(
+            "{} is registered from another file: {}",
+            self.at.vm,
+            others.join(", ")
+        );
         let fault = Fault::new(
-            format!("another file is registered as {}: {}", self.at.vm, others.join(", ")),
+            format!(
+                "another file is registered as {}: {}",
+                self.at.vm,
+                others.join(", ")
+            ),
             self.at.host.as_str(),
             "nothing was changed",
             "find out which of the two is right; unregister the other (its files stay), then retry",
         );
-        blocked(found, fault, &["correct folder, datastore or vmx in the runbook"])
+        blocked(
+            found,
+            fault,
+            &["correct folder, datastore or vmx in the runbook"],
+        )
     }
 
     fn act_on(seen: &Seen) -> Option<Vmid> {
@@ -115,11 +149,15 @@ impl Action for Register {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let registration = registered::look(ctx, &at, Lane::Control).await?;
-        let mut seen = Seen { at: Some(at.clone()), ..Seen::default() };
+        let mut seen = Seen {
+            at: Some(at.clone()),
+            ..Seen::default()
+        };
         if registration.entry.is_none() {
             seen.configuration = Known::Is(configuration::read(ctx, &at).await?);
             if !registration.invalid.is_empty() {
-                seen.invalid = configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
+                seen.invalid =
+                    configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
             }
         }
         seen.registration = Known::Is(registration);
@@ -141,9 +179,16 @@ impl Action for Register {
             return answer;
         }
         if let Some(vmid) = seen.invalid {
-            return self.reload(format!("an unreadable entry stands for it, vmid {vmid}"), vmid);
+            return self.reload(
+                format!("an unreadable entry stands for it, vmid {vmid}"),
+                vmid,
+            );
         }
-        let doubt = if registration.unread > 0 { "; some lines could not be read" } else { "" };
+        let doubt = if registration.unread > 0 {
+            "; some lines could not be read"
+        } else {
+            ""
+        };
         self.enter(at, format!("not registered (getallvms{doubt})"))
     }
 
@@ -151,10 +196,13 @@ impl Action for Register {
         let at = seen.at.as_ref().unwrap_or(&self.at);
         let doing = format!("registering {}", at.vm);
         if let Some(vmid) = Self::act_on(seen) {
-            return ctx.order(&at.host, &commands::reload(vmid), check_silent, &doing).await;
+            return ctx
+                .order(&at.host, &commands::reload(vmid), check_silent, &doing)
+                .await;
         }
         let command = commands::register(&at.vmx_path());
-        ctx.order(&at.host, &command, Registered::parse, &doing).await?;
+        ctx.order(&at.host, &command, Registered::parse, &doing)
+            .await?;
         Ok(())
     }
 
@@ -162,7 +210,10 @@ impl Action for Register {
         let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) else {
             return Ok(());
         };
-        let uuid = entry.summary.uuid_bios.map(|uuid| uuid.to_string().replace('-', ""));
+        let uuid = entry
+            .summary
+            .uuid_bios
+            .map(|uuid| uuid.to_string().replace('-', ""));
         let fact = Fact::Registered {
             vm: self.at.vm.clone(),
             host: self.at.host.clone(),
@@ -187,9 +238,18 @@ impl Action for Register {
             )));
         }
         let doing = format!("unregistering {}", at.vm);
-        ctx.order(&at.host, &commands::unregister(entry.vmid), check_silent, &doing).await?;
+        ctx.order(
+            &at.host,
+            &commands::unregister(entry.vmid),
+            check_silent,
+            &doing,
+        )
+        .await?;
         match registered::look(ctx, &at, Lane::Control).await?.entry {
-            None => Ok(vec![format!("{} is not registered any more (getallvms); its files stay", at.who())]),
+            None => Ok(vec![format!(
+                "{} is not registered any more (getallvms); its files stay",
+                at.who()
+            )]),
             Some(entry) => Err(ActError::Failed(Fault::new(
                 format!("{} is still registered", at.who()),
                 at.host.as_str(),
@@ -200,3 +260,5 @@ impl Action for Register {
     }
 }
 
+#[cfg(test)]
+mod tests;

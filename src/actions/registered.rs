@@ -8,7 +8,8 @@ use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 
 /// The VM's own entry and what else may stand in its way.
@@ -61,19 +62,27 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registratio
         Some(row) => {
             let summary = summary(ctx, &at.host, lane, row.vmid).await?;
             // A row is a claim: notes of other VMs stand in the same list, and may look like one.
-            (summary.path == row.path).then_some(Entry { vmid: row.vmid, summary })
+            (summary.path == row.path).then_some(Entry {
+                vmid: row.vmid,
+                summary,
+            })
         }
         None => None,
     };
     let namesake = |row: &&InventoryEntry| {
         own.is_none_or(|own| own.vmid != row.vmid)
             && (row.name.eq_ignore_ascii_case(at.vm.as_str())
-                || at.vmx.as_ref().is_some_and(|vmx| row.path.ends_with(&format!("{}/{vmx}", at.folder))))
+                || at
+                    .vmx
+                    .as_ref()
+                    .is_some_and(|vmx| row.path.ends_with(&format!("{}/{vmx}", at.folder))))
     };
     let namesakes = inventory.vms.iter().filter(namesake);
     Ok(Registration {
         entry,
-        namesakes: namesakes.map(|row| format!("[{}] {}", row.datastore, row.path)).collect(),
+        namesakes: namesakes
+            .map(|row| format!("[{}] {}", row.datastore, row.path))
+            .collect(),
         invalid: inventory.invalid.clone(),
         unread: inventory.unread.len(),
     })
@@ -84,10 +93,13 @@ fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry
     let folder = format!("{}/", at.folder);
     let mut rows = inventory.vms.iter().filter(|row| {
         row.datastore == at.datastore
-            && row.path.strip_prefix(&folder).is_some_and(|file| match &at.vmx {
-                Some(vmx) => file == vmx,
-                None => !file.contains('/'),
-            })
+            && row
+                .path
+                .strip_prefix(&folder)
+                .is_some_and(|file| match &at.vmx {
+                    Some(vmx) => file == vmx,
+                    None => !file.contains('/'),
+                })
     });
     let first = rows.next()?;
     rows.next().is_none().then_some(first)
@@ -98,7 +110,14 @@ fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry
 /// # Errors
 /// The host could not be asked.
 pub(super) async fn inventory(ctx: &Ctx, host: &HostName, lane: Lane) -> Result<Inventory, Fault> {
-    ctx.read(host, lane, &commands::getallvms(), Inventory::parse, "reading the inventory").await
+    ctx.read(
+        host,
+        lane,
+        &commands::getallvms(),
+        Inventory::parse,
+        "reading the inventory",
+    )
+    .await
 }
 
 /// What hostd knows of one VM.
@@ -111,7 +130,14 @@ pub(super) async fn summary(
     lane: Lane,
     vmid: Vmid,
 ) -> Result<VmSummary, Fault> {
-    ctx.read(host, lane, &commands::summary(vmid), VmSummary::parse, "reading the VM's summary").await
+    ctx.read(
+        host,
+        lane,
+        &commands::summary(vmid),
+        VmSummary::parse,
+        "reading the VM's summary",
+    )
+    .await
 }
 
 /// The number of the entry for a file, `[datastore] path`, right now.
@@ -186,7 +212,10 @@ mod tests {
         assert_eq!(vmid(None), Some(3));
         assert_eq!(vmid(Some("other.vmx")), None);
         let two = Inventory {
-            vms: vec![row(3, "local1", "sql01/a.vmx"), row(4, "local1", "sql01/b.vmx")],
+            vms: vec![
+                row(3, "local1", "sql01/a.vmx"),
+                row(4, "local1", "sql01/b.vmx"),
+            ],
             ..Inventory::default()
         };
         assert_eq!(own_row(&two, &at(None)), None);

@@ -14,7 +14,8 @@ use crate::hypervisor::shell::{self, Renamed};
 use crate::names::HostName;
 
 use super::answer::shown as show;
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 
 /// Permission bits of a .vmx that no file tells (as seen on VMFS).
@@ -36,7 +37,9 @@ impl Names {
     /// own name, so that it has to be renamed aside.
     pub fn new(at: &VmAt, run: &str, taken: &[String], at_home: bool) -> Self {
         let file = at.vmx.clone().unwrap_or_else(|| format!("{}.vmx", at.vm));
-        let aside = (1..).map(|n| aside_name(&file, run, n)).find(|name| !taken.contains(name));
+        let aside = (1..)
+            .map(|n| aside_name(&file, run, n))
+            .find(|name| !taken.contains(name));
         Self {
             vmx: at.file_path(&file),
             new: at.file_path(&format!("{file}.lifeboat-{run}-new")),
@@ -48,7 +51,10 @@ impl Names {
     pub fn newest_aside(at: &VmAt, run: &str, present: &[String]) -> Option<String> {
         let file = at.vmx.as_deref()?;
         let asides = (1..).map(|n| aside_name(file, run, n));
-        asides.take_while(|name| present.contains(name)).last().map(|name| at.file_path(&name))
+        asides
+            .take_while(|name| present.contains(name))
+            .last()
+            .map(|name| at.file_path(&name))
     }
 }
 
@@ -71,7 +77,12 @@ pub(super) fn shown(host: &HostName, names: &Names, mode: u32) -> Vec<ShownComma
         show(host, &shell::sha256(&names.new)),
         show(host, &shell::set_mode(&names.new, mode)),
     ];
-    commands.extend(names.aside.iter().map(|aside| show(host, &shell::rename(&names.vmx, aside))));
+    commands.extend(
+        names
+            .aside
+            .iter()
+            .map(|aside| show(host, &shell::rename(&names.vmx, aside))),
+    );
     commands.push(show(host, &shell::rename(&names.new, &names.vmx)));
     commands
 }
@@ -95,23 +106,43 @@ pub(super) async fn replace(
         }
         Err(DriverFault::Failed {
             status: output.status,
-            text: crate::host::sanitise::sanitise(&output.stderr).trim().to_owned(),
+            text: crate::host::sanitise::sanitise(&output.stderr)
+                .trim()
+                .to_owned(),
         })
     };
     let doing = format!("writing the new .vmx of {}", at.vm);
-    ctx.order(host, &write(&names.new, bytes), succeeded, &doing).await?;
+    ctx.order(host, &write(&names.new, bytes), succeeded, &doing)
+        .await?;
     let doing = "summing the new .vmx";
-    let sum = ctx.read(host, Lane::Control, &shell::sha256(&names.new), shell::Sha256::parse, doing).await?;
+    let sum = ctx
+        .read(
+            host,
+            Lane::Control,
+            &shell::sha256(&names.new),
+            shell::Sha256::parse,
+            doing,
+        )
+        .await?;
     let wanted = hex_sum(bytes);
     if sum.hex != wanted {
         return Err(ActError::Failed(Fault::new(
-            format!("the new .vmx of {} did not arrive whole: its sum is {}, not {wanted}", at.vm, sum.hex),
+            format!(
+                "the new .vmx of {} did not arrive whole: its sum is {}, not {wanted}",
+                at.vm, sum.hex
+            ),
             format!("{host}: {}", names.new),
             "the .vmx itself is as it was",
             "retry; it is written again",
         )));
     }
-    ctx.order(host, &shell::set_mode(&names.new, mode), succeeded, "setting its mode").await?;
+    ctx.order(
+        host,
+        &shell::set_mode(&names.new, mode),
+        succeeded,
+        "setting its mode",
+    )
+    .await?;
     if let Some(aside) = &names.aside {
         rename(ctx, at, &names.vmx, aside).await?;
         let fact = Fact::OriginalKept {
@@ -131,7 +162,10 @@ pub(super) async fn replace(
 /// The new name is taken, there is no such file, or the write was lost.
 pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result<(), ActError> {
     let doing = format!("renaming {from}");
-    let what = match ctx.order(&at.host, &shell::rename(from, to), Renamed::parse, &doing).await? {
+    let what = match ctx
+        .order(&at.host, &shell::rename(from, to), Renamed::parse, &doing)
+        .await?
+    {
         Renamed::Done => return Ok(()),
         Renamed::Taken => format!("{to} is there already"),
         Renamed::Absent => format!("{from} is not there"),
@@ -166,7 +200,13 @@ pub(super) async fn keep_copy(
         ))
     })?;
     let (vm, host, path) = (at.vm.clone(), at.host.clone(), path.to_owned());
-    let fact = Fact::ConfigKept { vm, host, path, copy, sha256 };
+    let fact = Fact::ConfigKept {
+        vm,
+        host,
+        path,
+        copy,
+        sha256,
+    };
     let same = fact.clone();
     ctx.keep_once(fact, |kept| *kept == same).await
 }
@@ -192,7 +232,10 @@ async fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// SHA-256 in lower-case hex.
 pub(super) fn hex_sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,24 +258,38 @@ mod tests {
     #[test]
     fn an_original_never_gets_a_name_that_is_taken() {
         let names = Names::new(&at(), "r1", &["sql01.vmx".into()], true);
-        assert_eq!(names.aside.unwrap(), "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before");
-        let taken = ["sql01.vmx.lifeboat-r1-before".into(), "sql01.vmx.lifeboat-r1-before2".into()];
+        assert_eq!(
+            names.aside.unwrap(),
+            "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before"
+        );
+        let taken = [
+            "sql01.vmx.lifeboat-r1-before".into(),
+            "sql01.vmx.lifeboat-r1-before2".into(),
+        ];
         let names = Names::new(&at(), "r1", &taken, true);
         assert!(names.aside.unwrap().ends_with("-before3"));
         assert_eq!(Names::new(&at(), "r1", &taken, false).aside, None);
-        assert!(Names::newest_aside(&at(), "r1", &taken).unwrap().ends_with("-before2"));
+        assert!(
+            Names::newest_aside(&at(), "r1", &taken)
+                .unwrap()
+                .ends_with("-before2")
+        );
         assert_eq!(Names::newest_aside(&at(), "r2", &taken), None);
     }
 
     #[test]
     fn the_old_file_is_aside_before_the_new_one_gets_its_name() {
         let names = Names::new(&at(), "r1", &[], true);
-        let lines: Vec<String> =
-            shown(&"lee-esx1".into(), &names, MODE).into_iter().map(|shown| shown.line).collect();
+        let lines: Vec<String> = shown(&"lee-esx1".into(), &names, MODE)
+            .into_iter()
+            .map(|shown| shown.line)
+            .collect();
         assert_eq!(lines.len(), 5);
         assert!(lines[0].contains("cat >") && lines[0].ends_with("sql01.vmx.lifeboat-r1-new"));
         assert!(lines[2].starts_with("chmod 755 "));
-        assert!(lines[3].ends_with("sql01.vmx /vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before"));
+        assert!(
+            lines[3].ends_with("sql01.vmx /vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before")
+        );
         assert!(lines[4].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"));
     }
 }

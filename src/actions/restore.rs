@@ -17,14 +17,19 @@ use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
 use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
 
+mod points;
+
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
+use super::arrivals::{self, Arrivals};
 use super::configuration;
-use super::context::{ActError, Ctx};
-use super::moving::{self, Arrivals, Store};
+use super::context::Ctx;
+use super::link::ActError;
+use super::moving;
 use super::place::VmAt;
 use super::registered;
-use super::words::{count, size, span};
+use super::store::{self, Store};
+use super::words::{count, size};
 
 /// The verb about one VM.
 pub(super) struct Restore {
@@ -116,7 +121,11 @@ impl Restore {
     fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
         let from = match self.source(ctx)? {
             Folder::Here(_) => Folder::Here(PathBuf::from(&point.path)),
-            Folder::On { host, lane, .. } => Folder::On { host, path: point.path.clone(), lane },
+            Folder::On { host, lane, .. } => Folder::On {
+                host,
+                path: point.path.clone(),
+                lane,
+            },
         };
         Ok(Delivery {
             from,
@@ -129,10 +138,14 @@ impl Restore {
 
     /// The point that this step began with: it stays, though a newer one may have come meanwhile.
     fn begun_with(&self, ctx: &Ctx) -> Option<String> {
-        let chosen = ctx.run_facts().into_iter().rev().find_map(|fact| match fact {
-            Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
-            _ => None,
-        })?;
+        let chosen = ctx
+            .run_facts()
+            .into_iter()
+            .rev()
+            .find_map(|fact| match fact {
+                Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
+                _ => None,
+            })?;
         let began = ctx.state.ops.values().any(|op| op.step == ctx.step.id);
         began.then_some(chosen)
     }
@@ -143,7 +156,9 @@ impl Restore {
         points: &[Point],
         arrivals: &Arrivals,
     ) -> Result<Result<Use, Fault>, Fault> {
-        let choice = self.begun_with(ctx).map_or_else(|| self.choice.clone(), PointChoice::Stamp);
+        let choice = self
+            .begun_with(ctx)
+            .map_or_else(|| self.choice.clone(), PointChoice::Stamp);
         let chosen = match choose(points, &choice) {
             Ok(chosen) => chosen,
             Err(why) => {
@@ -168,9 +183,19 @@ impl Restore {
         let commands = moving::shown(&self.at.host, &delivery, arrivals);
         let mover = delivery.mover().as_str();
         let data = moving::data_bytes(ctx, &delivery).await;
-        let passed_over = chosen.passed_over.iter().map(|(stamp, why)| format!("{stamp}: {why}"));
+        let passed_over = chosen
+            .passed_over
+            .iter()
+            .map(|(stamp, why)| format!("{stamp}: {why}"));
         let passed_over = passed_over.collect();
-        Ok(Ok(Use { point: chosen.point, vmx, passed_over, commands, mover, data }))
+        Ok(Ok(Use {
+            point: chosen.point,
+            vmx,
+            passed_over,
+            commands,
+            mover,
+            data,
+        }))
     }
 
     fn outline(&self) -> ProbeAnswer {
@@ -180,7 +205,12 @@ impl Restore {
             PointChoice::Before(time) => format!("the newest sound restore point up to {time}"),
         };
         let changes = vec![
-            format!("{which} of {} in {} is brought to {}", self.at.vm, self.points_at(), self.at.host),
+            format!(
+                "{which} of {} in {} is brought to {}",
+                self.at.vm,
+                self.points_at(),
+                self.at.host
+            ),
             format!("into {}, which must be empty or new", self.at.folder_path()),
             "each file gets its name once its sum is proven there, the .vmx last".into(),
         ];
@@ -190,8 +220,15 @@ impl Restore {
         let file = self.at.file_path("‹file›");
         let temporary = format!("{file}.lifeboat-‹run›-part");
         proposal.commands.extend(
-            [format!("write ‹file› to {temporary}"), format!("mv {temporary} {file}")]
-                .map(|line| ShownCommand { host: Some(self.at.host.clone()), line, write: true }),
+            [
+                format!("write ‹file› to {temporary}"),
+                format!("mv {temporary} {file}"),
+            ]
+            .map(|line| ShownCommand {
+                host: Some(self.at.host.clone()),
+                line,
+                write: true,
+            }),
         );
         needed("not asked", proposal)
     }
@@ -200,7 +237,10 @@ impl Restore {
         Proposal {
             changes,
             commands,
-            then: format!("every file is in {}, its sum proven there", self.at.folder_path()),
+            then: format!(
+                "every file is in {}, its sum proven there",
+                self.at.folder_path()
+            ),
             undo: Some("the files that this step placed are removed, each by its name".into()),
             risk: Some(Risk::Write),
             ..Proposal::default()
@@ -209,7 +249,9 @@ impl Restore {
 
     fn changes(&self, used: &Use, outage: Option<Timestamp>) -> Vec<String> {
         let point = &used.point;
-        let quality = self.consistency.map_or("not stated how", consistency);
+        let quality = self
+            .consistency
+            .map_or("not stated how", points::consistency);
         let mut changes = vec![format!(
             "restore point {} ({quality}), {} in {}, {}",
             point.stamp,
@@ -217,67 +259,33 @@ impl Restore {
             size(point.bytes()),
             used.mover
         )];
-        changes.extend(outage.map(|outage| self.loss(point, outage)));
-        changes.extend(used.passed_over.iter().map(|why| format!("newer, but not usable: {why}")));
-        let list = point.files.iter().map(|file| format!("+ {} ({})", file.name, size(file.bytes)));
+        changes.extend(outage.map(|outage| points::loss(point, outage, self.rpo)));
+        changes.extend(
+            used.passed_over
+                .iter()
+                .map(|why| format!("newer, but not usable: {why}")),
+        );
+        let list = point
+            .files
+            .iter()
+            .map(|file| format!("+ {} ({})", file.name, size(file.bytes)));
         changes.extend(list);
         changes
     }
 
-    /// What is lost with this point, against the objective.
-    fn loss(&self, point: &Point, outage: Timestamp) -> String {
-        let lost = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
-        match self.rpo {
-            None => format!("what changed in the last {} before the outage is lost", span(lost)),
-            Some(rpo) => {
-                let graded = if lost <= rpo {
-                    "within"
-                } else if lost <= rpo * 2 {
-                    "up to twice"
-                } else if lost <= rpo * 4 {
-                    "up to four times"
-                } else {
-                    "beyond four times"
-                };
-                format!("RPO {}: {graded} the objective of {}", span(lost), span(rpo))
-            }
-        }
-    }
-
     fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {
-        let sum = |placed: &moving::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
+        let sum =
+            |placed: &arrivals::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
         let lines = arrivals.placed.iter().map(|placed| {
-            format!("{} ({}), sum {}… proven there", placed.name, size(placed.bytes), sum(placed))
+            format!(
+                "{} ({}), sum {}… proven there",
+                placed.name,
+                size(placed.bytes),
+                sum(placed)
+            )
         });
         lines.collect()
     }
-}
-
-fn consistency(consistency: Consistency) -> &'static str {
-    match consistency {
-        Consistency::Crash => "crash-consistent",
-        Consistency::Filesystem => "file systems consistent",
-        Consistency::Application => "applications consistent",
-        Consistency::PoweredOff => "taken while off",
-    }
-}
-
-/// `20260102T030405Z 5h 10m before the outage`, newest first.
-fn offered(points: &[Point], outage: Option<Timestamp>) -> Vec<String> {
-    const SHOWN: usize = 4;
-    let line = |point: &Point| {
-        let age = outage.map(|outage| {
-            let age = std::time::Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
-            format!(" {} before the outage", span(age))
-        });
-        let flaw = if point.is_sound() { "" } else { " (not usable)" };
-        format!("{}{}{flaw}", point.stamp, age.unwrap_or_default())
-    };
-    let mut lines: Vec<String> = points.iter().take(SHOWN).map(line).collect();
-    if points.len() > SHOWN {
-        lines.push(format!("{} older", points.len() - SHOWN));
-    }
-    lines
 }
 
 impl Action for Restore {
@@ -301,19 +309,25 @@ impl Action for Restore {
         }
         seen.arrivals = Arrivals::look(ctx, &self.at).await?;
         // The .vmx comes last: where it is, everything is.
-        let complete = seen.arrivals.placed.iter().any(|placed| placed.name.ends_with(".vmx"));
+        let complete = seen
+            .arrivals
+            .placed
+            .iter()
+            .any(|placed| placed.name.ends_with(".vmx"));
         if complete && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
         let source = self.source(ctx)?;
         let points = transfer::points(&source, self.at.vm.as_str()).await?;
-        seen.offered = offered(&points, seen.outage);
+        seen.offered = points::offered(&points, seen.outage);
         seen.point = Some(self.choose(ctx, &points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
     }
 
     fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
-        let Known::Is(seen) = seen else { return self.outline() };
+        let Known::Is(seen) = seen else {
+            return self.outline();
+        };
         if let Some(fault) = seen.store.fault(&self.at) {
             return blocked(fault.what.clone(), fault, &[]);
         }
@@ -326,33 +340,51 @@ impl Action for Restore {
             return done(found, self.evidence(&seen.arrivals));
         };
         let points = seen.offered.join(", ");
-        let found = format!("points: {}", if points.is_empty() { "none" } else { &points });
+        let found = format!(
+            "points: {}",
+            if points.is_empty() { "none" } else { &points }
+        );
         let used = match point {
             Ok(used) => used,
             Err(fault) => return blocked(found, fault.clone(), &[]),
         };
         let foreign = seen.arrivals.foreign();
         if !foreign.is_empty() {
-            let fault = moving::foreign_fault(&self.at, &foreign);
-            return blocked(format!("{found}; foreign files: {}", foreign.join(", ")), fault, &[]);
+            let fault = arrivals::foreign_fault(&self.at, &foreign);
+            return blocked(
+                format!("{found}; foreign files: {}", foreign.join(", ")),
+                fault,
+                &[],
+            );
         }
         let missing = seen.arrivals.missing();
         if !missing.is_empty() {
-            let fault = moving::vanished(&self.at, &missing);
-            return blocked(format!("{found}; gone or changed: {}", missing.join(", ")), fault, &[]);
+            let fault = arrivals::vanished(&self.at, &missing);
+            return blocked(
+                format!("{found}; gone or changed: {}", missing.join(", ")),
+                fault,
+                &[],
+            );
         }
         if let Store::Here { free, .. } = seen.store
             && seen.arrivals.begun.is_empty()
             && used.data > free
         {
-            return blocked(found, moving::no_room(&self.at, used.data, free), &[]);
+            return blocked(found, store::no_room(&self.at, used.data, free), &[]);
         }
-        needed(found, self.proposal(self.changes(used, seen.outage), used.commands.clone()))
+        needed(
+            found,
+            self.proposal(self.changes(used, seen.outage), used.commands.clone()),
+        )
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
-        let Some(seen) = seen.get() else { return Ok(()) };
-        let Some(Ok(used)) = &seen.point else { return Ok(()) };
+        let Some(seen) = seen.get() else {
+            return Ok(());
+        };
+        let Some(Ok(used)) = &seen.point else {
+            return Ok(());
+        };
         seen.store.keep(ctx, &self.at).await?;
         let fact = Fact::PointChosen {
             vm: self.at.vm.clone(),
@@ -366,7 +398,10 @@ impl Action for Restore {
         let same = fact.clone();
         ctx.keep_once(fact, |kept| *kept == same).await?;
         if !seen.arrivals.folder {
-            let fact = Fact::FolderMade { host: self.at.host.clone(), path: self.at.folder_path() };
+            let fact = Fact::FolderMade {
+                host: self.at.host.clone(),
+                path: self.at.folder_path(),
+            };
             let same = fact.clone();
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
@@ -376,7 +411,20 @@ impl Action for Restore {
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
-        if registered::look(ctx, &at, Lane::Control).await?.entry.is_some() {
+        let ran = |fact: &Fact| matches!(fact, Fact::PoweredOn { vm, host } if *vm == at.vm && *host == at.host);
+        if ctx.run_facts().iter().any(ran) {
+            return Err(ActError::Failed(Fault::new(
+                format!("{} has run from these files, so they stay", at.who()),
+                at.host.as_str(),
+                "they may hold data that is nowhere else; nothing was removed",
+                "bring that data to where it belongs first (copy_back); then remove them by hand",
+            )));
+        }
+        if registered::look(ctx, &at, Lane::Control)
+            .await?
+            .entry
+            .is_some()
+        {
             return Err(ActError::Failed(Fault::new(
                 format!("{} is registered, so its files stay", at.who()),
                 at.host.as_str(),
@@ -384,6 +432,9 @@ impl Action for Restore {
                 "unregister it first (undo its register step), then undo again",
             )));
         }
-        moving::remove_placed(ctx, &at).await
+        arrivals::remove_placed(ctx, &at).await
     }
 }
+
+#[cfg(test)]
+mod tests;

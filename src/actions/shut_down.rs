@@ -11,7 +11,8 @@ use crate::runbook::model::Runbook;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::{Copy, Ownership, Told, copy_line};
 use super::place::VmAt;
 use super::words::span;
@@ -59,7 +60,10 @@ impl ShutDown {
         Proposal {
             changes,
             commands,
-            then: format!("{} is off on every host of {} that answers", self.vm, self.home.site),
+            then: format!(
+                "{} is off on every host of {} that answers",
+                self.vm, self.home.site
+            ),
             undo: None,
             risk: Some(Risk::Disruptive),
             ..Proposal::default()
@@ -89,7 +93,10 @@ impl Action for ShutDown {
     /// moved there.
     async fn observe(&self, ctx: &Ctx) -> Result<Ownership, Fault> {
         let ownership = sighting::of_hosts(ctx, &self.vm, self.home.role).await;
-        let home = ownership.sightings.iter().find(|seen| seen.host == self.home.host);
+        let home = ownership
+            .sightings
+            .iter()
+            .find(|seen| seen.host == self.home.host);
         match home.map(|seen| &seen.told) {
             Some(Told::Copies(_)) => Ok(ownership),
             Some(Told::Nothing(why)) => Err(Fault::new(
@@ -100,7 +107,10 @@ impl Action for ShutDown {
             )
             .passing()),
             Some(Told::NotAsked) | None => Err(Fault::new(
-                format!("{} is not one of the hosts of {}", self.home.host, self.home.site),
+                format!(
+                    "{} is not one of the hosts of {}",
+                    self.home.host, self.home.site
+                ),
                 self.home.host.as_str(),
                 "nothing was sent",
                 "correct the runbook",
@@ -142,9 +152,16 @@ impl Action for ShutDown {
 
 /// What the hosts told, without the address, which was not asked.
 fn host_lines(ownership: &Ownership) -> Vec<String> {
-    ownership.lines().into_iter().take(ownership.sightings.len()).collect()
+    ownership
+        .lines()
+        .into_iter()
+        .take(ownership.sightings.len())
+        .collect()
 }
 
 fn ownership_found(ownership: &Ownership) -> String {
     host_lines(ownership).join("; ")
 }
+
+#[cfg(test)]
+mod tests;

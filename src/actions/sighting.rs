@@ -17,7 +17,8 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Driver, SiteRole};
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
 use super::place::{VmAt, path_tail, site_title};
 use super::{reach, registered};
@@ -41,7 +42,10 @@ struct Marks {
 
 /// A host that nobody asked.
 pub(super) fn not_asked(host: &HostName) -> Sighting {
-    Sighting { host: host.clone(), told: Told::NotAsked }
+    Sighting {
+        host: host.clone(),
+        told: Told::NotAsked,
+    }
 }
 
 /// Nothing was asked anywhere.
@@ -64,8 +68,13 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
     let (told, sign) = futures_util::join!(hosts_of(ctx, vm, role), reach::sign(ctx, vm));
     let (sightings, by_uuid) = told;
     let site = site_title(&ctx.runbook, role);
-    let mut ownership =
-        Ownership { sightings, by_uuid, sign, at: Some(at), ..nothing_known(vm, &site, vec![]) };
+    let mut ownership = Ownership {
+        sightings,
+        by_uuid,
+        sign,
+        at: Some(at),
+        ..nothing_known(vm, &site, vec![])
+    };
     ownership.attested = attestation(ctx, &ownership.statement());
     ownership
 }
@@ -76,7 +85,12 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
     let at = ctx.clock.now();
     let (sightings, by_uuid) = hosts_of(ctx, vm, role).await;
     let site = site_title(&ctx.runbook, role);
-    Ownership { sightings, by_uuid, at: Some(at), ..nothing_known(vm, &site, vec![]) }
+    Ownership {
+        sightings,
+        by_uuid,
+        at: Some(at),
+        ..nothing_known(vm, &site, vec![])
+    }
 }
 
 /// Whether the VM is known to run at the site of a role.
@@ -85,36 +99,81 @@ pub(super) async fn runs_at(ctx: &Ctx, vm: &VmName, role: SiteRole) -> bool {
 }
 
 async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
+    // A physical server runs on no host: what hosts say of it is no evidence.
+    if ctx
+        .runbook
+        .vms
+        .get(vm)
+        .is_none_or(|vm| vm.place(role).is_none())
+    {
+        return (Vec::new(), false);
+    }
     let site = ctx.runbook.site_with(role);
-    let listed = ctx.runbook.hosts_of(&site).filter(|(_, host)| host.driver == Driver::Esxi);
+    let listed = ctx
+        .runbook
+        .hosts_of(&site)
+        .filter(|(_, host)| host.driver == Driver::Esxi);
     let hosts: Vec<&HostName> = listed.map(|(name, _)| name).collect();
     let lists = join_all(hosts.iter().map(|host| lists(ctx, host))).await;
     let mut marks = marks(ctx, vm, role);
     if marks.uuid.is_none() && lists.iter().any(Result::is_ok) {
         marks.uuid = learn_uuid(ctx, vm, role).await;
     }
-    let told = hosts.iter().zip(lists).map(|(host, lists)| copies(ctx, host, lists, &marks));
+    let told = hosts
+        .iter()
+        .zip(lists)
+        .map(|(host, lists)| copies(ctx, host, lists, &marks));
     let told = join_all(told).await;
-    let sightings = hosts.into_iter().cloned().zip(told).map(|(host, told)| Sighting { host, told });
+    let sightings = hosts
+        .into_iter()
+        .cloned()
+        .zip(told)
+        .map(|(host, told)| Sighting { host, told });
     (sightings.collect(), marks.uuid.is_some())
 }
 
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let lane = Lane::Control;
     let doing = "reading the list of running VMs";
-    let running = ctx.read(host, lane, &commands::running(), RunningVm::parse_all, doing).await?;
+    let running = ctx
+        .read(
+            host,
+            lane,
+            &commands::running(),
+            RunningVm::parse_all,
+            doing,
+        )
+        .await?;
     let inventory = registered::inventory(ctx, host, lane).await?;
     let parse = autostart::AutostartEntry::parse_all;
-    let entries = ctx.read(host, lane, &commands::autostart(), parse, "reading the start order").await?;
-    let entries = entries.into_iter().map(|(vmid, entry)| (vmid, entry_as_kept(entry)));
-    Ok(Lists { inventory, running, autostart: entries.collect() })
+    let entries = ctx
+        .read(
+            host,
+            lane,
+            &commands::autostart(),
+            parse,
+            "reading the start order",
+        )
+        .await?;
+    let entries = entries
+        .into_iter()
+        .map(|(vmid, entry)| (vmid, entry_as_kept(entry)));
+    Ok(Lists {
+        inventory,
+        running,
+        autostart: entries.collect(),
+    })
 }
 
 /// What is known of the VM without asking anybody.
 fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
-    let place = VmAt::new(&ctx.runbook, vm, role).ok().map(|place| place.with_facts(ctx));
+    let place = VmAt::new(&ctx.runbook, vm, role)
+        .ok()
+        .map(|place| place.with_facts(ctx));
     let uuid = ctx.facts().find_map(|fact| match fact {
-        Fact::Registered { vm: of, uuid_bios, .. } if of == vm => BiosUuid::parse(uuid_bios),
+        Fact::Registered {
+            vm: of, uuid_bios, ..
+        } if of == vm => BiosUuid::parse(uuid_bios),
         _ => None,
     });
     Marks {
@@ -127,7 +186,9 @@ fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
 /// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other.
 async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> {
     for side in [role, role.other()] {
-        let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else { continue };
+        let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else {
+            continue;
+        };
         let found = registered::look(ctx, &place.with_facts(ctx), Lane::Control).await;
         let entry = found.ok().and_then(|found| found.entry);
         if let Some(uuid) = entry.and_then(|entry| entry.summary.uuid_bios) {
@@ -138,12 +199,7 @@ async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> 
 }
 
 /// Which of what a host has is the VM.
-async fn copies(
-    ctx: &Ctx,
-    host: &HostName,
-    lists: Result<Lists, Fault>,
-    marks: &Marks,
-) -> Told {
+async fn copies(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: &Marks) -> Told {
     let lists = match lists {
         Ok(lists) => lists,
         Err(fault) => return Told::Nothing(fault.what),
@@ -171,9 +227,16 @@ async fn copies(
             vmx: registered::inventory_path(row),
             by,
             power: summary.power,
-            since: summary.boot_time.as_deref().and_then(|time| time.parse().ok()),
+            since: summary
+                .boot_time
+                .as_deref()
+                .and_then(|time| time.parse().ok()),
             tools: summary.tools_running,
-            autostart: lists.autostart.iter().find(|(vmid, _)| *vmid == row.vmid).map(|(_, e)| e.clone()),
+            autostart: lists
+                .autostart
+                .iter()
+                .find(|(vmid, _)| *vmid == row.vmid)
+                .map(|(_, e)| e.clone()),
         });
     }
     match add_running(&mut copies, &lists.running, marks) {
@@ -192,11 +255,16 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
             (Some(_), Some(_)) => continue,
             _ if marks.is_named(&vm.name) => "name",
             (Some(_), None) => {
-                return Err(format!("{} runs there without a uuid.bios to compare", vm.name));
+                return Err(format!(
+                    "{} runs there without a uuid.bios to compare",
+                    vm.name
+                ));
             }
             (None, _) => continue,
         };
-        let known = copies.iter_mut().find(|copy| tail.is_some() && path_tail(&copy.vmx) == tail);
+        let known = copies
+            .iter_mut()
+            .find(|copy| tail.is_some() && path_tail(&copy.vmx) == tail);
         match known {
             Some(copy) => copy.power = PowerState::On,
             None => copies.push(Copy {
@@ -215,7 +283,10 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
 
 impl Marks {
     fn is_at(&self, tail: Option<(&str, &str)>) -> bool {
-        let own = self.tail.as_ref().map(|(folder, file)| (folder.as_str(), file.as_str()));
+        let own = self
+            .tail
+            .as_ref()
+            .map(|(folder, file)| (folder.as_str(), file.as_str()));
         own.is_some() && own == tail
     }
 
@@ -233,12 +304,19 @@ fn attestation(ctx: &Ctx, wanted: &str) -> Option<String> {
     {
         return Some(format!("{}: {words}", confirmation.by));
     }
-    ctx.state.facts.iter().rev().find_map(|found| match &found.fact {
-        Fact::Attested { by, words, statement, .. } if statement == wanted => {
-            Some(format!("{by}: {words}"))
-        }
-        _ => None,
-    })
+    ctx.state
+        .facts
+        .iter()
+        .rev()
+        .find_map(|found| match &found.fact {
+            Fact::Attested {
+                by,
+                words,
+                statement,
+                ..
+            } if statement == wanted => Some(format!("{by}: {words}")),
+            _ => None,
+        })
 }
 
 /// Keeps the attestation that was just typed.
@@ -246,8 +324,14 @@ fn attestation(ctx: &Ctx, wanted: &str) -> Option<String> {
 /// # Errors
 /// The run no longer waits for this action.
 pub(super) async fn keep_attestation(ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
-    let Some(confirmation) = &ctx.confirmation else { return Ok(()) };
-    let words = confirmation.attest.as_deref().map(str::trim).unwrap_or_default();
+    let Some(confirmation) = &ctx.confirmation else {
+        return Ok(());
+    };
+    let words = confirmation
+        .attest
+        .as_deref()
+        .map(str::trim)
+        .unwrap_or_default();
     if words.is_empty() {
         return Ok(());
     }
@@ -287,63 +371,4 @@ fn entry_as_kept(entry: autostart::AutostartEntry) -> AutostartEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OWN: &str = "564dc4d7-deeb-7781-dc69-4e96d4c6184f";
-    const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
-
-    fn marks(uuid: Option<&str>) -> Marks {
-        Marks {
-            uuid: uuid.and_then(BiosUuid::parse),
-            tail: Some(("sql01".into(), "sql01.vmx".into())),
-            names: vec!["sql01".into()],
-        }
-    }
-
-    fn running(uuid: &str, path: &str, name: &str) -> RunningVm {
-        RunningVm {
-            world_id: 1,
-            uuid_bios: BiosUuid::parse(uuid),
-            config_file: format!("/vmfs/volumes/5cc5b591-875b0190-c587-001871eaca38/{path}"),
-            name: name.into(),
-        }
-    }
-
-    #[test]
-    fn what_runs_is_recognised_by_uuid_then_path_then_name() {
-        let elsewhere = "other/other.vmx";
-        for (uuid, vm, by) in [
-            (Some(OWN), running(OWN, elsewhere, "renamed"), Some("uuid.bios")),
-            (Some(OWN), running(OTHER, elsewhere, "sql01"), None),
-            (Some(OWN), running(OTHER, "sql01/sql01.vmx", "x"), Some("path")),
-            (None, running(OTHER, elsewhere, "SQL01"), Some("name")),
-            (None, running(OTHER, elsewhere, "x"), None),
-        ] {
-            let mut copies = vec![];
-            add_running(&mut copies, std::slice::from_ref(&vm), &marks(uuid)).unwrap();
-            assert_eq!(copies.first().map(|copy| copy.by), by, "{vm:?}");
-        }
-    }
-
-    #[test]
-    fn a_vm_that_cannot_be_compared_spoils_the_answer() {
-        let unknown = running("n/a", "other/other.vmx", "x");
-        assert!(add_running(&mut vec![], &[unknown], &marks(Some(OWN))).is_err());
-    }
-
-    #[test]
-    fn the_list_of_what_runs_overrules_the_inventory() {
-        let mut copies = vec![Copy {
-            vmid: Some(Vmid(7)),
-            vmx: "[local1] sql01/sql01.vmx".into(),
-            by: "path",
-            power: PowerState::Off,
-            since: None,
-            tools: false,
-            autostart: None,
-        }];
-        add_running(&mut copies, &[running(OWN, "sql01/sql01.vmx", "sql01")], &marks(Some(OWN))).unwrap();
-        assert!(copies.len() == 1 && copies[0].runs() && copies[0].vmid.is_some());
-    }
-}
+mod tests;

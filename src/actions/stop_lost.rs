@@ -18,7 +18,8 @@ use crate::hypervisor::shell::{self, Trace};
 use crate::names::{HostName, OpId};
 use crate::runbook::model::Driver;
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::waiting::Pauses;
 use super::words::span;
 use super::{power_tasks, questions};
@@ -73,15 +74,35 @@ async fn stop_process(
     let host = &lost.host;
     let driver = ctx.host(host)?.driver();
     let look = shell::trace(driver, pid, command);
-    match ctx.read(host, Lane::Control, &look, Trace::parse, "looking for the lost command").await? {
+    match ctx
+        .read(
+            host,
+            Lane::Control,
+            &look,
+            Trace::parse,
+            "looking for the lost command",
+        )
+        .await?
+    {
         Trace::Ended | Trace::Stopped => return Ok(StopOutcome::Gone),
         Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
         Trace::Running => {}
     }
     if command.words().iter().any(|word| word.contains(MASK)) {
-        return Err(unclear(lost, pid, "a command with a secret, which is not compared"));
+        return Err(unclear(
+            lost,
+            pid,
+            "a command with a secret, which is not compared",
+        ));
     }
-    let stopped = ctx.order(host, &shell::stop(driver, pid, command), Trace::parse, "stopping it").await;
+    let stopped = ctx
+        .order(
+            host,
+            &shell::stop(driver, pid, command),
+            Trace::parse,
+            "stopping it",
+        )
+        .await;
     match stopped {
         Ok(Trace::Stopped) => Ok(StopOutcome::Killed),
         Ok(Trace::Ended | Trace::Other { .. }) => Ok(StopOutcome::Gone),
@@ -91,7 +112,8 @@ async fn stop_process(
             format!("it may still take effect: {}", lost.command),
             "look at that process on the host; retry once it has ended",
         )),
-        Err(ActError::Failed(fault) | ActError::Held { fault, .. }) => Err(fault),
+        Err(ActError::Failed(fault)) => Err(fault),
+        Err(ActError::Held { fault, .. }) => Err(*fault),
         Err(ActError::Lost | ActError::Stale) => Err(Fault::new(
             format!("the connection to {host} died again while the lost command was being stopped"),
             host.as_str(),
@@ -104,7 +126,10 @@ async fn stop_process(
 
 fn unclear(lost: &Op, pid: u32, shown: &str) -> Fault {
     Fault::new(
-        format!("whether the lost command still runs on {} cannot be told", lost.host),
+        format!(
+            "whether the lost command still runs on {} cannot be told",
+            lost.host
+        ),
         format!("{}, process {pid}", lost.host),
         format!("the host shows: {shown}; sent was: {}", lost.command),
         "look at that process on the host; if it is another one, mark the step by hand, or retry once it \
@@ -119,23 +144,34 @@ async fn wait_until_unseen(
     command: &HostCommand,
 ) -> Result<StopOutcome, Fault> {
     let host = &lost.host;
-    let driver = ctx.host(host)?.driver();
-    let list = HostCommand::read(match driver {
-        Driver::Esxi => ["ps", "-c"],
-        Driver::Posix => ["ps", "-ef"],
-    });
+    let list = shell::list_processes();
     let limit = patience(ctx);
     let mut pauses = Pauses::within(limit);
     let mut unseen = 0;
     loop {
-        let shown = ctx.read(host, Lane::Control, &list, listing, "listing the host's processes").await?;
-        unseen = if mentions(&shown, command) { 0 } else { unseen + 1 };
+        let shown = ctx
+            .read(
+                host,
+                Lane::Control,
+                &list,
+                listing,
+                "listing the host's processes",
+            )
+            .await?;
+        unseen = if mentions(&shown, command) {
+            0
+        } else {
+            unseen + 1
+        };
         if unseen == UNSEEN {
             return Ok(StopOutcome::Gone);
         }
         if !pauses.pause().await {
             return Err(Fault::new(
-                format!("a command like the lost one still runs on {host} after {}", span(limit)),
+                format!(
+                    "a command like the lost one still runs on {host} after {}",
+                    span(limit)
+                ),
                 host.as_str(),
                 format!("it may still take effect: {}", lost.command),
                 "its process number is not known, so nothing was stopped: look at it on the host, then retry",
@@ -149,13 +185,19 @@ fn listing(output: &Output) -> Result<String, DriverFault> {
     if output.status == 0 && !output.truncated && !text.trim().is_empty() {
         return Ok(text);
     }
-    Err(DriverFault::Failed { status: output.status, text: output.error_text().trim().to_owned() })
+    Err(DriverFault::Failed {
+        status: output.status,
+        text: output.error_text().trim().to_owned(),
+    })
 }
 
 /// Whether a list of processes shows the command, quoted or not.
 fn mentions(list: &str, command: &HostCommand) -> bool {
     let words = command.words();
-    let rest = words.get(1..).filter(|rest| !rest.is_empty()).unwrap_or(words);
+    let rest = words
+        .get(1..)
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(words);
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     // What a secret was is not known; what stands before it is.
     let wanted = plain(&rest.join(" "));
@@ -164,7 +206,8 @@ fn mentions(list: &str, command: &HostCommand) -> bool {
         let line = plain(line);
         line.match_indices(wanted).any(|(at, _)| {
             // `power.on 1` is not `power.on 12`.
-            line.get(at + wanted.len()..).is_none_or(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
+            line.get(at + wanted.len()..)
+                .is_none_or(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
         })
     })
 }
@@ -172,7 +215,9 @@ fn mentions(list: &str, command: &HostCommand) -> bool {
 /// The kind of task that a command makes hostd do, and of which VM.
 fn task_of(command: &HostCommand) -> Option<(Vmid, &'static str)> {
     let words: Vec<&str> = command.words().iter().map(String::as_str).collect();
-    let ["vim-cmd", verb, vmid, ..] = words.as_slice() else { return None };
+    let ["vim-cmd", verb, vmid, ..] = words.as_slice() else {
+        return None;
+    };
     let kind = match *verb {
         "vmsvc/power.on" => "powerOn",
         "vmsvc/power.off" => "powerOff",
@@ -186,13 +231,17 @@ fn task_of(command: &HostCommand) -> Option<(Vmid, &'static str)> {
 }
 
 async fn wait_for_tasks(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<(), Fault> {
-    let Some((vmid, kind)) = task_of(command) else { return Ok(()) };
+    let Some((vmid, kind)) = task_of(command) else {
+        return Ok(());
+    };
     let host: &HostName = &lost.host;
     let limit = patience(ctx);
     let mut pauses = Pauses::within(limit);
     loop {
         let tasks = power_tasks::unended(ctx, host, Lane::Control, vmid, kind).await?;
-        let Some(task) = tasks.first() else { return Ok(()) };
+        let Some(task) = tasks.first() else {
+            return Ok(());
+        };
         if kind == "powerOn" {
             let asked = questions::pending(ctx, host, Lane::Control, vmid).await;
             if asked.is_ok_and(|question| question.is_some()) {
@@ -200,9 +249,15 @@ async fn wait_for_tasks(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<(
             }
         }
         if !pauses.pause().await {
-            let progress = task.progress.map_or_else(String::new, |percent| format!(" at {percent} %"));
+            let progress = task
+                .progress
+                .map_or_else(String::new, |percent| format!(" at {percent} %"));
             return Err(Fault::new(
-                format!("{host} still works on {} after {}{progress}", task.operation, span(limit)),
+                format!(
+                    "{host} still works on {} after {}{progress}",
+                    task.operation,
+                    span(limit)
+                ),
                 host.as_str(),
                 format!("it may still take effect: {}", lost.command),
                 "wait for that task on the host, then retry",
@@ -227,16 +282,31 @@ mod tests {
                     1002   1002  mv    mv /vmfs/volumes/a b/x /vmfs/volumes/a b/y\n";
         assert!(mentions(list, &command("vim-cmd vmsvc/power.on 12")));
         assert!(!mentions(list, &command("vim-cmd vmsvc/power.on 1")));
-        assert!(mentions(list, &command("mv '/vmfs/volumes/a b/x' '/vmfs/volumes/a b/y'")));
+        assert!(mentions(
+            list,
+            &command("mv '/vmfs/volumes/a b/x' '/vmfs/volumes/a b/y'")
+        ));
         assert!(!mentions(list, &command("vim-cmd vmsvc/power.off 12")));
-        assert!(mentions("1 1 x logger -t a secret", &command("logger -t a '***'")));
+        assert!(mentions(
+            "1 1 x logger -t a secret",
+            &command("logger -t a '***'")
+        ));
     }
 
     #[test]
     fn tasks_are_waited_for_where_hostd_has_some() {
-        assert_eq!(task_of(&command("vim-cmd vmsvc/power.on 12")), Some((Vmid(12), "powerOn")));
-        assert_eq!(task_of(&command("vim-cmd vmsvc/unregister 3")), Some((Vmid(3), "unregister")));
-        assert_eq!(task_of(&command("vim-cmd solo/registervm /vmfs/volumes/a/b.vmx")), None);
+        assert_eq!(
+            task_of(&command("vim-cmd vmsvc/power.on 12")),
+            Some((Vmid(12), "powerOn"))
+        );
+        assert_eq!(
+            task_of(&command("vim-cmd vmsvc/unregister 3")),
+            Some((Vmid(3), "unregister"))
+        );
+        assert_eq!(
+            task_of(&command("vim-cmd solo/registervm /vmfs/volumes/a/b.vmx")),
+            None
+        );
         assert_eq!(task_of(&command("mv a b")), None);
     }
 }

@@ -11,7 +11,8 @@ use crate::hypervisor::esxi::power::{PowerReply, PowerState};
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
-use super::context::{ActError, Ctx};
+use super::context::Ctx;
+use super::link::ActError;
 use super::registered::{summary, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -52,7 +53,9 @@ pub(super) async fn stop(
     let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
     let doing = format!("powering {vm} off");
     let parse = |output: &_| PowerReply::parse(output, PowerState::Off);
-    let reply = ctx.order(host, &commands::power_off(vmid), parse, &doing).await?;
+    let reply = ctx
+        .order(host, &commands::power_off(vmid), parse, &doing)
+        .await?;
     if wait_until_off(ctx, host, vmx, POWER_OFF).await? {
         return Ok(format!("powered off ({why})"));
     }
@@ -77,7 +80,9 @@ async fn ask_guest(
     vmid: Vmid,
 ) -> Result<Result<(), DriverFault>, ActError> {
     ctx.doing(format!("asking the guest of {vm} to shut down"));
-    let output = ctx.write(host, Lane::Control, &commands::shutdown_guest(vmid)).await?;
+    let output = ctx
+        .write(host, Lane::Control, &commands::shutdown_guest(vmid))
+        .await?;
     Ok(check_silent(&output))
 }
 
@@ -93,7 +98,9 @@ async fn wait_until_off(
         let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
         let command = commands::power_state(vmid);
         let doing = "reading the power state";
-        let state = ctx.read(host, Lane::Control, &command, PowerState::parse, doing).await?;
+        let state = ctx
+            .read(host, Lane::Control, &command, PowerState::parse, doing)
+            .await?;
         if state != PowerState::On {
             return Ok(true);
         }
@@ -115,7 +122,13 @@ pub(super) async fn remove_autostart(
 ) -> Result<(), ActError> {
     let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
     let doing = format!("removing the autostart entry of {vm}");
-    ctx.order(host, &commands::update_autostart_remove(vmid), check_silent, &doing).await
+    ctx.order(
+        host,
+        &commands::update_autostart_remove(vmid),
+        check_silent,
+        &doing,
+    )
+    .await
 }
 
 /// Keeps that the VM does not run on a host, unless the run knows already since when.
@@ -130,9 +143,12 @@ pub(super) async fn keep_stopped(
 ) -> Result<(), ActError> {
     let (vm, host, how) = (vm.clone(), host.clone(), how.to_owned());
     let (its, there) = (vm.clone(), host.clone());
-    let fact = Fact::Stopped { vm, host, how, at: ctx.clock.now() };
-    let same = |kept: &Fact| {
-        matches!(kept, Fact::Stopped { vm, host, .. } if *vm == its && *host == there)
+    let fact = Fact::Stopped {
+        vm,
+        host,
+        how,
+        at: ctx.clock.now(),
     };
+    let same = |kept: &Fact| matches!(kept, Fact::Stopped { vm, host, .. } if *vm == its && *host == there);
     ctx.keep_once(fact, same).await
 }

@@ -3,20 +3,21 @@
 use crate::engine::{ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::inventory::Registered;
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
-use super::context::{ActError, Ctx};
+use super::configuration;
+use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Registration};
-use super::configuration;
 
 /// The verb about one VM.
 pub(super) struct Unregister {
@@ -36,7 +37,9 @@ impl Unregister {
     /// # Errors
     /// The runbook gives the VM no place there.
     pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
-        Ok(Self { at: VmAt::of_step(runbook, step, vm)? })
+        Ok(Self {
+            at: VmAt::of_step(runbook, step, vm)?,
+        })
     }
 
     fn proposal(&self, at: &VmAt, vmid: Known<Vmid>) -> Proposal {
@@ -66,7 +69,10 @@ impl Action for Unregister {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let registration = Known::Is(registered::look(ctx, &at, Lane::Control).await?);
-        Ok(Seen { at: Some(at), registration })
+        Ok(Seen {
+            at: Some(at),
+            registration,
+        })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -78,7 +84,11 @@ impl Action for Unregister {
             let found = format!("{} is not registered (getallvms)", at.who());
             return done(found.clone(), vec![found]);
         };
-        let found = format!("registered as vmid {}, power state {}", entry.vmid, entry.power());
+        let found = format!(
+            "registered as vmid {}, power state {}",
+            entry.vmid,
+            entry.power()
+        );
         if entry.power() != PowerState::On {
             return needed(found, self.proposal(at, Known::Is(entry.vmid)));
         }
@@ -88,7 +98,11 @@ impl Action for Unregister {
             format!("{found}; nothing was changed"),
             "shut it down there first (shut_down, or by hand), then retry",
         );
-        blocked(found, fault, &["skip the step: an entry that stays is listed as left over"])
+        blocked(
+            found,
+            fault,
+            &["skip the step: an entry that stays is listed as left over"],
+        )
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
@@ -97,17 +111,37 @@ impl Action for Unregister {
             return Ok(());
         };
         let doing = format!("unregistering {}", at.vm);
-        ctx.order(&at.host, &commands::unregister(entry.vmid), check_silent, &doing).await
+        ctx.order(
+            &at.host,
+            &commands::unregister(entry.vmid),
+            check_silent,
+            &doing,
+        )
+        .await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
-        if registered::look(ctx, &at, Lane::Control).await?.entry.is_none() {
+        if registered::look(ctx, &at, Lane::Control)
+            .await?
+            .entry
+            .is_none()
+        {
             let doing = format!("registering {}", at.vm);
-            ctx.order(&at.host, &commands::register(&at.vmx_path()), Registered::parse, &doing).await?;
+            ctx.order(
+                &at.host,
+                &commands::register(&at.vmx_path()),
+                Registered::parse,
+                &doing,
+            )
+            .await?;
         }
         match registered::look(ctx, &at, Lane::Control).await?.entry {
-            Some(entry) => Ok(vec![format!("{} is registered as vmid {}", at.who(), entry.vmid)]),
+            Some(entry) => Ok(vec![format!(
+                "{} is registered as vmid {}",
+                at.who(),
+                entry.vmid
+            )]),
             None => Err(ActError::Failed(Fault::new(
                 format!("{} is still not registered", at.who()),
                 at.host.as_str(),
@@ -118,3 +152,5 @@ impl Action for Unregister {
     }
 }
 
+#[cfg(test)]
+mod tests;

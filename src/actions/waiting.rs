@@ -19,7 +19,10 @@ pub(super) struct Pauses {
 impl Pauses {
     /// Looks for this long.
     pub fn within(patience: Duration) -> Self {
-        Self { next: FIRST, deadline: Instant::now() + patience }
+        Self {
+            next: FIRST,
+            deadline: Instant::now() + patience,
+        }
     }
 
     /// Pauses, or tells that the time is up. The last pause ends with the deadline, so that there

@@ -2,16 +2,32 @@
 
 use std::time::Duration;
 
-/// `5m`, `1m 30s`, `45s`, `2h`.
+/// The two largest units: `5m`, `1m 30s`, `10h 52m`, `1d 10h`.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let parts: Vec<String> = parts
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let largest = parts
         .iter()
-        .filter(|(amount, _)| *amount > 0)
+        .position(|(amount, _)| *amount > 0)
+        .unwrap_or(3);
+    let shown = parts
+        .iter()
+        .skip(largest)
+        .take(2)
+        .filter(|(amount, _)| *amount > 0);
+    let shown: Vec<String> = shown
         .map(|(amount, unit)| format!("{amount}{unit}"))
         .collect();
-    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+    if shown.is_empty() {
+        "0s".to_owned()
+    } else {
+        shown.join(" ")
+    }
 }
 
 /// `18.2 GiB`, `616 B`.
@@ -26,7 +42,11 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// `1 file`, `3 files`.
 pub(super) fn count(amount: usize, noun: &str) -> String {
-    if amount == 1 { format!("1 {noun}") } else { format!("{amount} {noun}s") }
+    if amount == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{amount} {noun}s")
+    }
 }
 
 #[cfg(test)]
@@ -35,12 +55,29 @@ mod tests {
 
     #[test]
     fn amounts_read_well() {
-        for (seconds, text) in [(0, "0s"), (45, "45s"), (90, "1m 30s"), (300, "5m"), (7200, "2h")] {
+        for (seconds, text) in [
+            (0, "0s"),
+            (45, "45s"),
+            (90, "1m 30s"),
+            (300, "5m"),
+            (7200, "2h"),
+            (39_169, "10h 52m"),
+            (86_400, "1d"),
+            (125_000, "1d 10h"),
+        ] {
             assert_eq!(span(Duration::from_secs(seconds)), text);
         }
-        for (bytes, text) in [(0, "0 B"), (616, "616 B"), (1024, "1.0 KiB"), (19_542_101_196, "18.2 GiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (616, "616 B"),
+            (1024, "1.0 KiB"),
+            (19_542_101_196, "18.2 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
-        assert_eq!((count(1, "file"), count(2, "file")), ("1 file".into(), "2 files".into()));
+        assert_eq!(
+            (count(1, "file"), count(2, "file")),
+            ("1 file".into(), "2 files".into())
+        );
     }
 }

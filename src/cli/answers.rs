@@ -5,7 +5,7 @@
 //! secrets: { root_password: { env: ESXI_PASSWORD } }   # or file: PATH, or command: …
 //! steps:
 //!   failover/recover/sql01/power_on: { by: alice }
-//!   failover/declare/-/confirm: { by: alice, second: bob, signs: [no power, no network] }
+//!   failover/declare/-/confirm: { by: alice, second: bob, signs: [power, network] }
 //! ```
 
 use std::collections::BTreeMap;
@@ -306,7 +306,7 @@ mod tests {
 variables: { ticket: INC000001, outage_at: 2026-01-02T03:04:05Z, outage_reason: rang late }
 secrets: { esxi_password: { env: ESXI_PASSWORD } }
 steps:
-  failover/declare/-/confirm: { by: alice, second: bob, signs: [no power, no network], more: 7 }
+  failover/declare/-/confirm: { by: alice, second: bob, signs: [power, network], more: 7 }
   failback/go-home/sql01/copy_back: { typed: sql01, attest: 'seen it' }
 ";
         let answers = parse(text, &runbook()).unwrap();
@@ -321,7 +321,7 @@ steps:
             (confirm.by.as_deref(), confirm.second.as_deref()),
             (Some("alice"), Some("bob"))
         );
-        let signs = Answer::Chosen(vec!["no power".to_owned(), "no network".to_owned()]);
+        let signs = Answer::Chosen(vec!["power".to_owned(), "network".to_owned()]);
         assert_eq!(confirm.asks["signs"], signs);
         assert_eq!(confirm.asks["more"], Answer::Value("7".to_owned()));
         let copy = &answers.steps["failback/go-home/sql01/copy_back"];

@@ -156,7 +156,11 @@ fn conclude(
     lines.push(format!("report: {}", folder.report().display()));
     lines.push(format!("journal head: {}", past.journal.head));
     if exit == Exit::Resumable {
-        lines.push(format!("resume with: lifeboat resume {}{}", folder.id, elsewhere(folder)));
+        lines.push(format!(
+            "resume with: lifeboat resume {}{}",
+            folder.id,
+            elsewhere(folder)
+        ));
     }
     Ok(Conclusion { exit, lines })
 }

@@ -1,11 +1,13 @@
 //! `lifeboat practice`: a failover and the way back on a simulated site, as one run.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -22,7 +24,7 @@ use super::console::{Conclusion, Console};
 use super::exit::{Exit, Failure};
 use super::load::{load_bundled, load_runbook};
 use super::logins::host_configs;
-use super::start::{Order, launch, new_folder, prepare};
+use super::start::{Order, Ready, discard_unbegun, launch, new_folder, prepare};
 
 /// How long the task that watches a run may take to see that it has ended.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -100,21 +102,63 @@ pub(super) async fn practice(
     let ready = prepare(console, order).await?;
     let folder = new_folder(console, &ready.loaded)?;
     let rehearsal = Rehearsal::new(args.scenario, args.site);
-    rehearsal.keep(&folder)?;
-    let site = start_site(&ready.loaded.runbook, rehearsal.options(&folder)).await?;
+    let answers = ready.answers.clone();
+    match raise(console, ready, &folder, rehearsal).await {
+        Ok((site, handle)) => {
+            let stage = Stage {
+                folder,
+                site,
+                rehearsal,
+            };
+            stage.walk(console, handle, answers).await
+        }
+        Err(failure) => {
+            discard_unbegun(&folder);
+            Err(failure)
+        }
+    }
+}
+
+/// Makes the site and starts the run on it.
+async fn raise(
+    console: &Console,
+    ready: Ready,
+    folder: &RunFolder,
+    rehearsal: Rehearsal,
+) -> Result<(Site, RunHandle), Failure> {
+    rehearsal.keep(folder)?;
+    let making = start_site(&ready.loaded.runbook, rehearsal.options(folder));
+    let site = unless_interrupted(making).await?;
     let runbook = on_loopback(&ready.loaded.runbook, &site);
     if rehearsal.scenario == Scenario::Dark {
         site.go_dark(SiteRole::Protected);
     }
-    let answers = ready.answers.clone();
-    let configs = host_configs(&runbook, &Default::default(), &[])?;
-    let handle = launch(console, ready, &folder, runbook, configs)?;
-    let stage = Stage {
-        folder,
-        site,
-        rehearsal,
+    let configs = host_configs(&runbook, &BTreeMap::new(), &[])?;
+    let handle = launch(console, ready, folder, runbook, configs)?;
+    Ok((site, handle))
+}
+
+/// Large disks take a while to make; until the run begins a signal just ends the program.
+async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let signals = signal(SignalKind::interrupt()).and_then(|interrupt| {
+        signal(SignalKind::terminate()).map(|terminate| (interrupt, terminate))
+    });
+    let Ok((mut interrupt, mut terminate)) = signals else {
+        return work.await;
     };
-    stage.walk(console, handle, answers).await
+    let interrupted = || {
+        Failure::new(
+            Exit::Resumable,
+            "interrupted before the run began: nothing was started",
+        )
+    };
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+    }
 }
 
 /// Serves the site of a practice that is taken up again, and maps its runbook to it.

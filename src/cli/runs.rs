@@ -39,6 +39,9 @@ pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn state(run: &RunSummary) -> String {
+    if run.info.is_none() && !run.folder.journal().exists() {
+        return "never began; its folder can be deleted".to_owned();
+    }
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
@@ -103,7 +106,7 @@ mod tests {
             "the console died",
             "finished",
             "0 failed, 2 skipped",
-            "`lifeboat verify`",
+            "never began; its folder can be deleted",
         ];
         for (line, end) in text.lines().zip(ends) {
             assert!(line.ends_with(end), "{line:?} does not end in {end:?}");

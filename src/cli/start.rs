@@ -61,8 +61,18 @@ pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclus
     let runbook = with_own_paths(&ready.loaded.runbook, &ready.info.runbook_path);
     let folder = new_folder(console, &ready.loaded)?;
     let answers = ready.answers.clone();
-    let handle = launch(console, ready, &folder, runbook, configs)?;
+    let handle = launch(console, ready, &folder, runbook, configs)
+        .inspect_err(|_| discard_unbegun(&folder))?;
     console.walk(&folder, handle, answers, false).await
+}
+
+/// Deletes the folder of a run that has no journal: nothing was ever sent on its word.
+pub(super) fn discard_unbegun(folder: &RunFolder) {
+    if !folder.journal().exists()
+        && let Err(error) = std::fs::remove_dir_all(&folder.path)
+    {
+        tracing::warn!(%error, folder = %folder.path.display(), "the folder of a run that never began could not be deleted");
+    }
 }
 
 /// Settles variables, secrets, plan and outage; asks where there is a terminal.

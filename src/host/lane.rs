@@ -332,7 +332,11 @@ impl Worker {
         self.drain_files(&limit);
         let host = self.host.clone();
         // Only a write tells its process id.
-        let effect = if started.is_some() { Effect::Write } else { Effect::Read };
+        let effect = if started.is_some() {
+            Effect::Write
+        } else {
+            Effect::Read
+        };
         let mut tap = Tap::new(
             host.sink(),
             host.config.name.clone(),

@@ -16,6 +16,7 @@ use crate::names::RunId;
 
 use super::error::StoreError;
 use super::holder::Holder;
+use super::writer::held_by;
 
 /// How much of a journal's end is read for the list of runs.
 const TAIL: u64 = 64 << 10;
@@ -103,7 +104,7 @@ pub struct RunSummary {
     pub last_at: Option<Timestamp>,
     /// How it stands.
     pub ending: Ending,
-    /// The console that has it open, as far as noted.
+    /// The console that has it open.
     pub holder: Option<Holder>,
 }
 
@@ -278,7 +279,7 @@ fn summarise(folder: RunFolder) -> RunSummary {
         started: None,
         last_at: None,
         ending: Ending::Open,
-        holder: Holder::read(&folder.path),
+        holder: None,
         folder,
     };
     let Ok(file) = File::open(summary.folder.journal()) else {
@@ -304,6 +305,10 @@ fn summarise(folder: RunFolder) -> RunSummary {
             _ if summary.ending == Ending::Detached => summary.ending = Ending::Open,
             _ => {}
         }
+    }
+    if summary.ending == Ending::Open {
+        // The lock, not the note beside it: a console that was killed leaves the note behind.
+        summary.holder = held_by(&summary.folder.path).ok().flatten();
     }
     summary
 }

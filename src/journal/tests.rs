@@ -329,7 +329,15 @@ fn one_writer_and_the_second_is_told_who() {
         read(&folder.path().join(FILE_NAME)).is_ok(),
         "readers need no lock"
     );
+    assert_eq!(held_by(folder.path()).unwrap().unwrap().operator, "alice");
     drop(journal);
+    assert_eq!(held_by(folder.path()).unwrap(), None);
+    Holder::this("alice", "noc-3").note(folder.path());
+    assert_eq!(
+        held_by(folder.path()).unwrap(),
+        None,
+        "a note that was left behind"
+    );
     assert!(reopen(folder.path()).is_ok());
     assert!(Journal::create(folder.path(), "alice", "noc-3").is_err());
 }

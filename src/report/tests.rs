@@ -433,10 +433,10 @@ fn durations_and_sizes_read_well() {
         [
             bytes(0),
             bytes(1_023),
-            bytes(1_024),
+            bytes(8_684),
             bytes(19_542_101_197),
             bytes(u64::MAX)
         ],
-        ["0 B", "1023 B", "1.0 KiB", "18.2 GiB", "16383.9 PiB"]
+        ["0 B", "1023 B", "8.5 KiB", "18.2 GiB", "16384.0 PiB"]
     );
 }

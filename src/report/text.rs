@@ -23,16 +23,16 @@ pub fn duration(length: SignedDuration) -> String {
 /// A size for people: `18.2 GiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if count < 1_024 {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let fits = |unit: usize| u128::from(count) < 1 << (10 * (unit + 1));
+    let unit = (0..UNITS.len())
+        .find(|unit| fits(*unit))
+        .unwrap_or(UNITS.len() - 1);
+    if unit == 0 {
         return format!("{count} B");
     }
-    let mut tenths = u128::from(count) * 10 / 1_024;
-    let mut unit = 0;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1_024;
-        unit += 1;
-    }
+    let one = 1_u128 << (10 * unit);
+    let tenths = (u128::from(count) * 10 + one / 2) / one;
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::actions::Request;
-use crate::engine::{Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
+use crate::engine::{BY_RULE, Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
 use crate::error::Fault;
 use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
@@ -104,7 +104,9 @@ impl Carrier {
 
     /// Runs until the engine leaves, the journal fails or the last screen is gone.
     pub(super) async fn run(mut self, mut decisions: mpsc::UnboundedReceiver<OperatorInput>) {
-        let Some(mut messages) = self.messages.take() else { return };
+        let Some(mut messages) = self.messages.take() else {
+            return;
+        };
         self.listen_to_hosts();
         let panes = crate::telemetry::watch(
             &self.launch.hosts,
@@ -148,33 +150,43 @@ impl Carrier {
     /// What the run's commands print goes to the screen and the spool; the panes' polls do not.
     fn listen_to_hosts(&self) {
         let inbox = self.inbox.clone();
-        self.launch.hosts.set_output_sink(Arc::new(move |event: OutputEvent| {
-            if event.lane == Lane::Telemetry {
-                return;
-            }
-            let host = event.host;
-            let live = match event.what {
-                LiveOutput::Sent => Live::Sent {
-                    host,
-                    command: event.command.to_string(),
-                    write: event.effect == host::Effect::Write,
-                },
-                LiveOutput::Line { text, .. } => {
-                    Live::Output { host, line: text, replaces: false }
+        self.launch
+            .hosts
+            .set_output_sink(Arc::new(move |event: OutputEvent| {
+                if event.lane == Lane::Telemetry {
+                    return;
                 }
-                LiveOutput::Progress { text, .. } => {
-                    Live::Output { host, line: text, replaces: true }
-                }
-                LiveOutput::Ended { status } => Live::CommandEnded { host, status },
-            };
-            let _ = inbox.send(Message::Live(live));
-        }));
+                let host = event.host;
+                let live = match event.what {
+                    LiveOutput::Sent => Live::Sent {
+                        host,
+                        command: event.command.to_string(),
+                        write: event.effect == host::Effect::Write,
+                    },
+                    LiveOutput::Line { text, .. } => Live::Output {
+                        host,
+                        line: text,
+                        replaces: false,
+                    },
+                    LiveOutput::Progress { text, .. } => Live::Output {
+                        host,
+                        line: text,
+                        replaces: true,
+                    },
+                    LiveOutput::Ended { status } => Live::CommandEnded { host, status },
+                };
+                let _ = inbox.send(Message::Live(live));
+            }));
     }
 
     fn message(&mut self, message: Message) -> Result<(), Stop> {
         match message {
             Message::Input(input) => self.take(input)?,
-            Message::Request { step, attempt, request } => self.request(step, attempt, request)?,
+            Message::Request {
+                step,
+                attempt,
+                request,
+            } => self.request(step, attempt, request)?,
             Message::Live(live) => {
                 if let Live::Host(figures) = &live {
                     self.show_refused_key(figures);
@@ -193,7 +205,12 @@ impl Carrier {
             self.refused.remove(&figures.host);
             return;
         };
-        if self.refused.insert(figures.host.clone(), key.shown.clone()).as_ref() != Some(&key.shown) {
+        if self
+            .refused
+            .insert(figures.host.clone(), key.shown.clone())
+            .as_ref()
+            != Some(&key.shown)
+        {
             let _ = self.updates.send(Update::Live(Live::HostKey {
                 host: figures.host.clone(),
                 shown: key.shown.clone(),
@@ -225,9 +242,13 @@ impl Carrier {
         match effect {
             Effect::Record(entry) => {
                 self.journal.append(&entry).map_err(Stop::Journal)?;
-                if let RunEvent::HostTrusted { host, fingerprint, .. } = &entry.event {
+                if let RunEvent::HostTrusted {
+                    host, fingerprint, ..
+                } = &entry.event
+                {
                     self.launch.hosts.trust_for_run(host, fingerprint);
                 }
+                self.let_in_again(&entry);
                 let _ = self.updates.send(Update::Entry(Arc::clone(&entry)));
                 self.last = Some(entry);
             }
@@ -238,7 +259,10 @@ impl Carrier {
                 self.start(Job::StopLost(op), step, attempt);
             }
             Effect::Grant { ticket, .. } => {
-                let intent = self.last.as_ref().and_then(|entry| self.journal.intent(entry));
+                let intent = self
+                    .last
+                    .as_ref()
+                    .and_then(|entry| self.journal.intent(entry));
                 if let (Some(Waiting::Intent(reply)), Some(intent)) =
                     (self.waiting.remove(&ticket), intent)
                 {
@@ -253,7 +277,11 @@ impl Carrier {
             Effect::Deny { ticket } => {
                 self.waiting.remove(&ticket);
             }
-            Effect::Answer { step, attempt, label } => {
+            Effect::Answer {
+                step,
+                attempt,
+                label,
+            } => {
                 if let Some(reply) = self.asking.remove(&(step, attempt)) {
                     let _ = reply.send(label);
                 }
@@ -277,51 +305,102 @@ impl Carrier {
         Ok(())
     }
 
+    /// A person who retries a step may have unlocked the account on its hosts meanwhile: each gets
+    /// one more login. No rule of the engine's own does that, for hosts lock accounts.
+    fn let_in_again(&self, entry: &Entry) {
+        let RunEvent::StepRetried { by } = &entry.event else {
+            return;
+        };
+        let step = entry.step.as_ref().and_then(|id| self.launch.plan.step(id));
+        if by != BY_RULE {
+            for host in step.iter().flat_map(|step| &step.hosts) {
+                self.launch.hosts.retry_login(host);
+            }
+        }
+    }
+
     /// An action that is gone by now will not send what was granted.
     fn grant(&mut self, reply: oneshot::Sender<Intent>, intent: Intent) -> Result<(), Stop> {
-        let Err(unused) = reply.send(intent) else { return Ok(()) };
+        let Err(unused) = reply.send(intent) else {
+            return Ok(());
+        };
         let why = "its action had ended".to_owned();
-        self.take(Input::WriteNotSent { op: unused.op(), why })
+        self.take(Input::WriteNotSent {
+            op: unused.op(),
+            why,
+        })
     }
 
     fn start(&mut self, job: Job, step: StepId, attempt: Attempt) {
-        let Some(planned) = self.launch.plan.step(&step) else { return };
+        let Some(planned) = self.launch.plan.step(&step) else {
+            return;
+        };
         let planned = Arc::new(planned.clone());
         let state: Arc<RunState> = Arc::new(self.engine.state().clone());
         let launch = Arc::clone(&self.launch);
-        let task = spawn(job, self.inbox.clone(), step.clone(), attempt, move |link| {
-            launch.context(planned, attempt, state, link)
-        });
+        let task = spawn(
+            job,
+            self.inbox.clone(),
+            step.clone(),
+            attempt,
+            move |link| launch.context(planned, attempt, state, link),
+        );
         self.running.insert(step, task);
     }
 
-    fn request(
-        &mut self,
-        step: StepId,
-        attempt: Attempt,
-        request: Request,
-    ) -> Result<(), Stop> {
+    fn request(&mut self, step: StepId, attempt: Attempt, request: Request) -> Result<(), Stop> {
         let input = match request {
-            Request::Intend { host, command, bulk, reply } => {
+            Request::Intend {
+                host,
+                command,
+                bulk,
+                reply,
+            } => {
                 let ticket = self.ticket(Waiting::Intent(reply));
-                Input::WriteWanted { step, attempt, ticket, host, command, bulk }
+                Input::WriteWanted {
+                    step,
+                    attempt,
+                    ticket,
+                    host,
+                    command,
+                    bulk,
+                }
             }
             Request::Fact { fact, reply } => {
                 let ticket = self.ticket(Waiting::Fact(reply));
-                Input::FactFound { step, attempt, ticket, fact: *fact }
+                Input::FactFound {
+                    step,
+                    attempt,
+                    ticket,
+                    fact: *fact,
+                }
             }
             Request::Ask { question, reply } => {
                 self.asking.insert((step.clone(), attempt), reply);
-                Input::Questioned { step, attempt, question: *question }
+                Input::Questioned {
+                    step,
+                    attempt,
+                    question: *question,
+                }
             }
             Request::Started { op, pid } => Input::WriteStarted { op, pid },
-            Request::Finished { op, exit, took_ms, output_sha256 } => {
-                Input::WriteFinished { op, exit, took_ms, output_sha256 }
-            }
+            Request::Finished {
+                op,
+                exit,
+                took_ms,
+                output_sha256,
+            } => Input::WriteFinished {
+                op,
+                exit,
+                took_ms,
+                output_sha256,
+            },
             Request::Lost { op, why } => Input::WriteLost { op, why },
             Request::NotSent { op, why } => Input::WriteNotSent { op, why },
             Request::Progress(progress) => {
-                let _ = self.updates.send(Update::Live(Live::Progress { step, progress }));
+                let _ = self
+                    .updates
+                    .send(Update::Live(Live::Progress { step, progress }));
                 return Ok(());
             }
         };

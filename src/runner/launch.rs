@@ -48,7 +48,13 @@ pub struct Launch {
 pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
     let journal = Journal::create(&launch.dir, &info.operator, &info.console)
         .map_err(|error| error.fault())?;
-    begin(launch, journal, RunState::default(), Vec::new(), Input::Start(Box::new(info)))
+    begin(
+        launch,
+        journal,
+        RunState::default(),
+        Vec::new(),
+        Input::Start(Box::new(info)),
+    )
 }
 
 /// Takes a run up where its journal ends.
@@ -60,7 +66,11 @@ pub fn resume(mut launch: Launch, operator: String, console: String) -> Result<R
     let (journal, past) =
         Journal::reopen(&launch.dir, &operator, &console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
-    let planned = state.info.as_ref().map(|info| info.plan.clone()).unwrap_or_default();
+    let planned = state
+        .info
+        .as_ref()
+        .map(|info| info.plan.clone())
+        .unwrap_or_default();
     if planned != launch.plan.fingerprint {
         return Err(Fault::new(
             "the plan is not the one that this run was started with",
@@ -74,9 +84,15 @@ pub fn resume(mut launch: Launch, operator: String, console: String) -> Result<R
         // From here on times move again, whatever the wall clock says: durations stay right.
         let (clock, behind) = launch.clock.not_before(last);
         launch.clock = clock;
-        clock_back_s = behind.map(|behind| behind.as_secs()).filter(|seconds| *seconds > 0);
+        clock_back_s = behind
+            .map(|behind| behind.as_secs())
+            .filter(|seconds| *seconds > 0);
     }
-    let input = Input::Resume { operator, console, clock_back_s };
+    let input = Input::Resume {
+        operator,
+        console,
+        clock_back_s,
+    };
     begin(launch, journal, state, past, input)
 }
 
@@ -117,8 +133,10 @@ impl Launch {
         state: Arc<RunState>,
         link: crate::actions::Link,
     ) -> Ctx {
-        let confirmation =
-            state.steps.get(&step.id).and_then(|step| step.confirmation.as_deref().cloned());
+        let confirmation = state
+            .steps
+            .get(&step.id)
+            .and_then(|step| step.confirmation.as_deref().cloned());
         Ctx {
             run: self.run.clone(),
             mode: self.mode,

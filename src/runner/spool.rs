@@ -23,20 +23,34 @@ pub(super) struct Spool {
 impl Spool {
     /// A spool into this folder, which is made with the first line.
     pub(super) fn open(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), files: HashMap::new(), failed: false }
+        Self {
+            dir: dir.to_owned(),
+            files: HashMap::new(),
+            failed: false,
+        }
     }
 
     /// Keeps a command or a line of output. A spool that cannot be written is given up, with a line
     /// in the log: a full disk under it must not stop a recovery.
     pub(super) fn keep(&mut self, live: &Live) {
         let (host, line) = match live {
-            Live::Sent { host, command, write } => {
-                (host, format!("{} {command}\n", if *write { "#" } else { "$" }))
-            }
-            Live::CommandEnded { host, status: Some(status) } if *status != 0 => {
-                (host, format!("(exit status {status})\n"))
-            }
-            Live::Output { host, line, replaces: false } => (host, format!("{line}\n")),
+            Live::Sent {
+                host,
+                command,
+                write,
+            } => (
+                host,
+                format!("{} {command}\n", if *write { "#" } else { "$" }),
+            ),
+            Live::CommandEnded {
+                host,
+                status: Some(status),
+            } if *status != 0 => (host, format!("(exit status {status})\n")),
+            Live::Output {
+                host,
+                line,
+                replaces: false,
+            } => (host, format!("{line}\n")),
             Live::Output { .. }
             | Live::CommandEnded { .. }
             | Live::Progress { .. }
@@ -70,8 +84,15 @@ impl Spool {
 
     fn file(&self, host: &HostName) -> std::io::Result<File> {
         use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)?;
         let path = self.dir.join(format!("{host}.log"));
-        OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
     }
 }

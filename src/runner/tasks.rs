@@ -33,7 +33,11 @@ pub(super) fn spawn(
     let id = step.clone();
     let out = inbox.clone();
     let forward = move |request| {
-        let message = Message::Request { step: id.clone(), attempt, request };
+        let message = Message::Request {
+            step: id.clone(),
+            attempt,
+            request,
+        };
         let _ = out.send(message);
     };
     let id = step.clone();
@@ -68,19 +72,36 @@ async fn carry_out(job: Job, ctx: Ctx, step: StepId, attempt: Attempt) -> Input 
     match job {
         Job::Probe => {
             let answer = actions::probe(&ctx).await;
-            Input::Probed { step, attempt, answer }
+            Input::Probed {
+                step,
+                attempt,
+                answer,
+            }
         }
         Job::Perform => {
             let result = actions::perform(&ctx).await;
-            Input::Performed { step, attempt, result }
+            Input::Performed {
+                step,
+                attempt,
+                result,
+            }
         }
         Job::Undo => {
             let result = actions::undo(&ctx).await;
-            Input::Performed { step, attempt, result }
+            Input::Performed {
+                step,
+                attempt,
+                result,
+            }
         }
         Job::StopLost(op) => {
             let outcome = actions::stop_lost(&ctx, op).await;
-            Input::Stopped { step, attempt, op, outcome }
+            Input::Stopped {
+                step,
+                attempt,
+                op,
+                outcome,
+            }
         }
     }
 }
@@ -93,10 +114,21 @@ fn failed(job: Job, step: StepId, attempt: Attempt) -> Input {
         "retry the step, or do it by hand; please report the log under the state folder",
     );
     match job {
-        Job::Probe => Input::Probed { step, attempt, answer: Err(fault) },
-        Job::Perform | Job::Undo => {
-            Input::Performed { step, attempt, result: Performed::Failed(fault) }
-        }
-        Job::StopLost(op) => Input::Stopped { step, attempt, op, outcome: Err(fault) },
+        Job::Probe => Input::Probed {
+            step,
+            attempt,
+            answer: Err(fault),
+        },
+        Job::Perform | Job::Undo => Input::Performed {
+            step,
+            attempt,
+            result: Performed::Failed(fault),
+        },
+        Job::StopLost(op) => Input::Stopped {
+            step,
+            attempt,
+            op,
+            outcome: Err(fault),
+        },
     }
 }

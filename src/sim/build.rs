@@ -1,26 +1,23 @@
 //! Makes a site's folders from a runbook: hosts, datastores, VMs, restore points.
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
-
+use self::files::{Files, build_points};
 use super::SitePlan;
-use super::disks::Disk;
 use super::esxi::{
-    Autostart, Group, GuestPlan, GuestService, Identity, Registered, Saved, Switch, place,
-    write_saved,
+    Autostart, Group, GuestPlan, GuestService, Identity, Registered, Saved, Switch, write_saved,
 };
 use super::host::Volume;
 use super::network::Answer;
 use super::seed::Draw;
-use super::vmx::{Format, descriptor};
 use crate::names::{BackupName, HostName, VmName};
-use crate::runbook::model::{Driver, Place, Runbook, Rung, SiteRole, Vm};
+use crate::runbook::model::{Driver, Runbook, Rung, SiteRole, Vm};
 
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
@@ -606,221 +603,4 @@ fn build_esxi_state(
         }
     }
     write_saved(&host_folder(dir, host).join("state.json"), &saved)
-}
-
-/// Names of a VM's files.
-struct Files {
-    folder: String,
-    stem: String,
-}
-
-impl Files {
-    fn of(vm: &SimVm, place: Option<&Place>) -> Self {
-        let folder = place
-            .map(|place| place.folder.clone())
-            .filter(|folder| !folder.is_empty());
-        let vmx = place
-            .and_then(|place| place.vmx.as_deref())
-            .map(|vmx| vmx.rsplit('/').next().unwrap_or(vmx));
-        let stem = vmx
-            .and_then(|vmx| vmx.strip_suffix(".vmx"))
-            .unwrap_or(&vm.name);
-        Self {
-            folder: folder.unwrap_or_else(|| vm.name.clone()),
-            stem: stem.to_owned(),
-        }
-    }
-
-    fn disk(&self, index: usize) -> String {
-        if index == 0 {
-            self.stem.clone()
-        } else {
-            format!("{}_{index}", self.stem)
-        }
-    }
-
-    /// Writes a VM's files and gives their names.
-    fn write(
-        &self,
-        plan: &SitePlan,
-        vm: &SimVm,
-        folder: &Path,
-        generation: u64,
-        location: &str,
-        side: SiteRole,
-    ) -> io::Result<Vec<String>> {
-        fs::create_dir_all(folder)?;
-        let mut names = vec![
-            format!("{}.vmx", self.stem),
-            format!("{}.nvram", self.stem),
-            format!("{}.vmsd", self.stem),
-        ];
-        let mode = |name: &str, mode| {
-            fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode))
-        };
-        fs::write(folder.join(&names[0]), self.vmx(plan, vm, location, side))?;
-        mode(&names[0], 0o755)?;
-        let nvram = Draw::new(plan.seed, &format!("nvram {}", vm.name)).bytes(8684);
-        fs::write(folder.join(&names[1]), nvram)?;
-        mode(&names[1], 0o600)?;
-        fs::write(folder.join(&names[2]), "")?;
-        mode(&names[2], 0o644)?;
-        for index in 0..vm.disks {
-            let disk = self.disk(index);
-            let (text, flat) = (format!("{disk}.vmdk"), format!("{disk}-flat.vmdk"));
-            let mut draw = Draw::new(plan.seed, &format!("disk {} {index} {generation}", vm.name));
-            let cid = u32::try_from(draw.below(0xffff_fffe)).unwrap_or(1).max(1);
-            let uuid = Draw::new(plan.seed, &format!("disk uuid {} {index}", vm.name)).vmx_uuid();
-            fs::write(
-                folder.join(&text),
-                descriptor(&flat, plan.scale, cid, &uuid, Format::Thin),
-            )?;
-            let content = Disk {
-                seed: plan.seed,
-                guest: &vm.name,
-                index,
-                bytes: plan.scale,
-                generation,
-            };
-            content.write(&folder.join(&flat))?;
-            mode(&text, 0o600)?;
-            mode(&flat, 0o600)?;
-            names.extend([text, flat]);
-        }
-        Ok(names)
-    }
-
-    fn vmx(&self, plan: &SitePlan, vm: &SimVm, location: &str, side: SiteRole) -> String {
-        let uuid = Draw::new(plan.seed, &format!("uuid {}", vm.name)).vmx_uuid();
-        let instance = Draw::new(plan.seed, &format!("instance {}", vm.name))
-            .vmx_uuid()
-            .replacen("56 4d", "52 1f", 1);
-        let tail: String = uuid
-            .split(' ')
-            .rev()
-            .take(3)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect::<Vec<_>>()
-            .join(":");
-        let memory = 2048 + 2048 * Draw::new(plan.seed, &format!("memory {}", vm.name)).below(3);
-        let mut text = format!(
-            ".encoding = \"UTF-8\"\nconfig.version = \"8\"\nvirtualHW.version = \"19\"\nvmci0.present = \"TRUE\"\n\
-             floppy0.present = \"FALSE\"\nnumvcpus = \"2\"\nmemSize = \"{memory}\"\npowerType.suspend = \"soft\"\n\
-             tools.upgrade.policy = \"manual\"\nsched.cpu.units = \"mhz\"\nsched.cpu.affinity = \"all\"\n\
-             nvram = \"{stem}.nvram\"\ndisplayName = \"{name}\"\nguestOS = \"debian12-64\"\n\
-             uuid.bios = \"{uuid}\"\nuuid.location = \"{location}\"\nvc.uuid = \"{instance}\"\n\
-             scsi0.present = \"TRUE\"\nscsi0.virtualDev = \"pvscsi\"\n",
-            stem = self.stem,
-            name = vm.name,
-        );
-        for index in 0..vm.disks {
-            text.push_str(&format!(
-                "scsi0:{index}.present = \"TRUE\"\nscsi0:{index}.deviceType = \"scsi-hardDisk\"\nscsi0:{index}.fileName = \"{}.vmdk\"\n",
-                self.disk(index)
-            ));
-        }
-        for (index, (adapter, protected, recovery)) in vm.adapters.iter().enumerate() {
-            let group = if side == SiteRole::Protected {
-                protected
-            } else {
-                recovery
-            };
-            let mac = if index == 0 {
-                format!("00:0c:29:{tail}")
-            } else {
-                let bytes = Draw::new(plan.seed, &format!("mac {} {adapter}", vm.name)).bytes(3);
-                format!(
-                    "00:0c:29:{}",
-                    bytes
-                        .iter()
-                        .map(|b| format!("{b:02x}"))
-                        .collect::<Vec<_>>()
-                        .join(":")
-                )
-            };
-            text.push_str(&format!(
-                "{adapter}.present = \"TRUE\"\n{adapter}.virtualDev = \"vmxnet3\"\n{adapter}.networkName = \"{group}\"\n\
-                 {adapter}.addressType = \"generated\"\n{adapter}.generatedAddress = \"{mac}\"\n\
-                 {adapter}.generatedAddressOffset = \"{}\"\n",
-                index * 10
-            ));
-        }
-        text.push_str(
-            "tools.syncTime = \"FALSE\"\ncleanShutdown = \"TRUE\"\nsoftPowerOff = \"FALSE\"\n",
-        );
-        text
-    }
-}
-
-/// The restore points of one VM below a backup's folder, oldest first. They come from nightly runs:
-/// the newest is the last one that was over an hour before the site was made.
-fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Result<()> {
-    let files = Files::of(vm, vm.vm.protected.as_ref());
-    let mut draw = Draw::new(plan.seed, &format!("backup time {}", vm.name));
-    let second = i64::try_from(3600 + draw.below(3 * 3600)).unwrap_or(3600);
-    let midnight = plan.created - plan.created.rem_euclid(86_400);
-    let mut newest = midnight + second;
-    if newest > plan.created - 3600 {
-        newest -= 86_400;
-    }
-    // Where it ran when it was backed up: the .vmx of a point remembers that place.
-    let location = match &vm.vm.protected {
-        Some(home) => {
-            let uuid = identity(plan, &home.host, "").uuid;
-            let mac = identity(plan, &home.host, "").mac;
-            let volume = Draw::new(
-                plan.seed,
-                &format!("volume {} vmfs {}", home.host, home.datastore),
-            )
-            .volume_uuid(&mac);
-            place(
-                &uuid,
-                &format!("/vmfs/volumes/{volume}/{}/{}.vmx", files.folder, files.stem),
-            )
-        }
-        None => place("", &vm.name),
-    };
-    for generation in 0..POINTS {
-        let age = i64::try_from(POINTS - 1 - generation).unwrap_or(0);
-        let time = Timestamp::from_second(newest - age * 86_400).map_err(io::Error::other)?;
-        let stamp = time.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let folder = backup.join(&vm.name).join(stamp);
-        let names = files.write(
-            plan,
-            vm,
-            &folder,
-            generation,
-            &location,
-            SiteRole::Protected,
-        )?;
-        let mut sums = String::new();
-        for name in names {
-            let path = folder.join(&name);
-            sums.push_str(&format!("{}  {name}\n", sum(&path)?));
-            let when = time
-                .checked_add(SignedDuration::from_mins(4))
-                .map_err(io::Error::other)?;
-            fs::File::options()
-                .append(true)
-                .open(&path)?
-                .set_modified(when.into())?;
-        }
-        fs::write(folder.join("SHA256SUMS"), sums)?;
-    }
-    Ok(())
-}
-
-fn sum(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let count = io::Read::read(&mut file, &mut buffer)?;
-        if count == 0 {
-            return Ok(super::commands::hex(&hasher.finalize()));
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-    }
 }

@@ -14,6 +14,7 @@ mod esxi;
 mod host;
 mod network;
 mod pipe;
+mod plan;
 mod process;
 mod seed;
 mod shell;
@@ -23,7 +24,6 @@ mod vfs;
 mod vmx;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,13 +31,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 pub use self::error::SimError;
 use self::esxi::{Esxi, GuestPlan, power_cut};
 use self::host::{COMMAND_LOG, HostParts, Pace, SimHost};
 use self::network::Network;
+use self::plan::{Secrets, SitePlan, prepare, write_plan};
 use self::ssh::{Access, Door, keys};
 use crate::names::{BackupName, HostName};
 use crate::runbook::model::{Driver, Runbook, SiteRole};
@@ -110,22 +108,6 @@ pub struct Endpoint {
     pub password: String,
 }
 
-/// What is kept of a site beside its files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct SitePlan {
-    format: u32,
-    seed: u64,
-    scale: u64,
-    /// When it was made, seconds since 1970.
-    created: i64,
-    /// Loopback ports by what they serve.
-    ports: BTreeMap<String, u16>,
-    /// Roles of the sites that are dark.
-    dark: Vec<SiteRole>,
-}
-
-const PLAN: &str = "site.json";
-const MARKER: &str = ".lifeboat-site";
 /// VMs of a new site have been running for three weeks.
 const SETTLED: f64 = 21.0 * 86_400.0;
 
@@ -450,85 +432,6 @@ impl Drop for Site {
         }
         self.network.stop();
     }
-}
-
-/// The login key and password of a site.
-struct Secrets {
-    key: russh::keys::PrivateKey,
-    key_file: PathBuf,
-    password: String,
-}
-
-impl Secrets {
-    fn load(dir: &Path) -> io::Result<Self> {
-        let folder = dir.join("keys");
-        fs::create_dir_all(&folder)?;
-        let key_file = folder.join("login");
-        let key = keys::key_at(&key_file, &keys::ecdsa())?;
-        let file = folder.join("password");
-        let password = match fs::read_to_string(&file) {
-            Ok(text) => text.trim().to_owned(),
-            Err(_) => {
-                let mut bytes = [0; 9];
-                getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-                let text = commands::hex(&bytes);
-                keys::write_private(&file, text.as_bytes())?;
-                text
-            }
-        };
-        Ok(Self {
-            key,
-            key_file,
-            password,
-        })
-    }
-}
-
-fn write_plan(dir: &Path, plan: &SitePlan) -> io::Result<()> {
-    let text = serde_json::to_string_pretty(plan).map_err(io::Error::other)?;
-    esxi::replace(&dir.join(PLAN), text.as_bytes())
-}
-
-/// Reads the plan of an existing site, or makes a new one; true when it is new.
-fn prepare(runbook: &Runbook, options: &SiteOptions) -> Result<(SitePlan, bool), SimError> {
-    let dir = &options.dir;
-    let files = |what: &'static str| {
-        let dir = dir.clone();
-        move |source: io::Error| SimError::Files { what, dir, source }
-    };
-    fs::create_dir_all(dir).map_err(files("the folder"))?;
-    if let Ok(text) = fs::read_to_string(dir.join(PLAN)) {
-        let plan: SitePlan = serde_json::from_str(&text)
-            .map_err(io::Error::other)
-            .map_err(files("the plan"))?;
-        for host in runbook.hosts.keys() {
-            if !build::host_folder(dir, host).is_dir() {
-                return Err(SimError::OtherRunbook {
-                    dir: dir.clone(),
-                    host: host.to_string(),
-                });
-            }
-        }
-        return Ok((plan, false));
-    }
-    let mut entries = fs::read_dir(dir).map_err(files("the folder"))?;
-    if !dir.join(MARKER).exists() && entries.next().is_some() {
-        return Err(SimError::ForeignFolder { dir: dir.clone() });
-    }
-    fs::write(dir.join(MARKER), "This folder holds a simulated site.\n")
-        .map_err(files("the folder"))?;
-    let plan = SitePlan {
-        format: 1,
-        seed: options.seed,
-        // Whole sectors, and room for what a guest writes.
-        scale: options.scale.max(128 << 10) & !511,
-        created: Timestamp::now().as_second(),
-        ports: BTreeMap::new(),
-        dark: Vec::new(),
-    };
-    build::build(dir, &plan, runbook).map_err(files("the files"))?;
-    write_plan(dir, &plan).map_err(files("the plan"))?;
-    Ok((plan, true))
 }
 
 fn backup_folders(

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, HostError, Lane, Output};
 use crate::host::HostCommand;
+use crate::host::{Host, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
-use crate::hypervisor::esxi::commands;
 
 use super::watch::Watched;
 use super::{HostFigures, VmFigures};
@@ -30,20 +30,29 @@ pub(super) async fn poll(
     let started = Instant::now();
     let version = ask(host, commands::version()).await?;
     figures.round_trip = Some(started.elapsed());
-    note(&mut trouble, Version::parse(&version).map(|version| {
-        figures.product = format!("{} {}", version.product, version.version);
-    }));
+    note(
+        &mut trouble,
+        Version::parse(&version).map(|version| {
+            figures.product = format!("{} {}", version.product, version.version);
+        }),
+    );
     let summary = ask(host, commands::host_summary()).await?;
-    note(&mut trouble, HostSummary::parse(&summary).map(|summary| take(figures, &summary)));
+    note(
+        &mut trouble,
+        HostSummary::parse(&summary).map(|summary| take(figures, &summary)),
+    );
     let volumes = ask(host, commands::volumes()).await?;
-    note(&mut trouble, Volumes::parse(&volumes).map(|volumes| {
-        figures.volumes = volumes
-            .0
-            .iter()
-            .filter(|volume| volume.is_datastore())
-            .map(|volume| (volume.label.clone(), volume.free, volume.size))
-            .collect();
-    }));
+    note(
+        &mut trouble,
+        Volumes::parse(&volumes).map(|volumes| {
+            figures.volumes = volumes
+                .0
+                .iter()
+                .filter(|volume| volume.is_datastore())
+                .map(|volume| (volume.label.clone(), volume.free, volume.size))
+                .collect();
+        }),
+    );
     if watched.is_empty() {
         return Ok(trouble);
     }
@@ -60,7 +69,8 @@ pub(super) async fn poll(
 }
 
 async fn ask(host: &Host, command: HostCommand) -> Result<Output, HostError> {
-    host.read(Lane::Telemetry, &command.deadline(Duration::from_secs(30))).await
+    host.read(Lane::Telemetry, &command.deadline(Duration::from_secs(30)))
+        .await
 }
 
 fn note(trouble: &mut Option<String>, answer: Result<(), DriverFault>) {
@@ -70,8 +80,9 @@ fn note(trouble: &mut Option<String>, answer: Result<(), DriverFault>) {
 }
 
 fn take(figures: &mut HostFigures, summary: &HostSummary) {
-    figures.cpu_percent =
-        summary.cpu_percent().and_then(|percent| u8::try_from(percent.min(100)).ok());
+    figures.cpu_percent = summary
+        .cpu_percent()
+        .and_then(|percent| u8::try_from(percent.min(100)).ok());
     figures.memory = summary.memory_used.zip(summary.memory);
     figures.uptime = summary.uptime.map(Duration::from_secs);
 }
@@ -97,7 +108,11 @@ fn vms(
             let known = before.iter().find(|known| known.vm == watched.vm);
             let Some(entry) = entry(watched, inventory) else {
                 let power = "-".to_owned();
-                return VmFigures { vm: watched.vm.clone(), power, ..VmFigures::default() };
+                return VmFigures {
+                    vm: watched.vm.clone(),
+                    power,
+                    ..VmFigures::default()
+                };
             };
             let path = format!("/{}", entry.path);
             let is_on = running
@@ -107,7 +122,10 @@ fn vms(
                 vm: watched.vm.clone(),
                 power: if is_on { "on" } else { "off" }.to_owned(),
                 question: is_on && known.is_some_and(|known| known.question),
-                guest: known.filter(|_| is_on).map(|known| known.guest.clone()).unwrap_or_default(),
+                guest: known
+                    .filter(|_| is_on)
+                    .map(|known| known.guest.clone())
+                    .unwrap_or_default(),
             }
         })
         .collect()
@@ -122,10 +140,16 @@ async fn look_closer(
     turn: usize,
     figures: &mut HostFigures,
 ) -> Result<(), HostError> {
-    let running: Vec<usize> =
-        (0..figures.vms.len()).filter(|index| figures.vms[*index].power == "on").collect();
-    let Some(index) = running.get(turn % running.len().max(1)).copied() else { return Ok(()) };
-    let Some(entry) = watched.get(index).and_then(|watched| entry(watched, inventory)) else {
+    let running: Vec<usize> = (0..figures.vms.len())
+        .filter(|index| figures.vms[*index].power == "on")
+        .collect();
+    let Some(index) = running.get(turn % running.len().max(1)).copied() else {
+        return Ok(());
+    };
+    let Some(entry) = watched
+        .get(index)
+        .and_then(|watched| entry(watched, inventory))
+    else {
         return Ok(());
     };
     let summary = ask(host, commands::summary(entry.vmid)).await?;
@@ -179,8 +203,17 @@ mod tests {
             config_file: "/vmfs/volumes/600d-1/sql01/sql01.vmx".to_owned(),
             name: "sql01".to_owned(),
         }];
-        let shown = vms(&[watched("sql01"), watched("web01")], &inventory, &running, &[]);
+        let shown = vms(
+            &[watched("sql01"), watched("web01")],
+            &inventory,
+            &running,
+            &[],
+        );
         let power: Vec<&str> = shown.iter().map(|vm| vm.power.as_str()).collect();
-        assert_eq!(power, ["on", "-"], "web01 is registered from another datastore");
+        assert_eq!(
+            power,
+            ["on", "-"],
+            "web01 is registered from another datastore"
+        );
     }
 }

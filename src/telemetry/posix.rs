@@ -25,8 +25,8 @@ pub(super) async fn poll(
     folder: &str,
     figures: &mut HostFigures,
 ) -> Result<Option<String>, HostError> {
-    let command = HostCommand::script(Effect::Read, SCRIPT, [folder])
-        .deadline(Duration::from_secs(30));
+    let command =
+        HostCommand::script(Effect::Read, SCRIPT, [folder]).deadline(Duration::from_secs(30));
     let started = Instant::now();
     let output = host.read(Lane::Telemetry, &command).await?;
     figures.round_trip = Some(started.elapsed());
@@ -42,7 +42,12 @@ fn take(figures: &mut HostFigures, text: &str, folder: &str) {
         let first = rest.split_whitespace().next();
         match key {
             "os" => figures.product = rest.trim().to_owned(),
-            "cpus" => cpus = first.and_then(|count| count.parse().ok()).unwrap_or(1.0_f64).max(1.0),
+            "cpus" => {
+                cpus = first
+                    .and_then(|count| count.parse().ok())
+                    .unwrap_or(1.0_f64)
+                    .max(1.0)
+            }
             "uptime" => {
                 let seconds = first.and_then(|seconds| seconds.parse::<f64>().ok());
                 figures.uptime =
@@ -71,7 +76,10 @@ fn take(figures: &mut HostFigures, text: &str, folder: &str) {
 }
 
 fn kib(field: Option<&str>) -> Option<u64> {
-    field?.parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
+    field?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib.saturating_mul(1024))
 }
 
 /// A load of all processors is 100; the cast cannot leave 0 to 100.
@@ -98,7 +106,10 @@ mod tests {
         assert_eq!(figures.product, "Linux 6.1.0-28-amd64");
         assert_eq!(figures.cpu_percent, Some(50));
         assert_eq!(figures.memory, Some((6000 * 1024, 8000 * 1024)));
-        assert_eq!(figures.volumes, [("/backup/nightly".to_owned(), 600 * 1024, 1000 * 1024)]);
+        assert_eq!(
+            figures.volumes,
+            [("/backup/nightly".to_owned(), 600 * 1024, 1000 * 1024)]
+        );
         assert_eq!(figures.uptime.map(|uptime| uptime.as_secs()), Some(86400));
         let mut empty = HostFigures::default();
         take(&mut empty, "os BSD\ncpus \nuptime \nload \n", "/");

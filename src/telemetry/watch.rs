@@ -52,7 +52,14 @@ pub fn watch(
         let folder = backup_folder(runbook, name);
         let (tell, clock, driver) = (tell.clone(), clock.clone(), listed.driver);
         Some(tokio::spawn(async move {
-            let mut poll = Poll { host, watched, folder, driver, last: None, turn: 0 };
+            let mut poll = Poll {
+                host,
+                watched,
+                folder,
+                driver,
+                last: None,
+                turn: 0,
+            };
             poll.repeat(&clock, tell).await;
         }))
     });
@@ -67,7 +74,10 @@ fn watched_on(runbook: &Runbook, host: &HostName) -> Vec<Watched> {
                 .into_iter()
                 .filter_map(|role| vm.place(role))
                 .filter(|place| place.host == *host)
-                .map(|place| Watched { vm: name.clone(), place: place.clone() })
+                .map(|place| Watched {
+                    vm: name.clone(),
+                    place: place.clone(),
+                })
         })
         .collect()
 }
@@ -96,7 +106,11 @@ impl Poll {
             let started = Instant::now();
             let figures = self.once(clock).await;
             let took = started.elapsed();
-            failures = if figures.link == LinkState::Up { 0 } else { failures.saturating_add(1) };
+            failures = if figures.link == LinkState::Up {
+                0
+            } else {
+                failures.saturating_add(1)
+            };
             tell(figures.clone());
             self.last = Some(figures);
             tokio::time::sleep(pause(took, failures)).await;
@@ -117,7 +131,11 @@ impl Poll {
         let took = started.elapsed();
         match answer {
             Ok(trouble) => {
-                figures.link = if took > SLOW { LinkState::Slow } else { LinkState::Up };
+                figures.link = if took > SLOW {
+                    LinkState::Slow
+                } else {
+                    LinkState::Up
+                };
                 figures.answered = Some(clock.now());
                 figures.poll_took = Some(took);
                 figures.trouble = trouble;
@@ -145,10 +163,15 @@ fn link(error: &HostError) -> LinkState {
 
 fn refused_key(error: &HostError) -> Option<RefusedKey> {
     match error {
-        HostError::HostKeyUnknown { fingerprint, known, .. }
-        | HostError::HostKeyChanged { fingerprint, known, .. } => {
-            Some(RefusedKey { shown: fingerprint.clone(), known: known.clone() })
+        HostError::HostKeyUnknown {
+            fingerprint, known, ..
         }
+        | HostError::HostKeyChanged {
+            fingerprint, known, ..
+        } => Some(RefusedKey {
+            shown: fingerprint.clone(),
+            known: known.clone(),
+        }),
         _ => None,
     }
 }
@@ -158,7 +181,11 @@ fn pause(took: Duration, failures: u32) -> Duration {
     if failures > 0 {
         return EVERY.saturating_mul(1 << failures.min(4)).min(RARELY);
     }
-    if took > SLOW { took.saturating_mul(4).min(RARELY) } else { EVERY }
+    if took > SLOW {
+        took.saturating_mul(4).min(RARELY)
+    } else {
+        EVERY
+    }
 }
 
 #[cfg(test)]

@@ -33,8 +33,16 @@ use super::model::Run;
 use super::page::{Cmd, Msg, Now, Page};
 use super::theme::{ColourLevel, Theme};
 
-pub(super) const FULL: Theme = Theme { colour: ColourLevel::Sixteen, unicode: true, title: true };
-pub(super) const PLAIN: Theme = Theme { colour: ColourLevel::Mono, unicode: false, title: false };
+pub(super) const FULL: Theme = Theme {
+    colour: ColourLevel::Sixteen,
+    unicode: true,
+    title: true,
+};
+pub(super) const PLAIN: Theme = Theme {
+    colour: ColourLevel::Mono,
+    unicode: false,
+    title: false,
+};
 
 /// The run's start: 2026-01-02 03:04:05 UTC.
 pub(super) const START: i64 = 1_767_323_045;
@@ -47,7 +55,10 @@ fn host(site: &str, driver: Driver, address: &str) -> Host {
     Host {
         site: site.into(),
         driver,
-        address: HostAddress { host: address.to_owned(), port: 22 },
+        address: HostAddress {
+            host: address.to_owned(),
+            port: 22,
+        },
         user: "root".to_owned(),
         auth: Vec::new(),
         host_key: Vec::new(),
@@ -55,8 +66,14 @@ fn host(site: &str, driver: Driver, address: &str) -> Host {
 }
 
 pub(super) fn runbook() -> Runbook {
-    let site = |role, title: &str| Site { role, title: title.to_owned() };
-    let vm = |title: &str| Vm { title: title.to_owned(), ..Vm::default() };
+    let site = |role, title: &str| Site {
+        role,
+        title: title.to_owned(),
+    };
+    let vm = |title: &str| Vm {
+        title: title.to_owned(),
+        ..Vm::default()
+    };
     Runbook {
         name: "tier2-image-restore".to_owned(),
         title: "Tier-2 applications, restored from image backups".to_owned(),
@@ -75,9 +92,18 @@ pub(super) fn runbook() -> Runbook {
         .into_iter()
         .collect(),
         hosts: [
-            ("lon-esx1".into(), host("london", Driver::Esxi, "192.0.2.11")),
-            ("lee-esx1".into(), host("leeds", Driver::Esxi, "198.51.100.11")),
-            ("lee-bk1".into(), host("leeds", Driver::Posix, "198.51.100.20")),
+            (
+                "lon-esx1".into(),
+                host("london", Driver::Esxi, "192.0.2.11"),
+            ),
+            (
+                "lee-esx1".into(),
+                host("leeds", Driver::Esxi, "198.51.100.11"),
+            ),
+            (
+                "lee-bk1".into(),
+                host("leeds", Driver::Posix, "198.51.100.20"),
+            ),
         ]
         .into_iter()
         .collect(),
@@ -133,8 +159,10 @@ pub(super) fn plan() -> Plan {
         at_least: 2,
     };
     let question = "Is London really down?".to_owned();
-    let action =
-        ActionSpec::Confirm { question, ask: [("signs".to_owned(), ask)].into_iter().collect() };
+    let action = ActionSpec::Confirm {
+        question,
+        ask: [("signs".to_owned(), ask)].into_iter().collect(),
+    };
     let mut declare = step("Declare", Subject::Run, action, Risk::Read);
     declare.title = "Is London really down?".to_owned();
     declare.text =
@@ -149,7 +177,13 @@ pub(super) fn plan() -> Plan {
         let first = steps.len();
         let verbs = [
             (ActionSpec::Fence { vm: vm.clone() }, Risk::Read),
-            (ActionSpec::Restore { vm: vm.clone(), point: PointChoice::Latest }, Risk::Write),
+            (
+                ActionSpec::Restore {
+                    vm: vm.clone(),
+                    point: PointChoice::Latest,
+                },
+                Risk::Write,
+            ),
             (ActionSpec::Register { vm: vm.clone() }, Risk::Write),
             (ActionSpec::Network { vm: vm.clone() }, Risk::Write),
             (ActionSpec::PowerOn { vm: vm.clone() }, Risk::Disruptive),
@@ -170,8 +204,12 @@ pub(super) fn plan() -> Plan {
         verify: None,
         environment: Vec::new(),
     };
-    let mut announce =
-        step("Announce", Subject::Host("lee-bk1".into()), ActionSpec::Command(spec), Risk::Write);
+    let mut announce = step(
+        "Announce",
+        Subject::Host("lee-bk1".into()),
+        ActionSpec::Command(spec),
+        Risk::Write,
+    );
     announce.why = Some("The auditors look here.".to_owned());
     announce.after = (1..steps.len()).collect();
     steps.push(announce);
@@ -215,14 +253,21 @@ pub(super) fn id(vm: &str, verb: &str) -> StepId {
 }
 
 pub(super) fn write(host: &str, line: &str) -> ShownCommand {
-    ShownCommand { host: Some(host.into()), line: line.to_owned(), write: true }
+    ShownCommand {
+        host: Some(host.into()),
+        line: line.to_owned(),
+        write: true,
+    }
 }
 
 pub(super) fn register() -> Proposal {
     Proposal {
         changes: vec!["sql01 stands in the inventory of lee-esx1".to_owned()],
         commands: vec![
-            write("lee-esx1", "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx sql01"),
+            write(
+                "lee-esx1",
+                "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx sql01",
+            ),
             ShownCommand {
                 host: Some("lee-esx1".into()),
                 line: "vim-cmd vmsvc/getallvms".to_owned(),
@@ -247,7 +292,10 @@ pub(super) fn power_on() -> Proposal {
 }
 
 pub(super) fn declare() -> Proposal {
-    let Some(Step { action: ActionSpec::Confirm { ask, .. }, .. }) = plan().steps.first().cloned()
+    let Some(Step {
+        action: ActionSpec::Confirm { ask, .. },
+        ..
+    }) = plan().steps.first().cloned()
     else {
         unreachable!()
     };
@@ -297,7 +345,9 @@ pub(super) fn question() -> Question {
         host: "lee-esx1".into(),
         id: "0".to_owned(),
         text: "msg.uuid.altered:This virtual machine might have been moved or copied.".to_owned(),
-        choices: ["Cancel", "I Moved It", "I Copied It"].map(str::to_owned).to_vec(),
+        choices: ["Cancel", "I Moved It", "I Copied It"]
+            .map(str::to_owned)
+            .to_vec(),
         suggested: Some("I Moved It".to_owned()),
         why: Some("the runbook moves it: identity stays".to_owned()),
     }
@@ -343,10 +393,14 @@ impl Story {
     /// Everything up to the proposal of `register sql01`.
     pub(super) fn asking() -> Self {
         let mut story = Self::begun();
-        story.step("-", "confirm", declare()).done("-", "confirm", "power, network");
+        story
+            .step("-", "confirm", declare())
+            .done("-", "confirm", "power, network");
         story.already("sql01", "fence", "not registered on lon-esx1");
         story.step("sql01", "restore", Proposal::default());
-        story.wait(250).done("sql01", "restore", "3 files, sums equal");
+        story
+            .wait(250)
+            .done("sql01", "restore", "3 files, sums equal");
         story.probe("sql01", "register", 1, register());
         story
     }
@@ -422,29 +476,59 @@ impl Story {
         self.ops += 1;
         let op = OpId(self.ops);
         let (host, command) = ("lee-esx1".into(), line.to_owned());
-        self.of(vm, verb, 1, RunEvent::WriteIntended { op, host, command, bulk: false })
+        self.of(
+            vm,
+            verb,
+            1,
+            RunEvent::WriteIntended {
+                op,
+                host,
+                command,
+                bulk: false,
+            },
+        )
     }
 
     pub(super) fn done(&mut self, vm: &str, verb: &str, evidence: &str) -> &mut Self {
-        self.of(vm, verb, 1, RunEvent::StepDone { evidence: vec![evidence.to_owned()] })
+        self.of(
+            vm,
+            verb,
+            1,
+            RunEvent::StepDone {
+                evidence: vec![evidence.to_owned()],
+            },
+        )
     }
 
     pub(super) fn already(&mut self, vm: &str, verb: &str, evidence: &str) -> &mut Self {
         self.of(vm, verb, 1, RunEvent::StepStarted);
-        self.of(vm, verb, 1, RunEvent::StepAlreadyDone { evidence: vec![evidence.to_owned()] })
+        self.of(
+            vm,
+            verb,
+            1,
+            RunEvent::StepAlreadyDone {
+                evidence: vec![evidence.to_owned()],
+            },
+        )
     }
 
     pub(super) fn finished() -> Self {
         let mut story = Self::asking();
-        story.confirmed("sql01", "register").done("sql01", "register", "registered, off");
+        story
+            .confirmed("sql01", "register")
+            .done("sql01", "register", "registered, off");
         for vm in ["sql01", "web01", "files01"] {
-            for verb in ["fence", "restore", "register", "network", "power_on", "ready"] {
+            for verb in [
+                "fence", "restore", "register", "network", "power_on", "ready",
+            ] {
                 if vm == "sql01" && matches!(verb, "fence" | "restore" | "register") {
                     continue;
                 }
                 if vm == "files01" && verb == "ready" {
-                    let (by, reason) =
-                        ("alice".to_owned(), "its share is not needed tonight".to_owned());
+                    let (by, reason) = (
+                        "alice".to_owned(),
+                        "its share is not needed tonight".to_owned(),
+                    );
                     story.of(vm, verb, 1, RunEvent::StepSkipped { by, reason });
                     continue;
                 }
@@ -463,7 +547,12 @@ impl Story {
                 }
             }
             if vm != "files01" {
-                story.of(vm, "ready", 1, RunEvent::FactFound(Fact::Serves { vm: vm.into() }));
+                story.of(
+                    vm,
+                    "ready",
+                    1,
+                    RunEvent::FactFound(Fact::Serves { vm: vm.into() }),
+                );
             }
         }
         let fact = Fact::Attested {
@@ -474,8 +563,18 @@ impl Story {
         };
         story.of("sql01", "power_on", 1, RunEvent::FactFound(fact));
         let announce: StepId = "failover/announce/lee-bk1/command".into();
-        story.push(Some((announce, 1)), RunEvent::StepAlreadyDone { evidence: Vec::new() });
-        let result = RunResult { done: 19, by_hand: 0, skipped: 1, failed: 0 };
+        story.push(
+            Some((announce, 1)),
+            RunEvent::StepAlreadyDone {
+                evidence: Vec::new(),
+            },
+        );
+        let result = RunResult {
+            done: 19,
+            by_hand: 0,
+            skipped: 1,
+            failed: 0,
+        };
         story.event(RunEvent::RunFinished { result });
         story
     }
@@ -538,11 +637,20 @@ impl Bench {
         };
         // As if the console had just shown the last line, with everybody looking.
         let last = story.entries.last().map_or(at(0), |entry| entry.at);
-        let now = Now { wall: last + Duration::from_secs(2), mono: Duration::from_secs(100) };
+        let now = Now {
+            wall: last + Duration::from_secs(2),
+            mono: Duration::from_secs(100),
+        };
         let area = Rect::new(0, 0, width, height);
         let run = Run::new(&handle, "alice", now);
-        let mut bench =
-            Self { run, now, area, theme: FULL, sent: Vec::new(), buffer: Buffer::empty(area) };
+        let mut bench = Self {
+            run,
+            now,
+            area,
+            theme: FULL,
+            sent: Vec::new(),
+            buffer: Buffer::empty(area),
+        };
         bench.draw();
         bench
     }
@@ -596,7 +704,10 @@ impl Bench {
 
     /// The commands since the last time, without the bell.
     pub(super) fn sent(&mut self) -> Vec<Cmd<RunExit>> {
-        std::mem::take(&mut self.sent).into_iter().filter(|cmd| *cmd != Cmd::Ring).collect()
+        std::mem::take(&mut self.sent)
+            .into_iter()
+            .filter(|cmd| *cmd != Cmd::Ring)
+            .collect()
     }
 
     pub(super) fn buffer(&self) -> &Buffer {
@@ -623,9 +734,16 @@ impl Bench {
             }
             self.live(Live::Host(Box::new(figures)));
         }
-        for line in ["Vmid Name File Guest OS Version", "1 other [local1] other/other.vmx"] {
+        for line in [
+            "Vmid Name File Guest OS Version",
+            "1 other [local1] other/other.vmx",
+        ] {
             let (host, line) = (HostName::from("lee-esx1"), line.to_owned());
-            self.live(Live::Output { host, line, replaces: false });
+            self.live(Live::Output {
+                host,
+                line,
+                replaces: false,
+            });
         }
         self
     }
@@ -638,7 +756,10 @@ impl Bench {
             rate: 117 << 20,
             eta: Some(self.now.wall + Duration::from_secs(87)),
         };
-        self.live(Live::Progress { step: id("sql01", "restore"), progress })
+        self.live(Live::Progress {
+            step: id("sql01", "restore"),
+            progress,
+        })
     }
 }
 

@@ -57,7 +57,11 @@ impl FormField {
             default: String::new(),
             secret: false,
             check: Box::new(|value| {
-                if value.is_empty() { Err("this cannot stay empty".to_owned()) } else { Ok(()) }
+                if value.is_empty() {
+                    Err("this cannot stay empty".to_owned())
+                } else {
+                    Ok(())
+                }
             }),
         }
     }
@@ -65,7 +69,10 @@ impl FormField {
 
 impl fmt::Debug for FormField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FormField").field("key", &self.key).field("secret", &self.secret).finish()
+        f.debug_struct("FormField")
+            .field("key", &self.key)
+            .field("secret", &self.secret)
+            .finish()
     }
 }
 
@@ -93,9 +100,16 @@ impl FormPage {
         let values = form
             .fields
             .iter()
-            .map(|field| Field { input: Input::new(field.default.clone()), error: None })
+            .map(|field| Field {
+                input: Input::new(field.default.clone()),
+                error: None,
+            })
             .collect();
-        Self { form, values, at: 0 }
+        Self {
+            form,
+            values,
+            at: 0,
+        }
     }
 
     fn value(&self, index: usize) -> &str {
@@ -108,7 +122,9 @@ impl FormPage {
 
     /// Checks a field, and says in the form what is wrong.
     fn passes(&mut self, index: usize) -> bool {
-        let Some(field) = self.form.fields.get(index) else { return true };
+        let Some(field) = self.form.fields.get(index) else {
+            return true;
+        };
         let error = (field.check)(self.value(index)).err();
         let passes = error.is_none();
         if let Some(value) = self.values.get_mut(index) {
@@ -171,9 +187,12 @@ impl Page for FormPage {
 
     fn view(&self, buffer: &mut Buffer) -> Seen {
         let area = *buffer.area();
-        let [top, body, bottom] =
-            Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
-                .areas(area);
+        let [top, body, bottom] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Fill(1),
+            Constraint::Length(1),
+        ])
+        .areas(area);
         rule(buffer, top, &self.form.title, "", Role::Strong.style());
         let width = usize::from(area.width.saturating_sub(2).min(super::view::WIDEST_TEXT));
         let mut lines = Vec::new();
@@ -185,18 +204,28 @@ impl Page for FormPage {
         for (index, (field, value)) in self.form.fields.iter().zip(&self.values).enumerate() {
             lines.push(Line::default());
             let from = lines.len();
-            let role = if index == self.at { Role::Strong } else { Role::Plain };
+            let role = if index == self.at {
+                Role::Strong
+            } else {
+                Role::Plain
+            };
             let prompts = text::wrap(&field.prompt, width).into_iter();
             lines.extend(prompts.map(|line| Line::styled(line, role.style())));
             let (line, x) = input_line(value, width, field.secret);
             let y = lines.len();
             lines.push(line);
-            let notes =
-                [(Role::Bad, value.error.as_deref()), (Role::Dim, Some(field.help.as_str()))];
+            let notes = [
+                (Role::Bad, value.error.as_deref()),
+                (Role::Dim, Some(field.help.as_str())),
+            ];
             for (role, note) in notes {
                 let note = note.filter(|note| !note.is_empty());
                 let notes = note.map(|note| text::wrap(note, width)).unwrap_or_default();
-                lines.extend(notes.into_iter().map(|line| Line::styled(line, role.style())));
+                lines.extend(
+                    notes
+                        .into_iter()
+                        .map(|line| Line::styled(line, role.style())),
+                );
             }
             if index == self.at {
                 cursor = (x, y);
@@ -204,22 +233,41 @@ impl Page for FormPage {
             }
         }
         let rows = usize::from(body.height);
-        let extent = Extent { lines: lines.len(), rows };
+        let extent = Extent {
+            lines: lines.len(),
+            rows,
+        };
         // All of the field that is asked now, and its line before anything else.
         let offset = shown.end.saturating_sub(rows).min(cursor.1);
         for (line, y) in lines.iter().skip(offset).zip(body.y..body.bottom()) {
             put(
                 buffer,
-                Rect { x: body.x + 1, y, width: body.width.saturating_sub(1), height: 1 },
+                Rect {
+                    x: body.x + 1,
+                    y,
+                    width: body.width.saturating_sub(1),
+                    height: 1,
+                },
                 line,
             );
         }
-        let parts = keys::FORM.iter().map(|binding| hint(binding, binding.label, true)).collect();
+        let parts = keys::FORM
+            .iter()
+            .map(|binding| hint(binding, binding.label, true))
+            .collect();
         put(buffer, bottom, &keys_line(parts, usize::from(bottom.width)));
         let y = body.y + u16::try_from(cursor.1 - offset).unwrap_or(0);
         let visible = y < body.bottom() && !self.values.is_empty();
-        let cursor = visible.then_some(Position { x: body.x + 1 + cursor.0, y });
-        Seen { area, list: extent, cursor, ..Seen::default() }
+        let cursor = visible.then_some(Position {
+            x: body.x + 1 + cursor.0,
+            y,
+        });
+        Seen {
+            area,
+            list: extent,
+            cursor,
+            ..Seen::default()
+        }
     }
 
     fn title(&self) -> String {

@@ -132,7 +132,12 @@ enum Row<'a> {
 
 impl HomePage {
     pub(super) fn new(home: Home, now: Now) -> Self {
-        Self { home, at: 0, now, toast: None }
+        Self {
+            home,
+            at: 0,
+            now,
+            toast: None,
+        }
     }
 
     fn rows(&self) -> Vec<Row<'_>> {
@@ -242,16 +247,30 @@ impl Page for HomePage {
         ])
         .areas(area);
         let head = vec![
-            Span::styled(" LIFEBOAT ", Role::Chosen.style().patch(Role::Strong.style())),
-            Span::raw(format!("  {}", text::clean(&self.home.state_dir.display().to_string()))),
+            Span::styled(
+                " LIFEBOAT ",
+                Role::Chosen.style().patch(Role::Strong.style()),
+            ),
+            Span::raw(format!(
+                "  {}",
+                text::clean(&self.home.state_dir.display().to_string())
+            )),
         ];
         put(buffer, top, &Line::from(head));
         let list = self.draw_rows(buffer, body);
         self.draw_detail(buffer, detail);
         let words = self.toast.as_deref().unwrap_or_default();
-        put(buffer, status, &Line::styled(format!(" {}", text::clean(words)), Role::Warn.style()));
+        put(
+            buffer,
+            status,
+            &Line::styled(format!(" {}", text::clean(words)), Role::Warn.style()),
+        );
         self.draw_keys(buffer, bottom);
-        Seen { area, list, ..Seen::default() }
+        Seen {
+            area,
+            list,
+            ..Seen::default()
+        }
     }
 
     fn title(&self) -> String {
@@ -276,7 +295,11 @@ impl HomePage {
         let mut section = |name, rows: Vec<Line<'static>>, empty: &'static str| {
             lines.push((None, Line::default(), name));
             if rows.is_empty() {
-                lines.push((None, Line::styled(format!(" {empty}"), Role::Dim.style()), ""));
+                lines.push((
+                    None,
+                    Line::styled(format!(" {empty}"), Role::Dim.style()),
+                    "",
+                ));
             }
             for row in rows {
                 lines.push((Some(index), row, ""));
@@ -285,22 +308,47 @@ impl HomePage {
         };
         let home = &self.home;
         if !home.unfinished.is_empty() {
-            let rows = home.unfinished.iter().map(|run| self.unfinished_line(run)).collect();
+            let rows = home
+                .unfinished
+                .iter()
+                .map(|run| self.unfinished_line(run))
+                .collect();
             section("unfinished runs", rows, "");
         }
-        let rows =
-            home.runbooks.iter().map(|runbook| runbook_line(runbook, width, self.now)).collect();
-        section("runbooks", rows, "none in this folder; [Enter] practises with the bundled one");
+        let rows = home
+            .runbooks
+            .iter()
+            .map(|runbook| runbook_line(runbook, width, self.now))
+            .collect();
+        section(
+            "runbooks",
+            rows,
+            "none in this folder; [Enter] practises with the bundled one",
+        );
         if !home.finished.is_empty() {
-            let rows = home.finished.iter().map(|run| self.finished_line(run)).collect();
+            let rows = home
+                .finished
+                .iter()
+                .map(|run| self.finished_line(run))
+                .collect();
             section("runs before", rows, "");
         }
         let rows = usize::from(area.height);
-        let extent = Extent { lines: lines.len(), rows };
-        let at = lines.iter().position(|(row, ..)| *row == Some(self.at)).unwrap_or(0);
+        let extent = Extent {
+            lines: lines.len(),
+            rows,
+        };
+        let at = lines
+            .iter()
+            .position(|(row, ..)| *row == Some(self.at))
+            .unwrap_or(0);
         let top = (at + 2).saturating_sub(rows).min(extent.last_offset());
         for ((row, line, heading), y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
-            let place = Rect { y, height: 1, ..area };
+            let place = Rect {
+                y,
+                height: 1,
+                ..area
+            };
             if !heading.is_empty() {
                 rule(buffer, place, heading, "", Role::Strong.style());
             } else if row == Some(self.at) {
@@ -320,7 +368,10 @@ impl HomePage {
         };
         let age = text::ago(run.last, self.now.wall);
         Line::from(vec![
-            Span::raw(format!(" {}  ", text::fit(&text::clean(run.run.as_str()), 20))),
+            Span::raw(format!(
+                " {}  ",
+                text::fit(&text::clean(run.run.as_str()), 20)
+            )),
             mode_span(run.mode),
             Span::raw(format!("  {}/{}  {age}  ", run.settled, run.steps)),
             Span::styled(text::clean(&state.1).into_owned(), state.0.style()),
@@ -334,7 +385,10 @@ impl HomePage {
             (Role::Warn, "with skipped or failed steps")
         };
         Line::from(vec![
-            Span::raw(format!(" {}  ", text::fit(&text::clean(run.run.as_str()), 20))),
+            Span::raw(format!(
+                " {}  ",
+                text::fit(&text::clean(run.run.as_str()), 20)
+            )),
             mode_span(run.mode),
             Span::raw(format!("  {}  ", text::ago(run.ended, self.now.wall))),
             Span::styled(word, role.style()),
@@ -348,30 +402,60 @@ impl HomePage {
         match self.rows().get(self.at) {
             Some(Row::Unfinished(run)) => {
                 labelled(&mut lines, width, "runbook", Role::Plain, &run.runbook);
-                labelled(&mut lines, width, "last", Role::Plain, &text::date(run.last));
-                let words =
-                    run.problem.as_deref().unwrap_or("nothing is lost: it goes on where it stood");
+                labelled(
+                    &mut lines,
+                    width,
+                    "last",
+                    Role::Plain,
+                    &text::date(run.last),
+                );
+                let words = run
+                    .problem
+                    .as_deref()
+                    .unwrap_or("nothing is lost: it goes on where it stood");
                 labelled(&mut lines, width, "resume", Role::Plain, words);
             }
             Some(Row::Runbook(runbook)) => {
                 labelled(&mut lines, width, "title", Role::Plain, &runbook.title);
                 let [from, to] = &runbook.sites;
-                let way = if from.is_empty() { String::new() } else { format!("{from} -> {to}") };
+                let way = if from.is_empty() {
+                    String::new()
+                } else {
+                    format!("{from} -> {to}")
+                };
                 labelled(&mut lines, width, "sites", Role::Plain, &way);
                 let bundled = "in the program itself".to_owned();
-                let path = runbook.path.as_ref().map_or(bundled, |path| path.display().to_string());
+                let path = runbook
+                    .path
+                    .as_ref()
+                    .map_or(bundled, |path| path.display().to_string());
                 labelled(&mut lines, width, "file", Role::Plain, &path);
                 let problem = runbook.problem.as_deref().unwrap_or_default();
                 labelled(&mut lines, width, "wrong", Role::Bad, problem);
             }
             Some(Row::Finished(run)) => {
                 labelled(&mut lines, width, "runbook", Role::Plain, &run.runbook);
-                labelled(&mut lines, width, "ended", Role::Plain, &text::date(run.ended));
+                labelled(
+                    &mut lines,
+                    width,
+                    "ended",
+                    Role::Plain,
+                    &text::date(run.ended),
+                );
             }
             None => {}
         }
         for (line, y) in lines.iter().zip(area.y + 1..area.bottom()) {
-            put(buffer, Rect { x: area.x + 1, y, height: 1, ..area }, line);
+            put(
+                buffer,
+                Rect {
+                    x: area.x + 1,
+                    y,
+                    height: 1,
+                    ..area
+                },
+                line,
+            );
         }
     }
 
@@ -394,9 +478,10 @@ impl HomePage {
 
 fn mode_span(mode: Option<Mode>) -> Span<'static> {
     match mode {
-        Some(mode) => {
-            Span::styled(format!(" {:8} ", mode.as_str().to_uppercase()), mode_style(mode))
-        }
+        Some(mode) => Span::styled(
+            format!(" {:8} ", mode.as_str().to_uppercase()),
+            mode_style(mode),
+        ),
         None => Span::raw(" ?        "),
     }
 }
@@ -410,7 +495,10 @@ fn runbook_line(runbook: &RunbookEntry, width: usize, now: Now) -> Line<'static>
     }
     let (role, state) = match (&runbook.problem, runbook.last_drill) {
         (Some(_), _) => (Role::Bad, "not valid".to_owned()),
-        (None, Some(at)) => (Role::Plain, format!("valid  drilled {}", text::ago(at, now.wall))),
+        (None, Some(at)) => (
+            Role::Plain,
+            format!("valid  drilled {}", text::ago(at, now.wall)),
+        ),
         (None, None) if runbook.path.is_none() => (Role::Dim, "bundled".to_owned()),
         (None, None) => (Role::Warn, "valid  never drilled".to_owned()),
     };

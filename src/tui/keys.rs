@@ -33,7 +33,11 @@ impl Press {
             KeyCode::F(n) => format!("F{n}"),
             code => format!("{code:?}"),
         };
-        if self.ctrl { format!("Ctrl-{name}") } else { name }
+        if self.ctrl {
+            format!("Ctrl-{name}")
+        } else {
+            name
+        }
     }
 }
 
@@ -46,7 +50,10 @@ const fn char(c: char) -> Press {
 }
 
 const fn ctrl(c: char) -> Press {
-    Press { code: KeyCode::Char(c), ctrl: true }
+    Press {
+        code: KeyCode::Char(c),
+        ctrl: true,
+    }
 }
 
 /// One row of a table.
@@ -70,7 +77,13 @@ const fn row<A>(
     label: &'static str,
     help: &'static str,
 ) -> Binding<A> {
-    Binding { action, keys, label, help, hint: false }
+    Binding {
+        action,
+        keys,
+        label,
+        help,
+        hint: false,
+    }
 }
 
 const fn hint<A>(
@@ -79,7 +92,13 @@ const fn hint<A>(
     label: &'static str,
     help: &'static str,
 ) -> Binding<A> {
-    Binding { action, keys, label, help, hint: true }
+    Binding {
+        action,
+        keys,
+        label,
+        help,
+        hint: true,
+    }
 }
 
 /// The action that a key stands for.
@@ -183,44 +202,84 @@ pub(super) const RUN: &[Binding<Action>] = &[
         "retry",
         "Try again: this step, everything of this VM, or everything that failed.",
     ),
-    hint(Action::Undo, &[char('u')], "undo", "Take this step back, where the step says how."),
+    hint(
+        Action::Undo,
+        &[char('u')],
+        "undo",
+        "Take this step back, where the step says how.",
+    ),
     hint(
         Action::Pace,
         &[char('p')],
         "pace",
         "How far the run goes on its own: step, phase or auto. Gates always wait.",
     ),
-    hint(Action::Log, &[char('l')], "log", "Every command and event; / searches, f filters."),
+    hint(
+        Action::Log,
+        &[char('l')],
+        "log",
+        "Every command and event; / searches, f filters.",
+    ),
     hint(
         Action::Host,
         &[char('z')],
         "host",
         "One host on the whole screen, with the commands it got.",
     ),
-    hint(Action::Grid, &[char('g')], "grid", "Every VM against every phase."),
+    hint(
+        Action::Grid,
+        &[char('g')],
+        "grid",
+        "Every VM against every phase.",
+    ),
     hint(
         Action::Pause,
         &[char('a')],
         "pause",
         "Start nothing new; what runs goes on to its end. Again to continue.",
     ),
-    hint(Action::Note, &[char('!')], "note", "A remark for the journal and the report."),
+    hint(
+        Action::Note,
+        &[char('!')],
+        "note",
+        "A remark for the journal and the report.",
+    ),
     row(
         Action::Next,
         &[char('n')],
         "next",
         "The next step that waits for a person; in the log the next match.",
     ),
-    row(Action::Previous, &[char('N')], "previous", "The one before it."),
-    hint(Action::Help, &[char('?'), on(KeyCode::F(1))], "help", "This page."),
+    row(
+        Action::Previous,
+        &[char('N')],
+        "previous",
+        "The one before it.",
+    ),
+    hint(
+        Action::Help,
+        &[char('?'), on(KeyCode::F(1))],
+        "help",
+        "This page.",
+    ),
     row(
         Action::Leave,
         &[char('q')],
         "leave",
         "Leave the run; it asks first, and the run stays resumable.",
     ),
-    row(Action::NextPane, &[on(KeyCode::Tab)], "next pane", "Move to the next pane."),
-    row(Action::PreviousPane, &[on(KeyCode::BackTab)], "pane before", "Move to the pane before."),
+    row(
+        Action::NextPane,
+        &[on(KeyCode::Tab)],
+        "next pane",
+        "Move to the next pane.",
+    ),
+    row(
+        Action::PreviousPane,
+        &[on(KeyCode::BackTab)],
+        "pane before",
+        "Move to the pane before.",
+    ),
     row(Action::Pane(1), &[char('1')], "steps", "The steps."),
     row(
         Action::Pane(2),
@@ -229,11 +288,36 @@ pub(super) const RUN: &[Binding<Action>] = &[
         "The step: why, what will be sent, what was found.",
     ),
     row(Action::Pane(3), &[char('3')], "hosts", "The hosts."),
-    row(Action::Pane(4), &[char('4')], "output", "What was sent to hosts and what they printed."),
-    row(Action::Up, &[on(KeyCode::Up), char('k')], "up", "Move up in the pane."),
-    row(Action::Down, &[on(KeyCode::Down), char('j')], "down", "Move down in the pane."),
-    row(Action::Left, &[on(KeyCode::Left)], "left", "The host before, in the view of one host."),
-    row(Action::Right, &[on(KeyCode::Right)], "right", "The next host, in the view of one host."),
+    row(
+        Action::Pane(4),
+        &[char('4')],
+        "output",
+        "What was sent to hosts and what they printed.",
+    ),
+    row(
+        Action::Up,
+        &[on(KeyCode::Up), char('k')],
+        "up",
+        "Move up in the pane.",
+    ),
+    row(
+        Action::Down,
+        &[on(KeyCode::Down), char('j')],
+        "down",
+        "Move down in the pane.",
+    ),
+    row(
+        Action::Left,
+        &[on(KeyCode::Left)],
+        "left",
+        "The host before, in the view of one host.",
+    ),
+    row(
+        Action::Right,
+        &[on(KeyCode::Right)],
+        "right",
+        "The next host, in the view of one host.",
+    ),
     row(
         Action::PageUp,
         &[on(KeyCode::PageUp), ctrl('u')],
@@ -246,10 +330,25 @@ pub(super) const RUN: &[Binding<Action>] = &[
         "page down",
         "Scroll down by a page.",
     ),
-    row(Action::First, &[on(KeyCode::Home)], "first", "To the beginning."),
-    row(Action::Last, &[on(KeyCode::End), char('G')], "last", "To the end."),
+    row(
+        Action::First,
+        &[on(KeyCode::Home)],
+        "first",
+        "To the beginning.",
+    ),
+    row(
+        Action::Last,
+        &[on(KeyCode::End), char('G')],
+        "last",
+        "To the end.",
+    ),
     row(Action::Search, &[char('/')], "search", "Search the log."),
-    row(Action::Filter, &[char('f')], "filter", "In the log: all, commands, events, output."),
+    row(
+        Action::Filter,
+        &[char('f')],
+        "filter",
+        "In the log: all, commands, events, output.",
+    ),
     row(
         Action::Back,
         &[on(KeyCode::Esc)],
@@ -262,7 +361,12 @@ pub(super) const RUN: &[Binding<Action>] = &[
         "detach",
         "Twice within 2 s: leave at once. The run stays resumable, nothing is lost.",
     ),
-    row(Action::Redraw, &[ctrl('l')], "redraw", "Draw the screen anew."),
+    row(
+        Action::Redraw,
+        &[ctrl('l')],
+        "redraw",
+        "Draw the screen anew.",
+    ),
 ];
 
 /// What keys do at home.
@@ -312,9 +416,24 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
         "fail back",
         "Bring the VMs of this run, or this runbook, home.",
     ),
-    hint(HomeAction::Report, &[char('v')], "report", "Read this run's report."),
-    row(HomeAction::Up, &[on(KeyCode::Up), char('k')], "up", "Move up."),
-    row(HomeAction::Down, &[on(KeyCode::Down), char('j')], "down", "Move down."),
+    hint(
+        HomeAction::Report,
+        &[char('v')],
+        "report",
+        "Read this run's report.",
+    ),
+    row(
+        HomeAction::Up,
+        &[on(KeyCode::Up), char('k')],
+        "up",
+        "Move up.",
+    ),
+    row(
+        HomeAction::Down,
+        &[on(KeyCode::Down), char('j')],
+        "down",
+        "Move down.",
+    ),
     hint(
         HomeAction::Quit,
         &[char('q'), on(KeyCode::Esc), ctrl('c')],
@@ -344,7 +463,12 @@ pub(super) const FORM: &[Binding<FormAction>] = &[
         "accept",
         "Take the value and go on; after the last one the form is done.",
     ),
-    hint(FormAction::Next, &[on(KeyCode::Down), on(KeyCode::Tab)], "next", "The next field."),
+    hint(
+        FormAction::Next,
+        &[on(KeyCode::Down), on(KeyCode::Tab)],
+        "next",
+        "The next field.",
+    ),
     hint(
         FormAction::Previous,
         &[on(KeyCode::Up), on(KeyCode::BackTab)],
@@ -380,8 +504,18 @@ pub(super) enum PagerAction {
 
 /// Keys of the pager.
 pub(super) const PAGER: &[Binding<PagerAction>] = &[
-    hint(PagerAction::Up, &[on(KeyCode::Up), char('k')], "up", "A line up."),
-    hint(PagerAction::Down, &[on(KeyCode::Down), char('j')], "down", "A line down."),
+    hint(
+        PagerAction::Up,
+        &[on(KeyCode::Up), char('k')],
+        "up",
+        "A line up.",
+    ),
+    hint(
+        PagerAction::Down,
+        &[on(KeyCode::Down), char('j')],
+        "down",
+        "A line down.",
+    ),
     hint(
         PagerAction::PageUp,
         &[on(KeyCode::PageUp), ctrl('u'), char('b')],
@@ -394,8 +528,18 @@ pub(super) const PAGER: &[Binding<PagerAction>] = &[
         "page down",
         "A page down.",
     ),
-    row(PagerAction::First, &[on(KeyCode::Home), char('g')], "first", "To the beginning."),
-    row(PagerAction::Last, &[on(KeyCode::End), char('G')], "last", "To the end."),
+    row(
+        PagerAction::First,
+        &[on(KeyCode::Home), char('g')],
+        "first",
+        "To the beginning.",
+    ),
+    row(
+        PagerAction::Last,
+        &[on(KeyCode::End), char('G')],
+        "last",
+        "To the end.",
+    ),
     hint(
         PagerAction::Close,
         &[char('q'), on(KeyCode::Esc), on(KeyCode::Enter), ctrl('c')],
@@ -412,8 +556,16 @@ mod tests {
         let mut seen: Vec<Press> = Vec::new();
         for binding in table {
             assert!(!binding.keys.is_empty(), "{:?} has no key", binding.action);
-            assert!(!binding.label.is_empty() && binding.label.len() <= 12, "{:?}", binding.action);
-            assert!(binding.help.ends_with('.'), "{:?} has no sentence", binding.action);
+            assert!(
+                !binding.label.is_empty() && binding.label.len() <= 12,
+                "{:?}",
+                binding.action
+            );
+            assert!(
+                binding.help.ends_with('.'),
+                "{:?} has no sentence",
+                binding.action
+            );
             for press in binding.keys {
                 assert!(!seen.contains(press), "{} is bound twice", press.name());
                 seen.push(*press);
@@ -423,7 +575,10 @@ mod tests {
                 }
                 assert_eq!(lookup(table, &key), Some(binding.action));
             }
-            let rows = table.iter().filter(|other| other.action == binding.action).count();
+            let rows = table
+                .iter()
+                .filter(|other| other.action == binding.action)
+                .count();
             assert_eq!(rows, 1, "{:?} stands twice", binding.action);
         }
     }

@@ -201,8 +201,15 @@ impl Screen {
                 next_frame = Instant::now() + FRAME;
                 dirty = false;
             } else {
-                let wake = if dirty { next_frame } else { self.next_wake(page, next_frame) };
-                let updates = feed.as_deref_mut().filter(|_| open).map(|feed| &mut feed.updates);
+                let wake = if dirty {
+                    next_frame
+                } else {
+                    self.next_wake(page, next_frame)
+                };
+                let updates = feed
+                    .as_deref_mut()
+                    .filter(|_| open)
+                    .map(|feed| &mut feed.updates);
                 self.wait(wake, updates, &mut batch, &mut msgs).await?;
                 dirty = true;
             }
@@ -229,7 +236,10 @@ impl Screen {
     fn next_wake(&self, page: &impl Page, next_frame: Instant) -> Instant {
         let mono = self.opened.elapsed();
         let second = Duration::from_secs(mono.as_secs() + 1);
-        let wake = page.wake().filter(|wake| *wake > mono).map_or(second, |wake| wake.min(second));
+        let wake = page
+            .wake()
+            .filter(|wake| *wake > mono)
+            .map_or(second, |wake| wake.min(second));
         (self.opened + wake).max(next_frame)
     }
 

@@ -23,7 +23,12 @@ pub(super) struct Pager {
 
 impl Pager {
     pub(super) fn new(title: &str, text: &str) -> Self {
-        Self { title: title.to_owned(), text: text.to_owned(), offset: 0, seen: Extent::default() }
+        Self {
+            title: title.to_owned(),
+            text: text.to_owned(),
+            offset: 0,
+            seen: Extent::default(),
+        }
     }
 }
 
@@ -55,21 +60,48 @@ impl Page for Pager {
 
     fn view(&self, buffer: &mut Buffer) -> Seen {
         let area = *buffer.area();
-        let [top, body, bottom] =
-            Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)])
-                .areas(area);
+        let [top, body, bottom] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Fill(1),
+            Constraint::Length(1),
+        ])
+        .areas(area);
         let width = usize::from(area.width.saturating_sub(2).min(WIDEST_TEXT));
         let lines = text::wrap(&self.text, width);
-        let extent = Extent { lines: lines.len(), rows: usize::from(body.height) };
+        let extent = Extent {
+            lines: lines.len(),
+            rows: usize::from(body.height),
+        };
         let offset = self.offset.min(extent.last_offset());
-        rule(buffer, top, &self.title, &super::view::place(extent, offset), Role::Strong.style());
+        rule(
+            buffer,
+            top,
+            &self.title,
+            &super::view::place(extent, offset),
+            Role::Strong.style(),
+        );
         for (line, y) in lines.into_iter().skip(offset).zip(body.y..body.bottom()) {
-            put(buffer, Rect { x: body.x + 1, y, height: 1, ..body }, &Line::raw(line));
+            put(
+                buffer,
+                Rect {
+                    x: body.x + 1,
+                    y,
+                    height: 1,
+                    ..body
+                },
+                &Line::raw(line),
+            );
         }
         let shown = keys::PAGER.iter().filter(|binding| binding.hint);
-        let parts = shown.map(|binding| hint(binding, binding.label, true)).collect();
+        let parts = shown
+            .map(|binding| hint(binding, binding.label, true))
+            .collect();
         put(buffer, bottom, &keys_line(parts, usize::from(bottom.width)));
-        Seen { area, list: extent, ..Seen::default() }
+        Seen {
+            area,
+            list: extent,
+            ..Seen::default()
+        }
     }
 
     fn title(&self) -> String {
@@ -104,7 +136,10 @@ mod tests {
         assert!(shot(&mut pager, "").contains("line 1\n"));
         let page = shot(&mut pager, "<PgDn>");
         // The last line of a page is the first of the next.
-        assert!(page.contains("line 14\n") && page.contains("14-27 of 101"), "{page}");
+        assert!(
+            page.contains("line 14\n") && page.contains("14-27 of 101"),
+            "{page}"
+        );
         assert!(shot(&mut pager, "G").contains("line 100\n"));
         assert!(shot(&mut pager, "g").contains("line 1\n"));
         shot(&mut pager, "q");

@@ -74,9 +74,20 @@ fn run(svg: &mut String, (x, cells, y): (u16, u16, u16), style: (Color, Modifier
         return;
     }
     let fill = if reversed { PAPER } else { ink };
-    let weight = if modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
-    let opacity = if modifier.contains(Modifier::DIM) { " opacity=\"0.55\"" } else { "" };
-    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let weight = if modifier.contains(Modifier::BOLD) {
+        " font-weight=\"bold\""
+    } else {
+        ""
+    };
+    let opacity = if modifier.contains(Modifier::DIM) {
+        " opacity=\"0.55\""
+    } else {
+        ""
+    };
+    let words = words
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     let base = top + CELL.1 * 0.75;
     let _ = writeln!(
         svg,

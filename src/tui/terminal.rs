@@ -53,12 +53,22 @@ impl Guard {
         force_color_output(true);
         let (report, panics) = mpsc::unbounded_channel();
         let previous_hook: Arc<Hook> = Arc::from(std::panic::take_hook());
-        std::panic::set_hook(hook(std::thread::current().id(), Arc::clone(&previous_hook), report));
+        std::panic::set_hook(hook(
+            std::thread::current().id(),
+            Arc::clone(&previous_hook),
+            report,
+        ));
         let terminal = take_over(theme).inspect_err(|_| {
             undo_modes();
             put_hook_back(&previous_hook);
         })?;
-        Ok(Self { terminal, theme, title: String::new(), previous_hook, panics })
+        Ok(Self {
+            terminal,
+            theme,
+            title: String::new(),
+            previous_hook,
+            panics,
+        })
     }
 
     /// Draws one frame inside a synchronised update and names the window.
@@ -114,7 +124,12 @@ fn take_over(theme: Theme) -> io::Result<Terminal<CrosstermBackend<BufWriter<Std
         TITLE_SAVED.store(true, Ordering::SeqCst);
         queue!(out, Print("\u{1b}[22;2t"))?;
     }
-    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+    execute!(
+        out,
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide
+    )?;
     Terminal::new(CrosstermBackend::new(out))
 }
 

@@ -51,7 +51,10 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 /// Cut or filled up to exactly `width` columns.
 pub(super) fn fit(text: &str, width: usize) -> String {
     let mut fitted = cut(text, width);
-    fitted.extend(std::iter::repeat_n(' ', width.saturating_sub(fitted.width())));
+    fitted.extend(std::iter::repeat_n(
+        ' ',
+        width.saturating_sub(fitted.width()),
+    ));
     fitted
 }
 
@@ -259,7 +262,10 @@ mod tests {
         let command = "vim-cmd solo/registervm '/vmfs/volumes/local 1/sql01/sql01.vmx' sql01";
         let lines = wrap_command(command, 20);
         assert!(lines.iter().all(|line| width(line) <= 20), "{lines:?}");
-        let joined: String = lines.iter().map(|line| line.trim_end_matches('\\')).collect();
+        let joined: String = lines
+            .iter()
+            .map(|line| line.trim_end_matches('\\'))
+            .collect();
         assert_eq!(joined, command);
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);

@@ -49,13 +49,19 @@ impl Theme {
         } else {
             ColourLevel::Sixteen
         };
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| set(name));
         let utf8 = locale.is_some_and(|locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
         });
         let signs = !plain && term != "linux";
-        Self { colour, unicode: utf8 && signs, title: signs }
+        Self {
+            colour,
+            unicode: utf8 && signs,
+            title: signs,
+        }
     }
 
     /// Brings a finished buffer down to what the terminal can show, and keeps anything that could
@@ -156,7 +162,10 @@ pub(super) const fn mode_style(mode: Mode) -> Style {
         Mode::Planned => Color::Magenta,
         Mode::Failback => Color::Blue,
     };
-    Style::new().fg(colour).add_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED)
+    Style::new()
+        .fg(colour)
+        .add_modifier(Modifier::BOLD)
+        .add_modifier(Modifier::REVERSED)
 }
 
 /// One cell for a step's status.
@@ -205,20 +214,46 @@ mod tests {
 
     fn detect(vars: &[(&str, &str)]) -> Theme {
         Theme::detect(|name| {
-            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            vars.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn the_environment_decides_what_is_shown() {
         let full = detect(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")]);
-        assert_eq!(full, Theme { colour: ColourLevel::Sixteen, unicode: true, title: true });
+        assert_eq!(
+            full,
+            Theme {
+                colour: ColourLevel::Sixteen,
+                unicode: true,
+                title: true
+            }
+        );
         let quiet = detect(&[("TERM", "xterm"), ("LANG", "C.utf8"), ("NO_COLOR", "1")]);
-        assert_eq!(quiet, Theme { colour: ColourLevel::Mono, unicode: true, title: true });
+        assert_eq!(
+            quiet,
+            Theme {
+                colour: ColourLevel::Mono,
+                unicode: true,
+                title: true
+            }
+        );
         // Set and empty is not set.
-        assert_eq!(detect(&[("TERM", "xterm"), ("NO_COLOR", "")]).colour, ColourLevel::Sixteen);
+        assert_eq!(
+            detect(&[("TERM", "xterm"), ("NO_COLOR", "")]).colour,
+            ColourLevel::Sixteen
+        );
         let console = detect(&[("TERM", "linux"), ("LANG", "en_GB.UTF-8")]);
-        assert_eq!(console, Theme { colour: ColourLevel::Sixteen, unicode: false, title: false });
+        assert_eq!(
+            console,
+            Theme {
+                colour: ColourLevel::Sixteen,
+                unicode: false,
+                title: false
+            }
+        );
         assert_eq!(detect(&[("TERM", "dumb")]).colour, ColourLevel::Mono);
         let forced = detect(&[("TERM", "dumb"), ("FORCE_COLOR", "1")]);
         assert_eq!(forced.colour, ColourLevel::Sixteen);
@@ -234,7 +269,12 @@ mod tests {
         buffer.set_string(0, 0, "✓é┤a", mode_style(Mode::Failover));
         buffer[(4, 0)].set_symbol("\u{1b}");
         buffer[(5, 0)].set_symbol("\u{202e}");
-        Theme { colour: ColourLevel::Mono, unicode: false, title: false }.degrade(&mut buffer);
+        Theme {
+            colour: ColourLevel::Mono,
+            unicode: false,
+            title: false,
+        }
+        .degrade(&mut buffer);
         let text: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
         assert_eq!(text, "+?+a??");
         assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset));

@@ -23,7 +23,10 @@ fn files_that_are_no_runbooks_are_named_with_status_2() {
         std::fs::write(place.path().join(name), bytes).expect("a file");
     };
     write("empty.yaml", b"");
-    write("noise.yaml", &(0..=255u8).cycle().take(5000).collect::<Vec<u8>>());
+    write(
+        "noise.yaml",
+        &(0..=255u8).cycle().take(5000).collect::<Vec<u8>>(),
+    );
     write("nul.yaml", b"lifeboat: 1\nname: \0\n");
     write("tabs.yaml", b"lifeboat: 1\n\tname: x\n");
     write("list.yaml", b"- 1\n- 2\n");
@@ -31,12 +34,23 @@ fn files_that_are_no_runbooks_are_named_with_status_2() {
     write("deep.yaml", "[".repeat(5000).as_bytes());
     std::fs::create_dir(place.path().join("folder.yaml")).expect("a folder");
     for name in [
-        "missing.yaml", "folder.yaml", "empty.yaml", "noise.yaml", "nul.yaml", "tabs.yaml",
-        "list.yaml", "newer.yaml", "deep.yaml",
+        "missing.yaml",
+        "folder.yaml",
+        "empty.yaml",
+        "noise.yaml",
+        "nul.yaml",
+        "tabs.yaml",
+        "list.yaml",
+        "newer.yaml",
+        "deep.yaml",
     ] {
         let ran = validate(&place, name);
         assert_eq!(ran.status, Some(2), "{name}: {}", ran.all());
-        assert!(ran.all().contains(name), "{name} is not named: {}", ran.all());
+        assert!(
+            ran.all().contains(name),
+            "{name} is not named: {}",
+            ran.all()
+        );
         no_panic(&ran);
     }
 }
@@ -49,7 +63,10 @@ fn a_hundred_megabytes_and_a_bomb_are_refused_at_once() {
     let mut bomb = String::from("lifeboat: 1\nx-a: &a [0,0,0,0,0,0,0,0,0,0]\n");
     for level in 0..12u8 {
         let (this, last) = ((b'b' + level) as char, (b'a' + level) as char);
-        bomb.push_str(&format!("x-{this}: &{this} [{}]\n", vec![format!("*{last}"); 10].join(",")));
+        bomb.push_str(&format!(
+            "x-{this}: &{this} [{}]\n",
+            vec![format!("*{last}"); 10].join(",")
+        ));
     }
     std::fs::write(place.path().join("bomb.yaml"), bomb).expect("a file");
     for name in ["big.yaml", "bomb.yaml"] {
@@ -79,7 +96,10 @@ fn words_that_lifeboat_does_not_know_are_status_2() {
         assert_eq!(ran.status, Some(2), "{args:?}: {}", ran.all());
         no_panic(&ran);
     }
-    let strange = answers(&place, "steps:\n  failover/nowhere/sql01/levitate: {by: alice}\n");
+    let strange = answers(
+        &place,
+        "steps:\n  failover/nowhere/sql01/levitate: {by: alice}\n",
+    );
     let ran = place.run(&["run", RUNBOOK, "--headless", "--answers", &strange], SOON);
     ran.expect(2);
     assert!(ran.all().contains("levitate"), "{}", ran.all());
@@ -91,7 +111,15 @@ fn the_bundled_runbook_is_valid_and_its_plan_can_be_printed() {
     validate(&place, RUNBOOK).expect(0);
     let plan = place.run(&["plan", RUNBOOK], SOON);
     plan.expect(0);
-    for word in ["failover/recover/sql01/restore", "vim-cmd solo/registervm", "\u{2039}vmid of sql01\u{203a}"] {
-        assert!(plan.stdout.contains(word), "{word} is not in the plan:\n{}", plan.stdout);
+    for word in [
+        "failover/recover/sql01/restore",
+        "vim-cmd solo/registervm",
+        "\u{2039}vmid of sql01\u{203a}",
+    ] {
+        assert!(
+            plan.stdout.contains(word),
+            "{word} is not in the plan:\n{}",
+            plan.stdout
+        );
     }
 }

@@ -14,7 +14,6 @@ pub struct Cable {
 struct State {
     target: SocketAddr,
     closed: AtomicBool,
-    pulled: AtomicBool,
     /// Bytes from the console to the host.
     sent: AtomicU64,
     /// Cut all links when `sent` reaches this; 0 never.
@@ -29,7 +28,6 @@ impl Cable {
         let state = Arc::new(State {
             target,
             closed: AtomicBool::new(false),
-            pulled: AtomicBool::new(false),
             sent: AtomicU64::new(0),
             cut_at: AtomicU64::new(0),
             streams: Mutex::new(Vec::new()),
@@ -48,11 +46,6 @@ impl Cable {
         Self { address, state }
     }
 
-    /// Every link dies now; new ones are possible.
-    pub fn cut(&self) {
-        self.state.cut();
-    }
-
     /// Cut once, when this many more bytes have gone towards the host.
     pub fn cut_after(&self, bytes: u64) {
         let now = self.state.sent.load(Ordering::SeqCst);
@@ -62,16 +55,6 @@ impl Cable {
     /// Whether a cut that was ordered is still to come.
     pub fn is_armed(&self) -> bool {
         self.state.cut_at.load(Ordering::SeqCst) != 0
-    }
-
-    /// Every link dies, and new ones die at once.
-    pub fn pull(&self) {
-        self.state.pulled.store(true, Ordering::SeqCst);
-        self.state.cut();
-    }
-
-    pub fn plug(&self) {
-        self.state.pulled.store(false, Ordering::SeqCst);
     }
 }
 
@@ -92,10 +75,9 @@ impl State {
 }
 
 fn forward(state: &Arc<State>, console: TcpStream) {
-    if state.pulled.load(Ordering::SeqCst) {
+    let Ok(host) = TcpStream::connect(state.target) else {
         return;
-    }
-    let Ok(host) = TcpStream::connect(state.target) else { return };
+    };
     let _ = console.set_nodelay(true);
     let _ = host.set_nodelay(true);
     let mut streams = state.streams.lock().expect("the streams");

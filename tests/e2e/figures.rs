@@ -13,7 +13,9 @@ fn usage(pid: u32) -> Option<(u64, u64)> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some((ticks, resident.split_whitespace().next()?.parse().ok()?))
 }
 
@@ -22,13 +24,14 @@ fn first_paint_and_idle_figures_are_printed() {
     let place = Place::new();
     let started = Instant::now();
     let terminal = Terminal::open(&place, &[], 100, 30);
-    terminal.wait_until("the first paint", Duration::from_secs(10), |text| !text.trim().is_empty());
+    terminal.wait_until("the first paint", Duration::from_secs(10), |text| {
+        !text.trim().is_empty()
+    });
     eprintln!("first paint: {:?}", started.elapsed());
     drop(terminal);
 
     let runbook = eight_hosts(&place);
-    let mut terminal =
-        Terminal::open(&place, &["practice", &runbook, "--scale", "1MiB"], 200, 60);
+    let mut terminal = Terminal::open(&place, &["practice", &runbook, "--scale", "1MiB"], 200, 60);
     terminal.wait_for("PRACTICE", Duration::from_secs(30));
     std::thread::sleep(Duration::from_secs(4));
     let Some((before, _)) = usage(terminal.pid()) else {

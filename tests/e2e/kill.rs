@@ -17,11 +17,13 @@ fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]
     let until = Instant::now() + Duration::from_secs(90);
     loop {
         assert!(Instant::now() < until, "the moment to kill did not come");
-        let journal = place.state().join("runs").exists().then(|| place.journal());
-        if journal.is_some_and(|journal| when(&journal)) {
+        if when(&place.journal()) {
             break;
         }
-        assert!(child.try_wait().expect("its status").is_none(), "it ended before the kill");
+        assert!(
+            child.try_wait().expect("its status").is_none(),
+            "it ended before the kill"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().expect("kill -9");
@@ -31,7 +33,9 @@ fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]
 fn intended(journal: &[serde_json::Value], word: &str) -> bool {
     journal.iter().any(|line| {
         line["event"] == "write-intended"
-            && line["data"]["command"].as_str().is_some_and(|command| command.contains(word))
+            && line["data"]["command"]
+                .as_str()
+                .is_some_and(|command| command.contains(word))
     })
 }
 
@@ -39,7 +43,12 @@ fn intended(journal: &[serde_json::Value], word: &str) -> bool {
 fn mutations(log: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in log {
-        let once = ["solo/registervm", "power.on", "vmsvc/unregister", "portgroup add"];
+        let once = [
+            "solo/registervm",
+            "power.on",
+            "vmsvc/unregister",
+            "portgroup add",
+        ];
         if once.iter().any(|word| line.contains(word)) {
             *counts.entry(line.clone()).or_default() += 1;
         }
@@ -53,7 +62,14 @@ fn killed_in_a_restore_and_in_a_power_on_it_goes_on_and_sends_nothing_twice() {
     let site = Site::start(&place, &["--speed", "20", "--scale", "16MiB"]);
     let answers = answers(&place, &real_answers());
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let run = ["run", &runbook, "--headless", "--yes", "--answers", &answers];
+    let run = [
+        "run",
+        &runbook,
+        "--headless",
+        "--yes",
+        "--answers",
+        &answers,
+    ];
     run_and_kill(&place, &run, |journal| intended(journal, "-flat.vmdk"));
     let resume = ["resume", "--headless", "--yes", "--answers", &answers];
     run_and_kill(&place, &resume, |journal| intended(journal, "power.on"));
@@ -62,23 +78,42 @@ fn killed_in_a_restore_and_in_a_power_on_it_goes_on_and_sends_nothing_twice() {
     for (command, times) in mutations(&site.command_log("lee-esx1")) {
         assert_eq!(times, 1, "sent {times} times: {command}");
     }
-    place.run(&["verify", &crate::practice::run_id(&place)], Duration::from_secs(20)).expect(0);
+    place
+        .run(
+            &["verify", &crate::practice::run_id(&place)],
+            Duration::from_secs(20),
+        )
+        .expect(0);
 }
 
 /// London answers and its VMs run: each fence wants the VM's name, each power-on its entry.
 pub fn real_answers() -> String {
     let mut text = String::from("steps:\n");
-    text.push_str("  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n");
+    text.push_str(
+        "  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n",
+    );
     for vm in ["sql01", "app01", "web01"] {
-        text.push_str(&format!("  failover/recover/{vm}/fence: {{by: alice, typed: {vm}}}\n"));
-        text.push_str(&format!("  failover/recover/{vm}/power_on: {{by: alice}}\n"));
+        text.push_str(&format!(
+            "  failover/recover/{vm}/fence: {{by: alice, typed: {vm}}}\n"
+        ));
+        text.push_str(&format!(
+            "  failover/recover/{vm}/power_on: {{by: alice}}\n"
+        ));
     }
-    text.push_str("  failback/declare/-/confirm: {by: alice, second: bob}\n");
+    text.push_str("  failback/agree/-/confirm: {by: alice, second: bob}\n");
     for vm in ["sql01", "app01", "web01"] {
-        text.push_str(&format!("  failback/go-home/{vm}/shut_down: {{by: alice}}\n"));
-        text.push_str(&format!("  failback/go-home/{vm}/copy_back: {{by: alice, typed: {vm}}}\n"));
-        text.push_str(&format!("  failback/go-home/{vm}/power_on: {{by: alice}}\n"));
-        text.push_str(&format!("  failback/go-home/{vm}/unregister: {{by: alice}}\n"));
+        text.push_str(&format!(
+            "  failback/go-home/{vm}/shut_down: {{by: alice}}\n"
+        ));
+        text.push_str(&format!(
+            "  failback/go-home/{vm}/copy_back: {{by: alice, typed: {vm}}}\n"
+        ));
+        text.push_str(&format!(
+            "  failback/go-home/{vm}/power_on: {{by: alice}}\n"
+        ));
+        text.push_str(&format!(
+            "  failback/go-home/{vm}/unregister: {{by: alice}}\n"
+        ));
     }
     text
 }

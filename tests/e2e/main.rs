@@ -1,5 +1,11 @@
 //! The whole thing from outside: the real binary, in a real terminal or without one, against real
 //! SSH servers (the simulated site's and OpenSSH's).
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a scenario that cannot be set up fails, and figures are printed"
+)]
 
 mod bad_input;
 mod cable;

@@ -29,7 +29,10 @@ impl Place {
     /// `lifeboat ARGS` with this place's state folder.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-        command.args(args).current_dir(self.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
         for (name, value) in self.environment() {
             command.env(name, value);
         }
@@ -38,7 +41,10 @@ impl Place {
     }
 
     pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
-        vec![("LIFEBOAT_STATE", self.state()), ("HOME", self.path().join("home"))]
+        vec![
+            ("LIFEBOAT_STATE", self.state()),
+            ("HOME", self.path().join("home")),
+        ]
     }
 
     /// Runs to the end, bounded in time.
@@ -47,19 +53,25 @@ impl Place {
         finish(command, args, limit)
     }
 
-    /// The only run's folder.
+    /// The newest run's folder.
     pub fn run_dir(&self) -> PathBuf {
-        let runs = std::fs::read_dir(self.state().join("runs")).expect("the runs' folder");
-        let mut dirs: Vec<PathBuf> =
-            runs.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_dir()).collect();
-        dirs.sort();
-        assert!(!dirs.is_empty(), "there is no run");
-        dirs.remove(dirs.len() - 1)
+        self.newest_run().expect("there is no run")
     }
 
-    /// The events of the newest run, as JSON.
+    fn newest_run(&self) -> Option<PathBuf> {
+        let runs = std::fs::read_dir(self.state().join("runs")).ok()?;
+        runs.flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir())
+            .max()
+    }
+
+    /// The events of the newest run so far, as JSON; none before its first line.
     pub fn journal(&self) -> Vec<serde_json::Value> {
-        let text = std::fs::read_to_string(self.run_dir().join("journal.jsonl")).expect("a journal");
+        let path = self.newest_run().map(|dir| dir.join("journal.jsonl"));
+        let text = path
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default();
         text.split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))
             .map(|line| serde_json::from_str(line).expect("a JSON line"))
@@ -151,12 +163,20 @@ fn wait(child: &mut Child, limit: Duration) -> Option<Output> {
             let _ = child.wait();
             let stdout = read_out.join().unwrap_or_default();
             let stderr = read_err.join().unwrap_or_default();
-            eprintln!("{}\n{}", tail(&String::from_utf8_lossy(&stdout)), tail(&String::from_utf8_lossy(&stderr)));
+            eprintln!(
+                "{}\n{}",
+                tail(&String::from_utf8_lossy(&stdout)),
+                tail(&String::from_utf8_lossy(&stderr))
+            );
             panic!("no end within {limit:?}");
         }
         std::thread::sleep(Duration::from_millis(10));
     };
     let stdout = read_out.join().unwrap_or_default();
     let stderr = read_err.join().unwrap_or_default();
-    Some(Output { status, stdout, stderr })
+    Some(Output {
+        status,
+        stdout,
+        stderr,
+    })
 }

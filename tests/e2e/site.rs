@@ -10,7 +10,10 @@ use serde_yaml::Value;
 use crate::program::Place;
 
 /// The bundled runbook, as a user would start from it.
-pub const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/v2v-image-restore.yaml");
+pub const RUNBOOK: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/runbooks/v2v-image-restore.yaml"
+);
 
 /// A simulated site in a process of its own.
 pub struct Site {
@@ -35,7 +38,11 @@ impl Site {
             .stderr(Stdio::inherit())
             .spawn()
             .expect("the simulated site");
-        let site = Self { child, runbook, dir: state };
+        let site = Self {
+            child,
+            runbook,
+            dir: state,
+        };
         let until = Instant::now() + Duration::from_secs(60);
         while !site.runbook.exists() {
             assert!(Instant::now() < until, "the site did not emit its runbook");
@@ -51,15 +58,30 @@ impl Site {
 
     pub fn address(&self, host: &str) -> SocketAddr {
         let document = self.document();
-        let address = document["hosts"][host]["address"].as_str().expect("an address");
+        let address = document["hosts"][host]["address"]
+            .as_str()
+            .expect("an address");
         address.parse().expect("host:port")
+    }
+
+    pub fn user(&self, host: &str) -> String {
+        self.document()["hosts"][host]["user"]
+            .as_str()
+            .expect("a user")
+            .to_owned()
     }
 
     /// The private key that every host of the site accepts.
     pub fn key(&self) -> PathBuf {
         let document = self.document();
-        let auth = document["hosts"]["lee-esx1"]["auth"].as_sequence().expect("auth").clone();
-        let key = auth.iter().find_map(|way| way["key"].as_str()).expect("a key");
+        let auth = document["hosts"]["lee-esx1"]["auth"]
+            .as_sequence()
+            .expect("auth")
+            .clone();
+        let key = auth
+            .iter()
+            .find_map(|way| way["key"].as_str())
+            .expect("a key");
         PathBuf::from(key)
     }
 
@@ -82,8 +104,13 @@ fn find(dir: &Path, host: &str) -> Option<PathBuf> {
             if let Some(found) = find(&path, host) {
                 return Some(found);
             }
-        } else if path.file_name().is_some_and(|name| name == "commands.log")
-            && path.parent().and_then(Path::file_name).is_some_and(|name| name == host)
+        } else if path
+            .file_name()
+            .is_some_and(|name| name == "commands.jsonl")
+            && path
+                .parent()
+                .and_then(Path::file_name)
+                .is_some_and(|name| name == host)
         {
             return Some(path);
         }

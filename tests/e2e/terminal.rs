@@ -14,7 +14,7 @@ pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
+    _master: Box<dyn MasterPty + Send>,
 }
 
 impl Terminal {
@@ -30,8 +30,15 @@ impl Terminal {
         rows: u16,
         environment: &[(&str, &str)],
     ) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system()
+            .openpty(size)
+            .expect("a pseudo-terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.args(args);
         command.cwd(place.path());
@@ -48,8 +55,11 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).expect("the program");
         drop(pair.slave);
         let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
-        let screen =
-            Arc::new(Mutex::new(vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            at_least_one(rows),
+            at_least_one(columns),
+            0,
+        )));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let model = Arc::clone(&screen);
         std::thread::spawn(move || {
@@ -62,7 +72,12 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
-        Self { screen, keys, child, master: pair.master }
+        Self {
+            screen,
+            keys,
+            child,
+            _master: pair.master,
+        }
     }
 
     pub fn text(&self) -> String {
@@ -70,23 +85,16 @@ impl Terminal {
     }
 
     pub fn in_alternate_screen(&self) -> bool {
-        self.screen.lock().expect("the screen").screen().alternate_screen()
+        self.screen
+            .lock()
+            .expect("the screen")
+            .screen()
+            .alternate_screen()
     }
 
     pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("a key");
         self.keys.flush().expect("a key");
-    }
-
-    pub fn resize(&self, columns: u16, rows: u16) {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        self.master.resize(size).expect("another size");
-        let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
-        self.screen
-            .lock()
-            .expect("the screen")
-            .screen_mut()
-            .set_size(at_least_one(rows), at_least_one(columns));
     }
 
     #[track_caller]
@@ -102,7 +110,10 @@ impl Terminal {
             if is(&text) {
                 return text;
             }
-            assert!(Instant::now() < until, "{what:?} did not come within {limit:?}:\n{text}");
+            assert!(
+                Instant::now() < until,
+                "{what:?} did not come within {limit:?}:\n{text}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -124,7 +135,11 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().expect("its status") {
                 return status.exit_code();
             }
-            assert!(Instant::now() < until, "still there after {limit:?}:\n{}", self.text());
+            assert!(
+                Instant::now() < until,
+                "still there after {limit:?}:\n{}",
+                self.text()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

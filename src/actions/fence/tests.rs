@@ -1,10 +1,6 @@
-use jiff::Timestamp;
-
 use super::*;
-use crate::actions::ownership::{Look, Sighting, Sign};
-use crate::actions::tests::{blocked, done, lines, needed, step};
-use crate::engine::AutostartEntry;
-use crate::hypervisor::esxi::Vmid;
+use crate::actions::tests::parts::{autostart, dark, ownership};
+use crate::actions::tests::{blocked, done, lines, needed, parts, step};
 use crate::hypervisor::esxi::power::PowerState;
 
 fn fence() -> Fence {
@@ -14,54 +10,22 @@ fn fence() -> Fence {
 
 fn copy(power: PowerState, starts: bool) -> Copy {
     Copy {
-        vmid: Some(Vmid(7)),
-        vmx: "[local1] sql01/sql01.vmx".into(),
-        by: "uuid.bios",
-        power,
-        since: "2026-01-01T00:00:00Z".parse().ok(),
-        tools: true,
-        autostart: starts.then(|| AutostartEntry {
-            start_action: "powerOn".into(),
-            start_delay: -1,
-            start_order: 2,
-            stop_action: "systemDefault".into(),
-            stop_delay: -1,
-            wait_for_heartbeat: "systemDefault".into(),
-        }),
+        autostart: starts.then(autostart),
+        ..parts::copy(power)
     }
 }
 
 fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
-    let sightings = told.iter().enumerate().map(|(n, told)| Sighting {
-        host: format!("lon-esx{}", n + 1).into(),
-        told: told.clone(),
-    });
-    let look = Look {
-        target: "10.20.0.11".into(),
-        by: "lee-bk1 (ping)".into(),
-        heard,
-        said: "no reply".into(),
-    };
+    let mut ownership = ownership("London", told, heard);
+    ownership.attested = attested.then(|| "alice: I saw it".into());
     Seen {
-        ownership: Ownership {
-            vm: "sql01".into(),
-            site: "London".into(),
-            sightings: sightings.collect(),
-            by_uuid: true,
-            sign: Sign { looks: vec![look] },
-            attested: attested.then(|| "alice: I saw it".into()),
-            at: Some(Timestamp::UNIX_EPOCH),
-        },
+        ownership,
         runs_elsewhere: false,
     }
 }
 
 fn copies(copies: &[Copy]) -> Told {
     Told::Copies(copies.to_vec())
-}
-
-fn dark() -> Told {
-    Told::Nothing("connection refused".into())
 }
 
 #[test]
@@ -75,7 +39,8 @@ fn not_registered_or_off_is_done_where_every_host_answered() {
 
 #[test]
 fn an_autostart_entry_of_a_vm_that_is_off_is_a_write_and_shown() {
-    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::Off, true)])], Heard::Silence, false));
+    let told = [copies(&[copy(PowerState::Off, true)])];
+    let answer = fence().decide(&seen(&told, Heard::Silence, false));
     let proposal = needed(&answer);
     assert_eq!(proposal.risk, Some(Risk::Write));
     assert_eq!(proposal.typed, None);
@@ -87,26 +52,50 @@ fn an_autostart_entry_of_a_vm_that_is_off_is_a_write_and_shown() {
 
 #[test]
 fn a_vm_that_runs_is_stopped_only_for_its_typed_name() {
-    let answer = fence().decide(&seen(&[copies(&[copy(PowerState::On, true)])], Heard::Answer, false));
+    let told = [copies(&[copy(PowerState::On, true)])];
+    let answer = fence().decide(&seen(&told, Heard::Answer, false));
     let proposal = needed(&answer);
     assert_eq!(proposal.risk, Some(Risk::Typed));
     assert_eq!(proposal.typed.as_deref(), Some("sql01"));
     assert!(proposal.attest.is_none());
     let lines = lines(proposal);
-    assert_eq!(lines[..2], ["vim-cmd vmsvc/power.shutdown 7", "vim-cmd vmsvc/power.off 7"]);
-    assert!(proposal.changes[0].contains("since 2026-01-01T00:00:00Z"), "{:?}", proposal.changes);
-    assert!(proposal.changes[0].contains("after 5m"), "{:?}", proposal.changes);
+    assert_eq!(
+        lines[..2],
+        [
+            "vim-cmd vmsvc/power.shutdown 7",
+            "vim-cmd vmsvc/power.off 7"
+        ]
+    );
+    assert!(
+        proposal.changes[0].contains("since 2026-01-01T00:00:00Z"),
+        "{:?}",
+        proposal.changes
+    );
+    assert!(
+        proposal.changes[0].contains("after 5m"),
+        "{:?}",
+        proposal.changes
+    );
 }
 
 #[test]
 fn hosts_that_cannot_be_asked_need_somebody_who_vouches() {
     for told in [vec![dark()], vec![copies(&[]), dark()]] {
         let answer = fence().decide(&seen(&told, Heard::Silence, false));
-        let proposal = needed(&answer);
-        let attest = proposal.attest.as_ref().unwrap();
+        let attest = needed(&answer).attest.as_ref().unwrap();
         assert_eq!(attest.statement, "sql01 does not run in London");
-        assert!(attest.evidence.iter().any(|line| line.contains("no answer (connection refused)")));
-        assert!(attest.evidence.iter().any(|line| line.contains("asked by lee-bk1 (ping)")));
+        assert!(
+            attest
+                .evidence
+                .iter()
+                .any(|line| line.contains("no answer (connection refused)"))
+        );
+        assert!(
+            attest
+                .evidence
+                .iter()
+                .any(|line| line.contains("asked by lee-bk1 (ping)"))
+        );
         let attested = fence().decide(&seen(&told, Heard::Silence, true));
         assert!(done(&attested)[0].contains("attested, not proven"));
     }
@@ -119,14 +108,21 @@ fn what_can_be_done_is_done_beside_what_is_vouched_for() {
     let proposal = needed(&answer);
     assert!(proposal.attest.is_some() && proposal.commands.len() == 1);
     // The attestation alone does not make it done.
-    assert!(needed(&fence().decide(&seen(&told, Heard::Silence, true))).attest.is_none());
+    assert!(
+        needed(&fence().decide(&seen(&told, Heard::Silence, true)))
+            .attest
+            .is_none()
+    );
 }
 
 #[test]
 fn an_address_that_answers_is_never_overridden() {
     for attested in [false, true] {
         let answer = fence().decide(&seen(&[dark()], Heard::Answer, attested));
-        assert!(blocked(&answer).what.contains("something answers"), "{answer:?}");
+        assert!(
+            blocked(&answer).what.contains("something answers"),
+            "{answer:?}"
+        );
     }
     // Unless it is the VM itself that runs at the other site already.
     let mut moved = seen(&[copies(&[])], Heard::Answer, false);
@@ -136,14 +132,33 @@ fn an_address_that_answers_is_never_overridden() {
 
 #[test]
 fn a_vm_that_runs_without_an_entry_cannot_be_stopped_from_here() {
-    let strange = Copy { vmid: None, ..copy(PowerState::On, false) };
+    let strange = Copy {
+        vmid: None,
+        ..copy(PowerState::On, false)
+    };
     let answer = fence().decide(&seen(&[copies(&[strange])], Heard::Silence, true));
     assert!(blocked(&answer).what.contains("without being registered"));
+}
+
+#[test]
+fn a_physical_server_is_vouched_for_whatever_hosts_say() {
+    let (mut runbook, step) = step("failover/recover/sql01/fence");
+    let vm = runbook.vms.get_mut("sql01").unwrap();
+    (vm.protected, vm.physical) = (None, Some("192.0.2.50".into()));
+    let fence = Fence::new(&runbook, &step, &"sql01".into()).unwrap();
+    assert!(needed(&fence.decide(&fence.unknown())).changes[1].contains("192.0.2.50"));
+    let mut nobody = seen(&[], Heard::Silence, false);
+    assert!(needed(&fence.decide(&nobody)).attest.is_some());
+    nobody.ownership.attested = Some("alice: I pulled the plug".into());
+    done(&fence.decide(&nobody));
 }
 
 #[test]
 fn the_outline_asks_nobody() {
     let fence = fence();
     let answer = fence.decide(&fence.unknown());
-    assert_eq!(lines(needed(&answer))[0], "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›");
+    assert_eq!(
+        lines(needed(&answer))[0],
+        "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›"
+    );
 }

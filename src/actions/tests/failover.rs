@@ -1,45 +1,171 @@
-//! The way out: London is dark, sql01 comes up in Leeds.
+//! The way out: London is dark or alive, sql01 comes up in Leeds.
 
-use super::needed;
-use super::world::{World, is_done};
-use crate::engine::Fact;
+use super::world::{World, is_done, out};
+use super::{lines, needed};
+use crate::engine::{Fact, Performed};
+use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
+
+const VERBS: [&str; 6] = [
+    "fence", "restore", "register", "network", "power_on", "ready",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vm_is_brought_up_where_the_other_site_is_dark() {
     let world = World::new().await;
     world.site.go_dark(SiteRole::Protected);
 
-    let fence = world.probe("sql01/fence").await;
+    let fence = world.probe(&out("fence")).await;
     let proposal = needed(&fence);
-    assert!(proposal.attest.is_some() && proposal.commands.is_empty(), "{proposal:?}");
-    let evidence = world.go("sql01/fence").await;
+    assert!(
+        proposal.attest.is_some() && proposal.commands.is_empty(),
+        "{proposal:?}"
+    );
+    let evidence = world.go(&out("fence")).await;
     assert!(evidence[0].contains("attested, not proven"), "{evidence:?}");
-
-    for verb in ["restore", "register", "network", "power_on", "ready"] {
-        let evidence = world.go(&format!("failover/recover/sql01/{verb}")).await;
+    for verb in &VERBS[1..] {
+        let evidence = world.go(&out(verb)).await;
         assert!(!evidence.is_empty(), "{verb}");
-        println!("{verb}: {evidence:#?}");
     }
+
     let facts = world.facts();
     let has = |is: &dyn Fn(&Fact) -> bool| facts.iter().any(is);
     assert!(has(&|fact| matches!(fact, Fact::Attested { .. })));
-    assert!(has(&|fact| matches!(fact, Fact::PointChosen { verified: true, .. })));
-    assert!(has(&|fact| matches!(fact, Fact::FilePlaced { path, .. } if path.ends_with("sql01-flat.vmdk"))));
-    assert!(has(&|fact| matches!(fact, Fact::Registered { uuid_bios, .. } if uuid_bios.len() == 32)));
-    assert!(has(&|fact| matches!(fact, Fact::PortGroupMade { vlan: 20, .. })));
+    assert!(has(&|fact| matches!(fact, Fact::DatastoreSeen { .. })));
+    assert!(has(&|fact| matches!(fact, Fact::FolderMade { .. })));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::PointChosen { verified: true, .. }
+    )));
+    assert!(has(
+        &|fact| matches!(fact, Fact::FilePlaced { path, .. } if path.ends_with("sql01-flat.vmdk"))
+    ));
+    assert!(has(
+        &|fact| matches!(fact, Fact::Registered { uuid_bios, .. } if uuid_bios.len() == 32)
+    ));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::PortGroupMade { vlan: 20, .. }
+    )));
+    assert!(has(&|fact| matches!(fact, Fact::ConfigKept { .. })));
+    assert!(has(&|fact| matches!(fact, Fact::OriginalKept { .. })));
     assert!(has(&|fact| matches!(fact, Fact::AdapterJoined { .. })));
-    assert!(has(&|fact| matches!(fact, Fact::AddressProbed { answered: false, .. })));
-    assert!(has(&|fact| matches!(fact, Fact::OwnershipEvidence { whole: false, .. })));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::AddressProbed {
+            answered: false,
+            ..
+        }
+    )));
+    assert!(has(&|fact| matches!(
+        fact,
+        Fact::OwnershipEvidence { whole: false, .. }
+    )));
     assert!(has(&|fact| matches!(fact, Fact::PoweredOn { .. })));
+    assert!(has(&|fact| matches!(fact, Fact::RungReached { .. })));
     assert!(has(&|fact| matches!(fact, Fact::Serves { .. })));
 
     // Everything is looked at once more, and nothing is sent.
     let before = world.all_writes();
-    for verb in ["fence", "restore", "register", "network", "power_on", "ready"] {
-        let answer = world.probe(&format!("failover/recover/sql01/{verb}")).await;
+    for verb in VERBS {
+        let answer = world.probe(&out(verb)).await;
         assert!(is_done(&answer), "{verb}: {answer:?}");
     }
     assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_still_runs_is_stopped_and_disarmed_first() {
+    let world = World::new().await;
+
+    let blocked = world.probe(&out("power_on")).await;
+    assert!(!is_done(&blocked));
+    let answer = world.probe(&out("fence")).await;
+    let proposal = needed(&answer);
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("sql01"))
+    );
+    assert!(
+        proposal.attest.is_none(),
+        "every host answers: {proposal:?}"
+    );
+    let shown: Vec<String> = lines(proposal).into_iter().map(str::to_owned).collect();
+    let evidence = world.go(&out("fence")).await;
+    assert!(evidence[0].contains("off"), "{evidence:?}");
+
+    // What was sent was shown before.
+    let sent = world.writes("lon-esx1");
+    assert!(!sent.is_empty());
+    for line in &sent {
+        assert!(
+            shown.iter().any(|shown| line.ends_with(shown)),
+            "{line} was not among {shown:?}"
+        );
+    }
+    let facts = world.facts();
+    assert!(
+        facts.iter().any(
+            |fact| matches!(fact, Fact::Stopped { how, .. } if how == "shut down by its guest")
+        )
+    );
+    let removed = facts
+        .iter()
+        .any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
+    assert_eq!(
+        removed,
+        shown
+            .iter()
+            .any(|line| line.contains("update_autostartentry"))
+    );
+
+    for verb in ["restore", "register", "network"] {
+        world.go(&out(verb)).await;
+    }
+    let answer = world.probe(&out("power_on")).await;
+    assert!(
+        needed(&answer).attest.is_none(),
+        "all of it is proven: {answer:?}"
+    );
+    world.go(&out("power_on")).await;
+    let whole = |fact: &Fact| matches!(fact, Fact::OwnershipEvidence { whole: true, vm, .. } if vm.as_str() == "sql01");
+    assert!(world.facts().iter().any(whole));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_can_be_taken_back_in_reverse() {
+    let world = World::out_to("power_on").await;
+    for verb in ["network", "register", "restore"] {
+        match world.undo(&out(verb)).await {
+            Performed::Undone { evidence } => assert!(!evidence.is_empty(), "{verb}"),
+            other => panic!("{verb}: {other:?}"),
+        }
+    }
+    assert!(!world.on("lee-esx1", "/vmfs/volumes/local1/sql01").exists());
+    assert!(matches!(
+        world.undo(&out("ready")).await,
+        Performed::Failed(_)
+    ));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_a_vm_has_run_from_are_not_removed() {
+    let world = World::out_to("ready").await;
+    for verb in ["power_on", "network", "register"] {
+        let performed = world.undo(&out(verb)).await;
+        assert!(
+            matches!(performed, Performed::Undone { .. }),
+            "{verb}: {performed:?}"
+        );
+    }
+    let disk = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01-flat.vmdk");
+    match world.undo(&out("restore")).await {
+        Performed::Failed(fault) => assert!(fault.what.contains("has run from"), "{fault}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(disk.exists());
     world.end().await;
 }

@@ -1,1 +1,106 @@
-//! The way home.
+//! The way home: London is back, sql01 leaves Leeds.
+
+use super::world::{World, home, is_done, out};
+use super::{blocked, needed};
+use crate::engine::Fact;
+use crate::plan::Risk;
+use crate::runbook::model::SiteRole;
+
+const VERBS: [&str; 7] = [
+    "shut_down",
+    "copy_back",
+    "register",
+    "network",
+    "power_on",
+    "ready",
+    "unregister",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_goes_home_with_what_it_did_meanwhile() {
+    let world = World::new().await;
+    // Alive, so that fence finds something to stop and an autostart entry to remember.
+    for verb in [
+        "fence", "restore", "register", "network", "power_on", "ready",
+    ] {
+        world.go(&out(verb)).await;
+    }
+    let copying = world.probe(&home("copy_back")).await;
+    assert!(
+        blocked(&copying).what.contains("runs in Leeds"),
+        "{copying:?}"
+    );
+
+    world.go(&home("shut_down")).await;
+    let work = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01-flat.vmdk");
+    let mut bytes = std::fs::read(&work).unwrap();
+    bytes[1000..1016].copy_from_slice(b"written in Leeds");
+    std::fs::write(&work, &bytes).unwrap();
+
+    let answer = world.probe(&home("copy_back")).await;
+    let proposal = needed(&answer);
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("sql01"))
+    );
+    assert!(
+        proposal
+            .changes
+            .iter()
+            .any(|line| line == "the .vmx at home stays as it is"),
+        "{:?}",
+        proposal.changes
+    );
+    for verb in &VERBS[1..] {
+        world.go(&home(verb)).await;
+    }
+    let at_home = world.on("lon-esx1", "/vmfs/volumes/local1/sql01/sql01-flat.vmdk");
+    assert_eq!(
+        &std::fs::read(&at_home).unwrap()[1000..1016],
+        b"written in Leeds"
+    );
+
+    let facts = world.facts();
+    let kept = facts.iter().any(|fact| {
+        matches!(fact, Fact::OriginalKept { host, path, aside, .. }
+            if host.as_str() == "lon-esx1" && path.ends_with("sql01-flat.vmdk") && world.on("lon-esx1", aside).exists())
+    });
+    assert!(kept, "the original stays aside");
+    let removed = facts
+        .iter()
+        .any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
+    let put_back = world
+        .writes("lon-esx1")
+        .iter()
+        .filter(|line| line.contains("update_autostartentry"))
+        .count();
+    assert_eq!(
+        put_back,
+        if removed { 2 } else { 0 },
+        "what fence took away is put back"
+    );
+
+    let before = world.all_writes();
+    for verb in VERBS {
+        let answer = world.probe(&home(verb)).await;
+        assert!(is_done(&answer), "{verb}: {answer:?}");
+    }
+    assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_came_back_from_the_dark_takes_its_vm_home() {
+    let world = World::out_to("nothing").await;
+    world.site.come_back(SiteRole::Protected);
+    for verb in VERBS {
+        world.go(&home(verb)).await;
+    }
+    let facts = world.facts();
+    let home = facts.iter().rev().find_map(|fact| match fact {
+        Fact::PoweredOn { host, .. } => Some(host.as_str().to_owned()),
+        _ => None,
+    });
+    assert_eq!(home.as_deref(), Some("lon-esx1"));
+    world.end().await;
+}

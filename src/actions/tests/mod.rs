@@ -2,8 +2,10 @@
 
 mod failover;
 mod going_home;
+mod link;
+pub(super) mod parts;
 mod trouble;
-mod world;
+pub(super) mod world;
 
 use std::collections::BTreeMap;
 
@@ -18,14 +20,25 @@ pub(super) const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-resto
 
 /// The bundled runbook and one of its steps: `failover/recover/sql01/fence`.
 pub(super) fn step(id: &str) -> (Runbook, Step) {
-    let runbook = runbook::load("bundled", RUNBOOK, &Limits::default()).unwrap().runbook;
-    let section = if id.starts_with("failback") { Section::Failback } else { Section::Failover };
+    let loaded = runbook::load("bundled", RUNBOOK, &Limits::default());
+    let runbook = loaded
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .runbook;
+    let section = if id.starts_with("failback") {
+        Section::Failback
+    } else {
+        Section::Failover
+    };
     let inputs = PlanInputs {
         variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
         ..PlanInputs::default()
     };
     let plan = plan::make(&runbook, section, Mode::Failover, &inputs).unwrap();
-    let found = plan.steps.iter().find(|step| step.id.as_str() == id).cloned();
+    let found = plan
+        .steps
+        .iter()
+        .find(|step| step.id.as_str() == id)
+        .cloned();
     (runbook, found.unwrap_or_else(|| panic!("no step {id}")))
 }
 
@@ -55,5 +68,34 @@ pub(super) fn done(answer: &ProbeAnswer) -> &[String] {
 
 /// The lines of a proposal's commands.
 pub(super) fn lines(proposal: &Proposal) -> Vec<&str> {
-    proposal.commands.iter().map(|command| command.line.as_str()).collect()
+    proposal
+        .commands
+        .iter()
+        .map(|command| command.line.as_str())
+        .collect()
+}
+
+#[test]
+fn every_step_has_an_outline_that_asks_nobody_and_claims_no_number() {
+    let (runbook, _) = step("failover/recover/sql01/fence");
+    let inputs = PlanInputs {
+        variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
+        ..PlanInputs::default()
+    };
+    for section in [Section::Failover, Section::Failback] {
+        let plan = plan::make(&runbook, section, Mode::Failover, &inputs).unwrap();
+        for step in &plan.steps {
+            let answer = crate::actions::outline(&runbook, step);
+            let proposal = needed(&answer);
+            assert!(
+                !proposal.changes.is_empty() && !proposal.then.is_empty(),
+                "{}",
+                step.id
+            );
+            for line in lines(proposal) {
+                let by_number = line.contains("vmsvc/") || line.contains("update_autostartentry");
+                assert_eq!(by_number, line.contains("‹vmid of "), "{}: {line}", step.id);
+            }
+        }
+    }
 }

@@ -1,1 +1,217 @@
 //! What goes wrong on the way.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::world::{World, is_done, out};
+use super::{blocked, lines, needed};
+use crate::engine::{Performed, StopOutcome};
+use crate::host::{HostCommand, Lane};
+use crate::runbook::model::SiteRole;
+use crate::sim::Injection;
+
+/// A person's question: `I moved it` in whatever spelling the host has.
+fn moved(label: &str) -> bool {
+    label.to_lowercase().contains("moved")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_question_is_answered_by_its_label() {
+    let world = World::out_to("network").await;
+    // Without the network step nothing in the .vmx says that it was moved, so the host asks.
+    let evidence = world.go(&out("power_on")).await;
+    assert!(evidence[0].contains("on since"), "{evidence:?}");
+    let asked = world.keeper.asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(
+        asked[0].suggested.as_deref().is_some_and(moved),
+        "{asked:?}"
+    );
+    assert!(asked[0].choices.len() > 2);
+    let answers = world
+        .writes("lee-esx1")
+        .into_iter()
+        .filter(|line| line.contains("vmsvc/message"));
+    assert_eq!(answers.count(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_on_that_was_lost_at_its_question_is_never_sent_again() {
+    let world = World::out_to("network").await;
+    world.answers.store(false, Ordering::Relaxed);
+    needed(&world.probe(&out("power_on")).await);
+    let id = out("power_on");
+    let performing = world.perform(&id);
+    let cutting = async {
+        while world.keeper.asked.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        world.link.cut();
+    };
+    let (performed, ()) = tokio::join!(performing, cutting);
+    assert_eq!(performed, Performed::Lost);
+
+    // The command is stopped; the host's task still waits for an answer, which the next look finds.
+    assert_eq!(world.settle(&out("power_on")).await, [StopOutcome::Killed]);
+    let answer = world.probe(&out("power_on")).await;
+    assert!(answer.found.contains("question"), "{answer:?}");
+    let shown = lines(needed(&answer));
+    assert!(
+        shown.len() == 1 && shown[0].ends_with("‹number of your choice›"),
+        "{shown:?}"
+    );
+    world.answers.store(true, Ordering::Relaxed);
+    let evidence = world.go(&out("power_on")).await;
+    assert!(evidence[0].contains("on since"), "{evidence:?}");
+    let sent = world
+        .writes("lee-esx1")
+        .into_iter()
+        .filter(|line| line.contains("vim-cmd vmsvc/power.on"));
+    assert_eq!(sent.count(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_without_a_number_is_waited_for_and_never_stopped() {
+    let world = World::new().await;
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    let line = ["sleep", "240"];
+    let runs = tokio::spawn(async move {
+        host.read(Lane::Telemetry, &HostCommand::read(line))
+            .await
+            .map(|output| output.status)
+    });
+    let op = world.lose(&out("register"), "lee-esx1", "sleep 240");
+    let outcome = world.stop_lost(&out("register"), op).await;
+    // The site's time runs 60 times as fast: 240 s are four of ours.
+    assert_eq!(outcome, Ok(StopOutcome::Gone));
+    assert_eq!(runs.await.unwrap(), Ok(0), "it ended by itself");
+    let started = world.writes("lee-esx1").len();
+    assert_eq!(started, 0, "and nothing was sent to end it");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_that_worked_is_seen_to_have_worked() {
+    let world = World::out_to("power_on").await;
+    world
+        .site
+        .inject(&"lee-esx1".into(), Injection::PowerOnLies(true))
+        .unwrap();
+    let evidence = world.go(&out("power_on")).await;
+    assert!(evidence[0].contains("on since"), "{evidence:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_does_not_start_gives_its_reason() {
+    let world = World::out_to("power_on").await;
+    world
+        .site
+        .inject(&"lee-esx1".into(), Injection::PowerOnFails(true))
+        .unwrap();
+    needed(&world.probe(&out("power_on")).await);
+    let Performed::Failed(fault) = world.perform(&out("power_on")).await else {
+        panic!()
+    };
+    assert!(fault.what.contains("sql01 did not start"), "{fault}");
+    assert!(!fault.what.contains("no reason was found"), "{fault}");
+    assert!(!fault.next.is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_files_block_and_stay() {
+    let world = World::new().await;
+    let folder = world.on("lee-esx1", "/vmfs/volumes/local1/sql01");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("sql01.vmx"), "somebody else's").unwrap();
+    let answer = world.probe(&out("restore")).await;
+    assert!(blocked(&answer).what.contains("sql01.vmx"), "{answer:?}");
+    assert_eq!(world.writes("lee-esx1").len(), 0);
+    assert_eq!(
+        std::fs::read(folder.join("sql01.vmx")).unwrap(),
+        b"somebody else's"
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_datastore_without_room_is_told_before_anything_is_sent() {
+    let world = World::new().await;
+    world
+        .site
+        .set_quota(&"lee-esx1".into(), "local1", Some(64 << 10))
+        .unwrap();
+    let answer = world.probe(&out("restore")).await;
+    let fault = blocked(&answer);
+    assert!(
+        fault.what.contains("free") && fault.next.starts_with("free "),
+        "{fault}"
+    );
+    assert_eq!(world.writes("lee-esx1").len(), 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_was_cut_goes_on_from_what_is_there() {
+    let world = World::new().await;
+    needed(&world.probe(&out("restore")).await);
+    let id = out("restore");
+    let performing = world.perform(&id);
+    let cutting = async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        world.link.cut();
+    };
+    let (performed, ()) = tokio::join!(performing, cutting);
+    if performed == Performed::Lost {
+        let outcomes = world.settle(&out("restore")).await;
+        assert!(!outcomes.is_empty());
+    }
+    let evidence = world.go(&out("restore")).await;
+    assert_eq!(evidence.len(), 7, "{evidence:?}");
+    assert!(is_done(&world.probe(&out("restore")).await));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_without_hostd_is_no_evidence() {
+    let world = World::new().await;
+    world
+        .site
+        .inject(&"lon-esx1".into(), Injection::HostdDown(true))
+        .unwrap();
+    let answer = world.probe(&out("fence")).await;
+    // Its address answers, and no host could say that it does not run: it is never vouched for.
+    assert!(
+        blocked(&answer).what.contains("something answers"),
+        "{answer:?}"
+    );
+    world
+        .site
+        .inject(&"lee-esx1".into(), Injection::HostdDown(true))
+        .unwrap();
+    let fault = world.try_probe(&out("register")).await.unwrap_err();
+    assert!(fault.passing && fault.what.contains("hostd"), "{fault}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_came_to_life_elsewhere_is_not_started() {
+    let world = World::out_to("power_on").await;
+    needed(&world.probe(&out("power_on")).await);
+    // The attestation was given; then London returned, and somebody started the old copy.
+    world.site.come_back(SiteRole::Protected);
+    world.start_in_london().await;
+    let before = world.all_writes();
+    let Performed::Changed(answer) = world.perform(&out("power_on")).await else {
+        panic!()
+    };
+    assert!(
+        blocked(&answer).what.contains("must not start"),
+        "{answer:?}"
+    );
+    assert_eq!(world.all_writes(), before);
+    world.end().await;
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -11,34 +12,37 @@ use tokio::sync::mpsc;
 use crate::actions::{self, Ctx, Link, Request};
 use crate::clock::Clock;
 use crate::engine::{
-    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question, RunEvent,
-    RunInfo, RunState, StopOutcome, Verdict,
+    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question,
+    RunEvent, RunInfo, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
-use crate::host::{Credential, HostConfig, Hosts, Policy, Redactor};
+use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::journal::Journal;
 use crate::names::{Attempt, OpId};
 use crate::plan::{self, Plan, PlanInputs, Step};
-use crate::runbook::model::{Mode, Runbook, Section};
+use crate::runbook::model::{Ask, Mode, Runbook, Section, SiteRole};
 use crate::runbook::{self, Limits};
 use crate::sim::{Site, SiteOptions};
 
 use super::RUNBOOK;
+use super::link::CutLink;
 
 /// A site with a run on it.
-pub(super) struct World {
+pub(in crate::actions) struct World {
     pub site: Site,
     pub runbook: Arc<Runbook>,
     pub plans: Vec<Plan>,
     pub hosts: Hosts,
     pub keeper: Arc<Keeper>,
-    /// What a VM's question is answered with; `None` takes what is suggested.
-    pub label: Arc<Mutex<Option<String>>>,
+    /// Whether somebody answers a VM's question, as is suggested.
+    pub answers: Arc<AtomicBool>,
+    /// The way to lee-esx1.
+    pub link: CutLink,
     dir: TempDir,
 }
 
 /// The run: its state is the fold of its journal.
-pub(super) struct Keeper {
+pub(in crate::actions) struct Keeper {
     journal: Mutex<Journal>,
     pub state: Mutex<RunState>,
     /// Questions that were asked.
@@ -61,19 +65,45 @@ impl Keeper {
         entry
     }
 
-    fn request(&self, step: &Step, request: Request, label: &Mutex<Option<String>>) {
+    fn request(&self, step: &Step, request: Request, answers: &AtomicBool) {
         match request {
-            Request::Intend { host, command, bulk, reply } => {
+            Request::Intend {
+                host,
+                command,
+                bulk,
+                reply,
+            } => {
                 let op = OpId(self.state.lock().unwrap().ops.len() as u64 + 1);
-                let entry = self.record(Some(step), RunEvent::WriteIntended { op, host, command, bulk });
+                let entry = self.record(
+                    Some(step),
+                    RunEvent::WriteIntended {
+                        op,
+                        host,
+                        command,
+                        bulk,
+                    },
+                );
                 let intent = self.journal.lock().unwrap().intent(&entry).unwrap();
                 let _ = reply.send(intent);
             }
             Request::Started { op, pid } => {
                 self.record(Some(step), RunEvent::WriteStarted { op, pid });
             }
-            Request::Finished { op, exit, took_ms, output_sha256 } => {
-                self.record(Some(step), RunEvent::WriteFinished { op, exit, took_ms, output_sha256 });
+            Request::Finished {
+                op,
+                exit,
+                took_ms,
+                output_sha256,
+            } => {
+                self.record(
+                    Some(step),
+                    RunEvent::WriteFinished {
+                        op,
+                        exit,
+                        took_ms,
+                        output_sha256,
+                    },
+                );
             }
             Request::Lost { op, why } => {
                 self.record(Some(step), RunEvent::WriteLost { op, why });
@@ -86,7 +116,10 @@ impl Keeper {
                 let _ = reply.send(());
             }
             Request::Ask { question, reply } => {
-                let chosen = label.lock().unwrap().clone().or(question.suggested.clone());
+                let chosen = question
+                    .suggested
+                    .clone()
+                    .filter(|_| answers.load(Ordering::Relaxed));
                 self.asked.lock().unwrap().push(*question);
                 if let Some(chosen) = chosen {
                     let _ = reply.send(chosen);
@@ -109,22 +142,37 @@ impl World {
     /// A new site with a runbook of its own.
     pub async fn with(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let written = runbook::load("source", text, &Limits::default()).unwrap().runbook;
+        let written = runbook::load("source", text, &Limits::default())
+            .unwrap()
+            .runbook;
         let mut options = SiteOptions::new(dir.path().join("site"));
         (options.scale, options.speed) = (512 << 10, 60.0);
         let site = Site::start(&written, options).await.unwrap();
         let mapped = site.emit(text).unwrap();
-        let runbook = runbook::load("emitted", &mapped, &Limits::default()).unwrap().runbook;
+        let runbook = runbook::load("emitted", &mapped, &Limits::default())
+            .unwrap()
+            .runbook;
         let inputs = PlanInputs {
             variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
             ..PlanInputs::default()
         };
-        let sections = [(Section::Failover, Mode::Failover), (Section::Failback, Mode::Failback)];
+        let sections = [
+            (Section::Failover, Mode::Failover),
+            (Section::Failback, Mode::Failback),
+        ];
         let plans = sections
             .into_iter()
             .filter_map(|(section, mode)| plan::make(&runbook, section, mode, &inputs).ok())
             .collect();
-        let hosts = Hosts::new(configs(&runbook, &site), Policy::for_mode(Mode::Failover), Redactor::new());
+        let link = CutLink::to(site.endpoint(&"lee-esx1".into()).unwrap().address).await;
+        let mut configs = configs(&runbook, &site);
+        for config in configs
+            .iter_mut()
+            .filter(|config| config.name.as_str() == "lee-esx1")
+        {
+            config.address.port = link.address.port();
+        }
+        let hosts = Hosts::new(configs, Policy::for_mode(Mode::Failover), Redactor::new());
         let run_dir = dir.path().join("run");
         std::fs::create_dir(&run_dir).unwrap();
         let keeper = Keeper {
@@ -146,7 +194,8 @@ impl World {
             plans,
             hosts,
             keeper: Arc::new(keeper),
-            label: Arc::default(),
+            answers: Arc::new(AtomicBool::new(true)),
+            link,
             dir,
         }
     }
@@ -154,8 +203,12 @@ impl World {
     /// The only step that ends like this: `sql01/fence`, or with its section before it.
     pub fn step(&self, id: &str) -> Step {
         let steps = self.plans.iter().flat_map(|plan| &plan.steps);
-        let mut found = steps.filter(|step| step.id.as_str().ends_with(id) || step.id.as_str().contains(id));
-        found.next().unwrap_or_else(|| panic!("no step {id}")).clone()
+        let mut found =
+            steps.filter(|step| step.id.as_str().ends_with(id) || step.id.as_str().contains(id));
+        found
+            .next()
+            .unwrap_or_else(|| panic!("no step {id}"))
+            .clone()
     }
 
     pub fn facts(&self) -> Vec<Fact> {
@@ -165,31 +218,56 @@ impl World {
 
     /// Looks; the answer is kept as the step's proposal.
     pub async fn probe(&self, id: &str) -> ProbeAnswer {
-        self.try_probe(id).await.unwrap_or_else(|fault| panic!("{id}: {fault}"))
+        self.try_probe(id)
+            .await
+            .unwrap_or_else(|fault| panic!("{id}: {fault}"))
     }
 
     pub async fn try_probe(&self, id: &str) -> Result<ProbeAnswer, Fault> {
         let step = self.step(id);
         self.keeper.record(Some(&step), RunEvent::StepStarted);
-        let answer = self.run(&step, None, |ctx| async move { actions::probe(&ctx).await }).await?;
-        self.keeper.record(Some(&step), RunEvent::ProbeAnswered(Box::new(answer.clone())));
+        let answer = self
+            .run(&step, None, |ctx| async move { actions::probe(&ctx).await })
+            .await?;
+        self.keeper.record(
+            Some(&step),
+            RunEvent::ProbeAnswered(Box::new(answer.clone())),
+        );
         Ok(answer)
     }
 
     /// Confirms what was shown last, with everything that it asks for, and lets it act.
     pub async fn perform(&self, id: &str) -> Performed {
         let step = self.step(id);
-        let shown = self.keeper.state.lock().unwrap().step(&step.id).proposal.unwrap_or_default();
+        let shown = self
+            .keeper
+            .state
+            .lock()
+            .unwrap()
+            .step(&step.id)
+            .proposal
+            .unwrap_or_default();
         self.perform_as(id, consent(&shown)).await
     }
 
     pub async fn perform_as(&self, id: &str, confirmation: Confirmation) -> Performed {
         let step = self.step(id);
-        self.keeper.record(Some(&step), RunEvent::StepConfirmed(Box::new(confirmation.clone())));
-        let performed =
-            self.run(&step, Some(confirmation), |ctx| async move { actions::perform(&ctx).await }).await;
+        self.keeper.record(
+            Some(&step),
+            RunEvent::StepConfirmed(Box::new(confirmation.clone())),
+        );
+        let performed = self
+            .run(&step, Some(confirmation), |ctx| async move {
+                actions::perform(&ctx).await
+            })
+            .await;
         if let Performed::Done { evidence } = &performed {
-            self.keeper.record(Some(&step), RunEvent::StepDone { evidence: evidence.clone() });
+            self.keeper.record(
+                Some(&step),
+                RunEvent::StepDone {
+                    evidence: evidence.clone(),
+                },
+            );
         }
         performed
     }
@@ -208,16 +286,69 @@ impl World {
 
     pub async fn undo(&self, id: &str) -> Performed {
         let step = self.step(id);
-        self.run(&step, None, |ctx| async move { actions::undo(&ctx).await }).await
+        self.run(&step, None, |ctx| async move { actions::undo(&ctx).await })
+            .await
+    }
+
+    /// Makes sure that every lost command of the step is over.
+    pub async fn settle(&self, id: &str) -> Vec<StopOutcome> {
+        let lost: Vec<OpId> = {
+            let state = self.keeper.state.lock().unwrap();
+            state
+                .unsettled_ops()
+                .filter(|(_, op)| !op.bulk)
+                .map(|(id, _)| *id)
+                .collect()
+        };
+        let step = self.step(id);
+        let mut outcomes = Vec::new();
+        for op in lost {
+            let outcome = self
+                .stop_lost(id, op)
+                .await
+                .unwrap_or_else(|fault| panic!("{fault}"));
+            let event = RunEvent::LostStopped {
+                op,
+                outcome: outcome.clone(),
+            };
+            self.keeper.record(Some(&step), event);
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// A write of which nothing is known but its line.
+    pub fn lose(&self, id: &str, host: &str, command: &str) -> OpId {
+        let step = self.step(id);
+        let op = OpId(self.keeper.state.lock().unwrap().ops.len() as u64 + 1);
+        let (host, command) = (host.into(), command.to_owned());
+        let intended = RunEvent::WriteIntended {
+            op,
+            host,
+            command,
+            bulk: false,
+        };
+        self.keeper.record(Some(&step), intended);
+        self.keeper.record(
+            Some(&step),
+            RunEvent::WriteLost {
+                op,
+                why: "cut".into(),
+            },
+        );
+        op
     }
 
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
-        self.run(&step, None, move |ctx| async move { actions::stop_lost(&ctx, op).await }).await
+        self.run(&step, None, move |ctx| async move {
+            actions::stop_lost(&ctx, op).await
+        })
+        .await
     }
 
     /// Runs one action with a link of its own.
-    async fn run<T, F>(
+    pub async fn run<T, F>(
         &self,
         step: &Step,
         confirmation: Option<Confirmation>,
@@ -242,10 +373,14 @@ impl World {
             run_dir: self.run_dir(),
             link: Link::new(requests),
         };
-        let (keeper, label, step) = (Arc::clone(&self.keeper), Arc::clone(&self.label), step.clone());
+        let (keeper, answers, step) = (
+            Arc::clone(&self.keeper),
+            Arc::clone(&self.answers),
+            step.clone(),
+        );
         let serving = tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
-                keeper.request(&step, request, &label);
+                keeper.request(&step, request, &answers);
             }
         });
         // Spawned, as the runner does it: an action must be able to move between threads.
@@ -260,20 +395,68 @@ impl World {
 
     /// A path on a host as a path on this machine.
     pub fn on(&self, host: &str, path: &str) -> PathBuf {
-        self.site.host_root(&host.into()).unwrap().join(path.trim_start_matches('/'))
+        self.site
+            .host_root(&host.into())
+            .unwrap()
+            .join(path.trim_start_matches('/'))
     }
 
     /// Command lines that changed something, as a host logged them.
     pub fn writes(&self, host: &str) -> Vec<String> {
         let log = std::fs::read_to_string(self.site.command_log(&host.into())).unwrap_or_default();
-        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines = log
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let lines = lines.filter_map(|line| Some(line.get("line")?.as_str()?.to_owned()));
-        lines.filter(|line| line.contains("echo $$; exec")).collect()
+        lines
+            .filter(|line| line.contains("echo $$; exec"))
+            .collect()
     }
 
     /// Everything that reached all hosts and changed something.
     pub fn all_writes(&self) -> usize {
-        self.runbook.hosts.keys().map(|host| self.writes(host.as_str()).len()).sum()
+        self.runbook
+            .hosts
+            .keys()
+            .map(|host| self.writes(host.as_str()).len())
+            .sum()
+    }
+
+    /// sql01 stands in Leeds up to a verb of the way out, London being dark.
+    pub async fn out_to(verb: &str) -> Self {
+        let world = Self::new().await;
+        world.site.go_dark(SiteRole::Protected);
+        let verbs = [
+            "fence", "restore", "register", "network", "power_on", "ready",
+        ];
+        for verb in verbs.iter().take_while(|step| **step != verb) {
+            world.go(&out(verb)).await;
+        }
+        world
+    }
+
+    /// Somebody starts the old copy of sql01, past Lifeboat.
+    pub async fn start_in_london(&self) {
+        let host = self.hosts.host(&"lon-esx1".into()).unwrap();
+        let read = |words: &[&str]| HostCommand::read(words.iter().copied());
+        let list = host
+            .read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"]))
+            .await
+            .unwrap();
+        let list = list.text();
+        let row = list
+            .lines()
+            .find(|line| line.contains("sql01.vmx"))
+            .unwrap();
+        let vmid = row.split_whitespace().next().unwrap().to_owned();
+        let on = host
+            .read(
+                Lane::Telemetry,
+                &read(&["vim-cmd", "vmsvc/power.on", &vmid]),
+            )
+            .await
+            .unwrap();
+        assert_eq!(on.status, 0, "{}", on.text());
     }
 
     /// Ends servers and sessions.
@@ -283,21 +466,35 @@ impl World {
     }
 }
 
+/// A step of sql01 on the way out.
+pub(super) fn out(verb: &str) -> String {
+    format!("failover/recover/sql01/{verb}")
+}
+
+/// A step of sql01 on the way home.
+pub(super) fn home(verb: &str) -> String {
+    format!("failback/go-home/sql01/{verb}")
+}
+
 /// Everything that a proposal asks for, given.
 pub(super) fn consent(shown: &Proposal) -> Confirmation {
     Confirmation {
         by: "alice".into(),
         second: Some("bob".into()),
         typed: shown.typed.clone(),
-        attest: shown.attest.as_ref().map(|_| "the duty manager saw the fire".into()),
+        attest: shown
+            .attest
+            .as_ref()
+            .map(|_| "the duty manager saw the fire".into()),
         answers: shown
             .ask
             .iter()
             .map(|(key, ask)| match ask {
-                crate::runbook::model::Ask::Choose { options, at_least } => {
-                    (key.clone(), Answer::Chosen(options.iter().take(*at_least).cloned().collect()))
-                }
-                crate::runbook::model::Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
+                Ask::Choose { options, at_least } => (
+                    key.clone(),
+                    Answer::Chosen(options.iter().take(*at_least).cloned().collect()),
+                ),
+                Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
             })
             .collect(),
         how: Consent::Person,

@@ -104,7 +104,11 @@ impl Engine {
         let Some(index) = self.plan.steps.iter().position(|step| step.id == *undone) else {
             return;
         };
-        let resting = self.plan.steps.iter().filter(|step| step.after.contains(&index));
+        let resting = self
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.after.contains(&index));
         let begun: Vec<StepId> = resting
             .map(|step| step.id.clone())
             .filter(|id| matches!(self.state.status(id), Status::Asking | Status::Probing))

@@ -26,12 +26,16 @@ fn vim(words: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn esxcli_csv(words: &[&str]) -> Vec<String> {
-    ["esxcli", "--formatter=csv"]
-        .iter()
-        .chain(words)
-        .map(|word| (*word).to_owned())
-        .collect()
+/// Prints a list of `esxcli` as csv, and as text where csv is refused; then `$1`, if it is any, as
+/// the proof of the end.
+const LIST: &str = r#"end=$1; shift
+out=$(esxcli --formatter=csv "$@" 2>/dev/null) || out=Usage:
+case $out in *Usage:*) out=$(esxcli "$@") || { s=$?; printf '%s\n' "$out"; exit $s; };; esac
+printf '%s\n' "$out"
+if [ -n "$end" ]; then echo "$end"; fi"#;
+
+fn esxcli_list(end: &str, words: &[&str]) -> HostCommand {
+    HostCommand::script(Effect::Read, LIST, [&[end], words].concat())
 }
 
 fn vmsvc(verb: &str, vmid: Vmid) -> Vec<String> {
@@ -191,44 +195,37 @@ pub fn version() -> HostCommand {
 /// looks the same as a swallowed error.
 #[must_use]
 pub fn running() -> HostCommand {
-    let script = "esxcli --formatter=csv vm process list && echo \"$1\"";
-    HostCommand::script(Effect::Read, script, [super::process::SENTINEL])
+    esxcli_list(super::process::SENTINEL, &["vm", "process", "list"])
 }
 
 /// The mounted volumes with sizes.
 #[must_use]
 pub fn volumes() -> HostCommand {
-    HostCommand::read(esxcli_csv(&["storage", "filesystem", "list"]))
+    esxcli_list("", &["storage", "filesystem", "list"])
 }
 
 /// The standard switches' port groups.
 #[must_use]
 pub fn port_groups() -> HostCommand {
-    HostCommand::read(esxcli_csv(&[
-        "network",
-        "vswitch",
-        "standard",
-        "portgroup",
-        "list",
-    ]))
+    esxcli_list("", &["network", "vswitch", "standard", "portgroup", "list"])
 }
 
 /// The standard switches.
 #[must_use]
 pub fn vswitches() -> HostCommand {
-    HostCommand::read(esxcli_csv(&["network", "vswitch", "standard", "list"]))
+    esxcli_list("", &["network", "vswitch", "standard", "list"])
 }
 
 /// The physical adapters, whose MACs sign locks.
 #[must_use]
 pub fn nics() -> HostCommand {
-    HostCommand::read(esxcli_csv(&["network", "nic", "list"]))
+    esxcli_list("", &["network", "nic", "list"])
 }
 
 /// Whose MACs the host has seen behind addresses.
 #[must_use]
 pub fn neighbors() -> HostCommand {
-    HostCommand::read(esxcli_csv(&["network", "ip", "neighbor", "list"]))
+    esxcli_list("", &["network", "ip", "neighbor", "list"])
 }
 
 fn portgroup(words: &[&str]) -> HostCommand {
@@ -324,6 +321,45 @@ mod tests {
             update_autostart_remove(Vmid(3)).line(),
             "vim-cmd hostsvc/autostartmanager/update_autostartentry 3 none 0 0 none 0 yes"
         );
+    }
+
+    /// Status and output of the list of running VMs over such an `esxcli`.
+    fn listed(esxcli: &str) -> (Option<i32>, String) {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("esxcli");
+        std::fs::write(&path, format!("#!/bin/sh\n{esxcli}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut shell = std::process::Command::new("sh");
+        let paths = format!(
+            "{}:{}",
+            dir.path().display(),
+            std::env::var("PATH").unwrap()
+        );
+        let ran = shell
+            .env("PATH", paths)
+            .args(&running().words()[1..])
+            .output()
+            .unwrap();
+        (ran.status.code(), String::from_utf8(ran.stdout).unwrap())
+    }
+
+    #[test]
+    fn text_is_read_where_csv_is_refused() {
+        let end = super::super::process::SENTINEL;
+        let refused = |status: u8| {
+            let said = "echo 'Error: Invalid option'; echo 'Usage: esxcli [options]'";
+            format!("case $1 in -*) {said}; exit {status};; esac; echo \"$@\"")
+        };
+        for status in [0, 1] {
+            let text = format!("vm process list\n{end}\n");
+            assert_eq!(listed(&refused(status)), (Some(0), text));
+        }
+        let csv = format!("--formatter=csv vm process list\n{end}\n");
+        assert_eq!(listed("echo \"$@\""), (Some(0), csv));
+        let down = "echo 'Connect to localhost failed: Connection failure'; exit 1";
+        let said = "Connect to localhost failed: Connection failure\n";
+        assert_eq!(listed(down), (Some(1), said.to_owned()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
-pub use processes::{Trace, stop, trace};
+pub use processes::{Trace, list_processes, stop, trace};
 pub use scripts::{Script, script};
 pub use sums::{Sha256, SumTool, sha256, sha256_part};
 

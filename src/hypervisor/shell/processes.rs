@@ -39,13 +39,33 @@ else
 fi"#;
 
 /// Shows the lines of VMware's own ps behind `$1`. Its columns are world, cartel, name, command;
-/// each thread of a process is a line, and a process's number is its cartel's. The list is never
-/// empty: this shell is in it.
-const SHOW_ESXI: &str = r#"all=$(ps -c) || exit 5
-if [ -z "$all" ]; then exit 5; fi
-shown=$(printf '%s\n' "$all" | while read -r w c rest; do
-  if [ "$w" = "$1" ] || [ "$c" = "$1" ]; then printf '%s\n' "$rest"; fi
-done)"#;
+/// each thread of a process is a line, and a process's number is its cartel's. Another make's
+/// `ps -c` lists something else and no commands, which would pass for their end: it is known by its
+/// heading, and /proc is read instead.
+const SHOW_ESXI: &str = r#"all=$(ps -c 2>/dev/null)
+case $all in
+  *WID*)
+    shown=$(printf '%s\n' "$all" | while read -r w c rest; do
+      if [ "$w" = "$1" ] || [ "$c" = "$1" ]; then printf '%s\n' "$rest"; fi
+    done);;
+  *)
+    if [ ! -r /proc/self/cmdline ]; then echo 'ps -c lists no worlds here' >&2; exit 5; fi
+    shown=$(if [ -r "/proc/$1/cmdline" ]; then tr '\000\n\t' '   ' <"/proc/$1/cmdline"; fi);;
+esac"#;
+
+/// Prints the command line of each process, a line each.
+const LIST: &str = r#"all=$(ps -c 2>/dev/null)
+case $all in *WID*) printf '%s\n' "$all"; exit 0;; esac
+if [ ! -r /proc/self/cmdline ]; then exec ps -ef; fi
+for p in /proc/[0-9]*/cmdline; do
+  if [ -r "$p" ]; then tr '\000\n\t' '   ' 2>/dev/null <"$p" && echo; fi
+done"#;
+
+/// Lists what runs on a host, with its command lines.
+#[must_use]
+pub fn list_processes() -> HostCommand {
+    HostCommand::script(Effect::Read, LIST, Vec::<String>::new())
+}
 
 /// Compares what is shown with `$2`, and stops the process if `$3` says so: politely, then not.
 const JUDGE: &str = r#"if [ -z "$shown" ]; then echo ended; exit 0; fi

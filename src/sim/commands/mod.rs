@@ -1,6 +1,7 @@
 //! The programs of a simulated host, in the spelling of BusyBox (ESXi) where it differs.
 
 mod awk;
+mod copy;
 mod dd;
 mod files;
 mod find;
@@ -8,6 +9,7 @@ mod grep;
 mod listing;
 mod net;
 mod place;
+mod processes;
 mod scp;
 mod sed;
 mod sums;
@@ -16,7 +18,7 @@ mod test;
 mod text;
 mod words;
 
-pub(crate) use self::files::{CopyError, copy_sparse};
+pub(crate) use self::copy::{CopyError, copy_sparse};
 pub(crate) use self::net::dev_tcp;
 pub(crate) use self::sums::hex;
 
@@ -327,7 +329,7 @@ pub(crate) fn find(host: &SimHost, name: &str) -> Option<Program> {
         "mkdir" => files::mkdir,
         "rmdir" => files::rmdir,
         "mv" => files::mv,
-        "cp" => files::cp,
+        "cp" => copy::cp,
         "rm" => files::rm,
         "touch" => files::touch,
         "chmod" => files::chmod,
@@ -350,9 +352,9 @@ pub(crate) fn find(host: &SimHost, name: &str) -> Option<Program> {
         "env" => system::env,
         "nohup" | "setsid" => system::nohup,
         "which" => system::which,
-        "kill" => system::kill,
-        "ps" => system::ps,
-        "pgrep" => system::pgrep,
+        "kill" => processes::kill,
+        "ps" => processes::ps,
+        "pgrep" => processes::pgrep,
         "sync" => |_| Ok(0),
         "nproc" => |call| call.out("4\n").map(|()| 0),
         "timeout" => system::timeout,

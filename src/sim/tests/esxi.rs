@@ -142,7 +142,7 @@ async fn a_kept_identity_asks_nothing_and_a_copied_one_is_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guest_facts_come_late_and_go_stale() {
-    let site = TestSite::start_with(|options| options.speed = 4.0).await;
+    let site = TestSite::start_with(|options| options.speed = 8.0).await;
     let client = site.client("lon-esx1");
     let id = site.vmid("lon-esx1", "sql01");
     let guest = |client: &Client| client.run(&format!("vim-cmd vmsvc/get.guest {id}")).out;
@@ -339,5 +339,54 @@ async fn autostart_entries_are_listed_and_removed() {
         !xml.contains("sql01.vmx") && xml.contains("web01.vmx"),
         "{xml}"
     );
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_power_on_leaves_the_question_open_and_the_task_running() {
+    let site = TestSite::start().await;
+    let client = site.client("lee-esx1");
+    let id = restore(&site, "web01");
+    let asking = site.client("lee-esx1");
+    let line = format!("sh -c 'echo $$; exec \"$@\"' _ vim-cmd vmsvc/power.on {id}");
+    let worker = std::thread::spawn(move || asking.run(&line));
+    let shown =
+        format!("ps -c | grep 'vim-cmd vmsvc/power.on {id}$' | tail -n 1 | awk '{{print $1}}'");
+    let mut pid = String::new();
+    site.wait_until(|| {
+        pid = client.run(&shown).out.trim().to_owned();
+        let asked = client.run(&format!("vim-cmd vmsvc/message {id}")).out != "No message.\n";
+        asked && !pid.is_empty()
+    });
+    client.run(&format!("kill {pid}"));
+    let ran = worker.join().unwrap();
+    assert_eq!(
+        (ran.status, ran.out.lines().next()),
+        (143, Some(pid.as_str())),
+        "{ran:?}"
+    );
+    let tasks = client.run(&format!("vim-cmd vmsvc/get.tasklist {id}")).out;
+    let key = tasks
+        .lines()
+        .nth(1)
+        .unwrap()
+        .trim()
+        .trim_matches(['\'', ',', ' '])
+        .to_owned();
+    let info = format!(
+        "vim-cmd vimsvc/task_info {}",
+        key.trim_start_matches("vim.Task:")
+    );
+    assert!(client.run(&info).out.contains("state = \"running\", \n"));
+    let message = client.run(&format!("vim-cmd vmsvc/message {id}")).out;
+    client.run(&format!(
+        "vim-cmd vmsvc/message {id} _vmx1 {}",
+        choice(&message, "button.uuid.cancel")
+    ));
+    assert!(client.run(&info).out.contains("RequestCanceled"));
+    let state = client
+        .run(&format!("vim-cmd vmsvc/power.getstate {id}"))
+        .out;
+    assert!(state.ends_with("Powered off\n"), "{state}");
     site.stop().await;
 }

@@ -69,6 +69,7 @@ impl Client {
 /// A connected session, not logged in.
 pub(super) fn handshake(endpoint: &Endpoint) -> ssh2::Session {
     let stream = TcpStream::connect(endpoint.address).unwrap();
+    stream.set_nodelay(true).unwrap();
     let mut session = ssh2::Session::new().unwrap();
     session.set_tcp_stream(stream);
     session.set_timeout(20_000);

@@ -279,12 +279,7 @@ impl Journal {
 }
 
 impl Writes for Journal {
-    async fn intend(
-        &self,
-        host: &HostName,
-        shown: String,
-        _bulk: bool,
-    ) -> Result<Intent, Fault> {
+    async fn intend(&self, host: &HostName, shown: String, _bulk: bool) -> Result<Intent, Fault> {
         let mut announced = self.announced.lock().unwrap();
         if self.crash_at == Some(announced.len()) {
             return Err(Fault::new("crash", "", "", ""));

@@ -65,14 +65,22 @@ fn home() -> Home {
 }
 
 fn page(home: Home) -> HomePage {
-    HomePage::new(home, Now { wall: at(0), mono: Duration::ZERO })
+    HomePage::new(
+        home,
+        Now {
+            wall: at(0),
+            mono: Duration::ZERO,
+        },
+    )
 }
 
 fn press(page: &mut HomePage, keys: &str) -> Option<HomeChoice> {
-    parse(keys).into_iter().find_map(|key| match page.update(page.now, Msg::Key(key)).pop() {
-        Some(Cmd::Leave(choice)) => Some(choice),
-        _ => None,
-    })
+    parse(keys)
+        .into_iter()
+        .find_map(|key| match page.update(page.now, Msg::Key(key)).pop() {
+            Some(Cmd::Leave(choice)) => Some(choice),
+            _ => None,
+        })
 }
 
 fn shot(page: &HomePage, size: (u16, u16), theme: Theme) -> String {
@@ -100,15 +108,36 @@ fn the_default_key_resumes_and_every_row_has_its_own() {
         Some(HomeChoice::Resume(id("20260102-030405-k7qd")))
     );
     let tier2 = || PathBuf::from("runbooks/tier2.yaml");
-    assert_eq!(press(&mut page(home()), "jj<Enter>"), Some(HomeChoice::Practice(Some(tier2()))));
-    assert_eq!(press(&mut page(home()), "jjr"), Some(HomeChoice::Run(tier2())));
-    assert_eq!(press(&mut page(home()), "jjb"), Some(HomeChoice::FailbackRunbook(tier2())));
-    assert_eq!(press(&mut page(home()), "jjjjp"), Some(HomeChoice::Practice(None)));
+    assert_eq!(
+        press(&mut page(home()), "jj<Enter>"),
+        Some(HomeChoice::Practice(Some(tier2())))
+    );
+    assert_eq!(
+        press(&mut page(home()), "jjr"),
+        Some(HomeChoice::Run(tier2()))
+    );
+    assert_eq!(
+        press(&mut page(home()), "jjb"),
+        Some(HomeChoice::FailbackRunbook(tier2()))
+    );
+    assert_eq!(
+        press(&mut page(home()), "jjjjp"),
+        Some(HomeChoice::Practice(None))
+    );
     let done = || id("20251230-080000-aaaa");
-    assert_eq!(press(&mut page(home()), "jjjjjb"), Some(HomeChoice::FailbackRun(done())));
-    assert_eq!(press(&mut page(home()), "jjjjjjjj<Enter>"), Some(HomeChoice::Report(done())));
+    assert_eq!(
+        press(&mut page(home()), "jjjjjb"),
+        Some(HomeChoice::FailbackRun(done()))
+    );
+    assert_eq!(
+        press(&mut page(home()), "jjjjjjjj<Enter>"),
+        Some(HomeChoice::Report(done()))
+    );
     assert_eq!(press(&mut page(home()), "q"), Some(HomeChoice::Quit));
-    assert_eq!(press(&mut page(Home::default()), "<Enter>"), Some(HomeChoice::Practice(None)));
+    assert_eq!(
+        press(&mut page(Home::default()), "<Enter>"),
+        Some(HomeChoice::Practice(None))
+    );
 }
 
 #[test]

@@ -55,8 +55,14 @@ impl Run {
 
     /// The risk of the shown step as things are; never lower than the plan's.
     pub(in crate::tui) fn risk(&self, index: usize) -> Risk {
-        let planned = self.plan.steps.get(index).map_or(Risk::Disruptive, |step| step.risk);
-        let found = self.known(index).and_then(|known| known.proposal.as_ref()?.risk);
+        let planned = self
+            .plan
+            .steps
+            .get(index)
+            .map_or(Risk::Disruptive, |step| step.risk);
+        let found = self
+            .known(index)
+            .and_then(|known| known.proposal.as_ref()?.risk);
         found.map_or(planned, |found| found.max(planned))
     }
 
@@ -96,7 +102,10 @@ impl Run {
             return Enter::HostKey;
         }
         let shown = self.ui.shown;
-        if self.known(shown).is_some_and(|known| known.question.is_some()) {
+        if self
+            .known(shown)
+            .is_some_and(|known| known.question.is_some())
+        {
             return Enter::Question(shown);
         }
         if !self.needs_person(shown) {
@@ -107,7 +116,9 @@ impl Run {
                 None => Enter::Nothing,
             };
         }
-        let Some(card) = card else { return Enter::ShowSteps };
+        let Some(card) = card else {
+            return Enter::ShowSteps;
+        };
         if self.status(shown) != Status::Asking {
             return Enter::Trouble;
         }
@@ -133,7 +144,11 @@ impl Run {
             Enter::Fill(_) => "answer".to_owned(),
             Enter::Trouble => "what now?".to_owned(),
             Enter::GoTo(step) => {
-                let title = self.plan.steps.get(*step).map_or("", |step| step.title.as_str());
+                let title = self
+                    .plan
+                    .steps
+                    .get(*step)
+                    .map_or("", |step| step.title.as_str());
                 format!("go to {}", text::cut(&text::clean(title), 24))
             }
             Enter::Continue => "continue".to_owned(),
@@ -146,7 +161,12 @@ impl Run {
         match self.shown().map(|step| &step.action) {
             Some(ActionSpec::Note { .. }) => "noted",
             Some(ActionSpec::Confirm { .. }) => "confirm",
-            _ if self.proposal().is_some_and(|p| p.commands.iter().any(|c| c.write)) => "send",
+            _ if self
+                .proposal()
+                .is_some_and(|p| p.commands.iter().any(|c| c.write)) =>
+            {
+                "send"
+            }
             _ => "go on",
         }
     }
@@ -188,11 +208,17 @@ impl Run {
         let step = self.shown()?;
         let status = self.status(self.ui.shown);
         let looking_in_vain = status == Status::Probing
-            && self.known(self.ui.shown).is_some_and(|known| known.fault.is_some());
+            && self
+                .known(self.ui.shown)
+                .is_some_and(|known| known.fault.is_some());
         if status.is_met() {
             Some(format!("{} is {} already", step.title, status.as_str()))
         } else if status.is_active() && !looking_in_vain {
-            Some(format!("{} is {}: it has to end first", step.title, status.as_str()))
+            Some(format!(
+                "{} is {}: it has to end first",
+                step.title,
+                status.as_str()
+            ))
         } else {
             None
         }
@@ -200,18 +226,27 @@ impl Run {
 
     fn why_not_undone(&self) -> Option<String> {
         let step = self.shown()?;
-        let undoable = self.proposal().is_some_and(|proposal| proposal.undo.is_some());
+        let undoable = self
+            .proposal()
+            .is_some_and(|proposal| proposal.undo.is_some());
         match self.status(self.ui.shown) {
             Status::Done | Status::Failed | Status::Held if undoable => None,
             Status::Done | Status::Failed | Status::Held => {
                 Some(format!("{} has nothing to take back", step.title))
             }
-            status => Some(format!("{} is {}: nothing to take back", step.title, status.as_str())),
+            status => Some(format!(
+                "{} is {}: nothing to take back",
+                step.title,
+                status.as_str()
+            )),
         }
     }
 
     pub(super) fn can_retry(&self, step: usize) -> bool {
-        matches!(self.status(step), Status::Failed | Status::Held | Status::Undone)
+        matches!(
+            self.status(step),
+            Status::Failed | Status::Held | Status::Undone
+        )
     }
 
     /// What the confirmation of a step needs beside Enter.
@@ -219,22 +254,40 @@ impl Run {
         let Some(step) = self.plan.steps.get(index) else {
             return Vec::new();
         };
-        let Some(proposal) = self.known(index).and_then(|known| known.proposal.as_deref()) else {
+        let Some(proposal) = self
+            .known(index)
+            .and_then(|known| known.proposal.as_deref())
+        else {
             return Vec::new();
         };
-        let mut stages: Vec<Stage> =
-            proposal.ask.iter().map(|(key, ask)| stage(key, ask)).collect();
+        let mut stages: Vec<Stage> = proposal
+            .ask
+            .iter()
+            .map(|(key, ask)| stage(key, ask))
+            .collect();
         if let Some(request) = &proposal.attest {
-            stages.push(Stage::Attest { request: request.clone(), field: Field::default() });
+            stages.push(Stage::Attest {
+                request: request.clone(),
+                field: Field::default(),
+            });
         }
         let risk = self.risk(index);
         let fallback = || (risk == Risk::Typed).then(|| step.subject.as_str().to_owned());
-        let word = proposal.typed.clone().or_else(|| step.typed.clone()).or_else(fallback);
+        let word = proposal
+            .typed
+            .clone()
+            .or_else(|| step.typed.clone())
+            .or_else(fallback);
         if let Some(word) = word {
-            stages.push(Stage::Typed { word, field: Field::default() });
+            stages.push(Stage::Typed {
+                word,
+                field: Field::default(),
+            });
         }
         if step.people > 1 {
-            stages.push(Stage::Second { field: Field::default() });
+            stages.push(Stage::Second {
+                field: Field::default(),
+            });
         }
         stages
     }
@@ -255,7 +308,10 @@ fn stage(key: &str, ask: &Ask) -> Stage {
     match ask {
         Ask::Choose { options, at_least } => Stage::Choose {
             key: key.to_owned(),
-            options: options.iter().map(|option| (option.clone(), false)).collect(),
+            options: options
+                .iter()
+                .map(|option| (option.clone(), false))
+                .collect(),
             at_least: *at_least,
             at: 0,
             error: None,

@@ -23,7 +23,11 @@ pub(in crate::tui) struct Dialog {
 
 impl Dialog {
     pub(in crate::tui) fn new(kind: Kind) -> Self {
-        Self { kind, scroll: 0, since: None }
+        Self {
+            kind,
+            scroll: 0,
+            since: None,
+        }
     }
 
     /// The field that typed characters go to.

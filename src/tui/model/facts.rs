@@ -9,23 +9,51 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::DatastoreSeen { host, label, uuid } => {
             format!("datastore {label} of {host} is volume {uuid}")
         }
-        Fact::PointChosen { vm, backup, stamp, verified, .. } => {
+        Fact::PointChosen {
+            vm,
+            backup,
+            stamp,
+            verified,
+            ..
+        } => {
             let sums = if *verified { "" } else { ", source unverified" };
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
-        Fact::FilePlaced { host, path, bytes, proof, .. } => {
-            format!("{path} on {host}: {}, proven by {proof}", text::bytes(*bytes))
+        Fact::FilePlaced {
+            host,
+            path,
+            bytes,
+            proof,
+            ..
+        } => {
+            format!(
+                "{path} on {host}: {}, proven by {proof}",
+                text::bytes(*bytes)
+            )
         }
         Fact::FolderMade { host, path } => format!("folder {path} made on {host}"),
-        Fact::OriginalKept { host, path, aside, .. } => {
+        Fact::OriginalKept {
+            host, path, aside, ..
+        } => {
             format!("{path} on {host} kept aside as {aside}")
         }
         Fact::ConfigKept { path, copy, .. } => format!("old bytes of {path} kept as {copy}"),
         Fact::Registered { vm, host, vmx, .. } => format!("{vm} registered on {host}: {vmx}"),
-        Fact::PortGroupMade { host, name, vswitch, vlan } => {
+        Fact::PortGroupMade {
+            host,
+            name,
+            vswitch,
+            vlan,
+        } => {
             format!("port group {name} made on {vswitch} of {host}, VLAN {vlan}")
         }
-        Fact::AdapterJoined { vm, adapter, before, after, .. } => {
+        Fact::AdapterJoined {
+            vm,
+            adapter,
+            before,
+            after,
+            ..
+        } => {
             let before = before.as_deref().unwrap_or("nothing");
             format!("{adapter} of {vm} joined to {after}, before to {before}")
         }
@@ -33,14 +61,29 @@ pub(super) fn say(fact: &Fact) -> String {
             format!("autostart entry of {vm} removed on {host}")
         }
         Fact::Stopped { vm, host, how, .. } => format!("{vm} on {host}: {how}"),
-        Fact::OwnershipEvidence { vm, lines, whole, .. } => {
+        Fact::OwnershipEvidence {
+            vm, lines, whole, ..
+        } => {
             let whole = if *whole { "whole" } else { "not whole" };
-            format!("evidence that {vm} runs nowhere else, {whole}: {}", lines.join("; "))
+            format!(
+                "evidence that {vm} runs nowhere else, {whole}: {}",
+                lines.join("; ")
+            )
         }
-        Fact::Attested { by, words, statement, .. } => {
+        Fact::Attested {
+            by,
+            words,
+            statement,
+            ..
+        } => {
             format!("{by} attested that {statement}: {words}")
         }
-        Fact::AddressProbed { address, by, answered, .. } => {
+        Fact::AddressProbed {
+            address,
+            by,
+            answered,
+            ..
+        } => {
             let heard = if *answered { "ANSWERED" } else { "silent" };
             format!("{address} {heard}, asked by {by}")
         }

@@ -132,10 +132,15 @@ impl Log {
         replaces: bool,
     ) {
         let line = clipped(line);
-        let last = self.lines.iter_mut().rev().take(8).find_map(|line| match &mut line.what {
-            What::Output { host: of, line } if *of == host => Some(line),
-            _ => None,
-        });
+        let last = self
+            .lines
+            .iter_mut()
+            .rev()
+            .take(8)
+            .find_map(|line| match &mut line.what {
+                What::Output { host: of, line } if *of == host => Some(line),
+                _ => None,
+            });
         match last {
             Some(last) if replaces => *last = line,
             _ => self.push(at, What::Output { host, line }),
@@ -214,33 +219,47 @@ impl Line {
 fn say(event: &RunEvent, state: &RunState) -> (Look, String) {
     let at_host = |op: &OpId| state.ops.get(op).map_or("host", |op| op.host.as_str());
     match event {
-        RunEvent::WriteIntended { op, host, command, .. } => {
-            (Look::Write, format!("{host}# {command}  (write {op})"))
-        }
-        RunEvent::WriteFinished { op, exit, took_ms, .. } => (
+        RunEvent::WriteIntended {
+            op, host, command, ..
+        } => (Look::Write, format!("{host}# {command}  (write {op})")),
+        RunEvent::WriteFinished {
+            op, exit, took_ms, ..
+        } => (
             if *exit == 0 { Look::Output } else { Look::Bad },
-            format!("{}: write {op} ended with status {exit} after {took_ms} ms", at_host(op)),
+            format!(
+                "{}: write {op} ended with status {exit} after {took_ms} ms",
+                at_host(op)
+            ),
         ),
-        RunEvent::WriteLost { op, why } => {
-            (Look::Bad, format!("{}: write {op} lost: {why}", at_host(op)))
-        }
-        RunEvent::WriteNotSent { op, why } => {
-            (Look::Event, format!("{}: write {op} did not leave: {why}", at_host(op)))
-        }
-        RunEvent::WriteStarted { op, pid } => {
-            (Look::Event, format!("write {op} is process {pid} on {}", at_host(op)))
-        }
+        RunEvent::WriteLost { op, why } => (
+            Look::Bad,
+            format!("{}: write {op} lost: {why}", at_host(op)),
+        ),
+        RunEvent::WriteNotSent { op, why } => (
+            Look::Event,
+            format!("{}: write {op} did not leave: {why}", at_host(op)),
+        ),
+        RunEvent::WriteStarted { op, pid } => (
+            Look::Event,
+            format!("write {op} is process {pid} on {}", at_host(op)),
+        ),
         RunEvent::LostStopped { op, outcome } => {
             let how = match outcome {
                 StopOutcome::Gone => "its process is gone",
                 StopOutcome::Killed => "its process was ended",
                 StopOutcome::NeverSent => "it was never sent",
             };
-            (Look::Event, format!("write {op} can no longer take effect: {how}"))
+            (
+                Look::Event,
+                format!("write {op} can no longer take effect: {how}"),
+            )
         }
         RunEvent::StopFailed { op, fault } => (
             Look::Bad,
-            format!("whether write {op} can still take effect is unknown: {}", fault.what),
+            format!(
+                "whether write {op} can still take effect is unknown: {}",
+                fault.what
+            ),
         ),
         event => say_decision(event),
     }
@@ -248,32 +267,51 @@ fn say(event: &RunEvent, state: &RunState) -> (Look, String) {
 
 fn say_decision(event: &RunEvent) -> (Look, String) {
     let who = |by: &str| {
-        if by == BY_RULE { "by rule".to_owned() } else { format!("by {by}") }
+        if by == BY_RULE {
+            "by rule".to_owned()
+        } else {
+            format!("by {by}")
+        }
     };
     match event {
-        RunEvent::RunStarted(info) => {
-            (Look::Event, format!("run {} started by {}", info.run, info.operator))
-        }
-        RunEvent::RunResumed { operator, console, .. } => {
-            (Look::Event, format!("taken up again by {operator} on {console}"))
-        }
+        RunEvent::RunStarted(info) => (
+            Look::Event,
+            format!("run {} started by {}", info.run, info.operator),
+        ),
+        RunEvent::RunResumed {
+            operator, console, ..
+        } => (
+            Look::Event,
+            format!("taken up again by {operator} on {console}"),
+        ),
         RunEvent::PaceSet { pace, by } => {
             (Look::Event, format!("pace {} set by {by}", pace.as_str()))
         }
         RunEvent::RunPaused { by } => (Look::Event, format!("paused by {by}")),
         RunEvent::RunContinued { by } => (Look::Event, format!("continued by {by}")),
         RunEvent::StepConfirmed(confirmation) => {
-            let second = confirmation.second.as_ref().map(|second| format!(" and {second}"));
-            let attest = confirmation.attest.as_ref().map(|words| format!(", attested: {words}"));
+            let second = confirmation
+                .second
+                .as_ref()
+                .map(|second| format!(" and {second}"));
+            let attest = confirmation
+                .attest
+                .as_ref()
+                .map(|words| format!(", attested: {words}"));
             let by = format!("{}{}", confirmation.by, second.unwrap_or_default());
-            (Look::Event, format!("confirmed by {by}{}", attest.unwrap_or_default()))
+            (
+                Look::Event,
+                format!("confirmed by {by}{}", attest.unwrap_or_default()),
+            )
         }
-        RunEvent::QuestionAsked(question) => {
-            (Look::Bad, format!("{} asks: {}", question.asker(), question.text))
-        }
-        RunEvent::QuestionAnswered { by, label, .. } => {
-            (Look::Event, format!("answered \u{201c}{label}\u{201d} {}", who(by)))
-        }
+        RunEvent::QuestionAsked(question) => (
+            Look::Bad,
+            format!("{} asks: {}", question.asker(), question.text),
+        ),
+        RunEvent::QuestionAnswered { by, label, .. } => (
+            Look::Event,
+            format!("answered \u{201c}{label}\u{201d} {}", who(by)),
+        ),
         RunEvent::StepSkipped { by, reason } => (Look::Bad, format!("skipped by {by}: {reason}")),
         RunEvent::StepByHand { by, evidence } => {
             (Look::Event, format!("done by hand by {by}: {evidence}"))
@@ -281,12 +319,21 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
         RunEvent::StepRetried { by } => (Look::Event, format!("to be tried again {}", who(by))),
         RunEvent::UndoStarted { by } => (Look::Event, format!("being taken back {}", who(by))),
         RunEvent::NoteAdded { by, text } => (Look::Event, format!("note by {by}: {text}")),
-        RunEvent::HostTrusted { host, fingerprint, by } => {
-            (Look::Event, format!("host key {fingerprint} of {host} accepted by {by}"))
-        }
+        RunEvent::HostTrusted {
+            host,
+            fingerprint,
+            by,
+        } => (
+            Look::Event,
+            format!("host key {fingerprint} of {host} accepted by {by}"),
+        ),
         RunEvent::RunDetached { why } => (Look::Event, format!("the console left: {why}")),
         RunEvent::RunFinished { result } => (
-            if result.is_clean() { Look::Good } else { Look::Bad },
+            if result.is_clean() {
+                Look::Good
+            } else {
+                Look::Bad
+            },
             format!(
                 "finished: {} done, {} by hand, {} skipped, {} failed",
                 result.done, result.by_hand, result.skipped, result.failed
@@ -300,16 +347,24 @@ fn say_step(event: &RunEvent) -> (Look, String) {
     match event {
         RunEvent::StepStarted => (Look::Event, "looking".to_owned()),
         RunEvent::ProbeAnswered(answer) => match &answer.verdict {
-            Verdict::Blocked { fault, .. } => {
-                (Look::Bad, format!("found {}; blocked: {}", answer.found, fault.what))
-            }
+            Verdict::Blocked { fault, .. } => (
+                Look::Bad,
+                format!("found {}; blocked: {}", answer.found, fault.what),
+            ),
             Verdict::AlreadyDone { .. } | Verdict::Needed(_) => {
                 (Look::Event, format!("found {}", answer.found))
             }
         },
         RunEvent::ProbeFailed { fault, again_in_ms } => {
             let again = again_in_ms.map(|ms| format!(" (again in {} s)", ms.div_ceil(1000)));
-            (Look::Bad, format!("could not look: {}{}", fault.what, again.unwrap_or_default()))
+            (
+                Look::Bad,
+                format!(
+                    "could not look: {}{}",
+                    fault.what,
+                    again.unwrap_or_default()
+                ),
+            )
         }
         RunEvent::StepDone { evidence } => (Look::Good, done("done", evidence)),
         RunEvent::StepAlreadyDone { evidence } => (Look::Good, done("already done", evidence)),
@@ -323,5 +378,9 @@ fn say_step(event: &RunEvent) -> (Look, String) {
 }
 
 fn done(word: &str, evidence: &[String]) -> String {
-    if evidence.is_empty() { word.to_owned() } else { format!("{word}: {}", evidence.join("; ")) }
+    if evidence.is_empty() {
+        word.to_owned()
+    } else {
+        format!("{word}: {}", evidence.join("; "))
+    }
 }

@@ -23,7 +23,12 @@ impl Run {
         let mut body = Vec::new();
         if let Some(known) = self.known(step) {
             body.extend(known.fault.iter().map(ToString::to_string));
-            body.extend(known.remedies.iter().map(|remedy| format!("way on: {remedy}")));
+            body.extend(
+                known
+                    .remedies
+                    .iter()
+                    .map(|remedy| format!("way on: {remedy}")),
+            );
         }
         body.extend(
             self.runbook
@@ -33,8 +38,18 @@ impl Run {
         );
         let mut items = self.retry_items(step);
         let opens = [
-            ('s', Action::Skip, "skip it", "a reason is asked; what needs it goes on without it"),
-            ('h', Action::ByHand, "done by hand", "evidence is asked; it counts as done"),
+            (
+                's',
+                Action::Skip,
+                "skip it",
+                "a reason is asked; what needs it goes on without it",
+            ),
+            (
+                'h',
+                Action::ByHand,
+                "done by hand",
+                "evidence is asked; it counts as done",
+            ),
             ('u', Action::Undo, "take it back", "undo what it did"),
             ('!', Action::Note, "note", "write something down first"),
         ];
@@ -57,7 +72,11 @@ impl Run {
             });
         }
         let status = self.status(step).as_str();
-        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
+        let title = self
+            .plan
+            .steps
+            .get(step)
+            .map_or("", |step| step.title.as_str());
         Dialog::new(Kind::Menu(Menu {
             about: About::Trouble(step, self.attempt(step)),
             title: format!("{title} {status}"),
@@ -90,7 +109,9 @@ impl Run {
         let failed = |pick: &dyn Fn(usize) -> bool| {
             let failed =
                 |index: &usize| matches!(self.status(*index), Status::Failed | Status::Held);
-            (0..self.plan.steps.len()).filter(|index| failed(index) && pick(*index)).count()
+            (0..self.plan.steps.len())
+                .filter(|index| failed(index) && pick(*index))
+                .count()
         };
         let mut items = vec![Item {
             key: Some('r'),
@@ -127,17 +148,21 @@ impl Run {
             .suggested
             .as_ref()
             .and_then(|label| question.choices.iter().position(|choice| choice == label));
-        let items = question.choices.iter().enumerate().map(|(index, label)| Item {
-            key: None,
-            label: label.clone(),
-            help: match &question.why {
-                Some(why) if at == Some(index) => format!("suggested: {why}"),
-                _ if at == Some(index) => "suggested".to_owned(),
-                _ => String::new(),
-            },
-            choice: Choice::Answer(label.clone()),
-            disabled: None,
-        });
+        let items = question
+            .choices
+            .iter()
+            .enumerate()
+            .map(|(index, label)| Item {
+                key: None,
+                label: label.clone(),
+                help: match &question.why {
+                    Some(why) if at == Some(index) => format!("suggested: {why}"),
+                    _ if at == Some(index) => "suggested".to_owned(),
+                    _ => String::new(),
+                },
+                choice: Choice::Answer(label.clone()),
+                disabled: None,
+            });
         let mut body = vec![question.text.clone()];
         if at.is_none() && question.vm.is_some() {
             body.push("Lifeboat does not know this question and suggests nothing.".to_owned());
@@ -171,15 +196,23 @@ impl Run {
             body: vec![
                 "How far the run goes on its own. Gates and prompts always wait.".to_owned(),
             ],
-            at: items.iter().position(|item| item.choice == Choice::Pace(self.state.pace)),
+            at: items
+                .iter()
+                .position(|item| item.choice == Choice::Pace(self.state.pace)),
             items,
             error: None,
         }))
     }
 
     pub(in crate::tui) fn undo_menu(&self, step: usize) -> Dialog {
-        let title = self.plan.steps.get(step).map_or("", |step| step.title.as_str());
-        let undo = self.known(step).and_then(|known| known.proposal.as_ref()?.undo.clone());
+        let title = self
+            .plan
+            .steps
+            .get(step)
+            .map_or("", |step| step.title.as_str());
+        let undo = self
+            .known(step)
+            .and_then(|known| known.proposal.as_ref()?.undo.clone());
         let items = vec![
             item(None, "no, leave it", "", Choice::Close),
             item(
@@ -204,7 +237,10 @@ impl Run {
             .filter(|step| self.status(*step).is_active())
             .map(|step| self.plan.steps[step].title.as_str())
             .collect();
-        let mut body = vec![format!("The run stays resumable: lifeboat resume {}", self.run)];
+        let mut body = vec![format!(
+            "The run stays resumable: lifeboat resume {}",
+            self.run
+        )];
         if !active.is_empty() {
             body.push(format!(
                 "Under way, to be stopped between two commands: {}",
@@ -227,5 +263,11 @@ impl Run {
 }
 
 fn item(key: Option<char>, label: &str, help: &str, choice: Choice) -> Item {
-    Item { key, label: label.to_owned(), help: help.to_owned(), choice, disabled: None }
+    Item {
+        key,
+        label: label.to_owned(),
+        help: help.to_owned(),
+        choice,
+        disabled: None,
+    }
 }

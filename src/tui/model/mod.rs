@@ -145,7 +145,9 @@ impl Run {
     }
 
     pub(super) fn attempt(&self, index: usize) -> Attempt {
-        self.known(index).map(|step| step.attempt).unwrap_or_default()
+        self.known(index)
+            .map(|step| step.attempt)
+            .unwrap_or_default()
     }
 
     /// Nothing more will happen in this run.
@@ -170,7 +172,8 @@ impl Run {
 
     /// Whether a step's VM waits for an answer.
     pub(super) fn asks(&self, index: usize) -> bool {
-        self.known(index).is_some_and(|known| known.question.is_some())
+        self.known(index)
+            .is_some_and(|known| known.question.is_some())
     }
 
     /// Steps that wait for a person, in the plan's order.
@@ -180,15 +183,27 @@ impl Run {
 
     /// Steps that need nothing more, and all. One that was taken back is open again.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.statuses.iter().filter(|status| status.is_met()).count(), self.statuses.len())
+        (
+            self.statuses
+                .iter()
+                .filter(|status| status.is_met())
+                .count(),
+            self.statuses.len(),
+        )
     }
 
     /// The hosts in the order in which panes show them: the site that VMs come up at first.
     pub(super) fn host_order(&self) -> Vec<&HostName> {
         let target = self.runbook.site_with(self.plan.section.target());
-        let (here, there): (Vec<_>, Vec<_>) =
-            self.runbook.hosts.iter().partition(|(_, host)| host.site == target);
-        here.into_iter().chain(there).map(|(name, _)| name).collect()
+        let (here, there): (Vec<_>, Vec<_>) = self
+            .runbook
+            .hosts
+            .iter()
+            .partition(|(_, host)| host.site == target);
+        here.into_iter()
+            .chain(there)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Says something for a few seconds.
@@ -234,7 +249,11 @@ impl Run {
     fn take_live(&mut self, live: Live) {
         let at = self.now.wall;
         match live {
-            Live::Output { host, line, replaces } => self.log.output(at, host, &line, replaces),
+            Live::Output {
+                host,
+                line,
+                replaces,
+            } => self.log.output(at, host, &line, replaces),
             // Writes are in the journal, so they come as events.
             Live::Sent { write: true, .. } | Live::CommandEnded { .. } => {}
             Live::Sent {
@@ -248,11 +267,18 @@ impl Run {
             }
             Live::HostKey { host, shown, known } => {
                 let trusted = self.state.trusted.contains(&(host.clone(), shown.clone()));
-                let listed =
-                    self.host_keys.iter().any(|key| key.host == host && key.shown == shown);
+                let listed = self
+                    .host_keys
+                    .iter()
+                    .any(|key| key.host == host && key.shown == shown);
                 if !trusted && !listed {
                     self.host_keys.retain(|key| key.host != host);
-                    self.host_keys.push_back(UnknownKey { host, shown, known, dismissed: false });
+                    self.host_keys.push_back(UnknownKey {
+                        host,
+                        shown,
+                        known,
+                        dismissed: false,
+                    });
                 }
             }
             Live::Banner(words) => self.banner(words),
@@ -285,11 +311,23 @@ impl Run {
         if self.ui.follow {
             self.ui.shown = self.ui.current;
         }
-        let key = (self.ui.shown, self.attempt(self.ui.shown), self.status(self.ui.shown));
+        let key = (
+            self.ui.shown,
+            self.attempt(self.ui.shown),
+            self.status(self.ui.shown),
+        );
         if self.ui.card.key != key {
-            self.ui.card = Card { key, ..Card::default() };
+            self.ui.card = Card {
+                key,
+                ..Card::default()
+            };
         }
-        if self.ui.toast.as_ref().is_some_and(|(_, until)| *until <= self.now.mono) {
+        if self
+            .ui
+            .toast
+            .as_ref()
+            .is_some_and(|(_, until)| *until <= self.now.mono)
+        {
             self.ui.toast = None;
         }
         if self.is_over() && !self.ui.debriefed && self.ui.page == Page::Main {
@@ -326,9 +364,17 @@ impl Run {
             return;
         }
         let active = || self.statuses.iter().position(|status| status.is_active());
-        let waiting = || self.statuses.iter().position(|status| *status == Status::Waiting);
+        let waiting = || {
+            self.statuses
+                .iter()
+                .position(|status| *status == Status::Waiting)
+        };
         let last = self.statuses.len().saturating_sub(1);
-        let next = self.waiting_for_person().next().or_else(active).or_else(waiting);
+        let next = self
+            .waiting_for_person()
+            .next()
+            .or_else(active)
+            .or_else(waiting);
         self.ui.current = next.unwrap_or(last);
     }
 
@@ -342,8 +388,7 @@ impl Run {
             }
             Kind::Menu(menu) => match &menu.about {
                 About::Trouble(step, attempt) => {
-                    !self.can_retry(*step)
-                        || self.attempt(*step) != *attempt
+                    !self.can_retry(*step) || self.attempt(*step) != *attempt
                 }
                 About::Question(step, attempt, id) => {
                     let question = self.known(*step).and_then(|known| known.question.as_ref());
@@ -373,13 +418,13 @@ impl Run {
             self.ui.dialog = Some(Dialog::new(kind));
             return;
         }
-        let asked = (0..self.plan.steps.len()).filter(|step| self.status(*step).is_active()).find(
-            |index| {
+        let asked = (0..self.plan.steps.len())
+            .filter(|step| self.status(*step).is_active())
+            .find(|index| {
                 let question = self.known(*index).and_then(|known| known.question.as_ref());
                 question
                     .is_some_and(|asked| !self.ui.dismissed.contains(&(*index, asked.id.clone())))
-            },
-        );
+            });
         if let Some(step) = asked {
             self.ui.dialog = self.question_menu(step);
         }
@@ -406,8 +451,17 @@ impl Run {
             .filter(|_| self.ui.card.since.is_some())
             .map(|left| self.now.mono + left.min(COUNTDOWN));
         let dialog = self.ui.dialog.as_ref().and_then(|dialog| dialog.since);
-        let times = [toast, armed, dialog.map(|since| since + armed_after(true)), self.bell_at()];
-        times.into_iter().flatten().filter(|at| *at > self.now.mono).min()
+        let times = [
+            toast,
+            armed,
+            dialog.map(|since| since + armed_after(true)),
+            self.bell_at(),
+        ];
+        times
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > self.now.mono)
+            .min()
     }
 
     /// A line for the window's title.

@@ -73,7 +73,11 @@ impl Outline {
                 } else {
                     step.phase.clone()
                 };
-                outline.phases.push(Phase { key: key.to_owned(), title, groups: Vec::new() });
+                outline.phases.push(Phase {
+                    key: key.to_owned(),
+                    title,
+                    groups: Vec::new(),
+                });
                 outline.phases.len() - 1
             });
             let groups = &mut outline.phases[phase].groups;
@@ -81,13 +85,21 @@ impl Outline {
                 Subject::Vm(vm) => Some(vm.clone()),
                 Subject::Host(_) | Subject::Run => None,
             };
-            match groups.iter_mut().find(|group| vm.is_some() && group.vm == vm) {
+            match groups
+                .iter_mut()
+                .find(|group| vm.is_some() && group.vm == vm)
+            {
                 Some(group) => group.steps.push(at),
-                None => groups.push(Group { vm, steps: vec![at] }),
+                None => groups.push(Group {
+                    vm,
+                    steps: vec![at],
+                }),
             }
         }
         let groups = outline.phases.iter().flat_map(|phase| &phase.groups);
-        outline.order = groups.flat_map(|group| group.steps.iter().copied()).collect();
+        outline.order = groups
+            .flat_map(|group| group.steps.iter().copied())
+            .collect();
         outline.position = vec![0; plan.steps.len()];
         for (position, step) in outline.order.iter().enumerate() {
             outline.position[*step] = position;
@@ -98,7 +110,10 @@ impl Outline {
 
 /// A step's title under the heading of its VM: `power on` instead of `power on sql01`.
 pub(in crate::tui) fn short_title(step: &Step) -> &str {
-    let own = step.subject.vm().and_then(|vm| step.title.strip_suffix(vm.as_str()));
+    let own = step
+        .subject
+        .vm()
+        .and_then(|vm| step.title.strip_suffix(vm.as_str()));
     match own.map(str::trim_end) {
         Some(verb) if !verb.is_empty() => verb,
         _ => &step.title,

@@ -20,9 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Plays a scenario if it was started for that; does nothing among the other tests.
 #[test]
 fn child() {
-    let Ok(scenario) = std::env::var(SCENARIO) else { return };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let Ok(scenario) = std::env::var(SCENARIO) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let exit = runtime.block_on(play(&scenario));
     println!("EXIT {exit:?}");
 }
@@ -71,11 +76,18 @@ async fn play(scenario: &str) -> std::io::Result<RunExit> {
         while let Some(input) = decisions.recv().await {
             if let OperatorInput::Confirm { step, .. } = &input {
                 let line = format!("confirmed {step}");
-                let live = Live::Output { host: "lee-esx1".into(), line, replaces: false };
+                let live = Live::Output {
+                    host: "lee-esx1".into(),
+                    line,
+                    replaces: false,
+                };
                 let _ = events.send(Update::Live(live));
             }
             if matches!(input, OperatorInput::Detach { .. }) {
-                let _ = events.send(Update::Ended { head: "ab".repeat(32), fault: None });
+                let _ = events.send(Update::Ended {
+                    head: "ab".repeat(32),
+                    fault: None,
+                });
             }
         }
     });
@@ -108,14 +120,25 @@ impl Drop for Terminal {
 }
 
 fn size(columns: u16, rows: u16) -> PtySize {
-    PtySize { cols: columns, rows, pixel_width: 0, pixel_height: 0 }
+    PtySize {
+        cols: columns,
+        rows,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
 }
 
 fn start(scenario: &str, variables: &[(&str, &str)]) -> Terminal {
     let pair = native_pty_system().openpty(size(80, 24)).unwrap();
     let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
     command.args(["--exact", "tui::terminal::tests::child", "--nocapture"]);
-    for name in ["NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "LC_ALL", "LC_CTYPE"] {
+    for name in [
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR_FORCE",
+        "LC_ALL",
+        "LC_CTYPE",
+    ] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color");
@@ -139,7 +162,14 @@ fn start(scenario: &str, variables: &[(&str, &str)]) -> Terminal {
     let rows = NonZero::new(24).unwrap();
     let columns = NonZero::new(80).unwrap();
     let screen = vt100::Parser::new(rows, columns, 0);
-    Terminal { master: pair.master, child, bytes, writer, screen, raw: Vec::new() }
+    Terminal {
+        master: pair.master,
+        child,
+        bytes,
+        writer,
+        screen,
+        raw: Vec::new(),
+    }
 }
 
 impl Terminal {
@@ -151,7 +181,10 @@ impl Terminal {
     fn until(&mut self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !wanted(self.screen.screen()) {
-            match self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .bytes
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(bytes) => {
                     self.raw.extend_from_slice(&bytes);
                     self.screen.process(&bytes);
@@ -210,7 +243,10 @@ fn keys_reach_the_engine_and_leaving_gives_the_terminal_back() {
     terminal.sees("[Enter] send");
     assert!(terminal.screen.screen().alternate_screen());
     assert!(terminal.screen.screen().bracketed_paste());
-    assert_eq!(terminal.title(), "FAILOVER 3/20 - needs you: register sql01");
+    assert_eq!(
+        terminal.title(),
+        "FAILOVER 3/20 - needs you: register sql01"
+    );
     terminal.press("\r");
     terminal.press("4");
     terminal.sees("lee-esx1| confirmed");
@@ -236,7 +272,11 @@ fn a_panic_of_another_thread_becomes_a_banner() {
     let mut terminal = start("task-panic", &[]);
     terminal.sees("a task of the console panicked");
     assert!(terminal.screen.screen().alternate_screen());
-    assert!(!terminal.text().contains("a task of the runner"), "{}", terminal.text());
+    assert!(
+        !terminal.text().contains("a task of the runner"),
+        "{}",
+        terminal.text()
+    );
     terminal.press("\u{3}\u{3}");
     terminal.sees("EXIT Ok");
     terminal.is_given_back();
@@ -248,7 +288,9 @@ fn signals_detach_and_give_the_terminal_back() {
         let mut terminal = start("run", &[]);
         terminal.sees("[Enter] send");
         let pid = terminal.child.process_id().unwrap().to_string();
-        let killed = std::process::Command::new("kill").args(["-s", name, &pid]).status();
+        let killed = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status();
         assert!(killed.unwrap().success());
         terminal.sees("EXIT Ok(RunExit { detached: true");
         terminal.is_given_back();
@@ -261,14 +303,19 @@ fn without_colour_the_selected_step_is_still_inverse() {
     terminal.sees("[Enter] send");
     let screen = terminal.screen.screen();
     let row = (0..24).find(|row| {
-        screen.rows(0, 30).nth(usize::from(*row)).is_some_and(|line| line.contains("! register"))
+        screen
+            .rows(0, 30)
+            .nth(usize::from(*row))
+            .is_some_and(|line| line.contains("! register"))
     });
     let cell = screen.cell(row.unwrap(), 8).unwrap();
     assert!(cell.inverse() && cell.bold(), "{cell:?}");
     let colours = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
-    let coloured = colours.filter_map(|(y, x)| screen.cell(y, x)).filter(|cell| {
-        cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
-    });
+    let coloured = colours
+        .filter_map(|(y, x)| screen.cell(y, x))
+        .filter(|cell| {
+            cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default
+        });
     assert_eq!(coloured.count(), 0);
 }
 
@@ -277,10 +324,16 @@ fn a_window_that_shrinks_and_grows_is_drawn_anew() {
     let mut terminal = start("run", &[]);
     terminal.sees("[Enter] send");
     terminal.master.resize(size(50, 10)).unwrap();
-    terminal.screen.screen_mut().set_size(NonZero::new(10).unwrap(), NonZero::new(50).unwrap());
+    terminal
+        .screen
+        .screen_mut()
+        .set_size(NonZero::new(10).unwrap(), NonZero::new(50).unwrap());
     terminal.sees("too small");
     terminal.master.resize(size(120, 30)).unwrap();
-    terminal.screen.screen_mut().set_size(NonZero::new(30).unwrap(), NonZero::new(120).unwrap());
+    terminal
+        .screen
+        .screen_mut()
+        .set_size(NonZero::new(30).unwrap(), NonZero::new(120).unwrap());
     terminal.sees("3 hosts");
     terminal.sees("[Enter] send");
 }
@@ -290,7 +343,11 @@ fn a_flood_of_output_neither_starves_the_keys_nor_the_line() {
     let mut terminal = start("flood", &[]);
     terminal.sees("FAILOVER");
     let from = Instant::now();
-    let frames = |raw: &[u8]| String::from_utf8_lossy(raw).matches("\u{1b}[?2026h").count();
+    let frames = |raw: &[u8]| {
+        String::from_utf8_lossy(raw)
+            .matches("\u{1b}[?2026h")
+            .count()
+    };
     let before = frames(&terminal.raw);
     terminal.press("l");
     terminal.sees("log in UTC");

@@ -88,7 +88,9 @@ impl Run {
     }
 
     fn armed(&self, dialog: &Dialog, disruptive: bool) -> bool {
-        dialog.since.is_some_and(|since| self.now.mono >= since + armed_after(disruptive))
+        dialog
+            .since
+            .is_some_and(|since| self.now.mono >= since + armed_after(disruptive))
     }
 }
 
@@ -107,12 +109,19 @@ fn scrolls(run: &Run, dialog: &mut Dialog, key: KeyEvent) -> bool {
 /// Esc means no; what has to be answered some time can be opened again with Enter.
 fn escape(run: &mut Run, dialog: Dialog) {
     match dialog.kind {
-        Kind::Menu(Menu { about: About::Question(step, _, id), .. }) => {
+        Kind::Menu(Menu {
+            about: About::Question(step, _, id),
+            ..
+        }) => {
             run.ui.dismissed.insert((step, id));
             run.say("the VM still waits for its answer: Enter opens it again");
         }
         Kind::HostKey(dialog) => {
-            for key in run.host_keys.iter_mut().filter(|key| key.host == dialog.host) {
+            for key in run
+                .host_keys
+                .iter_mut()
+                .filter(|key| key.host == dialog.host)
+            {
                 key.dismissed = true;
             }
             run.say("the host stays refused: Enter opens it again");
@@ -142,11 +151,21 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
     let by = run.operator.clone();
     let id = |step: usize| run.plan.steps.get(step).map(|step| step.id.clone());
     let input = match text.purpose {
-        Purpose::Skip(step) => id(step).map(|step| OperatorInput::Skip { step, by, reason: words }),
-        Purpose::ByHand(step) => {
-            id(step).map(|step| OperatorInput::ByHand { step, by, evidence: words })
-        }
-        Purpose::Note(step) => Some(OperatorInput::Note { step: id(step), by, text: words }),
+        Purpose::Skip(step) => id(step).map(|step| OperatorInput::Skip {
+            step,
+            by,
+            reason: words,
+        }),
+        Purpose::ByHand(step) => id(step).map(|step| OperatorInput::ByHand {
+            step,
+            by,
+            evidence: words,
+        }),
+        Purpose::Note(step) => Some(OperatorInput::Note {
+            step: id(step),
+            by,
+            text: words,
+        }),
         Purpose::Search => None,
     };
     input.map_or(Outcome::Close, Outcome::Send)
@@ -154,44 +173,65 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
 
 fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
     let operator = &run.operator;
-    let Flow { stages, at, confirmation, .. } = flow;
+    let Flow {
+        stages,
+        at,
+        confirmation,
+        ..
+    } = flow;
     let Some(stage) = stages.get_mut(*at) else {
         return Outcome::Close;
     };
-    let answered =
-        match stage {
-            Stage::Choose { key: name, options, at_least, at, error } => {
-                press_choice(key, options, *at_least, at, error, |chosen| {
-                    confirmation.answers.insert(name.clone(), Answer::Chosen(chosen));
-                })
-            }
-            _ if key.code != KeyCode::Enter => false,
-            Stage::Value { key: name, pattern, field, .. } => {
-                accept(field, |value| matches_pattern(value, pattern.as_deref())).is_some_and(
-                    |value| {
-                        confirmation.answers.insert(name.clone(), Answer::Value(value));
-                        true
-                    },
-                )
-            }
-            Stage::Attest { field, .. } => {
-                accept(field, |_| Ok(())).map(|words| confirmation.attest = Some(words)).is_some()
-            }
-            Stage::Typed { word, field } => accept(field, |typed| {
-                if typed == word { Ok(()) } else { Err(format!("that is not {word}")) }
+    let answered = match stage {
+        Stage::Choose {
+            key: name,
+            options,
+            at_least,
+            at,
+            error,
+        } => press_choice(key, options, *at_least, at, error, |chosen| {
+            confirmation
+                .answers
+                .insert(name.clone(), Answer::Chosen(chosen));
+        }),
+        _ if key.code != KeyCode::Enter => false,
+        Stage::Value {
+            key: name,
+            pattern,
+            field,
+            ..
+        } => {
+            accept(field, |value| matches_pattern(value, pattern.as_deref())).is_some_and(|value| {
+                confirmation
+                    .answers
+                    .insert(name.clone(), Answer::Value(value));
+                true
             })
-            .map(|word| confirmation.typed = Some(word))
+        }
+        Stage::Attest { field, .. } => accept(field, |_| Ok(()))
+            .map(|words| confirmation.attest = Some(words))
             .is_some(),
-            Stage::Second { field } => accept(field, |name| {
-                if name.to_lowercase() == operator.to_lowercase() {
-                    Err(format!("the second person cannot be {operator}, who is at the keys"))
-                } else {
-                    Ok(())
-                }
-            })
-            .map(|name| confirmation.second = Some(name))
-            .is_some(),
-        };
+        Stage::Typed { word, field } => accept(field, |typed| {
+            if typed == word {
+                Ok(())
+            } else {
+                Err(format!("that is not {word}"))
+            }
+        })
+        .map(|word| confirmation.typed = Some(word))
+        .is_some(),
+        Stage::Second { field } => accept(field, |name| {
+            if name.to_lowercase() == operator.to_lowercase() {
+                Err(format!(
+                    "the second person cannot be {operator}, who is at the keys"
+                ))
+            } else {
+                Ok(())
+            }
+        })
+        .map(|name| confirmation.second = Some(name))
+        .is_some(),
+    };
     if !answered {
         return Outcome::Open;
     }
@@ -272,7 +312,9 @@ fn matches_pattern(value: &str, pattern: Option<&str>) -> Result<(), String> {
     match Regex::new(&format!("^(?:{pattern})$")) {
         Ok(regex) if !regex.is_match(value) => Err(format!("it has to look like {pattern}")),
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("the runbook's pattern {pattern} cannot be read: {error}")),
+        Err(error) => Err(format!(
+            "the runbook's pattern {pattern} cannot be read: {error}"
+        )),
     }
 }
 
@@ -329,11 +371,17 @@ fn choose(run: &mut Run, dialog: &Dialog, choice: Choice, cmds: &mut Vec<Cmd>) {
         Choice::Pace(pace) => return cmds.push(run.set_pace(pace)),
         Choice::Open(action) => return run.act(action, cmds),
         Choice::Undo(step) => match run.plan.steps.get(step) {
-            Some(step) => OperatorInput::Undo { step: step.id.clone(), by },
+            Some(step) => OperatorInput::Undo {
+                step: step.id.clone(),
+                by,
+            },
             None => return,
         },
         Choice::Answer(label) => {
-            let Kind::Menu(Menu { about: About::Question(step, attempt, id), .. }) = &dialog.kind
+            let Kind::Menu(Menu {
+                about: About::Question(step, attempt, id),
+                ..
+            }) = &dialog.kind
             else {
                 return;
             };
@@ -366,7 +414,10 @@ fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcom
         return Outcome::Open;
     }
     let shown = |host: &HostName| {
-        run.host_keys.iter().find(|key| key.host == *host).map(|key| key.shown.clone())
+        run.host_keys
+            .iter()
+            .find(|key| key.host == *host)
+            .map(|key| key.shown.clone())
     };
     let Some(fingerprint) = shown(&dialog.host) else {
         return Outcome::Close;
@@ -374,7 +425,9 @@ fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcom
     let typed = dialog.field.value().trim_start_matches("SHA256:");
     let start = fingerprint.trim_start_matches("SHA256:");
     if typed.chars().count() < KEY_START {
-        dialog.field.error = Some(format!("type the first {KEY_START} characters after SHA256:"));
+        dialog.field.error = Some(format!(
+            "type the first {KEY_START} characters after SHA256:"
+        ));
         return Outcome::Open;
     }
     if !start.starts_with(typed) {
@@ -386,5 +439,9 @@ fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcom
     }
     run.host_keys.retain(|key| key.host != dialog.host);
     let host = dialog.host.clone();
-    Outcome::Send(OperatorInput::TrustHost { host, fingerprint, by: run.operator.clone() })
+    Outcome::Send(OperatorInput::TrustHost {
+        host,
+        fingerprint,
+        by: run.operator.clone(),
+    })
 }

@@ -84,7 +84,9 @@ impl Run {
     /// long to close; or the run was left from elsewhere.
     fn exit(&self) -> Option<RunExit> {
         let closed = self.end.is_some();
-        let late = self.leaving.is_some_and(|since| self.now.mono > since + LEAVING);
+        let late = self
+            .leaving
+            .is_some_and(|since| self.now.mono > since + LEAVING);
         if self.leaving.is_some() && (closed || late) {
             return Some(self.exit_now());
         }
@@ -94,7 +96,10 @@ impl Run {
 
     fn exit_now(&self) -> RunExit {
         let finished = self.state.finished.clone();
-        RunExit { detached: finished.is_none(), finished }
+        RunExit {
+            detached: finished.is_none(),
+            finished,
+        }
     }
 
     fn ending(&mut self, why: &str) -> Cmd {
@@ -168,8 +173,15 @@ impl Run {
     /// Esc and the next key, when they arrive together, look like one key with Alt. Within a text it
     /// is left alone, for many people move by words with Alt, and Esc would lose what they typed.
     fn press_after_esc(&mut self, key: KeyEvent, cmds: &mut Vec<Cmd>) {
-        let key = KeyEvent { modifiers: key.modifiers.difference(KeyModifiers::ALT), ..key };
-        let typing = self.ui.dialog.as_mut().is_some_and(|dialog| dialog.field_mut().is_some());
+        let key = KeyEvent {
+            modifiers: key.modifiers.difference(KeyModifiers::ALT),
+            ..key
+        };
+        let typing = self
+            .ui
+            .dialog
+            .as_mut()
+            .is_some_and(|dialog| dialog.field_mut().is_some());
         if keys::lookup(keys::RUN, &key) == Some(Action::Detach) {
             self.interrupt(cmds);
         } else if !typing {
@@ -179,7 +191,10 @@ impl Run {
     }
 
     fn interrupt(&mut self, cmds: &mut Vec<Cmd>) {
-        let twice = self.ui.interrupted.is_some_and(|first| self.now.mono <= first + TWICE);
+        let twice = self
+            .ui
+            .interrupted
+            .is_some_and(|first| self.now.mono <= first + TWICE);
         if !twice {
             self.ui.interrupted = Some(self.now.mono);
             self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
@@ -271,7 +286,9 @@ impl Run {
             Enter::Trouble => self.ui.dialog = Some(self.trouble_menu(self.ui.shown)),
             Enter::GoTo(step) => self.show(step, true),
             Enter::Continue => {
-                cmds.push(Cmd::Send(OperatorInput::Continue { by: self.operator.clone() }));
+                cmds.push(Cmd::Send(OperatorInput::Continue {
+                    by: self.operator.clone(),
+                }));
             }
             Enter::GridRow => self.leave_grid(),
             Enter::Nothing => {}
@@ -291,13 +308,19 @@ impl Run {
     }
 
     fn ask(&mut self, purpose: Purpose) {
-        let text = Text { purpose, field: Field::default() };
+        let text = Text {
+            purpose,
+            field: Field::default(),
+        };
         self.ui.dialog = Some(Dialog::new(Kind::Text(text)));
     }
 
     /// Sets the pace, as chosen in a menu.
     pub(super) fn set_pace(&self, pace: Pace) -> Cmd {
-        Cmd::Send(OperatorInput::SetPace { pace, by: self.operator.clone() })
+        Cmd::Send(OperatorInput::SetPace {
+            pace,
+            by: self.operator.clone(),
+        })
     }
 }
 

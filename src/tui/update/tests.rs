@@ -33,7 +33,14 @@ fn enter_confirms_the_attempt_that_is_shown() {
     let mut bench = Bench::new(&Story::asking(), (110, 30));
     bench.calmly("<Enter>");
     let sent = sends(&mut bench);
-    let [OperatorInput::Confirm { step, attempt, confirmation }] = sent.as_slice() else {
+    let [
+        OperatorInput::Confirm {
+            step,
+            attempt,
+            confirmation,
+        },
+    ] = sent.as_slice()
+    else {
         panic!("{sent:?}");
     };
     assert_eq!(*step, id("sql01", "register"));
@@ -58,7 +65,9 @@ fn a_card_that_does_not_fit_is_read_to_its_end_first() {
 #[test]
 fn type_ahead_and_a_key_held_down_never_confirm() {
     let mut story = Story::asking();
-    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story
+        .confirmed("sql01", "register")
+        .done("sql01", "register", "seen");
     story.probe("sql01", "power_on", 1, power_on());
     let mut bench = Bench::new(&story, SMALL);
     for _ in 0..100 {
@@ -70,7 +79,10 @@ fn type_ahead_and_a_key_held_down_never_confirm() {
     assert_eq!(sends(&mut bench), []);
     assert!(bench.text().contains("armed in"), "{}", bench.text());
     bench.wait(1000).keys("<Enter>");
-    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Confirm { .. }]));
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Confirm { .. }]
+    ));
 }
 
 #[test]
@@ -80,11 +92,15 @@ fn a_key_pressed_for_one_card_does_not_confirm_the_next() {
     bench.wait(5000);
     let from = story.entries.len();
     let mut story = story;
-    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story
+        .confirmed("sql01", "register")
+        .done("sql01", "register", "seen");
     story.probe("sql01", "network", 1, power_on());
     // The next card comes in with the same batch as the key, before anything is drawn.
     for entry in &story.entries[from..] {
-        bench.msg(Msg::Updates(vec![Update::Entry(std::sync::Arc::<Entry>::clone(entry))]));
+        bench.msg(Msg::Updates(vec![Update::Entry(
+            std::sync::Arc::<Entry>::clone(entry),
+        )]));
     }
     bench.msg(Msg::Key(parse("<Enter>")[0]));
     assert_eq!(sends(&mut bench), []);
@@ -97,7 +113,11 @@ fn a_prompt_asks_for_ticks_and_a_second_person() {
     let mut bench = Bench::new(&story, SMALL);
     until_dialog(&mut bench);
     bench.calmly("<Enter>");
-    assert!(bench.text().contains("at least 2 are needed"), "{}", bench.text());
+    assert!(
+        bench.text().contains("at least 2 are needed"),
+        "{}",
+        bench.text()
+    );
     bench.calmly(" <Down> <Enter>").keys("Alice<Enter>");
     assert!(bench.text().contains("cannot be alice"), "{}", bench.text());
     bench.msg(Msg::Key(parse("<Esc>")[0]));
@@ -105,11 +125,19 @@ fn a_prompt_asks_for_ticks_and_a_second_person() {
     bench.draw();
     assert!(bench.text().contains("[x] network"), "{}", bench.text());
     bench.calmly("<Enter>");
-    let field = bench.run.ui.dialog.as_mut().and_then(Dialog::field_mut).unwrap();
+    let field = bench
+        .run
+        .ui
+        .dialog
+        .as_mut()
+        .and_then(Dialog::field_mut)
+        .unwrap();
     field.input.reset();
     bench.keys("bob<Enter>");
     let sent = sends(&mut bench);
-    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
     assert_eq!(confirmation.second.as_deref(), Some("bob"));
     let chosen = Answer::Chosen(vec!["power".to_owned(), "network".to_owned()]);
     assert_eq!(confirmation.answers.get("signs"), Some(&chosen));
@@ -121,14 +149,27 @@ fn an_attestation_is_typed_after_its_evidence() {
     story.probe("sql01", "power_on", 1, attested());
     let mut bench = Bench::new(&story, (110, 30));
     until_dialog(&mut bench);
-    assert!(bench.text().contains("silent, asked by lee-bk1"), "{}", bench.text());
+    assert!(
+        bench.text().contains("silent, asked by lee-bk1"),
+        "{}",
+        bench.text()
+    );
     bench.keys("<Enter>");
-    assert!(bench.text().contains("cannot stay empty"), "{}", bench.text());
+    assert!(
+        bench.text().contains("cannot stay empty"),
+        "{}",
+        bench.text()
+    );
     bench.msg(Msg::Paste("the racks are\ndark\u{1b}[31m".to_owned()));
     bench.keys("<Enter>");
     let sent = sends(&mut bench);
-    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
-    assert_eq!(confirmation.attest.as_deref(), Some("the racks are dark[31m"));
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(
+        confirmation.attest.as_deref(),
+        Some("the racks are dark[31m")
+    );
 }
 
 #[test]
@@ -138,18 +179,29 @@ fn a_typed_step_takes_its_name_and_nothing_else() {
     let mut bench = Bench::new(&story, (110, 30));
     until_dialog(&mut bench);
     bench.keys("web01<Enter>");
-    assert!(bench.text().contains("that is not sql01"), "{}", bench.text());
+    assert!(
+        bench.text().contains("that is not sql01"),
+        "{}",
+        bench.text()
+    );
     assert_eq!(sends(&mut bench), []);
     bench.keys("<Esc>").calmly("<Enter>").keys("sql01<Enter>");
     let sent = sends(&mut bench);
-    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else { panic!("{sent:?}") };
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
     assert_eq!(confirmation.typed.as_deref(), Some("sql01"));
 }
 
 fn failed() -> Story {
     let mut story = Story::asking();
     story.confirmed("sql01", "register");
-    story.of("sql01", "register", 1, RunEvent::StepFailed { fault: fault() });
+    story.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::StepFailed { fault: fault() },
+    );
     story
 }
 
@@ -159,25 +211,66 @@ fn a_failed_step_has_every_way_on() {
     bench.calmly("<Enter><Enter>");
     let scope = RetryScope::Step(id("sql01", "register"));
     let by = "alice".to_owned();
-    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::Retry {
+            scope,
+            by: by.clone()
+        }]
+    );
     bench.calmly("r<Down><Enter>");
     let scope = RetryScope::VmOf(id("sql01", "register"));
-    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::Retry {
+            scope,
+            by: by.clone()
+        }]
+    );
     bench.calmly("r<Down><Down><Enter>");
     let scope = RetryScope::AllFailed;
-    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by: by.clone() }]);
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::Retry {
+            scope,
+            by: by.clone()
+        }]
+    );
     bench.calmly("<Enter>s").keys("<Enter>not needed<Enter>");
     let (step, reason) = (id("sql01", "register"), "not needed".to_owned());
-    assert_eq!(sends(&mut bench), [OperatorInput::Skip { step, by: by.clone(), reason }]);
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::Skip {
+            step,
+            by: by.clone(),
+            reason
+        }]
+    );
     bench.keys("hregistered at the console<Enter>");
-    let (step, evidence) = (id("sql01", "register"), "registered at the console".to_owned());
-    assert_eq!(sends(&mut bench), [OperatorInput::ByHand { step, by: by.clone(), evidence }]);
+    let (step, evidence) = (
+        id("sql01", "register"),
+        "registered at the console".to_owned(),
+    );
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::ByHand {
+            step,
+            by: by.clone(),
+            evidence
+        }]
+    );
     // Undo wants to be chosen: its first answer is no.
     bench.calmly("u<Enter>");
     assert_eq!(sends(&mut bench), []);
     bench.calmly("u<Down><Enter>");
     let step = id("sql01", "register");
-    assert_eq!(sends(&mut bench), [OperatorInput::Undo { step, by: by.clone() }]);
+    assert_eq!(
+        sends(&mut bench),
+        [OperatorInput::Undo {
+            step,
+            by: by.clone()
+        }]
+    );
     bench.keys("a");
     assert_eq!(sends(&mut bench), [OperatorInput::Pause { by }]);
 }
@@ -186,22 +279,41 @@ fn a_failed_step_has_every_way_on() {
 fn a_key_that_does_nothing_says_why() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.keys("r");
-    assert!(bench.text().contains("nothing has failed"), "{}", bench.text());
+    assert!(
+        bench.text().contains("nothing has failed"),
+        "{}",
+        bench.text()
+    );
     bench.keys("<Up>s");
-    assert!(bench.text().contains("restore sql01 is done already"), "{}", bench.text());
+    assert!(
+        bench.text().contains("restore sql01 is done already"),
+        "{}",
+        bench.text()
+    );
     assert!(bench.run.ui.dialog.is_none());
     bench.msg(Msg::Paste("y\n".to_owned()));
     bench.draw();
-    assert!(bench.text().contains("text fields only"), "{}", bench.text());
+    assert!(
+        bench.text().contains("text fields only"),
+        "{}",
+        bench.text()
+    );
     assert_eq!(sends(&mut bench), []);
 }
 
 #[test]
 fn a_question_opens_by_itself_and_is_answered_by_its_label() {
     let mut story = Story::asking();
-    story.confirmed("sql01", "register").done("sql01", "register", "seen");
+    story
+        .confirmed("sql01", "register")
+        .done("sql01", "register", "seen");
     story.step("sql01", "power_on", power_on());
-    story.of("sql01", "power_on", 1, RunEvent::QuestionAsked(Box::new(question())));
+    story.of(
+        "sql01",
+        "power_on",
+        1,
+        RunEvent::QuestionAsked(Box::new(question())),
+    );
     let mut bench = Bench::new(&story, SMALL);
     // A key that was on its way when it opened does not answer it.
     bench.keys("<Enter>");
@@ -213,19 +325,35 @@ fn a_question_opens_by_itself_and_is_answered_by_its_label() {
     let [OperatorInput::AnswerQuestion { step, label, .. }] = sent.as_slice() else {
         panic!("{sent:?}")
     };
-    assert_eq!((step, label.as_str()), (&id("sql01", "power_on"), "I Moved It"));
+    assert_eq!(
+        (step, label.as_str()),
+        (&id("sql01", "power_on"), "I Moved It")
+    );
 }
 
 #[test]
 fn a_question_that_is_not_known_is_never_answered_by_enter_alone() {
     let mut story = Story::asking();
     story.confirmed("sql01", "register");
-    let unknown = crate::engine::Question { suggested: None, why: None, ..question() };
-    story.of("sql01", "register", 1, RunEvent::QuestionAsked(Box::new(unknown)));
+    let unknown = crate::engine::Question {
+        suggested: None,
+        why: None,
+        ..question()
+    };
+    story.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::QuestionAsked(Box::new(unknown)),
+    );
     let mut bench = Bench::new(&story, SMALL);
     bench.calmly("<Enter>");
     assert_eq!(sends(&mut bench), []);
-    assert!(bench.text().contains("suggests nothing"), "{}", bench.text());
+    assert!(
+        bench.text().contains("suggests nothing"),
+        "{}",
+        bench.text()
+    );
     bench.calmly("3<Enter>");
     let sent = sends(&mut bench);
     assert!(
@@ -245,22 +373,48 @@ fn host_key(known: &[&str]) -> Live {
 #[test]
 fn a_host_key_is_accepted_by_its_beginning_and_refused_by_anything_else() {
     let mut bench = Bench::new(&Story::begun(), SMALL);
-    bench.live(host_key(&["SHA256:OLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDO"]));
-    assert!(bench.text().contains("ANOTHER host key"), "{}", bench.text());
+    bench.live(host_key(&[
+        "SHA256:OLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDO",
+    ]));
+    assert!(
+        bench.text().contains("ANOTHER host key"),
+        "{}",
+        bench.text()
+    );
     bench.keys("dLkgm3Z<Enter>");
-    assert!(bench.text().contains("first 8 characters"), "{}", bench.text());
+    assert!(
+        bench.text().contains("first 8 characters"),
+        "{}",
+        bench.text()
+    );
     bench.keys("x<Enter>");
-    assert!(bench.text().contains("not the key this host showed"), "{}", bench.text());
+    assert!(
+        bench.text().contains("not the key this host showed"),
+        "{}",
+        bench.text()
+    );
     assert_eq!(sends(&mut bench), []);
     bench.keys("<Esc>");
-    assert!(bench.text().contains("[Enter] look at the host key"), "{}", bench.text());
+    assert!(
+        bench.text().contains("[Enter] look at the host key"),
+        "{}",
+        bench.text()
+    );
     bench.keys("<Enter>SHA256:dLkgm3Zy<Enter>");
     let sent = sends(&mut bench);
-    let [OperatorInput::TrustHost { host, fingerprint, .. }] = sent.as_slice() else {
+    let [
+        OperatorInput::TrustHost {
+            host, fingerprint, ..
+        },
+    ] = sent.as_slice()
+    else {
         panic!("{sent:?}")
     };
     assert_eq!(host.as_str(), "lee-esx1");
-    assert_eq!(fingerprint, "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc");
+    assert_eq!(
+        fingerprint,
+        "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc"
+    );
 }
 
 #[test]
@@ -274,7 +428,11 @@ fn nothing_that_opens_by_itself_takes_the_keys_from_a_text_field() {
         matches!(sent.as_slice(), [OperatorInput::Note { text, .. }] if text == "half a remark"),
         "{sent:?}"
     );
-    assert!(bench.text().contains("host key that is not known"), "{}", bench.text());
+    assert!(
+        bench.text().contains("host key that is not known"),
+        "{}",
+        bench.text()
+    );
 }
 
 #[test]
@@ -283,12 +441,21 @@ fn leaving_asks_and_waits_for_the_journal() {
     bench.calmly("q<Enter>");
     assert_eq!(bench.sent(), []);
     bench.calmly("qy");
-    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { .. }]));
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Detach { .. }]
+    ));
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
-    let ended = Update::Ended { head: "0".repeat(64), fault: None };
+    let ended = Update::Ended {
+        head: "0".repeat(64),
+        fault: None,
+    };
     bench.msg(Msg::Updates(vec![ended]));
-    let exit = RunExit { detached: true, finished: None };
+    let exit = RunExit {
+        detached: true,
+        finished: None,
+    };
     assert_eq!(bench.sent(), [Cmd::Leave(exit)]);
 }
 
@@ -298,10 +465,16 @@ fn ctrl_c_twice_within_two_seconds_leaves() {
     bench.keys("<C-c>").wait(2500).keys("<C-c>");
     assert_eq!(sends(&mut bench), []);
     bench.wait(500).keys("<C-c>");
-    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { .. }]));
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Detach { .. }]
+    ));
     // A journal that cannot be closed does not hold the terminal for ever.
     bench.wait(11_000);
-    let exit = RunExit { detached: true, finished: None };
+    let exit = RunExit {
+        detached: true,
+        finished: None,
+    };
     assert_eq!(bench.sent().first(), Some(&Cmd::Leave(exit)));
 }
 
@@ -315,7 +488,10 @@ fn esc_that_arrives_with_the_next_key_is_not_lost() {
     assert!(bench.text().contains("half a thought"), "{}", bench.text());
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.keys("q<A-C-c><C-c>");
-    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::Detach { .. }]));
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Detach { .. }]
+    ));
 }
 
 #[test]
@@ -332,12 +508,17 @@ fn a_finished_run_is_left_with_its_result() {
     let mut bench = Bench::new(&Story::finished(), SMALL);
     bench.keys("<Enter>");
     assert_eq!(bench.sent(), []);
-    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
+    bench.msg(Msg::Updates(vec![Update::Ended {
+        head: "ab".repeat(32),
+        fault: None,
+    }]));
     bench.draw();
     assert!(bench.text().contains("[Enter] leave"), "{}", bench.text());
     bench.calmly("<Enter>");
     let sent = bench.sent();
-    let [Cmd::Leave(exit)] = sent.as_slice() else { panic!("{sent:?}") };
+    let [Cmd::Leave(exit)] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
     assert!(!exit.detached);
     assert_eq!(exit.finished.as_ref().map(|result| result.skipped), Some(1));
 }
@@ -346,7 +527,10 @@ fn a_finished_run_is_left_with_its_result() {
 fn a_key_for_a_dialog_does_not_meet_the_card_beneath() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.calmly("p<Enter>").keys("<Enter>");
-    assert!(matches!(sends(&mut bench).as_slice(), [OperatorInput::SetPace { .. }]));
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::SetPace { .. }]
+    ));
     bench.calmly("l<Esc>").keys("<Enter>");
     assert_eq!(sends(&mut bench), []);
 }
@@ -360,20 +544,37 @@ fn a_run_that_stops_on_its_own_says_why_and_what_next() {
         "the last line that was confirmed is on disk, nothing after it was sent",
         "make room, then resume the run",
     );
-    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: Some(fault) }]));
+    bench.msg(Msg::Updates(vec![Update::Ended {
+        head: "ab".repeat(32),
+        fault: Some(fault),
+    }]));
     bench.draw();
-    for words in ["no space left", "journal.jsonl", "make room", "lifeboat resume", "[Enter] leave"]
-    {
+    for words in [
+        "no space left",
+        "journal.jsonl",
+        "make room",
+        "lifeboat resume",
+        "[Enter] leave",
+    ] {
         assert!(bench.text().contains(words), "{words}: {}", bench.text());
     }
     bench.calmly("<Enter>");
-    assert_eq!(bench.sent(), [Cmd::Leave(RunExit { detached: true, finished: None })]);
+    assert_eq!(
+        bench.sent(),
+        [Cmd::Leave(RunExit {
+            detached: true,
+            finished: None
+        })]
+    );
 }
 
 #[test]
 fn the_steps_of_a_finished_run_can_still_be_looked_at() {
     let mut bench = Bench::new(&Story::finished(), SMALL);
-    bench.msg(Msg::Updates(vec![Update::Ended { head: "ab".repeat(32), fault: None }]));
+    bench.msg(Msg::Updates(vec![Update::Ended {
+        head: "ab".repeat(32),
+        fault: None,
+    }]));
     bench.keys("<Esc><Up>");
     assert!(bench.text().contains("1 steps"), "{}", bench.text());
     bench.keys("<Esc>");
@@ -384,14 +585,30 @@ fn the_steps_of_a_finished_run_can_still_be_looked_at() {
 fn the_screen_follows_the_run_until_somebody_looks_elsewhere() {
     let mut bench = Bench::new(&failed(), SMALL);
     bench.keys("<Up><Up>");
-    assert!(bench.text().contains("[Enter] go to register sql01"), "{}", bench.text());
+    assert!(
+        bench.text().contains("[Enter] go to register sql01"),
+        "{}",
+        bench.text()
+    );
     bench.keys("<Enter>");
-    assert!(bench.text().contains("[Enter] what now?"), "{}", bench.text());
+    assert!(
+        bench.text().contains("[Enter] what now?"),
+        "{}",
+        bench.text()
+    );
     // The search of the log, and back.
     bench.keys("l/already<Enter>");
-    assert!(bench.text().contains("/already 1 found"), "{}", bench.text());
+    assert!(
+        bench.text().contains("/already 1 found"),
+        "{}",
+        bench.text()
+    );
     bench.keys("<Esc><Esc>");
-    assert!(bench.text().contains("[Enter] what now?"), "{}", bench.text());
+    assert!(
+        bench.text().contains("[Enter] what now?"),
+        "{}",
+        bench.text()
+    );
     bench.keys("g<Down><Enter>");
     assert!(bench.text().contains("fence web01"), "{}", bench.text());
 }
@@ -410,10 +627,22 @@ fn the_bell_rings_once_and_only_for_somebody_who_looks_away() {
 fn titles_and_cells_carry_nothing_that_a_host_smuggled_in() {
     let mut bench = Bench::new(&Story::asking(), (110, 30));
     let line = "\u{1b}]0;owned\u{7}\u{202e}evil\ttab".to_owned();
-    bench.live(Live::Output { host: "lee-esx1".into(), line, replaces: false });
+    bench.live(Live::Output {
+        host: "lee-esx1".into(),
+        line,
+        replaces: false,
+    });
     bench.live(Live::Banner("\u{9b}31mred\nline".to_owned()));
-    assert!(!bench.text().chars().any(|c| c != '\n' && c.is_control()), "{}", bench.text());
-    assert!(bench.text().contains("]0;ownedevil tab"), "{}", bench.text());
+    assert!(
+        !bench.text().chars().any(|c| c != '\n' && c.is_control()),
+        "{}",
+        bench.text()
+    );
+    assert!(
+        bench.text().contains("]0;ownedevil tab"),
+        "{}",
+        bench.text()
+    );
     assert!(at(0) < bench.now.wall);
 }
 
@@ -449,9 +678,21 @@ mod properties {
 
     fn long_story() -> Story {
         let mut story = failed();
-        story.of("sql01", "register", 2, RunEvent::StepRetried { by: "alice".to_owned() });
+        story.of(
+            "sql01",
+            "register",
+            2,
+            RunEvent::StepRetried {
+                by: "alice".to_owned(),
+            },
+        );
         story.probe("sql01", "register", 2, attested());
-        story.of("sql01", "power_on", 1, RunEvent::QuestionAsked(Box::new(question())));
+        story.of(
+            "sql01",
+            "power_on",
+            1,
+            RunEvent::QuestionAsked(Box::new(question())),
+        );
         let rest = Story::finished();
         story.entries.extend(rest.entries);
         story
@@ -461,7 +702,10 @@ mod properties {
         match kind % 4 {
             0 => host_key(&[]),
             1 => Live::Banner(format!("banner {kind}")),
-            2 => Live::Host(Box::new(crate::tui::fixture::figures("lee-esx1", i64::from(kind)))),
+            2 => Live::Host(Box::new(crate::tui::fixture::figures(
+                "lee-esx1",
+                i64::from(kind),
+            ))),
             _ => Live::Progress {
                 step: id("sql01", "restore"),
                 progress: crate::actions::Progress {

@@ -6,7 +6,11 @@ use crate::tui::page::Extent;
 
 impl Run {
     pub(super) fn open(&mut self, page: View) {
-        let page = if self.ui.page == page { View::Main } else { page };
+        let page = if self.ui.page == page {
+            View::Main
+        } else {
+            page
+        };
         self.ui.offset = match page {
             View::Log | View::Host(_) => None,
             _ => Some(0),
@@ -77,8 +81,13 @@ impl Run {
         if !forward {
             waiting.reverse();
         }
-        let beyond =
-            waiting.iter().find(|step| if forward { **step > shown } else { **step < shown });
+        let beyond = waiting.iter().find(|step| {
+            if forward {
+                **step > shown
+            } else {
+                **step < shown
+            }
+        });
         if let Some(step) = beyond.or(waiting.first()).copied() {
             self.show(step, true);
         }
@@ -86,8 +95,12 @@ impl Run {
 
     pub(super) fn jump_to_match(&mut self, forward: bool) {
         let rows = crate::tui::view::log::rows(self, self.ui.seen.area.width);
-        let hits: Vec<usize> =
-            rows.iter().enumerate().filter(|(_, row)| row.hit).map(|(at, _)| at).collect();
+        let hits: Vec<usize> = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.hit)
+            .map(|(at, _)| at)
+            .collect();
         let at = self.ui.offset.unwrap_or(self.ui.seen.list.last_offset());
         let hit = if forward {
             hits.iter().find(|hit| **hit > at).or(hits.first())
@@ -125,7 +138,11 @@ impl Run {
             (View::Grid, _) => self.travel_grid(action),
             (View::Host(at), _) if matches!(action, Action::Left | Action::Right) => {
                 let count = self.runbook.hosts.len().max(1);
-                let step = if action == Action::Right { 1 } else { count - 1 };
+                let step = if action == Action::Right {
+                    1
+                } else {
+                    count - 1
+                };
                 self.ui.page = View::Host((at + step) % count);
             }
             _ => self.travel_list(action),
@@ -197,6 +214,10 @@ impl Run {
             View::Main => self.ui.pane == 4,
             View::Grid | View::Help | View::Debrief => false,
         };
-        self.ui.offset = if follows && to >= last { None } else { Some(to.min(last)) };
+        self.ui.offset = if follows && to >= last {
+            None
+        } else {
+            Some(to.min(last))
+        };
     }
 }

@@ -36,7 +36,10 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         width: area.width.saturating_sub(1),
         height: area.height.saturating_sub(1),
     };
-    let extent = Extent { lines: lines.len(), rows: usize::from(content.height) };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(content.height),
+    };
     let scroll = run.ui.card.scroll.min(extent.last_offset());
     let note = if extent.lines > extent.rows {
         super::place(extent, scroll)
@@ -48,19 +51,41 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     if scroll < extent.last_offset() {
         let asking = run.status(run.ui.shown) == Status::Asking;
         let key = if asking { "[Enter] reads on" } else { "[PgDn]" };
-        let back = if run.ui.seen.card_alone { ", [1] shows the steps" } else { "" };
-        let more = format!("↓ {} more lines: {key}{back}", extent.last_offset() - scroll + 1);
-        let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..content };
-        let line = Line::styled(text::fit(&more, usize::from(last.width)), Role::Warn.style());
+        let back = if run.ui.seen.card_alone {
+            ", [1] shows the steps"
+        } else {
+            ""
+        };
+        let more = format!(
+            "↓ {} more lines: {key}{back}",
+            extent.last_offset() - scroll + 1
+        );
+        let last = Rect {
+            y: area.bottom().saturating_sub(1),
+            height: 1,
+            ..content
+        };
+        let line = Line::styled(
+            text::fit(&more, usize::from(last.width)),
+            Role::Warn.style(),
+        );
         put(buffer, last, &line);
         // The marker covers the last row, so one line more has to be scrolled to.
-        return Extent { lines: extent.lines + 1, rows: extent.rows };
+        return Extent {
+            lines: extent.lines + 1,
+            rows: extent.rows,
+        };
     }
     extent
 }
 
 fn title(run: &Run, step: &Step) -> String {
-    format!("step {}/{}  {}", run.ui.shown + 1, run.plan.steps.len(), step.title)
+    format!(
+        "step {}/{}  {}",
+        run.ui.shown + 1,
+        run.plan.steps.len(),
+        step.title
+    )
 }
 
 /// Whether the card is shown alone: it waits for a person who has to read all of it, and is read
@@ -77,7 +102,10 @@ pub(super) fn is_alone(run: &Run, whole: Rect, beside: Rect, hides_hosts: bool) 
 
 /// Rows that the card would fill, with its title.
 pub(super) fn height(run: &Run, width: u16) -> u16 {
-    let area = Rect { width, ..Rect::default() };
+    let area = Rect {
+        width,
+        ..Rect::default()
+    };
     let width = text_width(area).saturating_sub(2);
     let lines = run.shown().map_or(0, |step| lines(run, step, width).len());
     u16::try_from(lines + 1).unwrap_or(u16::MAX)
@@ -109,7 +137,13 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         Role::Plain,
         step.why.as_deref().unwrap_or(why(&step.action)),
     );
-    labelled(&mut lines, width, "text", Role::Plain, step.text.as_deref().unwrap_or_default());
+    labelled(
+        &mut lines,
+        width,
+        "text",
+        Role::Plain,
+        step.text.as_deref().unwrap_or_default(),
+    );
     if let Some(progress) = run.progress.get(&index) {
         self::progress(&mut lines, width, progress, run);
     }
@@ -131,7 +165,10 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         found(run, &mut lines, width, known);
         if let Some(proposal) = &known.proposal {
             labelled(&mut lines, width, "then", Role::Plain, &proposal.then);
-            let undo = proposal.undo.as_deref().unwrap_or("none: this cannot be taken back");
+            let undo = proposal
+                .undo
+                .as_deref()
+                .unwrap_or("none: this cannot be taken back");
             if proposal.undo.is_some() || run.risk(index) > Risk::Read {
                 labelled(&mut lines, width, "undo", Role::Plain, undo);
             }
@@ -141,10 +178,22 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         before_it_begins(run, &mut lines, width, step);
     }
     if !run.status(index).is_met() {
-        labelled(&mut lines, width, "risk", Role::Plain, risk(run.risk(index)));
+        labelled(
+            &mut lines,
+            width,
+            "risk",
+            Role::Plain,
+            risk(run.risk(index)),
+        );
         needs(run, &mut lines, width, index);
         if let Some(usually) = step.usually {
-            labelled(&mut lines, width, "usually", Role::Dim, &text::short(usually.as_secs()));
+            labelled(
+                &mut lines,
+                width,
+                "usually",
+                Role::Dim,
+                &text::short(usually.as_secs()),
+            );
         }
     }
     lines
@@ -153,13 +202,18 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
 fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec<Line<'static>>) {
     let status = run.status(run.ui.shown);
     let role = status_role(status);
-    let mut parts =
-        vec![Span::styled(format!("{} {}", glyph(status), status.as_str()), role.style())];
+    let mut parts = vec![Span::styled(
+        format!("{} {}", glyph(status), status.as_str()),
+        role.style(),
+    )];
     let mut add = |words: String| parts.push(Span::styled(words, Role::Dim.style()));
     if let Some(since) = known.and_then(|known| known.since) {
         add(format!("  since {}Z", text::time(since)));
         if status.is_active() {
-            add(format!(", for {}", text::took(text::seconds(since, run.now.wall))));
+            add(format!(
+                ", for {}",
+                text::took(text::seconds(since, run.now.wall))
+            ));
         }
     }
     if let Some(known) = known.filter(|known| known.attempt.0 > 1) {
@@ -196,8 +250,17 @@ fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, r
     };
     let full = share(BAR);
     let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
-    let bar = format!("[{}{}] {}%", cells("█", full), cells("░", BAR - full), share(100));
-    let mut rate = format!("{} of {}", text::bytes(progress.done), text::bytes(progress.total));
+    let bar = format!(
+        "[{}{}] {}%",
+        cells("█", full),
+        cells("░", BAR - full),
+        share(100)
+    );
+    let mut rate = format!(
+        "{} of {}",
+        text::bytes(progress.done),
+        text::bytes(progress.total)
+    );
     if progress.rate > 0 {
         rate.push_str(&format!(", {}/s", text::bytes(progress.rate)));
     }
@@ -212,14 +275,19 @@ fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, r
 /// In words, before the commands; the question of a prompt stands above already.
 fn changes(lines: &mut Vec<Line<'static>>, width: usize, step: &Step, proposal: &Proposal) {
     let room = beside_label(width);
-    let texts =
-        proposal.changes.iter().filter(|change| **change != step.title).flat_map(|change| {
+    let texts = proposal
+        .changes
+        .iter()
+        .filter(|change| **change != step.title)
+        .flat_map(|change| {
             let role = match change.as_bytes().first() {
                 Some(b'-') => Role::Bad,
                 Some(b'+') => Role::Good,
                 _ => Role::Plain,
             };
-            text::wrap(change, room).into_iter().map(move |line| (role, line))
+            text::wrap(change, room)
+                .into_iter()
+                .map(move |line| (role, line))
         });
     under_label(lines, "changes", texts);
 }
@@ -232,7 +300,13 @@ fn found(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, known: &StepSt
         (Status::Asking, Some(since)) => format!(" ({})", text::ago(since, run.now.wall)),
         _ => String::new(),
     };
-    labelled(lines, width, "found", Role::Plain, &format!("{}{age}", known.found));
+    labelled(
+        lines,
+        width,
+        "found",
+        Role::Plain,
+        &format!("{}{age}", known.found),
+    );
 }
 
 /// Writes of this step that may still take effect: what a person looks for while nothing moves.
@@ -240,12 +314,19 @@ fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: u
     let Some(step) = run.plan.steps.get(index) else {
         return;
     };
-    for (id, op) in run.state.unsettled_ops().filter(|(_, op)| op.step == step.id) {
+    for (id, op) in run
+        .state
+        .unsettled_ops()
+        .filter(|(_, op)| op.step == step.id)
+    {
         let (role, word) = match op.status {
             OpStatus::Lost => (Role::Warn, "lost"),
             _ => (Role::Busy, "under way"),
         };
-        let pid = op.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+        let pid = op
+            .pid
+            .map(|pid| format!(", process {pid}"))
+            .unwrap_or_default();
         let line = format!(
             "{} on {} (write {id}{pid}), {word} since {}",
             commands::short(&op.command),
@@ -265,24 +346,41 @@ fn outcome(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
     };
     if !label.is_empty() {
         for (at, line) in known.evidence.iter().enumerate() {
-            labelled(lines, width, if at == 0 { label } else { "" }, Role::Plain, line);
+            labelled(
+                lines,
+                width,
+                if at == 0 { label } else { "" },
+                Role::Plain,
+                line,
+            );
         }
     }
     if let Some(by) = &known.settled_by {
         labelled(lines, width, "by", Role::Plain, by);
     } else if let Some(confirmation) = &known.confirmation {
-        let second = confirmation.second.as_ref().map(|name| format!(" and {name}"));
+        let second = confirmation
+            .second
+            .as_ref()
+            .map(|name| format!(" and {name}"));
         let by = format!("{}{}", confirmation.by, second.unwrap_or_default());
         labelled(lines, width, "by", Role::Plain, &by);
     }
     if let (Some(from), Some(to)) = (known.confirmed_at.or(known.started), known.ended) {
-        labelled(lines, width, "took", Role::Plain, &text::took(text::seconds(from, to)));
+        labelled(
+            lines,
+            width,
+            "took",
+            Role::Plain,
+            &text::took(text::seconds(from, to)),
+        );
     }
 }
 
 fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
-    let before =
-        step.after.iter().filter_map(|index| run.plan.steps.get(*index).map(|s| (*index, s)));
+    let before = step
+        .after
+        .iter()
+        .filter_map(|index| run.plan.steps.get(*index).map(|s| (*index, s)));
     let open: Vec<&str> = before
         .filter(|(index, _)| !run.status(*index).is_met())
         .map(|(_, s)| s.title.as_str())
@@ -292,7 +390,13 @@ fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, ste
         n if n > 4 => format!("{} and {} more", open[..4].join(", "), n - 4),
         _ => open.join(", "),
     };
-    labelled(lines, width, if open.is_empty() { "now" } else { "after" }, Role::Plain, &words);
+    labelled(
+        lines,
+        width,
+        if open.is_empty() { "now" } else { "after" },
+        Role::Plain,
+        &words,
+    );
     let hosts: Vec<&str> = step.hosts.iter().map(|host| host.as_str()).collect();
     labelled(lines, width, "hosts", Role::Plain, &hosts.join(", "));
 }
@@ -305,7 +409,10 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
             Stage::Value { prompt, .. } => prompt,
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
-                let unsaid = request.evidence.iter().filter(|line| !found.contains(*line));
+                let unsaid = request
+                    .evidence
+                    .iter()
+                    .filter(|line| !found.contains(*line));
                 for line in unsaid {
                     labelled(lines, width, "known", Role::Plain, line);
                 }

@@ -27,7 +27,11 @@ pub(super) fn draw(
             texts.push((Role::Host, heading(command)));
             place = here;
         }
-        let role = if command.write { Role::Strong } else { Role::Plain };
+        let role = if command.write {
+            Role::Strong
+        } else {
+            Role::Plain
+        };
         let line = match folded(&command.line) {
             Some((script, values)) => {
                 if !scripts.contains(&script) {
@@ -37,12 +41,18 @@ pub(super) fn draw(
             }
             None => command.line.clone(),
         };
-        texts.extend(text::wrap_command(&line, room).into_iter().map(|line| (role, line)));
+        texts.extend(
+            text::wrap_command(&line, room)
+                .into_iter()
+                .map(|line| (role, line)),
+        );
     }
     under_label(lines, if settled { "sent" } else { "now" }, texts);
     for script in scripts {
         let words = format!("{} {}; it stands for:", name(script), script.does);
-        let words = text::wrap(&words, room).into_iter().map(|line| (Role::Host, line));
+        let words = text::wrap(&words, room)
+            .into_iter()
+            .map(|line| (Role::Host, line));
         let exact = text::wrap_command(&opening(script), room);
         let exact = exact.into_iter().map(|line| (Role::Dim, line));
         under_label(lines, "script", words.chain(exact));
@@ -101,7 +111,10 @@ mod tests {
 
     #[test]
     fn a_script_stands_once_and_nothing_of_its_commands_is_left_out() {
-        let renames = [shell::rename("/a b/part", "/a b/disk"), shell::rename("/c", "/d")];
+        let renames = [
+            shell::rename("/a b/part", "/a b/disk"),
+            shell::rename("/c", "/d"),
+        ];
         let lines = renames.map(|command| command.line());
         let proposal = Proposal {
             commands: lines.iter().map(|line| write("lee-esx1", line)).collect(),
@@ -125,7 +138,10 @@ mod tests {
     #[test]
     fn a_script_of_the_runbook_s_own_stands_where_it_is_sent() {
         let line = "sh -c 'logger \"$1\"' _ done";
-        let proposal = Proposal { commands: vec![write("lee-bk1", line)], ..Proposal::default() };
+        let proposal = Proposal {
+            commands: vec![write("lee-bk1", line)],
+            ..Proposal::default()
+        };
         assert!(shown(&proposal).contains(line));
     }
 }

@@ -23,7 +23,10 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         width: area.width.saturating_sub(1),
         height: area.height.saturating_sub(1),
     };
-    let extent = Extent { lines: lines.len(), rows: usize::from(inner.height) };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(inner.height),
+    };
     let offset = run.ui.offset.unwrap_or(0);
     rule(
         buffer,
@@ -48,7 +51,13 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         labelled(&mut lines, width, "steps", role, &words);
     }
     if let (Some(from), Some(to)) = (run.state.started, run.state.finished_at) {
-        labelled(&mut lines, width, "took", Role::Plain, &text::clock(text::seconds(from, to)));
+        labelled(
+            &mut lines,
+            width,
+            "took",
+            Role::Plain,
+            &text::clock(text::seconds(from, to)),
+        );
     }
     objectives(run, &mut lines, width);
     attested(run, &mut lines, width);
@@ -63,15 +72,33 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         labelled(&mut lines, width, "clock", Role::Warn, &words);
     }
     for note in &run.state.notes {
-        labelled(&mut lines, width, "note", Role::Plain, &format!("{} by {}", note.text, note.by));
+        labelled(
+            &mut lines,
+            width,
+            "note",
+            Role::Plain,
+            &format!("{} by {}", note.text, note.by),
+        );
     }
     lines.push(Line::default());
     match run.end.as_ref().map(|end| end.head.as_str()) {
         Some("") => {}
         Some(head) => labelled(&mut lines, width, "head", Role::Dim, head),
-        None => labelled(&mut lines, width, "head", Role::Dim, "the journal is being closed"),
+        None => labelled(
+            &mut lines,
+            width,
+            "head",
+            Role::Dim,
+            "the journal is being closed",
+        ),
     }
-    labelled(&mut lines, width, "report", Role::Plain, &format!("lifeboat report {}", run.run));
+    labelled(
+        &mut lines,
+        width,
+        "report",
+        Role::Plain,
+        &format!("lifeboat report {}", run.run),
+    );
     lines
 }
 
@@ -87,16 +114,28 @@ fn stopped(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
             labelled(lines, width, "state", Role::Plain, &fault.state);
             labelled(lines, width, "next", Role::Strong, &fault.next);
         }
-        None => labelled(lines, width, "wrong", Role::Bad, "the runner stopped without a word"),
+        None => labelled(
+            lines,
+            width,
+            "wrong",
+            Role::Bad,
+            "the runner stopped without a word",
+        ),
     }
-    let resume = format!("nothing that is in the journal is lost: lifeboat resume {}", run.run);
+    let resume = format!(
+        "nothing that is in the journal is lost: lifeboat resume {}",
+        run.run
+    );
     labelled(lines, width, "resume", Role::Plain, &resume);
     lines.push(Line::default());
 }
 
 fn of_section(run: &Run, section: Section) -> impl DoubleEndedIterator<Item = &FoundFact> {
     run.state.facts.iter().filter(move |found| {
-        found.step.as_ref().is_some_and(|id| outline::section(id) == section.as_str())
+        found
+            .step
+            .as_ref()
+            .is_some_and(|id| outline::section(id) == section.as_str())
     })
 }
 
@@ -108,7 +147,10 @@ fn objectives(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
     };
     for section in sections {
         lines.push(Line::default());
-        lines.push(Line::styled(format!("{section}: each VM"), Role::Strong.style()));
+        lines.push(Line::styled(
+            format!("{section}: each VM"),
+            Role::Strong.style(),
+        ));
         for vm in &run.plan.vms {
             let (role, words) = match section {
                 Section::Failover => failover(run, vm),
@@ -123,7 +165,12 @@ fn objectives(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
 fn failover(run: &Run, vm: &VmName) -> (Role, String) {
     let serves = of_section(run, Section::Failover)
         .find(|found| matches!(&found.fact, Fact::Serves { vm: served } if served == vm));
-    let outage = run.state.info.as_ref().and_then(|info| info.outage_at).or(run.state.started);
+    let outage = run
+        .state
+        .info
+        .as_ref()
+        .and_then(|info| info.outage_at)
+        .or(run.state.started);
     let (Some(serves), Some(outage)) = (serves, outage) else {
         return (Role::Bad, "was not seen to serve".to_owned());
     };
@@ -132,19 +179,34 @@ fn failover(run: &Run, vm: &VmName) -> (Role, String) {
     let mut words = format!("RTO {}", text::clock(rto));
     if let Some(objective) = run.runbook.rto(vm) {
         let met = u64::try_from(rto).unwrap_or(0) <= objective.as_secs();
-        words.push_str(&format!(" of {}, {}", text::short(objective.as_secs()), verdict(met)));
+        words.push_str(&format!(
+            " of {}, {}",
+            text::short(objective.as_secs()),
+            verdict(met)
+        ));
         role = if met { role } else { Role::Bad };
     }
-    let point = of_section(run, Section::Failover).rev().find_map(|found| match &found.fact {
-        Fact::PointChosen { vm: of, taken, verified, .. } if of == vm => Some((*taken, *verified)),
-        _ => None,
-    });
+    let point = of_section(run, Section::Failover)
+        .rev()
+        .find_map(|found| match &found.fact {
+            Fact::PointChosen {
+                vm: of,
+                taken,
+                verified,
+                ..
+            } if of == vm => Some((*taken, *verified)),
+            _ => None,
+        });
     if let Some((taken, verified)) = point {
         let rpo = text::seconds(taken, outage);
         words.push_str(&format!("; RPO {}", text::short(rpo.max(0).unsigned_abs())));
         if let Some(objective) = run.runbook.rpo(vm) {
             let met = u64::try_from(rpo).unwrap_or(0) <= objective.as_secs();
-            words.push_str(&format!(" of {}, {}", text::short(objective.as_secs()), verdict(met)));
+            words.push_str(&format!(
+                " of {}, {}",
+                text::short(objective.as_secs()),
+                verdict(met)
+            ));
             role = if met { role } else { Role::Bad };
         }
         if !verified {
@@ -167,7 +229,10 @@ fn failback(run: &Run, vm: &VmName) -> (Role, String) {
     match (serves, stopped) {
         (Some(serves), Some(stopped)) => {
             let down = text::clock(text::seconds(stopped, serves));
-            (Role::Good, format!("serves at home, {down} after it was stopped"))
+            (
+                Role::Good,
+                format!("serves at home, {down} after it was stopped"),
+            )
         }
         (Some(_), None) => (Role::Good, "serves at home".to_owned()),
         (None, _) => (Role::Bad, "was not seen to serve at home".to_owned()),
@@ -180,7 +245,13 @@ fn verdict(met: bool) -> &'static str {
 
 fn attested(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
     for found in &run.state.facts {
-        if let Fact::Attested { by, words, statement, .. } = &found.fact {
+        if let Fact::Attested {
+            by,
+            words,
+            statement,
+            ..
+        } = &found.fact
+        {
             let words = format!("{by} attested that {statement}: {words}");
             labelled(lines, width, "word", Role::Warn, &words);
         }
@@ -203,7 +274,17 @@ fn decided(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
         };
         let why = known.fault.as_ref().map(|fault| fault.what.clone());
         let why = why.unwrap_or_else(|| known.evidence.join("; "));
-        let by = known.settled_by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default();
-        labelled(lines, width, label, role, &format!("{}: {why}{by}", step.title));
+        let by = known
+            .settled_by
+            .as_ref()
+            .map(|by| format!(" ({by})"))
+            .unwrap_or_default();
+        labelled(
+            lines,
+            width,
+            label,
+            role,
+            &format!("{}: {why}{by}", step.title),
+        );
     }
 }

@@ -47,7 +47,10 @@ pub(super) fn draw(
     Clear.render(outer, buffer);
     let block = Block::bordered()
         .border_type(BorderType::Double)
-        .title(Line::styled(format!(" {} ", text::clean(&content.title)), Role::Strong.style()))
+        .title(Line::styled(
+            format!(" {} ", text::clean(&content.title)),
+            Role::Strong.style(),
+        ))
         .title_bottom(
             Line::styled(
                 format!(" {} ", run.plan.mode.as_str().to_uppercase()),
@@ -57,23 +60,46 @@ pub(super) fn draw(
         );
     let inner = block.inner(outer);
     block.render(outer, buffer);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let inner = Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(2),
+        ..inner
+    };
     // One row stays empty between what is read and what is answered.
-    let foot_rows = u16::try_from(content.foot.len()).unwrap_or(0).min(inner.height);
-    let body = Rect { height: inner.height.saturating_sub(foot_rows + 1), ..inner };
-    let extent = Extent { lines: content.body.len(), rows: usize::from(body.height) };
+    let foot_rows = u16::try_from(content.foot.len())
+        .unwrap_or(0)
+        .min(inner.height);
+    let body = Rect {
+        height: inner.height.saturating_sub(foot_rows + 1),
+        ..inner
+    };
+    let extent = Extent {
+        lines: content.body.len(),
+        rows: usize::from(body.height),
+    };
     list(buffer, body, &content.body, dialog.scroll);
-    let foot = Rect { y: inner.bottom() - foot_rows, height: foot_rows, ..inner };
+    let foot = Rect {
+        y: inner.bottom() - foot_rows,
+        height: foot_rows,
+        ..inner
+    };
     let skipped = content.foot.len() - usize::from(foot_rows);
     list(buffer, foot, &content.foot, skipped);
     if extent.lines > extent.rows && body.height > 0 {
-        let gap = Rect { y: body.bottom(), height: 1, ..inner };
+        let gap = Rect {
+            y: body.bottom(),
+            height: 1,
+            ..inner
+        };
         let more = format!("[PgUp] [PgDn] {}", place(extent, dialog.scroll));
         put(buffer, gap, &Line::styled(more, Role::Warn.style()));
     }
     let cursor = content.cursor.and_then(|(x, y)| {
         let y = usize::from(y).checked_sub(skipped)?;
-        Some(Position { x: foot.x + x, y: foot.y + u16::try_from(y).ok()? })
+        Some(Position {
+            x: foot.x + x,
+            y: foot.y + u16::try_from(y).ok()?,
+        })
     });
     (extent, cursor)
 }
@@ -82,17 +108,30 @@ pub(super) fn draw(
 pub(super) fn keys(run: &Run) -> Line<'static> {
     let pairs: &[(&str, &str)] = match run.ui.dialog.as_ref().map(|dialog| &dialog.kind) {
         Some(Kind::Menu(menu)) if menu.at.is_none() => &[("Up/Down", "choose"), ("Esc", "not now")],
-        Some(Kind::Menu(_)) => &[("Enter", "do it"), ("Up/Down", "choose"), ("Esc", "no, back")],
+        Some(Kind::Menu(_)) => &[
+            ("Enter", "do it"),
+            ("Up/Down", "choose"),
+            ("Esc", "no, back"),
+        ],
         Some(Kind::Flow(Flow { stages, at, .. }))
             if matches!(stages.get(*at), Some(Stage::Choose { .. })) =>
         {
-            &[("Enter", "go on"), ("Space", "tick"), ("Up/Down", "move"), ("Esc", "no, back")]
+            &[
+                ("Enter", "go on"),
+                ("Space", "tick"),
+                ("Up/Down", "move"),
+                ("Esc", "no, back"),
+            ]
         }
         _ => &[("Enter", "accept"), ("Esc", "no, back")],
     };
     let parts = pairs.iter().enumerate().map(|(at, (key, label))| {
         let words = format!("[{key}] {label}");
-        let role = if at == 0 && *key == "Enter" { Role::Chosen } else { Role::Plain };
+        let role = if at == 0 && *key == "Enter" {
+            Role::Chosen
+        } else {
+            Role::Plain
+        };
         (Line::styled(words, role.style()), true)
     });
     keys_line(parts.collect(), usize::MAX)
@@ -114,13 +153,18 @@ fn paragraphs<'a>(
     texts
         .into_iter()
         .flat_map(|(role, words)| {
-            text::wrap(words, width).into_iter().map(move |line| Line::styled(line, role.style()))
+            text::wrap(words, width)
+                .into_iter()
+                .map(move |line| Line::styled(line, role.style()))
         })
         .collect()
 }
 
 fn title_of(run: &Run, step: usize) -> &str {
-    run.plan.steps.get(step).map_or("", |step| step.title.as_str())
+    run.plan
+        .steps
+        .get(step)
+        .map_or("", |step| step.title.as_str())
 }
 
 /// The line that is typed into, and what is wrong with it.
@@ -135,7 +179,10 @@ fn field(content: &mut Content, prompt: &str, field: &Field, width: usize) {
 }
 
 fn error(content: &mut Content, error: Option<&str>, width: usize) {
-    for line in error.map(|error| text::wrap(error, width)).unwrap_or_default() {
+    for line in error
+        .map(|error| text::wrap(error, width))
+        .unwrap_or_default()
+    {
         content.foot.push(Line::styled(line, Role::Bad.style()));
     }
 }
@@ -159,11 +206,19 @@ pub(in crate::tui) fn input_line(
         .chars()
         .skip_while(|c| {
             let skip = skipped < hidden;
-            skipped += if skip { text::width(c.encode_utf8(&mut [0; 4])) } else { 0 };
+            skipped += if skip {
+                text::width(c.encode_utf8(&mut [0; 4]))
+            } else {
+                0
+            };
             skip
         })
         .collect();
-    let x = if secret { field.input.cursor().saturating_sub(hidden) } else { before - hidden };
+    let x = if secret {
+        field.input.cursor().saturating_sub(hidden)
+    } else {
+        before - hidden
+    };
     let line = Line::from(vec![
         Span::styled("> ", Role::Key.style()),
         Span::raw(text::cut(&visible, room + 1)),
@@ -190,22 +245,42 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
         ),
         Purpose::Search => ("Search the log".to_owned(), "", "What for?"),
     };
-    let body =
-        if words.is_empty() { Vec::new() } else { paragraphs(width, [(Role::Plain, words)]) };
-    let mut content = Content { title, body, foot: Vec::new(), cursor: None };
+    let body = if words.is_empty() {
+        Vec::new()
+    } else {
+        paragraphs(width, [(Role::Plain, words)])
+    };
+    let mut content = Content {
+        title,
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
     field(&mut content, prompt, &dialog.field, width);
     content
 }
 
 fn menu_content(menu: &Menu, width: usize) -> Content {
-    let body = paragraphs(width, menu.body.iter().map(|text| (Role::Plain, text.as_str())));
-    let mut content = Content { title: menu.title.clone(), body, foot: Vec::new(), cursor: None };
+    let body = paragraphs(
+        width,
+        menu.body.iter().map(|text| (Role::Plain, text.as_str())),
+    );
+    let mut content = Content {
+        title: menu.title.clone(),
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
     for (at, item) in menu.items.iter().enumerate() {
         let chosen = menu.at == Some(at);
         let marker = if chosen { "▸ " } else { "  " };
         let key = item.key.map(|key| format!("[{key}] ")).unwrap_or_default();
         let help = item.disabled.as_ref().unwrap_or(&item.help);
-        let help = if help.is_empty() { String::new() } else { format!("  {}", text::clean(help)) };
+        let help = if help.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", text::clean(help))
+        };
         let label = format!("{marker}{key}{}", text::clean(&item.label));
         let role = match (&item.disabled, chosen) {
             (Some(_), _) => Role::Dim,
@@ -228,27 +303,57 @@ fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         1 => step.to_owned(),
         n => format!("{step}  ({} of {n})", flow.at + 1),
     };
-    let mut content = Content { title, body: Vec::new(), foot: Vec::new(), cursor: None };
+    let mut content = Content {
+        title,
+        body: Vec::new(),
+        foot: Vec::new(),
+        cursor: None,
+    };
     match flow.stages.get(flow.at) {
-        Some(Stage::Choose { key, options, at_least, at, error: wrong }) => {
+        Some(Stage::Choose {
+            key,
+            options,
+            at_least,
+            at,
+            error: wrong,
+        }) => {
             let words = format!("{key}: tick what you have seen yourself, at least {at_least}.");
             content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
             for (index, (option, ticked)) in options.iter().enumerate() {
                 let mark = if *ticked { "[x]" } else { "[ ]" };
                 let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
-                let role = if index == *at { Role::Chosen } else { Role::Plain };
+                let role = if index == *at {
+                    Role::Chosen
+                } else {
+                    Role::Plain
+                };
                 content.foot.push(Line::styled(words, role.style()));
             }
             error(&mut content, wrong.as_deref(), width);
         }
-        Some(Stage::Value { prompt, pattern, field: typed, .. }) => {
-            let words = pattern.as_ref().map(|pattern| format!("It has to look like {pattern}"));
+        Some(Stage::Value {
+            prompt,
+            pattern,
+            field: typed,
+            ..
+        }) => {
+            let words = pattern
+                .as_ref()
+                .map(|pattern| format!("It has to look like {pattern}"));
             content.body = paragraphs(width, words.iter().map(|words| (Role::Dim, words.as_str())));
             field(&mut content, prompt, typed, width);
         }
-        Some(Stage::Attest { request, field: typed }) => {
+        Some(Stage::Attest {
+            request,
+            field: typed,
+        }) => {
             let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
-            texts.extend(request.evidence.iter().map(|line| (Role::Plain, line.as_str())));
+            texts.extend(
+                request
+                    .evidence
+                    .iter()
+                    .map(|line| (Role::Plain, line.as_str())),
+            );
             let asks = format!("Lifeboat could not prove that {}.", request.statement);
             texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
             texts.push((
@@ -261,21 +366,45 @@ fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         }
         Some(Stage::Typed { word, field: typed }) => {
             let mut texts: Vec<(Role, String)> = Vec::new();
-            if let Some(proposal) = run.known(flow.step).and_then(|known| known.proposal.as_ref()) {
-                texts.extend(proposal.changes.iter().map(|change| (Role::Plain, change.clone())));
-                let count = proposal.commands.iter().filter(|command| command.write).count();
+            if let Some(proposal) = run
+                .known(flow.step)
+                .and_then(|known| known.proposal.as_ref())
+            {
+                texts.extend(
+                    proposal
+                        .changes
+                        .iter()
+                        .map(|change| (Role::Plain, change.clone())),
+                );
+                let count = proposal
+                    .commands
+                    .iter()
+                    .filter(|command| command.write)
+                    .count();
                 let sent = match count {
                     0 => None,
                     1 => Some("the command that the card shows is sent".to_owned()),
-                    n => Some(format!("the {n} changing commands that the card shows are sent")),
+                    n => Some(format!(
+                        "the {n} changing commands that the card shows are sent"
+                    )),
                 };
                 texts.extend(sent.map(|sent| (Role::Strong, sent)));
-                let undo = proposal.undo.as_deref().unwrap_or("none, this cannot be taken back");
+                let undo = proposal
+                    .undo
+                    .as_deref()
+                    .unwrap_or("none, this cannot be taken back");
                 texts.push((Role::Plain, format!("undo: {undo}")));
             }
-            content.body =
-                paragraphs(width, texts.iter().map(|(role, text)| (*role, text.as_str())));
-            field(&mut content, &format!("Type {word} to let it go on"), typed, width);
+            content.body = paragraphs(
+                width,
+                texts.iter().map(|(role, text)| (*role, text.as_str())),
+            );
+            field(
+                &mut content,
+                &format!("Type {word} to let it go on"),
+                typed,
+                width,
+            );
         }
         Some(Stage::Second { field: typed }) => {
             let words = format!(
@@ -320,8 +449,21 @@ fn host_key_content(
             "Read the fingerprint on the host's own console (ESXi: F2, View Support Information) and type its first eight characters after SHA256:. Do not copy them from here.".to_owned(),
         ));
     }
-    let body = paragraphs(width, texts.iter().map(|(role, text)| (*role, text.as_str())));
-    let mut content = Content { title, body, foot: Vec::new(), cursor: None };
-    field(&mut content, "As read on the host's own console", &dialog.field, width);
+    let body = paragraphs(
+        width,
+        texts.iter().map(|(role, text)| (*role, text.as_str())),
+    );
+    let mut content = Content {
+        title,
+        body,
+        foot: Vec::new(),
+        cursor: None,
+    };
+    field(
+        &mut content,
+        "As read on the host's own console",
+        &dialog.field,
+        width,
+    );
     content
 }

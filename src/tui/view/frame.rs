@@ -39,7 +39,11 @@ pub(in crate::tui) fn rule(
         let heading = format!(" {} ", text::cut(heading, width.saturating_sub(4)));
         buffer.set_stringn(area.x + 1, area.y, &heading, width.saturating_sub(1), style);
     }
-    let used = if heading.is_empty() { 0 } else { text::width(heading) + 4 };
+    let used = if heading.is_empty() {
+        0
+    } else {
+        text::width(heading) + 4
+    };
     let note = format!(" {note} ");
     if note.len() > 2 && used + text::width(&note) < width {
         let x = area.right() - u16::try_from(text::width(&note)).unwrap_or(0) - 1;
@@ -57,8 +61,18 @@ pub(in crate::tui) fn pane(
     focused: bool,
 ) -> Rect {
     let style = if focused { Role::Chosen } else { Role::Strong };
-    rule(buffer, area, &format!("{number} {}", text::clean(title)), note, style.style());
-    Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
+    rule(
+        buffer,
+        area,
+        &format!("{number} {}", text::clean(title)),
+        note,
+        style.style(),
+    );
+    Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    }
 }
 
 /// The line between an area and its right neighbour.
@@ -82,7 +96,11 @@ pub(in crate::tui) fn labelled(
         return;
     }
     let room = width.saturating_sub(LABEL);
-    under_label(lines, label, text::wrap(words, room).into_iter().map(|line| (role, line)));
+    under_label(
+        lines,
+        label,
+        text::wrap(words, room).into_iter().map(|line| (role, line)),
+    );
 }
 
 /// A label and lines that are broken already.

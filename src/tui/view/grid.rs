@@ -34,23 +34,41 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let phases: Vec<&Phase> = run.outline.phases.iter().filter(touches).collect();
     let fit = (width.saturating_sub(NAME + 1) / CELL).max(1);
     // The phases around the step that is next, where not all fit.
-    let next = phases
-        .iter()
-        .position(|phase| phase.groups.iter().any(|group| group.steps.contains(&run.ui.current)));
-    let first = next.unwrap_or(0).saturating_sub(fit / 2).min(phases.len().saturating_sub(fit));
+    let next = phases.iter().position(|phase| {
+        phase
+            .groups
+            .iter()
+            .any(|group| group.steps.contains(&run.ui.current))
+    });
+    let first = next
+        .unwrap_or(0)
+        .saturating_sub(fit / 2)
+        .min(phases.len().saturating_sub(fit));
     let phases = &phases[first..phases.len().min(first + fit)];
     let cell = (width.saturating_sub(NAME + 1) / phases.len().max(1)).min(36);
 
     let mut head = vec![Span::raw(format!(" {}", text::fit("VM", NAME)))];
-    head.extend(
-        phases.iter().map(|phase| {
-            Span::styled(text::fit(&text::clean(&phase.title), cell), Role::Dim.style())
-        }),
+    head.extend(phases.iter().map(|phase| {
+        Span::styled(
+            text::fit(&text::clean(&phase.title), cell),
+            Role::Dim.style(),
+        )
+    }));
+    put(
+        buffer,
+        Rect {
+            y: area.y + 1,
+            height: 1,
+            ..area
+        },
+        &Line::from(head),
     );
-    put(buffer, Rect { y: area.y + 1, height: 1, ..area }, &Line::from(head));
 
     let rows = usize::from(area.height.saturating_sub(2));
-    let extent = Extent { lines: run.plan.vms.len(), rows };
+    let extent = Extent {
+        lines: run.plan.vms.len(),
+        rows,
+    };
     let top = (run.ui.row + 1).saturating_sub(rows);
     for (at, (vm, y)) in run
         .plan
@@ -65,7 +83,15 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         if at == run.ui.row {
             line = line.patch_style(Role::Chosen.style());
         }
-        put(buffer, Rect { y, height: 1, ..area }, &line);
+        put(
+            buffer,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            &line,
+        );
     }
     extent
 }
@@ -76,10 +102,17 @@ fn row(run: &Run, vm: &VmName, phases: &[&Phase], cell: usize) -> Line<'static> 
         Role::Strong.style(),
     )];
     for phase in phases {
-        let group = phase.groups.iter().find(|group| group.vm.as_ref() == Some(vm));
-        let (style, words) =
-            group.map_or((Role::Dim.style(), "-".to_owned()), |group| summary(run, &group.steps));
-        spans.push(Span::styled(text::fit(&words, cell.saturating_sub(1)), style));
+        let group = phase
+            .groups
+            .iter()
+            .find(|group| group.vm.as_ref() == Some(vm));
+        let (style, words) = group.map_or((Role::Dim.style(), "-".to_owned()), |group| {
+            summary(run, &group.steps)
+        });
+        spans.push(Span::styled(
+            text::fit(&words, cell.saturating_sub(1)),
+            style,
+        ));
         spans.push(Span::raw(" "));
     }
     Line::from(spans)
@@ -87,21 +120,42 @@ fn row(run: &Run, vm: &VmName, phases: &[&Phase], cell: usize) -> Line<'static> 
 
 /// The sign and count of a VM's steps in one phase, and what it is at.
 fn summary(run: &Run, steps: &[usize]) -> (Style, String) {
-    let over = steps.iter().filter(|step| run.status(**step).is_met()).count();
+    let over = steps
+        .iter()
+        .filter(|step| run.status(**step).is_met())
+        .count();
     let count = format!("{over}/{}", steps.len());
     let find = |pick: &dyn Fn(usize) -> bool| steps.iter().copied().find(|step| pick(*step));
     let telling = find(&|step| run.needs_person(step))
         .or_else(|| find(&|step| run.status(step).is_active()))
         .or_else(|| find(&|step| run.status(step) == Status::Failed));
     let Some(step) = telling else {
-        let status = if over == steps.len() { Status::Done } else { Status::Waiting };
-        return (status_role(status).style(), format!("{} {count}", glyph(status)));
+        let status = if over == steps.len() {
+            Status::Done
+        } else {
+            Status::Waiting
+        };
+        return (
+            status_role(status).style(),
+            format!("{} {count}", glyph(status)),
+        );
     };
     let status = run.status(step);
-    let verb = run.plan.steps.get(step).map(|step| short_title(step).replace('_', " "));
-    let percent = run.progress.get(&step).filter(|progress| progress.total > 0).map(|progress| {
-        format!(" {}%", u128::from(progress.done) * 100 / u128::from(progress.total))
-    });
+    let verb = run
+        .plan
+        .steps
+        .get(step)
+        .map(|step| short_title(step).replace('_', " "));
+    let percent = run
+        .progress
+        .get(&step)
+        .filter(|progress| progress.total > 0)
+        .map(|progress| {
+            format!(
+                " {}%",
+                u128::from(progress.done) * 100 / u128::from(progress.total)
+            )
+        });
     let words = format!(
         "{} {count} {}{}",
         glyph(status),

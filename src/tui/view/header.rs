@@ -26,8 +26,16 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let clocks = clocks(run);
     let who = (Role::Dim.style(), run.operator.clone());
     if area.height > 1 {
-        put(buffer, Rect { height: 1, ..area }, &spread(&identity, &[who], width));
-        let below = Rect { y: area.y + 1, height: 1, ..area };
+        put(
+            buffer,
+            Rect { height: 1, ..area },
+            &spread(&identity, &[who], width),
+        );
+        let below = Rect {
+            y: area.y + 1,
+            height: 1,
+            ..area
+        };
         put(buffer, below, &spread(&clocks, &[counts(run)], width));
     } else {
         let mut right = clocks;
@@ -38,7 +46,12 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
 
 /// Parts on the left and on the right; the last ones give way where there is no room.
 fn spread(left: &[Part], right: &[Part], width: usize) -> Line<'static> {
-    let len = |parts: &[Part]| parts.iter().map(|(_, part)| text::width(part) + 2).sum::<usize>();
+    let len = |parts: &[Part]| {
+        parts
+            .iter()
+            .map(|(_, part)| text::width(part) + 2)
+            .sum::<usize>()
+    };
     let (mut left, mut right) = (left.to_vec(), right.to_vec());
     while len(&left) + len(&right) > width && left.len() + right.len() > 1 {
         if right.len() > 1 || left.len() == 1 {
@@ -62,7 +75,10 @@ fn spread(left: &[Part], right: &[Part], width: usize) -> Line<'static> {
 
 fn identity(run: &Run) -> Vec<Part> {
     let mode = run.plan.mode;
-    let mut parts = vec![(mode_style(mode), format!(" {} ", mode.as_str().to_uppercase()))];
+    let mut parts = vec![(
+        mode_style(mode),
+        format!(" {} ", mode.as_str().to_uppercase()),
+    )];
     if let Some(info) = &run.state.info {
         let [protected, recovery] = info.sites.each_ref().map(|site| text::clean(site));
         let home = run.shown().map_or(mode == Mode::Failback, |_| {
@@ -88,8 +104,14 @@ fn counts(run: &Run) -> Part {
     match waiting {
         0 if run.state.paused => (Role::Warn.style(), format!("paused {over}/{all}")),
         0 => (Role::Plain.style(), format!("steps {over}/{all}")),
-        1 => (Role::Warn.style(), format!("steps {over}/{all}, 1 needs you")),
-        n => (Role::Warn.style(), format!("steps {over}/{all}, {n} need you")),
+        1 => (
+            Role::Warn.style(),
+            format!("steps {over}/{all}, 1 needs you"),
+        ),
+        n => (
+            Role::Warn.style(),
+            format!("steps {over}/{all}, {n} need you"),
+        ),
     }
 }
 
@@ -119,9 +141,20 @@ fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
 
 fn clocks(run: &Run) -> Vec<Part> {
     let mut parts = Vec::new();
-    let Some((seconds, word)) = since_outage(run) else { return parts };
-    parts.push((Role::Strong.style(), format!("{word}{}", text::clock(seconds))));
-    if let Some(rto) = run.state.info.as_ref().and_then(|info| info.rto_s).filter(|rto| *rto > 0) {
+    let Some((seconds, word)) = since_outage(run) else {
+        return parts;
+    };
+    parts.push((
+        Role::Strong.style(),
+        format!("{word}{}", text::clock(seconds)),
+    ));
+    if let Some(rto) = run
+        .state
+        .info
+        .as_ref()
+        .and_then(|info| info.rto_s)
+        .filter(|rto| *rto > 0)
+    {
         let spent = u64::try_from(seconds).unwrap_or(0);
         let full = (spent.saturating_mul(BAR) / rto).min(BAR);
         let role = match spent.saturating_mul(100) / rto {
@@ -132,7 +165,10 @@ fn clocks(run: &Run) -> Vec<Part> {
         let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
         let bar = format!("[{}{}]", cells("█", full), cells("░", BAR - full));
         let missed = if spent > rto { " missed" } else { "" };
-        parts.push((role.style(), format!("RTO {}{missed} {bar}", text::short(rto))));
+        parts.push((
+            role.style(),
+            format!("RTO {}{missed} {bar}", text::short(rto)),
+        ));
     }
     match pace(run) {
         None => {}
@@ -140,8 +176,10 @@ fn clocks(run: &Run) -> Vec<Part> {
         Some(behind) => {
             let role = if behind > 60 { Role::Warn } else { Role::Plain };
             let sign = if behind < 0 { "-" } else { "+" };
-            parts
-                .push((role.style(), format!("pace {sign}{}", text::short(behind.unsigned_abs()))));
+            parts.push((
+                role.style(),
+                format!("pace {sign}{}", text::short(behind.unsigned_abs())),
+            ));
         }
     }
     parts
@@ -175,30 +213,60 @@ fn pace(run: &Run) -> Option<i64> {
 
 /// What the person should know now: the most urgent thing first.
 pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
-    let more = run.waiting_for_person().filter(|step| *step != run.ui.shown).count();
+    let more = run
+        .waiting_for_person()
+        .filter(|step| *step != run.ui.shown)
+        .count();
     let (role, words) = if let Some((toast, _)) = &run.ui.toast {
         (Role::Warn, toast.clone())
     } else if run.leaving.is_some() {
-        (Role::Warn, "leaving: waiting for the journal to be closed".to_owned())
+        (
+            Role::Warn,
+            "leaving: waiting for the journal to be closed".to_owned(),
+        )
     } else if let Some(fault) = run.end.as_ref().and_then(|end| end.fault.as_ref()) {
-        let next = if fault.next.is_empty() { "resume it" } else { &fault.next };
-        (Role::Bad, format!("the run stopped: {}; next: {next}", fault.what))
+        let next = if fault.next.is_empty() {
+            "resume it"
+        } else {
+            &fault.next
+        };
+        (
+            Role::Bad,
+            format!("the run stopped: {}; next: {next}", fault.what),
+        )
     } else if let Some(banner) = run.ui.banners.back() {
         (Role::Bad, format!("{banner}  [Esc] seen"))
     } else if let Some(key) = run.host_keys.front() {
-        (Role::Bad, format!("{} shows a host key that is not accepted", key.host))
+        (
+            Role::Bad,
+            format!("{} shows a host key that is not accepted", key.host),
+        )
     } else if run.state.paused {
-        (Role::Warn, "paused: nothing new starts; [a] continues".to_owned())
+        (
+            Role::Warn,
+            "paused: nothing new starts; [a] continues".to_owned(),
+        )
     } else if more > 0 {
-        let verb = if more == 1 { "step needs" } else { "steps need" };
+        let verb = if more == 1 {
+            "step needs"
+        } else {
+            "steps need"
+        };
         (Role::Warn, format!("{more} more {verb} you: [n]"))
     } else if run.stuck {
-        (Role::Warn, "nothing else can go on until this is decided".to_owned())
+        (
+            Role::Warn,
+            "nothing else can go on until this is decided".to_owned(),
+        )
     } else {
         (Role::Dim, String::new())
     };
     let words = text::clean(&words).into_owned();
-    put(buffer, area, &Line::styled(format!(" {words}"), role.style()));
+    put(
+        buffer,
+        area,
+        &Line::styled(format!(" {words}"), role.style()),
+    );
 }
 
 /// The keys that count now, the next one highlighted.
@@ -233,7 +301,10 @@ fn enter_part(run: &Run, card: Option<Extent>) -> (Line<'static>, bool) {
     let (style, words) = match &act {
         Enter::Confirm(Some(left)) | Enter::Fill(Some(left)) => {
             let tenths = left.as_millis().div_ceil(100);
-            (Role::Dim, format!(" armed in {}.{} s ", tenths / 10, tenths % 10))
+            (
+                Role::Dim,
+                format!(" armed in {}.{} s ", tenths / 10, tenths % 10),
+            )
         }
         Enter::Nothing => (Role::Dim, " nothing to press ".to_owned()),
         act => (Role::Chosen, format!(" [Enter] {} ", run.enter_label(act))),
@@ -247,8 +318,16 @@ pub(in crate::tui) fn hint<A>(
     label: &str,
     enabled: bool,
 ) -> (Line<'static>, bool) {
-    let key = binding.keys.first().map(|press| press.name()).unwrap_or_default();
-    let (key_role, role) = if enabled { (Role::Key, Role::Plain) } else { (Role::Dim, Role::Dim) };
+    let key = binding
+        .keys
+        .first()
+        .map(|press| press.name())
+        .unwrap_or_default();
+    let (key_role, role) = if enabled {
+        (Role::Key, Role::Plain)
+    } else {
+        (Role::Dim, Role::Dim)
+    };
     let line = Line::from(vec![
         Span::styled(format!("[{key}]"), key_role.style()),
         Span::styled(format!(" {label}"), role.style()),
@@ -262,8 +341,12 @@ pub(in crate::tui) fn keys_line(
     mut parts: Vec<(Line<'static>, bool)>,
     width: usize,
 ) -> Line<'static> {
-    let total =
-        |parts: &[(Line<'_>, bool)]| parts.iter().map(|(line, _)| line.width() + 2).sum::<usize>();
+    let total = |parts: &[(Line<'_>, bool)]| {
+        parts
+            .iter()
+            .map(|(line, _)| line.width() + 2)
+            .sum::<usize>()
+    };
     while total(&parts) > width && parts.len() > 2 {
         let dead = parts.iter().rposition(|(_, enabled)| !enabled);
         parts.remove(dead.unwrap_or(parts.len() - 2));

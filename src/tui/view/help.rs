@@ -19,11 +19,24 @@ const KEYS: usize = 18;
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let width = text_width(area).saturating_sub(1);
     let lines = lines(run, width);
-    let inner = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    let extent = Extent { lines: lines.len(), rows: usize::from(inner.height) };
+    let inner = Rect {
+        y: area.y + 1,
+        height: area.height.saturating_sub(1),
+        ..area
+    };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(inner.height),
+    };
     let offset = run.ui.offset.unwrap_or(0);
     let note = format!("{}  [Esc] back", place(extent, offset));
-    rule(buffer, Rect { height: 1, ..area }, "keys", note.trim_start(), Role::Strong.style());
+    rule(
+        buffer,
+        Rect { height: 1, ..area },
+        "keys",
+        note.trim_start(),
+        Role::Strong.style(),
+    );
     list(buffer, inner, &lines, offset)
 }
 
@@ -35,9 +48,15 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         if let Some(why) = run.why_not_beside_steps(binding.action) {
             words.push_str(&format!(" Now: {why}."));
         }
-        for (at, line) in text::wrap(&words, width.saturating_sub(KEYS + 1)).into_iter().enumerate()
+        for (at, line) in text::wrap(&words, width.saturating_sub(KEYS + 1))
+            .into_iter()
+            .enumerate()
         {
-            let names = if at == 0 { names.join(", ") } else { String::new() };
+            let names = if at == 0 {
+                names.join(", ")
+            } else {
+                String::new()
+            };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {}", text::fit(&names, KEYS)), Role::Key.style()),
                 Span::raw(line),
@@ -70,7 +89,10 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     ];
     for (status, words) in signs {
         lines.push(Line::from(vec![
-            Span::styled(format!("  {}  ", glyph(status)), status_role(status).style()),
+            Span::styled(
+                format!("  {}  ", glyph(status)),
+                status_role(status).style(),
+            ),
             Span::raw(words),
         ]));
     }

@@ -31,14 +31,28 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         full
     };
     let focused = run.ui.pane == 3;
-    let offset = if focused { run.ui.offset.unwrap_or(0) } else { 0 };
+    let offset = if focused {
+        run.ui.offset.unwrap_or(0)
+    } else {
+        0
+    };
     let note = if lines.len() > rows {
-        super::place(Extent { lines: lines.len(), rows }, offset)
+        super::place(
+            Extent {
+                lines: lines.len(),
+                rows,
+            },
+            offset,
+        )
     } else {
         String::new()
     };
     let inner = pane(buffer, area, 3, "hosts", &note, focused);
-    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
+    let inner = Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(1),
+        ..inner
+    };
     list(buffer, inner, &lines, offset)
 }
 
@@ -57,18 +71,31 @@ fn panes(run: &Run, order: &[&HostName], width: usize, most: usize) -> Vec<Line<
 pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
     rule(buffer, area, "3 hosts", "", Role::Strong.style());
     for (host, y) in run.host_order().into_iter().zip(area.y + 1..area.bottom()) {
-        let row = Rect { x: area.x + 1, y, width: area.width.saturating_sub(1), height: 1 };
+        let row = Rect {
+            x: area.x + 1,
+            y,
+            width: area.width.saturating_sub(1),
+            height: 1,
+        };
         let Some(figures) = run.hosts.get(host) else {
-            put(buffer, row, &spans([(Role::Host, host.as_str()), (Role::Dim, "  not asked yet")]));
+            put(
+                buffer,
+                row,
+                &spans([(Role::Host, host.as_str()), (Role::Dim, "  not asked yet")]),
+            );
             continue;
         };
         let mut line = head(run, host, Some(figures), 0);
         let load = load(figures);
-        let vms: Vec<String> =
-            figures.vms.iter().map(|vm| format!("{} {}", vm.vm, vm.power)).collect();
+        let vms: Vec<String> = figures
+            .vms
+            .iter()
+            .map(|vm| format!("{} {}", vm.vm, vm.power))
+            .collect();
         for part in [load, vms.join(", ")] {
             if !part.is_empty() {
-                line.spans.push(Span::raw(format!("  {}", text::clean(&part))));
+                line.spans
+                    .push(Span::raw(format!("  {}", text::clean(&part))));
             }
         }
         put(buffer, row, &line);
@@ -85,13 +112,17 @@ fn head(run: &Run, host: &HostName, figures: Option<&HostFigures>, width: usize)
     let mut parts = vec![(Role::Host, host.to_string()), (role, format!("  {word}"))];
     let answers = figures
         .is_some_and(|figures| !silent && matches!(figures.link, LinkState::Up | LinkState::Slow));
-    if let Some(trip) = figures.and_then(|figures| figures.round_trip).filter(|_| answers) {
+    if let Some(trip) = figures
+        .and_then(|figures| figures.round_trip)
+        .filter(|_| answers)
+    {
         parts.push((Role::Plain, format!("  {}", text::round_trip(trip))));
     }
     let (role, age) = age(run, figures);
     let used: usize = parts.iter().map(|(_, part)| text::width(part)).sum();
-    let gap =
-        width.saturating_sub(used + text::width(&age)).max(if age.is_empty() { 0 } else { 2 });
+    let gap = width
+        .saturating_sub(used + text::width(&age))
+        .max(if age.is_empty() { 0 } else { 2 });
     parts.push((Role::Plain, " ".repeat(gap)));
     parts.push((role, age));
     spans(parts.iter().map(|(role, part)| (*role, part.as_str())))
@@ -102,7 +133,10 @@ fn age(run: &Run, figures: Option<&HostFigures>) -> (Role, String) {
         return (Role::Dim, String::new());
     };
     match text::seconds(at, run.now.wall) {
-        s if s > STALE => (Role::Warn, format!("stale {}", text::short(s.unsigned_abs()))),
+        s if s > STALE => (
+            Role::Warn,
+            format!("stale {}", text::short(s.unsigned_abs())),
+        ),
         s => (Role::Dim, format!("{}s ago", s.max(0))),
     }
 }
@@ -121,13 +155,19 @@ fn load(figures: &HostFigures) -> String {
 /// Its last look has not come back for longer than two of them should take. A host that answers
 /// slowly is asked less often.
 fn is_silent(run: &Run, figures: &HostFigures) -> bool {
-    let took = figures.poll_took.map_or(0, |took| took.as_secs().cast_signed());
+    let took = figures
+        .poll_took
+        .map_or(0, |took| took.as_secs().cast_signed());
     let patience = SILENT.max(took.saturating_mul(10));
-    figures.answered.is_some_and(|at| text::seconds(at, run.now.wall) > patience)
+    figures
+        .answered
+        .is_some_and(|at| text::seconds(at, run.now.wall) > patience)
 }
 
 fn is_stale(run: &Run, figures: &HostFigures) -> bool {
-    figures.answered.is_some_and(|at| text::seconds(at, run.now.wall) > STALE)
+    figures
+        .answered
+        .is_some_and(|at| text::seconds(at, run.now.wall) > STALE)
 }
 
 /// The most important first, so that a small pane loses the rest.
@@ -135,7 +175,11 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
     let figures = run.hosts.get(host);
     let mut lines = vec![head(run, host, figures, width)];
     let Some(figures) = figures else { return lines };
-    let plain = if is_stale(run, figures) { Role::Dim } else { Role::Plain };
+    let plain = if is_stale(run, figures) {
+        Role::Dim
+    } else {
+        Role::Plain
+    };
     let mut say = |role: Role, words: &str| {
         for line in text::wrap(words, width.saturating_sub(2)) {
             lines.push(spans([(role, format!("  {line}").as_str())]));
@@ -154,7 +198,10 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
         let tight = *all > 0 && free.saturating_mul(10) < *all;
         let role = if tight { Role::Warn } else { plain };
         let percent = u128::from(*free) * 100 / u128::from((*all).max(1));
-        say(role, &format!("{label}  {} free, {percent}%", text::bytes(*free)));
+        say(
+            role,
+            &format!("{label}  {} free, {percent}%", text::bytes(*free)),
+        );
     }
     for (role, words) in [(plain, load(figures)), (Role::Dim, product(figures))] {
         if !words.is_empty() {
@@ -175,7 +222,11 @@ fn product(figures: &HostFigures) -> String {
 
 fn vm_words(vm: &VmFigures) -> String {
     let question = if vm.question { "  question!" } else { "" };
-    let guest = if vm.guest.is_empty() { String::new() } else { format!("  {}", vm.guest) };
+    let guest = if vm.guest.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", vm.guest)
+    };
     format!("{}  {}{question}{guest}", vm.vm, vm.power)
 }
 
@@ -188,8 +239,10 @@ pub(super) fn zoom(run: &Run, buffer: &mut Buffer, area: Rect, at: usize) -> Ext
     let width = usize::from(area.width.saturating_sub(2));
     let mut lines = host_lines(run, host, width.min(70));
     if let Some(known) = run.runbook.hosts.get(host) {
-        let words =
-            format!("  {}@{}  {:?}  site {}", known.user, known.address, known.driver, known.site);
+        let words = format!(
+            "  {}@{}  {:?}  site {}",
+            known.user, known.address, known.driver, known.site
+        );
         lines.insert(1, spans([(Role::Dim, words.to_lowercase().as_str())]));
     }
     if let Some(took) = run.hosts.get(host).and_then(|figures| figures.poll_took) {
@@ -198,13 +251,26 @@ pub(super) fn zoom(run: &Run, buffer: &mut Buffer, area: Rect, at: usize) -> Ext
     }
     let title = format!("host {}/{}  {host}", at + 1, order.len());
     let heading = Rect { height: 1, ..area };
-    rule(buffer, heading, &title, "[Left] [Right] other hosts  [Esc] back", Role::Strong.style());
+    rule(
+        buffer,
+        heading,
+        &title,
+        "[Left] [Right] other hosts  [Esc] back",
+        Role::Strong.style(),
+    );
     let most = usize::from(area.height) / 2;
     let top = u16::try_from(lines.len().min(most)).unwrap_or(0);
-    let facts =
-        Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(1), height: top };
+    let facts = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(1),
+        height: top,
+    };
     list(buffer, facts, &lines, 0);
-    let below =
-        Rect { y: facts.bottom(), height: area.bottom().saturating_sub(facts.bottom()), ..area };
+    let below = Rect {
+        y: facts.bottom(),
+        height: area.bottom().saturating_sub(facts.bottom()),
+        ..area
+    };
     super::log::of_host(run, buffer, below, host)
 }

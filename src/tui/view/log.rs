@@ -45,7 +45,13 @@ pub(in crate::tui) fn rows(run: &Run, width: u16) -> Vec<Row> {
         let mut at = Some(said.at);
         for words in text::wrap(&said.words, width) {
             let hit = marked && at.is_some();
-            rows.push(Row { at: at.take(), look: said.look, words, hit, marked });
+            rows.push(Row {
+                at: at.take(),
+                look: said.look,
+                words,
+                hit,
+                marked,
+            });
         }
     }
     rows
@@ -55,7 +61,11 @@ fn said<'a>(run: &Run, lines: impl Iterator<Item = &'a Logged>) -> Vec<Said> {
     lines
         .map(|line| {
             let (look, words) = line.say(&run.state);
-            Said { at: text::time(line.at), look, words: text::clean(&words).into_owned() }
+            Said {
+                at: text::time(line.at),
+                look,
+                words: text::clean(&words).into_owned(),
+            }
         })
         .collect()
 }
@@ -78,8 +88,15 @@ fn role(look: Look) -> Role {
 /// The log on the whole screen.
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let lines = rows(run, area.width);
-    let extent = Extent { lines: lines.len(), rows: usize::from(area.height.saturating_sub(1)) };
-    let offset = run.ui.offset.unwrap_or(extent.last_offset()).min(extent.last_offset());
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(area.height.saturating_sub(1)),
+    };
+    let offset = run
+        .ui
+        .offset
+        .unwrap_or(extent.last_offset())
+        .min(extent.last_offset());
     let mut title = format!("log in UTC: {}", run.ui.filter.as_str());
     if !run.ui.search.is_empty() {
         let hits = lines.iter().filter(|line| line.hit).count();
@@ -93,7 +110,13 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         note = format!("{} earlier lines in journal.jsonl  {note}", run.log.dropped);
     }
     let title = format!("{title}  [/] search [f] filter [Esc] back");
-    rule(buffer, Rect { height: 1, ..area }, &title, &note, Role::Strong.style());
+    rule(
+        buffer,
+        Rect { height: 1, ..area },
+        &title,
+        &note,
+        Role::Strong.style(),
+    );
     for (row, y) in lines.iter().skip(offset).zip(area.y + 1..area.bottom()) {
         let mut style = role(row.look).style();
         if row.marked {
@@ -104,7 +127,15 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
             Span::styled(format!(" {at} "), Role::Dim.style()),
             Span::styled(row.words.as_str(), style),
         ]);
-        put(buffer, Rect { y, height: 1, ..area }, &line);
+        put(
+            buffer,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            &line,
+        );
     }
     extent
 }
@@ -112,9 +143,19 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
 /// Commands and what hosts printed, the newest at the bottom, wrapped so that nothing is lost.
 pub(super) fn output(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let focused = run.ui.pane == 4;
-    let note = if focused && run.ui.offset.is_some() { "scrolled" } else { "" };
+    let note = if focused && run.ui.offset.is_some() {
+        "scrolled"
+    } else {
+        ""
+    };
     let inner = pane(buffer, area, 4, "output", note, focused);
-    tail(run, buffer, inner, |line| line.passes(Filter::Commands), focused)
+    tail(
+        run,
+        buffer,
+        inner,
+        |line| line.passes(Filter::Commands),
+        focused,
+    )
 }
 
 /// The same for one host.
@@ -122,10 +163,30 @@ pub(super) fn of_host(run: &Run, buffer: &mut Buffer, area: Rect, host: &HostNam
     if area.height < 2 {
         return Extent::default();
     }
-    let note = if run.ui.offset.is_some() { "scrolled" } else { "follows" };
-    rule(buffer, Rect { height: 1, ..area }, "commands", note, Role::Strong.style());
-    let inner = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    tail(run, buffer, inner, |line| line.host(&run.state) == Some(host), true)
+    let note = if run.ui.offset.is_some() {
+        "scrolled"
+    } else {
+        "follows"
+    };
+    rule(
+        buffer,
+        Rect { height: 1, ..area },
+        "commands",
+        note,
+        Role::Strong.style(),
+    );
+    let inner = Rect {
+        y: area.y + 1,
+        height: area.height - 1,
+        ..area
+    };
+    tail(
+        run,
+        buffer,
+        inner,
+        |line| line.host(&run.state) == Some(host),
+        true,
+    )
 }
 
 fn tail(
@@ -140,16 +201,31 @@ fn tail(
     let scrolled = run.ui.offset.filter(|_| focused);
     // At the end only as much is looked at as fits: a line takes at least one row.
     let most = if focused { usize::MAX } else { rows };
-    let picked: Vec<&Logged> = run.log.lines().rev().filter(|line| pick(line)).take(most).collect();
+    let picked: Vec<&Logged> = run
+        .log
+        .lines()
+        .rev()
+        .filter(|line| pick(line))
+        .take(most)
+        .collect();
     let mut lines = Vec::new();
     for said in said(run, picked.into_iter().rev()) {
         let style = role(said.look).style();
         lines.extend(
-            text::wrap(&said.words, width).into_iter().map(|line| Line::styled(line, style)),
+            text::wrap(&said.words, width)
+                .into_iter()
+                .map(|line| Line::styled(line, style)),
         );
     }
-    let extent = Extent { lines: lines.len(), rows };
+    let extent = Extent {
+        lines: lines.len(),
+        rows,
+    };
     let offset = scrolled.unwrap_or(extent.last_offset());
-    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
+    let inner = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    };
     super::list(buffer, inner, &lines, offset)
 }

@@ -43,7 +43,10 @@ const TALL: u16 = 44;
 /// Draws the run.
 pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
     let area = *buffer.area();
-    let mut seen = Seen { area, ..Seen::default() };
+    let mut seen = Seen {
+        area,
+        ..Seen::default()
+    };
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         too_small(run, buffer, area);
         return seen;
@@ -92,7 +95,9 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
         } else {
             // The card comes first: the output gets what it leaves, and a few lines at least.
             let most = middle.height.saturating_sub(OUTPUT);
-            let card = card::height(run, middle.width).min(most).max(middle.height * 3 / 5);
+            let card = card::height(run, middle.width)
+                .min(most)
+                .max(middle.height * 3 / 5);
             Layout::vertical([Constraint::Length(card), Constraint::Fill(1)]).areas(middle)
         };
         if card_alone(run, buffer, area, card, seen) {
@@ -109,7 +114,10 @@ fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
         let listed = hosts::draw(run, buffer, hosts);
         seen.list = if pane == 3 { listed } else { printed };
     } else if area.height >= TALL {
-        let hosts = u16::try_from(run.runbook.hosts.len()).unwrap_or(8).clamp(1, 8) + 1;
+        let hosts = u16::try_from(run.runbook.hosts.len())
+            .unwrap_or(8)
+            .clamp(1, 8)
+            + 1;
         let [steps, card, output, hosts] = Layout::vertical([
             Constraint::Percentage(36),
             Constraint::Fill(1),
@@ -167,7 +175,10 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
     let lines = [
         (Role::Strong, run.title()),
         (Role::Warn, size),
-        (Role::Plain, "The run goes on; make the window larger.".to_owned()),
+        (
+            Role::Plain,
+            "The run goes on; make the window larger.".to_owned(),
+        ),
         (Role::Plain, "Ctrl-C twice leaves.".to_owned()),
     ];
     let width = usize::from(area.width);
@@ -177,7 +188,15 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
             if y >= area.bottom() {
                 return;
             }
-            put(buffer, Rect { y, height: 1, ..area }, &Line::styled(line, role.style()));
+            put(
+                buffer,
+                Rect {
+                    y,
+                    height: 1,
+                    ..area
+                },
+                &Line::styled(line, role.style()),
+            );
             y += 1;
         }
     }
@@ -186,10 +205,21 @@ fn too_small(run: &Run, buffer: &mut Buffer, area: Rect) {
 /// Lines from an offset on, and how much of them there is.
 fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> Extent {
     let rows = usize::from(area.height);
-    let extent = Extent { lines: lines.len(), rows };
+    let extent = Extent {
+        lines: lines.len(),
+        rows,
+    };
     let offset = offset.min(extent.last_offset());
     for (line, y) in lines.iter().skip(offset).zip(area.y..area.bottom()) {
-        put(buffer, Rect { y, height: 1, ..area }, line);
+        put(
+            buffer,
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            line,
+        );
     }
     extent
 }
@@ -200,7 +230,12 @@ pub(super) fn place(extent: Extent, offset: usize) -> String {
         return String::new();
     }
     let offset = offset.min(extent.last_offset());
-    format!("{}-{} of {}", offset + 1, offset + extent.rows, extent.lines)
+    format!(
+        "{}-{} of {}",
+        offset + 1,
+        offset + extent.rows,
+        extent.lines
+    )
 }
 
 /// As wide as text may be.

@@ -26,7 +26,14 @@ enum Row<'a> {
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let (over, all) = run.counts();
-    let inner = pane(buffer, area, 1, "steps", &format!("{over}/{all}"), run.ui.pane == 1);
+    let inner = pane(
+        buffer,
+        area,
+        1,
+        "steps",
+        &format!("{over}/{all}"),
+        run.ui.pane == 1,
+    );
     let rows = usize::from(inner.height);
     let tree = tree(run, rows);
     let at = tree.iter().position(|row| match row {
@@ -34,10 +41,21 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
         Row::Vm(group, false) => group.steps.contains(&run.ui.shown),
         _ => false,
     });
-    let top = at.unwrap_or(0).saturating_sub(rows / 2).min(tree.len().saturating_sub(rows));
+    let top = at
+        .unwrap_or(0)
+        .saturating_sub(rows / 2)
+        .min(tree.len().saturating_sub(rows));
     let width = usize::from(inner.width);
     for (row, y) in tree.iter().skip(top).zip(inner.y..inner.bottom()) {
-        put(buffer, Rect { y, height: 1, ..inner }, &line(run, row, width));
+        put(
+            buffer,
+            Rect {
+                y,
+                height: 1,
+                ..inner
+            },
+            &line(run, row, width),
+        );
     }
 }
 
@@ -75,7 +93,15 @@ fn line(run: &Run, row: &Row<'_>, width: usize) -> Line<'static> {
     match row {
         Row::Phase(title, (over, all)) => {
             let role = if over == all { Role::Dim } else { Role::Strong };
-            columns(width, 0, "", title, &format!("{over}/{all}"), role.style(), role)
+            columns(
+                width,
+                0,
+                "",
+                title,
+                &format!("{over}/{all}"),
+                role.style(),
+                role,
+            )
         }
         Row::Vm(group, open) => vm_line(run, group, *open, width),
         Row::Step(step, indent) => step_line(run, *step, *indent, width),
@@ -93,29 +119,77 @@ fn telling(run: &Run, steps: &[usize]) -> Option<usize> {
 }
 
 fn vm_line(run: &Run, group: &Group, open: bool, width: usize) -> Line<'static> {
-    let name = group.vm.as_ref().map(ToString::to_string).unwrap_or_default();
-    let over = group.steps.iter().filter(|step| run.status(**step).is_met()).count();
+    let name = group
+        .vm
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let over = group
+        .steps
+        .iter()
+        .filter(|step| run.status(**step).is_met())
+        .count();
     let count = format!("{over}/{}", group.steps.len());
     if open {
-        return columns(width, 2, "▾", &name, &count, Role::Strong.style(), Role::Dim);
+        return columns(
+            width,
+            2,
+            "▾",
+            &name,
+            &count,
+            Role::Strong.style(),
+            Role::Dim,
+        );
     }
     match telling(run, &group.steps) {
         Some(step) if run.status(step) != Status::Waiting || over > 0 => {
             let verb = outline::short_title(&run.plan.steps[step]);
             let role = status_role(run.status(step));
             let name = format!("{name}  {verb}");
-            columns(width, 2, glyph(run.status(step)), &name, &right(run, step), role.style(), role)
+            columns(
+                width,
+                2,
+                glyph(run.status(step)),
+                &name,
+                &right(run, step),
+                role.style(),
+                role,
+            )
         }
-        Some(_) => {
-            columns(width, 2, glyph(Status::Waiting), &name, &count, Role::Dim.style(), Role::Dim)
-        }
-        None if group.steps.iter().any(|step| run.status(*step) == Status::Skipped) => {
+        Some(_) => columns(
+            width,
+            2,
+            glyph(Status::Waiting),
+            &name,
+            &count,
+            Role::Dim.style(),
+            Role::Dim,
+        ),
+        None if group
+            .steps
+            .iter()
+            .any(|step| run.status(*step) == Status::Skipped) =>
+        {
             let role = status_role(Status::Skipped);
-            columns(width, 2, glyph(Status::Skipped), &name, "skipped", role.style(), role)
+            columns(
+                width,
+                2,
+                glyph(Status::Skipped),
+                &name,
+                "skipped",
+                role.style(),
+                role,
+            )
         }
-        None => {
-            columns(width, 2, glyph(Status::Done), &name, &count, Role::Good.style(), Role::Dim)
-        }
+        None => columns(
+            width,
+            2,
+            glyph(Status::Done),
+            &name,
+            &count,
+            Role::Good.style(),
+            Role::Dim,
+        ),
     }
 }
 
@@ -124,12 +198,32 @@ fn step_line(run: &Run, index: usize, indent: usize, width: usize) -> Line<'stat
         return Line::default();
     };
     let status = run.status(index);
-    let title = if indent > 2 { outline::short_title(step) } else { &step.title };
+    let title = if indent > 2 {
+        outline::short_title(step)
+    } else {
+        &step.title
+    };
     let title = title.replace('_', " ");
     let role = status_role(status);
-    let style = if run.needs_person(index) { Role::Strong.style() } else { Style::new() };
-    let style = if matches!(status, Status::Waiting) { Role::Dim.style() } else { style };
-    let mut line = columns(width, indent, glyph(status), &title, &right(run, index), style, role);
+    let style = if run.needs_person(index) {
+        Role::Strong.style()
+    } else {
+        Style::new()
+    };
+    let style = if matches!(status, Status::Waiting) {
+        Role::Dim.style()
+    } else {
+        style
+    };
+    let mut line = columns(
+        width,
+        indent,
+        glyph(status),
+        &title,
+        &right(run, index),
+        style,
+        role,
+    );
     if index == run.ui.shown {
         line = line.patch_style(Role::Chosen.style());
     }
@@ -149,7 +243,10 @@ fn right(run: &Run, index: usize) -> String {
             }
             match run.progress.get(&index) {
                 Some(progress) if progress.total > 0 => {
-                    format!("{}%", u128::from(progress.done) * 100 / u128::from(progress.total))
+                    format!(
+                        "{}%",
+                        u128::from(progress.done) * 100 / u128::from(progress.total)
+                    )
                 }
                 _ => match known.and_then(|known| known.since) {
                     Some(since) if status != Status::Probing => {
@@ -161,7 +258,10 @@ fn right(run: &Run, index: usize) -> String {
         }
         Status::Done => known
             .and_then(|known| {
-                Some(text::took(text::seconds(known.confirmed_at.or(known.started)?, known.ended?)))
+                Some(text::took(text::seconds(
+                    known.confirmed_at.or(known.started)?,
+                    known.ended?,
+                )))
             })
             .unwrap_or_default(),
         Status::AlreadyDone => "already".to_owned(),
@@ -185,7 +285,11 @@ fn columns(
     role: Role,
 ) -> Line<'static> {
     let name = text::clean(name);
-    let sign = if sign.is_empty() { String::new() } else { format!("{sign} ") };
+    let sign = if sign.is_empty() {
+        String::new()
+    } else {
+        format!("{sign} ")
+    };
     let right = text::cut(right, RIGHT);
     let lead = " ".repeat(indent + 1);
     let used = indent + 1 + text::width(&sign) + text::width(&right) + 2;

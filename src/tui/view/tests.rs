@@ -25,7 +25,11 @@ fn shot(story: &Story, size: (u16, u16), theme: Theme, act: impl Fn(&mut Bench))
 fn matrix(name: &str, story: &Story, act: impl Fn(&mut Bench)) {
     for size @ (width, height) in SIZES {
         let bench = shot(story, size, crate::tui::fixture::FULL, &act);
-        let text = if width == 80 { bench.styled() } else { bench.text() };
+        let text = if width == 80 {
+            bench.styled()
+        } else {
+            bench.text()
+        };
         insta::assert_snapshot!(format!("{name}-{width}x{height}"), text);
     }
     let plain = shot(story, (80, 24), PLAIN, &act);
@@ -47,22 +51,36 @@ fn failed() -> Story {
         "register",
         "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx",
     );
-    story.of("sql01", "register", 1, RunEvent::StepFailed { fault: fault() });
+    story.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::StepFailed { fault: fault() },
+    );
     story
 }
 
 fn restoring() -> Story {
     let mut story = Story::begun();
-    story.step("-", "confirm", declare()).done("-", "confirm", "power, network");
+    story
+        .step("-", "confirm", declare())
+        .done("-", "confirm", "power, network");
     story.already("sql01", "fence", "not registered on lon-esx1");
     story.step("sql01", "restore", register());
-    story.sends("sql01", "restore", "dd of=/vmfs/volumes/local1/sql01/.sql01-flat.vmdk.part");
+    story.sends(
+        "sql01",
+        "restore",
+        "dd of=/vmfs/volumes/local1/sql01/.sql01-flat.vmdk.part",
+    );
     story.wait(88);
     story
 }
 
 fn ended(bench: &mut Bench) {
-    bench.msg(Msg::Updates(vec![Update::Ended { head: "5e".repeat(32), fault: None }]));
+    bench.msg(Msg::Updates(vec![Update::Ended {
+        head: "5e".repeat(32),
+        fault: None,
+    }]));
 }
 
 #[test]
@@ -82,8 +100,17 @@ fn running() {
 #[test]
 fn a_step_that_was_taken_back_waits_for_a_person() {
     let mut story = Story::asking();
-    story.confirmed("sql01", "register").done("sql01", "register", "registered, off");
-    story.of("sql01", "register", 1, RunEvent::StepUndone { evidence: Vec::new() });
+    story
+        .confirmed("sql01", "register")
+        .done("sql01", "register", "registered, off");
+    story.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::StepUndone {
+            evidence: Vec::new(),
+        },
+    );
     let bench = shot(&story, (80, 24), crate::tui::fixture::FULL, |bench| {
         bench.calmly("<Enter>");
     });
@@ -95,10 +122,19 @@ fn a_step_that_was_taken_back_waits_for_a_person() {
 
 #[test]
 fn a_host_that_hangs_is_not_called_up() {
-    let bench = shot(&restoring(), (110, 30), crate::tui::fixture::FULL, |bench| {
-        bench.wait(15_000);
-    });
-    assert!(bench.text().contains("lee-esx1  silent"), "{}", bench.text());
+    let bench = shot(
+        &restoring(),
+        (110, 30),
+        crate::tui::fixture::FULL,
+        |bench| {
+            bench.wait(15_000);
+        },
+    );
+    assert!(
+        bench.text().contains("lee-esx1  silent"),
+        "{}",
+        bench.text()
+    );
 }
 
 #[test]
@@ -115,7 +151,9 @@ fn failed_step_and_its_menu() {
 #[test]
 fn disruptive_step_is_armed() {
     let mut story = Story::asking();
-    story.confirmed("sql01", "register").done("sql01", "register", "registered, off");
+    story
+        .confirmed("sql01", "register")
+        .done("sql01", "register", "registered, off");
     story.probe("sql01", "power_on", 1, power_on());
     small("arming", &story, |bench| {
         bench.wait(300);
@@ -150,7 +188,10 @@ fn a_long_card_has_the_whole_screen_until_the_steps_are_wanted() {
     let mut bench = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
         bench.calmly("<Enter>");
     });
-    assert!(bench.sent().is_empty(), "confirmed before its last line was on screen");
+    assert!(
+        bench.sent().is_empty(),
+        "confirmed before its last line was on screen"
+    );
 }
 
 #[test]
@@ -163,7 +204,9 @@ fn confirmation_dialogs() {
     let mut story = Story::begun();
     story.probe("sql01", "power_on", 1, attested());
     small("attestation", &story, |bench| {
-        bench.calmly("<Enter><Enter>").keys("the duty manager sees the racks dark");
+        bench
+            .calmly("<Enter><Enter>")
+            .keys("the duty manager sees the racks dark");
     });
     let mut story = Story::begun();
     story.probe("sql01", "fence", 1, typed());
@@ -176,7 +219,12 @@ fn confirmation_dialogs() {
 fn decisions_that_open_by_themselves() {
     let mut story = Story::asking();
     story.confirmed("sql01", "register");
-    story.of("sql01", "register", 1, RunEvent::QuestionAsked(Box::new(question())));
+    story.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::QuestionAsked(Box::new(question())),
+    );
     small("question", &story, |_| {});
     small("host-key", &Story::begun(), |bench| {
         bench.live(Live::HostKey {
@@ -198,7 +246,10 @@ fn the_way_home_follows_the_way_out() {
     // The way out is over, the way home has begun.
     story.entries.pop();
     let plan = there_and_back();
-    let section = plan.steps.iter().find(|step| step.id.as_str().starts_with("failback"));
+    let section = plan
+        .steps
+        .iter()
+        .find(|step| step.id.as_str().starts_with("failback"));
     let step = section.map(|step| step.id.clone()).unwrap();
     story.probe_step(step, 1, power_on());
     let mut bench = Bench::of(plan, &story, (110, 30));
@@ -259,5 +310,9 @@ fn a_large_run_is_drawn_in_a_moment() {
         bench.wait(1000);
     }
     // Generous for an unoptimised build on a busy machine: it takes a tenth of it.
-    assert!(from.elapsed() < std::time::Duration::from_secs(2), "{:?}", from.elapsed());
+    assert!(
+        from.elapsed() < std::time::Duration::from_secs(2),
+        "{:?}",
+        from.elapsed()
+    );
 }

@@ -157,12 +157,35 @@ fn a_host_that_cannot_show_its_processes_proves_nothing() {
     ] {
         assert!(Trace::parse(&output).is_err());
     }
-    // This machine's ps knows no -c list of worlds that is empty: a failing one is an error.
-    let shell = &shells()[0];
-    let command = trace(Driver::Esxi, 1, &sleeper());
-    let script = format!("ps() {{ return 1; }}\n{}", command.words()[2]);
-    let broken = HostCommand::script(Effect::Read, &script, command.words()[4..].to_vec());
-    assert!(Trace::parse(&run(shell, &broken)).is_err());
+}
+
+/// procps answers `ps -c` with status 0 and no commands, BusyBox with its usage.
+#[test]
+fn another_makes_ps_is_not_taken_for_vmwares() {
+    for ps in [
+        "echo '  PID CLS PRI TTY TIME CMD'; echo '    1 TS 19 ? 00:00:00 sh'",
+        "return 1",
+    ] {
+        let asked = |command: &HostCommand| {
+            let script = format!("ps() {{ {ps}; }}\n{}", command.words()[2]);
+            HostCommand::script(Effect::Read, &script, command.words()[4..].to_vec())
+        };
+        for shell in shells() {
+            let child = Running::start(&sleeper());
+            std::thread::sleep(Duration::from_millis(100));
+            let look = asked(&trace(Driver::Esxi, child.0.id(), &sleeper()));
+            assert_eq!(
+                Trace::parse(&run(&shell, &look)),
+                Ok(Trace::Running),
+                "{ps}"
+            );
+            let list = run(&shell, &asked(&list_processes()));
+            assert!(
+                list.text().lines().any(|line| line.trim() == "sleep 300"),
+                "{ps}"
+            );
+        }
+    }
 }
 
 proptest! {

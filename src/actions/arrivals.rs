@@ -1,0 +1,310 @@
+//! What lies in the folder that a VM's files arrive in: what this run put there, what it began, and
+//! what is somebody else's.
+
+use crate::engine::Fact;
+use crate::error::Fault;
+use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
+use crate::transfer::{Observed, Standing, SummedBy};
+
+use super::configuration;
+use super::context::Ctx;
+use super::link::ActError;
+use super::place::{VmAt, file_name};
+use super::words::count;
+
+/// A file that this run placed under its final name with a proven sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Its name in the VM's folder.
+    pub name: String,
+    /// Its size when it was placed.
+    pub bytes: u64,
+    /// Its sum when it was placed.
+    pub sha256: String,
+}
+
+/// What lies in the folder that files are to arrive in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Arrivals {
+    /// Whether the folder is there.
+    pub folder: bool,
+    /// Names and facts of what is in it.
+    pub entries: Vec<(String, Option<FileStat>)>,
+    /// What this run placed there.
+    pub placed: Vec<Placed>,
+    /// Final names that this run began to work on: what bears one is summed before it is believed.
+    pub begun: Vec<String>,
+    /// What marks names of this run's own.
+    pub mark: String,
+}
+
+impl Arrivals {
+    /// The same for a delivery: what this run placed is whole, for it was proven then.
+    pub fn observed(&self) -> Observed {
+        let mut observed = Observed::default();
+        observed.folder = self.folder;
+        for placed in &self.placed {
+            if let Ok(sum) = placed.sha256.parse() {
+                let whole = Standing::Whole(sum, SummedBy::ReadingBack);
+                observed.files.insert(placed.name.clone(), whole);
+            }
+        }
+        observed
+    }
+
+    /// Looks into the VM's folder, and at what the run knows of it.
+    ///
+    /// # Errors
+    /// The host could not be asked.
+    pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
+        let folder = configuration::find(ctx, at, &at.folder_path())
+            .await?
+            .stat()
+            .is_some();
+        let entries = if folder {
+            configuration::folder(ctx, at).await?
+        } else {
+            Vec::new()
+        };
+        let prefix = format!("{}/", at.folder_path());
+        let mark = format!(".lifeboat-{}-", ctx.run);
+        let mut placed: Vec<Placed> = Vec::new();
+        for fact in ctx.run_facts() {
+            if let Fact::FilePlaced {
+                vm,
+                host,
+                path,
+                bytes,
+                sha256,
+                ..
+            } = fact
+                && vm == at.vm
+                && host == at.host
+                && let Some(name) = path.strip_prefix(&prefix)
+            {
+                placed.retain(|known| known.name != name);
+                placed.push(Placed {
+                    name: name.to_owned(),
+                    bytes,
+                    sha256,
+                });
+            }
+        }
+        let own = ctx
+            .state
+            .ops
+            .values()
+            .filter(|op| op.step == ctx.step.id && op.host == at.host);
+        let begun = own
+            .flat_map(|op| names_in(&op.command, &prefix, &mark))
+            .collect();
+        Ok(Self {
+            folder,
+            entries,
+            placed,
+            begun,
+            mark,
+        })
+    }
+
+    /// Whether everything that was placed is still there; disks also with their size. A host
+    /// rewrites the small files of a VM as it pleases.
+    pub fn missing(&self) -> Vec<String> {
+        let there = |placed: &&Placed| {
+            self.entries.iter().any(|(name, stat)| {
+                *name == placed.name
+                    && stat.is_some_and(|stat| {
+                        stat.kind == FileKind::File
+                            && (stat.size == placed.bytes || !name.ends_with("-flat.vmdk"))
+                    })
+            })
+        };
+        self.placed
+            .iter()
+            .filter(|placed| !there(placed))
+            .map(|placed| placed.name.clone())
+            .collect()
+    }
+
+    /// Names of what this run did not put there.
+    pub fn foreign(&self) -> Vec<String> {
+        let own = |name: &String| {
+            name.contains(&self.mark)
+                || self.begun.contains(name)
+                || self.placed.iter().any(|placed| placed.name == *name)
+        };
+        let names = self.entries.iter().map(|(name, _)| name);
+        names.filter(|name| !own(name)).cloned().collect()
+    }
+}
+
+/// Final names that a command of this run worked on: those of which it mentions a temporary one.
+fn names_in(command: &str, prefix: &str, mark: &str) -> Vec<String> {
+    let words = shell_words::split(command).unwrap_or_default();
+    let own = words
+        .iter()
+        .filter(|word| word.starts_with(prefix) && word.contains(mark));
+    let mut names: Vec<String> = Vec::new();
+    for word in own {
+        let name = file_name(word).unwrap_or_default();
+        let Some((before, after)) = name.split_once(mark) else {
+            continue;
+        };
+        // A clone's temporary name carries the mark before its end: `x.lifeboat-run-part-flat.vmdk`.
+        let end = after.strip_prefix("part").unwrap_or_default();
+        names.push(format!("{before}{end}"));
+        if end == ".vmdk" {
+            names.push(format!("{before}-flat.vmdk"));
+        }
+    }
+    names
+}
+
+/// Files that stand in the way, as a fault.
+pub(super) fn foreign_fault(at: &VmAt, foreign: &[String]) -> Fault {
+    const SHOWN: usize = 8;
+    let mut list = foreign
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if foreign.len() > SHOWN {
+        list = format!("{list} and {}", count(foreign.len() - SHOWN, "other"));
+    }
+    Fault::new(
+        format!("the folder holds files that this run did not put there: {list}"),
+        format!("{}:{}", at.host, at.folder_path()),
+        "nothing was changed; they are not overwritten",
+        "look whose they are; move them away if they are not needed, or give this VM another folder in \
+         the runbook; then retry",
+    )
+}
+
+/// Files that this run placed and that are not as they were.
+pub(super) fn vanished(at: &VmAt, names: &[String]) -> Fault {
+    Fault::new(
+        format!(
+            "files that this run placed are gone or have another size: {}",
+            names.join(", ")
+        ),
+        format!("{}:{}", at.host, at.folder_path()),
+        "the other files are as they were placed",
+        "find out who changed them; put them back, or undo the step and restore again",
+    )
+}
+
+/// Removes what this run placed in the VM's folder, each file by its name, then the folder if the run made it and it is empty.
+///
+/// # Errors
+/// The host refused it, or a write was lost.
+pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, ActError> {
+    let arrivals = Arrivals::look(ctx, at).await?;
+    let mark = format!(".lifeboat-{}-", ctx.run);
+    let own = arrivals.entries.iter().filter(|(name, _)| {
+        name.contains(&mark) || arrivals.placed.iter().any(|placed| placed.name == *name)
+    });
+    let mut evidence = Vec::new();
+    for (name, _) in own {
+        let path = at.file_path(name);
+        let doing = format!("removing {path}");
+        let command = shell::remove_file(&path);
+        match ctx
+            .order(&at.host, &command, Removed::parse, &doing)
+            .await?
+        {
+            Removed::Done => evidence.push(format!("{path} is removed")),
+            Removed::Absent => evidence.push(format!("{path} was gone")),
+            Removed::IsFolder | Removed::NoFolder => {
+                evidence.push(format!("{path} is no file and stays"));
+            }
+        }
+    }
+    let folder = at.folder_path();
+    let made = ctx.run_facts().into_iter().any(
+        |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),
+    );
+    if made {
+        let command = shell::remove_empty_folder(&folder);
+        let parse = shell::FolderRemoval::parse;
+        let line = match ctx
+            .order(&at.host, &command, parse, "removing the folder")
+            .await?
+        {
+            shell::FolderRemoval::Done => "is removed",
+            shell::FolderRemoval::Absent => "was gone",
+            shell::FolderRemoval::Full => "holds other files and stays",
+        };
+        evidence.push(format!("{folder} {line}"));
+    }
+    Ok(evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, size: u64) -> (String, Option<FileStat>) {
+        let stat = FileStat {
+            kind: FileKind::File,
+            size,
+            mode: 0o600,
+            modified: 0,
+            allocated: size,
+        };
+        (name.to_owned(), Some(stat))
+    }
+
+    fn placed(name: &str, bytes: u64) -> Placed {
+        Placed {
+            name: name.into(),
+            bytes,
+            sha256: String::new(),
+        }
+    }
+
+    #[test]
+    fn own_files_are_told_from_others() {
+        let arrivals = Arrivals {
+            folder: true,
+            entries: vec![
+                entry("sql01.vmx", 3000),
+                entry("sql01-flat.vmdk", 100),
+                entry("sql01.nvram", 8),
+                entry("sql01.vmx.lifeboat-r1-part", 5),
+                entry("sql01.vmx.lifeboat-r2-part", 5),
+                entry("notes.txt", 1),
+            ],
+            placed: vec![placed("sql01.vmx", 2900), placed("sql01-flat.vmdk", 100)],
+            begun: vec!["sql01.nvram".into()],
+            mark: ".lifeboat-r1-".into(),
+        };
+        assert_eq!(
+            arrivals.foreign(),
+            ["sql01.vmx.lifeboat-r2-part", "notes.txt"]
+        );
+        assert_eq!(arrivals.missing(), Vec::<String>::new());
+        let shrunk = Arrivals {
+            placed: vec![placed("sql01-flat.vmdk", 101), placed("gone", 1)],
+            ..arrivals
+        };
+        assert_eq!(shrunk.missing(), ["sql01-flat.vmdk", "gone"]);
+    }
+
+    #[test]
+    fn a_command_names_the_files_it_worked_on() {
+        let names = |command: &str| names_in(command, "/v/ds/sql01/", ".lifeboat-r1-");
+        assert_eq!(
+            names("sh -c 'x' _ /v/ds/sql01/sql01.vmx.lifeboat-r1-part /v/ds/sql01/sql01.vmx"),
+            ["sql01.vmx"]
+        );
+        let clone =
+            names("vmkfstools -E /v/ds/sql01/sql01.lifeboat-r1-part.vmdk /v/ds/sql01/sql01.vmdk");
+        assert_eq!(clone, ["sql01.vmdk", "sql01-flat.vmdk"]);
+        assert_eq!(
+            names("mv /v/ds/sql01/a /v/ds/sql01/b"),
+            Vec::<String>::new()
+        );
+        assert_eq!(names("x 'unbalanced"), Vec::<String>::new());
+    }
+}

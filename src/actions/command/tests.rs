@@ -1,0 +1,136 @@
+use super::*;
+use crate::actions::tests::{done, lines, needed, step};
+use crate::engine::Op;
+use crate::names::OpId;
+
+fn spec(effect: DeclaredEffect, done_if: bool, verify: bool) -> CommandSpec {
+    let words =
+        |yes: bool, word: &str| yes.then(|| vec!["test".to_owned(), "-e".into(), word.into()]);
+    CommandSpec {
+        host: "lee-bk1".into(),
+        line: CommandLine::Argv(vec!["logger".into(), "it's done".into()]),
+        effect,
+        done_if: words(done_if, "/done"),
+        verify: words(verify, "/verified"),
+        environment: vec![],
+    }
+}
+
+fn decide(spec: &CommandSpec, seen: &Seen) -> ProbeAnswer {
+    let (_, step) = step("failover/announce/lee-bk1/command");
+    Command::new(&step, spec).decide(seen)
+}
+
+fn reply(status: i32) -> Option<Reply> {
+    Some(Reply {
+        line: "test -e /x".into(),
+        status,
+        said: String::new(),
+    })
+}
+
+#[test]
+fn done_if_decides_before_and_verify_only_in_doubt() {
+    let spec = spec(DeclaredEffect::Write, true, true);
+    done(&decide(
+        &spec,
+        &Seen {
+            done_if: reply(0),
+            ..Seen::default()
+        },
+    ));
+    needed(&decide(
+        &spec,
+        &Seen {
+            done_if: reply(1),
+            ..Seen::default()
+        },
+    ));
+    done(&decide(
+        &spec,
+        &Seen {
+            done_if: reply(1),
+            verify: reply(0),
+            in_doubt: true,
+        },
+    ));
+}
+
+#[test]
+fn words_are_quoted_and_the_check_is_shown() {
+    let answer = decide(&spec(DeclaredEffect::Write, false, true), &Seen::default());
+    assert_eq!(
+        lines(needed(&answer)),
+        ["logger 'it'\\''s done'", "test -e /verified"]
+    );
+    assert_eq!(needed(&answer).risk, Some(Risk::Write));
+}
+
+#[test]
+fn one_in_doubt_is_sent_again_only_by_a_person_who_types_it() {
+    let doubt = Seen {
+        in_doubt: true,
+        ..Seen::default()
+    };
+    let answer = decide(&spec(DeclaredEffect::Write, false, false), &doubt);
+    assert_eq!(needed(&answer).typed.as_deref(), Some(AGAIN));
+    assert_eq!(needed(&answer).risk, Some(Risk::Typed));
+    // done_if says that the first did not work, so a second is the first.
+    let known = Seen {
+        done_if: reply(1),
+        ..doubt
+    };
+    assert_eq!(
+        needed(&decide(&spec(DeclaredEffect::Write, true, false), &known)).typed,
+        None
+    );
+}
+
+#[test]
+fn doubt_is_a_write_that_may_have_left() {
+    let step = StepId::from("failover/announce/lee-bk1/command");
+    for (status, doubt) in [
+        (OpStatus::Open, true),
+        (OpStatus::Lost, true),
+        (OpStatus::Stopped(StopOutcome::Killed), true),
+        (OpStatus::Stopped(StopOutcome::NeverSent), false),
+        (OpStatus::NotSent, false),
+        (
+            OpStatus::Finished {
+                exit: 1,
+                took_ms: 1,
+            },
+            false,
+        ),
+    ] {
+        let mut state = RunState::default();
+        let op = Op {
+            step: step.clone(),
+            attempt: crate::names::Attempt::FIRST,
+            host: "lee-bk1".into(),
+            command: "logger x".into(),
+            bulk: false,
+            pid: None,
+            intended: jiff::Timestamp::UNIX_EPOCH,
+            status: status.clone(),
+        };
+        state.ops.insert(OpId(1), op);
+        assert_eq!(is_in_doubt(&state, &step), doubt, "{status:?}");
+        assert!(!is_in_doubt(&state, &"other".into()));
+    }
+}
+
+#[test]
+fn a_script_gets_the_values_that_it_mentions() {
+    let given = [("ticket", "INC 1; rm"), ("mode", "failover")];
+    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let script = "logger \"$ticket\" $modes";
+    assert_eq!(
+        script_words(script, &given),
+        ["env", "ticket=INC 1; rm", "sh", "-c", script]
+    );
+    assert_eq!(
+        script_words("logger $tickets", &given),
+        ["sh", "-c", "logger $tickets"]
+    );
+}

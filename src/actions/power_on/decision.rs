@@ -1,0 +1,197 @@
+//! What follows from what was seen: whether the VM may start, and what that takes.
+
+use crate::actions::answer::{Known, blocked, done, needed, shown_for};
+use crate::actions::ownership::{Heard, Ownership, Standing};
+use crate::actions::registered::Entry;
+use crate::engine::{AutostartEntry, ProbeAnswer, Proposal, ShownCommand};
+use crate::error::Fault;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::plan::Risk;
+
+use super::{PowerOn, Seen, as_host_has_it};
+
+impl PowerOn {
+    fn proposal(&self, changes: Vec<String>) -> Proposal {
+        let undo = shown_for(
+            &self.at.host,
+            self.vm(),
+            Known::Not,
+            commands::shutdown_guest,
+        );
+        Proposal {
+            changes,
+            then: format!(
+                "{} is on: hostd says so, and the list of running VMs has it",
+                self.at.who()
+            ),
+            undo: Some(format!("{}, after 5m power.off", undo.line)),
+            risk: Some(Risk::Disruptive),
+            ..Proposal::default()
+        }
+    }
+
+    pub(super) fn outline(&self) -> ProbeAnswer {
+        let mut proposal = self.proposal(vec![
+            format!(
+                "{} is asked once more whether {} runs there",
+                self.other_site,
+                self.vm()
+            ),
+            format!(
+                "its address is asked whether anybody answers; then {} starts",
+                self.at.who()
+            ),
+        ]);
+        proposal.commands = vec![shown_for(
+            &self.at.host,
+            self.vm(),
+            Known::Not,
+            commands::power_on,
+        )];
+        needed("not asked", proposal)
+    }
+
+    /// Not startable as the host has it.
+    pub(super) fn unready(&self, entry: Option<&Entry>) -> Option<ProbeAnswer> {
+        let (found, what, next) = match entry {
+            None => (
+                format!("{} is not registered", self.at.who()),
+                format!(
+                    "{} is not registered, so it cannot be started",
+                    self.at.who()
+                ),
+                "register it first (register), then retry",
+            ),
+            Some(entry) if !entry.is_valid() => (
+                format!("registered, but {}", entry.summary.connection),
+                format!("{} cannot read the .vmx of {}", self.at.host, self.vm()),
+                "look at its files; then register it again (register), and retry",
+            ),
+            Some(_) => return None,
+        };
+        let fault = Fault::new(what, self.at.host.as_str(), "nothing was sent", next);
+        Some(blocked(found, fault, &[]))
+    }
+
+    fn autostart_command(&self, entry: &Entry, due: &AutostartEntry) -> ShownCommand {
+        shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), |vmid| {
+            commands::update_autostart_restore(vmid, &as_host_has_it(due))
+        })
+    }
+
+    /// It is on, or on its way.
+    pub(super) fn decide_on(&self, seen: &Seen, entry: &Entry) -> ProbeAnswer {
+        let host = &self.at.host;
+        if let Some(question) = &seen.question {
+            let found = format!("it waits on a question: {}", first_line(&question.text));
+            let mut proposal = self.proposal(vec![
+                "it was started, and waits for an answer: the question is shown, and answered as you choose"
+                    .into(),
+            ]);
+            proposal.commands = vec![shown_for(host, self.vm(), Known::Is(entry.vmid), |vmid| {
+                commands::answer(vmid, &question.id, u32::MAX)
+            })];
+            for command in &mut proposal.commands {
+                command.line = command
+                    .line
+                    .replace(&u32::MAX.to_string(), "‹number of your choice›");
+            }
+            return needed(found, proposal);
+        }
+        if !seen.runs {
+            let change = "it was started before; its end is awaited, nothing is sent";
+            return needed(
+                "a power-on is under way",
+                self.proposal(vec![change.into()]),
+            );
+        }
+        let since = entry
+            .summary
+            .boot_time
+            .as_ref()
+            .map(|time| format!(" since {time}"));
+        let found = format!(
+            "on{} (get.summary, vm process list)",
+            since.unwrap_or_default()
+        );
+        let evidence = vec![format!("{}: {found}", self.at.who())];
+        match &seen.autostart {
+            None => done(found, evidence),
+            Some(due) => {
+                let mut proposal = self.proposal(vec![back(due)]);
+                proposal.risk = Some(Risk::Write);
+                proposal.commands = vec![self.autostart_command(entry, due)];
+                needed(format!("{found}; its autostart entry is missing"), proposal)
+            }
+        }
+    }
+
+    /// It is off: may it start?
+    pub(super) fn decide_off(&self, seen: &Seen, entry: &Entry, other: &Ownership) -> ProbeAnswer {
+        let found = format!("{}; {}", entry.power(), other.lines().join("; "));
+        let standing = other.standing();
+        if let Standing::Contradicted(why) = &standing {
+            return self.contradicted(found, why, other);
+        }
+        let mut changes = vec![format!("{} starts", self.at.who())];
+        if entry.power() == PowerState::Suspended {
+            changes.push("it is suspended: it goes on where it was".into());
+        }
+        changes.push(match standing {
+            Standing::Whole => format!(
+                "{}: every listed host says that it does not run there, and its address is silent",
+                self.other_site
+            ),
+            _ => format!(
+                "{}: what cannot be proven is vouched for by a person",
+                self.other_site
+            ),
+        });
+        if matches!(other.sign.heard(), Heard::NotAsked | Heard::Unknown) {
+            changes.push("nobody could tell whether another machine has its address".into());
+        }
+        changes.extend(seen.autostart.as_ref().map(back));
+        let mut proposal = self.proposal(changes);
+        proposal.commands = vec![shown_for(
+            &self.at.host,
+            self.vm(),
+            Known::Is(entry.vmid),
+            commands::power_on,
+        )];
+        if let Some(due) = &seen.autostart {
+            proposal.commands.push(self.autostart_command(entry, due));
+        }
+        proposal.attest = (standing == Standing::Open).then(|| other.attest_request());
+        needed(found, proposal)
+    }
+
+    fn contradicted(&self, found: String, why: &str, other: &Ownership) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("{} must not start in {}: {why}", self.vm(), self.at.site),
+            other
+                .running()
+                .next()
+                .map_or_else(|| self.other_site.clone(), |(host, _)| host.to_string()),
+            format!("{} is off, and nothing was sent", self.at.who()),
+            format!(
+                "fence it in {} (retry its fence step), or stop what answers; then retry",
+                self.other_site
+            ),
+        );
+        blocked(found, fault, &["an attestation does not override this"])
+    }
+}
+
+fn back(due: &AutostartEntry) -> String {
+    format!(
+        "its autostart entry, which fence took away, is put back (position {})",
+        due.start_order
+    )
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or(text)
+}

@@ -1,0 +1,71 @@
+use super::*;
+
+const OWN: &str = "564dc4d7-deeb-7781-dc69-4e96d4c6184f";
+const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
+
+fn marks(uuid: Option<&str>) -> Marks {
+    Marks {
+        uuid: uuid.and_then(BiosUuid::parse),
+        tail: Some(("sql01".into(), "sql01.vmx".into())),
+        names: vec!["sql01".into()],
+    }
+}
+
+fn running(uuid: &str, path: &str, name: &str) -> RunningVm {
+    RunningVm {
+        world_id: 1,
+        uuid_bios: BiosUuid::parse(uuid),
+        config_file: format!("/vmfs/volumes/5cc5b591-875b0190-c587-001871eaca38/{path}"),
+        name: name.into(),
+    }
+}
+
+#[test]
+fn what_runs_is_recognised_by_uuid_then_path_then_name() {
+    let elsewhere = "other/other.vmx";
+    for (uuid, vm, by) in [
+        (
+            Some(OWN),
+            running(OWN, elsewhere, "renamed"),
+            Some("uuid.bios"),
+        ),
+        (Some(OWN), running(OTHER, elsewhere, "sql01"), None),
+        (
+            Some(OWN),
+            running(OTHER, "sql01/sql01.vmx", "x"),
+            Some("path"),
+        ),
+        (None, running(OTHER, elsewhere, "SQL01"), Some("name")),
+        (None, running(OTHER, elsewhere, "x"), None),
+    ] {
+        let mut copies = vec![];
+        add_running(&mut copies, std::slice::from_ref(&vm), &marks(uuid)).unwrap();
+        assert_eq!(copies.first().map(|copy| copy.by), by, "{vm:?}");
+    }
+}
+
+#[test]
+fn a_vm_that_cannot_be_compared_spoils_the_answer() {
+    let unknown = running("n/a", "other/other.vmx", "x");
+    assert!(add_running(&mut vec![], &[unknown], &marks(Some(OWN))).is_err());
+}
+
+#[test]
+fn the_list_of_what_runs_overrules_the_inventory() {
+    let mut copies = vec![Copy {
+        vmid: Some(Vmid(7)),
+        vmx: "[local1] sql01/sql01.vmx".into(),
+        by: "path",
+        power: PowerState::Off,
+        since: None,
+        tools: false,
+        autostart: None,
+    }];
+    add_running(
+        &mut copies,
+        &[running(OWN, "sql01/sql01.vmx", "sql01")],
+        &marks(Some(OWN)),
+    )
+    .unwrap();
+    assert!(copies.len() == 1 && copies[0].runs() && copies[0].vmid.is_some());
+}

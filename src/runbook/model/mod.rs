@@ -1,0 +1,245 @@
+//! The typed runbook: what the file says, checked, with every default filled in.
+//!
+//! Values here are valid by construction (see [`super::load`]): every reference names something
+//! that exists, every duration and address parsed. Strings may still hold `${…}`; they are
+//! resolved when a plan is made.
+
+mod hosts;
+mod steps;
+mod vms;
+
+pub use hosts::{Auth, Backup, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use steps::{
+    Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, OnFailure, Phase, PointChoice,
+    Section, StepSpec, Verb,
+};
+pub use vms::{Adapter, Consistency, MacPolicy, Place, Rung, Vm};
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{BackupName, HostName, NetworkName, SiteName, VariableName, VmName};
+
+/// A whole runbook, format 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Runbook {
+    /// `[a-z0-9-]+`.
+    pub name: String,
+    /// One line for people; the name where the file gives none.
+    pub title: String,
+    /// What it is for, in prose; may be empty.
+    pub description: String,
+    /// Whom to call.
+    pub contacts: Vec<Contact>,
+    /// What the business expects of each VM unless it says otherwise.
+    pub objectives: Objectives,
+    /// Rules for drills.
+    pub drill: DrillRules,
+    /// Asked once before the start, in the file's order.
+    pub variables: IndexMap<VariableName, Variable>,
+    /// Both sites, in the file's order.
+    pub sites: IndexMap<SiteName, Site>,
+    /// Every listed host, in the file's order.
+    pub hosts: IndexMap<HostName, Host>,
+    /// What adapters can be joined to.
+    pub networks: IndexMap<NetworkName, Network>,
+    /// Where restore points lie.
+    pub backups: IndexMap<BackupName, Backup>,
+    /// The machines, in the file's order. A name with `*` is a pattern (see [`Vm::is_pattern`]).
+    pub vms: IndexMap<VmName, Vm>,
+    /// Phases of the way out.
+    pub failover: Vec<Phase>,
+    /// Phases of the way home; may be empty.
+    pub failback: Vec<Phase>,
+}
+
+impl Runbook {
+    /// The site that is protected.
+    #[must_use]
+    pub fn protected_site(&self) -> SiteName {
+        self.site_with(SiteRole::Protected)
+    }
+
+    /// The site that VMs are recovered at.
+    #[must_use]
+    pub fn recovery_site(&self) -> SiteName {
+        self.site_with(SiteRole::Recovery)
+    }
+
+    /// The site of the given role (validation makes sure that there is exactly one).
+    #[must_use]
+    pub fn site_with(&self, role: SiteRole) -> SiteName {
+        self.sites
+            .iter()
+            .find(|(_, site)| site.role == role)
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default()
+    }
+
+    /// The hosts of a site, in the file's order.
+    pub fn hosts_of<'a>(
+        &'a self,
+        site: &'a SiteName,
+    ) -> impl Iterator<Item = (&'a HostName, &'a Host)> {
+        self.hosts
+            .iter()
+            .filter(move |(_, host)| host.site == *site)
+    }
+
+    /// Recovery time objective of a VM: its own, else the runbook's.
+    #[must_use]
+    pub fn rto(&self, vm: &VmName) -> Option<Duration> {
+        self.vms
+            .get(vm)
+            .and_then(|vm| vm.rto)
+            .or(self.objectives.rto)
+    }
+
+    /// Recovery point objective of a VM: its own, else the runbook's.
+    #[must_use]
+    pub fn rpo(&self, vm: &VmName) -> Option<Duration> {
+        self.vms
+            .get(vm)
+            .and_then(|vm| vm.rpo)
+            .or(self.objectives.rpo)
+    }
+
+    /// The VMs that a phase is repeated for, in the file's order; none where it stands once.
+    #[must_use]
+    pub fn selected(&self, for_each: &ForEach) -> Vec<&VmName> {
+        let recoverable = self.recoverable_vms();
+        match for_each {
+            ForEach::Once => Vec::new(),
+            ForEach::Vms => recoverable.map(|(name, _)| name).collect(),
+            ForEach::Tier(tier) => recoverable
+                .filter(|(_, vm)| vm.tier == Some(*tier))
+                .map(|(name, _)| name)
+                .collect(),
+            ForEach::List(list) => list
+                .iter()
+                .filter_map(|name| self.vms.get_key_value(name).map(|(name, _)| name))
+                .collect(),
+        }
+    }
+
+    /// The VMs that steps `for_each: vms` walk through: neither expendable nor patterns.
+    pub fn recoverable_vms(&self) -> impl Iterator<Item = (&VmName, &Vm)> {
+        self.vms
+            .iter()
+            .filter(|(name, vm)| !vm.expendable && !Vm::is_pattern(name))
+    }
+}
+
+/// Somebody to call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Person or rota.
+    pub name: String,
+    /// As dialled.
+    #[serde(default)]
+    pub phone: String,
+    /// What they answer for.
+    #[serde(default)]
+    pub role: String,
+}
+
+/// Recovery objectives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Objectives {
+    /// From the outage to service.
+    pub rto: Option<Duration>,
+    /// From the restore point to the outage.
+    pub rpo: Option<Duration>,
+}
+
+/// Rules for drills (parsed and checked now; used when drills come).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DrillRules {
+    /// Keep the VM's identity in a drill (`moved`, the default) or let it be a new one (`copied`).
+    pub identity: Identity,
+    /// How often a drill is due.
+    pub every: Option<Duration>,
+    /// How long one may last.
+    pub limit: Option<Duration>,
+}
+
+/// Who a restored VM is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// The same machine at another place: UUID and MAC stay.
+    #[default]
+    Moved,
+    /// A copy beside the original: UUID and generated MAC are made anew.
+    Copied,
+}
+
+/// A value asked for before the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variable {
+    /// What the operator is asked.
+    pub prompt: String,
+    /// A regular expression that the whole value must match.
+    pub pattern: Option<String>,
+    /// What `--yes` takes in practice.
+    pub example: Option<String>,
+    /// Taken when the operator just presses Enter.
+    pub default: Option<String>,
+    /// Never printed, journalled, logged or frozen.
+    pub secret: bool,
+}
+
+impl Variable {
+    /// Whether a value may be taken.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the value, as a lower-case fragment. A secret is not repeated.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let Some(pattern) = &self.pattern else {
+            return Ok(());
+        };
+        if super::values::whole_match(pattern)?.is_match(value) {
+            return Ok(());
+        }
+        let value = if self.secret {
+            "the value".to_owned()
+        } else {
+            format!("`{}`", super::diagnostics::visible(value))
+        };
+        Err(format!("{value} does not match the pattern {pattern}"))
+    }
+}
+
+/// A place with hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Protected or recovery.
+    pub role: SiteRole,
+    /// One word or two for people; the name where the file gives none.
+    pub title: String,
+}
+
+/// What a site is in this runbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SiteRole {
+    /// Where the VMs run on a good day.
+    Protected,
+    /// Where they come up when it is lost.
+    Recovery,
+}
+
+impl SiteRole {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Protected => Self::Recovery,
+            Self::Recovery => Self::Protected,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Phases and steps, as written.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{HostName, SiteName, VmName};
+
+use super::SiteRole;
+
+/// A group of steps under one heading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// As the heading reads.
+    pub name: String,
+    /// Whether and over what its steps are repeated.
+    pub for_each: ForEach,
+    /// In the file's order.
+    pub steps: Vec<StepSpec>,
+}
+
+/// What a phase is repeated over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ForEach {
+    /// Its steps stand once.
+    #[default]
+    Once,
+    /// Every VM that is neither expendable nor a pattern.
+    Vms,
+    /// Those of one tier.
+    Tier(u32),
+    /// Those named.
+    List(Vec<VmName>),
+}
+
+/// A step as written; `${vm}` and variables are still in its strings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepSpec {
+    /// What it does.
+    pub verb: Verb,
+    /// A title of its own.
+    pub name: Option<String>,
+    /// Why it is there.
+    pub why: Option<String>,
+    /// More for the person at the console.
+    pub text: Option<String>,
+    /// How long it may take; `None` is the verb's default.
+    pub timeout: Option<Duration>,
+    /// How often a clean failure is tried again without asking.
+    pub retries: u32,
+    /// What a failure means for the rest.
+    pub on_failure: OnFailure,
+    /// How long it usually takes.
+    pub usually: Option<Duration>,
+    /// Modes it belongs to; empty means all.
+    pub modes: Vec<Mode>,
+    /// Waits for a person whatever the pace.
+    pub gate: bool,
+    /// A word to type before it runs.
+    pub typed: Option<String>,
+    /// How many people confirm it (1 or 2).
+    pub people: u8,
+    /// Line of the runbook where it begins, from 1.
+    pub line: usize,
+}
+
+/// What a failed step means for the rest of its chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// A person decides; what does not depend on it goes on.
+    #[default]
+    Ask,
+    /// Nothing new starts until a person decides.
+    Stop,
+    /// It is recorded as failed and its chain goes on.
+    Continue,
+}
+
+/// How a run is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Everything is simulated.
+    Practice,
+    /// Isolated, without touching production.
+    Drill,
+    /// The real thing.
+    Failover,
+    /// The source is alive and shut down in order.
+    Planned,
+    /// The way home.
+    Failback,
+}
+
+impl Mode {
+    /// The word on screens, in the journal and in runbooks.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Practice => "practice",
+            Self::Drill => "drill",
+            Self::Failover => "failover",
+            Self::Planned => "planned",
+            Self::Failback => "failback",
+        }
+    }
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The two halves of a runbook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Section {
+    /// The way out: steps act on the recovery site.
+    Failover,
+    /// The way home: steps act on the protected site.
+    Failback,
+}
+
+impl Section {
+    /// The runbook's key.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Failback => "failback",
+        }
+    }
+
+    /// The role of the site where VMs come up in this section.
+    #[must_use]
+    pub fn target(self) -> SiteRole {
+        match self {
+            Self::Failover => SiteRole::Recovery,
+            Self::Failback => SiteRole::Protected,
+        }
+    }
+
+    /// The role of the site where they ran before.
+    #[must_use]
+    pub fn source(self) -> SiteRole {
+        self.target().other()
+    }
+}
+
+impl std::fmt::Display for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a step does, as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// A prompt.
+    Confirm {
+        /// The question.
+        question: String,
+        /// What else is asked, by key.
+        ask: IndexMap<String, Ask>,
+    },
+    /// A remark.
+    Note {
+        /// Its text.
+        text: String,
+    },
+    /// Make sure that the VM does not run at the source site.
+    Fence {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Bring the files of a restore point.
+    Restore {
+        /// VM name or `${vm}`.
+        vm: String,
+        /// Which point.
+        point: PointChoice,
+    },
+    /// Make the host know the VM.
+    Register {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Join adapters to port groups.
+    Network {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Start it.
+    PowerOn {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Wait until it serves.
+    Ready {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Stop it, guest first.
+    ShutDown {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Bring its files home.
+    CopyBack {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
+    /// Take it out of a host's inventory.
+    Unregister {
+        /// VM name or `${vm}`.
+        vm: String,
+        /// At which site.
+        site: SiteName,
+    },
+    /// A command of the site's own.
+    Command(CommandSpec),
+}
+
+impl Verb {
+    /// The word in the runbook.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Confirm { .. } => "confirm",
+            Self::Note { .. } => "note",
+            Self::Fence { .. } => "fence",
+            Self::Restore { .. } => "restore",
+            Self::Register { .. } => "register",
+            Self::Network { .. } => "network",
+            Self::PowerOn { .. } => "power_on",
+            Self::Ready { .. } => "ready",
+            Self::ShutDown { .. } => "shut_down",
+            Self::CopyBack { .. } => "copy_back",
+            Self::Unregister { .. } => "unregister",
+            Self::Command(_) => "command",
+        }
+    }
+
+    /// The VM as written, a name or `${vm}`, if it acts on one.
+    #[must_use]
+    pub fn vm(&self) -> Option<&str> {
+        match self {
+            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Fence { vm }
+            | Self::Restore { vm, .. }
+            | Self::Register { vm }
+            | Self::Network { vm }
+            | Self::PowerOn { vm }
+            | Self::Ready { vm }
+            | Self::ShutDown { vm }
+            | Self::CopyBack { vm }
+            | Self::Unregister { vm, .. } => Some(vm),
+        }
+    }
+}
+
+/// One thing that a prompt asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Tick some of these.
+    Choose {
+        /// What there is to tick.
+        options: Vec<String>,
+        /// How many at least.
+        at_least: usize,
+    },
+    /// Type a value.
+    Value {
+        /// What to type.
+        prompt: String,
+        /// A regular expression for the whole value.
+        pattern: Option<String>,
+    },
+}
+
+/// Which restore point.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PointChoice {
+    /// The newest sound one.
+    #[default]
+    Latest,
+    /// The one with this stamp, `YYYYMMDDTHHMMSSZ`.
+    Stamp(String),
+    /// The newest at or before this time, RFC 3339.
+    Before(String),
+}
+
+/// A command of the site's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandSpec {
+    /// Where it runs.
+    pub host: HostName,
+    /// What runs.
+    pub line: CommandLine,
+    /// What it does to the host.
+    pub effect: DeclaredEffect,
+    /// Exits 0 where nothing is left to do.
+    pub done_if: Option<Vec<String>>,
+    /// Exits 0 where it worked.
+    pub verify: Option<Vec<String>>,
+    /// What a script finds in its environment: each variable that is not secret, `vm` and `mode`.
+    /// Filled when a plan is made, for [`CommandLine::Sh`] alone.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The words of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandLine {
+    /// Each word is substituted, then quoted.
+    Argv(Vec<String>),
+    /// A script without `${…}`; variables come as environment.
+    Sh(String),
+}
+
+/// What a command declares that it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeclaredEffect {
+    /// Looks only.
+    Read,
+    /// Changes something.
+    Write,
+    /// Interrupts somebody.
+    #[default]
+    Disruptive,
+}

@@ -1,0 +1,137 @@
+//! The machines to recover.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{BackupName, HostName, NetworkName, VmName};
+
+use super::SiteRole;
+
+/// A machine to recover.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vm {
+    /// For people; the name where the file gives none.
+    pub title: String,
+    /// A class of service, for selections.
+    pub tier: Option<u32>,
+    /// 1 first … 5 last.
+    pub priority: u8,
+    /// VMs that must be ready before this one is powered on.
+    pub needs: Vec<VmName>,
+    /// Where it lives on a good day.
+    pub protected: Option<Place>,
+    /// Where it comes up.
+    pub recovery: Option<Place>,
+    /// The source is a physical server at this address.
+    pub physical: Option<String>,
+    /// Which backup holds its restore points.
+    pub backup: Option<BackupName>,
+    /// In what state the guest was when the backup was taken.
+    pub consistency: Option<Consistency>,
+    /// Virtual adapters by their name in the .vmx (`ethernet0`).
+    pub adapters: IndexMap<String, Adapter>,
+    /// The readiness ladder: all rungs, in order; the tools alone where the file gives none.
+    pub ready: Vec<Rung>,
+    /// Own recovery time objective.
+    pub rto: Option<Duration>,
+    /// Own recovery point objective.
+    pub rpo: Option<Duration>,
+    /// Shut down to free capacity, started again afterwards.
+    pub expendable: bool,
+}
+
+impl Vm {
+    /// Whether a name stands for many VMs (`lab-*`).
+    #[must_use]
+    pub fn is_pattern(name: &VmName) -> bool {
+        name.as_str().contains('*')
+    }
+
+    /// Where the VM is, or comes to be, on a site of the given role.
+    #[must_use]
+    pub fn place(&self, role: SiteRole) -> Option<&Place> {
+        match role {
+            SiteRole::Protected => self.protected.as_ref(),
+            SiteRole::Recovery => self.recovery.as_ref(),
+        }
+    }
+}
+
+/// Where a VM's files lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The host that runs it.
+    pub host: HostName,
+    /// The datastore's label; empty for an expendable VM whose place gives none.
+    pub datastore: String,
+    /// The folder on the datastore.
+    pub folder: String,
+    /// The .vmx file's name within the folder; `None` where the restore point decides.
+    pub vmx: Option<String>,
+}
+
+/// In what state the guest was when its backup was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistency {
+    /// As after a power cut.
+    Crash,
+    /// File systems frozen.
+    Filesystem,
+    /// Applications quiesced.
+    Application,
+    /// The VM was off.
+    PoweredOff,
+}
+
+/// A virtual network adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// What it is joined to.
+    pub network: NetworkName,
+    /// What becomes of its MAC address.
+    pub mac: MacPolicy,
+    /// The guest's own address on it.
+    pub address: Option<IpAddr>,
+    /// Length of the network prefix, where the file gives one.
+    pub prefix: Option<u8>,
+    /// Ask the network for a second holder of the address before power-on.
+    pub duplicate_probe: bool,
+}
+
+/// What becomes of an adapter's MAC address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MacPolicy {
+    /// It stays.
+    #[default]
+    Keep,
+    /// The host makes a new one.
+    Generate,
+}
+
+/// One rung of the readiness ladder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// The guest's tools run.
+    Tools,
+    /// A TCP port accepts a connection.
+    Tcp {
+        /// Where; `None` is the adapter's address, else the one the tools report.
+        host: Option<String>,
+        /// The port.
+        port: u16,
+    },
+    /// An HTTP request is answered.
+    Http {
+        /// `http://…`
+        url: String,
+        /// The expected status.
+        status: u16,
+        /// Who asks; `None` is the console.
+        from: Option<HostName>,
+    },
+}
