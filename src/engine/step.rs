@@ -81,10 +81,13 @@ impl Status {
         )
     }
 
-    /// It waits for a person.
+    /// It waits for a person; one that was taken back does until somebody says what becomes of it.
     #[must_use]
     pub fn needs_person(self) -> bool {
-        matches!(self, Self::Asking | Self::Held | Self::Failed)
+        matches!(
+            self,
+            Self::Asking | Self::Held | Self::Failed | Self::Undone
+        )
     }
 }
 

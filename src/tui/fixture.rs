@@ -784,6 +784,15 @@ pub(super) fn parse(keys: &str) -> Vec<KeyEvent> {
                     parsed.push(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
                     continue;
                 }
+                "A-l" => {
+                    parsed.push(KeyEvent::new(KeyCode::Char('l'), KeyModifiers::ALT));
+                    continue;
+                }
+                "A-C-c" => {
+                    let both = KeyModifiers::ALT | KeyModifiers::CONTROL;
+                    parsed.push(KeyEvent::new(KeyCode::Char('c'), both));
+                    continue;
+                }
                 other => panic!("no key {other}"),
             };
             parsed.push(KeyEvent::new(code, KeyModifiers::NONE));

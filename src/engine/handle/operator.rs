@@ -111,7 +111,7 @@ impl Engine {
     }
 
     /// Ends what the step was looking at.
-    fn abandon(&mut self, id: &StepId) {
+    pub(super) fn abandon(&mut self, id: &StepId) {
         self.unanswered.remove(id);
         if self.live.remove(id) {
             let attempt = self.state.step(id).attempt;

@@ -1,6 +1,6 @@
 //! The dialogs that a decision opens: what they say and what can be chosen in them.
 
-use crate::engine::{Pace, RetryScope};
+use crate::engine::{Pace, RetryScope, Status};
 use crate::tui::keys::Action;
 
 use super::Run;
@@ -107,8 +107,10 @@ impl Run {
         };
         let none = |any: bool| (!any).then(|| "nothing of it has failed".to_owned());
         let failed = |pick: &dyn Fn(usize) -> bool| {
+            let failed =
+                |index: &usize| matches!(self.status(*index), Status::Failed | Status::Held);
             (0..self.plan.steps.len())
-                .filter(|i| self.can_retry(*i) && pick(*i))
+                .filter(|index| failed(index) && pick(*index))
                 .count()
         };
         let mut items = vec![Item {

@@ -164,7 +164,7 @@ impl Run {
             return false;
         };
         match self.status(index) {
-            Status::Asking | Status::Held => true,
+            Status::Asking | Status::Held | Status::Undone => true,
             Status::Failed => step.on_failure != OnFailure::Continue,
             status => status.is_active() && self.asks(index),
         }
@@ -388,8 +388,7 @@ impl Run {
             }
             Kind::Menu(menu) => match &menu.about {
                 About::Trouble(step, attempt) => {
-                    !matches!(self.status(*step), Status::Failed | Status::Held)
-                        || self.attempt(*step) != *attempt
+                    !self.can_retry(*step) || self.attempt(*step) != *attempt
                 }
                 About::Question(step, attempt, id) => {
                     let question = self.known(*step).and_then(|known| known.question.as_ref());

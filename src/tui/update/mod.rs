@@ -136,6 +136,10 @@ impl Run {
     }
 
     fn press(&mut self, key: KeyEvent, cmds: &mut Vec<Cmd>) {
+        if key.modifiers.contains(KeyModifiers::ALT) {
+            self.press_after_esc(key, cmds);
+            return;
+        }
         if keys::lookup(keys::RUN, &key) == Some(Action::Detach) {
             self.interrupt(cmds);
             return;
@@ -163,6 +167,26 @@ impl Run {
         match self.why_not(action) {
             Some(why) => self.say(why),
             None => self.act(action, cmds),
+        }
+    }
+
+    /// Esc and the next key, when they arrive together, look like one key with Alt. Within a text it
+    /// is left alone, for many people move by words with Alt, and Esc would lose what they typed.
+    fn press_after_esc(&mut self, key: KeyEvent, cmds: &mut Vec<Cmd>) {
+        let key = KeyEvent {
+            modifiers: key.modifiers.difference(KeyModifiers::ALT),
+            ..key
+        };
+        let typing = self
+            .ui
+            .dialog
+            .as_mut()
+            .is_some_and(|dialog| dialog.field_mut().is_some());
+        if keys::lookup(keys::RUN, &key) == Some(Action::Detach) {
+            self.interrupt(cmds);
+        } else if !typing {
+            self.press(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE), cmds);
+            self.press(key, cmds);
         }
     }
 

@@ -479,6 +479,22 @@ fn ctrl_c_twice_within_two_seconds_leaves() {
 }
 
 #[test]
+fn esc_that_arrives_with_the_next_key_is_not_lost() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.calmly("q<A-l>");
+    assert!(bench.text().contains("log in UTC"), "{}", bench.text());
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.calmly("!half a thought<A-l>");
+    assert!(bench.text().contains("half a thought"), "{}", bench.text());
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.keys("q<A-C-c><C-c>");
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Detach { .. }]
+    ));
+}
+
+#[test]
 fn a_signal_leaves_too() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.msg(Msg::Ending("the console was told to end (SIGTERM)"));

@@ -116,7 +116,6 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     let index = run.ui.shown;
     let known = run.known(index);
     state_line(run, step, known, &mut lines);
-    taken_back(run, &mut lines, width, step);
     if let Some(known) = known.filter(|known| known.fault.is_some()) {
         fault(&mut lines, width, known);
     }
@@ -224,24 +223,6 @@ fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec
         add("  gate".to_owned());
     }
     lines.push(Line::from(parts));
-}
-
-/// A step may have begun before what it rests on was taken back.
-fn taken_back(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
-    if run.status(run.ui.shown).is_met() {
-        return;
-    }
-    let undone = step
-        .after
-        .iter()
-        .filter(|index| run.status(**index) == Status::Undone);
-    for before in undone.filter_map(|index| run.plan.steps.get(*index)) {
-        let words = format!(
-            "{} was taken back, and comes before this: choose it in the steps, [r] does it again",
-            before.title
-        );
-        labelled(lines, width, "first", Role::Warn, &words);
-    }
 }
 
 fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {

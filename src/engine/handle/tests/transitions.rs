@@ -362,3 +362,40 @@ fn a_skipped_step_lets_its_followers_begin_and_needs_a_reason() {
         "stale"
     );
 }
+
+#[test]
+fn what_rests_on_a_step_that_was_taken_back_waits_for_it_again() {
+    let plan = plan(&[&[], &[0]]);
+    let (mut engine, first) = started(&plan);
+    let second = plan.steps[1].id.clone();
+    let _ = engine.handle(at(1), probed(&first, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&first, 1));
+    let _ = engine.handle(at(3), performed(&first, 1, done()));
+    let _ = engine.handle(at(4), probed(&second, 1, Ok(needed())));
+    assert_eq!(engine.state().status(&second), Status::Asking);
+    let by = "alice".to_owned();
+    let undo = OperatorInput::Undo {
+        step: first.clone(),
+        by: by.clone(),
+    };
+    let _ = engine.handle(at(5), Input::Operator(undo));
+    let evidence = vec!["not registered".to_owned()];
+    let attempt = engine.state().step(&first).attempt.0;
+    let undone = performed(&first, attempt, Performed::Undone { evidence });
+    let effects = engine.handle(at(6), undone);
+    assert_eq!(names(&effects), ["step-undone", "step-interrupted"]);
+    assert_eq!(engine.state().status(&second), Status::Waiting);
+    assert_eq!(
+        engine.stuck(),
+        Some(vec![first.clone()]),
+        "a person has to say what becomes of it"
+    );
+    let scope = RetryScope::Step(first.clone());
+    let effects = engine.handle(at(7), Input::Operator(OperatorInput::Retry { scope, by }));
+    assert!(
+        names(&effects).iter().any(|name| name.starts_with("PROBE")),
+        "{:?}",
+        names(&effects)
+    );
+    assert_eq!(engine.state().status(&second), Status::Waiting);
+}
