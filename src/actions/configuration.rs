@@ -75,17 +75,31 @@ impl Configuration {
                 );
                 Some(blocked(why.clone(), fault, &[]))
             }
-            Self::Read(content) => duplicate(content).map(|why| {
-                let fault = Fault::new(
-                    format!("the .vmx of {} would be refused: {why}", at.vm),
-                    format!("{}: {}", at.host, content.path),
-                    "nothing was changed; the file is as it was",
-                    "take one of the lines out by hand, then retry",
-                );
-                blocked(why, fault, &[])
-            }),
+            Self::Read(content) => {
+                let next = "take one of the lines out by hand, then retry";
+                duplicate(content).map(|why| refused(at, content, why, next))
+            }
         }
     }
+
+    /// Why a host would not take this file into its inventory, or only as an invalid entry.
+    pub fn is_refused(&self, at: &VmAt) -> Option<ProbeAnswer> {
+        let content = self.content()?;
+        let line = *content.vmx.odd_lines().first()?;
+        let why = format!("line {line} is neither key = \"value\" nor a comment");
+        let next = "mend that line by hand, or restore another point; then retry";
+        Some(refused(at, content, why, next))
+    }
+}
+
+fn refused(at: &VmAt, content: &Content, why: String, next: &str) -> ProbeAnswer {
+    let fault = Fault::new(
+        format!("the .vmx of {} would be refused: {why}", at.vm),
+        format!("{}: {}", at.host, content.path),
+        "nothing was changed; the file is as it was",
+        next,
+    );
+    blocked(why, fault, &[])
 }
 
 /// VMware refuses a file in which a key stands twice.
@@ -268,4 +282,33 @@ pub(super) async fn invalid_entry(
         .into_iter()
         .find(is_ours)
         .map(|(vmid, _)| vmid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::tests::blocked as why_blocked;
+    use crate::runbook::model::SiteRole;
+
+    #[test]
+    fn a_file_that_a_host_would_refuse_is_named_with_its_line() {
+        let at = VmAt {
+            vm: "sql01".into(),
+            role: SiteRole::Recovery,
+            site: "Leeds".into(),
+            host: "lee-esx1".into(),
+            datastore: "local1".into(),
+            folder: "sql01".into(),
+            vmx: Some("sql01.vmx".into()),
+        };
+        let read = |text: &str| {
+            let (bytes, vmx) = (text.as_bytes().to_vec(), Vmx::parse(text.as_bytes()).unwrap());
+            Configuration::Read(Box::new(Content { path: "/x.vmx".into(), bytes, vmx, mode: 0o755 }))
+        };
+        let answer = read("memSize = \"4\"\nno equals sign\n").is_refused(&at).unwrap();
+        let fault = why_blocked(&answer);
+        assert!(fault.what.contains("line 2"), "{fault}");
+        assert_eq!(fault.place, "lee-esx1: /x.vmx");
+        assert_eq!(read("#!/usr/bin/vmware\nmemSize = \"4\"\n").is_refused(&at), None);
+    }
 }

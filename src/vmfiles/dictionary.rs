@@ -105,6 +105,19 @@ impl Dictionary {
         lines.iter().map(|at| at + 1).collect()
     }
 
+    /// Numbers of the lines, from 1, that are neither an entry nor blank nor a comment.
+    pub(super) fn odd_lines(&self) -> Vec<usize> {
+        let is_odd = |line: &Line| {
+            let text = line.raw.trim_ascii();
+            line.entry.is_none() && !text.is_empty() && !text.starts_with(b"#")
+        };
+        let lines = self.lines.iter().enumerate();
+        lines
+            .filter(|(_, line)| is_odd(line))
+            .map(|(at, _)| at + 1)
+            .collect()
+    }
+
     /// Keys as written, in the order of their first lines.
     pub(super) fn keys(&self) -> Vec<&str> {
         let mut first: Vec<usize> = self

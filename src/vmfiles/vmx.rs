@@ -150,6 +150,13 @@ impl Vmx {
             .collect()
     }
 
+    /// Numbers of the lines, from 1, that are neither `key = "value"` nor blank nor a comment: a
+    /// host takes them for an error of syntax and refuses the file.
+    #[must_use]
+    pub fn odd_lines(&self) -> Vec<usize> {
+        self.document.odd_lines()
+    }
+
     /// Keys as written, in the file's order.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {

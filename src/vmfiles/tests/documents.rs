@@ -33,6 +33,12 @@ fn text(vmx: &Vmx) -> String {
 }
 
 #[test]
+fn lines_that_a_host_refuses_are_counted_from_1() {
+    assert_eq!(vmx(ODD).odd_lines(), [8, 10]);
+    assert!(vmx("#!/usr/bin/vmware\n\n  # a note\nmemsize=4096\n").odd_lines().is_empty());
+}
+
+#[test]
 fn every_odd_line_is_read_and_kept() {
     let vmx = vmx(ODD);
     assert_eq!(text(&vmx), ODD);
