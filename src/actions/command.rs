@@ -259,7 +259,10 @@ impl<'a> Command<'a> {
             why: None,
         };
         if ctx.link.ask(question).await? == Question::WORKED {
-            let evidence = vec![ran, "a person says that it worked".to_owned()];
+            let evidence = vec![
+                ran,
+                "asked whether it worked, the answer was yes".to_owned(),
+            ];
             return Ok(Performed::Done { evidence });
         }
         Ok(Performed::Failed(Fault::new(

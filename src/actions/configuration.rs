@@ -302,13 +302,26 @@ mod tests {
             vmx: Some("sql01.vmx".into()),
         };
         let read = |text: &str| {
-            let (bytes, vmx) = (text.as_bytes().to_vec(), Vmx::parse(text.as_bytes()).unwrap());
-            Configuration::Read(Box::new(Content { path: "/x.vmx".into(), bytes, vmx, mode: 0o755 }))
+            let (bytes, vmx) = (
+                text.as_bytes().to_vec(),
+                Vmx::parse(text.as_bytes()).unwrap(),
+            );
+            Configuration::Read(Box::new(Content {
+                path: "/x.vmx".into(),
+                bytes,
+                vmx,
+                mode: 0o755,
+            }))
         };
-        let answer = read("memSize = \"4\"\nno equals sign\n").is_refused(&at).unwrap();
+        let answer = read("memSize = \"4\"\nno equals sign\n")
+            .is_refused(&at)
+            .unwrap();
         let fault = why_blocked(&answer);
         assert!(fault.what.contains("line 2"), "{fault}");
         assert_eq!(fault.place, "lee-esx1: /x.vmx");
-        assert_eq!(read("#!/usr/bin/vmware\nmemSize = \"4\"\n").is_refused(&at), None);
+        assert_eq!(
+            read("#!/usr/bin/vmware\nmemSize = \"4\"\n").is_refused(&at),
+            None
+        );
     }
 }

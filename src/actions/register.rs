@@ -175,7 +175,10 @@ impl Action for Register {
         if !registration.namesakes.is_empty() {
             return self.blocked_by_namesake(&registration.namesakes);
         }
-        if let Some(answer) = seen.configuration.get().and_then(|file| file.blocks(at).or_else(|| file.is_refused(at)))
+        if let Some(answer) = seen
+            .configuration
+            .get()
+            .and_then(|file| file.blocks(at).or_else(|| file.is_refused(at)))
         {
             return answer;
         }

@@ -35,7 +35,11 @@ fn text(vmx: &Vmx) -> String {
 #[test]
 fn lines_that_a_host_refuses_are_counted_from_1() {
     assert_eq!(vmx(ODD).odd_lines(), [8, 10]);
-    assert!(vmx("#!/usr/bin/vmware\n\n  # a note\nmemsize=4096\n").odd_lines().is_empty());
+    assert!(
+        vmx("#!/usr/bin/vmware\n\n  # a note\nmemsize=4096\n")
+            .odd_lines()
+            .is_empty()
+    );
 }
 
 #[test]
