@@ -153,18 +153,14 @@ impl CopyBack {
         let file = self.to.file_path("‹file›");
         let folder = shell::make_folder(&self.to.folder_path(), shell::Folders::Missing);
         proposal.commands = vec![shown(&self.to.host, &folder)];
-        proposal.commands.extend(
-            [
-                format!("write ‹file› to {file}.lifeboat-‹run›-part"),
-                format!("mv {file} {file}.lifeboat-‹run›-original"),
-                format!("mv {file}.lifeboat-‹run›-part {file}"),
-            ]
-            .map(|line| ShownCommand {
-                host: Some(self.to.host.clone()),
-                line,
-                write: true,
-            }),
-        );
+        let lines = [
+            format!("write ‹file› to {file}.lifeboat-‹run›-part"),
+            format!("mv {file} {file}.lifeboat-‹run›-original"),
+            format!("mv {file}.lifeboat-‹run›-part {file}"),
+        ];
+        proposal
+            .commands
+            .extend(moving::changing(&self.to.host, lines));
         needed("not asked", proposal)
     }
 

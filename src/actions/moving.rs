@@ -176,16 +176,20 @@ pub(super) fn shown(
     delivery: &Delivery,
     arrivals: &Arrivals,
 ) -> Vec<ShownCommand> {
-    let line = |line| ShownCommand {
+    changing(host, delivery.preview(&arrivals.observed()))
+}
+
+/// Lines that change something on a host, as a person sees them.
+pub(super) fn changing(
+    host: &HostName,
+    lines: impl IntoIterator<Item = String>,
+) -> Vec<ShownCommand> {
+    let shown = |line| ShownCommand {
         host: Some(host.clone()),
         line,
         write: true,
     };
-    delivery
-        .preview(&arrivals.observed())
-        .into_iter()
-        .map(line)
-        .collect()
+    lines.into_iter().map(shown).collect()
 }
 
 /// Bytes that the files take where they lie, holes left out; their length where that is not told.

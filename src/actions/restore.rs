@@ -219,17 +219,13 @@ impl Restore {
         proposal.commands = vec![shown(&self.at.host, &folder)];
         let file = self.at.file_path("‹file›");
         let temporary = format!("{file}.lifeboat-‹run›-part");
-        proposal.commands.extend(
-            [
-                format!("write ‹file› to {temporary}"),
-                format!("mv {temporary} {file}"),
-            ]
-            .map(|line| ShownCommand {
-                host: Some(self.at.host.clone()),
-                line,
-                write: true,
-            }),
-        );
+        let lines = [
+            format!("write ‹file› to {temporary}"),
+            format!("mv {temporary} {file}"),
+        ];
+        proposal
+            .commands
+            .extend(moving::changing(&self.at.host, lines));
         needed("not asked", proposal)
     }
 

@@ -174,12 +174,6 @@ impl Vmx {
         self.get("encryption.keySafe").is_some() || self.get("encryption.data").is_some()
     }
 
-    /// The name in the inventory.
-    #[must_use]
-    pub fn display_name(&self) -> Option<String> {
-        self.get("displayName")
-    }
-
     /// Who the VM is, as written: `56 4d 6c 27 96 ea 12 07-6f 0b b1 1d 81 46 9b 0b`. Hosts spell
     /// it in other ways too, so it is never compared as text.
     #[must_use]

@@ -245,12 +245,6 @@ pub fn portgroup_set_vlan(name: &str, vlan: u16) -> HostCommand {
     portgroup(&["set", "-p", name, "--vlan-id", &vlan.to_string()])
 }
 
-/// Removes a port group; refused by the host while something uses it.
-#[must_use]
-pub fn portgroup_remove(name: &str, vswitch: &str) -> HostCommand {
-    portgroup(&["remove", "-p", name, "-v", vswitch])
-}
-
 /// How a cloned disk is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFormat {
@@ -397,7 +391,6 @@ mod tests {
             update_autostart_remove(Vmid(1)),
             portgroup_add("a", "b"),
             portgroup_set_vlan("a", 1),
-            portgroup_remove("a", "b"),
             clone_disk("a", "b", DiskFormat::Thin),
             rename_disk("a", "b"),
         ];
