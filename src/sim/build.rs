@@ -47,6 +47,8 @@ pub(super) struct SimVm {
     /// Adapter, port group at the protected site and at the recovery site.
     adapters: Vec<(String, String, String)>,
     disks: usize,
+    /// From one backup to the next, in seconds: once a night, or as often as its RPO asks for.
+    backed_up_every: i64,
 }
 
 impl SimVm {
@@ -178,6 +180,9 @@ pub(super) fn vms(runbook: &Runbook) -> Vec<SimVm> {
         if adapters.is_empty() {
             adapters.push(("ethernet0".into(), "VM Network".into(), "VM Network".into()));
         }
+        let backed_up_every = runbook.rpo(name).map_or(86_400, |rpo| {
+            i64::try_from(rpo.as_secs()).map_or(86_400, |rpo| rpo.clamp(60, 86_400))
+        });
         for name in names {
             let disks = if index == 0 { 2 } else { 1 };
             vms.push(SimVm {
@@ -185,6 +190,7 @@ pub(super) fn vms(runbook: &Runbook) -> Vec<SimVm> {
                 vm: vm.clone(),
                 adapters: adapters.clone(),
                 disks,
+                backed_up_every,
             });
         }
     }

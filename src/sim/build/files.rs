@@ -166,17 +166,14 @@ impl Files {
     }
 }
 
-/// The restore points of one VM below a backup's folder, oldest first. They come from nightly runs:
-/// the newest is the last one that was over an hour before the site was made.
+/// The restore points of one VM below a backup's folder, oldest first, as backups leave them that
+/// keep to the VM's RPO: the newest is between an eighth and three quarters of an interval old.
 pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Result<()> {
     let files = Files::of(vm, vm.vm.protected.as_ref());
+    let every = vm.backed_up_every;
     let mut draw = Draw::new(plan.seed, &format!("backup time {}", vm.name));
-    let second = i64::try_from(3600 + draw.below(3 * 3600)).unwrap_or(3600);
-    let midnight = plan.created - plan.created.rem_euclid(86_400);
-    let mut newest = midnight + second;
-    if newest > plan.created - 3600 {
-        newest -= 86_400;
-    }
+    let spread = u64::try_from(every * 5 / 8).unwrap_or(1);
+    let newest = plan.created - every / 8 - i64::try_from(draw.below(spread)).unwrap_or_default();
     // Where it ran when it was backed up: the .vmx of a point remembers that place.
     let location = match &vm.vm.protected {
         Some(home) => {
@@ -196,7 +193,7 @@ pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Re
     };
     for generation in 0..POINTS {
         let age = i64::try_from(POINTS - 1 - generation).unwrap_or(0);
-        let time = Timestamp::from_second(newest - age * 86_400).map_err(io::Error::other)?;
+        let time = Timestamp::from_second(newest - age * every).map_err(io::Error::other)?;
         let stamp = time.strftime("%Y%m%dT%H%M%SZ").to_string();
         let folder = backup.join(&vm.name).join(stamp);
         let names = files.write(
