@@ -253,6 +253,7 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
     let items = names.into_iter().filter_map(|name| {
         let bytes = *sizes.get(name.as_str())?;
         Some(Item {
+            at: name.clone(),
             name,
             bytes,
             sum: None,

@@ -45,7 +45,7 @@ fn part_stem(delivery: &Delivery, stem: &str) -> String {
 /// The writes that are still to be done, the folder apart.
 pub(super) fn preview(delivery: &Delivery, found: &Observed) -> Vec<String> {
     let to = &delivery.to;
-    let source = |name: &str| match delivery.from.join(name) {
+    let source = |at: &str| match delivery.from.join(at) {
         Folder::On { path, .. } => path,
         Folder::Here(path) => path.display().to_string(),
     };
@@ -68,12 +68,14 @@ pub(super) fn preview(delivery: &Delivery, found: &Observed) -> Vec<String> {
                     lines.push(shell::remove_file(&to.path(left)).line());
                 }
                 let (name, part) = (format!("{stem}.vmdk"), to.path(&descriptor));
-                lines.push(clone_disk(&source(&name), &part, DiskFormat::Thin).line());
+                let descriptor = delivery.items.iter().find(|item| item.name == name);
+                let from = source(descriptor.map_or(&name, |descriptor| &descriptor.at));
+                lines.push(clone_disk(&from, &part, DiskFormat::Thin).line());
                 lines.push(rename_disk(&part, &to.path(&name)).line());
             }
             _ => {
                 let part = to.part_name(&item.name);
-                lines.push(copy(&source(&item.name), &to.path(&part), item.bytes).line());
+                lines.push(copy(&source(&item.at), &to.path(&part), item.bytes).line());
                 lines.push(shell::set_mode(&to.path(&part), mode(&item.name)).line());
                 lines.push(to.rename(&part, &item.name).line());
             }
@@ -176,7 +178,7 @@ async fn disks(delivery: &Delivery) -> Result<Vec<Disk<'_>>, Fault> {
         if FileKind::of(&item.name) != FileKind::Descriptor {
             continue;
         }
-        let text = delivery.from.head(&item.name, Descriptor::PREFIX).await?;
+        let text = delivery.from.head(&item.at, Descriptor::PREFIX).await?;
         let disk =
             Descriptor::parse(&text).map_err(|why| refuse(format!("{}: {why}", item.name)))?;
         if disk.is_link() {
@@ -219,7 +221,7 @@ async fn copy_small<W: Writes>(
     found: &Observed,
 ) -> Result<Landed, TransferError> {
     let to = &delivery.to;
-    let Folder::On { path: from, .. } = delivery.from.join(&item.name) else {
+    let Folder::On { path: from, .. } = delivery.from.join(&item.at) else {
         return Err(Fault::default().into());
     };
     work.meter.phase(Phase::Cloning, Instant::now());
@@ -269,7 +271,7 @@ async fn clone<W: Writes>(
     clear(delivery, work, found, &[&part_descriptor, &part_data]).await?;
     work.meter.phase(Phase::Cloning, Instant::now());
     let from = match &delivery.from {
-        Folder::On { path, .. } => join(path, &disk.descriptor.name),
+        Folder::On { path, .. } => join(path, &disk.descriptor.at),
         Folder::Here(_) => return Err(Fault::default().into()),
     };
     let target = to.path(&part_descriptor);

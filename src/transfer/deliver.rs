@@ -22,8 +22,11 @@ use crate::vmfiles::FileKind;
 /// A file to bring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its name, at both ends.
+    /// Its name at the target.
     pub name: String,
+    /// Its path below the folder that the delivery comes from; for a file of an earlier point of a
+    /// chain, that point's folder and its name.
+    pub at: String,
     /// Its size in bytes.
     pub bytes: u64,
     /// What it must come to; `None` until it is taken from the source, which must then hold still.
@@ -38,6 +41,7 @@ impl Item {
     pub fn of(point: &Point) -> Vec<Self> {
         let item = |file: &super::point::PointFile| Self {
             name: file.name.clone(),
+            at: file.name.clone(),
             bytes: file.bytes,
             sum: Some(file.sum),
             recorded: true,
@@ -58,7 +62,7 @@ pub enum Landing {
 /// What is to be brought where.
 #[derive(Clone)]
 pub struct Delivery {
-    /// The folder that the files come from.
+    /// The folder that the files come from, each by its path below it.
     pub from: Folder,
     /// The files.
     pub items: Vec<Item>,
@@ -300,7 +304,7 @@ impl Delivery {
         let sum = self.sum_of(item)?;
         let bulk = Bulk {
             work,
-            source: self.from.join(&item.name),
+            source: self.from.join(&item.at),
             item,
             sum,
         };
@@ -374,7 +378,7 @@ impl Delivery {
     }
 
     pub(super) async fn source_sum<W>(&self, work: &Work<W>, item: &Item) -> Result<Sum, Fault> {
-        match self.from.join(&item.name) {
+        match self.from.join(&item.at) {
             Folder::Here(path) => {
                 let sums = sums_here(path, whole(item.bytes)).await?;
                 // Nothing is asked for of an empty file.

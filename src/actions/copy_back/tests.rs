@@ -12,6 +12,7 @@ fn copy_back() -> CopyBack {
 fn item(name: &str, bytes: u64) -> Item {
     Item {
         name: name.into(),
+        at: name.into(),
         bytes,
         sum: None,
         recorded: false,

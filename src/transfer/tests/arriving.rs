@@ -341,6 +341,7 @@ async fn a_name_that_is_a_path_never_leaves() {
     };
     let items = vec![Item {
         name: "../escape".to_owned(),
+        at: "../escape".to_owned(),
         bytes: 0,
         sum: None,
         recorded: false,

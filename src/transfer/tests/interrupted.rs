@@ -28,6 +28,7 @@ async fn a_link_that_drops_again_and_again_costs_little() {
     std::fs::write(site.path("here/disk"), &data).unwrap();
     let item = Item {
         name: "disk".to_owned(),
+        at: "disk".to_owned(),
         bytes: 48 << 20,
         sum: Some(Sum::of(&data)),
         recorded: true,
@@ -66,6 +67,7 @@ async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
     let sum = Sum::of(&std::fs::read(folder.join("disk")).unwrap());
     let item = Item {
         name: "disk".to_owned(),
+        at: "disk".to_owned(),
         bytes,
         sum: Some(sum),
         recorded: true,

@@ -216,6 +216,7 @@ pub(super) fn put_vm_of(folder: &Path, mib: u64) -> Vec<Item> {
     let items = names(folder).into_iter().map(|name| {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         Item {
+            at: name.clone(),
             name,
             bytes: bytes.len() as u64,
             sum: Some(Sum::of(&bytes)),
