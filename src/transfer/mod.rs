@@ -14,6 +14,7 @@ mod bulk;
 mod catalogue;
 mod choose;
 mod clone;
+mod compare;
 mod deliver;
 mod flaw;
 mod observe;
