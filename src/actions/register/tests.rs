@@ -16,7 +16,10 @@ fn seen(registration: Registration, configuration: Option<Configuration>) -> See
         at: Some(at),
         registration: Known::Is(registration),
         configuration: configuration.map_or(Known::Not, Known::Is),
+        around: None,
+        locked_by: None,
         invalid: None,
+        run: "r1".into(),
     }
 }
 
