@@ -65,7 +65,10 @@ impl Seen {
     }
 
     fn names(&self, at: &VmAt, content: &Content) -> Names {
-        let folder = self.around.as_ref().map_or(&[][..], |around| &around.folder);
+        let folder = self
+            .around
+            .as_ref()
+            .map_or(&[][..], |around| &around.folder);
         Names::new(at, &self.run, folder, content.path == at.vmx_path())
     }
 }

@@ -220,12 +220,7 @@ pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result
 ///
 /// # Errors
 /// The console's own disk refused it.
-async fn keep_copy(
-    ctx: &Ctx,
-    at: &VmAt,
-    path: &str,
-    bytes: &[u8],
-) -> Result<(), ActError> {
+async fn keep_copy(ctx: &Ctx, at: &VmAt, path: &str, bytes: &[u8]) -> Result<(), ActError> {
     let sha256 = hex_sum(bytes);
     let copy = copy_name(at, &sha256);
     let full = ctx.run_dir.join(&copy);

@@ -129,7 +129,9 @@ fn disk(draft: &mut Draft<'_>, disk: &Disk, all: &[Disk]) {
                 );
                 return draft.set(&format!("{device}.fileName"), &name, Severity::Must, &why);
             }
-            format!("its disk {device} is {file}, which {host} does not have, and another of its disks is called {name} too")
+            format!(
+                "its disk {device} is {file}, which {host} does not have, and another of its disks is called {name} too"
+            )
         }
         Standing::Gone => format!("its disk {device} is {file}, which {host} does not have"),
     };
@@ -246,12 +248,16 @@ fn ports(draft: &mut Draft<'_>) {
         let kind = vmx.get(&format!("{device}.fileType")).unwrap_or_default();
         if kind.eq_ignore_ascii_case("file") {
             if !parent(&file).is_some_and(there) {
-                let why = format!("{device} writes to {file}, for which {host} has no folder; it writes beside the .vmx instead");
+                let why = format!(
+                    "{device} writes to {file}, for which {host} has no folder; it writes beside the .vmx instead"
+                );
                 let key = format!("{device}.fileName");
                 draft.set(&key, base_name(&file), Severity::Must, &why);
             }
         } else if kind.is_empty() || kind.eq_ignore_ascii_case("device") {
-            let why = format!("{device} is a port of the other host ({file}), which {host} does not have; it starts unplugged");
+            let why = format!(
+                "{device} is a port of the other host ({file}), which {host} does not have; it starts unplugged"
+            );
             let key = format!("{device}.startConnected");
             draft.set(&key, "FALSE", Severity::Must, &why);
         }
@@ -280,8 +286,9 @@ fn own_files(draft: &mut Draft<'_>) {
                 draft.set(key, &name, Severity::Must, &why);
             }
             Standing::Gone => {
-                let why =
-                    format!("{what}: {host} has no {path}; without this line it is the VM's folder");
+                let why = format!(
+                    "{what}: {host} has no {path}; without this line it is the VM's folder"
+                );
                 draft.remove(key, Severity::Must, &why);
             }
         }
@@ -291,9 +298,8 @@ fn own_files(draft: &mut Draft<'_>) {
         match draft.around.standing(&file) {
             Standing::AsWritten => {}
             Standing::Beside(name) => {
-                let why = format!(
-                    "its suspended state: {host} has no {file}; it lies beside the .vmx"
-                );
+                let why =
+                    format!("its suspended state: {host} has no {file}; it lies beside the .vmx");
                 draft.set(key, &name, Severity::Must, &why);
             }
             Standing::Gone => {

@@ -71,10 +71,8 @@ fn has_controller(vmx: &Vmx, bus: &str) -> bool {
 /// A host enters a VM with hardware newer than its own as an invalid one (a backup from 6.7 on a 6.5
 /// host: github.com/lamw/ghettoVCB issue 154, mended by lowering the version).
 fn version(draft: &mut Draft<'_>) {
-    let (Some(has), Some(newest)) = (
-        draft.vmx.hardware_version(),
-        draft.around.newest_hardware,
-    ) else {
+    let (Some(has), Some(newest)) = (draft.vmx.hardware_version(), draft.around.newest_hardware)
+    else {
         return;
     };
     if has <= newest {
@@ -152,11 +150,7 @@ fn devices(draft: &mut Draft<'_>) {
         }
     }
     let prefix = "usb.autoconnect.device";
-    let keys: Vec<String> = draft
-        .vmx
-        .keys_under(prefix)
-        .map(str::to_owned)
-        .collect();
+    let keys: Vec<String> = draft.vmx.keys_under(prefix).map(str::to_owned).collect();
     for key in keys {
         let why = "it names a USB device that is plugged into the other host";
         draft.remove(&key, Severity::Should, why);
