@@ -238,11 +238,8 @@ impl Action for Register {
         if !valid {
             self.observe_file(ctx, &at, &mut seen).await?;
         }
-        if registration.entry.is_none() {
-            if !registration.invalid.is_empty() {
-                seen.invalid =
-                    configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
-            }
+        if registration.entry.is_none() && !registration.invalid.is_empty() {
+            seen.invalid = configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
         }
         seen.registration = Known::Is(registration);
         Ok(seen)
