@@ -5,6 +5,8 @@ use crate::names::{Attempt, StepId};
 use crate::runbook::model::OnFailure;
 
 use super::super::input::Performed;
+#[cfg(test)]
+use super::planted::Bug;
 use super::{Engine, Wait, back_off};
 use crate::engine::Status;
 use crate::engine::{ProbeAnswer, RunEvent, Verdict};
@@ -121,6 +123,14 @@ impl Engine {
     }
 
     fn after_loss(&mut self, step: &StepId) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::LostNotStopped) {
+            let open: Vec<_> = self.state.open_ops(step).map(|(op, _)| op).collect();
+            for op in open {
+                let outcome = crate::engine::StopOutcome::Gone;
+                self.record(Some(step), RunEvent::LostStopped { op, outcome });
+            }
+        }
         if self.state.open_ops(step).next().is_some() {
             self.stop_open_ops(step);
         } else {
