@@ -17,12 +17,31 @@ impl Engine {
         if self.left || self.state.info.is_none() || self.state.finished.is_some() {
             return;
         }
+        self.recall();
         if !self.state.paused {
             self.confirm_by_pace();
             self.answer_by_pace();
             self.begin_steps();
         }
         self.finish();
+    }
+
+    /// What rests on a step that is not settled any more, and has sent nothing yet, waits for it again.
+    fn recall(&mut self) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        for step in &plan.steps {
+            if !matches!(
+                self.state.status(&step.id),
+                Status::Asking | Status::Probing
+            ) {
+                continue;
+            }
+            if let Some(open) = self.first_unmet(step).map(|earlier| earlier.id.clone()) {
+                self.abandon(&step.id);
+                let why = format!("{open}, which comes before it, is not settled any more");
+                self.record(Some(&step.id), RunEvent::StepInterrupted { why });
+            }
+        }
     }
 
     /// Lets go on what the pace does not hold up; without a terminal everything asks.
@@ -126,12 +145,16 @@ impl Engine {
                 .filter_map(|index| self.plan.steps.get(*index));
             return before.any(|earlier| self.is_met(earlier));
         }
-        !delayed
-            && step
-                .after
-                .iter()
-                .filter_map(|index| self.plan.steps.get(*index))
-                .all(|earlier| self.is_met(earlier))
+        !delayed && self.first_unmet(step).is_none()
+    }
+
+    /// A step that has to be over first and is not.
+    pub(super) fn first_unmet(&self, step: &Step) -> Option<&Step> {
+        let earlier = |index: &usize| self.plan.steps.get(*index);
+        step.after
+            .iter()
+            .filter_map(earlier)
+            .find(|step| !self.is_met(step))
     }
 
     fn is_met(&self, step: &Step) -> bool {

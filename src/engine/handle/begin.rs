@@ -22,11 +22,11 @@ impl Engine {
             .collect();
         for (step, status) in begun {
             match status {
-                Status::Probing => {
+                Status::Probing if self.rests(&step) => {
                     let attempt = self.state.step(&step).attempt;
                     self.order_probe(&step, attempt);
                 }
-                Status::Asking => self.interrupt(&step),
+                Status::Probing | Status::Asking => self.interrupt(&step),
                 Status::Running | Status::InDoubt | Status::Stopping => self.take_up(&step),
                 Status::Undoing => self.take_up_undo(&step),
                 Status::Failed | Status::Held => {
@@ -42,6 +42,13 @@ impl Engine {
                 | Status::Undone => {}
             }
         }
+    }
+
+    /// Whether everything is over that comes before it: what failed is tried again by now.
+    fn rests(&self, step: &StepId) -> bool {
+        self.plan
+            .step(step)
+            .is_some_and(|step| self.first_unmet(step).is_none())
     }
 
     /// File data goes to absolute offsets of a file that has no final name yet, so a write of it

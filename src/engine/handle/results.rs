@@ -91,34 +91,12 @@ impl Engine {
             }
             Performed::Undone { evidence } => {
                 self.record(Some(step), RunEvent::StepUndone { evidence });
-                self.recall_after(step);
             }
             Performed::Changed(answer) => self.changed(step, attempt, *answer),
             Performed::Failed(fault) => self.fail(step, fault),
             Performed::Held { fault, remedies } => self.hold(step, fault, remedies),
             // Handled above: a loss without an open write has nothing to stop.
             Performed::Lost => {}
-        }
-    }
-
-    /// What rests on a step that was taken back, and has sent nothing yet, waits for it again.
-    fn recall_after(&mut self, undone: &StepId) {
-        let Some(index) = self.plan.steps.iter().position(|step| step.id == *undone) else {
-            return;
-        };
-        let resting = self
-            .plan
-            .steps
-            .iter()
-            .filter(|step| step.after.contains(&index));
-        let begun: Vec<StepId> = resting
-            .map(|step| step.id.clone())
-            .filter(|id| matches!(self.state.status(id), Status::Asking | Status::Probing))
-            .collect();
-        for id in begun {
-            self.abandon(&id);
-            let why = format!("{undone}, which comes before it, was taken back");
-            self.record(Some(&id), RunEvent::StepInterrupted { why });
         }
     }
 

@@ -151,6 +151,20 @@ fn twenty_thousand_runs_keep_the_promises() {
     hold(&outcome);
 }
 
+/// Seeds that once broke a promise, and what was wrong with the engine.
+const KEPT: [(u64, &str); 1] = [(
+    45,
+    "a step that a person retries was met until then: what rests on it asked on and was let go on",
+)];
+
+#[test]
+fn seeds_that_once_failed_keep_the_promises() {
+    for (seed, why) in KEPT {
+        let (_, result) = live(Recipe::new(seed, None), false);
+        assert_eq!(result, Ok(()), "seed {seed}: {why}");
+    }
+}
+
 #[test]
 #[ignore = "as many runs as LIFEBOAT_SEEDS says, from LIFEBOAT_FIRST_SEED on"]
 fn millions_of_runs_keep_the_promises() {
