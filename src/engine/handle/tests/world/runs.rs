@@ -152,10 +152,16 @@ fn twenty_thousand_runs_keep_the_promises() {
 }
 
 /// Seeds that once broke a promise, and what was wrong with the engine.
-const KEPT: [(u64, &str); 1] = [(
-    45,
-    "a step that a person retries was met until then: what rests on it asked on and was let go on",
-)];
+const KEPT: [(u64, &str); 2] = [
+    (
+        45,
+        "a step that a person retries was met until then: what rests on it asked on and was let go on",
+    ),
+    (
+        91,
+        "a step held over a command that could not be stopped was taken back while that one might land",
+    ),
+];
 
 #[test]
 fn seeds_that_once_failed_keep_the_promises() {
