@@ -126,6 +126,8 @@ pub struct StepState {
     pub probe_failures: u32,
     /// Clean failures so far, over all attempts since a person last retried.
     pub failures: u32,
+    /// A person wants it taken back, and it is not yet: no rule does it again.
+    pub unwanted: bool,
     /// Lost writes so far, over all attempts since a person last retried.
     pub losses: u32,
 }
@@ -201,10 +203,14 @@ impl StepState {
                 if by != super::BY_RULE {
                     self.failures = 0;
                     self.losses = 0;
+                    self.unwanted = false;
                 }
                 self.move_to(Status::Waiting, at);
             }
-            RunEvent::UndoStarted { .. } => self.move_to(Status::Undoing, at),
+            RunEvent::UndoStarted { .. } => {
+                self.unwanted = true;
+                self.move_to(Status::Undoing, at);
+            }
             RunEvent::StepUndone { evidence } => {
                 self.settle(at, Status::Undone, evidence, None);
             }
@@ -233,6 +239,7 @@ impl StepState {
     fn settle(&mut self, at: Timestamp, status: Status, evidence: &[String], by: Option<&String>) {
         self.evidence = evidence.to_vec();
         self.settled_by = by.cloned();
+        self.unwanted = false;
         self.fault = None;
         self.remedies.clear();
         self.question = None;

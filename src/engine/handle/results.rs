@@ -79,6 +79,7 @@ impl Engine {
         }
         self.live.remove(step);
         self.unanswered.remove(step);
+        let undoes = self.state.status(step) == Status::Undoing;
         let open = self.state.open_ops(step).next().is_some();
         if open || result == Performed::Lost {
             self.lose_open_ops(step, "its action ended without knowing how it went");
@@ -93,6 +94,9 @@ impl Engine {
                 self.record(Some(step), RunEvent::StepUndone { evidence });
             }
             Performed::Changed(answer) => self.changed(step, attempt, *answer),
+            Performed::Failed(fault) if undoes && self.is_unwanted(step) => {
+                self.hold_undo(step, fault);
+            }
             Performed::Failed(fault) => self.fail(step, fault),
             Performed::Held { fault, remedies } => self.hold(step, fault, remedies),
             // Handled above: a loss without an open write has nothing to stop.
@@ -111,6 +115,8 @@ impl Engine {
         }
         if self.state.open_ops(step).next().is_some() {
             self.stop_open_ops(step);
+        } else if self.is_unwanted(step) {
+            self.hold_half_undone(step);
         } else {
             let why = "the link was lost; nothing that was sent can still take effect".to_owned();
             self.record(Some(step), RunEvent::StepInterrupted { why });

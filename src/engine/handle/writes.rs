@@ -145,6 +145,10 @@ impl Engine {
             self.hold(step, fault, vec!["retry".to_owned()]);
             return;
         }
+        if self.is_unwanted(step) {
+            self.hold_half_undone(step);
+            return;
+        }
         self.record(
             Some(step),
             RunEvent::StepRetried {

@@ -184,7 +184,7 @@ impl Watch {
                     format!("{id} is green with a write in doubt")
                 })?;
                 let prompt = shape.work[index].kind == Kind::Prompt;
-                ensure(prompt || site.is_done(shape, index), 2, || {
+                ensure(prompt || site.took_effect(shape, index), 2, || {
                     format!("{id} is green and not done")
                 })
             }

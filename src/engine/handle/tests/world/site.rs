@@ -72,6 +72,11 @@ impl Site {
         }
     }
 
+    /// All its commands did what they say; others may have changed the world since.
+    pub(super) fn took_effect(&self, shape: &Shape, step: usize) -> bool {
+        self.bits[step] == Self::full(shape, step)
+    }
+
     /// A command that left takes effect.
     pub(super) fn land(&mut self, shape: &Shape, index: usize) -> Result<(), Broken> {
         let flight = self.flights.swap_remove(index);
