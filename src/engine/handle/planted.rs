@@ -27,3 +27,20 @@ pub(in crate::engine) enum Bug {
     /// What a person wanted taken back is done again by a rule.
     UndoForgotten,
 }
+
+impl Bug {
+    /// All of them.
+    pub(in crate::engine) const ALL: [Self; 11] = [
+        Self::RecordAfterRun,
+        Self::NoProbeAfterLoss,
+        Self::LostNotStopped,
+        Self::OldConfirmation,
+        Self::StaleTimer,
+        Self::SkipInDoubt,
+        Self::PaceVouches,
+        Self::ExitIsProof,
+        Self::OldResult,
+        Self::AnyBefore,
+        Self::UndoForgotten,
+    ];
+}

@@ -122,7 +122,7 @@ impl World {
             0 => return Some(OperatorInput::Pause { by }),
             1 | 2 => return Some(OperatorInput::Continue { by }),
             3..=6 => {
-                let pace = [Pace::Step, Pace::Phase, Pace::Auto][self.dice.below(3)];
+                let pace = [Pace::Step, Pace::Phase, Pace::Auto, Pace::Auto][self.dice.below(4)];
                 return Some(OperatorInput::SetPace { pace, by });
             }
             7 => {
@@ -157,6 +157,9 @@ impl World {
         if known.question.is_some() && self.dice.one_in(2) {
             let wrong = self.dice.one_in(3);
             return self.answer_question(index, wrong);
+        }
+        if known.status == Status::Done && self.dice.one_in(2) {
+            return Some(OperatorInput::Undo { step, by });
         }
         match self.dice.roll(10) {
             0 => {

@@ -163,7 +163,9 @@ impl Watch {
                 )
             }
             RunEvent::StepConfirmed(confirmation) => {
-                ensure(status == Status::Asking, 0, || {
+                let doubt = matches!(status, Status::InDoubt | Status::Stopping);
+                let promise = if doubt { 5 } else { 0 };
+                ensure(status == Status::Asking, promise, || {
                     format!("{id} was confirmed while {}", status.as_str())
                 })?;
                 self.confirmed(shape, before, index, entry.attempt, confirmation)
