@@ -137,6 +137,10 @@ impl StepState {
         if self.status != status {
             self.since = Some(at);
         }
+        if status != Status::Running {
+            // Whoever asked is gone, or is no longer heard.
+            self.question = None;
+        }
         self.status = status;
         self.ended = match status {
             Status::Done
@@ -162,7 +166,6 @@ impl StepState {
                 self.started.get_or_insert(at);
                 self.fault = None;
                 self.remedies.clear();
-                self.question = None;
                 self.move_to(Status::Probing, at);
             }
             RunEvent::ProbeAnswered(answer) => self.take_answer(at, answer),
@@ -184,13 +187,11 @@ impl StepState {
             RunEvent::StepFailed { fault } => {
                 self.failures += 1;
                 self.fault = Some(fault.clone());
-                self.question = None;
                 self.move_to(Status::Failed, at);
             }
             RunEvent::StepHeld { fault, remedies } => {
                 self.fault = Some(fault.clone());
                 self.remedies = remedies.clone();
-                self.question = None;
                 self.move_to(Status::Held, at);
             }
             RunEvent::StepSkipped { by, reason } => {
@@ -242,7 +243,6 @@ impl StepState {
         self.unwanted = false;
         self.fault = None;
         self.remedies.clear();
-        self.question = None;
         self.move_to(status, at);
     }
 }

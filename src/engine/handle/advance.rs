@@ -103,7 +103,7 @@ impl Engine {
 
     /// Records a confirmation and orders the step to act.
     pub(super) fn confirm(&mut self, id: &StepId, confirmation: Confirmation) {
-        let attempt = self.state.step(id).attempt;
+        let attempt = self.state.attempt(id);
         self.unanswered.remove(id);
         self.record(Some(id), RunEvent::StepConfirmed(Box::new(confirmation)));
         self.live.insert(id.clone());
@@ -126,7 +126,7 @@ impl Engine {
             if !self.has_room(step) {
                 continue;
             }
-            let attempt = self.state.step(&step.id).attempt.next();
+            let attempt = self.state.attempt(&step.id).next();
             self.record_attempt(Some(&step.id), Some(attempt), RunEvent::StepStarted);
             self.order_probe(&step.id, attempt);
         }

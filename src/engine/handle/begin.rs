@@ -23,7 +23,7 @@ impl Engine {
         for (step, status) in begun {
             match status {
                 Status::Probing if self.rests(&step) => {
-                    let attempt = self.state.step(&step).attempt;
+                    let attempt = self.state.attempt(&step);
                     self.order_probe(&step, attempt);
                 }
                 Status::Probing | Status::Asking => self.interrupt(&step),
@@ -135,7 +135,7 @@ impl Engine {
 
     /// Orders that each lost write of a step be stopped before anything else happens to it.
     pub(super) fn stop_open_ops(&mut self, step: &StepId) {
-        let attempt = self.state.step(step).attempt;
+        let attempt = self.state.attempt(step);
         let open: Vec<_> = self.state.open_ops(step).map(|(id, _)| id).collect();
         for op in open {
             self.live.insert(step.clone());

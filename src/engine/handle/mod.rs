@@ -260,7 +260,7 @@ impl Engine {
 
     fn record(&mut self, step: Option<&StepId>, event: RunEvent) {
         let attempt = step
-            .map(|id| self.state.step(id).attempt)
+            .map(|id| self.state.attempt(id))
             .filter(|attempt| attempt.0 > 0);
         self.record_attempt(step, attempt, event);
     }

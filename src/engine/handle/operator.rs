@@ -83,7 +83,7 @@ impl Engine {
     fn confirmed(&mut self, id: &StepId, attempt: Attempt, confirmation: Confirmation) {
         #[cfg(test)]
         let attempt = match self.planted {
-            Some(Bug::OldConfirmation) => self.state.step(id).attempt,
+            Some(Bug::OldConfirmation) => self.state.attempt(id),
             _ => attempt,
         };
         let Some(step) = self.current(id, attempt, &[Status::Asking]) else {
@@ -125,7 +125,7 @@ impl Engine {
     pub(super) fn abandon(&mut self, id: &StepId) {
         self.unanswered.remove(id);
         if self.live.remove(id) {
-            let attempt = self.state.step(id).attempt;
+            let attempt = self.state.attempt(id);
             self.effects.push(Effect::Cancel {
                 step: id.clone(),
                 attempt,
@@ -168,7 +168,7 @@ impl Engine {
         if consent::can_undo(&self.plan, &self.state, id).is_err() {
             return;
         }
-        let attempt = self.state.step(id).attempt;
+        let attempt = self.state.attempt(id);
         self.record(Some(id), RunEvent::UndoStarted { by });
         self.live.insert(id.clone());
         self.effects.push(Effect::Undo {
@@ -181,7 +181,7 @@ impl Engine {
         self.record(None, RunEvent::RunDetached { why });
         let live: Vec<StepId> = std::mem::take(&mut self.live).into_iter().collect();
         for step in live {
-            let attempt = self.state.step(&step).attempt;
+            let attempt = self.state.attempt(&step);
             self.effects.push(Effect::Cancel { step, attempt });
         }
         self.effects.push(Effect::Leave);

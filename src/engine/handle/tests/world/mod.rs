@@ -22,8 +22,8 @@ use coverage::Coverage;
 use dice::Dice;
 use jobs::{Job, Stage, Task};
 use promises::{Broken, Watch, position};
-use shapes::{Kind, Shape, shapes};
-use site::{Elsewhere, Evidence, Site};
+use shapes::{Shape, shapes};
+use site::{Elsewhere, Site};
 
 /// Ways in which a world can be unkind; each can be taken out to make a failing run smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
