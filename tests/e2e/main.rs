@@ -14,5 +14,6 @@ mod kill;
 mod openssh;
 mod practice;
 mod program;
+mod sinks;
 mod site;
 mod terminal;

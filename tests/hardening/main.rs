@@ -8,5 +8,6 @@
 
 mod fuzz;
 mod mutate;
+mod promises;
 mod quoting;
 mod targets;
