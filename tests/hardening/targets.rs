@@ -156,7 +156,7 @@ pub const TARGETS: &[Target] = &[
         ..target("runbook", "runbooks", read_runbook)
     },
     Target {
-        cost: 2,
+        cost: 5,
         ..target("journal", "journal", read_journal)
     },
     target("sanitise", "text", sanitises),
