@@ -297,7 +297,10 @@ fn redacts(bytes: &[u8]) -> bool {
     let redactor = Redactor::new();
     redactor.add(&secret);
     redactor.add("hunter22");
-    let half = rest.floor_char_boundary(rest.len() / 2);
+    let half = (0..=rest.len() / 2)
+        .rev()
+        .find(|at| rest.is_char_boundary(*at))
+        .unwrap_or(0);
     let quoted = shell_words::quote(&secret);
     let shown = redactor.mask(&format!(
         "{}{secret}{}{quoted}",
