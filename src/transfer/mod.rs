@@ -10,6 +10,7 @@
 //! [`preview`](Delivery::preview) and [`bring`](Delivery::bring), which announces each write through
 //! [`Writes`].
 
+mod blocks;
 mod bulk;
 mod catalogue;
 mod choose;

@@ -1,6 +1,6 @@
 //! What the scripts do, in words, for whoever reads a command before it is sent.
 
-use super::{changes, sums};
+use super::{block_sums, changes, sums};
 
 /// A script that is sent again and again, with other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,9 @@ const SCRIPTS: [Script; 6] = [
         text: sums::SHA256,
     },
     Script {
-        name: "sum part",
-        does: "prints the SHA-256 of $3 MiB of $1, from MiB $2 on",
-        text: sums::SHA256_PART,
+        name: "sum blocks",
+        does: "prints the SHA-256 of blocks of $1, $2 bytes each; its standard input says which",
+        text: block_sums::BLOCK_SUMS,
     },
 ];
 
