@@ -15,7 +15,7 @@ mod sums;
 
 pub use block_sums::{BlockSum, block_sums};
 pub use changes::{
-    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_file, make_folder,
+    FolderRemoval, Folders, Removed, Renamed, check_quiet, copy_sparse, make_file, make_folder,
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;

@@ -13,11 +13,16 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 6] = [
+const SCRIPTS: [Script; 7] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
         text: changes::MAKE_FILE,
+    },
+    Script {
+        name: "copy",
+        does: "copies $1 to $2 unless something has that name; zeros become holes",
+        text: changes::COPY_SPARSE,
     },
     Script {
         name: "rename",
