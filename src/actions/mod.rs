@@ -16,6 +16,7 @@ mod configuration;
 mod confirm;
 mod context;
 mod copy_back;
+mod copying;
 mod fence;
 mod http;
 mod link;
