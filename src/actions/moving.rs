@@ -1,4 +1,4 @@
-//! What `restore` and `copy_back` share: announcing what a transfer writes, and telling how far it is.
+//! What `restore`, `copy_back` and `replicate` share: announcing what a transfer writes, and telling how far it is.
 
 use std::sync::Arc;
 

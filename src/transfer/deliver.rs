@@ -56,10 +56,8 @@ impl Item {
 pub enum Landing {
     /// There must be none, nor any other file: a restore.
     Fresh,
-    /// They are renamed aside, once everything is proven.
-    Replace,
-    /// The same, and a disk is made from a clone of the one that is there: only what differs is
-    /// sent. One that cannot be cloned comes whole.
+    /// They are renamed aside, once everything is proven. A disk is made from a clone of the one
+    /// that is there, and only what differs is sent; one that cannot be cloned comes whole.
     Patch,
     /// As [`Landing::Patch`], but what is there is written to instead of a clone of it, and lost.
     InPlace,

@@ -4,6 +4,9 @@
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
 //! Nothing that this run did not make is overwritten or deleted.
 //!
+//! Where a disk of the same name and size is there, the new one is made from a clone of it, and only
+//! the blocks that differ travel.
+//!
 //! No record of progress is kept: after a dropped link or a crash both ends are asked for the sums
 //! of stretches, and what the destination proves to have is not sent again. The way through:
 //! [`points`] and [`choose`], a [`Delivery`], its [`observe`](Delivery::observe),
