@@ -18,6 +18,7 @@ mod context;
 mod copy_back;
 mod copying;
 mod fence;
+mod giving_back;
 mod http;
 mod link;
 mod moving;

@@ -15,4 +15,5 @@ mod openssh;
 mod practice;
 mod program;
 mod site;
+mod storm;
 mod terminal;
