@@ -1,4 +1,4 @@
-//! What `restore` and `copy_back` share: announcing what a transfer writes, and telling how far it is.
+//! What `restore`, `copy_back` and `replicate` share: announcing what a transfer writes, and telling how far it is.
 
 use std::sync::Arc;
 
@@ -194,7 +194,19 @@ pub(super) fn changing(
 
 /// Bytes that the files take where they lie, holes left out; their length where that is not told.
 pub(super) async fn data_bytes(ctx: &Ctx, delivery: &Delivery) -> u64 {
-    let allocated: Vec<(String, u64)> = match &delivery.from {
+    let allocated = allocated(ctx, delivery).await;
+    delivery.items.iter().fold(0, |sum, item| {
+        let own = allocated
+            .iter()
+            .find(|(name, _)| *name == item.name)
+            .map(|(_, bytes)| *bytes);
+        sum + own.unwrap_or(item.bytes).min(item.bytes)
+    })
+}
+
+/// Bytes that each file takes where it lies, by its name, as far as that is told.
+pub(super) async fn allocated(ctx: &Ctx, delivery: &Delivery) -> Vec<(String, u64)> {
+    match &delivery.from {
         Folder::Here(path) => here(path, &delivery.items),
         Folder::On { host, path, .. } => {
             let parse = |output: &_| shell::entries(output);
@@ -213,14 +225,7 @@ pub(super) async fn data_bytes(ctx: &Ctx, delivery: &Delivery) -> u64 {
                 |entry: shell::Entry| Some((entry.text()?.to_owned(), entry.stat?.allocated));
             entries.into_iter().filter_map(stat).collect()
         }
-    };
-    delivery.items.iter().fold(0, |sum, item| {
-        let own = allocated
-            .iter()
-            .find(|(name, _)| *name == item.name)
-            .map(|(_, bytes)| *bytes);
-        sum + own.unwrap_or(item.bytes).min(item.bytes)
-    })
+    }
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::deliver::{Against, Delivery, Item, Landed, Landing, listed, mode};
+use super::deliver::{Against, Delivery, Item, Landed, listed, mode};
 use super::observe::{Observed, Standing};
 use super::progress::Phase;
 use super::source::{Folder, join};
@@ -132,10 +132,6 @@ pub(super) async fn bring<W: Writes>(
     work: &Work<W>,
     found: &Observed,
 ) -> Result<Vec<Landed>, TransferError> {
-    if delivery.landing == Landing::Replace {
-        let what = "files of a host cannot be copied back to the same host".to_owned();
-        return Err(delivery.blocked(what).into());
-    }
     let disks = disks(delivery).await?;
     let mut landed = Vec::new();
     for item in delivery.ordered() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::bulk::Bulk;
 use super::clone;
 use super::observe::{Observed, Standing, observe};
+use super::patch;
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
 use super::ranges::whole;
@@ -55,8 +56,11 @@ impl Item {
 pub enum Landing {
     /// There must be none, nor any other file: a restore.
     Fresh,
-    /// They are renamed aside, once everything is proven: a copy back.
-    Replace,
+    /// They are renamed aside, once everything is proven. A disk is made from a clone of the one
+    /// that is there, and only what differs is sent; one that cannot be cloned comes whole.
+    Patch,
+    /// As [`Landing::Patch`], but what is there is written to instead of a clone of it, and lost.
+    InPlace,
 }
 
 /// What is to be brought where.
@@ -152,9 +156,18 @@ impl Delivery {
     pub fn mover(&self) -> Mover {
         match &self.from {
             Folder::Here(_) => Mover::FromHere,
-            Folder::On { host, .. } if host.name() == self.to.host.name() => Mover::OnHost,
+            Folder::On { host, .. }
+                if host.name() == self.to.host.name() && self.landing == Landing::Fresh =>
+            {
+                Mover::OnHost
+            }
             Folder::On { .. } => Mover::Relayed,
         }
+    }
+
+    /// Whether disks are made from those that are there.
+    pub(super) fn patches(&self) -> bool {
+        matches!(self.landing, Landing::Patch | Landing::InPlace)
     }
 
     /// Bytes of all files.
@@ -196,7 +209,7 @@ impl Delivery {
         self.sum_source(&work).await
     }
 
-    fn looking(&self) -> Work<()> {
+    pub(super) fn looking(&self) -> Work<()> {
         self.work(&Arc::new(()), Arc::new(|_| {}))
     }
 
@@ -297,7 +310,8 @@ impl Delivery {
         found: &Observed,
     ) -> Result<(Sum, SummedBy), TransferError> {
         let part = self.to.part_name(&item.name);
-        let begun = found.begun(&item.name).is_some_and(|bytes| bytes > 0);
+        let made = patch::make(self, work, item, found).await?;
+        let begun = made || found.begun(&item.name).is_some_and(|bytes| bytes > 0);
         let prepare = self.to.prepare(&part, item.bytes, mode(&item.name));
         let output = work.send(&prepare).await?;
         self.prepared(&output, item)?;
@@ -338,7 +352,7 @@ impl Delivery {
         found: &Observed,
     ) -> Result<Vec<Landed>, TransferError> {
         for file in proven.iter_mut().rev() {
-            if found.standing(&file.name) == Standing::Different {
+            if patch::makes_room(self, &file.name, found) {
                 let aside = self.to.aside_name(&file.name);
                 self.rename(work, &file.name, &aside).await?;
                 file.original = Some(aside);
@@ -391,7 +405,7 @@ impl Delivery {
     }
 
     fn check_room(&self, observed: &Observed) -> Result<(), Fault> {
-        if self.landing == Landing::Replace {
+        if self.landing != Landing::Fresh {
             return Ok(());
         }
         let in_the_way: Vec<&str> = observed

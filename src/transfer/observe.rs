@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::clone;
 use super::deliver::{Delivery, Item, Mover};
+use super::patch::{self, Base, Whole};
 use super::progress::Phase;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -33,6 +34,8 @@ pub struct Observed {
     pub files: BTreeMap<String, Standing>,
     /// What else is there that this run did not make.
     pub foreign: Vec<String>,
+    /// From what a file can be made whose name is taken, or why it comes whole.
+    pub bases: BTreeMap<String, Result<Base, Whole>>,
     /// Temporary files of this run, whatever became of them.
     pub(super) own: Vec<String>,
     /// Sizes in bytes of the temporary files, by final name.
@@ -114,6 +117,9 @@ pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Ob
             Some(_) => Standing::Different,
         };
         observed.files.insert(item.name.clone(), standing);
+    }
+    if delivery.patches() {
+        observed.bases = patch::bases(work, delivery, &observed).await?;
     }
     if delivery.mover() == Mover::OnHost {
         clone::accept_rewritten(work, delivery, &mut observed).await?;

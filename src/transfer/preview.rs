@@ -3,6 +3,7 @@
 use super::clone;
 use super::deliver::{Delivery, Item, Landing, Mover, mode};
 use super::observe::{Observed, Standing};
+use super::patch;
 
 impl Delivery {
     /// Every write that is still to be done, in order, as it will be announced. A dropped link adds
@@ -23,6 +24,7 @@ impl Delivery {
         let mut names = Vec::new();
         for item in ordered.iter().filter(open) {
             let part = to.part_name(&item.name);
+            lines.extend(patch::preview(self, item, found));
             lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
             if item.bytes > 0 {
                 lines.push(to.announce(&part, item.bytes));
@@ -35,7 +37,7 @@ impl Delivery {
             }
         }
         for item in ordered.iter().rev().filter(open) {
-            if found.standing(&item.name) == Standing::Different {
+            if patch::makes_room(self, &item.name, found) {
                 lines.push(to.rename(&item.name, &to.aside_name(&item.name)).line());
             }
         }

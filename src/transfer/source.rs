@@ -110,7 +110,7 @@ pub(super) fn read(
     receiver
 }
 
-fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
+pub(super) fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
     let what = if error.kind() == io::ErrorKind::UnexpectedEof {
         format!(
             "{} ended before its {bytes} bytes: it changed while it was read",
@@ -173,7 +173,7 @@ fn read_here(
 }
 
 /// The next stretch that is no hole, up to `limit`; where the file system cannot tell, all of it.
-fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
+pub(super) fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
     let data = match rustix::fs::seek(file, Probe::Data(at)) {
         Ok(data) => data.min(limit),
         Err(rustix::io::Errno::NXIO) => return limit..limit,

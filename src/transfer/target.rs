@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::progress::{Meter, Phase};
-use super::ranges::FINE;
 use super::source::join;
 use super::sums::Sum;
 use super::writes::{TransferError, Writes, send};
@@ -184,25 +183,6 @@ impl<W> Work<W> {
         let command = shell::sha256(path).deadline(time_for(bytes));
         let output = self.look(host, lane, &command).await?;
         self.summed(host, lane, path, &output, 0..bytes).await
-    }
-
-    /// The sum of a stretch that begins at a multiple of [`FINE`] and ends at one or at the file's
-    /// end.
-    pub(super) async fn sum_part(
-        &self,
-        host: &Arc<Host>,
-        lane: Lane,
-        path: &str,
-        range: &Range<u64>,
-    ) -> Result<Sum, Fault> {
-        let bytes = range.end - range.start;
-        let command = shell::sha256_part(path, range.start / FINE, bytes.div_ceil(FINE));
-        let output = self
-            .look(host, lane, &command.deadline(time_for(bytes)))
-            .await?;
-        self.summed(host, lane, path, &output, range.clone())
-            .await
-            .map(|(sum, _)| sum)
     }
 
     async fn summed(

@@ -4,6 +4,7 @@
 //! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
 //! words of their own on stdout, because the texts of tools differ between systems and languages.
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+mod block_sums;
 mod changes;
 mod driver;
 mod files;
@@ -12,8 +13,9 @@ mod processes;
 mod scripts;
 mod sums;
 
+pub use block_sums::{BlockSum, block_sums};
 pub use changes::{
-    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_file, make_folder,
+    FolderRemoval, Folders, Removed, Renamed, check_quiet, copy_sparse, make_file, make_folder,
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;
@@ -24,7 +26,7 @@ pub use files::{
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};
 pub use scripts::{Script, script};
-pub use sums::{Sha256, SumTool, sha256, sha256_part};
+pub use sums::{Sha256, SumTool, sha256};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.
 const SHORT: usize = 64 << 10;

@@ -29,7 +29,8 @@ fn quiet() -> Tell {
     Arc::new(|_| {})
 }
 
-fn site() -> Option<Site> {
+/// A site whose `esx1` has that tool.
+pub(super) fn site() -> Option<Site> {
     let site = Site::start(Driver::Esxi, "")?;
     let tool = site.path("bin/vmkfstools");
     std::fs::write(&tool, VMKFSTOOLS).unwrap();

@@ -4,5 +4,6 @@ mod arriving;
 mod cloning;
 mod interrupted;
 mod looking;
+mod patching;
 mod simulated;
 mod site;

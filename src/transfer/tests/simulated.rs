@@ -353,7 +353,7 @@ async fn the_vm_is_copied_back_beside_its_original() {
     let from = simulated.on("lee", "/vmfs/volumes/local1/sql01");
     let items = vm_files(&from, "sql01.vmx").await.unwrap();
     let mut back = simulated.delivery(from, items, "lon", "/vmfs/volumes/local1/sql01");
-    back.landing = Landing::Replace;
+    back.landing = Landing::Patch;
     let landed = back.bring(&Journal::new(), quiet()).await.unwrap();
     assert!(landed.iter().all(|file| file.against == Against::Source));
     assert!(landed.iter().any(|file| file.original.is_some()));
