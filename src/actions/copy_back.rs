@@ -86,6 +86,7 @@ impl CopyBack {
             to: moving::target(ctx, &self.to)?,
             landing: Landing::Replace,
             patience: moving::patience(),
+            survey: None,
         })
     }
 

@@ -114,7 +114,11 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: Landed) -> Result<(), Act
     let against = match file.against {
         transfer::Against::Recorded => "equals the recorded sum",
         transfer::Against::Source => "equals the source's own sum (source unverified)",
-        transfer::Against::Rewritten => "written anew by the host beside its proven data",
+        transfer::Against::Rewritten => "written anew by the host beside its data",
+        transfer::Against::Converted => {
+            "converted on the host: what it was made of was proven, then exit status, chain (-e), capacity \
+             and descriptor; the data itself cannot be compared"
+        }
     };
     let fact = Fact::FilePlaced {
         vm: at.vm.clone(),

@@ -133,6 +133,7 @@ impl Restore {
             to: moving::target(ctx, &self.at)?,
             landing: Landing::Fresh,
             patience: moving::patience(),
+            survey: None,
         })
     }
 

@@ -49,6 +49,7 @@ fn runbook() -> Runbook {
             datastore: "local1".into(),
             folder: vm.into(),
             vmx,
+            disk: None,
         })
     };
     let vm = |name: &str, backup: &str| Vm {
@@ -161,6 +162,7 @@ impl Simulated {
                 longest: ms(300),
                 total: ms(20_000),
             },
+            survey: None,
         }
     }
 

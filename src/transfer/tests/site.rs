@@ -147,6 +147,7 @@ impl Site {
                 longest: ms(200),
                 total: ms(3000),
             },
+            survey: None,
         }
     }
 
