@@ -33,6 +33,7 @@ mod register;
 mod registered;
 mod replacing;
 mod restore;
+mod room;
 mod shut_down;
 mod sighting;
 mod stop_lost;
