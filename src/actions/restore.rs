@@ -390,7 +390,11 @@ impl Action for Restore {
             if let Some(fault) = used.room.fault(&self.at, free) {
                 return blocked(found, fault, &[]);
             }
-            found.extend(used.room.remark(&self.at, free).map(|room| format!("; {room}")));
+            found.extend(
+                used.room
+                    .remark(&self.at, free)
+                    .map(|room| format!("; {room}")),
+            );
         }
         needed(
             found,
@@ -426,7 +430,8 @@ impl Action for Restore {
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
         let fact = used.room.fact(&self.at);
-        let counted = |kept: &Fact| matches!(kept, Fact::RoomCounted { vm, .. } if *vm == self.at.vm);
+        let counted =
+            |kept: &Fact| matches!(kept, Fact::RoomCounted { vm, .. } if *vm == self.at.vm);
         ctx.keep_once(fact, counted).await?;
         let delivery = self.delivery(ctx, &used.point).await?;
         moving::bring(ctx, &self.at, &delivery).await

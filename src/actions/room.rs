@@ -128,7 +128,10 @@ impl Room {
             parts.push(format!("its swap file at power-on {}", size(self.swap)));
         }
         for (vm, bytes) in &self.begun {
-            parts.push(format!("{vm}, whose restore has begun, {} more", size(*bytes)));
+            parts.push(format!(
+                "{vm}, whose restore has begun, {} more",
+                size(*bytes)
+            ));
         }
         parts.join(", ")
     }
@@ -188,7 +191,9 @@ async fn there(ctx: &Ctx, at: &VmAt) -> u64 {
         )
         .await;
     let entries = listed.unwrap_or_default();
-    let bytes = entries.iter().filter_map(|entry| Some(entry.stat?.allocated));
+    let bytes = entries
+        .iter()
+        .filter_map(|entry| Some(entry.stat?.allocated));
     bytes.fold(0, u64::saturating_add)
 }
 

@@ -267,14 +267,11 @@ impl Host {
     /// is given back is dropped. It holds for commands that are sent from now on; `hear` is called on
     /// session threads, and must not block.
     #[must_use]
-    pub fn follow(
-        &self,
-        lane: Lane,
-        hear: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Following {
+    pub fn follow(&self, lane: Lane, hear: impl Fn(&str) + Send + Sync + 'static) -> Following {
         let sink: OutputSink = Arc::new(move |event| {
             if event.lane == lane
-                && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } = &event.what
+                && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
+                    &event.what
             {
                 hear(text);
             }

@@ -117,7 +117,11 @@ impl Shared {
         let run = run.unwrap_or_else(PoisonError::into_inner).clone();
         let mut sinks: Vec<OutputSink> = {
             let followers = self.followers();
-            followers.sinks.iter().map(|(_, sink)| sink.clone()).collect()
+            followers
+                .sinks
+                .iter()
+                .map(|(_, sink)| sink.clone())
+                .collect()
         };
         if sinks.is_empty() {
             return run;

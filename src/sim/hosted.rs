@@ -111,7 +111,8 @@ impl Read for Hosted {
             if self.at < part.end {
                 let within = self.at - start;
                 let length = part.end - self.at;
-                let length = usize::try_from(length).map_or(buffer.len(), |left| left.min(buffer.len()));
+                let length =
+                    usize::try_from(length).map_or(buffer.len(), |left| left.min(buffer.len()));
                 let buffer = buffer.get_mut(..length).unwrap_or_default();
                 let count = match &mut part.data {
                     Data::Zeros => {
@@ -172,7 +173,11 @@ impl Sparse {
     fn read(&mut self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let number = at / self.header.grain;
         let within = at % self.header.grain;
-        if self.grain.as_ref().is_none_or(|(known, _)| *known != number) {
+        if self
+            .grain
+            .as_ref()
+            .is_none_or(|(known, _)| *known != number)
+        {
             let grain = self.load(number)?;
             self.grain = Some((number, grain));
         }
@@ -232,8 +237,7 @@ impl Sparse {
         }
         let mut deflated = vec![0; usize::try_from(size).map_err(|_| broken())?];
         self.file.read_exact_at(&mut deflated, at + 12)?;
-        let mut data =
-            decompress_to_vec_zlib_with_limit(&deflated, grain).map_err(|_| broken())?;
+        let mut data = decompress_to_vec_zlib_with_limit(&deflated, grain).map_err(|_| broken())?;
         // The last grain may be as short as the disk is.
         data.resize(grain, 0);
         Ok(data)
@@ -245,7 +249,9 @@ fn broken() -> io::Error {
 }
 
 fn numbers(file: &File, at: u64, count: u64) -> io::Result<Vec<u32>> {
-    let length = count.checked_mul(4).and_then(|bytes| usize::try_from(bytes).ok());
+    let length = count
+        .checked_mul(4)
+        .and_then(|bytes| usize::try_from(bytes).ok());
     let mut bytes = vec![0; length.ok_or_else(broken)?];
     file.read_exact_at(&mut bytes, at)?;
     let numbers = bytes
@@ -255,3 +261,6 @@ fn numbers(file: &File, at: u64, count: u64) -> io::Result<Vec<u32>> {
         .map(|four| u32::from_le_bytes(*four));
     Ok(numbers.collect())
 }
+
+#[cfg(test)]
+mod tests;

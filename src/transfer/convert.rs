@@ -55,7 +55,11 @@ impl<'a> Place<'a> {
 
     /// The folder of what it is made of.
     fn own_folder(&self) -> String {
-        format!("{}.lifeboat-{}-source", self.disk.stem(), self.delivery.to.run)
+        format!(
+            "{}.lifeboat-{}-source",
+            self.disk.stem(),
+            self.delivery.to.run
+        )
     }
 
     /// Whether there is such a folder at all.
@@ -223,15 +227,17 @@ pub(super) async fn look<W>(
         return Ok(());
     }
     let text = described(delivery, disk, descriptor, &flat).await;
-    let named = observed.files.iter().any(|(name, standing)| {
-        name.ends_with(".vmx") && matches!(standing, Standing::Whole(..))
-    });
+    let named = observed
+        .files
+        .iter()
+        .any(|(name, standing)| name.ends_with(".vmx") && matches!(standing, Standing::Whole(..)));
     let marked = observed.staged.contains_key(descriptor) || named;
     // A disk whose data cannot be compared is believed by the signs of this run alone.
     if disk.pieces.is_none() && (text.is_none() || !marked) {
         return Ok(());
     }
-    work.meter.file(&place.shown(), disk.capacity, Instant::now());
+    work.meter
+        .file(&place.shown(), disk.capacity, Instant::now());
     work.meter.phase(Phase::Comparing, Instant::now());
     let recorded = |name: &str| {
         let item = delivery.items.iter().find(|item| item.name == name)?;
@@ -311,7 +317,8 @@ pub(super) async fn make<W: Writes>(
         let Standing::Whole(text, _) = found.standing(descriptor) else {
             return Err(delivery.blocked(half_renamed(descriptor)).into());
         };
-        work.meter.file(&place.shown(), disk.capacity, Instant::now());
+        work.meter
+            .file(&place.shown(), disk.capacity, Instant::now());
         work.meter.settle(disk.capacity, 0, Instant::now());
         if let Some(staged) = found.staged.get(descriptor) {
             let left: Vec<String> = staged.there().cloned().collect();
@@ -550,10 +557,7 @@ async fn has_size<W: Writes>(
 
 /// The rename is believed when both files are there under their final names and fit. Gives the new
 /// descriptor's text.
-async fn renamed<W: Writes>(
-    place: &Place<'_>,
-    work: &Work<W>,
-) -> Result<Vec<u8>, TransferError> {
+async fn renamed<W: Writes>(place: &Place<'_>, work: &Work<W>) -> Result<Vec<u8>, TransferError> {
     let (delivery, disk, flat) = (place.delivery, place.disk, place.disk.flat());
     let text = described(delivery, disk, &disk.descriptor, &flat).await;
     match text {

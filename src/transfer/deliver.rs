@@ -216,7 +216,11 @@ impl Delivery {
     /// # Errors
     /// The target cannot be looked at.
     pub async fn observe(&self) -> Result<Observed, Fault> {
-        observe(&self.looking(), self).await
+        if self.survey.is_some() {
+            return observe(&self.looking(), self).await;
+        }
+        let surveyed = self.clone().surveyed(None).await?;
+        observe(&surveyed.looking(), &surveyed).await
     }
 
     /// Takes the sums that nobody recorded from the source, which reads all of it there.

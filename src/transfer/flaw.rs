@@ -68,7 +68,9 @@ pub enum Flaw {
         name: String,
     },
     /// A disk that an ESXi host can neither run nor make one of its own kind of.
-    #[error("{name} is of the type {create_type}, which an ESXi host cannot run, and cannot convert as it is")]
+    #[error(
+        "{name} is of the type {create_type}, which an ESXi host cannot run, and cannot convert as it is"
+    )]
     NotRunnable {
         /// Which descriptor.
         name: String,

@@ -113,9 +113,7 @@ async fn look<W>(
     let (plain, results) = (delivery.as_they_are(), delivery.results());
     let Some(entries) = work.list().await? else {
         let names = plain.iter().map(|item| &item.name).chain(&results);
-        observed.files = names
-            .map(|name| (name.clone(), Standing::Absent))
-            .collect();
+        observed.files = names.map(|name| (name.clone(), Standing::Absent)).collect();
         return Ok((observed, there));
     };
     observed.folder = true;

@@ -206,12 +206,11 @@ impl Delivery {
             let extents = disk.extents.iter().filter(|extent| {
                 extent.kind == "SPARSE" && extent.file.is_some() && !disk.embedded
             });
-            let named =
-                extents.filter_map(|extent| {
-                    self.items
-                        .iter()
-                        .find(|item| extent.file.as_deref() == Some(&item.name))
-                });
+            let named = extents.filter_map(|extent| {
+                self.items
+                    .iter()
+                    .find(|item| extent.file.as_deref() == Some(&item.name))
+            });
             sparse.extend(named);
         }
         let heads = self.heads_of(&sparse, SparseHeader::BYTES).await?;
@@ -238,7 +237,9 @@ impl Delivery {
             return Ok(());
         }
         Err(Fault::new(
-            format!("{disk} is a disk in pieces, and the host has not loaded the module that reads them"),
+            format!(
+                "{disk} is a disk in pieces, and the host has not loaded the module that reads them"
+            ),
             host.name().as_str(),
             "nothing was sent",
             vmkfstools::LOAD_MULTIEXTENT,
@@ -411,10 +412,7 @@ mod tests {
             swap("memSize = \"4096\"\nsched.mem.min = \"1024\"\n"),
             3 << 30
         );
-        assert_eq!(
-            swap("memSize = \"4096\"\nsched.mem.pin = \"TRUE\"\n"),
-            0
-        );
+        assert_eq!(swap("memSize = \"4096\"\nsched.mem.pin = \"TRUE\"\n"), 0);
         assert_eq!(swap("memSize = \"lots\"\n"), 0);
         assert_eq!(swap("memSize = \"18446744073709551615\"\n"), u64::MAX);
     }
@@ -438,7 +436,10 @@ mod tests {
                  RW 4192256 {kind} \"a-f001.vmdk\"{rest}\nRW 2048 {kind} \"a-f002.vmdk\"{rest}\n"
             )
         };
-        let items = [item("a-f001.vmdk", 2047 << 20), item("a-f002.vmdk", 1 << 20)];
+        let items = [
+            item("a-f001.vmdk", 2047 << 20),
+            item("a-f002.vmdk", 1 << 20),
+        ];
         let sources: Vec<&Item> = items.iter().collect();
         let found = |text: &str| pieces(&Descriptor::parse(text.as_bytes()).unwrap(), &sources);
         assert_eq!(

@@ -15,6 +15,8 @@ mod vmsd;
 mod vmx;
 
 #[cfg(test)]
+pub(crate) mod images;
+#[cfg(test)]
 mod tests;
 
 pub use devices::{Adapter, DeviceKind, Disk};

@@ -96,9 +96,7 @@ impl SparseHeader {
         }
         let sectors = |at, what| {
             let sectors = field.u64(at).ok_or_else(short)?;
-            sectors
-                .checked_mul(SECTOR)
-                .ok_or(SparseError::Absurd(what))
+            sectors.checked_mul(SECTOR).ok_or(SparseError::Absurd(what))
         };
         let capacity = sectors(12, "capacity")?;
         let grain = sectors(20, "grain size")?;
@@ -197,7 +195,14 @@ mod tests {
         bytes[..4].copy_from_slice(MAGIC);
         bytes[4..8].copy_from_slice(&1_u32.to_le_bytes());
         bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
-        for (at, value) in [(12, 131_072_u64), (20, 128), (28, 1), (36, 20), (56, 26), (64, 128)] {
+        for (at, value) in [
+            (12, 131_072_u64),
+            (20, 128),
+            (28, 1),
+            (36, 20),
+            (56, 26),
+            (64, 128),
+        ] {
             bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
         }
         bytes[44..48].copy_from_slice(&512_u32.to_le_bytes());
@@ -247,7 +252,10 @@ mod tests {
             (with(12, &[0xff; 8]), SparseError::Absurd("capacity")),
             (with(20, &[100, 0]), SparseError::Absurd("grain size")),
             (with(20, &[0; 8]), SparseError::Absurd("grain size")),
-            (with(20, &[0, 0, 0, 0, 1]), SparseError::Absurd("grain size")),
+            (
+                with(20, &[0, 0, 0, 0, 1]),
+                SparseError::Absurd("grain size"),
+            ),
             (
                 with(44, &[0; 4]),
                 SparseError::Absurd("size of the grain tables"),

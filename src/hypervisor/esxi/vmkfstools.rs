@@ -73,8 +73,7 @@ fn reason(output: &Output) -> String {
 /// How a host is made to read disks in pieces. The module is off since ESXi 5.1 (williamlam.com,
 /// "2gbsparse disk format no longer working"; ghettoVCB loads it on 5 to 7); loading it lasts until
 /// the next boot.
-pub const LOAD_MULTIEXTENT: &str =
-    "run `esxcli system module load -m multiextent` on the host (it lasts until the next boot), then retry";
+pub const LOAD_MULTIEXTENT: &str = "run `esxcli system module load -m multiextent` on the host (it lasts until the next boot), then retry";
 
 /// Whether the host has loaded what reads disks in pieces, after the reply of
 /// [`modules`](super::commands::modules); `None` where it does not tell.
@@ -104,7 +103,12 @@ pub fn remedy(create_type: &str, said: &str) -> Option<&'static str> {
              `vmkfstools -x repair`), or choose another restore point; then retry",
         );
     }
-    let unreadable = ["invalid disk type", "not a virtual disk", "not supported", "version too old"];
+    let unreadable = [
+        "invalid disk type",
+        "not a virtual disk",
+        "not supported",
+        "version too old",
+    ];
     unreadable
         .iter()
         .any(|words| said.contains(words))

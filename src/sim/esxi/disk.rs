@@ -128,10 +128,16 @@ fn open_source(call: &Call, path: &str) -> Result<(Box<dyn Read>, u64), String> 
     let opened = call.host.vfs.open(path);
     let read = opened.and_then(|file| file.take(Descriptor::PREFIX as u64).read_to_end(&mut head));
     if read.is_err() {
-        return Err(failed(path, "The system cannot find the file specified (25)"));
+        return Err(failed(
+            path,
+            "The system cannot find the file specified (25)",
+        ));
     }
     let Ok(disk) = Descriptor::parse(&head) else {
-        return Err(failed(path, "The file specified is not a virtual disk (15)"));
+        return Err(failed(
+            path,
+            "The file specified is not a virtual disk (15)",
+        ));
     };
     if disk.runnable() != Runnable::AfterConversion {
         let (_, flat, bytes) = open_disk(call, path)?;
@@ -146,7 +152,10 @@ fn open_source(call: &Call, path: &str) -> Result<(Box<dyn Read>, u64), String> 
         .is_some_and(|esxi| esxi.multiextent.load(std::sync::atomic::Ordering::Acquire));
     // Without the module that puts the pieces together, a host finds no disk.
     if disk.is_split() && !loaded {
-        return Err(failed(path, "The system cannot find the file specified (25)"));
+        return Err(failed(
+            path,
+            "The system cannot find the file specified (25)",
+        ));
     }
     let hosted = Hosted::open(&call.host.vfs, path, &disk);
     let hosted = hosted.map_err(|why| failed(&why.path, why.said))?;

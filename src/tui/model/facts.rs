@@ -37,7 +37,9 @@ pub(super) fn say(fact: &Fact) -> String {
             label,
             bytes,
             swap,
-        } => format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on"),
+        } => {
+            format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on")
+        }
         Fact::FolderMade { host, path } => format!("folder {path} made on {host}"),
         Fact::OriginalKept {
             host, path, aside, ..
