@@ -263,13 +263,20 @@ impl Host {
             .unwrap_or_else(|cause| Err(WriteError::Lost { pid: None, cause }))
     }
 
-    /// Tells each line that commands of this lane print, as it stands, redrawn ones too, until what
-    /// is given back is dropped. It holds for commands that are sent from now on; `hear` is called on
-    /// session threads, and must not block.
+    /// Tells each line that this command prints, as it stands, redrawn ones too, if it is sent on
+    /// this lane before what is given back is dropped. `hear` is called on session threads, and must
+    /// not block.
     #[must_use]
-    pub fn follow(&self, lane: Lane, hear: impl Fn(&str) + Send + Sync + 'static) -> Following {
+    pub fn follow(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        hear: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Following {
+        let shown = self.shared.run.redactor.mask(&command.line());
         let sink: OutputSink = Arc::new(move |event| {
             if event.lane == lane
+                && *event.command == *shown
                 && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
                     &event.what
             {

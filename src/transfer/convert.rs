@@ -11,175 +11,21 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::deliver::{Against, Delivery, Item, Landed};
+use super::deliver::{Against, Delivery, Landed};
 use super::observe::{Observed, Standing};
 use super::progress::Phase;
-use super::source::{Folder, join};
+use super::source::Folder;
+use super::staging::{Place, is_to_tidy, remove_folder};
 use super::sums::Sum;
-use super::survey::{Made, Survey};
+use super::survey::Made;
 use super::target::{SummedBy, Target, Work};
 use super::writes::{TransferError, Writes};
 use crate::error::Fault;
-use crate::host::HostCommand;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::commands::{check_disk_chain, clone_disk, rename_disk};
+use crate::hypervisor::esxi::commands::check_disk_chain;
 use crate::hypervisor::esxi::vmkfstools;
 use crate::hypervisor::shell::{self, FolderRemoval, Removed};
 use crate::vmfiles::Descriptor;
-
-/// Where one disk is made, and under which names until it is proven.
-struct Place<'a> {
-    delivery: &'a Delivery,
-    disk: &'a Made,
-}
-
-impl<'a> Place<'a> {
-    fn new(delivery: &'a Delivery, disk: &'a Made) -> Self {
-        Self { delivery, disk }
-    }
-
-    /// `vmkfstools` derives the data's name from the descriptor's, so the temporary name keeps its
-    /// end.
-    fn part(&self) -> String {
-        self.part_named(".vmdk")
-    }
-
-    fn part_flat(&self) -> String {
-        self.part_named("-flat.vmdk")
-    }
-
-    fn part_named(&self, end: &str) -> String {
-        let run = &self.delivery.to.run;
-        format!("{}.lifeboat-{run}-part{end}", self.disk.stem())
-    }
-
-    /// The folder of what it is made of.
-    fn own_folder(&self) -> String {
-        format!(
-            "{}.lifeboat-{}-source",
-            self.disk.stem(),
-            self.delivery.to.run
-        )
-    }
-
-    /// Whether there is such a folder at all.
-    fn has_own_folder(&self) -> bool {
-        self.disk.staged || self.disk.pieces.is_none()
-    }
-
-    fn target(&self) -> Target {
-        let to = &self.delivery.to;
-        Target {
-            folder: to.path(&self.own_folder()),
-            ..to.clone()
-        }
-    }
-
-    fn sources(&self) -> Vec<Item> {
-        let of = |name: &String| self.delivery.items.iter().find(|item| item.name == *name);
-        self.disk.sources.iter().filter_map(of).cloned().collect()
-    }
-
-    /// Bringing what it is made of; nothing, where that lies on the host already.
-    fn staging(&self) -> Delivery {
-        Delivery {
-            items: if self.disk.staged {
-                self.sources()
-            } else {
-                Vec::new()
-            },
-            to: self.target(),
-            survey: Some(Survey::default()),
-            ..self.delivery.clone()
-        }
-    }
-
-    /// The descriptor that is given to `vmkfstools`.
-    fn origin(&self) -> String {
-        let descriptor = &self.disk.descriptor;
-        if self.disk.staged {
-            return self.target().path(descriptor);
-        }
-        let known = self.delivery.items.iter();
-        let item = known.clone().find(|item| item.name == *descriptor);
-        let at = item.map_or(descriptor, |item| &item.at);
-        join(self.delivery.from.host_path().unwrap_or_default(), at)
-    }
-
-    fn clone_command(&self) -> HostCommand {
-        let part = self.delivery.to.path(&self.part());
-        clone_disk(&self.origin(), &part, self.disk.format)
-    }
-
-    fn rename_command(&self) -> HostCommand {
-        let to = &self.delivery.to;
-        rename_disk(&to.path(&self.part()), &to.path(&self.disk.descriptor))
-    }
-
-    /// What the meter calls it: the file that comes to be, which a source of the same name must not
-    /// be mixed up with.
-    fn shown(&self) -> String {
-        if self.disk.staged {
-            format!("{} as {}", self.disk.descriptor, self.disk.format)
-        } else {
-            self.disk.flat()
-        }
-    }
-}
-
-/// Bytes that making the disks adds to what is brought.
-pub(super) fn extra_bytes(delivery: &Delivery) -> u64 {
-    let made = delivery.made_disks().iter();
-    made.filter(|disk| disk.staged || disk.pieces.is_none())
-        .fold(0, |sum, disk| sum.saturating_add(disk.capacity))
-}
-
-/// The writes that are still to be done for one disk.
-pub(super) fn preview(delivery: &Delivery, disk: &Made, found: &Observed) -> Vec<String> {
-    let place = Place::new(delivery, disk);
-    let (to, target) = (&delivery.to, place.target());
-    let staged = found.staged.get(&disk.descriptor);
-    let remove = |name: &String| shell::remove_file(&target.path(name)).line();
-    if matches!(found.standing(&disk.descriptor), Standing::Whole(..)) {
-        let left = staged.iter().flat_map(|staged| staged.there());
-        return left.map(remove).collect();
-    }
-    let mut lines = Vec::new();
-    if place.has_own_folder() {
-        let none = Observed::default();
-        lines.extend(place.staging().preview(staged.unwrap_or(&none)));
-    }
-    for left in [place.part(), place.part_flat()] {
-        if found.own.contains(&left) {
-            lines.push(shell::remove_file(&to.path(&left)).line());
-        }
-    }
-    lines.push(place.clone_command().line());
-    lines.push(place.rename_command().line());
-    if disk.staged {
-        lines.extend(disk.sources.iter().map(remove));
-    }
-    lines
-}
-
-/// The last writes of all: the folders that were needed only meanwhile.
-pub(super) fn preview_tidying(delivery: &Delivery, found: &Observed) -> Vec<String> {
-    let disks = delivery.made_disks().iter();
-    disks
-        .filter(|disk| is_to_tidy(delivery, disk, found))
-        .map(|disk| remove_folder(&Place::new(delivery, disk)).line())
-        .collect()
-}
-
-fn is_to_tidy(delivery: &Delivery, disk: &Made, found: &Observed) -> bool {
-    let done = matches!(found.standing(&disk.descriptor), Standing::Whole(..));
-    let place = Place::new(delivery, disk);
-    place.has_own_folder() && (!done || found.staged.contains_key(&disk.descriptor))
-}
-
-fn remove_folder(place: &Place<'_>) -> HostCommand {
-    shell::remove_empty_folder(&place.target().folder)
-}
 
 /// Removes the folders that were needed only meanwhile. What somebody else put there stays.
 pub(super) async fn tidy<W: Writes>(
@@ -407,7 +253,7 @@ async fn sources<W: Writes>(
         let work = work.at(place.target());
         staging.make_folder_if_missing(&work, staged).await?;
         let items = staging.ordered();
-        for file in staging.bring_files(&work, &items, staged).await? {
+        for file in Box::pin(staging.bring_files(&work, &items, staged)).await? {
             sums.insert(file.name, file.sum);
         }
     }
@@ -478,12 +324,14 @@ async fn run<W: Writes>(place: &Place<'_>, work: &Work<W>) -> Result<(), Transfe
     let told = meter.clone();
     // In hundredths, so that no product overflows.
     let hundredth = disk.capacity / 100;
-    let following = work.to.host.follow(work.to.lane, move |line| {
+    let command = place.clone_command();
+    let hear = move |line: &str| {
         if let Some(percent) = vmkfstools::progress(line) {
             told.settle(hundredth * u64::from(percent.min(99)), 0, Instant::now());
         }
-    });
-    let output = work.send(&place.clone_command()).await?;
+    };
+    let following = work.to.host.follow(work.to.lane, &command, hear);
+    let output = work.send(&command).await?;
     drop(following);
     vmkfstools::check(&output).map_err(|fault| refused(delivery, disk, &fault))?;
     meter.settle(disk.capacity, 0, Instant::now());

@@ -11,6 +11,7 @@ use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
 use super::ranges::whole;
 use super::source::{Folder, sums_here};
+use super::staging;
 use super::sums::{Sum, is_plain_name};
 use super::survey::Survey;
 use super::target::{Patience, SummedBy, Target, Work};
@@ -242,7 +243,7 @@ impl Delivery {
             writes: writes.clone(),
             patience: self.patience,
             meter: Arc::new(Meter::new(
-                self.bytes().saturating_add(convert::extra_bytes(self)),
+                self.bytes().saturating_add(staging::extra_bytes(self)),
                 tell,
             )),
             holes: Mutex::default(),
@@ -280,7 +281,7 @@ impl Delivery {
         let (first, last) = delivery.around_disks();
         let mut landed = delivery.bring_files(&work, &first, &found).await?;
         for disk in delivery.made_disks() {
-            landed.extend(convert::make(&delivery, &work, disk, &found).await?);
+            landed.extend(Box::pin(convert::make(&delivery, &work, disk, &found)).await?);
         }
         landed.extend(delivery.bring_files(&work, &last, &found).await?);
         convert::tidy(&delivery, &work, &found).await?;

@@ -24,6 +24,7 @@ mod preview;
 mod progress;
 mod ranges;
 mod source;
+mod staging;
 mod sums;
 mod survey;
 mod target;

@@ -89,7 +89,7 @@ pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Ob
     let (mut observed, there) = look(work, delivery).await?;
     if observed.folder {
         for disk in delivery.made_disks() {
-            convert::look(work, delivery, disk, &there, &mut observed).await?;
+            Box::pin(convert::look(work, delivery, disk, &there, &mut observed)).await?;
         }
     }
     Ok(observed)

@@ -1,9 +1,9 @@
 //! What a delivery is going to write, before it does: the operator's card and the plan show it.
 
 use super::clone;
-use super::convert;
 use super::deliver::{Delivery, Item, Landing, Mover, mode};
 use super::observe::{Observed, Standing};
+use super::staging;
 
 impl Delivery {
     /// Every write that is still to be done, in order, as it will be announced. A dropped link adds
@@ -17,10 +17,10 @@ impl Delivery {
         let (first, last) = self.around_disks();
         lines.extend(self.preview_files(&first, found));
         for disk in self.made_disks() {
-            lines.extend(convert::preview(self, disk, found));
+            lines.extend(staging::preview(self, disk, found));
         }
         lines.extend(self.preview_files(&last, found));
-        lines.extend(convert::preview_tidying(self, found));
+        lines.extend(staging::preview_tidying(self, found));
         lines
     }
 

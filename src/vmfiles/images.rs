@@ -16,7 +16,7 @@ pub(crate) const TYPES: [&str; 5] = [
 ];
 
 /// The files of a disk of one of [`TYPES`] that holds `data` (whole sectors), in two pieces where
-/// the type has pieces: the first a MiB shorter than the data.
+/// the type has pieces: the first of whole MiB, the second of one or a little more.
 pub(crate) fn disk(create_type: &str, stem: &str, data: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let name = format!("{stem}.vmdk");
     let line = |bytes: usize, kind: &str, file: &str, rest: &str| {
@@ -26,7 +26,7 @@ pub(crate) fn disk(create_type: &str, stem: &str, data: &[u8]) -> BTreeMap<Strin
         "# Disk DescriptorFile\nversion=1\nCID=1234abcd\nparentCID=ffffffff\ncreateType=\"{create_type}\"\n\n"
     );
     let foot = "\nddb.adapterType = \"lsilogic\"\nddb.virtualHWVersion = \"4\"\n";
-    let split = data.len() - (1 << 20);
+    let split = (data.len() - (1 << 20)) >> 20 << 20;
     let pieces = |letter: char| {
         [&data[..split], &data[split..]]
             .into_iter()

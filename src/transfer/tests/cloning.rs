@@ -14,6 +14,7 @@ case "$1" in
   -i) src=$2; dst=$5; echo "$4" >"$(dirname "$0")/format"
     [ -e "$dst" ] && { echo 'Failed to clone disk: The file already exists (39).'; exit 255; }
     base=${dst##*/}; flat=${dst%.vmdk}-flat.vmdk; folder=$(dirname "$src")
+    [ -e "$(dirname "$0")/slow" ] && sleep 0.3
     printf 'Destination disk format: VMFS thin-provisioned\nClone: 37%% done.\rClone: 100%% done.\n'
     case $(grep -a createType= "$src") in
       *vmfs*) cp --sparse=always "${src%.vmdk}-flat.vmdk" "$flat" || exit 1;;
@@ -190,6 +191,8 @@ async fn a_clone_is_laid_out_as_asked() {
         .surveyed(Some(DiskFormat::EagerZeroedThick))
         .await
         .unwrap();
+    // The meter tells one phase ten times a second.
+    std::fs::write(site.path("bin/slow"), "").unwrap();
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = told.clone();
     let tell: Tell = Arc::new(move |now: crate::transfer::Progress| {
