@@ -636,7 +636,7 @@ fn a_place_says_how_disks_are_laid_out() {
     let found = problems_or_disk(&text("eagerzeroedthick"));
     assert_eq!(found, Ok(Some(DiskFormat::EagerZeroedThick)));
     let refused = problems_or_disk(&text("zerothick")).unwrap_err();
-    assert!(refused.contains("did you mean zeroedthick?"), "{refused}");
+    assert!(refused.contains("did you mean `zeroedthick`?"), "{refused}");
     assert!(problems_or_disk(&text("thick")).is_err());
 }
 
