@@ -4,6 +4,7 @@ use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane};
 use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::locks::Lock;
 use crate::hypervisor::esxi::{Vmid, commands, vm_inventory};
 use crate::hypervisor::shell::{self, FileKind, FileStat, Found};
 use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
@@ -11,6 +12,7 @@ use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
 use super::answer::blocked;
 use super::context::Ctx;
 use super::place::{VmAt, path_tail};
+use super::replacing::Names;
 
 /// The file, or why there is none that can be worked with.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,6 +189,48 @@ fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
         status: output.status,
         text: output.error_text().trim().to_owned(),
     })
+}
+
+/// Reads the VM's .vmx, or where it has no such name the one that this run renamed aside last: an
+/// edit that ended between its two renames is gone on from there.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn read_or_aside(
+    ctx: &Ctx,
+    at: &VmAt,
+    folder: &[String],
+) -> Result<Configuration, Fault> {
+    let configuration = read(ctx, at).await?;
+    let aside = Names::newest_aside(at, ctx.run.as_str(), folder);
+    match (&configuration, aside) {
+        (Configuration::Missing(_), Some(aside)) => read_file(ctx, at, &aside).await,
+        _ => Ok(configuration),
+    }
+}
+
+/// Who holds a file alone, where the host can tell: on NFS it cannot.
+pub(super) async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
+    let doing = "asking who locks the .vmx";
+    let command = commands::lock(path);
+    match ctx
+        .read(&at.host, Lane::Control, &command, Lock::parse, doing)
+        .await
+    {
+        Ok(Lock::Exclusive(owner)) => Some(format!("the host with the adapter {}", owner.mac)),
+        _ => None,
+    }
+}
+
+/// The answer where somebody holds the .vmx.
+pub(super) fn locked(at: &VmAt, who: &str) -> ProbeAnswer {
+    let fault = Fault::new(
+        format!("the .vmx of {} is locked by {who}", at.vm),
+        format!("{}: {}", at.host, at.vmx_path()),
+        "nothing was changed",
+        "find the host with that address and make sure that the VM does not run there, then retry",
+    );
+    blocked(format!("locked by {who}"), fault, &[])
 }
 
 /// Looks at one path.

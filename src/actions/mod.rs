@@ -17,6 +17,7 @@ mod confirm;
 mod context;
 mod copy_back;
 mod fence;
+mod giving_back;
 mod http;
 mod link;
 mod moving;

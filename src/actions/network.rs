@@ -11,7 +11,6 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::faults::check_silent;
-use crate::hypervisor::esxi::locks::Lock;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{NetworkName, VmName};
 use crate::plan::Step;
@@ -19,12 +18,12 @@ use crate::runbook::model::{MacPolicy, PortGroup, Runbook, SiteRole};
 use crate::vmfiles::Vmx;
 
 mod decision;
-mod undo;
 
 use super::action::Action;
 use super::answer::{Known, blocked};
 use super::configuration::{self, Configuration, Content};
 use super::context::Ctx;
+use super::giving_back::give_back;
 use super::link::ActError;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
@@ -119,12 +118,7 @@ impl Action for Network {
         let run = ctx.run.to_string();
         let folder = configuration::folder(ctx, &at).await?;
         let folder: Vec<String> = folder.into_iter().map(|(name, _)| name).collect();
-        let mut configuration = configuration::read(ctx, &at).await?;
-        if let (Configuration::Missing(_), Some(aside)) =
-            (&configuration, Names::newest_aside(&at, &run, &folder))
-        {
-            configuration = configuration::read_file(ctx, &at, &aside).await?;
-        }
+        let configuration = configuration::read_or_aside(ctx, &at, &folder).await?;
         let registration = registered::look(ctx, &at, Lane::Control).await?;
         let mut seen = Seen {
             arrived: arrived(ctx, &at),
@@ -145,7 +139,7 @@ impl Action for Network {
             .as_ref()
             .is_none_or(|entry| entry.power() == PowerState::Off);
         if off && let Some(content) = configuration.content() {
-            seen.locked_by = locked_by(ctx, &at, &content.path).await;
+            seen.locked_by = configuration::locked_by(ctx, &at, &content.path).await;
         }
         seen.groups = Known::Is(port_groups::look(ctx, &at.host, &self.groups()).await?);
         seen.registration = Known::Is(registration);
@@ -198,9 +192,8 @@ impl Action for Network {
         })?;
         let bytes = fitted.to_bytes();
         if bytes != content.bytes || content.path != at.vmx_path() {
-            replacing::keep_copy(ctx, at, &content.path, &content.bytes).await?;
             let names = seen.names(at, content);
-            replacing::replace(ctx, at, &names, &bytes, content.mode).await?;
+            replacing::edit(ctx, at, &names, content, &bytes).await?;
             self.keep_joins(ctx, &content.vmx).await?;
         }
         if let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) {
@@ -215,7 +208,31 @@ impl Action for Network {
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
-        undo::undo(ctx, &at).await
+        let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
+        if let Some(entry) = entry.as_ref().filter(|e| e.power() != PowerState::Off) {
+            return Err(ActError::Failed(Fault::new(
+                format!(
+                    "{} is {}, so its .vmx cannot be changed back",
+                    at.who(),
+                    entry.power()
+                ),
+                at.host.as_str(),
+                "nothing was changed",
+                "shut it down first, then undo again",
+            )));
+        }
+        let Some(seen) = give_back(ctx, &at).await? else {
+            return Ok(vec![format!(
+                "{} was not changed by this step",
+                at.vmx_path()
+            )]);
+        };
+        if let Some(entry) = &entry {
+            let doing = format!("making {} read the old .vmx", at.host);
+            let command = commands::reload(entry.vmid);
+            ctx.order(&at.host, &command, check_silent, &doing).await?;
+        }
+        Ok(vec![seen])
     }
 }
 
@@ -248,24 +265,6 @@ fn arrived(ctx: &Ctx, at: &VmAt) -> bool {
             }
             _ => false,
         })
-}
-
-/// Who holds a file alone, where the host can tell: on NFS it cannot.
-async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
-    let doing = "asking who locks the .vmx";
-    match ctx
-        .read(
-            &at.host,
-            Lane::Control,
-            &commands::lock(path),
-            Lock::parse,
-            doing,
-        )
-        .await
-    {
-        Ok(Lock::Exclusive(owner)) => Some(format!("the host with the adapter {}", owner.mac)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,13 @@
 //! `register`: makes the host know the VM.
+//!
+//! A .vmx that came from another place is made fit first (see [`fit_to_host`]): the changes stand on
+//! the step card as a diff with reasons, are made as `network` makes its own, and go with the entry
+//! when the step is taken back. Only a VM that is not entered yet is looked at so: a host writes
+//! such lines itself once the VM runs there.
+//!
+//! [`fit_to_host`]: crate::vmfiles::fit_to_host
 
-use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand, Verdict};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
@@ -10,14 +17,21 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
+use crate::vmfiles::Surroundings;
+
+mod fit;
+
+use fit::Fitted;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
-use super::configuration::{self, Configuration};
+use super::configuration::{self, Configuration, Content};
 use super::context::Ctx;
+use super::giving_back::give_back;
 use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Entry, Registration};
+use super::replacing::{self, Names};
 
 /// The verb about one VM.
 pub(super) struct Register {
@@ -32,8 +46,31 @@ pub(super) struct Seen {
     registration: Known<Registration>,
     /// The .vmx, read only where the VM is not registered.
     configuration: Known<Configuration>,
+    /// What decides whether the host could run it, where the .vmx was read.
+    around: Option<Surroundings>,
+    /// Who else holds the .vmx.
+    locked_by: Option<String>,
     /// The entry for this very file that the host cannot read.
     invalid: Option<Vmid>,
+    /// The run's id, for names of its own.
+    run: String,
+}
+
+impl Seen {
+    /// The .vmx that was read, and as it is to be.
+    fn fitted(&self, at: &VmAt) -> Option<Result<(&Content, Fitted), ProbeAnswer>> {
+        let content = self.configuration.get()?.content()?;
+        let around = self.around.as_ref()?;
+        Some(Fitted::new(at, content, around).map(|fitted| (content, fitted)))
+    }
+
+    fn names(&self, at: &VmAt, content: &Content) -> Names {
+        let folder = self
+            .around
+            .as_ref()
+            .map_or(&[][..], |around| &around.folder);
+        Names::new(at, &self.run, folder, content.path == at.vmx_path())
+    }
 }
 
 impl Register {
@@ -110,6 +147,50 @@ impl Register {
         )
     }
 
+    /// What is done where nothing was asked yet.
+    fn outline(&self) -> ProbeAnswer {
+        let at = &self.at;
+        let mut answer = self.enter(at, "not asked".into());
+        if let Verdict::Needed(proposal) = &mut answer.verdict {
+            proposal.changes.insert(
+                0,
+                format!(
+                    "what {} could not run in its .vmx is changed first, with the reasons on the step card: \
+                     paths of the other site, missing CD and floppy images, hardware that is too new, \
+                     devices of another host, leftovers",
+                    at.host
+                ),
+            );
+            let names = Names::new(at, "‹run›", &[], true);
+            let edit = replacing::shown(&at.host, &names, replacing::MODE);
+            proposal.commands.splice(0..0, edit);
+            with_file_back(proposal);
+        }
+        answer
+    }
+
+    /// Adds what makes the .vmx fit to what enters or reloads it.
+    fn with_fit(&self, seen: &Seen, at: &VmAt, mut answer: ProbeAnswer) -> ProbeAnswer {
+        let (content, fitted) = match seen.fitted(at) {
+            None => return answer,
+            Some(Err(blocked)) => return blocked,
+            Some(Ok(fitted)) => fitted,
+        };
+        if !fitted.is_edit(at, content) {
+            return answer;
+        }
+        if let Some(who) = &seen.locked_by {
+            return configuration::locked(at, who);
+        }
+        if let Verdict::Needed(proposal) = &mut answer.verdict {
+            proposal.changes.splice(0..0, fitted.changes(at));
+            let edit = replacing::shown_edit(at, &seen.names(at, content), content);
+            proposal.commands.splice(0..0, edit);
+            with_file_back(proposal);
+        }
+        answer
+    }
+
     fn blocked_by_namesake(&self, others: &[String]) -> ProbeAnswer {
         let found = format!(
             "{} is registered from another file: {}",
@@ -153,12 +234,12 @@ impl Action for Register {
             at: Some(at.clone()),
             ..Seen::default()
         };
-        if registration.entry.is_none() {
-            seen.configuration = Known::Is(configuration::read(ctx, &at).await?);
-            if !registration.invalid.is_empty() {
-                seen.invalid =
-                    configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
-            }
+        let valid = registration.entry.as_ref().is_some_and(Entry::is_valid);
+        if !valid {
+            self.observe_file(ctx, &at, &mut seen).await?;
+        }
+        if registration.entry.is_none() && !registration.invalid.is_empty() {
+            seen.invalid = configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
         }
         seen.registration = Known::Is(registration);
         Ok(seen)
@@ -167,10 +248,10 @@ impl Action for Register {
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
         let at = seen.at.as_ref().unwrap_or(&self.at);
         let Known::Is(registration) = &seen.registration else {
-            return self.enter(at, "not asked".into());
+            return self.outline();
         };
         if let Some(entry) = &registration.entry {
-            return self.is_registered(entry);
+            return self.with_fit(seen, at, self.is_registered(entry));
         }
         if !registration.namesakes.is_empty() {
             return self.blocked_by_namesake(&registration.namesakes);
@@ -183,21 +264,26 @@ impl Action for Register {
             return answer;
         }
         if let Some(vmid) = seen.invalid {
-            return self.reload(
-                format!("an unreadable entry stands for it, vmid {vmid}"),
-                vmid,
-            );
+            let found = format!("an unreadable entry stands for it, vmid {vmid}");
+            return self.with_fit(seen, at, self.reload(found, vmid));
         }
         let doubt = if registration.unread > 0 {
             "; some lines could not be read"
         } else {
             ""
         };
-        self.enter(at, format!("not registered (getallvms{doubt})"))
+        let found = format!("not registered (getallvms{doubt})");
+        self.with_fit(seen, at, self.enter(at, found))
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         let at = seen.at.as_ref().unwrap_or(&self.at);
+        if let Some(Ok((content, fitted))) = seen.fitted(at)
+            && fitted.is_edit(at, content)
+        {
+            let names = seen.names(at, content);
+            replacing::edit(ctx, at, &names, content, &fitted.bytes).await?;
+        }
         let doing = format!("registering {}", at.vm);
         if let Some(vmid) = Self::act_on(seen) {
             return ctx
@@ -230,8 +316,31 @@ impl Action for Register {
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let at = self.at.clone().with_facts(ctx);
-        let Some(entry) = registered::look(ctx, &at, Lane::Control).await?.entry else {
-            return Ok(vec![format!("{} is not registered (getallvms)", at.who())]);
+        let mut evidence = vec![self.take_out(ctx, &at).await?];
+        evidence.extend(give_back(ctx, &at).await?);
+        Ok(evidence)
+    }
+}
+
+impl Register {
+    /// Reads the .vmx and asks what decides whether the host could run the VM.
+    async fn observe_file(&self, ctx: &Ctx, at: &VmAt, seen: &mut Seen) -> Result<(), Fault> {
+        let folder = configuration::folder(ctx, at).await?;
+        let names: Vec<String> = folder.iter().map(|(name, _)| name.clone()).collect();
+        let configuration = configuration::read_or_aside(ctx, at, &names).await?;
+        if let Some(content) = configuration.content() {
+            seen.around = Some(fit::surroundings(ctx, at, &content.vmx, &folder).await?);
+            seen.locked_by = configuration::locked_by(ctx, at, &content.path).await;
+        }
+        seen.run = ctx.run.to_string();
+        seen.configuration = Known::Is(configuration);
+        Ok(())
+    }
+
+    /// Takes the VM out of the inventory, and says what was seen then.
+    async fn take_out(&self, ctx: &Ctx, at: &VmAt) -> Result<String, ActError> {
+        let Some(entry) = registered::look(ctx, at, Lane::Control).await?.entry else {
+            return Ok(format!("{} is not registered (getallvms)", at.who()));
         };
         if entry.power() != PowerState::Off {
             return Err(ActError::Failed(Fault::new(
@@ -242,18 +351,13 @@ impl Action for Register {
             )));
         }
         let doing = format!("unregistering {}", at.vm);
-        ctx.order(
-            &at.host,
-            &commands::unregister(entry.vmid),
-            check_silent,
-            &doing,
-        )
-        .await?;
-        match registered::look(ctx, &at, Lane::Control).await?.entry {
-            None => Ok(vec![format!(
+        let command = commands::unregister(entry.vmid);
+        ctx.order(&at.host, &command, check_silent, &doing).await?;
+        match registered::look(ctx, at, Lane::Control).await?.entry {
+            None => Ok(format!(
                 "{} is not registered any more (getallvms); its files stay",
                 at.who()
-            )]),
+            )),
             Some(entry) => Err(ActError::Failed(Fault::new(
                 format!("{} is still registered", at.who()),
                 at.host.as_str(),
@@ -262,6 +366,15 @@ impl Action for Register {
             ))),
         }
     }
+}
+
+/// The way back of a proposal that edits the .vmx.
+fn with_file_back(proposal: &mut Proposal) {
+    let back = "the .vmx as it was gets its name back";
+    proposal.undo = Some(match proposal.undo.take() {
+        Some(undo) => format!("{undo}; {back}"),
+        None => back.to_owned(),
+    });
 }
 
 #[cfg(test)]

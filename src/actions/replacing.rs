@@ -12,8 +12,10 @@ use crate::host::{Effect, HostCommand, Lane};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell::{self, Renamed};
 use crate::names::HostName;
+use crate::vmfiles::Change;
 
-use super::answer::shown as show;
+use super::answer::{console, shown as show};
+use super::configuration::Content;
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
@@ -87,12 +89,48 @@ pub(super) fn shown(host: &HostName, names: &Names, mode: u32) -> Vec<ShownComma
     commands
 }
 
+/// An edit as a diff shows it: `- key = "old"`, `+ key = "new"`.
+pub(super) fn signed(change: &Change) -> impl Iterator<Item = String> {
+    let line = |sign, value: &Option<String>| {
+        let value = value.as_ref()?;
+        Some(format!("{sign} {} = \"{value}\"", change.key))
+    };
+    [line('-', &change.before), line('+', &change.after)]
+        .into_iter()
+        .flatten()
+}
+
+/// Every step of [`edit`], in order.
+pub(super) fn shown_edit(at: &VmAt, names: &Names, content: &Content) -> Vec<ShownCommand> {
+    let copy = copy_name(at, &hex_sum(&content.bytes));
+    let mut commands = vec![console(format!(
+        "keep the file as it was in the run's folder: {copy}"
+    ))];
+    commands.extend(shown(&at.host, names, content.mode));
+    commands
+}
+
+/// Gives a .vmx that was read new bytes, the old ones being kept in the run's folder.
+///
+/// # Errors
+/// As [`replace`]; or the console's own disk refused the copy, and nothing was changed.
+pub(super) async fn edit(
+    ctx: &Ctx,
+    at: &VmAt,
+    names: &Names,
+    content: &Content,
+    bytes: &[u8],
+) -> Result<(), ActError> {
+    keep_copy(ctx, at, &content.path, &content.bytes).await?;
+    replace(ctx, at, names, bytes, content.mode).await
+}
+
 /// Gives the .vmx new bytes.
 ///
 /// # Errors
 /// The host refused a part of it (what was done before it stays, and is found by the next look), or
 /// a write was lost.
-pub(super) async fn replace(
+async fn replace(
     ctx: &Ctx,
     at: &VmAt,
     names: &Names,
@@ -182,12 +220,7 @@ pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result
 ///
 /// # Errors
 /// The console's own disk refused it.
-pub(super) async fn keep_copy(
-    ctx: &Ctx,
-    at: &VmAt,
-    path: &str,
-    bytes: &[u8],
-) -> Result<(), ActError> {
+async fn keep_copy(ctx: &Ctx, at: &VmAt, path: &str, bytes: &[u8]) -> Result<(), ActError> {
     let sha256 = hex_sum(bytes);
     let copy = copy_name(at, &sha256);
     let full = ctx.run_dir.join(&copy);
@@ -212,26 +245,25 @@ pub(super) async fn keep_copy(
 }
 
 /// Where the old bytes are kept, relative to the run's folder.
-pub(super) fn copy_name(at: &VmAt, sha256: &str) -> String {
+fn copy_name(at: &VmAt, sha256: &str) -> String {
     let short = sha256.get(..12).unwrap_or(sha256);
     format!("output/{}-{}-{short}.vmx", at.vm, at.host)
 }
 
 async fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
+        let mut private = tokio::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder).await?;
     }
     let mut options = tokio::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    options.mode(0o600);
+    options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(path).await?;
     file.write_all(bytes).await?;
     file.sync_all().await
 }
 
 /// SHA-256 in lower-case hex.
-pub(super) fn hex_sum(bytes: &[u8]) -> String {
+fn hex_sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -1,9 +1,10 @@
 //! From an address to a session that is logged in.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use ssh2::{MethodType, Session};
 
@@ -79,6 +80,9 @@ fn shake_hands(
     cancel: &Cancel,
 ) -> Result<Link, HostError> {
     let socket = dial(host, cancel)?;
+    let allowed = host.run.limits.handshake;
+    let _cutter = Cutter::after(&socket, allowed + GRACE)
+        .map_err(|error| HostError::Lost(format!("{HANDSHAKE}: {error}")))?;
     let mut link = Link::new(socket, wake.clone(), host.run.limits.keepalive)
         .map_err(|stopped| stopped.during(HANDSHAKE))?;
     for (method, preference) in [
@@ -102,6 +106,28 @@ fn shake_hands(
             Err(HostError::Handshake { detail })
         }
         Err(stopped) => Err(stopped.during(HANDSHAKE)),
+    }
+}
+
+/// How much later than its deadline a handshake is cut off from outside.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Cuts a connection off unless it is dropped in time. While a host sends without a pause what is
+/// no greeting, libssh2 reads on and on and never looks at a deadline.
+struct Cutter(#[expect(dead_code, reason = "its end is the signal")] mpsc::Sender<()>);
+
+impl Cutter {
+    fn after(socket: &TcpStream, allowed: Duration) -> io::Result<Self> {
+        let socket = socket.try_clone()?;
+        let (keep, gone) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("cutter".to_owned())
+            .spawn(move || {
+                if gone.recv_timeout(allowed) == Err(RecvTimeoutError::Timeout) {
+                    let _ = socket.shutdown(Shutdown::Both);
+                }
+            })?;
+        Ok(Self(keep))
     }
 }
 

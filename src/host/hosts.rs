@@ -20,6 +20,7 @@ use super::output::Output;
 use super::policy::{Deed, Policy};
 use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
+use super::sanitise::visible;
 use super::shared::{Limits, Run, Shared};
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
@@ -73,6 +74,13 @@ impl Hosts {
             })
             .collect();
         Self(Arc::new(Inner { hosts, run }))
+    }
+
+    /// `text` as it may be kept and shown: secrets of the run masked, and nothing in it that could
+    /// control a terminal.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        self.0.run.redactor.mask(&visible(text))
     }
 
     /// The host of that name, if the run has it.

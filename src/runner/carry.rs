@@ -219,8 +219,10 @@ impl Carrier {
         }
     }
 
-    /// Hands an input to the engine and carries its effects out, strictly in order.
+    /// Hands an input to the engine and carries its effects out, strictly in order. Whatever hosts
+    /// and people said is cleaned here, before anything is kept or shown of it.
     pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
+        let input = input.cleaned(&|text| self.launch.hosts.clean(text));
         let now = self.launch.clock.now();
         for effect in self.engine.handle(now, input) {
             self.carry(effect)?;
@@ -397,7 +399,8 @@ impl Carrier {
             },
             Request::Lost { op, why } => Input::WriteLost { op, why },
             Request::NotSent { op, why } => Input::WriteNotSent { op, why },
-            Request::Progress(progress) => {
+            Request::Progress(mut progress) => {
+                progress.doing = self.launch.hosts.clean(&progress.doing);
                 let _ = self
                     .updates
                     .send(Update::Live(Live::Progress { step, progress }));

@@ -424,7 +424,10 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
         };
         fs::create_dir_all(&folder)?;
         for vm in vms.iter().filter(|vm| vm.vm.backup.as_ref() == Some(name)) {
-            build_points(plan, vm, &folder)?;
+            let lived_in = vms
+                .get(vms.len() / 2)
+                .is_some_and(|one| one.name == vm.name);
+            build_points(plan, vm, &folder, lived_in)?;
         }
     }
     Ok(())

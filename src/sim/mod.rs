@@ -298,6 +298,22 @@ impl Site {
         self.set_dark(role, false);
     }
 
+    /// A host loses its power and starts again: connections and commands die, its VMs are off
+    /// afterwards.
+    ///
+    /// # Errors
+    /// There is no such host.
+    pub fn reset(&self, host: &HostName) -> Result<(), SimError> {
+        let unknown = || SimError::UnknownHost(host.to_string());
+        let station = self.stations.get(host).ok_or_else(unknown)?;
+        station.door.set_up(false);
+        station.host.processes.kill_all();
+        power_cut(&station.host);
+        esxi::resume(&station.host, 0.0);
+        station.door.set_up(true);
+        Ok(())
+    }
+
     /// Makes something go wrong on a host, or ends that.
     ///
     /// # Errors

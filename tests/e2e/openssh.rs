@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lifeboat::sim::Endpoint;
+
 use crate::cable::Cable;
 use crate::kill::real_answers;
 use crate::program::Place;
@@ -15,29 +17,52 @@ use crate::site::{Site, answers};
 const SSHD: &str = "/usr/sbin/sshd";
 const HOSTS: [&str; 3] = ["lon-esx1", "lee-esx1", "lee-bk1"];
 
-/// One sshd in front of one simulated host.
-struct Front {
-    child: Child,
+/// A simulated host as an sshd in front of it reaches it.
+pub struct Behind {
     address: SocketAddr,
-    fingerprint: String,
+    user: String,
+    key: PathBuf,
+}
+
+impl Behind {
+    pub fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            address: endpoint.address,
+            user: endpoint.user.clone(),
+            key: endpoint.key_file.clone(),
+        }
+    }
+
+    fn host(site: &Site, name: &str) -> Self {
+        Self {
+            address: site.address(name),
+            user: site.user(name),
+            key: site.key(),
+        }
+    }
+}
+
+/// One sshd in front of one simulated host.
+pub struct Front {
+    child: Child,
+    pub address: SocketAddr,
+    pub fingerprint: String,
 }
 
 impl Front {
-    fn start(dir: &Path, name: &str, site: &Site) -> Self {
-        let (key, behind) = (site.key(), site.address(name));
+    pub fn start(dir: &Path, name: &str, behind: &Behind) -> Self {
         let dir = dir.join(name);
         std::fs::create_dir_all(&dir).expect("a folder");
         let host_key = dir.join("host_key");
         keygen(&host_key);
         let public = std::process::Command::new("ssh-keygen")
             .args(["-y", "-f"])
-            .arg(&key)
+            .arg(&behind.key)
             .output()
             .expect("ssh-keygen");
         std::fs::write(dir.join("authorized_keys"), public.stdout).expect("authorized keys");
         let forced = dir.join("forced");
-        std::fs::write(&forced, forced_command(&key, &site.user(name), behind))
-            .expect("the forced command");
+        std::fs::write(&forced, forced_command(behind)).expect("the forced command");
         make_executable(&forced);
         let address = free_port();
         let config = dir.join("sshd_config");
@@ -103,13 +128,14 @@ fn make_executable(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
 }
 
-fn forced_command(key: &Path, user: &str, behind: SocketAddr) -> String {
+fn forced_command(behind: &Behind) -> String {
     let ssh = format!(
         "ssh -F none -q -i '{}' -o BatchMode=yes -o StrictHostKeyChecking=no \
-         -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -p {} {user}@{}",
-        key.display(),
-        behind.port(),
-        behind.ip()
+         -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -p {} {}@{}",
+        behind.key.display(),
+        behind.address.port(),
+        behind.user,
+        behind.address.ip()
     );
     format!(
         "#!/bin/sh\ncase \"$SSH_ORIGINAL_COMMAND\" in\n\
@@ -145,7 +171,7 @@ fn rewrite(site: &Site, place: &Place, fronts: &[(&str, SocketAddr, &str)]) -> P
     path
 }
 
-fn user() -> String {
+pub fn user() -> String {
     let shown = Command::new("id").arg("-un").output().expect("id");
     String::from_utf8_lossy(&shown.stdout).trim().to_owned()
 }
@@ -167,7 +193,7 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
     let site = Site::start(&place, &["--speed", "20", "--scale", "8MiB"]);
     let fronts: Vec<Front> = HOSTS
         .iter()
-        .map(|host| Front::start(place.path(), host, &site))
+        .map(|host| Front::start(place.path(), host, &Behind::host(&site, host)))
         .collect();
     let cable = Cable::to(fronts[1].address);
     let at = [fronts[0].address, cable.address, fronts[2].address];
@@ -217,7 +243,7 @@ fn a_changed_host_key_is_refused_with_both_fingerprints() {
     }
     let place = Place::new();
     let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
-    let front = Front::start(place.path(), "lee-esx1", &site);
+    let front = Front::start(place.path(), "lee-esx1", &Behind::host(&site, "lee-esx1"));
     let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let runbook = rewrite(&site, &place, &[("lee-esx1", front.address, other)]);
     let answers = answers(&place, &real_answers());

@@ -1,7 +1,7 @@
 //! What follows from what was seen of a .vmx, the host's view of it and its port groups.
 
-use crate::actions::answer::{Known, blocked, console, done, needed, shown_for};
-use crate::actions::configuration::{Configuration, Content};
+use crate::actions::answer::{Known, blocked, done, needed, shown_for};
+use crate::actions::configuration::{self, Configuration, Content};
 use crate::actions::place::VmAt;
 use crate::actions::port_groups::{self, Groups};
 use crate::actions::registered::Entry;
@@ -135,16 +135,6 @@ impl Network {
         lines
     }
 
-    fn locked(&self, at: &VmAt, who: &str) -> ProbeAnswer {
-        let fault = Fault::new(
-            format!("the .vmx of {} is locked by {who}", at.vm),
-            format!("{}: {}", at.host, at.vmx_path()),
-            "nothing was changed",
-            "find the host with that address and make sure that the VM does not run there, then retry",
-        );
-        blocked(format!("locked by {who}"), fault, &[])
-    }
-
     fn runs(&self, at: &VmAt, misjoined: &[String]) -> ProbeAnswer {
         let found = if misjoined.is_empty() {
             "it runs, and its .vmx says otherwise than the runbook".to_owned()
@@ -209,7 +199,7 @@ impl Network {
             return self.runs(at, &misjoined);
         }
         if let Some(who) = &seen.locked_by {
-            return self.locked(at, who);
+            return configuration::locked(at, who);
         }
         self.needed(found, seen, at, (content, &fitted), groups)
     }
@@ -243,24 +233,10 @@ impl Network {
             commands.push(port_groups::shown_finishing(&at.host, name, spec));
         }
         for change in diff(&content.vmx, fitted) {
-            let line = |sign, value: &Option<String>| {
-                value
-                    .as_ref()
-                    .map(|value| format!("{sign} {} = \"{value}\"", change.key))
-            };
-            changes.extend(line('-', &change.before));
-            changes.extend(line('+', &change.after));
+            changes.extend(replacing::signed(&change));
         }
         if fitted.to_bytes() != content.bytes || content.path != at.vmx_path() {
-            let copy = replacing::copy_name(at, &replacing::hex_sum(&content.bytes));
-            commands.push(console(format!(
-                "keep the file as it was in the run's folder: {copy}"
-            )));
-            commands.extend(replacing::shown(
-                &at.host,
-                &seen.names(at, content),
-                content.mode,
-            ));
+            commands.extend(replacing::shown_edit(at, &seen.names(at, content), content));
         }
         if let Some(entry) = entry {
             commands.push(shown_for(

@@ -3,6 +3,7 @@
 use super::world::{World, is_done, out};
 use super::{lines, needed};
 use crate::engine::{Fact, Performed};
+use crate::host::{HostCommand, Lane};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -148,6 +149,93 @@ async fn steps_can_be_taken_back_in_reverse() {
         world.undo(&out("ready")).await,
         Performed::Failed(_)
     ));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vmx_with_leftovers_is_made_fit_with_its_entry_and_taken_back_with_it() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    let step = |verb: &str| format!("failover/recover/app01/{verb}");
+    world.go(&step("fence")).await;
+    world.go(&step("restore")).await;
+    let vmx = world.on("lee-esx1", "/vmfs/volumes/local1/app01/app01.vmx");
+    let restored = std::fs::read_to_string(&vmx).unwrap();
+    assert!(
+        restored.contains("netinst.iso") && restored.contains(".vswp"),
+        "{restored}"
+    );
+
+    let answer = world.probe(&step("register")).await;
+    let changes = needed(&answer).changes.join("\n");
+    assert!(
+        changes.contains("+ ide1:0.startConnected = \"FALSE\""),
+        "{changes}"
+    );
+    assert!(changes.contains("- sched.swap.derivedName"), "{changes}");
+    world.go(&step("register")).await;
+    let fit = std::fs::read_to_string(&vmx).unwrap();
+    assert!(
+        !fit.contains("netinst.iso") && !fit.contains(".vswp"),
+        "{fit}"
+    );
+    assert_eq!(fit.lines().count(), restored.lines().count() + 1, "{fit}");
+    assert!(is_done(&world.probe(&step("register")).await));
+
+    for verb in ["network", "power_on"] {
+        world.go(&step(verb)).await;
+    }
+    let asked = world.keeper.asked.lock().unwrap().len();
+    assert_eq!(asked, 0, "nothing stops its start");
+    for verb in ["power_on", "network", "register"] {
+        let performed = world.undo(&step(verb)).await;
+        assert!(
+            matches!(performed, Performed::Undone { .. }),
+            "{verb}: {performed:?}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&vmx).unwrap(), restored);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_of_newer_hardware_would_be_invalid_and_is_lowered() {
+    let world = World::out_to("register").await;
+    let vmx = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01.vmx");
+    let newer =
+        |text: String| text.replace("virtualHW.version = \"19\"", "virtualHW.version = \"22\"");
+    std::fs::write(&vmx, newer(std::fs::read_to_string(&vmx).unwrap())).unwrap();
+    let read = |words: &[&str]| HostCommand::read(words.iter().copied());
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    let entering = [
+        "vim-cmd",
+        "solo/registervm",
+        "/vmfs/volumes/local1/sql01/sql01.vmx",
+    ];
+    assert_eq!(
+        host.read(Lane::Telemetry, &read(&entering))
+            .await
+            .unwrap()
+            .status,
+        0
+    );
+    let list = host
+        .read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"]))
+        .await
+        .unwrap();
+    assert!(
+        list.error_text().contains("Skipping invalid VM"),
+        "{list:?}"
+    );
+
+    let answer = world.probe(&out("register")).await;
+    let changes = needed(&answer).changes.join("\n");
+    assert!(
+        changes.contains("+ virtualHW.version = \"21\""),
+        "{changes}"
+    );
+    let evidence = world.go(&out("register")).await;
+    assert!(evidence[0].contains("registered as vmid"), "{evidence:?}");
     world.end().await;
 }
 

@@ -44,10 +44,32 @@ impl Version {
         read().ok_or_else(|| unexpected("the host's version", &text))
     }
 
-    /// The first number of the version.
+    /// The newest virtual hardware that this release runs; `None` where the release is not known
+    /// here.
+    ///
+    /// From Broadcom's KB 315655 (VMware's 1003746) and 2007240. A host of 6.7 calls itself 6.7.0
+    /// with every update, so its Update 2 is known by its build, 13006603.
     #[must_use]
-    pub fn major(&self) -> Option<u32> {
-        self.version.split('.').next()?.parse().ok()
+    pub fn newest_hardware(&self) -> Option<u32> {
+        let mut numbers = self.version.split('.').map(str::parse::<u32>);
+        let mut next = || numbers.next().and_then(Result::ok);
+        let (major, minor, update) = (next()?, next()?, next().unwrap_or(0));
+        let build: u64 = self.build.parse().unwrap_or(0);
+        match (major, minor, update) {
+            (5, 0, _) => Some(8),
+            (5, 1, _) => Some(9),
+            (5, 5, _) => Some(10),
+            (6, 0, _) => Some(11),
+            (6, 5, _) => Some(13),
+            (6, 7, _) => Some(if build >= 13_006_603 { 15 } else { 14 }),
+            (7, 0, 0) => Some(17),
+            (7, 0, 1) => Some(18),
+            (7, 0, _) => Some(19),
+            (8, 0, 0 | 1) => Some(20),
+            (8, 0, _) => Some(21),
+            (9, 0, _) => Some(22),
+            _ => None,
+        }
     }
 }
 
@@ -78,7 +100,30 @@ mod tests {
         ] {
             let version = Version::parse(&reply(text)).unwrap();
             assert_eq!(version.to_string(), "VMware ESXi 7.0.3 build 20036589");
-            assert_eq!(version.major(), Some(7));
+            assert_eq!(version.newest_hardware(), Some(19));
+        }
+    }
+
+    #[test]
+    fn each_release_has_its_newest_hardware() {
+        for (release, newest) in [
+            ("5.0.0 build-469512", Some(8)),
+            ("5.1.0 build-799733", Some(9)),
+            ("5.5.0 build-1331820", Some(10)),
+            ("6.0.0 build-2494585", Some(11)),
+            ("6.5.0 build-4564106", Some(13)),
+            ("6.7.0 build-10302608", Some(14)),
+            ("6.7.0 build-13006603", Some(15)),
+            ("7.0.0 build-15843807", Some(17)),
+            ("7.0.1 build-16850804", Some(18)),
+            ("7.0.3 build-20036589", Some(19)),
+            ("8.0.1 build-21495797", Some(20)),
+            ("8.0.2 build-22380479", Some(21)),
+            ("9.0.0 build-24755229", Some(22)),
+            ("12.1.0 build-1", None),
+        ] {
+            let version = Version::parse(&reply(&format!("VMware ESXi {release}\n"))).unwrap();
+            assert_eq!(version.newest_hardware(), newest, "{release}");
         }
     }
 
@@ -101,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in ".{0,60}( build-.{0,20})?") {
-            let _ = Version::parse(&reply(&text)).map(|version| version.major());
+            let _ = Version::parse(&reply(&text)).map(|version| version.newest_hardware());
         }
     }
 }

@@ -116,6 +116,39 @@ fn stat(line: &str) -> Option<FileStat> {
     })
 }
 
+/// Says of each of `$1` … whether it is there, one word a line.
+const WHICH: &str = r#"for p in "$@"; do
+  if [ -e "$p" ]; then echo there; else echo absent; fi
+done"#;
+
+/// Asks which of some paths are there, whatever they are; a link counts if what it points to does.
+#[must_use]
+pub fn which(paths: &[String]) -> HostCommand {
+    HostCommand::script(Effect::Read, WHICH, paths.iter().map(|path| operand(path)))
+        .max_output(SHORT)
+}
+
+/// Reads the reply of [`which`] for that many paths, in their order.
+///
+/// # Errors
+///
+/// It could not be asked, or did not answer for each.
+pub fn parse_which(output: &Output, paths: usize) -> Result<Vec<bool>, DriverFault> {
+    succeeded(output, "sh")?;
+    let text = output.text();
+    let answers: Option<Vec<bool>> = text
+        .lines()
+        .map(|line| match line {
+            "there" => Some(true),
+            "absent" => Some(false),
+            _ => None,
+        })
+        .collect();
+    answers
+        .filter(|answers| answers.len() == paths)
+        .ok_or_else(|| unexpected("which files are there", &text))
+}
+
 /// One name in a folder. Names are bytes; a host may hold some that are no text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

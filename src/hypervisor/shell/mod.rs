@@ -19,6 +19,7 @@ pub use changes::{
 pub use driver::Shell;
 pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
+    parse_which, which,
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};

@@ -167,14 +167,21 @@ impl Files {
 }
 
 /// The restore points of one VM below a backup's folder, oldest first, as backups leave them that
-/// keep to the VM's RPO: the newest is between an eighth and three quarters of an interval old.
-pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Result<()> {
+/// keep to the VM's RPO: the newest is between an eighth and three quarters of an interval old. The
+/// .vmx of a VM that was `lived_in` has lines that mean something at its old place alone.
+pub(super) fn build_points(
+    plan: &SitePlan,
+    vm: &SimVm,
+    backup: &Path,
+    lived_in: bool,
+) -> io::Result<()> {
     let files = Files::of(vm, vm.vm.protected.as_ref());
     let every = vm.backed_up_every;
     let mut draw = Draw::new(plan.seed, &format!("backup time {}", vm.name));
     let spread = u64::try_from(every * 5 / 8).unwrap_or(1);
     let newest = plan.created - every / 8 - i64::try_from(draw.below(spread)).unwrap_or_default();
     // Where it ran when it was backed up: the .vmx of a point remembers that place.
+    let mut leftovers = String::new();
     let location = match &vm.vm.protected {
         Some(home) => {
             let uuid = identity(plan, &home.host, "").uuid;
@@ -184,6 +191,9 @@ pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Re
                 &format!("volume {} vmfs {}", home.host, home.datastore),
             )
             .volume_uuid(&mac);
+            if lived_in {
+                leftovers = left_over(&volume, &files);
+            }
             place(
                 &uuid,
                 &format!("/vmfs/volumes/{volume}/{}/{}.vmx", files.folder, files.stem),
@@ -204,6 +214,10 @@ pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Re
             &location,
             SiteRole::Protected,
         )?;
+        if let Some(vmx) = names.first().map(|name| folder.join(name)) {
+            let mut file = fs::File::options().append(true).open(vmx)?;
+            io::Write::write_all(&mut file, leftovers.as_bytes())?;
+        }
         let mut sums = String::new();
         for name in names {
             let path = folder.join(&name);
@@ -219,6 +233,16 @@ pub(super) fn build_points(plan: &SitePlan, vm: &SimVm, backup: &Path) -> io::Re
         fs::write(folder.join("SHA256SUMS"), sums)?;
     }
     Ok(())
+}
+
+/// The CD that it was installed from, and the swap file that it ran with when it was backed up.
+fn left_over(volume: &str, files: &Files) -> String {
+    let (folder, stem) = (&files.folder, &files.stem);
+    format!(
+        "ide1:0.present = \"TRUE\"\nide1:0.deviceType = \"cdrom-image\"\n\
+         ide1:0.fileName = \"/vmfs/volumes/{volume}/iso/debian-12.4.0-amd64-netinst.iso\"\n\
+         sched.swap.derivedName = \"/vmfs/volumes/{volume}/{folder}/{stem}-5d0c8f12.vswp\"\n"
+    )
 }
 
 fn sum(path: &Path) -> io::Result<String> {

@@ -53,8 +53,21 @@ fn typed_path(typed: &str) -> String {
     }
 }
 
-/// Reads a .vmx into hostd's view; `None` where it cannot be used.
+/// The newest virtual hardware of an 8.0.2 host.
+const NEWEST_HARDWARE: u32 = 21;
+
+/// Reads a .vmx into hostd's view; `None` where it cannot be used: unreadable, or of hardware that
+/// is newer than the host's.
 pub(super) fn read_config(host: &SimHost, path: &str) -> Option<Vmx> {
+    read_any(host, path).filter(|config| {
+        let version = config.get("virtualHW.version").unwrap_or_default();
+        version
+            .parse::<u32>()
+            .map_or(true, |version| version <= NEWEST_HARDWARE)
+    })
+}
+
+fn read_any(host: &SimHost, path: &str) -> Option<Vmx> {
     Vmx::parse(&host.vfs.read_text(path).ok()?)
 }
 
@@ -156,15 +169,18 @@ pub(super) fn register(host: &Arc<SimHost>, typed: &str, name: Option<&str>) -> 
     if !file.is_ok_and(|meta| meta.is_file()) {
         return Err(missing());
     }
-    let Some(config) = read_config(host, &canonical) else {
+    if read_any(host, &canonical).is_none() {
         return Err(Fault::new(
             "vim.fault.InvalidVmConfig",
             "Invalid virtual machine configuration.",
         ));
-    };
+    }
     let id = state.saved.next.max(1);
     state.saved.next = id + 1;
-    state.configs.insert(id, config);
+    // Without a configuration that it can use, the entry is an invalid one.
+    if let Some(config) = read_config(host, &canonical) {
+        state.configs.insert(id, config);
+    }
     state.saved.vms.push(Registered {
         id,
         path: canonical,

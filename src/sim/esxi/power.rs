@@ -103,6 +103,7 @@ fn begin(
     }
     if question.is_none() {
         config.set("uuid.location", &place);
+        question = missing_image(host, path, &config).map(|drive| Question::no_device(&drive));
     }
     state.configs.insert(id, config);
     let (cartel, world) = state.next_worlds();
@@ -146,6 +147,29 @@ fn check_addresses(config: &Vmx) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// A drive that comes up with a CD image that is not there.
+fn missing_image(host: &SimHost, path: &str, config: &Vmx) -> Option<String> {
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let mut drives = config.entries().iter().filter_map(|(key, value)| {
+        let device = key.strip_suffix(".fileName")?;
+        let is_image = config.get(&format!("{device}.deviceType")) == Some("cdrom-image");
+        let unplugged = config
+            .get(&format!("{device}.startConnected"))
+            .is_some_and(|value| value.eq_ignore_ascii_case("false"));
+        let present = config.is_true(&format!("{device}.present"));
+        (present && is_image && !unplugged).then_some((device, value))
+    });
+    let gone = |file: &str| {
+        let beside = format!("{folder}/{file}");
+        !host
+            .vfs
+            .exists(if file.starts_with('/') { file } else { &beside })
+    };
+    drives
+        .find(|(_, file)| gone(file))
+        .map(|(device, _)| device.to_owned())
 }
 
 /// Every disk must be there whole and free; gives the real paths that the VM will hold.

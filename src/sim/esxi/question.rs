@@ -1,4 +1,5 @@
-//! The question whether a VM was moved or copied, and its answer.
+//! The questions on which a VM's start waits: whether it was moved or copied, and what to do about
+//! a CD image that is not there; and their answers.
 
 use std::sync::Arc;
 
@@ -16,6 +17,10 @@ pub(crate) enum Choice {
     Moved,
     /// A new identity.
     Copied,
+    /// It goes on without the drive, and asks again the next time.
+    Yes,
+    /// It goes on without the drive.
+    No,
 }
 
 impl Choice {
@@ -24,6 +29,8 @@ impl Choice {
             Self::Cancel => "button.uuid.cancel",
             Self::Moved => "button.uuid.movedTheVM",
             Self::Copied => "button.uuid.copiedTheVM",
+            Self::Yes => "button.yes",
+            Self::No => "button.no",
         }
     }
 
@@ -32,6 +39,8 @@ impl Choice {
             Self::Cancel => "Cancel",
             Self::Moved => "I Moved It",
             Self::Copied => "I Copied It",
+            Self::Yes => "Yes",
+            Self::No => "No",
         }
     }
 }
@@ -43,6 +52,8 @@ pub(crate) struct Question {
     pub(crate) id: String,
     /// In the order of their numbers.
     pub(crate) choices: Vec<Choice>,
+    /// What it asks, behind its message key.
+    text: String,
 }
 
 const TEXT: &str = "msg.uuid.altered:This virtual machine might have been moved or copied.\n\
@@ -64,14 +75,33 @@ impl Question {
         Self {
             id: "_vmx1".to_owned(),
             choices,
+            text: TEXT.to_owned(),
         }
+    }
+
+    /// The question of a drive whose image is not there (its text from knowledge of hosted products;
+    /// that a host stops at such a question is documented).
+    pub(crate) fn no_device(device: &str) -> Self {
+        Self {
+            id: "_vmx2".to_owned(),
+            choices: vec![Choice::Yes, Choice::No],
+            text: format!(
+                "msg.device.noBackend:Cannot connect the virtual device {device} because no corresponding device is available on the host.\n\
+                 Do you want to try to connect this virtual device every time you power on the virtual machine?"
+            ),
+        }
+    }
+
+    fn default(&self) -> usize {
+        let is_default = |choice: &Choice| matches!(choice, Choice::Copied | Choice::Yes);
+        self.choices.iter().position(is_default).unwrap_or(0)
     }
 
     /// As `vmsvc/message` prints it (layout of 6.x to 8.x, from knowledge).
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("Virtual machine message {}:\n{TEXT}\n", self.id);
+        let mut text = format!("Virtual machine message {}:\n{}\n", self.id, self.text);
         for (number, choice) in self.choices.iter().enumerate() {
-            let default = if *choice == Choice::Copied {
+            let default = if number == self.default() {
                 " [default]"
             } else {
                 ""
@@ -97,16 +127,11 @@ impl Question {
                 ],
             )
         });
-        let default = self
-            .choices
-            .iter()
-            .position(|choice| *choice == Choice::Copied)
-            .unwrap_or(0);
         Value::Object(
             "vim.vm.QuestionInfo",
             vec![
                 ("id", Value::text(self.id.clone())),
-                ("text", Value::text(TEXT)),
+                ("text", Value::text(self.text.clone())),
                 (
                     "choice",
                     Value::Object(
@@ -117,7 +142,7 @@ impl Question {
                                 "choiceInfo",
                                 Value::List("vim.ElementDescription", choices.collect()),
                             ),
-                            ("defaultIndex", Value::bare(default)),
+                            ("defaultIndex", Value::bare(self.default())),
                         ],
                     ),
                 ),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::vmfiles::{Descriptor, Vmsd, Vmx, diff};
+use crate::vmfiles::{Descriptor, Severity, Surroundings, Vmsd, Vmx, diff, fit_to_host};
 
 /// Files of `vmx-corpus/<kind>` and captures of the same kind; empty where there is no corpus.
 fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
@@ -64,6 +64,59 @@ fn every_real_vmx_comes_back_byte_for_byte_and_edits_stay_in_their_line() {
         );
     }
     println!("{} real .vmx files read, {edits} edits made", files.len());
+}
+
+#[test]
+fn every_real_vmx_is_made_fit_once_and_for_all() {
+    let (mut must, mut should, mut stopped) = (0, 0, 0);
+    let files = corpus("vmx");
+    for (name, bytes) in &files {
+        let vmx = Vmx::parse(bytes).unwrap_or_else(|why| panic!("{name}: {why}"));
+        if !vmx.duplicates().is_empty() {
+            continue;
+        }
+        // All of its disks were restored beside it, and nothing else is there.
+        let disks = vmx.disk_files().into_iter();
+        let around = Surroundings {
+            host: "lee-esx1".into(),
+            folder: disks
+                .map(|disk| disk.rsplit('/').next().unwrap_or_default().to_owned())
+                .collect(),
+            newest_hardware: Some(13),
+            came: true,
+            ..Surroundings::default()
+        };
+        let fitting = fit_to_host(&vmx, &around);
+        let new = fitting
+            .apply(&vmx)
+            .unwrap_or_else(|why| panic!("{name}: {why}"));
+        let again = Vmx::parse(&new.to_bytes()).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!(fit_to_host(&again, &around).fixes, [], "{name}");
+        assert_eq!(diff(&vmx, &again).len(), fitting.fixes.len(), "{name}");
+        assert_eq!(vmx.disk_files().len(), again.disk_files().len(), "{name}");
+        let kept = lines(bytes);
+        let gone = kept.len()
+            - kept
+                .iter()
+                .filter(|line| lines(&new.to_bytes()).contains(line))
+                .count();
+        assert!(gone <= fitting.fixes.len(), "{name}: {gone} lines changed");
+        let musts = fitting
+            .fixes
+            .iter()
+            .filter(|fix| fix.severity == Severity::Must);
+        must += musts.count();
+        should += fitting
+            .fixes
+            .iter()
+            .filter(|fix| fix.severity == Severity::Should)
+            .count();
+        stopped += usize::from(!fitting.obstacles.is_empty());
+    }
+    println!(
+        "{} real .vmx files: {must} needed changes, {should} leftovers, {stopped} files for a person",
+        files.len()
+    );
 }
 
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {

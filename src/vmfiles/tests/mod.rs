@@ -3,4 +3,5 @@
 mod corpus;
 mod descriptors;
 mod documents;
+mod fitting;
 mod properties;

@@ -32,6 +32,29 @@ fn looking_at_awkward_names() {
 }
 
 #[test]
+fn what_is_there_is_told_for_each_path_in_its_place() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut paths: Vec<String> = Vec::new();
+        for name in NAMES {
+            let path = dir.path().join(name);
+            fs::write(&path, b"x").unwrap();
+            paths.push(text(&path).to_owned());
+            paths.push(format!("{}-not", text(&path)));
+        }
+        paths.push(text(dir.path()).to_owned());
+        let output = run(&shell, &which(&paths));
+        let there = parse_which(&output, paths.len()).unwrap();
+        let expected: Vec<bool> = (0..paths.len()).map(|n| n % 2 == 0).collect();
+        assert_eq!(there, expected);
+        assert!(
+            parse_which(&output, paths.len() + 1).is_err(),
+            "an answer is missing"
+        );
+    }
+}
+
+#[test]
 fn kinds_and_missing_folders() {
     for shell in shells() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,67 @@
+//! Giving a .vmx back that a step renamed aside.
+
+use crate::engine::Fact;
+use crate::error::Fault;
+use crate::hypervisor::shell::Found;
+
+use super::configuration;
+use super::context::Ctx;
+use super::link::ActError;
+use super::place::VmAt;
+use super::replacing;
+
+/// Gives the .vmx that this very step renamed aside its name back; the edited one is kept under a
+/// name of its own. `None` where the step changed none. What was done of it already is not done
+/// again.
+///
+/// # Errors
+/// The host refused it, or a write was lost.
+pub(super) async fn give_back(ctx: &Ctx, at: &VmAt) -> Result<Option<String>, ActError> {
+    let kept = ctx.state.facts.iter().rev().find_map(|found| {
+        let Fact::OriginalKept {
+            vm,
+            host,
+            path,
+            aside,
+        } = &found.fact
+        else {
+            return None;
+        };
+        let own = found.step.as_ref() == Some(&ctx.step.id) && path.ends_with(".vmx");
+        (own && *vm == at.vm && *host == at.host).then(|| (path.clone(), aside.clone()))
+    });
+    let Some((path, aside)) = kept else {
+        return Ok(None);
+    };
+    let folder = configuration::folder(ctx, at).await?;
+    let present = |path: &str| folder.iter().any(|(name, _)| at.file_path(name) == path);
+    if present(&aside) {
+        let mut moved = String::new();
+        if present(&path) {
+            let names = (1..).map(|n| numbered(&format!("{path}.lifeboat-{}-undone", ctx.run), n));
+            let free = names.into_iter().find(|name| !present(name));
+            let undone = free.unwrap_or_default();
+            replacing::rename(ctx, at, &path, &undone).await?;
+            moved = format!("; the edited one is {undone}");
+        }
+        replacing::rename(ctx, at, &aside, &path).await?;
+        return Ok(Some(format!("{path} is the file as it was{moved}")));
+    }
+    match configuration::find(ctx, at, &path).await? {
+        Found::There(_) => Ok(Some(format!("{path} is the file as it was"))),
+        Found::Absent | Found::NoFolder => Err(ActError::Failed(Fault::new(
+            format!("{path} is not there"),
+            at.host.as_str(),
+            format!("the file as it was should be {aside}, which is not there either"),
+            "look into the folder, and give the file its name back by hand; its bytes are in the run's folder too",
+        ))),
+    }
+}
+
+fn numbered(name: &str, n: u32) -> String {
+    if n > 1 {
+        format!("{name}{n}")
+    } else {
+        name.to_owned()
+    }
+}
