@@ -201,9 +201,11 @@ async fn a_clone_is_laid_out_as_asked() {
     delivery.bring(&Journal::new(), tell).await.unwrap();
     let format = std::fs::read_to_string(site.path("bin/format")).unwrap();
     assert_eq!(format, "eagerzeroedthick\n");
-    let part = (crate::transfer::Phase::Cloning, (5 << 20) / 100 * 37);
+    let between = |(phase, done): &(crate::transfer::Phase, u64)| {
+        *phase == crate::transfer::Phase::Cloning && (1 << 20..5 << 20).contains(done)
+    };
     assert!(
-        told.lock().unwrap().contains(&part),
+        told.lock().unwrap().iter().any(between),
         "what vmkfstools says moves the meter: {:?}",
         told.lock().unwrap()
     );
