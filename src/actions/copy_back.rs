@@ -82,6 +82,7 @@ impl CopyBack {
             to: moving::target(ctx, &self.to)?,
             landing,
             patience: moving::patience(),
+            survey: None,
         })
     }
 

@@ -112,8 +112,8 @@ impl Load {
         let taken = moving::allocated(ctx, &delivery).await;
         let open = |item: &&Item| !matches!(found.standing(&item.name), Standing::Whole(..));
         let source = |item: &Item| {
-            let own = taken.iter().find(|(name, _)| *name == item.name);
-            own.map_or(item.bytes, |(_, bytes)| *bytes).min(item.bytes)
+            let own = taken.get(&item.at).copied();
+            own.unwrap_or(item.bytes).min(item.bytes)
         };
         let here = |name: &str| -> Option<u64> {
             let (_, stat) = arrivals.entries.iter().find(|(its, _)| its == name)?;

@@ -36,6 +36,7 @@ mod registered;
 mod replacing;
 mod replicate;
 mod restore;
+mod room;
 mod shut_down;
 mod sighting;
 mod stop_lost;

@@ -92,6 +92,7 @@ impl Replicate {
             to: moving::target(ctx, &self.to)?,
             landing,
             patience: moving::patience(),
+            survey: None,
         })
     }
 

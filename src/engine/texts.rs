@@ -114,6 +114,7 @@ impl Fact {
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
             | Self::FolderMade { .. }
+            | Self::RoomCounted { .. }
             | Self::OriginalKept { .. }
             | Self::ConfigKept { .. }
             | Self::Registered { .. }

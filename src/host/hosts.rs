@@ -15,7 +15,7 @@ use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
 use super::lane::{Lane, LaneThread, Sendable};
-use super::live::OutputSink;
+use super::live::{LiveOutput, OutputSink};
 use super::output::Output;
 use super::policy::{Deed, Policy};
 use super::process::WRITE_PREFIX;
@@ -155,6 +155,18 @@ impl Hosts {
     }
 }
 
+/// Someone hears what commands print, until this is dropped.
+pub struct Following {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.shared.unfollow(self.number);
+    }
+}
+
 /// One host with its sessions.
 pub struct Host {
     shared: Arc<Shared>,
@@ -257,6 +269,32 @@ impl Host {
             })
             .await
             .unwrap_or_else(|cause| Err(WriteError::Lost { pid: None, cause }))
+    }
+
+    /// Tells each line that this command prints, as it stands, redrawn ones too, if it is sent on
+    /// this lane before what is given back is dropped. `hear` is called on session threads, and must
+    /// not block.
+    #[must_use]
+    pub fn follow(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        hear: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Following {
+        let shown = self.shared.run.redactor.mask(&command.line());
+        let sink: OutputSink = Arc::new(move |event| {
+            if event.lane == lane
+                && *event.command == *shown
+                && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
+                    &event.what
+            {
+                hear(text);
+            }
+        });
+        Following {
+            number: self.shared.follow(sink),
+            shared: self.shared.clone(),
+        }
     }
 
     /// Opens a file. For writing it is made if missing and never truncated.

@@ -35,7 +35,7 @@ pub use command::{Effect, HostCommand};
 pub use config::{Credential, HostConfig, Secret};
 pub use error::{HostError, WriteError};
 pub use file::{FileAccess, RemoteFile};
-pub use hosts::{Host, Hosts};
+pub use hosts::{Following, Host, Hosts};
 pub use lane::Lane;
 pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;

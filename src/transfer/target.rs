@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::progress::{Meter, Phase};
+use super::ranges::FINE;
 use super::source::join;
 use super::sums::Sum;
 use super::writes::{TransferError, Writes, send};
@@ -128,7 +129,7 @@ pub(super) struct Work<W> {
     pub(super) to: Target,
     pub(super) writes: Arc<W>,
     pub(super) patience: Patience,
-    pub(super) meter: Meter,
+    pub(super) meter: Arc<Meter>,
     /// Sums of so many zeros, by length in bytes.
     pub(super) holes: Mutex<BTreeMap<u64, Sum>>,
 }
@@ -141,6 +142,17 @@ impl<W: Writes> Work<W> {
 }
 
 impl<W> Work<W> {
+    /// The same work in another folder of the host.
+    pub(super) fn at(&self, to: Target) -> Self {
+        Self {
+            to,
+            writes: self.writes.clone(),
+            patience: self.patience,
+            meter: self.meter.clone(),
+            holes: Mutex::default(),
+        }
+    }
+
     /// Runs a command that only looks, on this or another host, however often the link drops.
     pub(super) async fn look(
         &self,
@@ -183,6 +195,25 @@ impl<W> Work<W> {
         let command = shell::sha256(path).deadline(time_for(bytes));
         let output = self.look(host, lane, &command).await?;
         self.summed(host, lane, path, &output, 0..bytes).await
+    }
+
+    /// The sum of a stretch that begins at a multiple of [`FINE`] and ends at one or at the file's
+    /// end.
+    pub(super) async fn sum_part(
+        &self,
+        host: &Arc<Host>,
+        lane: Lane,
+        path: &str,
+        range: &Range<u64>,
+    ) -> Result<Sum, Fault> {
+        let bytes = range.end - range.start;
+        let command = shell::sha256_part(path, range.start / FINE, bytes.div_ceil(FINE));
+        let output = self
+            .look(host, lane, &command.deadline(time_for(bytes)))
+            .await?;
+        self.summed(host, lane, path, &output, range.clone())
+            .await
+            .map(|(sum, _)| sum)
     }
 
     async fn summed(

@@ -1,4 +1,4 @@
-//! The SHA-256 of a file, by what the host has.
+//! The SHA-256 of a file or a part of it, by what the host has.
 
 use super::{SHORT, operand};
 use crate::host::{Effect, HostCommand, Output};
@@ -15,6 +15,19 @@ h = hashlib.sha256()
 for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
 print(h.hexdigest())' <"$1"
 elif command -v openssl >/dev/null 2>&1; then echo openssl; openssl dgst -sha256 <"$1"
+else echo none; fi"#;
+
+/// As [`SHA256`], of `$3` blocks of a mebibyte from block `$2` on.
+pub(super) const SHA256_PART: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then echo openssl
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | openssl dgst -sha256
+elif command -v sha256sum >/dev/null 2>&1; then echo sha256sum
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | sha256sum
+elif command -v python3 >/dev/null 2>&1; then echo python3
+  dd if="$1" bs=1048576 skip="$2" count="$3" 2>/dev/null | python3 -c 'import hashlib, sys
+h = hashlib.sha256()
+for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
+print(h.hexdigest())'
 else echo none; fi"#;
 
 /// What a host sums with.
@@ -43,8 +56,15 @@ pub fn sha256(path: &str) -> HostCommand {
     HostCommand::script(Effect::Read, SHA256, [operand(path)]).max_output(SHORT)
 }
 
+/// Sums a part of a file: `count` MiB from the `skip`th MiB on, less where the file ends before.
+#[must_use]
+pub fn sha256_part(path: &str, skip: u64, count: u64) -> HostCommand {
+    let words = [operand(path), skip.to_string(), count.to_string()];
+    HostCommand::script(Effect::Read, SHA256_PART, words).max_output(SHORT)
+}
+
 impl Sha256 {
-    /// Reads the reply of [`sha256`].
+    /// Reads the reply of [`sha256`] or [`sha256_part`].
     ///
     /// # Errors
     ///

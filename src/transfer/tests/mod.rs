@@ -2,6 +2,7 @@
 
 mod arriving;
 mod cloning;
+mod converting;
 mod interrupted;
 mod looking;
 mod patching;
