@@ -191,20 +191,22 @@ async fn the_session_for_bulk_data_judges_the_host_key_itself() {
 }
 
 #[tokio::test]
-async fn where_russh_and_the_host_share_no_algorithm_ssh2_carries_the_data() {
-    // russh has no key exchange over SHA-1, OpenSSH and libssh2 do.
-    let old = "KexAlgorithms diffie-hellman-group14-sha1";
-    let Some(sshd) = Sshd::start(old) else { return };
-    let (_hosts, host) = one(sshd.config());
+async fn files_of_other_lanes_go_over_their_own_session() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
     let path = sshd.path("disk");
-    let mut file = open(&host, &path, true).await.unwrap();
+    let open = |access| host.open_file(Lane::Control, path.to_str().unwrap(), access);
+    let mut file = open(FileAccess::Write(intent())).await.unwrap();
     let data = pattern(3 << 20);
     file.write_at(0, data.clone()).await.unwrap();
     assert_eq!(file.size().await.unwrap(), 3 << 20);
     file.finish().await.unwrap();
     assert!(std::fs::read(&path).unwrap() == data);
-    let mut file = open(&host, &path, false).await.unwrap();
-    assert!(file.read_at(1000, 1 << 20).await.unwrap() == data[1000..1000 + (1 << 20)]);
+    let mut file = open(FileAccess::Read).await.unwrap();
+    let read = file.read_at(1000, 1 << 20).await.unwrap();
+    assert!(read == data[1000..1000 + (1 << 20)]);
+    assert_eq!(proxy.accepted(), 1);
 }
 
 #[tokio::test]
