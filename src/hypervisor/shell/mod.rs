@@ -7,6 +7,7 @@
 mod block_sums;
 mod changes;
 mod driver;
+mod extents;
 mod files;
 mod probes;
 mod processes;
@@ -19,6 +20,7 @@ pub use changes::{
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;
+pub use extents::{data_extents, parse_data_extents};
 pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
     parse_which, which,
