@@ -33,6 +33,7 @@ mod register;
 mod registered;
 mod replacing;
 mod restore;
+mod restore_files;
 mod shut_down;
 mod sighting;
 mod stop_lost;
@@ -64,6 +65,7 @@ use power_on::PowerOn;
 use ready::Ready;
 use register::Register;
 use restore::Restore;
+use restore_files::RestoreFiles;
 use shut_down::ShutDown;
 use unregister::Unregister;
 
@@ -79,6 +81,7 @@ enum Verb<'a> {
     },
     Note(&'a str),
     Command(Command<'a>),
+    RestoreFiles(RestoreFiles<'a>),
     Fence(Fence),
     Restore(Restore),
     Register(Register),
@@ -96,6 +99,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
+            ActionSpec::RestoreFiles { vm, .. } => {
+                Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
+            }
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
             ActionSpec::Restore { vm, point } => {
                 Self::Restore(Restore::new(runbook, step, vm, point)?)
@@ -138,6 +144,7 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
         Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.probe(ctx)).await,
     })
 }
 
@@ -151,6 +158,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.perform(ctx)).await,
     })
 }
 
@@ -161,7 +169,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
-        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) => Performed::Failed(action::no_undo(ctx)),
+        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) | Verb::RestoreFiles(_) => Performed::Failed(action::no_undo(ctx)),
     })
 }
 
@@ -176,5 +184,6 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
         Verb::Command(command) => command.outline(),
+        Verb::RestoreFiles(files) => files.outline(),
     })
 }

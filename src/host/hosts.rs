@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::journal::Intent;
-use crate::names::HostName;
+use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
-use super::command::HostCommand;
+use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
@@ -21,6 +21,7 @@ use super::policy::{Deed, Policy};
 use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
 use super::shared::{Limits, Run, Shared};
+use super::stream::{Program, RemoteOutput};
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -32,6 +33,8 @@ pub struct Hosts(Arc<Inner>);
 struct Inner {
     hosts: HashMap<HostName, Arc<Host>>,
     run: Run,
+    /// What programs of the runbook find in their environment, by the variable's name.
+    secrets: RwLock<HashMap<VariableName, Secret>>,
 }
 
 impl Hosts {
@@ -72,13 +75,44 @@ impl Hosts {
                 )
             })
             .collect();
-        Self(Arc::new(Inner { hosts, run }))
+        Self(Arc::new(Inner {
+            hosts,
+            run,
+            secrets: RwLock::default(),
+        }))
     }
 
     /// The host of that name, if the run has it.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<Arc<Host>> {
         self.0.hosts.get(name).cloned()
+    }
+
+    /// Secrets that programs of the runbook may be given, masked from now on.
+    #[must_use]
+    pub fn with_secrets(self, secrets: impl IntoIterator<Item = (VariableName, Secret)>) -> Self {
+        let mut kept = self
+            .0
+            .secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, secret) in secrets {
+            self.0.run.redactor.add(secret.expose());
+            kept.insert(name, secret);
+        }
+        drop(kept);
+        self
+    }
+
+    /// A secret of the runbook, if it was given.
+    #[must_use]
+    pub fn secret(&self, name: &VariableName) -> Option<Secret> {
+        let secrets = self
+            .0
+            .secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        secrets.get(name).cloned()
     }
 
     /// From now on every command's output is told to `sink` as it comes.
@@ -277,6 +311,26 @@ impl Host {
             })
             .await??;
         Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    /// Starts a program that only looks, whose output is taken as it comes, from byte `from` of it
+    /// on. Nobody waits for more than five minutes for the next byte.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub async fn open_output(
+        &self,
+        lane: Lane,
+        program: &Program,
+        from: u64,
+    ) -> Result<RemoteOutput, HostError> {
+        self.shared.run.policy.permit(Deed::Read(Effect::Read))?;
+        let thread = self.lane(lane)?;
+        let program = program.clone();
+        let id = thread
+            .call(move |worker, cancel| worker.start_stream(&program, from, cancel))
+            .await??;
+        Ok(RemoteOutput::new(thread, id))
     }
 
     fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {

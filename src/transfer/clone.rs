@@ -47,7 +47,7 @@ pub(super) fn preview(delivery: &Delivery, found: &Observed) -> Vec<String> {
     let to = &delivery.to;
     let source = |at: &str| match delivery.from.join(at) {
         Folder::On { path, .. } => path,
-        Folder::Here(path) => path.display().to_string(),
+        other => other.place(),
     };
     let mut lines = Vec::new();
     for item in delivery.ordered() {
@@ -272,7 +272,7 @@ async fn clone<W: Writes>(
     work.meter.phase(Phase::Cloning, Instant::now());
     let from = match &delivery.from {
         Folder::On { path, .. } => join(path, &disk.descriptor.at),
-        Folder::Here(_) => return Err(Fault::default().into()),
+        Folder::Here(_) | Folder::Stream(_) => return Err(Fault::default().into()),
     };
     let target = to.path(&part_descriptor);
     let doing = format!("cloning {}", disk.descriptor.name);

@@ -53,6 +53,10 @@ impl<W: Writes> Bulk<'_, W> {
                     .sum_part(host, *lane, path, range)
                     .await
                     .map(|sum| vec![sum]),
+                Folder::Stream(stream) => stream
+                    .sum_of(range, self.work.patience)
+                    .await
+                    .map(|sum| vec![sum]),
             }
         };
         let (there, here) = tokio::try_join!(there, here)?;

@@ -43,8 +43,8 @@ impl Item {
             name: file.name.clone(),
             at: file.name.clone(),
             bytes: file.bytes,
-            sum: Some(file.sum),
-            recorded: true,
+            sum: file.sum,
+            recorded: file.sum.is_some(),
         };
         point.files.iter().map(item).collect()
     }
@@ -83,6 +83,8 @@ pub enum Mover {
     Relayed,
     /// On the target itself: cloned, never through the console.
     OnHost,
+    /// Printed by a backup tool, through the console.
+    Printed,
 }
 
 impl Mover {
@@ -93,6 +95,7 @@ impl Mover {
             Self::FromHere => "sent from this machine",
             Self::Relayed => "relayed through this machine",
             Self::OnHost => "cloned on the host",
+            Self::Printed => "printed by the backup's tool, through this machine",
         }
     }
 }
@@ -154,6 +157,7 @@ impl Delivery {
             Folder::Here(_) => Mover::FromHere,
             Folder::On { host, .. } if host.name() == self.to.host.name() => Mover::OnHost,
             Folder::On { .. } => Mover::Relayed,
+            Folder::Stream(_) => Mover::Printed,
         }
     }
 
@@ -237,7 +241,9 @@ impl Delivery {
         }
         match delivery.mover() {
             Mover::OnHost => clone::bring(&delivery, &work, &found).await,
-            Mover::FromHere | Mover::Relayed => delivery.send_all(&work, &found).await,
+            Mover::FromHere | Mover::Relayed | Mover::Printed => {
+                delivery.send_all(&work, &found).await
+            }
         }
     }
 
@@ -387,6 +393,7 @@ impl Delivery {
             Folder::On { host, path, lane } => {
                 Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)
             }
+            Folder::Stream(stream) => stream.sum(item.bytes, self.patience).await,
         }
     }
 

@@ -4,5 +4,6 @@ mod arriving;
 mod cloning;
 mod interrupted;
 mod looking;
+mod printed;
 mod simulated;
 mod site;
