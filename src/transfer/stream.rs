@@ -309,8 +309,12 @@ impl Stream {
     ) {
         // What compared stretches is not needed any more.
         self.cursor.lock().await.take();
-        if let Err(error) = self.try_pour(bytes, &ranges, zeros, &pieces).await {
-            // Nobody listens any more if the transfer was given up.
+        let poured = tokio::select! {
+            poured = self.try_pour(bytes, &ranges, zeros, &pieces) => poured,
+            // The transfer was given up: a tool that stalls is not waited for.
+            () = pieces.closed() => return,
+        };
+        if let Err(error) = poured {
             let _ = pieces.send(Err(error)).await;
         }
     }

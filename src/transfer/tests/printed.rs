@@ -186,6 +186,7 @@ async fn a_tool_that_fails_behind_its_last_byte_has_failed() {
             !arrived.contains(&"web01-flat.vmdk".to_owned()),
             "{arrived:?}"
         );
+        std::fs::remove_dir_all(site.path("target/vm")).unwrap();
     }
 }
 
@@ -271,22 +272,16 @@ async fn restic_prints_a_snapshot_and_its_own_errors_are_shown() {
         "reading locks nothing"
     );
 
-    // The pack with the disk's data is the largest.
-    let packs = run(
-        "find",
-        &["repo/data", "-type", "f", "-size", "+100k"],
-        site.dir.path(),
-        &[],
-    );
-    for pack in packs.unwrap().lines() {
-        std::fs::remove_file(site.path(pack)).unwrap();
-    }
+    // Without its index nothing of the repository is found. (For a lost pack restic 0.14 says the
+    // same after a minute of trying again.)
+    std::fs::remove_dir_all(site.path("repo/index")).unwrap();
+    std::fs::create_dir(site.path("repo/index")).unwrap();
     std::fs::remove_dir_all(site.path("target/vm")).unwrap();
     let delivery = site.delivery(backup.at(&point.path), Item::of(&point), Landing::Fresh);
     let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
     let fault = fault(error);
     assert!(fault.what.contains("restic --no-lock -r"), "{fault}");
-    assert!(fault.what.contains("ended with status 1: "), "{fault}");
+    assert!(fault.what.contains("ended with status"), "{fault}");
     assert!(!site.arrived().contains(&"web01.vmx".to_owned()));
 }
 
