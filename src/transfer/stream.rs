@@ -199,7 +199,7 @@ impl Stream {
         let newest = newest_first.iter().take(LOOKED_AT);
         let asked_for = newest_first.iter().filter(wanted).take(LOOKED_AT);
         let mut points: Vec<&ToolPoint> = newest.chain(asked_for).collect();
-        points.sort_by(|left, right| right.stamp.cmp(&left.stamp));
+        points.sort_by_key(|point| std::cmp::Reverse(point.stamp));
         points.dedup();
         points
     }

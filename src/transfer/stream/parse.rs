@@ -37,7 +37,7 @@ pub(super) fn points(prints: Prints, printed: &[u8]) -> Result<Vec<ToolPoint>, S
     };
     // A word that a tool takes for an option is no id.
     points.retain(|point| !point.id.is_empty() && !point.id.starts_with('-'));
-    points.sort_by(|left, right| right.stamp.cmp(&left.stamp));
+    points.sort_by_key(|point| std::cmp::Reverse(point.stamp));
     points.dedup_by_key(|point| point.stamp);
     Ok(points)
 }
