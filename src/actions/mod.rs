@@ -36,6 +36,7 @@ mod registered;
 mod replacing;
 mod replicate;
 mod restore;
+mod restore_files;
 mod room;
 mod shut_down;
 mod sighting;
@@ -69,6 +70,7 @@ use ready::Ready;
 use register::Register;
 use replicate::Replicate;
 use restore::Restore;
+use restore_files::RestoreFiles;
 use shut_down::ShutDown;
 use unregister::Unregister;
 
@@ -84,6 +86,7 @@ enum Verb<'a> {
     },
     Note(&'a str),
     Command(Command<'a>),
+    RestoreFiles(RestoreFiles<'a>),
     Fence(Fence),
     Restore(Restore),
     Replicate(Replicate),
@@ -102,6 +105,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
+            ActionSpec::RestoreFiles { vm, .. } => {
+                Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
+            }
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
             ActionSpec::Restore { vm, point } => {
                 Self::Restore(Restore::new(runbook, step, vm, point)?)
@@ -146,6 +152,7 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
         Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.probe(ctx)).await,
     })
 }
 
@@ -159,6 +166,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.perform(ctx)).await,
     })
 }
 
@@ -169,7 +177,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
-        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) => Performed::Failed(action::no_undo(ctx)),
+        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) | Verb::RestoreFiles(_) => Performed::Failed(action::no_undo(ctx)),
     })
 }
 
@@ -184,5 +192,6 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
         Verb::Command(command) => command.outline(),
+        Verb::RestoreFiles(files) => files.outline(),
     })
 }

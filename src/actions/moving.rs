@@ -1,17 +1,19 @@
 //! What `restore`, `copy_back` and `replicate` share: announcing what a transfer writes, and telling how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
-use crate::host::Lane;
+use crate::host::{Lane, Secret};
 use crate::hypervisor::shell;
 use crate::journal::Intent;
-use crate::names::{HostName, OpId, VmName};
-use crate::runbook::model::Runbook;
+use crate::names::{HostName, OpId, VariableName, VmName};
+use crate::runbook::model::{Asked, Backup, BackupForm, BackupTool, Runbook};
 use crate::transfer::{
-    self, Delivery, Folder, Landed, Patience, Target, Tell, TransferError, Writes, Written,
+    self, Delivery, Folder, Landed, Patience, RunsOn, Stream, Target, Tell, TransferError, Writes,
+    Written,
 };
 
 use super::arrivals::Arrivals;
@@ -238,6 +240,8 @@ async fn allocated_in(ctx: &Ctx, folder: &Folder) -> Vec<(String, u64)> {
                 |entry: shell::Entry| Some((entry.text()?.to_owned(), entry.stat?.allocated));
             entries.into_iter().filter_map(stat).collect()
         }
+        // A tool tells the lengths alone.
+        Folder::Stream(_) => Vec::new(),
     }
 }
 
@@ -257,4 +261,59 @@ fn here(folder: &std::path::Path) -> Vec<(String, u64)> {
 #[cfg(not(unix))]
 fn here(_folder: &std::path::Path) -> Vec<(String, u64)> {
     Vec::new()
+}
+
+/// Where the points of a backup are read from, for a VM.
+///
+/// # Errors
+/// The run has no such host, or a secret of the backup's tool was not given.
+pub(super) fn source(ctx: &Ctx, backup: &Backup, vm: &VmName) -> Result<Folder, Fault> {
+    let lane = lane(&ctx.runbook, vm);
+    Ok(match (&backup.form, &backup.host) {
+        (BackupForm::Folder(path), None) => Folder::Here(PathBuf::from(path)),
+        (BackupForm::Folder(path), Some(host)) => Folder::On {
+            host: ctx.host(host)?,
+            path: path.clone(),
+            lane,
+        },
+        (BackupForm::Tool(tool), host) => {
+            let on = match host {
+                None => RunsOn::Here,
+                Some(host) => RunsOn::Host(ctx.host(host)?, lane),
+            };
+            Folder::Stream(Stream::new(on, tool.clone(), secrets(ctx, tool)?))
+        }
+    })
+}
+
+/// The secrets of a backup's tool, by their names in its environment.
+///
+/// # Errors
+/// One was not given.
+pub(super) fn secrets(ctx: &Ctx, tool: &BackupTool) -> Result<Vec<(String, Secret)>, Fault> {
+    let secret = |(name, variable): &(String, VariableName)| {
+        let secret = ctx.hosts.secret(variable).ok_or_else(|| {
+            Fault::new(
+                format!("the secret {variable}, which the backup's tool needs, was not given"),
+                "console",
+                "nothing was sent",
+                "leave (q) and resume: it is asked for then; or name its source under `secrets` in an answers file",
+            )
+        })?;
+        Ok((name.clone(), secret))
+    };
+    tool.environment.iter().map(secret).collect()
+}
+
+/// Where the points of a VM lie, for people.
+pub(super) fn points_at(backup: &Backup, vm: &VmName) -> String {
+    match (&backup.form, &backup.host) {
+        (BackupForm::Folder(path), None) => format!("{path}/{vm}"),
+        (BackupForm::Folder(path), Some(host)) => format!("{host}:{path}/{vm}"),
+        (BackupForm::Tool(tool), host) => {
+            let on = host.as_ref().map_or("this machine", |host| host.as_str());
+            let line = shell_words::join(tool.words(vm.as_str(), Asked::Points));
+            format!("{on} (`{line}`)")
+        }
+    }
 }

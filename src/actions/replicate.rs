@@ -186,9 +186,9 @@ impl Replicate {
         let Some((_, place)) = &self.backup else {
             return Ok(Err(no(format!("{vm} runs in {site} and has no backup"))));
         };
-        let folder = match &place.host {
-            None => Folder::Here(PathBuf::from(&place.path)),
-            Some(host) => self.folder(ctx, host, &place.path)?,
+        let folder = match (&place.host, place.path()) {
+            (Some(host), Some(path)) => self.folder(ctx, host, path)?,
+            _ => moving::source(ctx, place, vm)?,
         };
         let begun = ctx
             .state

@@ -4,8 +4,6 @@
 //! names. A file under a final name that no fact of the run speaks of is somebody else's, unless a
 //! command of this very step worked on it before a crash; that one is summed when the step goes on.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 
 use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
@@ -65,6 +63,8 @@ struct Use {
     passed_over: Vec<String>,
     commands: Vec<ShownCommand>,
     mover: &'static str,
+    /// The command that prints its files, where a tool does.
+    printed_by: Option<String>,
     /// Disks that the host makes itself, in words.
     makes: Vec<String>,
     /// What it takes on the datastore, and what else is to land there.
@@ -107,36 +107,20 @@ impl Restore {
     }
 
     fn source(&self, ctx: &Ctx) -> Result<Folder, Fault> {
-        Ok(match &self.place.host {
-            None => Folder::Here(PathBuf::from(&self.place.path)),
-            Some(host) => Folder::On {
-                host: ctx.host(host)?,
-                path: self.place.path.clone(),
-                lane: moving::lane(&ctx.runbook, &self.at.vm),
-            },
+        Ok(match moving::source(ctx, &self.place, &self.at.vm)? {
+            Folder::Stream(stream) => Folder::Stream(stream.looking_for(self.choice(ctx))),
+            folder => folder,
         })
     }
 
     /// Where the VM's points lie, for people.
     fn points_at(&self) -> String {
-        let path = format!("{}/{}", self.place.path, self.at.vm);
-        match &self.place.host {
-            None => path,
-            Some(host) => format!("{host}:{path}"),
-        }
+        moving::points_at(&self.place, &self.at.vm)
     }
 
     async fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
-        let from = match self.source(ctx)? {
-            Folder::Here(_) => Folder::Here(PathBuf::from(&point.path)),
-            Folder::On { host, lane, .. } => Folder::On {
-                host,
-                path: point.path.clone(),
-                lane,
-            },
-        };
         let delivery = Delivery {
-            from,
+            from: self.source(ctx)?.at(&point.path),
             items: Item::of(point),
             to: moving::target(ctx, &self.at)?,
             landing: Landing::Fresh,
@@ -160,15 +144,18 @@ impl Restore {
         began.then_some(chosen)
     }
 
+    fn choice(&self, ctx: &Ctx) -> PointChoice {
+        self.begun_with(ctx)
+            .map_or_else(|| self.choice.clone(), PointChoice::Stamp)
+    }
+
     async fn choose(
         &self,
         ctx: &Ctx,
         points: &[Point],
         arrivals: &Arrivals,
     ) -> Result<Result<Use, Fault>, Fault> {
-        let choice = self
-            .begun_with(ctx)
-            .map_or_else(|| self.choice.clone(), PointChoice::Stamp);
+        let choice = self.choice(ctx);
         let chosen = match choose(points, &choice) {
             Ok(chosen) => chosen,
             Err(why) => {
@@ -197,6 +184,10 @@ impl Restore {
         let mover = delivery.mover().as_str();
         let makes = delivery.makes();
         let room = Room::count(ctx, &self.at, &delivery).await;
+        let printed_by = match &delivery.from {
+            Folder::Stream(stream) => Some(stream.command_line().await?),
+            _ => None,
+        };
         let passed_over = chosen
             .passed_over
             .iter()
@@ -208,6 +199,7 @@ impl Restore {
             passed_over,
             commands,
             mover,
+            printed_by,
             makes,
             room,
         }))
@@ -275,6 +267,21 @@ impl Restore {
             size(point.bytes()),
             used.mover
         )];
+        let on = self
+            .place
+            .host
+            .as_ref()
+            .map_or("this machine", |host| host.as_str());
+        changes.extend(
+            used.printed_by
+                .iter()
+                .map(|line| format!("read on {on}: {line}")),
+        );
+        if point.files.iter().any(|file| file.sum.is_none()) {
+            changes.push(
+                "source unverified: it records no sums, so they are taken while reading".into(),
+            );
+        }
         changes.extend(outage.map(|outage| points::loss(point, outage, self.rpo)));
         changes.extend(
             used.passed_over
@@ -416,7 +423,7 @@ impl Action for Restore {
             stamp: used.point.stamp.to_string(),
             path: used.point.path.clone(),
             taken: used.point.stamp.time(),
-            verified: true,
+            verified: used.point.files.iter().all(|file| file.sum.is_some()),
             vmx: used.vmx.clone(),
         };
         let same = fact.clone();

@@ -49,6 +49,23 @@ pub enum Fact {
         /// Bytes of its swap file at power-on.
         swap: u64,
     },
+    /// The restore point whose files a command brings into a machine that is there.
+    FilesChosen {
+        /// For which VM or server.
+        vm: VmName,
+        /// Into which host of the runbook.
+        host: HostName,
+        /// From which backup.
+        backup: BackupName,
+        /// Its stamp.
+        stamp: String,
+        /// What the command is given for it.
+        point: String,
+        /// When it was taken.
+        taken: Timestamp,
+        /// What was quiesced when it was taken, in the runbook's words.
+        quiesced: String,
+    },
     /// A file stands under its final name with a proven sum.
     FilePlaced {
         /// Of which VM.

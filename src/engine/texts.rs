@@ -105,6 +105,7 @@ impl Fact {
         match self {
             Self::FilePlaced { proof: text, .. }
             | Self::Stopped { how: text, .. }
+            | Self::FilesChosen { quiesced: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
             Self::Attested {

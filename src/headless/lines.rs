@@ -291,6 +291,12 @@ fn known(fact: &Fact) -> Option<String> {
             "restore point {stamp} of {backup}{}",
             if *verified { "" } else { ", source unverified" }
         ),
+        Fact::FilesChosen {
+            stamp,
+            backup,
+            quiesced,
+            ..
+        } => format!("files of restore point {stamp} of {backup}; quiesced: {quiesced}"),
         Fact::FilePlaced {
             path,
             bytes,

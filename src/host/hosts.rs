@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::journal::Intent;
-use crate::names::HostName;
+use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
 use super::bulk::{BulkFile, NotOpen};
-use super::command::HostCommand;
+use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
@@ -23,6 +23,7 @@ use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
 use super::sanitise::visible;
 use super::shared::{Limits, Run, Shared};
+use super::stream::{Program, RemoteOutput};
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -34,6 +35,8 @@ pub struct Hosts(Arc<Inner>);
 struct Inner {
     hosts: HashMap<HostName, Arc<Host>>,
     run: Run,
+    /// What programs of the runbook find in their environment, by the variable's name.
+    secrets: RwLock<HashMap<VariableName, Secret>>,
 }
 
 impl Hosts {
@@ -74,7 +77,11 @@ impl Hosts {
                 )
             })
             .collect();
-        Self(Arc::new(Inner { hosts, run }))
+        Self(Arc::new(Inner {
+            hosts,
+            run,
+            secrets: RwLock::default(),
+        }))
     }
 
     /// `text` as it may be kept and shown: secrets of the run masked, and nothing in it that could
@@ -88,6 +95,33 @@ impl Hosts {
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<Arc<Host>> {
         self.0.hosts.get(name).cloned()
+    }
+
+    /// Secrets that programs of the runbook may be given, masked from now on.
+    #[must_use]
+    pub fn with_secrets(self, secrets: impl IntoIterator<Item = (VariableName, Secret)>) -> Self {
+        let mut kept = self
+            .0
+            .secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, secret) in secrets {
+            self.0.run.redactor.add(secret.expose());
+            kept.insert(name, secret);
+        }
+        drop(kept);
+        self
+    }
+
+    /// A secret of the runbook, if it was given.
+    #[must_use]
+    pub fn secret(&self, name: &VariableName) -> Option<Secret> {
+        let secrets = self
+            .0
+            .secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        secrets.get(name).cloned()
     }
 
     /// From now on every command's output is told to `sink` as it comes.
@@ -355,6 +389,26 @@ impl Host {
             Err(NotOpen::NoSftp) => Ok(None),
             Err(NotOpen::Failed(error)) => Err(error.into_cause()),
         }
+    }
+
+    /// Starts a program that only looks, whose output is taken as it comes, from byte `from` of it
+    /// on. Nobody waits for more than five minutes for the next byte.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub async fn open_output(
+        &self,
+        lane: Lane,
+        program: &Program,
+        from: u64,
+    ) -> Result<RemoteOutput, HostError> {
+        self.shared.run.policy.permit(Deed::Read(Effect::Read))?;
+        let thread = self.lane(lane)?;
+        let program = program.clone();
+        let id = thread
+            .call(move |worker, cancel| worker.start_stream(&program, from, cancel))
+            .await??;
+        Ok(RemoteOutput::new(thread, id))
     }
 
     fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {

@@ -31,6 +31,7 @@ mod redact;
 pub mod sanitise;
 mod sftp;
 mod shared;
+mod stream;
 mod turn;
 
 pub use command::{Effect, HostCommand};
@@ -43,6 +44,7 @@ pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;
 pub use policy::Policy;
 pub use redact::Redactor;
+pub use stream::{OutputEnd, Program, RemoteOutput};
 
 #[cfg(test)]
 mod tests;

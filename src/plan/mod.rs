@@ -317,6 +317,17 @@ pub enum ActionSpec {
         /// Which VM.
         vm: VmName,
     },
+    /// Bring files of a restore point into a machine that is there.
+    RestoreFiles {
+        /// Whose backup holds them.
+        vm: VmName,
+        /// Which point.
+        from: PointChoice,
+        /// What was quiesced when it was taken, in the runbook's words.
+        quiesced: String,
+        /// What runs there; `${point}` in its words is the point's id, known when the step looks.
+        command: CommandSpec,
+    },
     /// A command of the site's own.
     Command(CommandSpec),
 }
@@ -338,6 +349,7 @@ impl ActionSpec {
             Self::ShutDown { .. } => "shut_down",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::RestoreFiles { .. } => "restore_files",
             Self::Command(_) => "command",
         }
     }
@@ -350,6 +362,7 @@ impl ActionSpec {
             Self::Fence { vm }
             | Self::Restore { vm, .. }
             | Self::Replicate { vm }
+            | Self::RestoreFiles { vm, .. }
             | Self::Register { vm }
             | Self::Network { vm }
             | Self::PowerOn { vm }

@@ -213,6 +213,13 @@ fn from_point(run: &Run<'_>, info: &RunInfo, vm: &VmName) -> (Option<SignedDurat
             taken,
             backup,
             ..
+        }
+        | Fact::FilesChosen {
+            vm: found,
+            stamp,
+            taken,
+            backup,
+            ..
         } if found == vm => Some((
             since(Some(*taken), info.outage_at),
             format!("{stamp} of {backup}"),

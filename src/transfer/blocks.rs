@@ -60,6 +60,14 @@ impl<W> Work<W> {
             Folder::On { host, path, lane } => {
                 self.blocks_there(host, *lane, path, size, blocks).await
             }
+            Folder::Stream(stream) => {
+                let mut found = Vec::with_capacity(blocks.len());
+                for block in blocks {
+                    let sum = stream.sum_of(block, self.patience).await?;
+                    found.push(self.block(sum, block).await);
+                }
+                Ok(found)
+            }
         }
     }
 
@@ -96,16 +104,21 @@ impl<W> Work<W> {
                         .parse::<Sum>()
                         .map_err(|_| looking_failed(host, path, &format!("`{hex}` is no sum")))?;
                     // Not every host says that there is nothing but zeros.
-                    let zeros = self.sum_of_hole(block.end - block.start).await;
-                    if sum == zeros {
-                        Block::Zeros
-                    } else {
-                        Block::Data(sum)
-                    }
+                    self.block(sum, block).await
                 }
             });
         }
         Ok(found)
+    }
+}
+
+impl<W> Work<W> {
+    async fn block(&self, sum: Sum, block: &Range<u64>) -> Block {
+        if sum == self.sum_of_hole(block.end - block.start).await {
+            Block::Zeros
+        } else {
+            Block::Data(sum)
+        }
     }
 }
 

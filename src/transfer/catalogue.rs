@@ -52,6 +52,7 @@ impl Folder {
                 });
                 Ok(Some(listed.collect()))
             }
+            Self::Stream(stream) => stream.list().await,
         }
     }
 
@@ -80,6 +81,13 @@ impl Folder {
                 return heads.collect();
             }
             Self::On { host, path, lane } => (host, path, *lane),
+            Self::Stream(stream) => {
+                let mut heads = Vec::with_capacity(names.len());
+                for name in names {
+                    heads.push(stream.head(name, limit).await?);
+                }
+                return Ok(heads);
+            }
         };
         let words =
             std::iter::once(limit.to_string()).chain(names.iter().map(|name| join(path, name)));
@@ -169,7 +177,10 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
         } else {
             None
         };
-        let mut point = Point::assess(parsed, place.path_text(), &listing, sums.as_deref());
+        let mut point = match (&place, sums) {
+            (Folder::Stream(_), None) => Point::without_sums(parsed.0, place.path_text(), &listing),
+            (_, sums) => Point::assess(parsed, place.path_text(), &listing, sums.as_deref()),
+        };
         let names: Vec<&str> = point
             .texts()
             .iter()
@@ -192,6 +203,7 @@ impl Folder {
         match self {
             Self::Here(path) => path.display().to_string(),
             Self::On { path, .. } => path.clone(),
+            Self::Stream(stream) => stream.path(),
         }
     }
 }

@@ -47,8 +47,8 @@ impl Item {
             name: file.name.clone(),
             at: file.name.clone(),
             bytes: file.bytes,
-            sum: Some(file.sum),
-            recorded: true,
+            sum: file.sum,
+            recorded: file.sum.is_some(),
         };
         point.files.iter().map(item).collect()
     }
@@ -92,6 +92,8 @@ pub enum Mover {
     Relayed,
     /// On the target itself: cloned, never through the console.
     OnHost,
+    /// Printed by a backup tool, through the console.
+    Printed,
 }
 
 impl Mover {
@@ -102,6 +104,7 @@ impl Mover {
             Self::FromHere => "sent from this machine",
             Self::Relayed => "relayed through this machine",
             Self::OnHost => "cloned on the host",
+            Self::Printed => "printed by the backup's tool, through this machine",
         }
     }
 }
@@ -169,6 +172,7 @@ impl Delivery {
                 Mover::OnHost
             }
             Folder::On { .. } => Mover::Relayed,
+            Folder::Stream(_) => Mover::Printed,
         }
     }
 
@@ -463,6 +467,7 @@ impl Delivery {
             Folder::On { host, path, lane } => {
                 Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)
             }
+            Folder::Stream(stream) => stream.sum(item.bytes, self.patience).await,
         }
     }
 

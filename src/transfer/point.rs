@@ -94,8 +94,8 @@ pub struct PointFile {
     pub name: String,
     /// Its size in bytes as it lies there.
     pub bytes: u64,
-    /// Its sum as recorded when the point was made.
-    pub sum: Sum,
+    /// Its sum as recorded when the point was made, if it was.
+    pub sum: Option<Sum>,
 }
 
 /// A restore point of one VM.
@@ -153,23 +153,40 @@ impl Point {
             Some(Err(why)) => point.flaws.push(Flaw::BadSums(why)),
             Some(Ok(sums)) => {
                 for (name, sum) in sums {
-                    point.take(&listed, name, sum);
+                    point.take(&listed, name, Some(sum));
                 }
             }
         }
-        if point.flaws.is_empty() {
-            let vmx = point
-                .named(FileKind::Vmx)
-                .map(str::to_owned)
-                .collect::<Vec<_>>();
-            if vmx.len() != 1 {
-                point.flaws.push(Flaw::NotOneVmx { names: vmx });
-            }
-        }
+        point.check_one_vmx();
         point
     }
 
-    fn take(&mut self, listed: &BTreeMap<&str, &Listed>, name: String, sum: Sum) {
+    /// A point of which no sums were recorded and whose tool has it whole or not at all: everything
+    /// that is listed belongs to it.
+    #[must_use]
+    pub fn without_sums(stamp: Stamp, path: impl Into<String>, listing: &[Listed]) -> Self {
+        let mut point = Self::assess((stamp, PointKind::Full), path, &[], None);
+        point.flaws.clear();
+        let listed = listing.iter().map(|entry| (entry.name.as_str(), entry));
+        let listed: BTreeMap<&str, &Listed> = listed.collect();
+        for entry in listing {
+            point.take(&listed, entry.name.clone(), None);
+        }
+        point.check_one_vmx();
+        point
+    }
+
+    fn check_one_vmx(&mut self) {
+        if !self.flaws.is_empty() {
+            return;
+        }
+        let names: Vec<String> = self.named(FileKind::Vmx).map(str::to_owned).collect();
+        if names.len() != 1 {
+            self.flaws.push(Flaw::NotOneVmx { names });
+        }
+    }
+
+    fn take(&mut self, listed: &BTreeMap<&str, &Listed>, name: String, sum: Option<Sum>) {
         match FileKind::of(&name) {
             FileKind::LeftBehind(why) => return self.left_behind.push((name, why.as_str())),
             FileKind::Log => return self.left_behind.push((name, "a log of the lost site")),
@@ -216,7 +233,9 @@ impl Point {
             let Some(file) = self.file(name) else {
                 continue;
             };
-            if u64::try_from(text.len()) == Ok(file.bytes) && Sum::of(text) != file.sum {
+            if u64::try_from(text.len()) == Ok(file.bytes)
+                && file.sum.is_some_and(|sum| Sum::of(text) != sum)
+            {
                 flaws.push(Flaw::SumMismatch { name: name.clone() });
                 continue;
             }

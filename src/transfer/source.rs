@@ -10,6 +10,7 @@ use rustix::fs::SeekFrom as Probe;
 use tokio::sync::mpsc;
 
 use super::ranges::{self, CHUNK};
+use super::stream::Stream;
 use super::sums::Sum;
 use crate::error::Fault;
 use crate::host::{FileAccess, Host, HostError, Lane};
@@ -29,6 +30,8 @@ pub enum Folder {
         /// The session that reads from it.
         lane: Lane,
     },
+    /// What a backup tool prints.
+    Stream(Stream),
 }
 
 impl Folder {
@@ -38,6 +41,21 @@ impl Folder {
         match self {
             Self::Here(path) => path.display().to_string(),
             Self::On { host, path, .. } => format!("{}:{path}", host.name()),
+            Self::Stream(stream) => stream.place(),
+        }
+    }
+
+    /// The folder of the same machine or tool at a path as [`super::Point::path`] gives it.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        match self {
+            Self::Here(_) => Self::Here(PathBuf::from(path)),
+            Self::On { host, lane, .. } => Self::On {
+                host: host.clone(),
+                path: path.to_owned(),
+                lane: *lane,
+            },
+            Self::Stream(stream) => Self::Stream(stream.at(path)),
         }
     }
 
@@ -51,6 +69,7 @@ impl Folder {
                 path: join(path, name),
                 lane: *lane,
             },
+            Self::Stream(stream) => Self::Stream(stream.join(name)),
         }
     }
 }
@@ -106,6 +125,9 @@ pub(super) fn read(
                     let _ = pieces.send(Err(error)).await;
                 }
             });
+        }
+        Folder::Stream(stream) => {
+            tokio::spawn(stream.pour(bytes, ranges, zeros, pieces));
         }
     }
     receiver
@@ -265,7 +287,7 @@ pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {
     }
 }
 
-fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
+pub(super) fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
     let end = start + buffer.len() as u64;
     let runs = ranges::data_runs(&buffer);
     let data = if zeros || ranges::is_all(&runs, buffer.len()) {

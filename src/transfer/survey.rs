@@ -395,7 +395,7 @@ impl Folder {
     pub(super) fn host_path(&self) -> Option<&str> {
         match self {
             Self::On { path, .. } => Some(path),
-            Self::Here(_) => None,
+            Self::Here(_) | Self::Stream(_) => None,
         }
     }
 }

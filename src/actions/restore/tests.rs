@@ -15,7 +15,7 @@ fn used(stamp: &str) -> Use {
     let file = |name: &str, bytes| PointFile {
         name: name.into(),
         bytes,
-        sum: Sum::of(name.as_bytes()),
+        sum: Some(Sum::of(name.as_bytes())),
     };
     Use {
         point: Point {
@@ -30,6 +30,7 @@ fn used(stamp: &str) -> Use {
         passed_over: vec!["20260102T050000Z: it has no SHA256SUMS".into()],
         commands: vec![],
         mover: "relayed through this machine",
+        printed_by: None,
         makes: vec!["sql01.vmdk (streamOptimized) becomes thin".into()],
         room: Room {
             own: crate::transfer::Takes {

@@ -107,6 +107,8 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
         }
         Verb::Fence { .. } | Verb::ShutDown { .. } => &[source],
         Verb::CopyBack { .. } | Verb::Replicate { .. } => &[target, source],
+        // Into a machine that is there, wherever it is.
+        Verb::RestoreFiles(_) => &[],
         Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
         Verb::Restore { .. }
         | Verb::Register { .. }
@@ -125,7 +127,7 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
             SiteRole::Recovery => "it has no `recovery` place".to_owned(),
         });
     }
-    (matches!(verb, Verb::Restore { .. }) && vm.backup.is_none())
+    (matches!(verb, Verb::Restore { .. } | Verb::RestoreFiles(_)) && vm.backup.is_none())
         .then(|| "it has no `backup`".to_owned())
 }
 

@@ -225,6 +225,8 @@ pub enum Verb {
         /// At which site.
         site: SiteName,
     },
+    /// Bring files into a machine that is there, by the backup tool's own command.
+    RestoreFiles(FileRestore),
     /// A command of the site's own.
     Command(CommandSpec),
 }
@@ -246,6 +248,7 @@ impl Verb {
             Self::ShutDown { .. } => "shut_down",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::RestoreFiles(_) => "restore_files",
             Self::Command(_) => "command",
         }
     }
@@ -265,6 +268,7 @@ impl Verb {
             | Self::ShutDown { vm }
             | Self::CopyBack { vm }
             | Self::Unregister { vm, .. } => Some(vm),
+            Self::RestoreFiles(files) => Some(&files.vm),
         }
     }
 }
@@ -300,6 +304,19 @@ pub enum PointChoice {
     Stamp(String),
     /// The newest at or before this time, RFC 3339.
     Before(String),
+}
+
+/// Files that the backup tool's own command brings into a machine that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRestore {
+    /// VM name or `${vm}`, whose backup holds the files.
+    pub vm: String,
+    /// Which point.
+    pub from: PointChoice,
+    /// What was quiesced when the backup was taken, and how that is known; in words.
+    pub quiesced: String,
+    /// What runs, and where. `${point}` in its words is the point's id.
+    pub command: CommandSpec,
 }
 
 /// A command of the site's own.

@@ -6,5 +6,6 @@ mod converting;
 mod interrupted;
 mod looking;
 mod patching;
+mod printed;
 mod simulated;
 mod site;

@@ -9,8 +9,8 @@ use super::site::Journal;
 use crate::host::{Credential, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::names::{HostName, SiteName};
 use crate::runbook::model::{
-    Backup, Driver, Host, HostAddress, Mode, Place, PointChoice, Runbook, Site as SiteEntry,
-    SiteRole, Vm,
+    Backup, BackupForm, Driver, Host, HostAddress, Mode, Place, PointChoice, Runbook,
+    Site as SiteEntry, SiteRole, Vm,
 };
 use crate::sim::{Injection, Site, SiteOptions};
 use crate::transfer::{
@@ -65,7 +65,7 @@ fn runbook() -> Runbook {
     };
     let backup = |host: &str, path: &str| Backup {
         host: Some(host.into()),
-        path: path.into(),
+        form: BackupForm::Folder(path.into()),
     };
     Runbook {
         name: "test".into(),

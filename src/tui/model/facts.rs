@@ -19,6 +19,14 @@ pub(super) fn say(fact: &Fact) -> String {
             let sums = if *verified { "" } else { ", source unverified" };
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
+        Fact::FilesChosen {
+            vm,
+            host,
+            backup,
+            stamp,
+            quiesced,
+            ..
+        } => format!("{vm}: files of {backup} {stamp} for {host}; quiesced: {quiesced}"),
         Fact::FilePlaced {
             host,
             path,
