@@ -97,8 +97,8 @@ impl<'a> Verb<'a> {
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => {
-                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            ActionSpec::Restore { vm, point, logs } => {
+                Self::Restore(Restore::new(runbook, step, vm, point, *logs)?)
             }
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),

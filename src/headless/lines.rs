@@ -291,6 +291,20 @@ fn known(fact: &Fact) -> Option<String> {
             "restore point {stamp} of {backup}{}",
             if *verified { "" } else { ", source unverified" }
         ),
+        Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } => {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
+        }
         Fact::FilePlaced {
             path,
             bytes,

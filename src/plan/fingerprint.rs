@@ -61,11 +61,16 @@ impl Words {
                 }
             }
             ActionSpec::Note { text } => self.word(text),
-            ActionSpec::Restore { point, .. } => match point {
-                PointChoice::Latest => self.word("latest"),
-                PointChoice::Stamp(stamp) => self.words(&["stamp".to_owned(), stamp.clone()]),
-                PointChoice::Before(time) => self.words(&["before".to_owned(), time.clone()]),
-            },
+            ActionSpec::Restore { point, logs, .. } => {
+                match point {
+                    PointChoice::Latest => self.word("latest"),
+                    PointChoice::Stamp(stamp) => self.words(&["stamp".to_owned(), stamp.clone()]),
+                    PointChoice::Before(time) => self.words(&["before".to_owned(), time.clone()]),
+                }
+                if *logs {
+                    self.word("logs");
+                }
+            }
             ActionSpec::Command(command) => self.command(command),
             ActionSpec::Fence { .. }
             | ActionSpec::Register { .. }

@@ -276,6 +276,8 @@ pub enum ActionSpec {
         vm: VmName,
         /// Which point.
         point: PointChoice,
+        /// Whether logs of the lost site come along.
+        logs: bool,
     },
     /// Make the host on [`Step::side`] know the VM.
     Register {

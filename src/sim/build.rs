@@ -17,7 +17,7 @@ use super::host::Volume;
 use super::network::Answer;
 use super::seed::Draw;
 use crate::names::{BackupName, HostName, VmName};
-use crate::runbook::model::{Driver, Runbook, Rung, SiteRole, Vm};
+use crate::runbook::model::{Driver, PointLayout, Runbook, Rung, SiteRole, Vm};
 
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
@@ -424,7 +424,8 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
         };
         fs::create_dir_all(&folder)?;
         for vm in vms.iter().filter(|vm| vm.vm.backup.as_ref() == Some(name)) {
-            build_points(plan, vm, &folder)?;
+            let layout = backup.layout.unwrap_or(PointLayout::Full);
+            build_points(plan, vm, &folder, layout)?;
         }
     }
     Ok(())
@@ -583,7 +584,7 @@ fn build_esxi_state(
             plan,
             vm,
             &folder,
-            generation,
+            |_| generation,
             &super::esxi::place(&uuid, &path),
             side,
         )?;

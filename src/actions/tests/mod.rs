@@ -4,6 +4,7 @@ mod failover;
 mod going_home;
 mod link;
 pub(super) mod parts;
+mod points;
 mod trouble;
 pub(super) mod world;
 

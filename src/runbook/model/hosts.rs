@@ -100,4 +100,18 @@ pub struct Backup {
     pub host: Option<HostName>,
     /// Absolute on a host; on the console's machine relative to the runbook's folder, or absolute.
     pub path: String,
+    /// How its points are made, for whoever reads the runbook; practice makes them like that. What a
+    /// restore finds is told from what lies there.
+    pub layout: Option<PointLayout>,
+}
+
+/// How a backup lays out its points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointLayout {
+    /// Each point holds the whole VM.
+    Full,
+    /// A full one, then increments that hold what has changed.
+    Incremental,
+    /// As ghettoVCB does.
+    GhettoVcb,
 }

@@ -8,7 +8,9 @@ mod hosts;
 mod steps;
 mod vms;
 
-pub use hosts::{Auth, Backup, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use hosts::{
+    Auth, Backup, Driver, Host, HostAddress, Network, PointLayout, PortGroup, PortGroupSpec,
+};
 pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, OnFailure, Phase, PointChoice,
     Section, StepSpec, Verb,

@@ -4,11 +4,16 @@ use indexmap::IndexMap;
 
 use super::{Names, check_name, optional};
 use crate::names::{BackupName, HostName, NetworkName, SiteName};
-use crate::runbook::model::{Backup, Network, PortGroup, PortGroupSpec};
+use crate::runbook::model::{Backup, Network, PointLayout, PortGroup, PortGroupSpec};
 use crate::runbook::reader::{At, Reader, Shape};
 
 const PORT_GROUP: Shape = Shape::new("a port group", &["portgroup", "vswitch"], &["vlan"]);
-const BACKUP: Shape = Shape::new("a backup", &["path"], &["host"]);
+const BACKUP: Shape = Shape::new("a backup", &["path"], &["host", "layout"]);
+const LAYOUTS: [(&str, PointLayout); 3] = [
+    ("full", PointLayout::Full),
+    ("incremental", PointLayout::Incremental),
+    ("ghettovcb", PointLayout::GhettoVcb),
+];
 
 pub(super) fn networks<'a>(
     at: At<'a>,
@@ -124,7 +129,11 @@ pub(super) fn backups<'a>(
                 "begin it with `/`",
             );
         }
-        backups.insert(BackupName::from(entry.name), Backup { host, path });
+        let layout = optional(&fields, "layout", reader, |reader, at| {
+            reader.one_of(at, "layout", &LAYOUTS, &[])
+        });
+        let backup = Backup { host, path, layout };
+        backups.insert(BackupName::from(entry.name), backup);
     }
     backups
 }

@@ -268,6 +268,7 @@ pub(super) fn runbook() -> Runbook {
                 Backup {
                     host: Some("lee-bk1".into()),
                     path: "/backup/nightly".into(),
+                    layout: None,
                 },
             ),
             (
@@ -275,6 +276,7 @@ pub(super) fn runbook() -> Runbook {
                 Backup {
                     host: None,
                     path: "points".into(),
+                    layout: None,
                 },
             ),
         ]),

@@ -19,6 +19,20 @@ pub(super) fn say(fact: &Fact) -> String {
             let sums = if *verified { "" } else { ", source unverified" };
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
+        Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } => {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
+        }
         Fact::FilePlaced {
             host,
             path,
