@@ -418,7 +418,7 @@ fn snapshots_must_fit_each_other() {
             "parentCID=ffffffff",
             &format!("parentCID={below:08x}\nparentFileNameHint=\"{parent}\""),
         )
-        .replace("CID=00000001", &format!("CID={cid:08x}"))
+        .replace("\nCID=00000001", &format!("\nCID={cid:08x}"))
         .replace("web01-flat", file)
     };
     let vm = |middle: &str, top: &str| {

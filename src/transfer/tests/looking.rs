@@ -131,11 +131,7 @@ async fn odd_folders_are_seen_alike_here_and_there() {
     edit("20260105T000000Z", sums[..sums.len() - 30].to_owned());
     edit(
         "20260104T000000Z",
-        format!(
-            "{}{}",
-            sums.repeat(1),
-            format!("{}  x\n", Sum::of(b"x")).repeat(1 << 14)
-        ),
+        sums.clone() + &format!("{}  x\n", Sum::of(b"x")).repeat(1 << 14),
     );
     // A disk that is a link, to data that is the right one; a folder that is a link; names with all that
     // names may hold.
