@@ -127,6 +127,11 @@ impl Arrivals {
             .collect()
     }
 
+    /// Everything that was placed is gone again, as after an undo: it binds nobody any more.
+    pub fn forget_placed(&mut self) {
+        self.placed.clear();
+    }
+
     /// Names of what this run did not put there.
     pub fn foreign(&self) -> Vec<String> {
         let own = |name: &String| {

@@ -109,8 +109,8 @@ impl<'a> Verb<'a> {
                 Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
             }
             ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => {
-                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            ActionSpec::Restore { vm, point, logs } => {
+                Self::Restore(Restore::new(runbook, step, vm, point, *logs)?)
             }
             ActionSpec::Replicate { vm } => Self::Replicate(Replicate::new(runbook, step, vm)?),
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),

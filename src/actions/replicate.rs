@@ -6,8 +6,6 @@
 //! whose state is whatever the backup tool saw to. Without a backup it has to be shut down first.
 //! Files that are there under the same names, from an earlier run say, are renamed aside.
 
-use std::path::PathBuf;
-
 use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
@@ -117,14 +115,20 @@ impl Replicate {
     }
 
     fn origin_folder(&self, ctx: &Ctx, origin: &Origin) -> Result<Folder, Fault> {
-        let host = self
-            .backup
-            .as_ref()
-            .and_then(|(_, place)| place.host.clone());
-        match (origin, host) {
+        let backup = self.backup.as_ref().map(|(_, place)| place);
+        match (origin, backup) {
             (Origin::Live(_), _) => self.folder(ctx, &self.from.host, &self.from.folder_path()),
-            (Origin::Point(point), Some(host)) => self.folder(ctx, &host, &point.path),
-            (Origin::Point(point), None) => Ok(Folder::Here(PathBuf::from(&point.path))),
+            (Origin::Point(_), Some(place)) => {
+                Ok(self.points_folder(ctx, place)?.join(self.from.vm.as_str()))
+            }
+            (Origin::Point(_), None) => Err(Fault::default()),
+        }
+    }
+
+    fn points_folder(&self, ctx: &Ctx, backup: &Backup) -> Result<Folder, Fault> {
+        match (&backup.host, backup.path()) {
+            (Some(host), Some(path)) => self.folder(ctx, host, path),
+            _ => moving::source(ctx, backup, &self.from.vm),
         }
     }
 
@@ -149,7 +153,7 @@ impl Replicate {
         let folder = self.origin_folder(ctx, &origin)?;
         let items = match &origin {
             Origin::Live(file) => transfer::vm_files(&folder, file).await?,
-            Origin::Point(point) => Item::of(point),
+            Origin::Point(point) => Item::of(point, false),
         };
         let delivery = self.delivery(ctx, folder, items, Landing::Patch)?;
         let load = Load::look(ctx, delivery, &seen.arrivals, &seen.store).await?;
@@ -186,10 +190,7 @@ impl Replicate {
         let Some((_, place)) = &self.backup else {
             return Ok(Err(no(format!("{vm} runs in {site} and has no backup"))));
         };
-        let folder = match (&place.host, place.path()) {
-            (Some(host), Some(path)) => self.folder(ctx, host, path)?,
-            _ => moving::source(ctx, place, vm)?,
-        };
+        let folder = self.points_folder(ctx, place)?;
         let begun = ctx
             .state
             .facts

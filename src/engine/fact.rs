@@ -66,6 +66,19 @@ pub enum Fact {
         /// What was quiesced when it was taken, in the runbook's words.
         quiesced: String,
     },
+    /// A person chose another restore point than the runbook does.
+    PointPicked {
+        /// For which VM.
+        vm: VmName,
+        /// Its folder's name.
+        point: String,
+        /// Who.
+        by: String,
+        /// What the runbook would have taken, or why it would have taken none.
+        instead_of: String,
+        /// In the person's words; empty where they gave none.
+        why: String,
+    },
     /// A file stands under its final name with a proven sum.
     FilePlaced {
         /// Of which VM.

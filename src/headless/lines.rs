@@ -297,6 +297,20 @@ fn known(fact: &Fact) -> Option<String> {
             quiesced,
             ..
         } => format!("files of restore point {stamp} of {backup}; quiesced: {quiesced}"),
+        Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } => {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
+        }
         Fact::FilePlaced {
             path,
             bytes,

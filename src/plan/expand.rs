@@ -287,9 +287,10 @@ impl Expander<'_> {
             }
             Verb::Note { text } => ActionSpec::Note { text: fill(text)? },
             Verb::Fence { .. } => ActionSpec::Fence { vm: of() },
-            Verb::Restore { point, .. } => ActionSpec::Restore {
+            Verb::Restore { point, logs, .. } => ActionSpec::Restore {
                 vm: of(),
                 point: point.clone(),
+                logs: *logs,
             },
             Verb::Replicate { .. } => ActionSpec::Replicate { vm: of() },
             Verb::Register { .. } => ActionSpec::Register { vm: of() },

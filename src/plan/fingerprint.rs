@@ -61,7 +61,12 @@ impl Words {
                 }
             }
             ActionSpec::Note { text } => self.word(text),
-            ActionSpec::Restore { point, .. } => self.point(point),
+            ActionSpec::Restore { point, logs, .. } => {
+                self.point(point);
+                if *logs {
+                    self.word("logs");
+                }
+            }
             ActionSpec::RestoreFiles {
                 from,
                 quiesced,

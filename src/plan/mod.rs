@@ -276,6 +276,8 @@ pub enum ActionSpec {
         vm: VmName,
         /// Which point.
         point: PointChoice,
+        /// Whether logs of the lost site come along.
+        logs: bool,
     },
     /// Send its files to [`Step::side`] before it has to run there.
     Replicate {

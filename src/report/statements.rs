@@ -14,6 +14,7 @@ pub(super) fn statements(run: &Run<'_>) -> String {
     let mut out = String::new();
     attestations(run, &mut out);
     unfenced(run, &mut out);
+    picked_points(run, &mut out);
     unproven_sources(run, &mut out);
     stated_as_quiesced(run, &mut out);
     unprobed_addresses(run, &mut out);
@@ -112,6 +113,37 @@ fn unfenced(run: &Run<'_>, out: &mut String) {
                     "{} was not fenced: {} is {how}.",
                     plain(vm.as_str()),
                     code(fence.id.as_str())
+                ),
+            );
+        }
+    }
+}
+
+/// Restore points that a person chose instead of the runbook's.
+fn picked_points(run: &Run<'_>, out: &mut String) {
+    for found in &run.state.facts {
+        if let Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } = &found.fact
+        {
+            let why = if why.is_empty() {
+                "No reason was given.".to_owned()
+            } else {
+                format!("\u{201c}{}\u{201d}", plain(why))
+            };
+            item(
+                out,
+                &format!(
+                    "{} chose the restore point {} for {} at {}, instead of {}. {why}",
+                    plain(by),
+                    code(point),
+                    plain(vm.as_str()),
+                    time(found.at),
+                    plain(instead_of),
                 ),
             );
         }

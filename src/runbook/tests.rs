@@ -464,7 +464,8 @@ fn what_the_file_says_reaches_the_model() {
         step.verb,
         Verb::Restore {
             vm: "${vm}".to_owned(),
-            point: PointChoice::Latest
+            point: PointChoice::Latest,
+            logs: false,
         }
     );
     assert_eq!(
@@ -498,6 +499,15 @@ fn short_and_long_forms_mean_the_same() {
     );
     let steps = &runbook.failover[0].steps;
     assert_eq!(steps[0].verb, steps[1].verb);
+    let logs = |text: &str| match &valid(text).failover[0].steps[1].verb {
+        Verb::Restore { logs, .. } => *logs,
+        other => panic!("{other:?}"),
+    };
+    let plain = text
+        .replace(" $${x}\\\" }}", "")
+        .replace("\\\"$ticket\\\" $${x}", "$ticket");
+    let with_logs = plain.replace("{ vm: \"${vm}\" }", "{ vm: \"${vm}\", logs: true }");
+    assert!(!logs(&plain) && logs(&with_logs));
     let point = |index: usize| match &steps[index].verb {
         Verb::Restore { point, .. } => point.clone(),
         _ => PointChoice::Latest,

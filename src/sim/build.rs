@@ -18,7 +18,7 @@ use super::host::Volume;
 use super::network::Answer;
 use super::seed::Draw;
 use crate::names::{BackupName, HostName, VmName};
-use crate::runbook::model::{Backup, Driver, Runbook, Rung, SiteRole, Vm};
+use crate::runbook::model::{Backup, Driver, PointLayout, Runbook, Rung, SiteRole, Vm};
 
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
@@ -430,7 +430,8 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
             let lived_in = vms
                 .get(vms.len() / 2)
                 .is_some_and(|one| one.name == vm.name);
-            build_points(plan, vm, &folder, lived_in)?;
+            let layout = backup.layout.unwrap_or(PointLayout::Full);
+            build_points(plan, vm, &folder, layout, lived_in)?;
             if backup.tool().is_some() && backup.host.is_some() {
                 pack::points(&folder.join(&vm.name))?;
             }
@@ -600,7 +601,7 @@ fn build_esxi_state(
             plan,
             vm,
             &folder,
-            generation,
+            |_| generation,
             &super::esxi::place(&uuid, &path),
             side,
         )?;

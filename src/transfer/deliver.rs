@@ -40,17 +40,18 @@ pub struct Item {
 }
 
 impl Item {
-    /// The files of a restore point.
+    /// The files of a restore point, from the folder of the VM's backup; logs by choice.
     #[must_use]
-    pub fn of(point: &Point) -> Vec<Self> {
+    pub fn of(point: &Point, logs: bool) -> Vec<Self> {
         let item = |file: &super::point::PointFile| Self {
             name: file.name.clone(),
-            at: file.name.clone(),
+            at: file.at.clone(),
             bytes: file.bytes,
             sum: file.sum,
             recorded: file.sum.is_some(),
         };
-        point.files.iter().map(item).collect()
+        let logs = point.logs.iter().filter(|_| logs);
+        point.files.iter().chain(logs).map(item).collect()
     }
 }
 

@@ -21,8 +21,9 @@ use tokio::sync::{Mutex, mpsc};
 use self::parse::{ToolFile, ToolPoint};
 use self::run::Run;
 use self::sums::Cursor;
-use super::point::{Listed, Stamp};
+use super::layout::Stamp;
 use super::ranges::CHUNK;
+use super::shelf::Listed;
 use super::source::{Piece, ReadError, piece};
 use super::target::UNCHANGED;
 use crate::error::Fault;
@@ -168,8 +169,7 @@ impl Stream {
                 let points = self.points().await?;
                 let folder = |point: &ToolPoint| Listed {
                     name: point.stamp.to_string(),
-                    bytes: 0,
-                    is_file: false,
+                    ..Listed::default()
                 };
                 let looked_at = self.worth_a_look(&points);
                 Ok(Some(looked_at.into_iter().map(folder).collect()))
@@ -179,7 +179,9 @@ impl Stream {
                 let file = |file: ToolFile| Listed {
                     name: file.name,
                     bytes: file.bytes,
+                    allocated: file.bytes,
                     is_file: true,
+                    ..Listed::default()
                 };
                 Ok(Some(files.into_iter().map(file).collect()))
             }

@@ -10,6 +10,20 @@ pub struct Backup {
     pub host: Option<HostName>,
     /// How its files are had.
     pub form: BackupForm,
+    /// How its points are made, for whoever reads the runbook; practice makes them like that. What a
+    /// restore finds is told from what lies there.
+    pub layout: Option<PointLayout>,
+}
+
+/// How a backup lays out its points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointLayout {
+    /// Each point holds the whole VM.
+    Full,
+    /// A full one, then increments that hold what has changed.
+    Incremental,
+    /// As ghettoVCB does.
+    GhettoVcb,
 }
 
 /// How the files of a backup are had.

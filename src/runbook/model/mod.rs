@@ -9,7 +9,7 @@ mod hosts;
 mod steps;
 mod vms;
 
-pub use backups::{Asked, Backup, BackupForm, BackupTool, Prints};
+pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{Auth, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, OnFailure, Phase,

@@ -182,6 +182,8 @@ pub enum Verb {
         vm: String,
         /// Which point.
         point: PointChoice,
+        /// Whether logs of the lost site come along.
+        logs: bool,
     },
     /// Send its files ahead.
     Replicate {

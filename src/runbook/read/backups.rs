@@ -5,15 +5,20 @@ use indexmap::IndexMap;
 use super::{Names, check_name, optional};
 use crate::names::{BackupName, HostName, VariableName};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Backup, BackupForm, BackupTool, Prints};
+use crate::runbook::model::{Backup, BackupForm, BackupTool, PointLayout, Prints};
 use crate::runbook::reader::{At, Fields, Reader, Shape};
 use crate::runbook::template::{self, Part};
 
 const BACKUP: Shape = Shape::new(
     "a backup",
     &[],
-    &["host", "path", "restic", "borg", "command"],
+    &["host", "path", "layout", "restic", "borg", "command"],
 );
+const LAYOUTS: [(&str, PointLayout); 3] = [
+    ("full", PointLayout::Full),
+    ("incremental", PointLayout::Incremental),
+    ("ghettovcb", PointLayout::GhettoVcb),
+];
 const RESTIC: Shape = Shape::new(
     "a restic backup",
     &["repository", "path"],
@@ -76,8 +81,19 @@ pub(super) fn backups<'a>(
                     .map(BackupForm::Tool)
             }
         };
+        let layout = optional(&fields, "layout", reader, |reader, at| {
+            reader.one_of(at, "layout", &LAYOUTS, &[])
+        });
+        if key != "path" && fields.get("layout").is_some() {
+            let message = "only a folder of restore points has a layout";
+            reader.report(
+                fields.key("layout"),
+                message,
+                "leave it out: the tool knows",
+            );
+        }
         if let Some(form) = form {
-            backups.insert(BackupName::from(entry.name), Backup { host, form });
+            backups.insert(BackupName::from(entry.name), Backup { host, form, layout });
         }
     }
     backups

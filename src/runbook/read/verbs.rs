@@ -42,7 +42,7 @@ pub(super) const LATER: [&str; 6] = [
 const RESERVED_ANSWERS: [&str; 4] = ["by", "second", "typed", "attest"];
 
 const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
-const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point"]);
+const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
 const BEFORE: Shape = Shape::new("a restore point", &["before"], &[]);
 const UNREGISTER: Shape = Shape::new("an unregister", &["vm", "site"], &[]);
 const COMMAND: Shape = Shape::new(
@@ -168,6 +168,7 @@ fn restore<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<
         return Some(Verb::Restore {
             vm: vm_name(at, scope, reader)?,
             point: PointChoice::Latest,
+            logs: false,
         });
     }
     let fields = reader.fields(at, &RESTORE)?;
@@ -178,7 +179,12 @@ fn restore<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<
         Some(at) => point(at, reader)?,
         None => PointChoice::Latest,
     };
-    Some(Verb::Restore { vm: vm?, point })
+    let logs = optional(&fields, "logs", reader, Reader::flag);
+    Some(Verb::Restore {
+        vm: vm?,
+        point,
+        logs: logs.unwrap_or(false),
+    })
 }
 
 fn restore_files<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<FileRestore> {

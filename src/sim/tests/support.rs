@@ -269,6 +269,7 @@ pub(super) fn runbook() -> Runbook {
                 Backup {
                     host: Some("lee-bk1".into()),
                     form: BackupForm::Folder("/backup/nightly".into()),
+                    layout: None,
                 },
             ),
             (
@@ -276,6 +277,7 @@ pub(super) fn runbook() -> Runbook {
                 Backup {
                     host: None,
                     form: BackupForm::Folder("points".into()),
+                    layout: None,
                 },
             ),
         ]),

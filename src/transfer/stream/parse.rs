@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::super::point::Stamp;
+use super::super::layout::Stamp;
 use super::super::sums::is_plain_name;
 use crate::runbook::model::Prints;
 

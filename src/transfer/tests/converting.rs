@@ -57,7 +57,7 @@ async fn in_the_simulated_site(
     let chosen = choose(&found, &latest).unwrap();
     let from = backup.join(&vm).join("20260102T030405Z");
     let to = format!("/vmfs/volumes/local1/{vm}");
-    let delivery = simulated.delivery(from, Item::of(&chosen.point), "lee", &to);
+    let delivery = simulated.delivery(from, Item::of(&chosen.point, false), "lee", &to);
     (delivery, data)
 }
 

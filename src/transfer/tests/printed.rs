@@ -92,7 +92,7 @@ fn fault(error: TransferError) -> crate::error::Fault {
 
 /// Brings a point and compares everything that arrived with what was backed up.
 async fn arrives_whole(site: &Site, backup: &Folder, point: &Point, against: Against) {
-    let delivery = site.delivery(backup.at(&point.path), Item::of(point), Landing::Fresh);
+    let delivery = site.delivery(backup.join("web01"), Item::of(point, false), Landing::Fresh);
     let journal = Journal::new();
     let landed = delivery.bring(&journal, quiet()).await.unwrap();
     assert_eq!(landed.last().unwrap().name, "web01.vmx");
@@ -114,7 +114,11 @@ async fn what_zcat_prints_arrives_whole_though_the_link_is_cut() {
     let backup = backup(&site, zcat(&site), None);
     let point = newest(&backup).await;
     assert_eq!(point.files.len(), 5, "{:?}", point.files);
-    let delivery = site.delivery(backup.at(&point.path), Item::of(&point), Landing::Fresh);
+    let delivery = site.delivery(
+        backup.join("web01"),
+        Item::of(&point, false),
+        Landing::Fresh,
+    );
     site.link.cut_every(3 << 20, 3);
     let journal = Journal::new();
     let landed = delivery.bring(&journal, quiet()).await.unwrap();
@@ -171,7 +175,11 @@ async fn a_tool_that_fails_behind_its_last_byte_has_failed() {
     ] {
         let backup = Folder::Stream(Stream::new(on, tool.clone(), Vec::new()));
         let point = newest(&backup).await;
-        let delivery = site.delivery(backup.at(&point.path), Item::of(&point), Landing::Fresh);
+        let delivery = site.delivery(
+            backup.join("web01"),
+            Item::of(&point, false),
+            Landing::Fresh,
+        );
         let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
         let fault = fault(error);
         assert!(
@@ -207,7 +215,11 @@ async fn what_nobody_reads_any_more_is_ended_on_the_host() {
     tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
     let backup = backup(&site, tool, None);
     let point = newest(&backup).await;
-    let delivery = site.delivery(backup.at(&point.path), Item::of(&point), Landing::Fresh);
+    let delivery = site.delivery(
+        backup.join("web01"),
+        Item::of(&point, false),
+        Landing::Fresh,
+    );
     let bring = tokio::spawn(async move { delivery.bring(&Journal::new(), quiet()).await });
     let until = Instant::now() + Duration::from_secs(20);
     let pid = loop {
@@ -277,7 +289,11 @@ async fn restic_prints_a_snapshot_and_its_own_errors_are_shown() {
     std::fs::remove_dir_all(site.path("repo/index")).unwrap();
     std::fs::create_dir(site.path("repo/index")).unwrap();
     std::fs::remove_dir_all(site.path("target/vm")).unwrap();
-    let delivery = site.delivery(backup.at(&point.path), Item::of(&point), Landing::Fresh);
+    let delivery = site.delivery(
+        backup.join("web01"),
+        Item::of(&point, false),
+        Landing::Fresh,
+    );
     let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
     let fault = fault(error);
     assert!(fault.what.contains("restic --no-lock -r"), "{fault}");

@@ -66,6 +66,7 @@ fn runbook() -> Runbook {
     let backup = |host: &str, path: &str| Backup {
         host: Some(host.into()),
         form: BackupForm::Folder(path.into()),
+        layout: None,
     };
     Runbook {
         name: "test".into(),
@@ -178,12 +179,9 @@ impl Simulated {
         assert!(found.len() >= 2);
         let chosen = choose(&found, &PointChoice::Latest).unwrap();
         assert_eq!(chosen.passed_over, []);
-        let from = backup
-            .join(vm)
-            .join(chosen.point.path.rsplit('/').next().unwrap());
         self.delivery(
-            from,
-            Item::of(&chosen.point),
+            backup.join(vm),
+            Item::of(&chosen.point, false),
             "lee",
             &format!("/vmfs/volumes/local1/{vm}"),
         )

@@ -186,6 +186,14 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
             risk(run.risk(index)),
         );
         needs(run, &mut lines, width, index);
+        if let Some(choice) = known.and_then(|known| known.proposal.as_ref()?.choice.as_ref())
+            && run.status(index) == Status::Asking
+            && choice.taken.is_some()
+        {
+            let others = choice.options.len().saturating_sub(1);
+            let words = format!("[c] another of {others} for {}", choice.of);
+            labelled(&mut lines, width, "or", Role::Plain, &words);
+        }
         if let Some(usually) = step.usually {
             labelled(
                 &mut lines,
@@ -406,6 +414,7 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
     for stage in run.stages(index) {
         let words = match stage {
             Stage::Choose { key, at_least, .. } => format!("{key}: at least {at_least} ticked"),
+            Stage::Pick { choice, .. } => format!("{}, chosen", choice.of),
             Stage::Value { prompt, .. } => prompt,
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
