@@ -25,17 +25,15 @@ use super::place::VmAt;
 const LANES: usize = 2;
 
 /// The journal's side of a transfer.
-#[derive(Clone)]
-pub(super) struct Announced(Ctx);
+struct Announced {
+    ctx: Ctx,
+    at: VmAt,
+    to: Target,
+}
 
 impl Announced {
-    /// Announces to the run of this context.
-    pub fn new(ctx: &Ctx) -> Arc<Self> {
-        Arc::new(Self(ctx.clone()))
-    }
-
     fn tell(&self, request: Request) -> Result<(), Fault> {
-        self.0.link.send(request).map_err(|_| no_longer_wanted())
+        self.ctx.link.send(request).map_err(|_| no_longer_wanted())
     }
 }
 
@@ -50,7 +48,7 @@ fn no_longer_wanted() -> Fault {
 
 impl Writes for Announced {
     async fn intend(&self, host: &HostName, shown: String, bulk: bool) -> Result<Intent, Fault> {
-        self.0
+        self.ctx
             .link
             .intend(host, shown, bulk)
             .await
@@ -58,7 +56,7 @@ impl Writes for Announced {
     }
 
     fn started(&self, op: OpId, pid: u32) {
-        let _ = self.0.link.send(Request::Started { op, pid });
+        let _ = self.ctx.link.send(Request::Started { op, pid });
     }
 
     async fn finished(&self, op: OpId, outcome: Written) -> Result<(), Fault> {
@@ -79,6 +77,11 @@ impl Writes for Announced {
         })
     }
 
+    async fn landed(&self, file: &Landed) -> Result<(), Fault> {
+        let kept = keep(&self.ctx, &self.at, &self.to, file).await;
+        kept.map_err(|_| no_longer_wanted())
+    }
+
     async fn lost(&self, op: OpId, why: String) -> Result<(), Fault> {
         self.tell(Request::Lost { op, why })
     }
@@ -89,18 +92,19 @@ impl Writes for Announced {
 /// # Errors
 /// The transfer failed, or the outcome of one of its commands is unknown.
 pub(super) async fn bring(ctx: &Ctx, at: &VmAt, delivery: &Delivery) -> Result<(), ActError> {
-    let landed = match Box::pin(delivery.bring(&Announced::new(ctx), tell(ctx))).await {
-        Ok(landed) => landed,
-        Err(TransferError::Failed(fault)) => return Err(ActError::Failed(fault)),
-        Err(TransferError::Lost { .. }) => return Err(ActError::Lost),
-    };
-    for file in landed {
-        keep(ctx, at, &delivery.to, file).await?;
+    let announced = Arc::new(Announced {
+        ctx: ctx.clone(),
+        at: at.clone(),
+        to: delivery.to.clone(),
+    });
+    match Box::pin(delivery.bring(&announced, tell(ctx))).await {
+        Ok(_) => Ok(()),
+        Err(TransferError::Failed(fault)) => Err(ActError::Failed(fault)),
+        Err(TransferError::Lost { .. }) => Err(ActError::Lost),
     }
-    Ok(())
 }
 
-async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: Landed) -> Result<(), ActError> {
+async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: &Landed) -> Result<(), ActError> {
     let path = to.path(&file.name);
     if let Some(aside) = &file.original {
         let (vm, host) = (at.vm.clone(), at.host.clone());

@@ -293,11 +293,12 @@ impl Delivery {
         delivery.check_room(&found)?;
         delivery.make_folder_if_missing(&work, &found).await?;
         let (first, last) = delivery.around_disks();
-        let mut landed = delivery.bring_files(&work, &first, &found).await?;
+        let mut landed = delivery.bring_and_tell(&work, &first, &found).await?;
         for disk in delivery.made_disks() {
-            landed.extend(Box::pin(convert::make(&delivery, &work, disk, &found)).await?);
+            let made = Box::pin(convert::make(&delivery, &work, disk, &found)).await?;
+            landed.extend(work.told(made).await?);
         }
-        landed.extend(delivery.bring_files(&work, &last, &found).await?);
+        landed.extend(delivery.bring_and_tell(&work, &last, &found).await?);
         convert::tidy(&delivery, &work, &found).await?;
         Ok(landed)
     }
@@ -313,6 +314,26 @@ impl Delivery {
                 .map_err(|fault| self.failed("making the folder", &fault))?;
         }
         Ok(())
+    }
+
+    /// As [`Delivery::bring_files`], and tells of each file as soon as it has its final name: what
+    /// fails later must not make it a stranger's.
+    async fn bring_and_tell<W: Writes>(
+        &self,
+        work: &Work<W>,
+        items: &[&Item],
+        found: &Observed,
+    ) -> Result<Vec<Landed>, TransferError> {
+        let at_once = match self.landing {
+            Landing::Fresh => 1,
+            Landing::Patch | Landing::InPlace => items.len().max(1),
+        };
+        let mut landed = Vec::with_capacity(items.len());
+        for items in items.chunks(at_once) {
+            let brought = Box::pin(self.bring_files(work, items, found)).await?;
+            landed.extend(work.told(brought).await?);
+        }
+        Ok(landed)
     }
 
     /// Brings files that come as they are, in this order.

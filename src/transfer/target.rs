@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::deliver::Landed;
 use super::progress::{Meter, Phase};
 use super::ranges::FINE;
 use super::source::join;
@@ -135,6 +136,14 @@ pub(super) struct Work<W> {
 }
 
 impl<W: Writes> Work<W> {
+    /// Tells of files that have their final names.
+    pub(super) async fn told(&self, landed: Vec<Landed>) -> Result<Vec<Landed>, TransferError> {
+        for file in &landed {
+            self.writes.landed(file).await?;
+        }
+        Ok(landed)
+    }
+
     /// Announces a command, sends it, records its end.
     pub(super) async fn send(&self, command: &HostCommand) -> Result<Output, TransferError> {
         send(&self.writes, &self.to.host, self.to.lane, command).await

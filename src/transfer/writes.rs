@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use super::deliver::Landed;
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, Lane, Output, WriteError};
 use crate::journal::Intent;
@@ -29,6 +30,9 @@ pub trait Writes: Send + Sync + 'static {
         op: OpId,
         outcome: Written,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Records that a file has its final name.
+    fn landed(&self, file: &Landed) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// Records that nobody knows what became of a write. Bulk data goes on by itself afterwards,
     /// because it is compared with the source first; after a command the transfer ends.

@@ -121,6 +121,14 @@ async fn a_flipped_bit_is_found_on_arrival_and_nothing_can_be_registered() {
         world.on("lee-esx1", &path).exists()
     };
     assert!(!arrived("sql01-flat.vmdk") && !arrived("sql01.vmx"));
+    // The way on: what came of it is taken away again, and an older point serves.
+    assert!(arrived("sql01.nvram") || arrived("sql01.vmdk"));
+    let undone = world.undo("sql01/restore").await;
+    assert!(matches!(undone, Performed::Undone { .. }), "{undone:?}");
+    let older = choice.options[1].name.clone();
+    world.perform_as("sql01/restore", choosing(&older)).await;
+    world.go("sql01/restore").await;
+    assert!(arrived("sql01-flat.vmdk") && arrived("sql01.vmx"));
     world.end().await;
 }
 

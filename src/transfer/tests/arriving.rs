@@ -227,8 +227,11 @@ async fn a_corrupt_source_is_named_and_nothing_can_be_registered() {
             site.on("bk1", from)
         };
         let delivery = site.delivery(source, items, Landing::Fresh);
-        let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
+        let journal = Journal::new();
+        let error = delivery.bring(&journal, quiet()).await.unwrap_err();
         let what = &error.fault().what;
+        let told = journal.landed.lock().unwrap().clone();
+        assert_eq!(told, ["web01.nvram", "web01.vmdk", "web01.vmsd"]);
         assert!(
             what.starts_with("web01-flat.vmdk is corrupt in its restore point: its sum is "),
             "{what}"

@@ -15,7 +15,9 @@ use crate::host::{Credential, Host, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId};
 use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
-use crate::transfer::{Delivery, Folder, Item, Landing, Patience, Sum, Target, Writes, Written};
+use crate::transfer::{
+    Delivery, Folder, Item, Landed, Landing, Patience, Sum, Target, Writes, Written,
+};
 
 /// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system; only `esx1` is behind
 /// the link that can be cut.
@@ -252,6 +254,7 @@ pub(super) struct Journal {
     pub(super) announced: Mutex<Vec<String>>,
     pub(super) ended: Mutex<Vec<Written>>,
     pub(super) lost: AtomicU64,
+    pub(super) landed: Mutex<Vec<String>>,
     crash_at: Option<usize>,
 }
 
@@ -303,6 +306,11 @@ impl Writes for Journal {
 
     async fn finished(&self, _op: OpId, outcome: Written) -> Result<(), Fault> {
         self.ended.lock().unwrap().push(outcome);
+        Ok(())
+    }
+
+    async fn landed(&self, file: &Landed) -> Result<(), Fault> {
+        self.landed.lock().unwrap().push(file.name.clone());
         Ok(())
     }
 
