@@ -18,8 +18,8 @@ use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
 
-/// Sessions of a host that carry bulk data.
-const LANES: usize = 3;
+/// Sessions of a host that transfers share.
+const LANES: usize = 2;
 
 /// The journal's side of a transfer.
 #[derive(Clone)]

@@ -60,7 +60,10 @@ fn greet(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostE
             }
         };
         match expected.judge(&shown, &host.trusted()) {
-            Ok(()) => return Ok(link),
+            Ok(()) => {
+                host.key_accepted(shown.key_type);
+                return Ok(link);
+            }
             Err(error) if expected.by_pin() => {
                 refused.get_or_insert(error);
                 spent.push(shown.key_type);
@@ -166,7 +169,7 @@ fn no_agreement(
 }
 
 /// Connects to the first address of the name that answers; each must pass the policy.
-fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
+pub(super) fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
     let limit = Limit::new(host.run.limits.connect, cancel);
     let shown = host.config.address.to_string();
     let addresses = resolve(&host.config.address)?;

@@ -9,6 +9,7 @@ use crate::journal::Intent;
 use crate::names::HostName;
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
+use super::bulk::{BulkFile, NotOpen};
 use super::command::HostCommand;
 use super::config::{Credential, HostConfig, Secret};
 use super::error::{HostError, WriteError};
@@ -147,6 +148,9 @@ impl Hosts {
             .flat_map(|host| host.close())
             .collect();
         let all_ended = async {
+            for host in self.0.hosts.values() {
+                host.shared.bulk.close().await;
+            }
             for thread in &threads {
                 thread.ended().await;
             }
@@ -278,6 +282,11 @@ impl Host {
         };
         let thread = self.lane(lane)?;
         let path: Arc<str> = path.into();
+        if matches!(lane, Lane::Transfer(_))
+            && let Some(file) = self.open_bulk(&thread, &path, writes).await?
+        {
+            return Ok(RemoteFile::over_bulk(self.shared.clone(), path, file));
+        }
         let id = thread
             .call({
                 let path = path.clone();
@@ -285,6 +294,29 @@ impl Host {
             })
             .await??;
         Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    /// Opens a file over the session for bulk data; `None` where it must go over ssh2.
+    async fn open_bulk(
+        &self,
+        thread: &LaneThread,
+        path: &Arc<str>,
+        writes: bool,
+    ) -> Result<Option<BulkFile>, HostError> {
+        if self.shared.proven().is_none() {
+            // The first login to a host is always ssh2's.
+            thread
+                .call(|worker, cancel| worker.link(cancel).map(drop))
+                .await??;
+        }
+        let Some(session) = self.shared.bulk.get(&self.shared).await? else {
+            return Ok(None);
+        };
+        match BulkFile::open(&session, path, writes).await {
+            Ok(file) => Ok(Some(file)),
+            Err(NotOpen::NoSftp) => Ok(None),
+            Err(NotOpen::Failed(error)) => Err(error.into_cause()),
+        }
     }
 
     fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::bulk::{self, Proven, ProvenWay};
 use super::config::{Credential, HostConfig, Secret};
 use super::error::HostError;
 use super::gate::Gate;
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     pub(super) run: Run,
     pub(super) turn: Turn,
     pub(super) gate: Arc<Gate>,
+    /// The sessions that carry bulk data.
+    pub(super) bulk: bulk::Sessions,
     /// The host has no SFTP subsystem, as older ESXi hosts do.
     without_sftp: AtomicBool,
     login: Mutex<Login>,
@@ -77,6 +80,10 @@ struct Login {
     password: Option<Secret>,
     /// How the last login was refused; it stands until a person changes something.
     refused: Option<HostError>,
+    /// The type of the key that the host showed last, of those that are accepted.
+    key_type: String,
+    /// How the last login got in; `None` once a person changes something.
+    accepted: Option<ProvenWay>,
 }
 
 impl Shared {
@@ -86,6 +93,7 @@ impl Shared {
             run,
             turn: Turn::default(),
             gate: Arc::default(),
+            bulk: bulk::Sessions::default(),
             without_sftp: AtomicBool::new(false),
             login: Mutex::default(),
             broken_logins: AtomicU32::new(0),
@@ -144,13 +152,32 @@ impl Shared {
 
     /// A person wants the login tried again.
     pub(super) fn retry_login(&self) {
-        self.login().refused = None;
+        let mut login = self.login();
+        (login.refused, login.accepted) = (None, None);
+        drop(login);
         self.login_answered();
     }
 
     /// A refused login is not tried again by itself.
     pub(super) fn may_log_in(&self) -> Result<(), HostError> {
         self.login().refused.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn key_accepted(&self, key_type: String) {
+        self.login().key_type = key_type;
+    }
+
+    pub(super) fn login_accepted(&self, way: ProvenWay) {
+        self.login().accepted = Some(way);
+    }
+
+    /// How the last login got in, and the key that the host showed then.
+    pub(super) fn proven(&self) -> Option<Proven> {
+        let login = self.login();
+        Some(Proven {
+            key_type: login.key_type.clone(),
+            way: login.accepted.clone()?,
+        })
     }
 
     pub(super) fn login_answered(&self) {

@@ -64,6 +64,27 @@ pub fn split(ranges: &[Range<u64>], place: u64) -> (Vec<Range<u64>>, Vec<Range<u
     (before, behind)
 }
 
+/// What two lists of stretches, each in ascending order, have in common.
+#[must_use]
+pub fn within(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
+    let (mut common, mut first) = (Vec::new(), 0);
+    for range in ranges {
+        while others
+            .get(first)
+            .is_some_and(|other| other.end <= range.start)
+        {
+            first += 1;
+        }
+        for other in others.iter().skip(first) {
+            if other.start >= range.end {
+                break;
+            }
+            common.push(range.start.max(other.start)..range.end.min(other.end));
+        }
+    }
+    common
+}
+
 /// Neighbours joined, of stretches in ascending order.
 #[must_use]
 pub fn join(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
@@ -156,6 +177,16 @@ mod tests {
             prop_assert!(behind.iter().all(|range| range.start >= place));
             prop_assert_eq!(length(&before) + length(&behind), length(&ranges));
             prop_assert_eq!(join([before, behind].concat()), ranges);
+        }
+
+        #[test]
+        fn the_common_part_is_what_both_have(one in ranges(), other in ranges()) {
+            let common = within(&one, &other);
+            let has = |list: &[Range<u64>], place: u64| list.iter().any(|range| range.contains(&place));
+            for place in 0..900 {
+                prop_assert_eq!(has(&common, place), has(&one, place) && has(&other, place));
+            }
+            prop_assert!(common.windows(2).all(|pair| pair[0].end <= pair[1].start));
         }
 
         #[test]

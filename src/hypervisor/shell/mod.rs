@@ -6,6 +6,7 @@
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
 mod changes;
 mod driver;
+mod extents;
 mod files;
 mod probes;
 mod processes;
@@ -17,6 +18,7 @@ pub use changes::{
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;
+pub use extents::{data_extents, parse_data_extents};
 pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
     parse_which, which,
