@@ -8,7 +8,7 @@ mod hosts;
 mod steps;
 mod vms;
 
-pub use hosts::{Auth, Backup, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use hosts::{Auth, Backup, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, OnFailure, Phase, PointChoice,
     Section, StepSpec, Verb,
