@@ -22,8 +22,8 @@ pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, Performed, RetryScope};
 pub use proposal::{
-    Answer, AttestRequest, Confirmation, Consent, ProbeAnswer, Proposal, Question, ShownCommand,
-    Verdict,
+    Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
+    Question, ShownCommand, Verdict,
 };
 pub use state::{FoundFact, Note, Op, OpStatus, RunState};
 pub use step::{Status, StepState};

@@ -60,6 +60,13 @@ impl Proposal {
             one(&mut attest.statement, clean);
             each(&mut attest.evidence, clean);
         }
+        if let Some(choice) = &mut self.choice {
+            one(&mut choice.of, clean);
+            for option in &mut choice.options {
+                one(&mut option.about, clean);
+                each(&mut option.unusable, clean);
+            }
+        }
     }
 }
 
@@ -105,6 +112,8 @@ impl Fact {
         match self {
             Self::FilePlaced { proof: text, .. }
             | Self::Stopped { how: text, .. }
+            | Self::FilesChosen { quiesced: text, .. }
+            | Self::PointPicked { why: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
             Self::Attested {
@@ -114,6 +123,7 @@ impl Fact {
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
             | Self::FolderMade { .. }
+            | Self::RoomCounted { .. }
             | Self::OriginalKept { .. }
             | Self::ConfigKept { .. }
             | Self::Registered { .. }

@@ -20,6 +20,7 @@ use super::live::Tap;
 use super::output::Output;
 use super::process::{self, Request};
 use super::shared::Shared;
+use super::stream::Streaming;
 
 /// One of the sessions to a host; each carries one command at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +72,7 @@ impl LaneThread {
         let runtime = tokio::runtime::Handle::try_current();
         let mut worker = Worker {
             files: HashMap::new(),
+            streams: HashMap::new(),
             sftp: None,
             link: None,
             host,
@@ -180,6 +182,7 @@ impl Drop for GiveUp {
 /// What lives on the thread. Fields are dropped in this order: files, SFTP, connection.
 pub(super) struct Worker {
     pub(super) files: HashMap<u64, OpenFile>,
+    pub(super) streams: HashMap<u64, Streaming>,
     pub(super) sftp: Option<ssh2::Sftp>,
     pub(super) link: Option<Link>,
     pub(super) host: Arc<Shared>,
@@ -251,6 +254,7 @@ impl Worker {
             link.cut();
         }
         self.files.clear();
+        self.streams.clear();
         self.sftp = None;
         self.link = None;
     }
@@ -258,6 +262,12 @@ impl Worker {
     pub(super) fn keep_file(&mut self, file: OpenFile) -> u64 {
         self.next_file += 1;
         self.files.insert(self.next_file, file);
+        self.next_file
+    }
+
+    pub(super) fn keep_stream(&mut self, stream: Streaming) -> u64 {
+        self.next_file += 1;
+        self.streams.insert(self.next_file, stream);
         self.next_file
     }
 

@@ -35,6 +35,7 @@ pub mod sanitise;
 mod sftp;
 mod shared;
 mod ssh_config;
+mod stream;
 mod turn;
 mod wire;
 
@@ -42,7 +43,7 @@ pub use command::{Effect, HostCommand};
 pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
 pub use error::{HostError, WriteError};
 pub use file::{FileAccess, RemoteFile};
-pub use hosts::{Host, Hosts};
+pub use hosts::{Following, Host, Hosts};
 pub use lane::Lane;
 pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;
@@ -50,6 +51,7 @@ pub use policy::Policy;
 pub use reach::{Fixed, Way, WrittenHop};
 pub use redact::Redactor;
 pub use ssh_config::SshConfig;
+pub use stream::{OutputEnd, Program, RemoteOutput};
 
 #[cfg(test)]
 mod tests;

@@ -64,6 +64,8 @@ pub(super) struct Shared {
     pub(super) run: Run,
     pub(super) turn: Turn,
     pub(super) gate: Arc<Gate>,
+    /// Who follows what commands of this host redraw, beside the run's sink.
+    followers: Mutex<Followers>,
     /// The sessions that carry bulk data.
     pub(super) bulk: bulk::Sessions,
     /// The last hop on the way there.
@@ -74,6 +76,13 @@ pub(super) struct Shared {
     without_sftp: AtomicBool,
     login: Mutex<Login>,
     broken_logins: AtomicU32,
+}
+
+/// Those who follow, each by the number it was given.
+#[derive(Default)]
+struct Followers {
+    next: u64,
+    sinks: Vec<(u64, OutputSink)>,
 }
 
 #[derive(Default)]
@@ -99,6 +108,7 @@ impl Shared {
             forwards: bulk::Sessions::default(),
             turn: Turn::default(),
             gate: Arc::default(),
+            followers: Mutex::default(),
             bulk: bulk::Sessions::default(),
             without_sftp: AtomicBool::new(false),
             login: Mutex::default(),
@@ -115,12 +125,46 @@ impl Shared {
         self.without_sftp.store(true, Ordering::Relaxed);
     }
 
+    /// Where output goes: to the run's sink and to whoever follows now.
     pub(super) fn sink(&self) -> Option<OutputSink> {
-        self.run
-            .sink
-            .read()
+        let run = self.run.sink.read();
+        let run = run.unwrap_or_else(PoisonError::into_inner).clone();
+        let mut sinks: Vec<OutputSink> = {
+            let followers = self.followers();
+            followers
+                .sinks
+                .iter()
+                .map(|(_, sink)| sink.clone())
+                .collect()
+        };
+        if sinks.is_empty() {
+            return run;
+        }
+        sinks.extend(run);
+        Some(Arc::new(move |event| {
+            for sink in &sinks {
+                sink(event.clone());
+            }
+        }))
+    }
+
+    /// Tells the output of commands sent from now on; gives the number to stop it by.
+    pub(super) fn follow(&self, sink: OutputSink) -> u64 {
+        let mut followers = self.followers();
+        followers.next += 1;
+        let number = followers.next;
+        followers.sinks.push((number, sink));
+        number
+    }
+
+    pub(super) fn unfollow(&self, number: u64) {
+        self.followers().sinks.retain(|(known, _)| *known != number);
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Followers> {
+        self.followers
+            .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     pub(super) fn trusted(&self) -> Vec<String> {

@@ -147,13 +147,19 @@ impl Carrier {
         let _ = self.updates.send(Update::Ended { head, fault });
     }
 
-    /// What the run's commands print goes to the screen and the spool; the panes' polls do not.
+    /// What the run's commands print goes to the screen and the spool; the panes' polls do not, nor
+    /// do the sums by which a transfer compares: a disk has a million of them.
     fn listen_to_hosts(&self) {
         let inbox = self.inbox.clone();
         self.launch
             .hosts
             .set_output_sink(Arc::new(move |event: OutputEvent| {
                 if event.lane == Lane::Telemetry {
+                    return;
+                }
+                let sums =
+                    matches!(event.lane, Lane::Transfer(_)) && event.effect == host::Effect::Read;
+                if sums && matches!(event.what, LiveOutput::Line { .. }) {
                     return;
                 }
                 let host = event.host;

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-/// Stretches whose sums are compared first, in bytes: large, because each costs two processes on
-/// the host.
-pub const COARSE: u64 = 64 << 20;
-/// Stretches that a coarse one which differs is cut into, in bytes: what a dropped link costs.
+/// Two files are compared in stretches of this many bytes first.
 pub const FINE: u64 = 1 << 20;
 /// Bytes read and written at a time.
 pub const CHUNK: usize = 1 << 20;
-/// Zeros are looked for, and left out, in blocks of this many bytes.
+/// Zeros are looked for, and left out, in blocks of this many bytes; so are differences within a
+/// stretch that differs. Smaller ones would cost more in sums than they save in data: with 1 % of
+/// such blocks changed at random, 15 % of all MiB differ, and 4 % of all 256 KiB.
 pub const BLOCK: usize = 64 << 10;
 
 /// All of a file of so many bytes; nothing, of an empty one.

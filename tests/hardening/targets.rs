@@ -6,7 +6,7 @@ use lifeboat::hypervisor::esxi::{
     question, storage, summary, table, tasks, uuid, value, version, vm_inventory, vmkfstools,
 };
 use lifeboat::hypervisor::{DriverFault, shell};
-use lifeboat::transfer::{is_plain_name, parse_point_name, parse_sums};
+use lifeboat::transfer::{Stamp, is_plain_name, parse_sums};
 use lifeboat::vmfiles::{Descriptor, Vmsd, Vmx, diff};
 use lifeboat::{journal, runbook};
 use sha2::{Digest, Sha256};
@@ -148,7 +148,7 @@ pub const TARGETS: &[Target] = &[
         true
     }),
     target("point_names", "names", |b| {
-        let _ = parse_point_name(&text(b));
+        let _ = text(b).parse::<Stamp>();
         true
     }),
     Target {

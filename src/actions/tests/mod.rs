@@ -4,6 +4,8 @@ mod failover;
 mod going_home;
 mod link;
 pub(super) mod parts;
+mod points;
+mod replicating;
 mod trouble;
 pub(super) mod world;
 

@@ -79,34 +79,36 @@ impl Sha256 {
             "sha256sum" => SumTool::Sha256sum,
             "python3" => SumTool::Python3,
             "openssl" => SumTool::Openssl,
-            "unreadable" => {
-                let text =
-                    "the file is not there, is no regular file, or may not be read".to_owned();
-                return Err(DriverFault::Failed {
-                    status: output.status,
-                    text,
-                });
-            }
-            "none" => {
-                let text = "neither openssl nor python3 is there either".to_owned();
-                return Err(DriverFault::ToolMissing {
-                    tool: "sha256sum".to_owned(),
-                    text,
-                });
-            }
+            "unreadable" => return Err(unreadable(output)),
+            "none" => return Err(no_tool()),
             _ => return Err(unexpected("the file's sum", &said(output))),
         };
-        let is_sum = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
-        let hex = lines
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .find(is_sum);
+        let hex = hex_in(lines.next().unwrap_or_default());
         let hex = hex.ok_or_else(|| unexpected("the file's sum", &said(output)))?;
-        Ok(Self {
-            hex: hex.to_ascii_lowercase(),
-            tool,
-        })
+        Ok(Self { hex, tool })
+    }
+}
+
+/// The sum in a tool's line: `<sum>  -`, or `SHA2-256(stdin)= <sum>`.
+pub(super) fn hex_in(line: &str) -> Option<String> {
+    let is_sum = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex = line.split_whitespace().find(is_sum)?;
+    Some(hex.to_ascii_lowercase())
+}
+
+/// The scripts say so where a file cannot be summed.
+pub(super) fn unreadable(output: &Output) -> DriverFault {
+    DriverFault::Failed {
+        status: output.status,
+        text: "the file is not there, is no regular file, or may not be read".to_owned(),
+    }
+}
+
+/// The scripts say so where nothing can sum.
+pub(super) fn no_tool() -> DriverFault {
+    DriverFault::ToolMissing {
+        tool: "sha256sum".to_owned(),
+        text: "neither openssl nor python3 is there either".to_owned(),
     }
 }
 
