@@ -58,7 +58,10 @@ async fn every_lane_and_bulk_data_go_through_one_session_of_the_hop() {
     file.finish().await.unwrap();
     assert!(std::fs::read(&path).unwrap() == data);
     let back = host
-        .read(Lane::Control, &sh(&format!("head -c 4000000 '{}'", path.display())))
+        .read(
+            Lane::Control,
+            &sh(&format!("head -c 4000000 '{}'", path.display())),
+        )
         .await
         .unwrap();
     assert!(back.stdout == data[..4_000_000]);
