@@ -260,4 +260,45 @@ mod tests {
             failure.text
         );
     }
+
+    #[test]
+    fn hops_stand_in_a_row_and_have_logins_of_their_own() {
+        let mut runbook = load_bundled().unwrap().runbook;
+        let gate = Hop::Machine {
+            written: "ops@gate:2222".to_owned(),
+            user: Some("ops".to_owned()),
+            host: "gate".to_owned(),
+            port: Some(2222),
+        };
+        runbook.hosts["lee-bk1"].jump = Some(vec![gate.clone()]);
+        runbook.hosts["lee-esx1"].jump = Some(vec![Hop::Host("lee-bk1".into())]);
+        runbook.hosts["lon-esx1"].jump = Some(vec![gate, Hop::Host("lee-bk1".into())]);
+        let secrets = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
+        let configs = host_configs(&runbook, &secrets, &[], &SshConfig::none()).unwrap();
+        for config in &configs {
+            let route = match config.name.as_str() {
+                "lee-bk1" => "ops@gate:2222 > lee-bk1",
+                "lee-esx1" => "ops@gate:2222 > lee-bk1 > lee-esx1",
+                _ => "ops@gate:2222 > lee-bk1 > lon-esx1",
+            };
+            assert_eq!(config.route(), route);
+            let mut hop = config;
+            while let Via::Hop(before) = &hop.via {
+                hop = before;
+            }
+            assert_eq!((hop.user.as_str(), hop.address.port), ("ops", 2222));
+            assert!(hop.auth.is_empty(), "no password of a host is a hop's");
+        }
+        let shown = as_reached(runbook.clone(), &configs);
+        let notes = &shown.hosts["lee-esx1"].notes;
+        assert_eq!(notes, &["through ops@gate:2222 > lee-bk1"]);
+
+        // A circle that only ssh's configuration could make.
+        runbook.hosts["lee-bk1"].jump = Some(vec![Hop::Host("lee-bk1".into())]);
+        let configs = host_configs(&runbook, &secrets, &[], &SshConfig::none()).unwrap();
+        let circle = configs
+            .iter()
+            .find(|config| config.name.as_str() == "lee-bk1");
+        assert!(matches!(&circle.unwrap().via, Via::NoWay(why) if why.contains("circle")));
+    }
 }

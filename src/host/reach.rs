@@ -223,3 +223,101 @@ impl HostConfig {
         (config, way)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ssh(text: &str) -> (tempfile::TempDir, SshConfig) {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let files = [(file, home.path().to_owned())];
+        let config = SshConfig::of(&files, home.path(), "alice");
+        (home, config)
+    }
+
+    fn host() -> HostConfig {
+        let address = HostAddress {
+            host: "lee".into(),
+            port: 22,
+        };
+        HostConfig {
+            known_hosts: vec!["/own".into(), "/system".into()],
+            ..HostConfig::plain("lee-esx1".into(), address, "root".into())
+        }
+    }
+
+    const TEXT: &str = "HostName 198.51.100.11\nUser ops\nPort 2222\nIdentityFile /k\nUserKnownHostsFile /a /b\nProxyJump gate,u@g2:7\n";
+
+    #[test]
+    fn what_the_runbook_leaves_out_is_filled_in_and_says_where_it_comes_from() {
+        let (_home, ssh) = ssh(TEXT);
+        let mut config = host();
+        let way = config.complete(Fixed::default(), &ssh);
+        let hops = vec!["gate".to_owned(), "u@g2:7".to_owned()];
+        assert_eq!(way, Way::Jump(hops, "~/config:6".to_owned()));
+        assert_eq!(config.address.to_string(), "198.51.100.11:2222");
+        assert_eq!(config.user, "ops");
+        assert!(matches!(
+            &config.auth[..],
+            [Credential::Key(_), Credential::Agent]
+        ));
+        let known: Vec<PathBuf> = ["/a", "/b", "/system"].map(PathBuf::from).into();
+        assert_eq!(config.known_hosts, known);
+        for note in [
+            "address 198.51.100.11 (~/config:1)",
+            "user ops (~/config:2)",
+            "key /k (~/config:4)",
+        ] {
+            assert!(
+                config.notes.iter().any(|line| line == note),
+                "{:?}",
+                config.notes
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_runbook_says_wins() {
+        let (_home, ssh) = ssh(TEXT);
+        let mut config = host();
+        config.auth = vec![Credential::Agent];
+        let fixed = Fixed {
+            user: true,
+            port: true,
+            way: true,
+        };
+        assert_eq!(config.complete(fixed, &ssh), Way::Unsaid);
+        assert_eq!((config.user.as_str(), config.address.port), ("root", 22));
+        assert!(matches!(&config.auth[..], [Credential::Agent]));
+
+        let (_home, command) = self::ssh("ProxyCommand nc %h %p\n");
+        let mut config = host();
+        config.complete(fixed, &command);
+        assert!(matches!(config.via, Via::Direct));
+        config.complete(Fixed::default(), &command);
+        assert!(matches!(&config.via, Via::NoWay(why) if why.contains("config:1")));
+    }
+
+    #[test]
+    fn hops_are_read_in_each_form() {
+        let hop = |user: Option<&str>, host: &str, port| {
+            let (user, host) = (user.map(str::to_owned), host.to_owned());
+            Some(WrittenHop { user, host, port })
+        };
+        for (text, read) in [
+            ("gate", hop(None, "gate", None)),
+            ("u@gate:7", hop(Some("u"), "gate", Some(7))),
+            ("ssh://u@gate:7/", hop(Some("u"), "gate", Some(7))),
+            ("a@b@gate", hop(Some("a@b"), "gate", None)),
+            ("[2001:db8::1]:7", hop(None, "2001:db8::1", Some(7))),
+            ("2001:db8::1", hop(None, "2001:db8::1", None)),
+            ("gate:0", None),
+            ("@gate", None),
+            ("", None),
+        ] {
+            assert_eq!(WrittenHop::parse(text), read, "{text}");
+        }
+    }
+}

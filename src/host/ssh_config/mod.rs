@@ -101,7 +101,7 @@ impl SshConfig {
     }
 
     /// Each file comes with the folder that relative `Include`s are looked for in.
-    fn of(files: &[(PathBuf, PathBuf)], home: &Path, local_user: &str) -> Self {
+    pub(super) fn of(files: &[(PathBuf, PathBuf)], home: &Path, local_user: &str) -> Self {
         let mut config = Self {
             home: home.to_owned(),
             local_user: local_user.to_owned(),
