@@ -154,7 +154,7 @@ fn a_vm_is_restored_through_a_bastion_that_ssh_config_names() {
         .expect(0);
     let log = bastion.log();
     for front in &fronts {
-        let line = format!("target 127.0.0.1 port {}\n", front.address.port());
+        let line = format!("target 127.0.0.1 port {}", front.address.port());
         assert!(log.contains(&line), "{line}: {log}");
     }
     assert!(
