@@ -23,7 +23,7 @@ pub(crate) fn disk(create_type: &str, stem: &str, data: &[u8]) -> BTreeMap<Strin
         format!("RW {} {kind} \"{file}\"{rest}\n", bytes / SECTOR)
     };
     let head = format!(
-        "# Disk DescriptorFile\nversion=1\nCID=1234abcd\nparentCID=ffffffff\ncreateType=\"{create_type}\"\n\n"
+        "# Disk DescriptorFile\nversion=1\nCID=1234abcd\nparentCID=ffffffff\ncreateType=\"{create_type}\"\n\n# Extent description\n"
     );
     let foot = "\nddb.adapterType = \"lsilogic\"\nddb.virtualHWVersion = \"4\"\n";
     let split = (data.len() - (1 << 20)) >> 20 << 20;

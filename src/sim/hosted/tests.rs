@@ -107,15 +107,12 @@ fn qemu_agrees() {
         let read = all(folder.path(), "q.vmdk").unwrap();
         assert!(read[..data().len()] == data(), "{create_type} by qemu-img");
         put(folder.path(), create_type, &data());
-        // Split sparse disks are compared one way only: as qemu-img writes them.
-        if create_type == "twoGbMaxExtentSparse" {
-            continue;
-        }
         let read = ["convert", "-f", "vmdk", "-O", "raw", "d.vmdk", "back"];
         let read = qemu(&read, folder.path()).unwrap();
         assert!(read.status.success(), "{create_type}: {read:?}");
         let back = std::fs::read(folder.path().join("back")).unwrap();
-        assert!(back[..data().len()] == data(), "{create_type} for qemu-img");
+        let differs = data().iter().zip(&back).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "{create_type} for qemu-img");
         for name in std::fs::read_dir(folder.path()).unwrap().flatten() {
             if name.file_name() != "raw" {
                 std::fs::remove_file(name.path()).unwrap();

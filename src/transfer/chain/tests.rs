@@ -184,9 +184,9 @@ fn each_flaw_is_named() {
         (
             sound().with(
                 "web01.vmdk",
-                &DISK.replace("\"vmfs\"", "\"streamOptimized\""),
+                &DISK.replace("\"vmfs\"", "\"custom\""),
             ),
-            "web01.vmdk is of the type streamOptimized, which an ESXi host cannot run as it is"
+            "web01.vmdk is of the type custom, which an ESXi host cannot run, and cannot convert as it is"
                 .into(),
         ),
         (

@@ -55,7 +55,7 @@ async fn in_the_simulated_site(
     let found = points(&backup, &vm).await.unwrap();
     let latest = crate::runbook::model::PointChoice::Latest;
     let chosen = choose(&found, &latest).unwrap();
-    let from = backup.join(&vm).join("20260102T030405Z");
+    let from = backup.join(&vm);
     let to = format!("/vmfs/volumes/local1/{vm}");
     let delivery = simulated.delivery(from, Item::of(&chosen.point, false), "lee", &to);
     (delivery, data)
