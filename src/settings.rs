@@ -81,6 +81,12 @@ fn login_name(env: &impl Fn(&str) -> Option<OsString>) -> String {
         .unwrap_or_else(|| "operator".to_owned())
 }
 
+/// The login name of this process's account, as `ssh` takes it where nobody gives one.
+#[must_use]
+pub fn account() -> String {
+    account_name().unwrap_or_else(|| login_name(&|name| std::env::var_os(name)))
+}
+
 /// The name of this process's account, where the environment does not tell (a service, a container).
 fn account_name() -> Option<String> {
     let uid = fs::metadata("/proc/self").ok()?.uid();

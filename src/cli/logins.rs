@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::host::{Credential, HostConfig, Secret};
-use crate::names::VariableName;
-use crate::runbook::model::{Auth, Host, Runbook, SiteRole};
+use crate::host::sanitise::visible;
+use crate::host::{Credential, Fixed, HostConfig, Secret, SshConfig, Via, Way, WrittenHop};
+use crate::names::{HostName, VariableName};
+use crate::runbook::model::{Auth, Hop, Host, Runbook, SiteRole};
 
 use super::exit::Failure;
 
-/// One configuration for each host. A password whose secret was not given is left out where the
-/// host has another way in.
+/// More hops in a row than any site has; a circle ends here.
+const MAX_HOPS: usize = 8;
+
+/// One configuration for each host, with those of its hops. A password whose secret was not given is
+/// left out where the host has another way in. `ssh` fills in what the runbook does not say.
 ///
 /// # Errors
 /// Status 2 where a host has no way in.
@@ -18,29 +22,169 @@ pub(super) fn host_configs(
     runbook: &Runbook,
     secrets: &BTreeMap<VariableName, Secret>,
     known_hosts: &[PathBuf],
+    ssh: &SshConfig,
 ) -> Result<Vec<HostConfig>, Failure> {
-    runbook
-        .hosts
-        .iter()
-        .map(|(name, host)| {
-            Ok(HostConfig {
-                name: name.clone(),
-                role: role_of(runbook, host),
-                driver: host.driver,
-                address: host.address.clone(),
-                user: host.user.clone(),
-                auth: credentials(host, secrets).map_err(|missing| {
-                    Failure::invalid(
-                        format!("there is no way to log in to {name}: the secret {missing} was not given"),
-                        format!("host {name} of runbook {}", runbook.name),
-                        format!("give `secrets: {{ {missing}: {{ env: NAME }} }}` in an answers file (--answers FILE), or add a key or the agent to its `auth`"),
-                    )
-                })?,
-                host_keys: host.host_key.clone(),
-                known_hosts: known_hosts.to_vec(),
-            })
-        })
+    let sources = Sources {
+        runbook,
+        secrets,
+        known_hosts,
+        ssh,
+    };
+    let hosts = runbook.hosts.iter();
+    hosts
+        .map(|(name, host)| sources.host(name, host, MAX_HOPS))
         .collect()
+}
+
+/// The runbook as people are shown it in a run: with the addresses and users that are really used,
+/// and where they come from.
+pub(super) fn as_reached(mut runbook: Runbook, configs: &[HostConfig]) -> Runbook {
+    for config in configs {
+        if let Some(host) = runbook.hosts.get_mut(&config.name) {
+            host.address.clone_from(&config.address);
+            host.user.clone_from(&config.user);
+            host.notes.clone_from(&config.notes);
+        }
+    }
+    runbook
+}
+
+struct Sources<'a> {
+    runbook: &'a Runbook,
+    secrets: &'a BTreeMap<VariableName, Secret>,
+    known_hosts: &'a [PathBuf],
+    ssh: &'a SshConfig,
+}
+
+impl Sources<'_> {
+    fn host(&self, name: &HostName, host: &Host, most: usize) -> Result<HostConfig, Failure> {
+        let auth = credentials(host, self.secrets).map_err(|missing| {
+            Failure::invalid(
+                format!("there is no way to log in to {name}: the secret {missing} was not given"),
+                format!("host {name} of runbook {}", self.runbook.name),
+                format!("give `secrets: {{ {missing}: {{ env: NAME }} }}` in an answers file (--answers FILE), or add a key or the agent to its `auth`"),
+            )
+        })?;
+        let mut config = HostConfig {
+            role: role_of(self.runbook, host),
+            driver: host.driver,
+            auth,
+            host_keys: host.host_key.clone(),
+            known_hosts: self.known_hosts.to_vec(),
+            ..HostConfig::plain(name.clone(), host.address.clone(), host.user.clone())
+        };
+        let fixed = Fixed {
+            user: host.user_given,
+            port: host.port_given,
+            way: host.jump.is_some(),
+        };
+        let way = config.complete(fixed, self.ssh);
+        match &host.jump {
+            Some(hops) => self.lead(&mut config, hops, None, most)?,
+            None => self.follow(&mut config, way, most)?,
+        }
+        Ok(config)
+    }
+
+    /// Takes the way that ssh's configuration wants.
+    fn follow(&self, config: &mut HostConfig, way: Way, most: usize) -> Result<(), Failure> {
+        let Way::Jump(written, at) = way else {
+            return Ok(());
+        };
+        let mut hops = Vec::new();
+        for written in written {
+            let Some(hop) = WrittenHop::parse(&written) else {
+                let why = format!("{at}: `{}` is no hop (user@host:port)", visible(&written));
+                config.via = Via::NoWay(why);
+                return Ok(());
+            };
+            let WrittenHop { user, host, port } = hop;
+            hops.push(Hop::Machine {
+                written,
+                user,
+                host,
+                port,
+            });
+        }
+        self.lead(config, &hops, Some(&at), most)
+    }
+
+    /// Sets the way to a host over hops, the first one first. What is said about the way to a hop
+    /// counts for the first one; the others are reached from the one before.
+    fn lead(
+        &self,
+        config: &mut HostConfig,
+        hops: &[Hop],
+        at: Option<&str>,
+        most: usize,
+    ) -> Result<(), Failure> {
+        config.via = Via::Direct;
+        if hops.len() > most || (most == 0 && !hops.is_empty()) {
+            let why = format!("the hops on the way to {} lead in a circle", config.name);
+            config.via = Via::NoWay(why);
+            return Ok(());
+        }
+        let mut way: Option<HostConfig> = None;
+        for hop in hops {
+            let mut next = self.hop(hop, way.is_none(), most - 1)?;
+            if let Some(before) = way.take() {
+                next.via = Via::Hop(Box::new(before));
+            }
+            if let Via::NoWay(why) = &next.via {
+                config.via = Via::NoWay(why.clone());
+                return Ok(());
+            }
+            way = Some(next);
+        }
+        if let Some(last) = way {
+            let from = at.map_or_else(String::new, |at| format!(" ({at})"));
+            config.notes.push(format!("through {}{from}", last.route()));
+            config.via = Via::Hop(Box::new(last));
+        }
+        Ok(())
+    }
+
+    fn hop(&self, hop: &Hop, first: bool, most: usize) -> Result<HostConfig, Failure> {
+        match hop {
+            Hop::Host(name) => {
+                let Some(host) = self.runbook.hosts.get(name) else {
+                    // The reader refused it.
+                    return Err(Failure::invalid(
+                        format!("the hop {name} is no host of the runbook"),
+                        format!("runbook {}", self.runbook.name),
+                        "correct `jump`",
+                    ));
+                };
+                if first {
+                    return self.host(name, host, most);
+                }
+                let direct = Host {
+                    jump: Some(Vec::new()),
+                    ..host.clone()
+                };
+                self.host(name, &direct, most)
+            }
+            Hop::Machine {
+                written,
+                user,
+                host,
+                port,
+            } => {
+                let hop = WrittenHop {
+                    user: user.clone(),
+                    host: host.clone(),
+                    port: *port,
+                };
+                let (mut config, way) = HostConfig::hop(written, &hop, self.known_hosts, self.ssh);
+                if first {
+                    self.follow(&mut config, way, most)?;
+                } else {
+                    config.via = Via::Direct;
+                }
+                Ok(config)
+            }
+        }
+    }
 }
 
 fn role_of(runbook: &Runbook, host: &Host) -> SiteRole {
@@ -73,6 +217,11 @@ fn credentials(
     }
 }
 
+/// What OpenSSH's client would do; read anew at each start.
+pub(super) fn ssh_config() -> SshConfig {
+    SshConfig::load(&crate::settings::account())
+}
+
 /// Where OpenSSH keeps the host keys that it knows.
 pub(super) fn known_hosts() -> Vec<PathBuf> {
     let own = std::env::home_dir().map(|home| home.join(".ssh/known_hosts"));
@@ -90,23 +239,66 @@ mod tests {
     fn a_password_that_was_not_given_is_left_out_unless_it_is_the_only_way_in() {
         let mut runbook = load_bundled().unwrap().runbook;
         let none = BTreeMap::new();
-        let configs = host_configs(&runbook, &none, &[]).unwrap();
+        let configs = host_configs(&runbook, &none, &[], &SshConfig::none()).unwrap();
         let ways: Vec<usize> = configs.iter().map(|config| config.auth.len()).collect();
         assert_eq!(ways, [2, 2, 2]);
         assert_eq!(configs[0].role, SiteRole::Protected);
 
         let given = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
         assert_eq!(
-            host_configs(&runbook, &given, &[]).unwrap()[0].auth.len(),
+            host_configs(&runbook, &given, &[], &SshConfig::none()).unwrap()[0]
+                .auth
+                .len(),
             3
         );
 
         runbook.hosts[0].auth = vec![Auth::Password("esxi_password".into())];
-        let failure = host_configs(&runbook, &none, &[]).unwrap_err();
+        let failure = host_configs(&runbook, &none, &[], &SshConfig::none()).unwrap_err();
         assert!(
             failure.text.contains("no way to log in to lon-esx1"),
             "{}",
             failure.text
         );
+    }
+
+    #[test]
+    fn hops_stand_in_a_row_and_have_logins_of_their_own() {
+        let mut runbook = load_bundled().unwrap().runbook;
+        let gate = Hop::Machine {
+            written: "ops@gate:2222".to_owned(),
+            user: Some("ops".to_owned()),
+            host: "gate".to_owned(),
+            port: Some(2222),
+        };
+        runbook.hosts["lee-bk1"].jump = Some(vec![gate.clone()]);
+        runbook.hosts["lee-esx1"].jump = Some(vec![Hop::Host("lee-bk1".into())]);
+        runbook.hosts["lon-esx1"].jump = Some(vec![gate, Hop::Host("lee-bk1".into())]);
+        let secrets = BTreeMap::from([("esxi_password".into(), Secret::new("hunter2".to_owned()))]);
+        let configs = host_configs(&runbook, &secrets, &[], &SshConfig::none()).unwrap();
+        for config in &configs {
+            let route = match config.name.as_str() {
+                "lee-bk1" => "ops@gate:2222 > lee-bk1",
+                "lee-esx1" => "ops@gate:2222 > lee-bk1 > lee-esx1",
+                _ => "ops@gate:2222 > lee-bk1 > lon-esx1",
+            };
+            assert_eq!(config.route(), route);
+            let mut hop = config;
+            while let Via::Hop(before) = &hop.via {
+                hop = before;
+            }
+            assert_eq!((hop.user.as_str(), hop.address.port), ("ops", 2222));
+            assert!(hop.auth.is_empty(), "no password of a host is a hop's");
+        }
+        let shown = as_reached(runbook.clone(), &configs);
+        let notes = &shown.hosts["lee-esx1"].notes;
+        assert_eq!(notes, &["through ops@gate:2222 > lee-bk1"]);
+
+        // A circle that only ssh's configuration could make.
+        runbook.hosts["lee-bk1"].jump = Some(vec![Hop::Host("lee-bk1".into())]);
+        let configs = host_configs(&runbook, &secrets, &[], &SshConfig::none()).unwrap();
+        let circle = configs
+            .iter()
+            .find(|config| config.name.as_str() == "lee-bk1");
+        assert!(matches!(&circle.unwrap().via, Via::NoWay(why) if why.contains("circle")));
     }
 }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{RunState, Status};
 use crate::error::Fault;
+use crate::host::SshConfig;
 use crate::journal::RunFolder;
 use crate::plan::Plan;
 use crate::runbook::model::{
@@ -135,7 +136,7 @@ async fn raise(
     if rehearsal.scenario == Scenario::Dark {
         site.go_dark(SiteRole::Protected);
     }
-    let configs = host_configs(&runbook, &BTreeMap::new(), &[])?;
+    let configs = host_configs(&runbook, &BTreeMap::new(), &[], &SshConfig::none())?;
     let handle = launch(console, ready, folder, runbook, configs)?;
     Ok((site, handle))
 }
@@ -303,6 +304,7 @@ fn on_loopback(runbook: &Runbook, site: &Site) -> Runbook {
             host.user.clone_from(&endpoint.user);
             host.auth = vec![Auth::Key(endpoint.key_file.clone())];
             host.host_key.clone_from(&endpoint.host_keys);
+            host.jump = None;
         }
     }
     for (name, backup) in &mut mapped.backups {

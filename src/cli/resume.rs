@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::RunState;
 use crate::error::Fault;
-use crate::host::{HostConfig, Hosts, Policy, Secret};
+use crate::host::{HostConfig, Hosts, Policy, Secret, SshConfig};
 use crate::journal::{self, JournalError, RunFolder};
 use crate::names::VariableName;
 use crate::runbook::model::{Mode, Runbook};
@@ -17,7 +17,7 @@ use super::answers::{self, Answers};
 use super::console::{Conclusion, Console, verdict};
 use super::exit::{Exit, Failure};
 use super::forms;
-use super::logins::{host_configs, known_hosts};
+use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::past::Past;
 use super::practice;
 use super::start::{fetch_secrets, keep_secrets, with_own_paths};
@@ -57,7 +57,7 @@ pub(super) async fn resume(
     if past.info.mode == Some(Mode::Practice) {
         let folder = past.folder.clone();
         let (stage, runbook) = practice::take_up(&folder, &past.loaded.runbook).await?;
-        let configs = host_configs(&runbook, &BTreeMap::new(), &[])?;
+        let configs = host_configs(&runbook, &BTreeMap::new(), &[], &SshConfig::none())?;
         let handle = take_up(console, past, runbook, configs, BTreeMap::new())?;
         return stage.walk(console, handle, answers).await;
     }
@@ -66,8 +66,10 @@ pub(super) async fn resume(
         let typed = forms::secrets(console, &past.loaded.runbook, &secrets).await?;
         secrets.extend(keep_secrets(console, typed));
     }
-    let configs = host_configs(&past.loaded.runbook, &secrets, &known_hosts())?;
-    let runbook = with_own_paths(&past.loaded.runbook, &past.info.runbook_path);
+    let runbook = &past.loaded.runbook;
+    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
+    let runbook = with_own_paths(runbook, &past.info.runbook_path);
+    let runbook = as_reached(runbook, &configs);
     let folder = past.folder.clone();
     let handle = take_up(console, past, runbook, configs, secrets)?;
     console.walk(&folder, handle, answers, false).await

@@ -21,7 +21,7 @@ use super::args::StartArgs;
 use super::console::{Conclusion, Console};
 use super::exit::{Exit, Failure};
 use super::forms;
-use super::logins::{host_configs, known_hosts};
+use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::outage;
 use super::past::make_plan;
 use super::variables::{Sources, gather};
@@ -57,8 +57,10 @@ pub(super) struct Ready {
 /// Starts a run against the runbook's own hosts and walks it.
 pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclusion, Failure> {
     let ready = prepare(console, order).await?;
-    let configs = host_configs(&ready.loaded.runbook, &ready.secrets, &known_hosts())?;
-    let runbook = with_own_paths(&ready.loaded.runbook, &ready.info.runbook_path);
+    let (runbook, secrets) = (&ready.loaded.runbook, &ready.secrets);
+    let configs = host_configs(runbook, secrets, &known_hosts(), &ssh_config())?;
+    let runbook = with_own_paths(runbook, &ready.info.runbook_path);
+    let runbook = as_reached(runbook, &configs);
     let folder = new_folder(console, &ready.loaded)?;
     let answers = ready.answers.clone();
     let handle = launch(console, ready, &folder, runbook, configs)

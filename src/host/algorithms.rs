@@ -4,10 +4,10 @@
 //! error. A server's offer is sent before anything is encrypted, so a second connection reads it.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use super::sanitise::sanitise;
+use super::wire::Wire;
 
 /// How long each part of the offer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -28,9 +28,8 @@ pub(super) struct Algorithms {
 }
 
 /// Asks a server, over a new connection, what it offers.
-pub(super) fn offered_by(mut socket: TcpStream) -> io::Result<Algorithms> {
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
+pub(super) fn offered_by(mut socket: Wire) -> io::Result<Algorithms> {
+    socket.set_patience(PATIENCE)?;
     socket.write_all(b"SSH-2.0-Lifeboat\r\n")?;
     read_offer(&mut socket)
 }

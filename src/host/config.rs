@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -29,6 +30,40 @@ pub struct HostConfig {
     pub host_keys: Vec<String>,
     /// Files in OpenSSH's known_hosts format; missing ones are ignored.
     pub known_hosts: Vec<PathBuf>,
+    /// The name to look for in them, instead of the address.
+    pub host_key_alias: Option<String>,
+    /// Which agent is asked.
+    pub agent: AgentSocket,
+    /// How long connecting may take; `None` is the usual time.
+    pub connect_timeout: Option<Duration>,
+    /// The way there.
+    pub via: Via,
+    /// What of this comes from ssh's configuration, and what there is not honoured; a line each.
+    pub notes: Vec<String>,
+}
+
+/// The way to a host.
+#[derive(Clone, Debug, Default)]
+pub enum Via {
+    /// Straight from here.
+    #[default]
+    Direct,
+    /// From another host, the last hop before this one.
+    Hop(Box<HostConfig>),
+    /// None that Lifeboat can take; why, in words.
+    NoWay(String),
+}
+
+/// Where an SSH agent listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AgentSocket {
+    /// Where the environment says.
+    #[default]
+    Running,
+    /// This one.
+    At(PathBuf),
+    /// None is asked.
+    Nowhere,
 }
 
 /// One way to log in.
@@ -67,6 +102,36 @@ impl fmt::Debug for Secret {
 }
 
 impl HostConfig {
+    /// The hosts on the way, the first hop first, then this one: `bastion > lee-esx1`.
+    #[must_use]
+    pub fn route(&self) -> String {
+        match &self.via {
+            Via::Hop(hop) => format!("{} > {}", hop.route(), self.name),
+            Via::Direct | Via::NoWay(_) => self.name.to_string(),
+        }
+    }
+
+    /// A host whose sessions go straight there, with the agent and the usual keys, trusted if
+    /// `known_hosts` says so.
+    #[must_use]
+    pub fn plain(name: HostName, address: HostAddress, user: String) -> Self {
+        Self {
+            name,
+            role: SiteRole::Protected,
+            driver: Driver::Posix,
+            address,
+            user,
+            auth: Vec::new(),
+            host_keys: Vec::new(),
+            known_hosts: Vec::new(),
+            host_key_alias: None,
+            agent: AgentSocket::default(),
+            connect_timeout: None,
+            via: Via::Direct,
+            notes: Vec::new(),
+        }
+    }
+
     /// The ways to log in, in the order in which they are tried.
     pub(super) fn credentials(&self) -> Vec<Credential> {
         if self.auth.is_empty() {
@@ -114,18 +179,13 @@ mod tests {
     use super::*;
 
     fn config(auth: Vec<Credential>) -> HostConfig {
+        let address = HostAddress {
+            host: "h".into(),
+            port: 22,
+        };
         HostConfig {
-            name: "a".into(),
-            role: SiteRole::Recovery,
-            driver: Driver::Posix,
-            address: HostAddress {
-                host: "h".into(),
-                port: 22,
-            },
-            user: "root".into(),
             auth,
-            host_keys: vec![],
-            known_hosts: vec![],
+            ..HostConfig::plain("a".into(), address, "root".into())
         }
     }
 

@@ -1,7 +1,7 @@
 //! From an address to a session that is logged in.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -11,12 +11,15 @@ use ssh2::{MethodType, Session};
 use crate::runbook::model::HostAddress;
 
 use super::algorithms::{self, Algorithms};
+use super::config::Via;
 use super::error::HostError;
+use super::hop;
 use super::host_key::{Expected, ShownKey};
 use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
 use super::login;
 use super::policy::Deed;
 use super::shared::Shared;
+use super::wire::Wire;
 
 /// Ciphers in the order in which they are asked for, the fastest first; an ESXi host in FIPS mode
 /// has those with AES only. None that is broken is among them.
@@ -29,21 +32,36 @@ const HANDSHAKE: &str = "the SSH handshake";
 /// Opens a session, after every other login to this host that is under way.
 pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
     host.turn.take(cancel, || {
-        host.may_log_in()?;
-        let mut link = greet(host, wake, cancel)?;
-        let limit = Limit::new(host.run.limits.login, cancel);
-        login::authenticate(host, &mut link, &limit)?;
+        let (mut link, limit) = log_in(host, wake, cancel)?;
         link.establish(&limit)
             .map_err(|stopped| stopped.during("opening a session"))?;
         Ok(link)
     })
 }
 
+/// Finds out how to log in to a host that is only a hop, unless that is known by the time it is
+/// this caller's turn.
+pub(super) fn prove(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<(), HostError> {
+    host.turn.take(cancel, || {
+        if host.proven().is_none() {
+            log_in(host, wake, cancel)?;
+        }
+        Ok(())
+    })
+}
+
+fn log_in(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<(Link, Limit), HostError> {
+    host.may_log_in()?;
+    let mut link = greet(host, wake, cancel)?;
+    let limit = Limit::new(host.run.limits.login, cancel);
+    login::authenticate(host, &mut link, &limit)?;
+    Ok((link, limit))
+}
+
 /// Connects and checks the host key. Where fingerprints are pinned, which do not tell the type of
 /// their key, a host that shows another one is asked again for keys of its other types.
 fn greet(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostError> {
-    let config = &host.config;
-    let expected = Expected::load(&config.host_keys, &config.known_hosts, &config.address);
+    let expected = Expected::load(&host.config);
     let mut spent = Vec::new();
     let mut refused = None;
     while let Some(preference) = expected.preference(&spent) {
@@ -120,14 +138,14 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Cutter(#[expect(dead_code, reason = "its end is the signal")] mpsc::Sender<()>);
 
 impl Cutter {
-    fn after(socket: &TcpStream, allowed: Duration) -> io::Result<Self> {
+    fn after(socket: &Wire, allowed: Duration) -> io::Result<Self> {
         let socket = socket.try_clone()?;
         let (keep, gone) = mpsc::channel();
         std::thread::Builder::new()
             .name("cutter".to_owned())
             .spawn(move || {
                 if gone.recv_timeout(allowed) == Err(RecvTimeoutError::Timeout) {
-                    let _ = socket.shutdown(Shutdown::Both);
+                    socket.cut();
                 }
             })?;
         Ok(Self(keep))
@@ -168,9 +186,20 @@ fn no_agreement(
     }
 }
 
+/// A stream to the host's SSH server: from a hop, where it is behind one, else from here. Every
+/// connection to a host begins here.
+pub(super) fn dial(host: &Shared, cancel: &Cancel) -> Result<Wire, HostError> {
+    match (&host.hop, &host.config.via) {
+        (Some(hop), _) => hop::dial_from(hop, &host.config.address, cancel),
+        (None, Via::NoWay(why)) => Err(HostError::NoWay(why.clone())),
+        (None, _) => dial_straight(host, cancel).map(Wire::Direct),
+    }
+}
+
 /// Connects to the first address of the name that answers; each must pass the policy.
-pub(super) fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
-    let limit = Limit::new(host.run.limits.connect, cancel);
+fn dial_straight(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
+    let allowed = host.config.connect_timeout;
+    let limit = Limit::new(allowed.unwrap_or(host.run.limits.connect), cancel);
     let shown = host.config.address.to_string();
     let addresses = resolve(&host.config.address)?;
     let mut failure = None;

@@ -71,6 +71,34 @@ pub enum HostError {
         /// What libssh2 said.
         detail: String,
     },
+    /// A hop on the way to the host could not be used.
+    #[error("through {hop}: {cause}")]
+    Hop {
+        /// Its name in the runbook, or as the runbook or ssh's configuration writes it.
+        hop: HostName,
+        /// Why it could not.
+        #[source]
+        cause: Box<HostError>,
+    },
+    /// A hop let us in, but carries no connection on to the host.
+    #[error("{hop} carries no connection to {target}: it is forbidden there")]
+    NotForwarded {
+        /// The hop.
+        hop: HostName,
+        /// Where the connection was to go.
+        target: String,
+    },
+    /// A hop tried to connect to the host, and could not.
+    #[error("{hop} could not connect to {target}")]
+    UnreachableFromHop {
+        /// The hop.
+        hop: HostName,
+        /// Where the connection was to go.
+        target: String,
+    },
+    /// ssh's configuration asks for what Lifeboat cannot do.
+    #[error("{0}")]
+    NoWay(String),
     /// A safety rule forbids it.
     #[error("refused: {0}")]
     PolicyRefused(String),
@@ -140,15 +168,28 @@ impl HostError {
     /// Whether trying again later, unchanged, may help.
     #[must_use]
     pub fn passing(&self) -> bool {
+        if let Self::Hop { cause, .. } = self {
+            return cause.passing();
+        }
         matches!(
             self,
             Self::Refused { .. }
                 | Self::Unreachable { .. }
                 | Self::Handshake { .. }
                 | Self::TimedOut { .. }
+                | Self::UnreachableFromHop { .. }
                 | Self::Lost(_)
                 | Self::Cancelled
         )
+    }
+
+    /// The error of a hop itself, with the hop's name; any other error belongs to `host`.
+    #[must_use]
+    pub fn origin<'a>(&'a self, host: &'a HostName) -> (&'a HostName, &'a Self) {
+        match self {
+            Self::Hop { hop, cause } => cause.origin(hop),
+            error => (host, error),
+        }
     }
 
     /// The same in words for a person.
@@ -209,6 +250,24 @@ impl HostError {
             Self::Handshake { .. } => (
                 untouched,
                 "check that an SSH server, and not something else, listens on this port (one that has too many logins under way hangs up at once); then retry".to_owned(),
+            ),
+            Self::Hop { hop, cause } => {
+                let (state, next) = cause.advice(hop);
+                (format!("{host} was not asked, it is behind {hop}; {state}"), format!("on {hop}: {next}"))
+            }
+            Self::NotForwarded { hop, .. } => (
+                untouched,
+                format!("{hop} let us in. Let its SSH server forward (AllowTcpForwarding yes, PermitOpen for this address, no \
+                    `restrict` at the key), or give {host} another `jump`, then retry"),
+            ),
+            Self::UnreachableFromHop { hop, target } => (
+                untouched,
+                format!("{hop} let us in, but gets no answer from {target}: check that SSH is on at {host} (ESXi: Troubleshooting \
+                    Options, Enable SSH), and that {hop} knows the name and may reach the port, then retry"),
+            ),
+            Self::NoWay(_) => (
+                untouched,
+                format!("give {host} `jump: [bastion]` in the runbook, or `jump: []` to connect straight: what the runbook says wins"),
             ),
             Self::PolicyRefused(_) => {
                 (untouched, "this is a safety rule of the mode; it cannot be overridden here".to_owned())
@@ -304,6 +363,19 @@ mod tests {
             },
             HostError::NoCommonAlgorithm { detail: text() },
             HostError::Handshake { detail: text() },
+            HostError::Hop {
+                hop: "bastion".into(),
+                cause: Box::new(HostError::Lost(text())),
+            },
+            HostError::NotForwarded {
+                hop: "bastion".into(),
+                target: text(),
+            },
+            HostError::UnreachableFromHop {
+                hop: "bastion".into(),
+                target: text(),
+            },
+            HostError::NoWay(text()),
             HostError::PolicyRefused(text()),
             HostError::NotRun(text()),
             HostError::File {
@@ -326,6 +398,34 @@ mod tests {
             assert!(fault.state.len() > 10 && fault.next.len() > 10, "{fault:?}");
             assert_eq!(fault.passing, error.passing());
         }
+    }
+
+    #[test]
+    fn what_a_hop_did_is_said_of_the_hop() {
+        let refused = HostError::LoginRefused {
+            user: "ops".into(),
+            tried: vec![],
+        };
+        let inner = HostError::Hop {
+            hop: "inner".into(),
+            cause: Box::new(refused.clone()),
+        };
+        let error = HostError::Hop {
+            hop: "outer".into(),
+            cause: Box::new(inner),
+        };
+        let host = HostName::from("lee1");
+        assert_eq!(error.origin(&host), (&"inner".into(), &refused));
+        let fault = error.fault(&host);
+        assert_eq!(
+            fault.what,
+            "through outer: through inner: login as ops was refused (nothing to try)"
+        );
+        assert!(
+            fault.state.contains("nothing was sent to inner"),
+            "{fault:?}"
+        );
+        assert!(fault.next.starts_with("on outer: on inner: "), "{fault:?}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Which key a host must show: fingerprints pinned in the runbook, else OpenSSH's known_hosts.
 
-use std::path::PathBuf;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::runbook::model::HostAddress;
 
+use super::config::HostConfig;
 use super::error::HostError;
 
 /// Host key algorithms in the order in which they are asked for. SHA-1 signatures are not among
@@ -64,27 +63,31 @@ pub(super) struct Expected {
 impl Expected {
     /// Pins if there are any, else what the files say. Files are read anew for each connection,
     /// since a person may add a key in mid-run.
-    pub(super) fn load(pins: &[String], files: &[PathBuf], address: &HostAddress) -> Self {
+    pub(super) fn load(config: &HostConfig) -> Self {
         let mut expected = Self {
             // Some tools print the padding that OpenSSH leaves out.
-            pins: pins
+            pins: config
+                .host_keys
                 .iter()
                 .map(|pin| pin.trim_end_matches('=').to_owned())
                 .collect(),
             ..Self::default()
         };
-        if pins.is_empty() {
-            for file in files {
+        if expected.pins.is_empty() {
+            let name = match &config.host_key_alias {
+                Some(alias) => alias.to_lowercase(),
+                None => lookup_name(&config.address),
+            };
+            for file in &config.known_hosts {
                 if let Ok(bytes) = std::fs::read(super::config::expand_home(file)) {
-                    expected.read_known_hosts(&String::from_utf8_lossy(&bytes), address);
+                    expected.read_known_hosts(&String::from_utf8_lossy(&bytes), &name);
                 }
             }
         }
         expected
     }
 
-    fn read_known_hosts(&mut self, text: &str, address: &HostAddress) {
-        let name = lookup_name(address);
+    fn read_known_hosts(&mut self, text: &str, name: &str) {
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace().peekable();
             let marker = words.next_if(|word| word.starts_with('@'));
@@ -95,7 +98,7 @@ impl Expected {
             let Ok(blob) = STANDARD.decode(key) else {
                 continue;
             };
-            if hosts.starts_with('#') || !names_host(hosts, &name) {
+            if hosts.starts_with('#') || !names_host(hosts, name) {
                 continue;
             }
             let key = ShownKey::new(&blob);
@@ -188,9 +191,9 @@ fn names_host(field: &str, name: &str) -> bool {
     let mut named = false;
     for pattern in field.split(',') {
         match pattern.strip_prefix('!') {
-            Some(pattern) if matches_glob(pattern, name) => return false,
+            Some(pattern) if matches_glob(&pattern.to_lowercase(), name) => return false,
             Some(_) => {}
-            None => named |= matches_glob(pattern, name),
+            None => named |= matches_glob(&pattern.to_lowercase(), name),
         }
     }
     named
@@ -203,11 +206,10 @@ fn hash_matches(hashed: &str, name: &str) -> Option<bool> {
     Some(mac.verify_slice(&STANDARD.decode(hash).ok()?).is_ok())
 }
 
-fn matches_glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (
-        pattern.to_lowercase().chars().collect(),
-        name.chars().collect(),
-    );
+/// Whether `*` for any characters and `?` for one make the pattern fit; case counts.
+pub(super) fn matches_glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     let mut star = None;
     while n < name.len() {

@@ -11,7 +11,7 @@ use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
 use super::bulk::{BulkFile, NotOpen};
 use super::command::{Effect, HostCommand};
-use super::config::{Credential, HostConfig, Secret};
+use super::config::{Credential, HostConfig, Secret, Via};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
@@ -34,6 +34,8 @@ pub struct Hosts(Arc<Inner>);
 
 struct Inner {
     hosts: HashMap<HostName, Arc<Host>>,
+    /// The hosts and their hops, by the route to each: hosts behind one hop share it.
+    routes: HashMap<String, Arc<Shared>>,
     run: Run,
     /// What programs of the runbook find in their environment, by the variable's name.
     secrets: RwLock<HashMap<VariableName, Secret>>,
@@ -55,11 +57,6 @@ impl Hosts {
         agent_socket: Option<PathBuf>,
         limits: Limits,
     ) -> Self {
-        for way in configs.iter().flat_map(|config| &config.auth) {
-            if let Credential::Password(password) = way {
-                redactor.add(password.expose());
-            }
-        }
         let run = Run {
             policy,
             redactor,
@@ -68,20 +65,27 @@ impl Hosts {
             agent_socket,
             limits,
         };
+        let mut routes = HashMap::new();
         let hosts = configs
             .into_iter()
             .map(|config| {
-                (
-                    config.name.clone(),
-                    Arc::new(Host::new(config, run.clone())),
-                )
+                let name = config.name.clone();
+                let host = Host::new(shared(config, &run, &mut routes));
+                (name, Arc::new(host))
             })
             .collect();
         Self(Arc::new(Inner {
             hosts,
+            routes,
             run,
             secrets: RwLock::default(),
         }))
+    }
+
+    /// The host or hop of that name; a hop that is reached over several routes is several.
+    fn named<'a>(&'a self, name: &'a HostName) -> impl Iterator<Item = &'a Arc<Shared>> {
+        let all = self.0.routes.values();
+        all.filter(move |shared| shared.config.name == *name)
     }
 
     /// `text` as it may be kept and shown: secrets of the run masked, and nothing in it that could
@@ -134,12 +138,11 @@ impl Hosts {
             .unwrap_or_else(PoisonError::into_inner) = Some(sink);
     }
 
-    /// Accepts a host key (`SHA256:…`) for this run, because a person read it on the host's own
-    /// console.
+    /// Accepts the key (`SHA256:…`) of a host or hop for this run, because a person read it on the
+    /// host's own console.
     pub fn trust_for_run(&self, host: &HostName, fingerprint: &str) {
-        if let Some(host) = self.0.hosts.get(host) {
-            host.shared.trust(fingerprint);
-        }
+        self.named(host)
+            .for_each(|shared| shared.trust(fingerprint));
     }
 
     /// A person typed another password for `host`. It also replaces one that was refused on other
@@ -182,8 +185,11 @@ impl Hosts {
             .flat_map(|host| host.close())
             .collect();
         let all_ended = async {
-            for host in self.0.hosts.values() {
-                host.shared.bulk.close().await;
+            for shared in self.0.routes.values() {
+                shared.bulk.close().await;
+            }
+            for shared in self.0.routes.values() {
+                shared.forwards.close().await;
             }
             for thread in &threads {
                 thread.ended().await;
@@ -218,9 +224,9 @@ struct Lanes {
 }
 
 impl Host {
-    fn new(config: HostConfig, run: Run) -> Self {
+    fn new(shared: Arc<Shared>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(config, run)),
+            shared,
             lanes: Mutex::default(),
         }
     }
@@ -381,6 +387,9 @@ impl Host {
                 .call(|worker, cancel| worker.link(cancel).map(drop))
                 .await??;
         }
+        if self.shared.lacks_sftp() {
+            return Ok(None);
+        }
         let Some(session) = self.shared.bulk.get(&self.shared).await? else {
             return Ok(None);
         };
@@ -454,6 +463,26 @@ impl Host {
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the sessions to a host share, made with that of its hops if nobody had it made before.
+fn shared(config: HostConfig, run: &Run, routes: &mut HashMap<String, Arc<Shared>>) -> Arc<Shared> {
+    let route = config.route();
+    if let Some(shared) = routes.get(&route) {
+        return shared.clone();
+    }
+    for way in &config.auth {
+        if let Credential::Password(password) = way {
+            run.redactor.add(password.expose());
+        }
+    }
+    let hop = match &config.via {
+        Via::Hop(hop) => Some(shared(hop.as_ref().clone(), run, routes)),
+        Via::Direct | Via::NoWay(_) => None,
+    };
+    let made = Arc::new(Shared::new(config, run.clone(), hop));
+    routes.insert(route, made.clone());
+    made
 }
 
 fn sendable(command: &HostCommand, line: String) -> Sendable {

@@ -69,6 +69,7 @@ impl LaneThread {
         let (jobs, queue) = channel();
         let (end, ended) = oneshot::channel();
         let name = format!("{} {lane:?}", host.config.name);
+        let runtime = tokio::runtime::Handle::try_current();
         let mut worker = Worker {
             files: HashMap::new(),
             streams: HashMap::new(),
@@ -83,6 +84,8 @@ impl LaneThread {
         std::thread::Builder::new().name(name).spawn(move || {
             // Dropped with the thread, however it ends.
             let _end: oneshot::Sender<()> = end;
+            // A hop carries its connections in the runtime's tasks.
+            let _within = runtime.as_ref().ok().map(|runtime| runtime.enter());
             worker.serve(&queue);
         })?;
         Ok(Self {

@@ -5,7 +5,6 @@
 //! sent before its rest, so the same call is repeated until it is through.
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel, ErrorCode, Session};
 
 use super::error::HostError;
+use super::wire::Wire;
 
 /// A host that answers none of so many is gone.
 const MAX_UNANSWERED: u32 = 3;
@@ -158,7 +158,7 @@ pub(super) struct Link {
     /// let libssh2 take in what the host sends between commands (keepalives, new keys, goodbye).
     pump: Option<Channel>,
     session: Session,
-    socket: TcpStream,
+    socket: Wire,
     wake: Arc<Wake>,
     /// When the host was heard, or asked for a sign of life, last.
     pinged: Instant,
@@ -170,11 +170,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Takes a connected socket; nothing is exchanged yet.
-    pub(super) fn new(
-        socket: TcpStream,
-        wake: Arc<Wake>,
-        keepalive: Duration,
-    ) -> Result<Self, Stopped> {
+    pub(super) fn new(socket: Wire, wake: Arc<Wake>, keepalive: Duration) -> Result<Self, Stopped> {
         let lost = |error: io::Error| Stopped::Ssh(0, error.to_string());
         let mut session = Session::new()?;
         socket.set_nonblocking(true).map_err(lost)?;
@@ -323,7 +319,7 @@ impl Link {
         if self.established && !self.sends() {
             let _ = self.session.disconnect(None, "bye", None);
         }
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.socket.cut();
     }
 
     /// Lets libssh2 process what arrived between two commands.

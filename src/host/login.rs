@@ -77,6 +77,8 @@ struct Attempts<'a> {
     limit: &'a Limit,
     methods: String,
     left: usize,
+    /// Public halves of keys of the agent that were offered by name.
+    offered: Vec<Vec<u8>>,
 }
 
 /// Tries the host's credentials in order.
@@ -97,6 +99,7 @@ pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Res
         limit,
         methods,
         left: MAX_TRIES,
+        offered: Vec::new(),
     };
     let mut tried = Vec::new();
     for credential in host.credentials() {
@@ -182,7 +185,13 @@ impl Attempts<'_> {
         }
         let key = match PrivateKey::read(path) {
             Ok(key) => key,
-            Err(why) => return Ok(Way::Refused(format!("{shown}: {why}"))),
+            // Its public half names it to the agent, which may hold it unlocked.
+            Err(why) => {
+                return match public_half(path) {
+                    Some(public) => self.agent_key(&shown, &why, &public),
+                    None => Ok(Way::Refused(format!("{shown}: {why}"))),
+                };
+            }
         };
         let way = format!("{shown}{}", key.kind());
         self.attempt(&way, ProvenWay::Key(path.to_owned()), |session, user| {
@@ -190,8 +199,28 @@ impl Attempts<'_> {
         })
     }
 
+    /// The agent's key of that public half alone.
+    fn agent_key(&mut self, shown: &str, why: &str, public: &[u8]) -> Result<Way, Stopped> {
+        let refused = || Ok(Way::Refused(format!("{shown}: {why}")));
+        let Some(socket) = self.host.agent_socket() else {
+            return refused();
+        };
+        let Ok((agent, keys)) = open_agent(self.link, socket) else {
+            return refused();
+        };
+        match keys.iter().find(|key| key.blob() == public) {
+            Some(key) => {
+                let way = format!("{shown} (from the agent)");
+                let proven = ProvenWay::Agent(public.to_vec());
+                self.offered.push(public.to_vec());
+                self.attempt(&way, proven, |_, user| agent.userauth(user, key))
+            }
+            None => refused(),
+        }
+    }
+
     fn agent(&mut self) -> Result<Way, Stopped> {
-        let Some(socket) = &self.host.run.agent_socket else {
+        let Some(socket) = self.host.agent_socket() else {
             return Ok(Way::Refused("agent: none is running".to_owned()));
         };
         if !self.offers("publickey") {
@@ -205,6 +234,10 @@ impl Attempts<'_> {
             return Ok(Way::Refused("agent: it holds no keys".to_owned()));
         }
         let mut refused = Vec::new();
+        let keys: Vec<_> = keys
+            .into_iter()
+            .filter(|key| !self.offered.iter().any(|known| known == key.blob()))
+            .collect();
         for key in keys.iter().take(MAX_AGENT_KEYS) {
             let way = format!("agent key {}", sanitise(key.comment().as_bytes()));
             let proven = ProvenWay::Agent(key.blob().to_vec());
@@ -293,6 +326,16 @@ impl KeyboardInteractivePrompt for Answers<'_> {
         };
         prompts.iter().map(|_| answer.to_owned()).collect()
     }
+}
+
+/// The public half of a key as it travels, from the file beside it.
+fn public_half(path: &Path) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    let mut public = expand_home(path).into_os_string();
+    public.push(".pub");
+    let text = std::fs::read_to_string(public).ok()?;
+    let blob = text.split_ascii_whitespace().nth(1)?;
+    base64::engine::general_purpose::STANDARD.decode(blob).ok()
 }
 
 /// A private key file.

@@ -7,7 +7,8 @@
 //!
 //! From the top: `hosts` (what others call), `lane` (a session's thread), `connect`, `login`,
 //! `host_key` and `algorithms` (getting in), `process`, `file`, `sftp`, `dd` and `bulk` (doing things),
-//! `link` (libssh2 and every wait). What comes back is shown and kept only through [`sanitise`] and
+//! `link` (libssh2 and every wait), `hop` (through another host), `ssh_config` (what OpenSSH's client
+//! would do). What comes back is shown and kept only through [`sanitise`] and
 //! [`Redactor`].
 mod algorithms;
 mod bulk;
@@ -18,6 +19,7 @@ mod dd;
 mod error;
 mod file;
 mod gate;
+mod hop;
 mod host_key;
 mod hosts;
 mod lane;
@@ -27,15 +29,18 @@ mod login;
 mod output;
 mod policy;
 mod process;
+mod reach;
 mod redact;
 pub mod sanitise;
 mod sftp;
 mod shared;
+mod ssh_config;
 mod stream;
 mod turn;
+mod wire;
 
 pub use command::{Effect, HostCommand};
-pub use config::{Credential, HostConfig, Secret};
+pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
 pub use error::{HostError, WriteError};
 pub use file::{FileAccess, RemoteFile};
 pub use hosts::{Following, Host, Hosts};
@@ -43,7 +48,9 @@ pub use lane::Lane;
 pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;
 pub use policy::Policy;
+pub use reach::{Fixed, Way, WrittenHop};
 pub use redact::Redactor;
+pub use ssh_config::SshConfig;
 pub use stream::{OutputEnd, Program, RemoteOutput};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::names::HostName;
-use crate::runbook::model::{Mode, SiteRole};
+use crate::runbook::model::{HostAddress, Mode, SiteRole};
 
 use super::command::Effect;
 use super::error::HostError;
@@ -20,6 +20,8 @@ pub struct Policy {
 pub(super) enum Deed<'a> {
     /// A connection to an address, after names were resolved.
     Connect(IpAddr),
+    /// A connection that a hop makes, which resolves names by its own lights.
+    Forward(&'a HostAddress),
     /// A command without an intent.
     Read(Effect),
     /// A command or a file opened for writing, with an intent for `intended`.
@@ -44,6 +46,9 @@ impl Policy {
                 if self.mode == Mode::Practice && !to.to_canonical().is_loopback() =>
             {
                 format!("practice connects to loopback only, and {to} is not")
+            }
+            Deed::Forward(to) if self.mode == Mode::Practice => {
+                format!("practice connects to loopback only, not to {to} through another host")
             }
             Deed::Read(Effect::Write) => {
                 "a command that changes something was sent without its intent".to_owned()
@@ -100,6 +105,18 @@ mod tests {
             for mode in MODES.into_iter().filter(|mode| *mode != Mode::Practice) {
                 assert!(allowed(mode, Deed::Connect(address)));
             }
+        }
+    }
+
+    #[test]
+    fn practice_goes_through_no_hop() {
+        let target = HostAddress {
+            host: "127.0.0.1".into(),
+            port: 22,
+        };
+        for mode in MODES {
+            let fine = mode != Mode::Practice;
+            assert_eq!(allowed(mode, Deed::Forward(&target)), fine, "{mode:?}");
         }
     }
 

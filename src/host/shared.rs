@@ -1,12 +1,12 @@
 //! What all sessions of one host share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::bulk::{self, Proven, ProvenWay};
-use super::config::{Credential, HostConfig, Secret};
+use super::config::{AgentSocket, Credential, HostConfig, Secret};
 use super::error::HostError;
 use super::gate::Gate;
 use super::live::OutputSink;
@@ -68,6 +68,10 @@ pub(super) struct Shared {
     followers: Mutex<Followers>,
     /// The sessions that carry bulk data.
     pub(super) bulk: bulk::Sessions,
+    /// The last hop on the way there.
+    pub(super) hop: Option<Arc<Shared>>,
+    /// The sessions that carry connections to the hosts behind this one.
+    pub(super) forwards: bulk::Sessions,
     /// The host has no SFTP subsystem, as older ESXi hosts do.
     without_sftp: AtomicBool,
     login: Mutex<Login>,
@@ -96,10 +100,12 @@ struct Login {
 }
 
 impl Shared {
-    pub(super) fn new(config: HostConfig, run: Run) -> Self {
+    pub(super) fn new(config: HostConfig, run: Run, hop: Option<Arc<Self>>) -> Self {
         Self {
             config,
             run,
+            hop,
+            forwards: bulk::Sessions::default(),
             turn: Turn::default(),
             gate: Arc::default(),
             followers: Mutex::default(),
@@ -194,8 +200,20 @@ impl Shared {
         self.retry_login();
     }
 
-    /// A person wants the login tried again.
+    /// Where the agent listens that is asked for this host, if there is one.
+    pub(super) fn agent_socket(&self) -> Option<&Path> {
+        match &self.config.agent {
+            AgentSocket::Running => self.run.agent_socket.as_deref(),
+            AgentSocket::At(path) => Some(path),
+            AgentSocket::Nowhere => None,
+        }
+    }
+
+    /// A person wants the login tried again, on the way there too.
     pub(super) fn retry_login(&self) {
+        if let Some(hop) = &self.hop {
+            hop.retry_login();
+        }
         let mut login = self.login();
         (login.refused, login.accepted) = (None, None);
         drop(login);

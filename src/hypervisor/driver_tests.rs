@@ -123,18 +123,17 @@ fn hosts(driver: Driver, port: u16, key: PathBuf, host_key: &Path) -> Hosts {
         .output()
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
+    let address = HostAddress {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     let config = HostConfig {
-        name: "lee1".into(),
         role: SiteRole::Recovery,
         driver,
-        address: HostAddress {
-            host: "127.0.0.1".into(),
-            port,
-        },
-        user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
         auth: vec![Credential::Key(key)],
         host_keys: vec![listed.split(' ').nth(1).unwrap().to_owned()],
-        known_hosts: vec![],
+        ..HostConfig::plain("lee1".into(), address, user)
     };
     Hosts::new(
         vec![config],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::model::HostAddress;
 
 /// The port where a host's SSH server listens unless the file says otherwise.
-const SSH_PORT: u16 = 22;
+pub(super) const SSH_PORT: u16 = 22;
 
 /// Parses a duration: whole numbers with the units `s m h d w`, one after another, with or without
 /// spaces (`30s`, `4h`, `1h 30m`).
@@ -101,6 +101,15 @@ pub(super) fn whole_match(pattern: &str) -> Result<regex_lite::Regex, String> {
 ///
 /// What is wrong with the text and what to write, both as fragments.
 pub(super) fn parse_address(text: &str) -> Result<HostAddress, (String, &'static str)> {
+    let (host, port) = parse_address_and_port(text)?;
+    let port = port.unwrap_or(SSH_PORT);
+    Ok(HostAddress { host, port })
+}
+
+/// The same, with no port where the text has none.
+pub(super) fn parse_address_and_port(
+    text: &str,
+) -> Result<(String, Option<u16>), (String, &'static str)> {
     let wrong = |why: &str| {
         format!(
             "`{}` is not an address: {why}",
@@ -136,22 +145,20 @@ pub(super) fn parse_address(text: &str) -> Result<HostAddress, (String, &'static
         (host, port)
     };
     let port = match port {
-        "" => SSH_PORT,
-        port => port
-            .strip_prefix(':')
-            .and_then(|port| port.parse().ok())
-            .filter(|port| *port != 0)
-            .ok_or_else(|| {
-                (
-                    wrong("the port is not a number from 1 to 65535"),
-                    "write host:22",
-                )
-            })?,
+        "" => None,
+        port => Some(
+            port.strip_prefix(':')
+                .and_then(|port| port.parse().ok())
+                .filter(|port| *port != 0)
+                .ok_or_else(|| {
+                    (
+                        wrong("the port is not a number from 1 to 65535"),
+                        "write host:22",
+                    )
+                })?,
+        ),
     };
-    Ok(HostAddress {
-        host: host.to_owned(),
-        port,
-    })
+    Ok((host.to_owned(), port))
 }
 
 fn check_host_name(host: &str) -> Result<(), &'static str> {

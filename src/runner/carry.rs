@@ -218,7 +218,7 @@ impl Carrier {
             != Some(&key.shown)
         {
             let _ = self.updates.send(Update::Live(Live::HostKey {
-                host: figures.host.clone(),
+                host: key.host.clone(),
                 shown: key.shown.clone(),
                 known: key.known.clone(),
             }));

@@ -46,6 +46,8 @@ pub struct HostFigures {
 /// A host key that is unknown, or not the known one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedKey {
+    /// Who showed it: the host, or a hop on the way to it.
+    pub host: HostName,
     /// `SHA256:…` that the host showed.
     pub shown: String,
     /// What was known, each `SHA256:…` with its type where that is known.

@@ -144,8 +144,9 @@ impl Poll {
                 figures.refused_key = None;
             }
             Err(error) => {
-                figures.link = link(&error);
-                figures.refused_key = refused_key(&error);
+                let (by, cause) = error.origin(self.host.name());
+                figures.link = link(cause);
+                figures.refused_key = refused_key(by, cause);
                 figures.trouble = Some(error.fault(self.host.name()).what);
             }
         }
@@ -158,12 +159,14 @@ fn link(error: &HostError) -> LinkState {
         HostError::HostKeyUnknown { .. }
         | HostError::HostKeyChanged { .. }
         | HostError::LoginRefused { .. }
+        | HostError::NotForwarded { .. }
+        | HostError::NoWay(_)
         | HostError::PolicyRefused(_) => LinkState::Refused,
         _ => LinkState::Down,
     }
 }
 
-fn refused_key(error: &HostError) -> Option<RefusedKey> {
+fn refused_key(by: &HostName, error: &HostError) -> Option<RefusedKey> {
     match error {
         HostError::HostKeyUnknown {
             fingerprint, known, ..
@@ -171,6 +174,7 @@ fn refused_key(error: &HostError) -> Option<RefusedKey> {
         | HostError::HostKeyChanged {
             fingerprint, known, ..
         } => Some(RefusedKey {
+            host: by.clone(),
             shown: fingerprint.clone(),
             known: known.clone(),
         }),

@@ -62,6 +62,7 @@ fn host(site: &str, driver: Driver, address: &str) -> Host {
         user: "root".to_owned(),
         auth: Vec::new(),
         host_key: Vec::new(),
+        ..Host::default()
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod bastion;
 mod cable;
 mod figures;
 mod kill;

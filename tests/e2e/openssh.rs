@@ -33,7 +33,7 @@ impl Behind {
         }
     }
 
-    fn host(site: &Site, name: &str) -> Self {
+    pub fn host(site: &Site, name: &str) -> Self {
         Self {
             address: site.address(name),
             user: site.user(name),
@@ -96,12 +96,12 @@ impl Drop for Front {
     }
 }
 
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address")
 }
 
-fn keygen(path: &Path) {
+pub fn keygen(path: &Path) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-t", "ecdsa", "-N", "", "-f"])
         .arg(path)
@@ -176,7 +176,7 @@ pub fn user() -> String {
     String::from_utf8_lossy(&shown.stdout).trim().to_owned()
 }
 
-fn is_here() -> bool {
+pub fn is_here() -> bool {
     let here = Path::new(SSHD).exists();
     if !here {
         eprintln!("SKIPPED: {SSHD} is not installed");

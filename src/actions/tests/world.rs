@@ -505,14 +505,11 @@ fn configs(runbook: &Runbook, site: &Site) -> Vec<HostConfig> {
     let configs = runbook.hosts.iter().map(|(name, host)| {
         let endpoint = site.endpoint(name).unwrap();
         HostConfig {
-            name: name.clone(),
             role: runbook.sites[&host.site].role,
             driver: host.driver,
-            address: host.address.clone(),
-            user: endpoint.user.clone(),
             auth: vec![Credential::Key(endpoint.key_file.clone())],
             host_keys: endpoint.host_keys.clone(),
-            known_hosts: vec![],
+            ..HostConfig::plain(name.clone(), host.address.clone(), endpoint.user.clone())
         }
     });
     configs.collect()

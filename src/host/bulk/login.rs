@@ -85,7 +85,7 @@ async fn with_agent(
     handle: &mut Handle<Judge>,
     public: &[u8],
 ) -> Result<bool, russh::Error> {
-    let Some(socket) = &host.run.agent_socket else {
+    let Some(socket) = host.agent_socket() else {
         return Ok(false);
     };
     let Ok(mut agent) = AgentClient::connect_uds(socket).await else {

@@ -1,4 +1,4 @@
-//! The session that carries bulk data, over russh.
+//! The session that carries bulk data, over russh; and, on a hop, the one that carries connections.
 //!
 //! libssh2 encrypts AES in calls of 16 bytes and costs five times the processor time of russh,
 //! so that a transfer's speed is decided here. Nothing else goes over this session: commands, and
@@ -18,11 +18,14 @@ use russh::client::{self, Handle, Msg};
 use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, cipher, kex};
 
+use crate::runbook::model::HostAddress;
+
 use super::connect::dial;
 use super::error::HostError;
 use super::host_key::{Expected, ShownKey};
 use super::link::{Cancel, Limit, Stopped};
 use super::shared::{Limits, Shared};
+use super::wire::Wire;
 
 pub(super) use file::{BulkFile, NotOpen};
 pub(super) use login::{Proven, ProvenWay};
@@ -49,14 +52,16 @@ pub(super) struct Sessions {
 /// What became of a try to open a session.
 enum Opened {
     Session(Box<Session>),
-    /// This host and russh do not agree, on algorithms or on the login.
+    /// It came to nothing while doing that.
+    Broke(&'static str, russh::Error),
+    /// This host and russh do not agree on the login.
     NoAgreement,
 }
 
 impl Sessions {
     /// The session, opened if there is none. `None` where bulk data must go over ssh2.
     pub(super) async fn get(&self, host: &Arc<Shared>) -> Result<Option<Arc<Session>>, HostError> {
-        if host.lacks_sftp() || self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES {
+        if self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES {
             return Ok(None);
         }
         let _opening = self.opening.lock().await;
@@ -70,6 +75,7 @@ impl Sessions {
                 *self.current() = Some(session.clone());
                 Ok(Some(session))
             }
+            Opened::Broke(what, error) => self.failed(what, &error),
             Opened::NoAgreement => {
                 self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
                 Ok(None)
@@ -81,6 +87,11 @@ impl Sessions {
         self.current()
             .clone()
             .filter(|session| !session.is_closed())
+    }
+
+    /// Lets it be tried again after it was given up.
+    pub(super) fn forget_failures(&self) {
+        self.strikes.store(0, Ordering::Relaxed);
     }
 
     /// Ends the session, if there is one.
@@ -111,6 +122,13 @@ impl Session {
 
     async fn channel(&self) -> Result<Channel<Msg>, russh::Error> {
         self.handle.channel_open_session().await
+    }
+
+    /// A connection that the host makes.
+    pub(super) async fn direct(&self, to: &HostAddress) -> Result<Channel<Msg>, russh::Error> {
+        self.handle
+            .channel_open_direct_tcpip(to.host.as_str(), to.port.into(), "127.0.0.1", 0)
+            .await
     }
 }
 
@@ -144,17 +162,12 @@ async fn open(host: &Arc<Shared>) -> Result<Opened, HostError> {
 }
 
 /// Shakes hands, judges the host's key and logs in.
-async fn greet(
-    host: &Arc<Shared>,
-    socket: std::net::TcpStream,
-    cancel: &Cancel,
-) -> Result<Opened, HostError> {
+async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Opened, HostError> {
     let Some(proven) = host.proven() else {
         return Ok(Opened::NoAgreement);
     };
     let lost = |error: std::io::Error| HostError::Lost(error.to_string());
-    socket.set_nonblocking(true).map_err(lost)?;
-    let socket = tokio::net::TcpStream::from_std(socket).map_err(lost)?;
+    let socket = socket.into_async().map_err(lost)?;
     let judge = Judge {
         host: host.clone(),
         verdict: Arc::default(),
@@ -163,7 +176,7 @@ async fn greet(
     let limits = host.run.limits;
     let config = Arc::new(config(&limits, &proven.key_type));
     let shaking = client::connect_stream(config, socket, judge);
-    let what = "the SSH handshake of the session for bulk data";
+    let what = "the SSH handshake of a further session";
     let mut handle = match bounded(limits.handshake, cancel, what, shaking).await? {
         Ok(handle) => handle,
         Err(error) => {
@@ -173,25 +186,26 @@ async fn greet(
                 .take();
             return match refused {
                 Some(refused) => Err(refused),
-                None => host.bulk.failed(what, &error),
+                None => Ok(Opened::Broke(what, error)),
             };
         }
     };
+    let login = "logging in once more";
     let logging_in = proven.log_in(host, &mut handle);
-    match bounded(limits.login, cancel, "logging in for bulk data", logging_in).await? {
+    match bounded(limits.login, cancel, login, logging_in).await? {
         Ok(true) => Ok(Opened::Session(Box::new(Session {
             handle,
             given_up: AtomicBool::new(false),
             limits,
         }))),
         Ok(false) => Ok(Opened::NoAgreement),
-        Err(error) => host.bulk.failed("logging in for bulk data", &error),
+        Err(error) => Ok(Opened::Broke(login, error)),
     }
 }
 
 impl Sessions {
     /// Tells a connection that broke, which may be tried again, from one that cannot work.
-    fn failed(&self, what: &str, error: &russh::Error) -> Result<Opened, HostError> {
+    fn failed(&self, what: &str, error: &russh::Error) -> Result<Option<Arc<Session>>, HostError> {
         let broke = matches!(
             error,
             russh::Error::IO(_)
@@ -206,12 +220,13 @@ impl Sessions {
             return Err(HostError::Lost(format!("{what}: {error}")));
         }
         tracing::info!("ssh2 carries the data: {what}: {error}");
-        Ok(Opened::NoAgreement)
+        self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
+        Ok(None)
     }
 }
 
 /// Waits no longer than `allowed`, and no longer than somebody wants it.
-async fn bounded<T>(
+pub(super) async fn bounded<T>(
     allowed: std::time::Duration,
     cancel: &Cancel,
     what: &str,
@@ -283,8 +298,7 @@ impl Judge {
         let blob = key.to_bytes().map_err(|error| HostError::Handshake {
             detail: format!("the host key cannot be read: {error}"),
         })?;
-        Expected::load(&config.host_keys, &config.known_hosts, &config.address)
-            .judge(&ShownKey::new(&blob), &self.host.trusted())
+        Expected::load(config).judge(&ShownKey::new(&blob), &self.host.trusted())
     }
 }
 

@@ -28,13 +28,11 @@ fn hashed(name: &str) -> String {
 
 fn expected(text: &str, host: &str, port: u16) -> Expected {
     let mut expected = Expected::default();
-    expected.read_known_hosts(
-        text,
-        &HostAddress {
-            host: host.into(),
-            port,
-        },
-    );
+    let address = HostAddress {
+        host: host.into(),
+        port,
+    };
+    expected.read_known_hosts(text, &lookup_name(&address));
     expected
 }
 

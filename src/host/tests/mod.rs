@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod hops;
 mod hostile;
 mod logins;
 mod passwords;
@@ -16,22 +17,19 @@ use super::shared::Limits;
 use super::*;
 use crate::journal::Intent;
 use crate::names::HostName;
-use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
+use crate::runbook::model::{HostAddress, Mode, SiteRole};
 
 /// A host under test, on loopback.
 fn config(port: u16, auth: Vec<Credential>) -> HostConfig {
+    let address = HostAddress {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
     HostConfig {
-        name: "lee1".into(),
         role: SiteRole::Recovery,
-        driver: Driver::Posix,
-        address: HostAddress {
-            host: "127.0.0.1".into(),
-            port,
-        },
-        user: std::env::var("USER").unwrap_or_else(|_| "root".to_owned()),
         auth,
-        host_keys: vec![],
-        known_hosts: vec![],
+        ..HostConfig::plain("lee1".into(), address, user)
     }
 }
 

@@ -7,10 +7,11 @@ mod vms;
 
 use std::collections::HashMap;
 
-use super::model::{Runbook, SiteRole};
+use super::model::{Hop, Runbook, SiteRole};
 use super::places::NodeId;
 use super::read::Read;
 use super::reader::Reader;
+use crate::names::HostName;
 
 /// Reports what breaks a rule.
 pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
@@ -21,6 +22,7 @@ pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
     };
     checker.sites();
     checker.host_addresses();
+    checker.hops();
     checker.drill_networks();
     vms::check(&mut checker);
     steps::check(&mut checker, read);
@@ -113,6 +115,44 @@ impl Checker<'_, '_> {
                 let message = format!("{name} has the address of {first}");
                 let node = self.find(&["hosts", name.as_str(), "address"]);
                 self.report(node, message, Some(label), "each host is listed once");
+            }
+        }
+    }
+
+    /// A way to a host that leads over the host itself has no beginning. What a hop's own `jump`
+    /// says counts for the first hop alone.
+    fn hops(&mut self) {
+        for (name, host) in &self.runbook.hosts {
+            let hops = host.jump.as_deref().unwrap_or_default();
+            let mut before: Vec<&HostName> = hops
+                .iter()
+                .filter_map(|hop| match hop {
+                    Hop::Host(hop) => Some(hop),
+                    Hop::Machine { .. } => None,
+                })
+                .collect();
+            let mut first = hops.first();
+            let mut steps = self.runbook.hosts.len();
+            while let (Some(Hop::Host(hop)), 1..) = (first, steps) {
+                steps -= 1;
+                let further = self.runbook.hosts.get(hop);
+                first = further
+                    .and_then(|host| host.jump.as_deref())
+                    .and_then(<[Hop]>::first);
+                before.extend(match first {
+                    Some(Hop::Host(hop)) => Some(hop),
+                    _ => None,
+                });
+            }
+            if before.contains(&name) {
+                let node = self.find(&["hosts", name.as_str(), "jump"]);
+                let message = format!("the way to {name} leads over {name} itself");
+                self.report(
+                    node,
+                    message,
+                    None,
+                    "one of the hops must be reached without it",
+                );
             }
         }
     }

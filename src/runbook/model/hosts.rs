@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{HostName, SiteName, VariableName};
 
 /// A machine that Lifeboat logs in to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Host {
     /// Where it stands.
     pub site: SiteName,
@@ -22,20 +22,48 @@ pub struct Host {
     pub auth: Vec<Auth>,
     /// Accepted host key fingerprints, `SHA256:…`; empty means known_hosts decides.
     pub host_key: Vec<String>,
+    /// The hops on the way, the first one first; `None` where the file does not say, an empty list
+    /// where it says that there are none.
+    pub jump: Option<Vec<Hop>>,
+    /// The file gives the user.
+    pub user_given: bool,
+    /// The file gives the port.
+    pub port_given: bool,
+    /// What of this comes from ssh's configuration, a line each; the file itself leaves it empty.
+    pub notes: Vec<String>,
+}
+
+/// A host that carries connections on to another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Hop {
+    /// One of the runbook's hosts, with its login and keys.
+    Host(HostName),
+    /// Any other machine.
+    Machine {
+        /// As the file writes it.
+        written: String,
+        /// Login name, where the file gives one.
+        user: Option<String>,
+        /// Its name or address; an alias of ssh's configuration too.
+        host: String,
+        /// TCP port, where the file gives one.
+        port: Option<u16>,
+    },
 }
 
 /// The kind of host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
     /// VMware ESXi 5.0 and later.
     Esxi,
     /// Any system with a POSIX shell.
+    #[default]
     Posix,
 }
 
 /// Host name or address with a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HostAddress {
     /// DNS name, IPv4 or IPv6 address (without brackets).
     pub host: String,

@@ -10,7 +10,7 @@ mod steps;
 mod vms;
 
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
-pub use hosts::{Auth, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use hosts::{Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, OnFailure, Phase,
     PointChoice, Section, StepSpec, Verb,

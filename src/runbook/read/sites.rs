@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::{Names, check_name, optional};
 use crate::names::{HostName, SiteName, VariableName};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Auth, Driver, Host, HostAddress, Site, SiteRole};
-use crate::runbook::reader::{At, Reader, Shape, kind_of};
+use crate::runbook::model::{Auth, Driver, Hop, Host, HostAddress, Site, SiteRole};
+use crate::runbook::reader::{At, Reader, Shape, did_you_mean, kind_of};
 use crate::runbook::template::{self, Part};
 use crate::runbook::values;
 
@@ -16,9 +16,9 @@ const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
 const HOST: Shape = Shape {
     what: "a host",
     required: &["site", "driver", "address"],
-    optional: &["user", "auth", "host_key"],
+    optional: &["user", "auth", "host_key", "jump"],
     also: &[],
-    later: &["jump"],
+    later: &[],
     extensible: false,
 };
 const KEY_LOGIN: Shape = Shape::new("a way to log in", &[], &["key", "password"]);
@@ -87,20 +87,86 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
         logins(at, names, reader)
     });
     let host_key = optional(&fields, "host_key", reader, host_keys);
+    let jump = optional(&fields, "jump", reader, |reader, at| {
+        hops(at, names, reader)
+    });
+    let (address, port_given) = address?;
     Some(Host {
         site: site?,
         driver: driver?,
-        address: address?,
+        address,
+        port_given,
+        user_given: user.is_some(),
         user: user.unwrap_or_else(|| "root".to_owned()),
         auth: auth.unwrap_or_default(),
         host_key: host_key.unwrap_or_default(),
+        jump,
+        notes: Vec::new(),
     })
 }
 
-fn address<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<HostAddress> {
+fn hops<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Vec<Hop>> {
+    let mut hops = Vec::new();
+    for at in reader.list(at, "hops")? {
+        hops.extend(hop(at, names, reader));
+    }
+    Some(hops)
+}
+
+/// A host of the runbook, or `user@host:port` with any of these.
+fn hop<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Hop> {
+    let written = reader.text(at)?;
+    if names.hosts.contains(&written) {
+        return Some(Hop::Host(HostName::from(written)));
+    }
+    let (user, place) = match written.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, written.as_str()),
+    };
+    if let Some(user) = user
+        && (user.is_empty() || user.contains(|c: char| c.is_whitespace() || c == '@'))
+    {
+        reader.report(
+            at.node,
+            "not a user's name before the @",
+            "write user@host:port",
+        );
+        return None;
+    }
+    if place == written && !written.contains(['.', ':']) {
+        let hint = did_you_mean(&written, names.hosts.iter().map(String::as_str));
+        if hint.starts_with("did you mean") {
+            let message = format!("`{}` is no host of this runbook", visible(&written));
+            let hint = format!(
+                "{hint} An alias of ~/.ssh/config that looks like it is written with its user, or with :22"
+            );
+            reader.report(at.node, message, &hint);
+            return None;
+        }
+    }
+    match values::parse_address_and_port(place) {
+        Ok((host, port)) => Some(Hop::Machine {
+            user: user.map(str::to_owned),
+            host,
+            port,
+            written,
+        }),
+        Err((message, hint)) => {
+            reader.report(at.node, message, hint);
+            None
+        }
+    }
+}
+
+/// The address, and whether it has a port of its own.
+fn address<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<(HostAddress, bool)> {
     let text = reader.text(at)?;
-    match values::parse_address(&text) {
-        Ok(address) => Some(address),
+    match values::parse_address_and_port(&text) {
+        Ok((host, port)) => {
+            let given = port.is_some();
+            let port = port.unwrap_or(values::SSH_PORT);
+            Some((HostAddress { host, port }, given))
+        }
         Err((message, hint)) => {
             reader.report(at.node, message, hint);
             None

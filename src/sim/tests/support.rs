@@ -171,6 +171,7 @@ pub(super) fn runbook() -> Runbook {
         user: user.to_owned(),
         auth: Vec::new(),
         host_key: Vec::new(),
+        ..Host::default()
     };
     let place = |host: &str, folder: &str, vmx: Option<&str>| Place {
         host: HostName::from(host),

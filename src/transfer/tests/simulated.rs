@@ -42,6 +42,7 @@ fn runbook() -> Runbook {
         user: "root".into(),
         auth: vec![],
         host_key: vec![],
+        ..Host::default()
     };
     let place = |host: &str, vm: &str, vmx: Option<String>| {
         Some(Place {
@@ -111,18 +112,16 @@ impl Simulated {
         let site = Site::start(&runbook, options).await.unwrap();
         let configs = runbook.hosts.iter().map(|(name, host)| {
             let endpoint = site.endpoint(name).unwrap();
+            let address = HostAddress {
+                host: "127.0.0.1".into(),
+                port: endpoint.address.port(),
+            };
             HostConfig {
-                name: name.clone(),
                 role: runbook.sites[&host.site].role,
                 driver: host.driver,
-                address: HostAddress {
-                    host: "127.0.0.1".into(),
-                    port: endpoint.address.port(),
-                },
-                user: endpoint.user.clone(),
                 auth: vec![Credential::Key(endpoint.key_file.clone())],
                 host_keys: endpoint.host_keys.clone(),
-                known_hosts: vec![],
+                ..HostConfig::plain(name.clone(), address, endpoint.user.clone())
             }
         });
         let hosts = Hosts::new(

@@ -89,18 +89,16 @@ impl Site {
             .output()
             .unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
+        let address = |port| HostAddress {
+            host: "127.0.0.1".into(),
+            port,
+        };
         let host = |name: &str, port, driver| HostConfig {
-            name: name.into(),
             role: SiteRole::Recovery,
             driver,
-            address: HostAddress {
-                host: "127.0.0.1".into(),
-                port,
-            },
-            user: "root".to_owned(),
             auth: vec![Credential::Key(at("id"))],
             host_keys: vec![listed.split(' ').nth(1).unwrap().to_owned()],
-            known_hosts: vec![],
+            ..HostConfig::plain(name.into(), address(port), "root".to_owned())
         };
         let configs = vec![
             host("esx1", link.port, driver),

@@ -244,6 +244,10 @@ pub(super) fn zoom(run: &Run, buffer: &mut Buffer, area: Rect, at: usize) -> Ext
             known.user, known.address, known.driver, known.site
         );
         lines.insert(1, spans([(Role::Dim, words.to_lowercase().as_str())]));
+        for (note, at) in known.notes.iter().zip(2..) {
+            let words = format!("  {}", text::clean(note));
+            lines.insert(at, spans([(Role::Dim, words.as_str())]));
+        }
     }
     if let Some(took) = run.hosts.get(host).and_then(|figures| figures.poll_took) {
         let words = format!("  the last look took {}", text::round_trip(took));
