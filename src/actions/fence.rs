@@ -166,6 +166,20 @@ impl Fence {
         )
     }
 
+    fn blocked_by_lock(&self, found: &str, held: &str) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("somebody holds the files of {}: {held}", self.vm),
+            self.site.clone(),
+            format!(
+                "no listed host of {} that answered runs {}; nothing was sent",
+                self.site, self.vm
+            ),
+            "find that host (esxcli system uuid get ends in the MAC that its locks bear) and stop the \
+             VM there, then retry",
+        );
+        blocked(found, fault, &["an attestation does not override this"])
+    }
+
     fn blocked_by_address(&self, found: &str, what: &str) -> ProbeAnswer {
         let fault = Fault::new(
             format!(
@@ -236,8 +250,11 @@ impl Action for Fence {
         {
             return self.blocked_by_address(&found, &look.line());
         }
+        if !running && let Some(held) = ownership.locks.contradiction_beyond(self.role.other()) {
+            return self.blocked_by_lock(&found, &held);
+        }
         let commands = self.commands(ownership);
-        let proven = ownership.all_answered();
+        let proven = ownership.all_answered() && !ownership.locks.leave_open();
         let attested = ownership.attested.is_some();
         if commands.is_empty() && (proven || attested) {
             let mut evidence = ownership.lines();

@@ -20,6 +20,7 @@ mod fence;
 mod giving_back;
 mod http;
 mod link;
+mod locks;
 mod moving;
 mod network;
 mod ownership;

@@ -12,6 +12,8 @@ use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{HostName, VmName};
 
+use super::locks::Locks;
+
 /// Evidence older than this is no evidence.
 pub(super) const FRESH: Duration = Duration::from_secs(60);
 
@@ -137,6 +139,8 @@ pub(super) struct Ownership {
     pub by_uuid: bool,
     /// The independent sign.
     pub sign: Sign,
+    /// Who holds its files, as the host on which it would start sees them.
+    pub locks: Locks,
     /// Who vouched for what, if somebody did.
     pub attested: Option<String>,
     /// When gathering began; `None` where nothing was gathered.
@@ -171,6 +175,9 @@ impl Ownership {
                 self.vm,
                 look.line()
             ));
+        }
+        if let Some(held) = self.locks.contradiction() {
+            return Standing::Contradicted(held);
         }
         if self.is_whole() {
             Standing::Whole
@@ -216,6 +223,7 @@ impl Ownership {
         self.all_answered()
             && self.by_uuid
             && self.sign.heard() == Heard::Silence
+            && !self.locks.leave_open()
             && self.running().next().is_none()
     }
 
@@ -253,6 +261,7 @@ impl Ownership {
                 .push("its address was not asked: the runbook names none that can be asked".into());
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
+        lines.extend(self.locks.lines());
         if let Some(attested) = &self.attested {
             lines.push(format!("attested: {attested}"));
         }

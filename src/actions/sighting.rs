@@ -19,6 +19,7 @@ use crate::runbook::model::{Driver, SiteRole};
 
 use super::context::Ctx;
 use super::link::ActError;
+use super::locks::{self, Locks};
 use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
 use super::place::{VmAt, path_tail, site_title};
 use super::{reach, registered};
@@ -56,6 +57,7 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
         sightings,
         by_uuid: false,
         sign: Sign::default(),
+        locks: Locks::default(),
         attested: None,
         at: None,
     }
@@ -65,13 +67,18 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
 /// evidence too, so this never fails.
 pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
-    let (told, sign) = futures_util::join!(hosts_of(ctx, vm, role), reach::sign(ctx, vm));
+    let (told, sign, locks) = futures_util::join!(
+        hosts_of(ctx, vm, role),
+        reach::sign(ctx, vm),
+        locks::of_vm(ctx, vm, role.other())
+    );
     let (sightings, by_uuid) = told;
     let site = site_title(&ctx.runbook, role);
     let mut ownership = Ownership {
         sightings,
         by_uuid,
         sign,
+        locks,
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
     };

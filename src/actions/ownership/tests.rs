@@ -13,6 +13,7 @@ fn ownership(told: Vec<Told>, heard: Heard, attested: bool) -> Ownership {
             .collect(),
         by_uuid: true,
         sign: sign(&[heard]),
+        locks: Locks::default(),
         attested: attested.then(|| "alice: I saw it".into()),
         at: Some(Timestamp::UNIX_EPOCH),
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::actions::configuration::{Configuration, Content};
+use crate::actions::locks::Locks;
 use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told};
 use crate::actions::registered::{Entry, Registration};
 use crate::engine::AutostartEntry;
@@ -103,6 +104,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
                 vec![look]
             },
         },
+        locks: Locks::default(),
         attested: None,
         at: Some(Timestamp::UNIX_EPOCH),
     }

@@ -222,6 +222,12 @@ pub fn nics() -> HostCommand {
     esxcli_list("", &["network", "nic", "list"])
 }
 
+/// The host's own adapters on its networks (`vmk0` …).
+#[must_use]
+pub fn vmknics() -> HostCommand {
+    esxcli_list("", &["network", "ip", "interface", "list"])
+}
+
 /// Whose MACs the host has seen behind addresses.
 #[must_use]
 pub fn neighbors() -> HostCommand {
@@ -290,6 +296,28 @@ pub fn check_disk_chain(descriptor: &str) -> HostCommand {
 #[must_use]
 pub fn lock(path: &str) -> HostCommand {
     HostCommand::read(["vmkfstools", "-D", path]).max_output(SHORT)
+}
+
+/// Prints the lock of each file that a running VM holds, in the folders `$1` …; NFS version 3 keeps
+/// locks as hidden files instead. A last line proves the end.
+const FOLDER_LOCKS: &str = r#"for d in "$@"; do
+  for f in "$d"/*.vmx "$d"/*.vswp "$d"/*-flat.vmdk "$d"/*-delta.vmdk "$d"/*-sesparse.vmdk "$d"/.lck-*; do
+    [ -e "$f" ] || continue
+    echo "file $f"
+    case "$f" in */.lck-*) ;; *) vmkfstools -D "$f" 2>&1;; esac
+  done
+done
+echo end"#;
+
+/// Who locks the files of VMs' folders; a folder that is not there has none.
+#[must_use]
+pub fn folder_locks(folders: &[String]) -> HostCommand {
+    HostCommand::script(
+        Effect::Read,
+        FOLDER_LOCKS,
+        folders.iter().map(String::as_str),
+    )
+    .max_output(4 * SHORT)
 }
 
 #[cfg(test)]
@@ -377,6 +405,8 @@ mod tests {
             nics(),
             neighbors(),
             lock("/x"),
+            folder_locks(&["/x".to_owned()]),
+            vmknics(),
             check_disk_chain("/x"),
         ];
         assert!(reads.iter().all(|command| command.effect() == Effect::Read));
