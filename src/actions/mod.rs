@@ -42,6 +42,7 @@ mod stopping;
 mod store;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod unregister;
 mod waiting;
 mod words;

@@ -81,6 +81,23 @@ pub(super) struct Look {
     pub heard: Heard,
     /// In words: `refuses connections`, `no reply`.
     pub said: String,
+    /// How it was asked.
+    pub way: Way,
+    /// Asked from a place that the runbook says is on that network.
+    pub near: bool,
+}
+
+/// How an address is asked, which decides what its silence is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// ARP, which a machine on the same network cannot leave unanswered.
+    Arp,
+    /// Ping, which a machine may drop.
+    Ping,
+    /// One port, which a machine may not serve.
+    Port,
+    /// One port on loopback, where every address replies.
+    LoopbackPort,
 }
 
 impl Look {
@@ -105,6 +122,32 @@ impl Sign {
         } else {
             Heard::Unknown
         }
+    }
+
+    /// What a silence does not rule out: the machines that the way in which it was asked cannot see.
+    pub fn blind_to(&self) -> Vec<String> {
+        let asked = |way| self.looks.iter().any(|look| look.way == way);
+        if self.heard() != Heard::Silence || asked(Way::LoopbackPort) {
+            return Vec::new();
+        }
+        let mut blind = Vec::new();
+        if !asked(Way::Arp) {
+            blind.push(if asked(Way::Ping) {
+                "not seen by this: a machine that drops ping and serves none of these ports".to_owned()
+            } else {
+                "not seen by this: a machine that serves none of these ports (its address itself was \
+                 not asked)"
+                    .to_owned()
+            });
+        }
+        if !self.looks.iter().any(|look| look.near) {
+            blind.push(
+                "not seen by this: a machine on a network that the console does not reach (the \
+                 runbook names no probe_from that could ask)"
+                    .to_owned(),
+            );
+        }
+        blind
     }
 
     /// What answers.
@@ -261,6 +304,7 @@ impl Ownership {
                 .push("its address was not asked: the runbook names none that can be asked".into());
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
+        lines.extend(self.sign.blind_to());
         lines.extend(self.locks.lines());
         if let Some(attested) = &self.attested {
             lines.push(format!("attested: {attested}"));

@@ -3,6 +3,8 @@
 //! A VM is recognised by its uuid.bios; until that is known, by its path and its name. Evidence of
 //! hosts is only ever gathered whole: what a host did not answer in full counts as no answer.
 
+use std::path::PathBuf;
+
 use futures_util::future::join_all;
 
 use crate::engine::{AutostartEntry, Fact};
@@ -16,6 +18,8 @@ use crate::hypervisor::esxi::uuid::BiosUuid;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Driver, SiteRole};
+use crate::transfer::{self, Folder};
+use crate::vmfiles::Vmx;
 
 use super::context::Ctx;
 use super::link::ActError;
@@ -190,7 +194,8 @@ fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
     }
 }
 
-/// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other.
+/// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other,
+/// else from its newest restore point.
 async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> {
     for side in [role, role.other()] {
         let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else {
@@ -202,7 +207,24 @@ async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> 
             return Some(uuid);
         }
     }
-    None
+    uuid_of_backup(ctx, vm).await
+}
+
+/// The uuid.bios in the VM's newest restore point: its home may be dark, and yet the other hosts of
+/// that site can be asked by it.
+async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
+    let backup = ctx.runbook.vms.get(vm)?.backup.as_ref()?;
+    let place = ctx.runbook.backups.get(backup)?;
+    let folder = match &place.host {
+        None => Folder::Here(PathBuf::from(&place.path)),
+        Some(host) => Folder::On {
+            host: ctx.hosts.host(host)?,
+            path: place.path.clone(),
+            lane: Lane::Control,
+        },
+    };
+    let bytes = transfer::newest_vmx(&folder, vm.as_str()).await.ok()??;
+    BiosUuid::parse(&Vmx::parse(&bytes).ok()?.uuid_bios()?)
 }
 
 /// Which of what a host has is the VM.

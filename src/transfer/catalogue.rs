@@ -187,6 +187,33 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
     Ok(points)
 }
 
+/// The bytes of the .vmx in a VM's newest restore point that has one; whether that point is sound
+/// makes no difference to whose it is.
+///
+/// # Errors
+/// The backup cannot be read.
+pub async fn newest_vmx(backup: &Folder, vm: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let folder = backup.join(vm);
+    let listed = folder.list().await?.unwrap_or_default();
+    let mut named: Vec<_> = listed
+        .iter()
+        .filter(|entry| !entry.is_file)
+        .filter_map(|entry| Some((parse_point_name(&entry.name)?.0, entry.name.as_str())))
+        .collect();
+    named.sort_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
+    for (_, name) in named.into_iter().take(MAX_POINTS) {
+        let place = folder.join(name);
+        let listing = place.list().await?.unwrap_or_default();
+        let mut files = listing
+            .iter()
+            .filter(|entry| entry.is_file && entry.name.ends_with(".vmx"));
+        if let (Some(vmx), None) = (files.next(), files.next()) {
+            return Ok(Some(place.head(&vmx.name, MAX_TEXT).await?));
+        }
+    }
+    Ok(None)
+}
+
 impl Folder {
     fn path_text(&self) -> String {
         match self {

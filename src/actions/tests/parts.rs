@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::actions::configuration::{Configuration, Content};
 use crate::actions::locks::Locks;
-use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told};
+use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told, Way};
 use crate::actions::registered::{Entry, Registration};
 use crate::engine::AutostartEntry;
 use crate::hypervisor::esxi::Vmid;
@@ -91,6 +91,8 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
         by: "lee-bk1 (ping)".into(),
         heard,
         said: "as heard".into(),
+        way: Way::Arp,
+        near: true,
     };
     Ownership {
         vm: "sql01".into(),

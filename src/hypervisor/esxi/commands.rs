@@ -222,6 +222,25 @@ pub fn nics() -> HostCommand {
     esxcli_list("", &["network", "nic", "list"])
 }
 
+/// Prints the lines of .vmx files that make a VM one of a kind, each file behind a line of its own,
+/// and that line once more at the end.
+const IDENTITIES: &str = r#"for f in "$@"; do
+  echo file
+  grep -i -E '^[[:space:]]*(uuid\.(bios|action)|ethernet[0-9]+\.(present|address|addresstype|generatedaddress))[[:space:]]*=' "$f" 2>/dev/null
+done
+echo file"#;
+
+/// What makes the VMs of these .vmx files one of a kind.
+#[must_use]
+pub fn identities(vmx_paths: &[String]) -> HostCommand {
+    HostCommand::script(
+        Effect::Read,
+        IDENTITIES,
+        vmx_paths.iter().map(String::as_str),
+    )
+    .max_output(16 * SHORT)
+}
+
 /// The host's own adapters on its networks (`vmk0` …).
 #[must_use]
 pub fn vmknics() -> HostCommand {
@@ -407,6 +426,7 @@ mod tests {
             lock("/x"),
             folder_locks(&["/x".to_owned()]),
             vmknics(),
+            identities(&["/x".to_owned()]),
             check_disk_chain("/x"),
         ];
         assert!(reads.iter().all(|command| command.effect() == Effect::Read));
