@@ -16,6 +16,7 @@ mod configuration;
 mod confirm;
 mod context;
 mod copy_back;
+mod copying;
 mod fence;
 mod giving_back;
 mod http;
@@ -34,7 +35,9 @@ mod ready;
 mod register;
 mod registered;
 mod replacing;
+mod replicate;
 mod restore;
+mod room;
 mod shut_down;
 mod sighting;
 mod stop_lost;
@@ -66,6 +69,7 @@ use network::Network;
 use power_on::PowerOn;
 use ready::Ready;
 use register::Register;
+use replicate::Replicate;
 use restore::Restore;
 use shut_down::ShutDown;
 use unregister::Unregister;
@@ -84,6 +88,7 @@ enum Verb<'a> {
     Command(Command<'a>),
     Fence(Fence),
     Restore(Restore),
+    Replicate(Replicate),
     Register(Register),
     Network(Network),
     PowerOn(PowerOn),
@@ -103,6 +108,7 @@ impl<'a> Verb<'a> {
             ActionSpec::Restore { vm, point } => {
                 Self::Restore(Restore::new(runbook, step, vm, point)?)
             }
+            ActionSpec::Replicate { vm } => Self::Replicate(Replicate::new(runbook, step, vm)?),
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),
@@ -121,6 +127,7 @@ macro_rules! by_verb {
             $($arm => $own,)+
             Verb::Fence($action) => $body,
             Verb::Restore($action) => $body,
+            Verb::Replicate($action) => $body,
             Verb::Register($action) => $body,
             Verb::Network($action) => $body,
             Verb::PowerOn($action) => $body,

@@ -14,7 +14,7 @@ use crate::host::Lane;
 use crate::hypervisor::shell;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
+use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
 use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
 
 mod points;
@@ -28,7 +28,8 @@ use super::link::ActError;
 use super::moving;
 use super::place::VmAt;
 use super::registered;
-use super::store::{self, Store};
+use super::room::Room;
+use super::store::Store;
 use super::words::{count, size};
 
 /// The verb about one VM.
@@ -39,6 +40,8 @@ pub(super) struct Restore {
     choice: PointChoice,
     consistency: Option<Consistency>,
     rpo: Option<std::time::Duration>,
+    /// How its disks are to be laid out, where the runbook says.
+    disk: Option<DiskFormat>,
 }
 
 /// What was seen.
@@ -62,8 +65,10 @@ struct Use {
     passed_over: Vec<String>,
     commands: Vec<ShownCommand>,
     mover: &'static str,
-    /// Bytes that its files take where they lie; fewer than their length where they have holes.
-    data: u64,
+    /// Disks that the host makes itself, in words.
+    makes: Vec<String>,
+    /// What it takes on the datastore, and what else is to land there.
+    room: Room,
 }
 
 impl Restore {
@@ -95,6 +100,9 @@ impl Restore {
             choice: choice.clone(),
             consistency: spec.and_then(|spec| spec.consistency),
             rpo: runbook.rpo(vm),
+            disk: spec
+                .and_then(|spec| spec.place(step.side))
+                .and_then(|place| place.disk),
         })
     }
 
@@ -118,7 +126,7 @@ impl Restore {
         }
     }
 
-    fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
+    async fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
         let from = match self.source(ctx)? {
             Folder::Here(_) => Folder::Here(PathBuf::from(&point.path)),
             Folder::On { host, lane, .. } => Folder::On {
@@ -127,13 +135,15 @@ impl Restore {
                 lane,
             },
         };
-        Ok(Delivery {
+        let delivery = Delivery {
             from,
             items: Item::of(point),
             to: moving::target(ctx, &self.at)?,
             landing: Landing::Fresh,
             patience: moving::patience(),
-        })
+            survey: None,
+        };
+        delivery.surveyed(self.disk).await
     }
 
     /// The point that this step began with: it stays, though a newer one may have come meanwhile.
@@ -179,10 +189,14 @@ impl Restore {
                 "leave vmx out in the runbook, or correct it; then retry",
             )));
         }
-        let delivery = self.delivery(ctx, &chosen.point)?;
+        let delivery = match self.delivery(ctx, &chosen.point).await {
+            Ok(delivery) => delivery,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let commands = moving::shown(&self.at.host, &delivery, arrivals);
         let mover = delivery.mover().as_str();
-        let data = moving::data_bytes(ctx, &delivery).await;
+        let makes = delivery.makes();
+        let room = Room::count(ctx, &self.at, &delivery).await;
         let passed_over = chosen
             .passed_over
             .iter()
@@ -194,7 +208,8 @@ impl Restore {
             passed_over,
             commands,
             mover,
-            data,
+            makes,
+            room,
         }))
     }
 
@@ -214,6 +229,11 @@ impl Restore {
             format!("into {}, which must be empty or new", self.at.folder_path()),
             "each file gets its name once its sum is proven there, the .vmx last".into(),
         ];
+        let mut changes = changes;
+        changes.extend(
+            self.disk
+                .map(|format| format!("its disks are laid out as {format}")),
+        );
         let mut proposal = self.proposal(changes, Vec::new());
         let folder = shell::make_folder(&self.at.folder_path(), shell::Folders::Missing);
         proposal.commands = vec![shown(&self.at.host, &folder)];
@@ -266,6 +286,7 @@ impl Restore {
             .iter()
             .map(|file| format!("+ {} ({})", file.name, size(file.bytes)));
         changes.extend(list);
+        changes.extend(used.makes.iter().cloned());
         changes
     }
 
@@ -362,11 +383,18 @@ impl Action for Restore {
                 &[],
             );
         }
+        let mut found = found;
         if let Store::Here { free, .. } = seen.store
             && seen.arrivals.begun.is_empty()
-            && used.data > free
         {
-            return blocked(found, store::no_room(&self.at, used.data, free), &[]);
+            if let Some(fault) = used.room.fault(&self.at, free) {
+                return blocked(found, fault, &[]);
+            }
+            found.extend(
+                used.room
+                    .remark(&self.at, free)
+                    .map(|room| format!("; {room}")),
+            );
         }
         needed(
             found,
@@ -401,7 +429,11 @@ impl Action for Restore {
             let same = fact.clone();
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
-        let delivery = self.delivery(ctx, &used.point)?;
+        let fact = used.room.fact(&self.at);
+        let counted =
+            |kept: &Fact| matches!(kept, Fact::RoomCounted { vm, .. } if *vm == self.at.vm);
+        ctx.keep_once(fact, counted).await?;
+        let delivery = self.delivery(ctx, &used.point).await?;
         moving::bring(ctx, &self.at, &delivery).await
     }
 

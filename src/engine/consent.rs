@@ -161,6 +161,9 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
     {
         return Err("it has no undo".to_owned());
     }
+    if state.open_ops(id).next().is_some() {
+        return Err("its last command may still take effect: retry it first".to_owned());
+    }
     let later = plan
         .steps
         .iter()

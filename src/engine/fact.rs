@@ -36,6 +36,19 @@ pub enum Fact {
         /// The .vmx file's name within it.
         vmx: String,
     },
+    /// What a restore that begins is going to take, for those that begin after it.
+    RoomCounted {
+        /// For which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The datastore's label.
+        label: String,
+        /// Bytes of its files at their fullest.
+        bytes: u64,
+        /// Bytes of its swap file at power-on.
+        swap: u64,
+    },
     /// A file stands under its final name with a proven sum.
     FilePlaced {
         /// Of which VM.

@@ -139,6 +139,14 @@ impl RunState {
         self.steps.get(id).cloned().unwrap_or_default()
     }
 
+    /// The attempt of one step; 0 before the first.
+    #[must_use]
+    pub fn attempt(&self, id: &StepId) -> Attempt {
+        self.steps
+            .get(id)
+            .map_or(Attempt::default(), |step| step.attempt)
+    }
+
     /// Where one step stands.
     #[must_use]
     pub fn status(&self, id: &StepId) -> Status {

@@ -126,6 +126,8 @@ pub struct StepState {
     pub probe_failures: u32,
     /// Clean failures so far, over all attempts since a person last retried.
     pub failures: u32,
+    /// A person wants it taken back, and it is not yet: no rule does it again.
+    pub unwanted: bool,
     /// Lost writes so far, over all attempts since a person last retried.
     pub losses: u32,
 }
@@ -134,6 +136,10 @@ impl StepState {
     pub(super) fn move_to(&mut self, status: Status, at: Timestamp) {
         if self.status != status {
             self.since = Some(at);
+        }
+        if status != Status::Running {
+            // Whoever asked is gone, or is no longer heard.
+            self.question = None;
         }
         self.status = status;
         self.ended = match status {
@@ -160,7 +166,6 @@ impl StepState {
                 self.started.get_or_insert(at);
                 self.fault = None;
                 self.remedies.clear();
-                self.question = None;
                 self.move_to(Status::Probing, at);
             }
             RunEvent::ProbeAnswered(answer) => self.take_answer(at, answer),
@@ -182,13 +187,11 @@ impl StepState {
             RunEvent::StepFailed { fault } => {
                 self.failures += 1;
                 self.fault = Some(fault.clone());
-                self.question = None;
                 self.move_to(Status::Failed, at);
             }
             RunEvent::StepHeld { fault, remedies } => {
                 self.fault = Some(fault.clone());
                 self.remedies = remedies.clone();
-                self.question = None;
                 self.move_to(Status::Held, at);
             }
             RunEvent::StepSkipped { by, reason } => {
@@ -201,10 +204,14 @@ impl StepState {
                 if by != super::BY_RULE {
                     self.failures = 0;
                     self.losses = 0;
+                    self.unwanted = false;
                 }
                 self.move_to(Status::Waiting, at);
             }
-            RunEvent::UndoStarted { .. } => self.move_to(Status::Undoing, at),
+            RunEvent::UndoStarted { .. } => {
+                self.unwanted = true;
+                self.move_to(Status::Undoing, at);
+            }
             RunEvent::StepUndone { evidence } => {
                 self.settle(at, Status::Undone, evidence, None);
             }
@@ -233,9 +240,9 @@ impl StepState {
     fn settle(&mut self, at: Timestamp, status: Status, evidence: &[String], by: Option<&String>) {
         self.evidence = evidence.to_vec();
         self.settled_by = by.cloned();
+        self.unwanted = false;
         self.fault = None;
         self.remedies.clear();
-        self.question = None;
         self.move_to(status, at);
     }
 }

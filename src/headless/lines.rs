@@ -327,6 +327,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::DatastoreSeen { .. }
+        | Fact::RoomCounted { .. }
         | Fact::FolderMade { .. }
         | Fact::ConfigKept { .. }
         | Fact::Registered { .. }

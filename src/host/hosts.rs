@@ -9,17 +9,19 @@ use crate::journal::Intent;
 use crate::names::HostName;
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
+use super::bulk::{BulkFile, NotOpen};
 use super::command::HostCommand;
 use super::config::{Credential, HostConfig, Secret};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
 use super::lane::{Lane, LaneThread, Sendable};
-use super::live::OutputSink;
+use super::live::{LiveOutput, OutputSink};
 use super::output::Output;
 use super::policy::{Deed, Policy};
 use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
+use super::sanitise::visible;
 use super::shared::{Limits, Run, Shared};
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
@@ -73,6 +75,13 @@ impl Hosts {
             })
             .collect();
         Self(Arc::new(Inner { hosts, run }))
+    }
+
+    /// `text` as it may be kept and shown: secrets of the run masked, and nothing in it that could
+    /// control a terminal.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        self.0.run.redactor.mask(&visible(text))
     }
 
     /// The host of that name, if the run has it.
@@ -139,11 +148,26 @@ impl Hosts {
             .flat_map(|host| host.close())
             .collect();
         let all_ended = async {
+            for host in self.0.hosts.values() {
+                host.shared.bulk.close().await;
+            }
             for thread in &threads {
                 thread.ended().await;
             }
         };
         let _ = tokio::time::timeout(CLOSING, all_ended).await;
+    }
+}
+
+/// Someone hears what commands print, until this is dropped.
+pub struct Following {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.shared.unfollow(self.number);
     }
 }
 
@@ -251,6 +275,32 @@ impl Host {
             .unwrap_or_else(|cause| Err(WriteError::Lost { pid: None, cause }))
     }
 
+    /// Tells each line that this command prints, as it stands, redrawn ones too, if it is sent on
+    /// this lane before what is given back is dropped. `hear` is called on session threads, and must
+    /// not block.
+    #[must_use]
+    pub fn follow(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        hear: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Following {
+        let shown = self.shared.run.redactor.mask(&command.line());
+        let sink: OutputSink = Arc::new(move |event| {
+            if event.lane == lane
+                && *event.command == *shown
+                && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
+                    &event.what
+            {
+                hear(text);
+            }
+        });
+        Following {
+            number: self.shared.follow(sink),
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Opens a file. For writing it is made if missing and never truncated.
     ///
     /// # Errors
@@ -270,6 +320,11 @@ impl Host {
         };
         let thread = self.lane(lane)?;
         let path: Arc<str> = path.into();
+        if matches!(lane, Lane::Transfer(_))
+            && let Some(file) = self.open_bulk(&thread, &path, writes).await?
+        {
+            return Ok(RemoteFile::over_bulk(self.shared.clone(), path, file));
+        }
         let id = thread
             .call({
                 let path = path.clone();
@@ -277,6 +332,29 @@ impl Host {
             })
             .await??;
         Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    /// Opens a file over the session for bulk data; `None` where it must go over ssh2.
+    async fn open_bulk(
+        &self,
+        thread: &LaneThread,
+        path: &Arc<str>,
+        writes: bool,
+    ) -> Result<Option<BulkFile>, HostError> {
+        if self.shared.proven().is_none() {
+            // The first login to a host is always ssh2's.
+            thread
+                .call(|worker, cancel| worker.link(cancel).map(drop))
+                .await??;
+        }
+        let Some(session) = self.shared.bulk.get(&self.shared).await? else {
+            return Ok(None);
+        };
+        match BulkFile::open(&session, path, writes).await {
+            Ok(file) => Ok(Some(file)),
+            Err(NotOpen::NoSftp) => Ok(None),
+            Err(NotOpen::Failed(error)) => Err(error.into_cause()),
+        }
     }
 
     fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {

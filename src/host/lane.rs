@@ -30,8 +30,8 @@ pub enum Lane {
     Answer,
     /// The panes.
     Telemetry,
-    /// Bulk data. There are three: `Transfer(3)` is `Transfer(0)` again, so that no host gets more
-    /// than six sessions.
+    /// Transfers: their commands, and bulk data where it cannot go over its own session. There are
+    /// two: `Transfer(2)` is `Transfer(0)` again, so that no host gets more than six sessions.
     Transfer(u8),
 }
 
@@ -39,11 +39,14 @@ impl Lane {
     /// The lane whose session is used.
     pub(super) fn session(self) -> Self {
         match self {
-            Self::Transfer(number) => Self::Transfer(number % 3),
+            Self::Transfer(number) => Self::Transfer(number % TRANSFERS),
             lane => lane,
         }
     }
 }
+
+/// Sessions that transfers share; with the one for bulk data they are half of a host's six.
+const TRANSFERS: u8 = 2;
 
 type Job = Box<dyn FnOnce(&mut Worker, &Cancel) + Send>;
 

@@ -5,6 +5,8 @@
 
 mod error;
 mod holder;
+#[cfg(test)]
+pub(crate) mod in_memory;
 mod intent;
 mod line;
 mod reader;

@@ -15,7 +15,11 @@ use crate::runbook::{slug, template};
 /// stalling, or a person, ends it.
 fn default_timeout(verb: &Verb) -> Option<Duration> {
     let minutes = match verb {
-        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Restore { .. } | Verb::CopyBack { .. } => {
+        Verb::Confirm { .. }
+        | Verb::Note { .. }
+        | Verb::Restore { .. }
+        | Verb::Replicate { .. }
+        | Verb::CopyBack { .. } => {
             return None;
         }
         Verb::Fence { .. } | Verb::ShutDown { .. } => 5,
@@ -36,7 +40,10 @@ fn default_risk(verb: &Verb) -> Risk {
         Verb::Confirm { .. } | Verb::Note { .. } | Verb::Ready { .. } | Verb::Fence { .. } => {
             Risk::Read
         }
-        Verb::Restore { .. } | Verb::Register { .. } | Verb::Network { .. } => Risk::Write,
+        Verb::Restore { .. }
+        | Verb::Replicate { .. }
+        | Verb::Register { .. }
+        | Verb::Network { .. } => Risk::Write,
         Verb::PowerOn { .. } | Verb::ShutDown { .. } | Verb::Unregister { .. } => Risk::Disruptive,
         Verb::CopyBack { .. } => Risk::Typed,
         Verb::Command(command) => match command.effect {
@@ -228,7 +235,9 @@ impl Expander<'_> {
             people: spec.people,
             transfer: matches!(
                 action,
-                ActionSpec::Restore { .. } | ActionSpec::CopyBack { .. }
+                ActionSpec::Restore { .. }
+                    | ActionSpec::Replicate { .. }
+                    | ActionSpec::CopyBack { .. }
             ),
             hosts: self.hosts(&action, side),
             line: spec.line,
@@ -277,6 +286,7 @@ impl Expander<'_> {
                 vm: of(),
                 point: point.clone(),
             },
+            Verb::Replicate { .. } => ActionSpec::Replicate { vm: of() },
             Verb::Register { .. } => ActionSpec::Register { vm: of() },
             Verb::Network { .. } => ActionSpec::Network { vm: of() },
             Verb::PowerOn { .. } => ActionSpec::PowerOn { vm: of() },
@@ -348,7 +358,7 @@ impl Expander<'_> {
         let place = |role| vm.place(role).map(|place| place.host.clone());
         let other = match action {
             ActionSpec::Restore { .. } => self.backup_host(vm),
-            ActionSpec::CopyBack { .. } => place(side.other()),
+            ActionSpec::CopyBack { .. } | ActionSpec::Replicate { .. } => place(side.other()),
             _ => None,
         };
         let mut hosts: Vec<HostName> = place(side).into_iter().chain(other).collect();

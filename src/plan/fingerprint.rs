@@ -68,6 +68,7 @@ impl Words {
             },
             ActionSpec::Command(command) => self.command(command),
             ActionSpec::Fence { .. }
+            | ActionSpec::Replicate { .. }
             | ActionSpec::Register { .. }
             | ActionSpec::Network { .. }
             | ActionSpec::PowerOn { .. }

@@ -277,6 +277,11 @@ pub enum ActionSpec {
         /// Which point.
         point: PointChoice,
     },
+    /// Send its files to [`Step::side`] before it has to run there.
+    Replicate {
+        /// Which VM.
+        vm: VmName,
+    },
     /// Make the host on [`Step::side`] know the VM.
     Register {
         /// Which VM.
@@ -325,6 +330,7 @@ impl ActionSpec {
             Self::Note { .. } => "note",
             Self::Fence { .. } => "fence",
             Self::Restore { .. } => "restore",
+            Self::Replicate { .. } => "replicate",
             Self::Register { .. } => "register",
             Self::Network { .. } => "network",
             Self::PowerOn { .. } => "power_on",
@@ -343,6 +349,7 @@ impl ActionSpec {
             Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
+            | Self::Replicate { vm }
             | Self::Register { vm }
             | Self::Network { vm }
             | Self::PowerOn { vm }

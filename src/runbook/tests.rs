@@ -5,8 +5,8 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::model::{
-    Adapter, Auth, CommandLine, DeclaredEffect, ForEach, HostAddress, MacPolicy, PointChoice, Rung,
-    SiteRole, Verb,
+    Adapter, Auth, CommandLine, DeclaredEffect, DiskFormat, ForEach, HostAddress, MacPolicy,
+    PointChoice, Rung, SiteRole, Verb,
 };
 use super::*;
 use crate::names::{NetworkName, VariableName, VmName};
@@ -622,4 +622,28 @@ proptest! {
         let to = BUNDLED.floor_char_boundary((from + length).min(BUNDLED.len()));
         survives(&format!("{}{insert}{}", &BUNDLED[..from], &BUNDLED[to..]));
     }
+}
+
+#[test]
+fn a_place_says_how_disks_are_laid_out() {
+    let text = |disk: &str| {
+        let place = format!("recovery: {{ host: lee-esx1, datastore: d, disk: {disk} }}");
+        let vm = vm("a", "").replace("recovery: { host: lee-esx1, datastore: d }", &place);
+        let steps =
+            "failover:\n  - phase: All\n    for_each: vms\n    steps: [{ register: \"${vm}\" }]\n";
+        small(&format!("vms:\n{vm}{steps}"))
+    };
+    let found = problems_or_disk(&text("eagerzeroedthick"));
+    assert_eq!(found, Ok(Some(DiskFormat::EagerZeroedThick)));
+    let refused = problems_or_disk(&text("zerothick")).unwrap_err();
+    assert!(refused.contains("did you mean `zeroedthick`?"), "{refused}");
+    assert!(problems_or_disk(&text("thick")).is_err());
+}
+
+fn problems_or_disk(text: &str) -> Result<Option<DiskFormat>, String> {
+    let loaded = load("dr.yaml", text, &Limits::default());
+    let vm = |runbook: Runbook| runbook.vms[&VmName::from("a")].recovery.clone();
+    loaded
+        .map(|loaded| vm(loaded.runbook).and_then(|place| place.disk))
+        .map_err(|problems| listed(&problems))
 }

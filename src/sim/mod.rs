@@ -12,6 +12,7 @@ mod emit;
 mod error;
 mod esxi;
 mod host;
+mod hosted;
 mod network;
 mod pipe;
 mod plan;

@@ -62,7 +62,7 @@ impl Folder {
     }
 
     /// Up to `limit` bytes from each file's beginning, in their order.
-    async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    pub(super) async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
         if names.is_empty() {
             return Ok(Vec::new());
         }

@@ -67,8 +67,10 @@ pub enum Flaw {
         /// What.
         name: String,
     },
-    /// A disk that an ESXi host cannot run.
-    #[error("{name} is of the type {create_type}, which an ESXi host cannot run as it is")]
+    /// A disk that an ESXi host can neither run nor make one of its own kind of.
+    #[error(
+        "{name} is of the type {create_type}, which an ESXi host cannot run, and cannot convert as it is"
+    )]
     NotRunnable {
         /// Which descriptor.
         name: String,

@@ -269,6 +269,8 @@ impl Point {
                 });
                 return;
             }
+            // A host makes a disk of its own kind of it; of a snapshot that would lose the chain.
+            Runnable::AfterConversion if !disk.is_link() => {}
             Runnable::AfterConversion | Runnable::Unknown => {
                 let create_type = disk.create_type.clone();
                 flaws.push(Flaw::NotRunnable {
@@ -290,12 +292,13 @@ impl Point {
             needs(parent);
         }
         let mut wrong = Vec::new();
-        for extent in &disk.extents {
+        for extent in disk.extents.iter().filter(|_| !disk.embedded) {
             let Some(file) = extent.file.as_deref().and_then(&mut needs) else {
                 continue;
             };
             // The file of a sparse extent is as long as what was ever written to it.
-            if extent.kind == "VMFS" && file.bytes != extent.bytes {
+            let flat = extent.kind == "VMFS" || (extent.kind == "FLAT" && extent.offset == Some(0));
+            if flat && file.bytes != extent.bytes {
                 let (name, has, needs) = (file.name.clone(), file.bytes, extent.bytes);
                 wrong.push(Flaw::WrongSize { name, has, needs });
             }

@@ -13,6 +13,7 @@ use super::ranges::{self, CHUNK};
 use super::sums::Sum;
 use crate::error::Fault;
 use crate::host::{FileAccess, Host, HostError, Lane};
+use crate::hypervisor::shell;
 
 /// A folder that files are read from.
 #[derive(Clone)]
@@ -110,7 +111,7 @@ pub(super) fn read(
     receiver
 }
 
-fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
+pub(super) fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
     let what = if error.kind() == io::ErrorKind::UnexpectedEof {
         format!(
             "{} ended before its {bytes} bytes: it changed while it was read",
@@ -173,7 +174,7 @@ fn read_here(
 }
 
 /// The next stretch that is no hole, up to `limit`; where the file system cannot tell, all of it.
-fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
+pub(super) fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
     let data = match rustix::fs::seek(file, Probe::Data(at)) {
         Ok(data) => data.min(limit),
         Err(rustix::io::Errno::NXIO) => return limit..limit,
@@ -202,7 +203,16 @@ async fn read_there(
         .open_file(lane, path, FileAccess::Read)
         .await
         .map_err(|e| read_error(host, e))?;
-    for range in ranges::cut(&ranges, CHUNK as u64) {
+    let data = if zeros {
+        None
+    } else {
+        data_there(host, lane, path).await?
+    };
+    let wanted = match &data {
+        Some(data) => ranges::within(&ranges, data),
+        None => ranges.clone(),
+    };
+    for range in ranges::cut(&wanted, CHUNK as u64) {
         let mut at = range.start;
         while at < range.end {
             let length = usize::try_from(range.end - at).unwrap_or(CHUNK);
@@ -225,7 +235,26 @@ async fn read_there(
             }
         }
     }
+    if let Some(end) = ranges.last().map(|range| range.end) {
+        let data = Vec::new();
+        // Nobody listens any more if the transfer was given up.
+        let _ = pieces.send(Ok(Piece { end, data })).await;
+    }
     Ok(())
+}
+
+/// The stretches of a file on a host that hold data, where the host tells. What is left out proves
+/// itself with the sum of the whole.
+async fn data_there(
+    host: &Arc<Host>,
+    lane: Lane,
+    path: &str,
+) -> Result<Option<Vec<Range<u64>>>, ReadError> {
+    let output = host
+        .read(lane, &shell::data_extents(path))
+        .await
+        .map_err(|e| read_error(host, e))?;
+    Ok(shell::parse_data_extents(&output))
 }
 
 pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {

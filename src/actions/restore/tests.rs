@@ -30,7 +30,15 @@ fn used(stamp: &str) -> Use {
         passed_over: vec!["20260102T050000Z: it has no SHA256SUMS".into()],
         commands: vec![],
         mover: "relayed through this machine",
-        data: 1 << 30,
+        makes: vec!["sql01.vmdk (streamOptimized) becomes thin".into()],
+        room: Room {
+            own: crate::transfer::Takes {
+                least: 1 << 30,
+                most: 1 << 30,
+                passing: 0,
+            },
+            ..Room::default()
+        },
     }
 }
 
@@ -61,6 +69,7 @@ fn every_file_is_shown_with_its_size_and_what_is_lost() {
         "newer, but not usable: 20260102T050000Z",
         "+ sql01.vmx (2.9 KiB)",
         "+ sql01-flat.vmdk (2.0 GiB)",
+        "sql01.vmdk (streamOptimized) becomes thin",
     ] {
         assert!(changes.contains(part), "{part} is not in:\n{changes}");
     }

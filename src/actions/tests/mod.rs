@@ -4,6 +4,7 @@ mod failover;
 mod going_home;
 mod link;
 pub(super) mod parts;
+mod replicating;
 mod trouble;
 pub(super) mod world;
 

@@ -4,6 +4,8 @@ use crate::names::{Attempt, StepId};
 
 use super::super::consent;
 use super::super::input::{OperatorInput, RetryScope};
+#[cfg(test)]
+use super::planted::Bug;
 use super::{Effect, Engine};
 use crate::engine::Status;
 use crate::engine::{Confirmation, RunEvent};
@@ -79,6 +81,11 @@ impl Engine {
     }
 
     fn confirmed(&mut self, id: &StepId, attempt: Attempt, confirmation: Confirmation) {
+        #[cfg(test)]
+        let attempt = match self.planted {
+            Some(Bug::OldConfirmation) => self.state.attempt(id),
+            _ => attempt,
+        };
         let Some(step) = self.current(id, attempt, &[Status::Asking]) else {
             return;
         };
@@ -98,6 +105,10 @@ impl Engine {
     /// A person may settle whatever is not acting on a host right now; what is in doubt and held
     /// too, for a person can always settle it.
     fn can_settle(&self, id: &StepId) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Bug::SkipInDoubt) && self.state.status(id) == Status::InDoubt {
+            return true;
+        }
         self.plan.step(id).is_some()
             && matches!(
                 self.state.status(id),
@@ -114,7 +125,7 @@ impl Engine {
     pub(super) fn abandon(&mut self, id: &StepId) {
         self.unanswered.remove(id);
         if self.live.remove(id) {
-            let attempt = self.state.step(id).attempt;
+            let attempt = self.state.attempt(id);
             self.effects.push(Effect::Cancel {
                 step: id.clone(),
                 attempt,
@@ -157,7 +168,7 @@ impl Engine {
         if consent::can_undo(&self.plan, &self.state, id).is_err() {
             return;
         }
-        let attempt = self.state.step(id).attempt;
+        let attempt = self.state.attempt(id);
         self.record(Some(id), RunEvent::UndoStarted { by });
         self.live.insert(id.clone());
         self.effects.push(Effect::Undo {
@@ -170,7 +181,7 @@ impl Engine {
         self.record(None, RunEvent::RunDetached { why });
         let live: Vec<StepId> = std::mem::take(&mut self.live).into_iter().collect();
         for step in live {
-            let attempt = self.state.step(&step).attempt;
+            let attempt = self.state.attempt(&step);
             self.effects.push(Effect::Cancel { step, attempt });
         }
         self.effects.push(Effect::Leave);

@@ -5,6 +5,8 @@ use crate::names::{Attempt, StepId};
 use crate::runbook::model::OnFailure;
 
 use super::super::input::Performed;
+#[cfg(test)]
+use super::planted::Bug;
 use super::{Engine, Wait, back_off};
 use crate::engine::Status;
 use crate::engine::{ProbeAnswer, RunEvent, Verdict};
@@ -77,6 +79,7 @@ impl Engine {
         }
         self.live.remove(step);
         self.unanswered.remove(step);
+        let undoes = self.state.status(step) == Status::Undoing;
         let open = self.state.open_ops(step).next().is_some();
         if open || result == Performed::Lost {
             self.lose_open_ops(step, "its action ended without knowing how it went");
@@ -89,9 +92,11 @@ impl Engine {
             }
             Performed::Undone { evidence } => {
                 self.record(Some(step), RunEvent::StepUndone { evidence });
-                self.recall_after(step);
             }
             Performed::Changed(answer) => self.changed(step, attempt, *answer),
+            Performed::Failed(fault) if undoes && self.is_unwanted(step) => {
+                self.hold_undo(step, fault);
+            }
             Performed::Failed(fault) => self.fail(step, fault),
             Performed::Held { fault, remedies } => self.hold(step, fault, remedies),
             // Handled above: a loss without an open write has nothing to stop.
@@ -99,30 +104,19 @@ impl Engine {
         }
     }
 
-    /// What rests on a step that was taken back, and has sent nothing yet, waits for it again.
-    fn recall_after(&mut self, undone: &StepId) {
-        let Some(index) = self.plan.steps.iter().position(|step| step.id == *undone) else {
-            return;
-        };
-        let resting = self
-            .plan
-            .steps
-            .iter()
-            .filter(|step| step.after.contains(&index));
-        let begun: Vec<StepId> = resting
-            .map(|step| step.id.clone())
-            .filter(|id| matches!(self.state.status(id), Status::Asking | Status::Probing))
-            .collect();
-        for id in begun {
-            self.abandon(&id);
-            let why = format!("{undone}, which comes before it, was taken back");
-            self.record(Some(&id), RunEvent::StepInterrupted { why });
-        }
-    }
-
     fn after_loss(&mut self, step: &StepId) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::LostNotStopped) {
+            let open: Vec<_> = self.state.open_ops(step).map(|(op, _)| op).collect();
+            for op in open {
+                let outcome = crate::engine::StopOutcome::Gone;
+                self.record(Some(step), RunEvent::LostStopped { op, outcome });
+            }
+        }
         if self.state.open_ops(step).next().is_some() {
             self.stop_open_ops(step);
+        } else if self.is_unwanted(step) {
+            self.hold_half_undone(step);
         } else {
             let why = "the link was lost; nothing that was sent can still take effect".to_owned();
             self.record(Some(step), RunEvent::StepInterrupted { why });

@@ -4,6 +4,8 @@ use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId};
 
 use super::super::fact::Fact;
+#[cfg(test)]
+use super::planted::Bug;
 use super::{Effect, Engine, Wait, back_off};
 use crate::engine::Status;
 use crate::engine::{Question, RunEvent, StopOutcome};
@@ -30,6 +32,10 @@ impl Engine {
         }
         let op = OpId(self.next_op);
         self.next_op += 1;
+        #[cfg(test)]
+        if self.planted == Some(Bug::RecordAfterRun) {
+            self.effects.push(Effect::Grant { ticket, op });
+        }
         self.record(
             Some(step),
             RunEvent::WriteIntended {
@@ -55,7 +61,14 @@ impl Engine {
             return;
         }
         let (step, attempt) = (known.step.clone(), known.attempt);
+        #[cfg(test)]
+        let exit_0 = matches!(event, RunEvent::WriteFinished { exit: 0, .. });
         self.record_attempt(Some(&step), Some(attempt), event);
+        #[cfg(test)]
+        if self.planted == Some(Bug::ExitIsProof) && exit_0 {
+            let evidence = vec!["exit status 0".to_owned()];
+            self.record(Some(&step), RunEvent::StepDone { evidence });
+        }
     }
 
     pub(super) fn fact_found(&mut self, step: &StepId, attempt: Attempt, ticket: u64, fact: Fact) {
@@ -115,6 +128,12 @@ impl Engine {
             return;
         }
         self.live.remove(step);
+        #[cfg(test)]
+        if self.planted == Some(Bug::NoProbeAfterLoss)
+            && let Some(confirmation) = self.state.step(step).confirmation
+        {
+            return self.confirm(step, *confirmation);
+        }
         let losses = self.state.step(step).losses;
         if losses > self.settings.losses {
             let fault = Fault::new(
@@ -124,6 +143,10 @@ impl Engine {
                 "look at the network to the host, then retry",
             );
             self.hold(step, fault, vec!["retry".to_owned()]);
+            return;
+        }
+        if self.is_unwanted(step) {
+            self.hold_half_undone(step);
             return;
         }
         self.record(

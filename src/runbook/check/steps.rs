@@ -55,6 +55,17 @@ fn served(
     let Some(written) = step.verb.vm() else {
         return;
     };
+    if section == Section::Failback && matches!(step.verb, Verb::Replicate { .. }) {
+        let node = checker.find_from(node, &["replicate"]);
+        let hint = "write `copy_back`: it brings home what differs";
+        checker.report(
+            node,
+            "`replicate` belongs to `failover`".to_owned(),
+            None,
+            hint,
+        );
+        return;
+    }
     let mut unserved = vms_of(checker, phase, written)
         .into_iter()
         .filter_map(|name| {
@@ -95,7 +106,7 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
             return None;
         }
         Verb::Fence { .. } | Verb::ShutDown { .. } => &[source],
-        Verb::CopyBack { .. } => &[target, source],
+        Verb::CopyBack { .. } | Verb::Replicate { .. } => &[target, source],
         Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
         Verb::Restore { .. }
         | Verb::Register { .. }

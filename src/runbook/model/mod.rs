@@ -13,7 +13,7 @@ pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, OnFailure, Phase, PointChoice,
     Section, StepSpec, Verb,
 };
-pub use vms::{Adapter, Consistency, MacPolicy, Place, Rung, Vm};
+pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 
 use std::time::Duration;
 

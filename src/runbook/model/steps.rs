@@ -183,6 +183,11 @@ pub enum Verb {
         /// Which point.
         point: PointChoice,
     },
+    /// Send its files ahead.
+    Replicate {
+        /// VM name or `${vm}`.
+        vm: String,
+    },
     /// Make the host know the VM.
     Register {
         /// VM name or `${vm}`.
@@ -233,6 +238,7 @@ impl Verb {
             Self::Note { .. } => "note",
             Self::Fence { .. } => "fence",
             Self::Restore { .. } => "restore",
+            Self::Replicate { .. } => "replicate",
             Self::Register { .. } => "register",
             Self::Network { .. } => "network",
             Self::PowerOn { .. } => "power_on",
@@ -251,6 +257,7 @@ impl Verb {
             Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
+            | Self::Replicate { vm }
             | Self::Register { vm }
             | Self::Network { vm }
             | Self::PowerOn { vm }

@@ -10,11 +10,12 @@ use crate::runbook::reader::{At, Entry, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(super) const VERBS: [&str; 12] = [
+pub(super) const VERBS: [&str; 13] = [
     "confirm",
     "note",
     "fence",
     "restore",
+    "replicate",
     "register",
     "network",
     "power_on",
@@ -25,13 +26,12 @@ pub(super) const VERBS: [&str; 12] = [
     "command",
 ];
 /// Verbs of the format that come with later versions.
-pub(super) const LATER: [&str; 8] = [
+pub(super) const LATER: [&str; 7] = [
     "wait",
     "check",
     "power_off",
     "free_capacity",
     "restore_files",
-    "replicate",
     "hand_off",
     "local",
 ];
@@ -88,6 +88,9 @@ pub(super) fn verb<'a>(
         "unregister" => return unregister(at, scope, reader),
         "command" => Verb::Command(command(at, scope, reader)?),
         "fence" => Verb::Fence {
+            vm: one_vm(at, scope, reader)?,
+        },
+        "replicate" => Verb::Replicate {
             vm: one_vm(at, scope, reader)?,
         },
         "register" => Verb::Register {

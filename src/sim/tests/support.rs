@@ -177,6 +177,7 @@ pub(super) fn runbook() -> Runbook {
         datastore: "local1".to_owned(),
         folder: folder.to_owned(),
         vmx: vmx.map(str::to_owned),
+        disk: None,
     };
     let group = |name: &str| PortGroup {
         name: name.to_owned(),

@@ -142,11 +142,8 @@ fn each_flaw_is_named() {
             "web01.vmdk needs base.vmdk, which the point does not hold",
         ),
         (
-            with(
-                "web01.vmdk",
-                &DISK.replace("\"vmfs\"", "\"streamOptimized\""),
-            ),
-            "web01.vmdk is of the type streamOptimized, which an ESXi host cannot run as it is",
+            with("web01.vmdk", &DISK.replace("\"vmfs\"", "\"custom\"")),
+            "web01.vmdk is of the type custom, which an ESXi host cannot run, and cannot convert as it is",
         ),
         (
             with(

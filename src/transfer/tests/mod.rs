@@ -2,7 +2,9 @@
 
 mod arriving;
 mod cloning;
+mod converting;
 mod interrupted;
 mod looking;
+mod patching;
 mod simulated;
 mod site;

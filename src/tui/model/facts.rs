@@ -31,6 +31,15 @@ pub(super) fn say(fact: &Fact) -> String {
                 text::bytes(*bytes)
             )
         }
+        Fact::RoomCounted {
+            vm,
+            host,
+            label,
+            bytes,
+            swap,
+        } => {
+            format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on")
+        }
         Fact::FolderMade { host, path } => format!("folder {path} made on {host}"),
         Fact::OriginalKept {
             host, path, aside, ..

@@ -440,6 +440,7 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::Confirm { .. } | ActionSpec::Note { .. } => "",
         ActionSpec::Fence { .. } => "the VM must run at one site only",
         ActionSpec::Restore { .. } => "the VM's files have to be here before a host can run it",
+        ActionSpec::Replicate { .. } => "what is there already need not travel when it is urgent",
         ActionSpec::Register { .. } => "the host must know the VM to run it",
         ActionSpec::Network { .. } => "its adapters must be joined to this site's port groups",
         ActionSpec::PowerOn { .. } => "the VM has everything it needs here",

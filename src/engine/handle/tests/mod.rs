@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::{Engine, Settings};
 use crate::engine::{
-    Confirmation, Consent, Effect, Input, OperatorInput, ProbeAnswer, Proposal, RunEvent, RunInfo,
-    RunState, ShownCommand, Verdict,
+    Confirmation, Consent, Effect, Input, OperatorInput, ProbeAnswer, Proposal, RunInfo, RunState,
+    ShownCommand, Verdict,
 };
 use crate::names::{Attempt, StepId};
 use crate::plan::{ActionSpec, Plan, Risk, Step, Subject};

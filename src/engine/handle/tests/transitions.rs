@@ -1,7 +1,7 @@
 //! State and input in, exact effects out.
 
 use super::*;
-use crate::engine::{Pace, Performed, RetryScope, Status, StopOutcome};
+use crate::engine::{Pace, Performed, Question, RetryScope, Status, StopOutcome};
 use crate::error::Fault;
 use crate::names::OpId;
 
@@ -378,12 +378,16 @@ fn what_rests_on_a_step_that_was_taken_back_waits_for_it_again() {
         step: first.clone(),
         by: by.clone(),
     };
-    let _ = engine.handle(at(5), Input::Operator(undo));
+    let effects = engine.handle(at(5), Input::Operator(undo));
+    assert_eq!(
+        names(&effects),
+        ["undo-started", "UNDO", "step-interrupted"]
+    );
     let evidence = vec!["not registered".to_owned()];
     let attempt = engine.state().step(&first).attempt.0;
     let undone = performed(&first, attempt, Performed::Undone { evidence });
     let effects = engine.handle(at(6), undone);
-    assert_eq!(names(&effects), ["step-undone", "step-interrupted"]);
+    assert_eq!(names(&effects), ["step-undone"]);
     assert_eq!(engine.state().status(&second), Status::Waiting);
     assert_eq!(
         engine.stuck(),
@@ -398,4 +402,116 @@ fn what_rests_on_a_step_that_was_taken_back_waits_for_it_again() {
         names(&effects)
     );
     assert_eq!(engine.state().status(&second), Status::Waiting);
+}
+
+#[test]
+fn a_question_is_gone_with_the_action_that_waits_for_its_answer() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let question = Question {
+        vm: Some("vm0".into()),
+        host: "esx".into(),
+        id: "1".to_owned(),
+        text: "Moved or copied?".to_owned(),
+        choices: vec!["Moved".to_owned()],
+        suggested: None,
+        why: None,
+    };
+    let asked = Input::Questioned {
+        step: step.clone(),
+        attempt: Attempt(1),
+        question,
+    };
+    assert_eq!(
+        names(&engine.handle(at(4), asked)),
+        ["question-asked", "RING"]
+    );
+    let lost = Input::WriteLost {
+        op: OpId(1),
+        why: "cut".to_owned(),
+    };
+    let _ = engine.handle(at(5), lost);
+    assert_eq!(
+        engine.state().step(&step).question,
+        None,
+        "it would be shown for ever, and no answer would count"
+    );
+}
+
+#[test]
+fn an_undo_that_was_cut_short_waits_for_a_person_whatever_the_pace() {
+    let plan = plan(&[&[], &[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), performed(&step, 1, done()));
+    let auto = OperatorInput::SetPace {
+        pace: Pace::Auto,
+        by: "alice".to_owned(),
+    };
+    let _ = engine.handle(at(4), Input::Operator(auto));
+    let undo = OperatorInput::Undo {
+        step: step.clone(),
+        by: "alice".to_owned(),
+    };
+    let _ = engine.handle(at(5), Input::Operator(undo.clone()));
+    let _ = engine.handle(at(6), wanted(&step, 1));
+    let _ = engine.handle(at(7), performed(&step, 1, Performed::Lost));
+    let unsure = Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome: Ok(StopOutcome::Gone),
+    };
+    let effects = engine.handle(at(8), unsure);
+    assert_eq!(names(&effects), ["lost-stopped", "step-held", "RING"]);
+    let resume = Input::Resume {
+        operator: "bob".to_owned(),
+        console: "c2".to_owned(),
+        clock_back_s: None,
+    };
+    let effects = engine.handle(at(9), resume);
+    assert_eq!(
+        names(&effects),
+        ["run-resumed"],
+        "not even a new console does the step again"
+    );
+    assert_eq!(
+        names(&engine.handle(at(10), Input::Operator(undo))),
+        ["undo-started", "UNDO"]
+    );
+}
+
+#[test]
+fn what_may_still_take_effect_is_settled_before_its_step_is_taken_back() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let _ = engine.handle(at(4), performed(&step, 1, Performed::Lost));
+    let stopped = |outcome| Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome,
+    };
+    let _ = engine.handle(at(5), stopped(Err(Fault::default())));
+    assert_eq!(engine.state().status(&step), Status::Held);
+    let by = "alice".to_owned();
+    let undo = OperatorInput::Undo {
+        step: step.clone(),
+        by: by.clone(),
+    };
+    assert_eq!(
+        names(&engine.handle(at(6), Input::Operator(undo))),
+        [""; 0],
+        "its first command may land after the undo"
+    );
+    let scope = RetryScope::Step(step.clone());
+    let effects = engine.handle(at(7), Input::Operator(OperatorInput::Retry { scope, by }));
+    assert_eq!(names(&effects), ["step-retried", "STOP 1"]);
 }

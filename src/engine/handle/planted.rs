@@ -1,0 +1,46 @@
+//! Bugs that the simulator must find. They are compiled into this crate's own unit tests and into
+//! nothing else: no build that anybody else makes has them, and there is no switch to forget.
+
+/// A bug to plant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Bug {
+    /// A write is granted before its intent is recorded.
+    RecordAfterRun,
+    /// After a loss the step acts again at once.
+    NoProbeAfterLoss,
+    /// A lost command is taken for gone without being stopped.
+    LostNotStopped,
+    /// A confirmation counts for whatever attempt stands now.
+    OldConfirmation,
+    /// A timer that no longer counts is obeyed.
+    StaleTimer,
+    /// A person may leave out a step while a write of it is in doubt.
+    SkipInDoubt,
+    /// A pace confirms what only a person can vouch for.
+    PaceVouches,
+    /// Exit status 0 turns a step green.
+    ExitIsProof,
+    /// The result of an earlier attempt is taken for this one's.
+    OldResult,
+    /// A step begins when one of those before it is met, not all.
+    AnyBefore,
+    /// What a person wanted taken back is done again by a rule.
+    UndoForgotten,
+}
+
+impl Bug {
+    /// All of them.
+    pub(in crate::engine) const ALL: [Self; 11] = [
+        Self::RecordAfterRun,
+        Self::NoProbeAfterLoss,
+        Self::LostNotStopped,
+        Self::OldConfirmation,
+        Self::StaleTimer,
+        Self::SkipInDoubt,
+        Self::PaceVouches,
+        Self::ExitIsProof,
+        Self::OldResult,
+        Self::AnyBefore,
+        Self::UndoForgotten,
+    ];
+}

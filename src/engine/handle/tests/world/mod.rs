@@ -1,0 +1,403 @@
+//! Seeded worlds: every command may work, fail, be lost with or without effect, or take effect late;
+//! the console may crash before and after any effect; journals are cut; hosts go dark and come back;
+//! people press what they like. The promises are checked after every event ([`promises`]), and after
+//! a while each world turns calm: then somebody who follows the screen must reach the end.
+
+mod carry;
+mod coverage;
+mod dice;
+mod inputs;
+mod jobs;
+mod people;
+mod promises;
+mod runs;
+mod shapes;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::planted::Bug;
+use super::*;
+use crate::engine::{Entry, TimerId};
+use coverage::Coverage;
+use dice::Dice;
+use inputs::{older, step_of};
+use jobs::{Job, Stage};
+use promises::{Broken, Watch};
+use shapes::{Shape, shapes};
+use site::{Elsewhere, Site};
+
+/// Ways in which a world can be unkind; each can be taken out to make a failing run smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mischief {
+    Crash,
+    Torn,
+    CutAnywhere,
+    Lost,
+    Fail,
+    Unreachable,
+    Panic,
+    Late,
+    StaleTimer,
+    Person,
+    Reboot,
+    Dark,
+    Clock,
+    Again,
+}
+
+impl Mischief {
+    const ALL: [Self; 14] = [
+        Self::Crash,
+        Self::Torn,
+        Self::CutAnywhere,
+        Self::Lost,
+        Self::Fail,
+        Self::Unreachable,
+        Self::Panic,
+        Self::Late,
+        Self::StaleTimer,
+        Self::Person,
+        Self::Reboot,
+        Self::Dark,
+        Self::Clock,
+        Self::Again,
+    ];
+}
+
+/// What a world is made from: the same recipe gives the same run.
+#[derive(Clone, Debug)]
+struct Recipe {
+    seed: u64,
+    bug: Option<Bug>,
+    /// Inputs after which nothing goes wrong any more; `None`: as the seed says.
+    calm_after: Option<u32>,
+    /// One bit for each [`Mischief`] that is left out.
+    without: u32,
+}
+
+impl Recipe {
+    fn new(seed: u64, bug: Option<Bug>) -> Self {
+        Self {
+            seed,
+            bug,
+            calm_after: None,
+            without: 0,
+        }
+    }
+}
+
+/// Inputs of a calm world within which its run must end.
+const PATIENCE: u32 = 1200;
+
+struct World {
+    recipe: Recipe,
+    dice: Dice,
+    calm_after: u32,
+    shape: &'static Shape,
+    site: Site,
+    journal: Vec<Arc<Entry>>,
+    /// The fold of the journal, line by line.
+    folded: RunState,
+    watch: Watch,
+    jobs: Vec<Job>,
+    timers: Vec<TimerId>,
+    fired: Vec<TimerId>,
+    /// What was said by those who are gone, and arrives yet.
+    late: Vec<Input>,
+    kept: BTreeMap<u64, Stage>,
+    unanswered: BTreeSet<usize>,
+    tries: Vec<u8>,
+    millis: i64,
+    ticket: u64,
+    resumes: u32,
+    headless: bool,
+    coverage: Coverage,
+    /// What happened, for people; only where somebody wants to read it.
+    trace: Option<Vec<String>>,
+}
+
+enum End {
+    Finished,
+    Left,
+    Crashed,
+}
+
+enum Flow {
+    On,
+    Crash,
+    Leave,
+}
+
+impl World {
+    fn new(recipe: Recipe, trace: bool) -> Self {
+        let mut dice = Dice::new(recipe.seed);
+        let shape = &shapes()[dice.below(shapes().len())];
+        let steps = shape.work.len();
+        let seeded = 10 + dice.roll(70);
+        let mut elsewhere = || Elsewhere {
+            runs: dice.one_in(2),
+            dark: dice.one_in(2),
+            reachable: dice.one_in(2),
+        };
+        let elsewhere = [elsewhere(), elsewhere()];
+        let headless = dice.one_in(8);
+        Self {
+            calm_after: recipe.calm_after.unwrap_or(seeded),
+            recipe,
+            dice,
+            shape,
+            site: Site {
+                bits: vec![0; steps],
+                elsewhere,
+                flights: Vec::new(),
+            },
+            journal: Vec::new(),
+            folded: RunState::default(),
+            watch: Watch::new(steps),
+            jobs: Vec::new(),
+            timers: Vec::new(),
+            fired: Vec::new(),
+            late: Vec::new(),
+            kept: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            tries: vec![0; steps],
+            millis: 0,
+            ticket: 0,
+            resumes: 0,
+            headless,
+            coverage: Coverage::default(),
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.coverage.inputs >= u64::from(self.calm_after)
+    }
+
+    /// Rolls in any case, so that leaving one kind of mischief out changes little else.
+    fn mischief(&mut self, kind: Mischief, sides: u32) -> bool {
+        let hit = self.dice.one_in(sides);
+        hit && !self.is_calm() && self.recipe.without & (1 << kind as u32) == 0
+    }
+
+    fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+        if self.trace.is_some() {
+            let line = format!("{:>8.3}  {}", self.millis as f64 / 1000.0, what(self));
+            self.trace.get_or_insert_default().push(line);
+        }
+    }
+
+    /// From the start of the run until its end, over all crashes.
+    fn run(&mut self) -> Result<(), Broken> {
+        let info = || {
+            Input::Start(Box::new(RunInfo {
+                format: 1,
+                mode: Some(Mode::Failover),
+                ..RunInfo::default()
+            }))
+        };
+        let mut first = info();
+        let mut again = false;
+        loop {
+            match self.session(first)? {
+                End::Finished if again || !self.dice.one_in(8) => return Ok(()),
+                End::Finished => again = true,
+                End::Left | End::Crashed => {}
+            }
+            self.console_is_gone();
+            first = if self.journal.is_empty() {
+                info()
+            } else {
+                self.resumes += 1;
+                let back = self.mischief(Mischief::Clock, 4);
+                Input::Resume {
+                    operator: "bob".to_owned(),
+                    console: "c".to_owned(),
+                    clock_back_s: back.then_some(600),
+                }
+            };
+            if let Input::Resume { clock_back_s, .. } = &first {
+                // The wall clock went back, or the night went by.
+                self.millis += clock_back_s.map_or(3_000, |seconds| -1000 * seconds);
+            }
+        }
+    }
+
+    /// Processes on the hosts stay; everything on the console is gone.
+    fn console_is_gone(&mut self) {
+        self.jobs.clear();
+        self.timers.clear();
+        self.fired.clear();
+        self.late.clear();
+        self.kept.clear();
+        self.unanswered.clear();
+        self.headless = self.headless && !self.is_calm() && self.dice.one_in(2);
+        self.say(|_| "the console is gone".to_owned());
+    }
+
+    /// One console, from start or resume until it leaves or crashes.
+    fn session(&mut self, first: Input) -> Result<End, Broken> {
+        let settings = Settings {
+            operator: "alice".to_owned(),
+            headless: self.headless,
+            probe_tries: 2,
+            losses: 3,
+            ..Settings::default()
+        };
+        let mut engine = Engine::new(Arc::clone(&self.shape.plan), self.folded.clone(), settings);
+        engine.planted = self.recipe.bug;
+        let mut next = Some(first);
+        loop {
+            let input = match next.take() {
+                Some(input) => input,
+                None => self.choose(&engine)?,
+            };
+            if self.coverage.inputs > u64::from(self.calm_after + PATIENCE) {
+                return Err(Broken::new(9, "the run does not end"));
+            }
+            self.millis += i64::from(self.dice.roll(2000));
+            self.hear(&input);
+            let now = Timestamp::from_millisecond(1_700_000_000_000 + self.millis)
+                .map_err(|_| Broken::new(0, "the world's clock is wrong"))?;
+            for effect in engine.handle(now, input) {
+                match self.carry(effect)? {
+                    Flow::On => {}
+                    Flow::Crash => {
+                        self.coverage.crashes += 1;
+                        return Ok(End::Crashed);
+                    }
+                    Flow::Leave if self.folded.finished.is_some() => return Ok(End::Finished),
+                    Flow::Leave => return Ok(End::Left),
+                }
+            }
+            self.watch.confirming = None;
+            if engine.state().last_seq != self.folded.last_seq
+                || (self.dice.one_in(16) && *engine.state() != self.folded)
+            {
+                return Err(Broken::new(
+                    0,
+                    "the engine believes what is not in the journal",
+                ));
+            }
+            self.weather()?;
+        }
+    }
+
+    /// Notes what is about to be handed to the engine.
+    fn hear(&mut self, input: &Input) {
+        self.coverage.inputs += 1;
+        let stale = matches!(input, Input::Timer(id) if !self.timers.contains(id));
+        if let Input::Timer(id) = input {
+            self.timers.retain(|timer| timer != id);
+            self.fired.push(*id);
+        }
+        if let Input::Operator(decision) = input {
+            self.watch.confirming = promises::confirming(decision);
+        }
+        let step = step_of(input, &self.folded);
+        let status = step.map(|step| self.folded.status(&step));
+        let kind = coverage::kind(input, stale);
+        self.coverage.pairs[kind][coverage::column(status)] += 1;
+        self.say(|_| format!("-> {input:?}"));
+    }
+
+    /// What happens next.
+    fn choose(&mut self, engine: &Engine) -> Result<Input, Broken> {
+        if self.mischief(Mischief::Person, 8)
+            && !self.headless
+            && let Some(decision) = self.meddle()
+        {
+            return Ok(Input::Operator(decision));
+        }
+        if !self.late.is_empty() && self.mischief(Mischief::Late, 3) {
+            let at = self.dice.below(self.late.len());
+            return Ok(self.late.swap_remove(at));
+        }
+        if !self.fired.is_empty() && self.mischief(Mischief::StaleTimer, 16) {
+            return Ok(Input::Timer(self.fired[self.dice.below(self.fired.len())]));
+        }
+        let ready: Vec<usize> = (0..self.jobs.len())
+            .filter(|index| self.jobs[*index].can_go_on())
+            .collect();
+        let under_way = ready.len() + self.timers.len();
+        if under_way > 0 {
+            let pick = self.dice.below(under_way);
+            return match ready.get(pick) {
+                Some(job) => self.report(*job),
+                None => Ok(Input::Timer(self.timers[pick - ready.len()])),
+            };
+        }
+        if let Some(said) = self.late.pop() {
+            return Ok(said);
+        }
+        self.decide(engine)
+    }
+
+    /// What a job says; sometimes it is said again when nobody waits for it any more.
+    fn report(&mut self, job: usize) -> Result<Input, Broken> {
+        let input = self.work_on(job)?;
+        let ends = matches!(
+            input,
+            Input::Probed { .. } | Input::Performed { .. } | Input::Stopped { .. }
+        );
+        if ends && self.mischief(Mischief::Again, 6) {
+            self.late.push(older(&input));
+        }
+        Ok(input)
+    }
+
+    /// Nothing is under way: it must be clear what a person can do, and doing it must lead on.
+    fn decide(&mut self, engine: &Engine) -> Result<Input, Broken> {
+        if self.headless
+            && let Some(decision) = self.answer_from_file()
+        {
+            return Ok(Input::Operator(decision));
+        }
+        let Some(stuck) = engine.stuck() else {
+            return Err(Broken::new(9, "nothing is under way, and nobody is asked"));
+        };
+        if self.headless {
+            let why = "an answer is missing".to_owned();
+            return Ok(Input::Operator(OperatorInput::Detach { why }));
+        }
+        match self.behave(&stuck) {
+            Some(decision) => Ok(Input::Operator(decision)),
+            None => Err(Broken::new(9, format!("a dead end: {stuck:?}"))),
+        }
+    }
+
+    /// Commands land, hosts go dark, come back and start anew.
+    fn weather(&mut self) -> Result<(), Broken> {
+        let mut index = 0;
+        while index < self.site.flights.len() {
+            if self.dice.one_in(if self.is_calm() { 2 } else { 8 }) {
+                self.say(|world| format!("   {:?} takes effect", world.site.flights[index]));
+                self.site.land(self.shape, index)?;
+            } else {
+                index += 1;
+            }
+        }
+        if self.mischief(Mischief::Reboot, 60) {
+            let host = self.dice.below(3);
+            self.site.reboot(self.shape, host);
+            self.say(|_| format!("   host {host} starts anew"));
+        }
+        let vm = self.dice.below(2);
+        if self.mischief(Mischief::Dark, 20) {
+            let there = &mut self.site.elsewhere[vm];
+            match self.dice.roll(4) {
+                0 => there.reachable = !there.reachable,
+                1 => there.runs = !there.runs,
+                _ => there.dark = !there.dark,
+            }
+            self.say(|world| format!("   elsewhere: {:?}", world.site.elsewhere[vm]));
+        }
+        if self.is_calm() {
+            for there in &mut self.site.elsewhere {
+                (there.runs, there.dark) = (false, false);
+            }
+        }
+        Ok(())
+    }
+}
