@@ -333,8 +333,12 @@ impl Action for PowerOn {
             vm: self.vm().clone(),
             host: self.at.host.clone(),
         };
-        let same = fact.clone();
-        ctx.keep_once(fact, |kept| *kept == same).await
+        // Started again after it was stopped is a fact of its own.
+        let known = ctx.state.started_on(self.vm());
+        if known.is_some_and(|(host, _)| *host == self.at.host) || ctx.link.kept().contains(&fact) {
+            return Ok(());
+        }
+        ctx.link.fact(fact).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {

@@ -104,11 +104,6 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
     }
 }
 
-/// Whether the VM is known to run at the site of a role.
-pub(super) async fn runs_at(ctx: &Ctx, vm: &VmName, role: SiteRole) -> bool {
-    of_hosts(ctx, vm, role).await.running().next().is_some()
-}
-
 async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
     // A physical server runs on no host: what hosts say of it is no evidence.
     if ctx
@@ -383,6 +378,7 @@ pub(super) async fn keep_evidence(ctx: &Ctx, ownership: &Ownership) -> Result<()
         vm: ownership.vm.clone(),
         lines: ownership.lines(),
         whole: ownership.standing() == super::ownership::Standing::Whole,
+        silent: ownership.silent_hosts().cloned().collect(),
         at: ownership.at.unwrap_or_default(),
     };
     ctx.link.fact(fact).await

@@ -37,6 +37,7 @@ impl Input {
             Self::Resume { .. }
             | Self::WriteStarted { .. }
             | Self::WriteFinished { .. }
+            | Self::HostSeen { .. }
             | Self::Timer(_) => {}
         }
         self
@@ -105,6 +106,7 @@ impl Fact {
         match self {
             Self::FilePlaced { proof: text, .. }
             | Self::Stopped { how: text, .. }
+            | Self::SplitBrainEnded { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
             Self::Attested {
@@ -121,6 +123,9 @@ impl Fact {
             | Self::PortGroupMade { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
+            | Self::HostReturned { .. }
+            | Self::SplitBrain { .. }
+            | Self::SurvivorChosen { .. }
             | Self::PoweredOn { .. }
             | Self::Serves { .. } => {}
         }

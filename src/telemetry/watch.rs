@@ -123,7 +123,8 @@ impl Poll {
             host: self.host.name().clone(),
             ..HostFigures::default()
         });
-        let started = Instant::now();
+        let (started, asked) = (Instant::now(), clock.now());
+        figures.asked = None;
         let answer = match self.driver {
             Driver::Esxi => esxi::poll(&self.host, &self.watched, self.turn, &mut figures).await,
             Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
@@ -140,8 +141,10 @@ impl Poll {
                 figures.poll_took = Some(took);
                 figures.trouble = trouble;
                 figures.refused_key = None;
+                figures.asked = figures.asked.map(|_| asked);
             }
             Err(error) => {
+                figures.asked = None;
                 figures.link = link(&error);
                 figures.refused_key = refused_key(&error);
                 figures.trouble = Some(error.fault(self.host.name()).what);
