@@ -207,7 +207,7 @@ async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> 
 
 /// The uuid.bios in the VM's newest restore point: its home may be dark, and yet the other hosts of
 /// that site can be asked by it.
-async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
+pub(super) async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
     let backup = ctx.runbook.vms.get(vm)?.backup.as_ref()?;
     let place = ctx.runbook.backups.get(backup)?;
     let folder = match &place.host {
