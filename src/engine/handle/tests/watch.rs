@@ -241,3 +241,94 @@ fn a_list_from_before_the_start_is_no_second_copy() {
     });
     assert!(story.engine.state().splits().is_empty());
 }
+
+/// Numbers that a seed decides (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+impl Story {
+    /// Something happens that may happen now.
+    fn anything(&mut self, dice: &mut Dice) {
+        let step = usize::try_from(dice.below(4)).unwrap();
+        let (id, status) = (self.id(step), self.status(step));
+        let attempt = self.engine.state().step(&id).attempt;
+        match (dice.below(8), status) {
+            (0, _) => drop(self.london(None)),
+            (1, _) => drop(self.london(Some(&[]))),
+            (2, _) => drop(self.london(Some(&["vm0"]))),
+            (3, _) => {
+                let state = self.engine.state().clone();
+                self.engine = Engine::new(
+                    Arc::clone(&self.plan),
+                    state,
+                    Settings {
+                        operator: "bob".to_owned(),
+                        ..Settings::default()
+                    },
+                );
+                self.put(Input::Resume {
+                    operator: "bob".to_owned(),
+                    console: "c".to_owned(),
+                    clock_back_s: None,
+                });
+            }
+            (4, Status::Probing) => drop(self.answer(step, already())),
+            (_, Status::Probing) if step == FENCE => {
+                self.evidence(if dice.below(2) == 0 { &["lon"] } else { &[] });
+                self.answer(step, needed());
+            }
+            (_, Status::Probing) => drop(self.answer(step, needed())),
+            (_, Status::Asking) => drop(self.put(confirm(&id, attempt.0))),
+            (_, Status::Running) => {
+                if step == POWER_ON {
+                    let (vm, host) = ("vm0".into(), "lee".into());
+                    self.fact(POWER_ON, Fact::PoweredOn { vm, host });
+                }
+                let result = Performed::Done { evidence: vec![] };
+                self.put(Input::Performed {
+                    step: id,
+                    attempt,
+                    result,
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_back_whenever_no_start_gets_past_the_question() {
+    let (mut held, mut split, mut ended) = (0, 0, 0);
+    for seed in 0..2_000 {
+        let mut dice = Dice(seed);
+        let mut story = Story::attested();
+        for _ in 0..60 {
+            story.anything(&mut dice);
+            let is_held = story.engine.power_on_is_held();
+            let status = story.status(POWER_ON);
+            let at_large = matches!(status, Status::Probing | Status::Asking | Status::Running);
+            assert!(!(is_held && at_large), "seed {seed}: {status:?} while held");
+            held += u32::from(is_held);
+            let splits = story.engine.state().splits();
+            split += u32::from(!splits.is_empty());
+            if story.engine.state().finished.is_some() {
+                assert!(splits.is_empty(), "seed {seed}: over, and both copies run");
+                ended += 1;
+                break;
+            }
+        }
+    }
+    assert!(
+        held > 1_000 && split > 100 && ended > 100,
+        "{held} {split} {ended}"
+    );
+}
