@@ -15,6 +15,8 @@ use crate::names::{HostName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Runbook, SiteRole};
 
+mod survivor;
+
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::Ctx;
@@ -38,8 +40,10 @@ pub(super) struct Fence {
 /// What was seen of the VM at that site.
 pub(super) struct Seen {
     ownership: Ownership,
-    /// The VM runs at the other site, so an answer of its address tells nothing.
-    runs_elsewhere: bool,
+    /// What is known of it at the other site, asked where it runs here or its address answers.
+    elsewhere: Option<Ownership>,
+    /// The title of the site where it is to live, chosen while it ran at both.
+    lives: Option<String>,
 }
 
 impl Fence {
@@ -166,6 +170,20 @@ impl Fence {
         )
     }
 
+    fn blocked_by_lock(&self, found: &str, held: &str) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!("somebody holds the files of {}: {held}", self.vm),
+            self.site.clone(),
+            format!(
+                "no listed host of {} that answered runs {}; nothing was sent",
+                self.site, self.vm
+            ),
+            "find that host (esxcli system uuid get ends in the MAC that its locks bear) and stop the \
+             VM there, then retry",
+        );
+        blocked(found, fault, &["an attestation does not override this"])
+    }
+
     fn blocked_by_address(&self, found: &str, what: &str) -> ProbeAnswer {
         let fault = Fault::new(
             format!(
@@ -205,17 +223,25 @@ impl Action for Fence {
         let home = self.home.iter().map(|home| sighting::not_asked(&home.host));
         Seen {
             ownership: sighting::nothing_known(&self.vm, &self.site, home.collect()),
-            runs_elsewhere: false,
+            elsewhere: None,
+            lives: None,
         }
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
         let answered = ownership.sign.heard() == Heard::Answer;
-        let runs_elsewhere = answered && sighting::runs_at(ctx, &self.vm, self.role.other()).await;
+        let lives = survivor::chosen(ctx, &self.vm);
+        let running = ownership.running().next().is_some();
+        let elsewhere = if answered || running || lives.is_some() {
+            Some(sighting::of_hosts(ctx, &self.vm, self.role.other()).await)
+        } else {
+            None
+        };
         Ok(Seen {
             ownership,
-            runs_elsewhere,
+            elsewhere,
+            lives,
         })
     }
 
@@ -230,14 +256,20 @@ impl Action for Fence {
             return self.blocked_by_unregistered(&found, host, copy);
         }
         let running = ownership.running().next().is_some();
+        if let Some(answer) = self.decide_survivor(seen, &found) {
+            return answer;
+        }
         if let Some(look) = ownership.sign.answering()
             && !running
-            && !seen.runs_elsewhere
+            && !seen.runs_elsewhere()
         {
             return self.blocked_by_address(&found, &look.line());
         }
+        if !running && let Some(held) = ownership.locks.contradiction_beyond(self.role.other()) {
+            return self.blocked_by_lock(&found, &held);
+        }
         let commands = self.commands(ownership);
-        let proven = ownership.all_answered();
+        let proven = ownership.all_answered() && !ownership.locks.leave_open();
         let attested = ownership.attested.is_some();
         if commands.is_empty() && (proven || attested) {
             let mut evidence = ownership.lines();
@@ -269,6 +301,9 @@ impl Action for Fence {
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        if seen.is_split() && self.act_on_choice(ctx, seen).await? {
+            return Ok(());
+        }
         sighting::keep_attestation(ctx, &seen.ownership).await?;
         for (host, copy) in seen.ownership.copies() {
             if copy.vmid.is_none() {
@@ -311,6 +346,9 @@ impl Action for Fence {
             let Told::Copies(copies) = &sighting.told else {
                 continue;
             };
+            if copies.iter().any(Copy::runs) {
+                continue;
+            }
             let how = if copies.is_empty() {
                 "not registered"
             } else {

@@ -21,6 +21,7 @@ mod fence;
 mod giving_back;
 mod http;
 mod link;
+mod locks;
 mod moving;
 mod network;
 mod ownership;
@@ -45,6 +46,7 @@ mod stopping;
 mod store;
 #[cfg(test)]
 mod tests;
+mod twins;
 mod unregister;
 mod waiting;
 mod words;

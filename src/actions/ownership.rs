@@ -12,6 +12,8 @@ use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{HostName, VmName};
 
+use super::locks::Locks;
+
 /// Evidence older than this is no evidence.
 pub(super) const FRESH: Duration = Duration::from_secs(60);
 
@@ -79,6 +81,23 @@ pub(super) struct Look {
     pub heard: Heard,
     /// In words: `refuses connections`, `no reply`.
     pub said: String,
+    /// How it was asked.
+    pub way: Way,
+    /// Asked from a place that the runbook says is on that network.
+    pub near: bool,
+}
+
+/// How an address is asked, which decides what its silence is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// ARP, which a machine on the same network cannot leave unanswered.
+    Arp,
+    /// Ping, which a machine may drop.
+    Ping,
+    /// One port, which a machine may not serve.
+    Port,
+    /// One port on loopback, where every address replies.
+    LoopbackPort,
 }
 
 impl Look {
@@ -103,6 +122,32 @@ impl Sign {
         } else {
             Heard::Unknown
         }
+    }
+
+    /// What a silence does not rule out: the machines that the way in which it was asked cannot see.
+    pub fn blind_to(&self) -> Vec<String> {
+        let asked = |way| self.looks.iter().any(|look| look.way == way);
+        if self.heard() != Heard::Silence || asked(Way::LoopbackPort) {
+            return Vec::new();
+        }
+        let mut blind = Vec::new();
+        if !asked(Way::Arp) {
+            blind.push(if asked(Way::Ping) {
+                "not seen by this: a machine that drops ping and serves none of these ports".to_owned()
+            } else {
+                "not seen by this: a machine that serves none of these ports (its address itself was \
+                 not asked)"
+                    .to_owned()
+            });
+        }
+        if !self.looks.iter().any(|look| look.near) {
+            blind.push(
+                "not seen by this: a machine on a network that the console does not reach (the \
+                 runbook names no probe_from that could ask)"
+                    .to_owned(),
+            );
+        }
+        blind
     }
 
     /// What answers.
@@ -137,6 +182,8 @@ pub(super) struct Ownership {
     pub by_uuid: bool,
     /// The independent sign.
     pub sign: Sign,
+    /// Who holds its files, as the host on which it would start sees them.
+    pub locks: Locks,
     /// Who vouched for what, if somebody did.
     pub attested: Option<String>,
     /// When gathering began; `None` where nothing was gathered.
@@ -171,6 +218,9 @@ impl Ownership {
                 self.vm,
                 look.line()
             ));
+        }
+        if let Some(held) = self.locks.contradiction() {
+            return Standing::Contradicted(held);
         }
         if self.is_whole() {
             Standing::Whole
@@ -216,6 +266,7 @@ impl Ownership {
         self.all_answered()
             && self.by_uuid
             && self.sign.heard() == Heard::Silence
+            && !self.locks.leave_open()
             && self.running().next().is_none()
     }
 
@@ -253,6 +304,8 @@ impl Ownership {
                 .push("its address was not asked: the runbook names none that can be asked".into());
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
+        lines.extend(self.sign.blind_to());
+        lines.extend(self.locks.lines());
         if let Some(attested) = &self.attested {
             lines.push(format!("attested: {attested}"));
         }

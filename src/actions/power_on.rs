@@ -30,6 +30,7 @@ use super::ownership::{Heard, Ownership, Standing};
 use super::place::{VmAt, path_tail, site_title};
 use super::questions::{self, Watch};
 use super::registered::{self, Entry, Registration};
+use super::twins::{self, Twins};
 use super::waiting::Pauses;
 use super::{configuration, power_tasks, sighting, stopping};
 
@@ -63,6 +64,8 @@ pub(super) struct Seen {
     under_way: bool,
     /// What is known of it at the other site; not asked while it runs here.
     other: Option<Ownership>,
+    /// Others of its identity on the hosts of this site; not asked while it runs here.
+    twins: Option<Twins>,
     /// The autostart entry that `fence` took away here and that is not back.
     autostart: Option<AutostartEntry>,
 }
@@ -278,6 +281,7 @@ impl Action for PowerOn {
                     seen.question =
                         questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 } else {
+                    seen.twins = Some(twins::look(ctx, &at).await?);
                     seen.other = Some(sighting::of_site(ctx, self.vm(), self.other).await);
                 }
             }
@@ -329,8 +333,12 @@ impl Action for PowerOn {
             vm: self.vm().clone(),
             host: self.at.host.clone(),
         };
-        let same = fact.clone();
-        ctx.keep_once(fact, |kept| *kept == same).await
+        // Started again after it was stopped is a fact of its own.
+        let known = ctx.state.started_on(self.vm());
+        if known.is_some_and(|(host, _)| *host == self.at.host) || ctx.link.kept().contains(&fact) {
+            return Ok(());
+        }
+        ctx.link.fact(fact).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {

@@ -8,14 +8,14 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::host::{Lane, Output};
+use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::shell::{self, Ping, TcpAnswer, TcpTool};
+use crate::hypervisor::shell::{self, Ping, Seen, TcpAnswer, TcpTool};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Mode, Rung, Vm};
 
 use super::context::Ctx;
-use super::ownership::{Heard, Look, Sign};
+use super::ownership::{Heard, Look, Sign, Way};
 
 /// What is said of a port that something listens on.
 pub(super) const ACCEPTS: &str = "accepts connections";
@@ -26,12 +26,45 @@ const PATIENCE: Duration = Duration::from_secs(SECONDS as u64);
 /// How long the console's own `ping` may take.
 const PING: Duration = Duration::from_secs(10);
 
-fn look(target: &str, by: String, heard: Heard, said: impl Into<String>) -> Look {
-    Look {
-        target: target.to_owned(),
-        by,
-        heard,
-        said: said.into(),
+/// Who asked, and how.
+#[derive(Clone, Debug)]
+struct Asker {
+    by: String,
+    way: Way,
+    near: bool,
+}
+
+impl Asker {
+    fn host(host: &HostName, tool: impl std::fmt::Display, way: Way) -> Self {
+        Self {
+            by: format!("{host} ({tool})"),
+            way,
+            near: true,
+        }
+    }
+
+    fn console(tool: &str, way: Way) -> Self {
+        let by = if tool.is_empty() {
+            "the console".to_owned()
+        } else {
+            format!("the console ({tool})")
+        };
+        Self {
+            by,
+            way,
+            near: false,
+        }
+    }
+
+    fn look(&self, target: &str, heard: Heard, said: impl Into<String>) -> Look {
+        Look {
+            target: target.to_owned(),
+            by: self.by.clone(),
+            heard,
+            said: said.into(),
+            way: self.way,
+            near: self.near,
+        }
     }
 }
 
@@ -168,51 +201,61 @@ pub(super) async fn ask_port(ctx: &Ctx, from: Option<&HostName>, host: &str, por
             let Ok(output) = asker.read(Lane::Control, &command).await else {
                 break;
             };
-            let by = format!("{from} ({tool})");
+            let by = Asker::host(from, tool, port_way(host));
             match TcpAnswer::parse(tool, &output) {
-                Ok(answer) => return judge(&target, by, host, answer),
+                Ok(answer) => return judge(&target, &by, host, answer),
                 Err(DriverFault::ToolMissing { .. }) => {}
-                Err(fault) => return look(&target, by, Heard::Unknown, fault.to_string()),
+                Err(fault) => return by.look(&target, Heard::Unknown, fault.to_string()),
             }
         }
     }
     ask_port_from_console(ctx, &target, host, port).await
 }
 
-fn judge(target: &str, by: String, host: &str, answer: TcpAnswer) -> Look {
-    let loopback = host
-        .parse::<IpAddr>()
-        .is_ok_and(|address| address.is_loopback());
+fn is_loopback(host: &str) -> bool {
+    host.parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback())
+}
+
+fn port_way(host: &str) -> Way {
+    if is_loopback(host) {
+        Way::LoopbackPort
+    } else {
+        Way::Port
+    }
+}
+
+fn judge(target: &str, by: &Asker, host: &str, answer: TcpAnswer) -> Look {
     match answer {
-        TcpAnswer::Open => look(target, by, Heard::Answer, ACCEPTS),
-        TcpAnswer::Refused if loopback => look(target, by, Heard::Silence, "nothing listens there"),
-        TcpAnswer::Refused => look(
+        TcpAnswer::Open => by.look(target, Heard::Answer, ACCEPTS),
+        TcpAnswer::Refused if is_loopback(host) => {
+            by.look(target, Heard::Silence, "nothing listens there")
+        }
+        TcpAnswer::Refused => by.look(
             target,
-            by,
             Heard::Answer,
             "refuses connections, so some machine has the address",
         ),
-        TcpAnswer::Silent => look(target, by, Heard::Silence, "no reply"),
+        TcpAnswer::Silent => by.look(target, Heard::Silence, "no reply"),
     }
 }
 
 async fn ask_port_from_console(ctx: &Ctx, target: &str, host: &str, port: u16) -> Look {
-    let by = "the console".to_owned();
+    let by = Asker::console("", port_way(host));
     let address = match resolve(ctx, host, port).await {
         Ok(address) => address,
-        Err(why) => return look(target, by, Heard::Unknown, why),
+        Err(why) => return by.look(target, Heard::Unknown, why),
     };
     match timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => judge(target, by, host, TcpAnswer::Open),
-        Err(_) => judge(target, by, host, TcpAnswer::Silent),
+        Ok(Ok(_)) => judge(target, &by, host, TcpAnswer::Open),
+        Err(_) => judge(target, &by, host, TcpAnswer::Silent),
         Ok(Err(error)) => match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => judge(target, by, host, TcpAnswer::Refused),
+            std::io::ErrorKind::ConnectionRefused => judge(target, &by, host, TcpAnswer::Refused),
             std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => {
-                judge(target, by, host, TcpAnswer::Silent)
+                judge(target, &by, host, TcpAnswer::Silent)
             }
-            _ => look(
+            _ => by.look(
                 target,
-                by,
                 Heard::Unknown,
                 format!("could not be asked: {error}"),
             ),
@@ -239,7 +282,7 @@ pub(super) async fn resolve(ctx: &Ctx, host: &str, port: u16) -> Result<SocketAd
     Ok(address)
 }
 
-/// Asks an address itself: ping, and right after it what the asking host knows of its MAC.
+/// Asks an address itself: ping, and right after it what the asking machine knows of its MAC.
 async fn ask_address(ctx: &Ctx, target: &Target) -> Look {
     let name = target.name();
     if let Some(from) = &target.from
@@ -247,67 +290,89 @@ async fn ask_address(ctx: &Ctx, target: &Target) -> Look {
         && let Ok(output) = asker.read(Lane::Control, &shell::ping(&target.host)).await
         && let Ok(ping) = Ping::parse(&output)
     {
-        let by = format!("{from} (ping)");
-        if ping == Ping::Answers {
-            return look(&name, by, Heard::Answer, "answers to ping");
-        }
-        if let Ok(address) = target.host.parse()
-            && let Ok(output) = asker.read(Lane::Control, &shell::neighbor(address)).await
-            && let Ok(shell::Seen::Answers(mac)) = shell::Seen::parse(&output)
-        {
-            let said = format!("does not answer to ping, but to ARP, as {mac}");
-            return look(&name, format!("{from} (ip neigh)"), Heard::Answer, said);
-        }
-        return look(&name, by, Heard::Silence, "no reply to ping");
+        let arp = match target.host.parse() {
+            Ok(address) if ping == Ping::Silent => {
+                let entry = asker.read(Lane::Control, &shell::neighbor(address)).await;
+                entry.ok().and_then(|output| Seen::parse(&output).ok())
+            }
+            _ => None,
+        };
+        let by = |tool, way| Asker::host(from, tool, way);
+        return heard(&name, by, ping, arp);
     }
     ask_address_from_console(ctx, &name, &target.host).await
 }
 
-async fn ask_address_from_console(ctx: &Ctx, name: &str, host: &str) -> Look {
-    let by = "the console (ping)".to_owned();
-    if ctx.mode == Mode::Practice {
-        return look(
-            name,
-            by,
-            Heard::Unknown,
-            "practice asks nothing off loopback",
-        );
+/// What ping and the neighbour table say together. A machine on the same network may drop ping, but
+/// not ARP.
+fn heard(
+    target: &str,
+    by: impl Fn(&'static str, Way) -> Asker,
+    ping: Ping,
+    arp: Option<Seen>,
+) -> Look {
+    match (ping, arp) {
+        (Ping::Answers, _) => by("ping", Way::Ping).look(target, Heard::Answer, "answers to ping"),
+        (Ping::Silent, Some(Seen::Answers(mac))) => by("ip neigh", Way::Arp).look(
+            target,
+            Heard::Answer,
+            format!("does not answer to ping, but to ARP, as {mac}"),
+        ),
+        (Ping::Silent, Some(Seen::Silent)) => {
+            by("ping, ARP", Way::Arp).look(target, Heard::Silence, "no reply to ping, nor to ARP")
+        }
+        (Ping::Silent, Some(Seen::Unknown) | None) => {
+            by("ping", Way::Ping).look(target, Heard::Silence, "no reply to ping")
+        }
     }
-    let command = shell::ping(host);
+}
+
+async fn ask_address_from_console(ctx: &Ctx, name: &str, host: &str) -> Look {
+    let by = Asker::console("ping", Way::Ping);
+    if ctx.mode == Mode::Practice {
+        return by.look(name, Heard::Unknown, "practice asks nothing off loopback");
+    }
+    let unasked = |why: String| by.look(name, Heard::Unknown, format!("could not be asked: {why}"));
+    let output = match run_here(&shell::ping(host)).await {
+        Ok(output) => output,
+        Err(why) => return unasked(why),
+    };
+    let ping = match Ping::parse(&output) {
+        Ok(ping) => ping,
+        Err(fault) => return unasked(fault.to_string()),
+    };
+    let arp = match host.parse() {
+        Ok(address) if ping == Ping::Silent => run_here(&shell::neighbor(address))
+            .await
+            .ok()
+            .and_then(|output| Seen::parse(&output).ok()),
+        _ => None,
+    };
+    heard(name, Asker::console, ping, arp)
+}
+
+/// Runs a command that only looks on the console itself.
+///
+/// # Errors
+/// Why there is no outcome, in words.
+async fn run_here(command: &HostCommand) -> Result<Output, String> {
     let words = command.words();
     let (Some(program), Some(arguments)) = (words.first(), words.get(1..)) else {
-        return look(name, by, Heard::Unknown, "could not be asked");
+        return Err("there is nothing to run".to_owned());
     };
     let ran = Command::new(program)
         .args(arguments)
         .kill_on_drop(true)
         .output();
-    let output = match timeout(PING, ran).await {
-        Ok(Ok(output)) => Output {
+    match timeout(PING, ran).await {
+        Ok(Ok(output)) => Ok(Output {
             status: output.status.code().unwrap_or(-1),
             stdout: output.stdout,
             stderr: output.stderr,
             ..Output::default()
-        },
-        Ok(Err(error)) => {
-            return look(
-                name,
-                by,
-                Heard::Unknown,
-                format!("could not be asked: {error}"),
-            );
-        }
-        Err(_) => return look(name, by, Heard::Unknown, "ping did not end"),
-    };
-    match Ping::parse(&output) {
-        Ok(Ping::Answers) => look(name, by, Heard::Answer, "answers to ping"),
-        Ok(Ping::Silent) => look(name, by, Heard::Silence, "no reply to ping"),
-        Err(fault) => look(
-            name,
-            by,
-            Heard::Unknown,
-            format!("could not be asked: {fault}"),
-        ),
+        }),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("{program} did not end")),
     }
 }
 
@@ -317,9 +382,31 @@ mod tests {
 
     #[test]
     fn a_refusal_means_that_somebody_is_there_except_on_loopback() {
-        let refused = |host| judge("t", String::new(), host, TcpAnswer::Refused).heard;
+        let by = Asker::console("", Way::Port);
+        let refused = |host| judge("t", &by, host, TcpAnswer::Refused).heard;
         assert_eq!(refused("10.20.0.11"), Heard::Answer);
         assert_eq!(refused("127.0.0.1"), Heard::Silence);
         assert_eq!(refused("::1"), Heard::Silence);
+    }
+
+    #[test]
+    fn arp_outweighs_a_ping_that_is_dropped() {
+        let asked = |ping, arp| heard("10.20.0.11", Asker::console, ping, arp);
+        let mac = || Some(Seen::Answers("00:50:56:01:02:03".into()));
+        for (ping, arp, want, way) in [
+            (Ping::Answers, None, Heard::Answer, Way::Ping),
+            (Ping::Silent, mac(), Heard::Answer, Way::Arp),
+            (Ping::Silent, Some(Seen::Silent), Heard::Silence, Way::Arp),
+            (Ping::Silent, Some(Seen::Unknown), Heard::Silence, Way::Ping),
+            (Ping::Silent, None, Heard::Silence, Way::Ping),
+        ] {
+            let look = asked(ping, arp);
+            assert_eq!((look.heard, look.way), (want, way), "{look:?}");
+        }
+        assert!(
+            asked(Ping::Silent, mac())
+                .said
+                .contains("00:50:56:01:02:03")
+        );
     }
 }

@@ -32,6 +32,7 @@ use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Entry, Registration};
 use super::replacing::{self, Names};
+use super::twins::{self, Twins};
 
 /// The verb about one VM.
 pub(super) struct Register {
@@ -50,6 +51,8 @@ pub(super) struct Seen {
     around: Option<Surroundings>,
     /// Who else holds the .vmx.
     locked_by: Option<String>,
+    /// Others of its identity on the site's hosts, where it is not registered.
+    twins: Option<Twins>,
     /// The entry for this very file that the host cannot read.
     invalid: Option<Vmid>,
     /// The run's id, for names of its own.
@@ -237,6 +240,9 @@ impl Action for Register {
         let valid = registration.entry.as_ref().is_some_and(Entry::is_valid);
         if !valid {
             self.observe_file(ctx, &at, &mut seen).await?;
+            if registration.entry.is_none() && at.vmx.is_some() {
+                seen.twins = Some(twins::look(ctx, &at).await?);
+            }
         }
         if registration.entry.is_none() && !registration.invalid.is_empty() {
             seen.invalid = configuration::invalid_entry(ctx, &at, &registration.invalid).await?;
@@ -263,6 +269,9 @@ impl Action for Register {
         {
             return answer;
         }
+        if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(at)) {
+            return answer;
+        }
         if let Some(vmid) = seen.invalid {
             let found = format!("an unreadable entry stands for it, vmid {vmid}");
             return self.with_fit(seen, at, self.reload(found, vmid));
@@ -273,7 +282,11 @@ impl Action for Register {
             ""
         };
         let found = format!("not registered (getallvms{doubt})");
-        self.with_fit(seen, at, self.enter(at, found))
+        let mut answer = self.with_fit(seen, at, self.enter(at, found));
+        if let (Verdict::Needed(proposal), Some(twins)) = (&mut answer.verdict, &seen.twins) {
+            proposal.changes.extend(twins.doubts(at));
+        }
+        answer
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {

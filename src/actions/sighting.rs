@@ -16,12 +16,15 @@ use crate::hypervisor::esxi::uuid::BiosUuid;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Driver, SiteRole};
+use crate::transfer;
+use crate::vmfiles::Vmx;
 
 use super::context::Ctx;
 use super::link::ActError;
+use super::locks::{self, Locks};
 use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
 use super::place::{VmAt, path_tail, site_title};
-use super::{reach, registered};
+use super::{moving, reach, registered};
 
 /// What a host has, before it is known which of it is the VM.
 struct Lists {
@@ -56,6 +59,7 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
         sightings,
         by_uuid: false,
         sign: Sign::default(),
+        locks: Locks::default(),
         attested: None,
         at: None,
     }
@@ -65,13 +69,18 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
 /// evidence too, so this never fails.
 pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
-    let (told, sign) = futures_util::join!(hosts_of(ctx, vm, role), reach::sign(ctx, vm));
+    let (told, sign, locks) = futures_util::join!(
+        hosts_of(ctx, vm, role),
+        reach::sign(ctx, vm),
+        locks::of_vm(ctx, vm, role.other())
+    );
     let (sightings, by_uuid) = told;
     let site = site_title(&ctx.runbook, role);
     let mut ownership = Ownership {
         sightings,
         by_uuid,
         sign,
+        locks,
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
     };
@@ -91,11 +100,6 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
     }
-}
-
-/// Whether the VM is known to run at the site of a role.
-pub(super) async fn runs_at(ctx: &Ctx, vm: &VmName, role: SiteRole) -> bool {
-    of_hosts(ctx, vm, role).await.running().next().is_some()
 }
 
 async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
@@ -183,7 +187,8 @@ fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
     }
 }
 
-/// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other.
+/// The VM's uuid.bios, from the entry for its file: at its home of that site, else at the other,
+/// else from its newest restore point.
 async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> {
     for side in [role, role.other()] {
         let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else {
@@ -195,7 +200,17 @@ async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> 
             return Some(uuid);
         }
     }
-    None
+    uuid_of_backup(ctx, vm).await
+}
+
+/// The uuid.bios in the VM's newest restore point: its home may be dark, and yet the other hosts of
+/// that site can be asked by it.
+pub(super) async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
+    let backup = ctx.runbook.vms.get(vm)?.backup.as_ref()?;
+    let place = ctx.runbook.backups.get(backup)?;
+    let folder = moving::source(ctx, place, vm).ok()?;
+    let bytes = transfer::newest_vmx(&folder, vm.as_str()).await.ok()??;
+    BiosUuid::parse(&Vmx::parse(&bytes).ok()?.uuid_bios()?)
 }
 
 /// Which of what a host has is the VM.
@@ -354,6 +369,7 @@ pub(super) async fn keep_evidence(ctx: &Ctx, ownership: &Ownership) -> Result<()
         vm: ownership.vm.clone(),
         lines: ownership.lines(),
         whole: ownership.standing() == super::ownership::Standing::Whole,
+        silent: ownership.silent_hosts().cloned().collect(),
         at: ownership.at.unwrap_or_default(),
     };
     ctx.link.fact(fact).await

@@ -139,12 +139,16 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
             shown.steps = past.plan.steps.len();
             shown.settled = past.plan.steps.iter().filter(is_over).count();
             let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
-            shown.waits_for = past
-                .plan
-                .steps
-                .iter()
-                .find(waits)
-                .map(|step| step.title.clone());
+            let split = state.splits().into_iter().next();
+            shown.waits_for = split
+                .map(|split| format!("RECOVERY REQUIRED (split brain): {}", split.in_words()))
+                .or_else(|| {
+                    past.plan
+                        .steps
+                        .iter()
+                        .find(waits)
+                        .map(|step| step.title.clone())
+                });
         }
         Err(failure) => {
             let line = failure.text.lines().next().unwrap_or_default();

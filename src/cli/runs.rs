@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::past::Past;
 use crate::journal::{Ending, RunSummary};
 
 /// Prints a line for each run.
@@ -45,6 +46,9 @@ fn state(run: &RunSummary) -> String {
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
+    if let Some(split) = split(run) {
+        return split;
+    }
     match &run.ending {
         Ending::Finished(result) if result.is_clean() => "finished".to_owned(),
         Ending::Finished(result) => {
@@ -59,6 +63,20 @@ fn state(run: &RunSummary) -> String {
             None => "unfinished: the console died".to_owned(),
         },
     }
+}
+
+/// What stands before everything else: a VM of an unfinished run runs at both sites.
+fn split(run: &RunSummary) -> Option<String> {
+    if !run.is_unfinished() {
+        return None;
+    }
+    let past = Past::read(run.folder.clone()).ok()?;
+    let splits = past.state().splits();
+    let first = splits.first()?;
+    Some(format!(
+        "recovery required (split brain): {}",
+        first.in_words()
+    ))
 }
 
 #[cfg(test)]

@@ -188,8 +188,45 @@ pub enum Fact {
         lines: Vec<String>,
         /// Whether it is whole: every listed host answered no, and an independent sign agrees.
         whole: bool,
+        /// Listed hosts that did not answer: they are watched until one does.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        silent: Vec<HostName>,
         /// When it was gathered.
         at: Timestamp,
+    },
+    /// A host that had been silent when VMs' owners were looked for answers again.
+    HostReturned {
+        /// Which host.
+        host: HostName,
+        /// The VMs for which it had been silent.
+        vms: Vec<VmName>,
+        /// Those of the run's VMs that run on it.
+        running: Vec<VmName>,
+    },
+    /// Recovery required: the VM runs at both sites.
+    SplitBrain {
+        /// Which VM.
+        vm: VmName,
+        /// Where this run started it.
+        started: HostName,
+        /// Where it was seen running too.
+        also: HostName,
+    },
+    /// The VM does not run at both sites any more.
+    SplitBrainEnded {
+        /// Which VM.
+        vm: VmName,
+        /// What showed it.
+        how: String,
+    },
+    /// Of two running copies, a person chose the one that lives.
+    SurvivorChosen {
+        /// Which VM.
+        vm: VmName,
+        /// The title of the site where it lives.
+        site: String,
+        /// Who chose.
+        by: String,
     },
     /// A person vouched for what could not be proven.
     Attested {

@@ -1,7 +1,10 @@
 //! What can happen to the engine.
 
 use crate::error::Fault;
-use crate::names::{Attempt, HostName, OpId, StepId};
+use jiff::Timestamp;
+
+use crate::names::{Attempt, HostName, OpId, StepId, VmName};
+use crate::runbook::model::SiteRole;
 
 use super::effect::TimerId;
 use super::fact::Fact;
@@ -118,6 +121,17 @@ pub enum Input {
         op: OpId,
         /// How it is known that it cannot take effect any more, or why it is not.
         outcome: Result<StopOutcome, Fault>,
+    },
+    /// A host was asked by a poll what it runs.
+    HostSeen {
+        /// Which host.
+        host: HostName,
+        /// The role of its site.
+        role: SiteRole,
+        /// When the poll began.
+        asked: Timestamp,
+        /// The run's VMs that run there; `None`: it did not answer in full.
+        running: Option<Vec<VmName>>,
     },
     /// A timer ran out.
     Timer(TimerId),

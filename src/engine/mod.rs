@@ -10,6 +10,7 @@ mod event;
 mod fact;
 mod handle;
 mod input;
+mod owners;
 mod proposal;
 mod state;
 mod step;
@@ -21,6 +22,7 @@ pub use event::{Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, 
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, Performed, RetryScope};
+pub use owners::Split;
 pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,

@@ -126,6 +126,8 @@ pub struct StepState {
     pub probe_failures: u32,
     /// Clean failures so far, over all attempts since a person last retried.
     pub failures: u32,
+    /// It was over, and looks again because a host that had been silent answers.
+    pub reopened: bool,
     /// A person wants it taken back, and it is not yet: no rule does it again.
     pub unwanted: bool,
     /// Lost writes so far, over all attempts since a person last retried.
@@ -206,6 +208,7 @@ impl StepState {
                     self.losses = 0;
                     self.unwanted = false;
                 }
+                self.reopened |= by == super::BY_RULE && self.status.is_met();
                 self.move_to(Status::Waiting, at);
             }
             RunEvent::UndoStarted { .. } => {
@@ -240,6 +243,7 @@ impl StepState {
     fn settle(&mut self, at: Timestamp, status: Status, evidence: &[String], by: Option<&String>) {
         self.evidence = evidence.to_vec();
         self.settled_by = by.cloned();
+        self.reopened = false;
         self.unwanted = false;
         self.fault = None;
         self.remedies.clear();

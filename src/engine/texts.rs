@@ -37,6 +37,7 @@ impl Input {
             Self::Resume { .. }
             | Self::WriteStarted { .. }
             | Self::WriteFinished { .. }
+            | Self::HostSeen { .. }
             | Self::Timer(_) => {}
         }
         self
@@ -114,6 +115,7 @@ impl Fact {
             | Self::Stopped { how: text, .. }
             | Self::FilesChosen { quiesced: text, .. }
             | Self::PointPicked { why: text, .. }
+            | Self::SplitBrainEnded { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
             Self::Attested {
@@ -130,6 +132,9 @@ impl Fact {
             | Self::PortGroupMade { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
+            | Self::HostReturned { .. }
+            | Self::SplitBrain { .. }
+            | Self::SurvivorChosen { .. }
             | Self::PoweredOn { .. }
             | Self::Serves { .. } => {}
         }

@@ -346,6 +346,9 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
+        Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
+        Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
+        Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
         Fact::DatastoreSeen { .. }
         | Fact::RoomCounted { .. }
         | Fact::FolderMade { .. }

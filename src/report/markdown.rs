@@ -158,7 +158,18 @@ fn result(run: &Run<'_>) -> String {
             1 => ", one step failed or waits for a decision".to_owned(),
             open => format!(", {open} steps failed or wait for a decision"),
         };
-        return format!("not finished{waits}; it can be resumed");
+        let splits = run.state.splits();
+        if splits.is_empty() {
+            return format!("not finished{waits}; it can be resumed");
+        }
+        let splits: Vec<String> = splits
+            .iter()
+            .map(|split| plain(&split.in_words()))
+            .collect();
+        return format!(
+            "**recovery required (split brain)**: {}; not finished{waits}",
+            splits.join("; ")
+        );
     };
     let RunResult {
         done,

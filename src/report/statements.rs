@@ -12,6 +12,7 @@ use super::text::{code, item, plain, time};
 /// Attestations first, then everything else that was not proven.
 pub(super) fn statements(run: &Run<'_>) -> String {
     let mut out = String::new();
+    splits(run, &mut out);
     attestations(run, &mut out);
     unfenced(run, &mut out);
     picked_points(run, &mut out);
@@ -48,6 +49,35 @@ pub(super) fn statements(run: &Run<'_>) -> String {
         );
     }
     out
+}
+
+/// VMs that run at both sites, or did, before anything else.
+fn splits(run: &Run<'_>, out: &mut String) {
+    for split in run.state.splits() {
+        item(
+            out,
+            &format!(
+                "**Recovery required (split brain)**: {}. Choose in its fence step which copy lives.",
+                plain(&split.in_words())
+            ),
+        );
+    }
+    for FoundFact { at, fact, .. } in &run.state.facts {
+        let said = match fact {
+            Fact::SplitBrain { vm, started, also } => {
+                format!("Split brain: {vm} was seen running on {started} and on {also}")
+            }
+            Fact::SplitBrainEnded { vm, how } => format!("{vm} ran at one site again: {how}"),
+            Fact::SurvivorChosen { vm, site, by } => {
+                format!("{by} chose that {vm} lives in {site}")
+            }
+            Fact::HostReturned { host, .. } => {
+                format!("{host}, silent before, answered again and was asked what it runs")
+            }
+            _ => continue,
+        };
+        item(out, &format!("{} at {}.", plain(&said), time(*at)));
+    }
 }
 
 fn attestations(run: &Run<'_>, out: &mut String) {

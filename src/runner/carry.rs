@@ -18,6 +18,7 @@ use super::handle::{Live, Update};
 use super::launch::Launch;
 use super::spool::Spool;
 use super::tasks::{Job, spawn};
+use super::watch;
 
 /// What reaches the task.
 #[derive(Debug)]
@@ -194,12 +195,15 @@ impl Carrier {
                 request,
             } => self.request(step, attempt, request)?,
             Message::Live(live) => {
+                let mut seen = None;
                 if let Live::Host(figures) = &live {
                     self.show_refused_key(figures);
+                    seen = watch::seen(&self.launch.runbook, self.engine.state(), figures);
                 }
                 self.spool.keep(&live);
                 let _ = self.updates.send(Update::Live(live));
-                return Ok(());
+                let Some(seen) = seen else { return Ok(()) };
+                self.take(seen)?;
             }
         }
         self.settled()

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::host::HostCommand;
 use crate::host::{Host, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
@@ -53,19 +55,24 @@ pub(super) async fn poll(
                 .collect();
         }),
     );
-    if watched.is_empty() {
-        return Ok(trouble);
-    }
     let inventory = ask(host, commands::getallvms()).await?;
     let running = ask(host, commands::running()).await?;
     match (Inventory::parse(&inventory), RunningVm::parse_all(&running)) {
         (Ok(inventory), Ok(running)) => {
             figures.vms = vms(watched, &inventory, &running, &figures.vms);
+            figures.running = running.iter().map(as_told).collect();
+            // Whoever ordered the poll knows when it began.
+            figures.asked = Some(Timestamp::UNIX_EPOCH);
             look_closer(host, watched, &inventory, turn, figures).await?;
         }
         (Err(fault), _) | (_, Err(fault)) => note(&mut trouble, Err(fault)),
     }
     Ok(trouble)
+}
+
+fn as_told(vm: &RunningVm) -> (Option<String>, String) {
+    let uuid = vm.uuid_bios.map(|uuid| uuid.to_string().replace('-', ""));
+    (uuid, vm.config_file.clone())
 }
 
 async fn ask(host: &Host, command: HostCommand) -> Result<Output, HostError> {

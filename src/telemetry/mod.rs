@@ -37,6 +37,11 @@ pub struct HostFigures {
     pub vms: Vec<VmFigures>,
     /// How long the last poll took; over 5 s the poll backs off.
     pub poll_took: Option<Duration>,
+    /// When the last poll began that told what runs; `None` where the last one did not tell.
+    pub asked: Option<Timestamp>,
+    /// Everything that runs there: its uuid.bios in 32 hex digits where the host tells it, and its
+    /// .vmx.
+    pub running: Vec<(Option<String>, String)>,
     /// What is wrong, in a line.
     pub trouble: Option<String>,
     /// A host key that was refused; the way on is to read it on the host's own console.

@@ -16,7 +16,9 @@ use super::{HostFigures, LinkState, RefusedKey, esxi, posix};
 const EVERY: Duration = Duration::from_secs(5);
 /// A poll that takes longer than this makes the next ones rarer.
 const SLOW: Duration = Duration::from_secs(5);
-/// Between two polls of a host that does not answer, at most.
+/// Between two polls of a host that is silent, at most: it may come back with VMs that run.
+const SILENT: Duration = Duration::from_secs(20);
+/// Between two polls of a host that is slow, or lets nobody in, at most.
 const RARELY: Duration = Duration::from_secs(60);
 
 /// The running polls. Dropping them ends them.
@@ -115,7 +117,12 @@ impl Poll {
             };
             tell(figures.clone());
             self.last = Some(figures);
-            tokio::time::sleep(pause(took, failures)).await;
+            let silent = self
+                .last
+                .as_ref()
+                .is_some_and(|last| last.link == LinkState::Down);
+            let most = if silent { SILENT } else { RARELY };
+            tokio::time::sleep(pause(took, failures, most)).await;
         }
     }
 
@@ -125,7 +132,8 @@ impl Poll {
             host: self.host.name().clone(),
             ..HostFigures::default()
         });
-        let started = Instant::now();
+        let (started, asked) = (Instant::now(), clock.now());
+        figures.asked = None;
         let answer = match self.driver {
             Driver::Esxi => esxi::poll(&self.host, &self.watched, self.turn, &mut figures).await,
             Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
@@ -142,8 +150,10 @@ impl Poll {
                 figures.poll_took = Some(took);
                 figures.trouble = trouble;
                 figures.refused_key = None;
+                figures.asked = figures.asked.map(|_| asked);
             }
             Err(error) => {
+                figures.asked = None;
                 let (by, cause) = error.origin(self.host.name());
                 figures.link = link(cause);
                 figures.refused_key = refused_key(by, cause);
@@ -183,9 +193,9 @@ fn refused_key(by: &HostName, error: &HostError) -> Option<RefusedKey> {
 }
 
 /// A slow host is left alone for four times as long as it took; a silent one ever longer.
-fn pause(took: Duration, failures: u32) -> Duration {
+fn pause(took: Duration, failures: u32, most: Duration) -> Duration {
     if failures > 0 {
-        return EVERY.saturating_mul(1 << failures.min(4)).min(RARELY);
+        return EVERY.saturating_mul(1 << failures.min(4)).min(most);
     }
     if took > SLOW {
         took.saturating_mul(4).min(RARELY)
@@ -200,10 +210,14 @@ mod tests {
 
     #[test]
     fn a_host_that_is_slow_or_silent_is_asked_less_often() {
-        assert_eq!(pause(Duration::from_millis(300), 0), EVERY);
-        assert_eq!(pause(Duration::from_secs(6), 0), Duration::from_secs(24));
-        assert_eq!(pause(Duration::from_secs(90), 0), RARELY);
-        assert_eq!(pause(Duration::ZERO, 1), EVERY * 2);
-        assert_eq!(pause(Duration::ZERO, 40), RARELY);
+        assert_eq!(pause(Duration::from_millis(300), 0, RARELY), EVERY);
+        assert_eq!(
+            pause(Duration::from_secs(6), 0, RARELY),
+            Duration::from_secs(24)
+        );
+        assert_eq!(pause(Duration::from_secs(90), 0, RARELY), RARELY);
+        assert_eq!(pause(Duration::ZERO, 1, RARELY), EVERY * 2);
+        assert_eq!(pause(Duration::ZERO, 40, RARELY), RARELY);
+        assert_eq!(pause(Duration::ZERO, 40, SILENT), SILENT);
     }
 }

@@ -10,7 +10,7 @@ use super::shelf::Name;
 use super::source::{Folder, join};
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
-use crate::vmfiles::{Descriptor, FileKind, Vmx};
+use crate::vmfiles::{Descriptor, FileKind, MAX_TEXT, Vmx};
 
 /// Points that are looked at, newest first; older ones are not offered.
 const MAX_POINTS: usize = 30;
@@ -160,6 +160,20 @@ fn candidates<'a>(names: &'a [Name], vm: &str) -> (Vec<&'a str>, Vec<&'a str>) {
         .into_iter()
         .filter(|(_, layout, _)| matches!(layout, Layout::Stamped { .. }));
     (wanted, stamped.map(|(_, _, name)| name).collect())
+}
+
+/// The bytes of the .vmx in a VM's newest restore point that has one; whether that point is sound
+/// makes no difference to whose it is.
+///
+/// # Errors
+/// The backup cannot be read.
+pub async fn newest_vmx(backup: &Folder, vm: &str) -> Result<Option<Vec<u8>>, Fault> {
+    for point in points(backup, vm).await? {
+        if let Some(vmx) = point.vmx().and_then(|name| point.file(name)) {
+            return Ok(Some(backup.join(vm).head(&vmx.at, MAX_TEXT).await?));
+        }
+    }
+    Ok(None)
 }
 
 impl Folder {

@@ -42,7 +42,7 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{points, vm_files};
+pub use catalogue::{newest_vmx, points, vm_files};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
 pub use flaw::Flaw;

@@ -602,6 +602,7 @@ pub(super) fn figures(host: &str, answered: i64) -> HostFigures {
         poll_took: Some(Duration::from_millis(640)),
         trouble: None,
         refused_key: None,
+        ..HostFigures::default()
     };
     if host == "lon-esx1" {
         figures.link = LinkState::Down;

@@ -13,6 +13,7 @@ mod cable;
 mod figures;
 mod kill;
 mod openssh;
+mod owners;
 mod practice;
 mod program;
 mod sinks;

@@ -20,7 +20,8 @@ fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
     ownership.attested = attested.then(|| "alice: I saw it".into());
     Seen {
         ownership,
-        runs_elsewhere: false,
+        elsewhere: None,
+        lives: None,
     }
 }
 
@@ -126,7 +127,11 @@ fn an_address_that_answers_is_never_overridden() {
     }
     // Unless it is the VM itself that runs at the other site already.
     let mut moved = seen(&[copies(&[])], Heard::Answer, false);
-    moved.runs_elsewhere = true;
+    moved.elsewhere = Some(ownership(
+        "Leeds",
+        &[copies(&[copy(PowerState::On, false)])],
+        Heard::NotAsked,
+    ));
     done(&fence().decide(&moved));
 }
 
@@ -161,4 +166,26 @@ fn the_outline_asks_nobody() {
         lines(needed(&answer))[0],
         "vim-cmd vmsvc/power.shutdown ‹vmid of sql01›"
     );
+}
+
+#[test]
+fn of_two_running_copies_a_person_chooses_and_types_the_name() {
+    let on = || copies(&[copy(PowerState::On, false)]);
+    let mut split = seen(&[on()], Heard::Answer, true);
+    split.elsewhere = Some(ownership("Leeds", &[on()], Heard::NotAsked));
+    let answer = fence().decide(&split);
+    assert!(answer.found.starts_with("split brain"), "{}", answer.found);
+    let proposal = needed(&answer);
+    assert_eq!(proposal.typed.as_deref(), Some("sql01"));
+    assert!(proposal.attest.is_none() && proposal.ask.contains_key("lives"));
+    assert_eq!(proposal.commands.len(), 4, "{:?}", proposal.commands);
+    // Leeds is to live: London is fenced as ever.
+    split.lives = Some("Leeds".into());
+    split.elsewhere = Some(ownership("Leeds", &[copies(&[])], Heard::NotAsked));
+    assert!(needed(&fence().decide(&split)).ask.is_empty());
+    // London is to live: done once every host of Leeds says that it does not run there.
+    split.lives = Some("London".into());
+    assert!(done(&fence().decide(&split))[0].contains("lives in London"));
+    split.elsewhere = Some(ownership("Leeds", &[dark()], Heard::NotAsked));
+    assert!(needed(&fence().decide(&split)).typed.is_some());
 }

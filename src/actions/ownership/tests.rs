@@ -13,6 +13,7 @@ fn ownership(told: Vec<Told>, heard: Heard, attested: bool) -> Ownership {
             .collect(),
         by_uuid: true,
         sign: sign(&[heard]),
+        locks: Locks::default(),
         attested: attested.then(|| "alice: I saw it".into()),
         at: Some(Timestamp::UNIX_EPOCH),
     }
@@ -26,6 +27,8 @@ fn sign(heard: &[Heard]) -> Sign {
         by: "the console".into(),
         heard: *heard,
         said: String::new(),
+        way: Way::Arp,
+        near: true,
     };
     Sign {
         looks: asked.map(look).collect(),
@@ -132,4 +135,37 @@ fn evidence_ages() {
         }
         .is_stale(after(0))
     );
+}
+
+#[test]
+fn silence_says_what_it_cannot_see() {
+    let silent = |ways: &[Way], near| Sign {
+        looks: ways
+            .iter()
+            .map(|way| Look {
+                way: *way,
+                near,
+                ..sign(&[Heard::Silence]).looks.remove(0)
+            })
+            .collect(),
+    };
+    for (ways, near, want) in [
+        (&[Way::Arp, Way::Port][..], true, &[][..]),
+        (&[Way::Ping, Way::Port], true, &["drops ping"]),
+        (&[Way::Port], true, &["its address itself was not asked"]),
+        (&[Way::Ping], false, &["drops ping", "no probe_from"]),
+        (&[Way::LoopbackPort], false, &[]),
+    ] {
+        let blind = silent(ways, near).blind_to();
+        assert_eq!(blind.len(), want.len(), "{ways:?}: {blind:?}");
+        assert!(
+            blind
+                .iter()
+                .zip(want)
+                .all(|(line, word)| line.contains(word)),
+            "{blind:?}"
+        );
+    }
+    assert!(sign(&[Heard::Answer]).blind_to().is_empty());
+    assert!(Sign::default().blind_to().is_empty());
 }

@@ -134,6 +134,9 @@ impl PowerOn {
         if let Standing::Contradicted(why) = &standing {
             return self.contradicted(found, why, other);
         }
+        if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(&self.at)) {
+            return answer;
+        }
         let mut changes = vec![format!("{} starts", self.at.who())];
         if entry.power() == PowerState::Suspended {
             changes.push("it is suspended: it goes on where it was".into());
@@ -151,6 +154,7 @@ impl PowerOn {
         if matches!(other.sign.heard(), Heard::NotAsked | Heard::Unknown) {
             changes.push("nobody could tell whether another machine has its address".into());
         }
+        changes.extend(seen.twins.iter().flat_map(|twins| twins.doubts(&self.at)));
         changes.extend(seen.autostart.as_ref().map(back));
         let mut proposal = self.proposal(changes);
         proposal.commands = vec![shown_for(

@@ -13,6 +13,7 @@ fn seen(registration: Registration, configuration: Option<Configuration>) -> See
     let mut at = register().at;
     at.vmx = Some("sql01.vmx".into());
     Seen {
+        twins: None,
         at: Some(at),
         registration: Known::Is(registration),
         configuration: configuration.map_or(Known::Not, Known::Is),

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::actions::configuration::{Configuration, Content};
-use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told};
+use crate::actions::locks::Locks;
+use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told, Way};
 use crate::actions::registered::{Entry, Registration};
 use crate::engine::AutostartEntry;
 use crate::hypervisor::esxi::Vmid;
@@ -90,6 +91,8 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
         by: "lee-bk1 (ping)".into(),
         heard,
         said: "as heard".into(),
+        way: Way::Arp,
+        near: true,
     };
     Ownership {
         vm: "sql01".into(),
@@ -103,6 +106,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
                 vec![look]
             },
         },
+        locks: Locks::default(),
         attested: None,
         at: Some(Timestamp::UNIX_EPOCH),
     }

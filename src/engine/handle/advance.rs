@@ -115,13 +115,15 @@ impl Engine {
 
     fn begin_steps(&mut self) {
         let plan = std::sync::Arc::clone(&self.plan);
+        let held = self.power_on_is_held();
         let one_at_a_time = self.state.pace == Pace::Step && !self.settings.headless;
         for step in &plan.steps {
             if self.state.status(&step.id) != Status::Waiting || !self.may_begin(step) {
                 continue;
             }
-            if one_at_a_time && self.something_is_up() {
-                return;
+            let waits = one_at_a_time && !self.is_reopened(step) && self.something_is_up();
+            if waits || (held && step.action.verb() == "power_on") {
+                continue;
             }
             if !self.has_room(step) {
                 continue;
@@ -159,7 +161,15 @@ impl Engine {
 
     fn is_met(&self, step: &Step) -> bool {
         let status = self.state.status(&step.id);
-        status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+        status.is_met()
+            || self.is_reopened(step)
+            || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+    }
+
+    /// It was over once: what comes after it goes on while it looks again, starts of VMs apart.
+    fn is_reopened(&self, step: &Step) -> bool {
+        let known = self.state.steps.get(&step.id);
+        known.is_some_and(|known| known.reopened)
     }
 
     /// Something is under way or asks a person (what failed is left for later and holds up nothing).
@@ -201,7 +211,7 @@ impl Engine {
     }
 
     fn finish(&mut self) {
-        if !self.live.is_empty() || self.plan.steps.is_empty() {
+        if !self.live.is_empty() || self.plan.steps.is_empty() || !self.state.splits().is_empty() {
             return;
         }
         let mut result = RunResult::default();

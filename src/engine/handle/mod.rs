@@ -11,6 +11,7 @@ pub(in crate::engine) mod planted;
 mod results;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::Fault;
-use crate::names::{Attempt, OpId, StepId};
+use crate::names::{Attempt, HostName, OpId, StepId};
 use crate::plan::{Plan, Step};
 use crate::runbook::model::OnFailure;
 
@@ -84,6 +85,8 @@ pub struct Engine {
     live: BTreeSet<StepId>,
     /// Steps whose ask nobody will answer (headless).
     unanswered: BTreeSet<StepId>,
+    /// Hosts that did not answer the last poll.
+    quiet: BTreeSet<HostName>,
     left: bool,
     #[cfg(test)]
     planted: Option<planted::Bug>,
@@ -110,6 +113,7 @@ impl Engine {
             timers: BTreeMap::new(),
             live: BTreeSet::new(),
             unanswered: BTreeSet::new(),
+            quiet: BTreeSet::new(),
             left: false,
             #[cfg(test)]
             planted: None,
@@ -217,6 +221,12 @@ impl Engine {
             } => {
                 self.stopped(&step, attempt, op, outcome);
             }
+            Input::HostSeen {
+                host,
+                role,
+                asked,
+                running,
+            } => self.host_seen(&host, role, asked, running.as_deref()),
             Input::Timer(id) => self.timer(id),
         }
         self.advance();
@@ -398,6 +408,7 @@ fn refuse(input: Input) -> Vec<Effect> {
         | Input::Questioned { .. }
         | Input::Performed { .. }
         | Input::Stopped { .. }
+        | Input::HostSeen { .. }
         | Input::Timer(_) => Vec::new(),
     }
 }

@@ -79,6 +79,7 @@ fn facts() -> Vec<Fact> {
             vm: "sql01".into(),
             lines: vec![bad()],
             whole: false,
+            silent: vec![],
             at,
         },
         Fact::RungReached {

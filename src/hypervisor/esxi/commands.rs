@@ -229,6 +229,31 @@ pub fn nics() -> HostCommand {
     esxcli_list("", &["network", "nic", "list"])
 }
 
+/// Prints the lines of .vmx files that make a VM one of a kind, each file behind a line of its own,
+/// and that line once more at the end.
+const IDENTITIES: &str = r#"for f in "$@"; do
+  echo file
+  grep -i -E '^[[:space:]]*(uuid\.(bios|action)|ethernet[0-9]+\.(present|address|addresstype|generatedaddress))[[:space:]]*=' "$f" 2>/dev/null
+done
+echo file"#;
+
+/// What makes the VMs of these .vmx files one of a kind.
+#[must_use]
+pub fn identities(vmx_paths: &[String]) -> HostCommand {
+    HostCommand::script(
+        Effect::Read,
+        IDENTITIES,
+        vmx_paths.iter().map(String::as_str),
+    )
+    .max_output(16 * SHORT)
+}
+
+/// The host's own adapters on its networks (`vmk0` …).
+#[must_use]
+pub fn vmknics() -> HostCommand {
+    esxcli_list("", &["network", "ip", "interface", "list"])
+}
+
 /// Whose MACs the host has seen behind addresses.
 #[must_use]
 pub fn neighbors() -> HostCommand {
@@ -276,6 +301,28 @@ pub fn check_disk_chain(descriptor: &str) -> HostCommand {
 #[must_use]
 pub fn lock(path: &str) -> HostCommand {
     HostCommand::read(["vmkfstools", "-D", path]).max_output(SHORT)
+}
+
+/// Prints the lock of each file that a running VM holds, in the folders `$1` …; NFS version 3 keeps
+/// locks as hidden files instead. A last line proves the end.
+const FOLDER_LOCKS: &str = r#"for d in "$@"; do
+  for f in "$d"/*.vmx "$d"/*.vswp "$d"/*-flat.vmdk "$d"/*-delta.vmdk "$d"/*-sesparse.vmdk "$d"/.lck-*; do
+    [ -e "$f" ] || continue
+    echo "file $f"
+    case "$f" in */.lck-*) ;; *) vmkfstools -D "$f" 2>&1;; esac
+  done
+done
+echo end"#;
+
+/// Who locks the files of VMs' folders; a folder that is not there has none.
+#[must_use]
+pub fn folder_locks(folders: &[String]) -> HostCommand {
+    HostCommand::script(
+        Effect::Read,
+        FOLDER_LOCKS,
+        folders.iter().map(String::as_str),
+    )
+    .max_output(4 * SHORT)
 }
 
 #[cfg(test)]
@@ -364,6 +411,9 @@ mod tests {
             nics(),
             neighbors(),
             lock("/x"),
+            folder_locks(&["/x".to_owned()]),
+            vmknics(),
+            identities(&["/x".to_owned()]),
             check_disk_chain("/x"),
         ];
         assert!(reads.iter().all(|command| command.effect() == Effect::Read));

@@ -76,6 +76,51 @@ impl Lock {
     }
 }
 
+/// What is known of the lock of one file of a VM's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLock {
+    /// The file's path.
+    pub path: String,
+    /// Its lock; `None` where the volume does not tell (NFS has none of these).
+    pub lock: Option<Lock>,
+}
+
+impl FileLock {
+    /// Reads the reply of [`folder_locks`](super::commands::folder_locks).
+    ///
+    /// # Errors
+    ///
+    /// The reply is not whole: silence about a lock must not be read as its absence.
+    pub fn parse_all(output: &Output) -> Result<Vec<Self>, DriverFault> {
+        succeeded(output, "sh")?;
+        whole(output)?;
+        let text = output.text();
+        let body = text.trim_end().strip_suffix("end");
+        let body = body.filter(|body| body.is_empty() || body.ends_with('\n'));
+        let body = body.ok_or_else(|| unexpected("the locks of a folder", &said(output)))?;
+        let mut locks = Vec::new();
+        for part in format!("\n{body}").split("\nfile ").skip(1) {
+            let (path, said) = part.split_once('\n').unwrap_or((part, ""));
+            let reply = Output {
+                stdout: said.into(),
+                ..Output::default()
+            };
+            locks.push(Self {
+                path: path.to_owned(),
+                lock: Lock::parse(&reply).ok(),
+            });
+        }
+        Ok(locks)
+    }
+
+    /// Whether it is a lock that a host keeps as a hidden file, as on NFS version 3.
+    #[must_use]
+    pub fn is_hidden_file(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        name.starts_with(".lck-")
+    }
+}
+
 /// An owner of zeros is nobody.
 fn owner_of(id: &str) -> Option<LockOwner> {
     let digits = id
@@ -164,6 +209,27 @@ mod tests {
             Lock::parse(&absent),
             Err(DriverFault::Failed { .. })
         ));
+    }
+
+    #[test]
+    fn a_folder_tells_of_each_file_and_of_its_own_end() {
+        let reply_of = |text: &str| reply(&format!("{text}end\n"));
+        let held = text(1, A, "");
+        let whole = reply_of(&format!(
+            "file /v/a b/sql01.vmx\n{held}file /v/a b/sql01-flat.vmdk\nCould not get the dump \
+             information for '/v/a b/sql01-flat.vmdk' (rv -1): Function not implemented\n\
+             file /v/a b/.lck-0102030405060708\n"
+        ));
+        let locks = FileLock::parse_all(&whole).unwrap();
+        assert_eq!(locks.len(), 3);
+        assert_eq!(locks[0].path, "/v/a b/sql01.vmx");
+        assert!(matches!(locks[0].lock, Some(Lock::Exclusive(_))));
+        assert_eq!(locks[1].lock, None);
+        assert!(locks[2].is_hidden_file() && !locks[0].is_hidden_file());
+        assert_eq!(FileLock::parse_all(&reply_of("")), Ok(vec![]));
+        for torn in ["", "file /v/x.vmx\n", "file /v/x.vmx\nLock [type\nfile end"] {
+            assert!(FileLock::parse_all(&reply(torn)).is_err(), "{torn:?}");
+        }
     }
 
     proptest! {

@@ -9,6 +9,7 @@ mod driver;
 pub mod faults;
 pub mod guest;
 pub mod host_summary;
+pub mod identity;
 pub mod inventory;
 pub mod locks;
 pub mod network;

@@ -108,6 +108,17 @@ impl Nic {
     }
 }
 
+/// Reads the MACs out of the reply of [`vmknics`](super::commands::vmknics), lower case with colons.
+///
+/// # Errors
+///
+/// A fault of the host; a list without its fields.
+pub fn parse_vmknic_macs(output: &Output) -> Result<Vec<String>, DriverFault> {
+    let what = "the host's own adapters";
+    let mac = |record: &Record| Ok(record.need("MAC Address", what)?.to_ascii_lowercase());
+    table::records(output, what)?.iter().map(mac).collect()
+}
+
 /// Whose MAC the host saw behind an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbor {
@@ -163,6 +174,19 @@ mod tests {
         assert_eq!(groups[1].vswitch, "v 1");
         assert_eq!(PortGroup::parse_all(&reply(text)).unwrap(), groups);
         assert_eq!(PortGroup::parse_all(&reply("")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_host_knows_the_macs_of_its_own_adapters() {
+        let blocks = "vmk0\n   Name: vmk0\n   MAC Address: 00:50:56:6C:01:11\n   Enabled: true\n   MTU: 1500\n\
+                      vmk1\n   Name: vmk1\n   MAC Address: 00:50:56:6c:01:12\n   Enabled: true\n   MTU: 9000\n";
+        let csv = "Enabled,MACAddress,MTU,Name,\ntrue,00:50:56:6C:01:11,1500,vmk0,\ntrue,00:50:56:6c:01:12,9000,vmk1,\n";
+        for text in [blocks, csv] {
+            assert_eq!(
+                parse_vmknic_macs(&reply(text)).unwrap(),
+                ["00:50:56:6c:01:11", "00:50:56:6c:01:12"]
+            );
+        }
     }
 
     #[test]

@@ -217,6 +217,12 @@ impl Run {
             Update::Entry(entry) => {
                 self.stuck = false;
                 self.take_entry(&entry);
+                if let RunEvent::FactFound(fact) = &entry.event
+                    && let Some(words) = fact.alarm()
+                {
+                    self.banner(words);
+                    self.ui.alarm = true;
+                }
             }
             Update::Live(live) => self.take_live(live),
             Update::Stuck { .. } => self.stuck = true,
@@ -434,7 +440,7 @@ impl Run {
     pub(super) fn takes_bell(&mut self) -> bool {
         let due = self.bell_at().is_some_and(|at| at <= self.now.mono);
         self.ui.rung |= due;
-        due
+        due | std::mem::take(&mut self.ui.alarm)
     }
 
     fn bell_at(&self) -> Option<Duration> {

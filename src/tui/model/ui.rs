@@ -69,6 +69,8 @@ pub(in crate::tui) struct Ui {
     pub needed: Option<Duration>,
     /// The bell was rung for it.
     pub rung: bool,
+    /// Something happened for which a person is rung at once, whoever is at the keys.
+    pub alarm: bool,
     /// The debrief has opened itself.
     pub debriefed: bool,
 }
@@ -111,6 +113,7 @@ impl Ui {
             interrupted: None,
             needed: None,
             rung: false,
+            alarm: false,
             debriefed: false,
         }
     }

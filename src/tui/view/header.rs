@@ -141,6 +141,12 @@ fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
 
 fn clocks(run: &Run) -> Vec<Part> {
     let mut parts = Vec::new();
+    let splits = run.state.splits();
+    if !splits.is_empty() {
+        let vms: Vec<&str> = splits.iter().map(|split| split.vm.as_str()).collect();
+        let words = format!("RECOVERY REQUIRED (split brain): {}", vms.join(", "));
+        parts.push((Role::Bad.style(), words));
+    }
     let Some((seconds, word)) = since_outage(run) else {
         return parts;
     };

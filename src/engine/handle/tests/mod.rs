@@ -1,6 +1,7 @@
 //! Transitions by table, then whole runs by a seeded world.
 
 mod transitions;
+mod watch;
 mod world;
 
 use std::sync::Arc;

@@ -156,7 +156,7 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
         Input::Stopped { outcome: Ok(_), .. } => 34,
         Input::Stopped { .. } => 35,
         Input::Timer(_) if stale_timer => 37,
-        Input::Timer(_) => 36,
+        Input::HostSeen { .. } | Input::Timer(_) => 36,
     }
 }
 

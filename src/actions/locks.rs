@@ -1,0 +1,284 @@
+//! Who holds a VM's files where both sites may see them: the locks of a shared or stretched datastore,
+//! as the host on which the VM would start reads them.
+//!
+//! A lock names one adapter of the host that holds it, so the name is found by asking hosts for
+//! theirs. A host that does not answer has no name here; its lock holds all the same.
+
+use std::collections::BTreeMap;
+
+use crate::host::Lane;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::locks::{FileLock, Lock};
+use crate::hypervisor::esxi::network::{Nic, parse_vmknic_macs};
+use crate::names::{HostName, VmName};
+use crate::runbook::model::{Driver, SiteRole};
+
+use super::context::Ctx;
+use super::place::{VmAt, file_name};
+
+/// What was read of the locks of a VM's files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Locks {
+    /// Which host read them; `None` where nobody did.
+    pub by: Option<HostName>,
+    /// Why it could not.
+    pub trouble: Option<String>,
+    /// Files whose lock was read.
+    pub read: usize,
+    /// Files whose volume does not tell.
+    pub untold: usize,
+    /// Files that somebody holds.
+    pub held: Vec<Hold>,
+}
+
+/// A file that somebody holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hold {
+    /// Its name.
+    pub file: String,
+    /// Who.
+    pub holder: Holder,
+}
+
+/// Who holds a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Holder {
+    /// The host that read the lock.
+    Reader,
+    /// Another host of the runbook.
+    Listed(HostName, SiteRole),
+    /// A host with this adapter: none that answered has it.
+    Stranger {
+        /// Its MAC.
+        mac: String,
+        /// Hosts that were asked for their MACs and did not answer: one of them may be it.
+        silent: Vec<HostName>,
+    },
+    /// Several hosts may, and the lock does not say which.
+    Several,
+    /// A hidden lock file stands there, which may be left over.
+    LockFile,
+}
+
+impl Hold {
+    /// `lon-esx1 holds sql01.vmx`, if that is another host than the one that would start the VM.
+    pub fn by_another(&self) -> Option<String> {
+        match &self.holder {
+            Holder::Listed(host, _) => Some(format!("{host} holds the lock of {}", self.file)),
+            Holder::Stranger { mac, silent } if silent.is_empty() => Some(format!(
+                "a host that is not in the runbook holds the lock of {} (MAC {mac})",
+                self.file
+            )),
+            Holder::Stranger { mac, silent } => {
+                let silent: Vec<&str> = silent.iter().map(HostName::as_str).collect();
+                Some(format!(
+                    "a host that does not answer ({}) or is not in the runbook holds the lock of {} \
+                     (MAC {mac})",
+                    silent.join(", "),
+                    self.file
+                ))
+            }
+            Holder::Reader | Holder::Several | Holder::LockFile => None,
+        }
+    }
+}
+
+impl Locks {
+    /// The lock of another host, which contradicts that the VM runs nowhere else.
+    pub fn contradiction(&self) -> Option<String> {
+        self.held.iter().find_map(Hold::by_another)
+    }
+
+    /// The same, of a host that is not at the site of this role.
+    pub fn contradiction_beyond(&self, role: SiteRole) -> Option<String> {
+        let beyond = |hold: &&Hold| !matches!(&hold.holder, Holder::Listed(_, at) if *at == role);
+        self.held.iter().filter(beyond).find_map(Hold::by_another)
+    }
+
+    /// Whether somebody holds a file of which nobody can say who it is.
+    pub fn leave_open(&self) -> bool {
+        let open = |hold: &Hold| matches!(hold.holder, Holder::Several | Holder::LockFile);
+        self.held.iter().any(open)
+    }
+
+    /// A line or a few for the step card; none where there was nothing to read.
+    pub fn lines(&self) -> Vec<String> {
+        let Some(by) = &self.by else {
+            return Vec::new();
+        };
+        if let Some(why) = &self.trouble {
+            return vec![format!("locks of its files: not read by {by} ({why})")];
+        }
+        let mut lines: Vec<String> = self
+            .held
+            .iter()
+            .map(|hold| {
+                let file = &hold.file;
+                let held = match &hold.holder {
+                    Holder::Reader => format!("{by} itself holds the lock of {file}"),
+                    Holder::Several => {
+                        format!("several hosts may write {file}; its lock does not say which do")
+                    }
+                    Holder::LockFile => {
+                        format!("NFS lock file {file}: some host holds a file, or did")
+                    }
+                    Holder::Listed(..) | Holder::Stranger { .. } => {
+                        hold.by_another().unwrap_or_default()
+                    }
+                };
+                format!("{held} (vmkfstools -D on {by})")
+            })
+            .collect();
+        if lines.is_empty() && self.read > 0 {
+            lines.push(format!(
+                "nobody holds the lock of its files ({} read by {by}, vmkfstools -D)",
+                self.read
+            ));
+        }
+        if self.untold > 0 {
+            lines.push(format!(
+                "{by} cannot tell who holds {} of its files: their datastore has no such locks",
+                self.untold
+            ));
+        }
+        lines
+    }
+}
+
+/// Reads the locks of a VM's files as its host at the site of `reader` sees them: those in its own
+/// folder, and those of the other site's folder where that datastore is seen there too.
+pub(super) async fn of_vm(ctx: &Ctx, vm: &VmName, reader: SiteRole) -> Locks {
+    let Ok(at) = VmAt::new(&ctx.runbook, vm, reader) else {
+        return Locks::default();
+    };
+    let mut folders = vec![at.folder_path()];
+    if let Ok(other) = VmAt::new(&ctx.runbook, vm, reader.other())
+        && other.datastore != at.datastore
+    {
+        folders.push(other.folder_path());
+    }
+    let by = Some(at.host.clone());
+    let command = commands::folder_locks(&folders);
+    let doing = "reading the locks of its files";
+    let told = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &command,
+            FileLock::parse_all,
+            doing,
+        )
+        .await;
+    let files = match told {
+        Ok(files) => files,
+        Err(fault) => {
+            let trouble = Some(fault.what);
+            return Locks {
+                by,
+                trouble,
+                ..Locks::default()
+            };
+        }
+    };
+    let names = if files.iter().any(names_somebody) {
+        Names::ask(ctx, &at.host).await
+    } else {
+        Names::default()
+    };
+    Locks {
+        by,
+        ..weigh(&files, &names)
+    }
+}
+
+fn names_somebody(file: &FileLock) -> bool {
+    matches!(file.lock, Some(Lock::Exclusive(_) | Lock::ReadOnly(_)))
+}
+
+/// Whose adapters are whose.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// Of the host that reads.
+    own: Vec<String>,
+    others: BTreeMap<String, (HostName, SiteRole)>,
+    silent: Vec<HostName>,
+}
+
+impl Names {
+    /// Asks every listed ESXi host for its MACs.
+    async fn ask(ctx: &Ctx, reader: &HostName) -> Self {
+        let mut names = Self::default();
+        let hosts = ctx.runbook.hosts.iter();
+        for (host, listed) in hosts.filter(|(_, host)| host.driver == Driver::Esxi) {
+            let Some(site) = ctx.runbook.sites.get(&listed.site) else {
+                continue;
+            };
+            let role = site.role;
+            match macs(ctx, host).await {
+                Some(macs) if host == reader => names.own = macs,
+                Some(macs) => names
+                    .others
+                    .extend(macs.into_iter().map(|mac| (mac, (host.clone(), role)))),
+                None => names.silent.push(host.clone()),
+            }
+        }
+        names
+    }
+
+    fn holder(&self, mac: &str) -> Holder {
+        if self.own.iter().any(|own| own == mac) {
+            return Holder::Reader;
+        }
+        match self.others.get(mac) {
+            Some((host, role)) => Holder::Listed(host.clone(), *role),
+            None => Holder::Stranger {
+                mac: mac.to_owned(),
+                silent: self.silent.clone(),
+            },
+        }
+    }
+}
+
+/// The MACs of a host's physical and own adapters, by which its locks may go.
+async fn macs(ctx: &Ctx, host: &HostName) -> Option<Vec<String>> {
+    let doing = "reading the host's adapters";
+    let (physical, own) = (commands::nics(), commands::vmknics());
+    let nics = ctx.read(host, Lane::Control, &physical, Nic::parse_all, doing);
+    let mut macs: Vec<String> = nics.await.ok()?.into_iter().map(|nic| nic.mac).collect();
+    // The physical ones alone name most locks.
+    let own = ctx.read(host, Lane::Control, &own, parse_vmknic_macs, doing);
+    macs.extend(own.await.unwrap_or_default());
+    Some(macs)
+}
+
+/// What the locks of the files come to.
+fn weigh(files: &[FileLock], names: &Names) -> Locks {
+    let mut locks = Locks::default();
+    for file in files {
+        let name = file_name(&file.path).unwrap_or(&file.path);
+        let mut hold = |holder| {
+            locks.held.push(Hold {
+                file: name.to_owned(),
+                holder,
+            });
+        };
+        match &file.lock {
+            _ if file.is_hidden_file() => hold(Holder::LockFile),
+            None => {
+                locks.untold += 1;
+                continue;
+            }
+            Some(Lock::Free) => {}
+            Some(Lock::Exclusive(owner)) => hold(names.holder(&owner.mac)),
+            Some(Lock::ReadOnly(owners)) => owners
+                .iter()
+                .for_each(|owner| hold(names.holder(&owner.mac))),
+            Some(Lock::MultiWriter) => hold(Holder::Several),
+        }
+        locks.read += 1;
+    }
+    locks
+}
+
+#[cfg(test)]
+mod tests;

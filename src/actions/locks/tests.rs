@@ -1,0 +1,95 @@
+use super::*;
+use crate::hypervisor::esxi::locks::LockOwner;
+
+const OWN: &str = "44:d3:ca:bc:b7:b4";
+const LONDON: &str = "e4:1f:13:b6:46:14";
+
+fn file(name: &str, lock: Option<Lock>) -> FileLock {
+    FileLock {
+        path: format!("/vmfs/volumes/stretched/sql01/{name}"),
+        lock,
+    }
+}
+
+fn owner(mac: &str) -> LockOwner {
+    LockOwner {
+        id: format!("53a21390-e78f7f00-f805-{}", mac.replace(':', "")),
+        mac: mac.to_owned(),
+    }
+}
+
+fn names(silent: &[&str]) -> Names {
+    Names {
+        own: vec![OWN.to_owned()],
+        others: [(LONDON.to_owned(), ("lon-esx1".into(), SiteRole::Protected))].into(),
+        silent: silent.iter().map(|host| (*host).into()).collect(),
+    }
+}
+
+fn weighed(files: &[FileLock], silent: &[&str]) -> Locks {
+    Locks {
+        by: Some("lee-esx1".into()),
+        ..weigh(files, &names(silent))
+    }
+}
+
+#[test]
+fn a_lock_of_another_host_contradicts_and_is_named() {
+    let held = |mac, silent: &[&str]| {
+        weighed(
+            &[
+                file("sql01.vmx", Some(Lock::Free)),
+                file("sql01-flat.vmdk", Some(Lock::Exclusive(owner(mac)))),
+            ],
+            silent,
+        )
+    };
+    let london = held(LONDON, &[]);
+    assert_eq!(
+        london.contradiction().unwrap(),
+        "lon-esx1 holds the lock of sql01-flat.vmdk"
+    );
+    let stranger = held("00:11:22:33:44:55", &[]).contradiction().unwrap();
+    assert!(
+        stranger.starts_with("a host that is not in the runbook")
+            && stranger.ends_with("(MAC 00:11:22:33:44:55)"),
+        "{stranger}"
+    );
+    let dark = held("00:11:22:33:44:55", &["lon-esx2"])
+        .contradiction()
+        .unwrap();
+    assert!(dark.contains("does not answer (lon-esx2)"), "{dark}");
+    let own = held(OWN, &[]);
+    assert_eq!(own.contradiction(), None);
+    assert!(own.lines()[0].starts_with("lee-esx1 itself holds"));
+    // Whoever asks about London alone is not held up by a lock of Leeds.
+    assert!(london.contradiction_beyond(SiteRole::Recovery).is_some());
+    assert!(london.contradiction_beyond(SiteRole::Protected).is_none());
+}
+
+#[test]
+fn each_reader_of_a_base_disk_counts() {
+    let readers = vec![owner(OWN), owner(LONDON)];
+    let shared = weighed(
+        &[file("sql01-flat.vmdk", Some(Lock::ReadOnly(readers)))],
+        &[],
+    );
+    assert!(shared.contradiction().unwrap().starts_with("lon-esx1"));
+}
+
+#[test]
+fn locks_that_name_nobody_leave_it_to_a_person() {
+    for shared in [
+        file("sql01-flat.vmdk", Some(Lock::MultiWriter)),
+        file(".lck-0102030405060708", None),
+    ] {
+        let locks = weighed(&[shared], &[]);
+        assert!(locks.leave_open() && locks.contradiction().is_none());
+        assert_eq!(locks.lines().len(), 1, "{:?}", locks.lines());
+    }
+    let untold = weighed(&[file("sql01.vmx", None)], &[]);
+    assert!(!untold.leave_open() && untold.lines()[0].contains("cannot tell"));
+    let free = weighed(&[file("sql01.vmx", Some(Lock::Free))], &[]);
+    assert!(free.lines()[0].starts_with("nobody holds"));
+    assert_eq!(Locks::default().lines(), Vec::<String>::new());
+}

@@ -1,0 +1,151 @@
+//! London comes back: what was vouched for is looked at, and a VM at both sites gets one owner.
+
+use super::world::{World, consent, home, is_done, out};
+use super::{blocked, needed};
+use crate::engine::{Answer, Confirmation, Fact, Performed, Verdict};
+use crate::host::{HostCommand, Lane};
+use crate::runbook::model::SiteRole;
+
+/// sql01 runs in Leeds by an attestation, and in London too.
+async fn split() -> World {
+    let world = World::out_to("ready").await;
+    world.site.come_back(SiteRole::Protected);
+    world.start_in_london().await;
+    world
+}
+
+async fn choose(world: &World, site: &str) -> Vec<String> {
+    let answer = world.probe(&out("fence")).await;
+    assert!(answer.found.starts_with("split brain"), "{}", answer.found);
+    let shown = needed(&answer).clone();
+    let confirmation = Confirmation {
+        answers: [("lives".into(), Answer::Chosen(vec![site.into()]))].into(),
+        ..consent(&shown)
+    };
+    match world.perform_as(&out("fence"), confirmation).await {
+        Performed::Done { evidence } => evidence,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn runs(world: &World, host: &str) -> bool {
+    let host = world.hosts.host(&host.into()).unwrap();
+    let command = HostCommand::read(["esxcli", "vm", "process", "list"]);
+    let output = host.read(Lane::Telemetry, &command).await.unwrap();
+    output.text().contains("sql01.vmx")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_the_one_in_leeds_is_chosen() {
+    let world = split().await;
+    let evidence = choose(&world, "Leeds").await;
+    assert!(evidence[0].contains("off"), "{evidence:?}");
+    assert_eq!(
+        (
+            runs(&world, "lon-esx1").await,
+            runs(&world, "lee-esx1").await
+        ),
+        (false, true)
+    );
+    assert!(is_done(&world.probe(&out("fence")).await));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_copies_the_one_in_london_is_chosen() {
+    let world = split().await;
+    let both = needed(&world.probe(&out("fence")).await).clone();
+    let none = Confirmation {
+        answers: [].into(),
+        ..consent(&both)
+    };
+    let Performed::Failed(fault) = world.perform_as(&out("fence"), none).await else {
+        panic!("nothing was chosen")
+    };
+    assert!(fault.state.contains("both copies still run"), "{fault}");
+    let evidence = choose(&world, "London").await;
+    assert!(evidence[0].contains("lives in London"), "{evidence:?}");
+    assert_eq!(
+        (
+            runs(&world, "lon-esx1").await,
+            runs(&world, "lee-esx1").await
+        ),
+        (true, false)
+    );
+    let stopped =
+        |fact: &Fact| matches!(fact, Fact::Stopped { host, .. } if host.as_str() == "lee-esx1");
+    assert!(world.facts().iter().any(stopped));
+    assert!(is_done(&world.probe(&out("fence")).await));
+    let again = world.probe(&out("power_on")).await;
+    assert!(blocked(&again).what.contains("must not start"), "{again:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_autostart_entry_of_a_site_that_was_dark_is_removed_and_put_back() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    for verb in [
+        "fence", "restore", "register", "network", "power_on", "ready",
+    ] {
+        world.go(&out(verb)).await;
+    }
+    let removed = |world: &World| {
+        let facts = world.facts();
+        let is_it = |fact: &&Fact| matches!(fact, Fact::AutostartRemoved { .. });
+        facts.iter().filter(is_it).count()
+    };
+    assert_eq!(removed(&world), 0, "nobody could be asked");
+    world.site.come_back(SiteRole::Protected);
+    let answer = world.probe(&out("fence")).await;
+    assert!(
+        needed(&answer)
+            .changes
+            .iter()
+            .any(|change| change.contains("autostart")),
+        "{answer:?}"
+    );
+    world.go(&out("fence")).await;
+    assert_eq!(removed(&world), 1);
+    let entries = |world: &World| {
+        let is_it = |line: &&String| line.contains("update_autostartentry");
+        world.writes("lon-esx1").iter().filter(is_it).count()
+    };
+    assert_eq!(
+        entries(&world),
+        1,
+        "the next boot in London does not start it"
+    );
+    for verb in ["shut_down", "copy_back", "register", "network", "power_on"] {
+        world.go(&home(verb)).await;
+    }
+    assert_eq!(entries(&world), 2, "it is back where it was");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_whose_home_is_dark_is_known_by_its_restore_point() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    let answer = world.probe(&out("fence")).await;
+    let Verdict::Needed(proposal) = &answer.verdict else {
+        panic!("{answer:?}")
+    };
+    // Nobody has it registered and no host of London answers: only its backup knows its uuid.bios.
+    let evidence = &proposal.attest.as_ref().unwrap().evidence;
+    assert!(
+        evidence.iter().any(|line| line.contains("no answer")),
+        "{evidence:?}"
+    );
+    let step = world.step(&out("fence"));
+    let known = world
+        .run(&step, None, |ctx| async move {
+            crate::actions::sighting::uuid_of_backup(&ctx, &"sql01".into()).await
+        })
+        .await;
+    let vmx = world.on("lon-esx1", "/vmfs/volumes/local1/sql01/sql01.vmx");
+    let vmx = crate::vmfiles::Vmx::parse(&std::fs::read(vmx).unwrap()).unwrap();
+    let own = crate::hypervisor::esxi::uuid::BiosUuid::parse(&vmx.uuid_bios().unwrap());
+    assert!(known.is_some() && known == own, "{known:?} {own:?}");
+    world.end().await;
+}

@@ -1,0 +1,187 @@
+//! Another VM of the same site that has this VM's identity: its uuid.bios or a MAC of its adapters.
+//! Two of a kind on one network take each other's place, whoever starts second.
+//!
+//! Each ESXi host of the site is asked twice: for its inventory, and for the lines of all its .vmx
+//! files that bear an identity, in one exec.
+
+use crate::engine::ProbeAnswer;
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::identity::{Identity, parse_all};
+use crate::names::HostName;
+use crate::runbook::model::Driver;
+
+use super::answer::blocked;
+use super::context::Ctx;
+use super::place::{VmAt, path_tail};
+use super::registered;
+
+/// What the hosts of a site have beside the VM itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Twins {
+    /// Others that share an identity with it.
+    pub found: Vec<Twin>,
+    /// Hosts that could not be asked.
+    pub silent: Vec<HostName>,
+}
+
+/// A registered VM that shares an identity.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Twin {
+    /// Where it is registered.
+    pub host: HostName,
+    /// Its name there.
+    pub name: String,
+    /// `[datastore] path`.
+    pub vmx: String,
+    /// What both have: `uuid.bios 564d…`, `MAC 00:50:56:…`.
+    pub shares: String,
+    /// It is this very VM, entered at a second host or from a second copy.
+    pub is_same: bool,
+}
+
+/// Looks for others on the site's hosts that share an identity with the VM whose .vmx lies at the
+/// place.
+///
+/// # Errors
+/// The VM's own host could not be asked.
+pub(super) async fn look(ctx: &Ctx, at: &VmAt) -> Result<Twins, Fault> {
+    let own_path = at.vmx_path();
+    let (own, mut rows) = on_host(ctx, &at.host, Some(&own_path)).await?;
+    let own = own.unwrap_or_default();
+    let site = ctx.runbook.site_with(at.role);
+    let others = ctx
+        .runbook
+        .hosts_of(&site)
+        .filter(|(name, host)| host.driver == Driver::Esxi && **name != at.host);
+    let mut twins = Twins::default();
+    for (host, _) in others {
+        match on_host(ctx, host, None).await {
+            Ok((_, more)) => rows.extend(more),
+            Err(_) => twins.silent.push(host.clone()),
+        }
+    }
+    twins.found = rows.iter().filter_map(|row| row.twin(at, &own)).collect();
+    Ok(twins)
+}
+
+/// A registered VM with its identity.
+struct Row {
+    host: HostName,
+    name: String,
+    datastore: String,
+    path: String,
+    identity: Identity,
+}
+
+impl Row {
+    fn twin(&self, at: &VmAt, own: &Identity) -> Option<Twin> {
+        let shares = own.shared_with(&self.identity)?;
+        let its = path_tail(&self.path);
+        let is_own_file = its.is_some() && its == path_tail(&at.vmx_path());
+        let same_uuid = own.uuid.is_some() && own.uuid == self.identity.uuid;
+        Some(Twin {
+            host: self.host.clone(),
+            name: self.name.clone(),
+            vmx: format!("[{}] {}", self.datastore, self.path),
+            shares,
+            is_same: same_uuid && (is_own_file || self.name.eq_ignore_ascii_case(at.vm.as_str())),
+        })
+    }
+}
+
+/// The identities of what a host has registered; beside them that of the file `own`, which is no
+/// row of its own.
+async fn on_host(
+    ctx: &Ctx,
+    host: &HostName,
+    own: Option<&str>,
+) -> Result<(Option<Identity>, Vec<Row>), Fault> {
+    let inventory = registered::inventory(ctx, host, Lane::Control).await?;
+    let path_of = |datastore: &str, path: &str| format!("/vmfs/volumes/{datastore}/{path}");
+    let entries: Vec<_> = inventory
+        .vms
+        .iter()
+        .filter(|entry| Some(path_of(&entry.datastore, &entry.path).as_str()) != own)
+        .collect();
+    let mut paths: Vec<String> = own.iter().map(|path| (*path).to_owned()).collect();
+    paths.extend(
+        entries
+            .iter()
+            .map(|entry| path_of(&entry.datastore, &entry.path)),
+    );
+    if paths.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let command = commands::identities(&paths);
+    let doing = "reading the identities of its VMs";
+    let parse = |output: &_| parse_all(output, paths.len());
+    let mut read = ctx
+        .read(host, Lane::Control, &command, parse, doing)
+        .await?
+        .into_iter();
+    let own = own.and_then(|_| read.next());
+    let rows = entries.into_iter().zip(read).map(|(entry, identity)| Row {
+        host: host.clone(),
+        name: entry.name.clone(),
+        datastore: entry.datastore.clone(),
+        path: entry.path.clone(),
+        identity,
+    });
+    Ok((own, rows.collect()))
+}
+
+impl Twins {
+    /// Why nothing can be done with the VM while there is another of its kind.
+    pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
+        let twin = self
+            .found
+            .iter()
+            .find(|twin| twin.is_same)
+            .or(self.found.first())?;
+        let Twin {
+            host,
+            name,
+            vmx,
+            shares,
+            ..
+        } = twin;
+        let (what, next) = if twin.is_same {
+            (
+                format!("{} is already registered on {host}, from {vmx}", at.vm),
+                format!(
+                    "make sure that it does not run on {host} and unregister it there (its files \
+                     stay), or place it on {host} in the runbook; then retry"
+                ),
+            )
+        } else {
+            (
+                format!(
+                    "{name} on {host} ({vmx}) has the same {shares} as {}",
+                    at.vm
+                ),
+                format!(
+                    "one of the two is a copy: give {name} a new identity (uuid.action = \"create\", \
+                     generated MACs) or unregister it (its files stay); then retry"
+                ),
+            )
+        };
+        let fault = Fault::new(what.clone(), host.as_str(), "nothing was changed", next);
+        Some(blocked(what, fault, &[]))
+    }
+
+    /// What is not known, for the step card.
+    pub fn doubts(&self, at: &VmAt) -> Vec<String> {
+        let doubt = |host: &HostName| {
+            format!(
+                "{host} cannot be asked whether it has {}, its uuid.bios or its MACs",
+                at.vm
+            )
+        };
+        self.silent.iter().map(doubt).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! A host of the other site answers again, at every moment of a failover.
+
+use super::*;
+use crate::engine::{Fact, Pace, Performed, Status};
+use crate::names::VmName;
+
+const FENCE: usize = 0;
+const POWER_ON: usize = 2;
+
+/// fence, register and `power_on` of vm0, then a register of vm1.
+fn failover() -> Arc<Plan> {
+    let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[0], &[1], &[]]));
+    let vm: VmName = "vm0".into();
+    let verbs = [
+        ("fence", ActionSpec::Fence { vm: vm.clone() }, "lon"),
+        ("register", ActionSpec::Register { vm: vm.clone() }, "lee"),
+        ("power_on", ActionSpec::PowerOn { vm: vm.clone() }, "lee"),
+    ];
+    for (step, (verb, action, host)) in plan.steps.iter_mut().zip(verbs) {
+        step.id = format!("failover/recover/vm0/{verb}").as_str().into();
+        step.action = action;
+        step.subject = Subject::Vm(vm.clone());
+        step.hosts = vec![host.into()];
+    }
+    plan.steps[FENCE].side = SiteRole::Protected;
+    Arc::new(plan)
+}
+
+/// A run and what happens to it, second by second.
+struct Story {
+    engine: Engine,
+    plan: Arc<Plan>,
+    second: i64,
+}
+
+impl Story {
+    /// vm0 was fenced by attestation, London being silent, and is about to be registered.
+    fn attested() -> Self {
+        let plan = failover();
+        let mut story = Self {
+            engine: engine(&plan),
+            plan,
+            second: 0,
+        };
+        story.put(Input::Start(info()));
+        story.put(Input::Operator(OperatorInput::SetPace {
+            pace: Pace::Auto,
+            by: "alice".to_owned(),
+        }));
+        story.evidence(&["lon"]);
+        story.answer(FENCE, already());
+        story
+    }
+
+    fn put(&mut self, input: Input) -> Vec<String> {
+        self.second += 1;
+        names(&self.engine.handle(at(self.second), input))
+    }
+
+    fn id(&self, step: usize) -> StepId {
+        self.plan.steps[step].id.clone()
+    }
+
+    fn status(&self, step: usize) -> Status {
+        self.engine.state().status(&self.id(step))
+    }
+
+    fn answer(&mut self, step: usize, answer: ProbeAnswer) -> Vec<String> {
+        let step = self.id(step);
+        let attempt = self.engine.state().step(&step).attempt;
+        self.put(Input::Probed {
+            step,
+            attempt,
+            answer: Ok(answer),
+        })
+    }
+
+    fn fact(&mut self, step: usize, fact: Fact) {
+        let step = self.id(step);
+        let attempt = self.engine.state().step(&step).attempt;
+        let effects = self.put(Input::FactFound {
+            step,
+            attempt,
+            ticket: 1,
+            fact,
+        });
+        assert!(effects.contains(&"KEPT".to_owned()), "{effects:?}");
+    }
+
+    fn evidence(&mut self, silent: &[&str]) {
+        let fact = Fact::OwnershipEvidence {
+            vm: "vm0".into(),
+            lines: vec![],
+            whole: silent.is_empty(),
+            silent: silent.iter().map(|host| (*host).into()).collect(),
+            at: at(self.second),
+        };
+        self.fact(FENCE, fact);
+    }
+
+    /// A poll of London that begins and ends now.
+    fn london(&mut self, running: Option<&[&str]>) -> Vec<String> {
+        let vms = |vms: &[&str]| vms.iter().map(|vm| (*vm).into()).collect();
+        let asked = at(self.second + 1);
+        self.put(Input::HostSeen {
+            host: "lon".into(),
+            role: SiteRole::Protected,
+            asked,
+            running: running.map(vms),
+        })
+    }
+
+    /// vm0 runs in Leeds, and nothing is left to do but vm1.
+    fn started() -> Self {
+        let mut story = Self::attested();
+        story.answer(1, already());
+        story.fact(
+            POWER_ON,
+            Fact::PoweredOn {
+                vm: "vm0".into(),
+                host: "lee".into(),
+            },
+        );
+        story.answer(POWER_ON, already());
+        story
+    }
+}
+
+fn returned(effects: &[String]) -> bool {
+    effects.contains(&"RING".to_owned())
+}
+
+#[test]
+fn a_silent_host_that_answers_rings_and_is_asked_before_any_start() {
+    let mut story = Story::attested();
+    story.answer(1, already());
+    story.answer(POWER_ON, needed());
+    assert_eq!(story.status(POWER_ON), Status::Running, "pace auto");
+    assert!(!returned(&story.london(None)), "silence is no news");
+    let effects = story.london(Some(&[]));
+    assert!(returned(&effects), "{effects:?}");
+    assert_eq!(story.status(POWER_ON), Status::Waiting, "nothing was sent");
+    assert_eq!(story.status(FENCE), Status::Probing, "London is asked");
+    assert!(!returned(&story.london(Some(&[]))), "once");
+    assert_eq!(story.status(POWER_ON), Status::Waiting);
+    // A late word of the attempt that was taken back starts nothing.
+    let step = story.id(POWER_ON);
+    let late = Input::WriteWanted {
+        step,
+        attempt: Attempt(1),
+        ticket: 9,
+        host: "lee".into(),
+        command: "vim-cmd vmsvc/power.on 7".to_owned(),
+        bulk: false,
+    };
+    assert_eq!(story.put(late), ["DENY"]);
+    story.evidence(&[]);
+    let effects = story.answer(FENCE, already());
+    assert!(effects.contains(&"PROBE 2".to_owned()), "{effects:?}");
+    assert_eq!(story.status(POWER_ON), Status::Probing, "held no more");
+    assert!(!returned(&story.london(Some(&[]))));
+}
+
+#[test]
+fn what_is_no_start_goes_on_while_the_host_is_asked() {
+    let mut story = Story::attested();
+    story.answer(1, needed());
+    story.london(Some(&[]));
+    assert_eq!(story.status(1), Status::Running);
+    let step = story.id(1);
+    story.put(Input::Performed {
+        step,
+        attempt: Attempt(1),
+        result: Performed::Done { evidence: vec![] },
+    });
+    assert_eq!(story.status(FENCE), Status::Probing);
+    assert_eq!(story.status(POWER_ON), Status::Waiting, "held");
+}
+
+#[test]
+fn a_host_that_comes_and_goes_rings_each_time() {
+    let mut story = Story::attested();
+    assert!(returned(&story.london(Some(&[]))));
+    story.answer(FENCE, already());
+    story.london(None);
+    assert!(returned(&story.london(Some(&[]))));
+}
+
+#[test]
+fn a_vm_at_both_sites_is_named_until_one_copy_is_gone() {
+    let mut story = Story::started();
+    let effects = story.london(Some(&["vm0"]));
+    assert!(returned(&effects), "{effects:?}");
+    let splits = story.engine.state().splits();
+    assert_eq!(splits[0].in_words(), "vm0 runs on lee and on lon");
+    assert_eq!(story.status(FENCE), Status::Probing);
+    story.london(Some(&["vm0"]));
+    assert_eq!(story.engine.state().splits().len(), 1, "named once");
+    // Everything else is over, and yet the run is not.
+    story.answer(3, already());
+    let stopped = Fact::Stopped {
+        vm: "vm0".into(),
+        host: "lon".into(),
+        how: "powered off".into(),
+        at: at(story.second),
+    };
+    story.fact(FENCE, stopped);
+    assert!(story.engine.state().splits().is_empty());
+    let effects = story.answer(FENCE, already());
+    assert!(effects.contains(&"run-finished".to_owned()), "{effects:?}");
+}
+
+#[test]
+fn a_split_ends_too_when_the_host_says_that_it_runs_it_no_more() {
+    let mut story = Story::started();
+    story.london(Some(&["vm0"]));
+    story.answer(FENCE, already());
+    story.answer(3, already());
+    assert!(story.engine.state().finished.is_none(), "both run");
+    let ended = story.london(Some(&[]));
+    assert!(ended.contains(&"run-finished".to_owned()), "{ended:?}");
+}
+
+#[test]
+fn a_list_from_before_the_start_is_no_second_copy() {
+    let mut story = Story::started();
+    let old = Input::HostSeen {
+        host: "lon".into(),
+        role: SiteRole::Protected,
+        asked: at(1),
+        running: Some(vec!["vm0".into()]),
+    };
+    story.put(old);
+    assert!(story.engine.state().splits().is_empty());
+    // Nor is a copy at the same site, to which it may have been moved.
+    story.put(Input::HostSeen {
+        host: "lee2".into(),
+        role: SiteRole::Recovery,
+        asked: at(story.second + 1),
+        running: Some(vec!["vm0".into()]),
+    });
+    assert!(story.engine.state().splits().is_empty());
+}
+
+/// Numbers that a seed decides (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+impl Story {
+    /// Something happens that may happen now.
+    fn anything(&mut self, dice: &mut Dice) {
+        let step = usize::try_from(dice.below(4)).unwrap();
+        let (id, status) = (self.id(step), self.status(step));
+        let attempt = self.engine.state().step(&id).attempt;
+        match (dice.below(8), status) {
+            (0, _) => drop(self.london(None)),
+            (1, _) => drop(self.london(Some(&[]))),
+            (2, _) => drop(self.london(Some(&["vm0"]))),
+            (3, _) => {
+                let state = self.engine.state().clone();
+                self.engine = Engine::new(
+                    Arc::clone(&self.plan),
+                    state,
+                    Settings {
+                        operator: "bob".to_owned(),
+                        ..Settings::default()
+                    },
+                );
+                self.put(Input::Resume {
+                    operator: "bob".to_owned(),
+                    console: "c".to_owned(),
+                    clock_back_s: None,
+                });
+            }
+            (4, Status::Probing) => drop(self.answer(step, already())),
+            (_, Status::Probing) if step == FENCE => {
+                self.evidence(if dice.below(2) == 0 { &["lon"] } else { &[] });
+                self.answer(step, needed());
+            }
+            (_, Status::Probing) => drop(self.answer(step, needed())),
+            (_, Status::Asking) => drop(self.put(confirm(&id, attempt.0))),
+            (_, Status::Running) => {
+                if step == POWER_ON {
+                    let (vm, host) = ("vm0".into(), "lee".into());
+                    self.fact(POWER_ON, Fact::PoweredOn { vm, host });
+                }
+                let result = Performed::Done { evidence: vec![] };
+                self.put(Input::Performed {
+                    step: id,
+                    attempt,
+                    result,
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn whatever_comes_back_whenever_no_start_gets_past_the_question() {
+    let (mut held, mut split, mut ended) = (0, 0, 0);
+    for seed in 0..2_000 {
+        let mut dice = Dice(seed);
+        let mut story = Story::attested();
+        for _ in 0..60 {
+            story.anything(&mut dice);
+            let is_held = story.engine.power_on_is_held();
+            let status = story.status(POWER_ON);
+            let at_large = matches!(status, Status::Probing | Status::Asking | Status::Running);
+            assert!(!(is_held && at_large), "seed {seed}: {status:?} while held");
+            held += u32::from(is_held);
+            let splits = story.engine.state().splits();
+            split += u32::from(!splits.is_empty());
+            if story.engine.state().finished.is_some() {
+                assert!(splits.is_empty(), "seed {seed}: over, and both copies run");
+                ended += 1;
+                break;
+            }
+        }
+    }
+    assert!(
+        held > 1_000 && split > 100 && ended > 100,
+        "{held} {split} {ended}"
+    );
+}

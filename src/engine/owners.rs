@@ -1,0 +1,131 @@
+//! Where a run's VMs run, as its facts tell: what the watch of the other site is measured against.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::fact::Fact;
+use super::state::RunState;
+use crate::names::{HostName, VmName};
+
+impl Fact {
+    /// What the watch of the other site has to say at once, wherever the run is followed.
+    #[must_use]
+    pub fn alarm(&self) -> Option<String> {
+        let list = |vms: &[VmName]| {
+            let vms: Vec<&str> = vms.iter().map(VmName::as_str).collect();
+            vms.join(", ")
+        };
+        Some(match self {
+            Self::HostReturned { host, vms, running } => {
+                let runs = if running.is_empty() {
+                    "none of this run's VMs".to_owned()
+                } else {
+                    list(running)
+                };
+                format!(
+                    "{host} ANSWERS AGAIN (silent before about {}); it runs {runs}; no VM starts \
+                     before fence has looked there",
+                    list(vms)
+                )
+            }
+            Self::SplitBrain { vm, started, also } => format!(
+                "RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}; its fence \
+                 step asks which copy lives"
+            ),
+            _ => return None,
+        })
+    }
+}
+
+/// A VM that runs at both sites.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Which VM.
+    pub vm: VmName,
+    /// Where this run started it.
+    pub started: HostName,
+    /// Where it was seen running too.
+    pub also: HostName,
+}
+
+impl Split {
+    /// `sql01 runs on lee-esx1 and on lon-esx1`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{} runs on {} and on {}", self.vm, self.started, self.also)
+    }
+}
+
+impl RunState {
+    /// VMs for which recovery is required: they run at both sites, in the order in which that was
+    /// seen. One leaves the list when one of its copies was stopped, or seen to run no more.
+    #[must_use]
+    pub fn splits(&self) -> Vec<Split> {
+        let mut splits: Vec<Split> = Vec::new();
+        for found in &self.facts {
+            match &found.fact {
+                Fact::SplitBrain { vm, started, also } => {
+                    splits.retain(|split| split.vm != *vm);
+                    splits.push(Split {
+                        vm: vm.clone(),
+                        started: started.clone(),
+                        also: also.clone(),
+                    });
+                }
+                Fact::SplitBrainEnded { vm, .. } => splits.retain(|split| split.vm != *vm),
+                Fact::Stopped { vm, host, .. } => splits.retain(|split| {
+                    split.vm != *vm || (split.started != *host && split.also != *host)
+                }),
+                _ => {}
+            }
+        }
+        splits
+    }
+
+    /// The host on which this run started the VM and has not stopped it since, and when that was
+    /// known.
+    #[must_use]
+    pub fn started_on(&self, vm: &VmName) -> Option<(&HostName, Timestamp)> {
+        let mut started = None;
+        for found in &self.facts {
+            match &found.fact {
+                Fact::PoweredOn { vm: of, host } if of == vm => started = Some((host, found.at)),
+                Fact::Stopped { vm: of, host, .. }
+                    if of == vm && started.is_some_and(|(on, _)| on == host) =>
+                {
+                    started = None;
+                }
+                _ => {}
+            }
+        }
+        started
+    }
+
+    /// VMs for which a host was silent when their owner was last looked for, and whether it has
+    /// answered since.
+    pub(super) fn silent_for(&self, host: &HostName) -> Vec<(VmName, bool)> {
+        let mut silent: BTreeMap<&VmName, bool> = BTreeMap::new();
+        for found in &self.facts {
+            match &found.fact {
+                Fact::OwnershipEvidence {
+                    vm, silent: hosts, ..
+                } => {
+                    if hosts.contains(host) {
+                        silent.insert(vm, false);
+                    } else {
+                        silent.remove(vm);
+                    }
+                }
+                Fact::HostReturned { host: of, vms, .. } if of == host => {
+                    for vm in vms {
+                        silent.entry(vm).and_modify(|answered| *answered = true);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let owned = silent.into_iter();
+        owned.map(|(vm, answered)| (vm.clone(), answered)).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! London comes back alive in the middle of a failover, with a VM running that runs in Leeds by now:
+//! nothing more is started, both copies are named, and one of them lives.
+
+use std::path::Path;
+use std::time::Duration;
+
+use lifeboat::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
+use lifeboat::names::HostName;
+use lifeboat::runbook::model::{Mode, SiteRole};
+use lifeboat::sim::{Site, SiteOptions};
+
+use crate::program::Place;
+use crate::site::{RUNBOOK, answers};
+use crate::terminal::Terminal;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Answers of a failover from a dark London; `more` goes to a step of its own.
+fn from_the_dark(started: &[&str], more: &str) -> String {
+    let mut text = String::from(
+        "steps:\n  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n",
+    );
+    for vm in ["sql01", "app01", "web01"] {
+        let fence = format!("{{by: alice, attest: the building burns, typed: {vm}{more}}}");
+        text.push_str(&format!("  failover/recover/{vm}/fence: {fence}\n"));
+    }
+    for vm in started {
+        text.push_str(&format!(
+            "  failover/recover/{vm}/power_on: {{by: alice}}\n"
+        ));
+    }
+    text
+}
+
+/// Starts the old copy of sql01, past Lifeboat.
+async fn start_in_london(site: &Site) {
+    let name = HostName::from("lon-esx1");
+    let endpoint = site.endpoint(&name).expect("an endpoint");
+    let config = HostConfig {
+        name: name.clone(),
+        role: SiteRole::Protected,
+        driver: lifeboat::runbook::model::Driver::Esxi,
+        address: lifeboat::runbook::model::HostAddress {
+            host: endpoint.address.ip().to_string(),
+            port: endpoint.address.port(),
+        },
+        user: endpoint.user.clone(),
+        auth: vec![Credential::Key(endpoint.key_file.clone())],
+        host_keys: endpoint.host_keys.clone(),
+        known_hosts: vec![],
+    };
+    let hosts = Hosts::new(
+        vec![config],
+        Policy::for_mode(Mode::Failover),
+        Redactor::new(),
+    );
+    let host = hosts.host(&name).expect("the host");
+    let run = async |words: &[&str]| {
+        let command = HostCommand::read(words.iter().copied());
+        let output = host.read(Lane::Control, &command).await.expect("a reply");
+        assert_eq!(output.status, 0, "{}", output.text());
+        output.text().to_string()
+    };
+    let list = run(&["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("sql01.vmx"));
+    let vmid = row.and_then(|row| row.split_whitespace().next());
+    run(&["vim-cmd", "vmsvc/power.on", vmid.expect("a number")]).await;
+    hosts.close().await;
+}
+
+/// Whether a host runs sql01, as its own state tells.
+fn runs(site: &Site, host: &str) -> bool {
+    let log = site.command_log(&HostName::from(host));
+    let state = log.parent().map(|dir| dir.join("state.json"));
+    let text = std::fs::read(state.expect("a folder")).expect("the host's state");
+    let state: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let vms = state["vms"].as_array().expect("VMs");
+    vms.iter().any(|vm| {
+        let path = vm["path"].as_str().unwrap_or_default();
+        path.ends_with("sql01/sql01.vmx") && vm["on"].as_bool() == Some(true)
+    })
+}
+
+fn args<'a>(words: &[&'a str], answers: &'a str) -> Vec<&'a str> {
+    [words, &["--headless", "--yes", "--answers", answers]].concat()
+}
+
+#[test]
+fn london_comes_back_alive_in_the_middle_of_a_failover() {
+    let place = Place::new();
+    let text = std::fs::read_to_string(RUNBOOK).expect("the runbook");
+    let loaded = lifeboat::runbook::load("runbook", &text, &Default::default()).expect("valid");
+    let options = SiteOptions {
+        scale: 1 << 20,
+        speed: 60.0,
+        ..SiteOptions::new(place.path().join("site"))
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let site = runtime
+        .block_on(Site::start(&loaded.runbook, options))
+        .expect("a site");
+    let runbook = place.path().join("emitted.yaml");
+    std::fs::write(&runbook, site.emit(&text).expect("a runbook")).expect("written");
+    site.go_dark(SiteRole::Protected);
+
+    // Nobody has said that app01 may start: sql01 runs, and the console leaves.
+    let path = answers(&place, &from_the_dark(&["sql01"], ""));
+    let first = ["run", &*runbook.to_string_lossy()];
+    place.run(&args(&first, &path), LIMIT).expect(4);
+    assert!(runs(&site, "lee-esx1"));
+    site.come_back(SiteRole::Protected);
+    runtime.block_on(start_in_london(&site));
+    assert!(runs(&site, "lon-esx1"), "it runs at both sites");
+
+    look(&place, &path);
+
+    // Without the choice no answer helps, and nothing else is started.
+    let all = ["sql01", "app01", "web01"];
+    let path = answers(&place, &from_the_dark(&all, ""));
+    let resumed = place.run(&args(&["resume"], &path), LIMIT);
+    resumed.expect(4);
+    assert!(resumed.all().contains("lives"), "{}", resumed.all());
+    let said = place.journal_text();
+    assert!(!started(&said, "app01"), "a start is held");
+    let path = answers(&place, &from_the_dark(&all, ", lives: [Leeds]"));
+    place.run(&args(&["resume"], &path), LIMIT).expect(0);
+    assert!(runs(&site, "lee-esx1") && !runs(&site, "lon-esx1"));
+    let said = place.journal_text();
+    assert!(started(&said, "web01") && said.contains("\"survivor-chosen\""));
+    let report = std::fs::read_to_string(place.run_dir().join("report.md")).expect("a report");
+    assert!(
+        report.contains("Split brain: sql01 was seen running"),
+        "{report}"
+    );
+    runtime.block_on(site.shutdown());
+}
+
+/// What a person sees on a small screen.
+fn look(place: &Place, answers: &str) {
+    let mut terminal = Terminal::open(place, &["resume", "--answers", answers], 80, 24);
+    let named = "RECOVERY REQUIRED (split brain): sql01";
+    let text = terminal.wait_for(named, Duration::from_secs(60));
+    assert!(text.contains("lon-esx1 ANSWERS AGAIN"), "{text}");
+    terminal.wait_for(
+        "choose Leeds, and this copy is stopped",
+        Duration::from_secs(60),
+    );
+    terminal.press("\x03");
+    std::thread::sleep(Duration::from_millis(100));
+    terminal.press("\x03");
+    assert_eq!(terminal.exit(Duration::from_secs(20)), 4);
+    let runs = place.run(&["runs"], Duration::from_secs(20));
+    assert!(
+        runs.all().contains("recovery required (split brain)"),
+        "{}",
+        runs.all()
+    );
+}
+
+fn started(journal: &str, vm: &str) -> bool {
+    let fact = format!("\"fact\":\"powered-on\",\"vm\":\"{vm}\"");
+    journal.contains(&fact)
+}
+
+impl Place {
+    fn journal_text(&self) -> String {
+        let path: &Path = &self.run_dir().join("journal.jsonl");
+        std::fs::read_to_string(path).expect("the journal")
+    }
+}
