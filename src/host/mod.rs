@@ -33,6 +33,7 @@ mod sftp;
 mod shared;
 mod turn;
 
+pub use bulk::Dialogue;
 pub use command::{Effect, HostCommand};
 pub use config::{Credential, HostConfig, Secret};
 pub use error::{HostError, WriteError};

@@ -22,6 +22,7 @@ mod compare;
 mod convert;
 mod deliver;
 mod flaw;
+mod follow;
 mod observe;
 mod patch;
 mod point;
