@@ -94,6 +94,17 @@ impl RemoteFile {
         .map_err(FileError::into_write)
     }
 
+    /// Where the first byte lies that was written and is not confirmed, or `offset` if that comes
+    /// first: what was written before it, the host has. `None` where that cannot be told before
+    /// [`finish`](Self::finish).
+    #[must_use]
+    pub fn confirmed(&self, offset: u64) -> Option<u64> {
+        match &self.way {
+            Way::Lane { .. } => None,
+            Way::Bulk(file) => file.confirmed_below(offset),
+        }
+    }
+
     /// Reads up to `len` bytes from `offset`; fewer only at the end of the file.
     ///
     /// # Errors

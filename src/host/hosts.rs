@@ -9,7 +9,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
-use super::bulk::{BulkFile, NotOpen};
+use super::bulk::{BulkFile, Dialogue, NotOpen};
 use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret, Via};
 use super::error::{HostError, WriteError};
@@ -372,6 +372,28 @@ impl Host {
             })
             .await??;
         Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    /// Starts a command that only looks beside a file that is open over the session for bulk data,
+    /// to be told more while it runs. `None` where there is no such session.
+    ///
+    /// # Errors
+    /// [`HostError::PolicyRefused`] for a command whose effect is `Write`; else why it could not be
+    /// started.
+    pub async fn converse(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+    ) -> Result<Option<Dialogue>, HostError> {
+        self.shared
+            .run
+            .policy
+            .permit(Deed::Read(command.effect()))?;
+        let Some(session) = self.shared.bulk.alive() else {
+            return Ok(None);
+        };
+        let started = Dialogue::start(&self.shared, session, lane.session(), command).await;
+        started.map(Some)
     }
 
     /// Opens a file over the session for bulk data; `None` where it must go over ssh2.

@@ -39,6 +39,7 @@ mod stream;
 mod turn;
 mod wire;
 
+pub use bulk::Dialogue;
 pub use command::{Effect, HostCommand};
 pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
 pub use error::{HostError, WriteError};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::compare::Lacking;
 use super::deliver::Item;
+use super::follow::Follow;
 use super::progress::Phase;
 use super::ranges::{join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read};
@@ -50,9 +51,14 @@ impl<W: Writes> Bulk<'_, W> {
         } else {
             self.lacking(&whole(self.item.bytes)).await?
         };
-        self.pump(lacking.others, true).await?;
-        self.pump(lacking.holes, false).await?;
-        let (sum, by) = self.prove().await?;
+        let mut follow = Follow::default();
+        // What is sent later must not be summed before.
+        let first = lacking.holes.first().map(|hole| hole.start);
+        let until = first.unwrap_or(self.item.bytes);
+        self.pump(lacking.others, true, until, &mut follow).await?;
+        self.pump(lacking.holes, false, self.item.bytes, &mut follow)
+            .await?;
+        let (sum, by) = self.prove(follow).await?;
         if sum == self.sum {
             return Ok(by);
         }
@@ -61,8 +67,10 @@ impl<W: Writes> Bulk<'_, W> {
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }
-        self.pump(lacking, true).await?;
-        let (sum, by) = self.prove().await?;
+        let mut follow = Follow::default();
+        self.pump(lacking, true, self.item.bytes, &mut follow)
+            .await?;
+        let (sum, by) = self.prove(follow).await?;
         if sum == self.sum {
             Ok(by)
         } else {
@@ -70,9 +78,12 @@ impl<W: Writes> Bulk<'_, W> {
         }
     }
 
-    async fn prove(&self) -> Result<(Sum, SummedBy), Fault> {
+    async fn prove(&self, follow: Follow) -> Result<(Sum, SummedBy), Fault> {
         self.work.meter.settle(self.item.bytes, 0, Instant::now());
         self.work.meter.phase(Phase::Proving, Instant::now());
+        if let Some(proof) = follow.finish(self.work).await {
+            return Ok(proof);
+        }
         self.work.sum(&self.part(), self.item.bytes).await
     }
 
@@ -81,8 +92,15 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     /// Sends stretches, over as many sessions as it takes. Nothing that is proven to be there is
-    /// sent again. With `zeros`, zeros are sent too.
-    async fn pump(&self, mut todo: Vec<Range<u64>>, zeros: bool) -> Result<(), TransferError> {
+    /// sent again. With `zeros`, zeros are sent too. The destination sums along, up to `until` at
+    /// most.
+    async fn pump(
+        &self,
+        mut todo: Vec<Range<u64>>,
+        zeros: bool,
+        until: u64,
+        follow: &mut Follow,
+    ) -> Result<(), TransferError> {
         let patience = self.work.patience;
         let mut wait = patience.first;
         let mut waited = Duration::ZERO;
@@ -92,7 +110,7 @@ impl<W: Writes> Bulk<'_, W> {
                 offered,
                 stored,
                 why,
-            } = self.session(&todo, zeros).await?
+            } = self.session(&todo, zeros, until, follow).await?
             else {
                 return Ok(());
             };
@@ -121,7 +139,13 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     /// One session's worth of data, announced as one write.
-    async fn session(&self, todo: &[Range<u64>], zeros: bool) -> Result<End, TransferError> {
+    async fn session(
+        &self,
+        todo: &[Range<u64>],
+        zeros: bool,
+        until: u64,
+        follow: &mut Follow,
+    ) -> Result<End, TransferError> {
         let (writes, to) = (&self.work.writes, &self.work.to);
         let path = to.path(&self.part());
         let first = todo.first().map_or(0, |range| range.start);
@@ -153,7 +177,11 @@ impl<W: Writes> Bulk<'_, W> {
             offered: first,
             bytes: 0,
         };
-        let poured = self.pour(file, todo, zeros, &mut sent).await;
+        if file.confirmed(0).is_some() {
+            follow.start(self.work, &self.part(), self.item.bytes).await;
+        }
+        let pouring = self.pour(file, todo, zeros, until, follow, &mut sent);
+        let poured = pouring.await;
         match poured {
             Poured::All => {
                 writes.finished(op, Written::Sent(sent.bytes)).await?;
@@ -172,6 +200,8 @@ impl<W: Writes> Bulk<'_, W> {
                 Err(fault.into())
             }
             Poured::TargetLost(why) => {
+                // A host that went down may have lost what it had confirmed.
+                follow.forget();
                 writes.lost(op, why.to_string()).await?;
                 Ok(End::Broken {
                     offered: sent.offered,
@@ -194,6 +224,8 @@ impl<W: Writes> Bulk<'_, W> {
         mut file: RemoteFile,
         todo: &[Range<u64>],
         zeros: bool,
+        until: u64,
+        follow: &mut Follow,
         sent: &mut Tally,
     ) -> Poured {
         let open = length(todo);
@@ -222,6 +254,9 @@ impl<W: Writes> Bulk<'_, W> {
             }
             sent.offered = sent.offered.max(end);
             sent.bytes += now;
+            if let Some(place) = file.confirmed(sent.offered) {
+                follow.reach(self.work, place.min(until)).await;
+            }
             let left = open - length(&split(todo, end).0);
             self.work
                 .meter

@@ -2,6 +2,7 @@
 //!
 //! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
+//! Where the host can, it takes that sum while the file arrives (`follow`).
 //! Nothing that this run did not make is overwritten or deleted.
 //!
 //! Where a disk of the same name and size is there, the new one is made from a clone of it, and only
@@ -23,6 +24,7 @@ mod compare;
 mod convert;
 mod deliver;
 mod flaw;
+mod follow;
 mod layout;
 mod observe;
 mod patch;

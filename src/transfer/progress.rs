@@ -84,6 +84,7 @@ struct State {
     /// `(when, done, sent)`, oldest first.
     samples: VecDeque<(Instant, u64, u64)>,
     proving: Proving,
+    following: Option<Following>,
     told: Option<(Instant, Phase)>,
 }
 
@@ -93,6 +94,14 @@ struct Proving {
     bytes: u64,
     took: Duration,
     begun: Option<Instant>,
+}
+
+/// The destination sums the file while it arrives.
+#[derive(Clone, Copy)]
+struct Following {
+    begun: Instant,
+    /// Bytes that are in the sum.
+    bytes: u64,
 }
 
 impl Meter {
@@ -114,6 +123,7 @@ impl Meter {
             files: BTreeMap::new(),
             samples: VecDeque::new(),
             proving: Proving::default(),
+            following: None,
             told: None,
         };
         Self {
@@ -126,6 +136,7 @@ impl Meter {
     pub(super) fn file(&self, name: &str, bytes: u64, now: Instant) {
         self.change(now, |state| {
             state.end_proof(now);
+            state.following = None;
             name.clone_into(&mut state.now.file);
             state.now.file_bytes = bytes;
             state.now.file_done = state.files.get(name).copied().unwrap_or(0);
@@ -155,6 +166,17 @@ impl Meter {
             .unwrap_or_else(PoisonError::into_inner)
             .now
             .phase
+    }
+
+    /// The destination sums the file while it arrives, and has so many bytes in its sum.
+    pub(super) fn summed(&self, bytes: u64, now: Instant) {
+        self.change(now, |state| {
+            let begun = match state.following {
+                Some(following) if following.bytes <= bytes => following.begun,
+                _ => now,
+            };
+            state.following = Some(Following { begun, bytes });
+        });
     }
 
     /// So many bytes of the file need no more sending; so many more went over the wire.
@@ -188,6 +210,7 @@ impl State {
         if let Some(begun) = self.proving.begun.take() {
             self.proving.took += now.saturating_duration_since(begun);
             self.proving.bytes = self.proving.bytes.saturating_add(self.now.file_bytes);
+            self.following = None;
         }
     }
 
@@ -226,16 +249,28 @@ impl State {
         let settled = rate(self.now.done.saturating_sub(done), took);
         self.now.rate = Some(rate(self.now.sent.saturating_sub(sent), took) as u64);
         let sending = seconds(self.now.bytes - self.now.done, settled);
-        let unproven = self.now.bytes.saturating_sub(self.proving.bytes);
+        let ahead = self.following.map_or(0, |following| following.bytes);
+        let proven = self.proving.bytes.saturating_add(ahead);
+        let unproven = self.now.bytes.saturating_sub(proven);
         let proof = if self.proving.bytes == 0 {
             ASSUMED_PROOF
         } else {
             rate(self.proving.bytes, self.proving.took)
         };
+        // It waits for what arrives, so that it is at least as fast as it has been.
+        let proof = self.following.map_or(proof, |following| {
+            let took = now.saturating_duration_since(following.begun).max(LEAST);
+            proof.max(rate(following.bytes, took))
+        });
         let proving = seconds(unproven, proof);
-        self.now.remaining = sending
-            .zip(proving)
-            .map(|(sending, proving)| sending + proving);
+        let both = sending.zip(proving);
+        self.now.remaining = both.map(|(sending, proving)| {
+            if self.following.is_some() {
+                sending.max(proving)
+            } else {
+                sending + proving
+            }
+        });
     }
 }
 
@@ -294,6 +329,30 @@ mod tests {
         );
         let now = told.lock().unwrap().last().unwrap().clone();
         assert_eq!((now.done, now.sent), (3000, 2250));
+    }
+
+    #[test]
+    fn what_is_summed_while_it_arrives_takes_no_time_of_its_own() {
+        let (meter, told) = meter(3_000_000_000);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let last = || told.lock().unwrap().last().unwrap().remaining;
+        meter.file("a", 3_000_000_000, start);
+        meter.phase(Phase::Sending, start);
+        meter.summed(0, start);
+        meter.settle(500_000_000, 500_000_000, at(5));
+        assert_eq!(last(), Some(Duration::from_secs(25)), "the link is slower");
+        meter.summed(500_000_000, at(5));
+        meter.settle(2_000_000_000, 500_000_000, at(6));
+        let left = last().unwrap();
+        assert!(
+            left > Duration::from_secs(12),
+            "the sum lags behind: {left:?}"
+        );
+        meter.settle(3_000_000_000, 0, at(7));
+        meter.phase(Phase::Proving, at(7));
+        meter.summed(2_000_000_000, at(8));
+        assert_eq!(last(), Some(Duration::from_secs(4)), "250 MB a second");
     }
 
     #[test]

@@ -36,18 +36,15 @@ fn from_the_dark(started: &[&str], more: &str) -> String {
 async fn start_in_london(site: &Site) {
     let name = HostName::from("lon-esx1");
     let endpoint = site.endpoint(&name).expect("an endpoint");
+    let address = lifeboat::runbook::model::HostAddress {
+        host: endpoint.address.ip().to_string(),
+        port: endpoint.address.port(),
+    };
     let config = HostConfig {
-        name: name.clone(),
-        role: SiteRole::Protected,
         driver: lifeboat::runbook::model::Driver::Esxi,
-        address: lifeboat::runbook::model::HostAddress {
-            host: endpoint.address.ip().to_string(),
-            port: endpoint.address.port(),
-        },
-        user: endpoint.user.clone(),
         auth: vec![Credential::Key(endpoint.key_file.clone())],
         host_keys: endpoint.host_keys.clone(),
-        known_hosts: vec![],
+        ..HostConfig::plain(name.clone(), address, endpoint.user.clone())
     };
     let hosts = Hosts::new(
         vec![config],

@@ -66,7 +66,10 @@ struct State {
 }
 
 enum Waiter {
-    Write { _permit: OwnedSemaphorePermit },
+    Write {
+        at: u64,
+        _permit: OwnedSemaphorePermit,
+    },
     Answer(oneshot::Sender<Reply>),
 }
 
@@ -147,7 +150,10 @@ impl BulkFile {
             let permit = room.map_err(|_| self.lost("writing"))?;
             self.check_refused()?;
             let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-            let number = self.wire.expect(Waiter::Write { _permit: permit });
+            let number = self.wire.expect(Waiter::Write {
+                at: offset,
+                _permit: permit,
+            });
             let head = Request::new(packet::WRITE, number)
                 .string(&self.handle)
                 .u64(offset)
@@ -158,6 +164,19 @@ impl BulkFile {
             self.send("writing", piece).await?;
         }
         Ok(())
+    }
+
+    /// See [`RemoteFile::confirmed`](super::super::RemoteFile::confirmed).
+    pub(in super::super) fn confirmed_below(&self, offset: u64) -> Option<u64> {
+        let state = self.wire.state();
+        if self.torn || state.ended || state.refused.is_some() {
+            return None;
+        }
+        let in_flight = state.waiting.values().filter_map(|waiter| match waiter {
+            Waiter::Write { at, .. } => Some(*at),
+            Waiter::Answer(_) => None,
+        });
+        Some(in_flight.fold(offset, u64::min))
     }
 
     /// See [`RemoteFile::read_at`](super::super::RemoteFile::read_at).

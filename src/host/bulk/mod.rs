@@ -2,11 +2,13 @@
 //!
 //! libssh2 encrypts AES in calls of 16 bytes and costs five times the processor time of russh,
 //! so that a transfer's speed is decided here. Nothing else goes over this session: commands, and
-//! whatever a host does that russh cannot talk to, stay with ssh2. It is opened only after an ssh2
+//! whatever a host does that russh cannot talk to, stay with ssh2; but one that sums a file while it
+//! arrives goes beside it, as a [`Dialogue`]. It is opened only after an ssh2
 //! session got in, in the same turn as every login, through the same `dial`; the host key is judged
 //! by the same rules, and the login is the one that the host accepted before, so that it cannot be
 //! refused in a new way. One session carries a channel for each open file.
 
+mod dialogue;
 mod file;
 mod login;
 mod packet;
@@ -27,6 +29,7 @@ use super::link::{Cancel, Limit, Stopped};
 use super::shared::{Limits, Shared};
 use super::wire::Wire;
 
+pub use dialogue::Dialogue;
 pub(super) use file::{BulkFile, NotOpen};
 pub(super) use login::{Proven, ProvenWay};
 
@@ -83,7 +86,8 @@ impl Sessions {
         }
     }
 
-    fn alive(&self) -> Option<Arc<Session>> {
+    /// The session, if there is one.
+    pub(super) fn alive(&self) -> Option<Arc<Session>> {
         self.current()
             .clone()
             .filter(|session| !session.is_closed())

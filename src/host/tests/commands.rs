@@ -191,7 +191,7 @@ async fn a_write_that_dies_is_lost_with_its_process_and_never_sent_again() {
         other => panic!("{other:?}"),
     }
     // Closing its channel does not end it.
-    let finished = || std::fs::read_to_string(&log).unwrap() == "ran\nfinished\n";
+    let finished = || std::fs::read_to_string(&log).is_ok_and(|text| text == "ran\nfinished\n");
     for _ in 0..1000 {
         if finished() {
             break;
@@ -477,4 +477,101 @@ async fn output_is_told_as_it_comes_sanitised_and_masked() {
         ]
     );
     assert!(events.iter().all(|event| !event.command.contains("s3cret")));
+}
+
+fn converse(script: &str) -> HostCommand {
+    sh(script).deadline(SOON)
+}
+
+/// Opens a file for writing, because a conversation goes beside one.
+async fn beside_a_file(host: &Host, sshd: &Sshd) -> RemoteFile {
+    let path = sshd.path("disk");
+    host.open_file(
+        Lane::Transfer(0),
+        path.to_str().unwrap(),
+        FileAccess::Write(intent()),
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_command_beside_a_file_is_told_more_while_it_runs() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (hosts, host) = one(sshd.config());
+    let command = converse("while read -r n; do echo $((n + 1)) >&2; done; echo out; exit 3");
+    let none = host.converse(Lane::Transfer(0), &command).await.unwrap();
+    assert!(none.is_none(), "there is no session for bulk data yet");
+    let mut file = beside_a_file(&host, &sshd).await;
+    let mut running = host
+        .converse(Lane::Transfer(0), &command)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut said = running.said();
+    for n in [1, 5] {
+        file.write_at(n << 20, vec![1; 3 << 20]).await.unwrap();
+        running.tell(&n.to_string()).await.unwrap();
+        said.changed().await.unwrap();
+        assert_eq!(*said.borrow_and_update(), (n + 1).to_string());
+    }
+    file.finish().await.unwrap();
+    let output = running.finish().await.unwrap();
+    assert_eq!((output.text().as_str(), output.status), ("out\n", 3));
+    let write = HostCommand::write(["true"]);
+    let refused = host.converse(Lane::Transfer(0), &write).await;
+    assert!(matches!(refused.err(), Some(HostError::PolicyRefused(_))));
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up_nobody() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let _file = beside_a_file(&host, &sshd).await;
+    let start = |script: &str| {
+        let command = converse(script);
+        let host = host.clone();
+        async move { host.converse(Lane::Transfer(0), &command).await }
+    };
+    let begun = Instant::now();
+    let mut ended = start("exit 4").await.unwrap().unwrap();
+    let mut said = ended.said();
+    while said.changed().await.is_ok() {}
+    assert!(ended.tell("1").await.is_err());
+    assert_eq!(ended.finish().await.unwrap().status, 4);
+    let mark = sshd.path("gone");
+    let line = format!("read -r n; cat >/dev/null; : >{}", mark.display());
+    let mut dropped = start(&line).await.unwrap().unwrap();
+    dropped.tell("1").await.unwrap();
+    drop(dropped);
+    while !mark.exists() {
+        assert!(begun.elapsed() < SOON, "its input was not closed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut killed = start("kill -9 $$").await.unwrap().unwrap();
+    assert!(killed.finish().await.is_err(), "no exit status came");
+    assert!(begun.elapsed() < SOON);
+}
+
+#[tokio::test]
+async fn a_file_tells_up_to_where_its_writes_are_confirmed() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (hosts, host) = one(sshd.config());
+    let mut file = beside_a_file(&host, &sshd).await;
+    file.write_at(0, vec![1; 4 << 20]).await.unwrap();
+    let begun = Instant::now();
+    let mut confirmed = 0;
+    while confirmed < 4 << 20 {
+        assert!(begun.elapsed() < SOON);
+        let now = file.confirmed(4 << 20).unwrap();
+        assert!(now >= confirmed && now % (128 << 10) == 0);
+        confirmed = now;
+        let arrived = std::fs::read(sshd.path("disk")).unwrap();
+        assert!(arrived.len() as u64 >= confirmed);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    file.write_at(8 << 20, vec![1; 4 << 20]).await.unwrap();
+    assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
+    hosts.close().await;
 }

@@ -28,7 +28,7 @@ pub use files::{
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};
 pub use scripts::{Script, script};
-pub use sums::{Sha256, SumTool, sha256, sha256_part};
+pub use sums::{Sha256, SumTool, sha256, sha256_arriving, sha256_part};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.
 const SHORT: usize = 64 << 10;

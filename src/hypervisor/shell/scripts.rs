@@ -13,7 +13,7 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 7] = [
+const SCRIPTS: [Script; 8] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
@@ -43,6 +43,11 @@ const SCRIPTS: [Script; 7] = [
         name: "sum",
         does: "prints the SHA-256 of $1",
         text: sums::SHA256,
+    },
+    Script {
+        name: "sum as it arrives",
+        does: "prints the SHA-256 of $1; its standard input says how much of it has arrived",
+        text: sums::SHA256_ARRIVING,
     },
     Script {
         name: "sum blocks",

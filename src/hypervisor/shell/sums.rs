@@ -32,6 +32,69 @@ for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
 print(h.hexdigest())'
 else echo none; fi"#;
 
+/// The sum of a file that is still being written, from its start on. Each line of standard input
+/// is how many mebibytes from there are as they shall be, or `end`: all of it is. Says first what
+/// sums, and on standard error how many mebibytes are in the sum. Python comes first: it reads the
+/// file itself, unbuffered, so that it never sees what was not yet there, and hashes holes without
+/// reading them where the file system tells of them.
+pub(super) const SHA256_ARRIVING: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+for python in python3 python; do
+  if command -v $python >/dev/null 2>&1 && $python -c 'import hashlib' >/dev/null 2>&1 </dev/null; then
+    echo python3
+    exec $python -c 'import hashlib, os, sys
+file, hash, at, said = os.open(sys.argv[1], os.O_RDONLY), hashlib.sha256(), 0, 0
+step, zeros, holes = 1 << 20, b"\0" * (1 << 20), hasattr(os, "SEEK_DATA")
+def say():
+    sys.stderr.write("%d\n" % (at // step))
+    sys.stderr.flush()
+for line in iter(sys.stdin.readline, ""):
+    end = line == "end\n"
+    size = os.fstat(file).st_size
+    to = size if end else int(line) * step
+    if max(at, to) > size: sys.exit(1)
+    while at < to:
+        data = at
+        if holes:
+            try: data = min(os.lseek(file, at, os.SEEK_DATA), to)
+            except OSError as why:
+                holes = why.errno == 6
+                if holes: data = to
+        data = min(data, at + (step << 8))
+        while at < data:
+            hash.update(zeros[:min(step, data - at)])
+            at += min(step, data - at)
+        if at < to:
+            os.lseek(file, at, os.SEEK_SET)
+            block = os.read(file, min(step, to - at))
+            if not block: sys.exit(1)
+            hash.update(block)
+            at += len(block)
+        if at - said >= step << 8:
+            said = at
+            say()
+    if end:
+        print(hash.hexdigest())
+        break
+    say()' "$1"
+  fi
+done
+if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then tool=openssl sum='openssl dgst -sha256'
+elif command -v sha256sum >/dev/null 2>&1; then tool=sha256sum sum=sha256sum
+else echo none; exit 0; fi
+echo $tool
+at=0
+while read -r to; do
+  if [ "$to" = end ]; then
+    dd if="$1" bs=1048576 skip="$at" 2>/dev/null </dev/null
+    break
+  fi
+  if [ "$to" -gt "$at" ]; then
+    dd if="$1" bs=1048576 skip="$at" count="$((to - at))" 2>/dev/null </dev/null
+    at=$to
+    echo "$at" >&2
+  fi
+done | $sum"#;
+
 /// What a host sums with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SumTool {
@@ -65,8 +128,16 @@ pub fn sha256_part(path: &str, skip: u64, count: u64) -> HostCommand {
     HostCommand::script(Effect::Read, SHA256_PART, words).max_output(SHORT)
 }
 
+/// Sums a file while it is written: it is told on standard input how many mebibytes from the start
+/// are as they shall be, a line each, and at last `end`; it tells on standard error how many are in
+/// the sum. Set the deadline after the size.
+#[must_use]
+pub fn sha256_arriving(path: &str) -> HostCommand {
+    HostCommand::script(Effect::Read, SHA256_ARRIVING, [operand(path)]).max_output(SHORT)
+}
+
 impl Sha256 {
-    /// Reads the reply of [`sha256`] or [`sha256_part`].
+    /// Reads the reply of [`sha256`], [`sha256_part`] or [`sha256_arriving`].
     ///
     /// # Errors
     ///
@@ -112,5 +183,7 @@ pub(super) fn no_tool() -> DriverFault {
     }
 }
 
+#[cfg(test)]
+mod arriving_tests;
 #[cfg(test)]
 mod tests;

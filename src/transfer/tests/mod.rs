@@ -3,6 +3,7 @@
 mod arriving;
 mod cloning;
 mod converting;
+mod following;
 mod interrupted;
 mod looking;
 mod patching;
