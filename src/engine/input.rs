@@ -34,7 +34,7 @@ pub enum Input {
     },
     /// An action wants to send a write.
     WriteWanted {
-        /// Which step's.
+        /// Which step's; no name while the run is being closed.
         step: StepId,
         /// Which attempt's.
         attempt: Attempt,
@@ -47,6 +47,8 @@ pub enum Input {
         /// File data at absolute offsets.
         bulk: bool,
     },
+    /// What the run held on hosts is given back, or cannot be just now.
+    Closed,
     /// The write's process is known.
     WriteStarted {
         /// Which write.

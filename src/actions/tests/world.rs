@@ -467,17 +467,17 @@ impl World {
 }
 
 /// A step of sql01 on the way out.
-pub(super) fn out(verb: &str) -> String {
+pub(in crate::actions) fn out(verb: &str) -> String {
     format!("failover/recover/sql01/{verb}")
 }
 
 /// A step of sql01 on the way home.
-pub(super) fn home(verb: &str) -> String {
+pub(in crate::actions) fn home(verb: &str) -> String {
     format!("failback/go-home/sql01/{verb}")
 }
 
 /// Everything that a proposal asks for, given.
-pub(super) fn consent(shown: &Proposal) -> Confirmation {
+pub(in crate::actions) fn consent(shown: &Proposal) -> Confirmation {
     Confirmation {
         by: "alice".into(),
         second: Some("bob".into()),
@@ -518,6 +518,6 @@ fn configs(runbook: &Runbook, site: &Site) -> Vec<HostConfig> {
     configs.collect()
 }
 
-pub(super) fn is_done(answer: &ProbeAnswer) -> bool {
+pub(in crate::actions) fn is_done(answer: &ProbeAnswer) -> bool {
     matches!(answer.verdict, Verdict::AlreadyDone { .. })
 }

@@ -5,6 +5,7 @@
 
 mod advance;
 mod begin;
+mod close;
 mod operator;
 #[cfg(test)]
 pub(in crate::engine) mod planted;
@@ -69,6 +70,17 @@ enum Wait {
     Begin(StepId),
 }
 
+/// How far the end of the run is, once every step is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// Not there, or a step has sent something since.
+    Open,
+    /// What the run holds on hosts is being given back.
+    Under,
+    /// That was tried: the run may end.
+    Tried,
+}
+
 /// The engine of one run.
 #[derive(Debug)]
 pub struct Engine {
@@ -84,6 +96,7 @@ pub struct Engine {
     live: BTreeSet<StepId>,
     /// Steps whose ask nobody will answer (headless).
     unanswered: BTreeSet<StepId>,
+    closing: Closing,
     left: bool,
     #[cfg(test)]
     planted: Option<planted::Bug>,
@@ -110,6 +123,7 @@ impl Engine {
             timers: BTreeMap::new(),
             live: BTreeSet::new(),
             unanswered: BTreeSet::new(),
+            closing: Closing::Open,
             left: false,
             #[cfg(test)]
             planted: None,
@@ -168,6 +182,7 @@ impl Engine {
             } => {
                 self.write_wanted(&step, attempt, ticket, host, command, bulk);
             }
+            Input::Closed => self.closed(),
             Input::WriteStarted { op, pid } => self.write_started(op, pid),
             Input::WriteFinished {
                 op,
@@ -227,7 +242,8 @@ impl Engine {
     /// and when the run is finished.
     #[must_use]
     pub fn stuck(&self) -> Option<Vec<StepId>> {
-        if self.state.finished.is_some() || self.left || !self.timers.is_empty() {
+        let ends = self.left || self.closing == Closing::Under;
+        if self.state.finished.is_some() || ends || !self.timers.is_empty() {
             return None;
         }
         let statuses = || {
@@ -339,27 +355,19 @@ impl Engine {
             self.timer_for(Wait::Begin(id.clone()), back_off(failures));
             return;
         }
-        match on_failure {
-            OnFailure::Ask => self.effects.push(Effect::Ring),
-            OnFailure::Stop => {
-                if !self.state.paused {
-                    self.record(
-                        None,
-                        RunEvent::RunPaused {
-                            by: super::BY_RULE.to_owned(),
-                        },
-                    );
-                }
-                self.effects.push(Effect::Ring);
-            }
-            OnFailure::Continue => {}
+        if on_failure == OnFailure::Stop && !self.state.paused {
+            self.record(
+                None,
+                RunEvent::RunPaused {
+                    by: super::BY_RULE.to_owned(),
+                },
+            );
         }
     }
 
     fn hold(&mut self, id: &StepId, fault: Fault, remedies: Vec<String>) {
         self.live.remove(id);
         self.record(Some(id), RunEvent::StepHeld { fault, remedies });
-        self.effects.push(Effect::Ring);
     }
 
     fn operator_name(&self) -> String {
@@ -398,6 +406,7 @@ fn refuse(input: Input) -> Vec<Effect> {
         | Input::Questioned { .. }
         | Input::Performed { .. }
         | Input::Stopped { .. }
+        | Input::Closed
         | Input::Timer(_) => Vec::new(),
     }
 }

@@ -191,7 +191,7 @@ fn what_cannot_be_stopped_is_held_and_a_person_can_settle_it() {
     };
     assert_eq!(
         names(&engine.handle(at(6), stopped)),
-        ["stop-failed", "step-held", "RING"]
+        ["stop-failed", "step-held"]
     );
     assert_eq!(engine.stuck(), Some(vec![step.clone()]));
     let retry = OperatorInput::Retry {
@@ -242,7 +242,7 @@ fn a_failed_probe_is_repeated_with_back_off_and_stale_timers_do_nothing() {
         assert_eq!(names(&engine.handle(at(6), Input::Timer(id))), [""; 0]);
     }
     let effects = engine.handle(at(7), probed(&step, 1, down()));
-    assert_eq!(names(&effects), ["probe-failed", "step-failed", "RING"]);
+    assert_eq!(names(&effects), ["probe-failed", "step-failed"]);
 }
 
 #[test]
@@ -425,10 +425,7 @@ fn a_question_is_gone_with_the_action_that_waits_for_its_answer() {
         attempt: Attempt(1),
         question,
     };
-    assert_eq!(
-        names(&engine.handle(at(4), asked)),
-        ["question-asked", "RING"]
-    );
+    assert_eq!(names(&engine.handle(at(4), asked)), ["question-asked"]);
     let lost = Input::WriteLost {
         op: OpId(1),
         why: "cut".to_owned(),
@@ -467,7 +464,7 @@ fn an_undo_that_was_cut_short_waits_for_a_person_whatever_the_pace() {
         outcome: Ok(StopOutcome::Gone),
     };
     let effects = engine.handle(at(8), unsure);
-    assert_eq!(names(&effects), ["lost-stopped", "step-held", "RING"]);
+    assert_eq!(names(&effects), ["lost-stopped", "step-held"]);
     let resume = Input::Resume {
         operator: "bob".to_owned(),
         console: "c2".to_owned(),
