@@ -120,7 +120,7 @@ impl JournalError {
             Self::Held { path, .. } => (
                 path,
                 "that console goes on; this one did nothing",
-                "work at that console, or leave it there (q) and then resume here",
+                "look on with `lifeboat watch RUN`; or work at that console, or leave it there (q) and then resume here",
             ),
             Self::Broken { path, .. } => (
                 path,

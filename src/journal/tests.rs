@@ -521,3 +521,32 @@ proptest! {
         prop_assert_eq!(&found.entries[1..], &[note, done]);
     }
 }
+
+#[test]
+fn whoever_follows_sees_whole_lines_alone_even_where_one_is_torn_and_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = create(folder.path());
+    let path = folder.path().join(FILE_NAME);
+    let mut follower = Follower::open(&path).unwrap();
+    assert_eq!(follower.journal().entries.len(), 1);
+    assert!(follower.poll().unwrap().is_empty());
+    drop(journal);
+
+    let mut file = fs::File::options().append(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, b"{\"seq\":2,\"at\"").unwrap();
+    assert!(follower.poll().unwrap().is_empty());
+    let (mut journal, _) = reopen(folder.path()).unwrap();
+    assert!(follower.poll().unwrap().is_empty());
+    for by in ["alice", "bob"] {
+        let by = by.to_owned();
+        append(&mut journal, run(RunEvent::RunPaused { by })).unwrap();
+    }
+    let seen: Vec<u64> = follower
+        .poll()
+        .unwrap()
+        .iter()
+        .map(|entry| entry.seq)
+        .collect();
+    assert_eq!(seen, [2, 3]);
+    assert_eq!(follower.journal().head, journal.head());
+}

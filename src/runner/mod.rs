@@ -8,6 +8,8 @@ mod handle;
 mod launch;
 mod spool;
 mod tasks;
+mod watch;
 
 pub use handle::{Live, RunHandle, Update};
 pub use launch::{Launch, resume, start};
+pub use watch::watch;

@@ -14,6 +14,7 @@ mod kill;
 mod openssh;
 mod practice;
 mod program;
+mod rivals;
 mod site;
 mod storm;
 mod terminal;
