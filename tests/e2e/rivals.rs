@@ -83,6 +83,7 @@ fn the_second_console_is_refused_and_goes_on_when_the_lock_of_a_dead_one_is_brok
     let run = [&["run", &runbook][..], &act[..], &[&given]].concat();
     let mut hung = hung_with_a_lock(&first, &run);
     let holder = run_id(&first);
+    assert_eq!(locks(&site.dir).len(), 1, "its lock is on a datastore");
 
     // On the same machine the run itself is held; looking on is always possible.
     let refused = first.run(&["resume", &holder, "--headless"], Duration::from_secs(20));
