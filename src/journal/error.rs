@@ -24,12 +24,19 @@ pub enum JournalError {
     #[error("the journal {0} holds no whole line: the run never began")]
     Empty(PathBuf),
     /// A newer version wrote it.
-    #[error("the journal {path} has format {format}; this version knows format {known}", known = super::FORMAT)]
+    #[error(
+        "the journal {path} has format {format}, written by Lifeboat {}; this is {}, which knows format {}",
+        if version.is_empty() { "of a later version" } else { version.as_str() },
+        env!("CARGO_PKG_VERSION"),
+        super::FORMAT
+    )]
     Newer {
         /// The journal.
         path: PathBuf,
         /// Its format.
         format: u64,
+        /// The version that wrote it; empty where its first line does not say.
+        version: String,
     },
     /// Another console writes it.
     #[error("the run is held by another console: {holder}")]

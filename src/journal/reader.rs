@@ -170,10 +170,11 @@ fn read_on(journal: &mut ReadJournal, file: &File, path: &Path) -> Result<(), Jo
                 journal.head = hash;
                 journal.whole_bytes += length as u64;
             }
-            Err(Misfit::Newer(format)) => {
+            Err(Misfit::Newer { format, version }) => {
                 return Err(JournalError::Newer {
                     path: path.to_owned(),
                     format,
+                    version,
                 });
             }
             Err(Misfit::Why(why)) => {

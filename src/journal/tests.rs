@@ -363,6 +363,7 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
     let mut record = first();
     if let RunEvent::RunStarted(info) = &mut record.event {
         info.format = 2;
+        info.version = "7.1\u{1b}[31m".to_owned();
     }
     let mut journal = Journal::create(folder.path(), "alice", "noc-3").unwrap();
     append(&mut journal, record).unwrap();
@@ -373,6 +374,11 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
         read(&path),
         Err(JournalError::Newer { format: 2, .. })
     ));
+    let said = read(&path).unwrap_err().to_string();
+    assert!(
+        said.contains("written by Lifeboat 7.1[31m; this is"),
+        "{said}"
+    );
     assert!(matches!(
         reopen(folder.path()),
         Err(JournalError::Newer { format: 2, .. })

@@ -3,6 +3,7 @@
 mod failover;
 mod going_home;
 mod link;
+mod lost;
 pub(super) mod parts;
 mod trouble;
 pub(super) mod world;

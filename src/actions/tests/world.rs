@@ -339,6 +339,15 @@ impl World {
         op
     }
 
+    /// A write whose process is known.
+    pub fn lose_at(&self, id: &str, host: &str, command: &str, pid: u32) -> OpId {
+        let op = self.lose(id, host, command);
+        let step = self.step(id);
+        self.keeper
+            .record(Some(&step), RunEvent::WriteStarted { op, pid });
+        op
+    }
+
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
         self.run(&step, None, move |ctx| async move {
