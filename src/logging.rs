@@ -1,9 +1,9 @@
 //! The log: a file for each day under the state folder, secrets masked. It is for finding defects;
 //! what happened in a run is in its journal.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,6 +36,8 @@ fn subscriber(folder: &Path, mask: Mask) -> io::Result<impl tracing::Subscriber 
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
+    // One that was there before may be open to others.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     let files = DayFiles::open(folder)?;
     Ok(tracing_subscriber::fmt()
         .with_ansi(false)
@@ -139,9 +141,6 @@ impl Write for MaskedLine {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

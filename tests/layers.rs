@@ -223,7 +223,7 @@ fn one_module_each_knows_ssh_the_terminal_and_the_clocks() {
         ("ssh2::", &["host"][..]),
         ("ratatui", &["tui"]),
         ("crossterm", &["tui"]),
-        ("russh", &["sim"]),
+        ("russh", &["sim", "host"]),
         ("clap", &["main", "cli"]),
     ];
     let mut wrong = Vec::new();

@@ -167,6 +167,8 @@ pub(super) fn is_confirmed(ctx: &Ctx, proposal: &Proposal) -> bool {
     };
     let attested =
         |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    // What was shown went through the same cleaning on its way to the journal.
+    let proposal = proposal.clone().cleaned(&|text| ctx.hosts.clean(text));
     shown.changes == proposal.changes
         && shown.commands == proposal.commands
         && (proposal.typed.is_none() || proposal.typed == confirmation.typed)

@@ -3,13 +3,14 @@
 
 use crate::engine::Fact;
 use crate::error::Fault;
+use crate::host::Lane;
 use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
 use crate::transfer::{Observed, Standing, SummedBy};
 
 use super::configuration;
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::{VmAt, file_name};
+use super::place::VmAt;
 use super::words::count;
 
 /// A file that this run placed under its final name with a proven sum.
@@ -126,6 +127,11 @@ impl Arrivals {
             .collect()
     }
 
+    /// Everything that was placed is gone again, as after an undo: it binds nobody any more.
+    pub fn forget_placed(&mut self) {
+        self.placed.clear();
+    }
+
     /// Names of what this run did not put there.
     pub fn foreign(&self) -> Vec<String> {
         let own = |name: &String| {
@@ -146,11 +152,15 @@ fn names_in(command: &str, prefix: &str, mark: &str) -> Vec<String> {
         .filter(|word| word.starts_with(prefix) && word.contains(mark));
     let mut names: Vec<String> = Vec::new();
     for word in own {
-        let name = file_name(word).unwrap_or_default();
+        let name = word.strip_prefix(prefix).unwrap_or_default();
         let Some((before, after)) = name.split_once(mark) else {
             continue;
         };
         // A clone's temporary name carries the mark before its end: `x.lifeboat-run-part-flat.vmdk`.
+        // A folder of this run's own, and what lies in it, stands for no file of the VM.
+        if after.starts_with("source") {
+            continue;
+        }
         let end = after.strip_prefix("part").unwrap_or_default();
         names.push(format!("{before}{end}"));
         if end == ".vmdk" {
@@ -215,6 +225,9 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
         {
             Removed::Done => evidence.push(format!("{path} is removed")),
             Removed::Absent => evidence.push(format!("{path} was gone")),
+            Removed::IsFolder if name.contains(&mark) => {
+                evidence.extend(remove_own_folder(ctx, at, &path).await?);
+            }
             Removed::IsFolder | Removed::NoFolder => {
                 evidence.push(format!("{path} is no file and stays"));
             }
@@ -225,19 +238,49 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
         |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),
     );
     if made {
-        let command = shell::remove_empty_folder(&folder);
-        let parse = shell::FolderRemoval::parse;
-        let line = match ctx
-            .order(&at.host, &command, parse, "removing the folder")
-            .await?
-        {
-            shell::FolderRemoval::Done => "is removed",
-            shell::FolderRemoval::Absent => "was gone",
-            shell::FolderRemoval::Full => "holds other files and stays",
-        };
-        evidence.push(format!("{folder} {line}"));
+        evidence.push(remove_empty(ctx, at, &folder).await?);
     }
     Ok(evidence)
+}
+
+/// Removes a folder of this run's own, which holds what a disk is made of: each file by its name.
+async fn remove_own_folder(ctx: &Ctx, at: &VmAt, folder: &str) -> Result<Vec<String>, ActError> {
+    let doing = format!("listing {folder}");
+    let command = shell::list(folder);
+    let entries = ctx
+        .read(&at.host, Lane::Control, &command, shell::entries, &doing)
+        .await?;
+    let mut evidence = Vec::new();
+    for entry in entries.iter().filter_map(shell::Entry::text) {
+        if entry == "." {
+            continue;
+        }
+        let path = format!("{folder}/{entry}");
+        let doing = format!("removing {path}");
+        let command = shell::remove_file(&path);
+        let removed = ctx
+            .order(&at.host, &command, Removed::parse, &doing)
+            .await?;
+        if removed == Removed::Done {
+            evidence.push(format!("{path} is removed"));
+        }
+    }
+    evidence.push(remove_empty(ctx, at, folder).await?);
+    Ok(evidence)
+}
+
+async fn remove_empty(ctx: &Ctx, at: &VmAt, folder: &str) -> Result<String, ActError> {
+    let command = shell::remove_empty_folder(folder);
+    let parse = shell::FolderRemoval::parse;
+    let line = match ctx
+        .order(&at.host, &command, parse, "removing the folder")
+        .await?
+    {
+        shell::FolderRemoval::Done => "is removed",
+        shell::FolderRemoval::Absent => "was gone",
+        shell::FolderRemoval::Full => "holds other files and stays",
+    };
+    Ok(format!("{folder} {line}"))
 }
 
 #[cfg(test)]
@@ -301,6 +344,12 @@ mod tests {
         let clone =
             names("vmkfstools -E /v/ds/sql01/sql01.lifeboat-r1-part.vmdk /v/ds/sql01/sql01.vmdk");
         assert_eq!(clone, ["sql01.vmdk", "sql01-flat.vmdk"]);
+        assert_eq!(
+            names("mkdir /v/ds/sql01/sql01.lifeboat-r1-source"),
+            Vec::<String>::new()
+        );
+        let staged = "mv /v/ds/sql01/x.lifeboat-r1-source/y.lifeboat-r1-part /v/ds/sql01/x";
+        assert_eq!(names(staged), Vec::<String>::new());
         assert_eq!(
             names("mv /v/ds/sql01/a /v/ds/sql01/b"),
             Vec::<String>::new()

@@ -10,7 +10,7 @@ use crate::engine::{
     OpStatus, Performed, ProbeAnswer, Proposal, Question, RunState, StopOutcome, Verdict,
 };
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane, Output, sanitise};
+use crate::host::{HostCommand, Lane, Output, Program, Secret, sanitise};
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
@@ -31,6 +31,8 @@ pub(super) struct Command<'a> {
     main: HostCommand,
     done_if: Option<HostCommand>,
     verify: Option<HostCommand>,
+    /// What a person has to know of it beside the command.
+    about: Vec<String>,
 }
 
 /// What is known before it is sent.
@@ -70,6 +72,24 @@ impl<'a> Command<'a> {
             main: main.deadline(patience),
             done_if: spec.done_if.as_ref().map(looks),
             verify: spec.verify.as_ref().map(looks),
+            about: Vec::new(),
+        }
+    }
+
+    /// The same, as a tool with secrets in its environment, and what a person has to know of it.
+    pub fn told(self, secrets: &[(String, Secret)], about: Vec<String>) -> Self {
+        let with = |command: &HostCommand| {
+            let program = Program::new(command.words().to_vec()).with_secrets(secrets.to_vec());
+            program
+                .command(command.effect())
+                .deadline(command.time_limit())
+        };
+        Self {
+            main: with(&self.main),
+            done_if: self.done_if.as_ref().map(with),
+            verify: self.verify.as_ref().map(with),
+            about,
+            ..self
         }
     }
 
@@ -137,6 +157,7 @@ impl<'a> Command<'a> {
                 format!("the runbook's command may interrupt somebody on {host}")
             }
         }];
+        changes.extend(self.about.iter().cloned());
         let must_type = seen.in_doubt && self.done_if.is_none();
         if seen.in_doubt {
             changes.push("it was sent before, and whether it worked is not known".into());

@@ -3,12 +3,12 @@
 //! What comes home is the VM's data: its disks, its nvram and what stands beside them. The .vmx at
 //! home stays, because it holds what belongs there (port groups, paths, adapters); only where there
 //! is none, or where it names other disks than those that come, the other site's .vmx comes too, and
-//! `network` fits it. Every file is brought whole under a temporary name and proven; then the
-//! originals are renamed aside, where they stay, and the new ones get their names.
+//! `network` fits it. Of a disk only the blocks that differ from the one at home travel, into a clone
+//! of that; every file is proven whole under a temporary name, then the originals are renamed aside,
+//! where they stay, and the new ones get their names.
 
-use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
-use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
@@ -21,13 +21,14 @@ use super::answer::{Known, blocked, done, needed, shown};
 use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
 use super::context::Ctx;
+use super::copying::{self, Load, blocked_by_owner, reached};
 use super::link::ActError;
 use super::moving;
-use super::ownership::{Ownership, Told, copy_line};
+use super::ownership::Ownership;
 use super::place::VmAt;
 use super::sighting;
-use super::store::{self, Store};
-use super::words::{count, size};
+use super::store::Store;
+use super::words::count;
 
 /// The verb about one VM.
 pub(super) struct CopyBack {
@@ -44,19 +45,8 @@ pub(super) struct Seen {
     arrivals: Arrivals,
     /// What comes home; not looked for once everything is there.
     load: Option<Load>,
-}
-
-/// What comes home.
-#[derive(Clone, Debug)]
-struct Load {
-    items: Vec<Item>,
-    commands: Vec<ShownCommand>,
     /// Why the other site's .vmx comes too; `None` where the one at home stays.
     vmx: Option<String>,
-    /// Names that are taken at home.
-    replaced: Vec<String>,
-    /// Bytes that the files take where they lie.
-    data: u64,
 }
 
 impl CopyBack {
@@ -79,17 +69,30 @@ impl CopyBack {
         })
     }
 
-    fn delivery(&self, ctx: &Ctx, from: &VmAt, items: Vec<Item>) -> Result<Delivery, Fault> {
+    fn delivery(
+        &self,
+        ctx: &Ctx,
+        from: &VmAt,
+        items: Vec<Item>,
+        landing: Landing,
+    ) -> Result<Delivery, Fault> {
         Ok(Delivery {
             from: self.source(ctx, from)?,
             items,
             to: moving::target(ctx, &self.to)?,
-            landing: Landing::Replace,
+            landing,
             patience: moving::patience(),
+            survey: None,
         })
     }
 
-    async fn load(&self, ctx: &Ctx, arrivals: &Arrivals) -> Result<Load, Fault> {
+    /// What comes home, and why the .vmx is part of it.
+    async fn load(
+        &self,
+        ctx: &Ctx,
+        arrivals: &Arrivals,
+        store: &Store,
+    ) -> Result<(Load, Option<String>), Fault> {
         let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
         let Some(file) = from.vmx.clone() else {
             return Err(Fault::new(
@@ -109,22 +112,8 @@ impl CopyBack {
         if vmx.is_none() {
             items.retain(|item| item.name != file);
         }
-        let taken = |name: &String| arrivals.entries.iter().any(|(its, _)| its == name);
-        let replaced = items
-            .iter()
-            .map(|item| item.name.clone())
-            .filter(taken)
-            .collect();
-        let delivery = self.delivery(ctx, &from, items.clone())?;
-        let data = moving::data_bytes(ctx, &delivery).await;
-        let commands = moving::shown(&self.to.host, &delivery, arrivals);
-        Ok(Load {
-            items,
-            commands,
-            vmx,
-            replaced,
-            data,
-        })
+        let delivery = self.delivery(ctx, &from, items, Landing::Patch)?;
+        Ok((Load::look(ctx, delivery, arrivals, store).await?, vmx))
     }
 
     /// Why the .vmx at home cannot stay.
@@ -147,6 +136,7 @@ impl CopyBack {
                 self.to.host,
                 self.to.folder_path()
             ),
+            "of a disk that is there only the blocks that differ travel, into a clone of it".into(),
             "originals at home are renamed aside and kept; the .vmx at home stays".into(),
         ];
         let mut proposal = self.proposal(changes, Vec::new());
@@ -154,7 +144,8 @@ impl CopyBack {
         let folder = shell::make_folder(&self.to.folder_path(), shell::Folders::Missing);
         proposal.commands = vec![shown(&self.to.host, &folder)];
         let lines = [
-            format!("write ‹file› to {file}.lifeboat-‹run›-part"),
+            format!("vmkfstools -i {file} -d thin {file}.lifeboat-‹run›-clone"),
+            format!("write what differs of ‹file› to {file}.lifeboat-‹run›-part"),
             format!("mv {file} {file}.lifeboat-‹run›-original"),
             format!("mv {file}.lifeboat-‹run›-part {file}"),
         ];
@@ -179,66 +170,24 @@ impl CopyBack {
         }
     }
 
-    fn changes(&self, load: &Load) -> Vec<String> {
-        let bytes = load
-            .items
-            .iter()
-            .fold(0, |sum: u64, item| sum.saturating_add(item.bytes));
-        let mut changes = vec![format!(
-            "{} in {} from {} to {}, relayed through this machine",
-            count(load.items.len(), "file"),
-            size(bytes),
-            self.from.host,
-            self.to.host
-        )];
-        for item in &load.items {
-            changes.push(format!("+ {} ({})", item.name, size(item.bytes)));
-            if load.replaced.contains(&item.name) {
-                changes.push(format!(
-                    "- {} there now is renamed aside and kept",
-                    item.name
-                ));
-            }
-        }
-        changes.push(
-            load.vmx
-                .clone()
-                .unwrap_or_else(|| "the .vmx at home stays as it is".into()),
-        );
-        changes
+    fn awake(&self, seen: &Seen) -> Option<ProbeAnswer> {
+        let mut owners = seen.owners.iter();
+        owners.find_map(|owner| blocked_by_owner(&self.to, owner))
     }
 
-    /// Copying while the VM runs or is suspended anywhere would bring half a state home.
-    fn blocked_by_owner(&self, owner: &Ownership) -> Option<ProbeAnswer> {
-        let awake = owner
-            .copies()
-            .find(|(_, copy)| copy.power != PowerState::Off);
-        let (host, copy) = awake?;
-        let found = format!("{} on {host}: {}", self.to.vm, copy_line(copy));
-        let (what, next) = if copy.runs() {
-            (
-                "runs",
-                format!(
-                    "fence it in {}, or shut it down there; then retry",
-                    owner.site
-                ),
-            )
-        } else {
-            (
-                "is suspended",
-                format!("resume it in {} and shut it down; then retry", owner.site),
-            )
-        };
-        let fault = Fault::new(
-            format!(
-                "{} {what} in {}, so its files cannot be copied",
-                self.to.vm, owner.site
-            ),
-            host.as_str(),
-            format!("{found}; nothing was changed"),
-            next,
-        );
-        Some(blocked(found, fault, &[]))
+    fn decide_load(&self, seen: &Seen, load: &Load) -> ProbeAnswer {
+        let found = format!("off in {} and in {}", self.from.site, self.to.site);
+        if let Some(fault) = load.no_room(&self.to) {
+            return blocked(found, fault, &[]);
+        }
+        let mut changes = load.changes(&self.from, &self.to);
+        let stays = || "the .vmx at home stays as it is".to_owned();
+        changes.push(seen.vmx.clone().unwrap_or_else(stays));
+        let mut proposal = self.proposal(changes, load.commands.clone());
+        if let Some(word) = load.typed(&self.to) {
+            proposal.typed = Some(word);
+        }
+        needed(found, proposal)
     }
 }
 
@@ -262,10 +211,6 @@ impl Action for CopyBack {
         let vm = &self.to.vm;
         let arrivals = Arrivals::look(ctx, &self.to).await?;
         let store = Store::look(ctx, &self.to).await?;
-        let finished = ctx
-            .run_facts()
-            .iter()
-            .any(|fact| is_brought(fact, &self.to));
         let (leaves, home) = futures_util::join!(
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
@@ -275,19 +220,18 @@ impl Action for CopyBack {
             store,
             arrivals,
             load: None,
+            vmx: None,
         };
-        if finished && seen.arrivals.missing().is_empty() {
+        if copying::has_placed(ctx, &self.to) && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
         for (owner, place) in seen.owners.iter().zip([&self.from, &self.to]) {
             reached(owner, place)?;
         }
-        let awake = seen
-            .owners
-            .iter()
-            .any(|owner| self.blocked_by_owner(owner).is_some());
-        if !awake && seen.store.fault(&self.to).is_none() {
-            seen.load = Some(self.load(ctx, &seen.arrivals).await?);
+        if self.awake(&seen).is_none() && seen.store.fault(&self.to).is_none() {
+            let (load, vmx) = self.load(ctx, &seen.arrivals, &seen.store).await?;
+            seen.load = Some(load);
+            seen.vmx = vmx;
         }
         Ok(Known::Is(seen))
     }
@@ -297,10 +241,7 @@ impl Action for CopyBack {
             return self.outline();
         };
         let placed = &seen.arrivals.placed;
-        let awake = seen
-            .owners
-            .iter()
-            .find_map(|owner| self.blocked_by_owner(owner));
+        let awake = self.awake(seen);
         let fault = seen.store.fault(&self.to);
         if let (Some(load), None, None) = (&seen.load, &awake, &fault) {
             return self.decide_load(seen, load);
@@ -317,14 +258,7 @@ impl Action for CopyBack {
             count(placed.len(), "file"),
             self.to.folder_path()
         );
-        let evidence = placed.iter().map(|file| {
-            format!(
-                "{} ({}), equal to its source when it arrived",
-                file.name,
-                size(file.bytes)
-            )
-        });
-        done(found, evidence.collect())
+        done(found, copying::evidence(&seen.arrivals))
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
@@ -336,54 +270,8 @@ impl Action for CopyBack {
         };
         seen.store.keep(ctx, &self.to).await?;
         let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
-        let delivery = self.delivery(ctx, &from, load.items.clone())?;
+        let delivery = self.delivery(ctx, &from, load.items.clone(), load.landing())?;
         moving::bring(ctx, &self.to, &delivery).await
-    }
-}
-
-impl CopyBack {
-    fn decide_load(&self, seen: &Seen, load: &Load) -> ProbeAnswer {
-        let found = format!("off in {} and in {}", self.from.site, self.to.site);
-        if let Store::Here { free, .. } = seen.store
-            && seen.arrivals.begun.is_empty()
-            && load.data > free
-        {
-            return blocked(found, store::no_room(&self.to, load.data, free), &[]);
-        }
-        needed(
-            found,
-            self.proposal(self.changes(load), load.commands.clone()),
-        )
-    }
-}
-
-/// Whether a fact tells that the last file of a copy was placed: facts are kept once all are.
-fn is_brought(fact: &Fact, to: &VmAt) -> bool {
-    matches!(fact, Fact::FilePlaced { vm, host, .. } if *vm == to.vm && *host == to.host)
-}
-
-/// The host that has the VM must have told whether it runs.
-fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
-    let told = owner
-        .sightings
-        .iter()
-        .find(|seen| seen.host == place.host)
-        .map(|seen| &seen.told);
-    match told {
-        Some(Told::Copies(_)) => Ok(()),
-        Some(Told::Nothing(why)) => Err(Fault::new(
-            format!("{} could not be looked at: {why}", place.who()),
-            place.host.as_str(),
-            "nothing was sent",
-            "reach that host, then retry",
-        )
-        .passing()),
-        Some(Told::NotAsked) | None => Err(Fault::new(
-            format!("{} is not one of the hosts of {}", place.host, place.site),
-            place.host.as_str(),
-            "nothing was sent",
-            "correct the runbook",
-        )),
     }
 }
 

@@ -16,6 +16,7 @@ mod configuration;
 mod confirm;
 mod context;
 mod copy_back;
+mod copying;
 mod fence;
 mod giving_back;
 mod http;
@@ -34,7 +35,10 @@ mod ready;
 mod register;
 mod registered;
 mod replacing;
+mod replicate;
 mod restore;
+mod restore_files;
+mod room;
 mod shut_down;
 mod sighting;
 mod stop_lost;
@@ -66,7 +70,9 @@ use network::Network;
 use power_on::PowerOn;
 use ready::Ready;
 use register::Register;
+use replicate::Replicate;
 use restore::Restore;
+use restore_files::RestoreFiles;
 use shut_down::ShutDown;
 use unregister::Unregister;
 
@@ -82,8 +88,10 @@ enum Verb<'a> {
     },
     Note(&'a str),
     Command(Command<'a>),
+    RestoreFiles(RestoreFiles<'a>),
     Fence(Fence),
     Restore(Restore),
+    Replicate(Replicate),
     Register(Register),
     Network(Network),
     PowerOn(PowerOn),
@@ -99,10 +107,14 @@ impl<'a> Verb<'a> {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
-            ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
-            ActionSpec::Restore { vm, point } => {
-                Self::Restore(Restore::new(runbook, step, vm, point)?)
+            ActionSpec::RestoreFiles { vm, .. } => {
+                Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
             }
+            ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
+            ActionSpec::Restore { vm, point, logs } => {
+                Self::Restore(Restore::new(runbook, step, vm, point, *logs)?)
+            }
+            ActionSpec::Replicate { vm } => Self::Replicate(Replicate::new(runbook, step, vm)?),
             ActionSpec::Register { vm } => Self::Register(Register::new(runbook, step, vm)?),
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),
@@ -121,6 +133,7 @@ macro_rules! by_verb {
             $($arm => $own,)+
             Verb::Fence($action) => $body,
             Verb::Restore($action) => $body,
+            Verb::Replicate($action) => $body,
             Verb::Register($action) => $body,
             Verb::Network($action) => $body,
             Verb::PowerOn($action) => $body,
@@ -141,6 +154,7 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
         Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.probe(ctx)).await,
     })
 }
 
@@ -154,6 +168,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
+        Verb::RestoreFiles(files) => Box::pin(files.perform(ctx)).await,
     })
 }
 
@@ -164,7 +179,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
-        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) => Performed::Failed(action::no_undo(ctx)),
+        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) | Verb::RestoreFiles(_) => Performed::Failed(action::no_undo(ctx)),
     })
 }
 
@@ -179,5 +194,6 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
         Verb::Command(command) => command.outline(),
+        Verb::RestoreFiles(files) => files.outline(),
     })
 }

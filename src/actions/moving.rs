@@ -1,16 +1,19 @@
-//! What `restore` and `copy_back` share: announcing what a transfer writes, and telling how far it is.
+//! What `restore`, `copy_back` and `replicate` share: announcing what a transfer writes, and telling how far it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
-use crate::host::Lane;
+use crate::host::{Lane, Secret};
 use crate::hypervisor::shell;
 use crate::journal::Intent;
-use crate::names::{HostName, OpId, VmName};
-use crate::runbook::model::Runbook;
+use crate::names::{HostName, OpId, VariableName, VmName};
+use crate::runbook::model::{Asked, Backup, BackupForm, BackupTool, Runbook};
 use crate::transfer::{
-    self, Delivery, Folder, Item, Landed, Patience, Target, Tell, TransferError, Writes, Written,
+    self, Delivery, Folder, Landed, Patience, RunsOn, Stream, Target, Tell, TransferError, Writes,
+    Written,
 };
 
 use super::arrivals::Arrivals;
@@ -18,8 +21,8 @@ use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
 
-/// Sessions of a host that carry bulk data.
-const LANES: usize = 3;
+/// Sessions of a host that transfers share.
+const LANES: usize = 2;
 
 /// The journal's side of a transfer.
 #[derive(Clone)]
@@ -114,7 +117,11 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: Landed) -> Result<(), Act
     let against = match file.against {
         transfer::Against::Recorded => "equals the recorded sum",
         transfer::Against::Source => "equals the source's own sum (source unverified)",
-        transfer::Against::Rewritten => "written anew by the host beside its proven data",
+        transfer::Against::Rewritten => "written anew by the host beside its data",
+        transfer::Against::Converted => {
+            "converted on the host: what it was made of was proven, then exit status, chain (-e), capacity \
+             and descriptor; the data itself cannot be compared"
+        }
     };
     let fact = Fact::FilePlaced {
         vm: at.vm.clone(),
@@ -192,48 +199,121 @@ pub(super) fn changing(
     lines.into_iter().map(shown).collect()
 }
 
-/// Bytes that the files take where they lie, holes left out; their length where that is not told.
-pub(super) async fn data_bytes(ctx: &Ctx, delivery: &Delivery) -> u64 {
-    let allocated: Vec<(String, u64)> = match &delivery.from {
-        Folder::Here(path) => here(path, &delivery.items),
+/// Bytes that each file takes where it lies, holes left out, by its path there. A file of which
+/// that is not told is left out.
+pub(super) async fn allocated(ctx: &Ctx, delivery: &Delivery) -> BTreeMap<String, u64> {
+    let folders: BTreeSet<&str> = delivery
+        .items
+        .iter()
+        .map(|item| item.at.rsplit_once('/').map_or("", |(folder, _)| folder))
+        .collect();
+    let mut allocated = BTreeMap::new();
+    for folder in folders {
+        let place = if folder.is_empty() {
+            delivery.from.clone()
+        } else {
+            delivery.from.join(folder)
+        };
+        for (name, bytes) in allocated_in(ctx, &place).await {
+            let at = if folder.is_empty() {
+                name
+            } else {
+                format!("{folder}/{name}")
+            };
+            allocated.insert(at, bytes);
+        }
+    }
+    allocated
+}
+
+async fn allocated_in(ctx: &Ctx, folder: &Folder) -> Vec<(String, u64)> {
+    match folder {
+        Folder::Here(path) => here(path),
         Folder::On { host, path, .. } => {
-            let parse = |output: &_| shell::entries(output);
             let command = shell::list(path);
+            let doing = "listing the point";
             let listed = ctx
-                .read(
-                    host.name(),
-                    Lane::Control,
-                    &command,
-                    parse,
-                    "listing the point",
-                )
+                .read(host.name(), Lane::Control, &command, shell::entries, doing)
                 .await;
             let entries = listed.unwrap_or_default();
             let stat =
                 |entry: shell::Entry| Some((entry.text()?.to_owned(), entry.stat?.allocated));
             entries.into_iter().filter_map(stat).collect()
         }
-    };
-    delivery.items.iter().fold(0, |sum, item| {
-        let own = allocated
-            .iter()
-            .find(|(name, _)| *name == item.name)
-            .map(|(_, bytes)| *bytes);
-        sum + own.unwrap_or(item.bytes).min(item.bytes)
-    })
+        // A tool tells the lengths alone.
+        Folder::Stream(_) => Vec::new(),
+    }
 }
 
 #[cfg(unix)]
-fn here(folder: &std::path::Path, items: &[Item]) -> Vec<(String, u64)> {
+fn here(folder: &std::path::Path) -> Vec<(String, u64)> {
     use std::os::unix::fs::MetadataExt;
-    let blocks = |item: &Item| {
-        let facts = std::fs::metadata(folder.join(&item.name)).ok()?;
-        Some((item.name.clone(), facts.blocks() * 512))
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
     };
-    items.iter().filter_map(blocks).collect()
+    let blocks = |entry: std::fs::DirEntry| {
+        let facts = entry.metadata().ok()?;
+        Some((entry.file_name().into_string().ok()?, facts.blocks() * 512))
+    };
+    entries.flatten().filter_map(blocks).collect()
 }
 
 #[cfg(not(unix))]
-fn here(_folder: &std::path::Path, _items: &[Item]) -> Vec<(String, u64)> {
+fn here(_folder: &std::path::Path) -> Vec<(String, u64)> {
     Vec::new()
+}
+
+/// Where the points of a backup are read from, for a VM.
+///
+/// # Errors
+/// The run has no such host, or a secret of the backup's tool was not given.
+pub(super) fn source(ctx: &Ctx, backup: &Backup, vm: &VmName) -> Result<Folder, Fault> {
+    let lane = lane(&ctx.runbook, vm);
+    Ok(match (&backup.form, &backup.host) {
+        (BackupForm::Folder(path), None) => Folder::Here(PathBuf::from(path)),
+        (BackupForm::Folder(path), Some(host)) => Folder::On {
+            host: ctx.host(host)?,
+            path: path.clone(),
+            lane,
+        },
+        (BackupForm::Tool(tool), host) => {
+            let on = match host {
+                None => RunsOn::Here,
+                Some(host) => RunsOn::Host(ctx.host(host)?, lane),
+            };
+            Folder::Stream(Stream::new(on, tool.clone(), secrets(ctx, tool)?))
+        }
+    })
+}
+
+/// The secrets of a backup's tool, by their names in its environment.
+///
+/// # Errors
+/// One was not given.
+pub(super) fn secrets(ctx: &Ctx, tool: &BackupTool) -> Result<Vec<(String, Secret)>, Fault> {
+    let secret = |(name, variable): &(String, VariableName)| {
+        let secret = ctx.hosts.secret(variable).ok_or_else(|| {
+            Fault::new(
+                format!("the secret {variable}, which the backup's tool needs, was not given"),
+                "console",
+                "nothing was sent",
+                "leave (q) and resume: it is asked for then; or name its source under `secrets` in an answers file",
+            )
+        })?;
+        Ok((name.clone(), secret))
+    };
+    tool.environment.iter().map(secret).collect()
+}
+
+/// Where the points of a VM lie, for people.
+pub(super) fn points_at(backup: &Backup, vm: &VmName) -> String {
+    match (&backup.form, &backup.host) {
+        (BackupForm::Folder(path), None) => format!("{path}/{vm}"),
+        (BackupForm::Folder(path), Some(host)) => format!("{host}:{path}/{vm}"),
+        (BackupForm::Tool(tool), host) => {
+            let on = host.as_ref().map_or("this machine", |host| host.as_str());
+            let line = shell_words::join(tool.words(vm.as_str(), Asked::Points));
+            format!("{on} (`{line}`)")
+        }
+    }
 }

@@ -252,12 +252,11 @@ fn copy_name(at: &VmAt, sha256: &str) -> String {
 
 async fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
+        let mut private = tokio::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder).await?;
     }
     let mut options = tokio::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    options.mode(0o600);
+    options.write(true).create(true).truncate(true).mode(0o600);
     let mut file = options.open(path).await?;
     file.write_all(bytes).await?;
     file.sync_all().await

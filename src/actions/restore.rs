@@ -4,8 +4,6 @@
 //! names. A file under a final name that no fact of the run speaks of is somebody else's, unless a
 //! command of this very step worked on it before a crash; that one is summed when the step goes on.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 
 use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
@@ -14,11 +12,13 @@ use crate::host::Lane;
 use crate::hypervisor::shell;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
+use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, Point};
 
+mod pick;
 mod points;
 
+use self::pick::{Deviation, Taken};
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
 use super::arrivals::{self, Arrivals};
@@ -28,7 +28,8 @@ use super::link::ActError;
 use super::moving;
 use super::place::VmAt;
 use super::registered;
-use super::store::{self, Store};
+use super::room::Room;
+use super::store::Store;
 use super::words::{count, size};
 
 /// The verb about one VM.
@@ -37,8 +38,11 @@ pub(super) struct Restore {
     backup: BackupName,
     place: Backup,
     choice: PointChoice,
+    logs: bool,
     consistency: Option<Consistency>,
     rpo: Option<std::time::Duration>,
+    /// How its disks are to be laid out, where the runbook says.
+    disk: Option<DiskFormat>,
 }
 
 /// What was seen.
@@ -46,12 +50,23 @@ pub(super) struct Restore {
 pub(super) struct Seen {
     store: Store,
     arrivals: Arrivals,
-    /// The point that is used, or why there is none; not looked for once everything is there.
-    point: Option<Result<Use, Fault>>,
-    /// All points, for the line on the card.
-    offered: Vec<String>,
+    /// What is restored; not looked for once everything is there.
+    point: Option<Source>,
+    /// All points, newest first.
+    points: Vec<Point>,
     /// When service was lost.
     outage: Option<Timestamp>,
+}
+
+/// What is restored.
+#[derive(Clone, Debug)]
+enum Source {
+    /// This point.
+    Use(Box<Use>),
+    /// The runbook's choice cannot be used, another could: a person has to choose.
+    Open(Fault),
+    /// No point can be used.
+    Nothing(Fault),
 }
 
 /// The point that is used.
@@ -62,8 +77,16 @@ struct Use {
     passed_over: Vec<String>,
     commands: Vec<ShownCommand>,
     mover: &'static str,
-    /// Bytes that its files take where they lie; fewer than their length where they have holes.
-    data: u64,
+    /// The command that prints its files, where a tool does.
+    printed_by: Option<String>,
+    /// Disks that the host makes itself, in words.
+    makes: Vec<String>,
+    /// What it takes on the datastore, and what else is to land there.
+    room: Room,
+    /// A person chose it instead of the runbook's.
+    deviation: Option<Deviation>,
+    /// Files of it were placed already, so that no other can be taken.
+    begun: bool,
 }
 
 impl Restore {
@@ -76,6 +99,7 @@ impl Restore {
         step: &Step,
         vm: &VmName,
         choice: &PointChoice,
+        logs: bool,
     ) -> Result<Self, Fault> {
         let spec = runbook.vms.get(vm);
         let backup = spec.and_then(|spec| spec.backup.clone());
@@ -93,61 +117,61 @@ impl Restore {
             backup,
             place,
             choice: choice.clone(),
+            logs,
             consistency: spec.and_then(|spec| spec.consistency),
             rpo: runbook.rpo(vm),
+            disk: spec
+                .and_then(|spec| spec.place(step.side))
+                .and_then(|place| place.disk),
         })
     }
 
     fn source(&self, ctx: &Ctx) -> Result<Folder, Fault> {
-        Ok(match &self.place.host {
-            None => Folder::Here(PathBuf::from(&self.place.path)),
-            Some(host) => Folder::On {
-                host: ctx.host(host)?,
-                path: self.place.path.clone(),
-                lane: moving::lane(&ctx.runbook, &self.at.vm),
-            },
+        Ok(match moving::source(ctx, &self.place, &self.at.vm)? {
+            Folder::Stream(stream) => Folder::Stream(stream.looking_for(self.sought(ctx))),
+            folder => folder,
         })
     }
 
     /// Where the VM's points lie, for people.
     fn points_at(&self) -> String {
-        let path = format!("{}/{}", self.place.path, self.at.vm);
-        match &self.place.host {
-            None => path,
-            Some(host) => format!("{host}:{path}"),
-        }
+        moving::points_at(&self.place, &self.at.vm)
     }
 
-    fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
-        let from = match self.source(ctx)? {
-            Folder::Here(_) => Folder::Here(PathBuf::from(&point.path)),
-            Folder::On { host, lane, .. } => Folder::On {
-                host,
-                path: point.path.clone(),
-                lane,
-            },
-        };
-        Ok(Delivery {
-            from,
-            items: Item::of(point),
+    async fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
+        let delivery = Delivery {
+            from: self.source(ctx)?.join(self.at.vm.as_str()),
+            items: Item::of(point, self.logs),
             to: moving::target(ctx, &self.at)?,
             landing: Landing::Fresh,
             patience: moving::patience(),
+            survey: None,
+        };
+        delivery.surveyed(self.disk).await
+    }
+
+    /// The folder of the point of which files were placed: it stays, though a newer one may have
+    /// come meanwhile. Files that are gone again, because the step was taken back, bind nobody.
+    fn begun_with(&self, ctx: &Ctx, arrivals: &Arrivals) -> Option<String> {
+        if arrivals.placed.is_empty() {
+            return None;
+        }
+        let facts = ctx.run_facts().into_iter().rev();
+        facts.into_iter().find_map(|fact| match fact {
+            Fact::PointChosen { vm, path, .. } if vm == self.at.vm => Some(path),
+            _ => None,
         })
     }
 
-    /// The point that this step began with: it stays, though a newer one may have come meanwhile.
-    fn begun_with(&self, ctx: &Ctx) -> Option<String> {
-        let chosen = ctx
-            .run_facts()
-            .into_iter()
-            .rev()
-            .find_map(|fact| match fact {
-                Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
-                _ => None,
-            })?;
-        let began = ctx.state.ops.values().any(|op| op.step == ctx.step.id);
-        began.then_some(chosen)
+    /// What a backup's tool is asked about, which tells of few points: the one that was taken
+    /// before, else what the runbook wants.
+    fn sought(&self, ctx: &Ctx) -> PointChoice {
+        let facts = ctx.run_facts().into_iter().rev();
+        let taken = facts.into_iter().find_map(|fact| match fact {
+            Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
+            _ => None,
+        });
+        taken.map_or_else(|| self.choice.clone(), PointChoice::Stamp)
     }
 
     async fn choose(
@@ -155,47 +179,62 @@ impl Restore {
         ctx: &Ctx,
         points: &[Point],
         arrivals: &Arrivals,
-    ) -> Result<Result<Use, Fault>, Fault> {
-        let choice = self
-            .begun_with(ctx)
-            .map_or_else(|| self.choice.clone(), PointChoice::Stamp);
-        let chosen = match choose(points, &choice) {
-            Ok(chosen) => chosen,
+    ) -> Result<Source, Fault> {
+        let begun = self.begun_with(ctx, arrivals);
+        let taken = match &begun {
+            Some(path) => pick::begun(points, path),
+            None => pick::take(ctx, &self.at.vm, points, &self.choice).await,
+        };
+        let Taken { chosen, deviation } = match taken {
+            Ok(taken) => taken,
             Err(why) => {
-                return Ok(Err(Fault::new(
-                    format!("{} cannot be restored: {why}", self.at.vm),
-                    self.points_at(),
-                    "nothing was changed",
-                    "choose another point in the runbook (point: STAMP), or mend the backup; then retry",
-                )));
+                let what = format!("{} cannot be restored: {why}", self.at.vm);
+                let place = self.points_at();
+                let state = "nothing was changed";
+                return Ok(if begun.is_none() && points.iter().any(Point::is_sound) {
+                    let next =
+                        "choose another point (c), or name one in the runbook (point: STAMP)";
+                    Source::Open(Fault::new(what, place, state, next))
+                } else {
+                    let next =
+                        "mend the backup, or take this step back if it has begun; then retry";
+                    Source::Nothing(Fault::new(what, place, state, next))
+                });
             }
         };
         let vmx = chosen.point.vmx().unwrap_or_default().to_owned();
         if let Some(wanted) = self.at.vmx.as_ref().filter(|wanted| **wanted != vmx) {
-            return Ok(Err(Fault::new(
+            return Ok(Source::Nothing(Fault::new(
                 format!("the .vmx of the restore point is {vmx}, the runbook says {wanted}"),
                 self.points_at(),
                 "nothing was changed",
                 "leave vmx out in the runbook, or correct it; then retry",
             )));
         }
-        let delivery = self.delivery(ctx, &chosen.point)?;
-        let commands = moving::shown(&self.at.host, &delivery, arrivals);
-        let mover = delivery.mover().as_str();
-        let data = moving::data_bytes(ctx, &delivery).await;
+        let delivery = match self.delivery(ctx, &chosen.point).await {
+            Ok(delivery) => delivery,
+            Err(fault) => return Ok(Source::Nothing(fault)),
+        };
+        let printed_by = match &delivery.from {
+            Folder::Stream(stream) => Some(stream.join(&chosen.point.name).command_line().await?),
+            _ => None,
+        };
         let passed_over = chosen
             .passed_over
             .iter()
-            .map(|(stamp, why)| format!("{stamp}: {why}"));
-        let passed_over = passed_over.collect();
-        Ok(Ok(Use {
+            .map(|(name, why)| format!("{name}: {why}"));
+        Ok(Source::Use(Box::new(Use {
+            commands: moving::shown(&self.at.host, &delivery, arrivals),
+            mover: delivery.mover().as_str(),
+            passed_over: passed_over.collect(),
             point: chosen.point,
             vmx,
-            passed_over,
-            commands,
-            mover,
-            data,
-        }))
+            printed_by,
+            makes: delivery.makes(),
+            room: Room::count(ctx, &self.at, &delivery).await,
+            deviation,
+            begun: begun.is_some(),
+        })))
     }
 
     fn outline(&self) -> ProbeAnswer {
@@ -214,6 +253,11 @@ impl Restore {
             format!("into {}, which must be empty or new", self.at.folder_path()),
             "each file gets its name once its sum is proven there, the .vmx last".into(),
         ];
+        let mut changes = changes;
+        changes.extend(
+            self.disk
+                .map(|format| format!("its disks are laid out as {format}")),
+        );
         let mut proposal = self.proposal(changes, Vec::new());
         let folder = shell::make_folder(&self.at.folder_path(), shell::Folders::Missing);
         proposal.commands = vec![shown(&self.at.host, &folder)];
@@ -249,24 +293,62 @@ impl Restore {
             .consistency
             .map_or("not stated how", points::consistency);
         let mut changes = vec![format!(
-            "restore point {} ({quality}), {} in {}, {}",
-            point.stamp,
+            "restore point {} ({}, {quality}), {} in {}, {}",
+            point.name,
+            point.kind.as_str(),
             count(point.files.len(), "file"),
             size(point.bytes()),
             used.mover
         )];
+        let on = self
+            .place
+            .host
+            .as_ref()
+            .map_or("this machine", |host| host.as_str());
+        changes.extend(
+            used.printed_by
+                .iter()
+                .map(|line| format!("read on {on}: {line}")),
+        );
         changes.extend(outage.map(|outage| points::loss(point, outage, self.rpo)));
+        changes.extend(used.deviation.as_ref().map(Deviation::in_words));
+        if !point.verified {
+            changes.push(
+                "source unverified: no sums were recorded with it, so each file is compared with what is read \
+                 from the backup now"
+                    .into(),
+            );
+        }
+        changes.extend(point.remarks.iter().cloned());
+        changes.extend(points::chain(point));
         changes.extend(
             used.passed_over
                 .iter()
                 .map(|why| format!("newer, but not usable: {why}")),
         );
-        let list = point
-            .files
-            .iter()
-            .map(|file| format!("+ {} ({})", file.name, size(file.bytes)));
-        changes.extend(list);
+        let logs = point.logs.iter().filter(|_| self.logs);
+        changes.extend(
+            point
+                .files
+                .iter()
+                .chain(logs)
+                .map(|file| points::file(point, file)),
+        );
+        changes.extend(points::left_behind(point, self.logs));
+        changes.extend(used.makes.iter().cloned());
+        if used.begun {
+            changes.push("begun with this point; to take another, undo this step first".into());
+        }
         changes
+    }
+
+    /// The card where nothing can be restored before a person chose a point.
+    fn open(&self, seen: &Seen, found: String, fault: &Fault) -> ProbeAnswer {
+        let mut changes = vec![fault.what.clone()];
+        changes.push("nothing is sent before another restore point is chosen".into());
+        let mut proposal = self.proposal(changes, Vec::new());
+        proposal.choice = points::choice(&seen.points, None, seen.outage, self.rpo);
+        needed(found, proposal)
     }
 
     fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {
@@ -296,7 +378,7 @@ impl Action for Restore {
         let mut seen = Seen {
             arrivals: Arrivals::default(),
             point: None,
-            offered: Vec::new(),
+            points: Vec::new(),
             outage: ctx.state.info.as_ref().and_then(|info| info.outage_at),
             store,
         };
@@ -304,6 +386,10 @@ impl Action for Restore {
             return Ok(Known::Is(seen));
         }
         seen.arrivals = Arrivals::look(ctx, &self.at).await?;
+        if seen.arrivals.missing().len() == seen.arrivals.placed.len() {
+            // The step was taken back: it starts anew.
+            seen.arrivals.forget_placed();
+        }
         // The .vmx comes last: where it is, everything is.
         let complete = seen
             .arrivals
@@ -314,9 +400,8 @@ impl Action for Restore {
             return Ok(Known::Is(seen));
         }
         let source = self.source(ctx)?;
-        let points = transfer::points(&source, self.at.vm.as_str()).await?;
-        seen.offered = points::offered(&points, seen.outage);
-        seen.point = Some(self.choose(ctx, &points, &seen.arrivals).await?);
+        seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
+        seen.point = Some(self.choose(ctx, &seen.points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
     }
 
@@ -335,14 +420,11 @@ impl Action for Restore {
             );
             return done(found, self.evidence(&seen.arrivals));
         };
-        let points = seen.offered.join(", ");
-        let found = format!(
-            "points: {}",
-            if points.is_empty() { "none" } else { &points }
-        );
+        let found = points::found(&seen.points, seen.outage);
         let used = match point {
-            Ok(used) => used,
-            Err(fault) => return blocked(found, fault.clone(), &[]),
+            Source::Use(used) => used,
+            Source::Open(fault) => return self.open(seen, found, fault),
+            Source::Nothing(fault) => return blocked(found, fault.clone(), &[]),
         };
         let foreign = seen.arrivals.foreign();
         if !foreign.is_empty() {
@@ -362,23 +444,32 @@ impl Action for Restore {
                 &[],
             );
         }
+        let mut found = found;
         if let Store::Here { free, .. } = seen.store
             && seen.arrivals.begun.is_empty()
-            && used.data > free
         {
-            return blocked(found, store::no_room(&self.at, used.data, free), &[]);
+            if let Some(fault) = used.room.fault(&self.at, free) {
+                return blocked(found, fault, &[]);
+            }
+            found.extend(
+                used.room
+                    .remark(&self.at, free)
+                    .map(|room| format!("; {room}")),
+            );
         }
-        needed(
-            found,
-            self.proposal(self.changes(used, seen.outage), used.commands.clone()),
-        )
+        let mut proposal = self.proposal(self.changes(used, seen.outage), used.commands.clone());
+        if !used.begun {
+            let taken = Some(used.point.name.clone());
+            proposal.choice = points::choice(&seen.points, taken, seen.outage, self.rpo);
+        }
+        needed(found, proposal)
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
         let Some(seen) = seen.get() else {
             return Ok(());
         };
-        let Some(Ok(used)) = &seen.point else {
+        let Some(Source::Use(used)) = &seen.point else {
             return Ok(());
         };
         seen.store.keep(ctx, &self.at).await?;
@@ -388,7 +479,7 @@ impl Action for Restore {
             stamp: used.point.stamp.to_string(),
             path: used.point.path.clone(),
             taken: used.point.stamp.time(),
-            verified: true,
+            verified: used.point.verified,
             vmx: used.vmx.clone(),
         };
         let same = fact.clone();
@@ -401,7 +492,11 @@ impl Action for Restore {
             let same = fact.clone();
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
-        let delivery = self.delivery(ctx, &used.point)?;
+        let fact = used.room.fact(&self.at);
+        let counted =
+            |kept: &Fact| matches!(kept, Fact::RoomCounted { vm, .. } if *vm == self.at.vm);
+        ctx.keep_once(fact, counted).await?;
+        let delivery = self.delivery(ctx, &used.point).await?;
         moving::bring(ctx, &self.at, &delivery).await
     }
 

@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Looks in a row that must not see a command whose number is not known: the first may come before
 /// the host has started it.
 const UNSEEN: u32 = 3;
-/// Stands in a shown command where a secret was.
-const MASK: &str = "***";
+/// Stand in a kept command where a secret was, or a character that no terminal gets.
+const REPLACED: [&str; 2] = ["***", "\u{fffd}"];
 
 /// Makes sure that a lost write can no longer take effect, and tells how that is known.
 ///
@@ -88,11 +88,11 @@ async fn stop_process(
         Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
         Trace::Running => {}
     }
-    if command.words().iter().any(|word| word.contains(MASK)) {
+    if is_altered(command) {
         return Err(unclear(
             lost,
             pid,
-            "a command with a secret, which is not compared",
+            "a command of which the journal does not keep every character, so it is not compared",
         ));
     }
     let stopped = ctx
@@ -122,6 +122,12 @@ async fn stop_process(
         )
         .passing()),
     }
+}
+
+/// Whether the journal keeps the command otherwise than it was sent.
+fn is_altered(command: &HostCommand) -> bool {
+    let replaced = |word: &String| REPLACED.iter().any(|sign| word.contains(sign));
+    command.words().iter().any(replaced)
 }
 
 fn unclear(lost: &Op, pid: u32, shown: &str) -> Fault {
@@ -199,9 +205,10 @@ fn mentions(list: &str, command: &HostCommand) -> bool {
         .filter(|rest| !rest.is_empty())
         .unwrap_or(words);
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    // What a secret was is not known; what stands before it is.
+    // What was replaced is not known; what stands before it is.
     let wanted = plain(&rest.join(" "));
-    let wanted = wanted.split(MASK).next().unwrap_or_default().trim();
+    let known = REPLACED.iter().filter_map(|sign| wanted.find(sign)).min();
+    let wanted = wanted[..known.unwrap_or(wanted.len())].trim();
     list.lines().any(|line| {
         let line = plain(line);
         line.match_indices(wanted).any(|(at, _)| {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_yaml::Value;
+use zeroize::Zeroizing;
 
 use crate::engine::Answer;
 use crate::headless::StepAnswer;
@@ -266,7 +267,7 @@ impl SecretSource {
             Self::Env(name) => std::env::var(name)
                 .map_err(|_| format!("the environment variable {name} is not set"))?,
             Self::File(path) => std::fs::read_to_string(path)
-                .map(|text| first_line(&text))
+                .map(|text| first_line(&Zeroizing::new(text)))
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
             Self::Command(line) => {
                 let output = std::process::Command::new("sh")
@@ -278,7 +279,10 @@ impl SecretSource {
                 if !output.status.success() {
                     return Err(format!("its command failed: {}", output.status));
                 }
-                first_line(&String::from_utf8_lossy(&output.stdout))
+                // What it printed is wiped once its first line is taken.
+                let printed = Zeroizing::new(output.stdout);
+                let text = Zeroizing::new(String::from_utf8_lossy(&printed).into_owned());
+                first_line(&text)
             }
         };
         if secret.is_empty() {

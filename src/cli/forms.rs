@@ -6,7 +6,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::host::Secret;
 use crate::names::VariableName;
-use crate::runbook::model::{Auth, Mode, Runbook};
+use crate::runbook::model::{Auth, Backup, Mode, Runbook};
 use crate::tui::{Form, FormField};
 
 use super::console::{Console, no_terminal};
@@ -166,10 +166,12 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
         .variables
         .iter()
         .filter(|(name, variable)| {
-            variable.secret && !known.contains_key(*name) && opens_a_host(runbook, name)
+            variable.secret
+                && !known.contains_key(*name)
+                && (opens_a_host(runbook, name) || opens_a_backup(runbook, name))
         })
         .map(|(name, variable)| {
-            let needed = is_only_way_in(runbook, name);
+            let needed = is_only_way_in(runbook, name) || opens_a_backup(runbook, name);
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),
@@ -186,7 +188,7 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
                     "never written anywhere; empty: only the agent and keys are tried".to_owned()
                 },
                 check: Box::new(move |value: &str| match value {
-                    "" if needed => Err("a host has no other way in".to_owned()),
+                    "" if needed => Err("there is no other way in".to_owned()),
                     "" => Ok(()),
                     value => checked.check(value),
                 }),
@@ -201,6 +203,12 @@ fn opens_a_host(runbook: &Runbook, name: &VariableName) -> bool {
         .hosts
         .values()
         .any(|host| host.auth.iter().any(is_it))
+}
+
+fn opens_a_backup(runbook: &Runbook, name: &VariableName) -> bool {
+    let tools = runbook.backups.values().filter_map(Backup::tool);
+    let mut secrets = tools.flat_map(|tool| &tool.environment);
+    secrets.any(|(_, secret)| secret == name)
 }
 
 fn is_only_way_in(runbook: &Runbook, name: &VariableName) -> bool {

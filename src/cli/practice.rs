@@ -15,7 +15,9 @@ use crate::engine::{RunState, Status};
 use crate::error::Fault;
 use crate::journal::RunFolder;
 use crate::plan::Plan;
-use crate::runbook::model::{Auth, HostAddress, Mode, OnFailure, Runbook, Rung, Section, SiteRole};
+use crate::runbook::model::{
+    Auth, BackupForm, HostAddress, Mode, OnFailure, Runbook, Rung, Section, SiteRole,
+};
 use crate::runner::{RunHandle, Update};
 use crate::sim::{Site, SiteOptions};
 
@@ -304,10 +306,14 @@ fn on_loopback(runbook: &Runbook, site: &Site) -> Runbook {
         }
     }
     for (name, backup) in &mut mapped.backups {
-        if backup.host.is_none()
+        // What a tool holds is held by the site's own packed files, so that no repository and, for
+        // one without a host, no program of this machine is used.
+        if backup.tool().is_some() && backup.host.is_some() {
+            backup.form = BackupForm::Tool(Site::packed(name));
+        } else if backup.host.is_none()
             && let Some(path) = site.backup_path(name)
         {
-            backup.path = path.display().to_string();
+            backup.form = BackupForm::Folder(path.display().to_string());
         }
     }
     for vm in mapped.vms.values_mut() {

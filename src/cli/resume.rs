@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::RunState;
 use crate::error::Fault;
-use crate::host::{HostConfig, Hosts, Policy};
+use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::{self, JournalError, RunFolder};
+use crate::names::VariableName;
 use crate::runbook::model::{Mode, Runbook};
 use crate::runner::{self, Launch, RunHandle};
 
@@ -59,7 +60,7 @@ pub(super) async fn resume(
         let folder = past.folder.clone();
         let (stage, runbook) = practice::take_up(&folder, &past.loaded.runbook).await?;
         let configs = host_configs(&runbook, &BTreeMap::new(), &[])?;
-        let handle = take_up(console, past, runbook, configs)?;
+        let handle = take_up(console, past, runbook, configs, BTreeMap::new())?;
         return stage.walk(console, handle, answers).await;
     }
     let mut secrets = fetch_secrets(console, &answers)?;
@@ -70,7 +71,7 @@ pub(super) async fn resume(
     let configs = host_configs(&past.loaded.runbook, &secrets, &known_hosts())?;
     let runbook = with_own_paths(&past.loaded.runbook, &past.info.runbook_path);
     let folder = past.folder.clone();
-    let handle = take_up(console, past, runbook, configs)?;
+    let handle = take_up(console, past, runbook, configs, secrets)?;
     console.walk(&folder, handle, answers, false).await
 }
 
@@ -79,6 +80,7 @@ fn take_up(
     past: Past,
     runbook: Runbook,
     configs: Vec<HostConfig>,
+    secrets: BTreeMap<VariableName, Secret>,
 ) -> Result<RunHandle, Failure> {
     let mode = past.info.mode.unwrap_or(Mode::Failover);
     let launch = Launch {
@@ -88,7 +90,8 @@ fn take_up(
         runbook: Arc::new(runbook),
         parent: parent_of(console, &past),
         plan: Arc::new(past.plan),
-        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
+        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone())
+            .with_secrets(secrets),
         settings: console.engine_settings(),
         clock: Clock::system(),
     };

@@ -13,7 +13,7 @@ use crate::journal::RunFolder;
 use crate::names::{VariableName, VmName};
 use crate::plan::{Plan, PlanInputs};
 use crate::runbook::Loaded;
-use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
+use crate::runbook::model::{BackupForm, Mode, Runbook, Section, SiteRole};
 use crate::runner::{self, Launch, RunHandle};
 
 use super::answers::{self, Answers};
@@ -222,6 +222,7 @@ pub(super) fn launch(
         mut info,
         plan,
         parent,
+        secrets,
         ..
     } = ready;
     info.run = folder.id.clone();
@@ -232,7 +233,8 @@ pub(super) fn launch(
         mode,
         runbook: Arc::new(runbook),
         plan: Arc::new(plan),
-        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone()),
+        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone())
+            .with_secrets(secrets),
         settings: console.engine_settings(),
         parent,
         // Times begin with the run's own session, however long the console was open before.
@@ -283,7 +285,9 @@ pub(super) fn with_own_paths(runbook: &Runbook, runbook_path: &str) -> Runbook {
         .values_mut()
         .filter(|backup| backup.host.is_none())
     {
-        backup.path = base.join(&backup.path).display().to_string();
+        if let BackupForm::Folder(path) = &mut backup.form {
+            *path = base.join(&*path).display().to_string();
+        }
     }
     runbook
 }

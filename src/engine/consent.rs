@@ -81,6 +81,11 @@ pub fn confirmation_gaps(
             gaps.push(Gap::Answer(key.clone(), why));
         }
     }
+    if let Some(choice) = &proposal.choice
+        && let Some(why) = choice.gap(&confirmation.answers)
+    {
+        gaps.push(Gap::Answer(choice.key.clone(), why));
+    }
     gaps
 }
 
@@ -121,6 +126,10 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
         || step.people > 1
         || step.action.verb() == "confirm"
         || proposal.attest.is_some()
+        || proposal
+            .choice
+            .as_ref()
+            .is_some_and(|choice| choice.taken.is_none())
         || typed_word(step, proposal).is_some();
     always
         || match state.pace {

@@ -72,6 +72,49 @@ pub enum Fact {
         /// The .vmx file's name within it.
         vmx: String,
     },
+    /// What a restore that begins is going to take, for those that begin after it.
+    RoomCounted {
+        /// For which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The datastore's label.
+        label: String,
+        /// Bytes of its files at their fullest.
+        bytes: u64,
+        /// Bytes of its swap file at power-on.
+        swap: u64,
+    },
+    /// The restore point whose files a command brings into a machine that is there.
+    FilesChosen {
+        /// For which VM or server.
+        vm: VmName,
+        /// Into which host of the runbook.
+        host: HostName,
+        /// From which backup.
+        backup: BackupName,
+        /// Its stamp.
+        stamp: String,
+        /// What the command is given for it.
+        point: String,
+        /// When it was taken.
+        taken: Timestamp,
+        /// What was quiesced when it was taken, in the runbook's words.
+        quiesced: String,
+    },
+    /// A person chose another restore point than the runbook does.
+    PointPicked {
+        /// For which VM.
+        vm: VmName,
+        /// Its folder's name.
+        point: String,
+        /// Who.
+        by: String,
+        /// What the runbook would have taken, or why it would have taken none.
+        instead_of: String,
+        /// In the person's words; empty where they gave none.
+        why: String,
+    },
     /// A file stands under its final name with a proven sum.
     FilePlaced {
         /// Of which VM.

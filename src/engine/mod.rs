@@ -13,6 +13,7 @@ mod input;
 mod proposal;
 mod state;
 mod step;
+mod texts;
 
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
@@ -21,11 +22,12 @@ pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, Performed, RetryScope};
 pub use proposal::{
-    Answer, AttestRequest, Confirmation, Consent, ProbeAnswer, Proposal, Question, ShownCommand,
-    Verdict,
+    Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
+    Question, ShownCommand, Verdict,
 };
 pub use state::{FoundFact, Note, Op, OpStatus, RunState};
 pub use step::{Status, StepState};
+pub use texts::Clean;
 
 /// The name under which rules of the engine itself act in the journal.
 pub const BY_RULE: &str = "lifeboat";

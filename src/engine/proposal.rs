@@ -61,6 +61,79 @@ pub struct Proposal {
     /// What a prompt asks for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub ask: BTreeMap<String, Ask>,
+    /// Something that may be chosen otherwise than it is proposed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub choice: Option<Choice>,
+}
+
+/// One of several, of which one is proposed: the restore point. Another one is taken by answering
+/// under its key; that changes the proposal, which is then shown anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The key of the answer: `point`.
+    pub key: String,
+    /// What is chosen, in words: `the restore point`.
+    pub of: String,
+    /// What there is, the likeliest first.
+    pub options: Vec<ChoiceOption>,
+    /// What this proposal is made of; `None` where somebody has to choose first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub taken: Option<String>,
+}
+
+/// One of several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoiceOption {
+    /// What the answer says; no other option has it.
+    pub name: String,
+    /// What to know of it, in a line.
+    pub about: String,
+    /// Why it cannot be taken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unusable: Option<String>,
+}
+
+impl Choice {
+    /// The key under which an answer says why another one was taken.
+    pub const WHY: &'static str = "why";
+
+    /// The name that an answer gives, if it gives one.
+    #[must_use]
+    pub fn answered<'a>(&self, answers: &'a BTreeMap<String, Answer>) -> Option<&'a str> {
+        match answers.get(&self.key)? {
+            Answer::Value(name) => Some(name.trim()),
+            Answer::Chosen(names) => match names.as_slice() {
+                [name] => Some(name.trim()),
+                _ => Some(""),
+            },
+        }
+    }
+
+    /// What speaks against these answers; `None` if they can be taken.
+    #[must_use]
+    pub fn gap(&self, answers: &BTreeMap<String, Answer>) -> Option<String> {
+        /// More than anybody reads in one line.
+        const SHOWN: usize = 5;
+        let usable = || {
+            let names = self.options.iter().filter(|one| one.unusable.is_none());
+            let names: Vec<&str> = names.map(|one| one.name.as_str()).take(SHOWN).collect();
+            names.join(", ")
+        };
+        let Some(name) = self.answered(answers) else {
+            let open = self.taken.is_none();
+            return open.then(|| format!("choose {}: {}", self.of, usable()));
+        };
+        match self.options.iter().find(|one| one.name == name) {
+            None => Some(format!("{name:?} is none of {}", usable())),
+            Some(one) => {
+                let why = one.unusable.as_ref()?;
+                Some(format!(
+                    "{name} cannot be taken: {why}; there is {}",
+                    usable()
+                ))
+            }
+        }
+    }
 }
 
 /// A command as a person sees it before it is sent.

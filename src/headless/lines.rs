@@ -296,6 +296,26 @@ fn known(fact: &Fact) -> Option<String> {
             holder, by, reason, ..
         } => format!("{by} had the lock of {holder} broken: {reason}"),
         Fact::LockReleased { vm, host, how, .. } => format!("the lock on {vm} on {host} {how}"),
+        Fact::FilesChosen {
+            stamp,
+            backup,
+            quiesced,
+            ..
+        } => format!("files of restore point {stamp} of {backup}; quiesced: {quiesced}"),
+        Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } => {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
+        }
         Fact::FilePlaced {
             path,
             bytes,
@@ -332,6 +352,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::DatastoreSeen { .. }
+        | Fact::RoomCounted { .. }
         | Fact::FolderMade { .. }
         | Fact::ConfigKept { .. }
         | Fact::Registered { .. }

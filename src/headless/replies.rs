@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{
-    Answer, Confirmation, Consent, Proposal, Question, confirmation_gaps, risk, typed_word,
+    Answer, Choice, Confirmation, Consent, Proposal, Question, confirmation_gaps, risk, typed_word,
 };
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
@@ -93,7 +93,11 @@ impl Replies {
             .attest
             .or_else(|| in_practice(proposal.attest.as_ref().map(|_| "practice".to_owned())?));
         let mut answers = given.asks;
-        answers.retain(|key, _| proposal.ask.contains_key(key));
+        let chosen = |key: &str| {
+            let choice = proposal.choice.as_ref();
+            choice.is_some_and(|choice| key == choice.key || key == Choice::WHY)
+        };
+        answers.retain(|key, _| proposal.ask.contains_key(key) || chosen(key));
         if rehearsed {
             for (key, ask) in &proposal.ask {
                 answers

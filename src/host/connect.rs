@@ -1,9 +1,10 @@
 //! From an address to a session that is logged in.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use ssh2::{MethodType, Session};
 
@@ -59,7 +60,10 @@ fn greet(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<Link, HostE
             }
         };
         match expected.judge(&shown, &host.trusted()) {
-            Ok(()) => return Ok(link),
+            Ok(()) => {
+                host.key_accepted(shown.key_type);
+                return Ok(link);
+            }
             Err(error) if expected.by_pin() => {
                 refused.get_or_insert(error);
                 spent.push(shown.key_type);
@@ -79,6 +83,9 @@ fn shake_hands(
     cancel: &Cancel,
 ) -> Result<Link, HostError> {
     let socket = dial(host, cancel)?;
+    let allowed = host.run.limits.handshake;
+    let _cutter = Cutter::after(&socket, allowed + GRACE)
+        .map_err(|error| HostError::Lost(format!("{HANDSHAKE}: {error}")))?;
     let mut link = Link::new(socket, wake.clone(), host.run.limits.keepalive)
         .map_err(|stopped| stopped.during(HANDSHAKE))?;
     for (method, preference) in [
@@ -102,6 +109,28 @@ fn shake_hands(
             Err(HostError::Handshake { detail })
         }
         Err(stopped) => Err(stopped.during(HANDSHAKE)),
+    }
+}
+
+/// How much later than its deadline a handshake is cut off from outside.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Cuts a connection off unless it is dropped in time. While a host sends without a pause what is
+/// no greeting, libssh2 reads on and on and never looks at a deadline.
+struct Cutter(#[expect(dead_code, reason = "its end is the signal")] mpsc::Sender<()>);
+
+impl Cutter {
+    fn after(socket: &TcpStream, allowed: Duration) -> io::Result<Self> {
+        let socket = socket.try_clone()?;
+        let (keep, gone) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("cutter".to_owned())
+            .spawn(move || {
+                if gone.recv_timeout(allowed) == Err(RecvTimeoutError::Timeout) {
+                    let _ = socket.shutdown(Shutdown::Both);
+                }
+            })?;
+        Ok(Self(keep))
     }
 }
 
@@ -140,7 +169,7 @@ fn no_agreement(
 }
 
 /// Connects to the first address of the name that answers; each must pass the policy.
-fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
+pub(super) fn dial(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
     let limit = Limit::new(host.run.limits.connect, cancel);
     let shown = host.config.address.to_string();
     let addresses = resolve(&host.config.address)?;

@@ -1,6 +1,7 @@
 //! Files on a host, read and written at offsets.
 //!
-//! Over SFTP where the host has it; else (older ESXi) through `dd`. Every write names its offset
+//! Over SFTP where the host has it, on the session for bulk data if it is a transfer's; else (older
+//! ESXi) through `dd`. Every write names its offset
 //! and nothing is ever truncated, so that a write which arrives late can do no harm.
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::journal::Intent;
 
+use super::bulk::BulkFile;
 use super::dd::DdFile;
 use super::error::{HostError, WriteError};
 use super::lane::{LaneThread, Worker};
@@ -30,19 +32,33 @@ pub enum FileAccess {
 /// An open file on a host. It lives as long as the session that opened it: after an error of the
 /// connection every further call fails, and the file must be opened anew.
 pub struct RemoteFile {
-    lane: Arc<LaneThread>,
     host: Arc<Shared>,
     path: Arc<str>,
-    id: u64,
+    way: Way,
+}
+
+/// Over which connection a file is open.
+enum Way {
+    /// The session of a lane, which knows the file by this number.
+    Lane { lane: Arc<LaneThread>, id: u64 },
+    /// The session for bulk data.
+    Bulk(Box<BulkFile>),
 }
 
 impl RemoteFile {
     pub(super) fn new(lane: Arc<LaneThread>, host: Arc<Shared>, path: Arc<str>, id: u64) -> Self {
         Self {
-            lane,
             host,
             path,
-            id,
+            way: Way::Lane { lane, id },
+        }
+    }
+
+    pub(super) fn over_bulk(host: Arc<Shared>, path: Arc<str>, file: BulkFile) -> Self {
+        Self {
+            host,
+            path,
+            way: Way::Bulk(Box::new(file)),
         }
     }
 
@@ -53,25 +69,29 @@ impl RemoteFile {
     }
 
     /// Writes `data` at `offset` (bytes). Several requests are in flight: the call returns while up
-    /// to 1 MiB is still on its way, and [`finish`](Self::finish) alone proves that all of it
+    /// to 4 MiB are still on their way, and [`finish`](Self::finish) alone proves that all of it
     /// arrived. Give it pieces of up to 4 MiB, in ascending order where possible.
     ///
     /// # Errors
     /// [`WriteError::Failed`] if the host said no, to this or an earlier piece;
     /// [`WriteError::Lost`] if the connection died or two minutes passed.
     pub async fn write_at(&mut self, offset: u64, data: Vec<u8>) -> Result<(), WriteError> {
-        let call = self.lane.call({
-            let id = self.id;
-            move |worker, cancel| {
-                worker.with_file(id, cancel, |file, link, limit| match file {
-                    OpenFile::Sftp(file) => file.write_at(link, limit, offset, &data),
-                    OpenFile::Dd(file) => file.write_at(link, limit, offset, &data),
-                })
+        let (lane, id) = match &mut self.way {
+            Way::Lane { lane, id } => (lane, *id),
+            Way::Bulk(file) => {
+                let written = file.write_at(offset, data).await;
+                return written.map_err(FileError::into_write);
             }
-        });
-        call.await
-            .map_err(WriteError::NotSent)?
-            .map_err(FileError::into_write)
+        };
+        lane.call(move |worker, cancel| {
+            worker.with_file(id, cancel, |file, link, limit| match file {
+                OpenFile::Sftp(file) => file.write_at(link, limit, offset, &data),
+                OpenFile::Dd(file) => file.write_at(link, limit, offset, &data),
+            })
+        })
+        .await
+        .map_err(WriteError::NotSent)?
+        .map_err(FileError::into_write)
     }
 
     /// Reads up to `len` bytes from `offset`; fewer only at the end of the file.
@@ -80,16 +100,21 @@ impl RemoteFile {
     /// [`HostError::File`] if the host said no, others if the connection died or two minutes
     /// passed.
     pub async fn read_at(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, HostError> {
-        let call = self.lane.call({
-            let id = self.id;
-            move |worker, cancel| {
-                worker.with_file(id, cancel, |file, link, limit| match file {
-                    OpenFile::Sftp(file) => file.read_at(link, limit, offset, len),
-                    OpenFile::Dd(file) => file.read_at(link, limit, offset, len),
-                })
+        let (lane, id) = match &mut self.way {
+            Way::Lane { lane, id } => (lane, *id),
+            Way::Bulk(file) => {
+                let read = file.read_at(offset, len).await;
+                return read.map_err(FileError::into_cause);
             }
-        });
-        call.await?.map_err(FileError::into_cause)
+        };
+        lane.call(move |worker, cancel| {
+            worker.with_file(id, cancel, |file, link, limit| match file {
+                OpenFile::Sftp(file) => file.read_at(link, limit, offset, len),
+                OpenFile::Dd(file) => file.read_at(link, limit, offset, len),
+            })
+        })
+        .await?
+        .map_err(FileError::into_cause)
     }
 
     /// Its size in bytes, after everything written so far has arrived.
@@ -97,16 +122,18 @@ impl RemoteFile {
     /// # Errors
     /// As for [`read_at`](Self::read_at).
     pub async fn size(&mut self) -> Result<u64, HostError> {
-        let call = self.lane.call({
-            let id = self.id;
-            move |worker, cancel| {
-                worker.with_file(id, cancel, |file, link, limit| match file {
-                    OpenFile::Sftp(file) => file.size(link, limit),
-                    OpenFile::Dd(file) => file.size(link, limit),
-                })
-            }
-        });
-        call.await?.map_err(FileError::into_cause)
+        let (lane, id) = match &mut self.way {
+            Way::Lane { lane, id } => (lane, *id),
+            Way::Bulk(file) => return file.size().await.map_err(FileError::into_cause),
+        };
+        lane.call(move |worker, cancel| {
+            worker.with_file(id, cancel, |file, link, limit| match file {
+                OpenFile::Sftp(file) => file.size(link, limit),
+                OpenFile::Dd(file) => file.size(link, limit),
+            })
+        })
+        .await?
+        .map_err(FileError::into_cause)
     }
 
     /// Waits until all that was written has arrived, asks the host to bring it to disk where it
@@ -115,22 +142,23 @@ impl RemoteFile {
     /// # Errors
     /// As for [`write_at`](Self::write_at), with ten minutes for the disk; the file is closed in any
     /// case.
-    pub async fn finish(self) -> Result<(), WriteError> {
-        let call = self.lane.call({
-            let id = self.id;
-            move |worker, cancel| {
-                let sync = Limit::new(worker.host.run.limits.sync, cancel);
-                let result = worker.with_file(id, cancel, |file, link, limit| match file {
-                    OpenFile::Sftp(file) => file.finish(link, limit, &sync),
-                    OpenFile::Dd(file) => file.finish(link, limit),
-                });
-                worker.files.remove(&id);
-                result
-            }
-        });
-        call.await
-            .map_err(WriteError::NotSent)?
-            .map_err(FileError::into_write)
+    pub async fn finish(mut self) -> Result<(), WriteError> {
+        let (lane, id) = match &mut self.way {
+            Way::Lane { lane, id } => (lane, *id),
+            Way::Bulk(file) => return file.finish().await.map_err(FileError::into_write),
+        };
+        lane.call(move |worker, cancel| {
+            let sync = Limit::new(worker.host.run.limits.sync, cancel);
+            let result = worker.with_file(id, cancel, |file, link, limit| match file {
+                OpenFile::Sftp(file) => file.finish(link, limit, &sync),
+                OpenFile::Dd(file) => file.finish(link, limit),
+            });
+            worker.files.remove(&id);
+            result
+        })
+        .await
+        .map_err(WriteError::NotSent)?
+        .map_err(FileError::into_write)
     }
 }
 
@@ -142,8 +170,11 @@ impl std::fmt::Debug for RemoteFile {
 
 impl Drop for RemoteFile {
     fn drop(&mut self) {
-        let id = self.id;
-        self.lane.post(move |worker, cancel| {
+        let Way::Lane { lane, id } = &self.way else {
+            return;
+        };
+        let id = *id;
+        lane.post(move |worker, cancel| {
             let limit = Limit::new(CLOSING, cancel);
             if let (Some(file), Some(link)) = (worker.files.remove(&id), &mut worker.link)
                 && file.abandon(link, &limit).is_err()
@@ -165,7 +196,7 @@ pub(super) enum FileError {
 }
 
 impl FileError {
-    fn into_write(self) -> WriteError {
+    pub(super) fn into_write(self) -> WriteError {
         match self {
             Self::Gone => WriteError::NotSent(gone()),
             Self::Refused(cause) => WriteError::Failed(cause),
@@ -173,7 +204,7 @@ impl FileError {
         }
     }
 
-    fn into_cause(self) -> HostError {
+    pub(super) fn into_cause(self) -> HostError {
         match self {
             Self::Gone => gone(),
             Self::Refused(cause) | Self::Broken { cause, .. } => cause,

@@ -2,25 +2,28 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::journal::Intent;
-use crate::names::HostName;
+use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
-use super::command::HostCommand;
+use super::bulk::{BulkFile, NotOpen};
+use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
 use super::lane::{Lane, LaneThread, Sendable};
-use super::live::OutputSink;
+use super::live::{LiveOutput, OutputSink};
 use super::output::Output;
 use super::policy::{Deed, Policy};
 use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
+use super::sanitise::visible;
 use super::shared::{Limits, Run, Shared};
+use super::stream::{Program, RemoteOutput};
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -32,6 +35,8 @@ pub struct Hosts(Arc<Inner>);
 struct Inner {
     hosts: HashMap<HostName, Arc<Host>>,
     run: Run,
+    /// What programs of the runbook find in their environment, by the variable's name.
+    secrets: RwLock<HashMap<VariableName, Secret>>,
 }
 
 impl Hosts {
@@ -72,13 +77,51 @@ impl Hosts {
                 )
             })
             .collect();
-        Self(Arc::new(Inner { hosts, run }))
+        Self(Arc::new(Inner {
+            hosts,
+            run,
+            secrets: RwLock::default(),
+        }))
+    }
+
+    /// `text` as it may be kept and shown: secrets of the run masked, and nothing in it that could
+    /// control a terminal.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        self.0.run.redactor.mask(&visible(text))
     }
 
     /// The host of that name, if the run has it.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<Arc<Host>> {
         self.0.hosts.get(name).cloned()
+    }
+
+    /// Secrets that programs of the runbook may be given, masked from now on.
+    #[must_use]
+    pub fn with_secrets(self, secrets: impl IntoIterator<Item = (VariableName, Secret)>) -> Self {
+        let mut kept = self
+            .0
+            .secrets
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, secret) in secrets {
+            self.0.run.redactor.add(secret.expose());
+            kept.insert(name, secret);
+        }
+        drop(kept);
+        self
+    }
+
+    /// A secret of the runbook, if it was given.
+    #[must_use]
+    pub fn secret(&self, name: &VariableName) -> Option<Secret> {
+        let secrets = self
+            .0
+            .secrets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        secrets.get(name).cloned()
     }
 
     /// From now on every command's output is told to `sink` as it comes.
@@ -139,11 +182,26 @@ impl Hosts {
             .flat_map(|host| host.close())
             .collect();
         let all_ended = async {
+            for host in self.0.hosts.values() {
+                host.shared.bulk.close().await;
+            }
             for thread in &threads {
                 thread.ended().await;
             }
         };
         let _ = tokio::time::timeout(CLOSING, all_ended).await;
+    }
+}
+
+/// Someone hears what commands print, until this is dropped.
+pub struct Following {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.shared.unfollow(self.number);
     }
 }
 
@@ -251,6 +309,32 @@ impl Host {
             .unwrap_or_else(|cause| Err(WriteError::Lost { pid: None, cause }))
     }
 
+    /// Tells each line that this command prints, as it stands, redrawn ones too, if it is sent on
+    /// this lane before what is given back is dropped. `hear` is called on session threads, and must
+    /// not block.
+    #[must_use]
+    pub fn follow(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        hear: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Following {
+        let shown = self.shared.run.redactor.mask(&command.line());
+        let sink: OutputSink = Arc::new(move |event| {
+            if event.lane == lane
+                && *event.command == *shown
+                && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
+                    &event.what
+            {
+                hear(text);
+            }
+        });
+        Following {
+            number: self.shared.follow(sink),
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Opens a file. For writing it is made if missing and never truncated.
     ///
     /// # Errors
@@ -270,6 +354,11 @@ impl Host {
         };
         let thread = self.lane(lane)?;
         let path: Arc<str> = path.into();
+        if matches!(lane, Lane::Transfer(_))
+            && let Some(file) = self.open_bulk(&thread, &path, writes).await?
+        {
+            return Ok(RemoteFile::over_bulk(self.shared.clone(), path, file));
+        }
         let id = thread
             .call({
                 let path = path.clone();
@@ -277,6 +366,49 @@ impl Host {
             })
             .await??;
         Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+    }
+
+    /// Opens a file over the session for bulk data; `None` where it must go over ssh2.
+    async fn open_bulk(
+        &self,
+        thread: &LaneThread,
+        path: &Arc<str>,
+        writes: bool,
+    ) -> Result<Option<BulkFile>, HostError> {
+        if self.shared.proven().is_none() {
+            // The first login to a host is always ssh2's.
+            thread
+                .call(|worker, cancel| worker.link(cancel).map(drop))
+                .await??;
+        }
+        let Some(session) = self.shared.bulk.get(&self.shared).await? else {
+            return Ok(None);
+        };
+        match BulkFile::open(&session, path, writes).await {
+            Ok(file) => Ok(Some(file)),
+            Err(NotOpen::NoSftp) => Ok(None),
+            Err(NotOpen::Failed(error)) => Err(error.into_cause()),
+        }
+    }
+
+    /// Starts a program that only looks, whose output is taken as it comes, from byte `from` of it
+    /// on. Nobody waits for more than five minutes for the next byte.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub async fn open_output(
+        &self,
+        lane: Lane,
+        program: &Program,
+        from: u64,
+    ) -> Result<RemoteOutput, HostError> {
+        self.shared.run.policy.permit(Deed::Read(Effect::Read))?;
+        let thread = self.lane(lane)?;
+        let program = program.clone();
+        let id = thread
+            .call(move |worker, cancel| worker.start_stream(&program, from, cancel))
+            .await??;
+        Ok(RemoteOutput::new(thread, id))
     }
 
     fn permit_write(&self, intent: &Intent) -> Result<(), HostError> {

@@ -20,6 +20,7 @@ use super::live::Tap;
 use super::output::Output;
 use super::process::{self, Request};
 use super::shared::Shared;
+use super::stream::Streaming;
 
 /// One of the sessions to a host; each carries one command at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,8 +31,8 @@ pub enum Lane {
     Answer,
     /// The panes.
     Telemetry,
-    /// Bulk data. There are three: `Transfer(3)` is `Transfer(0)` again, so that no host gets more
-    /// than six sessions.
+    /// Transfers: their commands, and bulk data where it cannot go over its own session. There are
+    /// two: `Transfer(2)` is `Transfer(0)` again, so that no host gets more than six sessions.
     Transfer(u8),
 }
 
@@ -39,11 +40,14 @@ impl Lane {
     /// The lane whose session is used.
     pub(super) fn session(self) -> Self {
         match self {
-            Self::Transfer(number) => Self::Transfer(number % 3),
+            Self::Transfer(number) => Self::Transfer(number % TRANSFERS),
             lane => lane,
         }
     }
 }
+
+/// Sessions that transfers share; with the one for bulk data they are half of a host's six.
+const TRANSFERS: u8 = 2;
 
 type Job = Box<dyn FnOnce(&mut Worker, &Cancel) + Send>;
 
@@ -67,6 +71,7 @@ impl LaneThread {
         let name = format!("{} {lane:?}", host.config.name);
         let mut worker = Worker {
             files: HashMap::new(),
+            streams: HashMap::new(),
             sftp: None,
             link: None,
             host,
@@ -174,6 +179,7 @@ impl Drop for GiveUp {
 /// What lives on the thread. Fields are dropped in this order: files, SFTP, connection.
 pub(super) struct Worker {
     pub(super) files: HashMap<u64, OpenFile>,
+    pub(super) streams: HashMap<u64, Streaming>,
     pub(super) sftp: Option<ssh2::Sftp>,
     pub(super) link: Option<Link>,
     pub(super) host: Arc<Shared>,
@@ -245,6 +251,7 @@ impl Worker {
             link.cut();
         }
         self.files.clear();
+        self.streams.clear();
         self.sftp = None;
         self.link = None;
     }
@@ -252,6 +259,12 @@ impl Worker {
     pub(super) fn keep_file(&mut self, file: OpenFile) -> u64 {
         self.next_file += 1;
         self.files.insert(self.next_file, file);
+        self.next_file
+    }
+
+    pub(super) fn keep_stream(&mut self, stream: Streaming) -> u64 {
+        self.next_file += 1;
+        self.streams.insert(self.next_file, stream);
         self.next_file
     }
 

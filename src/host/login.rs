@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use ssh2::{KeyboardInteractivePrompt, Prompt};
 use zeroize::Zeroizing;
 
+use super::bulk::ProvenWay;
 use super::config::{Credential, Secret, expand_home};
 use super::error::HostError;
 use super::link::{Limit, Link, Stopped, code};
@@ -65,7 +66,7 @@ fn sum(password: &Secret) -> [u8; 32] {
 
 /// What one way led to.
 enum Way {
-    Accepted,
+    Accepted(ProvenWay),
     /// Refused, or not even tried; in words.
     Refused(String),
 }
@@ -87,6 +88,7 @@ pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Res
         methods => methods.map(|methods| Some(methods.to_owned())),
     });
     let Some(methods) = methods.map_err(|stopped| stopped.during("logging in"))? else {
+        host.login_accepted(ProvenWay::Open);
         return Ok(());
     };
     let mut attempts = Attempts {
@@ -104,8 +106,9 @@ pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Res
             Credential::Password(password) => attempts.password(password),
         };
         match result {
-            Ok(Way::Accepted) => {
+            Ok(Way::Accepted(way)) => {
                 host.login_answered();
+                host.login_accepted(way);
                 return Ok(());
             }
             Ok(Way::Refused(why)) => tried.push(why),
@@ -137,6 +140,7 @@ impl Attempts<'_> {
     fn attempt(
         &mut self,
         way: &str,
+        proven: ProvenWay,
         mut op: impl FnMut(&ssh2::Session, &str) -> Result<(), ssh2::Error>,
     ) -> Result<Way, Stopped> {
         if self.left == 0 {
@@ -147,7 +151,7 @@ impl Attempts<'_> {
         self.left -= 1;
         let user = self.host.config.user.as_str();
         match self.link.drive(self.limit, |session| op(session, user)) {
-            Ok(()) => Ok(Way::Accepted),
+            Ok(()) => Ok(Way::Accepted(proven)),
             Err(Stopped::Ssh(code, message)) if REFUSALS.contains(&code) => {
                 // libssh2 gives the loss of the connection the same code.
                 if message.starts_with("Waiting for") {
@@ -181,7 +185,7 @@ impl Attempts<'_> {
             Err(why) => return Ok(Way::Refused(format!("{shown}: {why}"))),
         };
         let way = format!("{shown}{}", key.kind());
-        self.attempt(&way, |session, user| {
+        self.attempt(&way, ProvenWay::Key(path.to_owned()), |session, user| {
             session.userauth_pubkey_memory(user, None, &key.text, None)
         })
     }
@@ -203,8 +207,9 @@ impl Attempts<'_> {
         let mut refused = Vec::new();
         for key in keys.iter().take(MAX_AGENT_KEYS) {
             let way = format!("agent key {}", sanitise(key.comment().as_bytes()));
-            match self.attempt(&way, |_, user| agent.userauth(user, key))? {
-                Way::Accepted => return Ok(Way::Accepted),
+            let proven = ProvenWay::Agent(key.blob().to_vec());
+            match self.attempt(&way, proven, |_, user| agent.userauth(user, key))? {
+                Way::Accepted(way) => return Ok(Way::Accepted(way)),
                 Way::Refused(why) => refused.push(why),
             }
         }
@@ -223,16 +228,22 @@ impl Attempts<'_> {
             let why = "password: not tried, a host of this run refused it before";
             return Ok(Way::Refused(why.to_owned()));
         }
+        let proven = |interactive| ProvenWay::Password {
+            password: password.clone(),
+            interactive,
+        };
         let way = if self.offers("password") {
-            self.attempt("password", |session, user| {
+            self.attempt("password", proven(false), |session, user| {
                 session.userauth_password(user, password.expose())
             })?
         } else if self.offers("keyboard-interactive") {
             // What an ESXi host asks: one prompt, `Password: `.
             let mut answers = Answers { password, asked: 0 };
-            let way = self.attempt("password (keyboard-interactive)", |session, user| {
-                session.userauth_keyboard_interactive(user, &mut answers)
-            })?;
+            let way = self.attempt(
+                "password (keyboard-interactive)",
+                proven(true),
+                |session, user| session.userauth_keyboard_interactive(user, &mut answers),
+            )?;
             match way {
                 Way::Refused(why) if answers.asked > 1 => {
                     Way::Refused(format!("{why}; it asked for more than the password"))
@@ -285,14 +296,14 @@ impl KeyboardInteractivePrompt for Answers<'_> {
 }
 
 /// A private key file.
-struct PrivateKey {
-    text: Zeroizing<String>,
+pub(super) struct PrivateKey {
+    pub(super) text: Zeroizing<String>,
     ed25519: bool,
 }
 
 impl PrivateKey {
     /// Reads it; in words what is wrong with it otherwise.
-    fn read(path: &Path) -> Result<Self, String> {
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
         let path: PathBuf = expand_home(path);
         let text = Zeroizing::new(std::fs::read_to_string(path).map_err(
             |error| match error.kind() {

@@ -1,14 +1,16 @@
 //! Sessions over SSH to the hosts of a runbook: logins, host keys, policy, commands, files.
 //!
-//! This is the only module that knows `ssh2`. [`Hosts`] holds a run's hosts. Each session lives on
+//! This is the only module that knows `ssh2`, and besides the simulator the only one that knows
+//! `russh`, which carries bulk data alone (`bulk`). [`Hosts`] holds a run's hosts. Each session lives on
 //! a thread of its own ([`Lane`]) and is opened on first use; what has died is opened again on the
 //! next use, but a write is never sent twice. Every connection, command and file passes [`Policy`].
 //!
 //! From the top: `hosts` (what others call), `lane` (a session's thread), `connect`, `login`,
-//! `host_key` and `algorithms` (getting in), `process`, `file`, `sftp` and `dd` (doing things),
+//! `host_key` and `algorithms` (getting in), `process`, `file`, `sftp`, `dd` and `bulk` (doing things),
 //! `link` (libssh2 and every wait). What comes back is shown and kept only through [`sanitise`] and
 //! [`Redactor`].
 mod algorithms;
+mod bulk;
 mod command;
 mod config;
 mod connect;
@@ -29,18 +31,20 @@ mod redact;
 pub mod sanitise;
 mod sftp;
 mod shared;
+mod stream;
 mod turn;
 
 pub use command::{Effect, HostCommand};
 pub use config::{Credential, HostConfig, Secret};
 pub use error::{HostError, WriteError};
 pub use file::{FileAccess, RemoteFile};
-pub use hosts::{Host, Hosts};
+pub use hosts::{Following, Host, Hosts};
 pub use lane::Lane;
 pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};
 pub use output::Output;
 pub use policy::Policy;
 pub use redact::Redactor;
+pub use stream::{OutputEnd, Program, RemoteOutput};
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,20 @@ pub fn sanitise(bytes: &[u8]) -> String {
     text
 }
 
+/// `text` with each character that could control a terminal, hide or reorder replaced by U+FFFD;
+/// line ends and tabs stay. For texts that name things, such as commands and paths: nothing that
+/// stands in them disappears.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if is_shown(c) => c,
+            _ => '\u{fffd}',
+        })
+        .collect()
+}
+
 /// A piece of live output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::bulk::{self, Proven, ProvenWay};
 use super::config::{Credential, HostConfig, Secret};
 use super::error::HostError;
 use super::gate::Gate;
@@ -63,10 +64,21 @@ pub(super) struct Shared {
     pub(super) run: Run,
     pub(super) turn: Turn,
     pub(super) gate: Arc<Gate>,
+    /// Who follows what commands of this host redraw, beside the run's sink.
+    followers: Mutex<Followers>,
+    /// The sessions that carry bulk data.
+    pub(super) bulk: bulk::Sessions,
     /// The host has no SFTP subsystem, as older ESXi hosts do.
     without_sftp: AtomicBool,
     login: Mutex<Login>,
     broken_logins: AtomicU32,
+}
+
+/// Those who follow, each by the number it was given.
+#[derive(Default)]
+struct Followers {
+    next: u64,
+    sinks: Vec<(u64, OutputSink)>,
 }
 
 #[derive(Default)]
@@ -77,6 +89,10 @@ struct Login {
     password: Option<Secret>,
     /// How the last login was refused; it stands until a person changes something.
     refused: Option<HostError>,
+    /// The type of the key that the host showed last, of those that are accepted.
+    key_type: String,
+    /// How the last login got in; `None` once a person changes something.
+    accepted: Option<ProvenWay>,
 }
 
 impl Shared {
@@ -86,6 +102,8 @@ impl Shared {
             run,
             turn: Turn::default(),
             gate: Arc::default(),
+            followers: Mutex::default(),
+            bulk: bulk::Sessions::default(),
             without_sftp: AtomicBool::new(false),
             login: Mutex::default(),
             broken_logins: AtomicU32::new(0),
@@ -101,12 +119,46 @@ impl Shared {
         self.without_sftp.store(true, Ordering::Relaxed);
     }
 
+    /// Where output goes: to the run's sink and to whoever follows now.
     pub(super) fn sink(&self) -> Option<OutputSink> {
-        self.run
-            .sink
-            .read()
+        let run = self.run.sink.read();
+        let run = run.unwrap_or_else(PoisonError::into_inner).clone();
+        let mut sinks: Vec<OutputSink> = {
+            let followers = self.followers();
+            followers
+                .sinks
+                .iter()
+                .map(|(_, sink)| sink.clone())
+                .collect()
+        };
+        if sinks.is_empty() {
+            return run;
+        }
+        sinks.extend(run);
+        Some(Arc::new(move |event| {
+            for sink in &sinks {
+                sink(event.clone());
+            }
+        }))
+    }
+
+    /// Tells the output of commands sent from now on; gives the number to stop it by.
+    pub(super) fn follow(&self, sink: OutputSink) -> u64 {
+        let mut followers = self.followers();
+        followers.next += 1;
+        let number = followers.next;
+        followers.sinks.push((number, sink));
+        number
+    }
+
+    pub(super) fn unfollow(&self, number: u64) {
+        self.followers().sinks.retain(|(known, _)| *known != number);
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Followers> {
+        self.followers
+            .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     pub(super) fn trusted(&self) -> Vec<String> {
@@ -144,13 +196,32 @@ impl Shared {
 
     /// A person wants the login tried again.
     pub(super) fn retry_login(&self) {
-        self.login().refused = None;
+        let mut login = self.login();
+        (login.refused, login.accepted) = (None, None);
+        drop(login);
         self.login_answered();
     }
 
     /// A refused login is not tried again by itself.
     pub(super) fn may_log_in(&self) -> Result<(), HostError> {
         self.login().refused.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn key_accepted(&self, key_type: String) {
+        self.login().key_type = key_type;
+    }
+
+    pub(super) fn login_accepted(&self, way: ProvenWay) {
+        self.login().accepted = Some(way);
+    }
+
+    /// How the last login got in, and the key that the host showed then.
+    pub(super) fn proven(&self) -> Option<Proven> {
+        let login = self.login();
+        Some(Proven {
+            key_type: login.key_type.clone(),
+            way: login.accepted.clone()?,
+        })
     }
 
     pub(super) fn login_answered(&self) {

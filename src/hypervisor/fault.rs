@@ -144,10 +144,13 @@ impl DriverFault {
     }
 }
 
-/// Texts of a full volume: `vmkfstools` (4.x, captured) and the C library.
+/// Texts of a full volume: `vmkfstools` of 4.x and 5.x (captured; the second stands in ghettoVCB's
+/// README) and the C library.
 fn is_full(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("no space left") || text.contains("disk quota exceeded")
+    text.contains("no space left")
+        || text.contains("not enough space on the file system")
+        || text.contains("disk quota exceeded")
 }
 
 /// Texts of a file that another host or process holds.

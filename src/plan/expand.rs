@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{ActionSpec, PlanError, PlanInputs, Risk, Step, Subject};
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, Phase, Runbook, Section,
-    SiteRole, StepSpec, Verb, Vm,
+    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, Phase, Runbook,
+    Section, SiteRole, StepSpec, Verb, Vm,
 };
 use crate::runbook::{slug, template};
 
@@ -15,9 +15,15 @@ use crate::runbook::{slug, template};
 /// stalling, or a person, ends it.
 fn default_timeout(verb: &Verb) -> Option<Duration> {
     let minutes = match verb {
-        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Restore { .. } | Verb::CopyBack { .. } => {
+        Verb::Confirm { .. }
+        | Verb::Note { .. }
+        | Verb::Restore { .. }
+        | Verb::Replicate { .. }
+        | Verb::CopyBack { .. } => {
             return None;
         }
+        // A tool that says nothing while it works: the runbook knows better how long that is.
+        Verb::RestoreFiles(_) => 4 * 60,
         Verb::Fence { .. } | Verb::ShutDown { .. } => 5,
         Verb::Ready { .. } => 10,
         Verb::Register { .. }
@@ -36,7 +42,11 @@ fn default_risk(verb: &Verb) -> Risk {
         Verb::Confirm { .. } | Verb::Note { .. } | Verb::Ready { .. } | Verb::Fence { .. } => {
             Risk::Read
         }
-        Verb::Restore { .. } | Verb::Register { .. } | Verb::Network { .. } => Risk::Write,
+        Verb::Restore { .. }
+        | Verb::Replicate { .. }
+        | Verb::Register { .. }
+        | Verb::Network { .. }
+        | Verb::RestoreFiles(_) => Risk::Write,
         Verb::PowerOn { .. } | Verb::ShutDown { .. } | Verb::Unregister { .. } => Risk::Disruptive,
         Verb::CopyBack { .. } => Risk::Typed,
         Verb::Command(command) => match command.effect {
@@ -228,7 +238,9 @@ impl Expander<'_> {
             people: spec.people,
             transfer: matches!(
                 action,
-                ActionSpec::Restore { .. } | ActionSpec::CopyBack { .. }
+                ActionSpec::Restore { .. }
+                    | ActionSpec::Replicate { .. }
+                    | ActionSpec::CopyBack { .. }
             ),
             hosts: self.hosts(&action, side),
             line: spec.line,
@@ -242,6 +254,8 @@ impl Expander<'_> {
         let value_of = |name: &str| match name {
             "vm" => vm.map(VmName::as_str),
             "mode" => Some(self.mode.as_str()),
+            // Known when the step looks: see `restore_files`.
+            "point" if matches!(spec.verb, Verb::RestoreFiles(_)) => Some("${point}"),
             _ => self.values.get(name).map(String::as_str),
         };
         template::fill(text, value_of).map_err(|name| PlanError::NoValue {
@@ -273,10 +287,12 @@ impl Expander<'_> {
             }
             Verb::Note { text } => ActionSpec::Note { text: fill(text)? },
             Verb::Fence { .. } => ActionSpec::Fence { vm: of() },
-            Verb::Restore { point, .. } => ActionSpec::Restore {
+            Verb::Restore { point, logs, .. } => ActionSpec::Restore {
                 vm: of(),
                 point: point.clone(),
+                logs: *logs,
             },
+            Verb::Replicate { .. } => ActionSpec::Replicate { vm: of() },
             Verb::Register { .. } => ActionSpec::Register { vm: of() },
             Verb::Network { .. } => ActionSpec::Network { vm: of() },
             Verb::PowerOn { .. } => ActionSpec::PowerOn { vm: of() },
@@ -284,6 +300,12 @@ impl Expander<'_> {
             Verb::ShutDown { .. } => ActionSpec::ShutDown { vm: of() },
             Verb::CopyBack { .. } => ActionSpec::CopyBack { vm: of() },
             Verb::Unregister { .. } => ActionSpec::Unregister { vm: of() },
+            Verb::RestoreFiles(files) => ActionSpec::RestoreFiles {
+                vm: of(),
+                from: files.from.clone(),
+                quiesced: fill(&files.quiesced)?,
+                command: self.command(&files.command, vm, spec)?,
+            },
             Verb::Command(command) => ActionSpec::Command(self.command(command, vm, spec)?),
         })
     }
@@ -328,7 +350,7 @@ impl Expander<'_> {
         match &spec.verb {
             Verb::Fence { .. } | Verb::ShutDown { .. } => self.section.source(),
             Verb::Unregister { site, .. } => of_site(site).unwrap_or(self.section.source()),
-            Verb::Command(command) => {
+            Verb::Command(command) | Verb::RestoreFiles(FileRestore { command, .. }) => {
                 let host = self.runbook.hosts.get(&command.host);
                 host.and_then(|host| of_site(&host.site))
                     .unwrap_or(self.section.target())
@@ -339,7 +361,7 @@ impl Expander<'_> {
 
     /// The hosts that a step keeps busy.
     fn hosts(&self, action: &ActionSpec, side: SiteRole) -> Vec<HostName> {
-        if let ActionSpec::Command(command) = action {
+        if let ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } = action {
             return vec![command.host.clone()];
         }
         let Some(vm) = action.vm().and_then(|vm| self.runbook.vms.get(vm)) else {
@@ -348,7 +370,7 @@ impl Expander<'_> {
         let place = |role| vm.place(role).map(|place| place.host.clone());
         let other = match action {
             ActionSpec::Restore { .. } => self.backup_host(vm),
-            ActionSpec::CopyBack { .. } => place(side.other()),
+            ActionSpec::CopyBack { .. } | ActionSpec::Replicate { .. } => place(side.other()),
             _ => None,
         };
         let mut hosts: Vec<HostName> = place(side).into_iter().chain(other).collect();
@@ -365,6 +387,9 @@ fn title(action: &ActionSpec, subject: &Subject) -> String {
     match action {
         ActionSpec::Confirm { question, .. } => question.clone(),
         ActionSpec::Note { text } => text.lines().next().unwrap_or_default().to_owned(),
+        ActionSpec::RestoreFiles { vm, command, .. } => {
+            format!("restore files of {vm} on {}", command.host)
+        }
         ActionSpec::Command(command) => format!("command on {}", command.host),
         _ => format!("{} {}", action.verb().replace('_', " "), subject.as_str()),
     }

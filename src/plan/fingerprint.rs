@@ -61,13 +61,25 @@ impl Words {
                 }
             }
             ActionSpec::Note { text } => self.word(text),
-            ActionSpec::Restore { point, .. } => match point {
-                PointChoice::Latest => self.word("latest"),
-                PointChoice::Stamp(stamp) => self.words(&["stamp".to_owned(), stamp.clone()]),
-                PointChoice::Before(time) => self.words(&["before".to_owned(), time.clone()]),
-            },
+            ActionSpec::Restore { point, logs, .. } => {
+                self.point(point);
+                if *logs {
+                    self.word("logs");
+                }
+            }
+            ActionSpec::RestoreFiles {
+                from,
+                quiesced,
+                command,
+                ..
+            } => {
+                self.point(from);
+                self.word(quiesced);
+                self.command(command);
+            }
             ActionSpec::Command(command) => self.command(command),
             ActionSpec::Fence { .. }
+            | ActionSpec::Replicate { .. }
             | ActionSpec::Register { .. }
             | ActionSpec::Network { .. }
             | ActionSpec::PowerOn { .. }
@@ -75,6 +87,14 @@ impl Words {
             | ActionSpec::ShutDown { .. }
             | ActionSpec::CopyBack { .. }
             | ActionSpec::Unregister { .. } => {}
+        }
+    }
+
+    fn point(&mut self, point: &PointChoice) {
+        match point {
+            PointChoice::Latest => self.word("latest"),
+            PointChoice::Stamp(stamp) => self.words(&["stamp".to_owned(), stamp.clone()]),
+            PointChoice::Before(time) => self.words(&["before".to_owned(), time.clone()]),
         }
     }
 

@@ -276,6 +276,13 @@ pub enum ActionSpec {
         vm: VmName,
         /// Which point.
         point: PointChoice,
+        /// Whether logs of the lost site come along.
+        logs: bool,
+    },
+    /// Send its files to [`Step::side`] before it has to run there.
+    Replicate {
+        /// Which VM.
+        vm: VmName,
     },
     /// Make the host on [`Step::side`] know the VM.
     Register {
@@ -312,6 +319,17 @@ pub enum ActionSpec {
         /// Which VM.
         vm: VmName,
     },
+    /// Bring files of a restore point into a machine that is there.
+    RestoreFiles {
+        /// Whose backup holds them.
+        vm: VmName,
+        /// Which point.
+        from: PointChoice,
+        /// What was quiesced when it was taken, in the runbook's words.
+        quiesced: String,
+        /// What runs there; `${point}` in its words is the point's id, known when the step looks.
+        command: CommandSpec,
+    },
     /// A command of the site's own.
     Command(CommandSpec),
 }
@@ -325,6 +343,7 @@ impl ActionSpec {
             Self::Note { .. } => "note",
             Self::Fence { .. } => "fence",
             Self::Restore { .. } => "restore",
+            Self::Replicate { .. } => "replicate",
             Self::Register { .. } => "register",
             Self::Network { .. } => "network",
             Self::PowerOn { .. } => "power_on",
@@ -332,6 +351,7 @@ impl ActionSpec {
             Self::ShutDown { .. } => "shut_down",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::RestoreFiles { .. } => "restore_files",
             Self::Command(_) => "command",
         }
     }
@@ -343,6 +363,8 @@ impl ActionSpec {
             Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
+            | Self::Replicate { vm }
+            | Self::RestoreFiles { vm, .. }
             | Self::Register { vm }
             | Self::Network { vm }
             | Self::PowerOn { vm }

@@ -213,13 +213,26 @@ fn from_point(run: &Run<'_>, info: &RunInfo, vm: &VmName) -> (Option<SignedDurat
             taken,
             backup,
             ..
+        }
+        | Fact::FilesChosen {
+            vm: found,
+            stamp,
+            taken,
+            backup,
+            ..
         } if found == vm => Some((
             since(Some(*taken), info.outage_at),
             format!("{stamp} of {backup}"),
         )),
         _ => None,
     })
-    .unwrap_or((None, "no restore point was chosen".to_owned()))
+    .unwrap_or_else(|| {
+        if is_done(run, Section::Failover, "replicate", vm) {
+            let copied = "its own files, sent while it was off".to_owned();
+            return (Some(SignedDuration::ZERO), copied);
+        }
+        (None, "no restore point was chosen".to_owned())
+    })
 }
 
 /// When the VM stopped at the recovery site, and what was lost of what it had written by then.
@@ -232,15 +245,7 @@ fn from_source(
         Fact::Stopped { vm: found, at, .. } if found == vm => Some(*at),
         _ => None,
     });
-    let copied = run.plan.steps.iter().any(|step| {
-        is_of(&step.id, Section::Failback)
-            && step.action.verb() == "copy_back"
-            && step.action.vm() == Some(vm)
-            && matches!(
-                run.state.status(&step.id),
-                Status::Done | Status::AlreadyDone
-            )
-    });
+    let copied = is_done(run, Section::Failback, "copy_back", vm);
     let data = match stopped {
         Some(_) if copied => (
             Some(SignedDuration::ZERO),
@@ -255,6 +260,18 @@ fn from_source(
         info.outage_at
     };
     (stopped.or(outage), data)
+}
+
+fn is_done(run: &Run<'_>, section: Section, verb: &str, vm: &VmName) -> bool {
+    run.plan.steps.iter().any(|step| {
+        is_of(&step.id, section)
+            && step.action.verb() == verb
+            && step.action.vm() == Some(vm)
+            && matches!(
+                run.state.status(&step.id),
+                Status::Done | Status::AlreadyDone
+            )
+    })
 }
 
 fn objectives_of(info: &RunInfo, vm: &VmName) -> (Option<SignedDuration>, Option<SignedDuration>) {

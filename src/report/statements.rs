@@ -15,7 +15,9 @@ pub(super) fn statements(run: &Run<'_>) -> String {
     attestations(run, &mut out);
     locks(run, &mut out);
     unfenced(run, &mut out);
+    picked_points(run, &mut out);
     unproven_sources(run, &mut out);
+    stated_as_quiesced(run, &mut out);
     unprobed_addresses(run, &mut out);
     for (vm, needed) in &run.plan.left_out {
         item(
@@ -169,6 +171,37 @@ fn unfenced(run: &Run<'_>, out: &mut String) {
     }
 }
 
+/// Restore points that a person chose instead of the runbook's.
+fn picked_points(run: &Run<'_>, out: &mut String) {
+    for found in &run.state.facts {
+        if let Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } = &found.fact
+        {
+            let why = if why.is_empty() {
+                "No reason was given.".to_owned()
+            } else {
+                format!("\u{201c}{}\u{201d}", plain(why))
+            };
+            item(
+                out,
+                &format!(
+                    "{} chose the restore point {} for {} at {}, instead of {}. {why}",
+                    plain(by),
+                    code(point),
+                    plain(vm.as_str()),
+                    time(found.at),
+                    plain(instead_of),
+                ),
+            );
+        }
+    }
+}
+
 fn unproven_sources(run: &Run<'_>, out: &mut String) {
     for found in &run.state.facts {
         if let Fact::PointChosen {
@@ -185,6 +218,32 @@ fn unproven_sources(run: &Run<'_>, out: &mut String) {
                     "Source unverified: the restore point {stamp} of {} for {} has no recorded sums; its files were compared with what was read from them.",
                     plain(backup.as_str()),
                     plain(vm.as_str())
+                ),
+            );
+        }
+    }
+}
+
+/// What was quiesced is what the runbook says: nothing here proves it.
+fn stated_as_quiesced(run: &Run<'_>, out: &mut String) {
+    for found in &run.state.facts {
+        if let Fact::FilesChosen {
+            vm,
+            host,
+            backup,
+            stamp,
+            quiesced,
+            ..
+        } = &found.fact
+        {
+            item(
+                out,
+                &format!(
+                    "Files of {} were restored into {} from point {stamp} of {}; quiesced when it was taken, as the runbook states and nobody proved: \u{201c}{}\u{201d}",
+                    plain(vm.as_str()),
+                    plain(host.as_str()),
+                    plain(backup.as_str()),
+                    plain(quiesced)
                 ),
             );
         }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::model::{
-    Adapter, Auth, CommandLine, DeclaredEffect, ForEach, HostAddress, MacPolicy, PointChoice, Rung,
-    SiteRole, Verb,
+    Adapter, Auth, CommandLine, DeclaredEffect, DiskFormat, ForEach, HostAddress, MacPolicy,
+    PointChoice, Rung, SiteRole, Verb,
 };
 use super::*;
 use crate::names::{NetworkName, VariableName, VmName};
@@ -92,6 +92,143 @@ error: unknown VM `sql1`
 dr.yaml: 1 problem
 ";
     assert_eq!(rendered, expected);
+}
+
+/// `SMALL` with one more backup, and a VM with it; `more` are further steps.
+fn with_backup(backup: &str, more: &str) -> String {
+    format!(
+        "{}vms:\n{}failover:\n  - phase: All\n    steps:\n      - note: hello\n{more}",
+        SMALL.replace(
+            "backups: { nightly: { host: lee-bk1, path: /backup } }",
+            &format!("backups:\n  nightly: {{ host: lee-bk1, path: /backup }}\n  vault: {backup}"),
+        ),
+        vm("sql01", "").replace("backup: nightly", "backup: vault"),
+    )
+}
+
+#[test]
+fn a_backup_may_be_what_a_tool_prints() {
+    let restic = "{ host: lee-bk1, restic: { repository: /srv/repo, path: \"/vms/${vm}\", password: \"${pin}\" } }";
+    let runbook = valid(&with_backup(restic, ""));
+    let tool = runbook.backups["vault"].tool().unwrap();
+    assert_eq!(
+        tool.environment,
+        [("RESTIC_PASSWORD".to_owned(), VariableName::from("pin"))]
+    );
+    assert_eq!(tool.points[..2], ["restic", "--no-lock"]);
+    let borg = "{ borg: { repository: /srv/attic, path: vms, archives: \"${vm}-*\" } }";
+    assert!(
+        valid(&with_backup(borg, "")).backups["vault"]
+            .host
+            .is_none()
+    );
+    let command = "{ host: lee-bk1, command: { points: [ls, \"/p/${vm}\"], files: [cat, \"/p/${vm}/${point}/FILES\"], \
+        file: [zcat, \"/p/${vm}/${point}/${file}.gz\"], environment: { KEY_1: \"${pin}\" } } }";
+    assert_eq!(
+        valid(&with_backup(command, "")).backups["vault"]
+            .tool()
+            .unwrap()
+            .file,
+        ["zcat", "/p/${vm}/${point}/${file}.gz"]
+    );
+}
+
+#[test]
+fn a_backup_that_could_not_work_says_why() {
+    for (backup, expected) in [
+        ("{ host: lee-bk1 }", "a backup of no form"),
+        (
+            "{ path: /x, borg: { repository: r, path: \"${vm}\" } }",
+            "a backup has one form",
+        ),
+        (
+            "{ host: lee-esx1, borg: { repository: r, path: \"${vm}\" } }",
+            "no backup tool runs there",
+        ),
+        (
+            "{ restic: { repository: r, path: \"/${vm}\" } }",
+            "restic needs one of `password` and `password_file`",
+        ),
+        (
+            "{ restic: { repository: r, path: \"/${vm}\", password: \"${ticket}\" } }",
+            "the variable `ticket` is not a secret",
+        ),
+        (
+            "{ restic: { repository: r, path: \"/${vm}\", password: hunter2 } }",
+            "a password does not stand in a runbook",
+        ),
+        (
+            "{ restic: { repository: r, path: /vms, password_file: /k } }",
+            "every VM would get the same files",
+        ),
+        (
+            "{ borg: { repository: r, path: \"/vms/${vm}\" } }",
+            "without a leading `/`",
+        ),
+        (
+            "{ borg: { repository: r, path: \"${vm}/${file}\" } }",
+            "`${file}` has no meaning here",
+        ),
+        (
+            "{ command: { points: ls, files: [cat, \"${vm}${point}\"], file: [zcat, \"${point}${file}\"] } }",
+            "a command is a list of words",
+        ),
+        (
+            "{ command: { points: [ls, \"${vm}\"], files: [cat, x], file: [zcat, \"${point}\"] } }",
+            "`files` prints the same whatever `${point}` is",
+        ),
+    ] {
+        let found = listed(&problems(&with_backup(backup, "")));
+        assert!(found.contains(expected), "{backup}: {found}");
+    }
+}
+
+#[test]
+fn files_are_restored_into_a_machine_that_is_there() {
+    let backup =
+        "{ host: lee-bk1, restic: { repository: r, path: \"/${vm}\", password_file: /k } }";
+    let step = |fields: &str| {
+        with_backup(
+            backup,
+            &format!("      - restore_files: {{ vm: sql01, {fields} }}\n"),
+        )
+    };
+    let runbook = valid(&step(
+        "host: lee-bk1, quiesced: dumped, from: 20260102T030405Z, argv: [restic, restore, \"${point}\"]",
+    ));
+    let Verb::RestoreFiles(files) = &runbook.failover[0].steps[1].verb else {
+        panic!()
+    };
+    assert_eq!(files.from, PointChoice::Stamp("20260102T030405Z".into()));
+    assert_eq!(files.command.effect, DeclaredEffect::Write);
+    for (fields, expected) in [
+        (
+            "host: lee-bk1, argv: [restic, \"${point}\"]",
+            "needs the key `quiesced`",
+        ),
+        (
+            "host: lee-esx1, quiesced: x, argv: [restic, \"${point}\"]",
+            "lee-esx1 is an ESXi host",
+        ),
+        (
+            "host: lee-bk1, quiesced: x, argv: [restic, latest]",
+            "whatever point is chosen",
+        ),
+        (
+            "host: lee-bk1, quiesced: \"${point}\", argv: [restic, \"${point}\"]",
+            "unknown variable `point`",
+        ),
+    ] {
+        let found = listed(&problems(&step(fields)));
+        assert!(found.contains(expected), "{fields}: {found}");
+    }
+}
+
+#[test]
+fn every_runbook_of_the_project_is_valid() {
+    for text in [BUNDLED, include_str!("../../runbooks/restic-vault.yaml")] {
+        valid(text);
+    }
 }
 
 #[test]
@@ -327,7 +464,8 @@ fn what_the_file_says_reaches_the_model() {
         step.verb,
         Verb::Restore {
             vm: "${vm}".to_owned(),
-            point: PointChoice::Latest
+            point: PointChoice::Latest,
+            logs: false,
         }
     );
     assert_eq!(
@@ -361,6 +499,15 @@ fn short_and_long_forms_mean_the_same() {
     );
     let steps = &runbook.failover[0].steps;
     assert_eq!(steps[0].verb, steps[1].verb);
+    let logs = |text: &str| match &valid(text).failover[0].steps[1].verb {
+        Verb::Restore { logs, .. } => *logs,
+        other => panic!("{other:?}"),
+    };
+    let plain = text
+        .replace(" $${x}\\\" }}", "")
+        .replace("\\\"$ticket\\\" $${x}", "$ticket");
+    let with_logs = plain.replace("{ vm: \"${vm}\" }", "{ vm: \"${vm}\", logs: true }");
+    assert!(!logs(&plain) && logs(&with_logs));
     let point = |index: usize| match &steps[index].verb {
         Verb::Restore { point, .. } => point.clone(),
         _ => PointChoice::Latest,
@@ -622,4 +769,28 @@ proptest! {
         let to = BUNDLED.floor_char_boundary((from + length).min(BUNDLED.len()));
         survives(&format!("{}{insert}{}", &BUNDLED[..from], &BUNDLED[to..]));
     }
+}
+
+#[test]
+fn a_place_says_how_disks_are_laid_out() {
+    let text = |disk: &str| {
+        let place = format!("recovery: {{ host: lee-esx1, datastore: d, disk: {disk} }}");
+        let vm = vm("a", "").replace("recovery: { host: lee-esx1, datastore: d }", &place);
+        let steps =
+            "failover:\n  - phase: All\n    for_each: vms\n    steps: [{ register: \"${vm}\" }]\n";
+        small(&format!("vms:\n{vm}{steps}"))
+    };
+    let found = problems_or_disk(&text("eagerzeroedthick"));
+    assert_eq!(found, Ok(Some(DiskFormat::EagerZeroedThick)));
+    let refused = problems_or_disk(&text("zerothick")).unwrap_err();
+    assert!(refused.contains("did you mean `zeroedthick`?"), "{refused}");
+    assert!(problems_or_disk(&text("thick")).is_err());
+}
+
+fn problems_or_disk(text: &str) -> Result<Option<DiskFormat>, String> {
+    let loaded = load("dr.yaml", text, &Limits::default());
+    let vm = |runbook: Runbook| runbook.vms[&VmName::from("a")].recovery.clone();
+    loaded
+        .map(|loaded| vm(loaded.runbook).and_then(|place| place.disk))
+        .map_err(|problems| listed(&problems))
 }

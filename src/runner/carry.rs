@@ -145,13 +145,19 @@ impl Carrier {
         let _ = self.updates.send(Update::Ended { head, fault });
     }
 
-    /// What the run's commands print goes to the screen and the spool; the panes' polls do not.
+    /// What the run's commands print goes to the screen and the spool; the panes' polls do not, nor
+    /// do the sums by which a transfer compares: a disk has a million of them.
     fn listen_to_hosts(&self) {
         let inbox = self.inbox.clone();
         self.launch
             .hosts
             .set_output_sink(Arc::new(move |event: OutputEvent| {
                 if event.lane == Lane::Telemetry {
+                    return;
+                }
+                let sums =
+                    matches!(event.lane, Lane::Transfer(_)) && event.effect == host::Effect::Read;
+                if sums && matches!(event.what, LiveOutput::Line { .. }) {
                     return;
                 }
                 let host = event.host;
@@ -217,8 +223,10 @@ impl Carrier {
         }
     }
 
-    /// Hands an input to the engine and carries its effects out, strictly in order.
+    /// Hands an input to the engine and carries its effects out, strictly in order. Whatever hosts
+    /// and people said is cleaned here, before anything is kept or shown of it.
     pub(super) fn take(&mut self, input: Input) -> Result<(), Stop> {
+        let input = input.cleaned(&|text| self.launch.hosts.clean(text));
         let now = self.launch.clock.now();
         for effect in self.engine.handle(now, input) {
             self.carry(effect)?;
@@ -407,7 +415,8 @@ impl Carrier {
             },
             Request::Lost { op, why } => Input::WriteLost { op, why },
             Request::NotSent { op, why } => Input::WriteNotSent { op, why },
-            Request::Progress(progress) => {
+            Request::Progress(mut progress) => {
+                progress.doing = self.launch.hosts.clean(&progress.doing);
                 let _ = self
                     .updates
                     .send(Update::Live(Live::Progress { step, progress }));

@@ -1,6 +1,7 @@
 //! Makes a site's folders from a runbook: hosts, datastores, VMs, restore points.
 
 mod files;
+pub(super) mod pack;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +18,7 @@ use super::host::Volume;
 use super::network::Answer;
 use super::seed::Draw;
 use crate::names::{BackupName, HostName, VmName};
-use crate::runbook::model::{Driver, Runbook, Rung, SiteRole, Vm};
+use crate::runbook::model::{Backup, Driver, PointLayout, Runbook, Rung, SiteRole, Vm};
 
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
@@ -266,7 +267,8 @@ fn labels(runbook: &Runbook, vms: &[SimVm], host: &HostName) -> BTreeSet<String>
     }
     for backup in runbook.backups.values() {
         if backup.host.as_ref() == Some(host)
-            && let Some(rest) = backup.path.strip_prefix("/vmfs/volumes/")
+            && let Some(path) = backup.path()
+            && let Some(rest) = path.strip_prefix("/vmfs/volumes/")
         {
             labels.extend(rest.split('/').next().map(str::to_owned));
         }
@@ -301,20 +303,21 @@ pub(super) fn volumes(
             hidden: false,
             mounted: "/".into(),
         }];
-        for backup in runbook
+        for (name, backup) in runbook
             .backups
-            .values()
-            .filter(|backup| backup.host.as_ref() == Some(host))
+            .iter()
+            .filter(|(_, backup)| backup.host.as_ref() == Some(host))
         {
+            let path = folder_of(name, backup);
             volumes.push(Volume {
                 uuid: "/dev/sdb1".into(),
                 label: None,
                 kind: "ext4",
-                folder: root.join(backup.path.trim_start_matches('/')),
+                folder: root.join(path.trim_start_matches('/')),
                 capacity: 7_937_003_077_632,
                 taken: 2_254_857_830_400,
                 hidden: false,
-                mounted: backup.path.clone(),
+                mounted: path,
             });
         }
         return volumes;
@@ -419,7 +422,7 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
             None => console_backup(dir, name),
             Some(host) => {
                 let vols = volumes(dir, plan, runbook, &vms, host);
-                real_backup(dir, host, &vols, &backup.path)
+                real_backup(dir, host, &vols, &folder_of(name, backup))
             }
         };
         fs::create_dir_all(&folder)?;
@@ -427,10 +430,22 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
             let lived_in = vms
                 .get(vms.len() / 2)
                 .is_some_and(|one| one.name == vm.name);
-            build_points(plan, vm, &folder, lived_in)?;
+            let layout = backup.layout.unwrap_or(PointLayout::Full);
+            build_points(plan, vm, &folder, layout, lived_in)?;
+            if backup.tool().is_some() && backup.host.is_some() {
+                pack::points(&folder.join(&vm.name))?;
+            }
         }
     }
     Ok(())
+}
+
+/// A backup's folder on its host; that of a tool's stand-in, where a tool reads it.
+pub(super) fn folder_of(name: &BackupName, backup: &Backup) -> String {
+    match backup.path() {
+        Some(path) => path.to_owned(),
+        None => pack::folder(name),
+    }
 }
 
 /// The real folder of a path on a host, a datastore's label replaced by its UUID.
@@ -586,7 +601,7 @@ fn build_esxi_state(
             plan,
             vm,
             &folder,
-            generation,
+            |_| generation,
             &super::esxi::place(&uuid, &path),
             side,
         )?;

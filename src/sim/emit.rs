@@ -6,6 +6,7 @@ use super::Site;
 use super::build::split_url;
 use super::error::SimError;
 use crate::names::{BackupName, HostName};
+use crate::runbook::model::BackupTool;
 
 fn key(name: &str) -> Value {
     Value::String(name.to_owned())
@@ -63,12 +64,30 @@ fn map_backups(site: &Site, root: &mut Value) {
         let path = name
             .as_str()
             .and_then(|name| site.backup_path(&BackupName::from(name)));
-        if let (Some(path), Some(backup)) = (path, backup.as_mapping_mut())
-            && !backup.contains_key("host")
-        {
+        let (Some(path), Some(backup)) = (path, backup.as_mapping_mut()) else {
+            continue;
+        };
+        let tool = ["restic", "borg", "command"]
+            .into_iter()
+            .find(|tool| backup.contains_key(tool));
+        if !backup.contains_key("host") {
+            backup.clear();
             backup.insert(key("path"), key(&path.to_string_lossy()));
+        } else if let Some(tool) = tool {
+            backup.remove(tool);
+            let name = BackupName::from(name.as_str().unwrap_or_default());
+            backup.insert(key("command"), packed(&Site::packed(&name)));
         }
     }
+}
+
+fn packed(tool: &BackupTool) -> Value {
+    let words = |words: &[String]| Value::Sequence(words.iter().map(|word| key(word)).collect());
+    let mut command = Mapping::new();
+    command.insert(key("points"), words(&tool.points));
+    command.insert(key("files"), words(&tool.files));
+    command.insert(key("file"), words(&tool.file));
+    Value::Mapping(command)
 }
 
 fn map_vms(site: &Site, root: &mut Value) {

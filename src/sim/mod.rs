@@ -11,7 +11,9 @@ mod disks;
 mod emit;
 mod error;
 mod esxi;
+mod gzip;
 mod host;
+mod hosted;
 mod network;
 mod pipe;
 mod plan;
@@ -38,7 +40,7 @@ use self::network::Network;
 use self::plan::{Secrets, SitePlan, prepare, write_plan};
 use self::ssh::{Access, Door, keys};
 use crate::names::{BackupName, HostName};
-use crate::runbook::model::{Driver, Runbook, SiteRole};
+use crate::runbook::model::{BackupTool, Driver, Runbook, SiteRole};
 
 /// How a site is made.
 #[derive(Clone, Debug)]
@@ -261,6 +263,13 @@ impl Site {
         self.network.guest_address(host, port)
     }
 
+    /// The commands that read the stand-in of a backup which a tool reads: its files lie packed
+    /// on the same host, so that they still come out of a command.
+    #[must_use]
+    pub fn packed(backup: &BackupName) -> BackupTool {
+        build::pack::tool(backup)
+    }
+
     /// The real folder of a backup.
     #[must_use]
     pub fn backup_path(&self, backup: &BackupName) -> Option<PathBuf> {
@@ -462,7 +471,7 @@ fn backup_folders(
             None => build::console_backup(dir, name),
             Some(host) => {
                 let volumes = build::volumes(dir, plan, runbook, vms, host);
-                build::real_backup(dir, host, &volumes, &backup.path)
+                build::real_backup(dir, host, &volumes, &build::folder_of(name, backup))
             }
         };
         folders.insert(name.clone(), folder);

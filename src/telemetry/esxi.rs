@@ -179,6 +179,7 @@ mod tests {
                 datastore: "local1".to_owned(),
                 folder: vm.to_owned(),
                 vmx: None,
+                disk: None,
             },
         }
     }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::host::{Host, HostError, Hosts};
 use crate::names::{HostName, VmName};
-use crate::runbook::model::{Driver, Place, Runbook, SiteRole, Vm};
+use crate::runbook::model::{Backup, Driver, Place, Runbook, SiteRole, Vm};
 
 use super::{HostFigures, LinkState, RefusedKey, esxi, posix};
 
@@ -86,8 +86,10 @@ fn backup_folder(runbook: &Runbook, host: &HostName) -> String {
     runbook
         .backups
         .values()
-        .find(|backup| backup.host.as_ref() == Some(host))
-        .map_or_else(|| "/".to_owned(), |backup| backup.path.clone())
+        .filter(|backup| backup.host.as_ref() == Some(host))
+        .find_map(Backup::path)
+        .unwrap_or("/")
+        .to_owned()
 }
 
 struct Poll {

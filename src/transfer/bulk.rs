@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::compare::Lacking;
 use super::deliver::Item;
 use super::progress::Phase;
 use super::ranges::{join, length, split, whole};
@@ -41,18 +42,22 @@ impl<W: Writes> Bulk<'_, W> {
     /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
     /// of it is there yet.
     pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
-        let todo = if fresh {
-            whole(self.item.bytes)
+        let lacking = if fresh {
+            Lacking {
+                holes: whole(self.item.bytes),
+                ..Lacking::default()
+            }
         } else {
             self.lacking(&whole(self.item.bytes)).await?
         };
-        self.pump(todo, false).await?;
+        self.pump(lacking.others, true).await?;
+        self.pump(lacking.holes, false).await?;
         let (sum, by) = self.prove().await?;
         if sum == self.sum {
             return Ok(by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
-        let lacking = self.lacking(&whole(self.item.bytes)).await?;
+        let lacking = self.lacking(&whole(self.item.bytes)).await?.all();
         if lacking.is_empty() {
             return Err(self.not_the_recorded_one(sum).into());
         }
@@ -101,7 +106,7 @@ impl<W: Writes> Bulk<'_, W> {
             let mut again = if stored {
                 Vec::new()
             } else {
-                self.lacking(&before).await?
+                self.lacking(&before).await?.all()
             };
             again.extend(behind);
             todo = join(again);

@@ -1,21 +1,23 @@
 //! What a folder holds: the restore points of a VM, or a VM's own files.
 
-use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
 
+use super::chain::{self, Shelved};
 use super::deliver::Item;
-use super::point::{Listed, Point, parse_point_name};
+use super::layout::Layout;
+use super::point::Point;
+use super::shelf::Name;
 use super::source::{Folder, join};
-use super::sums::MAX_SUMS;
-use super::target::UNCHANGED;
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
-use crate::hypervisor::shell;
-use crate::vmfiles::{Descriptor, MAX_TEXT, Vmx};
+use crate::vmfiles::{Descriptor, FileKind, Vmx};
 
 /// Points that are looked at, newest first; older ones are not offered.
 const MAX_POINTS: usize = 30;
+/// Older points that are read at a time where a file of an increment is still looked for.
+const BATCH: usize = 100;
+/// How often that is done.
+const MAX_BATCHES: usize = 10;
 
 /// The beginnings of files, each behind a line that says how many bytes of it come: `$1` bytes at
 /// most of each of the others, `-` for one that cannot be read. One exec, however many files.
@@ -28,33 +30,6 @@ for file in "$@"; do
 done"#;
 
 impl Folder {
-    /// What is in it; `None` if it is not there. Links are not followed.
-    async fn list(&self) -> Result<Option<Vec<Listed>>, Fault> {
-        match self {
-            Self::Here(path) => list_here(path).map_err(|error| self.unreadable(&error)),
-            Self::On { host, path, lane } => {
-                let found = host.read(*lane, &shell::find(path)).await;
-                let found = found.map_err(|error| error.fault(host.name()))?;
-                let found = shell::Found::parse(&found).map_err(|fault| self.unreadable(&fault))?;
-                if found.stat().is_none() {
-                    return Ok(None);
-                }
-                let output = host.read(*lane, &shell::list(path)).await;
-                let output = output.map_err(|error| error.fault(host.name()))?;
-                let entries = shell::entries(&output).map_err(|fault| self.unreadable(&fault))?;
-                let listed = entries.iter().filter_map(|entry| {
-                    let stat = entry.stat?;
-                    Some(Listed {
-                        name: entry.text()?.to_owned(),
-                        bytes: stat.size,
-                        is_file: stat.kind == shell::FileKind::File,
-                    })
-                });
-                Ok(Some(listed.collect()))
-            }
-        }
-    }
-
     /// Up to `limit` bytes from a file's beginning.
     pub(super) async fn head(&self, name: &str, limit: usize) -> Result<Vec<u8>, Fault> {
         let mut heads = self.heads(&[name], limit).await?;
@@ -62,7 +37,7 @@ impl Folder {
     }
 
     /// Up to `limit` bytes from each file's beginning, in their order.
-    async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
+    pub(super) async fn heads(&self, names: &[&str], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
@@ -80,6 +55,13 @@ impl Folder {
                 return heads.collect();
             }
             Self::On { host, path, lane } => (host, path, *lane),
+            Self::Stream(stream) => {
+                let mut heads = Vec::with_capacity(names.len());
+                for name in names {
+                    heads.push(stream.head(name, limit).await?);
+                }
+                return Ok(heads);
+            }
         };
         let words =
             std::iter::once(limit.to_string()).chain(names.iter().map(|name| join(path, name)));
@@ -101,15 +83,6 @@ impl Folder {
         }
         Ok(heads)
     }
-
-    fn unreadable(&self, why: &dyn std::fmt::Display) -> Fault {
-        Fault::new(
-            format!("{} cannot be read: {why}", self.place()),
-            self.place(),
-            UNCHANGED,
-            "check the path in the runbook, and that the user may read it there; then retry",
-        )
-    }
 }
 
 /// The first file in the reply of [`HEADS`], and what follows it.
@@ -120,71 +93,73 @@ fn next_head(reply: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.get(1..)?.split_at_checked(length)
 }
 
-fn list_here(path: &Path) -> std::io::Result<Option<Vec<Listed>>> {
-    let entries = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    let mut listed = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let facts = entry.metadata()?;
-        // A name that is no text cannot be in SHA256SUMS.
-        if let Ok(name) = entry.file_name().into_string() {
-            listed.push(Listed {
-                name,
-                bytes: facts.len(),
-                is_file: facts.is_file(),
-            });
-        }
-    }
-    listed.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(Some(listed))
-}
-
-/// The restore points of a VM, newest first: the folders `<backup>/<vm>/<stamp>`. Each is assessed
-/// by its listing, its `SHA256SUMS` and the texts that tell whether it is whole; the sums of disks
-/// are proven where they arrive.
+/// The restore points of a VM, newest first: the folders in `<backup>/<vm>`, and that folder itself
+/// where it holds a `.vmx`. Each is assessed by its listing, its `SHA256SUMS` and the texts that tell
+/// whether it is whole; the sums of disks are proven where they arrive.
 ///
 /// # Errors
 /// The backup cannot be read. That a VM has no points is no error.
 pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
     let folder = backup.join(vm);
-    let listed = folder.list().await?.unwrap_or_default();
-    let mut named: Vec<_> = listed
-        .iter()
-        .filter(|entry| !entry.is_file)
-        .filter_map(|entry| Some((parse_point_name(&entry.name)?, entry.name.as_str())))
-        .collect();
-    named.sort_by_key(|(parsed, _)| std::cmp::Reverse(parsed.0));
-    let mut points = Vec::new();
-    for (parsed, name) in named.into_iter().take(MAX_POINTS) {
-        let place = folder.join(name);
-        let listing = place.list().await?.unwrap_or_default();
-        let has_sums = listing
-            .iter()
-            .any(|entry| entry.name == "SHA256SUMS" && entry.is_file);
-        let sums = if has_sums {
-            Some(place.head("SHA256SUMS", MAX_SUMS + 1).await?)
-        } else {
-            None
-        };
-        let mut point = Point::assess(parsed, place.path_text(), &listing, sums.as_deref());
-        let names: Vec<&str> = point
-            .texts()
-            .iter()
-            .map(|file| file.name.as_str())
-            .collect();
-        let heads = place.heads(&names, MAX_TEXT + 1).await?;
-        let texts: BTreeMap<String, Vec<u8>> = names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .zip(heads)
-            .collect();
-        point.check_texts(&texts);
-        points.push(point);
+    let names = folder.names().await?.unwrap_or_default();
+    let (wanted, older) = candidates(&names, vm);
+    let mut shelf = read(&folder, vm, &wanted).await?;
+    let archives = names.iter().filter(|name| !name.is_folder);
+    shelf.extend(archives.filter_map(|name| Shelved::archive(&name.text, vm)));
+    chain::newest_first(&mut shelf);
+    let points = shelf.len().min(MAX_POINTS);
+    // An increment may rest on a point that is no longer offered itself.
+    let mut batches = older.chunks(BATCH).take(MAX_BATCHES);
+    while chain::leaves_open(&shelf, points)
+        && let Some(batch) = batches.next()
+    {
+        shelf.extend(read(&folder, vm, batch).await?);
     }
-    Ok(points)
+    let top = folder.path_text();
+    let assessed = (0..points).filter_map(|at| chain::assess(&shelf, at, &top));
+    Ok(assessed.collect())
+}
+
+async fn read(folder: &Folder, vm: &str, names: &[&str]) -> Result<Vec<Shelved>, Fault> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contents = folder.contents(names).await?;
+    let read = names.iter().zip(contents);
+    let mut shelved: Vec<Shelved> = read
+        .filter_map(|(name, contents)| Shelved::new(name, vm, contents))
+        .collect();
+    if matches!(folder, Folder::Stream(_)) {
+        // A tool has a point whole or not at all: it needs no sums to say what belongs to it.
+        shelved.iter_mut().for_each(Shelved::do_without_sums);
+    }
+    Ok(shelved)
+}
+
+/// Folders that are read: the newest by their names, and some whose names tell no time; then older
+/// ones with a stamp, newest first, in which files of increments may lie.
+fn candidates<'a>(names: &'a [Name], vm: &str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let mut dated = Vec::new();
+    let mut others = Vec::new();
+    for name in names.iter().filter(|name| name.is_folder) {
+        let layout = Layout::of(&name.text, vm);
+        match layout.stamp() {
+            Some(stamp) => dated.push((stamp, layout, name.text.as_str())),
+            None if name.text != "." => others.push(name.text.as_str()),
+            None => {}
+        }
+    }
+    dated.sort_by_key(|(stamp, _, _)| std::cmp::Reverse(*stamp));
+    let older = dated.split_off(dated.len().min(MAX_POINTS));
+    let is_vmx = |name: &Name| !name.is_folder && FileKind::of(&name.text) == FileKind::Vmx;
+    let own = names.iter().any(is_vmx).then_some(".");
+    let mut wanted: Vec<&str> = dated.iter().map(|(_, _, name)| *name).collect();
+    wanted.extend(own);
+    wanted.extend(others.into_iter().rev().take(MAX_POINTS));
+    let stamped = older
+        .into_iter()
+        .filter(|(_, layout, _)| matches!(layout, Layout::Stamped { .. }));
+    (wanted, stamped.map(|(_, _, name)| name).collect())
 }
 
 impl Folder {
@@ -192,6 +167,7 @@ impl Folder {
         match self {
             Self::Here(path) => path.display().to_string(),
             Self::On { path, .. } => path.clone(),
+            Self::Stream(stream) => stream.path(),
         }
     }
 }
@@ -202,14 +178,17 @@ impl Folder {
 /// # Errors
 /// The folder or a text in it cannot be read; a disk lies elsewhere or is not there.
 pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
-    let listed = folder.list().await?.unwrap_or_default();
-    let sizes: BTreeMap<&str, u64> = listed
-        .iter()
-        .filter(|entry| entry.is_file)
-        .map(|entry| (entry.name.as_str(), entry.bytes))
-        .collect();
-    let text = folder.head(vmx, MAX_TEXT + 1).await?;
-    let parsed = Vmx::parse(&text).map_err(|why| folder.unreadable(&format!("{vmx}: {why}")))?;
+    let contents = folder.contents(&["."]).await?.pop().unwrap_or_default();
+    if let Some(trouble) = &contents.trouble {
+        return Err(folder.unreadable(trouble));
+    }
+    let text_of = |name: &str| {
+        let missing = || folder.unreadable(&format!("{name} is not there or may not be read"));
+        contents.texts.get(name).ok_or_else(missing)
+    };
+    let has = |name: &str| contents.entry(name).is_some_and(|entry| entry.is_file);
+    let parsed =
+        Vmx::parse(text_of(vmx)?).map_err(|why| folder.unreadable(&format!("{vmx}: {why}")))?;
     if parsed.is_encrypted() {
         return Err(folder.unreadable(&format!("{vmx} is encrypted, so its disks are not known")));
     }
@@ -220,27 +199,21 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
         parsed.extended_config(),
         Some(format!("{stem}.vmsd")),
     ];
-    names.extend(
-        beside
-            .into_iter()
-            .flatten()
-            .filter(|name| sizes.contains_key(name.as_str())),
-    );
+    names.extend(beside.into_iter().flatten().filter(|name| has(name)));
     let mut disks = parsed.disk_files();
     while let Some(name) = disks.pop() {
         if names.contains(&name) {
             continue;
         }
-        if !sizes.contains_key(name.as_str()) {
+        if !has(&name) {
             return Err(folder.unreadable(&format!("the VM's disk {name} is not in this folder")));
         }
-        let text = folder.head(&name, Descriptor::PREFIX).await?;
-        let disk = Descriptor::parse(&text);
+        let disk = Descriptor::parse(text_of(&name)?);
         let disk = disk.map_err(|why| folder.unreadable(&format!("{name}: {why}")))?;
         names.push(name.clone());
         disks.extend(disk.parent_hint.clone());
         for file in disk.files() {
-            if !sizes.contains_key(file) {
+            if !has(file) {
                 return Err(folder.unreadable(&format!(
                     "{file}, which {name} needs, is not in this folder"
                 )));
@@ -251,7 +224,7 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
         }
     }
     let items = names.into_iter().filter_map(|name| {
-        let bytes = *sizes.get(name.as_str())?;
+        let bytes = contents.entry(&name)?.bytes;
         Some(Item {
             at: name.clone(),
             name,

@@ -1,6 +1,7 @@
 //! Which restore point is used.
 
-use super::point::{Point, Stamp};
+use super::layout::Stamp;
+use super::point::Point;
 use crate::runbook::model::PointChoice;
 
 /// The point that is used, and the newer ones that were passed over because they are not sound.
@@ -8,8 +9,8 @@ use crate::runbook::model::PointChoice;
 pub struct Chosen {
     /// What is restored.
     pub point: Point,
-    /// Newer points that would have been chosen, each with what speaks against it.
-    pub passed_over: Vec<(Stamp, String)>,
+    /// Newer points that would have been chosen, by their folders, each with what speaks against it.
+    pub passed_over: Vec<(String, String)>,
 }
 
 /// Why no point is used. `Display` is a lower-case fragment.
@@ -22,7 +23,7 @@ pub enum NoPoint {
     #[error("{}", no_sound(.passed_over))]
     NoneSound {
         /// All of them, newest first, each with what speaks against it.
-        passed_over: Vec<(Stamp, String)>,
+        passed_over: Vec<(String, String)>,
     },
     /// The one asked for does not exist.
     #[error("there is no restore point {stamp}{}", remedy(.newest_sound.as_ref()))]
@@ -30,17 +31,17 @@ pub enum NoPoint {
         /// As asked for.
         stamp: String,
         /// What could be used instead.
-        newest_sound: Option<Stamp>,
+        newest_sound: Option<String>,
     },
     /// The one asked for is not sound.
     #[error("restore point {stamp} cannot be used: {flaws}{}", remedy(.newest_sound.as_ref()))]
     Unsound {
-        /// As asked for.
-        stamp: Stamp,
+        /// Its folder.
+        stamp: String,
         /// What speaks against it.
         flaws: String,
         /// What could be used instead.
-        newest_sound: Option<Stamp>,
+        newest_sound: Option<String>,
     },
     /// Nothing is that old.
     #[error("there is no restore point from before {time}")]
@@ -53,18 +54,25 @@ pub enum NoPoint {
     BadTime(String),
 }
 
-fn remedy(newest_sound: Option<&Stamp>) -> String {
+fn remedy(newest_sound: Option<&String>) -> String {
     newest_sound
         .map(|stamp| format!("; the newest sound one is {stamp}"))
         .unwrap_or_default()
 }
 
-fn no_sound(passed_over: &[(Stamp, String)]) -> String {
+fn no_sound(passed_over: &[(String, String)]) -> String {
+    /// More than anybody reads; the rest is counted.
+    const SHOWN: usize = 4;
     let list: Vec<String> = passed_over
         .iter()
-        .map(|(stamp, flaws)| format!("{stamp}: {flaws}"))
+        .take(SHOWN)
+        .map(|(name, flaws)| format!("{name}: {flaws}"))
         .collect();
-    format!("no restore point is sound: {}", list.join(" | "))
+    let more = match passed_over.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!(" | and {n} older"),
+    };
+    format!("no restore point is sound: {}{more}", list.join(" | "))
 }
 
 /// Chooses among a VM's points, in any order. `latest` and `before` take the newest sound one.
@@ -73,6 +81,7 @@ fn no_sound(passed_over: &[(Stamp, String)]) -> String {
 /// See [`NoPoint`].
 pub fn choose(points: &[Point], choice: &PointChoice) -> Result<Chosen, NoPoint> {
     let mut newest_first: Vec<&Point> = points.iter().collect();
+    // Of two of one moment the order that they came in stands.
     newest_first.sort_by_key(|point| std::cmp::Reverse(point.stamp));
     if newest_first.is_empty() {
         return Err(NoPoint::None);
@@ -88,38 +97,43 @@ pub fn choose(points: &[Point], choice: &PointChoice) -> Result<Chosen, NoPoint>
             }
             newest_sound(&newest_first)
         }
-        PointChoice::Stamp(text) => {
-            let instead = newest_first
-                .iter()
-                .find(|point| point.is_sound())
-                .map(|p| p.stamp);
-            let wanted = text
-                .split('-')
-                .next()
-                .and_then(|stamp| stamp.parse::<Stamp>().ok());
-            let mut found = newest_first
-                .iter()
-                .filter(|point| Some(point.stamp) == wanted);
-            let absent = || NoPoint::Absent {
-                stamp: text.clone(),
-                newest_sound: instead,
-            };
-            let first = *found.next().ok_or_else(absent)?;
-            // Two folders of one moment, `-full` and `-incr`: the sound one serves.
-            let point = std::iter::once(first)
-                .chain(found.copied())
-                .find(|p| p.is_sound());
-            let unsound = || NoPoint::Unsound {
-                stamp: first.stamp,
-                flaws: first.flaws_in_words(),
-                newest_sound: instead,
-            };
-            let point = point.ok_or_else(unsound)?.clone();
-            Ok(Chosen {
-                point,
-                passed_over: Vec::new(),
-            })
+        PointChoice::Stamp(text) => by_name(&newest_first, text),
+    }
+}
+
+/// The point in the folder of this name, else the sound one of this moment: there may be two, `-full`
+/// and `-incr`.
+fn by_name(newest_first: &[&Point], text: &str) -> Result<Chosen, NoPoint> {
+    let newest_sound = newest_first.iter().find(|point| point.is_sound());
+    let newest_sound = newest_sound.map(|point| point.name.clone());
+    let stamp = text.parse::<Stamp>().ok();
+    let exact = newest_first
+        .iter()
+        .any(|point| point.name == text && stamp.is_none());
+    let wanted = |point: &&&Point| {
+        if exact {
+            point.name == text
+        } else {
+            Some(point.stamp) == stamp
         }
+    };
+    let Some(first) = newest_first.iter().find(wanted) else {
+        return Err(NoPoint::Absent {
+            stamp: text.to_owned(),
+            newest_sound,
+        });
+    };
+    let mut found = newest_first.iter().filter(wanted);
+    match found.find(|point| point.is_sound()) {
+        Some(point) => Ok(Chosen {
+            point: (**point).clone(),
+            passed_over: Vec::new(),
+        }),
+        None => Err(NoPoint::Unsound {
+            stamp: first.name.clone(),
+            flaws: first.flaws_in_words(),
+            newest_sound,
+        }),
     }
 }
 
@@ -132,7 +146,7 @@ fn newest_sound(newest_first: &[&Point]) -> Result<Chosen, NoPoint> {
                 passed_over,
             });
         }
-        passed_over.push((point.stamp, point.flaws_in_words()));
+        passed_over.push((point.name.clone(), point.flaws_in_words()));
     }
     Err(NoPoint::NoneSound { passed_over })
 }
@@ -140,15 +154,20 @@ fn newest_sound(newest_first: &[&Point]) -> Result<Chosen, NoPoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::{Flaw, PointKind};
+    use crate::transfer::{Dated, Flaw, PointKind};
 
     fn point(stamp: &str, sound: bool) -> Point {
         Point {
             stamp: stamp.parse().unwrap(),
+            dated: Dated::Name,
             kind: PointKind::Full,
+            name: stamp.to_owned(),
             path: format!("/b/{stamp}"),
             files: Vec::new(),
+            logs: Vec::new(),
             left_behind: Vec::new(),
+            verified: true,
+            remarks: Vec::new(),
             flaws: if sound {
                 Vec::new()
             } else {
@@ -167,7 +186,7 @@ mod tests {
         let chosen = choose(&points, &PointChoice::Latest).unwrap();
         assert_eq!(chosen.point.stamp.to_string(), MID);
         assert_eq!(chosen.passed_over.len(), 1);
-        assert_eq!(chosen.passed_over[0].0.to_string(), NEW);
+        assert_eq!(chosen.passed_over[0].0, NEW);
         let before = PointChoice::Before("2026-01-01T23:59:59Z".to_owned());
         assert_eq!(
             choose(&points, &before).unwrap().point.stamp.to_string(),
@@ -183,6 +202,25 @@ mod tests {
             choose(&points, &stamp).unwrap().point.stamp.to_string(),
             OLD
         );
+    }
+
+    #[test]
+    fn two_points_of_one_second_are_told_apart_by_their_folders() {
+        let of = |suffix: &str, sound| Point {
+            name: format!("{MID}-{suffix}"),
+            ..point(MID, sound)
+        };
+        let choose = |points: &[Point], text: &str| {
+            let chosen = choose(points, &PointChoice::Stamp(text.to_owned()));
+            chosen.map_or_else(|why| why.to_string(), |chosen| chosen.point.name)
+        };
+        let both = [of("incr", true), of("full", true)];
+        assert_eq!(choose(&both, MID), format!("{MID}-incr"));
+        assert_eq!(choose(&both, &format!("{MID}-full")), format!("{MID}-full"));
+        let torn = [of("incr", false), of("full", true)];
+        assert_eq!(choose(&torn, MID), format!("{MID}-full"));
+        assert!(choose(&torn, &format!("{MID}-incr")).contains("newest sound one is"));
+        assert!(choose(&torn, &format!("{MID}-other")).contains("there is no restore point"));
     }
 
     #[test]

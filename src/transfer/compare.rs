@@ -1,71 +1,101 @@
-//! Which stretches of a file the target lacks: both ends are asked for sums.
+//! Which stretches of a file the target lacks: both ends are asked for sums, of MiB first and then
+//! of the small blocks within those that differ, each time many in one exec.
 
 use std::ops::Range;
 use std::time::Instant;
 
+use super::blocks::{Block, slices};
 use super::bulk::Bulk;
 use super::progress::Phase;
-use super::ranges::{COARSE, FINE, cut, join};
-use super::source::{Folder, sums_here};
+use super::ranges::{BLOCK, FINE, cut, join, length};
+use super::source::Folder;
 use super::writes::Writes;
 use crate::error::Fault;
 
+/// What the target lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lacking {
+    /// Where it has zeros and the source something else: zeros among that need not be sent.
+    pub(super) holes: Vec<Range<u64>>,
+    /// Where it has something that the source has not: zeros are sent there too.
+    pub(super) others: Vec<Range<u64>>,
+}
+
+impl Lacking {
+    /// Both.
+    pub(super) fn all(&self) -> Vec<Range<u64>> {
+        let mut all = [self.holes.as_slice(), self.others.as_slice()].concat();
+        all.sort_by_key(|range| range.start);
+        join(all)
+    }
+}
+
 impl<W: Writes> Bulk<'_, W> {
-    /// Which of these stretches the target does not have: both sides are asked for their sums,
-    /// first of large stretches, then of the small ones within those that arrived in part.
-    pub(super) async fn lacking(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, Fault> {
-        self.work.meter.phase(Phase::Comparing, Instant::now());
-        let aligned = ranges.iter().map(|range| {
-            range.start / FINE * FINE
-                ..range
-                    .end
-                    .div_ceil(FINE)
-                    .saturating_mul(FINE)
-                    .min(self.item.bytes)
-        });
-        let aligned = join(aligned.filter(|range| !range.is_empty()).collect());
-        let mut lacking = Vec::new();
-        for coarse in cut(&aligned, COARSE) {
-            match self.compare(&coarse).await? {
-                Found::Equal => {}
-                Found::Hole => lacking.push(coarse),
-                Found::Other => {
-                    for fine in cut(std::slice::from_ref(&coarse), FINE) {
-                        if coarse == fine || self.compare(&fine).await? != Found::Equal {
-                            lacking.push(fine);
-                        }
-                    }
+    /// Which of these stretches the target does not have. What it has is counted as settled on
+    /// the way.
+    pub(super) async fn lacking(&self, ranges: &[Range<u64>]) -> Result<Lacking, Fault> {
+        let meter = &self.work.meter;
+        meter.phase(Phase::Comparing, Instant::now());
+        let outside = self.item.bytes - length(ranges).min(self.item.bytes);
+        let mut equal = 0;
+        let mut lacking = Lacking::default();
+        for slice in slices(cut(&self.aligned(ranges), FINE)) {
+            let mut inside = Vec::new();
+            let bytes = length(&slice);
+            for (stretch, found) in self.compare(FINE, slice).await? {
+                match found {
+                    Found::Equal => {}
+                    Found::Hole => lacking.holes.push(stretch),
+                    Found::Other => inside.push(stretch),
                 }
             }
+            let before = length(&lacking.others);
+            for slice in slices(cut(&inside, BLOCK as u64)) {
+                let found = self.compare(BLOCK as u64, slice).await?;
+                let differ = found
+                    .into_iter()
+                    .filter(|(_, found)| *found != Found::Equal);
+                lacking.others.extend(differ.map(|(block, _)| block));
+            }
+            equal += bytes.saturating_sub(length(&lacking.others) - before);
+            let settled = (outside + equal).saturating_sub(length(&lacking.holes));
+            meter.settle(settled, 0, Instant::now());
         }
-        Ok(join(lacking))
+        lacking.holes = join(lacking.holes);
+        lacking.others = join(lacking.others);
+        Ok(lacking)
     }
 
-    async fn compare(&self, range: &Range<u64>) -> Result<Found, Fault> {
+    /// The same stretches, grown to whole blocks of sums.
+    fn aligned(&self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+        let grown = ranges.iter().map(|range| {
+            let end = range.end.div_ceil(FINE).saturating_mul(FINE);
+            range.start / FINE * FINE..end.min(self.item.bytes)
+        });
+        join(grown.filter(|range| !range.is_empty()).collect())
+    }
+
+    async fn compare(
+        &self,
+        size: u64,
+        blocks: Vec<Range<u64>>,
+    ) -> Result<Vec<(Range<u64>, Found)>, Fault> {
         let to = &self.work.to;
-        let path = to.path(&self.part());
-        let there = self.work.sum_part(&to.host, to.lane, &path, range);
-        let here = async {
-            match &self.source {
-                Folder::Here(path) => sums_here(path.clone(), vec![range.clone()]).await,
-                Folder::On { host, path, lane } => self
-                    .work
-                    .sum_part(host, *lane, path, range)
-                    .await
-                    .map(|sum| vec![sum]),
-            }
+        let target = Folder::On {
+            host: to.host.clone(),
+            path: to.path(&self.part()),
+            lane: to.lane,
         };
-        let (there, here) = tokio::try_join!(there, here)?;
-        if here == [there] {
-            return Ok(Found::Equal);
-        }
-        // Nothing of it has arrived: no need to look closer.
-        let hole = self.work.sum_of_hole(range.end - range.start).await;
-        Ok(if there == hole {
-            Found::Hole
-        } else {
-            Found::Other
-        })
+        let (there, here) = tokio::try_join!(
+            self.work.blocks(&target, size, &blocks),
+            self.work.blocks(&self.source, size, &blocks)
+        )?;
+        let found = there.into_iter().zip(here).map(|ends| match ends {
+            (there, here) if there == here => Found::Equal,
+            (Block::Zeros, _) => Found::Hole,
+            _ => Found::Other,
+        });
+        Ok(blocks.into_iter().zip(found).collect())
     }
 }
 

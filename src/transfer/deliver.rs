@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use super::bulk::Bulk;
 use super::clone;
+use super::convert;
 use super::observe::{Observed, Standing, observe};
+use super::patch;
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
 use super::ranges::whole;
 use super::source::{Folder, sums_here};
+use super::staging;
 use super::sums::{Sum, is_plain_name};
+use super::survey::Survey;
 use super::target::{Patience, SummedBy, Target, Work};
 use super::writes::{TransferError, Writes};
 use crate::error::Fault;
@@ -36,17 +40,18 @@ pub struct Item {
 }
 
 impl Item {
-    /// The files of a restore point.
+    /// The files of a restore point, from the folder of the VM's backup; logs by choice.
     #[must_use]
-    pub fn of(point: &Point) -> Vec<Self> {
+    pub fn of(point: &Point, logs: bool) -> Vec<Self> {
         let item = |file: &super::point::PointFile| Self {
             name: file.name.clone(),
-            at: file.name.clone(),
+            at: file.at.clone(),
             bytes: file.bytes,
-            sum: Some(file.sum),
-            recorded: true,
+            sum: file.sum,
+            recorded: file.sum.is_some(),
         };
-        point.files.iter().map(item).collect()
+        let logs = point.logs.iter().filter(|_| logs);
+        point.files.iter().chain(logs).map(item).collect()
     }
 }
 
@@ -55,8 +60,11 @@ impl Item {
 pub enum Landing {
     /// There must be none, nor any other file: a restore.
     Fresh,
-    /// They are renamed aside, once everything is proven: a copy back.
-    Replace,
+    /// They are renamed aside, once everything is proven. A disk is made from a clone of the one
+    /// that is there, and only what differs is sent; one that cannot be cloned comes whole.
+    Patch,
+    /// As [`Landing::Patch`], but what is there is written to instead of a clone of it, and lost.
+    InPlace,
 }
 
 /// What is to be brought where.
@@ -72,6 +80,8 @@ pub struct Delivery {
     pub landing: Landing,
     /// How long a dropped link is waited for.
     pub patience: Patience,
+    /// What its texts say; `None` until they are read ([`Delivery::surveyed`]).
+    pub survey: Option<Survey>,
 }
 
 /// How files travel.
@@ -83,6 +93,8 @@ pub enum Mover {
     Relayed,
     /// On the target itself: cloned, never through the console.
     OnHost,
+    /// Printed by a backup tool, through the console.
+    Printed,
 }
 
 impl Mover {
@@ -93,6 +105,7 @@ impl Mover {
             Self::FromHere => "sent from this machine",
             Self::Relayed => "relayed through this machine",
             Self::OnHost => "cloned on the host",
+            Self::Printed => "printed by the backup's tool, through this machine",
         }
     }
 }
@@ -123,9 +136,11 @@ pub enum Against {
     Recorded,
     /// The source's own, taken before the copy: reported as `source unverified`.
     Source,
-    /// Nothing: the host wrote this small file itself when it cloned the disk, whose data was
-    /// compared.
+    /// Nothing: the host wrote this small file itself when it made the disk.
     Rewritten,
+    /// Nothing: the host made this disk out of files whose sums were proven before. Exit status,
+    /// chain, capacity and the new descriptor were checked; the data cannot be compared.
+    Converted,
 }
 
 /// `0600` as hosts give disks, `0755` as they give a `.vmx`.
@@ -152,9 +167,19 @@ impl Delivery {
     pub fn mover(&self) -> Mover {
         match &self.from {
             Folder::Here(_) => Mover::FromHere,
-            Folder::On { host, .. } if host.name() == self.to.host.name() => Mover::OnHost,
+            Folder::On { host, .. }
+                if host.name() == self.to.host.name() && self.landing == Landing::Fresh =>
+            {
+                Mover::OnHost
+            }
             Folder::On { .. } => Mover::Relayed,
+            Folder::Stream(_) => Mover::Printed,
         }
+    }
+
+    /// Whether disks are made from those that are there.
+    pub(super) fn patches(&self) -> bool {
+        matches!(self.landing, Landing::Patch | Landing::InPlace)
     }
 
     /// Bytes of all files.
@@ -172,6 +197,32 @@ impl Delivery {
         items
     }
 
+    /// Items that come as they are, in order.
+    pub(super) fn as_they_are(&self) -> Vec<&Item> {
+        let mut items = self.ordered();
+        items.retain(|item| !self.is_source(&item.name));
+        items
+    }
+
+    /// The same, parted by whether they come before or after the disks that the host makes.
+    pub(super) fn around_disks(&self) -> (Vec<&Item>, Vec<&Item>) {
+        let items = self.as_they_are();
+        if self.made_disks().is_empty() {
+            return (items, Vec::new());
+        }
+        let is_last = |item: &&Item| FileKind::of(&item.name) == FileKind::Vmx;
+        let (last, first) = items.into_iter().partition(is_last);
+        (first, last)
+    }
+
+    /// Final names of the disks that the host makes.
+    pub(super) fn results(&self) -> Vec<String> {
+        let disks = self.made_disks().iter();
+        disks
+            .flat_map(|disk| [disk.descriptor.clone(), disk.flat()])
+            .collect()
+    }
+
     /// The VM's folder alone: where the datastore is missing, nothing must be made in its place.
     pub(super) fn make_folder(&self) -> HostCommand {
         shell::make_folder(&self.to.folder, Folders::Last)
@@ -184,7 +235,11 @@ impl Delivery {
     /// # Errors
     /// The target cannot be looked at.
     pub async fn observe(&self) -> Result<Observed, Fault> {
-        observe(&self.looking(), self).await
+        if self.survey.is_some() {
+            return observe(&self.looking(), self).await;
+        }
+        let surveyed = self.clone().surveyed(None).await?;
+        observe(&surveyed.looking(), &surveyed).await
     }
 
     /// Takes the sums that nobody recorded from the source, which reads all of it there.
@@ -196,7 +251,7 @@ impl Delivery {
         self.sum_source(&work).await
     }
 
-    fn looking(&self) -> Work<()> {
+    pub(super) fn looking(&self) -> Work<()> {
         self.work(&Arc::new(()), Arc::new(|_| {}))
     }
 
@@ -205,7 +260,10 @@ impl Delivery {
             to: self.to.clone(),
             writes: writes.clone(),
             patience: self.patience,
-            meter: Meter::new(self.bytes(), tell),
+            meter: Arc::new(Meter::new(
+                self.bytes().saturating_add(staging::extra_bytes(self)),
+                tell,
+            )),
             holes: Mutex::default(),
         }
     }
@@ -225,34 +283,56 @@ impl Delivery {
             let what = format!("{:?} cannot be the name of a file", item.name);
             return Err(self.blocked(what).into());
         }
-        let work = self.work(writes, tell);
         let mut delivery = self.clone();
+        if delivery.survey.is_none() {
+            delivery = delivery.surveyed(None).await?;
+        }
+        let work = delivery.work(writes, tell);
         delivery.sum_source(&work).await?;
         let found = observe(&work, &delivery).await?;
         delivery.check_room(&found)?;
+        delivery.make_folder_if_missing(&work, &found).await?;
+        let (first, last) = delivery.around_disks();
+        let mut landed = delivery.bring_files(&work, &first, &found).await?;
+        for disk in delivery.made_disks() {
+            landed.extend(Box::pin(convert::make(&delivery, &work, disk, &found)).await?);
+        }
+        landed.extend(delivery.bring_files(&work, &last, &found).await?);
+        convert::tidy(&delivery, &work, &found).await?;
+        Ok(landed)
+    }
+
+    pub(super) async fn make_folder_if_missing<W: Writes>(
+        &self,
+        work: &Work<W>,
+        found: &Observed,
+    ) -> Result<(), TransferError> {
         if !found.folder {
-            let output = work.send(&delivery.make_folder()).await?;
+            let output = work.send(&self.make_folder()).await?;
             shell::check_quiet(&output)
                 .map_err(|fault| self.failed("making the folder", &fault))?;
         }
-        match delivery.mover() {
-            Mover::OnHost => clone::bring(&delivery, &work, &found).await,
-            Mover::FromHere | Mover::Relayed => delivery.send_all(&work, &found).await,
-        }
+        Ok(())
     }
 
-    async fn send_all<W: Writes>(
+    /// Brings files that come as they are, in this order.
+    pub(super) async fn bring_files<W: Writes>(
         &self,
         work: &Work<W>,
+        items: &[&Item],
         found: &Observed,
     ) -> Result<Vec<Landed>, TransferError> {
         let mut landed = Vec::new();
         let mut proven = Vec::new();
-        for item in self.ordered() {
+        for item in items {
             work.meter.file(&item.name, item.bytes, Instant::now());
             if let Standing::Whole(sum, by) = found.standing(&item.name) {
                 work.meter.settle(item.bytes, 0, Instant::now());
                 landed.push(self.landed(item, sum, by, found));
+                continue;
+            }
+            if self.mover() == Mover::OnHost {
+                landed.push(clone::bring(self, work, item, found).await?);
                 continue;
             }
             let (sum, by) = self.send_one(work, item, found).await?;
@@ -297,7 +377,8 @@ impl Delivery {
         found: &Observed,
     ) -> Result<(Sum, SummedBy), TransferError> {
         let part = self.to.part_name(&item.name);
-        let begun = found.begun(&item.name).is_some_and(|bytes| bytes > 0);
+        let made = patch::make(self, work, item, found).await?;
+        let begun = made || found.begun(&item.name).is_some_and(|bytes| bytes > 0);
         let prepare = self.to.prepare(&part, item.bytes, mode(&item.name));
         let output = work.send(&prepare).await?;
         self.prepared(&output, item)?;
@@ -338,7 +419,7 @@ impl Delivery {
         found: &Observed,
     ) -> Result<Vec<Landed>, TransferError> {
         for file in proven.iter_mut().rev() {
-            if found.standing(&file.name) == Standing::Different {
+            if patch::makes_room(self, &file.name, found) {
                 let aside = self.to.aside_name(&file.name);
                 self.rename(work, &file.name, &aside).await?;
                 file.original = Some(aside);
@@ -387,11 +468,12 @@ impl Delivery {
             Folder::On { host, path, lane } => {
                 Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)
             }
+            Folder::Stream(stream) => stream.sum(item.bytes, self.patience).await,
         }
     }
 
-    fn check_room(&self, observed: &Observed) -> Result<(), Fault> {
-        if self.landing == Landing::Replace {
+    pub(super) fn check_room(&self, observed: &Observed) -> Result<(), Fault> {
+        if self.landing != Landing::Fresh {
             return Ok(());
         }
         let in_the_way: Vec<&str> = observed
@@ -410,6 +492,20 @@ impl Delivery {
             "nothing was changed; they are not overwritten",
             "move them away if they are not needed, or give this VM another folder in the runbook; then retry",
         ))
+    }
+
+    /// A file that is not what was recorded, or a copy that is not what it was copied from.
+    pub(super) fn corrupt(&self, name: &str, sum: Sum, wanted: Option<Sum>) -> Fault {
+        let recorded = wanted.map_or_else(
+            || "that of the files it is made of".to_owned(),
+            |sum| sum.to_string(),
+        );
+        Fault::new(
+            format!("{name} is corrupt: its sum is {sum}, recorded is {recorded}"),
+            self.from.place(),
+            "it did not get its final name; nothing was registered",
+            "choose another restore point, or mend this one, then retry",
+        )
     }
 
     pub(super) fn blocked(&self, what: String) -> Fault {

@@ -1,27 +1,42 @@
 //! What may be wrong with a restore point.
 
-use super::sums::SumsError;
+use super::sums::{Sum, SumsError};
 
 /// Why a restore point cannot be used. `Display` is a lower-case fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
+    /// Its folder could not be looked into.
+    #[error("its folder cannot be read: {0}")]
+    Closed(String),
     /// Nothing says which files belong to it.
     #[error("it has no SHA256SUMS (is the backup still being written?)")]
     NoSums,
     /// What should say so cannot be read.
     #[error("{0}")]
     BadSums(SumsError),
-    /// A named file is not there.
-    #[error("{name} is named in SHA256SUMS but is not in the folder")]
+    /// ghettoVCB says when it is done, and has not.
+    #[error("it has no STATUS.ok: ghettoVCB has not finished it, or gave up")]
+    NoStatus,
+    /// ghettoVCB says that the backup went wrong.
+    #[error("ghettoVCB reported in STATUS.error: {0}")]
+    Reported(String),
+    /// The whole point is one compressed file.
+    #[error(
+        "it is packed in one file: unpack it where it lies (tar -xzf {0}) and take the folder that comes out"
+    )]
+    Packed(String),
+    /// A named file is nowhere.
+    #[error(
+        "{name} (sum {}…) is named in SHA256SUMS but is not in the folder{looked}",
+        short(sum)
+    )]
     Missing {
         /// Which file.
         name: String,
-    },
-    /// A named file lies in an earlier point.
-    #[error("{name} lies in an earlier point: increments cannot be restored in this version")]
-    Elsewhere {
-        /// Which file.
-        name: String,
+        /// As recorded.
+        sum: Sum,
+        /// Where else it was looked for, in words; empty where there is nowhere else.
+        looked: String,
     },
     /// A name that is a folder, a link or a device.
     #[error("{name} is not a plain file")]
@@ -42,7 +57,7 @@ pub enum Flaw {
     /// A small file, which was read, is not the one that was recorded.
     #[error("{name} has changed since the backup: its sum is not the recorded one")]
     SumMismatch {
-        /// Which file.
+        /// Which file, with the point that it lies in where that is another one.
         name: String,
     },
     /// Not exactly one configuration.
@@ -67,8 +82,45 @@ pub enum Flaw {
         /// What.
         name: String,
     },
-    /// A disk that an ESXi host cannot run.
-    #[error("{name} is of the type {create_type}, which an ESXi host cannot run as it is")]
+    /// Something that the VM needs is there, but nothing tells whether it is the right one.
+    #[error("{needed_by} needs {name}, which SHA256SUMS does not name (is it torn?)")]
+    Unlisted {
+        /// Who.
+        needed_by: String,
+        /// What.
+        name: String,
+    },
+    /// A snapshot that does not say which disk is below it.
+    #[error("{name} is a snapshot and does not say of which disk")]
+    NoParent {
+        /// Which descriptor.
+        name: String,
+    },
+    /// A snapshot of another state of the disk below it.
+    #[error(
+        "{name} is a snapshot of {parent} with content id {wants:08x}, but that one has {}: the chain is broken there",
+        has.map_or_else(|| "none".to_owned(), |has| format!("{has:08x}"))
+    )]
+    OtherParent {
+        /// Which descriptor.
+        name: String,
+        /// The one below it.
+        parent: String,
+        /// `parentCID` of the first.
+        wants: u32,
+        /// `CID` of the other.
+        has: Option<u32>,
+    },
+    /// Snapshots that are each below the other.
+    #[error("{name} is a snapshot of itself")]
+    Circle {
+        /// Which descriptor.
+        name: String,
+    },
+    /// A disk that an ESXi host can neither run nor make one of its own kind of.
+    #[error(
+        "{name} is of the type {create_type}, which an ESXi host cannot run, and cannot convert as it is"
+    )]
     NotRunnable {
         /// Which descriptor.
         name: String,
@@ -81,4 +133,9 @@ pub enum Flaw {
         /// Which descriptor.
         name: String,
     },
+}
+
+/// Enough of a sum to find it in a `SHA256SUMS`.
+pub(super) fn short(sum: &Sum) -> String {
+    sum.to_string().chars().take(12).collect()
 }

@@ -4,26 +4,38 @@
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
 //! Nothing that this run did not make is overwritten or deleted.
 //!
+//! Where a disk of the same name and size is there, the new one is made from a clone of it, and only
+//! the blocks that differ travel.
+//!
 //! No record of progress is kept: after a dropped link or a crash both ends are asked for the sums
 //! of stretches, and what the destination proves to have is not sent again. The way through:
 //! [`points`] and [`choose`], a [`Delivery`], its [`observe`](Delivery::observe),
 //! [`preview`](Delivery::preview) and [`bring`](Delivery::bring), which announces each write through
 //! [`Writes`].
 
+mod blocks;
 mod bulk;
 mod catalogue;
+mod chain;
 mod choose;
 mod clone;
 mod compare;
+mod convert;
 mod deliver;
 mod flaw;
+mod layout;
 mod observe;
+mod patch;
 mod point;
 mod preview;
 mod progress;
 mod ranges;
+mod shelf;
 mod source;
+mod staging;
+mod stream;
 mod sums;
+mod survey;
 mod target;
 mod writes;
 
@@ -34,10 +46,14 @@ pub use catalogue::{points, vm_files};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
 pub use flaw::Flaw;
+pub use layout::{Dated, PointKind, Stamp};
 pub use observe::{Observed, Standing};
-pub use point::{Listed, Point, PointFile, PointKind, Stamp, parse_point_name};
+pub use patch::{Base, Whole};
+pub use point::{Point, PointFile};
 pub use progress::{Phase, Progress, Tell};
 pub use source::Folder;
+pub use stream::{RunsOn, Stream};
 pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};
+pub use survey::{Survey, Takes};
 pub use target::{Patience, SummedBy, Target};
 pub use writes::{TransferError, Writes, Written};

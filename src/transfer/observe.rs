@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::clone;
-use super::deliver::{Delivery, Item, Mover};
+use super::convert;
+use super::deliver::{Delivery, Item};
+use super::patch::{self, Base, Whole};
 use super::progress::Phase;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -33,8 +34,12 @@ pub struct Observed {
     pub files: BTreeMap<String, Standing>,
     /// What else is there that this run did not make.
     pub foreign: Vec<String>,
+    /// From what a file can be made whose name is taken, or why it comes whole.
+    pub bases: BTreeMap<String, Result<Base, Whole>>,
     /// Temporary files of this run, whatever became of them.
     pub(super) own: Vec<String>,
+    /// What lies in the folders of what disks are made of, by the disk's descriptor.
+    pub(super) staged: BTreeMap<String, Observed>,
     /// Sizes in bytes of the temporary files, by final name.
     begun: BTreeMap<String, u64>,
 }
@@ -44,6 +49,7 @@ impl Observed {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.folder
+            && self.staged.is_empty()
             && self
                 .files
                 .values()
@@ -61,6 +67,16 @@ impl Observed {
         self.files.get(name).copied().unwrap_or(Standing::Absent)
     }
 
+    /// Files of the delivery that lie there, under their final or their temporary name.
+    pub(super) fn there(&self) -> impl Iterator<Item = &String> {
+        let proven = self
+            .files
+            .iter()
+            .filter(|(_, found)| matches!(found, Standing::Whole(..) | Standing::Different))
+            .map(|(name, _)| name);
+        proven.chain(&self.own)
+    }
+
     /// Files that have the name of one to bring and are not it.
     pub fn different(&self) -> impl Iterator<Item = &str> {
         let different = self
@@ -73,15 +89,37 @@ impl Observed {
 
 /// Looks at the target. What has a final name is summed there.
 pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Observed, Fault> {
-    let mut observed = Observed::default();
-    let Some(entries) = work.list().await? else {
-        for item in &delivery.items {
-            observed.files.insert(item.name.clone(), Standing::Absent);
+    let (mut observed, there) = look(work, delivery).await?;
+    if observed.folder {
+        for disk in delivery.made_disks() {
+            Box::pin(convert::look(work, delivery, disk, &there, &mut observed)).await?;
         }
-        return Ok(observed);
+    }
+    Ok(observed)
+}
+
+impl Delivery {
+    /// Looks at a target in whose delivery no disks are made.
+    pub(super) async fn observe_files<W>(&self, work: &Work<W>) -> Result<Observed, Fault> {
+        Ok(look(work, self).await?.0)
+    }
+}
+
+/// How things stand with the files that come as they are, and what lies in the folder, files with
+/// their sizes.
+async fn look<W>(
+    work: &Work<W>,
+    delivery: &Delivery,
+) -> Result<(Observed, BTreeMap<String, Option<u64>>), Fault> {
+    let mut observed = Observed::default();
+    let mut there = BTreeMap::new();
+    let (plain, results) = (delivery.as_they_are(), delivery.results());
+    let Some(entries) = work.list().await? else {
+        let names = plain.iter().map(|item| &item.name).chain(&results);
+        observed.files = names.map(|name| (name.clone(), Standing::Absent)).collect();
+        return Ok((observed, there));
     };
     observed.folder = true;
-    let mut there = BTreeMap::new();
     for entry in &entries {
         let name = entry
             .text()
@@ -90,7 +128,7 @@ pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Ob
         if name == "." {
             continue;
         }
-        let wanted = delivery.items.iter().any(|item| item.name == name);
+        let wanted = plain.iter().any(|item| item.name == name) || results.contains(&name);
         if work.to.is_own(&name) {
             observed.own.push(name.clone());
         } else if !wanted {
@@ -99,7 +137,7 @@ pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Ob
         let stat = entry.stat.filter(|stat| stat.kind == shell::FileKind::File);
         there.insert(name, stat.map(|stat| stat.size));
     }
-    for item in &delivery.items {
+    for item in plain {
         if let Some(Some(bytes)) = there.get(&work.to.part_name(&item.name)) {
             observed.begun.insert(item.name.clone(), *bytes);
         }
@@ -115,10 +153,10 @@ pub(super) async fn observe<W>(work: &Work<W>, delivery: &Delivery) -> Result<Ob
         };
         observed.files.insert(item.name.clone(), standing);
     }
-    if delivery.mover() == Mover::OnHost {
-        clone::accept_rewritten(work, delivery, &mut observed).await?;
+    if delivery.patches() {
+        observed.bases = patch::bases(work, delivery, &observed).await?;
     }
-    Ok(observed)
+    Ok((observed, there))
 }
 
 /// Whether what has the final name is the file.

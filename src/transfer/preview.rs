@@ -3,6 +3,8 @@
 use super::clone;
 use super::deliver::{Delivery, Item, Landing, Mover, mode};
 use super::observe::{Observed, Standing};
+use super::patch;
+use super::staging;
 
 impl Delivery {
     /// Every write that is still to be done, in order, as it will be announced. A dropped link adds
@@ -13,16 +15,28 @@ impl Delivery {
         if !found.folder {
             lines.push(self.make_folder().line());
         }
-        if self.mover() == Mover::OnHost {
-            lines.extend(clone::preview(self, found));
-            return lines;
+        let (first, last) = self.around_disks();
+        lines.extend(self.preview_files(&first, found));
+        for disk in self.made_disks() {
+            lines.extend(staging::preview(self, disk, found));
         }
+        lines.extend(self.preview_files(&last, found));
+        lines.extend(staging::preview_tidying(self, found));
+        lines
+    }
+
+    fn preview_files(&self, ordered: &[&Item], found: &Observed) -> Vec<String> {
         let to = &self.to;
         let open = |item: &&&Item| !matches!(found.standing(&item.name), Standing::Whole(..));
-        let ordered = self.ordered();
+        let mut lines = Vec::new();
+        if self.mover() == Mover::OnHost {
+            let open = ordered.iter().filter(open);
+            return open.flat_map(|item| clone::preview(self, item)).collect();
+        }
         let mut names = Vec::new();
         for item in ordered.iter().filter(open) {
             let part = to.part_name(&item.name);
+            lines.extend(patch::preview(self, item, found));
             lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
             if item.bytes > 0 {
                 lines.push(to.announce(&part, item.bytes));
@@ -35,7 +49,7 @@ impl Delivery {
             }
         }
         for item in ordered.iter().rev().filter(open) {
-            if found.standing(&item.name) == Standing::Different {
+            if patch::makes_room(self, &item.name, found) {
                 lines.push(to.rename(&item.name, &to.aside_name(&item.name)).line());
             }
         }

@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-/// Stretches whose sums are compared first, in bytes: large, because each costs two processes on
-/// the host.
-pub const COARSE: u64 = 64 << 20;
-/// Stretches that a coarse one which differs is cut into, in bytes: what a dropped link costs.
+/// Two files are compared in stretches of this many bytes first.
 pub const FINE: u64 = 1 << 20;
 /// Bytes read and written at a time.
 pub const CHUNK: usize = 1 << 20;
-/// Zeros are looked for, and left out, in blocks of this many bytes.
+/// Zeros are looked for, and left out, in blocks of this many bytes; so are differences within a
+/// stretch that differs. Smaller ones would cost more in sums than they save in data: with 1 % of
+/// such blocks changed at random, 15 % of all MiB differ, and 4 % of all 256 KiB.
 pub const BLOCK: usize = 64 << 10;
 
 /// All of a file of so many bytes; nothing, of an empty one.
@@ -62,6 +61,27 @@ pub fn split(ranges: &[Range<u64>], place: u64) -> (Vec<Range<u64>>, Vec<Range<u
     let before = part(&|range| range.start..range.end.min(place));
     let behind = part(&|range| range.start.max(place)..range.end);
     (before, behind)
+}
+
+/// What two lists of stretches, each in ascending order, have in common.
+#[must_use]
+pub fn within(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
+    let (mut common, mut first) = (Vec::new(), 0);
+    for range in ranges {
+        while others
+            .get(first)
+            .is_some_and(|other| other.end <= range.start)
+        {
+            first += 1;
+        }
+        for other in others.iter().skip(first) {
+            if other.start >= range.end {
+                break;
+            }
+            common.push(range.start.max(other.start)..range.end.min(other.end));
+        }
+    }
+    common
 }
 
 /// Neighbours joined, of stretches in ascending order.
@@ -156,6 +176,16 @@ mod tests {
             prop_assert!(behind.iter().all(|range| range.start >= place));
             prop_assert_eq!(length(&before) + length(&behind), length(&ranges));
             prop_assert_eq!(join([before, behind].concat()), ranges);
+        }
+
+        #[test]
+        fn the_common_part_is_what_both_have(one in ranges(), other in ranges()) {
+            let common = within(&one, &other);
+            let has = |list: &[Range<u64>], place: u64| list.iter().any(|range| range.contains(&place));
+            for place in 0..900 {
+                prop_assert_eq!(has(&common, place), has(&one, place) && has(&other, place));
+            }
+            prop_assert!(common.windows(2).all(|pair| pair[0].end <= pair[1].start));
         }
 
         #[test]

@@ -10,9 +10,11 @@ use rustix::fs::SeekFrom as Probe;
 use tokio::sync::mpsc;
 
 use super::ranges::{self, CHUNK};
+use super::stream::Stream;
 use super::sums::Sum;
 use crate::error::Fault;
 use crate::host::{FileAccess, Host, HostError, Lane};
+use crate::hypervisor::shell;
 
 /// A folder that files are read from.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub enum Folder {
         /// The session that reads from it.
         lane: Lane,
     },
+    /// What a backup tool prints.
+    Stream(Stream),
 }
 
 impl Folder {
@@ -37,6 +41,21 @@ impl Folder {
         match self {
             Self::Here(path) => path.display().to_string(),
             Self::On { host, path, .. } => format!("{}:{path}", host.name()),
+            Self::Stream(stream) => stream.place(),
+        }
+    }
+
+    /// The folder of the same machine or tool at a path as [`super::Point::path`] gives it.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Self {
+        match self {
+            Self::Here(_) => Self::Here(PathBuf::from(path)),
+            Self::On { host, lane, .. } => Self::On {
+                host: host.clone(),
+                path: path.to_owned(),
+                lane: *lane,
+            },
+            Self::Stream(stream) => Self::Stream(stream.at(path)),
         }
     }
 
@@ -50,6 +69,7 @@ impl Folder {
                 path: join(path, name),
                 lane: *lane,
             },
+            Self::Stream(stream) => Self::Stream(stream.join(name)),
         }
     }
 }
@@ -106,11 +126,14 @@ pub(super) fn read(
                 }
             });
         }
+        Folder::Stream(stream) => {
+            tokio::spawn(stream.pour(bytes, ranges, zeros, pieces));
+        }
     }
     receiver
 }
 
-fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
+pub(super) fn local_fault(path: &std::path::Path, bytes: u64, error: &io::Error) -> Fault {
     let what = if error.kind() == io::ErrorKind::UnexpectedEof {
         format!(
             "{} ended before its {bytes} bytes: it changed while it was read",
@@ -173,7 +196,7 @@ fn read_here(
 }
 
 /// The next stretch that is no hole, up to `limit`; where the file system cannot tell, all of it.
-fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
+pub(super) fn next_data(file: &File, at: u64, limit: u64) -> Range<u64> {
     let data = match rustix::fs::seek(file, Probe::Data(at)) {
         Ok(data) => data.min(limit),
         Err(rustix::io::Errno::NXIO) => return limit..limit,
@@ -202,7 +225,16 @@ async fn read_there(
         .open_file(lane, path, FileAccess::Read)
         .await
         .map_err(|e| read_error(host, e))?;
-    for range in ranges::cut(&ranges, CHUNK as u64) {
+    let data = if zeros {
+        None
+    } else {
+        data_there(host, lane, path).await?
+    };
+    let wanted = match &data {
+        Some(data) => ranges::within(&ranges, data),
+        None => ranges.clone(),
+    };
+    for range in ranges::cut(&wanted, CHUNK as u64) {
         let mut at = range.start;
         while at < range.end {
             let length = usize::try_from(range.end - at).unwrap_or(CHUNK);
@@ -225,7 +257,26 @@ async fn read_there(
             }
         }
     }
+    if let Some(end) = ranges.last().map(|range| range.end) {
+        let data = Vec::new();
+        // Nobody listens any more if the transfer was given up.
+        let _ = pieces.send(Ok(Piece { end, data })).await;
+    }
     Ok(())
+}
+
+/// The stretches of a file on a host that hold data, where the host tells. What is left out proves
+/// itself with the sum of the whole.
+async fn data_there(
+    host: &Arc<Host>,
+    lane: Lane,
+    path: &str,
+) -> Result<Option<Vec<Range<u64>>>, ReadError> {
+    let output = host
+        .read(lane, &shell::data_extents(path))
+        .await
+        .map_err(|e| read_error(host, e))?;
+    Ok(shell::parse_data_extents(&output))
 }
 
 pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {
@@ -236,7 +287,7 @@ pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {
     }
 }
 
-fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
+pub(super) fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
     let end = start + buffer.len() as u64;
     let runs = ranges::data_runs(&buffer);
     let data = if zeros || ranges::is_all(&runs, buffer.len()) {

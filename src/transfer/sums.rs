@@ -98,6 +98,9 @@ pub enum SumsError {
     /// More than [`MAX_SUMS`] bytes.
     #[error("SHA256SUMS has {0} bytes, more than the {MAX_SUMS} that are looked at")]
     TooLarge(usize),
+    /// It is there and may not be read.
+    #[error("SHA256SUMS may not be read")]
+    Closed,
     /// It names nothing.
     #[error("SHA256SUMS names no file")]
     Empty,

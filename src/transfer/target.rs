@@ -129,7 +129,7 @@ pub(super) struct Work<W> {
     pub(super) to: Target,
     pub(super) writes: Arc<W>,
     pub(super) patience: Patience,
-    pub(super) meter: Meter,
+    pub(super) meter: Arc<Meter>,
     /// Sums of so many zeros, by length in bytes.
     pub(super) holes: Mutex<BTreeMap<u64, Sum>>,
 }
@@ -142,6 +142,17 @@ impl<W: Writes> Work<W> {
 }
 
 impl<W> Work<W> {
+    /// The same work in another folder of the host.
+    pub(super) fn at(&self, to: Target) -> Self {
+        Self {
+            to,
+            writes: self.writes.clone(),
+            patience: self.patience,
+            meter: self.meter.clone(),
+            holes: Mutex::default(),
+        }
+    }
+
     /// Runs a command that only looks, on this or another host, however often the link drops.
     pub(super) async fn look(
         &self,

@@ -181,6 +181,7 @@ pub(super) fn plan() -> Plan {
                 ActionSpec::Restore {
                     vm: vm.clone(),
                     point: PointChoice::Latest,
+                    logs: false,
                 },
                 Risk::Write,
             ),

@@ -148,6 +148,8 @@ pub(super) enum Action {
     PreviousPane,
     /// A pane by its number.
     Pane(u8),
+    /// Choose otherwise than is proposed.
+    Choose,
     /// Up.
     Up,
     /// Down.
@@ -188,6 +190,7 @@ impl Action {
                 | Self::Pace
                 | Self::Pause
                 | Self::Note
+                | Self::Choose
         )
     }
 }
@@ -223,6 +226,12 @@ pub(super) const RUN: &[Binding<Action>] = &[
         &[char('u')],
         "undo",
         "Take this step back, where the step says how.",
+    ),
+    row(
+        Action::Choose,
+        &[char('c')],
+        "choose",
+        "Another restore point than the step proposes; its card is shown before anything is sent.",
     ),
     hint(
         Action::Pace,

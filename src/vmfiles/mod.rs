@@ -11,11 +11,14 @@ mod fit_files;
 mod fit_hardware;
 mod fit_host;
 mod kinds;
+mod sparse;
 mod text;
 mod vmdk;
 mod vmsd;
 mod vmx;
 
+#[cfg(test)]
+pub(crate) mod images;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +27,7 @@ pub use fit::{AdapterFit, FitError, Fitted, fit_adapters, fit_identity};
 pub use fit_files::path_on_host;
 pub use fit_host::{Fitting, Fix, Obstacle, Severity, Surroundings, fit_to_host};
 pub use kinds::{FileKind, LeftBehind};
+pub use sparse::{SparseError, SparseHeader};
 pub use vmdk::{Access, Descriptor, DescriptorError, Extent, Runnable};
 pub use vmsd::{Snapshot, Vmsd};
 pub use vmx::{Change, Vmx, VmxError, diff};

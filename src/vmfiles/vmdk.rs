@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sparse::MAGIC;
 use super::{MAX_TEXT, text};
 
 /// A disk's descriptor: a `.vmdk` text file, or the text inside a sparse disk.
@@ -113,8 +114,8 @@ pub enum DescriptorError {
     Absurd,
 }
 
-const MAGIC: &[u8] = b"KDMV";
-const SECTOR: u64 = 512;
+/// The unit of lengths and places in a descriptor and in a sparse extent, in bytes.
+pub(super) const SECTOR: u64 = 512;
 /// A content id that means "none".
 const NO_CID: u32 = 0xffff_ffff;
 
@@ -226,6 +227,30 @@ impl Descriptor {
         self.extents
             .iter()
             .filter_map(|extent| extent.file.as_deref())
+    }
+
+    /// Files beside the descriptor's own that hold its data, each once. A disk that holds its own
+    /// descriptor needs none, whatever name stands in it: writers leave the one that it was made
+    /// under.
+    #[must_use]
+    pub fn other_files(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        if !self.embedded {
+            for name in self.files() {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether a host reads it only with its module `multiextent`: a hosted disk in pieces.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.create_type
+            .to_ascii_lowercase()
+            .starts_with("twogbmaxextent")
     }
 
     /// Whether an ESXi host can run a VM on it.

@@ -15,6 +15,7 @@ mod openssh;
 mod practice;
 mod program;
 mod rivals;
+mod sinks;
 mod site;
 mod storm;
 mod terminal;

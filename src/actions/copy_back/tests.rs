@@ -1,8 +1,11 @@
 use super::*;
 use crate::actions::arrivals;
-use crate::actions::ownership::Heard;
+use crate::actions::copying::{Way, based};
+use crate::actions::ownership::{Heard, Told};
 use crate::actions::tests::parts::{configuration, copy, ownership};
 use crate::actions::tests::{blocked, done, needed, step};
+use crate::hypervisor::esxi::power::PowerState;
+use crate::transfer::{Base, Standing, SummedBy};
 
 fn copy_back() -> CopyBack {
     let (runbook, step) = step("failback/go-home/sql01/copy_back");
@@ -19,26 +22,36 @@ fn item(name: &str, bytes: u64) -> Item {
     }
 }
 
-fn load() -> Load {
+fn load(way: Way) -> Load {
+    let mut found = based("sql01-flat.vmdk", Ok(Base::Disk("sql01.vmdk".into())));
+    let zeros = "0".repeat(64).parse().unwrap();
+    let same = Standing::Whole(zeros, SummedBy::ReadingBack);
+    found.files.insert("sql01.nvram".into(), same);
     Load {
-        items: vec![item("sql01.vmdk", 500), item("sql01-flat.vmdk", 2 << 30)],
+        items: vec![
+            item("sql01.vmdk", 500),
+            item("sql01.nvram", 8684),
+            item("sql01-flat.vmdk", 2 << 30),
+        ],
+        found,
+        way,
         commands: vec![],
-        vmx: None,
-        replaced: vec!["sql01-flat.vmdk".into()],
-        data: 1 << 30,
+        most: 1 << 30,
+        mover: "relayed through this machine",
     }
 }
 
-fn seen(leeds: PowerState, london: PowerState, free: u64, load: Option<Load>) -> Known<Seen> {
+fn seen(leeds: PowerState, london: PowerState, load: Option<Load>) -> Known<Seen> {
     let owner = |site, power| ownership(site, &[Told::Copies(vec![copy(power)])], Heard::NotAsked);
     Known::Is(Seen {
         owners: [owner("Leeds", leeds), owner("London", london)],
         store: Store::Here {
             uuid: "u1".into(),
-            free,
+            free: 1 << 40,
         },
         arrivals: Arrivals::default(),
         load,
+        vmx: None,
     })
 }
 
@@ -64,7 +77,7 @@ fn nothing_is_copied_while_it_is_awake_anywhere() {
             "resume it in Leeds",
         ),
     ] {
-        let answer = copy_back().decide(&seen(leeds, london, u64::MAX, None));
+        let answer = copy_back().decide(&seen(leeds, london, None));
         let fault = blocked(&answer);
         assert!(
             fault.what.contains(what) && fault.next.contains(next),
@@ -76,27 +89,66 @@ fn nothing_is_copied_while_it_is_awake_anywhere() {
 #[test]
 fn what_comes_and_what_makes_room_is_shown_and_the_name_is_typed() {
     let off = PowerState::Off;
-    let answer = copy_back().decide(&seen(off, off, u64::MAX, Some(load())));
+    let answer = copy_back().decide(&seen(off, off, Some(load(Way::Clone))));
     let proposal = needed(&answer);
     assert_eq!(
         (proposal.risk, proposal.typed.as_deref()),
         (Some(Risk::Typed), Some("sql01"))
     );
+    assert!(
+        proposal.changes[0].contains("at most 1.0 GiB travel"),
+        "{:?}",
+        proposal.changes
+    );
     assert_eq!(
         proposal.changes[1..],
         [
             "+ sql01.vmdk (500 B)",
-            "+ sql01-flat.vmdk (2.0 GiB)",
-            "- sql01-flat.vmdk there now is renamed aside and kept",
+            "sql01.nvram (8.5 KiB) is there and equal: it stays",
+            "+ sql01-flat.vmdk (2.0 GiB): the blocks that differ, into a clone of the one there (disk sql01.vmdk)",
+            "- sql01-flat.vmdk there now is renamed aside and kept, unless it proves equal",
             "the .vmx at home stays as it is",
         ]
     );
 }
 
 #[test]
+fn what_comes_whole_says_why() {
+    let off = PowerState::Off;
+    let mut grown = load(Way::Clone);
+    grown.found = based("sql01-flat.vmdk", Err("has another size there".into()));
+    let answer = copy_back().decide(&seen(off, off, Some(grown)));
+    let changes = &needed(&answer).changes;
+    assert!(
+        changes.contains(&"+ sql01-flat.vmdk (2.0 GiB), whole: it has another size there".into())
+            && changes.contains(&"- sql01-flat.vmdk there now is renamed aside and kept".into()),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn in_place_spells_out_the_loss_and_takes_a_word_of_its_own() {
+    let off = PowerState::Off;
+    let answer = copy_back().decide(&seen(off, off, Some(load(Way::InPlace))));
+    let proposal = needed(&answer);
+    assert_eq!(proposal.typed.as_deref(), Some("sql01 in place"));
+    let changes = proposal.changes.join("\n");
+    assert!(
+        changes.contains("- sql01-flat.vmdk there now is overwritten")
+            && changes.contains("What they were is lost with the first byte")
+            && !changes.contains("renamed aside"),
+        "{changes}"
+    );
+}
+
+#[test]
 fn too_little_room_is_told_with_figures() {
     let off = PowerState::Off;
-    let answer = copy_back().decide(&seen(off, off, 1 << 20, Some(load())));
+    let none = Way::NoRoom {
+        needed: 1 << 30,
+        free: 1 << 20,
+    };
+    let answer = copy_back().decide(&seen(off, off, Some(load(none))));
     assert!(
         blocked(&answer).what.contains("has 1.0 MiB free"),
         "{answer:?}"
@@ -114,7 +166,7 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
             lines.collect::<String>()
         ))
     };
-    let items = load().items;
+    let items = load(Way::Clone).items;
     let why = |home: &Configuration| copy_back().why_vmx_comes(home, &items, "sql01.vmx");
     assert_eq!(why(&disks(&["sql01.vmdk"])), None);
     assert!(
@@ -127,7 +179,7 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
 
 #[test]
 fn what_was_brought_is_done_though_the_vm_runs_again() {
-    let Known::Is(mut there) = seen(PowerState::Off, PowerState::On, 0, None) else {
+    let Known::Is(mut there) = seen(PowerState::Off, PowerState::On, None) else {
         panic!()
     };
     there.arrivals.placed = vec![arrivals::Placed {

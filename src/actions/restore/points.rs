@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::actions::words::span;
+use crate::actions::words::{count, size, span};
+use crate::engine::{Choice, ChoiceOption};
 use crate::runbook::model::Consistency;
-use crate::transfer::Point;
+use crate::transfer::{Point, PointFile};
+
+use super::pick::POINT;
 
 /// In what state the guest was when the backup was taken.
 pub(super) fn consistency(consistency: Consistency) -> &'static str {
@@ -18,51 +21,143 @@ pub(super) fn consistency(consistency: Consistency) -> &'static str {
     }
 }
 
+/// How a loss stands to the objective.
+fn grade(lost: Duration, rpo: Duration) -> &'static str {
+    if lost <= rpo {
+        "within"
+    } else if lost <= rpo * 2 {
+        "up to twice"
+    } else if lost <= rpo * 4 {
+        "up to four times"
+    } else {
+        "beyond four times"
+    }
+}
+
+/// What was written between the point and the outage; nothing where the point is younger.
+fn lost(point: &Point, outage: Timestamp) -> Duration {
+    Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default()
+}
+
 /// What is lost with this point, against the objective.
 pub(super) fn loss(point: &Point, outage: Timestamp, rpo: Option<Duration>) -> String {
-    let lost = Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
+    let lost = lost(point, outage);
     match rpo {
         None => format!(
             "what changed in the last {} before the outage is lost",
             span(lost)
         ),
-        Some(rpo) => {
-            let graded = if lost <= rpo {
-                "within"
-            } else if lost <= rpo * 2 {
-                "up to twice"
-            } else if lost <= rpo * 4 {
-                "up to four times"
-            } else {
-                "beyond four times"
-            };
-            format!(
-                "RPO {}: {graded} the objective of {}",
-                span(lost),
-                span(rpo)
-            )
-        }
+        Some(rpo) => format!(
+            "RPO {}: {} the objective of {}",
+            span(lost),
+            grade(lost, rpo),
+            span(rpo)
+        ),
     }
 }
 
-/// `20260102T030405Z 5h 10m before the outage`, newest first.
-pub(super) fn offered(points: &[Point], outage: Option<Timestamp>) -> Vec<String> {
+/// `5h 10m before the outage`, also for a point that is younger than the outage.
+fn age(point: &Point, outage: Timestamp) -> String {
+    let age = point.stamp.age_at(outage);
+    let words = span(age.unsigned_abs());
+    if age.is_negative() {
+        format!("{words} AFTER the outage")
+    } else {
+        format!("{words} before the outage")
+    }
+}
+
+/// A point in a line: its age, kind, completeness, and what is lost with it.
+fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> String {
+    let mut parts = Vec::new();
+    parts.extend(outage.map(|outage| age(point, outage)));
+    parts.push(point.kind.as_str().to_owned());
+    let whole = match (point.is_sound(), point.verified) {
+        (false, _) => "not usable",
+        (true, true) => "whole",
+        (true, false) => "whole, unverified",
+    };
+    parts.push(whole.to_owned());
+    parts.push(size(point.bytes()));
+    if let Some((outage, rpo)) = outage.zip(rpo) {
+        parts.push(format!("RPO {}", grade(lost(point, outage), rpo)));
+    }
+    parts.join(", ")
+}
+
+/// What there is to choose from; `None` where there is nothing but what is taken.
+pub(super) fn choice(
+    points: &[Point],
+    taken: Option<String>,
+    outage: Option<Timestamp>,
+    rpo: Option<Duration>,
+) -> Option<Choice> {
+    let option = |point: &Point| ChoiceOption {
+        name: point.name.clone(),
+        about: about(point, outage, rpo),
+        unusable: (!point.is_sound()).then(|| point.flaws_in_words()),
+    };
+    (points.len() > 1 || taken.is_none()).then(|| Choice {
+        key: POINT.to_owned(),
+        of: "the restore point".to_owned(),
+        options: points.iter().map(option).collect(),
+        taken,
+    })
+}
+
+/// `points: 20260102T030405Z 5h 10m before the outage, …`, newest first.
+pub(super) fn found(points: &[Point], outage: Option<Timestamp>) -> String {
     const SHOWN: usize = 4;
     let line = |point: &Point| {
-        let age = outage.map(|outage| {
-            let age = Duration::try_from(point.stamp.age_at(outage)).unwrap_or_default();
-            format!(" {} before the outage", span(age))
-        });
+        let age = outage.map(|outage| format!(" {}", age(point, outage)));
         let flaw = if point.is_sound() {
             ""
         } else {
             " (not usable)"
         };
-        format!("{}{}{flaw}", point.stamp, age.unwrap_or_default())
+        format!("{}{}{flaw}", point.name, age.unwrap_or_default())
     };
     let mut lines: Vec<String> = points.iter().take(SHOWN).map(line).collect();
     if points.len() > SHOWN {
         lines.push(format!("{} older", points.len() - SHOWN));
     }
-    lines
+    if lines.is_empty() {
+        lines.push("none".to_owned());
+    }
+    format!("points: {}", lines.join(", "))
+}
+
+/// Which earlier points hold files of this one.
+pub(super) fn chain(point: &Point) -> Option<String> {
+    let folders: Vec<String> = point
+        .leans_on()
+        .iter()
+        .map(|(folder, files)| format!("{} from {folder}", count(*files, "file")))
+        .collect();
+    (!folders.is_empty()).then(|| format!("not changed since: {}", folders.join(", ")))
+}
+
+/// `+ web01.vmdk (2.0 KiB)`, with the earlier point that it comes from.
+pub(super) fn file(point: &Point, file: &PointFile) -> String {
+    let from = match file.at.split_once('/') {
+        Some((folder, _)) if folder != point.name => format!(" from {folder}"),
+        _ => String::new(),
+    };
+    format!("+ {} ({}){from}", file.name, size(file.bytes))
+}
+
+/// What stays where it is, and why.
+pub(super) fn left_behind(point: &Point, logs: bool) -> Option<String> {
+    const SHOWN: usize = 4;
+    let own = point.left_behind.iter();
+    let mut left: Vec<String> = own.map(|(name, why)| format!("{name} ({why})")).collect();
+    if !logs && !point.logs.is_empty() {
+        left.push(count(point.logs.len(), "log"));
+    }
+    let more = left.len().saturating_sub(SHOWN);
+    left.truncate(SHOWN);
+    if more > 0 {
+        left.push(format!("{more} more"));
+    }
+    (!left.is_empty()).then(|| format!("left behind: {}", left.join(", ")))
 }

@@ -2,49 +2,87 @@ use std::time::Duration;
 
 use super::*;
 use crate::actions::tests::{blocked, done, lines, needed, step};
-use crate::transfer::{PointFile, PointKind, Sum};
+use crate::transfer::{Dated, Flaw, PointFile, PointKind, Sum};
 
 const OUTAGE: &str = "2026-01-02T06:00:00Z";
 
 fn restore() -> Restore {
     let (runbook, step) = step("failover/recover/sql01/restore");
-    Restore::new(&runbook, &step, &"sql01".into(), &PointChoice::Latest).unwrap()
+    Restore::new(
+        &runbook,
+        &step,
+        &"sql01".into(),
+        &PointChoice::Latest,
+        false,
+    )
+    .unwrap()
+}
+
+fn point(stamp: &str) -> Point {
+    let file = |name: &str, bytes, allocated| PointFile {
+        name: name.into(),
+        at: format!("{stamp}/{name}"),
+        bytes,
+        allocated,
+        sum: Some(Sum::of(name.as_bytes())),
+    };
+    Point {
+        stamp: stamp.parse().unwrap(),
+        dated: Dated::Name,
+        kind: PointKind::Full,
+        name: stamp.to_owned(),
+        path: format!("/backup/nightly/sql01/{stamp}"),
+        files: vec![
+            file("sql01.vmx", 3000, 0),
+            file("sql01-flat.vmdk", 2 << 30, 1 << 30),
+        ],
+        logs: vec![file("vmware.log", 5, 5)],
+        left_behind: vec![],
+        verified: true,
+        remarks: vec![],
+        flaws: vec![],
+    }
 }
 
 fn used(stamp: &str) -> Use {
-    let file = |name: &str, bytes| PointFile {
-        name: name.into(),
-        bytes,
-        sum: Sum::of(name.as_bytes()),
-    };
     Use {
-        point: Point {
-            stamp: stamp.parse().unwrap(),
-            kind: PointKind::Full,
-            path: format!("/backup/nightly/sql01/{stamp}"),
-            files: vec![file("sql01.vmx", 3000), file("sql01-flat.vmdk", 2 << 30)],
-            left_behind: vec![],
-            flaws: vec![],
-        },
+        point: point(stamp),
         vmx: "sql01.vmx".into(),
         passed_over: vec!["20260102T050000Z: it has no SHA256SUMS".into()],
         commands: vec![],
         mover: "relayed through this machine",
-        data: 1 << 30,
+        printed_by: None,
+        makes: vec!["sql01.vmdk (streamOptimized) becomes thin".into()],
+        room: Room {
+            own: crate::transfer::Takes {
+                least: 1 << 30,
+                most: 1 << 30,
+                passing: 0,
+            },
+            ..Room::default()
+        },
+        deviation: None,
+        begun: false,
     }
 }
 
-fn seen(point: Option<Result<Use, Fault>>) -> Seen {
+fn seen(source: Option<Source>) -> Seen {
+    let mut torn = point("20260102T050000Z");
+    torn.flaws.push(Flaw::NoSums);
     Seen {
         store: Store::Here {
             uuid: "u1".into(),
             free: 10 << 30,
         },
         arrivals: Arrivals::default(),
-        point,
-        offered: vec!["20260102T000000Z 6h before the outage".into()],
+        point: source,
+        points: vec![torn, point("20260102T000000Z"), point("20251231T000000Z")],
         outage: OUTAGE.parse().ok(),
     }
+}
+
+fn using(stamp: &str) -> Option<Source> {
+    Some(Source::Use(Box::new(used(stamp))))
 }
 
 fn decide(seen: Seen) -> ProbeAnswer {
@@ -53,14 +91,16 @@ fn decide(seen: Seen) -> ProbeAnswer {
 
 #[test]
 fn every_file_is_shown_with_its_size_and_what_is_lost() {
-    let answer = decide(seen(Some(Ok(used("20260102T000000Z")))));
+    let answer = decide(seen(using("20260102T000000Z")));
     let changes = needed(&answer).changes.join("\n");
     for part in [
-        "restore point 20260102T000000Z (applications consistent), 2 files in 2.0 GiB",
+        "restore point 20260102T000000Z (full, applications consistent), 2 files in 2.0 GiB",
         "RPO 6h: within the objective of 12h",
         "newer, but not usable: 20260102T050000Z",
         "+ sql01.vmx (2.9 KiB)",
         "+ sql01-flat.vmdk (2.0 GiB)",
+        "sql01.vmdk (streamOptimized) becomes thin",
+        "left behind: 1 log",
     ] {
         assert!(changes.contains(part), "{part} is not in:\n{changes}");
     }
@@ -78,14 +118,14 @@ fn the_loss_is_graded_against_the_objective() {
         ("20260108T010000Z", "up to four times"),
         ("20260107T000000Z", "beyond four times"),
     ] {
-        let loss = points::loss(&used(stamp).point, outage, restore.rpo);
+        let loss = points::loss(&point(stamp), outage, restore.rpo);
         assert!(loss.contains(grade), "{stamp}: {loss}");
     }
 }
 
 #[test]
 fn what_stands_in_the_way_blocks() {
-    let point = || Some(Ok(used("20260102T000000Z")));
+    let point = || using("20260102T000000Z");
     let foreign = Arrivals {
         entries: vec![("notes.txt".into(), None)],
         mark: ".lifeboat-r1-".into(),
@@ -130,10 +170,121 @@ fn what_stands_in_the_way_blocks() {
             },
             "is not the volume that it was",
         ),
-        (seen(Some(Err(no_point))), "no restore point"),
+        (seen(Some(Source::Nothing(no_point))), "no restore point"),
     ] {
         let answer = decide(seen);
         assert!(blocked(&answer).what.contains(what), "{answer:?}");
+    }
+}
+
+#[test]
+fn every_point_is_offered_with_age_kind_completeness_and_grade() {
+    let answer = decide(seen(using("20260102T000000Z")));
+    let choice = needed(&answer).choice.clone().unwrap();
+    assert_eq!(choice.taken.as_deref(), Some("20260102T000000Z"));
+    let about: Vec<&str> = choice
+        .options
+        .iter()
+        .map(|one| one.about.as_str())
+        .collect();
+    assert_eq!(
+        about,
+        [
+            "1h before the outage, full, not usable, 2.0 GiB, RPO within",
+            "6h before the outage, full, whole, 2.0 GiB, RPO within",
+            "2d 6h before the outage, full, whole, 2.0 GiB, RPO beyond four times",
+        ]
+    );
+    assert!(
+        choice.options[0]
+            .unusable
+            .as_deref()
+            .unwrap()
+            .contains("no SHA256SUMS")
+    );
+    let answered = |text: &str| {
+        let answer = crate::engine::Answer::Value(text.into());
+        choice.gap(&[("point".to_owned(), answer)].into())
+    };
+    assert_eq!(answered("20251231T000000Z"), None);
+    assert!(
+        answered("20260102T050000Z")
+            .unwrap()
+            .contains("cannot be taken: it has no SHA256SUMS")
+    );
+    assert!(
+        answered("yesterday")
+            .unwrap()
+            .contains("none of 20260102T000000Z, 20251231T000000Z")
+    );
+    assert_eq!(
+        choice.gap(&Default::default()),
+        None,
+        "what is proposed needs no answer"
+    );
+
+    let begun = Source::Use(Box::new(Use {
+        begun: true,
+        ..used("20260102T000000Z")
+    }));
+    let answer = decide(seen(Some(begun)));
+    assert_eq!(needed(&answer).choice, None);
+    assert!(
+        needed(&answer)
+            .changes
+            .last()
+            .unwrap()
+            .contains("undo this step first")
+    );
+}
+
+#[test]
+fn where_the_runbooks_point_cannot_be_used_a_person_chooses() {
+    let fault = Fault::new(
+        "restore point X cannot be used; the newest sound one is Y",
+        "",
+        "",
+        "",
+    );
+    let answer = decide(seen(Some(Source::Open(fault))));
+    let proposal = needed(&answer);
+    assert!(
+        proposal.commands.is_empty() && proposal.changes[0].contains("the newest sound one is Y")
+    );
+    let choice = proposal.choice.as_ref().unwrap();
+    assert_eq!(choice.taken, None);
+    let gap = choice.gap(&Default::default()).unwrap();
+    assert_eq!(
+        gap,
+        "choose the restore point: 20260102T000000Z, 20251231T000000Z"
+    );
+}
+
+#[test]
+fn what_is_not_proven_and_who_chose_stands_on_the_card() {
+    let mut used = used("20260102T000000Z");
+    used.point.verified = false;
+    used.point.remarks.push("its time is a guess".into());
+    used.point.files[1].at = "20260101T000000Z-full/sql01-flat.vmdk".into();
+    used.deviation = Some(Deviation {
+        by: "alice".into(),
+        instead_of: "20260102T040000Z".into(),
+        why: "ransomware since three".into(),
+    });
+    let with_logs = Restore {
+        logs: true,
+        ..restore()
+    };
+    let changes = with_logs.changes(&used, None).join("\n");
+    for part in [
+        "source unverified: no sums",
+        "its time is a guess",
+        "chosen by alice instead of 20260102T040000Z: ransomware since three",
+        "not changed since: 1 file from 20260101T000000Z-full",
+        "+ sql01-flat.vmdk (2.0 GiB) from 20260101T000000Z-full",
+        "+ vmware.log (5 B)",
+    ] {
+        assert!(changes.contains(part), "{part} is not in:\n{changes}");
     }
 }
 
@@ -145,7 +296,7 @@ fn a_disk_with_holes_needs_room_for_its_data_alone() {
     };
     needed(&decide(Seen {
         store: room,
-        ..seen(Some(Ok(used("20260102T000000Z"))))
+        ..seen(using("20260102T000000Z"))
     }));
 }
 

@@ -5,6 +5,8 @@ mod going_home;
 mod link;
 mod lost;
 pub(super) mod parts;
+mod points;
+mod replicating;
 mod trouble;
 pub(super) mod world;
 

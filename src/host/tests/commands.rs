@@ -312,6 +312,13 @@ async fn lanes_work_side_by_side_on_at_most_six_sessions() {
     });
     let texts = futures_util::future::join_all(calls).await;
     assert!(texts.iter().all(|text| text == "done\n"));
+    assert_eq!(proxy.accepted(), 5);
+    for lane in 0..3 {
+        let path = sshd.path("disk");
+        let access = FileAccess::Write(intent());
+        let file = host.open_file(Lane::Transfer(lane), path.to_str().unwrap(), access);
+        file.await.unwrap().finish().await.unwrap();
+    }
     assert_eq!(proxy.accepted(), 6);
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }

@@ -135,7 +135,7 @@ async fn a_transfer_survives_new_keys_both_ways() {
 }
 
 #[tokio::test]
-async fn two_files_and_a_command_share_a_session() {
+async fn two_files_share_a_session_beside_that_of_commands() {
     let Some(sshd) = Sshd::start("") else { return };
     let proxy = Proxy::to(sshd.port);
     let (_hosts, host) = one(sshd.config_via(proxy.port));
@@ -160,6 +160,52 @@ async fn two_files_and_a_command_share_a_session() {
     first.finish().await.unwrap();
     second.finish().await.unwrap();
     assert!(std::fs::read(one).unwrap() == data && std::fs::read(two).unwrap() == data);
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn the_session_for_bulk_data_judges_the_host_key_itself() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let known = sshd.path("known");
+    std::fs::write(&known, sshd.known_hosts_line("ed25519", proxy.port)).unwrap();
+    let mut config = sshd.config_via(proxy.port);
+    config.host_keys.clear();
+    config.known_hosts = vec![known.clone()];
+    let (hosts, host) = one(config);
+    assert!(host.read(Lane::Control, &sh("true")).await.is_ok());
+    std::fs::write(&known, "").unwrap();
+    let path = sshd.path("disk");
+    let refused = open(&host, &path, true).await.unwrap_err();
+    assert!(
+        matches!(refused, HostError::HostKeyUnknown { .. }),
+        "{refused}"
+    );
+    assert!(!path.exists(), "nothing was written");
+    hosts.trust_for_run(&name(), &sshd.fingerprint("ed25519"));
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(5, b"abc".to_vec()).await.unwrap();
+    file.finish().await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"\0\0\0\0\0abc");
+    assert_eq!(proxy.accepted(), 3, "commands, the refused one, bulk data");
+}
+
+#[tokio::test]
+async fn files_of_other_lanes_go_over_their_own_session() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    let path = sshd.path("disk");
+    let open = |access| host.open_file(Lane::Control, path.to_str().unwrap(), access);
+    let mut file = open(FileAccess::Write(intent())).await.unwrap();
+    let data = pattern(3 << 20);
+    file.write_at(0, data.clone()).await.unwrap();
+    assert_eq!(file.size().await.unwrap(), 3 << 20);
+    file.finish().await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == data);
+    let mut file = open(FileAccess::Read).await.unwrap();
+    let read = file.read_at(1000, 1 << 20).await.unwrap();
+    assert!(read == data[1000..1000 + (1 << 20)]);
     assert_eq!(proxy.accepted(), 1);
 }
 

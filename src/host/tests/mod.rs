@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod hostile;
 mod logins;
 mod passwords;
 mod proxy;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Vmid;
 use super::autostart::AutostartEntry;
 use crate::host::{Effect, HostCommand};
+pub use crate::runbook::model::DiskFormat;
 
 /// `power.on` returns when the VM is on, or when its question is answered; a busy host takes
 /// minutes.
@@ -204,6 +205,12 @@ pub fn volumes() -> HostCommand {
     esxcli_list("", &["storage", "filesystem", "list"])
 }
 
+/// The modules of the VMkernel, loaded or not.
+#[must_use]
+pub fn modules() -> HostCommand {
+    esxcli_list("", &["system", "module", "list"])
+}
+
 /// The standard switches' port groups.
 #[must_use]
 pub fn port_groups() -> HostCommand {
@@ -245,32 +252,11 @@ pub fn portgroup_set_vlan(name: &str, vlan: u16) -> HostCommand {
     portgroup(&["set", "-p", name, "--vlan-id", &vlan.to_string()])
 }
 
-/// How a cloned disk is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiskFormat {
-    /// Grows as it is written.
-    Thin,
-    /// Full size, zeroed at the first write.
-    ZeroedThick,
-    /// Full size, zeroed now.
-    EagerZeroedThick,
-}
-
-impl DiskFormat {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Thin => "thin",
-            Self::ZeroedThick => "zeroedthick",
-            Self::EagerZeroedThick => "eagerzeroedthick",
-        }
-    }
-}
-
 /// Clones a disk by its descriptor; of a snapshot it reads the whole chain and writes one flat
 /// disk. It gives the clone a new CID. Refused by the host where the target exists.
 #[must_use]
 pub fn clone_disk(source: &str, target: &str, format: DiskFormat) -> HostCommand {
-    HostCommand::write(["vmkfstools", "-i", source, "-d", format.word(), target])
+    HostCommand::write(["vmkfstools", "-i", source, "-d", format.as_str(), target])
         .deadline(CLONE_DEADLINE)
 }
 
@@ -372,6 +358,7 @@ mod tests {
             version(),
             running(),
             volumes(),
+            modules(),
             port_groups(),
             vswitches(),
             nics(),

@@ -131,7 +131,11 @@ fn fault_value(text: &str) -> DriverFault {
             existing: field("existingState").unwrap_or_else(|| "in another state".to_owned()),
             message,
         },
-        _ => DriverFault::Refused { name, message },
+        // The type is a text of the host like any other.
+        _ => DriverFault::Refused {
+            name: excerpt(&name),
+            message,
+        },
     }
 }
 

@@ -70,6 +70,54 @@ fn reason(output: &Output) -> String {
     }
 }
 
+/// How a host is made to read disks in pieces. The module is off since ESXi 5.1 (williamlam.com,
+/// "2gbsparse disk format no longer working"; ghettoVCB loads it on 5 to 7); loading it lasts until
+/// the next boot.
+pub const LOAD_MULTIEXTENT: &str = "run `esxcli system module load -m multiextent` on the host (it lasts until the next boot), then retry";
+
+/// Whether the host has loaded what reads disks in pieces, after the reply of
+/// [`modules`](super::commands::modules); `None` where it does not tell.
+#[must_use]
+pub fn reads_split_disks(output: &Output) -> Option<bool> {
+    let records = super::table::records(output, "the modules").ok()?;
+    let module = records
+        .iter()
+        .find(|record| record.get("Name") == Some("multiextent"))?;
+    Some(module.get("Is Loaded")?.eq_ignore_ascii_case("true"))
+}
+
+/// The next move where the words of a host that refused a disk of this type tell one.
+#[must_use]
+pub fn remedy(create_type: &str, said: &str) -> Option<&'static str> {
+    let said = said.to_ascii_lowercase();
+    let split = create_type
+        .to_ascii_lowercase()
+        .starts_with("twogbmaxextent");
+    // Without the module a host does not find the pieces, though they are there.
+    if split && said.contains("cannot find the file specified") {
+        return Some(LOAD_MULTIEXTENT);
+    }
+    if said.contains("requires hosted i/o") || said.contains("needs repair") {
+        return Some(
+            "the disk was not closed cleanly where it was written: repair it there (or a copy of it with \
+             `vmkfstools -x repair`), or choose another restore point; then retry",
+        );
+    }
+    let unreadable = [
+        "invalid disk type",
+        "not a virtual disk",
+        "not supported",
+        "version too old",
+    ];
+    unreadable
+        .iter()
+        .any(|words| said.contains(words))
+        .then_some(
+            "this host does not read that type: write the disk flat elsewhere (qemu-img convert -O vmdk \
+             -o subformat=monolithicFlat), put it in the backup in place of the other, then retry",
+        )
+}
+
 /// Reads the reply of [`check_disk_chain`](super::commands::check_disk_chain).
 ///
 /// # Errors

@@ -25,13 +25,13 @@ pub fn make_folder(path: &str, folders: Folders) -> HostCommand {
     }
 }
 
-/// Checks the reply of [`make_folder`] or [`set_mode`].
+/// Checks the reply of [`make_folder`], [`set_mode`] or [`copy_sparse`].
 ///
 /// # Errors
 ///
 /// The host's own words.
 pub fn check_quiet(output: &Output) -> Result<(), DriverFault> {
-    succeeded(output, "mkdir or chmod")
+    succeeded(output, "mkdir, chmod or cp")
 }
 
 /// Sets a file's permission bits.
@@ -57,6 +57,18 @@ stat -c %s "$1""#;
 pub fn make_file(path: &str, bytes: u64, mode: u32) -> HostCommand {
     let words = [operand(path), bytes.to_string(), format!("{mode:o}")];
     HostCommand::script(Effect::Write, MAKE_FILE, words)
+}
+
+/// Copies `$1` to `$2`, holes and zeros as holes where `cp` can do that; by reference where the
+/// file system can.
+pub(super) const COPY_SPARSE: &str = r#"if [ -e "$2" ]; then echo "$2 is there already" >&2; exit 1; fi
+cp --reflink=auto --sparse=always "$1" "$2" 2>/dev/null || cp "$1" "$2""#;
+
+/// Copies a file to a name that must be free. Set the deadline after its size; check the reply with
+/// [`check_quiet`].
+#[must_use]
+pub fn copy_sparse(from: &str, to: &str) -> HostCommand {
+    HostCommand::script(Effect::Write, COPY_SPARSE, [operand(from), operand(to)])
 }
 
 /// Renames `$1` to `$2` if nothing has that name. `mv -n` is missing in older BusyBoxes and hard

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Entry, Found, Ping, Seen, Sha256, TcpAnswer, TcpTool, Trace, entries, find, free_space, list,
-    neighbor, parse_free_space, ping, sha256, sha256_part, tcp, trace,
+    neighbor, parse_free_space, ping, sha256, tcp, trace,
 };
 use crate::host::{Host, HostCommand, Lane, Output};
 use crate::hypervisor::{DriverError, DriverFault};
@@ -57,24 +57,6 @@ impl Shell {
     /// The host cannot be asked, has nothing to sum with, or cannot read the file.
     pub async fn sha256(&self, path: &str, limit: Duration) -> Result<Sha256, DriverError> {
         self.ask(&sha256(path).deadline(limit), Sha256::parse).await
-    }
-
-    /// The sum of `count` MiB of a file from the `skip`th on, within `limit`.
-    ///
-    /// # Errors
-    /// As [`Shell::sha256`].
-    pub async fn sha256_part(
-        &self,
-        path: &str,
-        skip: u64,
-        count: u64,
-        limit: Duration,
-    ) -> Result<Sha256, DriverError> {
-        self.ask(
-            &sha256_part(path, skip, count).deadline(limit),
-            Sha256::parse,
-        )
-        .await
     }
 
     /// Bytes free on the volume of a folder; not for ESXi, whose volumes tell it.

@@ -4,8 +4,10 @@
 //! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
 //! words of their own on stdout, because the texts of tools differ between systems and languages.
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+mod block_sums;
 mod changes;
 mod driver;
+mod extents;
 mod files;
 mod probes;
 mod processes;
@@ -13,11 +15,13 @@ mod run_lock;
 mod scripts;
 mod sums;
 
+pub use block_sums::{BlockSum, block_sums};
 pub use changes::{
-    FolderRemoval, Folders, Removed, Renamed, check_quiet, make_file, make_folder,
+    FolderRemoval, Folders, Removed, Renamed, check_quiet, copy_sparse, make_file, make_folder,
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use driver::Shell;
+pub use extents::{data_extents, parse_data_extents};
 pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
     parse_which, which,

@@ -1,6 +1,6 @@
 //! What the scripts do, in words, for whoever reads a command before it is sent.
 
-use super::{changes, run_lock, sums};
+use super::{block_sums, changes, run_lock, sums};
 
 /// A script that is sent again and again, with other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,11 +13,16 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 8] = [
+const SCRIPTS: [Script; 9] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
         text: changes::MAKE_FILE,
+    },
+    Script {
+        name: "copy",
+        does: "copies $1 to $2 unless something has that name; zeros become holes",
+        text: changes::COPY_SPARSE,
     },
     Script {
         name: "rename",
@@ -51,9 +56,9 @@ const SCRIPTS: [Script; 8] = [
         text: sums::SHA256,
     },
     Script {
-        name: "sum part",
-        does: "prints the SHA-256 of $3 MiB of $1, from MiB $2 on",
-        text: sums::SHA256_PART,
+        name: "sum blocks",
+        does: "prints the SHA-256 of blocks of $1, $2 bytes each; its standard input says which",
+        text: block_sums::BLOCK_SUMS,
     },
 ];
 

@@ -55,6 +55,17 @@ fn served(
     let Some(written) = step.verb.vm() else {
         return;
     };
+    if section == Section::Failback && matches!(step.verb, Verb::Replicate { .. }) {
+        let node = checker.find_from(node, &["replicate"]);
+        let hint = "write `copy_back`: it brings home what differs";
+        checker.report(
+            node,
+            "`replicate` belongs to `failover`".to_owned(),
+            None,
+            hint,
+        );
+        return;
+    }
     let mut unserved = vms_of(checker, phase, written)
         .into_iter()
         .filter_map(|name| {
@@ -95,7 +106,9 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
             return None;
         }
         Verb::Fence { .. } | Verb::ShutDown { .. } => &[source],
-        Verb::CopyBack { .. } => &[target, source],
+        Verb::CopyBack { .. } | Verb::Replicate { .. } => &[target, source],
+        // Into a machine that is there, wherever it is.
+        Verb::RestoreFiles(_) => &[],
         Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
         Verb::Restore { .. }
         | Verb::Register { .. }
@@ -114,7 +127,7 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
             SiteRole::Recovery => "it has no `recovery` place".to_owned(),
         });
     }
-    (matches!(verb, Verb::Restore { .. }) && vm.backup.is_none())
+    (matches!(verb, Verb::Restore { .. } | Verb::RestoreFiles(_)) && vm.backup.is_none())
         .then(|| "it has no `backup`".to_owned())
 }
 

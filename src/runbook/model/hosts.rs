@@ -92,12 +92,3 @@ pub struct PortGroupSpec {
     /// 0 none, 1 to 4094, 4095 trunk.
     pub vlan: u16,
 }
-
-/// A folder of restore points.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backup {
-    /// The host that holds it; `None` is the console's own machine.
-    pub host: Option<HostName>,
-    /// Absolute on a host; on the console's machine relative to the runbook's folder, or absolute.
-    pub path: String,
-}

@@ -4,16 +4,18 @@
 //! that exists, every duration and address parsed. Strings may still hold `${…}`; they are
 //! resolved when a plan is made.
 
+mod backups;
 mod hosts;
 mod steps;
 mod vms;
 
-pub use hosts::{Auth, Backup, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
+pub use hosts::{Auth, Driver, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use steps::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, ForEach, Mode, OnFailure, Phase, PointChoice,
-    Section, StepSpec, Verb,
+    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, OnFailure, Phase,
+    PointChoice, Section, StepSpec, Verb,
 };
-pub use vms::{Adapter, Consistency, MacPolicy, Place, Rung, Vm};
+pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 
 use std::time::Duration;
 

@@ -182,6 +182,13 @@ pub enum Verb {
         vm: String,
         /// Which point.
         point: PointChoice,
+        /// Whether logs of the lost site come along.
+        logs: bool,
+    },
+    /// Send its files ahead.
+    Replicate {
+        /// VM name or `${vm}`.
+        vm: String,
     },
     /// Make the host know the VM.
     Register {
@@ -220,6 +227,8 @@ pub enum Verb {
         /// At which site.
         site: SiteName,
     },
+    /// Bring files into a machine that is there, by the backup tool's own command.
+    RestoreFiles(FileRestore),
     /// A command of the site's own.
     Command(CommandSpec),
 }
@@ -233,6 +242,7 @@ impl Verb {
             Self::Note { .. } => "note",
             Self::Fence { .. } => "fence",
             Self::Restore { .. } => "restore",
+            Self::Replicate { .. } => "replicate",
             Self::Register { .. } => "register",
             Self::Network { .. } => "network",
             Self::PowerOn { .. } => "power_on",
@@ -240,6 +250,7 @@ impl Verb {
             Self::ShutDown { .. } => "shut_down",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::RestoreFiles(_) => "restore_files",
             Self::Command(_) => "command",
         }
     }
@@ -251,6 +262,7 @@ impl Verb {
             Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
+            | Self::Replicate { vm }
             | Self::Register { vm }
             | Self::Network { vm }
             | Self::PowerOn { vm }
@@ -258,6 +270,7 @@ impl Verb {
             | Self::ShutDown { vm }
             | Self::CopyBack { vm }
             | Self::Unregister { vm, .. } => Some(vm),
+            Self::RestoreFiles(files) => Some(&files.vm),
         }
     }
 }
@@ -293,6 +306,19 @@ pub enum PointChoice {
     Stamp(String),
     /// The newest at or before this time, RFC 3339.
     Before(String),
+}
+
+/// Files that the backup tool's own command brings into a machine that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRestore {
+    /// VM name or `${vm}`, whose backup holds the files.
+    pub vm: String,
+    /// Which point.
+    pub from: PointChoice,
+    /// What was quiesced when the backup was taken, and how that is known; in words.
+    pub quiesced: String,
+    /// What runs, and where. `${point}` in its words is the point's id.
+    pub command: CommandSpec,
 }
 
 /// A command of the site's own.

@@ -71,6 +71,47 @@ pub struct Place {
     pub folder: String,
     /// The .vmx file's name within the folder; `None` where the restore point decides.
     pub vmx: Option<String>,
+    /// How the disks that `restore` brings there are laid out; `None` where the file leaves it open:
+    /// thin.
+    #[serde(default)]
+    pub disk: Option<DiskFormat>,
+}
+
+/// How a virtual disk takes its space. `Display` is the word that runbooks and `vmkfstools -d` use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskFormat {
+    /// It grows as it is written.
+    #[default]
+    Thin,
+    /// Full size at once, each block zeroed at its first write.
+    ZeroedThick,
+    /// Full size at once, zeroed at once.
+    EagerZeroedThick,
+}
+
+impl DiskFormat {
+    /// `thin`, `zeroedthick` or `eagerzeroedthick`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Thin => "thin",
+            Self::ZeroedThick => "zeroedthick",
+            Self::EagerZeroedThick => "eagerzeroedthick",
+        }
+    }
+
+    /// Whether it takes all of its space from the beginning.
+    #[must_use]
+    pub fn is_thick(self) -> bool {
+        self != Self::Thin
+    }
+}
+
+impl std::fmt::Display for DiskFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// In what state the guest was when its backup was taken.

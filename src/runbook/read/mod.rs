@@ -3,6 +3,7 @@
 //! What does not parse is reported and left out, so that one mistake is one problem. Rules that
 //! concern several parts are in [`super::check`].
 
+mod backups;
 mod network;
 mod phases;
 mod sites;
@@ -140,7 +141,7 @@ pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -
         sites: optional(&top, "sites", reader, sites::sites).unwrap_or_default(),
         hosts: part(&top, "hosts", &names, reader, sites::hosts),
         networks: part(&top, "networks", &names, reader, network::networks),
-        backups: part(&top, "backups", &names, reader, network::backups),
+        backups: part(&top, "backups", &names, reader, backups::backups),
         vms: part(&top, "vms", &names, reader, vms::vms),
         failover: Vec::new(),
         failback: Vec::new(),

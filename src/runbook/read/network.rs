@@ -1,14 +1,13 @@
-//! Networks and backups.
+//! Networks.
 
 use indexmap::IndexMap;
 
 use super::{Names, check_name, optional};
-use crate::names::{BackupName, HostName, NetworkName, SiteName};
-use crate::runbook::model::{Backup, Network, PortGroup, PortGroupSpec};
+use crate::names::{HostName, NetworkName, SiteName};
+use crate::runbook::model::{Network, PortGroup, PortGroupSpec};
 use crate::runbook::reader::{At, Reader, Shape};
 
 const PORT_GROUP: Shape = Shape::new("a port group", &["portgroup", "vswitch"], &["vlan"]);
-const BACKUP: Shape = Shape::new("a backup", &["path"], &["host"]);
 
 pub(super) fn networks<'a>(
     at: At<'a>,
@@ -97,34 +96,4 @@ fn port_group<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<PortGroup> {
             vlan,
         }),
     })
-}
-
-pub(super) fn backups<'a>(
-    at: At<'a>,
-    names: &Names,
-    reader: &mut Reader<'a>,
-) -> IndexMap<BackupName, Backup> {
-    let mut backups = IndexMap::new();
-    for entry in reader.entries(at, "the backups") {
-        check_name(&entry, "backup", reader);
-        let Some(fields) = reader.fields(entry.at, &BACKUP) else {
-            continue;
-        };
-        let host: Option<HostName> = optional(&fields, "host", reader, |reader, at| {
-            reader.reference(at, "host", &names.hosts)
-        });
-        let Some(path) = optional(&fields, "path", reader, Reader::text) else {
-            continue;
-        };
-        if fields.get("host").is_some() && !path.starts_with('/') {
-            let at = fields.get("path").map_or(entry.key, |at| at.node);
-            reader.report(
-                at,
-                "a folder on a host is an absolute path",
-                "begin it with `/`",
-            );
-        }
-        backups.insert(BackupName::from(entry.name), Backup { host, path });
-    }
-    backups
 }

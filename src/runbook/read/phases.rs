@@ -109,6 +109,7 @@ fn phase<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<(Phas
     let scope = Scope {
         names,
         has_vm: fields.get("for_each").is_some(),
+        has_point: false,
     };
     let mut steps = Vec::new();
     let mut nodes = PhaseNodes {

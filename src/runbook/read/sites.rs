@@ -150,8 +150,17 @@ fn login<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Auth>
     }
 }
 
-/// Only the name of a secret may stand here: a password in the file would be read by everybody.
 fn password<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Auth> {
+    secret(at, names, reader).map(Auth::Password)
+}
+
+/// Only the name of a secret may stand here, written `"${name}"`: a password in the file would be
+/// read by everybody.
+pub(super) fn secret<'a>(
+    at: At<'a>,
+    names: &Names,
+    reader: &mut Reader<'a>,
+) -> Option<VariableName> {
     const HINT: &str = "declare a variable with `secret: true` and write password: \"${its_name}\"";
     let text = reader.raw_text(at)?;
     let parts = template::parts(text).unwrap_or_default();
@@ -164,7 +173,7 @@ fn password<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Au
         return None;
     };
     match names.variables.get(name) {
-        Some(true) => Some(Auth::Password(VariableName::from(name))),
+        Some(true) => Some(VariableName::from(name)),
         Some(false) => {
             let message = format!("the variable `{name}` is not a secret");
             reader.report(at.node, message, "give it `secret: true`");

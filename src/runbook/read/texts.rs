@@ -12,6 +12,8 @@ pub(super) struct Scope<'n> {
     pub(super) names: &'n Names,
     /// Whether the phase has a VM at hand.
     pub(super) has_vm: bool,
+    /// Whether a restore point is at hand.
+    pub(super) has_point: bool,
 }
 
 /// Text in which `${…}` is replaced.
@@ -52,6 +54,7 @@ fn check_template(node: NodeId, text: &str, scope: Scope<'_>, reader: &mut Reade
         let written = &text[span];
         let problem = match (name, scope.names.variables.get(name)) {
             ("mode", _) => continue,
+            ("point", None) if scope.has_point => continue,
             ("vm", _) if scope.has_vm => continue,
             ("vm", _) => Some((
                 "`${vm}` has no meaning here: this phase has no `for_each`".to_owned(),

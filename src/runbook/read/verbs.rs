@@ -5,16 +5,19 @@ use indexmap::IndexMap;
 use super::optional;
 use super::texts::{Scope, check_addresses, report_within, template};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Ask, CommandLine, CommandSpec, DeclaredEffect, PointChoice, Verb};
+use crate::runbook::model::{
+    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb,
+};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(super) const VERBS: [&str; 12] = [
+pub(super) const VERBS: [&str; 14] = [
     "confirm",
     "note",
     "fence",
     "restore",
+    "replicate",
     "register",
     "network",
     "power_on",
@@ -22,16 +25,15 @@ pub(super) const VERBS: [&str; 12] = [
     "shut_down",
     "copy_back",
     "unregister",
+    "restore_files",
     "command",
 ];
 /// Verbs of the format that come with later versions.
-pub(super) const LATER: [&str; 8] = [
+pub(super) const LATER: [&str; 6] = [
     "wait",
     "check",
     "power_off",
     "free_capacity",
-    "restore_files",
-    "replicate",
     "hand_off",
     "local",
 ];
@@ -40,13 +42,18 @@ pub(super) const LATER: [&str; 8] = [
 const RESERVED_ANSWERS: [&str; 4] = ["by", "second", "typed", "attest"];
 
 const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
-const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point"]);
+const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
 const BEFORE: Shape = Shape::new("a restore point", &["before"], &[]);
 const UNREGISTER: Shape = Shape::new("an unregister", &["vm", "site"], &[]);
 const COMMAND: Shape = Shape::new(
     "a command",
     &["host"],
     &["argv", "sh", "effect", "done_if", "verify"],
+);
+const RESTORE_FILES: Shape = Shape::new(
+    "a restore_files",
+    &["vm", "host", "quiesced", "argv"],
+    &["from", "done_if", "verify"],
 );
 const ASK: Shape = Shape {
     what: "a question",
@@ -86,8 +93,12 @@ pub(super) fn verb<'a>(
         },
         "restore" => return restore(at, scope, reader),
         "unregister" => return unregister(at, scope, reader),
+        "restore_files" => Verb::RestoreFiles(restore_files(at, scope, reader)?),
         "command" => Verb::Command(command(at, scope, reader)?),
         "fence" => Verb::Fence {
+            vm: one_vm(at, scope, reader)?,
+        },
+        "replicate" => Verb::Replicate {
             vm: one_vm(at, scope, reader)?,
         },
         "register" => Verb::Register {
@@ -157,6 +168,7 @@ fn restore<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<
         return Some(Verb::Restore {
             vm: vm_name(at, scope, reader)?,
             point: PointChoice::Latest,
+            logs: false,
         });
     }
     let fields = reader.fields(at, &RESTORE)?;
@@ -167,7 +179,84 @@ fn restore<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<
         Some(at) => point(at, reader)?,
         None => PointChoice::Latest,
     };
-    Some(Verb::Restore { vm: vm?, point })
+    let logs = optional(&fields, "logs", reader, Reader::flag);
+    Some(Verb::Restore {
+        vm: vm?,
+        point,
+        logs: logs.unwrap_or(false),
+    })
+}
+
+fn restore_files<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<FileRestore> {
+    if !at.value.is_mapping() {
+        let hint = "write restore_files: { vm: …, host: …, quiesced: …, argv: [restic, …, \"${point}\", …] }";
+        reader.report(
+            at.node,
+            "`restore_files` must say where, by what, and what was quiesced",
+            hint,
+        );
+        return None;
+    }
+    let fields = reader.fields(at, &RESTORE_FILES)?;
+    let vm = optional(&fields, "vm", reader, |reader, at| {
+        vm_name(at, scope, reader)
+    });
+    let host = optional(&fields, "host", reader, |reader, at| {
+        reader.reference(at, "host", &scope.names.hosts)
+    });
+    if let Some(at) = fields.get("host")
+        && let Some(name) = at.value.as_str()
+        && scope.names.hosts.contains(name)
+        && !scope.names.posix_hosts.contains(name)
+    {
+        let hint = "name the guest, or the physical server, as a posix host of the runbook";
+        reader.report(
+            at.node,
+            format!("{name} is an ESXi host: files are restored into a guest"),
+            hint,
+        );
+    }
+    let from = match fields.get("from") {
+        Some(at) => point(at, reader),
+        None => Some(PointChoice::Latest),
+    };
+    let quiesced = optional(&fields, "quiesced", reader, |reader, at| {
+        template(at, scope, reader)
+    });
+    let with_point = Scope {
+        has_point: true,
+        ..scope
+    };
+    let words = |key: &str, reader: &mut Reader<'a>| {
+        optional(&fields, key, reader, |reader, at| {
+            argv(at, with_point, reader)
+        })
+    };
+    let argv = words("argv", reader);
+    if let (Some(words), Some(at)) = (&argv, fields.get("argv"))
+        && !words.iter().any(|word| word.contains("${point}"))
+    {
+        let hint = "write ${point} where the tool takes the id of a snapshot or archive";
+        reader.report(
+            at.node,
+            "the same files would come whatever point is chosen",
+            hint,
+        );
+    }
+    let (done_if, verify) = (words("done_if", reader), words("verify", reader));
+    Some(FileRestore {
+        vm: vm?,
+        from: from?,
+        quiesced: quiesced?,
+        command: CommandSpec {
+            host: host?,
+            line: CommandLine::Argv(argv?),
+            effect: DeclaredEffect::Write,
+            done_if,
+            verify,
+            environment: Vec::new(),
+        },
+    })
 }
 
 fn point<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<PointChoice> {

@@ -8,7 +8,7 @@ use super::network::posix_host;
 use super::{Names, check_name, optional};
 use crate::names::{NetworkName, VmName};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Adapter, Consistency, MacPolicy, Place, Rung, Vm};
+use crate::runbook::model::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
 use crate::runbook::values;
 
@@ -32,8 +32,16 @@ const VM: Shape = Shape::new(
     ],
 );
 const PHYSICAL: Shape = Shape::new("a physical server", &["address"], &[]);
-const PLACE: Shape = Shape::new("a place", &["host", "datastore"], &["folder", "vmx"]);
-const LOOSE_PLACE: Shape = Shape::new("a place", &["host"], &["datastore", "folder", "vmx"]);
+const PLACE: Shape = Shape::new(
+    "a place",
+    &["host", "datastore"],
+    &["folder", "vmx", "disk"],
+);
+const LOOSE_PLACE: Shape = Shape::new(
+    "a place",
+    &["host"],
+    &["datastore", "folder", "vmx", "disk"],
+);
 const ADAPTER: Shape = Shape::new(
     "an adapter",
     &["network"],
@@ -47,6 +55,11 @@ const CONSISTENCIES: [(&str, Consistency); 4] = [
     ("filesystem", Consistency::Filesystem),
     ("application", Consistency::Application),
     ("powered-off", Consistency::PoweredOff),
+];
+const DISKS: [(&str, DiskFormat); 3] = [
+    ("thin", DiskFormat::Thin),
+    ("zeroedthick", DiskFormat::ZeroedThick),
+    ("eagerzeroedthick", DiskFormat::EagerZeroedThick),
 ];
 const MACS: [(&str, MacPolicy); 2] = [("keep", MacPolicy::Keep), ("generate", MacPolicy::Generate)];
 
@@ -193,6 +206,9 @@ fn place<'a>(
         let text = reader.text(at)?;
         one_folder(at, &text, reader).then_some(text)
     });
+    let disk = optional(&fields, "disk", reader, |reader, at| {
+        reader.one_of(at, "disk", &DISKS, &[])
+    });
     let vmx = optional(&fields, "vmx", reader, vmx);
     let (vmx_folder, vmx) = vmx.map_or((None, None), |(folder, file)| (folder, Some(file)));
     if let (Some(folder), Some(other)) = (&folder, &vmx_folder)
@@ -210,6 +226,7 @@ fn place<'a>(
         datastore: datastore.unwrap_or_default(),
         folder: folder.or(vmx_folder).unwrap_or_else(|| name.to_string()),
         vmx,
+        disk,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The files of one VM and its restore points.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{POINTS, SimVm, identity};
-use crate::runbook::model::{Place, SiteRole};
+use crate::runbook::model::{Place, PointLayout, SiteRole};
 use crate::sim::SitePlan;
 use crate::sim::commands::hex;
 use crate::sim::disks::Disk;
@@ -51,13 +52,13 @@ impl Files {
         }
     }
 
-    /// Writes a VM's files and gives their names.
+    /// Writes a VM's files, each disk of the generation that its number gives, and gives their names.
     pub(super) fn write(
         &self,
         plan: &SitePlan,
         vm: &SimVm,
         folder: &Path,
-        generation: u64,
+        generation: impl Fn(usize) -> u64,
         location: &str,
         side: SiteRole,
     ) -> io::Result<Vec<String>> {
@@ -79,6 +80,7 @@ impl Files {
         mode(&names[2], 0o644)?;
         for index in 0..vm.disks {
             let disk = self.disk(index);
+            let generation = generation(index);
             let (text, flat) = (format!("{disk}.vmdk"), format!("{disk}-flat.vmdk"));
             let mut draw = Draw::new(plan.seed, &format!("disk {} {index} {generation}", vm.name));
             let cid = u32::try_from(draw.below(0xffff_fffe)).unwrap_or(1).max(1);
@@ -173,6 +175,7 @@ pub(super) fn build_points(
     plan: &SitePlan,
     vm: &SimVm,
     backup: &Path,
+    layout: PointLayout,
     lived_in: bool,
 ) -> io::Result<()> {
     let files = Files::of(vm, vm.vm.protected.as_ref());
@@ -201,16 +204,30 @@ pub(super) fn build_points(
         }
         None => place("", &vm.name),
     };
+    // Beside disks of data the system's own changes from one full backup to the next alone.
+    let resting = layout == PointLayout::Incremental && vm.disks > 1;
+    let mut recorded = BTreeMap::new();
     for generation in 0..POINTS {
         let age = i64::try_from(POINTS - 1 - generation).unwrap_or(0);
         let time = Timestamp::from_second(newest - age * every).map_err(io::Error::other)?;
-        let stamp = time.strftime("%Y%m%dT%H%M%SZ").to_string();
-        let folder = backup.join(&vm.name).join(stamp);
+        let folder = backup.join(&vm.name).join(match layout {
+            PointLayout::Full => time.strftime("%Y%m%dT%H%M%SZ").to_string(),
+            PointLayout::Incremental if generation == 0 => {
+                time.strftime("%Y%m%dT%H%M%SZ-full").to_string()
+            }
+            PointLayout::Incremental => time.strftime("%Y%m%dT%H%M%SZ-incr").to_string(),
+            PointLayout::GhettoVcb => {
+                let time = time.strftime("%Y-%m-%d_%H-%M-%S");
+                format!("{}-{time}", vm.name)
+            }
+        });
         let names = files.write(
             plan,
             vm,
             &folder,
-            generation,
+            |disk| {
+                if resting && disk == 0 { 0 } else { generation }
+            },
             &location,
             SiteRole::Protected,
         )?;
@@ -218,19 +235,35 @@ pub(super) fn build_points(
             let mut file = fs::File::options().append(true).open(vmx)?;
             io::Write::write_all(&mut file, leftovers.as_bytes())?;
         }
+        let when = time
+            .checked_add(SignedDuration::from_mins(4))
+            .map_err(io::Error::other)?;
         let mut sums = String::new();
         for name in names {
             let path = folder.join(&name);
-            sums.push_str(&format!("{}  {name}\n", sum(&path)?));
-            let when = time
-                .checked_add(SignedDuration::from_mins(4))
-                .map_err(io::Error::other)?;
+            let is_disk = name.ends_with(".vmdk");
+            if layout == PointLayout::GhettoVcb && name.ends_with(".vmsd") {
+                // It copies the .vmx and the nvram, and clones the disks.
+                fs::remove_file(&path)?;
+                continue;
+            }
+            let sum = sum(&path)?;
+            sums.push_str(&format!("{sum}  {name}\n"));
+            let before = recorded.insert(name, sum.clone());
+            if layout == PointLayout::Incremental && is_disk && before == Some(sum) {
+                fs::remove_file(&path)?;
+                continue;
+            }
             fs::File::options()
                 .append(true)
                 .open(&path)?
                 .set_modified(when.into())?;
         }
-        fs::write(folder.join("SHA256SUMS"), sums)?;
+        if layout == PointLayout::GhettoVcb {
+            fs::write(folder.join("STATUS.ok"), "Successfully completed backup\n")?;
+        } else {
+            fs::write(folder.join("SHA256SUMS"), sums)?;
+        }
     }
     Ok(())
 }

@@ -134,7 +134,7 @@ pub(crate) fn copy_file(call: &Call, from: &str, to: &str) -> Result<(), CopyErr
 /// [`CopyError`].
 pub(crate) fn copy_sparse(
     call: &Call,
-    source: &mut File,
+    source: &mut dyn Read,
     target: (&mut File, &Path),
     length: u64,
     progress: &mut dyn FnMut(u64) -> Result<(), CopyError>,

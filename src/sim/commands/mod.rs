@@ -8,6 +8,7 @@ mod find;
 mod grep;
 mod listing;
 mod net;
+mod packed;
 mod place;
 mod processes;
 mod scp;
@@ -309,6 +310,7 @@ pub(crate) fn find(host: &SimHost, name: &str) -> Option<Program> {
         "basename" => words::basename,
         "dirname" => words::dirname,
         "cat" => text::cat,
+        "zcat" => packed::zcat,
         "head" => text::head,
         "tail" => text::tail,
         "wc" => text::wc,

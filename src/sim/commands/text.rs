@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Call, Outcome};
+use super::{Call, Halt, Outcome};
 use crate::sim::stdio::{OutFile, Sink, Source};
 use crate::sim::vfs::WriteMode;
 
@@ -159,10 +159,13 @@ pub(super) fn tail(call: &mut Call) -> Outcome {
             let length = file.metadata().map(|meta| meta.len()).unwrap_or(0);
             let _ = file.seek(SeekFrom::Start(length.saturating_sub(number as u64)));
         }
+        if kind == 'c' && count.starts_with('+') {
+            pass_on(call, &source, number.saturating_sub(1))?;
+            continue;
+        }
         let bytes = call.read_all(&source)?;
         let start = match (kind, count.starts_with('+')) {
-            ('c', true) => number.saturating_sub(1),
-            ('c', false) => bytes.len().saturating_sub(number),
+            ('c', _) => bytes.len().saturating_sub(number),
             (_, true) => line_starts(&bytes)
                 .nth(number.saturating_sub(1))
                 .unwrap_or(bytes.len()),
@@ -177,6 +180,20 @@ pub(super) fn tail(call: &mut Call) -> Outcome {
         call.out_bytes(bytes.get(start..).unwrap_or_default())?;
     }
     Ok(status)
+}
+
+/// Everything behind the first `skip` bytes, however much it is.
+fn pass_on(call: &Call, source: &Source, mut skip: usize) -> Result<(), Halt> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let count = call.read_from(source, &mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let dropped = skip.min(count);
+        skip -= dropped;
+        call.out_bytes(buffer.get(dropped..count).unwrap_or_default())?;
+    }
 }
 
 fn line_starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {

@@ -2,14 +2,16 @@
 
 mod facts;
 
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 
 use self::facts::{blocks, consistent, locks, space};
 use crate::sim::commands::{Call, CopyError, Halt, Outcome, copy_sparse};
+use crate::sim::hosted::Hosted;
 use crate::sim::seed::Draw;
 use crate::sim::vfs::{WriteMode, reason};
 use crate::sim::vmx::{Format, descriptor, extents};
+use crate::vmfiles::{Descriptor, Runnable};
 
 struct Request {
     action: Option<(char, String)>,
@@ -119,21 +121,54 @@ fn describe(format: &str) -> Format {
     }
 }
 
+/// What a clone reads, and how much of it: a disk of the host's own kind, or a hosted one.
+fn open_source(call: &Call, path: &str) -> Result<(Box<dyn Read>, u64), String> {
+    let failed = |path: &str, said: &str| format!("Failed to open '{path}': {said}.");
+    let mut head = Vec::new();
+    let opened = call.host.vfs.open(path);
+    let read = opened.and_then(|file| file.take(Descriptor::PREFIX as u64).read_to_end(&mut head));
+    if read.is_err() {
+        return Err(failed(
+            path,
+            "The system cannot find the file specified (25)",
+        ));
+    }
+    let Ok(disk) = Descriptor::parse(&head) else {
+        return Err(failed(
+            path,
+            "The file specified is not a virtual disk (15)",
+        ));
+    };
+    if disk.runnable() != Runnable::AfterConversion {
+        let (_, flat, bytes) = open_disk(call, path)?;
+        let file = call.host.vfs.open(&flat);
+        let file = file.map_err(|_| failed(path, "Failed to lock the file (16392)"))?;
+        return Ok((Box::new(file), bytes));
+    }
+    let loaded = call
+        .host
+        .esxi
+        .as_ref()
+        .is_some_and(|esxi| esxi.multiextent.load(std::sync::atomic::Ordering::Acquire));
+    // Without the module that puts the pieces together, a host finds no disk.
+    if disk.is_split() && !loaded {
+        return Err(failed(
+            path,
+            "The system cannot find the file specified (25)",
+        ));
+    }
+    let hosted = Hosted::open(&call.host.vfs, path, &disk);
+    let hosted = hosted.map_err(|why| failed(&why.path, why.said))?;
+    let bytes = hosted.capacity();
+    Ok((Box::new(hosted), bytes))
+}
+
 fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
     let (source_path, target_path) = (call.path(from), call.path(to));
-    let (_, flat, bytes) = match open_disk(call, &source_path) {
-        Ok(disk) => disk,
+    let (mut source, bytes) = match open_source(call, &source_path) {
+        Ok(source) => source,
         Err(text) => {
             call.err(&format!("{text}\n"));
-            return Ok(255);
-        }
-    };
-    let mut source = match call.host.vfs.open(&flat) {
-        Ok(source) => source,
-        Err(_) => {
-            call.err(&format!(
-                "Failed to open '{from}': Failed to lock the file (16392).\n"
-            ));
             return Ok(255);
         }
     };
@@ -194,7 +229,7 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
     };
     let copied = copy_sparse(
         errors,
-        &mut source,
+        &mut *source,
         (&mut target, &real),
         bytes,
         &mut progress,

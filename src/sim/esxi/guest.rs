@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Running, State};
 use crate::sim::host::SimHost;
+use crate::sim::seed::Draw;
 use crate::sim::vmx::Vmx;
 
 /// Site seconds from power-on until the tools run.
@@ -22,6 +23,8 @@ pub(crate) const LINK_LOCAL_AFTER: f64 = 10.0;
 pub(crate) const ADDRESS_AFTER: f64 = 13.0;
 /// Until the guest's ports are open.
 pub(crate) const SERVICES_AFTER: f64 = 18.0;
+/// Between two pages that a guest writes while it serves.
+const PAGE_EVERY: f64 = 20.0;
 /// How long a guest takes to shut down.
 pub(crate) const SHUTDOWN_TAKES: f64 = 6.0;
 
@@ -111,6 +114,34 @@ pub(super) fn write_diary(flat: &Path, event: &str, host: &str) -> io::Result<()
     Ok(())
 }
 
+/// The guest at work: it writes a page of its disk, elsewhere each time. Whether it still runs.
+fn work(host: &SimHost, id: u32, world: u32) -> bool {
+    let Some(esxi) = &host.esxi else { return false };
+    // Nothing is written after the VM has stopped, which takes this lock.
+    let state = esxi.lock();
+    let running = state.running.get(&id).filter(|own| own.world == world);
+    let Some(disk) = running.and_then(|running| running.held.first()) else {
+        return false;
+    };
+    // A disk that cannot be written to does not stop a guest.
+    let _ = write_page(disk);
+    true
+}
+
+/// A page behind the first blocks, which hold what the guest boots from and its diary.
+fn write_page(flat: &Path) -> io::Result<()> {
+    const PAGE: u64 = 4096;
+    const FIRST: u64 = 64 << 10;
+    let file = File::options().write(true).open(flat)?;
+    let pages = file.metadata()?.len().saturating_sub(FIRST) / PAGE;
+    if pages == 0 {
+        return Ok(());
+    }
+    let mut draw = Draw::new(0, &Timestamp::now().as_nanosecond().to_string());
+    let at = FIRST + draw.below(pages) * PAGE;
+    file.write_all_at(&draw.bytes(PAGE as usize), at)
+}
+
 /// Whether an adapter reaches the network: present, connected, its port group exists, and the
 /// switch has an uplink.
 pub(super) fn is_connected(state: &State, config: &Vmx, adapter: &str) -> bool {
@@ -139,13 +170,14 @@ pub(super) fn start(host: &Arc<SimHost>, state: &mut State, id: u32) {
         return;
     };
     let (holder, ahead) = (running.holder.clone(), running.ahead);
+    let world = running.world;
     let up: Vec<String> = config
         .adapters()
         .into_iter()
         .filter(|adapter| is_connected(state, &config, adapter))
         .collect();
     let network = Arc::clone(&host.network);
-    let pace = host.pace;
+    let (pace, serving) = (host.pace, Arc::clone(host));
     let timer = esxi.runtime.spawn(async move {
         tokio::time::sleep(pace.real(ADDRESS_AFTER - ahead)).await;
         for (adapter, address) in &plan.addresses {
@@ -158,6 +190,10 @@ pub(super) fn start(host: &Arc<SimHost>, state: &mut State, id: u32) {
             if up.contains(&service.adapter) {
                 network.open(&holder, &service.host, service.port);
             }
+        }
+        // It serves, and keeps what it is told.
+        while work(&serving, id, world) {
+            tokio::time::sleep(pace.real(PAGE_EVERY)).await;
         }
     });
     if let Some(running) = state.running.get_mut(&id) {

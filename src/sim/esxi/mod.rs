@@ -43,6 +43,7 @@ pub(crate) fn program(name: &str) -> Option<Program> {
         "vmware" => small::vmware,
         "esxcfg-vswitch" => small::esxcfg_vswitch,
         "vdf" => small::vdf,
+        "vmkload_mod" => small::vmkload_mod,
         "hostd" => small::init_hostd,
         _ => return None,
     })
@@ -299,6 +300,8 @@ pub(crate) struct Esxi {
     pub(crate) guests: Arc<BTreeMap<String, GuestPlan>>,
     /// What goes wrong on purpose.
     pub(crate) faults: EsxiFaults,
+    /// The module `multiextent` is loaded, which it is not after a boot.
+    pub(crate) multiextent: AtomicBool,
     /// Where timers run.
     pub(crate) runtime: Handle,
     file: PathBuf,
@@ -323,6 +326,7 @@ impl Esxi {
             identity,
             guests,
             faults: EsxiFaults::default(),
+            multiextent: AtomicBool::new(false),
             runtime: Handle::current(),
             file,
             state: Mutex::new(State {

@@ -1,4 +1,4 @@
-//! Small programs of ESXi: `vmware`, `esxcfg-vswitch -l`, `vdf`, `/etc/init.d/hostd`.
+//! Small programs of ESXi: `vmware`, `vmkload_mod`, `esxcfg-vswitch -l`, `vdf`, `/etc/init.d/hostd`.
 
 use std::sync::atomic::Ordering;
 
@@ -116,4 +116,23 @@ pub(super) fn init_hostd(call: &mut Call) -> Outcome {
         }
         _ => Ok(call.fail("usage: hostd {start|stop|restart|status}")),
     }
+}
+
+/// `vmkload_mod [-u] multiextent`, the one module that a recovery may need.
+pub(super) fn vmkload_mod(call: &mut Call) -> Outcome {
+    let host = std::sync::Arc::clone(&call.host);
+    let Some(esxi) = &host.esxi else {
+        return Ok(127);
+    };
+    let unload = call.args.iter().any(|arg| arg == "-u");
+    if !call.args.iter().any(|arg| arg == "multiextent") {
+        return Ok(call.fail("only multiextent is simulated"));
+    }
+    if esxi.multiextent.swap(!unload, Ordering::AcqRel) == unload {
+        let word = if unload { "unloaded" } else { "loaded" };
+        call.out(&format!("Module multiextent {word} successfully\n"))?;
+        return Ok(0);
+    }
+    call.err("vmkmod: VMKModLoad: VMKernel_LoadKernelModule(multiextent): Busy\n");
+    Ok(1)
 }

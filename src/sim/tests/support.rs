@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use crate::names::{HostName, SiteName, VmName};
 use crate::runbook::model::{
-    Adapter, Backup, Driver, Host, HostAddress, MacPolicy, Network, Place, PortGroup,
+    Adapter, Backup, BackupForm, Driver, Host, HostAddress, MacPolicy, Network, Place, PortGroup,
     PortGroupSpec, Runbook, Rung, Site as SiteEntry, SiteRole, Vm,
 };
 use crate::sim::{Endpoint, Site, SiteOptions};
@@ -177,6 +177,7 @@ pub(super) fn runbook() -> Runbook {
         datastore: "local1".to_owned(),
         folder: folder.to_owned(),
         vmx: vmx.map(str::to_owned),
+        disk: None,
     };
     let group = |name: &str| PortGroup {
         name: name.to_owned(),
@@ -267,14 +268,16 @@ pub(super) fn runbook() -> Runbook {
                 "nightly".into(),
                 Backup {
                     host: Some("lee-bk1".into()),
-                    path: "/backup/nightly".into(),
+                    form: BackupForm::Folder("/backup/nightly".into()),
+                    layout: None,
                 },
             ),
             (
                 "here".into(),
                 Backup {
                     host: None,
-                    path: "points".into(),
+                    form: BackupForm::Folder("points".into()),
+                    layout: None,
                 },
             ),
         ]),

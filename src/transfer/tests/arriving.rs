@@ -129,7 +129,7 @@ async fn every_write_was_previewed_as_it_is_announced() {
 
     std::fs::write(site.path("target/vm/web01.vmx"), "old").unwrap();
     std::fs::write(site.path("target/vm/web01.nvram"), "old").unwrap();
-    let delivery = site.delivery(from, items, Landing::Replace);
+    let delivery = site.delivery(from, items, Landing::Patch);
     let preview = delivery.preview(&delivery.observe().await.unwrap());
     assert_eq!(preview.len(), 2 * 4);
     assert!(
@@ -291,7 +291,7 @@ async fn a_copy_back_moves_originals_aside_once_all_is_proven() {
             .collect::<Vec<_>>()
     );
     assert!(items.iter().all(|item| item.sum.is_none()));
-    let delivery = site.delivery(source, items, Landing::Replace);
+    let delivery = site.delivery(source, items, Landing::Patch);
     let landed = delivery.bring(&Journal::new(), quiet()).await.unwrap();
     assert!(landed.iter().all(|file| file.against == Against::Source));
     let aside = |name: &str| format!("{name}.lifeboat-20260102-030405-test-original");

@@ -144,7 +144,7 @@ async fn a_crash_while_originals_make_room_is_gone_on_from() {
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
         items.clone(),
-        Landing::Replace,
+        Landing::Patch,
     );
     fresh();
     let whole = Journal::new();

@@ -38,7 +38,14 @@ async fn points_are_found_newest_first_and_their_flaws_named() {
     std::fs::write(backup.join("web01/20260105T000000Z"), "a file").unwrap();
     std::fs::create_dir_all(backup.join("web01/20260106T000000Z")).unwrap();
     let of = |stamp: &str, name: &str| backup.join("web01").join(stamp).join(name);
-    std::fs::remove_file(of("20260104T000000Z", "web01.nvram")).unwrap();
+    // One file is dropped that no earlier point holds either, and one that an earlier point does.
+    let dropped = of("20260104T000000Z", "web01.nvram");
+    let sums = std::fs::read_to_string(of("20260104T000000Z", "SHA256SUMS")).unwrap();
+    let nvram = Sum::of(&std::fs::read(&dropped).unwrap()).to_string();
+    let sums = sums.replace(&nvram, &Sum::of(b"other").to_string());
+    std::fs::write(of("20260104T000000Z", "SHA256SUMS"), sums).unwrap();
+    std::fs::remove_file(dropped).unwrap();
+    std::fs::remove_file(of("20260102T000000Z-full", "web01.vmsd")).unwrap();
     let disk = std::fs::OpenOptions::new()
         .write(true)
         .open(of("20260103T000000Z", "web01-flat.vmdk"));
@@ -61,9 +68,11 @@ async fn points_are_found_newest_first_and_their_flaws_named() {
             flaws[0],
             "it has no SHA256SUMS (is the backup still being written?)"
         );
-        assert_eq!(
-            flaws[1],
-            "web01.nvram is named in SHA256SUMS but is not in the folder"
+        let dropped = &flaws[1];
+        assert!(
+            dropped.starts_with("web01.nvram (sum ")
+                && dropped.contains("nor with that sum in the 3 earlier points"),
+            "{dropped}"
         );
         assert_eq!(
             flaws[2],
@@ -73,10 +82,16 @@ async fn points_are_found_newest_first_and_their_flaws_named() {
         let chosen = choose(&found, &PointChoice::Latest).unwrap();
         assert_eq!(chosen.point.stamp.to_string(), "20260102T000000Z");
         assert_eq!(chosen.passed_over.len(), 3);
-        let items = Item::of(&chosen.point);
+        let items = Item::of(&chosen.point, false);
         assert_eq!(items.len(), 5, "SHA256SUMS and STATUS.ok are not the VM's");
         for item in items {
-            let bytes = std::fs::read(of("20260102T000000Z-full", &item.name)).unwrap();
+            let elsewhere = item.at == "20260101T000000Z/web01.vmsd";
+            assert!(
+                elsewhere || item.at.starts_with("20260102T000000Z-full/"),
+                "{}",
+                item.at
+            );
+            let bytes = std::fs::read(backup.join("web01").join(&item.at)).unwrap();
             assert_eq!(
                 (item.bytes, item.sum),
                 (bytes.len() as u64, Some(Sum::of(&bytes)))
@@ -84,6 +99,136 @@ async fn points_are_found_newest_first_and_their_flaws_named() {
         }
         assert_eq!(points(&folder, "nobody").await.unwrap(), []);
     }
+}
+
+/// Whatever lies in a backup, it is seen alike from here and over a host's shell.
+#[tokio::test]
+async fn odd_folders_are_seen_alike_here_and_there() {
+    use std::os::unix::fs::symlink;
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    let backup = site.path("there");
+    let at = |name: &str| backup.join("web01").join(name);
+    let stamps = [
+        "20260101T000000Z",
+        "20260102T000000Z",
+        "20260103T000000Z",
+        "20260104T000000Z",
+        "20260105T000000Z",
+        "20260106T000000Z",
+    ];
+    for stamp in stamps {
+        put_point(&backup, stamp);
+    }
+    let sums = std::fs::read_to_string(at("20260101T000000Z/SHA256SUMS")).unwrap();
+    let edit =
+        |stamp: &str, text: String| std::fs::write(at(stamp).join("SHA256SUMS"), text).unwrap();
+    edit(
+        "20260106T000000Z",
+        format!("{sums}{}  ../../../etc/passwd\n", Sum::of(b"")),
+    );
+    edit("20260105T000000Z", sums[..sums.len() - 30].to_owned());
+    edit(
+        "20260104T000000Z",
+        sums.clone() + &format!("{}  x\n", Sum::of(b"x")).repeat(1 << 14),
+    );
+    // A disk that is a link, to data that is the right one; a folder that is a link; names with all that
+    // names may hold.
+    let flat = at("20260103T000000Z/web01-flat.vmdk");
+    std::fs::rename(&flat, site.path("moved")).unwrap();
+    symlink(site.path("moved"), &flat).unwrap();
+    symlink(at("20260101T000000Z"), at("20260107T000000Z")).unwrap();
+    std::fs::write(at("20260102T000000Z/-rf *\n'$(x)\".vmdk~"), "x").unwrap();
+    std::fs::write(at("20260102T000000Z/.hidden"), "x").unwrap();
+    for name in ["-n", "a b", "$(touch x)", "*", "web01-2026-01-02_03-04-05"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    put_vm(&at("a b"));
+    put_vm(&at("web01-2026-01-02_03-04-05"));
+    std::fs::write(
+        at("web01-2026-01-02_03-04-05/STATUS.ok"),
+        "Successfully completed backup\n",
+    )
+    .unwrap();
+    std::fs::write(at("web01-2026-01-01_03-04-05.gz"), "x").unwrap();
+    let here = points(&Folder::Here(backup.clone()), "web01")
+        .await
+        .unwrap();
+    let there = points(&site.on("bk1", "there"), "web01").await.unwrap();
+    assert_eq!(here, there);
+    let flaws = |name: &str| {
+        let point = here.iter().find(|point| point.name == name);
+        point
+            .unwrap_or_else(|| panic!("no {name}"))
+            .flaws_in_words()
+    };
+    assert_eq!(
+        flaws("20260106T000000Z"),
+        "line 6 of SHA256SUMS names \"../../../etc/passwd\", which cannot be a file of this folder"
+    );
+    assert_eq!(
+        flaws("20260105T000000Z"),
+        "line 5 of SHA256SUMS is not `<sum>  <name>`"
+    );
+    assert!(flaws("20260104T000000Z").contains("more than the 1048576 that are looked at"));
+    assert_eq!(
+        flaws("20260103T000000Z"),
+        "web01-flat.vmdk is not a plain file"
+    );
+    for sound in [
+        "20260102T000000Z",
+        "20260101T000000Z",
+        "a b",
+        "web01-2026-01-02_03-04-05",
+    ] {
+        assert_eq!(flaws(sound), "", "{sound}");
+    }
+    assert!(flaws("web01-2026-01-01_03-04-05.gz").contains("packed"));
+    assert!(
+        here.iter().all(|point| point.name != "20260107T000000Z"),
+        "links are not followed"
+    );
+    assert_eq!(here.len(), 9);
+}
+
+#[tokio::test]
+async fn ten_thousand_points_are_looked_at_in_a_few_commands() {
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    let backup = site.path("there");
+    put_point(&backup, "20200101T000000Z-full");
+    let start: jiff::Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    for hour in 1..10_000 {
+        let stamp = start + jiff::SignedDuration::from_hours(hour);
+        let name = stamp.strftime("%Y%m%dT%H%M%SZ-incr").to_string();
+        std::fs::create_dir(backup.join("web01").join(name)).unwrap();
+    }
+    // The newest rests on a point that is far from being offered.
+    let held = |name: &str| backup.join("web01").join(name);
+    let newest = "20210220T150000Z-incr";
+    std::fs::copy(
+        held("20200101T000000Z-full/SHA256SUMS"),
+        held(newest).join("SHA256SUMS"),
+    )
+    .unwrap();
+    for folder in [Folder::Here(backup.clone()), site.on("bk1", "there")] {
+        let found = points(&folder, "web01").await.unwrap();
+        assert_eq!((found.len(), found[0].name.as_str()), (30, newest));
+        // Where it is not found within reason, it is said how far was looked.
+        let flaws = found[0].flaws_in_words();
+        assert!(
+            flaws.contains("nor with that sum in the 1029 earlier points back to"),
+            "{flaws}"
+        );
+    }
+    let near = held("20210210T000000Z-incr");
+    std::fs::remove_dir(&near).unwrap();
+    std::fs::rename(held("20200101T000000Z-full"), &near).unwrap();
+    let found = points(&site.on("bk1", "there"), "web01").await.unwrap();
+    assert_eq!(found[0].flaws, []);
+    assert_eq!(found[0].leans_on(), [("20210210T000000Z-incr", 5)]);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 mod arriving;
 mod cloning;
+mod converting;
 mod interrupted;
 mod looking;
+mod patching;
+mod printed;
 mod simulated;
 mod site;

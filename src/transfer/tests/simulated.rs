@@ -9,8 +9,8 @@ use super::site::Journal;
 use crate::host::{Credential, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::names::{HostName, SiteName};
 use crate::runbook::model::{
-    Backup, Driver, Host, HostAddress, Mode, Place, PointChoice, Runbook, Site as SiteEntry,
-    SiteRole, Vm,
+    Backup, BackupForm, Driver, Host, HostAddress, Mode, Place, PointChoice, Runbook,
+    Site as SiteEntry, SiteRole, Vm,
 };
 use crate::sim::{Injection, Site, SiteOptions};
 use crate::transfer::{
@@ -20,9 +20,9 @@ use crate::transfer::{
 
 const RUN: &str = "20260102-030405-simu";
 
-struct Simulated {
-    site: Site,
-    hosts: Hosts,
+pub(super) struct Simulated {
+    pub(super) site: Site,
+    pub(super) hosts: Hosts,
     _dir: tempfile::TempDir,
 }
 
@@ -49,6 +49,7 @@ fn runbook() -> Runbook {
             datastore: "local1".into(),
             folder: vm.into(),
             vmx,
+            disk: None,
         })
     };
     let vm = |name: &str, backup: &str| Vm {
@@ -64,7 +65,8 @@ fn runbook() -> Runbook {
     };
     let backup = |host: &str, path: &str| Backup {
         host: Some(host.into()),
-        path: path.into(),
+        form: BackupForm::Folder(path.into()),
+        layout: None,
     };
     Runbook {
         name: "test".into(),
@@ -98,7 +100,7 @@ fn runbook() -> Runbook {
 }
 
 impl Simulated {
-    async fn start(scale: u64) -> Self {
+    pub(super) async fn start(scale: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runbook = runbook();
         let options = SiteOptions {
@@ -135,7 +137,7 @@ impl Simulated {
         }
     }
 
-    fn on(&self, host: &str, path: &str) -> Folder {
+    pub(super) fn on(&self, host: &str, path: &str) -> Folder {
         let host = self.hosts.host(&host.into()).unwrap();
         Folder::On {
             host,
@@ -144,7 +146,13 @@ impl Simulated {
         }
     }
 
-    fn delivery(&self, from: Folder, items: Vec<Item>, host: &str, folder: &str) -> Delivery {
+    pub(super) fn delivery(
+        &self,
+        from: Folder,
+        items: Vec<Item>,
+        host: &str,
+        folder: &str,
+    ) -> Delivery {
         let ms = Duration::from_millis;
         Delivery {
             from,
@@ -161,28 +169,26 @@ impl Simulated {
                 longest: ms(300),
                 total: ms(20_000),
             },
+            survey: None,
         }
     }
 
     /// The newest restore point of a VM, to its folder at the recovery host.
-    async fn restore(&self, backup: Folder, vm: &str) -> Delivery {
+    pub(super) async fn restore(&self, backup: Folder, vm: &str) -> Delivery {
         let found = points(&backup, vm).await.unwrap();
         assert!(found.len() >= 2);
         let chosen = choose(&found, &PointChoice::Latest).unwrap();
         assert_eq!(chosen.passed_over, []);
-        let from = backup
-            .join(vm)
-            .join(chosen.point.path.rsplit('/').next().unwrap());
         self.delivery(
-            from,
-            Item::of(&chosen.point),
+            backup.join(vm),
+            Item::of(&chosen.point, false),
             "lee",
             &format!("/vmfs/volumes/local1/{vm}"),
         )
     }
 
     /// What a host has in a file.
-    fn content(&self, host: &str, path: &str) -> Vec<u8> {
+    pub(super) fn content(&self, host: &str, path: &str) -> Vec<u8> {
         let root = self.site.host_root(&host.into()).unwrap();
         std::fs::read(root.join(path.trim_start_matches('/'))).unwrap()
     }
@@ -194,7 +200,7 @@ impl Simulated {
         }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.hosts.close().await;
         self.site.shutdown().await;
     }
@@ -223,6 +229,7 @@ async fn a_point_on_the_recovery_host_is_cloned_there() {
         .restore(simulated.on("lee", "/vmfs/volumes/backup"), "web01")
         .await;
     assert_eq!(delivery.mover(), Mover::OnHost);
+    let delivery = delivery.surveyed(None).await.unwrap();
     let preview = delivery.preview(&delivery.observe().await.unwrap());
     let journal = Journal::new();
     let landed = delivery.bring(&journal, quiet()).await.unwrap();
@@ -353,7 +360,7 @@ async fn the_vm_is_copied_back_beside_its_original() {
     let from = simulated.on("lee", "/vmfs/volumes/local1/sql01");
     let items = vm_files(&from, "sql01.vmx").await.unwrap();
     let mut back = simulated.delivery(from, items, "lon", "/vmfs/volumes/local1/sql01");
-    back.landing = Landing::Replace;
+    back.landing = Landing::Patch;
     let landed = back.bring(&Journal::new(), quiet()).await.unwrap();
     assert!(landed.iter().all(|file| file.against == Against::Source));
     assert!(landed.iter().any(|file| file.original.is_some()));

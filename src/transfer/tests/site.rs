@@ -147,6 +147,7 @@ impl Site {
                 longest: ms(200),
                 total: ms(3000),
             },
+            survey: None,
         }
     }
 
@@ -213,7 +214,14 @@ pub(super) fn put_vm_of(folder: &Path, mib: u64) -> Vec<Item> {
     std::fs::write(folder.join("web01.nvram"), noise(8684, 11)).unwrap();
     std::fs::write(folder.join("web01.vmsd"), "").unwrap();
     std::fs::write(folder.join("web01.vmx"), vmx).unwrap();
-    let items = names(folder).into_iter().map(|name| {
+    items_of(folder)
+}
+
+/// The files of a folder with their sums, as a point would have recorded them.
+pub(super) fn items_of(folder: &Path) -> Vec<Item> {
+    let files = names(folder);
+    let files = files.into_iter().filter(|name| folder.join(name).is_file());
+    let items = files.map(|name| {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         Item {
             at: name.clone(),

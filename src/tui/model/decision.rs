@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Confirmation, Consent, Proposal, Status};
+use crate::engine::{self, Confirmation, Consent, Proposal, Status};
 use crate::plan::{ActionSpec, Risk};
 use crate::runbook::model::Ask;
 use crate::tui::keys::Action;
@@ -192,7 +192,9 @@ impl Run {
         let on_steps = matches!(self.ui.page, Page::Main | Page::Debrief);
         match action {
             action if self.watching && action.decides() => self.why_not_beside_steps(action),
-            Action::Skip | Action::ByHand | Action::Retry | Action::Undo if !on_steps => {
+            Action::Skip | Action::ByHand | Action::Retry | Action::Undo | Action::Choose
+                if !on_steps =>
+            {
                 Some("that works beside the step: Esc goes back to it".to_owned())
             }
             action => self.why_not_beside_steps(action),
@@ -207,6 +209,7 @@ impl Run {
         }
         match action {
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
+            Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),
             Action::Retry => over().or_else(|| {
                 let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));
                 (!any).then(|| "nothing has failed".to_owned())
@@ -285,6 +288,11 @@ impl Run {
             .iter()
             .map(|(key, ask)| stage(key, ask))
             .collect();
+        if let Some(choice) = &proposal.choice
+            && choice.taken.is_none()
+        {
+            stages.extend(picking(choice));
+        }
         if let Some(request) = &proposal.attest {
             stages.push(Stage::Attest {
                 request: request.clone(),
@@ -312,6 +320,25 @@ impl Run {
         stages
     }
 
+    /// What is asked where something else is chosen than is proposed, and why nothing can be.
+    pub(in crate::tui) fn choosing(&self, index: usize) -> Result<Vec<Stage>, String> {
+        let step = self.plan.steps.get(index).map_or("", |step| &step.title);
+        let known = self.known(index);
+        let choice = known.and_then(|known| known.proposal.as_deref()?.choice.as_ref());
+        let Some(choice) = choice else {
+            return Err(format!("{step} leaves nothing to choose"));
+        };
+        if self.status(index) != Status::Asking {
+            let status = self.status(index).as_str();
+            return Err(format!("{step} is {status}: nothing can be chosen now"));
+        }
+        let mut stages = self.stages(index);
+        if choice.taken.is_some() {
+            stages.splice(0..0, picking(choice));
+        }
+        Ok(stages)
+    }
+
     pub(in crate::tui) fn confirmation(&self) -> Confirmation {
         Confirmation {
             by: self.operator.clone(),
@@ -322,6 +349,26 @@ impl Run {
             how: Consent::Person,
         }
     }
+}
+
+fn picking(choice: &engine::Choice) -> [Stage; 2] {
+    let is_taken = |one: &engine::ChoiceOption| Some(&one.name) == choice.taken.as_ref();
+    let usable = |one: &engine::ChoiceOption| one.unusable.is_none();
+    let at = choice.options.iter().position(is_taken);
+    let pick = Stage::Pick {
+        at: at
+            .or_else(|| choice.options.iter().position(usable))
+            .unwrap_or(0),
+        choice: choice.clone(),
+        error: None,
+    };
+    let why = Stage::Value {
+        key: engine::Choice::WHY.to_owned(),
+        prompt: "Why this one? It stands in the journal and in the report".to_owned(),
+        pattern: None,
+        field: Field::default(),
+    };
+    [pick, why]
 }
 
 fn stage(key: &str, ask: &Ask) -> Stage {

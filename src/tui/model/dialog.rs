@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::engine::{AttestRequest, Confirmation, Pace, RetryScope};
+use crate::engine::{self, AttestRequest, Confirmation, Pace, RetryScope};
 use crate::names::{Attempt, HostName};
 use crate::tui::keys::Action;
 use crate::tui::text::{LONGEST_INPUT, clean, is_unsafe};
@@ -36,7 +36,7 @@ impl Dialog {
             Kind::Text(text) => Some(&mut text.field),
             Kind::HostKey(key) => Some(&mut key.field),
             Kind::Flow(flow) => match flow.stages.get_mut(flow.at)? {
-                Stage::Choose { .. } => None,
+                Stage::Choose { .. } | Stage::Pick { .. } => None,
                 Stage::Value { field, .. }
                 | Stage::Attest { field, .. }
                 | Stage::Typed { field, .. }
@@ -158,6 +158,15 @@ pub(in crate::tui) enum Stage {
         options: Vec<(String, bool)>,
         /// How many at least.
         at_least: usize,
+        /// Where the cursor is.
+        at: usize,
+        /// What is wrong.
+        error: Option<String>,
+    },
+    /// Take one of several. The step's card then shows what follows from it, to be confirmed.
+    Pick {
+        /// What there is.
+        choice: engine::Choice,
         /// Where the cursor is.
         at: usize,
         /// What is wrong.

@@ -36,6 +36,28 @@ pub(super) fn say(fact: &Fact) -> String {
             path,
             how,
         } => format!("the lock on {vm} on {host} {how}: {path}"),
+        Fact::FilesChosen {
+            vm,
+            host,
+            backup,
+            stamp,
+            quiesced,
+            ..
+        } => format!("{vm}: files of {backup} {stamp} for {host}; quiesced: {quiesced}"),
+        Fact::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } => {
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
+            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
+        }
         Fact::FilePlaced {
             host,
             path,
@@ -47,6 +69,15 @@ pub(super) fn say(fact: &Fact) -> String {
                 "{path} on {host}: {}, proven by {proof}",
                 text::bytes(*bytes)
             )
+        }
+        Fact::RoomCounted {
+            vm,
+            host,
+            label,
+            bytes,
+            swap,
+        } => {
+            format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on")
         }
         Fact::FolderMade { host, path } => format!("folder {path} made on {host}"),
         Fact::OriginalKept {

@@ -18,6 +18,18 @@ impl Run {
         }))
     }
 
+    /// The dialog in which something else is chosen than the step proposes.
+    pub(in crate::tui) fn choice(&self, step: usize) -> Option<Dialog> {
+        let stages = self.choosing(step).ok()?;
+        Some(Dialog::new(Kind::Flow(Flow {
+            step,
+            attempt: self.attempt(step),
+            stages,
+            at: 0,
+            confirmation: self.confirmation(),
+        })))
+    }
+
     /// Ways on after a failure.
     pub(in crate::tui) fn trouble_menu(&self, step: usize) -> Dialog {
         let mut body = Vec::new();

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use regex_lite::Regex;
 
-use crate::engine::{Answer, Confirmation, Consent, OperatorInput};
+use crate::engine::{self, Answer, Confirmation, Consent, OperatorInput};
 use crate::names::HostName;
 use crate::tui::model::dialog::{
     About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, Text,
@@ -79,7 +79,7 @@ impl Run {
         let disruptive = match &dialog.kind {
             Kind::Menu(menu) => matches!(menu.about, About::Question(..)),
             Kind::Flow(flow) => {
-                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. }))
+                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. } | Stage::Pick { .. }))
                     || self.armed(dialog, false);
             }
             Kind::Text(_) | Kind::HostKey(_) => return true,
@@ -194,6 +194,15 @@ fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
                 .answers
                 .insert(name.clone(), Answer::Chosen(chosen));
         }),
+        Stage::Pick { choice, at, error } => match press_pick(key, choice, at, error) {
+            Some(name) => {
+                confirmation
+                    .answers
+                    .insert(choice.key.clone(), Answer::Value(name));
+                true
+            }
+            None => false,
+        },
         _ if key.code != KeyCode::Enter => false,
         Stage::Value {
             key: name,
@@ -291,6 +300,36 @@ fn press_choice(
         _ => {}
     }
     false
+}
+
+/// Moves within a list of which one is taken; its name once it is.
+fn press_pick(
+    key: KeyEvent,
+    choice: &engine::Choice,
+    at: &mut usize,
+    error: &mut Option<String>,
+) -> Option<String> {
+    let last = choice.options.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
+        KeyCode::Home => *at = 0,
+        KeyCode::End => *at = last,
+        KeyCode::Enter => {
+            let one = choice.options.get(*at)?;
+            *error = match &one.unusable {
+                Some(_) => Some("this one cannot be taken".to_owned()),
+                None if choice.taken.as_ref() == Some(&one.name) => {
+                    Some("this one is on the card already: Esc goes back to it".to_owned())
+                }
+                None => return Some(one.name.clone()),
+            };
+            return None;
+        }
+        _ => return None,
+    }
+    *error = None;
+    None
 }
 
 /// The field's value, if it is not empty and passes.

@@ -228,6 +228,7 @@ impl Run {
             Action::Search => self.ask(Purpose::Search),
             Action::Retry => self.ui.dialog = Some(self.retry_menu(shown)),
             Action::Undo => self.ui.dialog = Some(self.undo_menu(shown)),
+            Action::Choose => self.ui.dialog = self.choice(shown),
             Action::Pace => self.ui.dialog = Some(self.pace_menu()),
             Action::Pause if self.state.paused => {
                 cmds.push(Cmd::Send(OperatorInput::Continue { by }));

@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::engine::{Answer, Consent, Entry, RetryScope, RunEvent};
+use crate::engine::{Answer, Choice, ChoiceOption, Consent, Entry, Proposal, RetryScope, RunEvent};
 use crate::names::Attempt;
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
@@ -47,6 +47,102 @@ fn enter_confirms_the_attempt_that_is_shown() {
     assert_eq!(*attempt, Attempt(1));
     assert_eq!(confirmation.by, "alice");
     assert_eq!(confirmation.how, Consent::Person);
+}
+
+/// The restore of sql01, as proposed or waiting for a choice.
+fn choosing(taken: Option<&str>) -> Bench {
+    let option = |name: &str, unusable: Option<&str>| ChoiceOption {
+        name: name.to_owned(),
+        about: "6h before the outage, full, whole, 2.0 GiB, RPO within".to_owned(),
+        unusable: unusable.map(str::to_owned),
+    };
+    let choice = Choice {
+        key: "point".to_owned(),
+        of: "the restore point".to_owned(),
+        options: vec![
+            option("20260103T000000Z", Some("it has no SHA256SUMS")),
+            option("20260102T000000Z", None),
+            option("20260101T000000Z", None),
+        ],
+        taken: taken.map(str::to_owned),
+    };
+    let mut story = Story::begun();
+    story
+        .step("-", "confirm", declare())
+        .done("-", "confirm", "power, network")
+        .already("sql01", "fence", "not registered on lon-esx1");
+    let proposal = Proposal {
+        changes: vec!["restore point 20260102T000000Z".to_owned()],
+        choice: Some(choice),
+        ..Proposal::default()
+    };
+    story.probe("sql01", "restore", 1, proposal);
+    Bench::new(&story, SMALL)
+}
+
+#[test]
+fn another_restore_point_is_taken_with_c_a_list_and_a_reason() {
+    let mut bench = choosing(Some("20260102T000000Z"));
+    bench.keys("c");
+    assert!(
+        bench.text().contains("Proposed is 20260102T000000Z"),
+        "{}",
+        bench.text()
+    );
+    bench.calmly("<Enter>");
+    assert!(
+        bench.text().contains("on the card already"),
+        "{}",
+        bench.text()
+    );
+    bench.calmly("<Up>");
+    assert!(
+        bench.text().contains("it has no SHA256SUMS"),
+        "{}",
+        bench.text()
+    );
+    bench.calmly("<Enter>");
+    assert!(bench.text().contains("cannot be taken"), "{}", bench.text());
+    assert_eq!(sends(&mut bench), []);
+    bench.calmly("<Down><Down><Enter>suspect since noon<Enter>");
+    let sent = sends(&mut bench);
+    let [OperatorInput::Confirm { confirmation, .. }] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    let value = |text: &str| Answer::Value(text.to_owned());
+    assert_eq!(confirmation.answers["point"], value("20260101T000000Z"));
+    assert_eq!(confirmation.answers["why"], value("suspect since noon"));
+
+    // Enter alone sends what the card shows.
+    let mut bench = choosing(Some("20260102T000000Z"));
+    until_sent(&mut bench);
+
+    // Where nothing is proposed Enter asks.
+    let mut bench = choosing(None);
+    until_dialog(&mut bench);
+    assert!(
+        bench.text().contains("cannot be taken. Nothing is sent"),
+        "{}",
+        bench.text()
+    );
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.keys("c");
+    assert!(
+        bench.text().contains("leaves nothing to choose"),
+        "{}",
+        bench.text()
+    );
+}
+
+fn until_sent(bench: &mut Bench) {
+    for _ in 0..5 {
+        bench.calmly("<Enter>");
+        if let [OperatorInput::Confirm { confirmation, .. }] = sends(bench).as_slice() {
+            assert!(confirmation.answers.is_empty());
+            return;
+        }
+    }
+    panic!("{}", bench.text());
 }
 
 #[test]

@@ -186,6 +186,14 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
             risk(run.risk(index)),
         );
         needs(run, &mut lines, width, index);
+        if let Some(choice) = known.and_then(|known| known.proposal.as_ref()?.choice.as_ref())
+            && run.status(index) == Status::Asking
+            && choice.taken.is_some()
+        {
+            let others = choice.options.len().saturating_sub(1);
+            let words = format!("[c] another of {others} for {}", choice.of);
+            labelled(&mut lines, width, "or", Role::Plain, &words);
+        }
         if let Some(usually) = step.usually {
             labelled(
                 &mut lines,
@@ -406,6 +414,7 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
     for stage in run.stages(index) {
         let words = match stage {
             Stage::Choose { key, at_least, .. } => format!("{key}: at least {at_least} ticked"),
+            Stage::Pick { choice, .. } => format!("{}, chosen", choice.of),
             Stage::Value { prompt, .. } => prompt,
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
@@ -440,6 +449,7 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::Confirm { .. } | ActionSpec::Note { .. } => "",
         ActionSpec::Fence { .. } => "the VM must run at one site only",
         ActionSpec::Restore { .. } => "the VM's files have to be here before a host can run it",
+        ActionSpec::Replicate { .. } => "what is there already need not travel when it is urgent",
         ActionSpec::Register { .. } => "the host must know the VM to run it",
         ActionSpec::Network { .. } => "its adapters must be joined to this site's port groups",
         ActionSpec::PowerOn { .. } => "the VM has everything it needs here",
@@ -447,6 +457,7 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::ShutDown { .. } => "its last state has to be on disk before it moves",
         ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
         ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
+        ActionSpec::RestoreFiles { .. } => "its data has to be here before it can serve",
         ActionSpec::Command(_) => "a command of this site's own",
     }
 }

@@ -5,6 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
+use crate::engine::Choice;
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, Text};
 use crate::tui::page::Extent;
@@ -113,6 +114,15 @@ pub(super) fn keys(run: &Run) -> Line<'static> {
             ("Up/Down", "choose"),
             ("Esc", "no, back"),
         ],
+        Some(Kind::Flow(Flow { stages, at, .. }))
+            if matches!(stages.get(*at), Some(Stage::Pick { .. })) =>
+        {
+            &[
+                ("Enter", "take it"),
+                ("Up/Down", "move"),
+                ("Esc", "no, back"),
+            ]
+        }
         Some(Kind::Flow(Flow { stages, at, .. }))
             if matches!(stages.get(*at), Some(Stage::Choose { .. })) =>
         {
@@ -331,6 +341,11 @@ fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             }
             error(&mut content, wrong.as_deref(), width);
         }
+        Some(Stage::Pick {
+            choice,
+            at,
+            error: wrong,
+        }) => pick_content(choice, *at, wrong.as_deref(), width, &mut content),
         Some(Stage::Value {
             prompt,
             pattern,
@@ -417,6 +432,51 @@ fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         None => {}
     }
     content
+}
+
+/// What is known of the highlighted one stands above the list, where there is room for all of it.
+fn pick_content(
+    choice: &Choice,
+    at: usize,
+    wrong: Option<&str>,
+    width: usize,
+    content: &mut Content,
+) {
+    /// Rows of the list; it is scrolled within them.
+    const ROWS: usize = 8;
+    let proposed = match &choice.taken {
+        Some(taken) => format!("Proposed is {taken}. Nothing is sent before its card was shown."),
+        None => "What the runbook names cannot be taken. Nothing is sent before a card was shown."
+            .to_owned(),
+    };
+    let mut texts = vec![(Role::Dim, proposed)];
+    if let Some(one) = choice.options.get(at) {
+        texts.push((Role::Strong, one.name.clone()));
+        texts.push((Role::Plain, one.about.clone()));
+        texts.extend(one.unusable.iter().map(|why| (Role::Bad, why.clone())));
+    }
+    content.body = paragraphs(
+        width,
+        texts.iter().map(|(role, text)| (*role, text.as_str())),
+    );
+    let first = at.saturating_sub(ROWS / 2);
+    let first = first.min(choice.options.len().saturating_sub(ROWS));
+    for (index, one) in choice.options.iter().enumerate().skip(first).take(ROWS) {
+        let marker = if index == at { "▸ " } else { "  " };
+        let label = format!("{marker}{}", text::clean(&one.name));
+        let role = match (&one.unusable, index == at) {
+            (_, true) => Role::Chosen,
+            (Some(_), false) => Role::Dim,
+            (None, false) => Role::Plain,
+        };
+        let about = format!("  {}", text::clean(&one.about));
+        let rest = width.saturating_sub(text::width(&label));
+        content.foot.push(Line::from(vec![
+            Span::styled(text::cut(&label, width), role.style()),
+            Span::styled(text::cut(&about, rest), Role::Dim.style()),
+        ]));
+    }
+    error(content, wrong, width);
 }
 
 fn host_key_content(

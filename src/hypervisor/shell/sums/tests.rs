@@ -8,7 +8,7 @@ use super::super::tests::{run, shells, text};
 use super::*;
 
 #[test]
-fn sums_of_whole_files_and_parts() {
+fn sums_of_files_whatever_their_names() {
     use sha2::Digest;
     let hex = |bytes: &[u8]| {
         sha2::Sha256::digest(bytes)
@@ -24,7 +24,8 @@ fn sums_of_whole_files_and_parts() {
             let path = dir.path().join(name);
             fs::write(&path, &bytes).unwrap();
             let whole = Sha256::parse(&run(&shell, &sha256(text(&path)))).unwrap();
-            assert_eq!((whole.hex, whole.tool), (hex(&bytes), SumTool::Sha256sum));
+            assert_eq!(whole.hex, hex(&bytes));
+            assert!([SumTool::Openssl, SumTool::Sha256sum].contains(&whole.tool));
             let part = Sha256::parse(&run(&shell, &sha256_part(text(&path), 1, 1))).unwrap();
             assert_eq!(part.hex, hex(&bytes[1 << 20..2 << 20]));
             let end = Sha256::parse(&run(&shell, &sha256_part(text(&path), 2, 5))).unwrap();
@@ -86,8 +87,8 @@ fn the_other_tools_sum_the_same() {
         .map(|b| format!("{b:02x}"))
         .collect();
     for (missing, tool, program) in [
-        (vec!["sha256sum"], SumTool::Python3, "python3"),
-        (vec!["sha256sum", "python3"], SumTool::Openssl, "openssl"),
+        (vec!["openssl"], SumTool::Sha256sum, "sha256sum"),
+        (vec!["openssl", "sha256sum"], SumTool::Python3, "python3"),
     ] {
         if std::process::Command::new(program)
             .arg("version")
@@ -99,7 +100,9 @@ fn the_other_tools_sum_the_same() {
         }
         let hide = |script: &str| {
             missing.iter().fold(script.to_owned(), |script, name| {
-                script.replace(&format!("command -v {name}"), "false")
+                script
+                    .replace(&format!("command -v {name}"), "false")
+                    .replace(&format!("if {name} "), "if false ")
             })
         };
         for (script, args) in [
@@ -108,13 +111,8 @@ fn the_other_tools_sum_the_same() {
         ] {
             let command = HostCommand::script(Effect::Read, &hide(script), args);
             let sum = Sha256::parse(&run(&shells()[0], &command)).unwrap();
-            assert_eq!(
-                sum,
-                Sha256 {
-                    hex: hex.clone(),
-                    tool
-                }
-            );
+            let hex = hex.clone();
+            assert_eq!(sum, Sha256 { hex, tool });
         }
     }
 }

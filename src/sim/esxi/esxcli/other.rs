@@ -1,6 +1,7 @@
 //! `esxcli vm`, `storage`, `system` and `hardware`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::table::{Cell, Shown};
 use super::{Answer, Request};
@@ -19,6 +20,18 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         ["vm", "process", "list"] => Answer::Shown(processes(host)),
         ["vm", "process", "kill"] => kill(host, request),
         ["storage", "filesystem", "list"] => Answer::Shown(filesystems(host)),
+        ["system", "module", "list"] => Answer::Shown(modules(host)),
+        ["system", "module", "load"] => {
+            if request.option("module", "m") != Some("multiextent") {
+                return Some(Answer::Error("Unable to load module: Not found".into()));
+            }
+            if esxi.multiextent.swap(true, Ordering::AcqRel) {
+                return Some(Answer::Error(
+                    "Unable to load module /usr/lib/vmware/vmkmod/multiextent: Busy".into(),
+                ));
+            }
+            Answer::Silent
+        }
         ["system", "version", "get"] => Answer::Shown(Shown::One(
             "VersionGet",
             None,
@@ -221,4 +234,28 @@ fn filesystems(host: &SimHost) -> Shown {
         "Free",
     ];
     Shown::Table("FileSystemVolume", labels, rows)
+}
+
+/// A few of a host's modules, `multiextent` among them.
+fn modules(host: &Arc<SimHost>) -> Shown {
+    let loaded = host
+        .esxi
+        .as_ref()
+        .is_some_and(|esxi| esxi.multiextent.load(Ordering::Acquire));
+    let row = |name: &str, loaded| {
+        vec![
+            ("Name", text(name)),
+            ("Is Loaded", Cell::Flag(loaded)),
+            ("Is Enabled", Cell::Flag(loaded)),
+        ]
+    };
+    Shown::Table(
+        "Module",
+        vec!["Name", "Is Loaded", "Is Enabled"],
+        vec![
+            row("vmkernel", true),
+            row("vmfs3", true),
+            row("multiextent", loaded),
+        ],
+    )
 }

@@ -339,7 +339,7 @@ impl World {
     pub(super) fn send(&mut self, ticket: u64, op: OpId) -> Result<(), Broken> {
         self.watch.leaves(&self.journal, op)?;
         let waits = |job: &&mut Job| job.stage == Stage::AwaitGrant(ticket);
-        let Some(at) = self.jobs.iter_mut().position(|mut job| waits(&&mut job)) else {
+        let Some(at) = self.jobs.iter_mut().position(|job| waits(&job)) else {
             // The action is gone: nothing leaves.
             let why = "its action had ended".to_owned();
             self.late.push(Input::WriteNotSent { op, why });

@@ -113,6 +113,7 @@ fn add(
         Kind::Copy => ActionSpec::Restore {
             vm: vm_name.clone(),
             point: PointChoice::default(),
+            logs: false,
         },
         Kind::Write if dice.one_in(3) => ActionSpec::Network {
             vm: vm_name.clone(),

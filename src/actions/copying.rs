@@ -1,0 +1,365 @@
+//! What `copy_back` and `replicate` share: what of a VM's files has to travel to the other site, on
+//! which way it gets its place there, and what a person is told of it before.
+//!
+//! A disk that lies at the target already is not sent anew: a clone of it is patched with what
+//! differs. Where a clone has no room, the disk itself can be patched, which loses what it was; that
+//! takes a word of its own, typed.
+
+use crate::engine::{Fact, ProbeAnswer, ShownCommand};
+use crate::error::Fault;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::shell::FileStat;
+use crate::transfer::{Base, Delivery, Item, Landing, Observed, Standing};
+
+use super::answer::blocked;
+use super::arrivals::Arrivals;
+use super::context::Ctx;
+use super::moving;
+use super::ownership::{Ownership, Told, copy_line};
+use super::place::VmAt;
+use super::store::{self, Store};
+use super::words::{count, size};
+
+/// What travels, and how it gets its place.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    pub items: Vec<Item>,
+    /// What is at the target, disks unread.
+    pub found: Observed,
+    pub way: Way,
+    pub commands: Vec<ShownCommand>,
+    /// Bytes that travel at most: what the files take where they lie, without those that are equal.
+    pub most: u64,
+    pub mover: &'static str,
+}
+
+/// How disks that are there make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A clone of each is patched, and they are renamed aside.
+    Clone,
+    /// There is room only if they are written to themselves.
+    InPlace,
+    /// There is no room at all.
+    NoRoom {
+        /// Bytes that it takes at least.
+        needed: u64,
+        /// Bytes that there are.
+        free: u64,
+    },
+}
+
+impl Way {
+    fn landing(self) -> Landing {
+        match self {
+            Self::Clone | Self::NoRoom { .. } => Landing::Patch,
+            Self::InPlace => Landing::InPlace,
+        }
+    }
+}
+
+/// What one file takes at the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Need {
+    /// Bytes beside what is there.
+    pub beside: u64,
+    /// Bytes if what is there is written to.
+    pub in_place: u64,
+}
+
+impl Need {
+    /// Of a file that takes `source` bytes where it comes from; at the target its begun copy takes
+    /// so many, and the one that it can be made from.
+    fn of(source: u64, begun: Option<u64>, base: Option<u64>) -> Self {
+        let (beside, in_place) = match (begun, base) {
+            (Some(begun), _) => (source.saturating_sub(begun), source.saturating_sub(begun)),
+            (None, Some(base)) => (source.max(base), source.saturating_sub(base)),
+            (None, None) => (source, source),
+        };
+        Self { beside, in_place }
+    }
+}
+
+/// Which way has room.
+pub(super) fn way(needs: &[Need], free: u64) -> Way {
+    let sum = |of: fn(&Need) -> u64| needs.iter().map(of).fold(0, u64::saturating_add);
+    let (beside, in_place) = (sum(|need| need.beside), sum(|need| need.in_place));
+    if beside <= free {
+        Way::Clone
+    } else if in_place <= free && in_place < beside {
+        Way::InPlace
+    } else {
+        Way::NoRoom {
+            needed: in_place,
+            free,
+        }
+    }
+}
+
+impl Load {
+    /// Looks at both ends. Files that this step has placed already are taken as they were proven.
+    ///
+    /// # Errors
+    /// One of the ends could not be looked at.
+    pub async fn look(
+        ctx: &Ctx,
+        mut delivery: Delivery,
+        arrivals: &Arrivals,
+        store: &Store,
+    ) -> Result<Self, Fault> {
+        let mut found = delivery.glance().await?;
+        found.files.extend(arrivals.observed().files);
+        let taken = moving::allocated(ctx, &delivery).await;
+        let open = |item: &&Item| !matches!(found.standing(&item.name), Standing::Whole(..));
+        let source = |item: &Item| {
+            let own = taken.get(&item.at).copied();
+            own.unwrap_or(item.bytes).min(item.bytes)
+        };
+        let here = |name: &str| -> Option<u64> {
+            let (_, stat) = arrivals.entries.iter().find(|(its, _)| its == name)?;
+            stat.map(|stat: FileStat| stat.allocated)
+        };
+        let needs: Vec<Need> = delivery
+            .items
+            .iter()
+            .filter(open)
+            .map(|item| {
+                let begun = here(&delivery.to.part_name(&item.name));
+                let base = matches!(found.bases.get(&item.name), Some(Ok(_)));
+                Need::of(source(item), begun, here(&item.name).filter(|_| base))
+            })
+            .collect();
+        let free = match store {
+            Store::Here { free, .. } => *free,
+            Store::Missing(_) | Store::Changed { .. } => 0,
+        };
+        let way = way(&needs, free.saturating_add(left_behind(arrivals)));
+        delivery.landing = way.landing();
+        let commands = moving::changing(delivery.to.host.name(), delivery.preview(&found));
+        Ok(Self {
+            most: delivery.items.iter().filter(open).map(source).sum(),
+            mover: delivery.mover().as_str(),
+            items: delivery.items,
+            found,
+            way,
+            commands,
+        })
+    }
+
+    /// The delivery as it was shown.
+    pub fn landing(&self) -> Landing {
+        self.way.landing()
+    }
+
+    /// Why it cannot be done: there is no room.
+    pub fn no_room(&self, at: &VmAt) -> Option<Fault> {
+        match self.way {
+            Way::NoRoom { needed, free } => Some(store::no_room(at, needed, free)),
+            Way::Clone | Way::InPlace => None,
+        }
+    }
+
+    /// The word to type where what is there gets lost.
+    pub fn typed(&self, at: &VmAt) -> Option<String> {
+        (self.way == Way::InPlace).then(|| format!("{} in place", at.vm))
+    }
+
+    /// What changes at the target, file by file.
+    pub fn changes(&self, from: &VmAt, to: &VmAt) -> Vec<String> {
+        let bytes = self
+            .items
+            .iter()
+            .fold(0, |sum: u64, item| sum.saturating_add(item.bytes));
+        let mut changes = vec![format!(
+            "{} in {} from {} to {}, {}; at most {} travel, of a disk that is there only the blocks that differ",
+            count(self.items.len(), "file"),
+            size(bytes),
+            from.host,
+            to.host,
+            self.mover,
+            size(self.most)
+        )];
+        for item in &self.items {
+            self.change(item, &mut changes);
+        }
+        if self.way == Way::InPlace {
+            changes.push(format!(
+                "there is no room for a clone: the disks in {} are written to themselves. What they were is lost with \
+                 the first byte, and until the end the only whole copy of {} is the one on {}",
+                to.folder_path(),
+                to.vm,
+                from.host
+            ));
+        }
+        changes
+    }
+
+    fn change(&self, item: &Item, changes: &mut Vec<String>) {
+        let (name, bytes) = (&item.name, size(item.bytes));
+        let standing = self.found.standing(name);
+        let base = self.found.bases.get(name);
+        let mut aside = standing == Standing::Different;
+        match (standing, base) {
+            (Standing::Whole(..), _) => {
+                changes.push(format!("{name} ({bytes}) is there and equal: it stays"));
+            }
+            (_, Some(Ok(base))) if self.way == Way::InPlace => {
+                aside = false;
+                changes.push(format!("- {name} there now is overwritten{}", of(base)));
+                changes.push(format!("+ {name} ({bytes}): the blocks that differ"));
+            }
+            (_, Some(Ok(base))) => changes.push(format!(
+                "+ {name} ({bytes}): the blocks that differ, into a clone of the one there{}",
+                of(base)
+            )),
+            (_, Some(Err(why))) => changes.push(format!("+ {name} ({bytes}), whole: it {why}")),
+            (_, None) => changes.push(format!("+ {name} ({bytes})")),
+        }
+        if aside {
+            let unless = if matches!(base, Some(Ok(_))) {
+                ", unless it proves equal"
+            } else {
+                ""
+            };
+            changes.push(format!(
+                "- {name} there now is renamed aside and kept{unless}"
+            ));
+        }
+    }
+}
+
+fn of(base: &Base) -> String {
+    match base {
+        Base::Disk(descriptor) => format!(" (disk {descriptor})"),
+        Base::File => String::new(),
+    }
+}
+
+/// Bytes of unfinished clones, which are taken away first.
+fn left_behind(arrivals: &Arrivals) -> u64 {
+    let mark = format!("{}clone", arrivals.mark);
+    let left = arrivals
+        .entries
+        .iter()
+        .filter(|(name, _)| name.contains(&mark));
+    left.filter_map(|(_, stat)| stat.map(|stat| stat.allocated))
+        .fold(0, u64::saturating_add)
+}
+
+/// Copying onto or from a VM that runs or is suspended would bring half a state.
+pub(super) fn blocked_by_owner(vm: &VmAt, owner: &Ownership) -> Option<ProbeAnswer> {
+    let awake = owner
+        .copies()
+        .find(|(_, copy)| copy.power != PowerState::Off);
+    let (host, copy) = awake?;
+    let found = format!("{} on {host}: {}", vm.vm, copy_line(copy));
+    let (what, next) = if copy.runs() {
+        (
+            "runs",
+            format!(
+                "fence it in {}, or shut it down there; then retry",
+                owner.site
+            ),
+        )
+    } else {
+        (
+            "is suspended",
+            format!("resume it in {} and shut it down; then retry", owner.site),
+        )
+    };
+    let fault = Fault::new(
+        format!(
+            "{} {what} in {}, so its files cannot be copied",
+            vm.vm, owner.site
+        ),
+        host.as_str(),
+        format!("{found}; nothing was changed"),
+        next,
+    );
+    Some(blocked(found, fault, &[]))
+}
+
+/// The host that has the VM must have told whether it runs.
+///
+/// # Errors
+/// It did not.
+pub(super) fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
+    let told = owner
+        .sightings
+        .iter()
+        .find(|seen| seen.host == place.host)
+        .map(|seen| &seen.told);
+    match told {
+        Some(Told::Copies(_)) => Ok(()),
+        Some(Told::Nothing(why)) => Err(Fault::new(
+            format!("{} could not be looked at: {why}", place.who()),
+            place.host.as_str(),
+            "nothing was sent",
+            "reach that host, then retry",
+        )
+        .passing()),
+        Some(Told::NotAsked) | None => Err(Fault::new(
+            format!("{} is not one of the hosts of {}", place.host, place.site),
+            place.host.as_str(),
+            "nothing was sent",
+            "correct the runbook",
+        )),
+    }
+}
+
+/// Whether this very step has placed what it brings: facts are kept once all is there.
+pub(super) fn has_placed(ctx: &Ctx, to: &VmAt) -> bool {
+    let placed = |fact: &Fact| matches!(fact, Fact::FilePlaced { vm, host, .. } if *vm == to.vm && *host == to.host);
+    let own = ctx
+        .state
+        .facts
+        .iter()
+        .filter(|found| found.step.as_ref() == Some(&ctx.step.id));
+    own.map(|found| &found.fact).any(placed) || ctx.link.kept().iter().any(placed)
+}
+
+/// What shows that it is done.
+pub(super) fn evidence(arrivals: &Arrivals) -> Vec<String> {
+    let line = |file: &super::arrivals::Placed| {
+        format!(
+            "{} ({}), equal to its source when it arrived",
+            file.name,
+            size(file.bytes)
+        )
+    };
+    arrivals.placed.iter().map(line).collect()
+}
+
+/// From what a file can be made, for tests of cards.
+#[cfg(test)]
+pub(super) fn based(name: &str, base: Result<Base, crate::transfer::Whole>) -> Observed {
+    let mut found = Observed::default();
+    found.files.insert(name.into(), Standing::Different);
+    found.bases.insert(name.into(), base);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_is_made_where_it_has_room_and_else_the_disk_itself_is_offered() {
+        let disk = Need::of(20, None, Some(30));
+        assert_eq!((disk.beside, disk.in_place), (30, 0));
+        let small = Need::of(3, None, None);
+        assert_eq!(way(&[disk, small], 33), Way::Clone);
+        assert_eq!(way(&[disk, small], 32), Way::InPlace);
+        assert_eq!(way(&[disk, small], 3), Way::InPlace);
+        let none = Way::NoRoom { needed: 3, free: 2 };
+        assert_eq!(way(&[disk, small], 2), none);
+        let whole = Need::of(20, None, None);
+        let none = Way::NoRoom {
+            needed: 20,
+            free: 19,
+        };
+        assert_eq!(way(&[whole], 19), none, "nothing there to write to");
+        assert_eq!(Need::of(20, Some(18), Some(30)).beside, 2, "it was begun");
+        assert_eq!(Need::of(20, Some(25), None).in_place, 0);
+    }
+}

@@ -1,0 +1,415 @@
+//! `replicate`: sends the VM's files to the other site before it has to run there; of what lies there
+//! already only the blocks that differ travel.
+//!
+//! A VM that is off is copied from its own folder. The files of one that runs are never read as if
+//! they were whole, and nothing is quiesced for it: its newest sound restore point is sent instead,
+//! whose state is whatever the backup tool saw to. Without a backup it has to be shut down first.
+//! Files that are there under the same names, from an earlier run say, are renamed aside.
+
+use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::shell;
+use crate::names::{BackupName, VmName};
+use crate::plan::{Risk, Step};
+use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
+
+use super::action::Action;
+use super::answer::{Known, blocked, done, needed, shown};
+use super::arrivals::Arrivals;
+use super::configuration;
+use super::context::Ctx;
+use super::copying::{self, Load, blocked_by_owner, reached};
+use super::link::ActError;
+use super::moving;
+use super::ownership::Ownership;
+use super::place::VmAt;
+use super::sighting;
+use super::store::Store;
+use super::words::count;
+
+/// The verb about one VM.
+pub(super) struct Replicate {
+    from: VmAt,
+    to: VmAt,
+    backup: Option<(BackupName, Backup)>,
+    consistency: Option<Consistency>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// The VM where it comes from, and where it goes.
+    owners: [Ownership; 2],
+    store: Store,
+    arrivals: Arrivals,
+    /// Whether this step has placed everything.
+    finished: bool,
+    /// What travels, or why nothing can; not looked for once everything is there.
+    load: Option<Result<(Origin, Load), Fault>>,
+}
+
+/// Where the files come from.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// The VM's own folder; it is off. Its .vmx has this name.
+    Live(String),
+    /// A restore point, because the VM runs.
+    Point(Box<Point>),
+}
+
+impl Replicate {
+    /// The verb for the VM, to the step's side.
+    ///
+    /// # Errors
+    /// The runbook gives the VM no place at one of the sites.
+    pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
+        let spec = runbook.vms.get(vm);
+        let backup = spec.and_then(|spec| spec.backup.clone());
+        Ok(Self {
+            from: VmAt::new(runbook, vm, step.side.other())?,
+            to: VmAt::of_step(runbook, step, vm)?,
+            backup: backup
+                .and_then(|name| Some((name.clone(), runbook.backups.get(&name)?.clone()))),
+            consistency: spec.and_then(|spec| spec.consistency),
+        })
+    }
+
+    fn delivery(
+        &self,
+        ctx: &Ctx,
+        from: Folder,
+        items: Vec<Item>,
+        landing: Landing,
+    ) -> Result<Delivery, Fault> {
+        Ok(Delivery {
+            from,
+            items,
+            to: moving::target(ctx, &self.to)?,
+            landing,
+            patience: moving::patience(),
+            survey: None,
+        })
+    }
+
+    /// A folder of a host, read over another session than the one that writes to this host.
+    fn folder(
+        &self,
+        ctx: &Ctx,
+        host: &crate::names::HostName,
+        path: &str,
+    ) -> Result<Folder, Fault> {
+        let writes = moving::lane(&ctx.runbook, &self.to.vm);
+        let reads = match writes {
+            _ if *host != self.to.host => writes,
+            Lane::Transfer(0) => Lane::Transfer(1),
+            _ => Lane::Transfer(0),
+        };
+        Ok(Folder::On {
+            host: ctx.host(host)?,
+            path: path.to_owned(),
+            lane: reads,
+        })
+    }
+
+    fn origin_folder(&self, ctx: &Ctx, origin: &Origin) -> Result<Folder, Fault> {
+        let backup = self.backup.as_ref().map(|(_, place)| place);
+        match (origin, backup) {
+            (Origin::Live(_), _) => self.folder(ctx, &self.from.host, &self.from.folder_path()),
+            (Origin::Point(_), Some(place)) => {
+                Ok(self.points_folder(ctx, place)?.join(self.from.vm.as_str()))
+            }
+            (Origin::Point(_), None) => Err(Fault::default()),
+        }
+    }
+
+    fn points_folder(&self, ctx: &Ctx, backup: &Backup) -> Result<Folder, Fault> {
+        match (&backup.host, backup.path()) {
+            (Some(host), Some(path)) => self.folder(ctx, host, path),
+            _ => moving::source(ctx, backup, &self.from.vm),
+        }
+    }
+
+    /// What travels, or why nothing can.
+    async fn load(&self, ctx: &Ctx, seen: &Seen) -> Result<Result<(Origin, Load), Fault>, Fault> {
+        let [at_source, _] = &seen.owners;
+        let awake = at_source
+            .copies()
+            .any(|(_, copy)| copy.power != PowerState::Off);
+        let origin = if awake {
+            match self.point(ctx).await? {
+                Ok(point) => Origin::Point(Box::new(point)),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        } else {
+            let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
+            match from.vmx {
+                Some(file) => Origin::Live(file),
+                None => return Ok(Err(self.no_vmx())),
+            }
+        };
+        let folder = self.origin_folder(ctx, &origin)?;
+        let items = match &origin {
+            Origin::Live(file) => transfer::vm_files(&folder, file).await?,
+            Origin::Point(point) => Item::of(point, false),
+        };
+        let delivery = self.delivery(ctx, folder, items, Landing::Patch)?;
+        let load = Load::look(ctx, delivery, &seen.arrivals, &seen.store).await?;
+        Ok(Ok((origin, load)))
+    }
+
+    fn no_vmx(&self) -> Fault {
+        Fault::new(
+            format!(
+                "{} has no .vmx in {}, or several",
+                self.from.vm,
+                self.from.folder_path()
+            ),
+            self.from.host.as_str(),
+            "nothing was changed",
+            "look into that folder; name the .vmx in the runbook, then retry",
+        )
+    }
+
+    /// The restore point that stands for the running VM: the newest sound one, or the one that this
+    /// step began with.
+    async fn point(&self, ctx: &Ctx) -> Result<Result<Point, Fault>, Fault> {
+        let (vm, site) = (&self.from.vm, &self.from.site);
+        let no = |what: String| {
+            Fault::new(
+                what,
+                self.from.host.as_str(),
+                "nothing was changed; the files of a running VM are not copied, for they are not whole",
+                format!(
+                    "shut {vm} down in {site} first (shut_down), or give it a backup; then retry"
+                ),
+            )
+        };
+        let Some((_, place)) = &self.backup else {
+            return Ok(Err(no(format!("{vm} runs in {site} and has no backup"))));
+        };
+        let folder = self.points_folder(ctx, place)?;
+        let begun = ctx
+            .state
+            .facts
+            .iter()
+            .rev()
+            .find_map(|found| match &found.fact {
+                Fact::PointChosen { vm: of, stamp, .. }
+                    if of == vm && found.step.as_ref() == Some(&ctx.step.id) =>
+                {
+                    Some(PointChoice::Stamp(stamp.clone()))
+                }
+                _ => None,
+            });
+        let points = transfer::points(&folder, vm.as_str()).await?;
+        Ok(match choose(&points, &begun.unwrap_or_default()) {
+            Ok(chosen) => Ok(chosen.point),
+            Err(why) => Err(no(format!("{vm} runs in {site}, and {why}"))),
+        })
+    }
+
+    fn outline(&self) -> ProbeAnswer {
+        let changes = vec![
+            format!(
+                "the files of {} come from {}:{} to {}:{}",
+                self.to.vm,
+                self.from.host,
+                self.from.folder_path(),
+                self.to.host,
+                self.to.folder_path()
+            ),
+            match &self.backup {
+                Some((backup, _)) => format!(
+                    "if it runs, its newest restore point in {backup} is sent instead; nothing is quiesced"
+                ),
+                None => "it has to be off: it has no backup that could be sent instead".to_owned(),
+            },
+            "of a disk that is there only the blocks that differ travel, into a clone of it".into(),
+            "files there with the same names are renamed aside and kept".into(),
+        ];
+        let mut proposal = self.proposal(changes, Vec::new());
+        let file = self.to.file_path("‹file›");
+        let folder = shell::make_folder(&self.to.folder_path(), shell::Folders::Missing);
+        proposal.commands = vec![shown(&self.to.host, &folder)];
+        let lines = [
+            format!("write what differs of ‹file› to {file}.lifeboat-‹run›-part"),
+            format!("mv {file} {file}.lifeboat-‹run›-original"),
+            format!("mv {file}.lifeboat-‹run›-part {file}"),
+        ];
+        proposal
+            .commands
+            .extend(moving::changing(&self.to.host, lines));
+        needed("not asked", proposal)
+    }
+
+    fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
+        Proposal {
+            changes,
+            commands,
+            then: format!(
+                "every file is in {}, equal to its source",
+                self.to.folder_path()
+            ),
+            undo: None,
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        }
+    }
+
+    /// What the files are, in the card's first line.
+    fn state_of(&self, origin: &Origin) -> String {
+        let (vm, site) = (&self.from.vm, &self.from.site);
+        match origin {
+            Origin::Live(_) => {
+                format!("{vm} is off in {site}: its own files are sent, as it left them")
+            }
+            Origin::Point(point) => {
+                let state = match self.consistency {
+                    None => "in what state the backup tool left it is not stated",
+                    Some(Consistency::Crash) => "crash-consistent",
+                    Some(Consistency::Filesystem) => "file systems consistent",
+                    Some(Consistency::Application) => "applications consistent",
+                    Some(Consistency::PoweredOff) => "taken while off",
+                };
+                format!(
+                    "{vm} runs in {site}, so its own files are not read, and nothing is quiesced: restore point {} is \
+                     sent ({state}); what changed since is not in it",
+                    point.stamp
+                )
+            }
+        }
+    }
+
+    fn decide_load(&self, origin: &Origin, load: &Load) -> ProbeAnswer {
+        let found = match origin {
+            Origin::Live(_) => format!("off in {} and in {}", self.from.site, self.to.site),
+            Origin::Point(_) => format!("runs in {}, not in {}", self.from.site, self.to.site),
+        };
+        if let Some(fault) = load.no_room(&self.to) {
+            return blocked(found, fault, &[]);
+        }
+        let mut changes = vec![self.state_of(origin)];
+        changes.extend(load.changes(&self.from, &self.to));
+        let mut proposal = self.proposal(changes, load.commands.clone());
+        if let Some(word) = load.typed(&self.to) {
+            (proposal.risk, proposal.typed) = (Some(Risk::Typed), Some(word));
+        }
+        needed(found, proposal)
+    }
+
+    /// Files that another step of this run placed: their names aside may be taken by it.
+    fn twice(&self, seen: &Seen) -> Option<ProbeAnswer> {
+        if seen.arrivals.placed.is_empty() {
+            return None;
+        }
+        let fault = Fault::new(
+            format!("another step of this run brought {} there", self.to.who()),
+            format!("{}:{}", self.to.host, self.to.folder_path()),
+            "nothing was changed",
+            "skip this step; to bring a newer state, replicate in a run of its own before this one",
+        );
+        Some(blocked(fault.what.clone(), fault, &[]))
+    }
+}
+
+impl Action for Replicate {
+    type Observed = Known<Seen>;
+
+    fn unknown(&self) -> Known<Seen> {
+        Known::Not
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
+        let vm = &self.to.vm;
+        let arrivals = Arrivals::look(ctx, &self.to).await?;
+        let finished = copying::has_placed(ctx, &self.to) && arrivals.missing().is_empty();
+        let (source, target) = futures_util::join!(
+            sighting::of_hosts(ctx, vm, self.from.role),
+            sighting::of_hosts(ctx, vm, self.to.role)
+        );
+        let mut seen = Seen {
+            owners: [source, target],
+            store: Store::look(ctx, &self.to).await?,
+            arrivals,
+            finished,
+            load: None,
+        };
+        if finished {
+            return Ok(Known::Is(seen));
+        }
+        for (owner, place) in seen.owners.iter().zip([&self.from, &self.to]) {
+            reached(owner, place)?;
+        }
+        let [_, target] = &seen.owners;
+        if blocked_by_owner(&self.to, target).is_none()
+            && seen.store.fault(&self.to).is_none()
+            && (seen.arrivals.placed.is_empty() || copying::has_placed(ctx, &self.to))
+        {
+            seen.load = Some(self.load(ctx, &seen).await?);
+        }
+        Ok(Known::Is(seen))
+    }
+
+    fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
+        let Known::Is(seen) = seen else {
+            return self.outline();
+        };
+        if seen.finished {
+            let found = format!(
+                "all {} are in {}",
+                count(seen.arrivals.placed.len(), "file"),
+                self.to.folder_path()
+            );
+            return done(found, copying::evidence(&seen.arrivals));
+        }
+        let [_, target] = &seen.owners;
+        let awake = blocked_by_owner(&self.to, target);
+        match (&seen.load, awake, seen.store.fault(&self.to)) {
+            (_, Some(answer), _) => answer,
+            (_, None, Some(fault)) => blocked(fault.what.clone(), fault, &[]),
+            (Some(Ok((origin, load))), None, None) => self.decide_load(origin, load),
+            (Some(Err(fault)), None, None) => blocked(fault.what.clone(), fault.clone(), &[]),
+            (None, None, None) => self.twice(seen).unwrap_or_else(|| self.outline()),
+        }
+    }
+
+    async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
+        let Some(Seen {
+            load: Some(Ok((origin, load))),
+            store,
+            arrivals,
+            ..
+        }) = seen.get()
+        else {
+            return Ok(());
+        };
+        store.keep(ctx, &self.to).await?;
+        if let (Origin::Point(point), Some((backup, _))) = (origin, &self.backup) {
+            let fact = Fact::PointChosen {
+                vm: self.to.vm.clone(),
+                backup: backup.clone(),
+                stamp: point.stamp.to_string(),
+                path: point.path.clone(),
+                taken: point.stamp.time(),
+                verified: true,
+                vmx: point.vmx().unwrap_or_default().to_owned(),
+            };
+            let same = fact.clone();
+            ctx.keep_once(fact, |kept| *kept == same).await?;
+        }
+        if !arrivals.folder {
+            let fact = Fact::FolderMade {
+                host: self.to.host.clone(),
+                path: self.to.folder_path(),
+            };
+            let same = fact.clone();
+            ctx.keep_once(fact, |kept| *kept == same).await?;
+        }
+        let from = self.origin_folder(ctx, origin)?;
+        let delivery = self.delivery(ctx, from, load.items.clone(), load.landing())?;
+        moving::bring(ctx, &self.to, &delivery).await
+    }
+}

@@ -1,0 +1,499 @@
+//! A file over SFTP on a bulk session, many requests in flight.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::time::timeout;
+
+use super::super::error::HostError;
+use super::super::file::FileError;
+use super::super::link::Stopped;
+use super::super::sanitise::sanitise;
+use super::super::shared::Limits;
+use super::Session;
+use super::packet::{self, Reply, Request};
+
+/// Bytes of one request: OpenSSH takes up to 255 KiB, and every server 32 KiB.
+const PIECE: usize = 128 << 10;
+/// Requests in flight, so that up to 4 MiB are on their way.
+const IN_FLIGHT: usize = 32;
+/// What is asked for ahead of a reader that goes on where it was, in bytes.
+const READ_AHEAD: u64 = 2 << 20;
+/// Of a disk or configuration: its owner's alone.
+const FILE_MODE: u32 = 0o600;
+
+/// An open file. Whoever drops a call on it midway makes the file unusable, nothing else.
+pub(in super::super) struct BulkFile {
+    wire: Arc<Wire>,
+    out: Arc<ChannelWriteHalf<Msg>>,
+    path: Arc<str>,
+    handle: Bytes,
+    limits: Limits,
+    /// A request left in part only: nothing may follow it.
+    torn: bool,
+    /// Where the next sequential read starts, and what is on its way from there on.
+    next: u64,
+    ahead: VecDeque<Ahead>,
+    /// Keeps the connection.
+    session: Arc<Session>,
+}
+
+struct Ahead {
+    offset: u64,
+    bytes: usize,
+    reply: oneshot::Receiver<Reply>,
+}
+
+/// What the file and the task that takes answers share.
+struct Wire {
+    state: Mutex<State>,
+    /// A permit for each write in flight.
+    writes: Arc<Semaphore>,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    number: u32,
+    waiting: HashMap<u32, Waiter>,
+    /// The first write that the server refused: it stands for all later calls.
+    refused: Option<(u32, String)>,
+    ended: bool,
+}
+
+enum Waiter {
+    Write { _permit: OwnedSemaphorePermit },
+    Answer(oneshot::Sender<Reply>),
+}
+
+/// Why a file could not be opened.
+pub(in super::super) enum NotOpen {
+    /// The connection works, but offers no SFTP.
+    NoSftp,
+    Failed(FileError),
+}
+
+impl BulkFile {
+    /// Opens a file: for writing it is made if missing, never truncated.
+    pub(in super::super) async fn open(
+        session: &Arc<Session>,
+        path: &Arc<str>,
+        writes: bool,
+    ) -> Result<Self, NotOpen> {
+        let limits = session.limits;
+        let opening = async {
+            let channel = start_sftp(session, path).await?;
+            let (arriving, out) = channel.split();
+            let wire = Arc::new(Wire::new());
+            tokio::spawn(take_replies(arriving, wire.clone()));
+            let mut file = Self {
+                wire,
+                out: Arc::new(out),
+                path: path.clone(),
+                handle: Bytes::new(),
+                limits,
+                torn: false,
+                next: 0,
+                ahead: VecDeque::new(),
+                session: session.clone(),
+            };
+            file.handle = file.ask_handle(writes).await.map_err(NotOpen::Failed)?;
+            Ok(file)
+        };
+        timeout(limits.file, opening)
+            .await
+            .unwrap_or_else(|_| Err(NotOpen::Failed(late(path, "opening", &limits))))
+    }
+
+    async fn ask_handle(&mut self, writes: bool) -> Result<Bytes, FileError> {
+        let path = self.path.clone();
+        let request = |number| {
+            let open = Request::new(packet::OPEN, number).string(path.as_bytes());
+            if writes {
+                let flags = packet::FOR_READING | packet::FOR_WRITING | packet::MAKE;
+                open.u32(flags).u32(packet::HAS_PERMISSIONS).u32(FILE_MODE)
+            } else {
+                open.u32(packet::FOR_READING).u32(0)
+            }
+        };
+        match self.ask("opening", request).await? {
+            Reply::Handle(handle) => Ok(handle),
+            other => Err(self.unexpected("opening", &other)),
+        }
+    }
+
+    /// See [`RemoteFile::write_at`](super::super::RemoteFile::write_at).
+    pub(in super::super) async fn write_at(
+        &mut self,
+        offset: u64,
+        data: Vec<u8>,
+    ) -> Result<(), FileError> {
+        self.may_go_on()?;
+        self.torn = true;
+        let (path, limits) = (self.path.clone(), self.limits);
+        let result = timeout(limits.file, self.send_all(offset, data.into())).await;
+        let result = result.unwrap_or_else(|_| Err(late(&path, "writing", &limits)));
+        self.settle(result)
+    }
+
+    async fn send_all(&mut self, mut offset: u64, mut data: Bytes) -> Result<(), FileError> {
+        while !data.is_empty() {
+            let piece = data.split_to(data.len().min(PIECE));
+            let room = self.wire.writes.clone().acquire_owned().await;
+            let permit = room.map_err(|_| self.lost("writing"))?;
+            self.check_refused()?;
+            let length = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+            let number = self.wire.expect(Waiter::Write { _permit: permit });
+            let head = Request::new(packet::WRITE, number)
+                .string(&self.handle)
+                .u64(offset)
+                .u32(length)
+                .finish(length);
+            self.send("writing", head.into()).await?;
+            offset += u64::from(length);
+            self.send("writing", piece).await?;
+        }
+        Ok(())
+    }
+
+    /// See [`RemoteFile::read_at`](super::super::RemoteFile::read_at).
+    pub(in super::super) async fn read_at(
+        &mut self,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, FileError> {
+        self.may_go_on()?;
+        self.torn = true;
+        let (path, limits) = (self.path.clone(), self.limits);
+        let result = timeout(limits.file, self.fetch(offset, len)).await;
+        let result = result.unwrap_or_else(|_| Err(late(&path, "reading", &limits)));
+        self.settle(result)
+    }
+
+    async fn fetch(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        let goes_on = self.next == offset;
+        if !goes_on {
+            self.ahead.clear();
+        }
+        let end = offset + len as u64;
+        let mut data = Vec::with_capacity(len);
+        let mut at = offset;
+        while at < end {
+            let wanted = if goes_on { end + READ_AHEAD } else { end };
+            self.ask_ahead(at, wanted).await?;
+            let Some(first) = self.ahead.pop_front() else {
+                break;
+            };
+            let reply = first.reply.await.map_err(|_| self.lost("reading"))?;
+            match reply {
+                Reply::Data(bytes) => {
+                    let got = bytes.len().min(first.bytes);
+                    let used = got.min(usize::try_from(end - at).unwrap_or(got));
+                    data.extend_from_slice(bytes.get(..used).unwrap_or_default());
+                    at += used as u64;
+                    if used < first.bytes {
+                        // What is on its way starts elsewhere now.
+                        self.ahead.clear();
+                    }
+                    if got == 0 {
+                        break;
+                    }
+                }
+                Reply::Status { code, .. } if code == packet::END_OF_FILE => {
+                    self.ahead.clear();
+                    break;
+                }
+                other => return Err(self.unexpected("reading", &other)),
+            }
+        }
+        self.next = at;
+        Ok(data)
+    }
+
+    /// Asks for everything up to `wanted` that is not on its way from `at` on.
+    async fn ask_ahead(&mut self, at: u64, wanted: u64) -> Result<(), FileError> {
+        let mut from = self
+            .ahead
+            .back()
+            .map_or(at, |last| last.offset + last.bytes as u64);
+        while from < wanted && self.ahead.len() < IN_FLIGHT {
+            let bytes = usize::try_from(wanted - from).unwrap_or(PIECE).min(PIECE);
+            let (sender, reply) = oneshot::channel();
+            let number = self.wire.expect(Waiter::Answer(sender));
+            let request = Request::new(packet::READ, number)
+                .string(&self.handle)
+                .u64(from)
+                .u32(u32::try_from(bytes).unwrap_or(u32::MAX));
+            self.send("reading", request.finish(0).into()).await?;
+            self.ahead.push_back(Ahead {
+                offset: from,
+                bytes,
+                reply,
+            });
+            from += bytes as u64;
+        }
+        Ok(())
+    }
+
+    /// Its size in bytes, after everything written so far has arrived.
+    pub(in super::super) async fn size(&mut self) -> Result<u64, FileError> {
+        self.confirmed("writing").await?;
+        let handle = self.handle.clone();
+        let ask = self.ask("asking for the size", |number| {
+            Request::new(packet::FSTAT, number).string(&handle)
+        });
+        match ask.await? {
+            Reply::Size(Some(bytes)) => Ok(bytes),
+            other => Err(self.unexpected("asking for the size", &other)),
+        }
+    }
+
+    /// See [`RemoteFile::finish`](super::super::RemoteFile::finish).
+    pub(in super::super) async fn finish(&mut self) -> Result<(), FileError> {
+        self.may_go_on()?;
+        let confirmed = self.confirmed("writing").await;
+        self.settle(confirmed)?;
+        let (handle, path, limits) = (self.handle.clone(), self.path.clone(), self.limits);
+        let result = timeout(limits.sync, self.sync_and_close(&handle)).await;
+        let result = result.unwrap_or_else(|_| Err(late(&path, "syncing", &limits)));
+        self.settle(result)
+    }
+
+    async fn sync_and_close(&mut self, handle: &[u8]) -> Result<(), FileError> {
+        let sync = self.ask("syncing", |number| {
+            Request::new(packet::EXTENDED, number)
+                .string(b"fsync@openssh.com")
+                .string(handle)
+        });
+        match sync.await? {
+            Reply::Status { code, .. } if [packet::OK, packet::UNSUPPORTED].contains(&code) => {}
+            other => return Err(self.unexpected("syncing", &other)),
+        }
+        let close = self.ask("closing", |number| {
+            Request::new(packet::CLOSE, number).string(handle)
+        });
+        match close.await? {
+            Reply::Status { code, .. } if code == packet::OK => Ok(()),
+            other => Err(self.unexpected("closing", &other)),
+        }
+    }
+
+    /// Waits until every write is confirmed.
+    async fn confirmed(&self, what: &str) -> Result<(), FileError> {
+        let all = u32::try_from(IN_FLIGHT).unwrap_or(u32::MAX);
+        let all = timeout(self.limits.file, self.wire.writes.acquire_many(all)).await;
+        match all {
+            Err(_) => Err(late(&self.path, what, &self.limits)),
+            Ok(Err(_)) => Err(self.lost(what)),
+            Ok(Ok(_)) => self.check_refused(),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        what: &str,
+        request: impl FnOnce(u32) -> Request,
+    ) -> Result<Reply, FileError> {
+        self.torn = true;
+        let (sender, answer) = oneshot::channel();
+        let number = self.wire.expect(Waiter::Answer(sender));
+        self.send(what, request(number).finish(0).into()).await?;
+        let reply = answer.await.map_err(|_| self.lost(what))?;
+        self.torn = false;
+        Ok(reply)
+    }
+
+    /// Sends bytes as the host's window lets them; an end of the channel ends the wait.
+    async fn send(&self, what: &str, bytes: Bytes) -> Result<(), FileError> {
+        let mut ended = self.wire.ended.subscribe();
+        tokio::select! {
+            sent = self.out.data_bytes(bytes) => sent.map_err(|_| self.lost(what)),
+            _ = ended.wait_for(|ended| *ended) => Err(self.lost(what)),
+        }
+    }
+
+    /// After an error of the connection neither file nor session is of further use.
+    fn settle<T>(&mut self, result: Result<T, FileError>) -> Result<T, FileError> {
+        self.torn = matches!(result, Err(FileError::Broken { .. }));
+        if self.torn {
+            self.session.give_up();
+        }
+        result
+    }
+
+    fn may_go_on(&self) -> Result<(), FileError> {
+        if self.torn {
+            return Err(FileError::Gone);
+        }
+        self.check_refused()
+    }
+
+    fn check_refused(&self) -> Result<(), FileError> {
+        match &self.wire.state().refused {
+            Some((code, text)) => Err(self.refused("writing", *code, text)),
+            None => Ok(()),
+        }
+    }
+
+    fn unexpected(&self, what: &str, reply: &Reply) -> FileError {
+        match reply {
+            Reply::Status { code, text } => self.refused(what, *code, text),
+            _ => FileError::Refused(HostError::File {
+                path: self.path.to_string(),
+                detail: format!("{what}: the host's SFTP server answers something else"),
+            }),
+        }
+    }
+
+    fn refused(&self, what: &str, code: u32, text: &str) -> FileError {
+        // The words that libssh2 has for them.
+        let text = match code {
+            2 => "no such file".to_owned(),
+            3 => "permission denied".to_owned(),
+            4 => "failure".to_owned(),
+            _ => sanitise(text.as_bytes()),
+        };
+        let code = i32::try_from(code).unwrap_or(i32::MAX);
+        FileError::of(&self.path, what, Stopped::Sftp(code, text))
+    }
+
+    fn lost(&self, what: &str) -> FileError {
+        let why = "the host hung up, or answers no more".to_owned();
+        FileError::of(&self.path, what, Stopped::Ssh(0, why))
+    }
+}
+
+impl Drop for BulkFile {
+    fn drop(&mut self) {
+        // Nobody reads on; the server ends with its channel.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let out = self.out.clone();
+            runtime.spawn(async move { out.close().await });
+        }
+    }
+}
+
+fn late(path: &str, what: &str, limits: &Limits) -> FileError {
+    FileError::of(path, what, Stopped::TimedOut(limits.file))
+}
+
+/// Opens a channel that speaks SFTP.
+async fn start_sftp(session: &Session, path: &str) -> Result<Channel<Msg>, NotOpen> {
+    let broken = || {
+        let why = "the host hung up".to_owned();
+        let lost = FileError::of(path, "opening", Stopped::Ssh(0, why));
+        if session.is_closed() {
+            NotOpen::Failed(lost)
+        } else {
+            NotOpen::NoSftp
+        }
+    };
+    let mut channel = session.channel().await.map_err(|_| broken())?;
+    let asked = channel.request_subsystem(true, "sftp").await;
+    asked.map_err(|_| broken())?;
+    let mut arrived = BytesMut::new();
+    loop {
+        match channel.wait().await {
+            Some(ChannelMsg::Success) => {
+                // The version takes the place of a request's number.
+                let hello = Request::new(packet::INIT, 3).finish(0);
+                channel.data_bytes(hello).await.map_err(|_| broken())?;
+            }
+            Some(ChannelMsg::Data { data }) => {
+                arrived.extend_from_slice(&data);
+                match packet::take(&mut arrived) {
+                    Ok(None) => {}
+                    Ok(Some((packet::VERSION, _))) => return Ok(channel),
+                    Ok(Some(_)) | Err(()) => return Err(NotOpen::NoSftp),
+                }
+            }
+            Some(ChannelMsg::Failure | ChannelMsg::Close | ChannelMsg::Eof) | None => {
+                return Err(broken());
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Takes answers to whom they are for, until the channel ends.
+async fn take_replies(mut arriving: ChannelReadHalf, wire: Arc<Wire>) {
+    let mut arrived = BytesMut::new();
+    'channel: while let Some(message) = arriving.wait().await {
+        match message {
+            ChannelMsg::Data { data } => arrived.extend_from_slice(&data),
+            ChannelMsg::Eof | ChannelMsg::Close => break,
+            _ => continue,
+        }
+        loop {
+            match packet::take(&mut arrived) {
+                Ok(Some((kind, body))) => match packet::reply(kind, body) {
+                    Some((number, reply)) => wire.answer(number, reply),
+                    None => break 'channel,
+                },
+                Ok(None) => break,
+                Err(()) => break 'channel,
+            }
+        }
+    }
+    wire.end();
+}
+
+impl Wire {
+    fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            writes: Arc::new(Semaphore::new(IN_FLIGHT)),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a new request. After the end nobody waits: an answer's sender is dropped.
+    fn expect(&self, waiter: Waiter) -> u32 {
+        let mut state = self.state();
+        state.number = state.number.wrapping_add(1);
+        let number = state.number;
+        if !state.ended {
+            state.waiting.insert(number, waiter);
+        }
+        number
+    }
+
+    fn answer(&self, number: u32, reply: Reply) {
+        let mut state = self.state();
+        match state.waiting.remove(&number) {
+            Some(Waiter::Answer(sender)) => {
+                // Who no longer waits needs no answer.
+                let _ = sender.send(reply);
+            }
+            Some(Waiter::Write { .. }) => match reply {
+                Reply::Status { code, .. } if code == packet::OK => {}
+                Reply::Status { code, text } => {
+                    state.refused.get_or_insert((code, text));
+                }
+                _ => {
+                    let text = "no answer to a write".to_owned();
+                    state.refused.get_or_insert((u32::MAX, text));
+                }
+            },
+            None => {}
+        }
+    }
+
+    fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        // Before the permits of unconfirmed writes come back, none may be had any more.
+        self.writes.close();
+        state.waiting.clear();
+        drop(state);
+        self.ended.send_replace(true);
+    }
+}

@@ -1,0 +1,311 @@
+//! The session that carries bulk data, over russh.
+//!
+//! libssh2 encrypts AES in calls of 16 bytes and costs five times the processor time of russh,
+//! so that a transfer's speed is decided here. Nothing else goes over this session: commands, and
+//! whatever a host does that russh cannot talk to, stay with ssh2. It is opened only after an ssh2
+//! session got in, in the same turn as every login, through the same `dial`; the host key is judged
+//! by the same rules, and the login is the one that the host accepted before, so that it cannot be
+//! refused in a new way. One session carries a channel for each open file.
+
+mod file;
+mod login;
+mod packet;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use russh::client::{self, Handle, Msg};
+use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
+use russh::{Channel, Preferred, cipher, kex};
+
+use super::connect::dial;
+use super::error::HostError;
+use super::host_key::{Expected, ShownKey};
+use super::link::{Cancel, Limit, Stopped};
+use super::shared::{Limits, Shared};
+
+pub(super) use file::{BulkFile, NotOpen};
+pub(super) use login::{Proven, ProvenWay};
+
+/// After so many connections in a row that came to no session, ssh2 carries the data too.
+const MAX_STRIKES: u32 = 3;
+
+/// A logged-in connection.
+pub(super) struct Session {
+    handle: Handle<Judge>,
+    given_up: AtomicBool,
+    pub(super) limits: Limits,
+}
+
+/// What a host's bulk sessions have in common.
+#[derive(Default)]
+pub(super) struct Sessions {
+    current: Mutex<Option<Arc<Session>>>,
+    /// Held while one is opened.
+    opening: tokio::sync::Mutex<()>,
+    strikes: AtomicU32,
+}
+
+/// What became of a try to open a session.
+enum Opened {
+    Session(Box<Session>),
+    /// This host and russh do not agree, on algorithms or on the login.
+    NoAgreement,
+}
+
+impl Sessions {
+    /// The session, opened if there is none. `None` where bulk data must go over ssh2.
+    pub(super) async fn get(&self, host: &Arc<Shared>) -> Result<Option<Arc<Session>>, HostError> {
+        if host.lacks_sftp() || self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES {
+            return Ok(None);
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(session) = self.alive() {
+            return Ok(Some(session));
+        }
+        match open(host).await? {
+            Opened::Session(session) => {
+                self.strikes.store(0, Ordering::Relaxed);
+                let session = Arc::new(*session);
+                *self.current() = Some(session.clone());
+                Ok(Some(session))
+            }
+            Opened::NoAgreement => {
+                self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
+                Ok(None)
+            }
+        }
+    }
+
+    fn alive(&self) -> Option<Arc<Session>> {
+        self.current()
+            .clone()
+            .filter(|session| !session.is_closed())
+    }
+
+    /// Ends the session, if there is one.
+    pub(super) async fn close(&self) {
+        let session = self.current().take();
+        if let Some(session) = session {
+            session.give_up();
+            let bye = russh::Disconnect::ByApplication;
+            let _ = session.handle.disconnect(bye, "bye", "").await;
+        }
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Session>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// It is of no more use.
+    fn is_closed(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed) || self.handle.is_closed()
+    }
+
+    /// No further file is opened over it.
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    async fn channel(&self) -> Result<Channel<Msg>, russh::Error> {
+        self.handle.channel_open_session().await
+    }
+}
+
+/// Says "no longer wanted" once its owner is dropped.
+struct Wanted(Cancel);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Opens a session when it is this host's turn to.
+async fn open(host: &Arc<Shared>) -> Result<Opened, HostError> {
+    let wanted = Wanted(Cancel {
+        given_up: Arc::default(),
+        closed: Arc::default(),
+    });
+    let (host, cancel) = (host.clone(), wanted.0.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let opening = tokio::task::spawn_blocking(move || {
+        host.turn.take(&cancel, || {
+            host.may_log_in()?;
+            let socket = dial(&host, &cancel)?;
+            runtime.block_on(greet(&host, socket, &cancel))
+        })
+    });
+    opening
+        .await
+        .unwrap_or_else(|error| Err(HostError::Lost(format!("opening a session: {error}"))))
+}
+
+/// Shakes hands, judges the host's key and logs in.
+async fn greet(
+    host: &Arc<Shared>,
+    socket: std::net::TcpStream,
+    cancel: &Cancel,
+) -> Result<Opened, HostError> {
+    let Some(proven) = host.proven() else {
+        return Ok(Opened::NoAgreement);
+    };
+    let lost = |error: std::io::Error| HostError::Lost(error.to_string());
+    socket.set_nonblocking(true).map_err(lost)?;
+    let socket = tokio::net::TcpStream::from_std(socket).map_err(lost)?;
+    let judge = Judge {
+        host: host.clone(),
+        verdict: Arc::default(),
+    };
+    let verdict = judge.verdict.clone();
+    let limits = host.run.limits;
+    let config = Arc::new(config(&limits, &proven.key_type));
+    let shaking = client::connect_stream(config, socket, judge);
+    let what = "the SSH handshake of the session for bulk data";
+    let mut handle = match bounded(limits.handshake, cancel, what, shaking).await? {
+        Ok(handle) => handle,
+        Err(error) => {
+            let refused = verdict
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            return match refused {
+                Some(refused) => Err(refused),
+                None => host.bulk.failed(what, &error),
+            };
+        }
+    };
+    let logging_in = proven.log_in(host, &mut handle);
+    match bounded(limits.login, cancel, "logging in for bulk data", logging_in).await? {
+        Ok(true) => Ok(Opened::Session(Box::new(Session {
+            handle,
+            given_up: AtomicBool::new(false),
+            limits,
+        }))),
+        Ok(false) => Ok(Opened::NoAgreement),
+        Err(error) => host.bulk.failed("logging in for bulk data", &error),
+    }
+}
+
+impl Sessions {
+    /// Tells a connection that broke, which may be tried again, from one that cannot work.
+    fn failed(&self, what: &str, error: &russh::Error) -> Result<Opened, HostError> {
+        let broke = matches!(
+            error,
+            russh::Error::IO(_)
+                | russh::Error::Disconnect
+                | russh::Error::HUP
+                | russh::Error::SendError
+                | russh::Error::RecvError
+                | russh::Error::ConnectionTimeout
+                | russh::Error::KeepaliveTimeout
+        );
+        if broke && self.strikes.fetch_add(1, Ordering::Relaxed) + 1 < MAX_STRIKES {
+            return Err(HostError::Lost(format!("{what}: {error}")));
+        }
+        tracing::info!("ssh2 carries the data: {what}: {error}");
+        Ok(Opened::NoAgreement)
+    }
+}
+
+/// Waits no longer than `allowed`, and no longer than somebody wants it.
+async fn bounded<T>(
+    allowed: std::time::Duration,
+    cancel: &Cancel,
+    what: &str,
+    work: impl Future<Output = T>,
+) -> Result<T, HostError> {
+    let limit = Limit::new(allowed, cancel);
+    let unwanted = async {
+        loop {
+            if let Err(stopped) = limit.left() {
+                return stopped;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        result = work => Ok(result),
+        stopped = unwanted => Err(Stopped::during(stopped, what)),
+    }
+}
+
+fn config(limits: &Limits, key_type: &str) -> client::Config {
+    let names: &[&str] = match key_type {
+        "ssh-rsa" => &["rsa-sha2-512", "rsa-sha2-256"],
+        other => &[other],
+    };
+    let key: Vec<Algorithm> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let mut key_exchange = Preferred::DEFAULT.kex.to_vec();
+    // What a host in FIPS mode has, before the slow ones over finite fields.
+    let elliptic = [
+        kex::ECDH_SHA2_NISTP256,
+        kex::ECDH_SHA2_NISTP384,
+        kex::ECDH_SHA2_NISTP521,
+    ];
+    let place = key_exchange
+        .iter()
+        .position(|name| *name == kex::DH_GEX_SHA256)
+        .unwrap_or_default();
+    key_exchange.splice(place..place, elliptic);
+    client::Config {
+        preferred: Preferred {
+            kex: key_exchange.into(),
+            key: key.into(),
+            cipher: vec![
+                cipher::AES_128_GCM,
+                cipher::AES_256_GCM,
+                cipher::CHACHA20_POLY1305,
+                cipher::AES_128_CTR,
+                cipher::AES_192_CTR,
+                cipher::AES_256_CTR,
+            ]
+            .into(),
+            ..Preferred::DEFAULT
+        },
+        keepalive_interval: Some(limits.keepalive),
+        keepalive_max: 3,
+        ..client::Config::default()
+    }
+}
+
+/// Judges the key that the host shows, by the rules of every other session.
+struct Judge {
+    host: Arc<Shared>,
+    verdict: Arc<Mutex<Option<HostError>>>,
+}
+
+impl Judge {
+    fn judge(&self, key: &PublicKey) -> Result<(), HostError> {
+        let config = &self.host.config;
+        let blob = key.to_bytes().map_err(|error| HostError::Handshake {
+            detail: format!("the host key cannot be read: {error}"),
+        })?;
+        Expected::load(&config.host_keys, &config.known_hosts, &config.address)
+            .judge(&ShownKey::new(&blob), &self.host.trusted())
+    }
+}
+
+impl client::Handler for Judge {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        shown: &PublicKeyOrCertificate,
+    ) -> Result<bool, russh::Error> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
+            // None was asked for.
+            return Ok(false);
+        };
+        match self.judge(key) {
+            Ok(()) => Ok(true),
+            Err(refused) => {
+                let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+                *verdict = Some(refused);
+                Ok(false)
+            }
+        }
+    }
+}

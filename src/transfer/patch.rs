@@ -1,0 +1,245 @@
+//! Making a file from the one that bears its name at the target, so that only what differs is sent.
+//!
+//! The original is not written to: `vmkfstools` clones the disk that it belongs to (on a posix host
+//! `cp` copies the file) under a name of this run's own. A clone gets the name under which files
+//! arrive when it is complete; one that was cut short is known by its name, and made anew. Where a
+//! clone has no room and a person agreed, the original itself takes that name, and is lost.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::deliver::{Delivery, Item, Landing};
+use super::observe::{Observed, Standing, observe};
+use super::progress::Phase;
+use super::source::Folder;
+use super::target::{Work, time_for};
+use super::writes::{TransferError, Writes};
+use crate::error::Fault;
+use crate::host::HostCommand;
+use crate::hypervisor::esxi::commands::{DiskFormat, clone_disk};
+use crate::hypervisor::esxi::vmkfstools;
+use crate::hypervisor::shell::{self, FileKind as Kind, Removed};
+use crate::runbook::model::Driver;
+use crate::vmfiles::{Descriptor, FileKind};
+
+/// Files up to this many bytes are compared whenever somebody looks.
+const SMALL: u64 = 1 << 20;
+
+/// What a file is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The flat disk whose descriptor has this name at the target.
+    Disk(String),
+    /// The file of the same name, where the host has no disks.
+    File,
+}
+
+/// Why a file comes whole, in words that go on after its name: `has another size there`.
+pub type Whole = String;
+
+impl Delivery {
+    /// What is at the target, as far as it can be told without reading disks: files of up to a
+    /// mebibyte are summed at both ends, larger ones that bear the name of one to bring count as
+    /// different.
+    ///
+    /// # Errors
+    /// The target or the source cannot be looked at.
+    pub async fn glance(&self) -> Result<Observed, Fault> {
+        let mut small = self.clone();
+        let work = self.looking();
+        for item in &mut small.items {
+            item.sum = match item.sum {
+                _ if item.bytes > SMALL => None,
+                None => Some(self.source_sum(&work, item).await?),
+                known => known,
+            };
+        }
+        observe(&work, &small).await
+    }
+}
+
+/// From what each file can be made that has another one's name at the target, or why it comes whole.
+pub(super) async fn bases<W>(
+    work: &Work<W>,
+    delivery: &Delivery,
+    observed: &Observed,
+) -> Result<BTreeMap<String, Result<Base, Whole>>, Fault> {
+    let mut bases = BTreeMap::new();
+    let wanted = |item: &&Item| {
+        FileKind::of(&item.name) == FileKind::Extent
+            && observed.standing(&item.name) == Standing::Different
+            && observed.begun(&item.name).is_none()
+    };
+    let open: Vec<&Item> = delivery.items.iter().filter(wanted).collect();
+    if open.is_empty() {
+        return Ok(bases);
+    }
+    let entries = work.list().await?.unwrap_or_default();
+    let size = |name: &str| {
+        let entry = entries.iter().find(|entry| entry.text() == Some(name))?;
+        let stat = entry.stat.filter(|stat| stat.kind == Kind::File)?;
+        Some(stat.size)
+    };
+    let folder = Folder::On {
+        host: work.to.host.clone(),
+        path: work.to.folder.clone(),
+        lane: work.to.lane,
+    };
+    for item in open {
+        let base = match size(&item.name) {
+            None => Err("is no plain file there".to_owned()),
+            Some(bytes) if bytes != item.bytes => Err("has another size there".to_owned()),
+            Some(_) if work.to.host.driver() == Driver::Posix => Ok(Base::File),
+            Some(_) => match descriptor_of(&item.name) {
+                Some(name) if size(&name).is_some() => {
+                    let text = folder.head(&name, Descriptor::PREFIX).await?;
+                    flat_disk(item, name, &text)
+                }
+                _ => Err("has no descriptor there to clone it by".to_owned()),
+            },
+        };
+        bases.insert(item.name.clone(), base);
+    }
+    Ok(bases)
+}
+
+/// `vmkfstools` finds a disk's data by its descriptor, and names a clone's data after it.
+fn descriptor_of(data: &str) -> Option<String> {
+    let stem = data.strip_suffix("-flat.vmdk")?;
+    Some(format!("{stem}.vmdk"))
+}
+
+fn flat_disk(item: &Item, descriptor: String, text: &[u8]) -> Result<Base, Whole> {
+    let disk = Descriptor::parse(text)
+        .map_err(|why| format!("cannot be cloned there: {descriptor}: {why}"))?;
+    if disk.is_link() {
+        return Err(format!(
+            "cannot be cloned there: {descriptor} is a snapshot"
+        ));
+    }
+    if !disk.files().eq([item.name.as_str()]) || disk.capacity() != item.bytes {
+        return Err(format!(
+            "cannot be cloned there: {descriptor} describes another disk"
+        ));
+    }
+    Ok(Base::Disk(descriptor))
+}
+
+/// A command on the way to a base.
+enum Deed {
+    /// A file of this run's own that a crash left.
+    Remove(String),
+    /// By descriptors.
+    CloneDisk(String, String),
+    Copy(String, String, u64),
+    Rename(String, String),
+}
+
+impl Deed {
+    fn command(&self, delivery: &Delivery) -> HostCommand {
+        let to = &delivery.to;
+        match self {
+            Self::Remove(name) => shell::remove_file(&to.path(name)),
+            Self::CloneDisk(from, clone) => {
+                clone_disk(&to.path(from), &to.path(clone), DiskFormat::Thin)
+            }
+            Self::Copy(from, copy, bytes) => {
+                shell::copy_sparse(&to.path(from), &to.path(copy)).deadline(time_for(*bytes))
+            }
+            Self::Rename(from, name) => to.rename(from, name),
+        }
+    }
+
+    async fn run<W: Writes>(
+        &self,
+        delivery: &Delivery,
+        work: &Work<W>,
+    ) -> Result<(), TransferError> {
+        if let Self::Rename(from, name) = self {
+            return delivery.rename(work, from, name).await;
+        }
+        let output = work.send(&self.command(delivery)).await?;
+        let (doing, checked) = match self {
+            Self::Remove(name) => {
+                let removed = Removed::parse(&output).map(drop);
+                (format!("removing the unfinished {name}"), removed)
+            }
+            Self::CloneDisk(from, _) => (format!("cloning {from}"), vmkfstools::check(&output)),
+            Self::Copy(from, ..) | Self::Rename(from, _) => {
+                (format!("copying {from}"), shell::check_quiet(&output))
+            }
+        };
+        checked.map_err(|fault| delivery.failed(&doing, &fault).into())
+    }
+}
+
+/// What is to be done before a file's data is sent: what a crash left is taken away, and its base
+/// made, where there is one.
+fn deeds(delivery: &Delivery, item: &Item, found: &Observed) -> Vec<Deed> {
+    if !delivery.patches() {
+        return Vec::new();
+    }
+    let (to, name) = (&delivery.to, item.name.as_str());
+    let clone = |name: &str| format!("{name}.lifeboat-{}-clone", to.run);
+    let (part, copy) = (to.part_name(name), clone(name));
+    let stem = name.strip_suffix("-flat.vmdk").map(clone);
+    let [descriptor, data] =
+        ["", "-flat"].map(|end| stem.as_ref().map(|stem| format!("{stem}{end}.vmdk")));
+    let left = [Some(&copy), data.as_ref(), descriptor.as_ref()];
+    let left = left
+        .into_iter()
+        .flatten()
+        .filter(|left| found.own.contains(left));
+    let mut deeds: Vec<Deed> = left.cloned().map(Deed::Remove).collect();
+    let Some(Ok(base)) = found.bases.get(name) else {
+        return deeds;
+    };
+    match (base, descriptor, data) {
+        _ if delivery.landing == Landing::InPlace => {
+            deeds.push(Deed::Rename(name.to_owned(), part));
+        }
+        (Base::Disk(disk), Some(descriptor), Some(data)) => deeds.extend([
+            Deed::CloneDisk(disk.clone(), descriptor.clone()),
+            Deed::Rename(data, part),
+            Deed::Remove(descriptor),
+        ]),
+        _ => deeds.extend([
+            Deed::Copy(name.to_owned(), copy.clone(), item.bytes),
+            Deed::Rename(copy, part),
+        ]),
+    }
+    deeds
+}
+
+/// Makes a file's base. Whether there is one now.
+pub(super) async fn make<W: Writes>(
+    delivery: &Delivery,
+    work: &Work<W>,
+    item: &Item,
+    found: &Observed,
+) -> Result<bool, TransferError> {
+    let deeds = deeds(delivery, item, found);
+    if !deeds.is_empty() {
+        work.meter.phase(Phase::Cloning, Instant::now());
+    }
+    for deed in &deeds {
+        deed.run(delivery, work).await?;
+    }
+    Ok(deeds.iter().any(|deed| matches!(deed, Deed::Rename(..))))
+}
+
+/// The same commands, before they are sent.
+pub(super) fn preview(delivery: &Delivery, item: &Item, found: &Observed) -> Vec<String> {
+    let deeds = deeds(delivery, item, found);
+    deeds
+        .iter()
+        .map(|deed| deed.command(delivery).line())
+        .collect()
+}
+
+/// Whether the original under this name makes room by a name aside: it is there, and is not what
+/// the new file is made in.
+pub(super) fn makes_room(delivery: &Delivery, name: &str, found: &Observed) -> bool {
+    let used = delivery.landing == Landing::InPlace && matches!(found.bases.get(name), Some(Ok(_)));
+    found.standing(name) == Standing::Different && !used
+}
