@@ -309,6 +309,7 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
             proposal,
             &claim.place,
             shown(&claim.place.host, &claim.command),
+            "",
         );
     }
     Ok(guarded)
@@ -321,7 +322,8 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
     {
         for place in Place::of_step(runbook, step).into_iter().rev() {
             let command = take_lock(&place.folder, "‹this run›");
-            add(proposal, &place, shown(&place.host, &command));
+            let command = shown(&place.host, &command);
+            add(proposal, &place, command, ", unless it is already");
         }
     }
     answer
@@ -332,9 +334,9 @@ fn changes_a_host(proposal: &Proposal) -> bool {
     proposal.commands.iter().any(changes)
 }
 
-fn add(proposal: &mut Proposal, place: &Place, command: ShownCommand) {
+fn add(proposal: &mut Proposal, place: &Place, command: ShownCommand, unless: &str) {
     let change = format!(
-        "{} is locked for this run, unless it is already: no other console can drive it meanwhile",
+        "{} is locked for this run{unless}: no other console can drive it meanwhile",
         place.who()
     );
     proposal.changes.insert(0, change);

@@ -124,11 +124,7 @@ impl JournalError {
                 "nothing was changed",
                 "use the version of Lifeboat that wrote it, or a later one",
             ),
-            Self::Held { path, .. } => (
-                path,
-                "that console goes on; this one did nothing",
-                "look on with `lifeboat watch RUN`; or work at that console, or leave it there (q) and then resume here",
-            ),
+            Self::Held { path, .. } => return self.held(path),
             Self::Broken { path, .. } => (
                 path,
                 "the lines before it are whole; nothing was changed and nothing is sent on its word",
@@ -154,6 +150,21 @@ impl JournalError {
             }
         };
         Fault::new(self.to_string(), place.display().to_string(), state, next)
+    }
+}
+
+impl JournalError {
+    fn held(&self, path: &Path) -> Fault {
+        let run = path.parent().and_then(Path::file_name);
+        let run = run.map_or("RUN".into(), |name| name.to_string_lossy());
+        Fault::new(
+            self.to_string(),
+            path.display().to_string(),
+            "that console goes on; this one did nothing",
+            format!(
+                "look on with `lifeboat watch {run}`; or work at that console, or leave it there (q) and then resume here"
+            ),
+        )
     }
 }
 

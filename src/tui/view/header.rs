@@ -285,7 +285,8 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
         return;
     }
     let mut parts = Vec::new();
-    for binding in keys::RUN.iter().filter(|binding| binding.hint) {
+    let hints = keys::RUN.iter().filter(|binding| binding.hint);
+    for binding in hints.filter(|binding| !(run.watching && binding.action.decides())) {
         let enabled = run.why_not(binding.action).is_none();
         if !enabled && run.ui.page != Page::Main {
             continue;
