@@ -339,7 +339,7 @@ fn add(proposal: &mut Proposal, place: &Place, command: ShownCommand, unless: &s
         "{} is locked for this run{unless}: no other console can drive it meanwhile",
         place.who()
     );
-    proposal.changes.insert(0, change);
+    proposal.changes.push(change);
     proposal.commands.insert(0, command);
 }
 

@@ -56,7 +56,8 @@ async fn the_first_step_that_changes_something_takes_the_lock_and_the_end_gives_
     let answer = world.probe(&out("restore")).await;
     let proposal = needed(&answer);
     assert_eq!(locks_in(proposal), 1);
-    assert!(proposal.changes[0].contains("sql01 on lee-esx1 is locked"));
+    let said = proposal.changes.last().unwrap();
+    assert!(said.contains("sql01 on lee-esx1 is locked"), "{said}");
     assert!(proposal.commands[0].write && proposal.attest.is_none());
     world.go(&out("restore")).await;
     assert!(
