@@ -53,6 +53,37 @@ pub async fn walk(
     Ok(Walk::new(handle, replies, out).follow(interrupts).await)
 }
 
+/// Prints a run that another console drives, or that is over, as it goes on; decides nothing.
+/// An interrupt ends it: [`Outcome::state`] is then as far as was read.
+///
+/// # Errors
+/// If signals cannot be listened for.
+pub async fn watch(
+    mut handle: RunHandle,
+    out: &mut (dyn Write + Send),
+) -> std::io::Result<Outcome> {
+    let mut interrupts = Interrupts::listen()?;
+    let past = std::mem::take(&mut handle.past);
+    let replies = Replies::default();
+    let mut watch = Walk::new(handle, replies, out);
+    for entry in past {
+        watch.shown(entry);
+    }
+    loop {
+        let update = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(watch.ended(String::new(), None)),
+            update = watch.handle.updates.recv() => update,
+        };
+        match update {
+            Some(Update::Entry(entry)) => watch.shown(entry),
+            Some(Update::Live(_) | Update::Stuck { .. }) => {}
+            Some(Update::Ended { head, fault }) => return Ok(watch.ended(head, fault)),
+            None => return Ok(watch.ended(String::new(), None)),
+        }
+    }
+}
+
 /// What the operating system may send.
 struct Interrupts {
     interrupt: Signal,
@@ -169,10 +200,14 @@ impl<'o> Walk<'o> {
         }
     }
 
-    fn entry(&mut self, entry: Arc<Entry>) {
+    fn shown(&mut self, entry: Arc<Entry>) {
         self.state.apply(&entry);
         self.printer.entry(&entry);
-        self.entries.push(Arc::clone(&entry));
+        self.entries.push(entry);
+    }
+
+    fn entry(&mut self, entry: Arc<Entry>) {
+        self.shown(Arc::clone(&entry));
         let Some(id) = &entry.step else { return };
         match &entry.event {
             RunEvent::ProbeAnswered(_) if self.state.status(id) == Status::Asking => {

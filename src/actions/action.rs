@@ -7,6 +7,7 @@ use crate::error::Fault;
 
 use super::context::Ctx;
 use super::link::ActError;
+use super::lock::{self, Claimed, Guarded};
 
 /// A verb about one step. `decide` is pure: preview, outline, performance and tests all use it, so
 /// that what is shown is what is done.
@@ -48,13 +49,19 @@ pub(super) trait Action: Sync {
 
 /// Looks and decides.
 pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
-    let observed = action.observe(ctx).await?;
-    let answer = action.decide(&observed);
-    if matches!(answer.verdict, Verdict::AlreadyDone { .. }) {
+    let (observed, guarded) = look(action, ctx).await?;
+    if matches!(guarded.answer.verdict, Verdict::AlreadyDone { .. }) {
         // A fact that cannot be kept now is kept when the step is looked at again.
         let _ = action.settle(ctx, &observed).await;
     }
-    Ok(answer)
+    Ok(guarded.answer)
+}
+
+/// What the verb saw and makes of it, with the locks that this needs.
+async fn look<A: Action>(action: &A, ctx: &Ctx) -> Result<(A::Observed, Guarded), Fault> {
+    let observed = action.observe(ctx).await?;
+    let guarded = lock::guard(ctx, action.decide(&observed)).await?;
+    Ok((observed, guarded))
 }
 
 /// Looks again, acts if things are as confirmed, and looks once more.
@@ -66,19 +73,14 @@ pub(super) async fn perform<A: Action>(action: &A, ctx: &Ctx) -> Performed {
 }
 
 async fn try_perform<A: Action>(action: &A, ctx: &Ctx) -> Result<Performed, ActError> {
-    let observed = action.observe(ctx).await?;
-    let answer = action.decide(&observed);
-    match &answer.verdict {
-        Verdict::AlreadyDone { evidence } => {
-            action.settle(ctx, &observed).await?;
-            return Ok(Performed::Done {
-                evidence: evidence.clone(),
-            });
-        }
+    let (observed, guarded) = look(action, ctx).await?;
+    match &guarded.answer.verdict {
         Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
-        Verdict::Needed(_) | Verdict::Blocked { .. } => {
-            return Ok(Performed::Changed(Box::new(answer)));
-        }
+        _ => return not_as_confirmed(action, ctx, observed, guarded).await,
+    }
+    if guarded.claim(ctx).await? == Claimed::Moved {
+        let (observed, guarded) = look(action, ctx).await?;
+        return not_as_confirmed(action, ctx, observed, guarded).await;
     }
     let fault = match action.act(ctx, &observed).await {
         Ok(()) => None,
@@ -86,6 +88,24 @@ async fn try_perform<A: Action>(action: &A, ctx: &Ctx) -> Result<Performed, ActE
         Err(other) => return Err(other),
     };
     verify(action, ctx, fault).await
+}
+
+/// There is nothing left to do, or what there is has to be shown first.
+async fn not_as_confirmed<A: Action>(
+    action: &A,
+    ctx: &Ctx,
+    observed: A::Observed,
+    guarded: Guarded,
+) -> Result<Performed, ActError> {
+    match guarded.answer.verdict {
+        Verdict::AlreadyDone { evidence } => {
+            action.settle(ctx, &observed).await?;
+            Ok(Performed::Done { evidence })
+        }
+        Verdict::Needed(_) | Verdict::Blocked { .. } => {
+            Ok(Performed::Changed(Box::new(guarded.answer)))
+        }
+    }
 }
 
 /// Nothing is green before it was seen; and what a host calls a failure may have worked.
@@ -157,7 +177,11 @@ pub(super) fn is_confirmed(ctx: &Ctx, proposal: &Proposal) -> bool {
 
 /// Takes the step back.
 pub(super) async fn undo<A: Action>(action: &A, ctx: &Ctx) -> Performed {
-    match action.undo(ctx).await {
+    let undone = match lock::hold(ctx).await {
+        Ok(()) => action.undo(ctx).await,
+        Err(error) => Err(error),
+    };
+    match undone {
         Ok(evidence) => Performed::Undone { evidence },
         Err(error) => ended(error),
     }

@@ -1,9 +1,9 @@
 //! The verbs of a runbook, one file each: probe, decide, act, verify, undo.
 //!
-//! Whoever uses this module needs five functions: [`probe`] looks and decides, [`perform`] looks
+//! Whoever uses this module needs six functions: [`probe`] looks and decides, [`perform`] looks
 //! again, acts and verifies, [`undo`] takes back, [`outline`] shows what a step would do without
 //! asking any host, and [`stop_lost`] makes sure that a write whose connection died can no longer
-//! take effect.
+//! take effect. At the run's end [`close`] gives back what it holds.
 //!
 //! A verb is a [`Action`](action::Action): `observe` asks hosts and fills a struct, `decide` is pure
 //! and turns that struct into an answer, `act` does what is missing. What was not asked is a hole in
@@ -18,10 +18,11 @@ mod context;
 mod copy_back;
 mod copying;
 mod fence;
+mod file_locks;
 mod giving_back;
 mod http;
 mod link;
-mod locks;
+mod lock;
 mod moving;
 mod network;
 mod ownership;
@@ -53,6 +54,7 @@ mod words;
 
 pub use context::Ctx;
 pub use link::{ActError, Link, Progress, Request};
+pub use lock::close;
 pub use stop_lost::stop_lost;
 
 use indexmap::IndexMap;
@@ -190,7 +192,7 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Ok(verb) => verb,
         Err(fault) => return answer::blocked("not asked", fault, &[]),
     };
-    by_verb!(verb, verb => verb.decide(&verb.unknown()), {
+    by_verb!(verb, verb => lock::outlined(runbook, step, verb.decide(&verb.unknown())), {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
         Verb::Command(command) => command.outline(),

@@ -12,7 +12,7 @@ use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{HostName, VmName};
 
-use super::locks::Locks;
+use super::file_locks::Locks;
 
 /// Evidence older than this is no evidence.
 pub(super) const FRESH: Duration = Duration::from_secs(60);

@@ -20,8 +20,8 @@ use crate::transfer;
 use crate::vmfiles::Vmx;
 
 use super::context::Ctx;
+use super::file_locks::{self, Locks};
 use super::link::ActError;
-use super::locks::{self, Locks};
 use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
 use super::place::{VmAt, path_tail, site_title};
 use super::{moving, reach, registered};
@@ -72,7 +72,7 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
     let (told, sign, locks) = futures_util::join!(
         hosts_of(ctx, vm, role),
         reach::sign(ctx, vm),
-        locks::of_vm(ctx, vm, role.other())
+        file_locks::of_vm(ctx, vm, role.other())
     );
     let (sightings, by_uuid) = told;
     let site = site_title(&ctx.runbook, role);

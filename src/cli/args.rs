@@ -87,6 +87,17 @@ done again.")]
         #[command(flatten)]
         act: ActArgs,
     },
+    /// Look at a run while another console drives it, or after it; decides nothing
+    #[command(after_help = "\
+It reads the run's journal as it grows: no host is asked, no key decides. q stops watching; it ends
+by itself when the run does. Any number of consoles may watch. The status is the run's as it stands.")]
+    Watch {
+        /// The run (its id, or the beginning of it)
+        run: String,
+        /// Plain lines instead of a terminal, as they come
+        #[arg(long)]
+        headless: bool,
+    },
     /// Check runbook files, without any network
     Validate {
         /// The files

@@ -14,7 +14,7 @@ use super::console::{Conclusion, Console, no_terminal};
 use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
-use super::{failback, failover, practice, resume};
+use super::{failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
 const MOST_FILES: usize = 200;
@@ -74,6 +74,13 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         HomeChoice::FailbackRunbook(path) => {
             failback::failback(console, &path.to_string_lossy(), StartArgs::default()).await
         }
+        // Whoever stops watching is back at home, however that run stands.
+        HomeChoice::Watch(run) => watch::watch(console, run.as_str())
+            .await
+            .map(|_| Conclusion {
+                exit: Exit::Clean,
+                lines: Vec::new(),
+            }),
         HomeChoice::Report(run) => {
             let past = Past::read(console.store.find(run.as_str())?)?;
             let text = report::markdown(&past.report());
@@ -128,7 +135,7 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
         ..UnfinishedRun::default()
     };
     match journal::held_by(&run.folder.path) {
-        Ok(Some(holder)) => shown.problem = Some(format!("held by {holder}")),
+        Ok(Some(holder)) => shown.holder = Some(holder.to_string()),
         Ok(None) => {}
         Err(error) => shown.problem = Some(error.to_string()),
     }

@@ -23,6 +23,7 @@ mod start;
 pub mod validate;
 mod variables;
 mod verify;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -97,6 +98,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 block_on(resume::resume(&mut console, run.as_deref())),
                 console,
             )
+        }
+        Some(Command::Watch { run, headless }) => {
+            let act = args::ActArgs {
+                headless,
+                ..args::ActArgs::default()
+            };
+            let mut console = Console::open(state, act)?;
+            finish(block_on(watch::watch(&mut console, &run)), console)
         }
         Some(Command::Validate { runbooks }) => {
             let colour = is_coloured(&out);

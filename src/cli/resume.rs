@@ -39,7 +39,9 @@ pub(super) async fn resume(
         .into());
     }
     let past = Past::read(folder)?.whole()?;
-    if past.state().finished.is_some() {
+    let state = past.state();
+    // A run that ended and could not give its locks back is taken up for that alone.
+    if state.finished.is_some() && state.locks().is_empty() {
         let exit = verdict(&past.report());
         let line = format!(
             "run {} is finished; see `lifeboat report {}`",

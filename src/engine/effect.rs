@@ -79,8 +79,6 @@ pub enum Effect {
         /// After this long.
         after: Duration,
     },
-    /// A person is needed: ring.
-    Ring,
     /// Stop whatever the step's action is doing between two commands.
     Cancel {
         /// Which step.
@@ -88,6 +86,9 @@ pub enum Effect {
         /// Which attempt.
         attempt: Attempt,
     },
+    /// Every step is settled: give back what the run holds on hosts, then send
+    /// [`super::Input::Closed`]. What is recorded on the way belongs to no step.
+    Close,
     /// The console leaves: nothing more will be ordered.
     Leave,
 }

@@ -19,6 +19,42 @@ pub enum Fact {
         /// Volume UUID.
         uuid: String,
     },
+    /// The run sets its lock beside a VM's folder: on disk before the command leaves, so that the
+    /// run's end looks for it whatever became of that command.
+    LockWanted {
+        /// On which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The lock's folder.
+        path: String,
+    },
+    /// A person has the lock of another run broken; on disk before the command leaves.
+    LockBroken {
+        /// On which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The lock's folder.
+        path: String,
+        /// Whose it was, in words.
+        holder: String,
+        /// Who broke it.
+        by: String,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// The run's lock beside a VM's folder is gone.
+    LockReleased {
+        /// On which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The lock's folder.
+        path: String,
+        /// What was seen: `removed`, `was not there`, `had been broken by …`.
+        how: String,
+    },
     /// The restore point that is used.
     PointChosen {
         /// For which VM.

@@ -37,7 +37,7 @@ pub enum Input {
     },
     /// An action wants to send a write.
     WriteWanted {
-        /// Which step's.
+        /// Which step's; no name while the run is being closed.
         step: StepId,
         /// Which attempt's.
         attempt: Attempt,
@@ -50,6 +50,8 @@ pub enum Input {
         /// File data at absolute offsets.
         bulk: bool,
     },
+    /// What the run held on hosts is given back, or cannot be just now.
+    Closed,
     /// The write's process is known.
     WriteStarted {
         /// Which write.

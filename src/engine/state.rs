@@ -176,6 +176,28 @@ impl RunState {
             .map(|found| found.at)
     }
 
+    /// The locks of this run that may lie beside VMs' folders: wanted, and not seen to be gone
+    /// since. The fact of each, in the order in which they were wanted.
+    #[must_use]
+    pub fn locks(&self) -> Vec<&Fact> {
+        let mut held: Vec<&Fact> = Vec::new();
+        let place = |fact: &Fact| match fact {
+            Fact::LockWanted { host, path, .. } | Fact::LockReleased { host, path, .. } => {
+                Some((host.clone(), path.clone()))
+            }
+            _ => None,
+        };
+        for FoundFact { fact, .. } in &self.facts {
+            if let Some(here) = place(fact) {
+                held.retain(|other| place(other).as_ref() != Some(&here));
+            }
+            if matches!(fact, Fact::LockWanted { .. }) {
+                held.push(fact);
+            }
+        }
+        held
+    }
+
     /// Writes of a step, other than file data, that may still take effect for all that is known.
     pub fn open_ops<'a>(&'a self, step: &'a StepId) -> impl Iterator<Item = (OpId, &'a Op)> + 'a {
         self.unsettled_ops()

@@ -35,6 +35,7 @@ impl Input {
             }
             Self::Operator(decision) => decision.clean(clean),
             Self::Resume { .. }
+            | Self::Closed
             | Self::WriteStarted { .. }
             | Self::WriteFinished { .. }
             | Self::HostSeen { .. }
@@ -116,15 +117,18 @@ impl Fact {
             | Self::FilesChosen { quiesced: text, .. }
             | Self::PointPicked { why: text, .. }
             | Self::SplitBrainEnded { how: text, .. }
+            | Self::LockReleased { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
             Self::Attested {
                 words, statement, ..
             } => each([words, statement], clean),
             Self::RungReached { rung, seen, .. } => each([rung, seen], clean),
+            Self::LockBroken { holder, reason, .. } => each([holder, reason], clean),
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
             | Self::FolderMade { .. }
+            | Self::LockWanted { .. }
             | Self::RoomCounted { .. }
             | Self::OriginalKept { .. }
             | Self::ConfigKept { .. }

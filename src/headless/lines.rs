@@ -291,6 +291,11 @@ fn known(fact: &Fact) -> Option<String> {
             "restore point {stamp} of {backup}{}",
             if *verified { "" } else { ", source unverified" }
         ),
+        Fact::LockWanted { vm, host, .. } => format!("{vm} on {host} is locked for this run"),
+        Fact::LockBroken {
+            holder, by, reason, ..
+        } => format!("{by} had the lock of {holder} broken: {reason}"),
+        Fact::LockReleased { vm, host, how, .. } => format!("the lock on {vm} on {host} {how}"),
         Fact::FilesChosen {
             stamp,
             backup,

@@ -24,12 +24,19 @@ pub enum JournalError {
     #[error("the journal {0} holds no whole line: the run never began")]
     Empty(PathBuf),
     /// A newer version wrote it.
-    #[error("the journal {path} has format {format}; this version knows format {known}", known = super::FORMAT)]
+    #[error(
+        "the journal {path} has format {format}, written by Lifeboat {}; this is {}, which knows format {}",
+        if version.is_empty() { "of a later version" } else { version.as_str() },
+        env!("CARGO_PKG_VERSION"),
+        super::FORMAT
+    )]
     Newer {
         /// The journal.
         path: PathBuf,
         /// Its format.
         format: u64,
+        /// The version that wrote it; empty where its first line does not say.
+        version: String,
     },
     /// Another console writes it.
     #[error("the run is held by another console: {holder}")]
@@ -117,11 +124,7 @@ impl JournalError {
                 "nothing was changed",
                 "use the version of Lifeboat that wrote it, or a later one",
             ),
-            Self::Held { path, .. } => (
-                path,
-                "that console goes on; this one did nothing",
-                "work at that console, or leave it there (q) and then resume here",
-            ),
+            Self::Held { path, .. } => return self.held(path),
             Self::Broken { path, .. } => (
                 path,
                 "the lines before it are whole; nothing was changed and nothing is sent on its word",
@@ -147,6 +150,21 @@ impl JournalError {
             }
         };
         Fault::new(self.to_string(), place.display().to_string(), state, next)
+    }
+}
+
+impl JournalError {
+    fn held(&self, path: &Path) -> Fault {
+        let run = path.parent().and_then(Path::file_name);
+        let run = run.map_or("RUN".into(), |name| name.to_string_lossy());
+        Fault::new(
+            self.to_string(),
+            path.display().to_string(),
+            "that console goes on; this one did nothing",
+            format!(
+                "look on with `lifeboat watch {run}`; or work at that console, or leave it there (q) and then resume here"
+            ),
+        )
     }
 }
 

@@ -25,7 +25,12 @@ const HASH_TAIL: usize = 67;
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::journal) enum Misfit {
     /// A newer version wrote this journal.
-    Newer(u64),
+    Newer {
+        /// Its format.
+        format: u64,
+        /// That version, as its first line says.
+        version: String,
+    },
     /// The line does not belong where it stands.
     Why(String),
 }
@@ -162,13 +167,29 @@ fn check_format(first: &Fields) -> Result<(), Misfit> {
     }
     match first.data.get("format").and_then(Value::as_u64) {
         Some(format) if format == u64::from(FORMAT) => Ok(()),
-        Some(format) if format > u64::from(FORMAT) => Err(Misfit::Newer(format)),
+        Some(format) if format > u64::from(FORMAT) => {
+            let version = first.data.get("version").and_then(Value::as_str);
+            Err(Misfit::Newer {
+                format,
+                version: version.map(clean_version).unwrap_or_default(),
+            })
+        }
         _ => Err("the first line names no format".into()),
     }
 }
 
+/// A version as it may be shown: what else the line says is not known to this one.
+fn clean_version(text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(40)
+        .collect()
+}
+
 fn read_event(tag: String, data: Value) -> Result<RunEvent, Misfit> {
-    let complaint = format!("the event `{tag}` cannot be read");
+    let complaint = format!(
+        "its hash is right, but the event `{tag}` cannot be read: a later version of Lifeboat may have written it"
+    );
     let mut tagged = Map::new();
     tagged.insert("event".to_owned(), Value::String(tag));
     // An event without data is written with an empty object, for readers with standard tools.

@@ -19,7 +19,7 @@ pub use error::{JournalError, StoreError};
 pub use holder::Holder;
 pub use intent::Intent;
 pub use line::ZERO_HASH;
-pub use reader::{LineProblem, ReadJournal, read};
+pub use reader::{Follower, LineProblem, ReadJournal, read};
 pub(crate) use store::write_private;
 pub use store::{Ending, RunFolder, RunSummary, Store};
 pub use writer::{Journal, held_by};

@@ -1,8 +1,8 @@
 //! Reading a journal without holding it: for verify, report, the list of runs and a resumed writer.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::Entry;
@@ -30,7 +30,61 @@ pub struct ReadJournal {
     pub whole_bytes: u64,
 }
 
+/// A journal that is read while its console writes it: for whoever watches. It takes no lock.
+#[derive(Debug)]
+pub struct Follower {
+    file: File,
+    path: PathBuf,
+    journal: ReadJournal,
+}
+
+impl Follower {
+    /// Opens the journal and reads what is there.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let mut follower = Self {
+            file: open(path)?,
+            path: path.to_owned(),
+            journal: ReadJournal::new(),
+        };
+        follower.poll()?;
+        Ok(follower)
+    }
+
+    /// Everything that was read so far.
+    #[must_use]
+    pub fn journal(&self) -> &ReadJournal {
+        &self.journal
+    }
+
+    /// Reads what was added since, and gives the new lines. A last line without its end is read
+    /// again next time; after a line that does not fit nothing more comes.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn poll(&mut self) -> Result<&[Arc<Entry>], JournalError> {
+        let before = self.journal.entries.len();
+        if self.journal.problem.is_none() {
+            let from = SeekFrom::Start(self.journal.whole_bytes);
+            self.file
+                .seek(from)
+                .map_err(JournalError::io("reading", &self.path))?;
+            read_on(&mut self.journal, &self.file, &self.path)?;
+        }
+        Ok(self.journal.entries.get(before..).unwrap_or_default())
+    }
+}
+
 impl ReadJournal {
+    fn new() -> Self {
+        Self {
+            head: ZERO_HASH.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The number of the line with this hash: tells whether a recorded head is still in the journal.
     #[must_use]
     pub fn line_with_hash(&self, hash: &str) -> Option<usize> {
@@ -56,25 +110,32 @@ pub struct LineProblem {
 /// [`JournalError::Missing`], [`JournalError::Io`], and [`JournalError::Newer`] for a journal of a
 /// later format. A line that does not fit is no error here: see [`ReadJournal::problem`].
 pub fn read(path: &Path) -> Result<ReadJournal, JournalError> {
-    let file = File::open(path).map_err(|source| match source.kind() {
+    read_from(&open(path)?, path)
+}
+
+fn open(path: &Path) -> Result<File, JournalError> {
+    File::open(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => JournalError::Missing(path.to_owned()),
         _ => JournalError::Io {
             doing: "opening",
             path: path.to_owned(),
             source,
         },
-    })?;
-    read_from(&file, path)
+    })
 }
 
-/// Reads on from where `file` stands.
+/// Reads on from where `file` stands, which is its beginning.
 pub(in crate::journal) fn read_from(file: &File, path: &Path) -> Result<ReadJournal, JournalError> {
+    let mut journal = ReadJournal::new();
+    read_on(&mut journal, file, path)?;
+    Ok(journal)
+}
+
+/// Adds the lines from where `file` stands to those that were read before.
+fn read_on(journal: &mut ReadJournal, file: &File, path: &Path) -> Result<(), JournalError> {
     let mut reader = BufReader::with_capacity(1 << 16, file);
-    let mut journal = ReadJournal {
-        head: ZERO_HASH.to_owned(),
-        ..ReadJournal::default()
-    };
     let mut line = Vec::new();
+    journal.torn.clear();
     loop {
         line.clear();
         let length = (&mut reader)
@@ -82,7 +143,7 @@ pub(in crate::journal) fn read_from(file: &File, path: &Path) -> Result<ReadJour
             .read_until(b'\n', &mut line)
             .map_err(JournalError::io("reading", path))?;
         if length == 0 {
-            return Ok(journal);
+            return Ok(());
         }
         let seq = journal.entries.len() as u64 + 1;
         if line.pop_if(|last| *last == b'\n').is_none() {
@@ -94,7 +155,7 @@ pub(in crate::journal) fn read_from(file: &File, path: &Path) -> Result<ReadJour
             } else {
                 journal.torn = line;
             }
-            return Ok(journal);
+            return Ok(());
         }
         match decode(
             &line,
@@ -109,15 +170,16 @@ pub(in crate::journal) fn read_from(file: &File, path: &Path) -> Result<ReadJour
                 journal.head = hash;
                 journal.whole_bytes += length as u64;
             }
-            Err(Misfit::Newer(format)) => {
+            Err(Misfit::Newer { format, version }) => {
                 return Err(JournalError::Newer {
                     path: path.to_owned(),
                     format,
+                    version,
                 });
             }
             Err(Misfit::Why(why)) => {
                 journal.problem = Some(LineProblem { line: seq, why });
-                return Ok(journal);
+                return Ok(());
             }
         }
     }

@@ -363,6 +363,7 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
     let mut record = first();
     if let RunEvent::RunStarted(info) = &mut record.event {
         info.format = 2;
+        info.version = "7.1\u{1b}[31m".to_owned();
     }
     let mut journal = Journal::create(folder.path(), "alice", "noc-3").unwrap();
     append(&mut journal, record).unwrap();
@@ -373,6 +374,11 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
         read(&path),
         Err(JournalError::Newer { format: 2, .. })
     ));
+    let said = read(&path).unwrap_err().to_string();
+    assert!(
+        said.contains("written by Lifeboat 7.1[31m; this is"),
+        "{said}"
+    );
     assert!(matches!(
         reopen(folder.path()),
         Err(JournalError::Newer { format: 2, .. })
@@ -520,4 +526,33 @@ proptest! {
         let found = read(&folder.path().join(FILE_NAME)).unwrap();
         prop_assert_eq!(&found.entries[1..], &[note, done]);
     }
+}
+
+#[test]
+fn whoever_follows_sees_whole_lines_alone_even_where_one_is_torn_and_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = create(folder.path());
+    let path = folder.path().join(FILE_NAME);
+    let mut follower = Follower::open(&path).unwrap();
+    assert_eq!(follower.journal().entries.len(), 1);
+    assert!(follower.poll().unwrap().is_empty());
+    drop(journal);
+
+    let mut file = fs::File::options().append(true).open(&path).unwrap();
+    std::io::Write::write_all(&mut file, b"{\"seq\":2,\"at\"").unwrap();
+    assert!(follower.poll().unwrap().is_empty());
+    let (mut journal, _) = reopen(folder.path()).unwrap();
+    assert!(follower.poll().unwrap().is_empty());
+    for by in ["alice", "bob"] {
+        let by = by.to_owned();
+        append(&mut journal, run(RunEvent::RunPaused { by })).unwrap();
+    }
+    let seen: Vec<u64> = follower
+        .poll()
+        .unwrap()
+        .iter()
+        .map(|entry| entry.seq)
+        .collect();
+    assert_eq!(seen, [2, 3]);
+    assert_eq!(follower.journal().head, journal.head());
 }

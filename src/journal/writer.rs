@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{Entry, RunEvent};
@@ -17,6 +18,10 @@ use super::intent::Intent;
 use super::line::{ZERO_HASH, encode};
 use super::reader::{ReadJournal, read_from};
 use super::store::{sync_folder, write_private};
+
+/// How often, and how far apart, a lock that somebody has is tried before it is called held.
+const GLANCES: u32 = 4;
+const GLANCE: Duration = Duration::from_millis(25);
 
 /// The writer of one run's journal. It holds the file's lock as long as it lives.
 #[derive(Debug)]
@@ -211,6 +216,13 @@ pub fn held_by(folder: &Path) -> Result<Option<Holder>, JournalError> {
 }
 
 fn lock(file: &File, folder: &Path, path: &Path) -> Result<(), JournalError> {
+    for _ in 0..GLANCES {
+        // Whoever asks who holds a run holds it for a moment.
+        if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(GLANCE);
+    }
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(JournalError::Held {

@@ -14,6 +14,7 @@ pub(super) fn statements(run: &Run<'_>) -> String {
     let mut out = String::new();
     splits(run, &mut out);
     attestations(run, &mut out);
+    locks(run, &mut out);
     unfenced(run, &mut out);
     picked_points(run, &mut out);
     unproven_sources(run, &mut out);
@@ -100,6 +101,57 @@ fn attestations(run: &Run<'_>, out: &mut String) {
                     step.as_ref()
                         .map_or_else(|| "no step".to_owned(), |step| code(step.as_str())),
                     plain(words)
+                ),
+            );
+        }
+    }
+}
+
+/// Locks of other runs that a person had broken, and own ones that still lie on hosts.
+fn locks(run: &Run<'_>, out: &mut String) {
+    for FoundFact { at, fact, .. } in &run.state.facts {
+        if let Fact::LockBroken {
+            vm,
+            host,
+            holder,
+            by,
+            reason,
+            ..
+        } = fact
+        {
+            item(
+                out,
+                &format!(
+                    "**Another run's lock was broken**: {} on {} was held by {}. {} took it over at {}: \u{201c}{}\u{201d}",
+                    plain(vm.as_str()),
+                    plain(host.as_str()),
+                    plain(holder),
+                    plain(by),
+                    time(*at),
+                    plain(reason)
+                ),
+            );
+        }
+    }
+    let Some(info) = run
+        .state
+        .info
+        .as_ref()
+        .filter(|_| run.state.finished.is_some())
+    else {
+        return;
+    };
+    let id = &info.run;
+    for fact in run.state.locks() {
+        if let Fact::LockWanted { vm, host, path } = fact {
+            item(
+                out,
+                &format!(
+                    "The lock of this run on {} could not be given back: {} on {} keeps other runs from it. {} tries again.",
+                    plain(vm.as_str()),
+                    code(path),
+                    plain(host.as_str()),
+                    code(&format!("lifeboat resume {id}"))
                 ),
             );
         }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 
 use crate::actions::Request;
 use crate::engine::{BY_RULE, Effect, Engine, Entry, Input, OperatorInput, RunEvent, RunState};
@@ -12,13 +11,14 @@ use crate::error::Fault;
 use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
 use crate::names::{Attempt, HostName, StepId};
+use crate::plan::Step;
 use crate::telemetry::HostFigures;
 
 use super::handle::{Live, Update};
 use super::launch::Launch;
+use super::polls;
 use super::spool::Spool;
-use super::tasks::{Job, spawn};
-use super::watch;
+use super::tasks::{Job, Tasks, spawn};
 
 /// What reaches the task.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Carrier {
     next_ticket: u64,
     waiting: HashMap<u64, Waiting>,
     asking: HashMap<(StepId, Attempt), oneshot::Sender<String>>,
-    running: HashMap<StepId, AbortHandle>,
+    running: Tasks,
     last: Option<Arc<Entry>>,
     stuck: Option<Vec<StepId>>,
     refused: HashMap<HostName, String>,
@@ -96,7 +96,7 @@ impl Carrier {
             next_ticket: 1,
             waiting: HashMap::new(),
             asking: HashMap::new(),
-            running: HashMap::new(),
+            running: Tasks::default(),
             last: None,
             stuck: None,
             refused: HashMap::new(),
@@ -134,9 +134,7 @@ impl Carrier {
             };
             stop = self.message(message).err();
         }
-        for (_, task) in self.running.drain() {
-            task.abort();
-        }
+        self.running.end_all();
         drop(panes);
         let fault = match &stop {
             Some(Stop::Left) | None => None,
@@ -198,7 +196,7 @@ impl Carrier {
                 let mut seen = None;
                 if let Live::Host(figures) = &live {
                     self.show_refused_key(figures);
-                    seen = watch::seen(&self.launch.runbook, self.engine.state(), figures);
+                    seen = polls::seen(&self.launch.runbook, self.engine.state(), figures);
                 }
                 self.spool.keep(&live);
                 let _ = self.updates.send(Update::Live(live));
@@ -305,13 +303,8 @@ impl Carrier {
                     let _ = inbox.send(Message::Input(Input::Timer(id)));
                 });
             }
-            // The screen rings when it sees the state that asks for a person.
-            Effect::Ring => {}
-            Effect::Cancel { step, .. } => {
-                if let Some(task) = self.running.remove(&step) {
-                    task.abort();
-                }
-            }
+            Effect::Cancel { step, .. } => self.running.end(&step),
+            Effect::Close => self.close(),
             Effect::Leave => return Err(Stop::Left),
         }
         Ok(())
@@ -344,10 +337,27 @@ impl Carrier {
     }
 
     fn start(&mut self, job: Job, step: StepId, attempt: Attempt) {
-        let Some(planned) = self.launch.plan.step(&step) else {
+        let Some(planned) = self.launch.plan.step(&step).cloned() else {
             return;
         };
-        let planned = Arc::new(planned.clone());
+        self.start_with(job, planned, step, attempt);
+    }
+
+    /// Gives back what the run holds. An action always has a step to work with, here the last one;
+    /// what it records is no step's.
+    fn close(&mut self) {
+        match self.launch.plan.steps.last().cloned() {
+            Some(last) => {
+                self.start_with(Job::Close, last, StepId::default(), Attempt::default());
+            }
+            None => {
+                let _ = self.inbox.send(Message::Input(Input::Closed));
+            }
+        }
+    }
+
+    fn start_with(&mut self, job: Job, planned: Step, step: StepId, attempt: Attempt) {
+        let planned = Arc::new(planned);
         let state: Arc<RunState> = Arc::new(self.engine.state().clone());
         let launch = Arc::clone(&self.launch);
         let task = spawn(
@@ -357,7 +367,7 @@ impl Carrier {
             attempt,
             move |link| launch.context(planned, attempt, state, link),
         );
-        self.running.insert(step, task);
+        self.running.add(step, task);
     }
 
     fn request(&mut self, step: StepId, attempt: Attempt, request: Request) -> Result<(), Stop> {

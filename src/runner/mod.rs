@@ -6,9 +6,11 @@
 mod carry;
 mod handle;
 mod launch;
+mod polls;
 mod spool;
 mod tasks;
 mod watch;
 
 pub use handle::{Live, RunHandle, Update};
 pub use launch::{Launch, resume, start};
+pub use watch::watch;

@@ -1,5 +1,7 @@
 //! One task for each thing that an action is ordered to do.
 
+use std::collections::HashMap;
+
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -17,6 +19,36 @@ pub(super) enum Job {
     Perform,
     Undo,
     StopLost(OpId),
+    /// Speaks for no step.
+    Close,
+}
+
+/// What is under way for each step. One may have several: writes that were lost together are
+/// stopped together.
+#[derive(Debug, Default)]
+pub(super) struct Tasks(HashMap<StepId, Vec<AbortHandle>>);
+
+impl Tasks {
+    /// Keeps a task of a step.
+    pub(super) fn add(&mut self, step: StepId, task: AbortHandle) {
+        let of_step = self.0.entry(step).or_default();
+        of_step.retain(|task| !task.is_finished());
+        of_step.push(task);
+    }
+
+    /// Ends all that is under way for a step.
+    pub(super) fn end(&mut self, step: &StepId) {
+        for task in self.0.remove(step).into_iter().flatten() {
+            task.abort();
+        }
+    }
+
+    /// Ends everything.
+    pub(super) fn end_all(&mut self) {
+        for task in self.0.drain().flat_map(|(_, tasks)| tasks) {
+            task.abort();
+        }
+    }
 }
 
 /// Starts the job. What it asks for on the way reaches the inbox before its result does; if it
@@ -103,6 +135,10 @@ async fn carry_out(job: Job, ctx: Ctx, step: StepId, attempt: Attempt) -> Input 
                 outcome,
             }
         }
+        Job::Close => {
+            actions::close(&ctx).await;
+            Input::Closed
+        }
     }
 }
 
@@ -130,5 +166,40 @@ fn failed(job: Job, step: StepId, attempt: Attempt) -> Input {
             op,
             outcome: Err(fault),
         },
+        Job::Close => Input::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_that_is_under_way_for_a_step_ends_and_nothing_else() {
+        let wait = || tokio::spawn(std::future::pending::<()>());
+        let (first, second, third, other) = (wait(), wait(), wait(), wait());
+        let mut tasks = Tasks::default();
+        for (step, task) in [("a", &first), ("a", &second), ("b", &other), ("a", &third)] {
+            tasks.add(step.into(), task.abort_handle());
+        }
+        tasks.end(&"a".into());
+        for task in [first, second, third] {
+            assert!(task.await.is_err_and(|error| error.is_cancelled()));
+        }
+        tokio::task::yield_now().await;
+        assert!(!other.is_finished());
+        tasks.end_all();
+        assert!(other.await.is_err_and(|error| error.is_cancelled()));
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_is_not_kept() {
+        let mut tasks = Tasks::default();
+        for _ in 0..100 {
+            let task = tokio::spawn(async {});
+            tasks.add("a".into(), task.abort_handle());
+            task.await.unwrap();
+        }
+        assert!(tasks.0["a"].len() <= 1);
     }
 }

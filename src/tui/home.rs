@@ -48,7 +48,9 @@ pub struct UnfinishedRun {
     pub steps: usize,
     /// The title of the step that waits for a person.
     pub waits_for: Option<String>,
-    /// Why it cannot be resumed here: another console holds it, its journal does not verify.
+    /// The console that holds it: here it can be watched.
+    pub holder: Option<String>,
+    /// Why it cannot be resumed: its journal does not verify.
     pub problem: Option<String>,
 }
 
@@ -109,6 +111,8 @@ pub enum HomeChoice {
     FailbackRunbook(PathBuf),
     /// Read a report.
     Report(RunId),
+    /// Look at a run that another console drives.
+    Watch(RunId),
     /// Leave.
     Quit,
 }
@@ -168,6 +172,7 @@ impl HomePage {
 
     fn act_label(&self) -> &'static str {
         match self.rows().get(self.at) {
+            Some(Row::Unfinished(run)) if run.holder.is_some() => "watch",
             Some(Row::Unfinished(_)) => "resume",
             Some(Row::Finished(_)) => "report",
             Some(Row::Runbook(_)) | None => "practice",
@@ -178,6 +183,7 @@ impl HomePage {
 fn of_unfinished(run: &UnfinishedRun, action: HomeAction) -> Result<HomeChoice, String> {
     match (action, &run.problem) {
         (HomeAction::Act, Some(problem)) => Err(problem.clone()),
+        (HomeAction::Act, None) if run.holder.is_some() => Ok(HomeChoice::Watch(run.run.clone())),
         (HomeAction::Act, None) => Ok(HomeChoice::Resume(run.run.clone())),
         (HomeAction::Report, _) => Ok(HomeChoice::Report(run.run.clone())),
         _ => Err("this is a run: Enter resumes it; choose a runbook for that".to_owned()),
@@ -363,6 +369,10 @@ impl HomePage {
     fn unfinished_line(&self, run: &UnfinishedRun) -> Line<'static> {
         let state = match (&run.problem, &run.waits_for) {
             (Some(problem), _) => (Role::Bad, problem.clone()),
+            (None, _) if run.holder.is_some() => {
+                let holder = run.holder.as_deref().unwrap_or_default();
+                (Role::Plain, format!("held by {holder}"))
+            }
             (None, Some(step)) => (Role::Warn, format!("needs you: {step}")),
             (None, None) => (Role::Plain, String::new()),
         };
@@ -409,11 +419,15 @@ impl HomePage {
                     Role::Plain,
                     &text::date(run.last),
                 );
-                let words = run
-                    .problem
-                    .as_deref()
-                    .unwrap_or("nothing is lost: it goes on where it stood");
-                labelled(&mut lines, width, "resume", Role::Plain, words);
+                let held = run.holder.as_ref().map(|holder| {
+                    format!("{holder} drives it; Enter looks on and decides nothing")
+                });
+                let (label, words) = match (&run.problem, &held) {
+                    (Some(problem), _) => ("resume", problem.as_str()),
+                    (None, Some(held)) => ("watch", held.as_str()),
+                    (None, None) => ("resume", "nothing is lost: it goes on where it stood"),
+                };
+                labelled(&mut lines, width, label, Role::Plain, words);
             }
             Some(Row::Runbook(runbook)) => {
                 labelled(&mut lines, width, "title", Role::Plain, &runbook.title);

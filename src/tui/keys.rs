@@ -178,6 +178,23 @@ pub(super) enum Action {
     Redraw,
 }
 
+impl Action {
+    /// Whether it tells the run something; whoever only watches cannot.
+    pub(super) fn decides(self) -> bool {
+        matches!(
+            self,
+            Self::Skip
+                | Self::ByHand
+                | Self::Retry
+                | Self::Undo
+                | Self::Pace
+                | Self::Pause
+                | Self::Note
+                | Self::Choose
+        )
+    }
+}
+
 /// Keys of the run screen, its most needed first.
 pub(super) const RUN: &[Binding<Action>] = &[
     hint(

@@ -84,6 +84,17 @@ impl Screen {
         self.show(&mut pager::Pager::new(title, text), None).await
     }
 
+    /// Shows a run that another console drives, or that is over, until the person leaves.
+    ///
+    /// # Errors
+    /// The terminal cannot be read or written.
+    pub async fn watch(&mut self, mut handle: RunHandle) -> io::Result<RunExit> {
+        let mut run = model::Run::new(&handle, "", self.now());
+        run.watching = true;
+        handle.past = Vec::new();
+        self.show(&mut run, Some(&mut handle)).await
+    }
+
     /// Shows a run until the person leaves it, or it has ended and is left. Leaving is told to the
     /// engine and waits for the journal to be closed; so does a terminal that goes away.
     ///

@@ -16,6 +16,7 @@ mod openssh;
 mod owners;
 mod practice;
 mod program;
+mod rivals;
 mod sinks;
 mod site;
 mod storm;

@@ -205,6 +205,10 @@ impl Storm {
                 self.spawn(start)
             };
         }
+        let left = crate::rivals::locks(&self.dir);
+        if !left.is_empty() {
+            self.fail(&format!("locks are left: {left:?}"));
+        }
         self.place
             .run(
                 &["verify", &crate::practice::run_id(&self.place)],

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::actions::configuration::{Configuration, Content};
-use crate::actions::locks::Locks;
+use crate::actions::file_locks::Locks;
 use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told, Way};
 use crate::actions::registered::{Entry, Registration};
 use crate::engine::AutostartEntry;

@@ -339,6 +339,15 @@ impl World {
         op
     }
 
+    /// A write whose process is known.
+    pub fn lose_at(&self, id: &str, host: &str, command: &str, pid: u32) -> OpId {
+        let op = self.lose(id, host, command);
+        let step = self.step(id);
+        self.keeper
+            .record(Some(&step), RunEvent::WriteStarted { op, pid });
+        op
+    }
+
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
         self.run(&step, None, move |ctx| async move {
@@ -467,17 +476,17 @@ impl World {
 }
 
 /// A step of sql01 on the way out.
-pub(super) fn out(verb: &str) -> String {
+pub(in crate::actions) fn out(verb: &str) -> String {
     format!("failover/recover/sql01/{verb}")
 }
 
 /// A step of sql01 on the way home.
-pub(super) fn home(verb: &str) -> String {
+pub(in crate::actions) fn home(verb: &str) -> String {
     format!("failback/go-home/sql01/{verb}")
 }
 
 /// Everything that a proposal asks for, given.
-pub(super) fn consent(shown: &Proposal) -> Confirmation {
+pub(in crate::actions) fn consent(shown: &Proposal) -> Confirmation {
     Confirmation {
         by: "alice".into(),
         second: Some("bob".into()),
@@ -515,6 +524,6 @@ fn configs(runbook: &Runbook, site: &Site) -> Vec<HostConfig> {
     configs.collect()
 }
 
-pub(super) fn is_done(answer: &ProbeAnswer) -> bool {
+pub(in crate::actions) fn is_done(answer: &ProbeAnswer) -> bool {
     matches!(answer.verdict, Verdict::AlreadyDone { .. })
 }

@@ -8,7 +8,7 @@ use super::super::consent;
 use super::super::input::OperatorInput;
 #[cfg(test)]
 use super::planted::Bug;
-use super::{Effect, Engine, Wait};
+use super::{Closing, Effect, Engine, Wait};
 use crate::engine::Status;
 use crate::engine::{Confirmation, Consent, Pace, RunEvent, RunResult};
 
@@ -114,6 +114,9 @@ impl Engine {
     }
 
     fn begin_steps(&mut self) {
+        if self.closing == Closing::Under {
+            return;
+        }
         let plan = std::sync::Arc::clone(&self.plan);
         let held = self.power_on_is_held();
         let one_at_a_time = self.state.pace == Pace::Step && !self.settings.headless;
@@ -223,6 +226,9 @@ impl Engine {
                 Status::Failed if step.on_failure == OnFailure::Continue => result.failed += 1,
                 _ => return,
             }
+        }
+        if !self.is_closed() {
+            return;
         }
         self.record(None, RunEvent::RunFinished { result });
         self.effects.push(Effect::Leave);

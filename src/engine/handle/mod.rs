@@ -5,6 +5,7 @@
 
 mod advance;
 mod begin;
+mod close;
 mod operator;
 #[cfg(test)]
 pub(in crate::engine) mod planted;
@@ -70,6 +71,17 @@ enum Wait {
     Begin(StepId),
 }
 
+/// How far the end of the run is, once every step is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// Not there, or a step has sent something since.
+    Open,
+    /// What the run holds on hosts is being given back.
+    Under,
+    /// That was tried: the run may end.
+    Tried,
+}
+
 /// The engine of one run.
 #[derive(Debug)]
 pub struct Engine {
@@ -87,6 +99,7 @@ pub struct Engine {
     unanswered: BTreeSet<StepId>,
     /// Hosts that did not answer the last poll.
     quiet: BTreeSet<HostName>,
+    closing: Closing,
     left: bool,
     #[cfg(test)]
     planted: Option<planted::Bug>,
@@ -114,6 +127,7 @@ impl Engine {
             live: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             quiet: BTreeSet::new(),
+            closing: Closing::Open,
             left: false,
             #[cfg(test)]
             planted: None,
@@ -172,6 +186,7 @@ impl Engine {
             } => {
                 self.write_wanted(&step, attempt, ticket, host, command, bulk);
             }
+            Input::Closed => self.closed(),
             Input::WriteStarted { op, pid } => self.write_started(op, pid),
             Input::WriteFinished {
                 op,
@@ -237,7 +252,8 @@ impl Engine {
     /// and when the run is finished.
     #[must_use]
     pub fn stuck(&self) -> Option<Vec<StepId>> {
-        if self.state.finished.is_some() || self.left || !self.timers.is_empty() {
+        let ends = self.left || self.closing == Closing::Under;
+        if self.state.finished.is_some() || ends || !self.timers.is_empty() {
             return None;
         }
         let statuses = || {
@@ -349,27 +365,19 @@ impl Engine {
             self.timer_for(Wait::Begin(id.clone()), back_off(failures));
             return;
         }
-        match on_failure {
-            OnFailure::Ask => self.effects.push(Effect::Ring),
-            OnFailure::Stop => {
-                if !self.state.paused {
-                    self.record(
-                        None,
-                        RunEvent::RunPaused {
-                            by: super::BY_RULE.to_owned(),
-                        },
-                    );
-                }
-                self.effects.push(Effect::Ring);
-            }
-            OnFailure::Continue => {}
+        if on_failure == OnFailure::Stop && !self.state.paused {
+            self.record(
+                None,
+                RunEvent::RunPaused {
+                    by: super::BY_RULE.to_owned(),
+                },
+            );
         }
     }
 
     fn hold(&mut self, id: &StepId, fault: Fault, remedies: Vec<String>) {
         self.live.remove(id);
         self.record(Some(id), RunEvent::StepHeld { fault, remedies });
-        self.effects.push(Effect::Ring);
     }
 
     fn operator_name(&self) -> String {
@@ -409,6 +417,7 @@ fn refuse(input: Input) -> Vec<Effect> {
         | Input::Performed { .. }
         | Input::Stopped { .. }
         | Input::HostSeen { .. }
+        | Input::Closed
         | Input::Timer(_) => Vec::new(),
     }
 }

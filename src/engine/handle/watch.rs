@@ -10,7 +10,7 @@ use crate::names::{HostName, StepId, VmName};
 use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::SiteRole;
 
-use super::{Effect, Engine};
+use super::Engine;
 use crate::engine::{BY_RULE, Fact, RunEvent, Status};
 
 impl Engine {
@@ -89,7 +89,6 @@ impl Engine {
             self.record(None, RunEvent::FactFound(fact));
             self.look_again(role, std::slice::from_ref(vm), true);
             self.hold_power_on(host);
-            self.effects.push(Effect::Ring);
         }
     }
 
@@ -120,7 +119,6 @@ impl Engine {
         self.record(None, RunEvent::FactFound(fact));
         self.look_again(role, &vms, false);
         self.hold_power_on(host);
-        self.effects.push(Effect::Ring);
     }
 
     /// Lets the `fence` steps of VMs at a site look again. Where a VM is on its way back there, its

@@ -6,7 +6,7 @@ use crate::names::{Attempt, HostName, OpId, StepId};
 use super::super::fact::Fact;
 #[cfg(test)]
 use super::planted::Bug;
-use super::{Effect, Engine, Wait, back_off};
+use super::{Closing, Effect, Engine, Wait, back_off};
 use crate::engine::Status;
 use crate::engine::{Question, RunEvent, StopOutcome};
 
@@ -26,9 +26,13 @@ impl Engine {
             Status::InDoubt,
             Status::Stopping,
         ];
-        if self.current(step, attempt, &acts).is_none() {
+        let closes = self.closes(step);
+        if !closes && self.current(step, attempt, &acts).is_none() {
             self.effects.push(Effect::Deny { ticket });
             return;
+        }
+        if !closes {
+            self.closing = Closing::Open;
         }
         let op = OpId(self.next_op);
         self.next_op += 1;
@@ -37,7 +41,7 @@ impl Engine {
             self.effects.push(Effect::Grant { ticket, op });
         }
         self.record(
-            Some(step),
+            (!closes).then_some(step),
             RunEvent::WriteIntended {
                 op,
                 host,
@@ -63,7 +67,9 @@ impl Engine {
         let (step, attempt) = (known.step.clone(), known.attempt);
         #[cfg(test)]
         let exit_0 = matches!(event, RunEvent::WriteFinished { exit: 0, .. });
-        self.record_attempt(Some(&step), Some(attempt), event);
+        let of_step = step != StepId::default();
+        let about = of_step.then_some(&step);
+        self.record_attempt(about, about.map(|_| attempt), event);
         #[cfg(test)]
         if self.planted == Some(Bug::ExitIsProof) && exit_0 {
             let evidence = vec!["exit status 0".to_owned()];
@@ -73,11 +79,12 @@ impl Engine {
 
     pub(super) fn fact_found(&mut self, step: &StepId, attempt: Attempt, ticket: u64, fact: Fact) {
         let acts = [Status::Probing, Status::Running, Status::Undoing];
-        if self.current(step, attempt, &acts).is_none() {
+        let closes = self.closes(step);
+        if !closes && self.current(step, attempt, &acts).is_none() {
             self.effects.push(Effect::Deny { ticket });
             return;
         }
-        self.record(Some(step), RunEvent::FactFound(fact));
+        self.record((!closes).then_some(step), RunEvent::FactFound(fact));
         self.effects.push(Effect::Kept { ticket });
     }
 
@@ -86,7 +93,6 @@ impl Engine {
             return;
         }
         self.record(Some(step), RunEvent::QuestionAsked(Box::new(question)));
-        self.effects.push(Effect::Ring);
     }
 
     pub(super) fn stopped(

@@ -11,6 +11,7 @@ mod extents;
 mod files;
 mod probes;
 mod processes;
+mod run_lock;
 mod scripts;
 mod sums;
 
@@ -27,6 +28,7 @@ pub use files::{
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};
+pub use run_lock::{LockTaken, StandingLock, break_lock, read_lock, release_lock, take_lock};
 pub use scripts::{Script, script};
 pub use sums::{Sha256, SumTool, sha256, sha256_arriving, sha256_part};
 

@@ -1,6 +1,6 @@
 //! What the scripts do, in words, for whoever reads a command before it is sent.
 
-use super::{block_sums, changes, sums};
+use super::{block_sums, changes, run_lock, sums};
 
 /// A script that is sent again and again, with other values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 8] = [
+const SCRIPTS: [Script; 10] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
@@ -38,6 +38,17 @@ const SCRIPTS: [Script; 8] = [
         name: "remove folder",
         does: "removes the folder $1 if it is empty",
         text: changes::REMOVE_FOLDER,
+    },
+    Script {
+        name: "lock",
+        does: "makes the folder $1 unless it exists, and names $2 its owner; inside the lock of \
+               another run only while $3 owns that",
+        text: run_lock::TAKE,
+    },
+    Script {
+        name: "unlock",
+        does: "removes the lock $1 if $2 owns it, up to the folder $3",
+        text: run_lock::RELEASE,
     },
     Script {
         name: "sum",

@@ -14,7 +14,7 @@ fn home() -> Home {
                 settled: 14,
                 steps: 37,
                 waits_for: Some("register sql01".to_owned()),
-                problem: None,
+                ..UnfinishedRun::default()
             },
             UnfinishedRun {
                 run: "20260101-120000-9xab".into(),
@@ -24,7 +24,8 @@ fn home() -> Home {
                 settled: 3,
                 steps: 37,
                 waits_for: None,
-                problem: Some("held by bob on dr-console, process 4711".to_owned()),
+                holder: Some("bob on dr-console, process 4711".to_owned()),
+                problem: None,
             },
         ],
         runbooks: vec![
@@ -133,6 +134,8 @@ fn the_default_key_resumes_and_every_row_has_its_own() {
         press(&mut page(home()), "jjjjjjjj<Enter>"),
         Some(HomeChoice::Report(done()))
     );
+    let watched = HomeChoice::Watch("20260101-120000-9xab".into());
+    assert_eq!(press(&mut page(home()), "j<Enter>"), Some(watched));
     assert_eq!(press(&mut page(home()), "q"), Some(HomeChoice::Quit));
     assert_eq!(
         press(&mut page(Home::default()), "<Enter>"),
@@ -142,8 +145,12 @@ fn the_default_key_resumes_and_every_row_has_its_own() {
 
 #[test]
 fn what_cannot_be_chosen_says_why() {
+    let mut broken = home();
+    broken.unfinished[1].problem = Some("line 7 does not fit".to_owned());
+    let mut page_of_broken = page(broken);
+    assert_eq!(press(&mut page_of_broken, "j<Enter>"), None);
+    assert!(shot(&page_of_broken, (80, 24), FULL).contains("line 7 does not fit"));
     let refused = [
-        ("j<Enter>", "held by bob"),
         ("r", "choose a runbook"),
         ("jjjr", "unknown host lee-esx3"),
         ("jjjjr", "can only be practised"),

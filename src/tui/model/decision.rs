@@ -86,6 +86,22 @@ impl Run {
 
     /// What Enter does while this much of the card is on screen (`None`: it is not).
     pub(in crate::tui) fn enter_seeing(&self, card: Option<Extent>) -> Enter {
+        match self.enter_at_work(card) {
+            Enter::HostKey
+            | Enter::Question(_)
+            | Enter::Confirm(_)
+            | Enter::Fill(_)
+            | Enter::Trouble
+            | Enter::Continue
+                if self.watching =>
+            {
+                Enter::Nothing
+            }
+            enter => enter,
+        }
+    }
+
+    fn enter_at_work(&self, card: Option<Extent>) -> Enter {
         if self.end.is_some() && matches!(self.ui.page, Page::Main | Page::Debrief) {
             return Enter::Leave;
         }
@@ -175,6 +191,7 @@ impl Run {
     pub(in crate::tui) fn why_not(&self, action: Action) -> Option<String> {
         let on_steps = matches!(self.ui.page, Page::Main | Page::Debrief);
         match action {
+            action if self.watching && action.decides() => self.why_not_beside_steps(action),
             Action::Skip | Action::ByHand | Action::Retry | Action::Undo | Action::Choose
                 if !on_steps =>
             {
@@ -187,6 +204,9 @@ impl Run {
     /// Why an action could not be taken with the steps on screen.
     pub(in crate::tui) fn why_not_beside_steps(&self, action: Action) -> Option<String> {
         let over = || self.is_over().then(|| "the run is over".to_owned());
+        if self.watching && action.decides() {
+            return Some("watching, read only: the console that holds the run decides".to_owned());
+        }
         match action {
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
             Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),

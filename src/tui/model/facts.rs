@@ -19,6 +19,23 @@ pub(super) fn say(fact: &Fact) -> String {
             let sums = if *verified { "" } else { ", source unverified" };
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
+        Fact::LockWanted { vm, host, path } => {
+            format!("{vm} on {host} is locked for this run: {path}")
+        }
+        Fact::LockBroken {
+            vm,
+            host,
+            holder,
+            by,
+            reason,
+            ..
+        } => format!("{by} had the lock on {vm} on {host} broken, held by {holder}: {reason}"),
+        Fact::LockReleased {
+            vm,
+            host,
+            path,
+            how,
+        } => format!("the lock on {vm} on {host} {how}: {path}"),
         Fact::FilesChosen {
             vm,
             host,

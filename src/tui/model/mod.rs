@@ -53,6 +53,8 @@ pub(super) struct Run {
     pub runbook: Arc<Runbook>,
     /// Who is at the keys.
     pub operator: String,
+    /// Another console drives the run, or it is over: nothing can be decided here.
+    pub watching: bool,
     /// The plan as a tree.
     pub outline: Outline,
     /// The fold.
@@ -111,6 +113,7 @@ impl Run {
             plan,
             runbook: Arc::clone(&handle.runbook),
             operator: operator.to_owned(),
+            watching: false,
             state: RunState::default(),
             now,
             progress: BTreeMap::new(),
@@ -431,7 +434,7 @@ impl Run {
                 question
                     .is_some_and(|asked| !self.ui.dismissed.contains(&(*index, asked.id.clone())))
             });
-        if let Some(step) = asked {
+        if let Some(step) = asked.filter(|_| !self.watching) {
             self.ui.dialog = self.question_menu(step);
         }
     }
@@ -444,7 +447,7 @@ impl Run {
     }
 
     fn bell_at(&self) -> Option<Duration> {
-        let needed = self.ui.needed.filter(|_| !self.ui.rung)?;
+        let needed = self.ui.needed.filter(|_| !self.ui.rung && !self.watching)?;
         Some((needed + SETTLED).max(self.ui.last_key + ATTENTION))
     }
 
@@ -477,6 +480,7 @@ impl Run {
         let state = match self.waiting_for_person().next() {
             _ if self.state.finished.is_some() => "finished".to_owned(),
             _ if !self.host_keys.is_empty() => "needs you: a host key".to_owned(),
+            _ if self.watching => "watching".to_owned(),
             Some(step) => format!("needs you: {}", self.plan.steps[step].title),
             None if self.state.paused => "paused".to_owned(),
             None => "running".to_owned(),

@@ -90,7 +90,7 @@ impl Run {
         if self.leaving.is_some() && (closed || late) {
             return Some(self.exit_now());
         }
-        let left = closed && self.state.detached && self.state.finished.is_none();
+        let left = closed && self.state.detached && self.state.finished.is_none() && !self.watching;
         left.then(|| self.exit_now())
     }
 
@@ -103,7 +103,7 @@ impl Run {
     }
 
     fn ending(&mut self, why: &str) -> Cmd {
-        if self.end.is_some() {
+        if self.end.is_some() || self.watching {
             Cmd::Leave(self.exit_now())
         } else {
             Cmd::Send(self.detach(why.to_owned()))
@@ -195,7 +195,9 @@ impl Run {
             .ui
             .interrupted
             .is_some_and(|first| self.now.mono <= first + TWICE);
-        if !twice {
+        if self.watching {
+            cmds.push(Cmd::Leave(self.exit_now()));
+        } else if !twice {
             self.ui.interrupted = Some(self.now.mono);
             self.say("Ctrl-C again within 2 s leaves at once; the run stays resumable");
         } else if self.end.is_some() {
@@ -236,7 +238,7 @@ impl Run {
             Action::Host => self.open(View::Host(0)),
             Action::Log => self.open(View::Log),
             Action::Help => self.open(View::Help),
-            Action::Leave if self.end.is_some() => {
+            Action::Leave if self.end.is_some() || self.watching => {
                 cmds.push(Cmd::Leave(self.exit_now()));
             }
             Action::Leave => self.ui.dialog = Some(self.leave_menu()),

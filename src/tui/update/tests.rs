@@ -742,6 +742,41 @@ fn titles_and_cells_carry_nothing_that_a_host_smuggled_in() {
     assert!(at(0) < bench.now.wall);
 }
 
+#[test]
+fn whoever_watches_decides_nothing_whatever_they_press() {
+    let mut trouble = Story::asking();
+    let (fault, remedies) = (fault(), vec!["retry".to_owned()]);
+    trouble.of(
+        "sql01",
+        "register",
+        1,
+        RunEvent::StepHeld { fault, remedies },
+    );
+    for story in [Story::asking(), trouble, Story::begun()] {
+        let mut bench = Bench::new(&story, SMALL);
+        bench.run.watching = true;
+        bench.wait(60_000);
+        assert!(
+            bench.text().contains("watching, read only"),
+            "{}",
+            bench.text()
+        );
+        assert!(
+            bench.text().contains("[q] stop watching"),
+            "{}",
+            bench.text()
+        );
+        for key in
+            "s h r u p a ! <Enter> y 1 2 <Enter> g <Enter> l / x <Enter> <Esc> z ?".split(' ')
+        {
+            bench.wait(3000).keys(key);
+        }
+        assert_eq!(bench.sent(), [], "{}", bench.text());
+        bench.keys("<Esc>q");
+        assert!(matches!(bench.sent().as_slice(), [Cmd::Leave(_)]));
+    }
+}
+
 mod properties {
     use super::*;
     use proptest::prelude::*;

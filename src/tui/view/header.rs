@@ -24,7 +24,11 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
     let identity = identity(run);
     let clocks = clocks(run);
-    let who = (Role::Dim.style(), run.operator.clone());
+    let who = if run.watching {
+        (Role::Warn.style(), "watching, read only".to_owned())
+    } else {
+        (Role::Dim.style(), run.operator.clone())
+    };
     if area.height > 1 {
         put(
             buffer,
@@ -104,6 +108,10 @@ fn counts(run: &Run) -> Part {
     match waiting {
         0 if run.state.paused => (Role::Warn.style(), format!("paused {over}/{all}")),
         0 => (Role::Plain.style(), format!("steps {over}/{all}")),
+        n if run.watching => (
+            Role::Plain.style(),
+            format!("steps {over}/{all}, {n} to decide"),
+        ),
         1 => (
             Role::Warn.style(),
             format!("steps {over}/{all}, 1 needs you"),
@@ -283,7 +291,8 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
         return;
     }
     let mut parts = Vec::new();
-    for binding in keys::RUN.iter().filter(|binding| binding.hint) {
+    let hints = keys::RUN.iter().filter(|binding| binding.hint);
+    for binding in hints.filter(|binding| !(run.watching && binding.action.decides())) {
         let enabled = run.why_not(binding.action).is_none();
         if !enabled && run.ui.page != Page::Main {
             continue;
@@ -312,6 +321,7 @@ fn enter_part(run: &Run, card: Option<Extent>) -> (Line<'static>, bool) {
                 format!(" armed in {}.{} s ", tenths / 10, tenths % 10),
             )
         }
+        Enter::Nothing if run.watching => (Role::Plain, " [q] stop watching ".to_owned()),
         Enter::Nothing => (Role::Dim, " nothing to press ".to_owned()),
         act => (Role::Chosen, format!(" [Enter] {} ", run.enter_label(act))),
     };

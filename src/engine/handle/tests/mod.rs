@@ -142,8 +142,8 @@ fn names(effects: &[Effect]) -> Vec<String> {
             Effect::Deny { .. } => "DENY".to_owned(),
             Effect::Answer { label, .. } => format!("ANSWER {label}"),
             Effect::Timer { .. } => "TIMER".to_owned(),
-            Effect::Ring => "RING".to_owned(),
             Effect::Cancel { .. } => "CANCEL".to_owned(),
+            Effect::Close => "CLOSE".to_owned(),
             Effect::Leave => "LEAVE".to_owned(),
         })
         .collect()

@@ -1,7 +1,7 @@
 //! State and input in, exact effects out.
 
 use super::*;
-use crate::engine::{Pace, Performed, Question, RetryScope, Status, StopOutcome};
+use crate::engine::{Fact, Pace, Performed, Question, RetryScope, Status, StopOutcome};
 use crate::error::Fault;
 use crate::names::OpId;
 
@@ -191,7 +191,7 @@ fn what_cannot_be_stopped_is_held_and_a_person_can_settle_it() {
     };
     assert_eq!(
         names(&engine.handle(at(6), stopped)),
-        ["stop-failed", "step-held", "RING"]
+        ["stop-failed", "step-held"]
     );
     assert_eq!(engine.stuck(), Some(vec![step.clone()]));
     let retry = OperatorInput::Retry {
@@ -242,7 +242,7 @@ fn a_failed_probe_is_repeated_with_back_off_and_stale_timers_do_nothing() {
         assert_eq!(names(&engine.handle(at(6), Input::Timer(id))), [""; 0]);
     }
     let effects = engine.handle(at(7), probed(&step, 1, down()));
-    assert_eq!(names(&effects), ["probe-failed", "step-failed", "RING"]);
+    assert_eq!(names(&effects), ["probe-failed", "step-failed"]);
 }
 
 #[test]
@@ -425,10 +425,7 @@ fn a_question_is_gone_with_the_action_that_waits_for_its_answer() {
         attempt: Attempt(1),
         question,
     };
-    assert_eq!(
-        names(&engine.handle(at(4), asked)),
-        ["question-asked", "RING"]
-    );
+    assert_eq!(names(&engine.handle(at(4), asked)), ["question-asked"]);
     let lost = Input::WriteLost {
         op: OpId(1),
         why: "cut".to_owned(),
@@ -467,7 +464,7 @@ fn an_undo_that_was_cut_short_waits_for_a_person_whatever_the_pace() {
         outcome: Ok(StopOutcome::Gone),
     };
     let effects = engine.handle(at(8), unsure);
-    assert_eq!(names(&effects), ["lost-stopped", "step-held", "RING"]);
+    assert_eq!(names(&effects), ["lost-stopped", "step-held"]);
     let resume = Input::Resume {
         operator: "bob".to_owned(),
         console: "c2".to_owned(),
@@ -514,4 +511,107 @@ fn what_may_still_take_effect_is_settled_before_its_step_is_taken_back() {
     let scope = RetryScope::Step(step.clone());
     let effects = engine.handle(at(7), Input::Operator(OperatorInput::Retry { scope, by }));
     assert_eq!(names(&effects), ["step-retried", "STOP 1"]);
+}
+
+fn lock_wanted(step: &StepId) -> Input {
+    let (vm, host, path) = ("sql01".into(), "esx".into(), "/l".to_owned());
+    Input::FactFound {
+        step: step.clone(),
+        attempt: Attempt(1),
+        ticket: 1,
+        fact: Fact::LockWanted { vm, host, path },
+    }
+}
+
+#[test]
+fn what_the_run_holds_is_given_back_before_its_last_line() {
+    let plan = plan(&[&[], &[0]]);
+    let mut engine = engine(&plan);
+    let _ = engine.handle(at(0), Input::Start(info()));
+    let first = plan.steps[0].id.clone();
+    let _ = engine.handle(at(1), lock_wanted(&first));
+    assert_eq!(engine.state().locks().len(), 1);
+    let mut effects = Vec::new();
+    for step in &plan.steps {
+        let skip = OperatorInput::Skip {
+            step: step.id.clone(),
+            by: "alice".to_owned(),
+            reason: "r".to_owned(),
+        };
+        effects = engine.handle(at(2), Input::Operator(skip));
+    }
+    assert_eq!(names(&effects).last().unwrap(), "CLOSE");
+    assert_eq!(engine.stuck(), None, "it waits for no person");
+
+    // Its writes are announced as every other, and belong to no step.
+    let write = |step: StepId| Input::WriteWanted {
+        step,
+        attempt: Attempt::default(),
+        ticket: 2,
+        host: "esx".into(),
+        command: "rmdir /l".to_owned(),
+        bulk: false,
+    };
+    let effects = engine.handle(at(3), write(first.clone()));
+    assert_eq!(names(&effects), ["DENY"]);
+    let effects = engine.handle(at(3), write(StepId::default()));
+    assert_eq!(names(&effects), ["write-intended", "GRANT 1"]);
+    let Effect::Record(entry) = &effects[0] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!((&entry.step, entry.attempt), (&None, None));
+    let lost = Input::WriteLost {
+        op: OpId(1),
+        why: "cut".to_owned(),
+    };
+    assert_eq!(names(&engine.handle(at(4), lost)), ["write-lost"]);
+    let (vm, host, path) = ("sql01".into(), "esx".into(), "/l".to_owned());
+    let how = "removed".to_owned();
+    let released = Input::FactFound {
+        step: StepId::default(),
+        attempt: Attempt::default(),
+        ticket: 3,
+        fact: Fact::LockReleased {
+            vm,
+            host,
+            path,
+            how,
+        },
+    };
+    assert_eq!(
+        names(&engine.handle(at(5), released)),
+        ["fact-found", "KEPT"]
+    );
+    let effects = engine.handle(at(6), Input::Closed);
+    assert_eq!(names(&effects), ["run-finished", "LEAVE"]);
+    assert!(engine.state().locks().is_empty());
+}
+
+#[test]
+fn a_run_ends_although_a_lock_cannot_be_given_back_and_tries_again_when_resumed() {
+    let plan = plan(&[&[], &[0]]);
+    let mut engine = engine(&plan);
+    let _ = engine.handle(at(0), Input::Start(info()));
+    let _ = engine.handle(at(1), lock_wanted(&plan.steps[0].id));
+    for step in &plan.steps {
+        let (step, by) = (step.id.clone(), "alice".to_owned());
+        let reason = "r".to_owned();
+        let skip = OperatorInput::Skip { step, by, reason };
+        let _ = engine.handle(at(2), Input::Operator(skip));
+    }
+    let effects = engine.handle(at(3), Input::Closed);
+    assert_eq!(names(&effects), ["run-finished", "LEAVE"]);
+
+    let state = engine.state().clone();
+    assert_eq!(state.locks().len(), 1);
+    let mut again = Engine::new(Arc::clone(&plan), state, Settings::default());
+    let resumed = Input::Resume {
+        operator: "bob".to_owned(),
+        console: "noc-4".to_owned(),
+        clock_back_s: None,
+    };
+    assert_eq!(
+        names(&again.handle(at(9), resumed)),
+        ["run-resumed", "CLOSE"]
+    );
 }

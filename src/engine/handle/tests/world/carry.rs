@@ -72,7 +72,8 @@ impl World {
             }
             Effect::Timer { id, .. } => self.timers.push(id),
             Effect::Cancel { step, .. } => self.cancel(&step)?,
-            Effect::Ring => {}
+            // The runs of this world hold no locks.
+            Effect::Close => return Err(Broken::new(0, "there is nothing to give back")),
             Effect::Leave => return Ok(Flow::Leave),
         }
         Ok(Flow::On)

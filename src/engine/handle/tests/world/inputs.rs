@@ -29,7 +29,11 @@ pub(super) fn step_of(input: &Input, state: &RunState) -> Option<StepId> {
         | Input::WriteFinished { op, .. }
         | Input::WriteLost { op, .. }
         | Input::WriteNotSent { op, .. } => state.ops.get(op).map(|op| op.step.clone()),
-        Input::Start(_) | Input::Resume { .. } | Input::HostSeen { .. } | Input::Timer(_) => None,
+        Input::Start(_)
+        | Input::Resume { .. }
+        | Input::HostSeen { .. }
+        | Input::Closed
+        | Input::Timer(_) => None,
     }
 }
 

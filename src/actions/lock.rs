@@ -1,0 +1,565 @@
+//! The run's lock on a VM, so that no second console, on whatever machine, drives the same VM.
+//!
+//! It lies beside the VM's folder, on the recovery datastore and in a failback also at home, and is
+//! taken with the first commands that change anything about the VM: every verb's proposal passes
+//! through [`guard`] before it is shown and before it is done, so that the step card shows the lock's
+//! command among the others and nothing is sent while another run holds the VM. The run's end gives
+//! its locks back ([`close`]). Another run's lock is broken only by a person who types that run's id
+//! and a reason; from then on the other run finds itself held, for it looks too.
+//!
+//! Whether a lock is this run's own is read from the lock, which names the run and a mark made of
+//! its first journal line: a console whose link died under its own lock command finds it so.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::engine::{AttestRequest, Fact, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane, sanitise};
+use crate::hypervisor::shell::{
+    LockTaken, StandingLock, break_lock, read_lock, release_lock, take_lock,
+};
+use crate::names::{HostName, RunId, VmName};
+use crate::plan::{Risk, Step};
+use crate::runbook::model::{Runbook, Section, SiteRole};
+
+use super::answer::{needed, shown};
+use super::context::Ctx;
+use super::link::ActError;
+use super::place::VmAt;
+use super::waiting::Pauses;
+
+/// A lock's name beside the VM's folder; the folder's name follows.
+const NAME: &str = ".lifeboat-lock-";
+/// How long the end of a run tries to give a lock back.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Looks at a lock without a name before it is believed: its owner may be about to write it.
+const LOOKS: u32 = 3;
+/// Between those looks.
+const MOMENT: Duration = Duration::from_millis(300);
+/// Longest text of another console's that is shown, in characters.
+const LONGEST: usize = 80;
+
+/// Where the lock on a VM lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    vm: VmName,
+    host: HostName,
+    folder: String,
+}
+
+impl Place {
+    /// Where a step has to hold its VM, in the order in which the locks are taken.
+    fn of_step(runbook: &Runbook, step: &Step) -> Vec<Self> {
+        let home = format!("{}/", Section::Failback.as_str());
+        let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
+            &[SiteRole::Recovery, SiteRole::Protected]
+        } else {
+            &[SiteRole::Recovery]
+        };
+        let Some(vm) = step.subject.vm() else {
+            return Vec::new();
+        };
+        roles
+            .iter()
+            .filter_map(|role| VmAt::new(runbook, vm, *role).ok())
+            .map(|at| Self {
+                folder: format!(
+                    "/vmfs/volumes/{}/{NAME}{}",
+                    at.datastore,
+                    // A folder in a folder: what is above it may not be there yet.
+                    at.folder.replace('/', "+")
+                ),
+                vm: at.vm,
+                host: at.host,
+            })
+            .collect()
+    }
+
+    fn is_of(&self, fact: &Fact) -> bool {
+        matches!(fact, Fact::LockWanted { host, path, .. } if *host == self.host && *path == self.folder)
+    }
+
+    fn who(&self) -> String {
+        format!("{} on {}", self.vm, self.host)
+    }
+}
+
+/// What a lock says of its owner: one line of JSON, so that a person can read it with `cat`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    run: RunId,
+    mark: String,
+    operator: String,
+    console: String,
+    since: Option<Timestamp>,
+}
+
+impl Owner {
+    /// This run, by this attempt of this step.
+    fn this(ctx: &Ctx) -> Self {
+        let info = ctx.state.info.as_deref();
+        let turn = format!("{} {}", ctx.step.id, ctx.attempt);
+        Self {
+            run: ctx.run.clone(),
+            mark: format!("{}-{}", key(ctx), short_sum(&turn, 8)),
+            operator: info.map_or_else(String::new, |info| info.operator.clone()),
+            console: info.map_or_else(String::new, |info| info.console.clone()),
+            since: ctx
+                .state
+                .steps
+                .get(&ctx.step.id)
+                .and_then(|step| step.started),
+        }
+    }
+
+    fn line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn is_this(&self, ctx: &Ctx) -> bool {
+        self.run == ctx.run && self.mark.split('-').next() == Some(key(ctx).as_str())
+    }
+
+    /// As it may be shown: what another console wrote is as strange as what a host prints.
+    fn read(text: &str) -> Option<Self> {
+        let mut owner: Self = serde_json::from_str(text).ok()?;
+        owner.run = RunId::from(clean(owner.run.as_str()));
+        owner.operator = clean(&owner.operator);
+        owner.console = clean(&owner.console);
+        Some(owner)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "run {}", self.run)?;
+        if !self.operator.is_empty() {
+            write!(f, " of {}", self.operator)?;
+        }
+        if !self.console.is_empty() {
+            write!(f, " on {}", self.console)?;
+        }
+        match self.since {
+            Some(since) => write!(f, ", since {since:.0}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn clean(text: &str) -> String {
+    let text = sanitise::sanitise(text.replace('\n', " ").as_bytes());
+    text.chars().take(LONGEST).collect()
+}
+
+/// Tells this run from every other, one with the same id in another state folder included.
+fn key(ctx: &Ctx) -> String {
+    let info = ctx.state.info.as_deref();
+    let first = info.map(|info| {
+        [
+            info.operator.as_str(),
+            info.console.as_str(),
+            info.runbook_sha256.as_str(),
+            info.plan.as_str(),
+        ]
+        .join("\n")
+    });
+    let started = ctx.state.started.map(|at| at.to_string());
+    short_sum(&format!("{}\n{started:?}\n{first:?}", ctx.run), 16)
+}
+
+fn short_sum(text: &str, digits: usize) -> String {
+    let mut hex: String = Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    hex.truncate(digits);
+    hex
+}
+
+/// Who holds a VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nobody.
+    Free,
+    /// This run.
+    Ours(StandingLock),
+    /// This run, whose command was cut off before it could write its name, or after it took it away.
+    Unnamed(StandingLock),
+    /// Another run; `None` where the lock does not say which.
+    Theirs(StandingLock, Option<Owner>),
+}
+
+async fn look(ctx: &Ctx, place: &Place) -> Result<Standing, Fault> {
+    let doing = format!("looking whether another run holds {}", place.vm);
+    let command = read_lock(&place.folder);
+    let mut looks = 1;
+    loop {
+        let found = ctx
+            .read(
+                &place.host,
+                Lane::Control,
+                &command,
+                StandingLock::parse,
+                &doing,
+            )
+            .await?;
+        let Some(lock) = found else {
+            return Ok(Standing::Free);
+        };
+        if lock.owner.trim().is_empty() && looks < LOOKS {
+            looks += 1;
+            tokio::time::sleep(MOMENT).await;
+            continue;
+        }
+        return Ok(match Owner::read(&lock.owner) {
+            Some(owner) if owner.is_this(ctx) => Standing::Ours(lock),
+            None if lock.owner.trim().is_empty() && announced(&ctx.state, place) => {
+                Standing::Unnamed(lock)
+            }
+            owner => Standing::Theirs(lock, owner),
+        });
+    }
+}
+
+/// Whether this run has ever announced a command about that lock.
+fn announced(state: &RunState, place: &Place) -> bool {
+    state
+        .ops
+        .values()
+        .any(|op| op.host == place.host && op.command.contains(&place.folder))
+}
+
+/// A lock that has to be taken before the step acts.
+struct Claim {
+    place: Place,
+    command: HostCommand,
+    /// Whose lock is broken by it, in words.
+    holder: Option<String>,
+}
+
+/// A verb's answer with the locks that it needs.
+pub(super) struct Guarded {
+    /// As it is shown and confirmed.
+    pub answer: ProbeAnswer,
+    claims: Vec<Claim>,
+}
+
+/// What became of the locks that a step needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    /// The run holds the VM: act.
+    Held,
+    /// Things are no longer as they were shown: look again.
+    Moved,
+}
+
+/// Adds to what a verb would do the locks that it needs; while another run holds the VM, breaking
+/// that lock is all that is offered.
+///
+/// # Errors
+/// A host could not be asked.
+pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fault> {
+    let mut guarded = Guarded {
+        answer,
+        claims: Vec::new(),
+    };
+    let Verdict::Needed(proposal) = &mut guarded.answer.verdict else {
+        return Ok(guarded);
+    };
+    if !changes_a_host(proposal) {
+        return Ok(guarded);
+    }
+    let owner = Owner::this(ctx).line();
+    let mut theirs = Vec::new();
+    for place in Place::of_step(&ctx.runbook, &ctx.step) {
+        match look(ctx, &place).await? {
+            Standing::Ours(_) => {}
+            Standing::Free => guarded.claims.push(Claim {
+                command: take_lock(&place.folder, &owner),
+                place,
+                holder: None,
+            }),
+            Standing::Unnamed(lock) => guarded.claims.push(Claim {
+                command: break_lock(&lock, &owner),
+                place,
+                holder: None,
+            }),
+            Standing::Theirs(lock, other) => {
+                let claim = Claim {
+                    command: break_lock(&lock, &owner),
+                    holder: Some(in_words(other.as_ref())),
+                    place,
+                };
+                theirs.push((claim, other));
+            }
+        }
+    }
+    if let Some((first, other)) = theirs.first() {
+        guarded.answer = held_elsewhere(ctx, &first.place, other.as_ref(), &theirs);
+        guarded.claims = theirs.into_iter().map(|(claim, _)| claim).collect();
+        return Ok(guarded);
+    }
+    for claim in guarded.claims.iter().rev() {
+        add(
+            proposal,
+            &claim.place,
+            shown(&claim.place.host, &claim.command),
+            "",
+        );
+    }
+    Ok(guarded)
+}
+
+/// The same without asking anybody, for a plan: whether the lock stands by then is not known.
+pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) -> ProbeAnswer {
+    if let Verdict::Needed(proposal) = &mut answer.verdict
+        && changes_a_host(proposal)
+    {
+        for place in Place::of_step(runbook, step).into_iter().rev() {
+            let command = take_lock(&place.folder, "‹this run›");
+            let command = shown(&place.host, &command);
+            add(proposal, &place, command, ", unless it is already");
+        }
+    }
+    answer
+}
+
+fn changes_a_host(proposal: &Proposal) -> bool {
+    let changes = |command: &ShownCommand| command.write && command.host.is_some();
+    proposal.commands.iter().any(changes)
+}
+
+fn add(proposal: &mut Proposal, place: &Place, command: ShownCommand, unless: &str) {
+    let change = format!(
+        "{} is locked for this run{unless}: no other console can drive it meanwhile",
+        place.who()
+    );
+    proposal.changes.push(change);
+    proposal.commands.insert(0, command);
+}
+
+fn in_words(owner: Option<&Owner>) -> String {
+    owner.map_or_else(
+        || "a run that its lock does not name".to_owned(),
+        Owner::to_string,
+    )
+}
+
+/// What is offered while another run holds the VM.
+fn held_elsewhere(
+    ctx: &Ctx,
+    place: &Place,
+    owner: Option<&Owner>,
+    theirs: &[(Claim, Option<Owner>)],
+) -> ProbeAnswer {
+    let holder = in_words(owner);
+    let there = owner.map_or_else(
+        || format!("look into {} on {}", place.folder, place.host),
+        |owner| format!("there: lifeboat resume {}", owner.run),
+    );
+    let found = format!("{} is held by {holder}", place.who());
+    let mut evidence = Vec::new();
+    for (claim, other) in theirs {
+        evidence.push(format!(
+            "{} on {}: {}",
+            claim.place.folder,
+            claim.place.host,
+            in_words(other.as_ref())
+        ));
+    }
+    let word = owner.map_or_else(|| place.vm.to_string(), |owner| owner.run.to_string());
+    let proposal = Proposal {
+        changes: vec![
+            format!("{found}: nothing was sent, and nothing is while that run goes on"),
+            format!("the way on is that run ({there}); or leave this step until it has ended"),
+            format!(
+                "only if that console is gone for good: its lock is broken, this run takes {} over, and \
+                 that one is held back from it",
+                place.vm
+            ),
+        ],
+        commands: theirs
+            .iter()
+            .map(|(claim, _)| shown(&claim.place.host, &claim.command))
+            .collect(),
+        then: format!("{} holds it; the step is looked at anew", ctx.run),
+        risk: Some(Risk::Typed),
+        typed: Some(word),
+        attest: Some(AttestRequest {
+            vm: place.vm.clone(),
+            statement: format!("nobody drives {} from {holder} any more", place.vm),
+            evidence,
+        }),
+        ..Proposal::default()
+    };
+    needed(found, proposal)
+}
+
+impl Guarded {
+    /// Takes the locks, as they were shown.
+    ///
+    /// # Errors
+    /// A lock could not be made, or the link was lost.
+    pub async fn claim(&self, ctx: &Ctx) -> Result<Claimed, ActError> {
+        let mut outcome = Claimed::Held;
+        for claim in &self.claims {
+            if claim.take(ctx).await? != LockTaken::Done {
+                return Ok(Claimed::Moved);
+            }
+            if claim.holder.is_some() {
+                // What the verb has to do was not shown yet.
+                outcome = Claimed::Moved;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+impl Claim {
+    async fn take(&self, ctx: &Ctx) -> Result<LockTaken, ActError> {
+        let Place { vm, host, folder } = self.place.clone();
+        let (path, doing) = (folder, format!("locking {vm}"));
+        let is = |fact: &Fact| self.place.is_of(fact);
+        let mut standing = ctx.state.locks().into_iter();
+        if !standing.any(is) && !ctx.link.kept().iter().any(is) {
+            let wanted = Fact::LockWanted {
+                vm: vm.clone(),
+                host: host.clone(),
+                path: path.clone(),
+            };
+            ctx.link.fact(wanted).await?;
+        }
+        if let (Some(holder), Some(given)) = (&self.holder, &ctx.confirmation) {
+            let broken = Fact::LockBroken {
+                vm,
+                host: host.clone(),
+                path,
+                holder: holder.clone(),
+                by: given.by.clone(),
+                reason: given.attest.clone().unwrap_or_default(),
+            };
+            ctx.link.fact(broken).await?;
+        }
+        ctx.order(&host, &self.command, LockTaken::parse, &doing)
+            .await
+    }
+}
+
+/// Makes sure that the run holds the VM before a step is taken back.
+///
+/// # Errors
+/// Another run holds it, it could not be locked, or the link was lost.
+pub(super) async fn hold(ctx: &Ctx) -> Result<(), ActError> {
+    let owner = Owner::this(ctx).line();
+    for place in Place::of_step(&ctx.runbook, &ctx.step) {
+        let command = match look(ctx, &place).await? {
+            Standing::Ours(_) => continue,
+            Standing::Free => take_lock(&place.folder, &owner),
+            Standing::Unnamed(lock) => break_lock(&lock, &owner),
+            Standing::Theirs(_, other) => return Err(refused(&place, &in_words(other.as_ref()))),
+        };
+        let claim = Claim {
+            command,
+            place,
+            holder: None,
+        };
+        if claim.take(ctx).await? != LockTaken::Done {
+            return Err(refused(&claim.place, "a run that was faster just now"));
+        }
+    }
+    Ok(())
+}
+
+fn refused(place: &Place, holder: &str) -> ActError {
+    ActError::Held {
+        fault: Box::new(Fault::new(
+            format!("{} is held by {holder}", place.who()),
+            format!("{} on {}", place.folder, place.host),
+            "nothing was sent",
+            "take it back from that run; or retry the step here, which shows how to break its lock",
+        )),
+        remedies: vec![
+            "retry: shows who holds it, and takes a reason for breaking that".to_owned(),
+        ],
+    }
+}
+
+/// Gives back every lock of the run. What cannot be given back now stays recorded as held.
+pub async fn close(ctx: &Ctx) {
+    for fact in ctx.state.locks() {
+        let Fact::LockWanted { vm, host, path } = fact else {
+            continue;
+        };
+        let place = Place {
+            vm: vm.clone(),
+            host: host.clone(),
+            folder: path.clone(),
+        };
+        match give_back(ctx, &place).await {
+            Ok(how) => {
+                let released = Fact::LockReleased {
+                    vm: place.vm,
+                    host: place.host,
+                    path: place.folder,
+                    how,
+                };
+                if ctx.link.fact(released).await.is_err() {
+                    return;
+                }
+            }
+            Err(ActError::Failed(fault)) => {
+                tracing::warn!(%fault, lock = %place.folder, "a lock could not be given back");
+            }
+            Err(ActError::Held { .. } | ActError::Lost | ActError::Stale) => return,
+        }
+    }
+}
+
+/// Looks, removes what is this run's own, and looks again. The command can do no harm late or twice:
+/// it removes nothing but a lock with this run's own name on it.
+async fn give_back(ctx: &Ctx, place: &Place) -> Result<String, ActError> {
+    let mut pauses = Pauses::within(PATIENCE);
+    let mut sent = false;
+    loop {
+        let trouble = match look(ctx, place).await {
+            Ok(Standing::Free) if sent => return Ok("was removed".to_owned()),
+            Ok(Standing::Free) => return Ok("was not there".to_owned()),
+            Ok(Standing::Theirs(_, other)) => {
+                return Ok(format!("is that of {} by now", in_words(other.as_ref())));
+            }
+            Ok(Standing::Ours(lock) | Standing::Unnamed(lock)) => {
+                let command = release_lock(&lock, &place.folder);
+                match ctx.write(&place.host, Lane::Control, &command).await {
+                    Ok(output) if output.status == 0 => {
+                        sent = true;
+                        continue;
+                    }
+                    Ok(output) => Fault::new(
+                        format!("the lock on {} could not be removed", place.who()),
+                        place.folder.as_str(),
+                        output.error_text().trim(),
+                        "look at that folder on the host",
+                    ),
+                    Err(ActError::Lost) => {
+                        sent = true;
+                        Fault::default()
+                    }
+                    Err(ActError::Failed(fault)) => fault,
+                    Err(other) => return Err(other),
+                }
+            }
+            Err(fault) => fault,
+        };
+        if !pauses.pause().await {
+            return Err(ActError::Failed(trouble));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

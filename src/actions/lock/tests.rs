@@ -1,0 +1,243 @@
+//! Two runs that want one VM, against the simulated site.
+
+use std::path::PathBuf;
+
+use crate::actions;
+use crate::actions::tests::world::{World, consent, home, is_done, out};
+use crate::actions::tests::{lines, needed};
+use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, Verdict};
+use crate::plan::Risk;
+use crate::runbook::model::SiteRole;
+
+const OTHER: &str = r#"{"run":"20260101-000000-zzzz","mark":"0-0","operator":"bob\u001b[31m","console":"noc-9","since":"2026-01-01T00:00:00Z"}"#;
+
+fn folder(world: &World) -> PathBuf {
+    world.on("lee-esx1", "/vmfs/volumes/local1/.lifeboat-lock-sql01")
+}
+
+fn owner(world: &World) -> String {
+    std::fs::read_to_string(folder(world).join("owner")).unwrap_or_default()
+}
+
+/// As another console leaves it.
+fn lock_by(path: &std::path::Path, owner: &str) {
+    std::fs::create_dir(path).unwrap();
+    std::fs::write(path.join("owner"), format!("{owner}\n")).unwrap();
+}
+
+async fn close(world: &World) {
+    let step = world.step("sql01/ready");
+    world
+        .run(&step, None, |ctx| async move { actions::close(&ctx).await })
+        .await;
+}
+
+fn locks_in(proposal: &Proposal) -> usize {
+    lines(proposal)
+        .iter()
+        .filter(|line| line.contains(".lifeboat-lock-"))
+        .count()
+}
+
+fn changed(performed: Performed) -> ProbeAnswer {
+    match performed {
+        Performed::Changed(answer) => *answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_step_that_changes_something_takes_the_lock_and_the_end_gives_it_back() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    world.go(&out("fence")).await;
+    assert!(!folder(&world).exists(), "an attestation changes no host");
+
+    let answer = world.probe(&out("restore")).await;
+    let proposal = needed(&answer);
+    assert_eq!(locks_in(proposal), 1);
+    let said = proposal.changes.last().unwrap();
+    assert!(said.contains("sql01 on lee-esx1 is locked"), "{said}");
+    assert!(proposal.commands[0].write && proposal.attest.is_none());
+    world.go(&out("restore")).await;
+    assert!(
+        owner(&world).contains("20260102-030405-test"),
+        "{}",
+        owner(&world)
+    );
+
+    for verb in ["register", "network"] {
+        let answer = world.probe(&out(verb)).await;
+        assert_eq!(locks_in(needed(&answer)), 0, "{verb}: it is held already");
+        world.go(&out(verb)).await;
+    }
+    close(&world).await;
+    assert!(!folder(&world).exists());
+    let facts = world.facts();
+    assert!(
+        facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::LockReleased { how, .. } if how == "was removed"))
+    );
+    assert!(world.keeper.state.lock().unwrap().locks().is_empty());
+
+    // Once more: there is nothing to give back, and nothing is sent.
+    let before = world.all_writes();
+    close(&world).await;
+    assert!(is_done(&world.probe(&out("register")).await));
+    assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_runs_lock_is_broken_by_its_id_and_a_reason_and_by_nothing_less() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    lock_by(&folder(&world), OTHER);
+
+    let answer = world.probe(&out("restore")).await;
+    assert!(
+        answer
+            .found
+            .contains("run 20260101-000000-zzzz of bob on noc-9, since 2026-01-01"),
+        "{}",
+        answer.found
+    );
+    let proposal = needed(&answer);
+    assert_eq!(
+        (proposal.risk, proposal.typed.as_deref()),
+        (Some(Risk::Typed), Some("20260101-000000-zzzz"))
+    );
+    assert!(proposal.attest.is_some());
+    assert_eq!(
+        proposal.commands.len(),
+        1,
+        "nothing of the verb's own: {proposal:?}"
+    );
+    let said = proposal.changes.join(" ");
+    assert!(
+        said.contains("lifeboat resume 20260101-000000-zzzz"),
+        "{said}"
+    );
+
+    // Neither the word alone nor the reason alone.
+    for (typed, attest) in [
+        (proposal.typed.clone(), None),
+        (None, Some("gone".to_owned())),
+    ] {
+        let mut given = consent(proposal);
+        (given.typed, given.attest) = (typed, attest);
+        changed(world.perform_as(&out("restore"), given).await);
+        assert!(!folder(&world).join("next").exists());
+    }
+    let own = changed(world.perform(&out("restore")).await);
+    assert_eq!(locks_in(needed(&own)), 0, "it is ours now: {own:?}");
+    assert!(!world.on("lee-esx1", "/vmfs/volumes/local1/sql01").exists());
+    let broken = world.facts().into_iter().find_map(|fact| match fact {
+        Fact::LockBroken {
+            holder, by, reason, ..
+        } => Some((holder, by, reason)),
+        _ => None,
+    });
+    let (holder, by, reason) = broken.unwrap();
+    assert!(holder.contains("bob on noc-9") && by == "alice" && reason.contains("fire"));
+    assert!(!holder.contains('\u{1b}'));
+
+    world.go(&out("restore")).await;
+    close(&world).await;
+    assert!(!folder(&world).exists(), "the broken lock goes too");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_lock_was_broken_sends_nothing_more_for_that_vm() {
+    let world = World::out_to("register").await;
+    let answer = world.probe(&out("register")).await;
+    assert_eq!(locks_in(needed(&answer)), 0);
+    lock_by(&folder(&world).join("next"), OTHER);
+    let before = world.all_writes();
+    let held = changed(world.perform(&out("register")).await);
+    assert!(
+        held.found.contains("20260101-000000-zzzz"),
+        "{}",
+        held.found
+    );
+    match world.undo(&out("restore")).await {
+        Performed::Held { fault, .. } => assert!(fault.what.contains("noc-9"), "{fault}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.all_writes(), before);
+    close(&world).await;
+    assert!(
+        folder(&world).join("next/owner").exists(),
+        "it is not ours to remove"
+    );
+    assert!(world.keeper.state.lock().unwrap().locks().is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_command_that_was_cut_off_is_known_again_by_its_own_run_alone() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    std::fs::create_dir(folder(&world)).unwrap();
+
+    let strange = world.probe(&out("restore")).await;
+    let proposal = needed(&strange);
+    assert_eq!(proposal.typed.as_deref(), Some("sql01"), "nobody is named");
+    assert!(proposal.attest.is_some());
+
+    let id = out("restore");
+    world.lose(
+        &id,
+        "lee-esx1",
+        "sh -c … _ /vmfs/volumes/local1/.lifeboat-lock-sql01 {}",
+    );
+    let own = world.probe(&id).await;
+    assert_eq!(locks_in(needed(&own)), 1);
+    assert!(needed(&own).attest.is_none(), "{own:?}");
+    world.go(&id).await;
+    close(&world).await;
+    assert!(!folder(&world).exists());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_runs_that_saw_no_lock_the_slower_one_is_shown_the_faster() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    world.probe(&out("restore")).await;
+    lock_by(&folder(&world), OTHER);
+    let held = changed(world.perform(&out("restore")).await);
+    assert!(
+        held.found.contains("20260101-000000-zzzz"),
+        "{}",
+        held.found
+    );
+    assert!(!world.on("lee-esx1", "/vmfs/volumes/local1/sql01").exists());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_way_home_both_ends_are_locked() {
+    let world = World::new().await;
+    let step = world.step(&home("copy_back"));
+    let folders: Vec<_> = super::Place::of_step(&world.runbook, &step)
+        .into_iter()
+        .map(|place| (place.host.to_string(), place.folder))
+        .collect();
+    let lock = |volume: &str| format!("/vmfs/volumes/{volume}/.lifeboat-lock-sql01");
+    assert_eq!(
+        folders,
+        [
+            ("lee-esx1".to_owned(), lock("local1")),
+            ("lon-esx1".to_owned(), lock("local1"))
+        ]
+    );
+    let outline = actions::outline(&world.runbook, &step);
+    let Verdict::Needed(proposal) = &outline.verdict else {
+        panic!("{outline:?}");
+    };
+    assert_eq!(locks_in(proposal), 2);
+    world.end().await;
+}

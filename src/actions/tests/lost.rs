@@ -1,0 +1,113 @@
+//! Stopping what was lost, by its number, on both kinds of host.
+
+use std::time::Duration;
+
+use super::world::{World, out};
+use crate::engine::StopOutcome;
+use crate::host::{HostCommand, Lane};
+
+const HOSTS: [&str; 2] = ["lee-esx1", "lee-bk1"];
+
+/// A command that goes on for a while on a host, and its number there.
+async fn started(world: &World, host: &str) -> (u32, tokio::task::JoinHandle<bool>) {
+    let notes = world.on(host, "/tmp/pid");
+    let _ = std::fs::remove_file(&notes);
+    let target = world.hosts.host(&host.into()).unwrap();
+    let script = r#"echo $$ >/tmp/pid; exec sleep 3000"#;
+    // The site's time runs 60 times as fast: 50 s of ours.
+    let runs = tokio::spawn(async move {
+        let command = HostCommand::read(["sh", "-c", script]).deadline(Duration::from_secs(90));
+        let ended = target.read(Lane::Telemetry, &command).await;
+        ended.is_ok_and(|output| output.status == 0)
+    });
+    for _ in 0..500 {
+        if let Ok(text) = std::fs::read_to_string(&notes)
+            && text.ends_with('\n')
+        {
+            return (text.trim().parse().unwrap(), runs);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not start on {host}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_still_runs_is_stopped_by_its_number_and_once() {
+    let world = World::new().await;
+    let id = out("register");
+    for host in HOSTS {
+        let (pid, runs) = started(&world, host).await;
+        let op = world.lose_at(&id, host, "sleep 3000", pid);
+        assert_eq!(
+            world.stop_lost(&id, op).await,
+            Ok(StopOutcome::Killed),
+            "{host}"
+        );
+        assert!(!runs.await.unwrap(), "{host}: it did not come to its end");
+        let before = world.all_writes();
+        assert_eq!(
+            world.stop_lost(&id, op).await,
+            Ok(StopOutcome::Gone),
+            "{host}"
+        );
+        assert_eq!(
+            world.all_writes(),
+            before,
+            "{host}: nothing is left to stop"
+        );
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_belongs_to_something_else_is_left_to_a_person() {
+    let world = World::new().await;
+    let id = out("register");
+    for host in HOSTS {
+        let (pid, runs) = started(&world, host).await;
+        // Another command, the same with another end, and one whose secret is not compared.
+        for line in ["vim-cmd vmsvc/power.on 3", "sleep 30000", "sleep '***'"] {
+            let op = world.lose_at(&id, host, line, pid);
+            let before = world.all_writes();
+            let fault = world.stop_lost(&id, op).await.unwrap_err();
+            assert!(
+                fault.what.contains("cannot be told"),
+                "{host} {line}: {fault}"
+            );
+            assert!(fault.next.contains("by hand"), "{fault}");
+            assert_eq!(world.all_writes(), before, "{host} {line}");
+            assert!(!runs.is_finished(), "{host} {line}: it was ended");
+        }
+        let op = world.lose_at(&id, host, "sleep 3000", pid);
+        assert_eq!(world.stop_lost(&id, op).await, Ok(StopOutcome::Killed));
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_does_not_answer_leaves_it_in_doubt() {
+    let world = World::new().await;
+    let id = out("register");
+    let op = world.lose_at(&id, "lon-esx1", "sleep 3000", 4711);
+    world
+        .site
+        .go_dark(crate::runbook::model::SiteRole::Protected);
+    let before = world.all_writes();
+    let fault = world.stop_lost(&id, op).await.unwrap_err();
+    assert!(!fault.next.is_empty(), "{fault}");
+    assert_eq!(world.all_writes(), before);
+    world
+        .site
+        .come_back(crate::runbook::model::SiteRole::Protected);
+    world.hosts.retry_login(&"lon-esx1".into());
+    let mut outcome = world.stop_lost(&id, op).await;
+    for _ in 0..20 {
+        if outcome.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        outcome = world.stop_lost(&id, op).await;
+    }
+    assert_eq!(outcome, Ok(StopOutcome::Gone), "asked again, it is settled");
+    world.end().await;
+}
