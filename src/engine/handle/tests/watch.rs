@@ -126,8 +126,9 @@ impl Story {
     }
 }
 
+/// Whether something was found that everybody must hear of.
 fn returned(effects: &[String]) -> bool {
-    effects.contains(&"RING".to_owned())
+    effects.contains(&"fact-found".to_owned())
 }
 
 #[test]
