@@ -44,6 +44,7 @@ pub(super) fn look_up(
         local_user,
         found: Found::default(),
         raw: Raw::default(),
+        no_jump: false,
     };
     for lines in files {
         walk.file(lines, true, false);
@@ -67,6 +68,8 @@ struct Walk<'a> {
     local_user: &'a str,
     found: Found,
     raw: Raw,
+    /// `ProxyJump none` came first, which to OpenSSH says nothing of a `ProxyCommand` after it.
+    no_jump: bool,
 }
 
 impl Walk<'_> {
@@ -179,6 +182,7 @@ impl Walk<'_> {
             },
             "proxyjump" => {
                 let value = if first.eq_ignore_ascii_case("none") {
+                    self.no_jump |= self.found.proxy.is_none();
                     Proxy::None
                 } else {
                     Proxy::Jump(first.split(',').map(|hop| hop.trim().to_owned()).collect())
@@ -188,6 +192,9 @@ impl Walk<'_> {
             "proxycommand" => {
                 let none = line.words.len() == 1 && first.eq_ignore_ascii_case("none");
                 let value = if none { Proxy::None } else { Proxy::Command };
+                if std::mem::take(&mut self.no_jump) {
+                    self.found.proxy = None;
+                }
                 set(&mut self.found.proxy, Given { value, at: at() });
             }
             keyword => self.other(line, keyword, first),

@@ -147,8 +147,8 @@ fn keys_agents_and_known_hosts_have_their_tokens_replaced() {
     assert_eq!(found.host_key_alias.unwrap().value, "c");
     assert_eq!(
         found.proxy.unwrap().value,
-        Proxy::None,
-        "the first of both counts"
+        Proxy::Command,
+        "as OpenSSH has it"
     );
 }
 
@@ -249,6 +249,22 @@ fn text(lines: &[String], included: &Path) -> String {
         writeln!(text, "{line}").unwrap();
         text
     })
+}
+
+#[test]
+fn no_jump_says_nothing_of_a_command_after_it() {
+    for (text, expected) in [
+        ("ProxyJump none\nProxyCommand nc\n", Some(Proxy::Command)),
+        ("ProxyJump none\nProxyJump x\n", Some(Proxy::None)),
+        ("ProxyCommand none\nProxyJump x\n", Some(Proxy::None)),
+        (
+            "ProxyJump none\nProxyCommand none\nProxyJump x\n",
+            Some(Proxy::None),
+        ),
+    ] {
+        let proxy = found(text, "a").proxy.map(|proxy| proxy.value);
+        assert_eq!(proxy, expected, "{text}");
+    }
 }
 
 proptest! {
