@@ -208,14 +208,6 @@ impl Descriptor {
         self.extents.iter().map(|extent| extent.bytes).sum()
     }
 
-    /// Whether the host gives it space only as the guest writes.
-    #[must_use]
-    pub fn is_thin(&self) -> bool {
-        self.ddb
-            .get("thinprovisioned")
-            .is_some_and(|value| value == "1")
-    }
-
     /// Whether it is a snapshot link that is nothing without the disk below.
     #[must_use]
     pub fn is_link(&self) -> bool {

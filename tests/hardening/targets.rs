@@ -125,15 +125,8 @@ pub const TARGETS: &[Target] = &[
     target("vmx", "vmx", vmx),
     target("vmdk", "vmdk", |b| {
         let disk = Descriptor::parse(b);
-        disk.map(|disk| {
-            (
-                disk.capacity(),
-                disk.is_thin(),
-                disk.files().count(),
-                disk.runnable(),
-            )
-        })
-        .is_ok()
+        disk.map(|disk| (disk.capacity(), disk.files().count(), disk.runnable()))
+            .is_ok()
     }),
     target("vmsd", "vmsd", |b| {
         Vmsd::parse(b).map(|list| list.count()).is_ok()

@@ -34,7 +34,7 @@ fn a_hosts_own_disk() {
     assert_eq!(disk.capacity(), 80 << 30);
     assert_eq!(disk.files().collect::<Vec<_>>(), ["web01-flat.vmdk"]);
     assert_eq!(disk.extents[0].access, Access::ReadWrite);
-    assert!(disk.is_thin() && !disk.is_link() && !disk.embedded);
+    assert!(disk.ddb.contains_key("thinprovisioned") && !disk.is_link() && !disk.embedded);
     assert_eq!(disk.runnable(), Runnable::Yes);
     assert_eq!(
         disk.ddb.get("adaptertype").map(String::as_str),
@@ -46,7 +46,8 @@ fn a_hosts_own_disk() {
         disk,
         "padding ends the text"
     );
-    assert!(!parse(&THIN.replace("ddb.thinProvisioned = \"1\"", "")).is_thin());
+    let thick = parse(&THIN.replace("ddb.thinProvisioned = \"1\"", ""));
+    assert!(!thick.ddb.contains_key("thinprovisioned"));
 }
 
 #[test]
