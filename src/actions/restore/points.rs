@@ -71,6 +71,10 @@ fn age(point: &Point, outage: Timestamp) -> String {
 fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> String {
     let mut parts = Vec::new();
     parts.extend(outage.map(|outage| age(point, outage)));
+    // Before the rest, which a narrow screen cuts off.
+    if let Some((outage, rpo)) = outage.zip(rpo) {
+        parts.push(format!("RPO {}", grade(lost(point, outage), rpo)));
+    }
     parts.push(point.kind.as_str().to_owned());
     let whole = match (point.is_sound(), point.verified) {
         (false, _) => "not usable",
@@ -79,9 +83,6 @@ fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> Str
     };
     parts.push(whole.to_owned());
     parts.push(size(point.bytes()));
-    if let Some((outage, rpo)) = outage.zip(rpo) {
-        parts.push(format!("RPO {}", grade(lost(point, outage), rpo)));
-    }
     parts.join(", ")
 }
 

@@ -190,9 +190,9 @@ fn every_point_is_offered_with_age_kind_completeness_and_grade() {
     assert_eq!(
         about,
         [
-            "1h before the outage, full, not usable, 2.0 GiB, RPO within",
-            "6h before the outage, full, whole, 2.0 GiB, RPO within",
-            "2d 6h before the outage, full, whole, 2.0 GiB, RPO beyond four times",
+            "1h before the outage, RPO within, full, not usable, 2.0 GiB",
+            "6h before the outage, RPO within, full, whole, 2.0 GiB",
+            "2d 6h before the outage, RPO beyond four times, full, whole, 2.0 GiB",
         ]
     );
     assert!(
