@@ -325,3 +325,28 @@ pub struct AutostartEntry {
     /// `yes`, `no`, `systemDefault`.
     pub wait_for_heartbeat: String,
 }
+
+impl Fact {
+    /// Who took another restore point than the runbook's, and why, in words.
+    #[must_use]
+    pub fn pick(&self) -> Option<String> {
+        let Self::PointPicked {
+            vm,
+            point,
+            by,
+            instead_of,
+            why,
+        } = self
+        else {
+            return None;
+        };
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        Some(format!(
+            "{by} chose restore point {point} for {vm} instead of {instead_of}{why}"
+        ))
+    }
+}

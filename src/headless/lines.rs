@@ -302,20 +302,7 @@ fn known(fact: &Fact) -> Option<String> {
             quiesced,
             ..
         } => format!("files of restore point {stamp} of {backup}; quiesced: {quiesced}"),
-        Fact::PointPicked {
-            vm,
-            point,
-            by,
-            instead_of,
-            why,
-        } => {
-            let why = if why.is_empty() {
-                String::new()
-            } else {
-                format!(": {why}")
-            };
-            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
-        }
+        Fact::PointPicked { .. } => fact.pick().unwrap_or_default(),
         Fact::FilePlaced {
             path,
             bytes,

@@ -44,20 +44,7 @@ pub(super) fn say(fact: &Fact) -> String {
             quiesced,
             ..
         } => format!("{vm}: files of {backup} {stamp} for {host}; quiesced: {quiesced}"),
-        Fact::PointPicked {
-            vm,
-            point,
-            by,
-            instead_of,
-            why,
-        } => {
-            let why = if why.is_empty() {
-                String::new()
-            } else {
-                format!(": {why}")
-            };
-            format!("{by} chose restore point {point} for {vm} instead of {instead_of}{why}")
-        }
+        Fact::PointPicked { .. } => fact.pick().unwrap_or_default(),
         Fact::FilePlaced {
             host,
             path,
