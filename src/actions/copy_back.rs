@@ -9,7 +9,6 @@
 
 use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
-use crate::hypervisor::shell;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
@@ -17,7 +16,7 @@ use crate::transfer::{self, Delivery, Folder, Item, Landing};
 use crate::vmfiles::Vmx;
 
 use super::action::Action;
-use super::answer::{Known, blocked, done, needed, shown};
+use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
 use super::context::Ctx;
@@ -140,18 +139,7 @@ impl CopyBack {
             "originals at home are renamed aside and kept; the .vmx at home stays".into(),
         ];
         let mut proposal = self.proposal(changes, Vec::new());
-        let file = self.to.file_path("‹file›");
-        let folder = shell::make_folder(&self.to.folder_path(), shell::Folders::Missing);
-        proposal.commands = vec![shown(&self.to.host, &folder)];
-        let lines = [
-            format!("vmkfstools -i {file} -d thin {file}.lifeboat-‹run›-clone"),
-            format!("write what differs of ‹file› to {file}.lifeboat-‹run›-part"),
-            format!("mv {file} {file}.lifeboat-‹run›-original"),
-            format!("mv {file}.lifeboat-‹run›-part {file}"),
-        ];
-        proposal
-            .commands
-            .extend(moving::changing(&self.to.host, lines));
+        proposal.commands = copying::outline(&self.to);
         needed("not asked", proposal)
     }
 

@@ -8,7 +8,7 @@
 use crate::engine::{Fact, ProbeAnswer, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::hypervisor::shell::FileStat;
+use crate::hypervisor::shell::{self, FileStat};
 use crate::transfer::{Base, Delivery, Item, Landing, Observed, Standing};
 
 use super::answer::blocked;
@@ -305,6 +305,20 @@ pub(super) fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
             "correct the runbook",
         )),
     }
+}
+
+/// What is sent to bring files to a place where older ones may lie, before anything is known of it.
+pub(super) fn outline(to: &VmAt) -> Vec<ShownCommand> {
+    let file = to.file_path("‹file›");
+    let part = format!("{file}.lifeboat-‹run›-part");
+    let lines = [
+        shell::make_folder(&to.folder_path(), shell::Folders::Missing).line(),
+        format!("vmkfstools -i {file} -d thin {file}.lifeboat-‹run›-clone"),
+        format!("write what differs of ‹file› to {part}"),
+        format!("mv {file} {file}.lifeboat-‹run›-original"),
+        format!("mv {part} {file}"),
+    ];
+    moving::changing(&to.host, lines)
 }
 
 /// Whether this very step has placed what it brings: facts are kept once all is there.

@@ -10,14 +10,13 @@ use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::hypervisor::shell;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
 use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
 
 use super::action::Action;
-use super::answer::{Known, blocked, done, needed, shown};
+use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
 use super::configuration;
 use super::context::Ctx;
@@ -231,17 +230,7 @@ impl Replicate {
             "files there with the same names are renamed aside and kept".into(),
         ];
         let mut proposal = self.proposal(changes, Vec::new());
-        let file = self.to.file_path("‹file›");
-        let folder = shell::make_folder(&self.to.folder_path(), shell::Folders::Missing);
-        proposal.commands = vec![shown(&self.to.host, &folder)];
-        let lines = [
-            format!("write what differs of ‹file› to {file}.lifeboat-‹run›-part"),
-            format!("mv {file} {file}.lifeboat-‹run›-original"),
-            format!("mv {file}.lifeboat-‹run›-part {file}"),
-        ];
-        proposal
-            .commands
-            .extend(moving::changing(&self.to.host, lines));
+        proposal.commands = copying::outline(&self.to);
         needed("not asked", proposal)
     }
 

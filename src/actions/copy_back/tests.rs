@@ -5,6 +5,7 @@ use crate::actions::ownership::{Heard, Told};
 use crate::actions::tests::parts::{configuration, copy, ownership};
 use crate::actions::tests::{blocked, done, needed, step};
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::shell;
 use crate::transfer::{Base, Standing, SummedBy};
 
 fn copy_back() -> CopyBack {
