@@ -152,6 +152,13 @@ impl World {
             }
             Stage::Outcome => return self.outcome(job),
             Stage::Verify => {
+                if job.task == Task::Undo {
+                    // The file that late bulk data goes into was removed.
+                    let (step, shape) = (job.step, self.shape);
+                    self.site.flights.retain(|flight| {
+                        flight.step != step || !flight.sets || shape.work[step].kind != Kind::Copy
+                    });
+                }
                 let green = self.site.is_done(self.shape, job.step);
                 job.stage = Stage::End(match (&job.task, green) {
                     (Task::Undo, _) if self.site.bits[job.step] == 0 => Performed::Undone {
