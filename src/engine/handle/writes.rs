@@ -107,18 +107,15 @@ impl Engine {
             return;
         }
         let is_open = self.state.open_ops(step).any(|(open, _)| open == op);
+        let others = self.state.open_ops(step).any(|(open, _)| open != op);
         match outcome {
-            // It ended by itself and said so in the meantime.
-            _ if !is_open => {}
-            Ok(outcome) => self.record(Some(step), RunEvent::LostStopped { op, outcome }),
-            Err(fault) => {
-                self.record(
-                    Some(step),
-                    RunEvent::StopFailed {
-                        op,
-                        fault: fault.clone(),
-                    },
-                );
+            // A second try at stopping the same command failed when the first had done it: what
+            // that try itself has lost is nobody else's to stop.
+            Err(fault) if is_open || others => {
+                if is_open {
+                    let fault = fault.clone();
+                    self.record(Some(step), RunEvent::StopFailed { op, fault });
+                }
                 self.hold(
                     step,
                     fault,
@@ -129,6 +126,11 @@ impl Engine {
                 );
                 return;
             }
+            Ok(outcome) if is_open => {
+                self.record(Some(step), RunEvent::LostStopped { op, outcome });
+            }
+            // It ended by itself and said so in the meantime.
+            _ => {}
         }
         if self.state.open_ops(step).next().is_some() {
             return;

@@ -155,7 +155,7 @@ fn twenty_thousand_runs_keep_the_promises() {
 }
 
 /// Seeds that once broke a promise, and what was wrong with the engine.
-const KEPT: [(u64, &str); 3] = [
+const KEPT: [(u64, &str); 4] = [
     (
         45,
         "a step that a person retries was met until then: what rests on it asked on and was let go on",
@@ -167,6 +167,10 @@ const KEPT: [(u64, &str); 3] = [
     (
         589,
         "an undo that was cut short ended in doing the step again, without asking where the pace let it",
+    ),
+    (
+        759_040,
+        "two tries at stopping one command: the first did it, the second lost its kill, and nobody saw to that",
     ),
 ];
 
