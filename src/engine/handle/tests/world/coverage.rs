@@ -24,7 +24,7 @@ pub(super) const REACHED: [(&str, &str); KINDS.len()] = [
     ("probed-needed", "Pbs"),
     ("probed-blocked", "P"),
     ("probe-failed", "P"),
-    ("want-bulk", "RU"),
+    ("want-bulk", "R"),
     ("want-write", "RU"),
     ("want-kill", "DS"),
     ("write-started", "RDSU"),

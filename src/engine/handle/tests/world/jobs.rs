@@ -113,6 +113,7 @@ impl World {
                 self.ticket += 1;
                 job.stage = Stage::AwaitGrant(self.ticket);
                 let work = &self.shape.work[job.step];
+                // Files are removed by commands like any other.
                 let bulk = work.kind == Kind::Copy;
                 let command = match &job.task {
                     Task::Stop(op) => format!("kill {op}"),
@@ -124,7 +125,7 @@ impl World {
                     attempt,
                     ticket: self.ticket,
                     host: HOSTS[work.host].into(),
-                    bulk: bulk && !matches!(job.task, Task::Stop(_)),
+                    bulk: bulk && job.task == Task::Perform,
                     command,
                 }));
             }
