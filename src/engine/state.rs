@@ -247,6 +247,13 @@ impl RunState {
                 self.trusted.push((host.clone(), fingerprint.clone()));
             }
             RunEvent::RunDetached { .. } => self.detached = true,
+            // Read from the entries where they are needed; they change no step.
+            RunEvent::FindingsStated { .. }
+            | RunEvent::HandoverOffered { .. }
+            | RunEvent::HandoverTaken { .. }
+            | RunEvent::UpdatePosted { .. }
+            | RunEvent::RunbookCorrected { .. } => {}
+            RunEvent::ChapterOpened { .. } => self.finished = None,
             RunEvent::RunFinished { result } => {
                 self.finished = Some(result.clone());
                 self.finished_at = Some(entry.at);

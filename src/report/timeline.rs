@@ -104,7 +104,10 @@ fn decision(event: &RunEvent) -> Option<(String, String)> {
                 plain(host.as_str())
             ),
         ),
-        _ => return None,
+        event => {
+            let (who, what) = event.by_people()?;
+            (who.to_owned(), plain(&what))
+        }
     };
     Some(said)
 }

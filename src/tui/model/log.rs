@@ -339,7 +339,10 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
                 result.done, result.by_hand, result.skipped, result.failed
             ),
         ),
-        event => say_step(event),
+        event => match event.by_people() {
+            Some((who, what)) => (Look::Event, format!("{who} {what}")),
+            None => say_step(event),
+        },
     }
 }
 
