@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::{HostName, VmName};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Runbook, SiteRole};
+use crate::runbook::model::{Mode, Runbook, SiteRole};
 
 mod survivor;
 
@@ -156,6 +156,27 @@ impl Fence {
         needed("not asked", proposal)
     }
 
+    /// A planned run does not go on over a home that does not answer: nobody vouches for what the
+    /// run itself can see to.
+    ///
+    /// # Errors
+    /// The VM's home is silent.
+    fn planned_gap(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), Fault> {
+        let silent = |home: &&VmAt| ownership.silent_hosts().any(|host| *host == home.host);
+        match self.home.as_ref().filter(silent) {
+            Some(home) if ctx.mode == Mode::Planned && self.role == SiteRole::Protected => {
+                Err(Fault::new(
+                    format!("{} does not answer", home.host),
+                    home.host.as_str(),
+                    format!("it is not known whether {} runs; nothing was sent", self.vm),
+                    sighting::way_on(ctx, self.role, &self.site),
+                )
+                .passing())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn blocked_by_unregistered(&self, found: &str, host: &HostName, copy: &Copy) -> ProbeAnswer {
         let fault = Fault::new(
             format!("{} runs on {host} without being registered there", self.vm),
@@ -230,6 +251,7 @@ impl Action for Fence {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
+        self.planned_gap(ctx, &ownership)?;
         let answered = ownership.sign.heard() == Heard::Answer;
         let lives = survivor::chosen(ctx, &self.vm);
         let running = ownership.running().next().is_some();

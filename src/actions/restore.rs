@@ -13,7 +13,7 @@ use crate::hypervisor::shell;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, Point};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, NoPoint, Point};
 
 mod pick;
 mod points;
@@ -191,6 +191,10 @@ impl Restore {
                 let what = format!("{} cannot be restored: {why}", self.at.vm);
                 let place = self.points_at();
                 let state = "nothing was changed";
+                if let NoPoint::BeforeStop { .. } = why {
+                    let next = "take a backup of it now and look again, or choose a point (c) and lose that";
+                    return Ok(Source::Open(Fault::new(what, place, state, next)));
+                }
                 return Ok(if begun.is_none() && points.iter().any(Point::is_sound) {
                     let next =
                         "choose another point (c), or name one in the runbook (point: STAMP)";
@@ -379,7 +383,7 @@ impl Action for Restore {
             arrivals: Arrivals::default(),
             point: None,
             points: Vec::new(),
-            outage: ctx.state.info.as_ref().and_then(|info| info.outage_at),
+            outage: ctx.state.wrote_until(&self.at.vm),
             store,
         };
         if seen.store.fault(&self.at).is_some() {

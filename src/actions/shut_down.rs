@@ -103,7 +103,7 @@ impl Action for ShutDown {
                 format!("{} could not be looked at: {why}", self.home.who()),
                 self.home.host.as_str(),
                 "it is not known whether it runs; nothing was sent",
-                "reach that host, then retry",
+                sighting::way_on(ctx, self.home.role, &self.home.site),
             )
             .passing()),
             Some(Told::NotAsked) | None => Err(Fault::new(

@@ -15,7 +15,7 @@ use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::uuid::BiosUuid;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
-use crate::runbook::model::{Driver, SiteRole};
+use crate::runbook::model::{Driver, Mode, SiteRole};
 use crate::transfer;
 use crate::vmfiles::Vmx;
 
@@ -62,6 +62,20 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
         locks: Locks::default(),
         attested: None,
         at: None,
+    }
+}
+
+/// What to do about a host that does not answer. A planned run lives on its protected site: where
+/// that is lost, another kind of run is needed.
+pub(super) fn way_on(ctx: &Ctx, role: SiteRole, site: &str) -> String {
+    let lost = ctx.mode == Mode::Planned && role == SiteRole::Protected;
+    if lost {
+        format!(
+            "a planned run needs {site} to answer: reach that host, then retry; if {site} is lost, \
+             leave this run (q) and fail over: `lifeboat run`"
+        )
+    } else {
+        "reach that host, then retry".to_owned()
     }
 }
 

@@ -35,6 +35,9 @@ pub(super) async fn stop(
 ) -> Result<String, ActError> {
     let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
     let now = summary(ctx, host, Lane::Control, vmid).await?;
+    if now.power == PowerState::On {
+        keep_wanted(ctx, host, vm, vmx).await?;
+    }
     let mut why = "its guest's tools did not run".to_owned();
     if now.power == PowerState::On && now.tools_running {
         match ask_guest(ctx, host, vm, vmid).await? {
@@ -70,6 +73,17 @@ pub(super) async fn stop(
         "look at its tasks and its vmware.log; esxcli vm process kill -t soft, by hand, is the last \
          resort",
     )))
+}
+
+/// Keeps that the VM runs, before anything is sent that stops it.
+async fn keep_wanted(ctx: &Ctx, host: &HostName, vm: &VmName, vmx: &str) -> Result<(), ActError> {
+    let fact = Fact::StopWanted {
+        vm: vm.clone(),
+        host: host.clone(),
+        vmx: vmx.to_owned(),
+    };
+    let same = fact.clone();
+    ctx.keep_once(fact, |kept| *kept == same).await
 }
 
 /// Asks the guest; the inner error says why it cannot be asked.

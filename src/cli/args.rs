@@ -56,13 +56,20 @@ Examples:
     #[command(after_help = "\
 Every command is shown before it is sent. Leaving (q) or a crash costs nothing: `lifeboat resume`.
 
+With --planned the protected site is alive: its VMs are shut down in reverse order, copied once more
+after that, and started at the recovery site. Nothing is lost; RTO counts from the first stop.
+
 Examples:
   lifeboat run my-runbook.yaml
+  lifeboat run my-runbook.yaml --planned
   lifeboat run my-runbook.yaml --only sql01,web01
   lifeboat run my-runbook.yaml --headless --yes --answers answers.yaml")]
     Run {
         /// The runbook
         runbook: PathBuf,
+        /// Move them while the protected site is alive: shut down in order, final copy, nothing lost
+        #[arg(long)]
+        planned: bool,
         #[command(flatten)]
         start: StartArgs,
     },
@@ -308,13 +315,20 @@ mod tests {
         )
         .unwrap();
         assert_eq!(cli.state, Some(PathBuf::from("/s")));
-        let Some(Command::Run { runbook, start }) = cli.command else {
+        let Some(Command::Run {
+            runbook,
+            planned: false,
+            start,
+        }) = cli.command
+        else {
             panic!("not run")
         };
         assert_eq!(runbook, PathBuf::from("r.yaml"));
         assert_eq!(start.only, ["sql01", "web01"]);
         assert_eq!(start.set, [("ticket".to_owned(), "INC000001".to_owned())]);
         assert!(start.act.headless && start.act.yes);
+        let planned = parse("run r.yaml --planned").unwrap().command;
+        assert!(matches!(planned, Some(Command::Run { planned: true, .. })));
         assert!(parse("--state /s runs").unwrap().state.is_some());
         assert!(parse("").unwrap().command.is_none());
     }

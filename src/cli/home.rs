@@ -67,7 +67,9 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         HomeChoice::Practice(runbook) => {
             practice::practice(console, PracticeArgs::of(runbook)).await
         }
-        HomeChoice::Run(runbook) => failover(console, runbook, StartArgs::default()).await,
+        HomeChoice::Run(runbook) => {
+            failover(console, runbook, Mode::Failover, StartArgs::default()).await
+        }
         HomeChoice::FailbackRun(run) => {
             failback::failback(console, run.as_str(), StartArgs::default()).await
         }

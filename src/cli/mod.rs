@@ -81,9 +81,21 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let mut console = Console::open(state, args.start.act.clone())?;
             finish(block_on(practice::practice(&mut console, args)), console)
         }
-        Some(Command::Run { runbook, start }) => {
+        Some(Command::Run {
+            runbook,
+            planned,
+            start,
+        }) => {
             let mut console = Console::open(state, start.act.clone())?;
-            finish(block_on(failover(&mut console, runbook, start)), console)
+            let mode = if planned {
+                Mode::Planned
+            } else {
+                Mode::Failover
+            };
+            finish(
+                block_on(failover(&mut console, runbook, mode, start)),
+                console,
+            )
         }
         Some(Command::Failback { what, start }) => {
             let mut console = Console::open(state, start.act.clone())?;
@@ -139,12 +151,13 @@ fn finish(
 async fn failover(
     console: &mut Console,
     runbook: PathBuf,
+    mode: Mode,
     args: StartArgs,
 ) -> Result<console::Conclusion, Failure> {
     let order = start::Order {
         loaded: load::load_runbook(&runbook)?,
         path: Some(runbook),
-        mode: Mode::Failover,
+        mode,
         sections: vec![Section::Failover],
         parent: None,
         start: args,

@@ -11,7 +11,7 @@ use crate::engine::{Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::RunFolder;
 use crate::names::{VariableName, VmName};
-use crate::plan::{Plan, PlanInputs};
+use crate::plan::{Plan, PlanInputs, planned_gaps};
 use crate::runbook::Loaded;
 use crate::runbook::model::{BackupForm, Mode, Runbook, Section, SiteRole};
 use crate::runner::{self, Launch, RunHandle};
@@ -86,6 +86,9 @@ pub(super) async fn prepare(console: &mut Console, order: Order) -> Result<Ready
         only: settled.only.clone(),
     };
     let plan = make_plan(runbook, &order.sections, order.mode, &inputs)?;
+    if order.mode == Mode::Planned {
+        check_planned(runbook, &plan)?;
+    }
     let info = describe(console, &order, &settled, &plan);
     Ok(Ready {
         loaded: order.loaded,
@@ -195,7 +198,8 @@ fn describe(console: &Console, order: &Order, settled: &Settled, plan: &Plan) ->
         variables: settled.variables.clone(),
         only: settled.only.clone(),
         left_out: plan.left_out.clone(),
-        outage_at: Some(in_whole_ms(settled.outage_at)),
+        // A planned run counts from its own stops.
+        outage_at: (order.mode != Mode::Planned).then(|| in_whole_ms(settled.outage_at)),
         outage_reason: settled.outage_reason.clone(),
         rto_s: seconds(runbook.objectives.rto),
         rpo_s: seconds(runbook.objectives.rpo),
@@ -292,6 +296,24 @@ pub(super) fn with_own_paths(runbook: &Runbook, runbook_path: &str) -> Runbook {
         }
     }
     runbook
+}
+
+/// Refuses a planned run whose runbook would lose data: one that was written for disasters alone.
+fn check_planned(runbook: &Runbook, plan: &Plan) -> Result<(), Failure> {
+    let gaps = planned_gaps(plan, runbook);
+    let Some(first) = gaps.first() else {
+        return Ok(());
+    };
+    let more = match gaps.len() {
+        1 => String::new(),
+        n => format!(" ({} more like it)", n - 1),
+    };
+    Err(Failure::invalid(
+        format!("this runbook cannot be walked as a planned run: {first}{more}"),
+        format!("failover in runbook {}", runbook.name),
+        "before its `register` write `shut_down: \"${vm}\"`, then `replicate: \"${vm}\"`, both with \
+         `modes: [planned]`, and give `restore` the other modes; if the site is lost: `lifeboat run`",
+    ))
 }
 
 fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {

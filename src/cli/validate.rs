@@ -70,22 +70,33 @@ impl Problem {
 /// One line of what is in a valid file.
 fn check(path: &Path) -> Result<String, Problem> {
     let runbook = load_runbook(path).map_err(Problem::File)?.runbook;
-    let failover = steps(
-        path,
-        &runbook,
-        Section::Failover,
-        &[Mode::Failover, Mode::Planned],
-    )?;
+    let failover = steps(path, &runbook, Section::Failover, &[Mode::Failover])?;
+    steps(path, &runbook, Section::Failover, &[Mode::Planned])?;
+    let planned = planned(&runbook);
     let failback = steps(path, &runbook, Section::Failback, &[Mode::Failback])?;
     let vms = runbook.recoverable_vms().count();
     Ok(format!(
-        "{}, {} and {}; failover {}, failback {}",
+        "{}, {} and {}; failover {}{planned}, failback {}",
         runbook.name,
         counted(vms, "VM"),
         counted(runbook.hosts.len(), "host"),
         counted(failover, "step"),
         counted(failback, "step"),
     ))
+}
+
+/// Whether `run --planned` can walk it, in words.
+fn planned(runbook: &Runbook) -> String {
+    let inputs = PlanInputs {
+        variables: stand_ins(runbook),
+        only: Vec::new(),
+    };
+    match plan::make(runbook, Section::Failover, Mode::Planned, &inputs) {
+        Ok(plan) if plan::planned_gaps(&plan, runbook).is_empty() => {
+            format!(", planned {}", counted(plan.steps.len(), "step"))
+        }
+        _ => String::new(),
+    }
 }
 
 /// How many steps a section has in the mode that has most. Practice and drill are tried as well.
@@ -155,7 +166,7 @@ mod tests {
         let (valid, out) = run(include_str!("../../runbooks/v2v-image-restore.yaml"));
         assert!(valid, "{out}");
         assert!(
-            out.ends_with("x.yaml: ok: v2v-image-restore, 3 VMs and 3 hosts; failover 20 steps, failback 23 steps\n"),
+            out.ends_with("x.yaml: ok: v2v-image-restore, 3 VMs and 3 hosts; failover 20 steps, planned 23 steps, failback 23 steps\n"),
             "{out}"
         );
     }

@@ -230,6 +230,16 @@ pub enum Fact {
         /// Its fields.
         entry: AutostartEntry,
     },
+    /// A VM that runs is about to be stopped: on disk before the first command leaves, so that
+    /// whoever takes the run back knows what ran before it, whatever became of that command.
+    StopWanted {
+        /// Which VM.
+        vm: VmName,
+        /// Where it runs.
+        host: HostName,
+        /// Its .vmx, as the host names it.
+        vmx: String,
+    },
     /// The VM was seen off at a site, or was stopped there.
     Stopped {
         /// Which VM.

@@ -10,6 +10,7 @@ mod event;
 mod fact;
 mod handle;
 mod input;
+mod loss;
 mod owners;
 mod proposal;
 mod state;

@@ -139,6 +139,7 @@ impl Fact {
             | Self::Gone { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
+            | Self::StopWanted { .. }
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
             | Self::SurvivorChosen { .. }

@@ -361,6 +361,7 @@ fn known(fact: &Fact) -> Option<String> {
         | Fact::PortGroupMade { .. }
         | Fact::VswitchMade { .. }
         | Fact::AdapterJoined { .. }
+        | Fact::StopWanted { .. }
         | Fact::AutostartRemoved { .. } => return None,
     })
 }

@@ -8,6 +8,7 @@ mod expand;
 mod fingerprint;
 mod join;
 mod order;
+mod planned;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::runbook::model::{
 use indexmap::IndexMap;
 
 pub use join::join;
+pub use planned::{PlannedGap, planned_gaps};
 
 /// Everything that a plan depends on beside the runbook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -670,3 +670,44 @@ proptest! {
         prop_assert_eq!(before.last().map(BTreeSet::len), Some(plan.steps.len() - 1));
     }
 }
+
+#[test]
+fn a_planned_run_stops_in_reverse_and_copies_what_it_stopped() {
+    let runbook = runbook(BUNDLED);
+    let plan = make(&runbook, Section::Failover, Mode::Planned, &inputs(&[])).unwrap();
+    let expected = "-/confirm \
+        web01/shut_down web01/fence web01/replicate web01/register web01/network \
+        app01/shut_down app01/fence app01/replicate app01/register app01/network \
+        sql01/shut_down sql01/fence sql01/replicate sql01/register sql01/network sql01/power_on sql01/ready \
+        app01/power_on app01/ready web01/power_on web01/ready lee-bk1/command";
+    assert_eq!(walk(&plan), expected.split_whitespace().collect::<Vec<_>>());
+    let stops = step(&plan, "failover/recover/web01/shut_down");
+    assert_eq!(stops.side, SiteRole::Protected);
+    assert_eq!(planned_gaps(&plan, &runbook), []);
+}
+
+#[test]
+fn a_runbook_for_disasters_alone_is_no_planned_run() {
+    let planned = |steps: &str| {
+        let sections = format!(
+            "failover: [{{ phase: Go, for_each: vms, steps: [{steps}, {{ power_on: \"${{vm}}\" }}] }}]\n"
+        );
+        let runbook = small(&[("a", "")], &sections);
+        let plan = make(&runbook, Section::Failover, Mode::Planned, &inputs(&[])).unwrap();
+        planned_gaps(&plan, &runbook)
+    };
+    let (stop, copy) = ("{ shut_down: \"${vm}\" }", "{ replicate: \"${vm}\" }");
+    let restore = "{ restore: { vm: \"${vm}\" } }";
+    assert_eq!(planned(restore), [PlannedGap::NotShutDown("a".into())]);
+    let ahead = format!("{copy}, {stop}");
+    assert_eq!(planned(&ahead), [PlannedGap::CopiedBefore("a".into())]);
+    for fit in [
+        format!("{stop}, {copy}"),
+        format!("{stop}, {restore}"),
+        format!("{copy}, {stop}, {copy}"),
+        // What another tool replicates needs no copy of ours.
+        stop.to_owned(),
+    ] {
+        assert_eq!(planned(&fit), [], "{fit}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::engine::{RunInfo, RunResult};
 use crate::names::VmName;
-use crate::runbook::model::Section;
+use crate::runbook::model::{Mode, Section};
 
 use super::objectives::{VmMeasure, measures};
 use super::text::{code, duration, head, item, plain, row, section, time};
@@ -95,14 +95,18 @@ fn identity(run: &Run<'_>, info: &RunInfo) -> String {
             ),
         );
     }
-    if let Some(outage) = info.outage_at {
+    if let Some(outage) = run.state.service_lost() {
+        let word = match info.mode {
+            Some(Mode::Planned) => "stopped",
+            _ => "lost",
+        };
         let why = info
             .outage_reason
             .as_ref()
             .map_or_else(String::new, |why| format!(" ({})", plain(why)));
         item(
             &mut out,
-            &format!("**Service lost:** {}{why}", time(outage)),
+            &format!("**Service {word}:** {}{why}", time(outage)),
         );
     }
     out.push_str(&choices(run, info));

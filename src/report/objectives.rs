@@ -1,8 +1,9 @@
 //! Objectives against actuals.
 //!
 //! RTO actual runs from the outage to the last rung of `ready`, for each VM and for the set; RPO
-//! actual from the restore point to the outage. On the way home both count from the stop of the
-//! source: what was copied after it stopped has lost nothing.
+//! actual from the restore point to the outage. A planned run counts its RTO from the first stop of
+//! the set, and each VM's RPO from its own. On the way home both count from the stop of the source:
+//! what was copied after it stopped has lost nothing.
 
 use std::fmt;
 
@@ -112,7 +113,7 @@ pub fn measures(run: &Run<'_>) -> Vec<VmMeasure> {
             .filter(|vm| is_brought_up(run, *section, vm))
             .map(|vm| measure(run, info, *section, vm))
             .collect();
-        let Some(set) = measure_set(info, *section, &vms) else {
+        let Some(set) = measure_set(run, info, *section, &vms) else {
             continue;
         };
         all.extend(vms);
@@ -185,7 +186,7 @@ fn measure(run: &Run<'_>, info: &RunInfo, section: Section, vm: &VmName) -> VmMe
         _ => None,
     });
     let (lost_at, data) = match section {
-        Section::Failover => (info.outage_at, from_point(run, info, vm)),
+        Section::Failover => (run.state.service_lost(), from_point(run, vm)),
         Section::Failback => from_source(run, info, vm),
     };
     let (lost, source) = data;
@@ -205,7 +206,7 @@ fn measure(run: &Run<'_>, info: &RunInfo, section: Section, vm: &VmName) -> VmMe
     }
 }
 
-fn from_point(run: &Run<'_>, info: &RunInfo, vm: &VmName) -> (Option<SignedDuration>, String) {
+fn from_point(run: &Run<'_>, vm: &VmName) -> (Option<SignedDuration>, String) {
     latest(run, Section::Failover, |fact, _| match fact {
         Fact::PointChosen {
             vm: found,
@@ -221,7 +222,7 @@ fn from_point(run: &Run<'_>, info: &RunInfo, vm: &VmName) -> (Option<SignedDurat
             backup,
             ..
         } if found == vm => Some((
-            since(Some(*taken), info.outage_at),
+            since(Some(*taken), run.state.wrote_until(vm)),
             format!("{stamp} of {backup}"),
         )),
         _ => None,
@@ -280,7 +281,12 @@ fn objectives_of(info: &RunInfo, vm: &VmName) -> (Option<SignedDuration>, Option
 }
 
 /// The set serves when its last VM does, and has lost as much as its worst.
-fn measure_set(info: &RunInfo, section: Section, vms: &[VmMeasure]) -> Option<VmMeasure> {
+fn measure_set(
+    run: &Run<'_>,
+    info: &RunInfo,
+    section: Section,
+    vms: &[VmMeasure],
+) -> Option<VmMeasure> {
     if vms.is_empty() {
         return None;
     }
@@ -290,7 +296,7 @@ fn measure_set(info: &RunInfo, section: Section, vms: &[VmMeasure]) -> Option<Vm
         .collect::<Option<Vec<_>>>()
         .and_then(latest_of);
     let rto_actual = match section {
-        Section::Failover => since(info.outage_at, serves),
+        Section::Failover => since(run.state.service_lost(), serves),
         Section::Failback => worst(vms.iter().map(|vm| vm.rto.actual)),
     };
     Some(VmMeasure {

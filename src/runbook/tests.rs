@@ -82,9 +82,9 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
     let rendered = problems(&text).render(false);
     let expected = "\
 error: unknown VM `sql1`
-  --> dr.yaml:90:13
+  --> dr.yaml:94:13
    |
-90 |     needs: [sql1]              # powered on only once sql01 is ready
+94 |     needs: [sql1]              # powered on only once sql01 is ready
    |             ^^^^
    |
    = help: did you mean `sql01`?
@@ -459,7 +459,7 @@ fn what_the_file_says_reaches_the_model() {
         Some(24 * 3_600)
     );
     assert_eq!(runbook.failover[1].for_each, ForEach::Vms);
-    let step = &runbook.failover[1].steps[1];
+    let step = &runbook.failover[1].steps[2];
     assert_eq!(
         step.verb,
         Verb::Restore {

@@ -49,6 +49,14 @@ pub enum NoPoint {
         /// As asked for.
         time: String,
     },
+    /// The VM was stopped for a last copy, and no point has been made since.
+    #[error(
+        "restore point {stamp} was taken before the VM stopped: what it wrote since is not in it"
+    )]
+    BeforeStop {
+        /// The newest that would have been used.
+        stamp: String,
+    },
     /// The time asked for is none.
     #[error("`{0}` is not a time such as 2026-01-02T03:04:05Z")]
     BadTime(String),

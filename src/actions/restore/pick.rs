@@ -2,7 +2,7 @@
 
 use crate::engine::{Choice, Fact};
 use crate::names::VmName;
-use crate::runbook::model::PointChoice;
+use crate::runbook::model::{Mode, PointChoice};
 use crate::transfer::{self, Chosen, NoPoint, Point};
 
 use super::super::context::Ctx;
@@ -80,7 +80,7 @@ pub(super) async fn take(
     points: &[Point],
     choice: &PointChoice,
 ) -> Result<Taken, NoPoint> {
-    let by_runbook = transfer::choose(points, choice);
+    let by_runbook = last_state(ctx, vm, transfer::choose(points, choice));
     let before = ctx
         .run_facts()
         .into_iter()
@@ -139,6 +139,18 @@ pub(super) async fn take(
             deviation: None,
         }),
     }
+}
+
+/// In a planned run nothing has to be lost: the runbook takes no point from before the VM's stop.
+fn last_state(ctx: &Ctx, vm: &VmName, chosen: Result<Chosen, NoPoint>) -> Result<Chosen, NoPoint> {
+    let chosen = chosen?;
+    let stopped = ctx.state.wrote_until(vm);
+    let is_whole = stopped.is_some_and(|stopped| chosen.point.stamp.time() >= stopped);
+    if ctx.mode == Mode::Planned && !is_whole {
+        let stamp = chosen.point.name;
+        return Err(NoPoint::BeforeStop { stamp });
+    }
+    Ok(chosen)
 }
 
 /// A choice that comes to what the runbook says is no deviation.

@@ -109,7 +109,7 @@ async fn a_running_vm_without_a_backup_has_to_be_shut_down_first() {
         format!("{}{}", &text[..start], rest.collect::<String>())
     };
     let text = without(runbook(), "    backup: nightly", 2);
-    let text = without(text, "      - restore:", 2);
+    let text = without(text, "      - restore:", 3);
     let world = World::with(&text).await;
     let answer = world.probe("ahead/sql01/replicate").await;
     let fault = blocked(&answer);

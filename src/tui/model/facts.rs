@@ -95,6 +95,7 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::AutostartRemoved { vm, host, .. } => {
             format!("autostart entry of {vm} removed on {host}")
         }
+        Fact::StopWanted { vm, host, .. } => format!("{vm} runs on {host} and is to be stopped"),
         Fact::Stopped { vm, host, how, .. } => format!("{vm} on {host}: {how}"),
         Fact::OwnershipEvidence {
             vm, lines, whole, ..

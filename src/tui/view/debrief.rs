@@ -165,12 +165,7 @@ fn objectives(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
 fn failover(run: &Run, vm: &VmName) -> (Role, String) {
     let serves = of_section(run, Section::Failover)
         .find(|found| matches!(&found.fact, Fact::Serves { vm: served } if served == vm));
-    let outage = run
-        .state
-        .info
-        .as_ref()
-        .and_then(|info| info.outage_at)
-        .or(run.state.started);
+    let outage = run.state.service_lost().or(run.state.started);
     let (Some(serves), Some(outage)) = (serves, outage) else {
         return (Role::Bad, "was not seen to serve".to_owned());
     };
@@ -198,7 +193,8 @@ fn failover(run: &Run, vm: &VmName) -> (Role, String) {
             _ => None,
         });
     if let Some((taken, verified)) = point {
-        let rpo = text::seconds(taken, outage);
+        let until = run.state.wrote_until(vm).unwrap_or(outage);
+        let rpo = text::seconds(taken, until);
         words.push_str(&format!("; RPO {}", text::short(rpo.max(0).unsigned_abs())));
         if let Some(objective) = run.runbook.rpo(vm) {
             let met = u64::try_from(rpo).unwrap_or(0) <= objective.as_secs();
