@@ -87,13 +87,17 @@ newest finished failover of that runbook is taken back, if there is one.")]
     /// Go on with a run where it was left
     #[command(after_help = "\
 Without RUN it takes the one unfinished run. Failed steps are tried once more; what is done is not
-done again.")]
-    Resume {
-        /// The run (its id, or the beginning of it)
-        run: Option<String>,
-        #[command(flatten)]
-        act: ActArgs,
-    },
+done again.
+
+A corrected runbook may change steps that have not begun and add new ones. What is done, and what
+has sent something to a host, must keep its meaning: take it back first, or leave it out and add a
+step. The difference is shown and a reason asked. The corrected file is kept in the run's folder.
+
+Examples:
+  lifeboat resume
+  lifeboat resume 20260102-030405-k7qd --runbook corrected.yaml --reason 'wrong datastore for web01'
+  lifeboat resume 20260102-030405-k7qd --take-over --operator bob")]
+    Resume(ResumeArgs),
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\
 It reads the run's journal as it grows: no host is asked, no key decides. q stops watching; it ends
@@ -131,6 +135,27 @@ Example:
   lifeboat sim my-runbook.yaml --emit site.yaml     and in another terminal:
   lifeboat run site.yaml")]
     Sim(SimArgs),
+}
+
+/// What resume takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ResumeArgs {
+    /// The run (its id, or the beginning of it)
+    pub run: Option<String>,
+    /// Go on with this corrected runbook
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<PathBuf>,
+    /// Why the runbook is corrected; asked at a terminal
+    #[arg(long, value_name = "TEXT", requires = "runbook")]
+    pub reason: Option<String>,
+    /// A value for a variable that the corrected runbook brings (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, requires = "runbook")]
+    pub set: Vec<(String, String)>,
+    /// Take the run over from whoever offers to hand it over, as --operator; asked at a terminal
+    #[arg(long)]
+    pub take_over: bool,
+    #[command(flatten)]
+    pub act: ActArgs,
 }
 
 /// What every command that acts takes.

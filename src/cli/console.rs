@@ -97,7 +97,6 @@ impl Console {
     /// How the engine works at this console.
     pub(super) fn engine_settings(&self) -> engine::Settings {
         engine::Settings {
-            operator: self.settings.operator.clone(),
             headless: self.act.headless,
             ..engine::Settings::default()
         }

@@ -83,7 +83,22 @@ pub(super) async fn secrets(
         .collect())
 }
 
-async fn show(
+/// Asks for the values of variables that a corrected runbook brings.
+pub(super) async fn new_variables(
+    console: &mut Console,
+    runbook: &Runbook,
+    missing: &[VariableName],
+) -> Result<BTreeMap<VariableName, String>, Failure> {
+    let fields = variable_fields_of(runbook, |name| missing.contains(name), |_| None);
+    let title = "What the corrected runbook asks".to_owned();
+    let answers = show(console, title, Vec::new(), fields).await?;
+    Ok(answers
+        .into_iter()
+        .map(|(name, value)| (name.into(), value))
+        .collect())
+}
+
+pub(super) async fn show(
     console: &mut Console,
     title: String,
     intro: Vec<String>,
@@ -130,14 +145,22 @@ fn variable_fields(before: &Before<'_>) -> Vec<FormField> {
     let is_asked = |name: &VariableName| {
         before.mode != Mode::Practice || !before.values.known.contains_key(name)
     };
-    before
-        .runbook
+    let known = |name: &VariableName| before.values.known.get(name).cloned();
+    variable_fields_of(before.runbook, is_asked, known)
+}
+
+fn variable_fields_of(
+    runbook: &Runbook,
+    is_asked: impl Fn(&VariableName) -> bool,
+    known: impl Fn(&VariableName) -> Option<String>,
+) -> Vec<FormField> {
+    runbook
         .variables
         .iter()
         .filter(|(name, variable)| !variable.secret && is_asked(name))
         .map(|(name, variable)| {
             let example = variable.example.clone();
-            let default = before.values.known.get(name).cloned();
+            let default = known(name);
             let checked = variable.clone();
             FormField {
                 key: name.to_string(),

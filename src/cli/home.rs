@@ -9,7 +9,7 @@ use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, SiteRole};
 use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 
-use super::args::{ActArgs, PracticeArgs, StartArgs};
+use super::args::{ActArgs, PracticeArgs, ResumeArgs, StartArgs};
 use super::console::{Conclusion, Console, no_terminal};
 use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
@@ -63,7 +63,13 @@ pub(super) async fn home(state: Option<PathBuf>) -> Result<Exit, Failure> {
 
 async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion, Failure> {
     match choice {
-        HomeChoice::Resume(run) => resume::resume(console, Some(run.as_str())).await,
+        HomeChoice::Resume(run) => {
+            let args = ResumeArgs {
+                run: Some(run.to_string()),
+                ..ResumeArgs::default()
+            };
+            resume::resume(console, &args).await
+        }
         HomeChoice::Practice(runbook) => {
             practice::practice(console, PracticeArgs::of(runbook)).await
         }

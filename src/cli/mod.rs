@@ -6,9 +6,11 @@
 mod answers;
 mod args;
 mod console;
+mod correct;
 mod exit;
 mod failback;
 mod forms;
+mod handover;
 mod home;
 pub mod load;
 mod logins;
@@ -104,12 +106,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 console,
             )
         }
-        Some(Command::Resume { run, act }) => {
-            let mut console = Console::open(state, act)?;
-            finish(
-                block_on(resume::resume(&mut console, run.as_deref())),
-                console,
-            )
+        Some(Command::Resume(args)) => {
+            let mut console = Console::open(state, args.act.clone())?;
+            finish(block_on(resume::resume(&mut console, &args)), console)
         }
         Some(Command::Watch { run, headless }) => {
             let act = args::ActArgs {

@@ -1,10 +1,12 @@
 //! A run that lies in the state folder, read back with its frozen runbook and its plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::{RunEvent, RunInfo, RunState};
 use crate::error::Fault;
 use crate::journal::{self, JournalError, ReadJournal, RunFolder};
+use crate::names::VariableName;
 use crate::plan::{self, Plan, PlanError, PlanInputs};
 use crate::report;
 use crate::runbook::Loaded;
@@ -34,19 +36,9 @@ impl Past {
                 None => JournalError::Empty(path).into(),
             });
         };
-        let loaded = load_runbook(&folder.runbook())?;
-        if loaded.sha256 != info.runbook_sha256 {
-            return Err(Failure::of(
-                Exit::Refused,
-                &Fault::new(
-                    "the run's frozen runbook was changed since it was started",
-                    folder.runbook().display().to_string(),
-                    "nothing was sent to any host; the journal is as it was",
-                    "put the file back as it was (its SHA-256 is in line 1 of the journal)",
-                ),
-            ));
-        }
-        let plan = plan_of(&loaded.runbook, &info)?;
+        let state = RunState::fold(journal.entries.iter().map(Arc::as_ref));
+        let loaded = runbook_in_force(&folder, &state)?;
+        let plan = plan_of(&loaded.runbook, &info, state.variables())?;
         Ok(Self {
             folder,
             journal,
@@ -90,9 +82,36 @@ fn first_line(journal: &ReadJournal) -> Option<Box<RunInfo>> {
     }
 }
 
-fn plan_of(runbook: &Runbook, info: &RunInfo) -> Result<Plan, Failure> {
+/// The newest version of the run's runbook, as the journal knows it.
+fn runbook_in_force(folder: &RunFolder, state: &RunState) -> Result<Loaded, Failure> {
+    let known = state.runbook_in_force();
+    let path = match known.and_then(|known| known.file) {
+        Some(file) => folder.version(file),
+        None => folder.runbook(),
+    };
+    let loaded = load_runbook(&path)?;
+    if known.is_none_or(|known| known.sha256 == loaded.sha256) {
+        return Ok(loaded);
+    }
+    Err(Failure::of(
+        Exit::Refused,
+        &Fault::new(
+            "the run's frozen runbook was changed since the run took it up",
+            path.display().to_string(),
+            "nothing was sent to any host; the journal is as it was",
+            "put the file back as it was (its SHA-256 is in the journal); to correct a runbook, edit a copy: `lifeboat resume RUN --runbook FILE`",
+        ),
+    ))
+}
+
+/// The plan of a version of the run's runbook.
+pub(super) fn plan_of(
+    runbook: &Runbook,
+    info: &RunInfo,
+    variables: BTreeMap<VariableName, String>,
+) -> Result<Plan, Failure> {
     let inputs = PlanInputs {
-        variables: info.variables.clone(),
+        variables,
         only: info.only.clone(),
     };
     make_plan(

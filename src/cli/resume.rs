@@ -11,12 +11,15 @@ use crate::host::{HostConfig, Hosts, Policy, Secret, SshConfig};
 use crate::journal::{self, JournalError, RunFolder};
 use crate::names::VariableName;
 use crate::runbook::model::{Mode, Runbook};
-use crate::runner::{self, Launch, RunHandle};
+use crate::runner::{self, Launch, Resumption, RunHandle};
 
 use super::answers::{self, Answers};
+use super::args::ResumeArgs;
 use super::console::{Conclusion, Console, verdict};
+use super::correct::correct;
 use super::exit::{Exit, Failure};
 use super::forms;
+use super::handover::take_over;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::past::Past;
 use super::practice;
@@ -25,9 +28,9 @@ use super::start::{fetch_secrets, keep_secrets, with_own_paths};
 /// Takes a run up and walks it on.
 pub(super) async fn resume(
     console: &mut Console,
-    asked: Option<&str>,
+    args: &ResumeArgs,
 ) -> Result<Conclusion, Failure> {
-    let folder = match asked {
+    let folder = match args.run.as_deref() {
         Some(asked) => console.store.find(asked)?,
         None => the_unfinished_one(console)?,
     };
@@ -52,6 +55,9 @@ pub(super) async fn resume(
             lines: vec![line],
         });
     }
+    let (past, corrected) = correct(console, past, args).await?;
+    let mut up = take_over(console, &past, args).await?;
+    up.corrected = corrected;
     let answers = match &console.act.answers {
         Some(path) => answers::read(path, &past.loaded.runbook)?,
         None => Answers::default(),
@@ -60,7 +66,7 @@ pub(super) async fn resume(
         let folder = past.folder.clone();
         let (stage, runbook) = practice::take_up(&folder, &past.loaded.runbook).await?;
         let configs = host_configs(&runbook, &BTreeMap::new(), &[], &SshConfig::none())?;
-        let handle = take_up(console, past, runbook, configs, BTreeMap::new())?;
+        let handle = take_up(console, past, up, runbook, configs, BTreeMap::new())?;
         return stage.walk(console, handle, answers).await;
     }
     let mut secrets = fetch_secrets(console, &answers)?;
@@ -73,13 +79,14 @@ pub(super) async fn resume(
     let runbook = with_own_paths(runbook, &past.info.runbook_path);
     let runbook = as_reached(runbook, &configs);
     let folder = past.folder.clone();
-    let handle = take_up(console, past, runbook, configs, secrets)?;
+    let handle = take_up(console, past, up, runbook, configs, secrets)?;
     console.walk(&folder, handle, answers, false).await
 }
 
 fn take_up(
     console: &Console,
     past: Past,
+    up: Resumption,
     runbook: Runbook,
     configs: Vec<HostConfig>,
     secrets: BTreeMap<VariableName, Secret>,
@@ -97,9 +104,7 @@ fn take_up(
         settings: console.engine_settings(),
         clock: Clock::system(),
     };
-    let operator = console.settings.operator.clone();
-    let machine = console.settings.console.clone();
-    runner::resume(launch, operator, machine).map_err(|fault| Failure::of(Exit::Refused, &fault))
+    runner::resume(launch, up).map_err(|fault| Failure::of(Exit::Refused, &fault))
 }
 
 /// The state of the run that a failback takes back. If it is gone the way home still goes on: what

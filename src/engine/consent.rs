@@ -7,6 +7,7 @@ use crate::names::StepId;
 use crate::plan::{Plan, Risk, Step};
 use crate::runbook::model::Ask;
 
+use super::people::is_same_person;
 use super::state::RunState;
 use super::step::Status;
 use crate::engine::{Answer, Confirmation, Pace, Proposal};
@@ -72,7 +73,10 @@ pub fn confirmation_gaps(
     }
     if step.people > 1
         && (is_blank(&confirmation.second)
-            || confirmation.second.as_deref().map(str::trim) == Some(confirmation.by.trim()))
+            || is_same_person(
+                confirmation.second.as_deref().unwrap_or_default(),
+                &confirmation.by,
+            ))
     {
         gaps.push(Gap::SecondPerson);
     }
@@ -130,7 +134,11 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
             .choice
             .as_ref()
             .is_some_and(|choice| choice.taken.is_none())
-        || typed_word(step, proposal).is_some();
+        || typed_word(step, proposal).is_some()
+        || state
+            .steps
+            .get(&step.id)
+            .is_some_and(|known| known.looked_into);
     always
         || match state.pace {
             Pace::Step => true,

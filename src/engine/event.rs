@@ -254,6 +254,11 @@ pub enum RunEvent {
         /// Who.
         by: String,
     },
+    /// Whoever offered it keeps it.
+    HandoverWithdrawn {
+        /// Who.
+        by: String,
+    },
     /// Somebody else has the run from here on.
     HandoverTaken {
         /// Who had it.
@@ -280,6 +285,23 @@ pub enum RunEvent {
         plan: String,
         /// Its name in the run's folder.
         file: String,
+        /// Values of variables that it brought.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+        variables: BTreeMap<VariableName, String>,
+    },
+    /// A shell is about to be opened on a host, for a step. What is typed there is not recorded.
+    ShellOpened {
+        /// Where.
+        host: HostName,
+        /// Who.
+        by: String,
+        /// What for; not empty.
+        reason: String,
+    },
+    /// The shell is closed.
+    ShellClosed {
+        /// Who had it.
+        by: String,
     },
 }
 
@@ -344,11 +366,17 @@ impl RunEvent {
             } => (by, format!("opened the {}: {why}", chapter.as_str())),
             Self::FindingsStated { by, findings } => (by, stated(findings)),
             Self::HandoverOffered { by } => (by, "offered to hand the run over".to_owned()),
+            Self::HandoverWithdrawn { by } => (by, "keeps the run after all".to_owned()),
             Self::HandoverTaken { from, by } => (by, format!("took the run over from {from}")),
             Self::UpdatePosted { by, text } => (by, format!("told those who wait: {text}")),
             Self::RunbookCorrected {
                 by, reason, file, ..
             } => (by, format!("corrected the runbook ({file}): {reason}")),
+            Self::ShellOpened { host, by, reason } => (
+                by,
+                format!("opened a shell on {host} (what is typed there is not recorded): {reason}"),
+            ),
+            Self::ShellClosed { by } => (by, "left the shell".to_owned()),
             _ => return None,
         })
     }

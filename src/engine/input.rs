@@ -8,7 +8,9 @@ use crate::runbook::model::SiteRole;
 
 use super::effect::TimerId;
 use super::fact::Fact;
-use crate::engine::{Confirmation, Consent, Pace, ProbeAnswer, Question, RunInfo, StopOutcome};
+use crate::engine::{
+    Confirmation, Consent, Pace, ProbeAnswer, Question, RunEvent, RunInfo, StopOutcome,
+};
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,9 @@ pub enum Input {
         console: String,
         /// Seconds by which the wall clock stands before the last line, if it does.
         clock_back_s: Option<i64>,
+        /// What they take it up with, recorded before anything begins: a hand-over that is taken,
+        /// a corrected runbook.
+        with: Vec<RunEvent>,
     },
     /// A person, or an answers file on a person's behalf, decided something.
     Operator(OperatorInput),
@@ -264,6 +269,8 @@ pub enum OperatorInput {
         /// Who.
         by: String,
     },
+    /// Something beside the steps.
+    People(PeopleInput),
     /// Leave; the run can be resumed.
     Detach {
         /// Why.
@@ -280,4 +287,47 @@ pub enum RetryScope {
     VmOf(StepId),
     /// Everything failed or held.
     AllFailed,
+}
+
+/// What people do beside the steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeopleInput {
+    /// Offer to hand the run over.
+    Offer {
+        /// Who.
+        by: String,
+    },
+    /// Keep it after all.
+    Withdraw {
+        /// Who.
+        by: String,
+    },
+    /// Take it over; not by whoever offers it.
+    TakeOver {
+        /// Who.
+        by: String,
+    },
+    /// Tell those who wait how things stand.
+    Update {
+        /// Who.
+        by: String,
+        /// What; not empty.
+        text: String,
+    },
+    /// A shell is to be opened on a host. Nothing new starts until it is closed.
+    OpenShell {
+        /// For which step.
+        step: StepId,
+        /// Where.
+        host: HostName,
+        /// Who.
+        by: String,
+        /// What for; not empty.
+        reason: String,
+    },
+    /// It is closed.
+    CloseShell {
+        /// Who had it.
+        by: String,
+    },
 }

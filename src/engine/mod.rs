@@ -12,6 +12,7 @@ mod handle;
 mod input;
 mod loss;
 mod owners;
+mod people;
 mod proposal;
 mod state;
 mod step;
@@ -25,8 +26,9 @@ pub use event::{
 };
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
-pub use input::{Input, OperatorInput, Performed, RetryScope};
+pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use owners::Split;
+pub use people::{Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person};
 pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,

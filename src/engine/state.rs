@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::names::{Attempt, HostName, OpId, StepId, VmName};
 
 use super::fact::Fact;
+use super::people::People;
 use super::step::{Status, StepState};
 use crate::engine::{Entry, Pace, RunEvent, RunInfo, RunResult, StopOutcome};
 
@@ -101,6 +102,8 @@ pub struct RunState {
     pub facts: Vec<FoundFact>,
     /// Every remark, in order.
     pub notes: Vec<Note>,
+    /// Who has the run, and what they did beside its steps.
+    pub people: People,
     /// Host keys accepted for this run.
     pub trusted: Vec<(HostName, String)>,
     /// The pace.
@@ -217,6 +220,9 @@ impl RunState {
         if !matches!(entry.event, RunEvent::RunDetached { .. }) {
             self.detached = false;
         }
+        if let Some(step) = self.people.apply(entry) {
+            self.steps.entry(step).or_default().looked_into = true;
+        }
         match &entry.event {
             RunEvent::RunStarted(info) => {
                 self.info = Some(info.clone());
@@ -248,11 +254,15 @@ impl RunState {
             }
             RunEvent::RunDetached { .. } => self.detached = true,
             // Read from the entries where they are needed; they change no step.
-            RunEvent::FindingsStated { .. }
-            | RunEvent::HandoverOffered { .. }
+            RunEvent::FindingsStated { .. } => {}
+            // Taken in above.
+            RunEvent::HandoverOffered { .. }
+            | RunEvent::HandoverWithdrawn { .. }
             | RunEvent::HandoverTaken { .. }
             | RunEvent::UpdatePosted { .. }
-            | RunEvent::RunbookCorrected { .. } => {}
+            | RunEvent::RunbookCorrected { .. }
+            | RunEvent::ShellOpened { .. }
+            | RunEvent::ShellClosed { .. } => {}
             RunEvent::ChapterOpened { .. } => self.finished = None,
             RunEvent::RunFinished { result } => {
                 self.finished = Some(result.clone());

@@ -130,6 +130,8 @@ pub struct StepState {
     pub reopened: bool,
     /// A person wants it taken back, and it is not yet: no rule does it again.
     pub unwanted: bool,
+    /// Somebody had a shell on a host for it since it was let go on last: it waits for a person.
+    pub looked_into: bool,
     /// Lost writes so far, over all attempts since a person last retried.
     pub losses: u32,
 }
@@ -178,6 +180,7 @@ impl StepState {
             RunEvent::StepConfirmed(confirmation) => {
                 self.confirmation = Some(confirmation.clone());
                 self.confirmed_at = Some(at);
+                self.looked_into = false;
                 self.move_to(Status::Running, at);
             }
             RunEvent::QuestionAsked(question) => self.question = Some(question.clone()),

@@ -6,8 +6,9 @@
 
 use crate::error::Fault;
 
+use super::event::RunEvent;
 use super::fact::Fact;
-use super::input::{Input, OperatorInput, Performed};
+use super::input::{Input, OperatorInput, PeopleInput, Performed};
 use super::proposal::{Answer, Confirmation, ProbeAnswer, Proposal, Question, Verdict};
 
 /// Makes a text fit to be kept and shown.
@@ -34,8 +35,14 @@ impl Input {
                 }
             }
             Self::Operator(decision) => decision.clean(clean),
-            Self::Resume { .. }
-            | Self::Closed
+            Self::Resume { with, .. } => {
+                for event in with {
+                    if let RunEvent::RunbookCorrected { reason, .. } = event {
+                        one(reason, clean);
+                    }
+                }
+            }
+            Self::Closed
             | Self::WriteStarted { .. }
             | Self::WriteFinished { .. }
             | Self::HostSeen { .. }
@@ -156,6 +163,9 @@ impl OperatorInput {
             Self::Skip { reason: text, .. }
             | Self::ByHand { evidence: text, .. }
             | Self::Note { text, .. }
+            | Self::People(
+                PeopleInput::Update { text, .. } | PeopleInput::OpenShell { reason: text, .. },
+            )
             | Self::Detach { why: text } => one(text, clean),
             Self::Retry { .. }
             | Self::Undo { .. }
@@ -164,7 +174,8 @@ impl OperatorInput {
             | Self::Pause { .. }
             | Self::Continue { .. }
             | Self::SetPace { .. }
-            | Self::TrustHost { .. } => {}
+            | Self::TrustHost { .. }
+            | Self::People(_) => {}
         }
     }
 }

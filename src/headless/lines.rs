@@ -155,9 +155,12 @@ fn said(event: &RunEvent) -> Vec<String> {
         RunEvent::ChapterOpened { .. }
         | RunEvent::FindingsStated { .. }
         | RunEvent::HandoverOffered { .. }
+        | RunEvent::HandoverWithdrawn { .. }
         | RunEvent::HandoverTaken { .. }
         | RunEvent::UpdatePosted { .. }
-        | RunEvent::RunbookCorrected { .. } => {
+        | RunEvent::RunbookCorrected { .. }
+        | RunEvent::ShellOpened { .. }
+        | RunEvent::ShellClosed { .. } => {
             event.by_people().map(|(who, what)| format!("{who} {what}"))
         }
     };

@@ -53,6 +53,13 @@ impl RunFolder {
         self.path.join("runbook.yaml")
     }
 
+    /// A later version of the runbook, by the name that the journal gives; nothing outside the folder.
+    #[must_use]
+    pub fn version(&self, file: &str) -> PathBuf {
+        let name = Path::new(file).file_name().unwrap_or_default();
+        self.path.join(name)
+    }
+
     /// What hosts printed.
     #[must_use]
     pub fn output(&self) -> PathBuf {

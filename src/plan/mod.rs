@@ -4,6 +4,7 @@
 //! one VM form a chain; `priority` and `needs` order `power_on` (and `shut_down`, in reverse) across
 //! VMs. The list itself is in an order in which an operator can walk it one step at a time.
 
+mod difference;
 mod expand;
 mod fingerprint;
 mod join;
@@ -24,6 +25,7 @@ use crate::runbook::model::{
 };
 use indexmap::IndexMap;
 
+pub use difference::{Change, Difference, Version, difference};
 pub use join::join;
 pub use planned::{PlannedGap, planned_gaps};
 

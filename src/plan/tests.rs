@@ -1,5 +1,7 @@
 //! Plans of the bundled runbook, of small ones, and of random ones.
 
+mod difference;
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

@@ -136,10 +136,10 @@ fn choices(run: &Run<'_>, info: &RunInfo) -> String {
             ),
         );
     }
-    for (name, value) in &info.variables {
+    for (name, value) in run.state.variables() {
         item(
             &mut out,
-            &format!("**{}:** {}", plain(name.as_str()), plain(value)),
+            &format!("**{}:** {}", plain(name.as_str()), plain(&value)),
         );
     }
     let resumes = run.state.resumes;
@@ -272,6 +272,18 @@ fn integrity(run: &Run<'_>, info: &RunInfo) -> String {
         &format!("Runbook: SHA-256 {}", code(&info.runbook_sha256)),
     );
     item(&mut out, &format!("Plan: {}", code(&info.plan)));
+    for correction in &run.state.people.corrections {
+        item(
+            &mut out,
+            &format!(
+                "Corrected runbook {} since {}: SHA-256 {}, plan {}",
+                code(&correction.file),
+                time(correction.at),
+                code(&correction.sha256),
+                code(&correction.plan)
+            ),
+        );
+    }
     item(
         &mut out,
         &format!("Written by Lifeboat {}", plain(&info.version)),

@@ -3,6 +3,7 @@
 //! Everything in it is read from the run's events, its plan and its frozen runbook; whatever an
 //! operator vouched for without proof stands first.
 
+mod brief;
 mod debrief;
 mod markdown;
 mod objectives;
@@ -19,6 +20,7 @@ use crate::engine::{Entry, RunState};
 use crate::plan::Plan;
 use crate::runbook::model::Runbook;
 
+pub use brief::{BriefLine, LONGEST, Standing, brief, brief_text, status_line};
 pub use debrief::debrief;
 pub use markdown::{CHECK, markdown};
 pub use objectives::{Grade, Measure, VmMeasure, measures};

@@ -1,5 +1,7 @@
 //! A report tells what was vouched for first, measures against objectives, and leaves nothing out.
 
+mod brief;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Starting a run and taking one up.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use tokio::sync::mpsc;
 
 use crate::actions::Ctx;
 use crate::clock::Clock;
-use crate::engine::{Engine, Input, RunInfo, RunState, Settings};
+use crate::engine::{Engine, Input, RunEvent, RunInfo, RunState, Settings};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::Journal;
-use crate::names::RunId;
+use crate::names::{RunId, VariableName};
 use crate::plan::Plan;
 use crate::runbook::model::{Mode, Runbook};
 
@@ -41,6 +42,34 @@ pub struct Launch {
     pub clock: Clock,
 }
 
+/// How a run is taken up again.
+#[derive(Clone, Debug, Default)]
+pub struct Resumption {
+    /// By whom.
+    pub operator: String,
+    /// On which machine.
+    pub console: String,
+    /// They take the run over from somebody who offers it.
+    pub takes_over: bool,
+    /// With a corrected runbook, from which the launch's plan was made.
+    pub corrected: Option<Corrected>,
+}
+
+/// A corrected runbook that was compared with the run.
+#[derive(Clone, Debug)]
+pub struct Corrected {
+    /// Why it was corrected.
+    pub reason: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Its name in the run's folder.
+    pub file: String,
+    /// Values of variables that it brought.
+    pub variables: BTreeMap<VariableName, String>,
+    /// Number of the event up to which the run was looked at.
+    pub judged_at: u64,
+}
+
 /// Starts a new run: its first line is on disk when this returns.
 ///
 /// # Errors
@@ -61,24 +90,13 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 ///
 /// # Errors
 /// If the journal is held by another console, of a newer format, or does not verify; if the plan
-/// is no longer the one that the run was started with.
-pub fn resume(mut launch: Launch, operator: String, console: String) -> Result<RunHandle, Fault> {
+/// is not the one that the run goes by; if the run went on since a corrected runbook was compared
+/// with it; if nobody offers what is to be taken over.
+pub fn resume(mut launch: Launch, up: Resumption) -> Result<RunHandle, Fault> {
     let (journal, past) =
-        Journal::reopen(&launch.dir, &operator, &console).map_err(|error| error.fault())?;
+        Journal::reopen(&launch.dir, &up.operator, &up.console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
-    let planned = state
-        .info
-        .as_ref()
-        .map(|info| info.plan.clone())
-        .unwrap_or_default();
-    if planned != launch.plan.fingerprint {
-        return Err(Fault::new(
-            "the plan is not the one that this run was started with",
-            launch.dir.display().to_string(),
-            "nothing was sent; the run is as it was",
-            "resume it with the version of Lifeboat that started it, and the runbook.yaml in its folder unchanged",
-        ));
-    }
+    let with = news(&launch, &state, &up)?;
     let mut clock_back_s = None;
     if let Some(last) = state.last_at {
         // From here on times move again, whatever the wall clock says: durations stay right.
@@ -89,11 +107,57 @@ pub fn resume(mut launch: Launch, operator: String, console: String) -> Result<R
             .filter(|seconds| *seconds > 0);
     }
     let input = Input::Resume {
-        operator,
-        console,
+        operator: up.operator,
+        console: up.console,
         clock_back_s,
+        with,
     };
     begin(launch, journal, state, past, input)
+}
+
+/// What the run is taken up with, checked against the journal as it is now that nobody else writes it.
+fn news(launch: &Launch, state: &RunState, up: &Resumption) -> Result<Vec<RunEvent>, Fault> {
+    let refused = |what: String, next: &str| {
+        let place = launch.dir.display().to_string();
+        let now = "nothing was sent; the run is as it was";
+        Err(Fault::new(what, place, now, next))
+    };
+    let mut news = Vec::new();
+    if up.takes_over {
+        if let Some(why) = state.people.why_not_taken_by(&up.operator) {
+            let next = "resume it without taking it over, or under the right name (--operator)";
+            return refused(format!("the run cannot be taken over: {why}"), next);
+        }
+        news.push(RunEvent::HandoverTaken {
+            from: state.people.operator.clone(),
+            by: up.operator.clone(),
+        });
+    }
+    let Some(corrected) = &up.corrected else {
+        let planned = state.runbook_in_force().map(|runbook| runbook.plan);
+        if planned != Some(&launch.plan.fingerprint) {
+            return refused(
+                "the plan is not the one that this run goes by".to_owned(),
+                "resume it with the version of Lifeboat that started it, and the runbook in its folder unchanged",
+            );
+        }
+        return Ok(news);
+    };
+    if corrected.judged_at != state.last_seq {
+        return refused(
+            "the run went on while the corrected runbook was looked at".to_owned(),
+            "look at the difference again",
+        );
+    }
+    news.push(RunEvent::RunbookCorrected {
+        by: up.operator.clone(),
+        reason: corrected.reason.clone(),
+        sha256: corrected.sha256.clone(),
+        plan: launch.plan.fingerprint.clone(),
+        file: corrected.file.clone(),
+        variables: corrected.variables.clone(),
+    });
+    Ok(news)
 }
 
 fn begin(

@@ -18,7 +18,8 @@ impl Engine {
             return;
         }
         self.recall();
-        if !self.state.paused {
+        // Nobody is at the keys while a shell is open.
+        if !self.state.paused && self.state.people.shell().is_none() {
             self.confirm_by_pace();
             self.answer_by_pace();
             self.begin_steps();
@@ -214,6 +215,9 @@ impl Engine {
     }
 
     fn finish(&mut self) {
+        if self.state.people.shell().is_some() {
+            return;
+        }
         if !self.live.is_empty() || self.plan.steps.is_empty() || !self.state.splits().is_empty() {
             return;
         }

@@ -35,8 +35,6 @@ use crate::engine::{Entry, RunEvent};
 /// How the engine works, beside the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Who is at the console; stands behind what a pace lets go on.
-    pub operator: String,
     /// Everything asks, whatever the pace, and an answers file replies.
     pub headless: bool,
     /// Transfers at a time on one host.
@@ -52,7 +50,6 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            operator: String::new(),
             headless: false,
             transfers_per_host: 2,
             steps_per_host: 4,
@@ -159,6 +156,7 @@ impl Engine {
                 operator,
                 console,
                 clock_back_s,
+                with,
             } => {
                 self.record(
                     None,
@@ -168,6 +166,9 @@ impl Engine {
                         clock_back_s,
                     },
                 );
+                for event in with {
+                    self.record(None, event);
+                }
                 self.begin();
             }
             Input::Operator(decision) => self.operator(decision),
@@ -380,8 +381,9 @@ impl Engine {
         self.record(Some(id), RunEvent::StepHeld { fault, remedies });
     }
 
+    /// Who stands behind what a pace lets go on.
     fn operator_name(&self) -> String {
-        self.settings.operator.clone()
+        self.state.people.operator.clone()
     }
 }
 
@@ -406,6 +408,7 @@ fn refuse(input: Input) -> Vec<Effect> {
             | OperatorInput::SetPace { .. }
             | OperatorInput::Note { .. }
             | OperatorInput::TrustHost { .. }
+            | OperatorInput::People(_)
             | OperatorInput::Detach { .. },
         )
         | Input::Probed { .. }

@@ -3,7 +3,7 @@
 use crate::names::{Attempt, StepId};
 
 use super::super::consent;
-use super::super::input::{OperatorInput, RetryScope};
+use super::super::input::{OperatorInput, PeopleInput, RetryScope};
 #[cfg(test)]
 use super::planted::Bug;
 use super::{Closing, Effect, Engine};
@@ -76,6 +76,7 @@ impl Engine {
                     },
                 );
             }
+            OperatorInput::People(input) => self.people(input),
             OperatorInput::Detach { why } => self.detach(why),
         }
     }
@@ -86,6 +87,9 @@ impl Engine {
             Some(Bug::OldConfirmation) => self.state.attempt(id),
             _ => attempt,
         };
+        if self.state.people.shell().is_some() {
+            return;
+        }
         let Some(step) = self.current(id, attempt, &[Status::Asking]) else {
             return;
         };
@@ -177,6 +181,48 @@ impl Engine {
             step: id.clone(),
             attempt,
         });
+    }
+
+    fn people(&mut self, input: PeopleInput) {
+        let people = &self.state.people;
+        match input {
+            PeopleInput::Offer { by } if people.offer.is_none() => {
+                self.record(None, RunEvent::HandoverOffered { by });
+            }
+            PeopleInput::Withdraw { by } if people.offer.is_some() => {
+                self.record(None, RunEvent::HandoverWithdrawn { by });
+            }
+            PeopleInput::TakeOver { by } if people.why_not_taken_by(&by).is_none() => {
+                let from = people.operator.clone();
+                self.record(None, RunEvent::HandoverTaken { from, by });
+            }
+            PeopleInput::Update { by, text } if !text.trim().is_empty() => {
+                self.record(None, RunEvent::UpdatePosted { by, text });
+            }
+            PeopleInput::OpenShell {
+                step,
+                host,
+                by,
+                reason,
+            } if people.shell().is_none() && !reason.trim().is_empty() => {
+                self.record(Some(&step), RunEvent::ShellOpened { host, by, reason });
+            }
+            PeopleInput::CloseShell { by } => self.close_shell(by),
+            _ => {}
+        }
+    }
+
+    /// Whatever was done in the shell, its step looks again; then it waits for a person.
+    fn close_shell(&mut self, by: String) {
+        let Some(step) = self.state.people.shell().map(|shell| shell.step.clone()) else {
+            return;
+        };
+        let who = by.clone();
+        self.record(step.as_ref(), RunEvent::ShellClosed { by });
+        // What is half taken back stays a person's to decide.
+        if let Some(step) = step.filter(|step| !self.is_unwanted(step)) {
+            self.retry(&RetryScope::Step(step), &who);
+        }
     }
 
     fn detach(&mut self, why: String) {

@@ -63,6 +63,7 @@ fn info() -> Box<RunInfo> {
     Box::new(RunInfo {
         format: 1,
         mode: Some(Mode::Failover),
+        operator: "alice".to_owned(),
         ..RunInfo::default()
     })
 }
@@ -72,11 +73,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn engine(plan: &Arc<Plan>) -> Engine {
-    let settings = Settings {
-        operator: "alice".to_owned(),
-        ..Settings::default()
-    };
-    Engine::new(Arc::clone(plan), RunState::default(), settings)
+    Engine::new(Arc::clone(plan), RunState::default(), Settings::default())
 }
 
 fn needed() -> ProbeAnswer {

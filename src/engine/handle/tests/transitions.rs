@@ -291,6 +291,7 @@ fn what_was_under_way_is_settled_first_when_a_run_is_taken_up() {
         operator: "bob".to_owned(),
         console: "c2".to_owned(),
         clock_back_s: None,
+        with: Vec::new(),
     };
     let taken_up = |state: &RunState| {
         let settings = Settings::default();
@@ -469,6 +470,7 @@ fn an_undo_that_was_cut_short_waits_for_a_person_whatever_the_pace() {
         operator: "bob".to_owned(),
         console: "c2".to_owned(),
         clock_back_s: None,
+        with: Vec::new(),
     };
     let effects = engine.handle(at(9), resume);
     assert_eq!(
@@ -609,6 +611,7 @@ fn a_run_ends_although_a_lock_cannot_be_given_back_and_tries_again_when_resumed(
         operator: "bob".to_owned(),
         console: "noc-4".to_owned(),
         clock_back_s: None,
+        with: Vec::new(),
     };
     assert_eq!(
         names(&again.handle(at(9), resumed)),

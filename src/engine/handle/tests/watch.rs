@@ -268,18 +268,12 @@ impl Story {
             (2, _) => drop(self.london(Some(&["vm0"]))),
             (3, _) => {
                 let state = self.engine.state().clone();
-                self.engine = Engine::new(
-                    Arc::clone(&self.plan),
-                    state,
-                    Settings {
-                        operator: "bob".to_owned(),
-                        ..Settings::default()
-                    },
-                );
+                self.engine = Engine::new(Arc::clone(&self.plan), state, Settings::default());
                 self.put(Input::Resume {
                     operator: "bob".to_owned(),
                     console: "c".to_owned(),
                     clock_back_s: None,
+                    with: Vec::new(),
                 });
             }
             (4, Status::Probing) => drop(self.answer(step, already())),

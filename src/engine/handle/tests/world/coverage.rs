@@ -43,10 +43,11 @@ pub(super) const REACHED: [(&str, &str); KINDS.len()] = [
     ("stop-failed", "DSH"),
     ("timer", "-"),
     ("timer-stale", "-"),
+    ("people", "-"),
 ];
 
 /// Kinds of input, in the order of [`kind`].
-pub(super) const KINDS: [&str; 38] = [
+pub(super) const KINDS: [&str; 39] = [
     "start",
     "resume",
     "confirm",
@@ -85,6 +86,7 @@ pub(super) const KINDS: [&str; 38] = [
     "stop-failed",
     "timer",
     "timer-stale",
+    "people",
 ];
 
 /// Statuses, in the order of the enum; the last column is for inputs without a step.
@@ -129,6 +131,7 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
             OperatorInput::Note { .. } => 12,
             OperatorInput::TrustHost { .. } => 13,
             OperatorInput::Detach { .. } => 14,
+            OperatorInput::People(_) => 38,
         },
         Input::Probed { answer, .. } => match answer.as_ref().map(|answer| &answer.verdict) {
             Ok(Verdict::AlreadyDone { .. }) => 15,
@@ -161,7 +164,7 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
     }
 }
 
-pub(super) const EVENTS: usize = 33;
+pub(super) const EVENTS: usize = 34;
 
 /// A number below [`EVENTS`] for each kind of event.
 pub(super) fn event(event: &RunEvent) -> usize {
@@ -199,10 +202,7 @@ pub(super) fn event(event: &RunEvent) -> usize {
         RunEvent::HostTrusted { .. } => 30,
         RunEvent::RunDetached { .. } => 31,
         RunEvent::RunFinished { .. } => 32,
-        #[allow(
-            unreachable_patterns,
-            reason = "the events that come with later versions"
-        )]
+        // What people do beside the steps.
         _ => 33,
     }
 }

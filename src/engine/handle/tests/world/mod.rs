@@ -194,6 +194,7 @@ impl World {
             Input::Start(Box::new(RunInfo {
                 format: 1,
                 mode: Some(Mode::Failover),
+                operator: "alice".to_owned(),
                 ..RunInfo::default()
             }))
         };
@@ -215,6 +216,7 @@ impl World {
                     operator: "bob".to_owned(),
                     console: "c".to_owned(),
                     clock_back_s: back.then_some(600),
+                    with: Vec::new(),
                 }
             };
             if let Input::Resume { clock_back_s, .. } = &first {
@@ -239,7 +241,6 @@ impl World {
     /// One console, from start or resume until it leaves or crashes.
     fn session(&mut self, first: Input) -> Result<End, Broken> {
         let settings = Settings {
-            operator: "alice".to_owned(),
             headless: self.headless,
             probe_tries: 2,
             losses: 3,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::*;
 use super::shapes::TICKET;
 use super::{Mischief, World};
-use crate::engine::{Answer, Pace, RetryScope, Status, typed_word};
+use crate::engine::{Answer, Pace, PeopleInput, RetryScope, Status, typed_word};
 
 /// Retries after which a person who behaves leaves a step out.
 const TRIES: u8 = 4;
@@ -80,6 +80,10 @@ impl World {
         if self.folded.paused {
             return Some(OperatorInput::Continue { by: self.who() });
         }
+        if self.folded.people.shell().is_some() {
+            let by = self.who();
+            return Some(OperatorInput::People(PeopleInput::CloseShell { by }));
+        }
         let first = self.dice.below(stuck.len().max(1));
         for turn in 0..stuck.len() {
             let id = &stuck[(first + turn) % stuck.len()];
@@ -146,6 +150,7 @@ impl World {
                 });
             }
             10 => return None,
+            11 => return Some(OperatorInput::People(self.beside_the_steps(by))),
             _ => {}
         }
         let index = self.dice.below(self.shape.work.len());
@@ -190,6 +195,21 @@ impl World {
                 by,
             }),
             _ => Some(OperatorInput::Undo { step, by }),
+        }
+    }
+
+    fn beside_the_steps(&mut self, by: String) -> PeopleInput {
+        let index = self.dice.below(self.shape.work.len());
+        match self.dice.below(4) {
+            0 => PeopleInput::Offer { by },
+            1 => PeopleInput::TakeOver { by },
+            2 if self.folded.people.shell().is_some() => PeopleInput::CloseShell { by },
+            _ => PeopleInput::OpenShell {
+                step: self.shape.plan.steps[index].id.clone(),
+                host: "esx1".into(),
+                by,
+                reason: "what is there?".to_owned(),
+            },
         }
     }
 

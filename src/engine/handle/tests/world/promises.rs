@@ -145,6 +145,14 @@ impl Watch {
         let index = position(shape, id).ok_or_else(|| Broken::new(0, format!("no step {id}")))?;
         let status = before.status(id);
         let open = || before.open_ops(id).next().is_some();
+        let begins = match &entry.event {
+            RunEvent::StepStarted => status == Status::Waiting,
+            RunEvent::StepConfirmed(_) => true,
+            _ => false,
+        };
+        ensure(!begins || before.people.shell().is_none(), 9, || {
+            format!("{id} began while somebody was in a shell")
+        })?;
         match &entry.event {
             RunEvent::StepStarted => {
                 ensure(
