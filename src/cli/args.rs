@@ -109,6 +109,14 @@ by itself when the run does. Any number of consoles may watch. The status is the
         #[arg(long)]
         headless: bool,
     },
+    /// Print how a run stands, in 20 lines at most: what an incoming person has to know
+    #[command(after_help = "\
+What is done and when, what runs and until when, what comes next, what stands on somebody's word,
+what was decided. It is read from the run's journal; no host is asked. At a terminal: o.")]
+    Brief {
+        /// The run (its id, or the beginning of it)
+        run: String,
+    },
     /// Check runbook files, without any network
     Validate {
         /// The files

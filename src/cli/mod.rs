@@ -118,6 +118,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let mut console = Console::open(state, act)?;
             finish(block_on(watch::watch(&mut console, &run)), console)
         }
+        Some(Command::Brief { run }) => {
+            let past = past::Past::read(store(state)?.find(&run)?)?;
+            for line in handover::brief(&past, &past.state()) {
+                let _ = writeln!(out, "{line}");
+            }
+            Ok(Exit::Clean)
+        }
         Some(Command::Validate { runbooks }) => {
             let colour = is_coloured(&out);
             // Whoever reads along has seen enough when the pipe is closed.

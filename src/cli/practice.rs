@@ -232,6 +232,7 @@ fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinH
         plan,
         runbook,
         past,
+        hosts,
         inputs,
         mut updates,
     } = handle;
@@ -259,6 +260,7 @@ fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinH
             plan,
             runbook,
             past,
+            hosts,
             inputs,
             updates: seen,
         },

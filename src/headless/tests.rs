@@ -254,6 +254,7 @@ impl Script {
             plan: Arc::new(plan(&runbook)),
             runbook: Arc::new(runbook),
             past: Vec::new(),
+            hosts: None,
             inputs: inputs_out,
             updates: updates_in,
         };

@@ -237,6 +237,10 @@ impl Host {
         &self.shared.config.name
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The role of its site.
     #[must_use]
     pub fn role(&self) -> SiteRole {

@@ -34,6 +34,7 @@ mod redact;
 pub mod sanitise;
 mod sftp;
 mod shared;
+mod shell;
 mod ssh_config;
 mod stream;
 mod turn;
@@ -51,6 +52,7 @@ pub use output::Output;
 pub use policy::Policy;
 pub use reach::{Fixed, Way, WrittenHop};
 pub use redact::Redactor;
+pub use shell::{Shell, Window};
 pub use ssh_config::SshConfig;
 pub use stream::{OutputEnd, Program, RemoteOutput};
 

@@ -30,6 +30,8 @@ pub(super) enum Deed<'a> {
         role: SiteRole,
         intended: &'a HostName,
     },
+    /// A shell for a person, who can do anything in it.
+    Shell { host: &'a HostName, role: SiteRole },
 }
 
 impl Policy {
@@ -53,7 +55,7 @@ impl Policy {
             Deed::Read(Effect::Write) => {
                 "a command that changes something was sent without its intent".to_owned()
             }
-            Deed::Write { host, role, .. }
+            Deed::Write { host, role, .. } | Deed::Shell { host, role }
                 if self.mode == Mode::Drill && role == SiteRole::Protected =>
             {
                 format!("a drill changes nothing on {host}, a host of the protected site")
@@ -132,6 +134,8 @@ mod tests {
                 };
                 let forbidden = mode == Mode::Drill && role == SiteRole::Protected;
                 assert_eq!(allowed(mode, deed), !forbidden, "{mode:?} {role:?}");
+                let shell = Deed::Shell { host: &host, role };
+                assert_eq!(allowed(mode, shell), !forbidden, "{mode:?} {role:?}");
             }
         }
     }

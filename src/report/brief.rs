@@ -48,7 +48,7 @@ pub fn brief(standing: &Standing<'_>) -> Vec<BriefLine> {
     };
     group("run", 2, identity(standing));
     group("risk", 4, risks(standing));
-    group("needs you", 3, waiting(standing));
+    group("needs", 3, waiting(standing));
     group("running", 2, running(standing));
     group("next", 1, next(standing, 3).into_iter().collect());
     group("done", 3, done(standing));

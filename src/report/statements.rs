@@ -7,7 +7,7 @@ use crate::runbook::model::Section;
 
 use super::Run;
 use super::objectives::is_of;
-use super::text::{code, item, plain, time};
+use super::text::{code, duration, item, plain, time};
 
 /// Attestations first, then everything else that was not proven.
 pub(super) fn statements(run: &Run<'_>) -> String {
@@ -40,6 +40,7 @@ pub(super) fn statements(run: &Run<'_>) -> String {
             ),
         );
     }
+    shells(run, &mut out);
     for (at, seconds) in &run.state.clock_jumps {
         item(
             &mut out,
@@ -50,6 +51,29 @@ pub(super) fn statements(run: &Run<'_>) -> String {
         );
     }
     out
+}
+
+/// Shells that people had on hosts: what they did there is known to them alone.
+fn shells(run: &Run<'_>, out: &mut String) {
+    for shell in &run.state.people.shells {
+        let length = match shell.closed {
+            Some(closed) if shell.ended => {
+                format!("for {}", duration(closed.duration_since(shell.opened)))
+            }
+            Some(_) => "until the console died or later".to_owned(),
+            None => "which is open".to_owned(),
+        };
+        item(
+            out,
+            &format!(
+                "{} had a shell on {} from {} {length}: {}. Changes made in a shell are not recorded.",
+                plain(&shell.by),
+                plain(shell.host.as_str()),
+                time(shell.opened),
+                plain(&shell.reason)
+            ),
+        );
+    }
 }
 
 /// VMs that run at both sites, or did, before anything else.

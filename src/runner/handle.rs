@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use crate::actions::Progress;
 use crate::engine::{Entry, OperatorInput};
 use crate::error::Fault;
+use crate::host::Hosts;
 use crate::names::{HostName, RunId, StepId};
 use crate::plan::Plan;
 use crate::runbook::model::Runbook;
 use crate::telemetry::HostFigures;
 
 /// A run under way: what a person decides goes in, what happens comes out.
-#[derive(Debug)]
 pub struct RunHandle {
     /// Its id.
     pub run: RunId,
@@ -23,6 +23,8 @@ pub struct RunHandle {
     pub runbook: Arc<Runbook>,
     /// Everything that was on disk when this handle was made; updates follow on from here.
     pub past: Vec<Arc<Entry>>,
+    /// Its hosts, for a person's own shell; none where the run is only watched.
+    pub hosts: Option<Hosts>,
     /// For decisions. Never blocks.
     pub inputs: mpsc::UnboundedSender<OperatorInput>,
     /// What happens. Ends after [`Update::Ended`].

@@ -179,6 +179,7 @@ fn begin(
         plan: Arc::clone(&launch.plan),
         runbook: Arc::clone(&launch.runbook),
         past,
+        hosts: Some(launch.hosts.clone()),
         inputs,
         updates,
     };

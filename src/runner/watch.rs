@@ -41,6 +41,7 @@ pub fn watch(
         plan,
         runbook,
         past: follower.journal().entries.clone(),
+        hosts: None,
         inputs,
         updates,
     };

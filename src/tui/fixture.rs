@@ -118,6 +118,7 @@ pub(super) fn runbook() -> Runbook {
         .into_iter()
         .collect(),
         failover: Vec::new(),
+        updates: crate::runbook::model::Updates { every: None },
         failback: Vec::new(),
     }
 }
@@ -635,6 +636,7 @@ impl Bench {
             plan: Arc::new(plan),
             runbook: Arc::new(runbook()),
             past: story.entries.clone(),
+            hosts: None,
             inputs,
             updates,
         };

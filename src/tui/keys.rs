@@ -134,6 +134,10 @@ pub(super) enum Action {
     Log,
     /// A remark.
     Note,
+    /// Tell those who wait.
+    Update,
+    /// How the run stands, and handing it over.
+    Handover,
     /// The next step that waits for a person.
     Next,
     /// The one before.
@@ -190,6 +194,7 @@ impl Action {
                 | Self::Pace
                 | Self::Pause
                 | Self::Note
+                | Self::Update
                 | Self::Choose
         )
     }
@@ -268,6 +273,18 @@ pub(super) const RUN: &[Binding<Action>] = &[
         &[char('!')],
         "note",
         "A remark for the journal and the report.",
+    ),
+    row(
+        Action::Update,
+        &[char('t')],
+        "update",
+        "Tell those who wait how things stand; a line is proposed. The bell rings when it is due.",
+    ),
+    row(
+        Action::Handover,
+        &[char('o')],
+        "hand over",
+        "How the run stands in 20 lines; from there it is offered to another person, or taken over.",
     ),
     row(
         Action::Next,

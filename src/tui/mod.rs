@@ -11,6 +11,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `page`, `terminal` | the loop, and the guard that gives the terminal back |
+//! | `shell` | a person's own shell on a host, for which the screen steps aside |
 //! | `keys`, `theme` | every binding, colour and sign, as tables |
 //! | `model`, `update`, `view` | the run screen |
 //! | `home`, `form`, `pager` | the small screens, each in one file |
@@ -26,6 +27,7 @@ mod keys;
 mod model;
 mod page;
 mod pager;
+mod shell;
 #[cfg(test)]
 mod svg;
 mod terminal;

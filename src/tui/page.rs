@@ -1,6 +1,7 @@
 //! What every screen is, and the one loop that runs them: keys, updates in batches, a clock. It
 //! draws only what changed, at most thirty times a second.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::time::Duration;
@@ -15,15 +16,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::engine::OperatorInput;
+use crate::names::HostName;
 use crate::runner::{RunHandle, Update};
 
+use super::shell::Left;
 use super::terminal::Guard;
 use super::theme::Theme;
 
 /// Between two frames.
 const FRAME: Duration = Duration::from_millis(33);
 /// Updates that are taken in before keys are looked at again.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 
 /// The time, as data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(super) enum Msg {
     Ending(&'static str),
     /// A task panicked there.
     Panicked(String),
+    /// A shell on a host is over, or there was none, in words.
+    ShellLeft(Result<String, String>),
 }
 
 /// What of a frame a person could see.
@@ -97,6 +102,8 @@ pub(super) enum Cmd<E> {
     Ring,
     /// Draw from nothing.
     Redraw,
+    /// Give the terminal to a shell on this host.
+    Shell(HostName),
     /// The screen is over.
     Leave(E),
 }
@@ -117,16 +124,17 @@ pub(super) trait Page {
 
 /// The terminal with its event stream, over every screen of one console.
 pub struct Screen {
-    guard: Guard,
-    keys: EventStream,
-    signals: Signals,
+    pub(super) guard: Guard,
+    /// What is typed; nobody reads it while the screen has stepped aside.
+    pub(super) keys: Option<EventStream>,
+    pub(super) signals: Signals,
     opened: Instant,
     opened_at: Timestamp,
     /// The stream of keys ended; it would do so again and again.
     deaf: bool,
 }
 
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     hang_up: Signal,
     interrupt: Signal,
@@ -141,7 +149,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "the console was told to end (SIGTERM)",
             _ = self.hang_up.recv() => "the terminal hung up (SIGHUP)",
@@ -162,7 +170,7 @@ impl Screen {
         let guard = Guard::open(theme)?;
         Ok(Self {
             guard,
-            keys: EventStream::new(),
+            keys: Some(EventStream::new()),
             signals,
             opened: Instant::now(),
             opened_at: Timestamp::now(),
@@ -213,7 +221,8 @@ impl Screen {
                 self.wait(wake, updates, &mut batch, &mut msgs).await?;
                 dirty = true;
             }
-            for msg in msgs {
+            let mut msgs = VecDeque::from(msgs);
+            while let Some(msg) = msgs.pop_front() {
                 open &= !matches!(msg, Msg::FeedClosed);
                 for cmd in page.update(self.now(), msg) {
                     match cmd {
@@ -225,6 +234,16 @@ impl Screen {
                         }
                         Cmd::Ring => self.guard.bell()?,
                         Cmd::Redraw => self.guard.clear()?,
+                        Cmd::Shell(host) => {
+                            let left = match feed.as_deref_mut() {
+                                Some(feed) => self.shell(page, feed, &host).await?,
+                                None => Left::default(),
+                            };
+                            open &= !left.closed;
+                            msgs.push_back(Msg::ShellLeft(left.words));
+                            msgs.extend(left.signal.map(Msg::Ending));
+                            dirty = true;
+                        }
                         Cmd::Leave(exit) => return Ok(exit),
                     }
                 }
@@ -256,10 +275,17 @@ impl Screen {
                 None => pending().await,
             }
         };
+        let keys = &mut self.keys;
+        let typed = async {
+            match keys.as_mut().filter(|_| !self.deaf) {
+                Some(keys) => keys.next().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
             why = self.signals.next() => msgs.push(Msg::Ending(why)),
-            event = self.keys.next(), if !self.deaf => match event {
+            event = typed => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
                     msgs.push(Msg::Key(key));
                 }

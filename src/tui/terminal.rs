@@ -10,8 +10,8 @@ use std::thread::ThreadId;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::{Print, force_color_output};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    SetTitle, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
@@ -99,6 +99,34 @@ impl Guard {
     /// The next frame is drawn from nothing.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.terminal.clear()
+    }
+
+    /// Gives the screen to something else; the keys stay raw.
+    pub(super) fn step_aside(&mut self) -> io::Result<()> {
+        execute!(
+            self.terminal.backend_mut(),
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            cursor::Show
+        )
+    }
+
+    /// Takes the screen back, in whatever modes it was left.
+    pub(super) fn step_back(&mut self) -> io::Result<()> {
+        // Soft reset; mouse reports and bracketed paste off.
+        const CALM: &str = "\u{1b}[!p\u{1b}[?1000;1002;1003;1006l\u{1b}[?2004l\u{1b}[0m";
+        execute!(
+            self.terminal.backend_mut(),
+            Print(CALM),
+            EnterAlternateScreen,
+            EnableBracketedPaste,
+            Clear(ClearType::All),
+            cursor::Hide
+        )?;
+        // An empty frame, as the screen is now. (To clear the terminal would ask where the cursor is,
+        // and the answer might meet another reader.)
+        self.terminal.draw(|_| {})?;
+        Ok(())
     }
 
     /// Rings.

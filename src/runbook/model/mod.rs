@@ -39,6 +39,8 @@ pub struct Runbook {
     pub objectives: Objectives,
     /// Rules for drills.
     pub drill: DrillRules,
+    /// When those who wait are told how things stand.
+    pub updates: Updates,
     /// Asked once before the start, in the file's order.
     pub variables: IndexMap<VariableName, Variable>,
     /// Both sites, in the file's order.
@@ -166,6 +168,21 @@ pub struct DrillRules {
     pub every: Option<Duration>,
     /// How long one may last.
     pub limit: Option<Duration>,
+}
+
+/// When those who wait are told how a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updates {
+    /// How often; `None` is never.
+    pub every: Option<Duration>,
+}
+
+impl Default for Updates {
+    fn default() -> Self {
+        Self {
+            every: Some(Duration::from_secs(15 * 60)),
+        }
+    }
 }
 
 /// Who a restored VM is.

@@ -12,12 +12,13 @@ mod verbs;
 mod vms;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use indexmap::{IndexMap, IndexSet};
 use serde_yaml::Value;
 
 use super::Limits;
-use super::model::{Contact, DrillRules, Identity, Objectives, Runbook, Variable};
+use super::model::{Contact, DrillRules, Identity, Objectives, Runbook, Updates, Variable};
 use super::places::NodeId;
 use super::reader::{At, Entry, Fields, Reader, Shape};
 use super::template;
@@ -33,6 +34,7 @@ const RUNBOOK: Shape = Shape {
         "contacts",
         "objectives",
         "drill",
+        "updates",
         "variables",
         "networks",
         "backups",
@@ -45,6 +47,7 @@ const RUNBOOK: Shape = Shape {
 const CONTACT: Shape = Shape::new("a contact", &["name"], &["phone", "role"]);
 const OBJECTIVES: Shape = Shape::new("the objectives", &[], &["rto", "rpo"]);
 const DRILL: Shape = Shape::new("the rules for drills", &[], &["identity", "every", "limit"]);
+const UPDATES: Shape = Shape::new("the updates", &["every"], &[]);
 const VARIABLE: Shape = Shape::new(
     "a variable",
     &["prompt"],
@@ -137,6 +140,7 @@ pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -
         contacts: optional(&top, "contacts", reader, contacts).unwrap_or_default(),
         objectives: optional(&top, "objectives", reader, objectives).unwrap_or_default(),
         drill: optional(&top, "drill", reader, drill_rules).unwrap_or_default(),
+        updates: optional(&top, "updates", reader, updates).unwrap_or_default(),
         variables: optional(&top, "variables", reader, variables).unwrap_or_default(),
         sites: optional(&top, "sites", reader, sites::sites).unwrap_or_default(),
         hosts: part(&top, "hosts", &names, reader, sites::hosts),
@@ -262,6 +266,23 @@ fn drill_rules<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<DrillRules> {
         every: optional(&fields, "every", reader, Reader::duration),
         limit: optional(&fields, "limit", reader, Reader::duration),
     })
+}
+
+fn updates<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<Updates> {
+    const OFTEN: Duration = Duration::from_secs(60);
+    const SELDOM: Duration = Duration::from_secs(24 * 3_600);
+    let every = reader.fields(at, &UPDATES)?.get("every")?;
+    if every.value.as_str() == Some("never") {
+        return Some(Updates { every: None });
+    }
+    let interval = reader.duration(every)?;
+    if !(OFTEN..=SELDOM).contains(&interval) {
+        let message = "those who wait are told every 1m to 24h";
+        reader.report(every.node, message, "write `every: 15m`, or `every: never`");
+        return None;
+    }
+    let every = Some(interval);
+    Some(Updates { every })
 }
 
 fn variables<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<IndexMap<VariableName, Variable>> {

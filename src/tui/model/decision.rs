@@ -35,6 +35,8 @@ pub(in crate::tui) enum Enter {
     GoTo(usize),
     /// Start things again.
     Continue,
+    /// Hand the run over.
+    Handover,
     /// Go to the grid's VM.
     GridRow,
     /// Nothing waits for a person.
@@ -93,6 +95,7 @@ impl Run {
             | Enter::Fill(_)
             | Enter::Trouble
             | Enter::Continue
+            | Enter::Handover
                 if self.watching =>
             {
                 Enter::Nothing
@@ -109,6 +112,8 @@ impl Run {
             Page::Main => {}
             Page::Grid => return Enter::GridRow,
             Page::Debrief => return Enter::Nothing,
+            Page::Brief if self.is_over() => return Enter::ShowSteps,
+            Page::Brief => return Enter::Handover,
             Page::Host(_) | Page::Log | Page::Help => return Enter::ShowSteps,
         }
         if self.is_over() {
@@ -168,6 +173,7 @@ impl Run {
                 format!("go to {}", text::cut(&text::clean(title), 24))
             }
             Enter::Continue => "continue".to_owned(),
+            Enter::Handover => "hand over".to_owned(),
             Enter::GridRow => "go to this VM".to_owned(),
             Enter::Nothing => String::new(),
         }
@@ -215,7 +221,7 @@ impl Run {
                 (!any).then(|| "nothing has failed".to_owned())
             }),
             Action::Undo => over().or_else(|| self.why_not_undone()),
-            Action::Pace | Action::Pause | Action::Note => over(),
+            Action::Pace | Action::Pause | Action::Note | Action::Update => over(),
             Action::Next | Action::Previous if self.ui.page != Page::Log => {
                 let any = self.waiting_for_person().next().is_some();
                 (!any).then(|| "no step waits for you".to_owned())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::engine::{self, AttestRequest, Confirmation, Pace, RetryScope};
+use crate::engine::{self, AttestRequest, Confirmation, Pace, PeopleInput, RetryScope};
 use crate::names::{Attempt, HostName};
 use crate::tui::keys::Action;
 use crate::tui::text::{LONGEST_INPUT, clean, is_unsafe};
@@ -35,6 +35,11 @@ impl Dialog {
         match &mut self.kind {
             Kind::Text(text) => Some(&mut text.field),
             Kind::HostKey(key) => Some(&mut key.field),
+            Kind::TakeOver(taking) => Some(if taking.name_given {
+                &mut taking.phrase
+            } else {
+                &mut taking.name
+            }),
             Kind::Flow(flow) => match flow.stages.get_mut(flow.at)? {
                 Stage::Choose { .. } | Stage::Pick { .. } => None,
                 Stage::Value { field, .. }
@@ -58,6 +63,8 @@ pub(in crate::tui) enum Kind {
     Menu(Menu),
     /// The beginning of a host key.
     HostKey(HostKey),
+    /// Who takes the run over.
+    TakeOver(TakeOver),
 }
 
 /// A line of text and what is wrong with it.
@@ -128,6 +135,10 @@ pub(in crate::tui) enum Purpose {
     ByHand(usize),
     /// A remark, about a step.
     Note(usize),
+    /// What those who wait are told.
+    Update,
+    /// The reason for a shell on a step's host, by its place among the step's hosts.
+    Shell(usize, usize),
     /// A search in the log.
     Search,
 }
@@ -260,6 +271,14 @@ pub(in crate::tui) enum Choice {
     Undo(usize),
     /// Answer a question with this label.
     Answer(String),
+    /// Something beside the steps.
+    People(PeopleInput),
+    /// Ask who takes the run over.
+    TakeOver,
+    /// Ask for the reason of a shell on a step's host.
+    Shell(usize, usize),
+    /// Say how the runbook is corrected.
+    Correct,
     /// Leave the run.
     Leave,
     /// Nothing.
@@ -273,4 +292,17 @@ pub(in crate::tui) struct HostKey {
     pub host: HostName,
     /// The eight characters.
     pub field: Field,
+}
+
+/// Who takes the run over, and the phrase with which they do.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct TakeOver {
+    /// How the run stood when it was opened.
+    pub brief: Vec<String>,
+    /// The incoming person's name.
+    pub name: Field,
+    /// It was accepted: the phrase is next.
+    pub name_given: bool,
+    /// The phrase.
+    pub phrase: Field,
 }

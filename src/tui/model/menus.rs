@@ -74,6 +74,7 @@ impl Run {
                 disabled: self.why_not(action),
             });
         }
+        items.extend(self.shell_items(step));
         if !self.state.paused {
             items.push(Item {
                 key: Some('a'),
@@ -83,6 +84,7 @@ impl Run {
                 disabled: None,
             });
         }
+        items.push(Self::correct_item());
         let status = self.status(step).as_str();
         let title = self
             .plan
@@ -274,7 +276,7 @@ impl Run {
     }
 }
 
-fn item(key: Option<char>, label: &str, help: &str, choice: Choice) -> Item {
+pub(super) fn item(key: Option<char>, label: &str, help: &str, choice: Choice) -> Item {
     Item {
         key,
         label: label.to_owned(),

@@ -7,6 +7,7 @@ mod facts;
 pub(super) mod log;
 mod menus;
 pub(super) mod outline;
+pub(super) mod people;
 mod ui;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -226,6 +227,15 @@ impl Run {
                     self.banner(words);
                     self.ui.alarm = true;
                 }
+                match &entry.event {
+                    RunEvent::HandoverTaken { by, .. } if !self.watching => {
+                        self.operator.clone_from(by);
+                    }
+                    RunEvent::ShellOpened { host, .. } if !self.watching => {
+                        self.ui.shell = Some(host.clone());
+                    }
+                    _ => {}
+                }
             }
             Update::Live(live) => self.take_live(live),
             Update::Stuck { .. } => self.stuck = true,
@@ -406,6 +416,7 @@ impl Run {
                 About::Anything => false,
             },
             Kind::HostKey(dialog) => !self.host_keys.iter().any(|key| key.host == dialog.host),
+            Kind::TakeOver(_) => self.state.people.offer.is_none(),
             Kind::Text(_) => false,
         };
         if stale || self.is_over() && !matches!(dialog.kind, Kind::Text(_)) {
@@ -443,7 +454,7 @@ impl Run {
     pub(super) fn takes_bell(&mut self) -> bool {
         let due = self.bell_at().is_some_and(|at| at <= self.now.mono);
         self.ui.rung |= due;
-        due | std::mem::take(&mut self.ui.alarm)
+        due | self.update_rings() | std::mem::take(&mut self.ui.alarm)
     }
 
     fn bell_at(&self) -> Option<Duration> {

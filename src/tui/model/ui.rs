@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::engine::Status;
-use crate::names::Attempt;
+use crate::names::{Attempt, HostName};
 use crate::tui::page::Seen;
 
 use super::dialog::Dialog;
@@ -24,6 +26,8 @@ pub(in crate::tui) enum Page {
     Log,
     /// Keys.
     Help,
+    /// How the run stands.
+    Brief,
     /// How the run went.
     Debrief,
 }
@@ -71,6 +75,10 @@ pub(in crate::tui) struct Ui {
     pub rung: bool,
     /// Something happened for which a person is rung at once, whoever is at the keys.
     pub alarm: bool,
+    /// The update for which the bell was rung.
+    pub update_rung: Option<Timestamp>,
+    /// A host that a shell is to be opened on now.
+    pub shell: Option<HostName>,
     /// The debrief has opened itself.
     pub debriefed: bool,
 }
@@ -114,6 +122,8 @@ impl Ui {
             needed: None,
             rung: false,
             alarm: false,
+            update_rung: None,
+            shell: None,
             debriefed: false,
         }
     }

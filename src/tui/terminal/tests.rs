@@ -46,6 +46,7 @@ async fn play(scenario: &str) -> std::io::Result<RunExit> {
         plan: Arc::new(plan()),
         runbook: Arc::new(runbook()),
         past,
+        hosts: None,
         inputs,
         updates,
     };

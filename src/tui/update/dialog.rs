@@ -3,11 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use regex_lite::Regex;
 
-use crate::engine::{self, Answer, Confirmation, Consent, OperatorInput};
+use crate::engine::{self, Answer, Confirmation, Consent, OperatorInput, PeopleInput, TAKE_OVER};
 use crate::names::HostName;
 use crate::tui::model::dialog::{
-    About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, Text,
+    About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, TakeOver, Text,
 };
+use crate::tui::model::people::takes_over;
 use crate::tui::model::{Page, Run, armed_after};
 
 use super::Cmd;
@@ -55,6 +56,7 @@ pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
         Kind::Flow(flow) => press_flow(run, flow, key),
         Kind::Menu(menu) => press_menu(run, menu, key, too_early),
         Kind::HostKey(host_key) => submit_host_key(run, host_key, key),
+        Kind::TakeOver(taking) => submit_take_over(run, taking, key),
     };
     match outcome {
         Outcome::Open => run.ui.dialog = Some(dialog),
@@ -63,7 +65,7 @@ pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
             if matches!(input, OperatorInput::Confirm { .. }) {
                 run.ui.card.since = Some(run.now.mono);
             }
-            if !matches!(input, OperatorInput::Note { .. }) {
+            if !matches!(input, OperatorInput::Note { .. } | OperatorInput::People(_)) {
                 run.ui.follow = true;
             }
             cmds.push(Cmd::Send(input));
@@ -82,7 +84,7 @@ impl Run {
                 return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. } | Stage::Pick { .. }))
                     || self.armed(dialog, false);
             }
-            Kind::Text(_) | Kind::HostKey(_) => return true,
+            Kind::Text(_) | Kind::HostKey(_) | Kind::TakeOver(_) => return true,
         };
         self.armed(dialog, disruptive)
     }
@@ -130,7 +132,7 @@ fn escape(run: &mut Run, dialog: Dialog) {
             flow.at -= 1;
             run.ui.dialog = Some(Dialog::new(Kind::Flow(flow)));
         }
-        Kind::Flow(_) | Kind::Menu(_) | Kind::Text(_) => {}
+        Kind::Flow(_) | Kind::Menu(_) | Kind::Text(_) | Kind::TakeOver(_) => {}
     }
 }
 
@@ -166,6 +168,22 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
             by,
             text: words,
         }),
+        Purpose::Update => Some(OperatorInput::People(PeopleInput::Update {
+            by,
+            text: words,
+        })),
+        Purpose::Shell(step, at) => {
+            let planned = run.plan.steps.get(step);
+            let host = planned.and_then(|step| step.hosts.get(at)).cloned();
+            id(step).zip(host).map(|(step, host)| {
+                OperatorInput::People(PeopleInput::OpenShell {
+                    step,
+                    host,
+                    by,
+                    reason: words,
+                })
+            })
+        }
         Purpose::Search => None,
     };
     input.map_or(Outcome::Close, Outcome::Send)
@@ -409,6 +427,10 @@ fn choose(run: &mut Run, dialog: &Dialog, choice: Choice, cmds: &mut Vec<Cmd>) {
         Choice::Retry(scope) => OperatorInput::Retry { scope, by },
         Choice::Pace(pace) => return cmds.push(run.set_pace(pace)),
         Choice::Open(action) => return run.act(action, cmds),
+        Choice::People(input) => return cmds.push(Cmd::Send(OperatorInput::People(input))),
+        Choice::TakeOver => return run.ui.dialog = Some(run.take_over_dialog()),
+        Choice::Shell(step, at) => return run.ask(Purpose::Shell(step, at)),
+        Choice::Correct => return run.ui.dialog = Some(run.correct_menu()),
         Choice::Undo(step) => match run.plan.steps.get(step) {
             Some(step) => OperatorInput::Undo {
                 step: step.id.clone(),
@@ -446,6 +468,24 @@ fn choose(run: &mut Run, dialog: &Dialog, choice: Choice, cmds: &mut Vec<Cmd>) {
     run.ui.follow = true;
     run.ui.page = Page::Main;
     cmds.push(Cmd::Send(input));
+}
+
+/// A name, then the phrase: the two keys of a hand-over are two people's.
+fn submit_take_over(run: &Run, taking: &mut TakeOver, key: KeyEvent) -> Outcome {
+    if key.code != KeyCode::Enter {
+        return Outcome::Open;
+    }
+    let by = taking.name.value().to_owned();
+    if !taking.name_given {
+        taking.name.error = run.state.people.why_not_taken_by(&by);
+        taking.name_given = taking.name.error.is_none();
+        return Outcome::Open;
+    }
+    if !takes_over(taking.phrase.value()) {
+        taking.phrase.error = Some(format!("type: {TAKE_OVER}"));
+        return Outcome::Open;
+    }
+    Outcome::Send(OperatorInput::People(PeopleInput::TakeOver { by }))
 }
 
 fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcome {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 
-use crate::engine::{OperatorInput, Pace};
+use crate::engine::{OperatorInput, Pace, PeopleInput};
 
 use super::RunExit;
 use super::keys::{self, Action};
@@ -49,6 +49,15 @@ impl Page for Run {
                 }
             }
             Msg::FeedClosed | Msg::Tick => {}
+            Msg::ShellLeft(words) => {
+                let by = self.operator.clone();
+                let left = PeopleInput::CloseShell { by };
+                cmds.push(Cmd::Send(OperatorInput::People(left)));
+                match words {
+                    Ok(words) => self.say(words),
+                    Err(words) => self.banner(words),
+                }
+            }
             Msg::Ending(why) => cmds.push(self.ending(why)),
             Msg::Panicked(place) => {
                 self.banner(format!(
@@ -59,6 +68,9 @@ impl Page for Run {
         self.refresh();
         if self.takes_bell() {
             cmds.push(Cmd::Ring);
+        }
+        if let Some(host) = self.ui.shell.take() {
+            cmds.push(Cmd::Shell(host));
         }
         if let Some(exit) = self.exit() {
             cmds.push(Cmd::Leave(exit));
@@ -238,6 +250,8 @@ impl Run {
             Action::Host => self.open(View::Host(0)),
             Action::Log => self.open(View::Log),
             Action::Help => self.open(View::Help),
+            Action::Handover => self.open(View::Brief),
+            Action::Update => self.ui.dialog = Some(self.update_dialog()),
             Action::Leave if self.end.is_some() || self.watching => {
                 cmds.push(Cmd::Leave(self.exit_now()));
             }
@@ -293,6 +307,7 @@ impl Run {
                     by: self.operator.clone(),
                 }));
             }
+            Enter::Handover => self.ui.dialog = Some(self.handover_menu()),
             Enter::GridRow => self.leave_grid(),
             Enter::Nothing => {}
         }
@@ -310,7 +325,7 @@ impl Run {
         self.ui.follow = true;
     }
 
-    fn ask(&mut self, purpose: Purpose) {
+    pub(super) fn ask(&mut self, purpose: Purpose) {
         let text = Text {
             purpose,
             field: Field::default(),

@@ -212,7 +212,7 @@ impl Run {
         let follows = match self.ui.page {
             View::Log | View::Host(_) => true,
             View::Main => self.ui.pane == 4,
-            View::Grid | View::Help | View::Debrief => false,
+            View::Grid | View::Help | View::Brief | View::Debrief => false,
         };
         self.ui.offset = if follows && to >= last {
             None

@@ -5,9 +5,9 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use crate::engine::Choice;
+use crate::engine::{Choice, TAKE_OVER};
 use crate::tui::model::Run;
-use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, Text};
+use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, TakeOver, Text};
 use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::{Role, mode_style};
@@ -153,6 +153,7 @@ fn content(run: &Run, dialog: &Dialog, width: usize) -> Content {
         Kind::Menu(menu) => menu_content(menu, width),
         Kind::Flow(flow) => flow_content(run, flow, width),
         Kind::HostKey(key) => host_key_content(run, key, width),
+        Kind::TakeOver(taking) => take_over_content(run, taking, width),
     }
 }
 
@@ -253,6 +254,16 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
             "Journalled with your name and the time.",
             "What should be remembered?",
         ),
+        Purpose::Update => (
+            "Tell those who wait".to_owned(),
+            "Journalled, and in the report's timeline. Send the same words to them your usual way.",
+            "How do things stand?",
+        ),
+        Purpose::Shell(step, _) => (
+            format!("A shell for: {}", title_of(run, step)),
+            "Lifeboat does not record what is typed there; the report says that somebody was in. Nothing new starts until you are back, then the step looks again and waits for you.",
+            "What is it for?",
+        ),
         Purpose::Search => ("Search the log".to_owned(), "", "What for?"),
     };
     let body = if words.is_empty() {
@@ -267,6 +278,27 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
         cursor: None,
     };
     field(&mut content, prompt, &dialog.field, width);
+    content
+}
+
+fn take_over_content(run: &Run, taking: &TakeOver, width: usize) -> Content {
+    let mut content = Content {
+        title: "Take the run over".to_owned(),
+        body: paragraphs(
+            width,
+            taking.brief.iter().map(|line| (Role::Plain, line.as_str())),
+        ),
+        foot: Vec::new(),
+        cursor: None,
+    };
+    let outgoing = &run.state.people.operator;
+    if taking.name_given {
+        let prompt = format!("{}, type: {TAKE_OVER}", taking.name.value());
+        field(&mut content, &prompt, &taking.phrase, width);
+    } else {
+        let prompt = format!("{outgoing} offers the run. Who takes it? Your name");
+        field(&mut content, &prompt, &taking.name, width);
+    }
     content
 }
 

@@ -26,6 +26,9 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let clocks = clocks(run);
     let who = if run.watching {
         (Role::Warn.style(), "watching, read only".to_owned())
+    } else if run.state.people.offer.is_some() {
+        let words = format!("{} offers it [o]", text::clean(&run.operator));
+        (Role::Warn.style(), words)
     } else {
         (Role::Dim.style(), run.operator.clone())
     };
@@ -258,6 +261,8 @@ pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
             Role::Bad,
             format!("{} shows a host key that is not accepted", key.host),
         )
+    } else if let Some(words) = update_due(run) {
+        (Role::Warn, words)
     } else if run.state.paused {
         (
             Role::Warn,
@@ -284,6 +289,38 @@ pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
         area,
         &Line::styled(format!(" {words}"), role.style()),
     );
+    countdown(run, buffer, area, text::width(&words));
+}
+
+/// That an update is due, until it is posted.
+fn update_due(run: &Run) -> Option<String> {
+    let late = text::seconds(run.update_due()?, run.now.wall);
+    (late >= 0).then(|| "those who wait are due an update: [t]".to_owned())
+}
+
+/// How long until the next update is due, at the right end, where there is room.
+fn countdown(run: &Run, buffer: &mut Buffer, area: Rect, taken: usize) {
+    let Some(left) = run
+        .update_due()
+        .map(|due| text::seconds(run.now.wall, due))
+        .filter(|left| *left > 0)
+    else {
+        return;
+    };
+    let words = format!("update in {}:{:02} [t]", left / 60, left % 60);
+    let width = text::width(&words);
+    let Some(gap) = usize::from(area.width)
+        .checked_sub(width + 1)
+        .filter(|gap| *gap > taken + 2)
+    else {
+        return;
+    };
+    let place = Rect {
+        x: area.x + u16::try_from(gap).unwrap_or(0),
+        width: u16::try_from(width).unwrap_or(0),
+        ..area
+    };
+    put(buffer, place, &Line::styled(words, Role::Dim.style()));
 }
 
 /// The keys that count now, the next one highlighted.

@@ -1,5 +1,6 @@
 //! The run screen drawn from its model. Pure: the same model gives the same cells.
 
+mod brief;
 mod card;
 mod commands;
 mod debrief;
@@ -65,6 +66,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
         Page::Grid => seen.list = grid::draw(run, buffer, body),
         Page::Host(at) => seen.list = hosts::zoom(run, buffer, body, *at),
         Page::Log => seen.list = log::draw(run, buffer, body),
+        Page::Brief => seen.list = brief::draw(run, buffer, body),
         Page::Help => seen.list = help::draw(run, buffer, body),
         Page::Debrief => seen.list = debrief::draw(run, buffer, body),
     }
