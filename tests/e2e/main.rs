@@ -14,6 +14,7 @@ mod figures;
 mod kill;
 mod openssh;
 mod owners;
+mod people;
 mod practice;
 mod program;
 mod rivals;

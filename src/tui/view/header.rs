@@ -26,8 +26,8 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let clocks = clocks(run);
     let who = if run.watching {
         (Role::Warn.style(), "watching, read only".to_owned())
-    } else if run.state.people.offer.is_some() {
-        let words = format!("{} offers it [o]", text::clean(&run.operator));
+    } else if let Some(offer) = &run.state.people.offer {
+        let words = format!("{} offers it [o]", text::clean(&offer.by));
         (Role::Warn.style(), words)
     } else {
         (Role::Dim.style(), run.operator.clone())
