@@ -884,3 +884,18 @@ fn a_way_that_leads_in_a_circle_is_refused_at_each_host_on_it() {
         assert!(problems.contains(words), "{jump}: {problems}");
     }
 }
+
+#[test]
+fn those_who_wait_are_told_every_quarter_of_an_hour_unless_the_file_says_otherwise() {
+    let every = |updates: &str| {
+        let text = BUNDLED.replacen("lifeboat: 1", &format!("lifeboat: 1{updates}"), 1);
+        let read = super::load("dr.yaml", &text, &Limits::default());
+        read.map(|read| read.runbook.updates.every.map(|every| every.as_secs()))
+    };
+    assert_eq!(every("").unwrap(), Some(900));
+    assert_eq!(every("\nupdates: { every: 30m }").unwrap(), Some(1_800));
+    assert_eq!(every("\nupdates: { every: never }").unwrap(), None);
+    for wrong in ["30s", "2d", "often"] {
+        assert!(every(&format!("\nupdates: {{ every: {wrong} }}")).is_err());
+    }
+}

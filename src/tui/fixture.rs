@@ -789,6 +789,10 @@ pub(super) fn parse(keys: &str) -> Vec<KeyEvent> {
                     parsed.push(KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL));
                     continue;
                 }
+                "C-u" => {
+                    parsed.push(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
+                    continue;
+                }
                 "A-l" => {
                     parsed.push(KeyEvent::new(KeyCode::Char('l'), KeyModifiers::ALT));
                     continue;

@@ -7,6 +7,7 @@ mod hostile;
 mod logins;
 mod passwords;
 mod proxy;
+mod shells;
 mod sshd;
 mod toy;
 

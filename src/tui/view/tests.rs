@@ -316,3 +316,43 @@ fn a_large_run_is_drawn_in_a_moment() {
         from.elapsed()
     );
 }
+
+/// A run that its operator offers to somebody else, with an update due in time.
+fn offered() -> Story {
+    let mut story = failed();
+    let by = || "alice".to_owned();
+    let text = "the storage team is on it".to_owned();
+    story.event(RunEvent::UpdatePosted { by: by(), text });
+    story.event(RunEvent::HandoverOffered { by: by() });
+    story
+}
+
+fn told_every(bench: &mut Bench, minutes: u64) {
+    let every = Some(std::time::Duration::from_secs(60 * minutes));
+    let runbook = std::sync::Arc::make_mut(&mut bench.run.runbook);
+    runbook.updates = crate::runbook::model::Updates { every };
+}
+
+#[test]
+fn brief() {
+    matrix("brief", &offered(), |bench| {
+        told_every(bench, 15);
+        bench.calmly("o");
+    });
+}
+
+#[test]
+fn taking_over() {
+    small("taking-over", &offered(), |bench| {
+        bench.calmly("o").calmly("<Enter>").calmly("t");
+        bench.keys("bob<Enter>");
+    });
+}
+
+#[test]
+fn an_update_is_proposed() {
+    small("update", &failed(), |bench| {
+        told_every(bench, 15);
+        bench.calmly("t");
+    });
+}

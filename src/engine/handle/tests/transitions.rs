@@ -1,7 +1,9 @@
 //! State and input in, exact effects out.
 
 use super::*;
-use crate::engine::{Fact, Pace, Performed, Question, RetryScope, Status, StopOutcome};
+use crate::engine::{
+    Fact, Pace, PeopleInput, Performed, Question, RetryScope, Status, StopOutcome,
+};
 use crate::error::Fault;
 use crate::names::OpId;
 
@@ -617,4 +619,73 @@ fn a_run_ends_although_a_lock_cannot_be_given_back_and_tries_again_when_resumed(
         names(&again.handle(at(9), resumed)),
         ["run-resumed", "CLOSE"]
     );
+}
+
+#[test]
+fn nothing_starts_while_a_shell_is_open_and_its_step_then_waits_for_a_person() {
+    let plan = plan(&[&[], &[]]);
+    let (first, other) = (plan.steps[0].id.clone(), plan.steps[1].id.clone());
+    let mut engine = engine(&plan);
+    let _ = engine.handle(at(0), Input::Start(info()));
+    let people = |input| Input::Operator(OperatorInput::People(input));
+    let by = || "alice".to_owned();
+    let pace = crate::engine::Pace::Auto;
+    let auto = OperatorInput::SetPace { pace, by: by() };
+    let _ = engine.handle(at(1), Input::Operator(auto));
+    let down = Fault::new("no answer", "esx", "", "");
+    let _ = engine.handle(at(2), probed(&first, 1, Ok(needed())));
+    let failed = Input::Performed {
+        step: first.clone(),
+        attempt: Attempt(1),
+        result: Performed::Failed(down),
+    };
+    let _ = engine.handle(at(3), failed);
+    assert_eq!(engine.state().status(&first), Status::Failed);
+    let open = |reason: &str| PeopleInput::OpenShell {
+        step: first.clone(),
+        host: "esx".into(),
+        by: by(),
+        reason: reason.to_owned(),
+    };
+    assert!(
+        engine.handle(at(4), people(open(" "))).is_empty(),
+        "no reason"
+    );
+    let effects = engine.handle(at(4), people(open("look")));
+    assert_eq!(names(&effects), ["shell-opened"]);
+    assert!(engine.handle(at(4), people(open("twice"))).is_empty());
+    // What was under way goes on; what it leads to waits.
+    let effects = engine.handle(at(5), probed(&other, 1, Ok(needed())));
+    assert_eq!(names(&effects), ["probe-answered"]);
+    let effects = engine.handle(at(6), people(PeopleInput::CloseShell { by: by() }));
+    assert_eq!(
+        names(&effects)[..2],
+        ["shell-closed".to_owned(), "step-retried".to_owned()]
+    );
+    assert_eq!(engine.state().status(&other), Status::Running, "by pace");
+    let _ = engine.handle(at(7), probed(&first, 2, Ok(needed())));
+    assert_eq!(
+        engine.state().status(&first),
+        Status::Asking,
+        "for a person"
+    );
+    let effects = engine.handle(at(8), confirm(&first, 2));
+    assert_eq!(names(&effects), ["step-confirmed", "START 2"]);
+}
+
+#[test]
+fn the_second_person_is_another_one_than_whoever_took_the_run_over() {
+    let mut plan = (*plan(&[&[]])).clone();
+    plan.steps[0].people = 2;
+    let step = &plan.steps[0];
+    let gaps = |by: &str, second: &str| {
+        let confirmation = Confirmation {
+            by: by.to_owned(),
+            second: Some(second.to_owned()),
+            ..confirmation()
+        };
+        crate::engine::confirmation_gaps(step, &Proposal::default(), &confirmation).len()
+    };
+    assert_eq!(gaps("bob", " Bob "), 1);
+    assert_eq!(gaps("bob", "alice"), 0);
 }
