@@ -34,10 +34,11 @@ pub(super) async fn take_over(
     let Some(offer) = &state.people.offer else {
         return Ok(up);
     };
-    if args.take_over || (console.act.headless && is_same_person(&offer.by, &up.operator)) {
-        return Ok(up);
-    }
     if console.act.headless {
+        let keeps = is_same_person(&offer.by, &up.operator);
+        if args.take_over || keeps {
+            return Ok(up);
+        }
         return Err(Failure::of(Exit::Resumable, &waits(past, &offer.by)));
     }
     let lines = brief(past, &state);

@@ -542,6 +542,7 @@ mod tests {
             r#"{"event":"step-confirmed","data":{"by":"alice","how":"person"}}"#,
             r#"{"event":"probe-answered","data":{"found":"f","verdict":{"verdict":"already-done","evidence":[]}}}"#,
             r#"{"event":"question-answered","data":{"by":"alice","label":"I Moved It","how":"pace"}}"#,
+            r#"{"event":"runbook-corrected","data":{"by":"a","reason":"r","sha256":"s","plan":"p","file":"runbook.2.yaml"}}"#,
             r#"{"event":"step-started"}"#,
             r#"{"event":"run-finished","data":{"result":{"done":1,"by_hand":0,"skipped":0,"failed":0}}}"#,
         ];

@@ -75,6 +75,9 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
         !terminal.in_alternate_screen(),
         "the shell has the terminal"
     );
+    terminal.press("sleep 600\r");
+    std::thread::sleep(Duration::from_millis(300));
+    terminal.press("\x03");
     terminal.press("touch /tmp/mended\r");
     terminal.press("echo mended: $?\r");
     terminal.wait_for("mended: 0", SOON);

@@ -377,3 +377,25 @@ async fn figures_of_a_hop() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_shell_goes_through_the_hop_too() {
+    let Some((bastion, target)) = pair() else {
+        return;
+    };
+    let mut config = behind(&target, hop(&bastion, "bastion", bastion.port));
+    config.address.host = "localhost".into();
+    let (_hosts, host) = one(config);
+    let window = Window {
+        columns: 80,
+        rows: 24,
+    };
+    let mut shell = host.shell("vt100", window).await.unwrap();
+    shell.send(b"echo through $((40+2)); exit\r".to_vec());
+    let mut all = String::new();
+    while let Some(bytes) = shell.printed().await {
+        all.push_str(&String::from_utf8_lossy(&bytes));
+    }
+    assert!(all.contains("through 42"), "{all:?}");
+    assert_eq!(shell.ended().await, Ok(0));
+}

@@ -52,6 +52,10 @@ pub(super) async fn run(channel: Channel<Msg>, command: Command) {
     };
     // In the table before anything else happens, so that the site can stop it.
     let running = command.host.processes.start(1, words);
+    let keyboard = terminal.then(|| Keyboard {
+        host: Arc::clone(&command.host),
+        shell: Arc::clone(&running.process),
+    });
     let spawned = thread::Builder::new()
         .name("sim-command".into())
         .stack_size(STACK_BYTES)
@@ -71,7 +75,7 @@ pub(super) async fn run(channel: Channel<Msg>, command: Command) {
         return;
     }
     let (left, gone) = watch::channel(false);
-    let reading = tokio::spawn(take_input(read, feed, left));
+    let reading = tokio::spawn(take_input(read, feed, left, keyboard));
     answer(&write, output, errors, terminal, status, gone).await;
     reading.abort();
 }
@@ -89,12 +93,41 @@ fn execute(command: &Command, process: &Arc<Process>, stdio: Stdio) -> i32 {
     }
 }
 
+/// What a terminal does with Ctrl-C: it interrupts what the shell runs.
+struct Keyboard {
+    host: Arc<SimHost>,
+    shell: Arc<Process>,
+}
+
+impl Keyboard {
+    /// What is left for whoever reads the line.
+    fn typed(&self, data: &[u8]) -> Vec<u8> {
+        let Some(at) = data.iter().rposition(|byte| *byte == 0x03) else {
+            return data.to_vec();
+        };
+        let mut running = self.host.processes.all();
+        running.retain(|process| process.parent == self.shell.pid);
+        running.iter().for_each(|process| process.kill(2));
+        let from = if running.is_empty() { at } else { at + 1 };
+        data[from..].to_vec()
+    }
+}
+
 /// Feeds what the client sends, until it says that this was all.
-async fn take_input(mut read: ChannelReadHalf, feed: PipeWriter, left: watch::Sender<bool>) {
+async fn take_input(
+    mut read: ChannelReadHalf,
+    feed: PipeWriter,
+    left: watch::Sender<bool>,
+    keyboard: Option<Keyboard>,
+) {
     let mut feed = Some(feed);
     while let Some(message) = read.wait().await {
         match message {
             ChannelMsg::Data { data } => {
+                let data = match &keyboard {
+                    Some(keyboard) => keyboard.typed(&data),
+                    None => data.to_vec(),
+                };
                 if let Some(pipe) = &feed
                     && !pipe.send(&data).await
                 {
