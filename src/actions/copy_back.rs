@@ -27,6 +27,7 @@ use super::ownership::Ownership;
 use super::place::VmAt;
 use super::sighting;
 use super::store::Store;
+use super::whereabouts;
 use super::words::count;
 
 /// The verb about one VM.
@@ -40,6 +41,8 @@ pub(super) struct CopyBack {
 pub(super) struct Seen {
     /// The VM at the site that it leaves, and at home.
     owners: [Ownership; 2],
+    /// Where it was left.
+    from: VmAt,
     store: Store,
     arrivals: Arrivals,
     /// What comes home; not looked for once everything is there.
@@ -89,10 +92,11 @@ impl CopyBack {
     async fn load(
         &self,
         ctx: &Ctx,
+        from: &VmAt,
         arrivals: &Arrivals,
         store: &Store,
     ) -> Result<(Load, Option<String>), Fault> {
-        let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
+        let from = configuration::name_vmx(ctx, from.clone().with_facts(ctx)).await?;
         let Some(file) = from.vmx.clone() else {
             return Err(Fault::new(
                 format!(
@@ -168,7 +172,8 @@ impl CopyBack {
         if let Some(fault) = load.no_room(&self.to) {
             return blocked(found, fault, &[]);
         }
-        let mut changes = load.changes(&self.from, &self.to);
+        let mut changes = load.changes(&seen.from, &self.to);
+        changes.extend(whereabouts::elsewhere(&self.from, &seen.from));
         let stays = || "the .vmx at home stays as it is".to_owned();
         changes.push(seen.vmx.clone().unwrap_or_else(stays));
         let mut proposal = self.proposal(changes, load.commands.clone());
@@ -203,7 +208,9 @@ impl Action for CopyBack {
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
         );
+        let from = whereabouts::left_at(ctx, &self.from, &leaves);
         let mut seen = Seen {
+            from,
             owners: [leaves, home],
             store,
             arrivals,
@@ -213,11 +220,13 @@ impl Action for CopyBack {
         if copying::has_placed(ctx, &self.to) && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
-        for (owner, place) in seen.owners.iter().zip([&self.from, &self.to]) {
+        for (owner, place) in seen.owners.iter().zip([&seen.from, &self.to]) {
             reached(owner, place)?;
         }
         if self.awake(&seen).is_none() && seen.store.fault(&self.to).is_none() {
-            let (load, vmx) = self.load(ctx, &seen.arrivals, &seen.store).await?;
+            let (load, vmx) = self
+                .load(ctx, &seen.from, &seen.arrivals, &seen.store)
+                .await?;
             seen.load = Some(load);
             seen.vmx = vmx;
         }
@@ -257,7 +266,7 @@ impl Action for CopyBack {
             return Ok(());
         };
         seen.store.keep(ctx, &self.to).await?;
-        let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
+        let from = configuration::name_vmx(ctx, seen.from.clone().with_facts(ctx)).await?;
         let delivery = self.delivery(ctx, &from, load.items.clone(), load.landing())?;
         moving::bring(ctx, &self.to, &delivery).await
     }

@@ -50,6 +50,7 @@ mod tests;
 mod twins;
 mod unregister;
 mod waiting;
+mod whereabouts;
 mod words;
 
 pub use context::Ctx;

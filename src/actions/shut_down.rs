@@ -99,6 +99,10 @@ impl Action for ShutDown {
             .find(|seen| seen.host == self.home.host);
         match home.map(|seen| &seen.told) {
             Some(Told::Copies(_)) => Ok(ownership),
+            // It was moved away from a host that is gone: there it is, and there it is stopped.
+            Some(Told::Nothing(_)) if ownership.running().any(|(_, copy)| copy.vmid.is_some()) => {
+                Ok(ownership)
+            }
             Some(Told::Nothing(why)) => Err(Fault::new(
                 format!("{} could not be looked at: {why}", self.home.who()),
                 self.home.host.as_str(),

@@ -18,6 +18,7 @@ use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
 use super::registered::{self, Registration};
+use super::whereabouts;
 
 /// The verb about one VM.
 pub(super) struct Unregister {
@@ -67,7 +68,10 @@ impl Action for Unregister {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
+        let at = match whereabouts::stopped_at(ctx, &self.at) {
+            Some(stopped) => stopped,
+            None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?,
+        };
         let registration = Known::Is(registered::look(ctx, &at, Lane::Control).await?);
         Ok(Seen {
             at: Some(at),
@@ -121,7 +125,10 @@ impl Action for Unregister {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
-        let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
+        let at = match whereabouts::stopped_at(ctx, &self.at) {
+            Some(stopped) => stopped,
+            None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?,
+        };
         if registered::look(ctx, &at, Lane::Control)
             .await?
             .entry

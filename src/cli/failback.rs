@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::Parent;
+use crate::engine::{Chapter, Parent, RunEvent, WayOut};
 use crate::error::Fault;
 use crate::journal::Ending;
+use crate::names::RunId;
 use crate::runbook::Loaded;
-use crate::runbook::model::{Mode, Section};
+use crate::runbook::model::{Mode, Runbook, Section};
 
 use super::args::StartArgs;
 use super::console::{Conclusion, Console};
@@ -20,7 +21,7 @@ use super::start::{Before, Order, start};
 pub(super) async fn failback(
     console: &mut Console,
     what: &str,
-    args: StartArgs,
+    mut args: StartArgs,
 ) -> Result<Conclusion, Failure> {
     let as_path = Path::new(what);
     let (loaded, path, before) = if as_path.is_file() {
@@ -33,6 +34,9 @@ pub(super) async fn failback(
         let loaded = past.loaded.clone();
         (loaded, path.map(Into::into), Some(taken_back(past)?))
     };
+    if let Some(before) = &before {
+        args.only = selection(&loaded.runbook, &before.parent, args.only)?;
+    }
     let order = Order {
         loaded,
         path,
@@ -44,16 +48,50 @@ pub(super) async fn failback(
     start(console, order).await
 }
 
+fn refused<T>(run: &RunId, what: String, next: String) -> Result<T, Failure> {
+    let place = format!("run {run}");
+    let fault = Fault::new(what, place, "nothing was started", next);
+    Err(Failure::of(Exit::Refused, &fault))
+}
+
+/// The VMs that go home: those that were asked for, without those that the run never moved.
+fn selection(
+    runbook: &Runbook,
+    parent: &Parent,
+    asked: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    let why = |vm: &str| {
+        parent
+            .stayed
+            .iter()
+            .find(|(stayed, _)| stayed.as_str() == vm)
+    };
+    if let Some((vm, why)) = asked.iter().find_map(|vm| why(vm.trim())) {
+        let what = format!("{vm} cannot go home, for that run did not move it: {why}");
+        let next = "leave it out of --only".to_owned();
+        return refused(&parent.run, what, next);
+    }
+    if parent.stayed.is_empty() || !asked.is_empty() {
+        return Ok(asked);
+    }
+    let all = runbook.recoverable_vms().map(|(name, _)| name.to_string());
+    Ok(all.filter(|vm| why(vm).is_none()).collect())
+}
+
 /// The run as something that can be taken back.
 fn taken_back(past: Past) -> Result<Before, Failure> {
     let state = past.state();
-    let refused = |what: String, next: String| {
-        let place = format!("run {}", past.folder.id);
-        Err(Failure::of(
-            Exit::Refused,
-            &Fault::new(what, place, "nothing was started", next),
-        ))
-    };
+    let refused = |what: String, next: String| refused(&past.folder.id, what, next);
+    let opened = past.journal.entries.iter().rev();
+    let chapter = opened.clone().find_map(|entry| match &entry.event {
+        RunEvent::ChapterOpened { chapter, .. } => Some(*chapter),
+        _ => None,
+    });
+    if chapter == Some(Chapter::Rollback) {
+        let what = "that failover was rolled back: nothing of it is left to be taken home";
+        let next = "see what it left with `lifeboat report RUN`; there is nothing to fail back";
+        return refused(what.to_owned(), next.to_owned());
+    }
     match past.info.mode {
         Some(Mode::Failover | Mode::Planned) => {}
         other => {
@@ -70,10 +108,27 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
             format!("finish it first: `lifeboat resume {}`", past.folder.id),
         );
     }
+    let WayOut {
+        moved,
+        mut stayed,
+        by_people,
+    } = WayOut::of(&past.plan, &state);
+    if let (true, Some((vm, why))) = (moved.is_empty(), stayed.first()) {
+        let what = format!("that run moved no VM: {vm} stayed, for {why}");
+        let next = "look at its report; what it left on the hosts is listed there".to_owned();
+        return refused(what, next);
+    }
+    if !past.info.only.is_empty() {
+        let vms = past.loaded.runbook.recoverable_vms();
+        let out = vms.filter(|(vm, _)| !past.plan.vms.contains(vm));
+        stayed.extend(out.map(|(vm, _)| (vm.clone(), "it was left out of that run".to_owned())));
+    }
     Ok(Before {
         parent: Parent {
             run: past.folder.id,
             head: past.journal.head,
+            stayed,
+            by_people,
         },
         state: Arc::new(state),
         variables: past.info.variables,

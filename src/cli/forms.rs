@@ -35,6 +35,8 @@ pub(super) struct Before<'a> {
     pub(super) secrets: &'a BTreeMap<VariableName, Secret>,
     pub(super) outage_at: Option<&'a str>,
     pub(super) outage_reason: Option<&'a str>,
+    /// What is to be known of the run that is taken back.
+    pub(super) notes: Vec<String>,
 }
 
 /// Asks, where there is something to ask.
@@ -133,6 +135,7 @@ fn intro(before: &Before<'_>) -> Vec<String> {
     if !before.runbook.description.trim().is_empty() {
         intro.push(before.runbook.description.trim().to_owned());
     }
+    intro.extend(before.notes.iter().cloned());
     intro.push(match before.mode {
         Mode::Practice => "Everything is simulated: nothing real can be reached.".to_owned(),
         _ => "Nothing has been sent yet. The values are frozen when the run starts.".to_owned(),
@@ -340,6 +343,7 @@ mod tests {
             secrets: none,
             outage_at: None,
             outage_reason: None,
+            notes: Vec::new(),
         }
     }
 

@@ -156,6 +156,11 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
         secrets: &settled.secrets,
         outage_at: settled.answers.outage_at.as_deref(),
         outage_reason: settled.outage_reason.as_deref(),
+        notes: order
+            .parent
+            .as_ref()
+            .map(|before| before.parent.in_words())
+            .unwrap_or_default(),
     };
     let filled = forms::before_start(console, before, &now).await?;
     if let Some((at, why)) = filled.outage {

@@ -213,6 +213,8 @@ mod tests {
         )
         .unwrap();
         let parent = Parent {
+            stayed: Vec::new(),
+            by_people: Vec::new(),
             run: folder.id.clone(),
             head,
         };

@@ -459,6 +459,12 @@ pub struct Parent {
     pub run: RunId,
     /// Its journal's head hash when this run began.
     pub head: String,
+    /// VMs that it was to start and did not, each with the reason: they do not go home.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub stayed: Vec<(VmName, String)>,
+    /// Its steps that people did or left out, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub by_people: Vec<String>,
 }
 
 /// How far the run goes on its own. Gates and prompts always wait.

@@ -17,6 +17,7 @@ mod proposal;
 mod state;
 mod step;
 mod texts;
+mod way_out;
 
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
@@ -36,6 +37,7 @@ pub use proposal::{
 pub use state::{FoundFact, Note, Op, OpStatus, RunState};
 pub use step::{Status, StepState};
 pub use texts::Clean;
+pub use way_out::WayOut;
 
 /// The name under which rules of the engine itself act in the journal.
 pub const BY_RULE: &str = "lifeboat";

@@ -173,8 +173,11 @@ fn of_run(event: &RunEvent) -> Option<String> {
             let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
             let [protected, recovery] = &info.sites;
             format!(
-                "{mode} {} ({protected} -> {recovery}), run {}, by {}",
-                info.runbook, info.run, info.operator
+                "{mode} {} ({protected} -> {recovery}), run {}, by {}{}",
+                info.runbook,
+                info.run,
+                info.operator,
+                info.takes_back()
             )
         }
         RunEvent::RunResumed { operator, .. } => format!("taken up again by {operator}"),

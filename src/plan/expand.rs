@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::way_home;
 use super::{ActionSpec, PlanError, PlanInputs, Risk, Step, Subject};
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
@@ -71,7 +72,8 @@ pub(super) struct Expanded {
 pub(super) fn ids(runbook: &Runbook, section: Section) -> BTreeSet<StepId> {
     let mut numbers = Numbers::default();
     let mut ids = BTreeSet::new();
-    for phase in phases(runbook, section) {
+    // A practice has no steps that the others lack.
+    for phase in way_home::walked(runbook, section, Mode::Failback).iter() {
         for vm in turns(runbook, phase) {
             for spec in &phase.steps {
                 ids.insert(numbers.id(section, phase, &subject(spec, vm.as_ref()), spec));
@@ -81,7 +83,7 @@ pub(super) fn ids(runbook: &Runbook, section: Section) -> BTreeSet<StepId> {
     ids
 }
 
-/// The phases of a section.
+/// The phases of a section, as written.
 pub(super) fn phases(runbook: &Runbook, section: Section) -> &[Phase] {
     match section {
         Section::Failover => &runbook.failover,
@@ -106,7 +108,8 @@ pub(super) fn expand(
     };
     let mut numbers = Numbers::default();
     let mut steps = Vec::new();
-    for (index, phase) in phases(runbook, section).iter().enumerate() {
+    let phases = way_home::walked(runbook, section, mode);
+    for (index, phase) in phases.iter().enumerate() {
         for vm in turns(runbook, phase) {
             for spec in &phase.steps {
                 let subject = subject(spec, vm.as_ref());
@@ -129,7 +132,7 @@ pub(super) fn expand(
 }
 
 /// The VMs that a phase is repeated for, in the file's order; one turn without a VM where it is not.
-fn turns(runbook: &Runbook, phase: &Phase) -> Vec<Option<VmName>> {
+pub(super) fn turns(runbook: &Runbook, phase: &Phase) -> Vec<Option<VmName>> {
     match &phase.for_each {
         ForEach::Once => vec![None],
         for_each => runbook

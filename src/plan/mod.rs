@@ -10,6 +10,7 @@ mod fingerprint;
 mod join;
 mod order;
 mod planned;
+mod way_home;
 
 #[cfg(test)]
 mod tests;
@@ -81,7 +82,7 @@ pub fn make(
     mode: Mode,
     inputs: &PlanInputs,
 ) -> Result<Plan, PlanError> {
-    if expand::phases(runbook, section).is_empty() {
+    if way_home::walked(runbook, section, mode).is_empty() {
         return Err(PlanError::NoSection(section));
     }
     if let Some(unknown) = inputs.only.iter().find(|vm| !runbook.vms.contains_key(*vm)) {

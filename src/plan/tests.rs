@@ -713,3 +713,76 @@ fn a_runbook_for_disasters_alone_is_no_planned_run() {
         assert_eq!(planned(&fit), [], "{fit}");
     }
 }
+
+#[test]
+fn what_no_step_of_the_failback_is_about_gets_a_way_home_of_its_own() {
+    let go = "failover: [{ phase: Go, for_each: vms, steps: [{ power_on: \"${vm}\" }] }]\n";
+    let home = "shut_down copy_back register network power_on ready unregister";
+    let without = small(&[("db", ", priority: 1"), ("web", ", needs: [db]")], go);
+    let plan = make(
+        &without,
+        Section::Failback,
+        Mode::Failback,
+        &inputs(&["db"]),
+    )
+    .unwrap();
+    let expected: Vec<String> = home.split(' ').map(|verb| format!("db/{verb}")).collect();
+    assert_eq!(walk(&plan), expected);
+    let id = "failback/go-home/db/copy_back";
+    assert_eq!(step(&plan, id).typed.as_deref(), Some("db"));
+    assert!(step_ids(&without).contains(&StepId::from(id)));
+    let both = make(&without, Section::Failback, Mode::Failback, &inputs(&[])).unwrap();
+    assert_eq!(
+        after(&both, "failback/go-home/db/shut_down"),
+        ["failback/go-home/web/shut_down"],
+        "in reverse, as in a runbook"
+    );
+    let practice = make(&without, Section::Failback, Mode::Practice, &inputs(&[]));
+    assert_eq!(practice, Err(PlanError::NoSection(Section::Failback)));
+
+    // What is written stays as it is, and what comes last still comes last.
+    let some = format!(
+        "{go}failback:\n  - {{ phase: Web, for_each: [web], steps: [{{ shut_down: \"${{vm}}\" }}] }}\n  \
+         - {{ phase: Say, steps: [{{ note: home }}] }}\n"
+    );
+    let woven = small(&[("db", ""), ("web", "")], &some);
+    let plan = make(&woven, Section::Failback, Mode::Failback, &inputs(&[])).unwrap();
+    let mut all = vec!["web/shut_down".to_owned()];
+    all.extend(expected);
+    all.push("-/note".to_owned());
+    assert_eq!(walk(&plan), all);
+}
+
+#[test]
+fn the_way_home_to_hardware_is_a_person_s_with_evidence_for_each_step() {
+    let text = "lifeboat: 1
+name: p2v
+sites: { london: { role: protected }, leeds: { role: recovery } }
+hosts: { lee-esx1: { site: leeds, driver: esxi, address: 198.51.100.11 } }
+vms: { crm: { physical: { address: 192.0.2.50 }, recovery: { host: lee-esx1, datastore: d } } }
+failover: [{ phase: Go, steps: [{ power_on: crm }] }]
+";
+    let plan = make(
+        &runbook(text),
+        Section::Failback,
+        Mode::Failback,
+        &inputs(&[]),
+    )
+    .unwrap();
+    let verbs: Vec<&str> = plan.steps.iter().map(|step| step.action.verb()).collect();
+    let of = |verb: &str| verbs.iter().filter(|one| **one == verb).count();
+    assert_eq!(
+        (of("confirm"), of("shut_down"), of("unregister")),
+        (7, 1, 1),
+        "{verbs:?}"
+    );
+    assert_eq!(of("copy_back"), 0, "its disks are no files of a host");
+    for step in &plan.steps {
+        if let ActionSpec::Confirm { question, ask } = &step.action {
+            assert!(
+                question.contains("crm") && ask.len() == 1,
+                "{question}: {ask:?}"
+            );
+        }
+    }
+}

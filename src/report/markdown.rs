@@ -125,6 +125,9 @@ fn choices(run: &Run<'_>, info: &RunInfo) -> String {
                 code(&parent.head)
             ),
         );
+        for words in parent.in_words() {
+            item(&mut out, &plain(&words));
+        }
     }
     if !info.only.is_empty() {
         let only: Vec<_> = info.only.iter().map(VmName::as_str).collect();

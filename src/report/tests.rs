@@ -380,6 +380,8 @@ fn a_finished_run_says_how_it_ended() {
     let mut case = Case::new(&[Section::Failback], Mode::Failback);
     if let RunEvent::RunStarted(info) = &mut Arc::make_mut(&mut case.entries[0]).event {
         info.parent = Some(Parent {
+            stayed: vec![("app01".into(), "it was never reached".to_owned())],
+            by_people: Vec::new(),
             run: "20260101-000000-abcd".into(),
             head: HEAD.to_owned(),
         });

@@ -46,6 +46,7 @@ fn seen(leeds: PowerState, london: PowerState, load: Option<Load>) -> Known<Seen
     let owner = |site, power| ownership(site, &[Told::Copies(vec![copy(power)])], Heard::NotAsked);
     Known::Is(Seen {
         owners: [owner("Leeds", leeds), owner("London", london)],
+        from: copy_back().from,
         store: Store::Here {
             uuid: "u1".into(),
             free: 1 << 40,

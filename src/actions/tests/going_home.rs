@@ -1,8 +1,9 @@
 //! The way home: London is back, sql01 leaves Leeds.
 
 use super::world::{World, home, is_done, out};
-use super::{blocked, needed};
+use super::{RUNBOOK, blocked, needed};
 use crate::engine::Fact;
+use crate::host::{HostCommand, Lane};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -103,4 +104,74 @@ async fn a_site_that_came_back_from_the_dark_takes_its_vm_home() {
     });
     assert_eq!(home.as_deref(), Some("lon-esx1"));
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_somebody_moved_meanwhile_is_found_where_it_is() {
+    let second =
+        "  lee-esx2: { site: leeds, driver: esxi, address: 198.51.100.12, user: root }\n  lee-bk1:";
+    let world = World::with(&RUNBOOK.replacen("  lee-bk1:", second, 1)).await;
+    for verb in [
+        "fence", "restore", "register", "network", "power_on", "ready",
+    ] {
+        world.go(&out(verb)).await;
+    }
+    let entry = |list: String| {
+        let row = list.lines().find(|line| line.contains("sql01.vmx"));
+        let row = row.unwrap_or_else(|| panic!("{list}"));
+        row.split_whitespace().next().unwrap().to_owned()
+    };
+    let vmid = entry(by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await);
+    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.off", &vmid]).await;
+    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/unregister", &vmid]).await;
+    let from = world.on("lee-esx1", "/vmfs/volumes/local1/sql01");
+    let to = world.on("lee-esx2", "/vmfs/volumes/datastore1/moved");
+    std::fs::create_dir(&to).unwrap();
+    for file in std::fs::read_dir(&from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+    std::fs::write(to.join("sql01.nvram"), "written on lee-esx2").unwrap();
+    // They have said that they moved it.
+    let text = std::fs::read_to_string(to.join("sql01.vmx")).unwrap();
+    let text = format!(
+        "{}uuid.action = \"keep\"\n",
+        without_line(&text, "uuid.action")
+    );
+    std::fs::write(to.join("sql01.vmx"), text).unwrap();
+    let vmx = "/vmfs/volumes/datastore1/moved/sql01.vmx";
+    by_hand(&world, "lee-esx2", &["vim-cmd", "solo/registervm", vmx]).await;
+    let vmid = entry(by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/getallvms"]).await);
+    by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/power.on", &vmid]).await;
+
+    world.go(&home("shut_down")).await;
+    let changes = needed(&world.probe(&home("copy_back")).await)
+        .changes
+        .join("\n");
+    assert!(
+        changes.contains("found on lee-esx2 in [datastore1] moved, not on lee-esx1"),
+        "{changes}"
+    );
+    for verb in &VERBS[1..] {
+        world.go(&home(verb)).await;
+    }
+    let nvram = world.on("lon-esx1", "/vmfs/volumes/local1/sql01/sql01.nvram");
+    assert_eq!(std::fs::read(nvram).unwrap(), b"written on lee-esx2");
+    let left = by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/getallvms"]).await;
+    assert!(!left.contains("sql01.vmx"), "{left}");
+    world.end().await;
+}
+
+fn without_line(text: &str, key: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines.filter(|line| !line.starts_with(key)).collect()
+}
+
+/// Somebody works on a host past Lifeboat.
+async fn by_hand(world: &World, host: &str, words: &[&str]) -> String {
+    let host = world.hosts.host(&host.into()).unwrap();
+    let command = HostCommand::read(words.iter().copied());
+    let output = host.read(Lane::Telemetry, &command).await.unwrap();
+    assert_eq!(output.status, 0, "{words:?}: {}", output.text());
+    output.text().to_string()
 }

@@ -276,7 +276,12 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
     match event {
         RunEvent::RunStarted(info) => (
             Look::Event,
-            format!("run {} started by {}", info.run, info.operator),
+            format!(
+                "run {} started by {}{}",
+                info.run,
+                info.operator,
+                info.takes_back()
+            ),
         ),
         RunEvent::RunResumed {
             operator, console, ..
