@@ -76,7 +76,11 @@ Examples:
     /// Go home: bring the VMs back to the protected site
     #[command(after_help = "\
 With a run, its frozen runbook is walked back and its variables are taken over. With a runbook, the
-newest finished failover of that runbook is taken back, if there is one.")]
+newest finished failover of that runbook is taken back, if there is one.
+
+VMs that the run did not move stay out, with the reason. A VM that it moved and that no step of
+`failback` is about gets steps of its own: shut down, copied back, started, taken out of the inventory;
+one whose home is a physical server is led through its restore, with evidence asked at each step.")]
     Failback {
         /// The run to take back (its id, or the beginning of it), or a runbook
         #[arg(value_name = "RUN-or-RUNBOOK")]
