@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-use crate::engine::{Answer, Finding};
+use crate::engine::Answer;
 use crate::headless::StepAnswer;
 use crate::names::{StepId, VariableName};
 use crate::plan;
@@ -42,42 +42,6 @@ pub struct Answers {
     pub secrets: BTreeMap<VariableName, SecretSource>,
     /// Decisions, by step.
     pub steps: BTreeMap<StepId, StepAnswer>,
-    /// What a drill's people agreed on, and what they found.
-    pub drill: DrillAnswers,
-}
-
-/// What an answers file says about a drill.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DrillAnswers {
-    /// What ends it early, in words.
-    pub abort: Option<String>,
-    /// How long it may take, as written.
-    pub limit: Option<String>,
-    /// Who holds the abort key.
-    pub abort_key: Option<String>,
-    /// What it showed: `none`, or a list. Missing is no statement.
-    #[serde(deserialize_with = "findings")]
-    pub findings: Option<Vec<Finding>>,
-}
-
-/// `none` is the statement that there is nothing, which an empty list is not.
-fn findings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<Finding>>, D::Error> {
-    use serde::de::Error;
-    let ways = "say `none`, or a list of { text, owner, due }";
-    match Value::deserialize(from)? {
-        Value::Null => Ok(None),
-        Value::String(word) if word == "none" => Ok(Some(Vec::new())),
-        Value::Sequence(items) if !items.is_empty() => items
-            .into_iter()
-            .map(|item| {
-                serde_yaml::from_value(item)
-                    .map_err(|why| D::Error::custom(format!("{why}; {ways}")))
-            })
-            .collect::<Result<Vec<Finding>, _>>()
-            .map(Some),
-        _ => Err(D::Error::custom(ways)),
-    }
 }
 
 /// Where a secret comes from; it never stands in the file itself.
@@ -98,7 +62,6 @@ struct File {
     variables: Value,
     secrets: Value,
     steps: Value,
-    drill: Value,
 }
 
 /// Reads an answers file for this runbook.
@@ -169,12 +132,6 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
                 answers.steps.insert(id, answer);
             }
             Err(problem) => problems.push(format!("steps.{id}: {problem}")),
-        }
-    }
-    if !file.drill.is_null() {
-        match serde_yaml::from_value(file.drill) {
-            Ok(drill) => answers.drill = drill,
-            Err(error) => problems.push(format!("drill: {error}")),
         }
     }
     if problems.is_empty() {
@@ -406,30 +363,6 @@ steps:
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         assert!(!problems.join("\n").contains("hunter2"), "{problems:#?}");
-    }
-
-    #[test]
-    fn a_drill_is_agreed_on_and_its_findings_are_stated() {
-        let drill = |text: &str| parse(text, &runbook()).map(|answers| answers.drill);
-        let whole = "drill: { abort: any alarm, limit: 4h, abort_key: bob, findings: [{ text: slow, owner: ann, due: 2026-02-01 }] }";
-        let read = drill(whole).unwrap();
-        assert_eq!(read.abort_key.as_deref(), Some("bob"));
-        assert_eq!(read.limit.as_deref(), Some("4h"));
-        assert_eq!(read.findings.unwrap()[0].owner, "ann");
-        assert_eq!(
-            drill("drill: { findings: none }").unwrap().findings,
-            Some(Vec::new())
-        );
-        assert_eq!(drill("drill: {}").unwrap().findings, None);
-        for wrong in [
-            "findings: []",
-            "findings: nothing",
-            "findings: [{ text: x }]",
-            "abort_kay: bob",
-        ] {
-            let problems = drill(&format!("drill: {{ {wrong} }}")).unwrap_err();
-            assert!(problems[0].starts_with("drill: "), "{problems:?}");
-        }
     }
 
     #[test]

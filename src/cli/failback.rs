@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::{Chapter, Parent, RunEvent, WayOut};
+use crate::engine::{Parent, WayOut};
 use crate::error::Fault;
 use crate::journal::Ending;
 use crate::names::RunId;
@@ -82,16 +82,6 @@ fn selection(
 fn taken_back(past: Past) -> Result<Before, Failure> {
     let state = past.state();
     let refused = |what: String, next: String| refused(&past.folder.id, what, next);
-    let opened = past.journal.entries.iter().rev();
-    let chapter = opened.clone().find_map(|entry| match &entry.event {
-        RunEvent::ChapterOpened { chapter, .. } => Some(*chapter),
-        _ => None,
-    });
-    if chapter == Some(Chapter::Rollback) {
-        let what = "that failover was rolled back: nothing of it is left to be taken home";
-        let next = "see what it left with `lifeboat report RUN`; there is nothing to fail back";
-        return refused(what.to_owned(), next.to_owned());
-    }
     match past.info.mode {
         Some(Mode::Failover | Mode::Planned) => {}
         other => {

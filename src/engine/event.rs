@@ -230,25 +230,6 @@ pub enum RunEvent {
         /// How.
         result: RunResult,
     },
-    /// A run was taken up to be ended in one of its ways; its steps follow from the run so far.
-    ChapterOpened {
-        /// Which way.
-        chapter: Chapter,
-        /// Who.
-        by: String,
-        /// Why, in their words; empty where nobody asks.
-        #[serde(skip_serializing_if = "String::is_empty", default)]
-        why: String,
-        /// Fingerprint of the plan with the chapter's steps.
-        plan: String,
-    },
-    /// What was learnt, with who mends it by when; empty is the statement that there is nothing.
-    FindingsStated {
-        /// Who.
-        by: String,
-        /// What.
-        findings: Vec<Finding>,
-    },
     /// The operator offers the run to somebody else, and stays accountable until it is taken.
     HandoverOffered {
         /// Who.
@@ -305,66 +286,11 @@ pub enum RunEvent {
     },
 }
 
-/// A way in which a run is ended after its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Chapter {
-    /// What it did stays.
-    Commit,
-    /// What it did is taken back.
-    Rollback,
-    /// What it made is removed.
-    Cleanup,
-}
-
-impl Chapter {
-    /// The command's name, and the first part of its steps' ids.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Rollback => "rollback",
-            Self::Cleanup => "cleanup",
-        }
-    }
-}
-
-/// Something that a drill showed, and who mends it by when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Finding {
-    /// What.
-    pub text: String,
-    /// Who mends it.
-    pub owner: String,
-    /// Until when, as a date.
-    pub due: String,
-}
-
-/// What a drill's people agreed on before its first step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillTerms {
-    /// What ends the drill early, in words.
-    pub abort: String,
-    /// How long it may take, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub limit_s: Option<u64>,
-    /// Who holds the abort key.
-    pub abort_key: String,
-}
-
 impl RunEvent {
     /// What people did with the run as a whole, in words without their time: `(who, what)`.
     #[must_use]
     pub fn by_people(&self) -> Option<(&str, String)> {
         Some(match self {
-            Self::ChapterOpened {
-                chapter, by, why, ..
-            } if why.is_empty() => (by, format!("opened the {}", chapter.as_str())),
-            Self::ChapterOpened {
-                chapter, by, why, ..
-            } => (by, format!("opened the {}: {why}", chapter.as_str())),
-            Self::FindingsStated { by, findings } => (by, stated(findings)),
             Self::HandoverOffered { by } => (by, "offered to hand the run over".to_owned()),
             Self::HandoverWithdrawn { by } => (by, "keeps the run after all".to_owned()),
             Self::HandoverTaken { from, by } => (by, format!("took the run over from {from}")),
@@ -380,17 +306,6 @@ impl RunEvent {
             _ => return None,
         })
     }
-}
-
-fn stated(findings: &[Finding]) -> String {
-    if findings.is_empty() {
-        return "stated that there are no findings".to_owned();
-    }
-    let each: Vec<String> = findings
-        .iter()
-        .map(|Finding { text, owner, due }| format!("{text} ({owner}, by {due})"))
-        .collect();
-    format!("stated findings: {}", each.join("; "))
 }
 
 /// What a run is.
@@ -447,9 +362,6 @@ pub struct RunInfo {
     pub vm_objectives: BTreeMap<VmName, (Option<u64>, Option<u64>)>,
     /// Without a terminal.
     pub headless: bool,
-    /// What a drill's people agreed on.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub drill: Option<DrillTerms>,
 }
 
 /// The run that a failback takes back.

@@ -183,31 +183,6 @@ pub enum Fact {
         /// VLAN id.
         vlan: u16,
     },
-    /// A virtual switch that this run made.
-    VswitchMade {
-        /// Where.
-        host: HostName,
-        /// Its name.
-        name: String,
-    },
-    /// An expendable VM was stopped to free capacity; it is started again after.
-    CapacityFreed {
-        /// Where.
-        host: HostName,
-        /// Its name there.
-        name: String,
-        /// Its .vmx, as the host names it.
-        vmx: String,
-        /// How it was stopped.
-        how: String,
-    },
-    /// Something that this run made was seen to be gone again, or given back.
-    Gone {
-        /// Where.
-        host: HostName,
-        /// What, in the ledger's words.
-        what: String,
-    },
     /// An adapter's port group before and after.
     AdapterJoined {
         /// Which VM.

@@ -21,10 +21,7 @@ mod way_out;
 
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
-pub use event::{
-    Chapter, DrillTerms, Entry, Finding, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome,
-    seconds,
-};
+pub use event::{Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds};
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};

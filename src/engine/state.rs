@@ -253,8 +253,6 @@ impl RunState {
                 self.trusted.push((host.clone(), fingerprint.clone()));
             }
             RunEvent::RunDetached { .. } => self.detached = true,
-            // Read from the entries where they are needed; they change no step.
-            RunEvent::FindingsStated { .. } => {}
             // Taken in above.
             RunEvent::HandoverOffered { .. }
             | RunEvent::HandoverWithdrawn { .. }
@@ -263,7 +261,6 @@ impl RunState {
             | RunEvent::RunbookCorrected { .. }
             | RunEvent::ShellOpened { .. }
             | RunEvent::ShellClosed { .. } => {}
-            RunEvent::ChapterOpened { .. } => self.finished = None,
             RunEvent::RunFinished { result } => {
                 self.finished = Some(result.clone());
                 self.finished_at = Some(entry.at);

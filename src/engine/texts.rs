@@ -124,7 +124,6 @@ impl Fact {
             | Self::FilesChosen { quiesced: text, .. }
             | Self::PointPicked { why: text, .. }
             | Self::SplitBrainEnded { how: text, .. }
-            | Self::CapacityFreed { how: text, .. }
             | Self::LockReleased { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } => each(lines, clean),
@@ -142,8 +141,6 @@ impl Fact {
             | Self::ConfigKept { .. }
             | Self::Registered { .. }
             | Self::PortGroupMade { .. }
-            | Self::VswitchMade { .. }
-            | Self::Gone { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
             | Self::StopWanted { .. }

@@ -152,9 +152,7 @@ fn said(event: &RunEvent) -> Vec<String> {
         // Said in full by the printer itself.
         RunEvent::StepFailed { .. } | RunEvent::StepHeld { .. } => None,
         RunEvent::StepStarted | RunEvent::WriteStarted { .. } | RunEvent::PaceSet { .. } => None,
-        RunEvent::ChapterOpened { .. }
-        | RunEvent::FindingsStated { .. }
-        | RunEvent::HandoverOffered { .. }
+        RunEvent::HandoverOffered { .. }
         | RunEvent::HandoverWithdrawn { .. }
         | RunEvent::HandoverTaken { .. }
         | RunEvent::UpdatePosted { .. }
@@ -355,17 +353,12 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
-        Fact::CapacityFreed {
-            host, name, how, ..
-        } => format!("{name} on {host} makes room: {how}"),
-        Fact::Gone { host, what } => format!("gone from {host}: {what}"),
         Fact::DatastoreSeen { .. }
         | Fact::RoomCounted { .. }
         | Fact::FolderMade { .. }
         | Fact::ConfigKept { .. }
         | Fact::Registered { .. }
         | Fact::PortGroupMade { .. }
-        | Fact::VswitchMade { .. }
         | Fact::AdapterJoined { .. }
         | Fact::StopWanted { .. }
         | Fact::AutostartRemoved { .. } => return None,

@@ -129,10 +129,5 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
-        Fact::VswitchMade { host, name } => format!("virtual switch {name} was made on {host}"),
-        Fact::CapacityFreed {
-            host, name, how, ..
-        } => format!("{name} on {host} makes room: {how}"),
-        Fact::Gone { host, what } => format!("gone from {host}: {what}"),
     }
 }
