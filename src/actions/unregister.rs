@@ -43,6 +43,14 @@ impl Unregister {
         })
     }
 
+    /// Where this run stopped it, else where the runbook places it.
+    async fn place(&self, ctx: &Ctx) -> Result<VmAt, Fault> {
+        match whereabouts::stopped_at(ctx, &self.at) {
+            Some(stopped) => Ok(stopped),
+            None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await,
+        }
+    }
+
     fn proposal(&self, at: &VmAt, vmid: Known<Vmid>) -> Proposal {
         Proposal {
             changes: vec![format!(
@@ -68,10 +76,7 @@ impl Action for Unregister {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let at = match whereabouts::stopped_at(ctx, &self.at) {
-            Some(stopped) => stopped,
-            None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?,
-        };
+        let at = self.place(ctx).await?;
         let registration = Known::Is(registered::look(ctx, &at, Lane::Control).await?);
         Ok(Seen {
             at: Some(at),
@@ -125,10 +130,7 @@ impl Action for Unregister {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
-        let at = match whereabouts::stopped_at(ctx, &self.at) {
-            Some(stopped) => stopped,
-            None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?,
-        };
+        let at = self.place(ctx).await?;
         if registered::look(ctx, &at, Lane::Control)
             .await?
             .entry

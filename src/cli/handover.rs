@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::engine::{RunState, TAKE_OVER, is_same_person};
+use crate::engine::{RunState, TAKE_OVER, is_same_person, takes_over};
 use crate::error::Fault;
 use crate::report::{self, Standing};
 use crate::runner::Resumption;
@@ -86,7 +86,7 @@ fn fields(state: &RunState, operator: &str) -> Vec<FormField> {
         FormField {
             help: "you are accountable from then on".to_owned(),
             check: Box::new(|typed| {
-                if is_same_person(typed, TAKE_OVER) {
+                if takes_over(typed) {
                     Ok(())
                 } else {
                     Err(format!("type: {TAKE_OVER}"))

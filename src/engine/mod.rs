@@ -26,7 +26,9 @@ pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use owners::Split;
-pub use people::{Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person};
+pub use people::{
+    Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,
+};
 pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,

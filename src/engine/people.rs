@@ -232,6 +232,12 @@ impl RunState {
     }
 }
 
+/// Whether these are the words with which a run is taken over; case does not count.
+#[must_use]
+pub fn takes_over(typed: &str) -> bool {
+    typed.trim().eq_ignore_ascii_case(TAKE_OVER)
+}
+
 /// Whether two names mean the same person: case and blanks around do not make another one.
 #[must_use]
 pub fn is_same_person(one: &str, other: &str) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tui_input::Input;
 
-use crate::engine::{PeopleInput, TAKE_OVER};
+use crate::engine::PeopleInput;
 use crate::names::{HostName, StepId};
 use crate::report::{self, Standing};
 use crate::runbook::model::{Mode, SiteRole};
@@ -174,9 +174,4 @@ impl Run {
             Choice::Correct,
         )
     }
-}
-
-/// Whether these are the words with which a run is taken over.
-pub(in crate::tui) fn takes_over(typed: &str) -> bool {
-    crate::engine::is_same_person(typed, TAKE_OVER)
 }

@@ -8,7 +8,6 @@ use crate::names::HostName;
 use crate::tui::model::dialog::{
     About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, TakeOver, Text,
 };
-use crate::tui::model::people::takes_over;
 use crate::tui::model::{Page, Run, armed_after};
 
 use super::Cmd;
@@ -481,7 +480,7 @@ fn submit_take_over(run: &Run, taking: &mut TakeOver, key: KeyEvent) -> Outcome 
         taking.name_given = taking.name.error.is_none();
         return Outcome::Open;
     }
-    if !takes_over(taking.phrase.value()) {
+    if !engine::takes_over(taking.phrase.value()) {
         taking.phrase.error = Some(format!("type: {TAKE_OVER}"));
         return Outcome::Open;
     }

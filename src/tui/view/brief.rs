@@ -9,7 +9,7 @@ use crate::tui::model::Run;
 use crate::tui::page::Extent;
 use crate::tui::theme::Role;
 
-use super::{labelled, list, place, rule, text_width};
+use super::{labelled, sheet, text_width};
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let width = text_width(area).saturating_sub(2);
@@ -22,24 +22,5 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         };
         labelled(&mut lines, width, label, role, &text);
     }
-    let inner = Rect {
-        x: area.x + 1,
-        y: area.y + 1,
-        width: area.width.saturating_sub(1),
-        height: area.height.saturating_sub(1),
-    };
-    let extent = Extent {
-        lines: lines.len(),
-        rows: usize::from(inner.height),
-    };
-    let offset = run.ui.offset.unwrap_or(0);
-    let note = format!("{}  [Esc] back", place(extent, offset));
-    rule(
-        buffer,
-        Rect { height: 1, ..area },
-        "brief",
-        note.trim_start(),
-        Role::Strong.style(),
-    );
-    list(buffer, inner, &lines, offset)
+    sheet(run, buffer, area, "brief", "  [Esc] back", &lines)
 }

@@ -12,30 +12,12 @@ use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::Role;
 
-use super::{labelled, list, place, rule, text_width};
+use super::{labelled, sheet, text_width};
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let width = text_width(area).saturating_sub(2);
     let lines = lines(run, width);
-    let inner = Rect {
-        x: area.x + 1,
-        y: area.y + 1,
-        width: area.width.saturating_sub(1),
-        height: area.height.saturating_sub(1),
-    };
-    let extent = Extent {
-        lines: lines.len(),
-        rows: usize::from(inner.height),
-    };
-    let offset = run.ui.offset.unwrap_or(0);
-    rule(
-        buffer,
-        Rect { height: 1, ..area },
-        "debrief",
-        &place(extent, offset),
-        Role::Strong.style(),
-    );
-    list(buffer, inner, &lines, offset)
+    sheet(run, buffer, area, "debrief", "", &lines)
 }
 
 fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {

@@ -226,6 +226,37 @@ fn list(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], offset: usize) -> E
     extent
 }
 
+/// A page that is nothing but lines below its heading, which says how far it is scrolled.
+fn sheet(
+    run: &Run,
+    buffer: &mut Buffer,
+    area: Rect,
+    heading: &str,
+    note: &str,
+    lines: &[Line<'_>],
+) -> Extent {
+    let inner = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(1),
+        height: area.height.saturating_sub(1),
+    };
+    let extent = Extent {
+        lines: lines.len(),
+        rows: usize::from(inner.height),
+    };
+    let offset = run.ui.offset.unwrap_or(0);
+    let note = format!("{}{note}", place(extent, offset));
+    rule(
+        buffer,
+        Rect { height: 1, ..area },
+        heading,
+        note.trim_start(),
+        Role::Strong.style(),
+    );
+    list(buffer, inner, lines, offset)
+}
+
 /// `lines 1-20 of 64` for a pane's title.
 pub(super) fn place(extent: Extent, offset: usize) -> String {
     if extent.lines <= extent.rows {
