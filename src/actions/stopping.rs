@@ -75,15 +75,15 @@ pub(super) async fn stop(
     )))
 }
 
-/// Keeps that the VM runs, before anything is sent that stops it.
+/// Keeps that the VM runs, before anything is sent that stops it; each time anew, for what it writes
+/// after a stop is not in a copy that was taken since.
 async fn keep_wanted(ctx: &Ctx, host: &HostName, vm: &VmName, vmx: &str) -> Result<(), ActError> {
     let fact = Fact::StopWanted {
         vm: vm.clone(),
         host: host.clone(),
         vmx: vmx.to_owned(),
     };
-    let same = fact.clone();
-    ctx.keep_once(fact, |kept| *kept == same).await
+    ctx.link.fact(fact).await
 }
 
 /// Asks the guest; the inner error says why it cannot be asked.

@@ -47,6 +47,13 @@ impl RunState {
         until
     }
 
+    /// What a clock counts from: that, or the run's start where nobody said when it was lost.
+    #[must_use]
+    pub fn counts_from(&self) -> Option<Timestamp> {
+        let start = self.started.filter(|_| !self.is_planned());
+        self.service_lost().or(start)
+    }
+
     fn is_planned(&self) -> bool {
         let mode = self.info.as_ref().and_then(|info| info.mode);
         mode == Some(Mode::Planned)

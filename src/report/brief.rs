@@ -135,8 +135,8 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
 }
 
 fn against_the_clock(info: &RunInfo, state: &RunState, now: Timestamp) -> String {
-    let Some(from) = info.outage_at.or(state.started) else {
-        return String::new();
+    let Some(from) = state.counts_from() else {
+        return "nothing is stopped yet".to_owned();
     };
     let spent = now.duration_since(from);
     let Some(rto) = info.rto_s.and_then(|rto| i64::try_from(rto).ok()) else {

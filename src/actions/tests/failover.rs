@@ -136,6 +136,26 @@ async fn a_vm_that_still_runs_is_stopped_and_disarmed_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_somebody_starts_again_is_known_to_have_written_until_its_second_stop() {
+    let world = World::new().await;
+    for stops in 1..=2 {
+        world.go(&out("fence")).await;
+        let facts = world.facts();
+        let wanted = |fact: &&Fact| matches!(fact, Fact::StopWanted { .. });
+        assert_eq!(facts.iter().filter(wanted).count(), stops);
+        let last = facts
+            .iter()
+            .rev()
+            .find(|fact| matches!(fact, Fact::StopWanted { .. } | Fact::Stopped { .. }));
+        assert!(matches!(last, Some(Fact::Stopped { .. })), "{last:?}");
+        if stops == 1 {
+            world.start_in_london().await;
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_can_be_taken_back_in_reverse() {
     let world = World::out_to("power_on").await;
     for verb in ["network", "register", "restore"] {

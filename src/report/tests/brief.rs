@@ -114,6 +114,24 @@ fn a_brief_tells_everything_that_an_incoming_person_has_to_know() {
 }
 
 #[test]
+fn the_clock_of_a_planned_run_begins_with_its_first_stop() {
+    let mut case = Case::new(&[Section::Failover], Mode::Planned);
+    let clock = |case: &Case| {
+        let run = case.report();
+        brief_text(&standing(case, &run.state))[1].clone()
+    };
+    assert!(clock(&case).ends_with("nothing is stopped yet"));
+    let stopped = Fact::Stopped {
+        vm: "web01".into(),
+        host: "lon-esx1".into(),
+        how: "shut down by its guest".to_owned(),
+        at: outage() + SignedDuration::from_mins(10),
+    };
+    case.fact(10, "failover/recover/web01/shut_down", stopped);
+    assert!(clock(&case).ends_with("T+21m 00s, 3h 39m left of the RTO"));
+}
+
+#[test]
 fn a_brief_stays_short_however_much_happened() {
     let mut case = half_way();
     for minute in 30..60 {

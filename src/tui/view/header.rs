@@ -128,11 +128,7 @@ fn counts(run: &Run) -> Part {
 
 /// Seconds since service was lost, and the word before them: the clock stops when every VM serves.
 fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
-    let info = run.state.info.as_ref()?;
-    let from = match info.mode {
-        Some(Mode::Planned) => run.state.service_lost()?,
-        _ => info.outage_at.or(run.state.started)?,
-    };
+    let from = run.state.counts_from()?;
     let served = |vm| {
         let fact = run.state.facts.iter().find(|found| {
             let way_out = found
