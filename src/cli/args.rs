@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
 
 use crate::runbook::{model::Mode, parse_size};
 
@@ -83,7 +84,7 @@ VMs that the run did not move stay out, with the reason. A VM that it moved and 
 one whose home is a physical server is led through its restore, with evidence asked at each step.")]
     Failback {
         /// The run to take back (its id, or the beginning of it), or a runbook
-        #[arg(value_name = "RUN-or-RUNBOOK")]
+        #[arg(value_name = "RUN-or-RUNBOOK", value_hint = ValueHint::FilePath)]
         what: String,
         #[command(flatten)]
         start: StartArgs,
@@ -147,6 +148,26 @@ Example:
   lifeboat sim my-runbook.yaml --emit site.yaml     and in another terminal:
   lifeboat run site.yaml")]
     Sim(SimArgs),
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = "\
+Examples:
+  lifeboat completions bash > ~/.local/share/bash-completion/completions/lifeboat
+  lifeboat completions zsh > ~/.zfunc/_lifeboat          (a folder of your fpath)
+  lifeboat completions fish > ~/.config/fish/completions/lifeboat.fish")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print a manual page: of the program, or of one of its commands
+    #[command(after_help = "\
+Examples:
+  lifeboat man | man -l -
+  lifeboat man run > ~/.local/share/man/man1/lifeboat-run.1")]
+    Man {
+        /// The command [default: the program's own page]
+        command: Option<String>,
+    },
 }
 
 /// What resume takes.
@@ -293,9 +314,11 @@ pub struct PlanArgs {
 /// Which way a plan is walked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PlanMode {
-    /// To the recovery site
+    /// To the recovery site, which has to do without the protected one
     #[default]
     Failover,
+    /// To the recovery site while the protected one is alive
+    Planned,
     /// Home
     Failback,
     /// Both, one after the other
@@ -308,6 +331,7 @@ impl PlanMode {
     pub fn mode(self) -> Mode {
         match self {
             Self::Failover => Mode::Failover,
+            Self::Planned => Mode::Planned,
             Self::Failback => Mode::Failback,
             Self::Practice => Mode::Practice,
         }

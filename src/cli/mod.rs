@@ -14,6 +14,7 @@ mod handover;
 mod home;
 pub mod load;
 mod logins;
+mod manual;
 mod outage;
 mod paper;
 mod past;
@@ -142,6 +143,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let settings = settings(state)?;
             block_on(site::serve(&settings.state, &args, &mut out))
         }
+        Some(Command::Completions { shell }) => {
+            manual::completions(shell, &mut out);
+            Ok(Exit::Clean)
+        }
+        Some(Command::Man { command }) => manual::page(command.as_deref(), &mut out),
     }
 }
 
@@ -218,11 +224,14 @@ fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     let only = args.only.iter().map(|vm| VmName::from(vm.trim())).collect();
     let inputs = PlanInputs { variables, only };
     let sections: &[Section] = match args.mode {
-        PlanMode::Failover => &[Section::Failover],
+        PlanMode::Failover | PlanMode::Planned => &[Section::Failover],
         PlanMode::Failback => &[Section::Failback],
         PlanMode::Practice => &[Section::Failover, Section::Failback],
     };
     let plan = past::make_plan(runbook, sections, args.mode.mode(), &inputs)?;
+    if args.mode == PlanMode::Planned {
+        start::check_planned(runbook, &plan)?;
+    }
     let _ = out.write_all(paper::paper(runbook, &plan).as_bytes());
     Ok(Exit::Clean)
 }
@@ -271,11 +280,16 @@ mod tests {
                 &["plan", good, "--mode", "failback", "--only", "sql01"],
                 Exit::Clean,
             ),
+            (&["plan", good, "--mode", "planned"], Exit::Clean),
             (&["plan", good, "--only", "nobody"], Exit::Invalid),
             (&["plan", good, "--set", "ticket=12"], Exit::Invalid),
             (&["plan", bad], Exit::Invalid),
             (&["verify", "no-such-run"], Exit::Invalid),
             (&["report", "no-such-run"], Exit::Invalid),
+            (&["completions", "fish"], Exit::Clean),
+            (&["completions", "dos"], Exit::Invalid),
+            (&["man", "run"], Exit::Clean),
+            (&["man", "walk"], Exit::Invalid),
         ] {
             let flags = ["--state", state.path().to_str().unwrap()];
             let line = ["lifeboat"]

@@ -304,7 +304,7 @@ pub(super) fn with_own_paths(runbook: &Runbook, runbook_path: &str) -> Runbook {
 }
 
 /// Refuses a planned run whose runbook would lose data: one that was written for disasters alone.
-fn check_planned(runbook: &Runbook, plan: &Plan) -> Result<(), Failure> {
+pub(super) fn check_planned(runbook: &Runbook, plan: &Plan) -> Result<(), Failure> {
     let gaps = planned_gaps(plan, runbook);
     let Some(first) = gaps.first() else {
         return Ok(());
