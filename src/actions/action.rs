@@ -31,6 +31,11 @@ pub(super) trait Action: Sync {
         observed: &Self::Observed,
     ) -> impl Future<Output = Result<(), ActError>> + Send;
 
+    /// Whether the next thing is a decision of its own, which is shown before more is sent.
+    fn has_next(&self, _observed: &Self::Observed) -> bool {
+        false
+    }
+
     /// Keeps what became known now that the step is seen to be done.
     fn settle(
         &self,
@@ -123,6 +128,10 @@ async fn verify<A: Action>(
         }
     };
     let answer = action.decide(&observed);
+    if fault.is_none() && action.has_next(&observed) {
+        let guarded = lock::guard(ctx, answer).await?;
+        return Ok(Performed::Changed(Box::new(guarded.answer)));
+    }
     if let Verdict::AlreadyDone { mut evidence } = answer.verdict {
         if let Some(fault) = fault {
             evidence.push(format!("although this was reported: {}", fault.what));

@@ -4,7 +4,6 @@ use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane};
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::locks::Lock;
 use crate::hypervisor::esxi::{Vmid, commands, vm_inventory};
 use crate::hypervisor::shell::{self, FileKind, FileStat, Found};
 use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
@@ -209,26 +208,13 @@ pub(super) async fn read_or_aside(
     }
 }
 
-/// Who holds a file alone, where the host can tell: on NFS it cannot.
-pub(super) async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
-    let doing = "asking who locks the .vmx";
-    let command = commands::lock(path);
-    match ctx
-        .read(&at.host, Lane::Control, &command, Lock::parse, doing)
-        .await
-    {
-        Ok(Lock::Exclusive(owner)) => Some(format!("the host with the adapter {}", owner.mac)),
-        _ => None,
-    }
-}
-
 /// The answer where somebody holds the .vmx.
 pub(super) fn locked(at: &VmAt, who: &str) -> ProbeAnswer {
     let fault = Fault::new(
         format!("the .vmx of {} is locked by {who}", at.vm),
         format!("{}: {}", at.host, at.vmx_path()),
         "nothing was changed",
-        "find the host with that address and make sure that the VM does not run there, then retry",
+        "make sure that the VM runs nowhere: find who holds the lock, and stop it there; then retry",
     );
     blocked(format!("locked by {who}"), fault, &[])
 }

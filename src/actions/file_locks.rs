@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::locks::{FileLock, Lock};
@@ -15,6 +16,7 @@ use crate::runbook::model::{Driver, SiteRole};
 
 use super::context::Ctx;
 use super::place::{VmAt, file_name};
+use super::registered;
 
 /// What was read of the locks of a VM's files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -249,6 +251,41 @@ async fn macs(ctx: &Ctx, host: &HostName) -> Option<Vec<String>> {
     let own = ctx.read(host, Lane::Control, &own, parse_vmknic_macs, doing);
     macs.extend(own.await.unwrap_or_default());
     Some(macs)
+}
+
+/// Who holds a file alone, where the host can tell: on NFS it cannot.
+///
+/// A host that lost its power finds its own locks when it is back, and takes them over when it next
+/// opens the file. So its own lock holds only while the VM runs there.
+pub(super) async fn locked_by(ctx: &Ctx, at: &VmAt, path: &str) -> Option<String> {
+    let doing = "asking who locks the .vmx";
+    let command = commands::lock(path);
+    let lock = ctx.read(&at.host, Lane::Control, &command, Lock::parse, doing);
+    let Ok(Lock::Exclusive(owner)) = lock.await else {
+        return None;
+    };
+    let own = macs(ctx, &at.host).await.unwrap_or_default();
+    alone(&at.host, &owner.mac, &own, registered::runs(ctx, at).await)
+}
+
+/// Who holds a file alone, from what the host that reads its lock says of itself.
+fn alone(
+    reader: &HostName,
+    mac: &str,
+    own: &[String],
+    runs: Result<bool, Fault>,
+) -> Option<String> {
+    if !own.iter().any(|own| own == mac) {
+        return Some(format!("the host with the adapter {mac}"));
+    }
+    match runs {
+        Ok(false) => None,
+        Ok(true) => Some(format!("{reader} itself, where it runs")),
+        Err(fault) => Some(format!(
+            "{reader} itself, and whether it runs there is not known: {}",
+            fault.what
+        )),
+    }
 }
 
 /// What the locks of the files come to.

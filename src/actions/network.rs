@@ -14,7 +14,7 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{NetworkName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::{MacPolicy, PortGroup, Runbook, SiteRole};
+use crate::runbook::model::{MacPolicy, Mode, PortGroup, Runbook, SiteRole};
 use crate::vmfiles::Vmx;
 
 mod decision;
@@ -23,6 +23,7 @@ use super::action::Action;
 use super::answer::{Known, blocked};
 use super::configuration::{self, Configuration, Content};
 use super::context::Ctx;
+use super::file_locks;
 use super::giving_back::give_back;
 use super::link::ActError;
 use super::place::VmAt;
@@ -43,6 +44,8 @@ struct Wanted {
     network: NetworkName,
     group: PortGroup,
     mac: MacPolicy,
+    /// Nobody knows its address, so the VM starts with it unplugged.
+    blind: bool,
 }
 
 /// What was seen.
@@ -58,6 +61,8 @@ pub(super) struct Seen {
     locked_by: Option<String>,
     /// The VM's files came here by this run, so the host has to be told that it was moved.
     arrived: bool,
+    /// Nothing gets out of its networks, so that no address can be somebody else's.
+    isolated: bool,
     /// Names in its folder.
     folder: Vec<String>,
     /// The run's id, for names of its own.
@@ -78,7 +83,9 @@ impl Network {
     pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
         let at = VmAt::of_step(runbook, step, vm)?;
         let site = runbook.site_with(step.side);
-        let adapters = runbook.vms.get(vm).into_iter().flat_map(|vm| &vm.adapters);
+        let spec = runbook.vms.get(vm);
+        let blind: Vec<&str> = spec.iter().flat_map(|vm| vm.blind_adapters()).collect();
+        let adapters = spec.into_iter().flat_map(|vm| &vm.adapters);
         let wanted = adapters.map(|(name, adapter)| {
             let network = runbook.networks.get(&adapter.network);
             let group = network
@@ -99,6 +106,7 @@ impl Network {
                 network: adapter.network.clone(),
                 group: group.clone(),
                 mac: adapter.mac,
+                blind: blind.contains(&name.as_str()),
             })
         });
         let wanted = wanted.collect::<Result<_, Fault>>()?;
@@ -122,6 +130,7 @@ impl Action for Network {
         let registration = registered::look(ctx, &at, Lane::Control).await?;
         let mut seen = Seen {
             arrived: arrived(ctx, &at),
+            isolated: ctx.mode == Mode::Drill,
             folder,
             run,
             ..Seen::default()
@@ -139,7 +148,7 @@ impl Action for Network {
             .as_ref()
             .is_none_or(|entry| entry.power() == PowerState::Off);
         if off && let Some(content) = configuration.content() {
-            seen.locked_by = configuration::locked_by(ctx, &at, &content.path).await;
+            seen.locked_by = file_locks::locked_by(ctx, &at, &content.path).await;
         }
         seen.groups = Known::Is(port_groups::look(ctx, &at.host, &self.groups()).await?);
         seen.registration = Known::Is(registration);
@@ -182,7 +191,7 @@ impl Action for Network {
         let Some(content) = seen.configuration.get().and_then(Configuration::content) else {
             return Ok(());
         };
-        let fitted = self.fitted(content, seen.arrived).map_err(|why| {
+        let fitted = self.fitted(content, seen, false).map_err(|why| {
             Fault::new(
                 why,
                 content.path.clone(),

@@ -14,12 +14,12 @@ use crate::hypervisor::esxi::autostart::AutostartEntry as HostEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
-use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
 use crate::plan::Step;
 use crate::runbook::model::{Runbook, SiteRole};
 
+mod connecting;
 mod decision;
 
 use super::action::Action;
@@ -27,12 +27,13 @@ use super::answer::Known;
 use super::context::{Ctx, Sent};
 use super::link::ActError;
 use super::ownership::{Heard, Ownership, Standing};
-use super::place::{VmAt, path_tail, site_title};
+use super::place::{VmAt, site_title};
 use super::questions::{self, Watch};
 use super::registered::{self, Entry, Registration};
 use super::twins::{self, Twins};
 use super::waiting::Pauses;
 use super::{configuration, power_tasks, sighting, stopping};
+use connecting::Blind;
 
 /// A person may take this long to answer a VM's question before `power.on` is given up.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
@@ -49,6 +50,8 @@ pub(super) struct PowerOn {
     at: VmAt,
     other: SiteRole,
     other_site: String,
+    /// Adapters of which nobody knows the address.
+    blind: Vec<String>,
 }
 
 /// What was seen.
@@ -66,6 +69,8 @@ pub(super) struct Seen {
     other: Option<Ownership>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
     twins: Option<Twins>,
+    /// What the host has of adapters whose address nobody knows.
+    blind: Blind,
     /// The autostart entry that `fence` took away here and that is not back.
     autostart: Option<AutostartEntry>,
 }
@@ -81,6 +86,13 @@ impl PowerOn {
             at: VmAt::of_step(runbook, step, vm)?,
             other,
             other_site: site_title(runbook, other),
+            blind: runbook
+                .vms
+                .get(vm)
+                .iter()
+                .flat_map(|vm| vm.blind_adapters())
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -173,7 +185,7 @@ impl PowerOn {
         loop {
             let entry = registered::look(ctx, at, Lane::Control).await?.entry;
             let on = entry.is_some_and(|entry| entry.power() == PowerState::On);
-            if on && runs(ctx, at).await? {
+            if on && registered::runs(ctx, at).await? {
                 return Ok(true);
             }
             // Off for a while after the host is done with it: more waiting cannot help.
@@ -197,19 +209,6 @@ async fn grown_old(ctx: &Ctx, other: &Ownership, sent: Sent) -> String {
             return "its evidence grew old before the host was free to start it".to_owned();
         }
     }
-}
-
-/// Whether the host's list of running VMs has it.
-async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
-    let doing = "reading the list of running VMs";
-    let parse = RunningVm::parse_all;
-    let running = ctx
-        .read(&at.host, Lane::Control, &commands::running(), parse, doing)
-        .await?;
-    let path = at.vmx_path();
-    Ok(running
-        .iter()
-        .any(|vm| path_tail(&vm.config_file) == path_tail(&path)))
 }
 
 /// The autostart entry that `fence` took away on this host, if it is not back.
@@ -274,13 +273,17 @@ impl Action for PowerOn {
             if entry.power() == PowerState::On {
                 seen.question =
                     questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
-                seen.runs = runs(ctx, &at).await?;
+                seen.runs = registered::runs(ctx, &at).await?;
+                if seen.runs && seen.question.is_none() {
+                    seen.blind = self.look_at_blind(ctx, &at, entry).await?;
+                }
             } else {
                 seen.under_way = power_tasks::is_under_way(ctx, &at, entry.vmid).await?;
                 if seen.under_way {
                     seen.question =
                         questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 } else {
+                    seen.blind = self.look_at_blind(ctx, &at, entry).await?;
                     seen.twins = Some(twins::look(ctx, &at).await?);
                     seen.other = Some(sighting::of_site(ctx, self.vm(), self.other).await);
                 }
@@ -317,6 +320,8 @@ impl Action for PowerOn {
         } else if seen.question.is_some() || !seen.runs {
             let watch = Watch::new(at, &entry.inventory_path(), commands::POWER_ON_DEADLINE);
             questions::answer_until_on(ctx, &watch).await?;
+        } else if !seen.blind.open.is_empty() {
+            self.connect(ctx, at, entry, &seen.blind.open).await?;
         }
         if let Some(due) = &seen.autostart {
             let vmid =
@@ -326,6 +331,10 @@ impl Action for PowerOn {
             ctx.order(&at.host, &command, check_silent, &doing).await?;
         }
         Ok(())
+    }
+
+    fn has_next(&self, seen: &Seen) -> bool {
+        seen.runs && !seen.blind.open.is_empty()
     }
 
     async fn settle(&self, ctx: &Ctx, _seen: &Seen) -> Result<(), ActError> {

@@ -97,6 +97,19 @@ pub(super) async fn sign(ctx: &Ctx, vm: &VmName) -> Sign {
     Sign { looks }
 }
 
+/// Asks one address of a VM that the runbook does not name, from the place that sees its network.
+pub(super) async fn ask_alone(ctx: &Ctx, vm: &VmName, address: IpAddr) -> Look {
+    let host = address.to_string();
+    let spec = ctx.runbook.vms.get(vm);
+    let from = spec.and_then(|spec| probe_from(ctx, spec, &host));
+    let target = Target {
+        host,
+        port: None,
+        from,
+    };
+    ask(ctx, &target).await
+}
+
 /// Where a VM would answer. An address whose network no place can see is left out.
 fn targets(ctx: &Ctx, vm: &VmName) -> Vec<Target> {
     let Some(spec) = ctx.runbook.vms.get(vm) else {

@@ -27,6 +27,7 @@ use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown, shown_for};
 use super::configuration::{self, Configuration, Content};
 use super::context::Ctx;
+use super::file_locks;
 use super::giving_back::give_back;
 use super::link::ActError;
 use super::place::VmAt;
@@ -343,7 +344,7 @@ impl Register {
         let configuration = configuration::read_or_aside(ctx, at, &names).await?;
         if let Some(content) = configuration.content() {
             seen.around = Some(fit::surroundings(ctx, at, &content.vmx, &folder).await?);
-            seen.locked_by = configuration::locked_by(ctx, at, &content.path).await;
+            seen.locked_by = file_locks::locked_by(ctx, at, &content.path).await;
         }
         seen.run = ctx.run.to_string();
         seen.configuration = Known::Is(configuration);

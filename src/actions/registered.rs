@@ -4,13 +4,14 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, split_datastore_path};
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::VmAt;
+use super::place::{VmAt, path_tail};
 
 /// The VM's own entry and what else may stand in its way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,6 +104,22 @@ fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry
     });
     let first = rows.next()?;
     rows.next().is_none().then_some(first)
+}
+
+/// Whether the host's list of running VMs has it.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
+    let doing = "reading the list of running VMs";
+    let parse = RunningVm::parse_all;
+    let running = ctx
+        .read(&at.host, Lane::Control, &commands::running(), parse, doing)
+        .await?;
+    let path = at.vmx_path();
+    Ok(running
+        .iter()
+        .any(|vm| path_tail(&vm.config_file) == path_tail(&path)))
 }
 
 /// A host's inventory.

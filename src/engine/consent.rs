@@ -130,6 +130,7 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
         || step.people > 1
         || step.action.verb() == "confirm"
         || proposal.attest.is_some()
+        || !proposal.ask.is_empty()
         || proposal
             .choice
             .as_ref()

@@ -274,6 +274,20 @@ pub enum Fact {
         /// Who chose.
         by: String,
     },
+    /// An adapter of which nobody knows the address was unplugged when the VM started; a person
+    /// decided what becomes of it.
+    ConnectionDecided {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// `ethernet0`.
+        adapter: String,
+        /// Whether it was plugged in.
+        connected: bool,
+        /// Who decided.
+        by: String,
+    },
     /// A person vouched for what could not be proven.
     Attested {
         /// For which VM.

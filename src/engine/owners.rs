@@ -9,6 +9,29 @@ use super::state::RunState;
 use crate::names::{HostName, VmName};
 
 impl Fact {
+    /// What was decided about an adapter whose address nobody knows, in words.
+    #[must_use]
+    pub fn connection(&self) -> Option<String> {
+        let Self::ConnectionDecided {
+            vm,
+            adapter,
+            connected,
+            by,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let how = if *connected {
+            "connected it once the VM ran"
+        } else {
+            "left it so"
+        };
+        Some(format!(
+            "{adapter} of {vm}, whose address is not known, was disconnected when it started; {by} {how}"
+        ))
+    }
+
     /// What the watch of the other site has to say at once, wherever the run is followed.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {

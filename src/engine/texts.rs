@@ -147,6 +147,7 @@ impl Fact {
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
             | Self::SurvivorChosen { .. }
+            | Self::ConnectionDecided { .. }
             | Self::PoweredOn { .. }
             | Self::Serves { .. } => {}
         }

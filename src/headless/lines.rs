@@ -352,6 +352,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
+        Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
         Fact::DatastoreSeen { .. }
         | Fact::RoomCounted { .. }

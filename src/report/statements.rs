@@ -2,6 +2,7 @@
 //! looked at, and what is left behind.
 
 use crate::engine::{Fact, FoundFact, Status};
+use crate::names::VmName;
 use crate::plan::ActionSpec;
 use crate::runbook::model::Section;
 
@@ -309,6 +310,9 @@ fn unprobed_addresses(run: &Run<'_>, out: &mut String) {
         let Some(described) = run.runbook.vms.get(vm) else {
             continue;
         };
+        for name in described.blind_adapters() {
+            item(out, &unknown_address(run, vm, name));
+        }
         for (name, adapter) in &described.adapters {
             if !adapter.duplicate_probe {
                 item(
@@ -322,6 +326,33 @@ fn unprobed_addresses(run: &Run<'_>, out: &mut String) {
                 );
             }
         }
+    }
+}
+
+/// Nobody could ask who has the address of this adapter, and what came of that.
+fn unknown_address(run: &Run<'_>, vm: &VmName, name: &str) -> String {
+    let decided = run
+        .state
+        .facts
+        .iter()
+        .rev()
+        .find_map(|found| match &found.fact {
+            Fact::ConnectionDecided {
+                vm: of, adapter, ..
+            } if of == vm && adapter == name => Some((found.at, found.fact.connection()?)),
+            _ => None,
+        });
+    match decided {
+        Some((at, said)) => format!(
+            "No duplicate-address probe: {} at {}. Its .vmx keeps it disconnected at the next start.",
+            plain(&said),
+            time(at)
+        ),
+        None => format!(
+            "No duplicate-address probe for {} of {}: its address is not known.",
+            plain(name),
+            plain(vm.as_str())
+        ),
     }
 }
 

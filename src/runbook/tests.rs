@@ -398,6 +398,31 @@ fn problems_beyond_the_limit_are_counted() {
 }
 
 #[test]
+fn an_adapter_without_an_address_is_blind_unless_the_ladder_speaks_for_it() {
+    const ADAPTER: &str = "ethernet0: { network: production, mac: keep, address: 10.20.0.11/24 }";
+    const LADDER: &str = "[tools, { tcp: 1433 }]";
+    let blind = |adapters: &str, ladder: &str| -> Vec<String> {
+        assert!(BUNDLED.contains(ADAPTER) && BUNDLED.contains(LADDER));
+        let runbook = valid(&BUNDLED.replace(ADAPTER, adapters).replace(LADDER, ladder));
+        let blind = runbook.vms["sql01"].blind_adapters();
+        blind.map(str::to_owned).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(blind(ADAPTER, LADDER), none);
+    assert_eq!(blind("ethernet0: production", LADDER), ["ethernet0"]);
+    for ladder in [
+        "[{ tcp: \"10.20.0.11:1433\" }]",
+        "[tools, { http: \"http://10.20.0.11/\", status: 200 }]",
+    ] {
+        assert_eq!(blind("ethernet0: production", ladder), none);
+        let two = format!("{ADAPTER}\n      ethernet1: production");
+        assert_eq!(blind(&two, ladder), ["ethernet1"]);
+    }
+    let accepted = "ethernet0: { network: production, duplicate_probe: none }";
+    assert_eq!(blind(accepted, LADDER), none);
+}
+
+#[test]
 fn what_the_file_says_reaches_the_model() {
     let runbook = valid(BUNDLED);
     assert_eq!(runbook.protected_site().as_str(), "london");

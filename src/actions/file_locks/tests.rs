@@ -93,3 +93,20 @@ fn locks_that_name_nobody_leave_it_to_a_person() {
     assert!(free.lines()[0].starts_with("nobody holds"));
     assert_eq!(Locks::default().lines(), Vec::<String>::new());
 }
+
+#[test]
+fn the_own_lock_of_a_host_holds_only_while_the_vm_runs_there() {
+    let reader = HostName::from("lon-esx1");
+    let who = |mac, runs| alone(&reader, mac, &[OWN.to_owned()], runs);
+    assert_eq!(who(OWN, Ok(false)), None);
+    assert_eq!(
+        who(OWN, Ok(true)).as_deref(),
+        Some("lon-esx1 itself, where it runs")
+    );
+    let silent = Fault::new("no answer", "lon-esx1", "unknown", "retry");
+    assert!(who(OWN, Err(silent)).is_some_and(|who| who.ends_with("not known: no answer")));
+    assert_eq!(
+        who(LONDON, Ok(false)).as_deref(),
+        Some("the host with the adapter e4:1f:13:b6:46:14")
+    );
+}

@@ -16,7 +16,7 @@ use crate::plan::Risk;
 use crate::runbook::model::{Identity, PortGroup};
 use crate::vmfiles::{AdapterFit, Vmx, diff, fit_adapters, fit_identity};
 
-use super::{Network, Seen};
+use super::{Network, Seen, Wanted};
 
 impl Network {
     pub(super) fn groups(&self) -> Vec<&PortGroup> {
@@ -29,9 +29,16 @@ impl Network {
         groups
     }
 
-    /// The file as it is to be, from the file as it is.
-    pub(super) fn fitted(&self, content: &Content, arrived: bool) -> Result<Vmx, String> {
+    /// The file as it is to be, from the file as it is. Of a VM that runs, what is only for its
+    /// start stays as it is.
+    pub(super) fn fitted(&self, content: &Content, seen: &Seen, runs: bool) -> Result<Vmx, String> {
         let mut vmx = content.vmx.clone();
+        let adapters = vmx.adapters();
+        let starts_as_it_is = |wanted: &Wanted| {
+            let mut its = adapters.iter();
+            its.find(|its| its.name.eq_ignore_ascii_case(&wanted.adapter))
+                .is_none_or(|its| its.start_connected)
+        };
         let fits: Vec<AdapterFit> = self
             .wanted
             .iter()
@@ -39,11 +46,15 @@ impl Network {
                 adapter: wanted.adapter.clone(),
                 portgroup: wanted.group.name.clone(),
                 mac: wanted.mac,
-                start_connected: true,
+                start_connected: if runs && wanted.blind {
+                    starts_as_it_is(wanted)
+                } else {
+                    seen.isolated || !wanted.blind
+                },
             })
             .collect();
         fit_adapters(&mut vmx, &fits).map_err(|error| error.to_string())?;
-        if arrived {
+        if seen.arrived && !runs {
             fit_identity(&mut vmx, Identity::Moved).map_err(|error| error.to_string())?;
         }
         Ok(vmx)
@@ -81,6 +92,15 @@ impl Network {
                 wanted.adapter, wanted.group.name, wanted.network
             ));
         }
+        changes.extend(
+            self.wanted
+                .iter()
+                .filter(|wanted| wanted.blind)
+                .map(|wanted| {
+                    let name = &wanted.adapter;
+                    format!("+ {name}.startConnected = \"FALSE\" (its address is not known)")
+                }),
+        );
         changes.push("+ uuid.action = \"keep\"".into());
         for group in self.groups() {
             if let Some(spec) = &group.create {
@@ -164,7 +184,7 @@ impl Network {
             .and_then(|registration| registration.entry.as_ref());
         let runs = entry.is_some_and(|entry| entry.power() != PowerState::Off);
         // A running VM's file was rewritten by its host, which drops what it has acted upon.
-        let fitted = match self.fitted(content, seen.arrived && !runs) {
+        let fitted = match self.fitted(content, seen, runs) {
             Ok(fitted) => fitted,
             Err(why) => {
                 let unfit = Configuration::Unfit {
@@ -235,6 +255,13 @@ impl Network {
         for change in diff(&content.vmx, fitted) {
             changes.extend(replacing::signed(&change));
         }
+        let unplugged = |wanted: &&Wanted| wanted.blind && !seen.isolated;
+        changes.extend(self.wanted.iter().filter(unplugged).map(|wanted| {
+            format!(
+                "{} comes up disconnected: its address is not known, so nobody can be asked who has it",
+                wanted.adapter
+            )
+        }));
         if fitted.to_bytes() != content.bytes || content.path != at.vmx_path() {
             commands.extend(replacing::shown_edit(at, &seen.names(at, content), content));
         }

@@ -39,6 +39,7 @@ fn seen(text: &str, entry: Option<Entry>, joined: &str) -> Seen {
         groups: Known::Is(Groups::default()),
         locked_by: None,
         arrived: true,
+        isolated: false,
         folder: vec!["sql01.vmx".into()],
         run: "r1".into(),
     }
@@ -180,4 +181,37 @@ fn the_outline_shows_what_will_be_set() {
             .iter()
             .any(|line| line.contains("portgroup add"))
     );
+}
+
+#[test]
+fn an_adapter_whose_address_nobody_knows_comes_up_unplugged_except_in_isolation() {
+    let mut network = network();
+    network.wanted[0].blind = true;
+    let unplugged = AS_WANTED.to_owned() + "ethernet0.startConnected = \"FALSE\"\n";
+    let joined = "Recovered Production";
+    let answer = network.decide(&seen(AS_WANTED, off(), joined));
+    assert_eq!(
+        needed(&answer).changes[0],
+        "+ ethernet0.startConnected = \"FALSE\""
+    );
+    done(&network.decide(&seen(&unplugged, off(), joined)));
+    let isolated = Seen {
+        isolated: true,
+        ..seen(&unplugged, off(), joined)
+    };
+    let answer = network.decide(&isolated);
+    assert!(
+        needed(&answer)
+            .changes
+            .contains(&"+ ethernet0.startConnected = \"TRUE\"".to_owned())
+    );
+    // While it runs, that is a matter of its next start.
+    let on = || Some(entry(PowerState::On, "connected"));
+    for file in [&unplugged, AS_WANTED] {
+        done(&network.decide(&seen(
+            &file.replace("uuid.action = \"keep\"\n", ""),
+            on(),
+            joined,
+        )));
+    }
 }

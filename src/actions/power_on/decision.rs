@@ -43,6 +43,9 @@ impl PowerOn {
                 self.at.who()
             ),
         ]);
+        proposal.changes.extend(self.blind.iter().map(|name| {
+            format!("{name} starts disconnected, and then you are asked whether it is connected")
+        }));
         proposal.commands = vec![shown_for(
             &self.at.host,
             self.vm(),
@@ -115,6 +118,14 @@ impl PowerOn {
             "on{} (get.summary, vm process list)",
             since.unwrap_or_default()
         );
+        if !seen.blind.open.is_empty() {
+            let mut proposal = self.proposal(Vec::new());
+            if let Some(due) = &seen.autostart {
+                proposal.changes.push(back(due));
+                proposal.commands.push(self.autostart_command(entry, due));
+            }
+            return self.decide_connecting(&found, entry, &seen.blind.open, proposal);
+        }
         let evidence = vec![format!("{}: {found}", self.at.who())];
         match &seen.autostart {
             None => done(found, evidence),
@@ -154,6 +165,7 @@ impl PowerOn {
         if matches!(other.sign.heard(), Heard::NotAsked | Heard::Unknown) {
             changes.push("nobody could tell whether another machine has its address".into());
         }
+        changes.extend(self.blind_at_start(&seen.blind));
         changes.extend(seen.twins.iter().flat_map(|twins| twins.doubts(&self.at)));
         changes.extend(seen.autostart.as_ref().map(back));
         let mut proposal = self.proposal(changes);

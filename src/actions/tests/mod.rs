@@ -9,6 +9,7 @@ pub(super) mod parts;
 mod points;
 mod replicating;
 mod trouble;
+mod unplugged;
 pub(super) mod world;
 
 use std::collections::BTreeMap;

@@ -79,6 +79,14 @@ pub fn devices(vmid: Vmid) -> HostCommand {
     HostCommand::read(vmsvc("device.getdevices", vmid))
 }
 
+/// Plugs a device of a running VM in, by its key in [`devices`]. Its .vmx stays as it is.
+#[must_use]
+pub fn connect_device(vmid: Vmid, key: u64) -> HostCommand {
+    let mut words = vmsvc("device.connection", vmid);
+    words.extend([key.to_string(), "1".to_owned()]);
+    HostCommand::write(words)
+}
+
 /// The question that a VM waits on, if it does.
 #[must_use]
 pub fn question(vmid: Vmid) -> HostCommand {

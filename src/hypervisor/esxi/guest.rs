@@ -81,6 +81,13 @@ impl Guest {
     }
 }
 
+impl GuestAdapter {
+    /// Its addresses that others can use.
+    pub fn usable_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().copied().filter(is_usable)
+    }
+}
+
 fn is_usable(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_loopback() && !v4.is_unspecified(),

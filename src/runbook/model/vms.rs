@@ -58,6 +58,23 @@ impl Vm {
             SiteRole::Recovery => self.recovery.as_ref(),
         }
     }
+
+    /// Adapters of which nobody knows the address, so that no network can be asked who has it: they
+    /// name none, and neither does the readiness ladder, which speaks for a VM's only adapter.
+    pub fn blind_adapters(&self) -> impl Iterator<Item = &str> {
+        let names_host = |rung: &Rung| match rung {
+            Rung::Tools => false,
+            Rung::Tcp { host, .. } => host.is_some(),
+            Rung::Http { .. } => true,
+        };
+        let told = self.adapters.len() == 1 && self.ready.iter().any(names_host);
+        self.adapters
+            .iter()
+            .filter(move |(_, adapter)| {
+                adapter.duplicate_probe && adapter.address.is_none() && !told
+            })
+            .map(|(name, _)| name.as_str())
+    }
 }
 
 /// Where a VM's files lie.

@@ -142,12 +142,21 @@ fn write_page(flat: &Path) -> io::Result<()> {
     file.write_all_at(&draw.bytes(PAGE as usize), at)
 }
 
-/// Whether an adapter reaches the network: present, connected, its port group exists, and the
+/// Whether an adapter is plugged in: as its .vmx says, unless that was changed while the VM runs.
+pub(super) fn is_plugged(state: &State, id: u32, config: &Vmx, adapter: &str) -> bool {
+    let running = state.running.get(&id);
+    let switched = running.and_then(|running| running.switched.get(adapter));
+    switched.copied().unwrap_or_else(|| {
+        config
+            .get(&format!("{adapter}.startConnected"))
+            .is_none_or(|v| !v.eq_ignore_ascii_case("false"))
+    })
+}
+
+/// Whether an adapter reaches the network: present, plugged in, its port group exists, and the
 /// switch has an uplink.
-pub(super) fn is_connected(state: &State, config: &Vmx, adapter: &str) -> bool {
-    let plugged = config
-        .get(&format!("{adapter}.startConnected"))
-        .is_none_or(|v| !v.eq_ignore_ascii_case("false"));
+pub(super) fn is_connected(state: &State, id: u32, config: &Vmx, adapter: &str) -> bool {
+    let plugged = is_plugged(state, id, config, adapter);
     let name = config
         .get(&format!("{adapter}.networkName"))
         .unwrap_or_default();
@@ -159,7 +168,7 @@ pub(super) fn is_connected(state: &State, config: &Vmx, adapter: &str) -> bool {
         && switch.is_some_and(|s| !s.uplinks.is_empty())
 }
 
-/// Starts the timers of a guest that was just powered on.
+/// Starts the timers of a guest that was just powered on, or whose adapters were just switched.
 pub(super) fn start(host: &Arc<SimHost>, state: &mut State, id: u32) {
     let Some(esxi) = &host.esxi else { return };
     let config = state.configs.get(&id).cloned().unwrap_or_default();
@@ -169,12 +178,13 @@ pub(super) fn start(host: &Arc<SimHost>, state: &mut State, id: u32) {
     let Some(plan) = running.guest.clone() else {
         return;
     };
-    let (holder, ahead) = (running.holder.clone(), running.ahead);
+    let ahead = age(host, running).unwrap_or_default();
+    let holder = running.holder.clone();
     let world = running.world;
     let up: Vec<String> = config
         .adapters()
         .into_iter()
-        .filter(|adapter| is_connected(state, &config, adapter))
+        .filter(|adapter| is_connected(state, id, &config, adapter))
         .collect();
     let network = Arc::clone(&host.network);
     let (pace, serving) = (host.pace, Arc::clone(host));

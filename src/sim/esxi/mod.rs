@@ -172,6 +172,8 @@ pub(crate) struct Running {
     pub(crate) timers: Vec<tokio::task::AbortHandle>,
     /// A shutdown was asked for.
     pub(crate) stopping: bool,
+    /// Adapters that were plugged in or out while it runs.
+    pub(crate) switched: BTreeMap<String, bool>,
     /// The task that powers it on.
     pub(crate) task: String,
 }

@@ -1,5 +1,6 @@
 //! Power: what is checked, what is locked, what is written, what happens afterwards.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -123,6 +124,7 @@ fn begin(
             holder: format!("{}/{id}/{world}", host.name),
             timers: Vec::new(),
             stopping: false,
+            switched: BTreeMap::new(),
             task: task.to_owned(),
         },
     );
@@ -433,6 +435,50 @@ pub(super) fn stop(host: &Arc<SimHost>, esxi: &Esxi, state: &mut State, id: u32,
         log(host, &path, "PowerOff");
     }
     esxi.save(host, state);
+}
+
+/// Plugs an adapter of a running VM in or out: `ID KEY 0|1`.
+///
+/// # Errors
+/// No such VM, it is off, or it has no such adapter.
+pub(super) fn switch_device(host: &Arc<SimHost>, args: &[String]) -> Result<(), Fault> {
+    /// The key of the first adapter.
+    const FIRST: usize = 4000;
+    let id = args.first().map_or("", String::as_str);
+    let Some(esxi) = &host.esxi else {
+        return Err(Fault::no_vm(id));
+    };
+    let mut state = esxi.lock();
+    let vm = state.find(id)?.id;
+    let index = args.get(1).and_then(|key| key.parse::<usize>().ok());
+    let adapters = state.configs.get(&vm).map(Vmx::adapters);
+    let adapter = adapters
+        .zip(index)
+        .and_then(|(adapters, key)| adapters.get(key.checked_sub(FIRST)?).cloned());
+    let plugged = match args.get(2).map(String::as_str) {
+        Some("1") => Some(true),
+        Some("0") => Some(false),
+        _ => None,
+    };
+    let (Some(adapter), Some(plugged)) = (adapter, plugged) else {
+        return Err(Fault::new(
+            "vmodl.fault.InvalidArgument",
+            "A specified parameter was not correct.",
+        ));
+    };
+    let Some(running) = state.running.get_mut(&vm) else {
+        return Err(Fault::power_state("poweredOff", "poweredOn", "Powered Off"));
+    };
+    running.switched.insert(adapter, plugged);
+    if running.stopping {
+        return Ok(());
+    }
+    for timer in running.timers.drain(..) {
+        timer.abort();
+    }
+    host.network.leave(&running.holder);
+    guest::start(host, &mut state, vm);
+    Ok(())
 }
 
 /// Frees what a running VM holds.

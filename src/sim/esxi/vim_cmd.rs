@@ -101,6 +101,10 @@ pub(super) fn run(call: &mut Call) -> Outcome {
         "vmsvc/get.networks" => answer(call, report::networks(&host, first)),
         "vmsvc/get.tasklist" => answer(call, report::tasklist(&host, first)),
         "vmsvc/device.getdevices" => answer(call, report::devices(&host, first)),
+        "vmsvc/device.connection" => answer(
+            call,
+            power::switch_device(&host, &args).map(|()| String::new()),
+        ),
         "vimsvc/task_info" => answer(call, report::task(&host, first)),
         "solo/registervm" => {
             let registered = inventory::register(&host, first, args.get(1).map(String::as_str));

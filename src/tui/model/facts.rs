@@ -128,6 +128,7 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
+        Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
     }
 }

@@ -386,7 +386,7 @@ fn vm_ports(host: &SimHost, state: &State, request: &Request) -> Answer {
             .get(&format!("{adapter}.networkName"))
             .unwrap_or_default();
         let group = state.saved.groups.iter().find(|group| group.name == name);
-        let Some(group) = group.filter(|_| guest::is_connected(state, config, adapter)) else {
+        let Some(group) = group.filter(|_| guest::is_connected(state, *id, config, adapter)) else {
             continue;
         };
         let switch = state

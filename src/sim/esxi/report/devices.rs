@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{number, view};
-use crate::sim::esxi::guest::is_connected;
+use crate::sim::esxi::guest::is_plugged;
 use crate::sim::esxi::inventory::datastore_path;
 use crate::sim::esxi::value::{Fault, Value};
 use crate::sim::esxi::vim_cmd::titled;
@@ -96,7 +96,7 @@ pub(in super::super) fn devices(host: &Arc<SimHost>, id: &str) -> Result<String,
         ));
     }
     for (index, adapter) in view.config.adapters().iter().enumerate() {
-        let connected = is_connected(&state, &view.config, adapter);
+        let connected = is_plugged(&state, view.vm.id, &view.config, adapter);
         let plugged = view
             .config
             .get(&format!("{adapter}.startConnected"))
