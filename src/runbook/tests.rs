@@ -226,9 +226,37 @@ fn files_are_restored_into_a_machine_that_is_there() {
 
 #[test]
 fn every_runbook_of_the_project_is_valid() {
-    for text in [BUNDLED, include_str!("../../runbooks/restic-vault.yaml")] {
-        valid(text);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        valid(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
     }
+}
+
+#[test]
+fn a_guest_is_a_posix_host_of_a_machine_at_its_site() {
+    let guest = |host: &str, of: &str| {
+        let rest = format!(
+            "vms:\n{}  crm01: {{ physical: {{ address: 192.0.2.50 }}, recovery: {{ host: lee-esx1, datastore: d }} }}\n\
+             failover: [{{ phase: P, steps: [{{ note: Done }}] }}]\n",
+            vm("sql01", "")
+        );
+        let text = small(&rest).replace(
+            &format!("  {host}: {{ "),
+            &format!("  {host}: {{ guest: {of}, "),
+        );
+        load("dr.yaml", &text, &Limits::default())
+    };
+    let loaded = guest("lee-bk1", "crm01").unwrap().runbook;
+    assert_eq!(loaded.hosts["lee-bk1"].guest, Some(VmName::from("crm01")));
+    assert_eq!(loaded.hosts["lon-esx1"].guest, None);
+    let said = |host, vm| listed(&guest(host, vm).unwrap_err());
+    assert!(said("lee-esx1", "sql01").contains("an ESXi host is nobody's guest"));
+    assert!(said("lee-bk1", "sql1").contains("did you mean `sql01`?"));
+    let text = small(
+        "vms: { far01: { protected: { host: lon-esx1, datastore: d, vmx: f/f.vmx } } }\nfailover: [{ phase: P, steps: [{ note: Done }] }]\n",
+    );
+    let nowhere = text.replace("  lee-bk1: { ", "  lee-bk1: { guest: far01, ");
+    assert!(listed(&problems(&nowhere)).contains("far01 has no place in leeds"));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Makes a site's folders from a runbook: hosts, datastores, VMs, restore points.
 
 mod files;
+mod kept;
+mod machines;
 pub(super) mod pack;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,11 +12,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use self::files::{Files, build_points};
+use self::files::build_points;
+use self::kept::Kept;
+pub(super) use self::machines::{is_protected, machine};
+pub(super) use self::told::Told;
 use super::SitePlan;
-use super::esxi::{
-    Autostart, Group, GuestPlan, GuestService, Identity, Registered, Saved, Switch, write_saved,
-};
+use super::esxi::{Group, GuestPlan, GuestService, Identity, Saved, Switch, write_saved};
 use super::host::Volume;
 use super::network::Answer;
 use super::seed::Draw;
@@ -93,6 +97,30 @@ impl SimVm {
             addresses,
             services,
         }
+    }
+
+    /// Its ports as a physical server, at its address as one.
+    fn physical_ports(&self) -> Vec<(String, u16)> {
+        let served = self.physically_served(&self.guest(0));
+        served
+            .into_iter()
+            .map(|(host, port, _)| (host, port))
+            .collect()
+    }
+
+    /// What its ports answer as long as it is a physical server: those of its own address are at the
+    /// server's.
+    fn physically_served(&self, guest: &GuestPlan) -> Vec<Served> {
+        let Some(physical) = &self.vm.physical else {
+            return Vec::new();
+        };
+        let mut served = self.served(guest);
+        for (host, _, _) in &mut served {
+            if guest.addresses.iter().any(|(_, address)| address == host) {
+                host.clone_from(physical);
+            }
+        }
+        served
     }
 
     /// What its ports answer: address, port, and status by path.
@@ -209,7 +237,9 @@ pub(super) fn guests(vms: &[SimVm], seed: u64) -> BTreeMap<String, GuestPlan> {
 pub(super) fn answers(vms: &[SimVm], seed: u64) -> BTreeMap<(String, u16), Answer> {
     let mut all: BTreeMap<(String, u16), Answer> = BTreeMap::new();
     for vm in vms {
-        for (host, port, page) in vm.served(&vm.guest(seed)) {
+        let guest = vm.guest(seed);
+        let served = vm.served(&guest).into_iter();
+        for (host, port, page) in served.chain(vm.physically_served(&guest)) {
             let answer = all.entry((host, port)).or_default();
             answer.pages.extend(page);
         }
@@ -391,6 +421,7 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
         }
     }
     let vms = vms(runbook);
+    let told = Told::of(runbook);
     for (name, host) in &runbook.hosts {
         let folder = host_folder(dir, name);
         let root = folder.join("root");
@@ -399,7 +430,7 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
             Driver::Esxi => {
                 let address = host.address.host.clone();
                 build_esxi(&root, &volumes, &identity(plan, name, &address))?;
-                build_esxi_state(dir, plan, runbook, &vms, name, &volumes)?;
+                build_esxi_state(dir, plan, runbook, (&vms, &told), name, &volumes)?;
             }
             Driver::Posix => {
                 for path in ["tmp", "root", "var/log", "etc", "usr/bin", "bin"] {
@@ -414,6 +445,7 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
                 for volume in &volumes {
                     fs::create_dir_all(&volume.folder)?;
                 }
+                machines::furnish(dir, plan, runbook, &told, name)?;
             }
         }
     }
@@ -431,7 +463,8 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
                 .get(vms.len() / 2)
                 .is_some_and(|one| one.name == vm.name);
             let layout = backup.layout.unwrap_or(PointLayout::Full);
-            build_points(plan, vm, &folder, layout, lived_in)?;
+            let by_file = told.is_backed_up_by_file(&vm.name);
+            build_points(plan, vm, &folder, layout, lived_in, by_file)?;
             if backup.tool().is_some() && backup.host.is_some() {
                 pack::points(&folder.join(&vm.name))?;
             }
@@ -514,7 +547,7 @@ fn build_esxi_state(
     dir: &Path,
     plan: &SitePlan,
     runbook: &Runbook,
-    vms: &[SimVm],
+    (vms, told): (&[SimVm], &Told),
     host: &HostName,
     volumes: &[Volume],
 ) -> io::Result<()> {
@@ -570,60 +603,15 @@ fn build_esxi_state(
     saved.groups.dedup_by(|a, b| a.name == b.name);
     for vm in vms {
         let spare = vm.vm.expendable || runbook.vms.get(&VmName::from(vm.name.as_str())).is_none();
-        let place = if spare {
-            vm.vm.recovery.as_ref()
-        } else {
-            vm.vm.protected.as_ref()
-        };
-        let Some(place) = place.filter(|place| place.host == *host) else {
-            continue;
-        };
-        let wanted = volumes
-            .iter()
-            .find(|v| v.label.as_deref() == Some(place.datastore.as_str()));
-        let Some(volume) = wanted.or(volumes.first()) else {
-            continue;
-        };
-        let files = Files::of(vm, if spare { None } else { Some(place) });
-        let path = format!(
-            "/vmfs/volumes/{}/{}/{}.vmx",
-            volume.uuid, files.folder, files.stem
-        );
-        let folder = volume.folder.join(&files.folder);
-        let uuid = identity(plan, host, "").uuid;
-        let generation = if spare { 0 } else { POINTS };
-        let side = if spare {
-            SiteRole::Recovery
-        } else {
-            SiteRole::Protected
-        };
-        files.write(
-            plan,
-            vm,
-            &folder,
-            |_| generation,
-            &super::esxi::place(&uuid, &path),
-            side,
-        )?;
-        let id = saved.next;
-        saved.next += 1;
-        saved.vms.push(Registered {
-            id,
-            path,
-            name: None,
-            on: true,
-            facts: None,
-        });
-        if !spare && vm.vm.priority <= 3 {
-            saved.autostart.push(Autostart {
-                id,
-                order: i32::try_from(saved.autostart.len() + 1).unwrap_or(1),
-                start_action: "powerOn".into(),
-                start_delay: -1,
-                stop_action: "systemDefault".into(),
-                stop_delay: -1,
-                heartbeat: "systemDefault".into(),
-            });
+        let standing = told.standing(&vm.name);
+        let home = Kept::home(vm, spare);
+        for kept in home
+            .into_iter()
+            .chain(standing.and_then(|it| Kept::standing(vm, it)))
+        {
+            if kept.place.host == *host {
+                kept.keep(plan, vm, (host, volumes), &mut saved)?;
+            }
         }
     }
     write_saved(&host_folder(dir, host).join("state.json"), &saved)

@@ -14,7 +14,7 @@ use super::esxi::Esxi;
 use super::network::Network;
 use super::process::ProcessTable;
 use super::vfs::{Vfs, used};
-use crate::names::HostName;
+use crate::names::{HostName, SiteName};
 
 /// How fast site time runs.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +88,8 @@ struct LogLine<'a> {
 pub(crate) struct SimHost {
     /// As the runbook calls it.
     pub(crate) name: HostName,
+    /// Where it stands.
+    pub(crate) site: SiteName,
     /// Its files.
     pub(crate) vfs: Arc<Vfs>,
     /// Its processes.
@@ -112,6 +114,8 @@ pub(crate) struct SimHost {
 pub(crate) struct HostParts {
     /// As the runbook calls it.
     pub(crate) name: HostName,
+    /// Where it stands.
+    pub(crate) site: SiteName,
     /// Its folder; the tree lies in `root` below.
     pub(crate) folder: PathBuf,
     /// How fast site time runs.
@@ -146,6 +150,7 @@ impl SimHost {
             vfs: Arc::new(Vfs::new(parts.folder.join("root"))),
             processes: Arc::new(ProcessTable::new(first)),
             name: parts.name,
+            site: parts.site,
             pace: parts.pace,
             volumes: parts.volumes,
             esxi: parts.esxi,

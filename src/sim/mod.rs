@@ -14,6 +14,7 @@ mod esxi;
 mod gzip;
 mod host;
 mod hosted;
+mod machine;
 mod network;
 mod pipe;
 mod plan;
@@ -22,6 +23,7 @@ mod seed;
 mod shell;
 mod ssh;
 mod stdio;
+mod units;
 mod vfs;
 mod vmx;
 
@@ -147,6 +149,7 @@ impl Site {
             .map_err(io::Error::other)
             .map_err(files("the files", &dir))??;
         let vms = build::vms(runbook);
+        let told = build::Told::of(runbook);
         let guests = Arc::new(build::guests(&vms, plan.seed));
         let network = Arc::new(Network::default());
         for ((host, port), answer) in build::answers(&vms, plan.seed) {
@@ -179,6 +182,7 @@ impl Site {
             let is_esxi = esxi.is_some();
             let parts = HostParts {
                 name: name.clone(),
+                site: entry.site.clone(),
                 folder,
                 pace,
                 volumes,
@@ -195,7 +199,7 @@ impl Site {
             let socket = network::bind_wanted(wanted).await.map_err(port)?;
             let address = socket.local_addr().map_err(port)?;
             plan.ports.insert(label.clone(), address.port());
-            network.add_host(&entry.address.host, address);
+            network.add_host(name, &entry.address.host, address, Arc::clone(&host.vfs));
             let key = keys::key_at(
                 &dir.join("keys").join(format!("host-{name}")),
                 &keys::ecdsa(),
@@ -217,6 +221,15 @@ impl Site {
             ));
             let config = ssh::config(is_esxi, key, options.rekey_bytes);
             let door = Door::open(socket, Arc::clone(&host), access, config).map_err(port)?;
+            if let Some(guest) = &entry.guest {
+                // Its door is shut until its machine runs.
+                door.set_up(false);
+                let vm = vms.iter().find(|vm| vm.name == guest.as_str());
+                let protected = build::is_protected(runbook, &entry.site);
+                let machine = build::machine(&told, vm, protected, &host, door.switch());
+                network.set_host(name, false);
+                network.add_machine(Arc::new(machine));
+            }
             let role = runbook.sites.get(&entry.site).map(|site| site.role);
             stations.insert(
                 name.clone(),
@@ -240,10 +253,9 @@ impl Site {
         for station in site.stations.values() {
             let dark = station.role.is_some_and(|role| plan.dark.contains(&role));
             if dark {
-                station.door.set_up(false);
-                site.network.set_host(station.host.name.as_str(), false);
+                site.cut(station);
             } else {
-                esxi::resume(&station.host, if fresh { SETTLED } else { 0.0 });
+                site.supply(station, if fresh { SETTLED } else { 0.0 });
             }
         }
         site.save_plan().map_err(files("the plan", &dir))?;
@@ -288,10 +300,7 @@ impl Site {
     /// silent; nothing is written in order.
     pub fn go_dark(&self, role: SiteRole) {
         for station in self.of(role) {
-            station.door.set_up(false);
-            station.host.processes.kill_all();
-            power_cut(&station.host);
-            self.network.set_host(station.host.name.as_str(), false);
+            self.cut(station);
         }
         self.set_dark(role, true);
     }
@@ -299,9 +308,7 @@ impl Site {
     /// A site's power returns: hosts answer, every VM there is off.
     pub fn come_back(&self, role: SiteRole) {
         for station in self.of(role) {
-            esxi::resume(&station.host, 0.0);
-            station.door.set_up(true);
-            self.network.set_host(station.host.name.as_str(), true);
+            self.supply(station, 0.0);
         }
         self.set_dark(role, false);
     }
@@ -422,6 +429,30 @@ impl Site {
         self.stations
             .values()
             .filter(move |station| station.role == Some(role))
+    }
+
+    /// A host has power, and has had it for so many site seconds. A VM's guest starts with its VM.
+    fn supply(&self, station: &Station, ahead: f64) {
+        match self.network.machine_of(&station.host.name) {
+            Some(machine) => machine.start_physical(&self.network, ahead == 0.0),
+            None => {
+                esxi::resume(&station.host, ahead);
+                station.door.set_up(true);
+                self.network.set_host(&station.host.name, true);
+            }
+        }
+    }
+
+    /// A host has no power any more.
+    fn cut(&self, station: &Station) {
+        if let Some(machine) = self.network.machine_of(&station.host.name) {
+            machine.stop(&self.network);
+            return;
+        }
+        station.door.set_up(false);
+        station.host.processes.kill_all();
+        power_cut(&station.host);
+        self.network.set_host(&station.host.name, false);
     }
 
     fn set_dark(&self, role: SiteRole, dark: bool) {

@@ -7,13 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+
+use super::machine::Machine;
+use super::vfs::Vfs;
+use crate::names::{HostName, SiteName};
 
 /// What answers at a guest's port.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +38,32 @@ struct Service {
 struct State {
     services: BTreeMap<(String, u16), Service>,
     addresses: BTreeMap<String, BTreeSet<String>>,
-    hosts: BTreeMap<String, (SocketAddr, bool)>,
+    hosts: BTreeMap<HostName, Listed>,
+    machines: Vec<Arc<Machine>>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// A host of the runbook.
+#[derive(Debug)]
+struct Listed {
+    address: String,
+    real: SocketAddr,
+    files: Arc<Vfs>,
+    up: bool,
+}
+
+impl State {
+    /// The host of this name or address.
+    fn host(&self, written: &str) -> Option<&Listed> {
+        let mut listed = self.hosts.iter();
+        let found = listed.find(|(name, host)| name.as_str() == written || host.address == written);
+        found.map(|(_, host)| host)
+    }
+
+    /// The address of a host that is called by its name, as `/etc/hosts` would have it.
+    fn address_of<'a>(&'a self, written: &'a str) -> &'a str {
+        self.host(written).map_or(written, |host| &host.address)
+    }
 }
 
 /// The site's network.
@@ -75,16 +103,56 @@ impl Network {
         Ok(real.port())
     }
 
-    /// Makes a host's address known.
-    pub(crate) fn add_host(&self, host: &str, real: SocketAddr) {
-        self.lock().hosts.insert(host.to_owned(), (real, true));
+    /// Makes a host's name and address known.
+    pub(crate) fn add_host(
+        &self,
+        name: &HostName,
+        address: &str,
+        real: SocketAddr,
+        files: Arc<Vfs>,
+    ) {
+        let listed = Listed {
+            address: address.to_owned(),
+            real,
+            files,
+            up: true,
+        };
+        self.lock().hosts.insert(name.clone(), listed);
     }
 
     /// Notes whether a host answers.
-    pub(crate) fn set_host(&self, host: &str, up: bool) {
-        if let Some(entry) = self.lock().hosts.get_mut(host) {
-            entry.1 = up;
+    pub(crate) fn set_host(&self, name: &HostName, up: bool) {
+        if let Some(host) = self.lock().hosts.get_mut(name) {
+            host.up = up;
         }
+    }
+
+    /// The files of the host of this name or address, while it answers.
+    pub(crate) fn files_of(&self, host: &str) -> Option<Arc<Vfs>> {
+        let state = self.lock();
+        let listed = state.host(host).filter(|listed| listed.up)?;
+        Some(Arc::clone(&listed.files))
+    }
+
+    /// Makes known whose operating system a host is.
+    pub(crate) fn add_machine(&self, machine: Arc<Machine>) {
+        self.lock().machines.push(machine);
+    }
+
+    /// The machine that a guest is at a site, if the runbook has a host for it.
+    pub(crate) fn guest_at(&self, guest: &str, site: &SiteName) -> Option<Arc<Machine>> {
+        self.machine(|machine| machine.is_guest(guest, site))
+    }
+
+    /// The machine whose operating system a host is.
+    pub(crate) fn machine_of(&self, host: &HostName) -> Option<Arc<Machine>> {
+        self.machine(|machine| machine.host == *host)
+    }
+
+    fn machine(&self, wanted: impl Fn(&Machine) -> bool) -> Option<Arc<Machine>> {
+        let state = self.lock();
+        let found = state.machines.iter().find(|machine| wanted(machine));
+        found.cloned()
     }
 
     /// A running guest takes an address.
@@ -104,16 +172,23 @@ impl Network {
         }
     }
 
-    /// A guest is gone from the network.
-    pub(crate) fn leave(&self, holder: &str) {
-        let mut state = self.lock();
-        for service in state.services.values_mut() {
+    /// A running guest closes its ports.
+    pub(crate) fn close(&self, holder: &str) {
+        for service in self.lock().services.values_mut() {
             if service.holders.remove(holder) && service.holders.is_empty() {
                 service.open.send_replace(false);
             }
         }
-        for holders in state.addresses.values_mut() {
+    }
+
+    /// A guest is gone from the network.
+    pub(crate) fn leave(&self, holder: &str) {
+        self.close(holder);
+        for holders in self.lock().addresses.values_mut() {
             holders.remove(holder);
+        }
+        if let Some(machine) = self.machine(|machine| machine.is_run_by(holder)) {
+            machine.stop(self);
         }
     }
 
@@ -128,11 +203,12 @@ impl Network {
     /// Where a connection to this address goes: a guest's port, a host, or loopback itself.
     pub(crate) fn address(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let state = self.lock();
+        let host = state.address_of(host);
         if let Some(service) = state.services.get(&(host.to_owned(), port)) {
             return Some(service.real);
         }
-        if let Some((real, true)) = state.hosts.get(host) {
-            return Some(*real);
+        if let Some(listed) = state.host(host).filter(|listed| listed.up) {
+            return Some(listed.real);
         }
         if host == "localhost" {
             return Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
@@ -152,18 +228,20 @@ impl Network {
     /// Whether a ping is answered.
     pub(crate) fn answers(&self, host: &str) -> bool {
         let state = self.lock();
+        let host = state.address_of(host);
         host == "localhost"
             || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
             || state
                 .addresses
                 .get(host)
                 .is_some_and(|holders| !holders.is_empty())
-            || state.hosts.get(host).is_some_and(|(_, up)| *up)
+            || state.host(host).is_some_and(|listed| listed.up)
     }
 
     /// Stops everything and hands out what is to be awaited.
     pub(crate) fn stop(&self) -> Vec<JoinHandle<()>> {
         let mut state = self.lock();
+        state.machines.clear();
         for task in &state.tasks {
             task.abort();
         }

@@ -3,6 +3,7 @@
 mod esxi;
 mod formats;
 mod login;
+mod machines;
 mod openssh;
 mod shell;
 mod support;

@@ -7,7 +7,7 @@ mod vms;
 
 use std::collections::HashMap;
 
-use super::model::{Hop, Runbook, SiteRole};
+use super::model::{Driver, Hop, Host, Runbook, SiteRole};
 use super::places::NodeId;
 use super::read::Read;
 use super::reader::Reader;
@@ -22,6 +22,7 @@ pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
     };
     checker.sites();
     checker.host_addresses();
+    checker.guests();
     checker.hops();
     checker.drill_networks();
     vms::check(&mut checker);
@@ -116,6 +117,32 @@ impl Checker<'_, '_> {
                 let node = self.find(&["hosts", name.as_str(), "address"]);
                 self.report(node, message, Some(label), "each host is listed once");
             }
+        }
+    }
+
+    /// A guest that could never run, or whose door no shell is behind.
+    fn guests(&mut self) {
+        let of = |host: &Host| {
+            let vm = self.runbook.vms.get(host.guest.as_ref()?)?;
+            let role = self.runbook.sites.get(&host.site)?.role;
+            let physical = role == SiteRole::Protected && vm.physical.is_some();
+            Some((host.guest.clone()?, physical || vm.place(role).is_some()))
+        };
+        let mut wrong = Vec::new();
+        for (name, host) in &self.runbook.hosts {
+            let Some((vm, placed)) = of(host) else {
+                continue;
+            };
+            if host.driver != Driver::Posix {
+                wrong.push((name, "an ESXi host is nobody's guest".to_owned()));
+            } else if !placed {
+                wrong.push((name, format!("{vm} has no place in {}", host.site)));
+            }
+        }
+        for (name, message) in wrong {
+            let node = self.find(&["hosts", name.as_str(), "guest"]);
+            let hint = "name the VM or physical server whose operating system this is";
+            self.report(node, message, None, hint);
         }
     }
 

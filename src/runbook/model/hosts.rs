@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{HostName, SiteName, VariableName};
+use crate::names::{HostName, SiteName, VariableName, VmName};
 
 /// A machine that Lifeboat logs in to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +25,9 @@ pub struct Host {
     /// The hops on the way, the first one first; `None` where the file does not say, an empty list
     /// where it says that there are none.
     pub jump: Option<Vec<Hop>>,
+    /// The VM or physical server whose operating system it is, so that it answers only while that
+    /// runs.
+    pub guest: Option<VmName>,
     /// The file gives the user.
     pub user_given: bool,
     /// The file gives the port.

@@ -16,7 +16,7 @@ const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
 const HOST: Shape = Shape {
     what: "a host",
     required: &["site", "driver", "address"],
-    optional: &["user", "auth", "host_key", "jump"],
+    optional: &["user", "auth", "host_key", "jump", "guest"],
     also: &[],
     later: &[],
     extensible: false,
@@ -90,8 +90,12 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
     let jump = optional(&fields, "jump", reader, |reader, at| {
         hops(at, names, reader)
     });
+    let guest = optional(&fields, "guest", reader, |reader, at| {
+        reader.reference(at, "VM", &names.vms)
+    });
     let (address, port_given) = address?;
     Some(Host {
+        guest,
         site: site?,
         driver: driver?,
         address,

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{POINTS, SimVm, identity};
+use super::{POINTS, SimVm, identity, machines};
 use crate::runbook::model::{Place, PointLayout, SiteRole};
 use crate::sim::SitePlan;
 use crate::sim::commands::hex;
@@ -24,6 +24,8 @@ pub(super) struct Files {
     pub(super) folder: String,
     /// What their names begin with.
     pub(super) stem: String,
+    /// Whose UUIDs and MACs it has.
+    bears: String,
 }
 
 impl Files {
@@ -41,6 +43,16 @@ impl Files {
         Self {
             folder: folder.unwrap_or_else(|| vm.name.clone()),
             stem: stem.to_owned(),
+            bears: vm.name.clone(),
+        }
+    }
+
+    /// The names of a VM that stands ready at a place: another machine than the one that it stands
+    /// in for.
+    pub(super) fn standing(vm: &SimVm, place: &Place) -> Self {
+        Self {
+            bears: format!("{} standing", vm.name),
+            ..Self::of(vm, Some(place))
         }
     }
 
@@ -105,8 +117,8 @@ impl Files {
     }
 
     fn vmx(&self, plan: &SitePlan, vm: &SimVm, location: &str, side: SiteRole) -> String {
-        let uuid = Draw::new(plan.seed, &format!("uuid {}", vm.name)).vmx_uuid();
-        let instance = Draw::new(plan.seed, &format!("instance {}", vm.name))
+        let uuid = Draw::new(plan.seed, &format!("uuid {}", self.bears)).vmx_uuid();
+        let instance = Draw::new(plan.seed, &format!("instance {}", self.bears))
             .vmx_uuid()
             .replacen("56 4d", "52 1f", 1);
         let tail: String = uuid
@@ -144,7 +156,7 @@ impl Files {
             let mac = if index == 0 {
                 format!("00:0c:29:{tail}")
             } else {
-                let bytes = Draw::new(plan.seed, &format!("mac {} {adapter}", vm.name)).bytes(3);
+                let bytes = Draw::new(plan.seed, &format!("mac {} {adapter}", self.bears)).bytes(3);
                 format!(
                     "00:0c:29:{}",
                     bytes
@@ -177,6 +189,7 @@ pub(super) fn build_points(
     backup: &Path,
     layout: PointLayout,
     lived_in: bool,
+    by_file: bool,
 ) -> io::Result<()> {
     let files = Files::of(vm, vm.vm.protected.as_ref());
     let every = vm.backed_up_every;
@@ -221,6 +234,10 @@ pub(super) fn build_points(
                 format!("{}-{time}", vm.name)
             }
         });
+        if by_file {
+            machines::write(plan, &vm.name, &folder, generation)?;
+            continue;
+        }
         let names = files.write(
             plan,
             vm,

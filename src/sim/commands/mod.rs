@@ -11,10 +11,12 @@ mod net;
 mod packed;
 mod place;
 mod processes;
+mod rsync;
 mod scp;
 mod sed;
 mod sums;
 mod system;
+mod systemctl;
 mod test;
 mod text;
 mod words;
@@ -294,7 +296,16 @@ pub(crate) fn find(host: &SimHost, name: &str) -> Option<Program> {
     if let Some(program) = host.esxi.as_ref().and_then(|_| super::esxi::program(name)) {
         return Some(program);
     }
-    let posix_only = ["bash", "curl", "perl", "rsync", "getent", "setsid", "nohup"];
+    let posix_only = [
+        "bash",
+        "curl",
+        "perl",
+        "rsync",
+        "getent",
+        "setsid",
+        "nohup",
+        "systemctl",
+    ];
     if host.esxi.is_some() && posix_only.contains(&name) {
         return None;
     }
@@ -361,6 +372,8 @@ pub(crate) fn find(host: &SimHost, name: &str) -> Option<Program> {
         "nproc" => |call| call.out("4\n").map(|()| 0),
         "timeout" => system::timeout,
         "logger" => system::logger,
+        "systemctl" => systemctl::systemctl,
+        "rsync" => rsync::rsync,
         "nc" => net::nc,
         "ping" => net::ping,
         "wget" => net::wget,

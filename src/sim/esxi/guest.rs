@@ -196,10 +196,18 @@ pub(super) fn start(host: &Arc<SimHost>, state: &mut State, id: u32) {
             }
         }
         tokio::time::sleep(pace.real(SERVICES_AFTER - ADDRESS_AFTER.max(ahead))).await;
-        for service in &plan.services {
-            if up.contains(&service.adapter) {
-                network.open(&holder, &service.host, service.port);
+        let ports = plan.services.iter();
+        let ports: Vec<(String, u16)> = ports
+            .filter(|service| up.contains(&service.adapter))
+            .map(|service| (service.host.clone(), service.port))
+            .collect();
+        match network.guest_at(&plan.name, &serving.site) {
+            Some(machine) if !up.is_empty() => {
+                machine.start(&network, &holder, ports, ahead == 0.0)
             }
+            _ => ports
+                .iter()
+                .for_each(|(address, port)| network.open(&holder, address, *port)),
         }
         // It serves, and keeps what it is told.
         while work(&serving, id, world) {

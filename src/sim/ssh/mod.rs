@@ -202,6 +202,11 @@ impl Door {
         self.up.send_replace(up);
     }
 
+    /// What [`Self::set_up`] throws. It has to be let go of before [`Self::stop`] can end.
+    pub(crate) fn switch(&self) -> watch::Sender<bool> {
+        self.up.clone()
+    }
+
     /// Ends it and hands out what is to be awaited.
     pub(crate) fn stop(self) -> JoinHandle<()> {
         self.up.send_replace(false);

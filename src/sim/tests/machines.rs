@@ -1,0 +1,169 @@
+//! Machines whose operating system is a host of the runbook: a guest that stands ready, a physical
+//! server, their units, and files that go from one to the other.
+
+use std::fs;
+use std::net::TcpStream;
+
+use super::support::{Client, TestSite, options};
+use crate::runbook::model::SiteRole;
+use crate::runbook::{Limits, load};
+use crate::sim::Site;
+
+/// A physical server, a VM that stands ready for it, switched off, and what steps start in it.
+const RUNBOOK: &str = r#"lifeboat: 1
+name: machines
+sites: { london: { role: protected }, leeds: { role: recovery } }
+hosts:
+  lee-esx1: { site: leeds, driver: esxi, address: 198.51.100.11 }
+  lee-bk1: { site: leeds, driver: posix, address: 198.51.100.20 }
+  crm-lon: { site: london, driver: posix, address: 192.0.2.50, guest: crm01 }
+  crm-lee: { site: leeds, driver: posix, address: 198.51.100.50, guest: crm01 }
+networks: { production: { london: VM Network, leeds: VM Network, drill: d } }
+backups: { files: { host: lee-bk1, path: /backup/files } }
+vms:
+  crm01:
+    physical: { address: 192.0.2.50 }
+    recovery: { host: lee-esx1, datastore: local1, folder: crm01 }
+    backup: files
+    adapters: { ethernet0: { network: production, address: 10.20.0.50/24 } }
+    ready: [tools, { tcp: 443 }]
+failover:
+  - phase: Files
+    steps:
+      - power_on: crm01
+      - restore_files:
+          vm: crm01
+          host: crm-lee
+          quiesced: its database was dumped
+          argv: [rsync, -a, "lee-bk1:${point}/", /srv/crm01/]
+      - command: { host: crm-lee, argv: [systemctl, start, crm01] }
+failback:
+  - phase: Home
+    steps:
+      - command: { host: crm-lon, argv: [systemctl, start, crm01] }
+"#;
+
+async fn site() -> TestSite {
+    let folder = tempfile::tempdir().unwrap();
+    let loaded = load("m.yaml", RUNBOOK, &Limits::default());
+    let runbook = loaded
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .runbook;
+    let site = Site::start(&runbook, options(folder.path())).await.unwrap();
+    TestSite {
+        site,
+        runbook,
+        folder,
+    }
+}
+
+fn answers(site: &TestSite, host: &str) -> bool {
+    TcpStream::connect(site.endpoint(host).address).is_ok()
+}
+
+fn serves(site: &TestSite, address: &str) -> bool {
+    TcpStream::connect(site.site.guest_address(address, 443).unwrap()).is_ok()
+}
+
+/// Powers the VM that stands ready on, and waits for its guest.
+fn guest(site: &TestSite) -> Client {
+    let vmid = site.vmid("lee-esx1", "crm01");
+    let esxi = site.client("lee-esx1");
+    assert_eq!(
+        esxi.run(&format!("vim-cmd vmsvc/power.on {vmid}")).status,
+        0
+    );
+    site.wait_until(|| answers(site, "crm-lee"));
+    site.client("crm-lee")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_answers_while_its_vm_runs_and_serves_while_its_units_do() {
+    let site = site().await;
+    assert!(answers(&site, "crm-lon") && !answers(&site, "crm-lee"));
+    assert!(serves(&site, "192.0.2.50") && !serves(&site, "10.20.0.50"));
+    let unreachable = site.client("lee-bk1").run("rsync -a crm-lee:/srv/ /tmp/x/");
+    assert_eq!(unreachable.status, 255, "{}", unreachable.err);
+    let crm = guest(&site);
+    let asked = crm.run("systemctl is-active crm01; systemctl is-enabled crm01");
+    assert_eq!(asked.out, "inactive\ndisabled\n");
+    assert_eq!(crm.run("systemctl is-active -q crm01").status, 3);
+    let unknown = crm.run("systemctl start nothing");
+    assert_eq!(
+        (unknown.status, unknown.err.as_str()),
+        (
+            5,
+            "Failed to start nothing.service: Unit nothing.service not found.\n"
+        )
+    );
+    assert!(!serves(&site, "10.20.0.50"), "its application does not run");
+    assert_eq!(crm.run("systemctl start crm01").status, 0);
+    site.wait_until(|| serves(&site, "10.20.0.50"));
+    assert_eq!(crm.run("systemctl stop crm01").status, 0);
+    site.wait_until(|| !serves(&site, "10.20.0.50"));
+    let vmid = site.vmid("lee-esx1", "crm01");
+    let esxi = site.client("lee-esx1");
+    esxi.run(&format!("vim-cmd vmsvc/power.off {vmid}"));
+    site.wait_until(|| !answers(&site, "crm-lee"));
+    assert!(crm.try_run("true").is_err(), "its sessions went with it");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_physical_server_loses_its_power_and_boots_with_what_is_enabled() {
+    let site = site().await;
+    assert_eq!(
+        site.client("crm-lon").run("systemctl is-active crm01").out,
+        "active\n"
+    );
+    site.site.go_dark(SiteRole::Protected);
+    site.wait_until(|| !answers(&site, "crm-lon") && !serves(&site, "192.0.2.50"));
+    site.site.come_back(SiteRole::Protected);
+    site.wait_until(|| answers(&site, "crm-lon"));
+    let crm = site.client("crm-lon");
+    assert_eq!(crm.run("systemctl is-active crm01").out, "inactive\n");
+    assert_eq!(
+        crm.run("systemctl enable --now crm01").err,
+        "Created symlink /etc/systemd/system/multi-user.target.wants/crm01.service → \
+         /etc/systemd/system/crm01.service.\n"
+    );
+    site.site.go_dark(SiteRole::Protected);
+    site.site.come_back(SiteRole::Protected);
+    site.wait_until(|| serves(&site, "192.0.2.50"));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_restore_point_come_into_a_guest_and_go_on_to_the_server() {
+    let site = site().await;
+    let crm = guest(&site);
+    let backup = site.root("lee-bk1").join("backup/files/crm01");
+    let mut points: Vec<String> = fs::read_dir(backup)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    points.sort();
+    assert_eq!(points.len(), 3, "{points:?}");
+    let from = format!("lee-bk1:/backup/files/crm01/{}/", points[2]);
+    let brought = crm.run(&format!("rsync -a {from} /srv/crm01/"));
+    assert_eq!((brought.status, brought.err.as_str()), (0, ""));
+    assert_eq!(
+        crm.run("cd /srv/crm01 && ls && sha256sum -c SHA256SUMS")
+            .out,
+        "SHA256SUMS\ndata.db\nsettings.conf\ndata.db: OK\nsettings.conf: OK\n"
+    );
+    crm.run("systemctl start crm01");
+    assert_eq!(
+        crm.run("cd /srv/crm01 && sha256sum -c --status SHA256SUMS")
+            .status,
+        1,
+        "an application writes as it starts"
+    );
+    fs::write(site.root("crm-lon").join("srv/crm01/old"), "x").unwrap();
+    let taken = crm.run("rsync -ac --delete /srv/crm01/ crm-lon:/srv/crm01/");
+    assert_eq!((taken.status, taken.err.as_str()), (0, ""));
+    assert!(!site.root("crm-lon").join("srv/crm01/old").exists());
+    let data = |host: &str| fs::read(site.root(host).join("srv/crm01/data.db")).unwrap();
+    assert_eq!(data("crm-lee"), data("crm-lon"));
+    site.stop().await;
+}
