@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::names::{BackupName, VmName};
 use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Backup, CommandLine, CommandSpec, PointChoice, Runbook};
-use crate::transfer::{self, Folder, Stamp, choose};
+use crate::transfer::{self, Flaw, Folder, Stamp, choose};
 
 use super::action::ended;
 use super::command::Command;
@@ -215,7 +215,13 @@ impl<'a> RestoreFiles<'a> {
                 Ok(Chosen { stamp, id })
             }
             folder => {
-                let points = transfer::points(&folder, self.vm.as_str()).await?;
+                let mut points = transfer::points(&folder, self.vm.as_str()).await?;
+                // Files of a machine are no VM: that there is no .vmx among them is no flaw.
+                let is_flaw =
+                    |flaw: &Flaw| !matches!(flaw, Flaw::NotOneVmx { names } if names.is_empty());
+                for point in &mut points {
+                    point.flaws.retain(is_flaw);
+                }
                 let chosen = choose(&points, &wanted).map_err(|why| none(&why))?;
                 Ok(Chosen {
                     stamp: chosen.point.stamp,
