@@ -18,6 +18,7 @@ mod people;
 mod practice;
 mod program;
 mod rivals;
+mod runbooks;
 mod sinks;
 mod site;
 mod storm;
