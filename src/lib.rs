@@ -18,7 +18,7 @@
 //!                                    journal ──> RunState = fold(events)
 //!                                                  ├──> tui       steps, step card, panes, decisions
 //!                                                  ├──> headless  plain lines
-//!                                                  ├──> report    Markdown, debrief
+//!                                                  ├──> report    Markdown, HTML, JSON, debrief
 //!                                                  └──> cli       resume, runs, verify
 //! ```
 //!
@@ -30,7 +30,7 @@
 //! | [`sim`] | the simulated site: SSH servers, shell, host models, datastores on disk |
 //! | [`tui`] | the screens; the only one that knows a terminal |
 //! | [`headless`] | the same events and answers as plain lines |
-//! | [`report`] | pure: a run's events to Markdown |
+//! | [`report`] | pure: a run's events to one document, and that to Markdown, HTML and JSON |
 //! | [`runner`] | carries effects out: journal, actions, timers, output spool |
 //! | [`telemetry`] | the host panes' figures: read-only polls |
 //! | [`actions`] | one file per verb of a runbook |

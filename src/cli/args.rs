@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+use crate::report::Format;
 use crate::runbook::{model::Mode, parse_size};
 
 use super::variables::parse_pair;
@@ -137,11 +138,18 @@ what was decided. It is read from the run's journal; no host is asked. At a term
         /// The run (its id, or the beginning of it), or a journal file
         run: String,
     },
-    /// Print the report of a run as Markdown
-    Report {
-        /// The run (its id, or the beginning of it)
-        run: String,
-    },
+    /// Print the report of a run: Markdown, one HTML file, or JSON
+    #[command(after_help = "\
+It sets objectives against what was reached and puts first whatever was vouched for instead of proven;
+then deviations, overrides, findings, the timeline, every decision and every command, and the head hash.
+The run's folder holds it in all three formats as report.md, report.html and report.json, written
+whenever the console leaves the run. No host is asked.
+
+Examples:
+  lifeboat report 20260102-030405-k7qd
+  lifeboat report 20260102-030405-k7qd --format html > report.html
+  lifeboat report 20260102-030405-k7qd --format md,html,json     writes them into the run's folder anew")]
+    Report(ReportArgs),
     /// Serve the simulated site of a runbook until Ctrl-C
     #[command(after_help = "\
 Example:
@@ -168,6 +176,43 @@ Examples:
         /// The command [default: the program's own page]
         command: Option<String>,
     },
+}
+
+/// What report takes.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// The run (its id, or the beginning of it)
+    pub run: String,
+    /// One is printed; several, with commas between, are written into the run's folder
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        value_delimiter = ',',
+        default_value = "md"
+    )]
+    pub format: Vec<ReportFormat>,
+}
+
+/// In which way a report is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Markdown, for reading as it is and for tickets
+    Md,
+    /// One file for a browser and for paper
+    Html,
+    /// For other programs
+    Json,
+}
+
+impl From<ReportFormat> for Format {
+    fn from(format: ReportFormat) -> Self {
+        match format {
+            ReportFormat::Md => Self::Markdown,
+            ReportFormat::Html => Self::Html,
+            ReportFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// What resume takes.

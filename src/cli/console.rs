@@ -21,6 +21,7 @@ use super::answers::Answers;
 use super::args::ActArgs;
 use super::exit::{Exit, Failure};
 use super::past::Past;
+use super::report::{document, write_all};
 
 /// What the commands that act share.
 pub(super) struct Console {
@@ -143,8 +144,9 @@ fn conclude(
 ) -> Result<Conclusion, Failure> {
     let past = Past::read(folder.clone())?;
     let run = past.report();
-    folder.write(&folder.report(), report::markdown(&run).as_bytes())?;
-    let mut lines = report::debrief(&run);
+    let document = document(&past);
+    let report = write_all(folder, &document)?;
+    let mut lines = report::debrief(&document);
     let exit = verdict(&run);
     if let Some(fault) = fault {
         lines.push(format!("error: {fault}"));
@@ -152,7 +154,7 @@ fn conclude(
     for (step, lacks) in unanswered {
         lines.push(format!("answer missing: {step}: {lacks}"));
     }
-    lines.push(format!("report: {}", folder.report().display()));
+    lines.push(format!("report: {}", report.display()));
     lines.push(format!("journal head: {}", past.journal.head));
     if exit == Exit::Resumable {
         lines.push(format!(
@@ -166,8 +168,7 @@ fn conclude(
 
 /// `--state DIR` where another command would look for the run in another folder.
 fn elsewhere(folder: &RunFolder) -> String {
-    let dir = folder.report();
-    let state = dir.ancestors().nth(3).unwrap_or(&dir);
+    let state = folder.path.ancestors().nth(2).unwrap_or(&folder.path);
     if super::settings(None).is_ok_and(|settings| settings.state == state) {
         return String::new();
     }

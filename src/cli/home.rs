@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::journal::{self, Ending, RunSummary, Store};
-use crate::report;
+use crate::report::Format;
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, SiteRole};
 use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
@@ -14,6 +14,7 @@ use super::console::{Conclusion, Console, no_terminal};
 use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
+use super::report::document;
 use super::{failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
@@ -91,7 +92,7 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
             }),
         HomeChoice::Report(run) => {
             let past = Past::read(console.store.find(run.as_str())?)?;
-            let text = report::markdown(&past.report());
+            let text = Format::Markdown.render(&document(&past));
             let screen = console.screen()?;
             screen
                 .pager(run.as_str(), &text)

@@ -19,6 +19,7 @@ mod outage;
 mod paper;
 mod past;
 mod practice;
+mod report;
 mod resume;
 mod runs;
 mod site;
@@ -36,10 +37,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::journal::{JournalError, Store};
+use crate::journal::Store;
 use crate::names::VmName;
 use crate::plan::PlanInputs;
-use crate::report;
 use crate::runbook::model::{Mode, Section};
 use crate::settings::Settings;
 
@@ -138,7 +138,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             Ok(Exit::Clean)
         }
         Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),
-        Some(Command::Report { run }) => print_report(&store(state)?, &run, &mut out),
+        Some(Command::Report(args)) => report::report(&store(state)?, &args, &mut out),
         Some(Command::Sim(args)) => {
             let settings = settings(state)?;
             block_on(site::serve(&settings.state, &args, &mut out))
@@ -234,19 +234,6 @@ fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
     }
     let _ = out.write_all(paper::paper(runbook, &plan).as_bytes());
     Ok(Exit::Clean)
-}
-
-fn print_report(store: &Store, run: &str, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let past = past::Past::read(store.find(run)?)?;
-    let _ = out.write_all(report::markdown(&past.report()).as_bytes());
-    match past.journal.problem {
-        None => Ok(Exit::Clean),
-        Some(problem) => Err(JournalError::Broken {
-            path: past.folder.journal(),
-            problem,
-        }
-        .into()),
-    }
 }
 
 /// Whether what is written there may be coloured: a terminal, and `NO_COLOR` is not set.

@@ -56,6 +56,7 @@ impl Past {
     pub(super) fn report(&self) -> report::Run<'_> {
         report::Run::new(
             &self.journal.entries,
+            &self.info,
             &self.plan,
             &self.loaded.runbook,
             &self.journal.head,

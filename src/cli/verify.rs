@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::journal::{self, FILE_NAME, JournalError, ReadJournal, RunFolder, Store};
+use crate::report::Format;
 
 use super::exit::{Exit, Failure};
+use super::report;
 
 /// A head hash that stands somewhere else than in the journal.
 #[derive(Debug)]
@@ -91,11 +93,11 @@ fn say(
 /// The heads that the run's report and the runs that take it back have recorded.
 fn recorded_heads(store: &Store, folder: &RunFolder) -> Vec<Recorded> {
     let mut heads = Vec::new();
-    if let Ok(report) = fs::read_to_string(folder.report())
+    if let Ok(report) = fs::read_to_string(report::path(folder, Format::Markdown))
         && let Some(head) = head_in_report(&report)
     {
         heads.push(Recorded {
-            place: "report.md".to_owned(),
+            place: Format::Markdown.file().to_owned(),
             head,
         });
     }
@@ -208,7 +210,7 @@ mod tests {
         let store = Store::new(root.path());
         let (folder, head) = run_of(&store, 5, None);
         fs::write(
-            folder.report(),
+            report::path(&folder, Format::Markdown),
             format!("- Journal: 5 lines, head hash `{head}`\n"),
         )
         .unwrap();

@@ -66,12 +66,6 @@ impl RunFolder {
         self.path.join("output")
     }
 
-    /// The report.
-    #[must_use]
-    pub fn report(&self) -> PathBuf {
-        self.path.join("report.md")
-    }
-
     /// The simulated site of a practice.
     #[must_use]
     pub fn site(&self) -> PathBuf {

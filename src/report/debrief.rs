@@ -1,90 +1,66 @@
 //! The end of a run in a few lines, for the terminal.
 
-use crate::engine::Fact;
 use crate::names::VmName;
 
-use super::objectives::{Measure, VmMeasure, measures};
-use super::{Run, findings, steps};
+use super::document::{Document, FindingKind, Graded, StatementKind};
+use super::text::duration;
 
 /// What came of the run, as plain lines: result, objectives, findings, what was vouched for.
 #[must_use]
-pub fn debrief(run: &Run<'_>) -> Vec<String> {
+pub fn debrief(document: &Document) -> Vec<String> {
     let mut lines = Vec::new();
-    let Some(info) = &run.state.info else {
-        return lines;
-    };
-    let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
-    match &run.state.finished {
-        Some(result) => lines.push(format!(
+    let mode = document.run.mode.map_or("", |mode| mode.as_str());
+    let mode = mode.to_uppercase();
+    let result = &document.result;
+    if result.finished {
+        lines.push(format!(
             "{mode} finished: {} steps done, {} by hand, {} skipped, {} failed",
             result.done, result.by_hand, result.skipped, result.failed
-        )),
-        None => lines.push(format!("{mode} is not finished; it can be resumed")),
+        ));
+    } else {
+        lines.push(format!("{mode} is not finished; it can be resumed"));
     }
-    let is_over = run.state.finished.is_some();
-    for VmMeasure {
-        section,
-        vm,
-        rto,
-        rpo,
-        ..
-    } in measures(run)
-    {
-        if !is_over && rto.actual.is_none() && rpo.actual.is_none() {
+    for row in &document.objectives {
+        if !result.finished && row.rto.actual.is_none() && row.rpo.actual.is_none() {
             continue;
         }
-        let name = vm.as_ref().map_or("the set", VmName::as_str);
+        let name = row.vm.as_ref().map_or("the set", VmName::as_str);
         lines.push(format!(
-            "  {section:<8}  {name:<16}  RTO {}  RPO {}",
-            against(&rto),
-            against(&rpo)
+            "  {:<8}  {name:<16}  RTO {}  RPO {}",
+            row.section.to_string(),
+            row.rto.in_words(),
+            row.rpo.in_words()
         ));
     }
-    for found in &run.state.facts {
-        if let Fact::Attested { vm, by, words, .. } = &found.fact {
-            lines.push(format!("attested, not proven: {vm}, by {by}: {words}"));
-        }
-    }
-    lines.extend(
-        findings(run)
-            .into_iter()
-            .map(|finding| format!("finding: {finding}")),
-    );
-    for open in steps::open_ends(run) {
-        let next = run
-            .state
-            .step(&open.step.id)
-            .fault
-            .map(|fault| fault.next)
-            .unwrap_or_default();
-        lines.push(format!(
-            "open: {} is {}: {}",
-            open.step.id,
-            open.status.as_str(),
-            open.why
-        ));
-        if !next.is_empty() {
+    let vouched = document
+        .statements
+        .iter()
+        .filter(|said| said.kind == StatementKind::Attested);
+    lines.extend(vouched.map(|said| said.text.words()));
+    for finding in &document.findings {
+        let what = match finding.kind {
+            FindingKind::Step => "open",
+            FindingKind::Objective => "finding",
+        };
+        lines.push(format!("{what}: {}", finding.text.words()));
+        if let Some(next) = &finding.next {
             lines.push(format!("  next: {next}"));
         }
     }
     lines
 }
 
-fn against(measure: &Measure) -> String {
-    let grade = measure.grade_text();
-    match measure.objective {
-        Some(_) if grade.is_empty() => {
-            format!(
-                "{} (objective {})",
-                measure.actual_text(),
-                measure.objective_text()
-            )
+impl Graded {
+    /// `42m 10s of 4h 00m (within)`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let actual = self
+            .actual
+            .map_or_else(|| "not reached".to_owned(), duration);
+        match (self.objective.map(duration), self.grade) {
+            (Some(objective), Some(grade)) => format!("{actual} of {objective} ({grade})"),
+            (Some(objective), None) => format!("{actual} (objective {objective})"),
+            (None, _) => actual,
         }
-        Some(_) => format!(
-            "{} of {} ({grade})",
-            measure.actual_text(),
-            measure.objective_text()
-        ),
-        None => measure.actual_text(),
     }
 }

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::engine::{Fact, RunInfo, Status};
 use crate::names::{StepId, VmName};
@@ -17,7 +18,8 @@ use super::Run;
 use super::text::duration;
 
 /// How an actual compares with its objective.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Grade {
     /// Kept.
     Within,
@@ -74,11 +76,6 @@ impl Measure {
         self.actual
             .map_or_else(|| "not reached".to_owned(), duration)
     }
-
-    pub(super) fn grade_text(&self) -> String {
-        self.grade()
-            .map_or_else(String::new, |grade| grade.to_string())
-    }
 }
 
 /// Both measures of one VM in one half of the runbook.
@@ -101,9 +98,7 @@ pub struct VmMeasure {
 /// Every VM's measures and the set's, in plan order, for each half of the runbook that was walked.
 #[must_use]
 pub fn measures(run: &Run<'_>) -> Vec<VmMeasure> {
-    let Some(info) = &run.state.info else {
-        return Vec::new();
-    };
+    let info = run.info;
     let mut all = Vec::new();
     for section in &info.sections {
         let vms: Vec<VmMeasure> = run

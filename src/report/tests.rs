@@ -1,6 +1,7 @@
 //! A report tells what was vouched for first, measures against objectives, and leaves nothing out.
 
 mod brief;
+mod rendered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::runbook::{Limits, load};
 const HEAD: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 struct Case {
+    info: RunInfo,
     runbook: Runbook,
     plan: Plan,
     entries: Vec<Arc<Entry>>,
@@ -61,6 +63,7 @@ impl Case {
             ..RunInfo::default()
         };
         let mut case = Self {
+            info: info.clone(),
             runbook,
             plan,
             entries: Vec::new(),
@@ -92,8 +95,12 @@ impl Case {
     }
 
     fn report(&self) -> Run<'_> {
-        Run::new(&self.entries, &self.plan, &self.runbook, HEAD)
+        Run::new(&self.entries, &self.info, &self.plan, &self.runbook, HEAD)
     }
+}
+
+fn markdown(run: &Run<'_>) -> String {
+    Format::Markdown.render(&document(run, &[]))
 }
 
 fn point(vm: &str, hours_before: i64, verified: bool) -> Fact {
@@ -333,7 +340,7 @@ fn statements_come_first_and_attestations_before_them_all() {
         "## Overrides",
         "was skipped by bob: its host is \\<gone\\>",
         "## Left behind",
-        "Kept aside on lee-esx1: `/vmfs/volumes/local1/sql01/sql01.vmx.before-20260102`",
+        "| Leeds | lee-esx1 | kept aside: `/vmfs/volumes/local1/sql01/sql01.vmx.before-20260102`",
         "## Steps",
         "## Decisions",
         "## Commands",
@@ -378,14 +385,12 @@ fn every_row_of_a_table_has_as_many_cells_as_its_head() {
 #[test]
 fn a_finished_run_says_how_it_ended() {
     let mut case = Case::new(&[Section::Failback], Mode::Failback);
-    if let RunEvent::RunStarted(info) = &mut Arc::make_mut(&mut case.entries[0]).event {
-        info.parent = Some(Parent {
-            stayed: vec![("app01".into(), "it was never reached".to_owned())],
-            by_people: Vec::new(),
-            run: "20260101-000000-abcd".into(),
-            head: HEAD.to_owned(),
-        });
-    }
+    case.info.parent = Some(Parent {
+        stayed: vec![("app01".into(), "it was never reached".to_owned())],
+        by_people: Vec::new(),
+        run: "20260101-000000-abcd".into(),
+        head: HEAD.to_owned(),
+    });
     case.run(
         50,
         RunEvent::RunFinished {
@@ -406,16 +411,10 @@ fn a_finished_run_says_how_it_ended() {
         text.contains("**Takes back:** run `20260101-000000-abcd`"),
         "{text}"
     );
-    let lines = debrief(&case.report());
+    let lines = debrief(&document(&case.report(), &[]));
     assert!(
         lines[0].starts_with("FAILBACK finished: 9 steps done"),
         "{lines:?}"
-    );
-    assert_eq!(
-        markdown(&Run::new(&[], &case.plan, &case.runbook, HEAD))
-            .lines()
-            .count(),
-        3
     );
 }
 

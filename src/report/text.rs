@@ -1,4 +1,4 @@
-//! Times, sizes and Markdown's special signs.
+//! Times and sizes for people.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -44,74 +44,4 @@ pub(super) fn time(at: Timestamp) -> String {
 /// The time of day of an event, to the millisecond, UTC.
 pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S.%3fZ").to_string()
-}
-
-/// Plain text in running Markdown or a table's cell: one line, nothing of it is markup.
-pub(super) fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for sign in text.trim().chars() {
-        match sign {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' => {
-                out.push('\\');
-                out.push(sign);
-            }
-            sign if sign.is_control() => out.push(' '),
-            sign => out.push(sign),
-        }
-    }
-    out
-}
-
-/// Text as code, in running Markdown or a table's cell.
-pub(super) fn code(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|sign| if sign.is_control() { ' ' } else { sign })
-        .collect::<String>()
-        .replace('|', "\\|");
-    let longest = text
-        .split(|sign| sign != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let pad = if text.starts_with('`') || text.ends_with('`') {
-        " "
-    } else {
-        ""
-    };
-    format!("{fence}{pad}{text}{pad}{fence}")
-}
-
-/// A list's line.
-pub(super) fn item(out: &mut String, text: &str) {
-    out.push_str("- ");
-    out.push_str(text);
-    out.push('\n');
-}
-
-/// A heading with what belongs under it, or nothing where that is empty.
-pub(super) fn section(out: &mut String, heading: &str, body: &str) {
-    if !body.is_empty() {
-        out.push_str("\n## ");
-        out.push_str(heading);
-        out.push_str("\n\n");
-        out.push_str(body);
-    }
-}
-
-/// A table's row.
-pub(super) fn row<C: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = C>) {
-    for cell in cells {
-        out.push_str("| ");
-        out.push_str(cell.as_ref());
-        out.push(' ');
-    }
-    out.push_str("|\n");
-}
-
-/// A table's head.
-pub(super) fn head(out: &mut String, titles: &[&str]) {
-    row(out, titles);
-    row(out, titles.iter().map(|_| "---"));
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::program::Place;
 use crate::terminal::Terminal;
 
@@ -39,6 +41,53 @@ fn headless_practice_fails_over_and_back_and_ends_clean() {
         !place.run_dir().join("site").exists(),
         "the simulated site is gone"
     );
+}
+
+/// What a run leaves is a folder that can be passed on: reports in three formats that agree, and the
+/// sum of every other file in it.
+#[test]
+fn a_run_leaves_reports_and_the_sums_of_its_evidence() {
+    let place = Place::new();
+    let args = [&FAST[..], &["--headless", "--yes", "--only", "web01"]].concat();
+    place.run(&args, Duration::from_secs(120)).expect(0);
+    let folder = place.run_dir();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a report");
+    let (markdown, html) = (read("report.md"), read("report.html"));
+    let report: serde_json::Value = serde_json::from_str(&read("report.json")).expect("JSON");
+    let head = report["integrity"]["head"].as_str().expect("a head");
+    assert_eq!(head, place.journal().last().expect("a line")["hash"]);
+    for word in [head, "PRACTICE", "finished, nothing found", "web01"] {
+        assert!(markdown.contains(word), "no {word} in {markdown}");
+        assert!(html.contains(word), "no {word} in {html}");
+    }
+    assert!(html.contains("<svg"), "the timeline is drawn");
+    let rto = &report["objectives"][0]["rto"];
+    assert!(
+        rto["actual_s"].is_number() && rto["grade"] == "within",
+        "{rto}"
+    );
+    let evidence = report["evidence"].as_array().expect("files");
+    for file in evidence {
+        let path = folder.join(file["path"].as_str().expect("a path"));
+        let bytes = std::fs::read(&path).expect("the file");
+        assert_eq!(file["sha256"], sha256(&bytes), "{}", path.display());
+    }
+    let named = |name: &str| evidence.iter().any(|file| file["path"] == name);
+    for name in ["journal.jsonl", "runbook.yaml", "output/lee-esx1.log"] {
+        assert!(named(name), "{name} is not among {evidence:?}");
+    }
+    for (format, text) in [("md", &markdown), ("html", &html)] {
+        let id = run_id(&place);
+        let args = ["report", &id, "--format", format];
+        let printed = place.run(&args, Duration::from_secs(20));
+        printed.expect(0);
+        assert_eq!(&printed.stdout, text);
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let sum = Sha256::digest(bytes);
+    sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn run_id(place: &Place) -> String {

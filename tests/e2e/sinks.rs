@@ -181,6 +181,8 @@ fn no_sink_of_a_run_holds_a_secret_or_a_control_code_or_is_open_to_others() {
     for name in [
         "journal.jsonl",
         "report.md",
+        "report.html",
+        "report.json",
         "lee-bk1.log",
         "lifeboat.",
         "runbook.yaml",
@@ -195,7 +197,13 @@ fn no_sink_of_a_run_holds_a_secret_or_a_control_code_or_is_open_to_others() {
             .iter()
             .any(|(sink, text)| sink.contains(name) && text.replace('\\', "").contains("it is ***"))
     };
-    for name in ["journal.jsonl", "report.md", "lee-bk1.log"] {
+    for name in [
+        "journal.jsonl",
+        "report.md",
+        "report.html",
+        "report.json",
+        "lee-bk1.log",
+    ] {
         assert!(masked(name), "{name} does not tell what the host said");
     }
     for (sink, text) in &sinks {

@@ -1,0 +1,137 @@
+//! What a run was, and what came of it.
+
+use crate::engine::{RunResult, Status};
+use crate::report::Run;
+use crate::report::document::{
+    Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone,
+};
+use crate::runbook::model::Section;
+
+pub(super) fn run(run: &Run<'_>) -> RunHead {
+    let info = run.info;
+    let [protected, recovery] = &info.sites;
+    let home = info.sections == [Section::Failback];
+    let (from, to) = if home {
+        (recovery, protected)
+    } else {
+        (protected, recovery)
+    };
+    let state = &run.state;
+    let last = state.finished_at.or(state.last_at).or(state.started);
+    RunHead {
+        id: info.run.clone(),
+        mode: info.mode,
+        title: info.title.clone(),
+        runbook: info.runbook.clone(),
+        from: from.clone(),
+        to: to.clone(),
+        operator: info.operator.clone(),
+        console: info.console.clone(),
+        began: state.started,
+        last,
+        took: state
+            .started
+            .zip(last)
+            .map(|(began, last)| last.duration_since(began)),
+        outage_at: state.service_lost(),
+        outage_reason: info.outage_reason.clone(),
+        parent: info.parent.as_ref().map(|parent| TakenBack {
+            run: parent.run.clone(),
+            head: parent.head.clone(),
+            words: parent.in_words(),
+        }),
+        corrections: corrections(run),
+        only: info.only.clone(),
+        variables: state.variables(),
+        resumes: state.resumes,
+    }
+}
+
+fn corrections(run: &Run<'_>) -> Vec<Correction> {
+    let all = run.state.people.corrections.iter();
+    all.map(|correction| Correction {
+        at: correction.at,
+        by: correction.by.clone(),
+        reason: correction.reason.clone(),
+        file: correction.file.clone(),
+        sha256: correction.sha256.clone(),
+        plan: correction.plan.clone(),
+    })
+    .collect()
+}
+
+pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
+    let (info, state) = (run.info, &run.state);
+    let mut outcome = Outcome {
+        finished: state.finished.is_some(),
+        ..counted(run)
+    };
+    let splits: Vec<String> = state
+        .splits()
+        .iter()
+        .map(|split| split.in_words())
+        .collect();
+    match &state.finished {
+        Some(result) => {
+            (outcome.state, outcome.tone) = verdict(result, findings);
+            let RunResult {
+                done,
+                by_hand,
+                skipped,
+                failed,
+            } = *result;
+            (outcome.done, outcome.by_hand) = (done, by_hand);
+            (outcome.skipped, outcome.failed) = (skipped, failed);
+        }
+        None if splits.is_empty() => {
+            outcome.state = "not finished".to_owned();
+            outcome.detail = format!("{}it can be resumed", waiting(findings));
+            outcome.tone = Tone::Warn;
+            outcome.next = Some(format!("lifeboat resume {}", info.run));
+        }
+        None => {
+            outcome.state = "recovery required (split brain)".to_owned();
+            outcome.detail = format!("{}; {}not finished", splits.join("; "), waiting(findings));
+            outcome.tone = Tone::Bad;
+            outcome.next = Some(format!("lifeboat resume {}", info.run));
+        }
+    }
+    outcome
+}
+
+fn verdict(result: &RunResult, findings: &[Finding]) -> (String, Tone) {
+    let (words, tone) = if !result.is_clean() {
+        ("finished with failed or skipped steps", Tone::Warn)
+    } else if findings.is_empty() {
+        ("finished, nothing found", Tone::Good)
+    } else {
+        ("finished, with findings", Tone::Warn)
+    };
+    (words.to_owned(), tone)
+}
+
+/// How many steps wait for somebody, in words that something follows.
+fn waiting(findings: &[Finding]) -> String {
+    let open = |finding: &&Finding| finding.kind == FindingKind::Step;
+    match findings.iter().filter(open).count() {
+        0 => String::new(),
+        1 => "one step failed or waits for a decision; ".to_owned(),
+        open => format!("{open} steps failed or wait for a decision; "),
+    }
+}
+
+/// The steps as they stand.
+fn counted(run: &Run<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    for step in &run.plan.steps {
+        let count = match run.state.status(&step.id) {
+            Status::Done | Status::AlreadyDone | Status::Undone => &mut outcome.done,
+            Status::ByHand => &mut outcome.by_hand,
+            Status::Skipped => &mut outcome.skipped,
+            Status::Failed => &mut outcome.failed,
+            _ => &mut outcome.open,
+        };
+        *count += 1;
+    }
+    outcome
+}

@@ -1,0 +1,86 @@
+//! From a run to its document: every fact is looked up here, once, and nowhere else.
+
+mod commands;
+mod head;
+mod lanes;
+mod people;
+mod residue;
+mod statements;
+mod steps;
+
+use super::document::{Document, Evidence, FORMAT, Finding, FindingKind, Integrity, Objective};
+use super::objectives::{self, VmMeasure, measures};
+use super::prose::plain;
+use super::{Run, legs};
+
+/// The report of a run, finished or not.
+#[must_use]
+pub fn document(run: &Run<'_>, evidence: &[Evidence]) -> Document {
+    let findings = findings(run);
+    Document {
+        format: FORMAT,
+        result: head::outcome(run, &findings),
+        run: head::run(run),
+        statements: statements::statements(run),
+        objectives: objectives(run),
+        findings,
+        overrides: people::overrides(run),
+        deviations: steps::deviations(run),
+        timeline: lanes::timeline(run),
+        phases: steps::phases(run),
+        decisions: people::decisions(run),
+        commands: commands::commands(run),
+        files: commands::files(run),
+        residue: residue::residue(run),
+        notes: people::notes(run),
+        integrity: integrity(run),
+        evidence: evidence.to_vec(),
+    }
+}
+
+fn objectives(run: &Run<'_>) -> Vec<Objective> {
+    measures(run)
+        .into_iter()
+        .map(|measure| {
+            let legs = legs::legs(run, &measure);
+            let VmMeasure {
+                section,
+                vm,
+                rto,
+                rpo,
+                source,
+                serves,
+            } = measure;
+            Objective {
+                section,
+                vm,
+                rto: rto.into(),
+                rpo: rpo.into(),
+                data_from: source,
+                serves_at: serves,
+                legs,
+            }
+        })
+        .collect()
+}
+
+/// Objectives that were missed, then steps that did not work.
+fn findings(run: &Run<'_>) -> Vec<Finding> {
+    let missed = objectives::findings(run).into_iter().map(|words| Finding {
+        kind: FindingKind::Objective,
+        text: plain(words),
+        next: None,
+    });
+    missed.chain(steps::open_ends(run)).collect()
+}
+
+fn integrity(run: &Run<'_>) -> Integrity {
+    let info = run.info;
+    Integrity {
+        lines: run.entries.len(),
+        head: run.head.to_owned(),
+        runbook_sha256: info.runbook_sha256.clone(),
+        plan: info.plan.clone(),
+        version: info.version.clone(),
+    }
+}

@@ -1,0 +1,183 @@
+//! What people decided, remarked, and put in place of what would have been proven.
+
+use crate::engine::{Answer, BY_RULE, Confirmation, Consent, Fact, RunEvent, Status};
+use crate::report::Run;
+use crate::report::document::{Decision, Note, Override};
+use crate::report::prose::{Text, code, plain};
+
+use super::statements::picked;
+
+/// Who decided what.
+pub(super) fn decisions(run: &Run<'_>) -> Vec<Decision> {
+    run.entries
+        .iter()
+        .filter_map(|entry| {
+            let (who, what) = decision(&entry.event)?;
+            Some(Decision {
+                at: entry.at,
+                who,
+                what,
+                step: entry.step.clone(),
+            })
+        })
+        .collect()
+}
+
+fn decision(event: &RunEvent) -> Option<(String, Text)> {
+    let (who, what) = match event {
+        RunEvent::StepConfirmed(confirmation) => (&confirmation.by, confirmed(confirmation)),
+        RunEvent::QuestionAnswered { by, label, how } => {
+            (by, plain("answered ").quoted(label).then(on_behalf(*how)))
+        }
+        RunEvent::StepSkipped { by, reason } => (by, plain(format!("skipped: {reason}"))),
+        RunEvent::StepByHand { by, evidence } => (by, plain(format!("done by hand: {evidence}"))),
+        RunEvent::StepRetried { by } if by != BY_RULE => (by, plain("tried again")),
+        RunEvent::UndoStarted { by } => (by, plain("taken back")),
+        RunEvent::PaceSet { pace, by } => (by, plain(format!("pace {}", pace.as_str()))),
+        RunEvent::RunPaused { by } => (by, plain("paused")),
+        RunEvent::RunContinued { by } => (by, plain("continued")),
+        RunEvent::RunResumed {
+            operator, console, ..
+        } => (
+            operator,
+            plain(format!("took the run up again on {console}")),
+        ),
+        RunEvent::RunDetached { why } => {
+            return Some((String::new(), plain(format!("left: {why}"))));
+        }
+        RunEvent::HostTrusted {
+            host,
+            fingerprint,
+            by,
+        } => (
+            by,
+            plain("accepted the key ")
+                .code(fingerprint)
+                .plain(format!(" of {host}")),
+        ),
+        event => {
+            let (who, what) = event.by_people()?;
+            return Some((who.to_owned(), plain(what)));
+        }
+    };
+    Some((who.clone(), what))
+}
+
+fn confirmed(confirmation: &Confirmation) -> Text {
+    let mut said = plain("let it go on").then(on_behalf(confirmation.how));
+    if let Some(second) = &confirmation.second {
+        said = said.plain(format!(", with {second}"));
+    }
+    if let Some(typed) = &confirmation.typed {
+        said = said.plain(", typed ").code(typed);
+    }
+    if let Some(words) = &confirmation.attest {
+        said = said.plain(", attested ").quoted(words);
+    }
+    for (key, answer) in &confirmation.answers {
+        let answer = match answer {
+            Answer::Chosen(chosen) => chosen.join(", "),
+            Answer::Value(value) => value.clone(),
+        };
+        said = said.plain(format!(", {key}: {answer}"));
+    }
+    said
+}
+
+fn on_behalf(how: Consent) -> Text {
+    match how {
+        Consent::Person => Text::default(),
+        Consent::Pace => plain(" by pace"),
+        Consent::Yes => plain(" by ").code("--yes"),
+        Consent::Answers => plain(" by the answers file"),
+    }
+}
+
+/// Remarks.
+pub(super) fn notes(run: &Run<'_>) -> Vec<Note> {
+    run.state
+        .notes
+        .iter()
+        .map(|note| Note {
+            at: note.at,
+            by: note.by.clone(),
+            text: note.text.clone(),
+            step: note.step.clone(),
+        })
+        .collect()
+}
+
+/// What people put in place of what a step would have proven, or of what the runbook says.
+pub(super) fn overrides(run: &Run<'_>) -> Vec<Override> {
+    let mut all = settled(run);
+    for found in &run.state.facts {
+        let (by, text) = match &found.fact {
+            Fact::LockBroken {
+                vm,
+                host,
+                by,
+                reason,
+                ..
+            } => (
+                by.as_str(),
+                plain(format!("broke the lock of another run on {vm} ({host}): ")).quoted(reason),
+            ),
+            _ => match picked(found) {
+                Some(picked) => picked,
+                None => continue,
+            },
+        };
+        all.push(Override {
+            at: Some(found.at),
+            by: by.to_owned(),
+            text,
+        });
+    }
+    all.extend(run.entries.iter().filter_map(|entry| {
+        let (by, text) = match &entry.event {
+            RunEvent::HostTrusted { by, .. } => (by, decision(&entry.event)?.1),
+            RunEvent::RunbookCorrected {
+                by, reason, sha256, ..
+            } => (
+                by,
+                plain("corrected the runbook (now SHA-256 ")
+                    .code(sha256)
+                    .plain("): ")
+                    .quoted(reason),
+            ),
+            _ => return None,
+        };
+        Some(Override {
+            at: Some(entry.at),
+            by: by.clone(),
+            text,
+        })
+    }));
+    all.sort_by_key(|one| one.at);
+    all
+}
+
+/// Steps that a person settled otherwise than by letting them run.
+fn settled(run: &Run<'_>) -> Vec<Override> {
+    run.plan
+        .steps
+        .iter()
+        .filter_map(|step| {
+            let state = run.state.steps.get(&step.id)?;
+            let by = state.settled_by.clone().unwrap_or_default();
+            let said = state.evidence.join("; ");
+            let id = code(step.id.as_str());
+            let text = match state.status {
+                Status::Skipped => id.plain(format!(" was skipped by {by}: {said}")),
+                Status::ByHand => id.plain(format!(" was done by hand by {by}, who saw: {said}")),
+                Status::Undone => id.plain(" was taken back."),
+                _ => return None,
+            };
+            Some(Override {
+                at: state.ended,
+                by,
+                text,
+            })
+        })
+        .collect()
+}
