@@ -343,7 +343,14 @@ impl Action for Fence {
                     .await?;
             }
             if copy.runs() {
-                let stopped = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
+                let stopped = stopping::stop(
+                    ctx,
+                    host,
+                    &self.vm,
+                    &copy.vmx,
+                    stopping::Way::GuestFirst(self.patience),
+                )
+                .await?;
                 let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
                 ctx.link
                     .fact(Fact::Stopped {

@@ -11,6 +11,8 @@
 mod action;
 mod answer;
 mod arrivals;
+mod check;
+mod checks;
 mod command;
 mod configuration;
 mod confirm;
@@ -20,6 +22,7 @@ mod copying;
 mod fence;
 mod file_locks;
 mod giving_back;
+mod hand_off;
 mod http;
 mod link;
 mod lock;
@@ -49,6 +52,7 @@ mod store;
 mod tests;
 mod twins;
 mod unregister;
+mod wait;
 mod waiting;
 mod whereabouts;
 mod words;
@@ -66,9 +70,11 @@ use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Ask, Runbook};
 
 use action::Action;
+use check::Check;
 use command::Command;
 use copy_back::CopyBack;
 use fence::Fence;
+use hand_off::HandOff;
 use network::Network;
 use power_on::PowerOn;
 use ready::Ready;
@@ -78,6 +84,7 @@ use restore::Restore;
 use restore_files::RestoreFiles;
 use shut_down::ShutDown;
 use unregister::Unregister;
+use wait::Wait;
 
 /// A step's verb with everything that it needs.
 #[allow(
@@ -92,6 +99,9 @@ enum Verb<'a> {
     Note(&'a str),
     Command(Command<'a>),
     RestoreFiles(RestoreFiles<'a>),
+    Wait(Wait<'a>),
+    Check(Check<'a>),
+    HandOff(HandOff<'a>),
     Fence(Fence),
     Restore(Restore),
     Replicate(Replicate),
@@ -110,6 +120,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
+            ActionSpec::Wait(spec) => Self::Wait(Wait::new(step, spec)),
+            ActionSpec::Check(probes) => Self::Check(Check::new(step, probes)),
+            ActionSpec::HandOff(spec) => Self::HandOff(HandOff::new(runbook, step, spec)?),
             ActionSpec::RestoreFiles { vm, .. } => {
                 Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
             }
@@ -122,7 +135,9 @@ impl<'a> Verb<'a> {
             ActionSpec::Network { vm } => Self::Network(Network::new(runbook, step, vm)?),
             ActionSpec::PowerOn { vm } => Self::PowerOn(PowerOn::new(runbook, step, vm)?),
             ActionSpec::Ready { vm } => Self::Ready(Ready::new(runbook, step, vm)?),
-            ActionSpec::ShutDown { vm } => Self::ShutDown(ShutDown::new(runbook, step, vm)?),
+            ActionSpec::ShutDown { vm } | ActionSpec::PowerOff { vm } => {
+                Self::ShutDown(ShutDown::new(runbook, step, vm)?)
+            }
             ActionSpec::CopyBack { vm } => Self::CopyBack(CopyBack::new(runbook, step, vm)?),
             ActionSpec::Unregister { vm } => Self::Unregister(Unregister::new(runbook, step, vm)?),
         })
@@ -158,6 +173,9 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
         Verb::RestoreFiles(files) => Box::pin(files.probe(ctx)).await,
+        Verb::Wait(wait) => Ok(wait.probe(ctx)),
+        Verb::Check(check) => Ok(check.outline()),
+        Verb::HandOff(request) => Ok(request.outline()),
     })
 }
 
@@ -172,6 +190,9 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
         Verb::RestoreFiles(files) => Box::pin(files.perform(ctx)).await,
+        Verb::Wait(wait) => Box::pin(wait.perform(ctx)).await,
+        Verb::Check(check) => Box::pin(check.perform(ctx)).await,
+        Verb::HandOff(request) => Box::pin(request.perform(ctx)).await,
     })
 }
 
@@ -182,7 +203,13 @@ pub async fn undo(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
-        Verb::Confirm { .. } | Verb::Note(_) | Verb::Command(_) | Verb::RestoreFiles(_) => Performed::Failed(action::no_undo(ctx)),
+        Verb::Confirm { .. }
+        | Verb::Note(_)
+        | Verb::Command(_)
+        | Verb::RestoreFiles(_)
+        | Verb::Wait(_)
+        | Verb::Check(_)
+        | Verb::HandOff(_) => Performed::Failed(action::no_undo(ctx)),
     })
 }
 
@@ -198,5 +225,8 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Verb::Note(text) => confirm::note(text),
         Verb::Command(command) => command.outline(),
         Verb::RestoreFiles(files) => files.outline(),
+        Verb::Wait(wait) => wait.outline(),
+        Verb::Check(check) => check.outline(),
+        Verb::HandOff(request) => request.outline(),
     })
 }

@@ -1,12 +1,11 @@
-//! `shut_down`: stops the VM where it runs, guest first, so that its last state is whole.
-
-use std::time::Duration;
+//! `shut_down` stops the VM where it runs, guest first, so that its last state is whole; `power_off`
+//! stops it at once.
 
 use crate::engine::{Fact, ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::VmName;
-use crate::plan::{Risk, Step};
+use crate::plan::{ActionSpec, Risk, Step};
 use crate::runbook::model::Runbook;
 
 use super::action::Action;
@@ -15,14 +14,15 @@ use super::context::Ctx;
 use super::link::ActError;
 use super::ownership::{Copy, Ownership, Told, copy_line};
 use super::place::VmAt;
+use super::sighting;
+use super::stopping::{self, Way};
 use super::words::span;
-use super::{sighting, stopping};
 
 /// The verb about one VM.
 pub(super) struct ShutDown {
     vm: VmName,
     home: VmAt,
-    patience: Duration,
+    way: Way,
 }
 
 impl ShutDown {
@@ -34,7 +34,10 @@ impl ShutDown {
         Ok(Self {
             vm: vm.clone(),
             home: VmAt::of_step(runbook, step, vm)?,
-            patience: step.timeout.unwrap_or(stopping::PATIENCE),
+            way: match &step.action {
+                ActionSpec::PowerOff { .. } => Way::AtOnce,
+                _ => Way::GuestFirst(step.timeout.unwrap_or(stopping::PATIENCE)),
+            },
         })
     }
 
@@ -42,12 +45,18 @@ impl ShutDown {
         let mut changes = Vec::new();
         let mut commands = Vec::new();
         let mut stop = |host: &_, vmid, state: &str| {
-            changes.push(format!(
-                "{} on {host} is stopped{state}: its guest is asked first, after {} it is powered off",
-                self.vm,
-                span(self.patience)
-            ));
-            commands.push(shown_for(host, &self.vm, vmid, commands::shutdown_guest));
+            let how = match self.way {
+                Way::GuestFirst(patience) => {
+                    commands.push(shown_for(host, &self.vm, vmid, commands::shutdown_guest));
+                    let patience = span(patience);
+                    format!("its guest is asked first, after {patience} it is powered off")
+                }
+                Way::AtOnce => {
+                    "it is powered off without asking its guest, which may lose what it has not written"
+                        .to_owned()
+                }
+            };
+            changes.push(format!("{} on {host} is stopped{state}: {how}", self.vm));
             commands.push(shown_for(host, &self.vm, vmid, commands::power_off));
         };
         if ownership.at.is_none() {
@@ -139,7 +148,7 @@ impl Action for ShutDown {
 
     async fn act(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
         for (host, copy) in ownership.running() {
-            let how = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
+            let how = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.way).await?;
             let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
             ctx.link.fact(Fact::Stopped { vm, host, how, at }).await?;
         }

@@ -22,6 +22,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// How long a host may take to power a VM off once it accepted that.
 const POWER_OFF: Duration = Duration::from_secs(60);
 
+/// How a VM is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its guest is asked, and gets this long.
+    GuestFirst(Duration),
+    /// It is powered off, whatever its guest does.
+    AtOnce,
+}
+
 /// Stops the VM of a file, `[datastore] path`, and gives how it went: `shut down by its guest`.
 ///
 /// # Errors
@@ -31,15 +40,19 @@ pub(super) async fn stop(
     host: &HostName,
     vm: &VmName,
     vmx: &str,
-    patience: Duration,
+    way: Way,
 ) -> Result<String, ActError> {
     let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
     let now = summary(ctx, host, Lane::Control, vmid).await?;
     if now.power == PowerState::On {
         keep_wanted(ctx, host, vm, vmx).await?;
     }
-    let mut why = "its guest's tools did not run".to_owned();
-    if now.power == PowerState::On && now.tools_running {
+    let (mut why, patience) = match way {
+        Way::GuestFirst(patience) if now.tools_running => (String::new(), Some(patience)),
+        Way::GuestFirst(_) => ("its guest's tools did not run".to_owned(), None),
+        Way::AtOnce => ("as the runbook says".to_owned(), None),
+    };
+    if let Some(patience) = patience.filter(|_| now.power == PowerState::On) {
         match ask_guest(ctx, host, vm, vmid).await? {
             Ok(()) => {
                 ctx.doing(format!("waiting for the guest of {vm} to shut down"));

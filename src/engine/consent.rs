@@ -129,6 +129,7 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
     let always = step.gate
         || step.people > 1
         || step.action.verb() == "confirm"
+        || !proposal.ask.is_empty()
         || proposal.attest.is_some()
         || !proposal.ask.is_empty()
         || proposal

@@ -326,6 +326,20 @@ pub enum Fact {
         /// What was seen, and from where.
         seen: String,
     },
+    /// A pause began.
+    WaitBegan {
+        /// When.
+        at: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// Another team was asked to do something.
+    HandedOff {
+        /// Whom.
+        to: String,
+        /// When.
+        at: Timestamp,
+    },
     /// All rungs: the VM serves. RTO actual ends here.
     Serves {
         /// Which VM.

@@ -135,6 +135,8 @@ impl Fact {
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
             | Self::FolderMade { .. }
+            | Self::WaitBegan { .. }
+            | Self::HandedOff { .. }
             | Self::LockWanted { .. }
             | Self::RoomCounted { .. }
             | Self::OriginalKept { .. }

@@ -350,6 +350,8 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
+        Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
+        Fact::HandedOff { to, .. } => format!("handed off to {to}"),
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),

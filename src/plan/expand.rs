@@ -1,62 +1,15 @@
 //! From phases to steps with ids: `for_each` unrolled, every `${…}` filled in, every default set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
 
-use super::way_home;
 use super::{ActionSpec, PlanError, PlanInputs, Risk, Step, Subject};
+use super::{defaults, way_home};
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, Phase, Runbook,
-    Section, SiteRole, StepSpec, Verb, Vm,
+    Ask, CommandLine, CommandSpec, FileRestore, ForEach, HandOff, Mode, Phase, Probe, Runbook,
+    Section, SiteRole, StepSpec, Verb, Vm, WaitSpec,
 };
 use crate::runbook::{slug, template};
-
-/// How long a step of this verb may take unless the runbook says otherwise; `None` where only
-/// stalling, or a person, ends it.
-fn default_timeout(verb: &Verb) -> Option<Duration> {
-    let minutes = match verb {
-        Verb::Confirm { .. }
-        | Verb::Note { .. }
-        | Verb::Restore { .. }
-        | Verb::Replicate { .. }
-        | Verb::CopyBack { .. } => {
-            return None;
-        }
-        // A tool that says nothing while it works: the runbook knows better how long that is.
-        Verb::RestoreFiles(_) => 4 * 60,
-        Verb::Fence { .. } | Verb::ShutDown { .. } => 5,
-        Verb::Ready { .. } => 10,
-        Verb::Register { .. }
-        | Verb::Network { .. }
-        | Verb::PowerOn { .. }
-        | Verb::Unregister { .. }
-        | Verb::Command(_) => 2,
-    };
-    Some(Duration::from_secs(minutes * 60))
-}
-
-/// The risk of a verb unless the step asks for a typed word. A fence that finds the VM running asks
-/// for its name when it does; that is not known here.
-fn default_risk(verb: &Verb) -> Risk {
-    match verb {
-        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Ready { .. } | Verb::Fence { .. } => {
-            Risk::Read
-        }
-        Verb::Restore { .. }
-        | Verb::Replicate { .. }
-        | Verb::Register { .. }
-        | Verb::Network { .. }
-        | Verb::RestoreFiles(_) => Risk::Write,
-        Verb::PowerOn { .. } | Verb::ShutDown { .. } | Verb::Unregister { .. } => Risk::Disruptive,
-        Verb::CopyBack { .. } => Risk::Typed,
-        Verb::Command(command) => match command.effect {
-            DeclaredEffect::Read => Risk::Read,
-            DeclaredEffect::Write => Risk::Write,
-            DeclaredEffect::Disruptive => Risk::Disruptive,
-        },
-    }
-}
 
 /// A step and where it came from.
 pub(super) struct Expanded {
@@ -215,7 +168,7 @@ impl Expander<'_> {
         let option = |text: &Option<String>| text.as_deref().map(fill).transpose();
         let action = self.action(spec, &subject, vm)?;
         let side = self.side(spec);
-        let risk = default_risk(&spec.verb);
+        let risk = defaults::risk(&spec.verb);
         // What cannot be taken back asks for the VM's name, unless the runbook asks for another word.
         let typed = match (option(&spec.typed)?, risk) {
             (None, Risk::Typed) => Some(subject.as_str().to_owned()),
@@ -226,13 +179,13 @@ impl Expander<'_> {
             side,
             title: match option(&spec.name)? {
                 Some(name) => name,
-                None => title(&action, &subject),
+                None => defaults::title(&action, &subject),
             },
             why: option(&spec.why)?,
             text: option(&spec.text)?,
             risk: if typed.is_some() { Risk::Typed } else { risk },
             after: Vec::new(),
-            timeout: spec.timeout.or_else(|| default_timeout(&spec.verb)),
+            timeout: spec.timeout.or_else(|| defaults::timeout(&spec.verb)),
             retries: spec.retries,
             on_failure: spec.on_failure,
             usually: spec.usually,
@@ -301,6 +254,7 @@ impl Expander<'_> {
             Verb::PowerOn { .. } => ActionSpec::PowerOn { vm: of() },
             Verb::Ready { .. } => ActionSpec::Ready { vm: of() },
             Verb::ShutDown { .. } => ActionSpec::ShutDown { vm: of() },
+            Verb::PowerOff { .. } => ActionSpec::PowerOff { vm: of() },
             Verb::CopyBack { .. } => ActionSpec::CopyBack { vm: of() },
             Verb::Unregister { .. } => ActionSpec::Unregister { vm: of() },
             Verb::RestoreFiles(files) => ActionSpec::RestoreFiles {
@@ -310,6 +264,37 @@ impl Expander<'_> {
                 command: self.command(&files.command, vm, spec)?,
             },
             Verb::Command(command) => ActionSpec::Command(self.command(command, vm, spec)?),
+            Verb::Wait(wait) => ActionSpec::Wait(self.wait(wait, vm, spec)?),
+            Verb::Check(probes) => {
+                let probes = probes.iter().map(|probe| probe.filled(fill));
+                ActionSpec::Check(probes.collect::<Result<_, _>>()?)
+            }
+            Verb::HandOff(given) => ActionSpec::HandOff(HandOff {
+                to: given.to.clone(),
+                ask: fill(&given.ask)?,
+                verify: match &given.verify {
+                    Some(probe) => Some(probe.filled(fill)?),
+                    None => None,
+                },
+                every: given.every,
+            }),
+        })
+    }
+
+    fn wait(
+        &self,
+        wait: &WaitSpec,
+        vm: Option<&VmName>,
+        spec: &StepSpec,
+    ) -> Result<WaitSpec, PlanError> {
+        let fill = |text: &str| self.fill(text, vm, spec);
+        Ok(match wait {
+            WaitSpec::Span(span) => WaitSpec::Span(*span),
+            WaitSpec::Until(time) => WaitSpec::Until(fill(time)?),
+            WaitSpec::For { probe, every } => WaitSpec::For {
+                probe: probe.filled(fill)?,
+                every: *every,
+            },
         })
     }
 
@@ -351,8 +336,13 @@ impl Expander<'_> {
     fn side(&self, spec: &StepSpec) -> SiteRole {
         let of_site = |site| self.runbook.sites.get(site).map(|site| site.role);
         match &spec.verb {
-            Verb::Fence { .. } | Verb::ShutDown { .. } => self.section.source(),
-            Verb::Unregister { site, .. } => of_site(site).unwrap_or(self.section.source()),
+            Verb::Fence { .. } | Verb::ShutDown { .. } | Verb::PowerOff { site: None, .. } => {
+                self.section.source()
+            }
+            Verb::PowerOff {
+                site: Some(site), ..
+            }
+            | Verb::Unregister { site, .. } => of_site(site).unwrap_or(self.section.source()),
             Verb::Command(command) | Verb::RestoreFiles(FileRestore { command, .. }) => {
                 let host = self.runbook.hosts.get(&command.host);
                 host.and_then(|host| of_site(&host.site))
@@ -366,6 +356,11 @@ impl Expander<'_> {
     fn hosts(&self, action: &ActionSpec, side: SiteRole) -> Vec<HostName> {
         if let ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } = action {
             return vec![command.host.clone()];
+        }
+        if let Some(probes) = defaults::probes(action) {
+            let looks = probes.iter().flat_map(Probe::looks);
+            let hosts: BTreeSet<HostName> = looks.map(|look| look.host.clone()).collect();
+            return hosts.into_iter().collect();
         }
         let Some(vm) = action.vm().and_then(|vm| self.runbook.vms.get(vm)) else {
             return Vec::new();
@@ -383,17 +378,5 @@ impl Expander<'_> {
 
     fn backup_host(&self, vm: &Vm) -> Option<HostName> {
         self.runbook.backups.get(vm.backup.as_ref()?)?.host.clone()
-    }
-}
-
-fn title(action: &ActionSpec, subject: &Subject) -> String {
-    match action {
-        ActionSpec::Confirm { question, .. } => question.clone(),
-        ActionSpec::Note { text } => text.lines().next().unwrap_or_default().to_owned(),
-        ActionSpec::RestoreFiles { vm, command, .. } => {
-            format!("restore files of {vm} on {}", command.host)
-        }
-        ActionSpec::Command(command) => format!("command on {}", command.host),
-        _ => format!("{} {}", action.verb().replace('_', " "), subject.as_str()),
     }
 }

@@ -1,9 +1,15 @@
 //! A sum over what a plan does, so that a resumed run can tell whether it is still the same plan.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::{ActionSpec, Step};
-use crate::runbook::model::{Ask, CommandLine, CommandSpec, DeclaredEffect, PointChoice, SiteRole};
+use crate::names::HostName;
+use crate::runbook::model::{
+    Ask, CommandLine, CommandSpec, DeclaredEffect, Expect, Look, PointChoice, Probe, SiteRole,
+    VmSign, WaitSpec,
+};
 
 /// SHA-256 over ids, actions, sites and order, lower-case hex. Titles and reasons may change without
 /// changing it. It is written field by field, so that it does not depend on how a compiler prints.
@@ -78,6 +84,22 @@ impl Words {
                 self.command(command);
             }
             ActionSpec::Command(command) => self.command(command),
+            ActionSpec::Wait(wait) => self.wait(wait),
+            ActionSpec::Check(probes) => {
+                self.count(probes.len());
+                for probe in probes {
+                    self.probe(probe);
+                }
+            }
+            ActionSpec::HandOff(given) => {
+                self.word(&given.to);
+                self.word(&given.ask);
+                self.span(given.every);
+                self.count(usize::from(given.verify.is_some()));
+                if let Some(probe) = &given.verify {
+                    self.probe(probe);
+                }
+            }
             ActionSpec::Fence { .. }
             | ActionSpec::Replicate { .. }
             | ActionSpec::Register { .. }
@@ -85,9 +107,92 @@ impl Words {
             | ActionSpec::PowerOn { .. }
             | ActionSpec::Ready { .. }
             | ActionSpec::ShutDown { .. }
+            | ActionSpec::PowerOff { .. }
             | ActionSpec::CopyBack { .. }
             | ActionSpec::Unregister { .. } => {}
         }
+    }
+
+    fn span(&mut self, span: Duration) {
+        self.word(&span.as_millis().to_string());
+    }
+
+    fn wait(&mut self, wait: &WaitSpec) {
+        match wait {
+            WaitSpec::Span(span) => self.span(*span),
+            WaitSpec::Until(time) => self.words(&["until".to_owned(), time.clone()]),
+            WaitSpec::For { probe, every } => {
+                self.probe(probe);
+                self.span(*every);
+            }
+        }
+    }
+
+    fn probe(&mut self, probe: &Probe) {
+        let asker =
+            |from: &Option<HostName>| from.as_ref().map_or("", |host| host.as_str()).to_owned();
+        match probe {
+            Probe::Vm { vm, site, sign } => {
+                let sign = match sign {
+                    VmSign::On => "on",
+                    VmSign::Off => "off",
+                    VmSign::Tools => "tools",
+                    VmSign::Ready => "ready",
+                };
+                let site = site.as_ref().map_or("", |site| site.as_str());
+                self.words(&["vm", vm, site, sign].map(str::to_owned));
+            }
+            Probe::Tcp { host, port, from } => {
+                self.words(&[
+                    "tcp".to_owned(),
+                    host.clone(),
+                    port.map(|port| port.to_string()).unwrap_or_default(),
+                    asker(from),
+                ]);
+            }
+            Probe::Http { url, status, from } => {
+                self.words(&[
+                    "http".to_owned(),
+                    url.clone(),
+                    status.to_string(),
+                    asker(from),
+                ]);
+            }
+            Probe::Command { look, expect } => {
+                self.look(look);
+                self.words(&match expect {
+                    Expect::Success => vec!["success".to_owned()],
+                    Expect::Equals(text) => vec!["equals".to_owned(), text.clone()],
+                    Expect::Matches(text) => vec!["matches".to_owned(), text.clone()],
+                    Expect::Within { at_least, at_most } => {
+                        vec![format!("{at_least:?}"), format!("{at_most:?}")]
+                    }
+                });
+            }
+            Probe::Compare(both) => {
+                self.word("compare");
+                both.iter().for_each(|look| self.look(look));
+            }
+            Probe::Point { vm, age } => {
+                self.words(&["point".to_owned(), vm.clone()]);
+                self.span(age.unwrap_or_default());
+            }
+            Probe::Attested {
+                what,
+                dated,
+                by,
+                every,
+            } => {
+                let by = by.clone().unwrap_or_default();
+                self.words(&["attested".to_owned(), what.clone(), dated.clone(), by]);
+                self.span(*every);
+            }
+        }
+    }
+
+    fn look(&mut self, look: &Look) {
+        self.word(look.host.as_str());
+        self.words(&look.argv);
     }
 
     fn point(&mut self, point: &PointChoice) {

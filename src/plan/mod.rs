@@ -4,6 +4,7 @@
 //! one VM form a chain; `priority` and `needs` order `power_on` (and `shut_down`, in reverse) across
 //! VMs. The list itself is in an order in which an operator can walk it one step at a time.
 
+mod defaults;
 mod difference;
 mod expand;
 mod fingerprint;
@@ -22,7 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandSpec, Mode, OnFailure, PointChoice, Runbook, Section, SiteRole,
+    Ask, CommandSpec, HandOff, Mode, OnFailure, PointChoice, Probe, Runbook, Section, SiteRole,
+    WaitSpec,
 };
 use indexmap::IndexMap;
 
@@ -314,6 +316,11 @@ pub enum ActionSpec {
         /// Which VM.
         vm: VmName,
     },
+    /// Power it off on [`Step::side`] without asking its guest.
+    PowerOff {
+        /// Which VM.
+        vm: VmName,
+    },
     /// Bring its files to [`Step::side`] from the other site.
     CopyBack {
         /// Which VM.
@@ -337,6 +344,12 @@ pub enum ActionSpec {
     },
     /// A command of the site's own.
     Command(CommandSpec),
+    /// A pause.
+    Wait(WaitSpec),
+    /// Probes that all have to be as expected.
+    Check(Vec<Probe>),
+    /// Something that another team does.
+    HandOff(HandOff),
 }
 
 impl ActionSpec {
@@ -354,10 +367,14 @@ impl ActionSpec {
             Self::PowerOn { .. } => "power_on",
             Self::Ready { .. } => "ready",
             Self::ShutDown { .. } => "shut_down",
+            Self::PowerOff { .. } => "power_off",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
             Self::RestoreFiles { .. } => "restore_files",
             Self::Command(_) => "command",
+            Self::Wait(_) => "wait",
+            Self::Check(_) => "check",
+            Self::HandOff(_) => "hand_off",
         }
     }
 
@@ -365,7 +382,12 @@ impl ActionSpec {
     #[must_use]
     pub fn vm(&self) -> Option<&VmName> {
         match self {
-            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Confirm { .. }
+            | Self::Note { .. }
+            | Self::Command(_)
+            | Self::Wait(_)
+            | Self::Check(_)
+            | Self::HandOff(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
             | Self::Replicate { vm }
@@ -375,8 +397,15 @@ impl ActionSpec {
             | Self::PowerOn { vm }
             | Self::Ready { vm }
             | Self::ShutDown { vm }
+            | Self::PowerOff { vm }
             | Self::CopyBack { vm }
             | Self::Unregister { vm } => Some(vm),
         }
+    }
+
+    /// Whether it sends nothing but looks while it runs, so that a person may end it at any time.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        matches!(self, Self::Wait(_) | Self::Check(_) | Self::HandOff(_))
     }
 }

@@ -6,8 +6,8 @@
 //!   question to run before it is answered.
 //! - Across the chains of a phase, `power_on` waits for the last `ready` (without one, the last
 //!   `power_on`) of each VM that it needs, and of each VM with the next smaller priority number, so that
-//!   a smaller number means *serves* earlier. `shut_down` waits, the other way round, for the last
-//!   `shut_down` of the VMs that need it, and of those with the next larger number.
+//!   a smaller number means *serves* earlier. `shut_down` and `power_off` wait, the other way round, for the
+//!   last such step of the VMs that need it, and of those with the next larger number.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -122,14 +122,21 @@ fn across_chains(
             *serves = (*serves).max(ready);
         }
     }
-    let stopped = last(|action| matches!(action, ActionSpec::ShutDown { .. }));
+    let stopped = last(|action| {
+        matches!(
+            action,
+            ActionSpec::ShutDown { .. } | ActionSpec::PowerOff { .. }
+        )
+    });
     let starts_after = neighbours(runbook, &powered, Direction::Starts);
     let stopping: Vec<&VmName> = stopped.keys().copied().collect();
     let stops_after = neighbours(runbook, &stopping, Direction::Stops);
     for (index, one) in phase.iter().enumerate() {
         let (waits, ends) = match &one.step.action {
             ActionSpec::PowerOn { vm } => (starts_after.get(vm), &serves),
-            ActionSpec::ShutDown { vm } => (stops_after.get(vm), &stopped),
+            ActionSpec::ShutDown { vm } | ActionSpec::PowerOff { vm } => {
+                (stops_after.get(vm), &stopped)
+            }
             _ => continue,
         };
         for vm in waits.into_iter().flatten() {

@@ -456,6 +456,70 @@ fn verbs_bring_their_risk_timeout_side_and_hosts() {
 }
 
 #[test]
+fn what_looks_waits_or_is_for_others_names_its_hosts_and_fills_its_words() {
+    let text = "contacts: [{ name: Storage, phone: '1' }]
+failover:
+  - phase: Look
+    for_each: vms
+    steps:
+      - check: [{ vm: \"${vm}\", site: london, power: on }, { host: lee-bk1, argv: [grep, \"${ticket}\", log] }]
+      - wait: 90m
+      - wait: { for: { compare: [{ host: lee-bk1, argv: [a] }, { host: lon-esx1, argv: [b] }] }, every: 5s }
+      - hand_off: { to: Storage, ask: \"Promote ${vm}\", verify: { tcp: lee-bk1 } }
+      - power_off: \"${vm}\"
+      - power_off: { vm: \"${vm}\", site: leeds }
+";
+    let plan = failover(&small(&[("a", "")], text));
+    let found: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let hosts: Vec<&str> = step.hosts.iter().map(HostName::as_str).collect();
+            let minutes = step.timeout.map_or(0, |timeout| timeout.as_secs() / 60);
+            format!(
+                "{} | {:?} {:?} {minutes}m [{}] waits only: {}",
+                step.title,
+                step.risk,
+                step.side,
+                hosts.join(" "),
+                step.action.only_waits()
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "check a, lee-bk1 | Read Recovery 2m [lee-bk1] waits only: true",
+            "wait 1h 30m | Read Recovery 0m [] waits only: true",
+            "wait for lee-bk1, lon-esx1 | Read Recovery 10m [lee-bk1 lon-esx1] waits only: true",
+            "hand off to Storage | Read Recovery 30m [] waits only: true",
+            "power off a | Disruptive Protected 2m [lon-esx1] waits only: false",
+            "power off a | Disruptive Recovery 2m [lee-esx1] waits only: false",
+        ]
+    );
+    let ActionSpec::Check(probes) = &plan.steps[0].action else {
+        panic!("{:?}", plan.steps[0].action)
+    };
+    assert_eq!(probes[1].looks()[0].argv, ["grep", "INC000042", "log"]);
+    let ActionSpec::HandOff(given) = &plan.steps[3].action else {
+        panic!("{:?}", plan.steps[3].action)
+    };
+    assert_eq!(given.ask, "Promote a");
+    for (from, to) in [
+        ("power: on", "power: off"),
+        ("site: london", "site: leeds"),
+        ("90m", "91m"),
+        ("every: 5s", "every: 6s"),
+        ("argv: [b]", "argv: [c]"),
+        ("Promote", "Demote"),
+        ("tcp: lee-bk1", "tcp: 'lee-bk1:22'"),
+    ] {
+        let changed = failover(&small(&[("a", "")], &text.replace(from, to)));
+        assert_ne!(changed.fingerprint, plan.fingerprint, "{to}");
+    }
+}
+
+#[test]
 fn a_step_of_its_own_words_overrides_the_defaults() {
     let plan = failover(&small(
         &[("a", "")],

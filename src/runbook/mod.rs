@@ -30,7 +30,7 @@ use model::Runbook;
 use places::Places;
 use reader::{At, Reader};
 pub use template::BUILT_IN;
-pub use values::{parse_duration, parse_size, slug};
+pub use values::{parse_duration, parse_size, slug, spelled};
 
 /// How much a runbook file may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Whole files: valid ones, one with every rule broken, and hostile ones.
 
+mod probes;
+
 use std::time::Instant;
 
 use proptest::prelude::*;

@@ -35,6 +35,27 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A duration as a runbook spells it: `10m`, `1h 30m`.
+#[must_use]
+pub fn spelled(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let parts = [
+        (seconds / 86_400, 'd'),
+        (seconds / 3_600 % 24, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let said = parts.iter().filter(|(number, _)| *number > 0);
+    let said: Vec<String> = said
+        .map(|(number, unit)| format!("{number}{unit}"))
+        .collect();
+    if said.is_empty() {
+        "0s".to_owned()
+    } else {
+        said.join(" ")
+    }
+}
+
 /// Parses a size in bytes: a whole number with `B KiB MiB GiB TiB` (powers of 1024) or `kB MB GB
 /// TB` (powers of 1000).
 ///
@@ -83,6 +104,15 @@ fn sum_of_parts(text: &str, unit_of: impl Fn(&str) -> Option<u64>) -> Option<u64
     Some(sum)
 }
 
+/// A regular expression that matches somewhere in a text.
+///
+/// # Errors
+///
+/// What is wrong with the expression, as a lower-case fragment.
+pub(super) fn compiled(pattern: &str) -> Result<regex_lite::Regex, String> {
+    regex_lite::Regex::new(pattern).map_err(|error| format!("not a regular expression: {error}"))
+}
+
 /// A regular expression that must match a whole value.
 ///
 /// # Errors
@@ -90,9 +120,8 @@ fn sum_of_parts(text: &str, unit_of: impl Fn(&str) -> Option<u64>) -> Option<u64
 /// What is wrong with the expression, as a lower-case fragment.
 pub(super) fn whole_match(pattern: &str) -> Result<regex_lite::Regex, String> {
     // The expression alone first: `a)(b` would be made whole by the group around it.
-    let wrong = |error: regex_lite::Error| format!("not a regular expression: {error}");
-    regex_lite::Regex::new(pattern).map_err(wrong)?;
-    regex_lite::Regex::new(&format!("^(?:{pattern})$")).map_err(wrong)
+    compiled(pattern)?;
+    compiled(&format!("^(?:{pattern})$"))
 }
 
 /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`.
@@ -244,6 +273,9 @@ mod tests {
                 Ok(Duration::from_secs(seconds)),
                 "{text}"
             );
+        }
+        for text in ["0s", "45s", "10m", "1h 30m", "2d 1s"] {
+            assert_eq!(parse_duration(text).map(spelled).as_deref(), Ok(text));
         }
         for text in [
             "",

@@ -12,6 +12,7 @@ mod bastion;
 mod cable;
 mod figures;
 mod kill;
+mod looking;
 mod openssh;
 mod owners;
 mod people;

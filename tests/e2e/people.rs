@@ -22,7 +22,7 @@ const PHASES: &str = "failover:
 ";
 
 /// The site's runbook with other phases, and without questions before the start.
-fn runbook(site: &Site, place: &Place, phases: &str) -> PathBuf {
+pub fn runbook(site: &Site, place: &Place, phases: &str) -> PathBuf {
     let text = std::fs::read_to_string(&site.runbook).expect("the emitted runbook");
     let cut = |text: &str, from: &str, to: &str| {
         let (before, rest) = text.split_once(from).expect("a part");
@@ -36,7 +36,7 @@ fn runbook(site: &Site, place: &Place, phases: &str) -> PathBuf {
     path
 }
 
-fn tags(journal: &[Value]) -> Vec<&str> {
+pub fn tags(journal: &[Value]) -> Vec<&str> {
     journal
         .iter()
         .filter_map(|line| line["event"].as_str())

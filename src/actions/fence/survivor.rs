@@ -146,7 +146,14 @@ impl Fence {
             return Ok(false);
         }
         for (host, copy) in elsewhere.running().filter(|(_, copy)| copy.vmid.is_some()) {
-            let how = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.patience).await?;
+            let how = stopping::stop(
+                ctx,
+                host,
+                &self.vm,
+                &copy.vmx,
+                stopping::Way::GuestFirst(self.patience),
+            )
+            .await?;
             let fact = Fact::Stopped {
                 vm: self.vm.clone(),
                 host: host.clone(),

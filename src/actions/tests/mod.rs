@@ -3,6 +3,7 @@
 mod failover;
 mod going_home;
 mod link;
+mod looking;
 mod lost;
 mod owners;
 pub(super) mod parts;

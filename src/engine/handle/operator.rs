@@ -106,23 +106,26 @@ impl Engine {
         }
     }
 
-    /// A person may settle whatever is not acting on a host right now; what is in doubt and held
-    /// too, for a person can always settle it.
+    /// A person may settle whatever is not acting on a host right now, and so end what only waits;
+    /// what is in doubt and held too, for a person can always settle it.
     fn can_settle(&self, id: &StepId) -> bool {
         #[cfg(test)]
         if self.planted == Some(Bug::SkipInDoubt) && self.state.status(id) == Status::InDoubt {
             return true;
         }
-        self.plan.step(id).is_some()
-            && matches!(
-                self.state.status(id),
-                Status::Waiting
-                    | Status::Probing
-                    | Status::Asking
-                    | Status::Held
-                    | Status::Failed
-                    | Status::Undone
-            )
+        let Some(step) = self.plan.step(id) else {
+            return false;
+        };
+        match self.state.status(id) {
+            Status::Waiting
+            | Status::Probing
+            | Status::Asking
+            | Status::Held
+            | Status::Failed
+            | Status::Undone => true,
+            Status::Running => step.action.only_waits(),
+            _ => false,
+        }
     }
 
     /// Ends what the step was looking at.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Checker;
 use crate::names::VmName;
-use crate::runbook::model::{ForEach, Phase, Section, SiteRole, StepSpec, Verb, Vm};
+use crate::runbook::model::{ForEach, Phase, Probe, Section, SiteRole, StepSpec, Verb, Vm};
 use crate::runbook::places::NodeId;
 use crate::runbook::read::{PhaseNodes, Read};
 
@@ -52,6 +52,9 @@ fn served(
     step: &StepSpec,
     node: NodeId,
 ) {
+    for probe in step.verb.probes() {
+        looked_at(checker, section, phase, step, probe, node);
+    }
     let Some(written) = step.verb.vm() else {
         return;
     };
@@ -96,20 +99,81 @@ fn served(
     checker.report(node, message, Some(label), &hint);
 }
 
+/// Every VM that a probe is about has what is looked at.
+fn looked_at(
+    checker: &mut Checker<'_, '_>,
+    section: Section,
+    phase: &Phase,
+    step: &StepSpec,
+    probe: &Probe,
+    node: NodeId,
+) {
+    let Some(written) = probe.vm() else { return };
+    let lacks = |name: &VmName| {
+        let vm = checker.runbook.vms.get(name)?;
+        match probe {
+            Probe::Point { age, .. } => {
+                let rpo = age.or(vm.rpo).or(checker.runbook.objectives.rpo);
+                let lack = match (&vm.backup, rpo) {
+                    (None, _) => "it has no `backup`",
+                    (_, None) => "it has no RPO, and the check gives no age",
+                    _ => return None,
+                };
+                Some(lack.to_owned())
+            }
+            Probe::Vm { site, .. } => {
+                let site = site
+                    .as_ref()
+                    .and_then(|site| checker.runbook.sites.get(site));
+                let role = site.map_or(section.target(), |site| site.role);
+                let key = match role {
+                    SiteRole::Protected => "protected",
+                    SiteRole::Recovery => "recovery",
+                };
+                let there = vm.place(role);
+                there.is_none().then(|| format!("it has no `{key}` place"))
+            }
+            _ => None,
+        }
+    };
+    let found = vms_of(checker, phase, written)
+        .into_iter()
+        .find_map(|name| Some((name, lacks(name)?)));
+    if let Some((name, lack)) = found {
+        let label = (
+            checker.find(&["vms", name.as_str()]),
+            format!("{name} is here"),
+        );
+        let verb = step.verb.as_str();
+        let node = checker.find_from(node, &[verb]);
+        let hint = format!("add what is missing to {name}, or look at something else");
+        let message = format!("`{verb}` cannot look at {name}: {lack}");
+        checker.report(node, message, Some(label), &hint);
+    }
+}
+
 /// What a VM lacks for a verb, in words.
 fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> Option<String> {
     let (source, target) = (section.source(), section.target());
     let needed: &[SiteRole] = match verb {
-        Verb::Confirm { .. } | Verb::Note { .. } | Verb::Command(_) => return None,
+        Verb::Confirm { .. }
+        | Verb::Note { .. }
+        | Verb::Command(_)
+        | Verb::Wait(_)
+        | Verb::Check(_)
+        | Verb::HandOff(_) => return None,
         // Nobody logs in to a physical server; its fence is a person's word.
         Verb::Fence { .. } if source == SiteRole::Protected && vm.physical.is_some() => {
             return None;
         }
-        Verb::Fence { .. } | Verb::ShutDown { .. } => &[source],
+        Verb::Fence { .. } | Verb::ShutDown { .. } | Verb::PowerOff { site: None, .. } => &[source],
         Verb::CopyBack { .. } | Verb::Replicate { .. } => &[target, source],
         // Into a machine that is there, wherever it is.
         Verb::RestoreFiles(_) => &[],
-        Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
+        Verb::PowerOff {
+            site: Some(site), ..
+        }
+        | Verb::Unregister { site, .. } => &[checker.runbook.sites.get(site)?.role],
         Verb::Restore { .. }
         | Verb::Register { .. }
         | Verb::Network { .. }

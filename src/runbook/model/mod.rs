@@ -6,14 +6,16 @@
 
 mod backups;
 mod hosts;
+mod probes;
 mod steps;
 mod vms;
 
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use probes::{Expect, Look, Probe, VmSign};
 pub use steps::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, Mode, OnFailure, Phase,
-    PointChoice, Section, StepSpec, Verb,
+    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,
+    Phase, PointChoice, Section, StepSpec, Verb, WaitSpec,
 };
 pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 

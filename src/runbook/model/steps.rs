@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, SiteName, VmName};
 
-use super::SiteRole;
+use super::{Probe, SiteRole};
 
 /// A group of steps under one heading.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,6 +215,13 @@ pub enum Verb {
         /// VM name or `${vm}`.
         vm: String,
     },
+    /// Power it off without asking its guest.
+    PowerOff {
+        /// VM name or `${vm}`.
+        vm: String,
+        /// At which site; `None` is the one that the section leaves.
+        site: Option<SiteName>,
+    },
     /// Bring its files home.
     CopyBack {
         /// VM name or `${vm}`.
@@ -231,6 +238,12 @@ pub enum Verb {
     RestoreFiles(FileRestore),
     /// A command of the site's own.
     Command(CommandSpec),
+    /// A pause.
+    Wait(WaitSpec),
+    /// Probes that all have to be as expected.
+    Check(Vec<Probe>),
+    /// Something that another team does.
+    HandOff(HandOff),
 }
 
 impl Verb {
@@ -248,10 +261,14 @@ impl Verb {
             Self::PowerOn { .. } => "power_on",
             Self::Ready { .. } => "ready",
             Self::ShutDown { .. } => "shut_down",
+            Self::PowerOff { .. } => "power_off",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
             Self::RestoreFiles(_) => "restore_files",
             Self::Command(_) => "command",
+            Self::Wait(_) => "wait",
+            Self::Check(_) => "check",
+            Self::HandOff(_) => "hand_off",
         }
     }
 
@@ -259,7 +276,12 @@ impl Verb {
     #[must_use]
     pub fn vm(&self) -> Option<&str> {
         match self {
-            Self::Confirm { .. } | Self::Note { .. } | Self::Command(_) => None,
+            Self::Confirm { .. }
+            | Self::Note { .. }
+            | Self::Command(_)
+            | Self::Wait(_)
+            | Self::Check(_)
+            | Self::HandOff(_) => None,
             Self::Fence { vm }
             | Self::Restore { vm, .. }
             | Self::Replicate { vm }
@@ -268,11 +290,54 @@ impl Verb {
             | Self::PowerOn { vm }
             | Self::Ready { vm }
             | Self::ShutDown { vm }
+            | Self::PowerOff { vm, .. }
             | Self::CopyBack { vm }
             | Self::Unregister { vm, .. } => Some(vm),
             Self::RestoreFiles(files) => Some(&files.vm),
         }
     }
+}
+
+impl Verb {
+    /// The probes that it looks at.
+    #[must_use]
+    pub fn probes(&self) -> Vec<&Probe> {
+        match self {
+            Self::Check(probes) => probes.iter().collect(),
+            Self::Wait(WaitSpec::For { probe, .. }) => vec![probe],
+            Self::HandOff(hand_off) => hand_off.verify.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A pause, and what ends it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WaitSpec {
+    /// Its length.
+    Span(Duration),
+    /// A time, RFC 3339; may hold `${…}`.
+    Until(String),
+    /// Something that is looked at again and again.
+    For {
+        /// What.
+        probe: Probe,
+        /// How often.
+        every: Duration,
+    },
+}
+
+/// Something that another team does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HandOff {
+    /// The name of one of the runbook's contacts.
+    pub to: String,
+    /// What they are asked to do.
+    pub ask: String,
+    /// What shows that it is done; without it the person at the console writes what was seen.
+    pub verify: Option<Probe>,
+    /// How often that is looked at.
+    pub every: Duration,
 }
 
 /// One thing that a prompt asks for.

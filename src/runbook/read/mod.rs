@@ -3,9 +3,12 @@
 //! What does not parse is reported and left out, so that one mistake is one problem. Rules that
 //! concern several parts are in [`super::check`].
 
+mod asks;
 mod backups;
+mod commands;
 mod network;
 mod phases;
+mod probes;
 mod sites;
 mod texts;
 mod verbs;
@@ -67,6 +70,8 @@ struct Names {
     networks: IndexSet<String>,
     backups: IndexSet<String>,
     vms: IndexSet<String>,
+    /// The names of contacts.
+    contacts: IndexSet<String>,
     /// Each with whether it is a secret.
     variables: IndexMap<String, bool>,
     /// Addresses that must not stand in steps, each with its host.
@@ -94,6 +99,10 @@ impl Names {
         let of = |part: &str, name: &str, key: &str| -> Option<&Value> {
             top.get(part)?.value.get(name)?.get(key)
         };
+        let listed = top.get("contacts").and_then(|at| at.value.as_sequence());
+        let contacts = listed.into_iter().flatten();
+        let called = contacts.filter_map(|contact| contact.get("name")?.as_str());
+        names.contacts.extend(called.map(str::to_owned));
         for variable in keys("variables") {
             let secret = of("variables", &variable, "secret").and_then(Value::as_bool);
             names.variables.insert(variable, secret.unwrap_or(false));
@@ -331,7 +340,19 @@ fn variable<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Variable> {
     Some(variable)
 }
 
-/// A regular expression that compiles.
+/// A regular expression that matches somewhere in a text.
+fn pattern_within<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
+    let text = reader.raw_text(at)?;
+    match values::compiled(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(message) => {
+            reader.report(at.node, message, "");
+            None
+        }
+    }
+}
+
+/// A regular expression that compiles and matches a whole value.
 fn pattern<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
     let text = reader.raw_text(at)?;
     match values::whole_match(text) {

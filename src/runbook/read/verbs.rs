@@ -1,18 +1,19 @@
 //! What a step does: the verb and its argument.
 
-use indexmap::IndexMap;
-
+use super::asks::asks;
+use super::commands::{argv, command};
 use super::optional;
-use super::texts::{Scope, check_addresses, report_within, template};
+use super::probes::{check, hand_off, wait};
+use super::texts::{Scope, template};
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb,
+    CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb,
 };
-use crate::runbook::reader::{At, Entry, Fields, Reader, Shape, kind_of};
+use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(super) const VERBS: [&str; 14] = [
+pub(super) const VERBS: [&str; 18] = [
     "confirm",
     "note",
     "fence",
@@ -23,51 +24,28 @@ pub(super) const VERBS: [&str; 14] = [
     "power_on",
     "ready",
     "shut_down",
+    "power_off",
     "copy_back",
     "unregister",
     "restore_files",
     "command",
-];
-/// Verbs of the format that come with later versions.
-pub(super) const LATER: [&str; 6] = [
     "wait",
     "check",
-    "power_off",
-    "free_capacity",
     "hand_off",
-    "local",
 ];
-
-/// Keys of an answer to a prompt that mean something else (who confirmed it).
-const RESERVED_ANSWERS: [&str; 4] = ["by", "second", "typed", "attest"];
+/// Verbs of the format that come with later versions.
+pub(super) const LATER: [&str; 2] = ["free_capacity", "local"];
 
 const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
 const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
 const BEFORE: Shape = Shape::new("a restore point", &["before"], &[]);
+const POWER_OFF: Shape = Shape::new("a power_off", &["vm"], &["site"]);
 const UNREGISTER: Shape = Shape::new("an unregister", &["vm", "site"], &[]);
-const COMMAND: Shape = Shape::new(
-    "a command",
-    &["host"],
-    &["argv", "sh", "effect", "done_if", "verify"],
-);
 const RESTORE_FILES: Shape = Shape::new(
     "a restore_files",
     &["vm", "host", "quiesced", "argv"],
     &["from", "done_if", "verify"],
 );
-const ASK: Shape = Shape {
-    what: "a question",
-    required: &[],
-    optional: &["choose", "at_least", "value", "pattern"],
-    also: &[],
-    later: &["acknowledge", "evidence", "compare", "check"],
-    extensible: false,
-};
-const EFFECTS: [(&str, DeclaredEffect); 3] = [
-    ("read", DeclaredEffect::Read),
-    ("write", DeclaredEffect::Write),
-    ("disruptive", DeclaredEffect::Disruptive),
-];
 
 /// Reads a step's verb; `fields` is the whole step.
 pub(super) fn verb<'a>(
@@ -95,6 +73,10 @@ pub(super) fn verb<'a>(
         "unregister" => return unregister(at, scope, reader),
         "restore_files" => Verb::RestoreFiles(restore_files(at, scope, reader)?),
         "command" => Verb::Command(command(at, scope, reader)?),
+        "wait" => Verb::Wait(wait(at, scope, reader)?),
+        "check" => Verb::Check(check(at, scope, reader)?),
+        "hand_off" => Verb::HandOff(hand_off(at, scope, reader)?),
+        "power_off" => return power_off(at, scope, reader),
         "fence" => Verb::Fence {
             vm: one_vm(at, scope, reader)?,
         },
@@ -132,7 +114,24 @@ fn one_vm<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<S
     vm_name(at, scope, reader)
 }
 
-fn vm_name<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<String> {
+fn power_off<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Verb> {
+    if !at.value.is_mapping() {
+        let vm = vm_name(at, scope, reader)?;
+        return Some(Verb::PowerOff { vm, site: None });
+    }
+    let fields = reader.fields(at, &POWER_OFF)?;
+    let vm = optional(&fields, "vm", reader, |reader, at| {
+        vm_name(at, scope, reader)
+    });
+    let site = match fields.get("site") {
+        Some(at) => Some(reader.reference(at, "site", &scope.names.sites)?),
+        None => None,
+    };
+    Some(Verb::PowerOff { vm: vm?, site })
+}
+
+/// A VM of the runbook, or `${vm}` where a phase has one at hand.
+pub(super) fn vm_name<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<String> {
     let text = reader.raw_text(at)?;
     if text == "${vm}" {
         return template(at, scope, reader);
@@ -311,157 +310,4 @@ fn unregister<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Opti
         vm: vm?,
         site: site?,
     })
-}
-
-fn asks<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> IndexMap<String, Ask> {
-    let mut asks = IndexMap::new();
-    for entry in reader.entries(at, "what is asked") {
-        if RESERVED_ANSWERS.contains(&entry.name.as_str()) {
-            let message = format!("`{}` has a meaning of its own in answers", entry.name);
-            reader.report(entry.key, message, "choose another name");
-        } else if !values::is_name(&entry.name) {
-            let message = "what is asked is named with letters, digits, hyphens and underscores";
-            reader.report(entry.key, message, "");
-        }
-        if let Some(ask) = ask(&entry, scope, reader) {
-            asks.insert(entry.name, ask);
-        }
-    }
-    asks
-}
-
-fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ask> {
-    const HINT: &str = "there are: { choose: [power, network], at_least: 2 }, { value: Ticket number, pattern: \"INC[0-9]+\" }";
-    let fields = reader.fields(entry.at, &ASK)?;
-    let misplaced = |key: &str, owner: &str, reader: &mut Reader<'a>| {
-        if fields.get(key).is_some() {
-            reader.report(
-                fields.key(key),
-                format!("`{key}` belongs to `{owner}`"),
-                HINT,
-            );
-        }
-    };
-    match (fields.get("choose"), fields.get("value")) {
-        (Some(at), None) => {
-            misplaced("pattern", "value", reader);
-            let options = choices(at, reader)?;
-            let most = at.value.as_sequence().map_or(0, Vec::len) as u64;
-            let at_least = optional(&fields, "at_least", reader, |reader, at| {
-                reader.number(at, "at_least", 1, most)
-            });
-            let at_least = at_least.and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-            Some(Ask::Choose { options, at_least })
-        }
-        (None, Some(at)) => {
-            misplaced("at_least", "choose", reader);
-            let prompt = template(at, scope, reader);
-            let pattern = optional(&fields, "pattern", reader, super::pattern);
-            Some(Ask::Value {
-                prompt: prompt?,
-                pattern,
-            })
-        }
-        (Some(_), Some(_)) => {
-            reader.report(
-                entry.key,
-                "a question either lets choose or asks for a value",
-                HINT,
-            );
-            None
-        }
-        (None, None) => {
-            // A kind of a later version has been reported.
-            if !ASK.later.iter().any(|later| fields.get(later).is_some()) {
-                reader.report(entry.key, "a question of no kind", HINT);
-            }
-            None
-        }
-    }
-}
-
-fn choices<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Vec<String>> {
-    let mut options: Vec<String> = Vec::new();
-    for at in reader.list(at, "choices")? {
-        let Some(option) = reader.text(at) else {
-            continue;
-        };
-        if options.contains(&option) {
-            reader.report(at.node, "this choice stands twice", "remove one of them");
-        } else {
-            options.push(option);
-        }
-    }
-    if options.is_empty() {
-        reader.report(at.node, "there is nothing to choose", "");
-        return None;
-    }
-    Some(options)
-}
-
-fn command<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<CommandSpec> {
-    let fields = reader.fields(at, &COMMAND)?;
-    let host = optional(&fields, "host", reader, |reader, at| {
-        reader.reference(at, "host", &scope.names.hosts)
-    });
-    let words = |key: &str, reader: &mut Reader<'a>| {
-        optional(&fields, key, reader, |reader, at| argv(at, scope, reader))
-    };
-    let line = match (fields.get("argv"), fields.get("sh")) {
-        (Some(_), None) => words("argv", reader).map(CommandLine::Argv),
-        (None, Some(at)) => script(at, scope, reader).map(CommandLine::Sh),
-        (Some(_), Some(_)) => {
-            reader.report(
-                fields.key("sh"),
-                "a command has `argv` or `sh`, not both",
-                "",
-            );
-            None
-        }
-        (None, None) => {
-            let hint = "write argv: [logger, \"done\"], or sh: a script";
-            reader.report(at.node, "a command without `argv` or `sh`", hint);
-            None
-        }
-    };
-    let effect = optional(&fields, "effect", reader, |reader, at| {
-        reader.one_of(at, "effect", &EFFECTS, &[])
-    });
-    Some(CommandSpec {
-        done_if: words("done_if", reader),
-        verify: words("verify", reader),
-        host: host?,
-        line: line?,
-        effect: effect.unwrap_or_default(),
-        environment: Vec::new(),
-    })
-}
-
-fn argv<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Vec<String>> {
-    let items = reader.list(at, "words")?;
-    if items.is_empty() {
-        reader.report(at.node, "a command without words", "");
-        return None;
-    }
-    let mut words = Vec::with_capacity(items.len());
-    for at in items {
-        // An empty word is a legitimate argument.
-        if at.value.as_str() == Some("") {
-            words.push(String::new());
-        } else {
-            words.extend(template(at, scope, reader));
-        }
-    }
-    Some(words)
-}
-
-/// A script: values come as environment, so that nothing of theirs is ever read as shell.
-fn script<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<String> {
-    let text = reader.raw_text(at)?;
-    if text.contains("${") {
-        let hint = "values come as environment: write \"$ticket\", or use `argv`";
-        report_within(at.node, "${", "`${…}` in a script".to_owned(), hint, reader);
-        return None;
-    }
-    check_addresses(at.node, text, scope.names, reader).then(|| text.to_owned())
 }

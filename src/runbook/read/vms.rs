@@ -404,7 +404,8 @@ fn tcp<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Rung> {
     }
 }
 
-fn url<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
+/// An `http://` address.
+pub(super) fn url<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
     let text = reader.text(at)?;
     if text.starts_with("https://") {
         reader.later(at.node, "scheme", "https");

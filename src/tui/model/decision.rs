@@ -242,6 +242,8 @@ impl Run {
                 .is_some_and(|known| known.fault.is_some());
         if status.is_met() {
             Some(format!("{} is {} already", step.title, status.as_str()))
+        } else if status == Status::Running && step.action.only_waits() {
+            None
         } else if status.is_active() && !looking_in_vain {
             Some(format!(
                 "{} is {}: it has to end first",

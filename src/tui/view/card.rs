@@ -454,10 +454,14 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::Network { .. } => "its adapters must be joined to this site's port groups",
         ActionSpec::PowerOn { .. } => "the VM has everything it needs here",
         ActionSpec::Ready { .. } => "on is not enough: it counts once it serves",
+        ActionSpec::PowerOff { .. } => "it must not run here any longer",
         ActionSpec::ShutDown { .. } => "its last state has to be on disk before it moves",
         ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
         ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
         ActionSpec::RestoreFiles { .. } => "its data has to be here before it can serve",
         ActionSpec::Command(_) => "a command of this site's own",
+        ActionSpec::Wait(_) => "what comes next needs time",
+        ActionSpec::Check(_) => "what comes next rests on it",
+        ActionSpec::HandOff(_) => "another team has to do this",
     }
 }

@@ -1,10 +1,14 @@
 //! Every screen in every size that has a layout of its own, as a person would see it.
 
+use std::time::Duration;
+
 use crate::engine::{RunEvent, Status};
+use crate::plan::{ActionSpec, Plan};
+use crate::runbook::model::{Contact, Expect, HandOff, Look, Probe};
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
-    Bench, PLAIN, Story, attested, declare, fault, power_on, question, register, there_and_back,
-    typed, write,
+    Bench, PLAIN, Story, attested, declare, fault, plan, power_on, question, register, runbook,
+    there_and_back, typed, write,
 };
 use crate::tui::page::Msg;
 use crate::tui::theme::Theme;
@@ -213,6 +217,65 @@ fn confirmation_dialogs() {
     small("typed", &story, |bench| {
         bench.calmly("<Enter><Enter><Enter>").keys("sql<Enter>");
     });
+}
+
+/// A run that asks for this step first, which sends nothing but looks.
+fn looks_only(title: &str, action: ActionSpec) -> (Plan, Story) {
+    let mut runbook = runbook();
+    runbook.contacts = vec![Contact {
+        name: "Storage on call".to_owned(),
+        phone: "+44 113 496 0200".to_owned(),
+        role: "backups and datastores".to_owned(),
+    }];
+    let mut plan = plan();
+    plan.steps[0].title = title.to_owned();
+    plan.steps[0].text = None;
+    plan.steps[0].people = 1;
+    plan.steps[0].action = action;
+    let answer = crate::actions::outline(&runbook, &plan.steps[0]);
+    let mut story = Story::begun();
+    story.of("-", "confirm", 1, RunEvent::StepStarted);
+    let answered = RunEvent::ProbeAnswered(Box::new(answer));
+    story.of("-", "confirm", 1, answered);
+    (plan, story)
+}
+
+#[test]
+fn steps_that_look_or_are_for_others() {
+    let tcp = Probe::Tcp {
+        host: "lee-bk1".to_owned(),
+        port: None,
+        from: None,
+    };
+    let promote = |verify| {
+        ActionSpec::HandOff(HandOff {
+            to: "Storage on call".to_owned(),
+            ask: "Promote the replica of the orders volume".to_owned(),
+            verify,
+            every: Duration::from_secs(10),
+        })
+    };
+    let look = Look {
+        host: "lee-bk1".into(),
+        argv: ["lag", "orders"].map(str::to_owned).to_vec(),
+    };
+    let expect = Expect::Within {
+        at_least: None,
+        at_most: Some(5.0),
+    };
+    let check = ActionSpec::Check(vec![tcp.clone(), Probe::Command { look, expect }]);
+    let others = "hand off to Storage on call";
+    for (name, title, action) in [
+        ("hand-off-seen", others, promote(Some(tcp))),
+        ("hand-off-told", others, promote(None)),
+        ("check", "check lee-bk1", check),
+    ] {
+        let (plan, story) = looks_only(title, action);
+        let mut bench = Bench::of(plan, &story, (80, 24));
+        bench.with_hosts().wait(400);
+        bench.draw();
+        insta::assert_snapshot!(name, bench.styled());
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Transitions by table, then whole runs by a seeded world.
 
 mod transitions;
+mod waits;
 mod watch;
 mod world;
 

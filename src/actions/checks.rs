@@ -1,0 +1,393 @@
+//! Looking at one probe of the runbook: what it asks, in words, and what was seen.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use regex_lite::Regex;
+
+use crate::engine::{ShownCommand, Verdict};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane, sanitise};
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::guest::Guest;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::names::{HostName, SiteName, VmName};
+use crate::plan::Step;
+use crate::runbook::model::{Expect, Look, Mode, Probe, VmSign};
+use crate::transfer::{self, choose};
+
+use super::action::Action;
+use super::answer::shown;
+use super::context::Ctx;
+use super::ownership::Heard;
+use super::place::VmAt;
+use super::ready::Ready;
+use super::words::span;
+use super::{configuration, http, moving, reach, registered};
+
+/// The longest part of an output that is repeated in a line.
+const SHOWN: usize = 120;
+
+/// What a probe showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// What was asked, in words.
+    pub asked: String,
+    /// Whether it is as expected.
+    pub passed: bool,
+    /// What was seen, or why nothing was.
+    pub said: String,
+}
+
+impl Seen {
+    /// `lee-bk1 accepts connections: no reply (asked by the console)`.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.asked, self.said)
+    }
+}
+
+/// Looks. What could not be asked is not as expected.
+pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
+    let looked = match probe {
+        Probe::Vm { vm, site, sign } => vm_sign(ctx, vm, site.as_ref(), *sign).await,
+        Probe::Tcp { host, port, from } => tcp(ctx, host, *port, from.as_ref()).await,
+        Probe::Http { url, status, from } => http_status(ctx, url, *status, from.as_ref()).await,
+        Probe::Command { look, expect } => match output(ctx, look, patience).await {
+            Ok(text) => judge(&text, expect),
+            Err(why) => Err(why),
+        },
+        Probe::Compare(both) => compare(ctx, both, patience).await,
+        Probe::Point { vm, age } => point(ctx, vm, *age).await,
+        Probe::Attested {
+            dated, by, every, ..
+        } => {
+            let today = ctx.clock.now().to_zoned(TimeZone::UTC).date();
+            attested(today, dated, by.as_deref(), *every)
+        }
+    };
+    Seen {
+        asked: in_words(probe),
+        passed: looked.is_ok(),
+        said: looked.unwrap_or_else(|why| why),
+    }
+}
+
+/// What a probe asks, in words.
+pub(super) fn in_words(probe: &Probe) -> String {
+    match probe {
+        Probe::Vm { vm, site, sign } => {
+            let there = site.as_ref().map(|site| format!(" in {site}"));
+            let sign = match sign {
+                VmSign::On => "runs",
+                VmSign::Off => "does not run",
+                VmSign::Tools => "has its tools running",
+                VmSign::Ready => "serves",
+            };
+            format!("{vm} {sign}{}", there.unwrap_or_default())
+        }
+        Probe::Tcp { host, port, .. } => {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{host}{port} accepts connections")
+        }
+        Probe::Http { url, status, .. } => format!("{url} answers {status}"),
+        Probe::Command { look, expect } => {
+            let of = line(look);
+            match expect {
+                Expect::Success => format!("{of} ends with status 0"),
+                Expect::Equals(text) => format!("{of} prints {text}"),
+                Expect::Matches(pattern) => format!("{of} prints something like {pattern}"),
+                Expect::Within { at_least, at_most } => format!(
+                    "{of} prints a number of {}",
+                    match (at_least, at_most) {
+                        (Some(least), Some(most)) => format!("{least} to {most}"),
+                        (Some(least), None) => format!("at least {least}"),
+                        (None, Some(most)) => format!("at most {most}"),
+                        (None, None) => "any size".to_owned(),
+                    }
+                ),
+            }
+        }
+        Probe::Compare(both) => {
+            let [one, other] = both.as_ref();
+            format!("{} and {} print the same", line(one), line(other))
+        }
+        Probe::Point { vm, age } => {
+            let age = age.map_or_else(|| "its RPO".to_owned(), span);
+            format!("the newest sound restore point of {vm} is not older than {age}")
+        }
+        Probe::Attested { what, every, .. } => {
+            format!("{what}, at least every {}", span(*every))
+        }
+    }
+}
+
+/// The commands of the runbook that a probe sends.
+pub(super) fn sends(probe: &Probe) -> Vec<ShownCommand> {
+    let looks = probe.looks().iter();
+    looks
+        .map(|look| shown(&look.host, &HostCommand::read(look.argv.clone())))
+        .collect()
+}
+
+fn line(look: &Look) -> String {
+    let line = HostCommand::read(look.argv.clone()).line();
+    format!("{line} on {}", look.host)
+}
+
+type Looked = Result<String, String>;
+
+async fn vm_sign(ctx: &Ctx, vm: &str, site: Option<&SiteName>, sign: VmSign) -> Looked {
+    let vm = VmName::from(vm);
+    let role = site.and_then(|site| ctx.runbook.sites.get(site));
+    let step = Step {
+        side: role.map_or(ctx.step.side, |site| site.role),
+        ..Step::clone(&ctx.step)
+    };
+    vm_signs(ctx, &step, &vm, sign)
+        .await
+        .unwrap_or_else(|fault| Err(fault.what))
+}
+
+async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<Looked, Fault> {
+    if sign == VmSign::Ready {
+        let ready = Ready::new(&ctx.runbook, step, vm)?;
+        let answer = ready.decide(&ready.observe(ctx).await?);
+        return Ok(match answer.verdict {
+            Verdict::AlreadyDone { evidence } => Ok(evidence.join("; ")),
+            Verdict::Needed(_) | Verdict::Blocked { .. } => Err(answer.found),
+        });
+    }
+    let at = VmAt::of_step(&ctx.runbook, step, vm)?.with_facts(ctx);
+    let at = configuration::name_vmx(ctx, at).await?;
+    let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
+    let Some(entry) = entry else {
+        let said = format!("it is not registered on {}", at.host);
+        return Ok(if sign == VmSign::Off {
+            Ok(said)
+        } else {
+            Err(said)
+        });
+    };
+    let power = entry.power();
+    let said = format!("power state {power} on {}", at.host);
+    Ok(match (sign, power == PowerState::On) {
+        (VmSign::On, true) | (VmSign::Off, false) => Ok(said),
+        (VmSign::On | VmSign::Tools, false) | (VmSign::Off, true) => Err(said),
+        (VmSign::Tools | VmSign::Ready, _) => {
+            let command = commands::guest(entry.vmid);
+            let doing = "reading what the guest's tools told";
+            let guest = ctx
+                .read(&at.host, Lane::Control, &command, Guest::parse, doing)
+                .await?;
+            if guest.tools_running {
+                Ok("its tools run (get.guest)".to_owned())
+            } else {
+                let status = guest.tools_status.as_deref().unwrap_or("no status");
+                Err(format!("its tools do not run ({status})"))
+            }
+        }
+    })
+}
+
+/// What practice says of what lies outside its site.
+const OUTSIDE: &str = "not asked: practice asks nothing outside the simulated site";
+
+async fn tcp(ctx: &Ctx, host: &str, port: Option<u16>, from: Option<&HostName>) -> Looked {
+    let listed = ctx.runbook.hosts.get(host).map(|host| &host.address);
+    let address = listed.map_or(host, |its| its.host.as_str());
+    let its_own = listed.map(|its| its.port);
+    let Some(number) = port.or(its_own) else {
+        return Err("no port is given".to_owned());
+    };
+    // The simulated host serves the one port at which it is reached.
+    if is_outside(ctx, address) || (ctx.mode == Mode::Practice && port.is_some()) {
+        return Ok(OUTSIDE.to_owned());
+    }
+    let look = reach::ask_port(ctx, from, address, number).await;
+    let said = format!("{} (asked by {})", look.said, look.by);
+    if look.heard == Heard::Answer && look.said == reach::ACCEPTS {
+        Ok(said)
+    } else {
+        Err(said)
+    }
+}
+
+async fn http_status(ctx: &Ctx, url: &str, status: u16, from: Option<&HostName>) -> Looked {
+    if http::Url::parse(url).is_some_and(|url| is_outside(ctx, &url.host)) {
+        return Ok(OUTSIDE.to_owned());
+    }
+    match http::status(ctx, from, url).await {
+        Ok((got, by)) if got == status => Ok(format!("status {got} (asked by {by})")),
+        Ok((got, by)) => Err(format!("status {got}, not {status} (asked by {by})")),
+        Err(why) => Err(why),
+    }
+}
+
+/// Whether practice leaves an address alone.
+fn is_outside(ctx: &Ctx, host: &str) -> bool {
+    let loopback = host
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|address| address.is_loopback());
+    ctx.mode == Mode::Practice && !loopback
+}
+
+/// What a command prints that ends with status 0, without the white space around it.
+async fn output(ctx: &Ctx, look: &Look, patience: Duration) -> Looked {
+    let command = HostCommand::read(look.argv.clone()).deadline(patience);
+    let host = ctx.host(&look.host).map_err(|fault| fault.what)?;
+    let output = host.read(Lane::Control, &command).await;
+    let output = output.map_err(|error| error.fault(&look.host).what)?;
+    let text = sanitise::sanitise(&output.stdout).trim().to_owned();
+    if output.status == 0 {
+        return Ok(text);
+    }
+    let complaint = sanitise::sanitise(&output.stderr);
+    let said = if complaint.trim().is_empty() {
+        text
+    } else {
+        complaint
+    };
+    Err(format!("status {}: {}", output.status, short(&said)))
+}
+
+fn judge(text: &str, expect: &Expect) -> Looked {
+    let said = short(text);
+    let passed = match expect {
+        Expect::Success => true,
+        Expect::Equals(wanted) => text == wanted.trim(),
+        Expect::Matches(pattern) => Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)),
+        Expect::Within { at_least, at_most } => {
+            let Some(number) = first_number(text) else {
+                return Err(format!("no number in it: {said}"));
+            };
+            at_least.is_none_or(|least| number >= least)
+                && at_most.is_none_or(|most| number <= most)
+        }
+    };
+    if passed { Ok(said) } else { Err(said) }
+}
+
+/// The first number in a text: `3` of `lag: 3 s`.
+fn first_number(text: &str) -> Option<f64> {
+    let starts = |c: char| c.is_ascii_digit();
+    let at = text.find(starts)?;
+    let sign = if text[..at].ends_with('-') { -1.0 } else { 1.0 };
+    let rest = &text[at..];
+    let end = rest
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(rest.len());
+    let digits = rest[..end].trim_end_matches('.');
+    digits.parse::<f64>().ok().map(|number| sign * number)
+}
+
+async fn compare(ctx: &Ctx, both: &[Look; 2], patience: Duration) -> Looked {
+    let [one, other] = both;
+    let told = |look: &Look, looked: Looked| {
+        looked.map_err(|why| format!("{} could not be asked: {why}", look.host))
+    };
+    let left = told(one, output(ctx, one, patience).await)?;
+    let right = told(other, output(ctx, other, patience).await)?;
+    if left == right {
+        return Ok(format!("both print {}", short(&left)));
+    }
+    Err(format!(
+        "{} prints {}, {} prints {}",
+        one.host,
+        short(&left),
+        other.host,
+        short(&right)
+    ))
+}
+
+async fn point(ctx: &Ctx, vm: &str, age: Option<Duration>) -> Looked {
+    let name = VmName::from(vm);
+    let spec = ctx.runbook.vms.get(&name).cloned().unwrap_or_default();
+    let backup = spec.backup.as_ref();
+    let Some(backup) = backup.and_then(|backup| ctx.runbook.backups.get(backup)) else {
+        return Err("the runbook gives it no backup".to_owned());
+    };
+    let Some(most) = age.or(spec.rpo).or(ctx.runbook.objectives.rpo) else {
+        return Err("the runbook gives it no RPO and the check no age".to_owned());
+    };
+    let folder = moving::source(ctx, backup, &name).map_err(|fault| fault.what)?;
+    let points = transfer::points(&folder, vm).await;
+    let points = points.map_err(|fault| fault.what)?;
+    let latest = crate::runbook::model::PointChoice::Latest;
+    let chosen = choose(&points, &latest).map_err(|why| why.to_string())?;
+    let info = ctx.state.info.as_ref();
+    let until = info.and_then(|info| info.outage_at);
+    let (until, of) = match until {
+        Some(outage) if ctx.mode != Mode::Drill => (outage, "before the outage"),
+        _ => (ctx.clock.now(), "ago"),
+    };
+    let old = chosen.point.stamp.age_at(until);
+    let old = Duration::try_from(old).unwrap_or_default();
+    let said = format!("{} was taken {} {of}", chosen.point.name, span(old));
+    if old <= most { Ok(said) } else { Err(said) }
+}
+
+fn attested(today: Date, dated: &str, by: Option<&str>, every: Duration) -> Looked {
+    let date: Date = dated
+        .parse()
+        .map_err(|_| format!("{dated:?} is not a date"))?;
+    let days = i64::from(date.until(today).map_or(0, |past| past.get_days()));
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let said = format!("attested{by} on {date}");
+    let every = i64::try_from(every.as_secs() / 86_400).unwrap_or(i64::MAX);
+    match days {
+        days if days < 0 => Err(format!("{said}, which is still to come")),
+        days if days > every => Err(format!("{said}, {days} days ago")),
+        days => Ok(format!("{said}, {days} days ago")),
+    }
+}
+
+/// What was printed, in a line that can be read.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
+        return "nothing".to_owned();
+    }
+    let cut: String = line.chars().take(SHOWN).collect();
+    if cut.len() < line.len() {
+        format!("{cut}…")
+    } else {
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_judged_as_the_runbook_expects() {
+        let within = |at_least, at_most| Expect::Within { at_least, at_most };
+        for (text, expect, passes) in [
+            ("", Expect::Success, true),
+            ("15.2", Expect::Equals(" 15.2 ".into()), true),
+            ("15.20", Expect::Equals("15.2".into()), false),
+            ("state: ok", Expect::Matches("ok$".into()), true),
+            ("lag: 3 s", within(None, Some(5.0)), true),
+            ("lag: 5.5 s", within(None, Some(5.0)), false),
+            ("-2", within(Some(-3.0), Some(-1.0)), true),
+            ("7.", within(Some(7.0), Some(7.0)), true),
+            ("none", within(None, Some(5.0)), false),
+        ] {
+            assert_eq!(judge(text, &expect).is_ok(), passes, "{text:?} {expect:?}");
+        }
+    }
+
+    #[test]
+    fn an_attestation_ages() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let every = Duration::from_secs(90 * 86_400);
+        let on = |today: &str| attested(day(today), "2026-01-01", Some("Anna"), every);
+        assert_eq!(
+            on("2026-04-01").unwrap(),
+            "attested by Anna on 2026-01-01, 90 days ago"
+        );
+        assert!(on("2026-04-02").is_err());
+        assert!(on("2025-12-31").unwrap_err().contains("still to come"));
+    }
+}

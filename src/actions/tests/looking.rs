@@ -1,0 +1,181 @@
+//! `check`, `wait`, `hand_off` and `power_off` against the simulated site.
+
+use super::world::{World, consent};
+use super::{RUNBOOK, lines, needed};
+use crate::engine::{Answer, Fact, Performed, Verdict};
+
+/// The bundled runbook with these steps, once, as its way out.
+async fn world(steps: &str) -> World {
+    let (sites, _) = RUNBOOK.split_once("\nfailover:\n").unwrap();
+    let phases = format!("failover:\n  - phase: Look\n    steps:\n{steps}");
+    World::with(&format!("{sites}\n{phases}")).await
+}
+
+fn failure(performed: Performed) -> String {
+    match performed {
+        Performed::Failed(fault) => format!("{} / {} / {}", fault.what, fault.state, fault.next),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_check_tells_everything_that_it_saw_and_fails_by_one() {
+    let looks = "      - check:
+          - { vm: sql01, site: london, power: on }
+          - { vm: sql01, site: london, tools: true }
+          - { vm: app01, site: leeds, power: off }
+          - { tcp: lee-bk1 }
+          - { host: lee-bk1, argv: [echo, \"lag: 3 s\"], at_most: 5 }
+          - { compare: [{ host: lee-bk1, argv: [echo, a] }, { host: lee-bk1, argv: [printf, a] }] }
+          - { point: { vm: sql01, age: 30d } }
+          - { vm: web01, site: london, power: off }
+          - { tcp: \"127.0.0.2:1\" }
+          - { host: lee-bk1, argv: [cat, /no/such/file] }
+";
+    // The first step without the last three, which are not as expected.
+    let cut = looks.find("          - { vm: web01").unwrap();
+    let world = world(&format!("{}{looks}", &looks[..cut])).await;
+    let first = "look/-/check";
+    let shown = world.probe(first).await;
+    let proposal = needed(&shown);
+    assert_eq!(lines(proposal)[0], "echo 'lag: 3 s'");
+    assert!(proposal.commands.iter().all(|command| !command.write));
+    let seen = world.go(first).await;
+    assert_eq!(seen.len(), 7, "{seen:?}");
+    assert_eq!(seen[0], "sql01 runs in london: power state on on lon-esx1");
+    assert!(seen[2].contains("not registered"), "{seen:?}");
+    assert!(seen[3].ends_with("(asked by the console)"), "{seen:?}");
+    assert!(seen[4].ends_with("at most 5: lag: 3 s"), "{seen:?}");
+    let second = "look/-/check.2";
+    world.probe(second).await;
+    let why = failure(world.perform(second).await);
+    assert!(
+        why.starts_with("3 of 10 checks failed: web01 does not run"),
+        "{why}"
+    );
+    assert!(why.contains("No such file"), "{why}");
+    assert!(why.contains("as expected: sql01 runs"), "{why}");
+    assert_eq!(world.all_writes(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_pause_counts_from_its_first_begin_and_a_look_is_repeated_until_it_is_seen() {
+    let world = world(
+        "      - wait: 1s
+      - wait: { until: \"2026-01-02T03:04:05Z\" }
+      - wait: { for: { vm: sql01, site: london, power: off }, every: 1s }
+        timeout: 2s
+      - wait: { for: { vm: sql01, site: london, power: on } }
+",
+    )
+    .await;
+    let waited = world.go("look/-/wait").await;
+    assert!(waited[0].starts_with("waited 1s, from "), "{waited:?}");
+    assert!(matches!(
+        world.probe("look/-/wait").await.verdict,
+        Verdict::AlreadyDone { .. }
+    ));
+    assert_eq!(world.go("look/-/wait.2").await, ["03:04:05 UTC has passed"]);
+    world.probe("look/-/wait.3").await;
+    let why = failure(world.perform("look/-/wait.3").await);
+    assert!(
+        why.contains("was not seen that sql01 does not run in london"),
+        "{why}"
+    );
+    assert!(
+        why.contains("last seen: power state on on lon-esx1"),
+        "{why}"
+    );
+    let seen = world.go("look/-/wait.4").await;
+    assert!(seen[1].ends_with("(1 looks)"), "{seen:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_handed_off_is_done_once_it_is_seen_or_somebody_vouches_for_it() {
+    let world = world(
+        "      - hand_off: { to: Storage on call, ask: Promote the replica, verify: { tcp: lee-bk1 } }
+      - hand_off: { to: Storage on call, ask: Promote the replica, verify: { tcp: \"127.0.0.2:1\" }, every: 1s }
+        timeout: 1s
+      - hand_off: { to: Duty manager London, ask: Lock the door }
+",
+    )
+    .await;
+    let first = "look/-/hand_off";
+    let proposal = needed(&world.probe(first).await).clone();
+    assert_eq!(
+        proposal.changes[0],
+        "call Storage on call (backups and datastores): +44 113 496 0200"
+    );
+    assert!(proposal.ask.is_empty(), "the probe is asked, not a person");
+    let seen = world.go(first).await;
+    assert!(
+        seen.last()
+            .unwrap()
+            .starts_with("Storage on call had it for "),
+        "{seen:?}"
+    );
+    assert!(
+        world
+            .facts()
+            .iter()
+            .any(|fact| matches!(fact, Fact::HandedOff { to, .. } if to == "Storage on call"))
+    );
+    let late = "look/-/hand_off.2";
+    world.probe(late).await;
+    let why = failure(world.perform(late).await);
+    assert!(
+        why.contains("call Storage on call again (+44 113 496 0200)"),
+        "{why}"
+    );
+    let third = "look/-/hand_off.3";
+    let proposal = needed(&world.probe(third).await).clone();
+    let mut given = consent(&proposal);
+    given
+        .answers
+        .insert("evidence".into(), Answer::Value(" ".into()));
+    failure(world.perform_as(third, given.clone()).await);
+    given
+        .answers
+        .insert("evidence".into(), Answer::Value("she rattled at it".into()));
+    let Performed::Done { evidence } = world.perform_as(third, given).await else {
+        panic!("it was answered")
+    };
+    assert_eq!(
+        evidence,
+        [
+            "alice says that Duty manager London did it",
+            "she rattled at it"
+        ]
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn power_off_asks_no_guest_and_is_done_once_it_is_off() {
+    let world = world("      - power_off: sql01\n").await;
+    let step = "look/sql01/power_off";
+    let proposal = needed(&world.probe(step).await).clone();
+    assert!(
+        proposal.changes[0].contains("without asking its guest"),
+        "{proposal:?}"
+    );
+    assert!(
+        lines(&proposal)
+            .iter()
+            .all(|line| !line.contains("power.shutdown"))
+    );
+    let seen = world.go(step).await;
+    assert!(seen[0].contains("off"), "{seen:?}");
+    let sent = world.writes("lon-esx1");
+    let stops = sent.iter().filter(|line| line.contains("vmsvc/power"));
+    let stops: Vec<_> = stops.collect();
+    assert_eq!(stops.len(), 1, "{sent:?}");
+    assert!(stops[0].contains("vmsvc/power.off"), "{sent:?}");
+    assert!(matches!(
+        world.probe(step).await.verdict,
+        Verdict::AlreadyDone { .. }
+    ));
+    world.end().await;
+}

@@ -1,0 +1,94 @@
+//! Commands of the site's own: their words, what they declare, and what shows that they worked.
+
+use super::optional;
+use super::texts::{Scope, check_addresses, report_within, template};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
+use crate::runbook::reader::{At, Reader, Shape};
+
+const COMMAND: Shape = Shape::new(
+    "a command",
+    &["host"],
+    &["argv", "sh", "effect", "done_if", "verify"],
+);
+const EFFECTS: [(&str, DeclaredEffect); 3] = [
+    ("read", DeclaredEffect::Read),
+    ("write", DeclaredEffect::Write),
+    ("disruptive", DeclaredEffect::Disruptive),
+];
+
+/// `command: { host: …, argv: […] }`.
+pub(super) fn command<'a>(
+    at: At<'a>,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<CommandSpec> {
+    let fields = reader.fields(at, &COMMAND)?;
+    let host = optional(&fields, "host", reader, |reader, at| {
+        reader.reference(at, "host", &scope.names.hosts)
+    });
+    let words = |key: &str, reader: &mut Reader<'a>| {
+        optional(&fields, key, reader, |reader, at| argv(at, scope, reader))
+    };
+    let line = match (fields.get("argv"), fields.get("sh")) {
+        (Some(_), None) => words("argv", reader).map(CommandLine::Argv),
+        (None, Some(at)) => script(at, scope, reader).map(CommandLine::Sh),
+        (Some(_), Some(_)) => {
+            reader.report(
+                fields.key("sh"),
+                "a command has `argv` or `sh`, not both",
+                "",
+            );
+            None
+        }
+        (None, None) => {
+            let hint = "write argv: [logger, \"done\"], or sh: a script";
+            reader.report(at.node, "a command without `argv` or `sh`", hint);
+            None
+        }
+    };
+    let effect = optional(&fields, "effect", reader, |reader, at| {
+        reader.one_of(at, "effect", &EFFECTS, &[])
+    });
+    Some(CommandSpec {
+        done_if: words("done_if", reader),
+        verify: words("verify", reader),
+        host: host?,
+        line: line?,
+        effect: effect.unwrap_or_default(),
+        environment: Vec::new(),
+    })
+}
+
+/// The words of a command.
+pub(super) fn argv<'a>(
+    at: At<'a>,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<Vec<String>> {
+    let items = reader.list(at, "words")?;
+    if items.is_empty() {
+        reader.report(at.node, "a command without words", "");
+        return None;
+    }
+    let mut words = Vec::with_capacity(items.len());
+    for at in items {
+        // An empty word is a legitimate argument.
+        if at.value.as_str() == Some("") {
+            words.push(String::new());
+        } else {
+            words.extend(template(at, scope, reader));
+        }
+    }
+    Some(words)
+}
+
+/// A script: values come as environment, so that nothing of theirs is ever read as shell.
+fn script<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<String> {
+    let text = reader.raw_text(at)?;
+    if text.contains("${") {
+        let hint = "values come as environment: write \"$ticket\", or use `argv`";
+        report_within(at.node, "${", "`${…}` in a script".to_owned(), hint, reader);
+        return None;
+    }
+    check_addresses(at.node, text, scope.names, reader).then(|| text.to_owned())
+}

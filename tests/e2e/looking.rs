@@ -1,0 +1,73 @@
+//! Steps that look, wait or are for others, as the person at the keys meets them.
+
+use std::time::Duration;
+
+use crate::people::{runbook, tags};
+use crate::practice::run_id;
+use crate::program::Place;
+use crate::site::Site;
+use crate::terminal::Terminal;
+
+const SOON: Duration = Duration::from_secs(20);
+
+const PHASES: &str = "failover:
+- phase: Look
+  steps:
+  - check: [{ tcp: lee-bk1 }, { host: lee-bk1, argv: [cat, /tmp/lag], at_most: 5 }]
+  - wait: 10m
+  - hand_off: { to: Storage on call, ask: Promote the replica }
+  - note: All is well
+";
+
+/// Confirms what the card asks once nothing is armed any more.
+fn confirm(terminal: &mut Terminal, title: &str) {
+    terminal.wait_until(title, SOON, |text| {
+        text.contains(title) && text.contains("asking")
+    });
+    std::thread::sleep(Duration::from_millis(600));
+    terminal.press("\r");
+}
+
+#[test]
+fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--scale", "64KiB"]);
+    let runbook = runbook(&site, &place, PHASES);
+    let runbook = runbook.to_string_lossy();
+    let mut terminal = Terminal::open(&place, &["run", &runbook, "--operator", "alice"], 80, 24);
+    terminal.wait_for("When was service lost?", SOON);
+    terminal.press("\r\r");
+
+    confirm(&mut terminal, "check lee-bk1");
+    terminal.wait_for("1 of 2 checks failed", SOON);
+    std::thread::sleep(Duration::from_millis(400));
+    terminal.press("s");
+    terminal.wait_for("reason", SOON);
+    terminal.press("the lag is on the wall\r");
+
+    confirm(&mut terminal, "wait 10m");
+    terminal.wait_for("waiting, ", SOON);
+    terminal.press("h");
+    terminal.wait_for("What did you see", SOON);
+    terminal.press("the array is in step\r");
+
+    terminal.wait_for("+44 113 496 0200", SOON);
+    confirm(&mut terminal, "hand off to Storage on call");
+    terminal.wait_for("What shows that Storage on call did it?", SOON);
+    terminal.press("they read the new primary to me\r");
+    terminal.wait_for("All is well", SOON);
+    terminal.kill();
+
+    let journal = place.journal();
+    for tag in ["step-failed", "step-skipped", "step-by-hand"] {
+        assert!(tags(&journal).contains(&tag), "{tag}");
+    }
+    let report = place.run(&["report", &run_id(&place)], SOON).stdout;
+    for said in [
+        "the lag is on the wall",
+        "the array is in step",
+        "they read the new primary to me",
+    ] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+}
