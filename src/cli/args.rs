@@ -131,9 +131,17 @@ what was decided. It is read from the run's journal; no host is asked. At a term
     },
     /// Print every step and command of a runbook as Markdown, without asking any host
     Plan(PlanArgs),
-    /// List the runs
+    /// List the runs; how their RTO went from run to run, and which drills are due
+    #[command(after_help = "\
+Below the list stands the RTO of the newest finished runs of each runbook and mode, oldest first, with
+the part of the objective that was used, and for each runbook that says `drill: { every: 90d }` when its
+next drill is due. A runbook counts as it lies in its newest run.")]
     Runs,
-    /// Check that a run's journal was not changed
+    /// Check that a run's journal was not changed, nor the files that its report names
+    #[command(after_help = "\
+The journal's chain of hashes is checked line by line, its head against the report and the runs that take
+this one back, and the other files of the folder against their sums in report.json. A folder that was
+passed on is checked by its journal: lifeboat verify FOLDER/journal.jsonl")]
     Verify {
         /// The run (its id, or the beginning of it), or a journal file
         run: String,

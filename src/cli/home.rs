@@ -1,7 +1,10 @@
 //! `lifeboat` alone: what there is, and one key to the next right thing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::journal::{self, Ending, RunSummary, Store};
 use crate::report::Format;
@@ -15,6 +18,7 @@ use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
+use super::runs::last_drills;
 use super::{failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
@@ -112,6 +116,10 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
 
 fn survey(store: &Store) -> Result<Home, Failure> {
     let runs = store.list()?;
+    let drills: BTreeMap<String, Timestamp> = last_drills(&runs)
+        .into_iter()
+        .map(|(runbook, at)| (runbook.to_owned(), at))
+        .collect();
     let (unfinished, finished): (Vec<_>, Vec<_>) = runs
         .into_iter()
         .filter(|run| run.info.is_some())
@@ -122,6 +130,9 @@ fn survey(store: &Store) -> Result<Home, Failure> {
             .ok()
             .map(|loaded| described(&loaded.runbook, None)),
     );
+    for runbook in &mut runbooks {
+        runbook.last_drill = drills.get(&runbook.name).copied();
+    }
     Ok(Home {
         unfinished: unfinished
             .into_iter()
@@ -218,6 +229,7 @@ fn described(runbook: &Runbook, path: Option<PathBuf>) -> RunbookEntry {
         rpo: runbook.objectives.rpo,
         failback: !runbook.failback.is_empty(),
         problem: None,
+        drill_every: runbook.drill.every,
         last_drill: None,
     }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod args;
 mod console;
 mod correct;
+mod evidence;
 mod exit;
 mod failback;
 mod forms;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use jiff::Timestamp;
 
 use crate::journal::Store;
 use crate::names::VmName;
@@ -134,7 +136,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Plan(args)) => print_plan(&args, &mut out),
         Some(Command::Runs) => {
-            let _ = runs::print(&store(state)?.list()?, &mut out);
+            let runs = store(state)?.list()?;
+            // Whoever reads along has seen enough when the pipe is closed.
+            let _ = runs::print(&runs, &mut out)
+                .and_then(|()| runs::history(&runs, Timestamp::now(), &mut out));
             Ok(Exit::Clean)
         }
         Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),

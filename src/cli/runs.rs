@@ -1,9 +1,17 @@
-//! `lifeboat runs`: what lies in the state folder, newest first.
+//! `lifeboat runs`: what lies in the state folder, newest first; how runs compare, and drills due.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+
+use jiff::Timestamp;
 
 use super::past::Past;
 use crate::journal::{Ending, RunSummary};
+use crate::report::{DrillDue, Reached, duration, trend};
+use crate::runbook::model::Mode;
+
+/// No more runs of a runbook and mode are compared.
+const MOST_COMPARED: usize = 8;
 
 /// Prints a line for each run.
 ///
@@ -37,6 +45,87 @@ pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Below the list: the RTO of the newest finished runs, run by run, and drills that are due.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn history(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let mut groups: BTreeMap<(String, &str), Vec<Reached>> = BTreeMap::new();
+    for run in runs.iter().filter(|run| is_finished(run)) {
+        let Some((info, mode)) = run.info.as_ref().and_then(|info| Some((info, info.mode?))) else {
+            continue;
+        };
+        let group = groups
+            .entry((info.runbook.clone(), mode.as_str()))
+            .or_default();
+        if group.len() < MOST_COMPARED {
+            group.extend(reached(run));
+        }
+    }
+    groups.retain(|_, group| !group.is_empty());
+    if !groups.is_empty() {
+        writeln!(out, "\nRTO of the set, run by run, against its objective")?;
+    }
+    for ((runbook, mode), mut group) in groups {
+        group.reverse();
+        writeln!(out, "\n  {runbook}, {mode}")?;
+        for line in trend(&group) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    let due = drills(runs, now);
+    if !due.is_empty() {
+        writeln!(out, "\nDrills")?;
+    }
+    for line in due {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn is_finished(run: &RunSummary) -> bool {
+    matches!(run.ending, Ending::Finished(_))
+}
+
+/// What a run reached; nothing where its folder cannot be read, which the list and `verify` say.
+fn reached(run: &RunSummary) -> Option<Reached> {
+    let past = Past::read(run.folder.clone()).ok()?;
+    Reached::of(&past.report())
+}
+
+/// A line for each runbook whose newest run says how often it is to be drilled.
+fn drills(runs: &[RunSummary], now: Timestamp) -> Vec<String> {
+    let last = last_drills(runs);
+    let mut seen = BTreeSet::new();
+    runs.iter()
+        .filter_map(|run| {
+            let name = &run.info.as_ref()?.runbook;
+            if !seen.insert(name) {
+                return None;
+            }
+            let past = Past::read(run.folder.clone()).ok()?;
+            let every = past.loaded.runbook.drill.every?;
+            let due = DrillDue::new(last.get(name.as_str()).copied(), every, now);
+            let every = duration(every.try_into().ok()?);
+            Some(format!("{name}: {due} (every {every})"))
+        })
+        .collect()
+}
+
+/// When each runbook's last finished drill began.
+pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
+    let mut last = BTreeMap::new();
+    for run in runs.iter().filter(|run| is_finished(run)) {
+        if let (Some(info), Some(began)) = (&run.info, run.started)
+            && info.mode == Some(Mode::Drill)
+        {
+            let newest = last.entry(info.runbook.as_str()).or_insert(began);
+            *newest = began.max(*newest);
+        }
+    }
+    last
 }
 
 fn state(run: &RunSummary) -> String {

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::journal::{self, FILE_NAME, JournalError, ReadJournal, RunFolder, Store};
 use crate::report::Format;
 
+use super::evidence;
 use super::exit::{Exit, Failure};
-use super::report;
 
 /// A head hash that stands somewhere else than in the journal.
 #[derive(Debug)]
@@ -38,8 +38,14 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
     if journal.entries.is_empty() && journal.problem.is_none() {
         return Err(JournalError::Empty(name.into()).into());
     }
+    let folder = Path::new(&name)
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     // Whoever reads along has seen enough when the pipe is closed.
-    Ok(say(&name, &journal, &recorded, out).unwrap_or(Exit::Clean))
+    let exit = say(&name, &journal, &recorded, out).unwrap_or(Exit::Clean);
+    let same = evidence::compare(folder, &journal, out).unwrap_or(true);
+    Ok(if same { exit } else { Exit::Findings })
 }
 
 fn say(
@@ -93,7 +99,7 @@ fn say(
 /// The heads that the run's report and the runs that take it back have recorded.
 fn recorded_heads(store: &Store, folder: &RunFolder) -> Vec<Recorded> {
     let mut heads = Vec::new();
-    if let Ok(report) = fs::read_to_string(report::path(folder, Format::Markdown))
+    if let Ok(report) = fs::read_to_string(folder.path.join(Format::Markdown.file()))
         && let Some(head) = head_in_report(&report)
     {
         heads.push(Recorded {
@@ -210,7 +216,7 @@ mod tests {
         let store = Store::new(root.path());
         let (folder, head) = run_of(&store, 5, None);
         fs::write(
-            report::path(&folder, Format::Markdown),
+            folder.path.join(Format::Markdown.file()),
             format!("- Journal: 5 lines, head hash `{head}`\n"),
         )
         .unwrap();

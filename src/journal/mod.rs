@@ -21,7 +21,7 @@ pub use intent::Intent;
 pub use line::ZERO_HASH;
 pub use reader::{Follower, LineProblem, ReadJournal, read};
 pub(crate) use store::write_private;
-pub use store::{Ending, RunFolder, RunSummary, Store};
+pub use store::{Ending, RunFolder, RunSummary, SITE, Store};
 pub use writer::{Journal, held_by};
 
 /// The format that this version writes, and the newest that it reads.

@@ -40,6 +40,9 @@ pub struct RunFolder {
     pub path: PathBuf,
 }
 
+/// The simulated site of a practice, in the run's folder.
+pub const SITE: &str = "site";
+
 impl RunFolder {
     /// The journal.
     #[must_use]
@@ -69,7 +72,7 @@ impl RunFolder {
     /// The simulated site of a practice.
     #[must_use]
     pub fn site(&self) -> PathBuf {
-        self.path.join("site")
+        self.path.join(SITE)
     }
 
     /// Writes a file of the run: whole or not at all, on disk when this returns, for the owner only.

@@ -8,6 +8,7 @@ mod brief;
 mod collect;
 mod debrief;
 mod document;
+mod history;
 mod html;
 mod legs;
 mod markdown;
@@ -32,6 +33,7 @@ pub use document::{
     FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
     Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone,
 };
+pub use history::{DrillDue, Reached, trend};
 pub use objectives::{Grade, Measure, VmMeasure, measures};
 pub use prose::Text;
 pub use text::{bytes, duration};

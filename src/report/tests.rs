@@ -1,6 +1,7 @@
 //! A report tells what was vouched for first, measures against objectives, and leaves nothing out.
 
 mod brief;
+mod history;
 mod rendered;
 
 use std::collections::BTreeMap;

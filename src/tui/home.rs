@@ -10,6 +10,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::names::RunId;
+use crate::report::DrillDue;
 use crate::runbook::model::Mode;
 
 use super::keys::{self, HomeAction};
@@ -75,6 +76,8 @@ pub struct RunbookEntry {
     pub failback: bool,
     /// Why it is not valid: the first of its errors, and how many there are.
     pub problem: Option<String>,
+    /// How often it is to be drilled.
+    pub drill_every: Option<Duration>,
     /// When it was last drilled.
     pub last_drill: Option<Timestamp>,
 }
@@ -509,6 +512,10 @@ fn runbook_line(runbook: &RunbookEntry, width: usize, now: Now) -> Line<'static>
     }
     let (role, state) = match (&runbook.problem, runbook.last_drill) {
         (Some(_), _) => (Role::Bad, "not valid".to_owned()),
+        (None, Some(at)) if is_overdue(at, runbook.drill_every, now.wall) => (
+            Role::Warn,
+            format!("overdue: drilled {}", text::ago(at, now.wall)),
+        ),
         (None, Some(at)) => (
             Role::Plain,
             format!("valid  drilled {}", text::ago(at, now.wall)),
@@ -522,6 +529,10 @@ fn runbook_line(runbook: &RunbookEntry, width: usize, now: Now) -> Line<'static>
         Span::raw(format!("{}  ", text::fit(&facts, 24))),
         Span::styled(state, role.style()),
     ])
+}
+
+fn is_overdue(last: Timestamp, every: Option<Duration>, now: Timestamp) -> bool {
+    every.is_some_and(|every| matches!(DrillDue::new(Some(last), every, now), DrillDue::Overdue(_)))
 }
 
 #[cfg(test)]

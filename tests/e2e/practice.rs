@@ -85,6 +85,51 @@ fn a_run_leaves_reports_and_the_sums_of_its_evidence() {
     }
 }
 
+/// Runs are compared with those before them, and a folder that was changed is found out.
+#[test]
+fn runs_are_compared_and_a_changed_folder_is_found_out() {
+    let place = Place::new();
+    let args = [&FAST[..], &["--headless", "--yes", "--only", "web01"]].concat();
+    for _ in 0..2 {
+        place.run(&args, Duration::from_secs(120)).expect(0);
+    }
+    let soon = Duration::from_secs(20);
+    let listed = place.run(&["runs"], soon);
+    listed.expect(0);
+    let compared = |line: &&str| line.contains("of 4h 00m") && line.contains("[----------]");
+    assert_eq!(
+        listed.stdout.lines().filter(compared).count(),
+        2,
+        "{}",
+        listed.stdout
+    );
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    let last = lines.last().expect("a line");
+    let ends = ["shorter", "longer", "as long"];
+    assert!(
+        ends.iter().any(|end| last.ends_with(end)),
+        "{}",
+        listed.stdout
+    );
+
+    let runs = std::fs::read_dir(place.state().join("runs")).expect("runs");
+    let folder = runs.flatten().next().expect("a run").path();
+    let journal = folder.join("journal.jsonl");
+    let verify = ["verify", journal.to_str().expect("a path")];
+    let whole = place.run(&verify, soon);
+    whole.expect(0);
+    assert!(
+        whole.stdout.contains("other files of the folder are as"),
+        "{}",
+        whole.stdout
+    );
+    std::fs::write(folder.join("output/lee-esx1.log"), "all was well\n").expect("a file");
+    let changed = place.run(&verify, soon);
+    changed.expect(1);
+    let said = "output/lee-esx1.log was changed since report.json was written";
+    assert!(changed.stdout.contains(said), "{}", changed.stdout);
+}
+
 fn sha256(bytes: &[u8]) -> String {
     let sum = Sha256::digest(bytes);
     sum.iter().map(|byte| format!("{byte:02x}")).collect()

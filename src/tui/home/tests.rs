@@ -162,3 +162,31 @@ fn what_cannot_be_chosen_says_why() {
         assert!(shown.contains(why), "{shown}");
     }
 }
+
+#[test]
+fn a_drill_that_is_overdue_is_said() {
+    let drilled = |every: u64| {
+        let runbook = RunbookEntry {
+            path: Some("a.yaml".into()),
+            name: "tier2".to_owned(),
+            drill_every: Some(Duration::from_secs(every * 86_400)),
+            last_drill: Some(at(-86_400 * 12)),
+            ..RunbookEntry::default()
+        };
+        let now = Now {
+            wall: at(0),
+            mono: Duration::ZERO,
+        };
+        super::runbook_line(&runbook, 80, now).to_string()
+    };
+    assert!(
+        drilled(13).contains("valid  drilled 12d"),
+        "{}",
+        drilled(13)
+    );
+    assert!(
+        drilled(11).contains("overdue: drilled 12d"),
+        "{}",
+        drilled(11)
+    );
+}
