@@ -1,7 +1,6 @@
 //! What `restore`, `copy_back` and `replicate` share: announcing what a transfer writes, and telling how far it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::{Fact, ShownCommand};
@@ -9,11 +8,10 @@ use crate::error::Fault;
 use crate::host::{Lane, Secret};
 use crate::hypervisor::shell;
 use crate::journal::Intent;
-use crate::names::{HostName, OpId, VariableName, VmName};
+use crate::names::{HostName, OpId, VmName};
 use crate::runbook::model::{Asked, Backup, BackupForm, BackupTool, Runbook};
 use crate::transfer::{
-    self, Delivery, Folder, Landed, Patience, RunsOn, Stream, Target, Tell, TransferError, Writes,
-    Written,
+    self, Delivery, Folder, Landed, Patience, Target, Tell, TransferError, Writes, Written,
 };
 
 use super::arrivals::Arrivals;
@@ -272,22 +270,7 @@ fn here(_folder: &std::path::Path) -> Vec<(String, u64)> {
 /// # Errors
 /// The run has no such host, or a secret of the backup's tool was not given.
 pub(super) fn source(ctx: &Ctx, backup: &Backup, vm: &VmName) -> Result<Folder, Fault> {
-    let lane = lane(&ctx.runbook, vm);
-    Ok(match (&backup.form, &backup.host) {
-        (BackupForm::Folder(path), None) => Folder::Here(PathBuf::from(path)),
-        (BackupForm::Folder(path), Some(host)) => Folder::On {
-            host: ctx.host(host)?,
-            path: path.clone(),
-            lane,
-        },
-        (BackupForm::Tool(tool), host) => {
-            let on = match host {
-                None => RunsOn::Here,
-                Some(host) => RunsOn::Host(ctx.host(host)?, lane),
-            };
-            Folder::Stream(Stream::new(on, tool.clone(), secrets(ctx, tool)?))
-        }
-    })
+    Folder::of_backup(&ctx.hosts, backup, lane(&ctx.runbook, vm))
 }
 
 /// The secrets of a backup's tool, by their names in its environment.
@@ -295,18 +278,7 @@ pub(super) fn source(ctx: &Ctx, backup: &Backup, vm: &VmName) -> Result<Folder, 
 /// # Errors
 /// One was not given.
 pub(super) fn secrets(ctx: &Ctx, tool: &BackupTool) -> Result<Vec<(String, Secret)>, Fault> {
-    let secret = |(name, variable): &(String, VariableName)| {
-        let secret = ctx.hosts.secret(variable).ok_or_else(|| {
-            Fault::new(
-                format!("the secret {variable}, which the backup's tool needs, was not given"),
-                "console",
-                "nothing was sent",
-                "leave (q) and resume: it is asked for then; or name its source under `secrets` in an answers file",
-            )
-        })?;
-        Ok((name.clone(), secret))
-    };
-    tool.environment.iter().map(secret).collect()
+    transfer::tool_secrets(&ctx.hosts, tool)
 }
 
 /// Where the points of a VM lie, for people.

@@ -16,7 +16,7 @@ use super::link::ActError;
 
 /// What a host has of the wanted port groups.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Groups {
+pub struct Groups {
     /// To be made.
     pub missing: Vec<(String, PortGroupSpec)>,
     /// Made by this run, their VLAN not yet set: a crash came in between.
@@ -26,7 +26,8 @@ pub(super) struct Groups {
 }
 
 /// Compares what is wanted with what a host has.
-pub(super) fn compare(
+#[must_use]
+pub fn compare(
     host: &HostName,
     wanted: &[&Wanted],
     groups: &[PortGroup],

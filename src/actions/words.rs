@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The two largest units: `5m`, `1m 30s`, `10h 52m`, `1d 10h`.
-pub(super) fn span(duration: Duration) -> String {
+#[must_use]
+pub fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts = [
         (seconds / 86_400, "d"),
@@ -31,7 +32,8 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// `18.2 GiB`, `616 B`.
-pub(super) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = UNITS.iter().find(|(shift, _)| bytes >> shift > 0);
     unit.map_or_else(
@@ -41,7 +43,8 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// `1 file`, `3 files`.
-pub(super) fn count(amount: usize, noun: &str) -> String {
+#[must_use]
+pub fn count(amount: usize, noun: &str) -> String {
     if amount == 1 {
         format!("1 {noun}")
     } else {

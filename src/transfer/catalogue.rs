@@ -169,11 +169,22 @@ fn candidates<'a>(names: &'a [Name], vm: &str) -> (Vec<&'a str>, Vec<&'a str>) {
 /// The backup cannot be read.
 pub async fn newest_vmx(backup: &Folder, vm: &str) -> Result<Option<Vec<u8>>, Fault> {
     for point in points(backup, vm).await? {
-        if let Some(vmx) = point.vmx().and_then(|name| point.file(name)) {
-            return Ok(Some(backup.join(vm).head(&vmx.at, MAX_TEXT).await?));
+        if let Some(vmx) = vmx_of(backup, vm, &point).await? {
+            return Ok(Some(vmx));
         }
     }
     Ok(None)
+}
+
+/// The bytes of the .vmx in a restore point of a VM, of one that has exactly one.
+///
+/// # Errors
+/// The backup cannot be read.
+pub async fn vmx_of(backup: &Folder, vm: &str, point: &Point) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(vmx) = point.vmx().and_then(|name| point.file(name)) else {
+        return Ok(None);
+    };
+    backup.join(vm).head(&vmx.at, MAX_TEXT).await.map(Some)
 }
 
 impl Folder {

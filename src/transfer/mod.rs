@@ -14,6 +14,7 @@
 //! [`preview`](Delivery::preview) and [`bring`](Delivery::bring), which announces each write through
 //! [`Writes`].
 
+mod backup;
 mod blocks;
 mod bulk;
 mod catalogue;
@@ -25,6 +26,7 @@ mod convert;
 mod deliver;
 mod flaw;
 mod follow;
+mod grade;
 mod layout;
 mod observe;
 mod patch;
@@ -44,10 +46,12 @@ mod writes;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{newest_vmx, points, vm_files};
+pub use backup::tool_secrets;
+pub use catalogue::{newest_vmx, points, vm_files, vmx_of};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
 pub use flaw::Flaw;
+pub use grade::Grade;
 pub use layout::{Dated, PointKind, Stamp};
 pub use observe::{Observed, Standing};
 pub use patch::{Base, Whole};

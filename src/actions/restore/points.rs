@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::actions::words::{count, size, span};
 use crate::engine::{Choice, ChoiceOption};
 use crate::runbook::model::Consistency;
-use crate::transfer::{Point, PointFile};
+use crate::transfer::{Grade, Point, PointFile};
 
 use super::pick::POINT;
 
@@ -18,19 +18,6 @@ pub(super) fn consistency(consistency: Consistency) -> &'static str {
         Consistency::Filesystem => "file systems consistent",
         Consistency::Application => "applications consistent",
         Consistency::PoweredOff => "taken while off",
-    }
-}
-
-/// How a loss stands to the objective.
-fn grade(lost: Duration, rpo: Duration) -> &'static str {
-    if lost <= rpo {
-        "within"
-    } else if lost <= rpo * 2 {
-        "up to twice"
-    } else if lost <= rpo * 4 {
-        "up to four times"
-    } else {
-        "beyond four times"
     }
 }
 
@@ -50,7 +37,7 @@ pub(super) fn loss(point: &Point, outage: Timestamp, rpo: Option<Duration>) -> S
         Some(rpo) => format!(
             "RPO {}: {} the objective of {}",
             span(lost),
-            grade(lost, rpo),
+            Grade::of(lost, rpo),
             span(rpo)
         ),
     }
@@ -73,7 +60,7 @@ fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> Str
     parts.extend(outage.map(|outage| age(point, outage)));
     // Before the rest, which a narrow screen cuts off.
     if let Some((outage, rpo)) = outage.zip(rpo) {
-        parts.push(format!("RPO {}", grade(lost(point, outage), rpo)));
+        parts.push(format!("RPO {}", Grade::of(lost(point, outage), rpo)));
     }
     parts.push(point.kind.as_str().to_owned());
     let whole = match (point.is_sound(), point.verified) {

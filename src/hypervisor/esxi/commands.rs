@@ -219,6 +219,34 @@ pub fn modules() -> HostCommand {
     esxcli_list("", &["system", "module", "list"])
 }
 
+/// Copies of VMFS volumes that the host sees and has not mounted: replicas, snapshots.
+#[must_use]
+pub fn replicas() -> HostCommand {
+    esxcli_list("", &["storage", "vmfs", "snapshot", "list"])
+}
+
+/// The licences that the host runs on.
+#[must_use]
+pub fn licences() -> HostCommand {
+    HostCommand::read(vim(&["vimsvc/license", "--show"])).max_output(SHORT)
+}
+
+/// Whether the agent of a vCenter runs here; answered without hostd.
+#[must_use]
+pub fn vcenter_agent() -> HostCommand {
+    HostCommand::read(["/etc/init.d/vpxa", "status"]).max_output(SHORT)
+}
+
+/// Prints what the host's clock says, in UTC; asked of the system where hostd does not answer.
+const TIME: &str = r#"out=$(esxcli system time get 2>/dev/null)
+case $out in ????-??-??T*) echo "$out";; *) date -u +%Y-%m-%dT%H:%M:%SZ;; esac"#;
+
+/// What the host's clock says.
+#[must_use]
+pub fn time() -> HostCommand {
+    HostCommand::script(Effect::Read, TIME, [] as [&str; 0]).max_output(SHORT)
+}
+
 /// The standard switches' port groups.
 #[must_use]
 pub fn port_groups() -> HostCommand {
@@ -416,6 +444,10 @@ mod tests {
             modules(),
             port_groups(),
             vswitches(),
+            replicas(),
+            licences(),
+            vcenter_agent(),
+            time(),
             nics(),
             neighbors(),
             lock("/x"),

@@ -25,6 +25,8 @@ pub struct HostSummary {
     pub uptime: Option<u64>,
     /// Whether it takes no VMs for now.
     pub in_maintenance: Option<bool>,
+    /// The address of the vCenter that manages it, as the host knows it.
+    pub managed_by: Option<String>,
 }
 
 impl HostSummary {
@@ -63,6 +65,7 @@ impl HostSummary {
                 .map(|mib| mib.saturating_mul(1 << 20)),
             uptime: stats.get("uptime").number(),
             in_maintenance: value.at(&["runtime", "inMaintenanceMode"]).flag(),
+            managed_by: value.get("managementServerIp").filled().map(shown),
         })
     }
 
@@ -89,7 +92,7 @@ mod tests {
     }
 
     const TEXT: &str = "(vim.host.Summary) {\n   host = 'vim.HostSystem:ha-host', \n   hardware = (vim.host.Summary.HardwareSummary) {\n      vendor = \"ACME\", \n      model = \"Box (Q35, 2009)\", \n      memorySize = 8589328384, \n      cpuMhz = 2000, \n      numCpuCores = 8, \n      numCpuThreads = 16\n   }, \n   runtime = (vim.host.RuntimeInfo) {\n      inMaintenanceMode = false\n   }, \n   \
-        quickStats = (vim.host.Summary.QuickStats) {\n      overallCpuUsage = 1600, \n      overallMemoryUsage = 1850, \n      distributedCpuFairness = <unset>, \n      uptime = 72306\n   }\n}\n";
+        quickStats = (vim.host.Summary.QuickStats) {\n      overallCpuUsage = 1600, \n      overallMemoryUsage = 1850, \n      distributedCpuFairness = <unset>, \n      uptime = 72306\n   }, \n   overallStatus = \"green\", \n   managementServerIp = \"192.0.2.5\"\n}\n";
 
     #[test]
     fn figures_in_plain_units() {
@@ -104,6 +107,7 @@ mod tests {
             (summary.uptime, summary.in_maintenance),
             (Some(72_306), Some(false))
         );
+        assert_eq!(summary.managed_by.as_deref(), Some("192.0.2.5"));
         assert!(HostSummary::parse(&reply("(vim.host.Summary) {\n}\n")).is_err());
     }
 

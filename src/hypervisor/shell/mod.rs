@@ -6,6 +6,7 @@
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
 mod block_sums;
 mod changes;
+mod clock;
 mod driver;
 mod extents;
 mod files;
@@ -20,6 +21,7 @@ pub use changes::{
     FolderRemoval, Folders, Removed, Renamed, check_quiet, copy_sparse, make_file, make_folder,
     remove_empty_folder, remove_file, rename, set_mode,
 };
+pub use clock::{parse_utc, utc};
 pub use driver::Shell;
 pub use extents::{data_extents, parse_data_extents};
 pub use files::{

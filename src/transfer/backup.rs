@@ -1,0 +1,65 @@
+//! From a backup of the runbook to the folder that its points are read from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::source::Folder;
+use super::stream::{RunsOn, Stream};
+use crate::error::Fault;
+use crate::host::{Host, Hosts, Lane, Secret};
+use crate::names::{HostName, VariableName};
+use crate::runbook::model::{Backup, BackupForm, BackupTool};
+
+impl Folder {
+    /// Where the points of a backup are read from, over that session of its host.
+    ///
+    /// # Errors
+    /// There is no such host, or a secret of the backup's tool was not given.
+    pub fn of_backup(hosts: &Hosts, backup: &Backup, lane: Lane) -> Result<Self, Fault> {
+        Ok(match (&backup.form, &backup.host) {
+            (BackupForm::Folder(path), None) => Self::Here(PathBuf::from(path)),
+            (BackupForm::Folder(path), Some(host)) => Self::On {
+                host: host_of(hosts, host)?,
+                path: path.clone(),
+                lane,
+            },
+            (BackupForm::Tool(tool), host) => {
+                let on = match host {
+                    None => RunsOn::Here,
+                    Some(host) => RunsOn::Host(host_of(hosts, host)?, lane),
+                };
+                Self::Stream(Stream::new(on, tool.clone(), tool_secrets(hosts, tool)?))
+            }
+        })
+    }
+}
+
+fn host_of(hosts: &Hosts, name: &HostName) -> Result<Arc<Host>, Fault> {
+    hosts.host(name).ok_or_else(|| {
+        Fault::new(
+            format!("{name} is not one of the hosts of this run"),
+            name.as_str(),
+            "nothing was sent",
+            "start again with a runbook that lists it",
+        )
+    })
+}
+
+/// The secrets of a backup's tool, by their names in its environment.
+///
+/// # Errors
+/// One was not given.
+pub fn tool_secrets(hosts: &Hosts, tool: &BackupTool) -> Result<Vec<(String, Secret)>, Fault> {
+    let secret = |(name, variable): &(String, VariableName)| {
+        let secret = hosts.secret(variable).ok_or_else(|| {
+            Fault::new(
+                format!("the secret {variable}, which the backup's tool needs, was not given"),
+                "console",
+                "nothing was sent",
+                "leave (q) and resume: it is asked for then; or name its source under `secrets` in an answers file",
+            )
+        })?;
+        Ok((name.clone(), secret))
+    };
+    tool.environment.iter().map(secret).collect()
+}
