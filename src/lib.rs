@@ -33,6 +33,7 @@
 //! | [`report`] | pure: a run's events to one document, and that to Markdown, HTML and JSON |
 //! | [`runner`] | carries effects out: journal, actions, timers, output spool |
 //! | [`telemetry`] | the host panes' figures: read-only polls |
+//! | [`readiness`] | whether a runbook could be walked now: what hosts and backups tell, judged |
 //! | [`actions`] | one file per verb of a runbook |
 //! | [`transfer`] | restore points, sums, sparse extents, resume; brings files with the drivers' operations |
 //! | [`hypervisor`] | typed operations to commands, output to values |
@@ -56,6 +57,7 @@ pub mod journal;
 pub mod logging;
 pub mod names;
 pub mod plan;
+pub mod readiness;
 pub mod report;
 pub mod runbook;
 pub mod runner;

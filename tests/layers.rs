@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down. The last row's modules may use each other.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "main",
     "cli",
     "sim",
@@ -20,6 +20,7 @@ const LAYERS: [&str; 21] = [
     "report",
     "runner",
     "telemetry",
+    "readiness",
     "actions",
     "transfer",
     "hypervisor",

@@ -44,6 +44,23 @@ const MOMENT: Duration = Duration::from_millis(300);
 /// Longest text of another console's that is shown, in characters.
 const LONGEST: usize = 80;
 
+/// The lock on the VM in a folder of a datastore, as a path on its host.
+#[must_use]
+pub fn lock_folder(datastore: &str, folder: &str) -> String {
+    // A folder in a folder: what is above it may not be there yet.
+    let folder = folder.replace('/', "+");
+    format!("/vmfs/volumes/{datastore}/{NAME}{folder}")
+}
+
+/// What a lock says of its owner, for people.
+#[must_use]
+pub fn holder(owner: &str) -> String {
+    Owner::read(owner).map_or_else(
+        || "a run that its lock does not name".to_owned(),
+        |owner| owner.to_string(),
+    )
+}
+
 /// Where the lock on a VM lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
@@ -68,12 +85,7 @@ impl Place {
             .iter()
             .filter_map(|role| VmAt::new(runbook, vm, *role).ok())
             .map(|at| Self {
-                folder: format!(
-                    "/vmfs/volumes/{}/{NAME}{}",
-                    at.datastore,
-                    // A folder in a folder: what is above it may not be there yet.
-                    at.folder.replace('/', "+")
-                ),
+                folder: lock_folder(&at.datastore, &at.folder),
                 vm: at.vm,
                 host: at.host,
             })

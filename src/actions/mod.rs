@@ -59,8 +59,10 @@ mod words;
 
 pub use context::Ctx;
 pub use link::{ActError, Link, Progress, Request};
-pub use lock::close;
+pub use lock::{close, holder, lock_folder};
+pub use port_groups::{Groups, compare as compare_port_groups};
 pub use stop_lost::stop_lost;
+pub use words::{count, size, span};
 
 use indexmap::IndexMap;
 

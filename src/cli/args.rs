@@ -1,12 +1,13 @@
 //! What can be typed. Help texts are written for somebody who is tired.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::report::Format;
-use crate::runbook::{model::Mode, parse_size};
+use crate::runbook::{model::Mode, parse_duration, parse_size};
 
 use super::variables::parse_pair;
 
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   lifeboat practice                      learn it on a simulated site; nothing real is touched
   lifeboat validate my-runbook.yaml      is the file right?
+  lifeboat check my-runbook.yaml         are the hosts and backups ready for it?
   lifeboat plan my-runbook.yaml          every step and command, to read or print
   lifeboat run my-runbook.yaml           fail over, one confirmed step at a time
   lifeboat resume                        go on after the console was left, crashed or was killed
@@ -123,6 +125,25 @@ what was decided. It is read from the run's journal; no host is asked. At a term
         /// The run (its id, or the beginning of it)
         run: String,
     },
+    /// Ask the live sites whether a runbook is ready, before the disaster; changes nothing
+    #[command(after_help = "\
+Every host is asked at the same time, with commands that only look: login and host key, release,
+clock, licence, maintenance mode, vCenter; datastores and the room for everything that lands there;
+port groups and uplinks; each VM's restore points, their age beside the RPO, sums and chains; whether
+its .vmx fits; names, MACs and UUIDs that are there twice; what earlier runs have left; when it was
+last drilled. The data of disks is not read: a restore proves it.
+
+Severities: a blocker keeps a VM from coming up, a warning makes it worse than it should be, a note
+is worth knowing. With --watch it looks again and again and prints only what changed.
+
+Exit status: 0 ready (notes at most); 1 warnings or blockers; 2 usage, invalid file, a missing
+password; 4 a signal before the first look was done. With --watch that of the last look.
+
+Examples:
+  lifeboat check my-runbook.yaml
+  lifeboat check my-runbook.yaml --watch 30m
+  lifeboat check my-runbook.yaml --json --answers answers.yaml")]
+    Check(CheckArgs),
     /// Check runbook files, without any network
     Validate {
         /// The files
@@ -221,6 +242,28 @@ impl From<ReportFormat> for Format {
             ReportFormat::Json => Self::Json,
         }
     }
+}
+
+/// What check takes.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// The runbook
+    pub runbook: PathBuf,
+    /// Look again every so often, 5m if not said, and print only what changed
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, default_missing_value = "5m", value_parser = parse_every)]
+    pub watch: Option<Duration>,
+    /// One JSON object a line instead of words; asks for nothing
+    #[arg(long)]
+    pub json: bool,
+    /// Only these VMs
+    #[arg(long, value_name = "VM,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// A value for a variable of the runbook; not for secrets (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// An answers file: its variables and secrets are used
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
 }
 
 /// What resume takes.
@@ -391,6 +434,17 @@ impl PlanMode {
     }
 }
 
+/// Hosts are people's production: nobody asks them all the time.
+const MOST_OFTEN: Duration = Duration::from_secs(10);
+
+fn parse_every(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(every) if every >= MOST_OFTEN => Ok(every),
+        Ok(_) => Err("say 10s at least".to_owned()),
+        Err(why) => Err(why),
+    }
+}
+
 fn parse_speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (0.1..=1_000.0).contains(&speed) => Ok(speed),
@@ -485,6 +539,9 @@ mod tests {
             "run",
             "run r.yaml --yes",
             "validate",
+            "check",
+            "check r.yaml --watch 3s",
+            "check r.yaml --watch soon",
             "run r.yaml --set x",
             "plan r.yaml --mode drill",
             "drill r.yaml",

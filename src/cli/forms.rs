@@ -69,15 +69,15 @@ pub(super) async fn before_start(
     Ok(sort_out(before, answers, outage))
 }
 
-/// Asks for the secrets of a run that is taken up again.
+/// Asks for the secrets that are not known, under that title.
 pub(super) async fn secrets(
     console: &mut Console,
+    title: &str,
     runbook: &Runbook,
     known: &BTreeMap<VariableName, Secret>,
 ) -> Result<BTreeMap<VariableName, String>, Failure> {
     let fields = secret_fields(runbook, known);
-    let title = "Before the run goes on".to_owned();
-    let answers = show(console, title, Vec::new(), fields).await?;
+    let answers = show(console, title.to_owned(), Vec::new(), fields).await?;
     Ok(answers
         .into_iter()
         .filter(|(_, value)| !value.is_empty())

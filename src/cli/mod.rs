@@ -5,6 +5,7 @@
 
 mod answers;
 mod args;
+mod check;
 mod console;
 mod correct;
 mod evidence;
@@ -30,7 +31,6 @@ mod variables;
 mod verify;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -128,6 +128,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             }
             Ok(Exit::Clean)
         }
+        Some(Command::Check(args)) => {
+            let mut console = check::open(state, &args)?;
+            block_on(check::check(&mut console, &args))
+        }
         Some(Command::Validate { runbooks }) => {
             let colour = is_coloured(&out);
             // Whoever reads along has seen enough when the pipe is closed.
@@ -221,11 +225,7 @@ fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
         examples: false,
     };
     let values = variables::gather(runbook, &sources)?;
-    let unknown = values.missing.into_iter().map(|name| {
-        let stand_in = format!("\u{2039}{name}\u{203a}");
-        (name, stand_in)
-    });
-    let variables: BTreeMap<_, _> = values.known.into_iter().chain(unknown).collect();
+    let variables = values.with_stand_ins();
     let only = args.only.iter().map(|vm| VmName::from(vm.trim())).collect();
     let inputs = PlanInputs { variables, only };
     let sections: &[Section] = match args.mode {

@@ -71,7 +71,13 @@ pub(super) async fn resume(
     }
     let mut secrets = fetch_secrets(console, &answers)?;
     if !console.act.headless {
-        let typed = forms::secrets(console, &past.loaded.runbook, &secrets).await?;
+        let typed = forms::secrets(
+            console,
+            "Before the run goes on",
+            &past.loaded.runbook,
+            &secrets,
+        )
+        .await?;
         secrets.extend(keep_secrets(console, typed));
     }
     let runbook = &past.loaded.runbook;

@@ -321,7 +321,8 @@ pub(super) fn check_planned(runbook: &Runbook, plan: &Plan) -> Result<(), Failur
     ))
 }
 
-fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {
+/// Refuses a selection of VMs that the runbook does not have.
+pub(super) fn check_selection(runbook: &Runbook, only: &[VmName]) -> Result<(), Failure> {
     match only.iter().find(|vm| !runbook.vms.contains_key(*vm)) {
         None => Ok(()),
         Some(unknown) => {

@@ -71,6 +71,15 @@ pub(super) fn gather(runbook: &Runbook, sources: &Sources<'_>) -> Result<Values,
 }
 
 impl Values {
+    /// All values; one that nobody gave has its name as a stand-in.
+    pub(super) fn with_stand_ins(self) -> BTreeMap<VariableName, String> {
+        let unknown = self.missing.into_iter().map(|name| {
+            let stand_in = format!("\u{2039}{name}\u{203a}");
+            (name, stand_in)
+        });
+        self.known.into_iter().chain(unknown).collect()
+    }
+
     /// All values, where nobody can be asked for the missing ones.
     pub(super) fn complete(self) -> Result<BTreeMap<VariableName, String>, Failure> {
         let Some(name) = self.missing.first() else {

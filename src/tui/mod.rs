@@ -46,6 +46,7 @@ use crate::runner::{RunHandle, Update};
 pub use form::{Check, Form, FormField};
 pub use home::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 pub use page::Screen;
+pub use text::wrap;
 pub use theme::{ColourLevel, Theme};
 
 /// How long a journal may take to be closed after the terminal is gone.

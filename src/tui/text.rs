@@ -71,7 +71,8 @@ fn split(text: &str, width: usize) -> (&str, &str) {
 }
 
 /// Lines of at most `width` columns, broken between words where that is possible.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
     for line in text.split('\n') {

@@ -10,6 +10,7 @@
 mod bad_input;
 mod bastion;
 mod cable;
+mod check;
 mod figures;
 mod kill;
 mod looking;

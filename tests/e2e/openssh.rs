@@ -158,7 +158,7 @@ fn sshd_config(dir: &Path, address: SocketAddr) -> String {
 }
 
 /// The emitted runbook, pointed at the fronts.
-fn rewrite(site: &Site, place: &Place, fronts: &[(&str, SocketAddr, &str)]) -> PathBuf {
+pub fn rewrite(site: &Site, place: &Place, fronts: &[(&str, SocketAddr, &str)]) -> PathBuf {
     let mut document = site.document();
     for (host, address, fingerprint) in fronts {
         document["hosts"][*host]["address"] = address.to_string().into();

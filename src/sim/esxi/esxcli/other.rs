@@ -20,6 +20,10 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         ["vm", "process", "list"] => Answer::Shown(processes(host)),
         ["vm", "process", "kill"] => kill(host, request),
         ["storage", "filesystem", "list"] => Answer::Shown(filesystems(host)),
+        // No copy of a volume is ever presented to these hosts.
+        ["storage", "vmfs", "snapshot", "list"] => {
+            Answer::Shown(Shown::Blocks("VMFSSnapshot", Vec::new()))
+        }
         ["system", "module", "list"] => Answer::Shown(modules(host)),
         ["system", "module", "load"] => {
             if request.option("module", "m") != Some("multiextent") {

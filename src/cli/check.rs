@@ -1,0 +1,320 @@
+//! `lifeboat check`: is a runbook ready, before the disaster? It asks every host and backup of the
+//! live sites, sends nothing but reads, and writes nothing but its log.
+
+mod json;
+mod lines;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::host::{Hosts, Policy};
+use crate::journal::{Ending, RunSummary};
+use crate::names::{HostName, VmName};
+use crate::plan::{self, Plan, PlanInputs, Version};
+use crate::readiness::{
+    Change, Finding, Rehearsal, Severity, Task, Unfinished, changes, judge, look,
+};
+use crate::runbook::Loaded;
+use crate::runbook::model::{Mode, Runbook, Section};
+
+use super::answers::{self, Answers};
+use super::args::{ActArgs, CheckArgs};
+use super::console::Console;
+use super::exit::{Exit, Failure};
+use super::forms;
+use super::load::load_runbook;
+use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
+use super::past::{Past, make_plan};
+use super::start::{check_selection, fetch_secrets, keep_secrets, with_own_paths};
+use super::variables::{Sources, gather};
+
+/// Differences to the drilled runbook that are named.
+const NAMED: usize = 4;
+
+/// Opens a console for it: secrets are asked where there is a terminal, and nothing else ever is.
+pub(super) fn open(state: Option<PathBuf>, args: &CheckArgs) -> Result<Console, Failure> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let act = ActArgs {
+        headless: args.json || !terminal,
+        answers: args.answers.clone(),
+        ..ActArgs::default()
+    };
+    Console::open(state, act)
+}
+
+/// Looks once, or again and again until a signal comes.
+pub(super) async fn check(console: &mut Console, args: &CheckArgs) -> Result<Exit, Failure> {
+    let loaded = load_runbook(&args.runbook)?;
+    let (task, hosts) = prepare(console, args, &loaded).await?;
+    let printer = Printer {
+        json: args.json,
+        colour: super::is_coloured(&std::io::stdout()),
+        rings: std::io::stdout().is_terminal(),
+    };
+    let exit = rounds(&task, &hosts, &loaded.sha256, args.watch, &printer).await;
+    hosts.close().await;
+    exit
+}
+
+/// The task, and sessions that carry nothing but reads: no command of it has an intent.
+async fn prepare(
+    console: &mut Console,
+    args: &CheckArgs,
+    loaded: &Loaded,
+) -> Result<(Task, Hosts), Failure> {
+    let runbook = &loaded.runbook;
+    let answers = match &args.answers {
+        Some(path) => answers::read(path, runbook)?,
+        None => Answers::default(),
+    };
+    let only: Vec<VmName> = args.only.iter().map(|vm| vm.trim().into()).collect();
+    check_selection(runbook, &only)?;
+    let plan = plan_of(runbook, &answers, &args.set, only)?;
+    let mut secrets = fetch_secrets(console, &answers)?;
+    if !console.act.headless {
+        let typed = forms::secrets(console, "To look at the hosts", runbook, &secrets).await?;
+        secrets.extend(keep_secrets(console, typed));
+        console.close_screen();
+    }
+    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
+    let path = std::path::absolute(&args.runbook).unwrap_or_else(|_| args.runbook.clone());
+    let reached = with_own_paths(runbook, &path.display().to_string());
+    let reached = as_reached(reached, &configs);
+    // The strictest rules that there are.
+    let policy = Policy::for_mode(Mode::Drill);
+    let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
+    let mut task = Task::new(Arc::new(reached), &plan);
+    let runs = console.store.list()?;
+    task.unfinished = unfinished(&runs, &runbook.name);
+    task.rehearsal = rehearsal(&runs, loaded, &plan);
+    Ok((task, hosts))
+}
+
+/// The plan of a failover; a value that nobody gave has a stand-in.
+fn plan_of(
+    runbook: &Runbook,
+    answers: &Answers,
+    set: &[(String, String)],
+    only: Vec<VmName>,
+) -> Result<Plan, Failure> {
+    let values = gather(
+        runbook,
+        &Sources {
+            set,
+            answers,
+            before: None,
+            examples: false,
+        },
+    )?;
+    let variables = values.with_stand_ins();
+    let inputs = PlanInputs { variables, only };
+    make_plan(runbook, &[Section::Failover], Mode::Failover, &inputs)
+}
+
+/// Runs of this runbook that somebody began for real and did not end.
+fn unfinished(runs: &[RunSummary], runbook: &str) -> Vec<Unfinished> {
+    let of_this = runs.iter().filter(|run| run.is_unfinished());
+    let told = of_this.filter_map(|run| {
+        let info = run.info.as_deref()?;
+        let mode = info.mode.filter(|mode| *mode != Mode::Practice)?;
+        (info.runbook == runbook).then(|| Unfinished {
+            run: run.folder.id.clone(),
+            mode: mode.as_str().to_owned(),
+            operator: info.operator.clone(),
+        })
+    });
+    told.collect()
+}
+
+/// The newest drill of this runbook that ended well.
+fn rehearsal(runs: &[RunSummary], loaded: &Loaded, plan: &Plan) -> Option<Rehearsal> {
+    let is_green = |run: &&RunSummary| {
+        let info = run.info.as_deref();
+        let of_this = info.is_some_and(|info| {
+            info.mode == Some(Mode::Drill) && info.runbook == loaded.runbook.name
+        });
+        of_this && matches!(&run.ending, Ending::Finished(result) if result.is_clean())
+    };
+    let last = runs.iter().find(is_green)?;
+    let same = last
+        .info
+        .as_deref()
+        .is_some_and(|info| info.runbook_sha256 == loaded.sha256);
+    let changed = if same {
+        Some(Vec::new())
+    } else {
+        let past = Past::read(last.folder.clone()).ok();
+        past.map(|past| differences(&past, &loaded.runbook, plan))
+    };
+    Some(Rehearsal {
+        run: last.folder.id.clone(),
+        at: last.last_at.or(last.started)?,
+        changed,
+    })
+}
+
+fn differences(past: &Past, runbook: &Runbook, plan: &Plan) -> Vec<String> {
+    let old = Version {
+        plan: &past.plan,
+        runbook: &past.loaded.runbook,
+    };
+    let mut lines = plan::difference(old, Version { plan, runbook }, |_| false).lines();
+    let more = lines.len().saturating_sub(NAMED);
+    lines.truncate(NAMED);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines.iter().map(|line| line.trim().to_owned()).collect()
+}
+
+/// How a look is told.
+struct Printer {
+    json: bool,
+    colour: bool,
+    rings: bool,
+}
+
+impl Printer {
+    fn whole(&self, round: &lines::Round<'_>) -> String {
+        if self.json {
+            json::whole(round)
+        } else {
+            lines::whole(round, self.colour)
+        }
+    }
+
+    fn changes(&self, at: Timestamp, changed: &[Change]) -> String {
+        if self.json {
+            return json::changes(at, changed);
+        }
+        let mut text = lines::changes(at, changed, self.colour);
+        if self.rings && changed.iter().any(Change::is_worse) {
+            text.push('\x07');
+        }
+        text
+    }
+}
+
+/// Looks, prints, and where it watches looks again. The status is that of the last look.
+async fn rounds(
+    task: &Task,
+    hosts: &Hosts,
+    sha256: &str,
+    every: Option<Duration>,
+    printer: &Printer,
+) -> Result<Exit, Failure> {
+    let mut signals = Signals::new().map_err(|error| {
+        Failure::invalid(
+            format!("signals cannot be listened for: {error}"),
+            "this machine",
+            "free processes or memory, then start it again",
+        )
+    })?;
+    let mut before: Option<Vec<Finding>> = None;
+    let progress = std::io::stderr().is_terminal() && !printer.json && every.is_none();
+    let tell = |host: &HostName, took, opened| say(progress, host, took, opened);
+    loop {
+        let began = std::time::Instant::now();
+        let seen = tokio::select! {
+            seen = look(task, hosts, &tell) => seen,
+            () = signals.any() => return Ok(before.map_or(Exit::Resumable, |found| exit_of(&found))),
+        };
+        let findings = cleaned(hosts, judge(task, &seen));
+        let text = match &before {
+            None => printer.whole(&lines::Round {
+                task,
+                seen: &seen,
+                findings: &findings,
+                sha256,
+                took: began.elapsed(),
+            }),
+            Some(before) => match changes(before, &findings) {
+                same if same.is_empty() => String::new(),
+                changed => printer.changes(seen.at, &changed),
+            },
+        };
+        let exit = exit_of(&findings);
+        let mut out = std::io::stdout().lock();
+        let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        // Whoever read along has seen enough when the pipe is closed.
+        let Some(every) = every.filter(|_| printed.is_ok()) else {
+            return Ok(exit);
+        };
+        before = Some(findings);
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = signals.any() => return Ok(exit),
+        }
+    }
+}
+
+fn say(wanted: bool, host: &HostName, took: Duration, opened: bool) {
+    if wanted {
+        let how = if opened {
+            "answered"
+        } else {
+            "did not let us in"
+        };
+        let _ = writeln!(
+            std::io::stderr(),
+            "{host} {how} ({:.1} s)",
+            took.as_secs_f32()
+        );
+    }
+}
+
+/// Findings as they may be shown: secrets masked, nothing in them that controls a terminal.
+fn cleaned(hosts: &Hosts, mut findings: Vec<Finding>) -> Vec<Finding> {
+    for finding in &mut findings {
+        let fault = &mut finding.fault;
+        for text in [
+            &mut fault.what,
+            &mut fault.place,
+            &mut fault.state,
+            &mut fault.next,
+        ] {
+            *text = hosts.clean(text);
+        }
+    }
+    findings
+}
+
+/// 0 where nothing has to be done.
+fn exit_of(findings: &[Finding]) -> Exit {
+    let is_ready = findings
+        .iter()
+        .all(|finding| finding.severity == Severity::Note);
+    if is_ready {
+        Exit::Clean
+    } else {
+        Exit::Findings
+    }
+}
+
+/// What ends a look.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

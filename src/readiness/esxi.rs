@@ -1,0 +1,200 @@
+//! What an ESXi host is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ask::Asker;
+use super::seen::{EsxiSeen, Registered, Told};
+use super::task::Task;
+use crate::actions::{holder, lock_folder};
+use crate::host::Output;
+use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::autostart::AutostartEntry;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::host_summary::HostSummary;
+use crate::hypervisor::esxi::identity;
+use crate::hypervisor::esxi::inventory::Inventory;
+use crate::hypervisor::esxi::licence::Licence;
+use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
+use crate::hypervisor::esxi::process::RunningVm;
+use crate::hypervisor::esxi::replica::Replica;
+use crate::hypervisor::esxi::storage::Volumes;
+use crate::hypervisor::esxi::version::Version;
+use crate::hypervisor::shell::{self, Found, StandingLock};
+use crate::names::{HostName, VmName};
+
+/// Asks an ESXi host everything, one question after the other.
+pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> EsxiSeen {
+    let version = asker
+        .ask("its release", commands::version(), Version::parse)
+        .await;
+    let summary = asker
+        .ask_extra(
+            "its size and load",
+            commands::host_summary(),
+            HostSummary::parse,
+        )
+        .await;
+    let licences = asker
+        .ask_extra("its licences", commands::licences(), Licence::parse_all)
+        .await;
+    let vcenter = asker
+        .ask_extra("vCenter's agent", commands::vcenter_agent(), runs)
+        .await;
+    let volumes = asker
+        .ask("its volumes", commands::volumes(), Volumes::parse)
+        .await;
+    let replicas = asker
+        .ask_extra(
+            "copies of volumes",
+            commands::replicas(),
+            Replica::parse_all,
+        )
+        .await;
+    let groups = asker
+        .ask(
+            "its port groups",
+            commands::port_groups(),
+            PortGroup::parse_all,
+        )
+        .await;
+    let switches = asker
+        .ask(
+            "its virtual switches",
+            commands::vswitches(),
+            Vswitch::parse_all,
+        )
+        .await;
+    let nics = asker
+        .ask_extra("its physical adapters", commands::nics(), Nic::parse_all)
+        .await;
+    let registered = registered(asker).await;
+    let running = asker
+        .ask("what runs there", commands::running(), RunningVm::parse_all)
+        .await;
+    let autostart = asker
+        .ask_extra("its start order", commands::autostart(), |output| {
+            let entries = AutostartEntry::parse_all(output)?;
+            let starting = entries.into_iter().filter(|(_, entry)| entry.starts());
+            Ok(starting.map(|(vmid, _)| vmid).collect())
+        })
+        .await;
+    let mut seen = EsxiSeen {
+        version,
+        summary,
+        licences,
+        vcenter,
+        volumes,
+        replicas,
+        groups,
+        switches,
+        nics,
+        registered,
+        running,
+        autostart,
+        tops: BTreeMap::new(),
+        folders: BTreeMap::new(),
+        holders: BTreeMap::new(),
+    };
+    look_at_stores(asker, task, host, &mut seen).await;
+    seen
+}
+
+/// An agent that is not installed does not run either.
+fn runs(output: &Output) -> Result<bool, DriverFault> {
+    let text = output.text();
+    Ok(output.status == 0 && text.contains("running") && !text.contains("not running"))
+}
+
+async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
+    let inventory = asker
+        .ask(
+            "what is registered there",
+            commands::getallvms(),
+            Inventory::parse,
+        )
+        .await?;
+    let paths: Vec<String> = inventory.vms.iter().map(|entry| entry.vmx_path()).collect();
+    let identities = if paths.is_empty() {
+        Vec::new()
+    } else {
+        let parse = |output: &Output| identity::parse_all(output, paths.len());
+        asker
+            .ask(
+                "the identities of its VMs",
+                commands::identities(&paths),
+                parse,
+            )
+            .await
+            .unwrap_or_default()
+    };
+    let mut identities = identities.into_iter();
+    let entries = inventory.vms.into_iter().map(|entry| Registered {
+        vmid: entry.vmid,
+        name: entry.name,
+        datastore: entry.datastore,
+        path: entry.path,
+        identity: identities.next(),
+    });
+    Ok(entries.collect())
+}
+
+/// What lies on the datastores that VMs of the task come to, and in their folders.
+async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
+    let there = |datastore: &str| {
+        let volumes = seen.volumes.as_ref();
+        volumes.is_ok_and(|volumes| volumes.labelled(datastore).is_some())
+    };
+    let places: Vec<(VmName, String, String)> = task
+        .chosen()
+        .filter_map(|(name, vm)| Some((name, vm.recovery.as_ref()?)))
+        .filter(|(_, place)| place.host == *host && there(&place.datastore))
+        .map(|(name, place)| (name.clone(), place.datastore.clone(), place.folder.clone()))
+        .collect();
+    let datastores: BTreeSet<&String> = places.iter().map(|(_, datastore, _)| datastore).collect();
+    for datastore in datastores {
+        let top = format!("/vmfs/volumes/{datastore}");
+        let names = asker
+            .ask("what lies on a datastore", shell::list(&top), names)
+            .await;
+        seen.tops.insert(datastore.clone(), names);
+    }
+    for (vm, datastore, folder) in places {
+        let lock = lock_folder(&datastore, &folder);
+        let is_held = seen.tops.get(&datastore).is_some_and(|names| {
+            let name = lock.rsplit('/').next().unwrap_or_default();
+            names
+                .as_ref()
+                .is_ok_and(|names| names.iter().any(|its| its == name))
+        });
+        if is_held {
+            let told = asker
+                .ask(
+                    "who holds a VM",
+                    shell::read_lock(&lock),
+                    StandingLock::parse,
+                )
+                .await;
+            let words = told.map(|standing| standing.map(|standing| holder(&standing.owner)));
+            if let Some(words) = words.transpose() {
+                seen.holders.insert(vm.clone(), words);
+            }
+        }
+        let names = in_folder(asker, &format!("/vmfs/volumes/{datastore}/{folder}")).await;
+        seen.folders.insert(vm, names);
+    }
+}
+
+/// The names in a folder; none where there is no such folder.
+async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<String>> {
+    let asked = "what lies in a VM's folder";
+    match asker.ask(asked, shell::find(folder), Found::parse).await? {
+        Found::There(_) => asker.ask(asked, shell::list(folder), names).await,
+        Found::Absent | Found::NoFolder => Ok(Vec::new()),
+    }
+}
+
+fn names(output: &Output) -> Result<Vec<String>, DriverFault> {
+    let entries = shell::entries(output)?;
+    let names = entries.iter().map(shell::Entry::display);
+    Ok(names.filter(|name| name != ".").collect())
+}

@@ -1,0 +1,181 @@
+//! The hosts themselves: clocks, maintenance, licences, vCenter.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::actions::{size, span};
+use crate::error::Fault;
+use crate::hypervisor::esxi::licence::Licence;
+use crate::names::HostName;
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{EsxiSeen, HostSeen, Seen};
+use crate::readiness::task::Task;
+use crate::vmfiles::Vmx;
+
+/// A clock may be wrong by so much before it is worth a word.
+const SKEW: Duration = Duration::from_secs(60);
+/// A licence that ends within this time is named.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, host) in &seen.hosts {
+        let Ok(host) = host else { continue };
+        findings.extend(clock(task, name, host));
+        let Some(esxi) = host.esxi.as_deref() else {
+            continue;
+        };
+        findings.extend(maintenance(task, name, esxi));
+        findings.extend(licence(task, name, esxi, seen.at));
+        findings.extend(vcenter(task, name, esxi));
+        findings.extend(release(task, name, esxi));
+        findings.extend(memory(task, name, esxi, seen));
+    }
+    findings
+}
+
+fn clock(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
+    let ahead = host.clock.as_ref().ok()?.ahead();
+    let by = ahead.unsigned_abs();
+    if by < SKEW {
+        return None;
+    }
+    let way = if ahead.is_positive() {
+        "ahead of"
+    } else {
+        "behind"
+    };
+    let fault = Fault::new(
+        format!("its clock is {} {way} this console's", span(by)),
+        name.as_str(),
+        "ages of restore points and times in logs and in guests would be wrong by that much",
+        "find out which of the two is right, and set the other by NTP (ESXi: esxcli system ntp set)",
+    );
+    let key = format!("host/{name}/clock");
+    Some(Finding::warning(key, task.leaning(name), fault))
+}
+
+fn maintenance(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let summary = esxi.summary.as_ref().ok()?;
+    if summary.in_maintenance != Some(true) {
+        return None;
+    }
+    let fault = Fault::new(
+        "it is in maintenance mode",
+        name.as_str(),
+        "no VM can be powered on there",
+        "ask who put it there; then `esxcli system maintenanceMode set --enable false`",
+    );
+    let key = format!("host/{name}/maintenance");
+    Some(Finding::stops(key, task.landing(name), fault))
+}
+
+fn licence(task: &Task, name: &HostName, esxi: &EsxiSeen, now: Timestamp) -> Option<Finding> {
+    let licences = esxi.licences.as_ref().ok()?;
+    let key = format!("host/{name}/licence");
+    // One that lasts is enough; without one, the one that lasts longest counts.
+    let lasting = |licence: &&Licence| licence.expires.is_none() && !licence.evaluation;
+    if licences.iter().any(|licence| lasting(&licence)) {
+        return None;
+    }
+    let last = licences.iter().max_by_key(|licence| licence.expires)?;
+    let ends = last.expires?;
+    let kind = if last.evaluation {
+        "evaluation"
+    } else {
+        "licence"
+    };
+    let next = "assign a licence (host client: Manage, Licensing), then check again";
+    if ends <= now {
+        let fault = Fault::new(
+            format!("its {kind} ({}) ended {}", last.name, day(ends)),
+            name.as_str(),
+            "VMs cannot be powered on there",
+            next,
+        );
+        return Some(Finding::stops(key, task.landing(name), fault));
+    }
+    let fault = Fault::new(
+        format!("its {kind} ({}) ends {}", last.name, day(ends)),
+        name.as_str(),
+        "from then on VMs cannot be powered on there",
+        next,
+    );
+    let vms = task.landing(name);
+    Some(if ends.duration_since(now) <= SOON {
+        Finding::warning(key, vms, fault)
+    } else {
+        Finding::note(key, vms, fault)
+    })
+}
+
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+fn vcenter(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let summary = esxi.summary.as_ref().ok();
+    let manager = summary.and_then(|summary| summary.managed_by.as_ref());
+    let runs = esxi.vcenter.as_ref().is_ok_and(|runs| *runs);
+    let vms = task.landing(name);
+    if vms.is_empty() || !(runs || manager.is_some()) {
+        return None;
+    }
+    let by = manager.map_or_else(|| "a vCenter".to_owned(), |at| format!("the vCenter {at}"));
+    let fault = Fault::new(
+        format!("it is managed by {by}"),
+        name.as_str(),
+        "its DRS may move VMs away and its HA may start them elsewhere during a run; distributed port groups are in no list of the host",
+        "set DRS of that cluster to manual and look at its HA before a run, or take the host out of it",
+    );
+    Some(Finding::warning(format!("host/{name}/vcenter"), vms, fault))
+}
+
+fn release(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let version = esxi.version.as_ref().ok()?;
+    if version.newest_hardware().is_some() {
+        return None;
+    }
+    let fault = Fault::new(
+        format!(
+            "{} {} is no release known here",
+            version.product, version.version
+        ),
+        name.as_str(),
+        "which virtual hardware it runs is not known, so that of VMs was not compared",
+        "rehearse with that host before you rely on it",
+    );
+    Some(Finding::note(
+        format!("host/{name}/release"),
+        task.landing(name),
+        fault,
+    ))
+}
+
+/// Memory of the VMs that come up there, beside what is free now.
+fn memory(task: &Task, name: &HostName, esxi: &EsxiSeen, seen: &Seen) -> Option<Finding> {
+    let summary = esxi.summary.as_ref().ok()?;
+    let free = summary.memory?.saturating_sub(summary.memory_used?);
+    let wants = |vm| {
+        let vmx = Vmx::parse(seen.used(vm)?.vmx.as_ref().ok()?).ok()?;
+        let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
+        Some(mib.saturating_mul(1 << 20))
+    };
+    let vms = task.landing(name);
+    let wanted: u64 = vms.iter().filter_map(wants).fold(0, u64::saturating_add);
+    if wanted <= free {
+        return None;
+    }
+    let fault = Fault::new(
+        format!(
+            "the VMs that come up there have {} of memory, and {} are free",
+            size(wanted),
+            size(free)
+        ),
+        name.as_str(),
+        "they will be started, and the host may have to swap",
+        "shut down what can be done without, or place some of them on another host",
+    );
+    Some(Finding::warning(format!("host/{name}/memory"), vms, fault))
+}

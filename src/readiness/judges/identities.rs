@@ -1,0 +1,114 @@
+//! What there may be one of only: uuid.bios, MAC, name.
+
+use crate::error::Fault;
+use crate::hypervisor::esxi::identity::Identity;
+use crate::names::{HostName, VmName};
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{Registered, Seen};
+use crate::readiness::task::Task;
+use crate::runbook::model::SiteRole;
+use crate::vmfiles::Vmx;
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let own: Vec<(&VmName, Identity)> = task
+        .chosen()
+        .filter_map(|(name, _)| {
+            let vmx = seen.used(name)?.vmx.as_ref().ok()?;
+            Some((name, Identity::of(&Vmx::parse(vmx).ok()?)))
+        })
+        .collect();
+    let mut findings = among_themselves(&own);
+    for (name, identity) in &own {
+        findings.extend(at_recovery(task, seen, name, identity));
+    }
+    findings
+}
+
+fn among_themselves(own: &[(&VmName, Identity)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, (one, identity)) in own.iter().enumerate() {
+        for (other, its) in &own[index + 1..] {
+            let Some(shares) = identity.shared_with(its) else {
+                continue;
+            };
+            let fault = Fault::new(
+                format!("{one} and {other} have the same {shares}"),
+                "their restore points",
+                "the second one to be powered on is refused",
+                "one is a copy of the other: give it an identity of its own and back it up again",
+            );
+            let vms = vec![(*one).clone(), (*other).clone()];
+            findings.push(Finding::stops(
+                format!("vm/{one}/same-as/{other}"),
+                vms,
+                fault,
+            ));
+        }
+    }
+    findings
+}
+
+/// VMs that are registered at the recovery site already.
+fn at_recovery(task: &Task, seen: &Seen, vm: &VmName, identity: &Identity) -> Vec<Finding> {
+    let site = task.runbook.site_with(SiteRole::Recovery);
+    let hosts = task.runbook.hosts_of(&site).map(|(name, _)| name);
+    let rows = hosts.flat_map(|host| {
+        let rows = seen
+            .esxi(host)
+            .and_then(|esxi| esxi.registered.as_ref().ok());
+        rows.into_iter().flatten().map(move |row| (host, row))
+    });
+    rows.filter_map(|(host, row)| collision(task, vm, identity, host, row))
+        .collect()
+}
+
+fn collision(
+    task: &Task,
+    vm: &VmName,
+    identity: &Identity,
+    host: &HostName,
+    row: &Registered,
+) -> Option<Finding> {
+    let vms = vec![vm.clone()];
+    let file = format!("[{}] {}", row.datastore, row.path);
+    if is_own_file(task, vm, host, row) {
+        // What lies in its folder is named as left over.
+        return None;
+    }
+    let shares = row
+        .identity
+        .as_ref()
+        .and_then(|its| identity.shared_with(its));
+    if let Some(shares) = shares {
+        let fault = Fault::new(
+            format!("{} ({file}) has the same {shares} as {vm}", row.name),
+            host.as_str(),
+            format!("{vm} cannot be registered beside it"),
+            format!(
+                "if it is a copy that is not needed, unregister it (its files stay); else give it a new identity (uuid.action = \"create\", generated MACs), then check again. It is registered as {} there",
+                row.vmid
+            ),
+        );
+        let key = format!("vm/{vm}/twin/{host}/{file}");
+        return Some(Finding::stops(key, vms, fault));
+    }
+    row.name.eq_ignore_ascii_case(vm.as_str()).then(|| {
+        let fault = Fault::new(
+            format!("another VM there is called {} ({file})", row.name),
+            host.as_str(),
+            "two VMs of one name are easily taken for each other",
+            "rename one of them, or unregister it if it is not needed",
+        );
+        Finding::warning(format!("vm/{vm}/namesake/{host}/{file}"), vms, fault)
+    })
+}
+
+/// Whether it is the entry of the place where the VM is to come up.
+fn is_own_file(task: &Task, vm: &VmName, host: &HostName, row: &Registered) -> bool {
+    let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
+    place.is_some_and(|place| {
+        place.host == *host
+            && place.datastore == row.datastore
+            && row.path.starts_with(&format!("{}/", place.folder))
+    })
+}

@@ -1,0 +1,148 @@
+//! What earlier runs and drills left behind, and what else lies where VMs are to come.
+
+use std::collections::BTreeSet;
+
+use super::listed;
+use crate::error::Fault;
+use crate::names::{HostName, VmName};
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{EsxiSeen, Registered, Seen};
+use crate::readiness::task::Task;
+use crate::runbook::model::Place;
+
+/// What drills call their folders and switches; the run's id follows.
+const DRILL: &str = "drill-";
+/// Names that are shown of a folder, at most.
+const SHOWN: usize = 4;
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let mut findings = unfinished(task);
+    for (name, vm) in task.chosen() {
+        let Some(place) = vm.recovery.as_ref() else {
+            continue;
+        };
+        let Some(esxi) = seen.esxi(&place.host) else {
+            continue;
+        };
+        findings.extend(held(name, place, esxi));
+        findings.extend(taken(name, place, esxi));
+    }
+    for host in seen.hosts.keys() {
+        if let Some(esxi) = seen.esxi(host) {
+            findings.extend(drills(task, host, esxi));
+        }
+    }
+    findings
+}
+
+fn unfinished(task: &Task) -> Vec<Finding> {
+    let finding = |run: &crate::readiness::Unfinished| {
+        let fault = Fault::new(
+            format!(
+                "{} run {} of {} is not finished",
+                run.mode, run.run, run.operator
+            ),
+            "the state folder of this console",
+            "what it began may stand half done",
+            format!(
+                "`lifeboat resume {}`, or `lifeboat brief {}` to see how it stands",
+                run.run, run.run
+            ),
+        );
+        Finding::warning(format!("run/{}", run.run), Vec::new(), fault)
+    };
+    task.unfinished.iter().map(finding).collect()
+}
+
+/// Another run holds the VM.
+fn held(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
+    let by = esxi.holders.get(vm)?.as_ref().ok()?;
+    let fault = Fault::new(
+        format!("{vm} is held by {by}"),
+        place.host.as_str(),
+        "another run would be refused until that lock is given back or broken",
+        "finish that run (`lifeboat resume`); if its console is lost, a run breaks the lock for its id and a reason",
+    );
+    Some(Finding::stops(
+        format!("vm/{vm}/lock"),
+        vec![vm.clone()],
+        fault,
+    ))
+}
+
+/// Something lies where the VM is to come, or is registered from there.
+fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
+    let names = esxi.folders.get(vm)?.as_ref().ok()?;
+    let in_place = |row: &&Registered| {
+        row.datastore == place.datastore && row.path.starts_with(&format!("{}/", place.folder))
+    };
+    let rows = esxi.registered.as_ref().ok();
+    let row = rows.and_then(|rows| rows.iter().find(in_place));
+    if names.is_empty() && row.is_none() {
+        return None;
+    }
+    let shown = names.iter().take(SHOWN).map(String::as_str);
+    let mut words = shown.collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        words.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    let registered = row.map_or_else(String::new, |row| {
+        format!("; {} is registered from there ({})", row.name, row.vmid)
+    });
+    let next = if row.is_some() {
+        "if an earlier failover left it there, take it home (`lifeboat failback`); if it is not needed, unregister it and move its files elsewhere"
+    } else {
+        "move those files elsewhere once you know whose they are, or give the VM another folder"
+    };
+    let fault = Fault::new(
+        format!(
+            "[{}] {}, where {vm} is to come, is not empty: {words}{registered}",
+            place.datastore, place.folder
+        ),
+        place.host.as_str(),
+        "a restore refuses to write among files that are not its own",
+        next,
+    );
+    Some(Finding::stops(
+        format!("vm/{vm}/folder"),
+        vec![vm.clone()],
+        fault,
+    ))
+}
+
+/// Folders, port groups and switches of drills.
+fn drills(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let mut found = BTreeSet::new();
+    for (datastore, names) in &esxi.tops {
+        let names = names.as_ref().ok().into_iter().flatten();
+        let left = names.filter(|name| name.starts_with(DRILL));
+        found.extend(left.map(|name| format!("folder [{datastore}] {name}")));
+    }
+    let switches = esxi.switches.as_ref().ok().into_iter().flatten();
+    let left = switches.filter(|switch| switch.name.starts_with(DRILL));
+    found.extend(left.map(|switch| format!("switch {}", switch.name)));
+    let wanted: Vec<&str> = task
+        .runbook
+        .networks
+        .values()
+        .filter_map(|network| network.drill.as_deref())
+        .collect();
+    let groups = esxi.groups.as_ref().ok().into_iter().flatten();
+    let left = groups.filter(|group| wanted.contains(&group.name.as_str()));
+    found.extend(left.map(|group| format!("port group {}", group.name)));
+    if found.is_empty() {
+        return None;
+    }
+    let found: Vec<String> = found.into_iter().collect();
+    let fault = Fault::new(
+        format!("a drill has left {}", listed(&found)),
+        host.as_str(),
+        "it takes room, and the next drill may find its names taken",
+        "see in `lifeboat runs` whether that drill is over; then clean it up",
+    );
+    Some(Finding::warning(
+        format!("host/{host}/drill"),
+        Vec::new(),
+        fault,
+    ))
+}

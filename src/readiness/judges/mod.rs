@@ -1,0 +1,51 @@
+//! The judges: each reads what was seen and says what speaks against the task. Pure.
+//!
+//! What was not told is never taken for good or bad by the judge of the thing itself: one judge
+//! ([`reach`]) names every answer that is missing, host by host.
+
+mod backups;
+mod configuration;
+mod homes;
+mod hosts;
+mod identities;
+mod leftovers;
+mod networks;
+mod reach;
+mod rehearsal;
+mod room;
+mod stores;
+
+use super::finding::Finding;
+use super::seen::Seen;
+use super::task::Task;
+
+/// One judge.
+type Judge = fn(&Task, &Seen) -> Vec<Finding>;
+
+const JUDGES: [Judge; 11] = [
+    reach::judge,
+    hosts::judge,
+    stores::judge,
+    room::judge,
+    networks::judge,
+    backups::judge,
+    configuration::judge,
+    identities::judge,
+    homes::judge,
+    leftovers::judge,
+    rehearsal::judge,
+];
+
+/// Everything that was found, the worst first.
+#[must_use]
+pub fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = JUDGES.iter().flat_map(|judge| judge(task, seen)).collect();
+    findings.sort_by(Finding::order);
+    findings
+}
+
+/// `sql01, web01`.
+fn listed<T: std::fmt::Display>(items: &[T]) -> String {
+    let words: Vec<String> = items.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}

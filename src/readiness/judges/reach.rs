@@ -1,0 +1,101 @@
+//! Hosts that could not be asked, and questions that have no answer, host by host.
+
+use super::listed;
+use crate::error::Fault;
+use crate::names::{HostName, VmName};
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{HostSeen, Seen, Shut, Silence};
+use crate::readiness::task::Task;
+use crate::runbook::model::SiteRole;
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let mut findings = shut(task, seen);
+    for (name, host) in &seen.hosts {
+        if let Ok(host) = host {
+            findings.extend(silent(task, name, host));
+        }
+    }
+    findings
+}
+
+/// Hosts behind one hop that is shut are one finding.
+fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let mut causes: Vec<(&Shut, Vec<&HostName>)> = Vec::new();
+    for (name, host) in &seen.hosts {
+        let Err(shut) = host else { continue };
+        match causes.iter_mut().find(|(known, _)| known.by == shut.by) {
+            Some((_, hosts)) => hosts.push(name),
+            None => causes.push((shut, vec![name])),
+        }
+    }
+    let finding = |(shut, hosts): (&Shut, Vec<&HostName>)| {
+        let mut vms: Vec<VmName> = hosts.iter().flat_map(|host| task.leaning(host)).collect();
+        vms.sort();
+        vms.dedup();
+        let mut fault = shut.fault.clone();
+        if hosts.iter().any(|host| **host != shut.by) {
+            fault.what = format!(
+                "{}; {} {} behind it",
+                fault.what,
+                listed(&hosts),
+                if hosts.len() == 1 { "is" } else { "are" }
+            );
+        }
+        fault.state = consequence(task, &hosts, &vms);
+        Finding::stops(format!("host/{}/reach", shut.by), vms, fault)
+    };
+    causes.into_iter().map(finding).collect()
+}
+
+/// What it means that nothing is known of these hosts.
+fn consequence(task: &Task, hosts: &[&HostName], vms: &[VmName]) -> String {
+    let is_home = |host: &&HostName| task.role(host) == Some(SiteRole::Protected);
+    if !vms.is_empty() {
+        format!("{} cannot be brought up without it", listed(vms))
+    } else if hosts.iter().all(is_home) {
+        "a failover can do without it; whether VMs still run there has then to be vouched for by a person, and nothing can be moved home"
+            .to_owned()
+    } else {
+        "no VM of this check comes from there or goes there; nothing there was looked at".to_owned()
+    }
+}
+
+fn silent(task: &Task, name: &HostName, host: &HostSeen) -> Vec<Finding> {
+    let mut silences: Vec<&Silence> = host.clock.as_ref().err().into_iter().collect();
+    if let Some(esxi) = &host.esxi {
+        silences.extend(esxi.silences());
+    }
+    let (extra, needed): (Vec<&Silence>, Vec<&Silence>) =
+        silences.into_iter().partition(|silence| silence.is_extra);
+    let mut findings = Vec::new();
+    if let Some(first) = needed.first() {
+        let fault = Fault::new(
+            format!("{} ({} not known)", first.fault.what, asked(&needed)),
+            name.as_str(),
+            "what rests on these answers was not judged",
+            &first.fault.next,
+        );
+        let key = format!("host/{name}/answers");
+        findings.push(Finding::stops(key, task.leaning(name), fault));
+    }
+    if let Some(first) = extra.first() {
+        let fault = Fault::new(
+            format!("it does not tell {}: {}", asked(&extra), first.fault.what),
+            name.as_str(),
+            "a failover does not need it; it was not judged",
+            "look at it on the host itself where it matters to you",
+        );
+        findings.push(Finding::note(
+            format!("host/{name}/extras"),
+            Vec::new(),
+            fault,
+        ));
+    }
+    findings
+}
+
+fn asked(silences: &[&Silence]) -> String {
+    let mut words: Vec<&str> = silences.iter().map(|silence| silence.asked).collect();
+    words.dedup();
+    listed(&words)
+}

@@ -1,0 +1,120 @@
+//! The datastores that VMs come to: there, one of a kind, usable.
+
+use std::collections::BTreeSet;
+
+use super::listed;
+use crate::error::Fault;
+use crate::hypervisor::esxi::storage::{Volume, Volumes};
+use crate::names::HostName;
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{EsxiSeen, Seen};
+use crate::readiness::task::Task;
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let places: BTreeSet<(&HostName, &str)> = task
+        .chosen()
+        .filter_map(|(_, vm)| vm.recovery.as_ref())
+        .map(|place| (&place.host, place.datastore.as_str()))
+        .collect();
+    let finding = |(host, datastore): (&HostName, &str)| {
+        let esxi = seen.esxi(host)?;
+        let volumes = esxi.volumes.as_ref().ok()?;
+        let (what, next) = problem(datastore, volumes, esxi)?;
+        let fault = Fault::new(
+            what,
+            host.as_str(),
+            "what is to land there has no place",
+            next,
+        );
+        let key = format!("store/{host}/{datastore}/there");
+        Some(Finding::stops(key, task.landing_on(host, datastore), fault))
+    };
+    places.into_iter().filter_map(finding).collect()
+}
+
+/// What keeps VMs from a datastore, and what to do about it.
+fn problem(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Option<(String, String)> {
+    let mut labelled = volumes.0.iter().filter(|volume| volume.label == label);
+    let Some(volume) = labelled.next() else {
+        return Some(missing(label, volumes, esxi));
+    };
+    if let Some(other) = labelled.next() {
+        return Some((
+            format!(
+                "two volumes are called {label}: {} and {}",
+                volume.uuid, other.uuid
+            ),
+            "rename the one that is not meant, so that the runbook's name means one of them"
+                .to_owned(),
+        ));
+    }
+    if !volume.mounted {
+        return Some((
+            format!("datastore {label} is not mounted"),
+            format!(
+                "`esxcli storage filesystem mount -l {label}` there, once you know who took it off"
+            ),
+        ));
+    }
+    (!volume.is_datastore()).then(|| {
+        (
+            format!(
+                "{label} is a volume of the host's own system ({}), where VMs cannot run",
+                volume.kind
+            ),
+            "place its VMs on another datastore in the runbook".to_owned(),
+        )
+    })
+}
+
+fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> (String, String) {
+    let replica = esxi
+        .replicas
+        .as_ref()
+        .ok()
+        .and_then(|replicas| replicas.iter().find(|replica| replica.label == label));
+    if let Some(replica) = replica {
+        let way = if replica.can_mount {
+            format!("mount it with its signature (`esxcli storage vmfs snapshot mount -l {label}`)")
+        } else {
+            format!(
+                "it cannot be mounted beside its original ({}); resignature it (`esxcli storage vmfs snapshot resignature -l {label}`), rename it to {label}",
+                replica.why_not
+            )
+        };
+        return (
+            format!(
+                "there is no datastore {label}, but a copy of a volume of that name ({}) that is not mounted",
+                replica.uuid
+            ),
+            format!("break its replication first; {way}; then check again"),
+        );
+    }
+    let tail = format!("-{label}");
+    let is_copy =
+        |volume: &&Volume| volume.label.starts_with("snap-") && volume.label.ends_with(&tail);
+    if let Some(copy) = volumes.0.iter().find(is_copy) {
+        return (
+            format!(
+                "there is no datastore {label}, but {}, which was made of a copy of it",
+                copy.label
+            ),
+            format!("rename it to {label}, or name it in the runbook"),
+        );
+    }
+    let there: Vec<&str> = volumes
+        .0
+        .iter()
+        .filter(|volume| volume.is_datastore() && !volume.label.is_empty())
+        .map(|volume| volume.label.as_str())
+        .collect();
+    let there = if there.is_empty() {
+        "none".to_owned()
+    } else {
+        listed(&there)
+    };
+    (
+        format!("there is no datastore {label}; there are {there}"),
+        "mount or make it, or correct its name in the runbook (case counts)".to_owned(),
+    )
+}

@@ -1,0 +1,252 @@
+//! What hosts and backups told. An answer that did not come is kept with the reason, never guessed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::error::Fault;
+use crate::host::HostError;
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::esxi::host_summary::HostSummary;
+use crate::hypervisor::esxi::identity::Identity;
+use crate::hypervisor::esxi::licence::Licence;
+use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
+use crate::hypervisor::esxi::process::RunningVm;
+use crate::hypervisor::esxi::replica::Replica;
+use crate::hypervisor::esxi::storage::Volumes;
+use crate::hypervisor::esxi::version::Version;
+use crate::names::{HostName, VmName};
+use crate::transfer::{NoPoint, Point, Takes};
+
+/// An answer, or why there is none.
+pub type Told<T> = Result<T, Silence>;
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// What was asked for: `the port groups`.
+    pub asked: &'static str,
+    /// Why it is not known.
+    pub fault: Fault,
+    /// Nothing rests on it alone: some releases do not tell it.
+    pub is_extra: bool,
+}
+
+/// Everything that was seen in one look.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When it began, by the console's clock.
+    pub at: Timestamp,
+    /// Each host of the runbook, or why nothing could be asked there.
+    pub hosts: IndexMap<HostName, Result<HostSeen, Shut>>,
+    /// The restore points of each VM that is restored; none of those whose backup's host is shut.
+    pub points: BTreeMap<VmName, Told<PointsSeen>>,
+}
+
+impl Seen {
+    /// What an ESXi host told.
+    #[must_use]
+    pub fn esxi(&self, host: &HostName) -> Option<&EsxiSeen> {
+        self.hosts.get(host)?.as_ref().ok()?.esxi.as_deref()
+    }
+
+    /// What is restored, of a VM for which there is a point.
+    #[must_use]
+    pub fn used(&self, vm: &VmName) -> Option<&Used> {
+        let points = self.points.get(vm)?.as_ref().ok()?;
+        points.used.as_deref().ok()
+    }
+}
+
+/// A host that could not be asked anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shut {
+    /// The one whose fault it is: the host, or a hop on the way to it.
+    pub by: HostName,
+    /// Why.
+    pub fault: Fault,
+}
+
+impl Shut {
+    /// It did not let us in.
+    #[must_use]
+    pub fn new(host: &HostName, error: &HostError) -> Self {
+        let (by, cause) = error.origin(host);
+        Self {
+            by: by.clone(),
+            fault: cause.fault(by),
+        }
+    }
+
+    /// There are no sessions to it.
+    #[must_use]
+    pub fn unknown(host: &HostName) -> Self {
+        Self {
+            by: host.clone(),
+            fault: Fault::new(
+                "there is no login to it",
+                host.as_str(),
+                "nothing was sent",
+                "give it a user and a way to log in in the runbook",
+            ),
+        }
+    }
+}
+
+/// What a host told.
+#[derive(Clone, Debug)]
+pub struct HostSeen {
+    /// Its time beside the console's.
+    pub clock: Told<Clock>,
+    /// From the first question to its answer, the login not included.
+    pub round_trip: Duration,
+    /// What an ESXi host told beside that.
+    pub esxi: Option<Box<EsxiSeen>>,
+}
+
+/// A host's time beside the console's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// What the host said, in whole seconds.
+    pub host: Timestamp,
+    /// The console's time when the question left.
+    pub before: Timestamp,
+    /// The console's time when the answer came.
+    pub after: Timestamp,
+}
+
+impl Clock {
+    /// How far the host is ahead at least; negative where it is behind.
+    #[must_use]
+    pub fn ahead(&self) -> SignedDuration {
+        let latest = self.host.saturating_add(SignedDuration::from_secs(1));
+        match latest {
+            Ok(latest) if latest < self.before => latest.duration_since(self.before),
+            _ if self.host > self.after => self.host.duration_since(self.after),
+            _ => SignedDuration::ZERO,
+        }
+    }
+}
+
+/// What an ESXi host told.
+#[derive(Clone, Debug)]
+pub struct EsxiSeen {
+    /// Its release.
+    pub version: Told<Version>,
+    /// Size, load, maintenance mode.
+    pub summary: Told<HostSummary>,
+    /// What it may run on.
+    pub licences: Told<Vec<Licence>>,
+    /// Whether the agent of a vCenter runs there.
+    pub vcenter: Told<bool>,
+    /// Its volumes.
+    pub volumes: Told<Volumes>,
+    /// Copies of volumes that it has not mounted.
+    pub replicas: Told<Vec<Replica>>,
+    /// Port groups of standard switches.
+    pub groups: Told<Vec<PortGroup>>,
+    /// Standard switches.
+    pub switches: Told<Vec<Vswitch>>,
+    /// Physical adapters.
+    pub nics: Told<Vec<Nic>>,
+    /// What is registered there.
+    pub registered: Told<Vec<Registered>>,
+    /// What runs there.
+    pub running: Told<Vec<RunningVm>>,
+    /// VMs that start when the host does.
+    pub autostart: Told<Vec<Vmid>>,
+    /// Names at the top of each datastore that VMs of the task come to.
+    pub tops: BTreeMap<String, Told<Vec<String>>>,
+    /// What lies where a VM of the task is to come, by VM; empty where nothing does.
+    pub folders: BTreeMap<VmName, Told<Vec<String>>>,
+    /// Who holds a VM of the task, in words.
+    pub holders: BTreeMap<VmName, Told<String>>,
+}
+
+impl EsxiSeen {
+    /// Questions without an answer.
+    #[must_use]
+    pub fn silences(&self) -> Vec<&Silence> {
+        fn why<T>(told: &Told<T>) -> Option<&Silence> {
+            told.as_ref().err()
+        }
+        let one = [
+            why(&self.version),
+            why(&self.summary),
+            why(&self.licences),
+            why(&self.vcenter),
+            why(&self.volumes),
+            why(&self.replicas),
+            why(&self.groups),
+            why(&self.switches),
+            why(&self.nics),
+            why(&self.registered),
+            why(&self.running),
+            why(&self.autostart),
+        ];
+        let lists = self.tops.values().chain(self.folders.values());
+        let more = lists
+            .filter_map(why)
+            .chain(self.holders.values().filter_map(why));
+        one.into_iter().flatten().chain(more).collect()
+    }
+}
+
+/// A registered VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its number now.
+    pub vmid: Vmid,
+    /// Its display name.
+    pub name: String,
+    /// The label of the datastore that holds its .vmx.
+    pub datastore: String,
+    /// The .vmx within it.
+    pub path: String,
+    /// What makes it one of a kind; `None` where its .vmx did not tell.
+    pub identity: Option<Identity>,
+}
+
+/// The restore points of a VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointsSeen {
+    /// All that are offered, newest first.
+    pub points: Vec<Point>,
+    /// The one that a restore would take, or why it would take none.
+    pub used: Result<Box<Used>, NoPoint>,
+}
+
+/// The point that a restore would take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The point.
+    pub point: Point,
+    /// Newer ones that it would pass over, each with what speaks against it.
+    pub passed_over: Vec<(String, String)>,
+    /// The bytes of its .vmx.
+    pub vmx: Told<Vec<u8>>,
+    /// The room that it takes.
+    pub needs: Told<Needs>,
+    /// Files outside the VM's folder that the .vmx names and the recovery host has.
+    pub there: Vec<String>,
+}
+
+/// Room that a VM takes on its datastore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Its files.
+    pub files: Takes,
+    /// The swap file that the host makes at power-on.
+    pub swap: u64,
+}
+
+impl Needs {
+    /// Bytes when its files are at their fullest, or when it is powered on.
+    #[must_use]
+    pub fn least(&self) -> u64 {
+        let on = self.files.least.saturating_sub(self.files.passing);
+        self.files.least.max(on.saturating_add(self.swap))
+    }
+}

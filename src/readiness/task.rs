@@ -1,0 +1,141 @@
+//! What is to be found ready: the runbook, and the VMs that a failover of it would bring up.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+
+use crate::names::{HostName, RunId, VmName};
+use crate::plan::{ActionSpec, Plan};
+use crate::runbook::model::{Adapter, PointChoice, PortGroup, Runbook, SiteRole, Vm};
+
+/// What a failover would do, and what was done before.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The runbook.
+    pub runbook: Arc<Runbook>,
+    /// The VMs that are brought up.
+    pub vms: Vec<VmName>,
+    /// Those whose files are restored, and from which point, in the order of the plan.
+    pub restores: IndexMap<VmName, Restore>,
+    /// The last drill of this runbook, if there was one.
+    pub rehearsal: Option<Rehearsal>,
+    /// Runs of this runbook that are not finished.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A restore that the plan has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restore {
+    /// Which point it takes.
+    pub point: PointChoice,
+    /// Whether logs of the lost site come along.
+    pub logs: bool,
+}
+
+/// A drill that ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The run.
+    pub run: RunId,
+    /// When it was.
+    pub at: Timestamp,
+    /// What the runbook says otherwise since; `None` where that is not known.
+    pub changed: Option<Vec<String>>,
+}
+
+/// A run that can be resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The run.
+    pub run: RunId,
+    /// Its mode, in words.
+    pub mode: String,
+    /// Who began it.
+    pub operator: String,
+}
+
+impl Task {
+    /// The task of a plan.
+    #[must_use]
+    pub fn new(runbook: Arc<Runbook>, plan: &Plan) -> Self {
+        let restores = plan.steps.iter().filter_map(|step| match &step.action {
+            ActionSpec::Restore { vm, point, logs } => Some((
+                vm.clone(),
+                Restore {
+                    point: point.clone(),
+                    logs: *logs,
+                },
+            )),
+            _ => None,
+        });
+        Self {
+            restores: restores.collect(),
+            vms: plan.vms.clone(),
+            runbook,
+            rehearsal: None,
+            unfinished: Vec::new(),
+        }
+    }
+
+    /// Its VMs with what the runbook says of them.
+    pub fn chosen(&self) -> impl Iterator<Item = (&VmName, &Vm)> {
+        let known = |name| self.runbook.vms.get_key_value(name);
+        self.vms.iter().filter_map(known)
+    }
+
+    /// Its VMs that come up on this host.
+    #[must_use]
+    pub fn landing(&self, host: &HostName) -> Vec<VmName> {
+        self.names(|_, vm| {
+            vm.recovery
+                .as_ref()
+                .is_some_and(|place| place.host == *host)
+        })
+    }
+
+    /// Its VMs that come up on this datastore of this host.
+    #[must_use]
+    pub fn landing_on(&self, host: &HostName, datastore: &str) -> Vec<VmName> {
+        self.names(|_, vm| {
+            let place = vm.recovery.as_ref();
+            place.is_some_and(|place| place.host == *host && place.datastore == datastore)
+        })
+    }
+
+    /// Its VMs that cannot be brought up without this host: they come up there, or it holds what they
+    /// are restored from.
+    #[must_use]
+    pub fn leaning(&self, host: &HostName) -> Vec<VmName> {
+        let landing = self.landing(host);
+        self.names(|name, vm| {
+            let backup = vm
+                .backup
+                .as_ref()
+                .filter(|_| self.restores.contains_key(name));
+            let held = backup.and_then(|backup| self.runbook.backups.get(backup)?.host.as_ref());
+            landing.contains(name) || held == Some(host)
+        })
+    }
+
+    fn names(&self, is_wanted: impl Fn(&VmName, &Vm) -> bool) -> Vec<VmName> {
+        self.chosen()
+            .filter(|(name, vm)| is_wanted(name, vm))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// The port group that an adapter is joined to at the recovery site.
+    #[must_use]
+    pub fn port_group(&self, adapter: &Adapter) -> Option<&PortGroup> {
+        let site = self.runbook.site_with(SiteRole::Recovery);
+        self.runbook.networks.get(&adapter.network)?.at.get(&site)
+    }
+
+    /// The role of a host's site.
+    #[must_use]
+    pub fn role(&self, host: &HostName) -> Option<SiteRole> {
+        let host = self.runbook.hosts.get(host)?;
+        self.runbook.sites.get(&host.site).map(|site| site.role)
+    }
+}

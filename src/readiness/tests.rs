@@ -1,0 +1,421 @@
+//! The judges, on a site in which one thing at a time is wrong.
+
+mod fixture;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use self::fixture::*;
+use super::*;
+use crate::error::Fault;
+use crate::host::HostError;
+use crate::hypervisor::esxi::Vmid;
+use crate::hypervisor::esxi::licence::Licence;
+use crate::hypervisor::esxi::network::PortGroup;
+use crate::hypervisor::esxi::replica::Replica;
+use crate::hypervisor::esxi::storage::Volume;
+use crate::names::VmName;
+use crate::transfer::{Flaw, NoPoint};
+
+/// Findings of a site with one change, each as `severity key`, and their whole texts.
+fn found(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
+    let (mut task, mut seen) = (task(), seen());
+    change(&mut task, &mut seen);
+    let findings = judge(&task, &seen);
+    for finding in &findings {
+        assert!(!finding.fault.next.is_empty(), "{finding:?}");
+        assert!(!finding.fault.place.is_empty(), "{finding:?}");
+    }
+    let keys = findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
+    let texts: Vec<String> = findings
+        .iter()
+        .map(|finding| finding.fault.to_string())
+        .collect();
+    (keys.collect(), texts.join("\n"))
+}
+
+#[track_caller]
+fn only(key: &str, words: &str, change: impl FnOnce(&mut Task, &mut Seen)) {
+    let (keys, texts) = found(change);
+    assert_eq!(keys, [key], "{texts}");
+    assert!(texts.contains(words), "{texts}");
+}
+
+fn silent(asked: &'static str, is_extra: bool) -> Silence {
+    Silence {
+        asked,
+        fault: Fault::new("hostd does not answer", "lee-esx1", "", "restart it"),
+        is_extra,
+    }
+}
+
+#[test]
+fn where_nothing_is_wrong_nothing_is_found() {
+    assert_eq!(found(|_, _| ()).0, [""; 0]);
+}
+
+#[test]
+fn a_shut_host_weighs_as_much_as_what_depends_on_it() {
+    let shut = |host: &str| {
+        let error = HostError::Refused {
+            address: "192.0.2.1:22".into(),
+        };
+        Err(Shut::new(&host.into(), &error))
+    };
+    let close = |seen: &mut Seen, host: &str| {
+        seen.hosts.insert(host.into(), shut(host));
+    };
+    only("warning host/lon-esx1/reach", "vouched for", |_, seen| {
+        close(seen, "lon-esx1")
+    });
+    only("blocker host/lee-esx1/reach", "sql01, web01", |_, seen| {
+        close(seen, "lee-esx1")
+    });
+    only(
+        "blocker host/lee-bk1/reach",
+        "refused the connection",
+        |_, seen| {
+            close(seen, "lee-bk1");
+            seen.points.clear();
+        },
+    );
+    // Two hosts behind one hop are one finding.
+    only(
+        "blocker host/bastion/reach",
+        "lon-esx1, lee-esx1 are behind it",
+        |_, seen| {
+            for host in ["lon-esx1", "lee-esx1"] {
+                let error = HostError::Hop {
+                    hop: "bastion".into(),
+                    cause: Box::new(HostError::Refused {
+                        address: "192.0.2.9:22".into(),
+                    }),
+                };
+                let shut = Shut::new(&host.into(), &error);
+                seen.hosts.insert(host.into(), Err(shut));
+            }
+        },
+    );
+}
+
+#[test]
+fn missing_answers_of_a_host_are_one_finding_and_what_few_hosts_tell_a_note() {
+    only(
+        "blocker host/lee-esx1/answers",
+        "its port groups, its virtual switches",
+        |_, seen| {
+            lee(seen).groups = Err(silent("its port groups", false));
+            lee(seen).switches = Err(silent("its virtual switches", false));
+        },
+    );
+    only("note host/lee-esx1/extras", "its licences", |_, seen| {
+        lee(seen).licences = Err(silent("its licences", true));
+    });
+}
+
+#[test]
+fn hosts_are_judged_by_what_they_say_of_themselves() {
+    only("warning host/lee-esx1/clock", "2m 1s ahead", |_, seen| {
+        at(seen, "lee-esx1").clock.as_mut().unwrap().host = now() + SignedDuration::from_secs(121);
+    });
+    only("warning host/lee-bk1/clock", "9m 59s behind", |_, seen| {
+        at(seen, "lee-bk1").clock.as_mut().unwrap().host = now() - SignedDuration::from_secs(600);
+    });
+    only(
+        "blocker host/lee-esx1/maintenance",
+        "maintenance",
+        |_, seen| {
+            lee(seen).summary.as_mut().unwrap().in_maintenance = Some(true);
+        },
+    );
+    only("warning host/lee-esx1/vcenter", "192.0.2.5", |_, seen| {
+        lee(seen).summary.as_mut().unwrap().managed_by = Some("192.0.2.5".into());
+    });
+    only(
+        "warning host/lee-esx1/memory",
+        "3.0 GiB of memory",
+        |_, seen| {
+            lee(seen).summary.as_mut().unwrap().memory_used = Some(62 * GIB);
+        },
+    );
+    only("note host/lee-esx1/release", "9.9.0", |_, seen| {
+        lee(seen).version.as_mut().unwrap().version = "9.9.0".into();
+    });
+    for (days, key) in [
+        (-1, "blocker host/lee-esx1/licence"),
+        (20, "warning host/lee-esx1/licence"),
+        (50, "note host/lee-esx1/licence"),
+    ] {
+        only(key, "evaluation", |_, seen| {
+            lee(seen).licences = Ok(vec![Licence {
+                name: "Evaluation".into(),
+                evaluation: true,
+                expires: Some(now() + SignedDuration::from_hours(24 * days)),
+            }]);
+        });
+    }
+}
+
+#[test]
+fn datastores_are_there_once_and_usable() {
+    let key = "blocker store/lee-esx1/local1/there";
+    fn volumes(seen: &mut Seen) -> &mut Vec<Volume> {
+        &mut lee(seen).volumes.as_mut().unwrap().0
+    }
+    only(key, "there are other", |_, seen| {
+        volumes(seen)[0].label = "other".into()
+    });
+    only(key, "made of a copy", |_, seen| {
+        volumes(seen)[0].label = "snap-1a2b-local1".into()
+    });
+    only(key, "two volumes", |_, seen| {
+        volumes(seen).push(volume("local1", GIB))
+    });
+    only(key, "not mounted", |_, seen| {
+        volumes(seen)[0].mounted = false
+    });
+    only(key, "own system", |_, seen| {
+        volumes(seen)[0].kind = "VMFSOS".into()
+    });
+    only(key, "snapshot mount -l local1", |_, seen| {
+        volumes(seen).clear();
+        lee(seen).replicas = Ok(vec![Replica {
+            label: "local1".into(),
+            uuid: "u".into(),
+            can_mount: true,
+            why_not: String::new(),
+        }]);
+    });
+}
+
+#[test]
+fn everything_that_lands_on_a_datastore_needs_room_there() {
+    // Three times two for the files, and one of swap each.
+    let key = "blocker store/lee-esx1/local1/room";
+    let free = |seen: &mut Seen, bytes| lee(seen).volumes.as_mut().unwrap().0[0].free = bytes;
+    only(key, "free 1.0 GiB there", |_, seen| free(seen, 8 * GIB));
+    assert_eq!(found(|_, seen| free(seen, 9 * GIB)).0, [""; 0]);
+    only(
+        "warning store/lee-esx1/local1/room",
+        "may be needed",
+        |_, seen| {
+            free(seen, 9 * GIB);
+            used(seen, "web01").needs.as_mut().unwrap().files.most = 9 * GIB;
+        },
+    );
+}
+
+#[test]
+fn port_groups_exist_or_can_be_made_and_lead_out() {
+    let key = "blocker network/lee-esx1/Recovered Production/there";
+    let group = |vlan| PortGroup {
+        name: "Recovered Production".into(),
+        vswitch: "vSwitch0".into(),
+        vlan,
+        active_clients: 0,
+    };
+    assert_eq!(
+        found(|_, seen| lee(seen).groups = Ok(vec![group(20)])).0,
+        [""; 0]
+    );
+    only(key, "VLAN 30", |_, seen| {
+        lee(seen).groups = Ok(vec![group(30)])
+    });
+    only(key, "no virtual switch vSwitch0", |_, seen| {
+        lee(seen).switches = Ok(Vec::new())
+    });
+    let key = "warning network/lee-esx1/Recovered Production/uplink";
+    only(key, "(vmnic0)", |_, seen| {
+        lee(seen).nics.as_mut().unwrap()[0].up = false
+    });
+    only(key, "has no uplink", |_, seen| {
+        lee(seen).switches.as_mut().unwrap()[0].uplinks.clear();
+    });
+}
+
+#[test]
+fn restore_points_are_there_young_and_sound() {
+    only("blocker vm/sql01/point", "no restore point", |_, seen| {
+        let none = PointsSeen {
+            points: Vec::new(),
+            used: Err(NoPoint::None),
+        };
+        seen.points.insert("sql01".into(), Ok(none));
+    });
+    only("blocker vm/sql01/point", "hostd", |_, seen| {
+        seen.points
+            .insert("sql01".into(), Err(silent("its restore points", false)));
+    });
+    // Its RPO is half a day.
+    for (stamp, words) in [
+        ("20260101T230000Z", "up to twice the objective of 12h"),
+        ("20251220T100000Z", "beyond four times"),
+    ] {
+        only("warning vm/sql01/age", words, |_, seen| {
+            used(seen, "sql01").point = point("sql01", stamp);
+        });
+    }
+    only("warning vm/sql01/age", "younger than", |_, seen| {
+        used(seen, "sql01").point = point("sql01", "20260102T130000Z");
+    });
+    only("warning vm/web01/newer-points", "cut off", |_, seen| {
+        let newer = ("20260102T110000Z".to_owned(), "cut off".to_owned());
+        used(seen, "web01").passed_over.push(newer);
+    });
+    only(
+        "note vm/web01/older-points",
+        "a snapshot of itself",
+        |_, seen| {
+            let mut older = point("web01", "20260101T100000Z");
+            older.flaws = vec![Flaw::Circle {
+                name: "a.vmdk".into(),
+            }];
+            let points = seen.points.get_mut(&VmName::from("web01")).unwrap();
+            points.as_mut().unwrap().points.push(older);
+        },
+    );
+    only("note vm/web01/remarks", "source unverified", |_, seen| {
+        used(seen, "web01").point.verified = false;
+    });
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_is_named_and_one_that_is_changed_noted() {
+    let with = |seen: &mut Seen, line: &str| {
+        let mut bytes = vmx("web01");
+        bytes.extend(line.as_bytes());
+        used(seen, "web01").vmx = Ok(bytes);
+    };
+    only("blocker vm/web01/vmx", "encrypted", |_, seen| {
+        with(
+            seen,
+            "encryption.keySafe = \"vmware:key/list\"\nencryption.data = \"x\"\n",
+        );
+    });
+    only("note vm/web01/changes", "ide1:0", |_, seen| {
+        with(
+            seen,
+            "ide1:0.present = \"TRUE\"\nide1:0.deviceType = \"cdrom-image\"\nide1:0.fileName = \"/vmfs/volumes/gone/a.iso\"\n",
+        );
+    });
+}
+
+#[test]
+fn what_there_may_be_one_of_only_is_compared() {
+    only(
+        "blocker vm/web01/twin/lee-esx1/[local1] copy/copy.vmx",
+        "the same uuid.bios",
+        |_, seen| {
+            let mut twin = registered(9, "copy");
+            twin.identity = registered(1, "web01").identity;
+            lee(seen).registered = Ok(vec![twin]);
+        },
+    );
+    only(
+        "warning vm/web01/namesake/lee-esx1/[local1] old/web01.vmx",
+        "called web01",
+        |_, seen| {
+            let mut other = registered(9, "web01");
+            other.path = "old/web01.vmx".into();
+            other.identity = registered(1, "other").identity;
+            lee(seen).registered = Ok(vec![other]);
+        },
+    );
+    let (keys, texts) = found(|_, seen| used(seen, "app01").vmx = Ok(vmx("web01")));
+    assert!(
+        keys[0].starts_with("blocker vm/") && keys[0].contains("/same-as/"),
+        "{keys:?}"
+    );
+    assert!(
+        keys.contains(&"warning vm/app01/backup-of".to_owned()),
+        "{texts}"
+    );
+}
+
+#[test]
+fn the_vms_homes_are_where_the_runbook_says() {
+    fn lon(seen: &mut Seen) -> &mut EsxiSeen {
+        at(seen, "lon-esx1").esxi.as_deref_mut().unwrap()
+    }
+    only(
+        "warning vm/web01/home",
+        "[local1] moved/web01.vmx on lon-esx1",
+        |_, seen| {
+            let web01 = lon(seen).registered.as_mut().unwrap();
+            web01[2].path = "moved/web01.vmx".into();
+        },
+    );
+    only("note host/lon-esx1/autostart", "sql01, web01", |_, seen| {
+        lon(seen).autostart = Ok(vec![Vmid(1), Vmid(3)]);
+    });
+}
+
+#[test]
+fn what_is_left_over_is_named() {
+    only(
+        "blocker vm/web01/folder",
+        "web01 is registered from there (4)",
+        |_, seen| {
+            let names = vec!["web01.vmx".to_owned()];
+            lee(seen).folders.insert("web01".into(), Ok(names));
+            lee(seen).registered = Ok(vec![registered(4, "web01")]);
+        },
+    );
+    only(
+        "blocker vm/web01/lock",
+        "run 20260101-000000-bbbb",
+        |_, seen| {
+            let by = "run 20260101-000000-bbbb of bob".to_owned();
+            lee(seen).holders.insert("web01".into(), Ok(by));
+        },
+    );
+    only(
+        "warning host/lee-esx1/drill",
+        "folder [local1] drill-x-web01",
+        |_, seen| {
+            let names = vec!["drill-x-web01".to_owned()];
+            lee(seen).tops.insert("local1".into(), Ok(names));
+        },
+    );
+    only(
+        "warning run/20260101-000000-cccc",
+        "lifeboat resume",
+        |task, _| {
+            task.unfinished.push(Unfinished {
+                run: "20260101-000000-cccc".into(),
+                mode: "failover".into(),
+                operator: "alice".into(),
+            });
+        },
+    );
+}
+
+#[test]
+fn a_runbook_that_was_never_drilled_or_was_changed_since_needs_verifying() {
+    only("note runbook/drill", "no drill", |task, _| {
+        task.rehearsal = None
+    });
+    only("warning runbook/changed", "vms.web01", |task, _| {
+        let last = task.rehearsal.as_mut().unwrap();
+        last.changed = Some(vec!["vms.web01".to_owned()]);
+    });
+    only("warning runbook/drill", "due every 90d", |task, _| {
+        let runbook = Arc::make_mut(&mut task.runbook);
+        runbook.drill.every = Some(Duration::from_secs(90 * 86_400));
+        task.rehearsal.as_mut().unwrap().at = now() - SignedDuration::from_hours(91 * 24);
+    });
+}
+
+#[test]
+fn a_selection_is_judged_by_what_it_needs() {
+    let (keys, _) = found(|task, seen| {
+        task.vms.retain(|vm| vm.as_str() == "web01");
+        task.restores.retain(|vm, _| vm.as_str() == "web01");
+        used(seen, "sql01").point = point("sql01", "20251220T100000Z");
+    });
+    assert_eq!(keys, [""; 0]);
+}
