@@ -11,14 +11,14 @@ use crate::engine::{
 };
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, Program, Secret, sanitise};
-use crate::names::StepId;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Runbook};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
+use super::lock::{self, Claimed, Guarded};
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";
@@ -103,7 +103,12 @@ impl<'a> Command<'a> {
     /// # Errors
     /// The host could not be asked.
     pub async fn probe(&self, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
-        Ok(self.decide(&self.observe(ctx).await?))
+        Ok(self.look(ctx).await?.answer)
+    }
+
+    /// What it would do, with the locks that this needs.
+    async fn look(&self, ctx: &Ctx) -> Result<Guarded, Fault> {
+        lock::guard(ctx, self.decide(&self.observe(ctx).await?)).await
     }
 
     /// Looks again, sends it, and looks whether it worked.
@@ -115,13 +120,13 @@ impl<'a> Command<'a> {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let in_doubt = is_in_doubt(&ctx.state, &ctx.step.id);
+        let in_doubt = is_in_doubt(&ctx.state, &ctx.runbook, &ctx.step);
         let done_if = match &self.done_if {
-            Some(command) => Some(self.look(ctx, command).await?),
+            Some(command) => Some(self.ask(ctx, command).await?),
             None => None,
         };
         let verify = match &self.verify {
-            Some(command) if in_doubt => Some(self.look(ctx, command).await?),
+            Some(command) if in_doubt => Some(self.ask(ctx, command).await?),
             _ => None,
         };
         Ok(Seen {
@@ -131,7 +136,7 @@ impl<'a> Command<'a> {
         })
     }
 
-    async fn look(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
+    async fn ask(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
         let host = &self.spec.host;
         let read = ctx.host(host)?.read(Lane::Control, command).await;
         let output = read.map_err(|error| error.fault(host))?;
@@ -197,15 +202,19 @@ impl<'a> Command<'a> {
     }
 
     async fn try_perform(&self, ctx: &Ctx) -> Result<Performed, ActError> {
-        let answer = self.probe(ctx).await?;
-        match &answer.verdict {
+        let guarded = self.look(ctx).await?;
+        match &guarded.answer.verdict {
             Verdict::AlreadyDone { evidence } => {
                 return Ok(Performed::Done {
                     evidence: evidence.clone(),
                 });
             }
             Verdict::Needed(proposal) if is_confirmed(ctx, proposal) => {}
-            _ => return Ok(Performed::Changed(Box::new(answer))),
+            _ => return Ok(Performed::Changed(Box::new(guarded.answer))),
+        }
+        if guarded.claim(ctx).await? == Claimed::Moved {
+            let answer = self.probe(ctx).await?;
+            return Ok(Performed::Changed(Box::new(answer)));
         }
         let host = &self.spec.host;
         let output = if self.spec.effect == DeclaredEffect::Read {
@@ -223,7 +232,7 @@ impl<'a> Command<'a> {
         let Some(check) = self.check() else {
             return self.without_check(ctx, output.status, ran).await;
         };
-        let reply = self.look(ctx, check).await?;
+        let reply = self.ask(ctx, check).await?;
         if reply.status == 0 {
             return Ok(Performed::Done {
                 evidence: vec![format!("{} ended with status 0", reply.line), ran],
@@ -296,9 +305,10 @@ impl<'a> Command<'a> {
 }
 
 /// Whether an earlier send of the step may have had an effect that nobody saw.
-fn is_in_doubt(state: &RunState, step: &StepId) -> bool {
-    let of_step = state.ops.values().filter(|op| op.step == *step);
-    of_step.into_iter().any(|op| match &op.status {
+fn is_in_doubt(state: &RunState, runbook: &Runbook, step: &Step) -> bool {
+    let of_step = state.ops.values().filter(|op| op.step == step.id);
+    let mut sent = of_step.filter(|op| !lock::is_about(runbook, step, op));
+    sent.any(|op| match &op.status {
         OpStatus::Open | OpStatus::Lost => true,
         OpStatus::Stopped(outcome) => *outcome != StopOutcome::NeverSent,
         // Seen to end well by a console that was gone before anybody judged it.

@@ -1,199 +1,55 @@
-//! The run's lock on a VM, so that no second console, on whatever machine, drives the same VM.
+//! The run's lock on a VM, so that no second console, on whatever machine, drives the same VM; and on
+//! a host that the runbook's own commands change without being about a VM.
 //!
-//! It lies beside the VM's folder, on the recovery datastore and in a failback also at home, and is
-//! taken with the first commands that change anything about the VM: every verb's proposal passes
-//! through [`guard`] before it is shown and before it is done, so that the step card shows the lock's
-//! command among the others and nothing is sent while another run holds the VM. The run's end gives
+//! A VM's lies beside its folder, on the recovery datastore and in a failback also at home; a host's
+//! in the home folder of its login, or on a datastore. It is taken with the first commands that
+//! change anything: every proposal passes through [`guard`] before it is shown and before it is done,
+//! so that the step card shows the lock's command among the others and nothing is sent while another
+//! run holds what it is about. Where a host has no place for it, the card says so. The run's end gives
 //! its locks back ([`close`]). Another run's lock is broken only by a person who types that run's id
 //! and a reason; from then on the other run finds itself held, for it looks too.
 //!
 //! Whether a lock is this run's own is read from the lock, which names the run and a mark made of
 //! its first journal line: a console whose link died under its own lock command finds it so.
 
-use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::engine::{AttestRequest, Fact, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict};
-use crate::error::Fault;
-use crate::host::{HostCommand, Lane, sanitise};
-use crate::hypervisor::shell::{
-    LockTaken, StandingLock, break_lock, read_lock, release_lock, take_lock,
+use crate::engine::{
+    AttestRequest, Fact, Op, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict,
 };
-use crate::names::{HostName, RunId, VmName};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane, Output};
+use crate::hypervisor::shell::{
+    LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
+};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Runbook, Section, SiteRole};
+use crate::runbook::model::Runbook;
 
 use super::answer::{needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::VmAt;
 use super::waiting::Pauses;
+use owner::Owner;
+use place::Place;
+pub use place::lock_folder;
 
-/// A lock's name beside the VM's folder; the folder's name follows.
-const NAME: &str = ".lifeboat-lock-";
+mod owner;
+mod place;
+
 /// How long the end of a run tries to give a lock back.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Looks at a lock without a name before it is believed: its owner may be about to write it.
 const LOOKS: u32 = 3;
 /// Between those looks.
 const MOMENT: Duration = Duration::from_millis(300);
-/// Longest text of another console's that is shown, in characters.
-const LONGEST: usize = 80;
-
-/// The lock on the VM in a folder of a datastore, as a path on its host.
-#[must_use]
-pub fn lock_folder(datastore: &str, folder: &str) -> String {
-    // A folder in a folder: what is above it may not be there yet.
-    let folder = folder.replace('/', "+");
-    format!("/vmfs/volumes/{datastore}/{NAME}{folder}")
-}
 
 /// What a lock says of its owner, for people.
 #[must_use]
 pub fn holder(owner: &str) -> String {
-    Owner::read(owner).map_or_else(
-        || "a run that its lock does not name".to_owned(),
-        |owner| owner.to_string(),
-    )
+    in_words(Owner::read(owner).as_ref())
 }
 
-/// Where the lock on a VM lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    vm: VmName,
-    host: HostName,
-    folder: String,
-}
-
-impl Place {
-    /// Where a step has to hold its VM, in the order in which the locks are taken.
-    fn of_step(runbook: &Runbook, step: &Step) -> Vec<Self> {
-        let home = format!("{}/", Section::Failback.as_str());
-        let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
-            &[SiteRole::Recovery, SiteRole::Protected]
-        } else {
-            &[SiteRole::Recovery]
-        };
-        let Some(vm) = step.subject.vm() else {
-            return Vec::new();
-        };
-        roles
-            .iter()
-            .filter_map(|role| VmAt::new(runbook, vm, *role).ok())
-            .map(|at| Self {
-                folder: lock_folder(&at.datastore, &at.folder),
-                vm: at.vm,
-                host: at.host,
-            })
-            .collect()
-    }
-
-    fn is_of(&self, fact: &Fact) -> bool {
-        matches!(fact, Fact::LockWanted { host, path, .. } if *host == self.host && *path == self.folder)
-    }
-
-    fn who(&self) -> String {
-        format!("{} on {}", self.vm, self.host)
-    }
-}
-
-/// What a lock says of its owner: one line of JSON, so that a person can read it with `cat`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Owner {
-    run: RunId,
-    mark: String,
-    operator: String,
-    console: String,
-    since: Option<Timestamp>,
-}
-
-impl Owner {
-    /// This run, by this attempt of this step.
-    fn this(ctx: &Ctx) -> Self {
-        let info = ctx.state.info.as_deref();
-        let turn = format!("{} {}", ctx.step.id, ctx.attempt);
-        Self {
-            run: ctx.run.clone(),
-            mark: format!("{}-{}", key(ctx), short_sum(&turn, 8)),
-            operator: info.map_or_else(String::new, |info| info.operator.clone()),
-            console: info.map_or_else(String::new, |info| info.console.clone()),
-            since: ctx
-                .state
-                .steps
-                .get(&ctx.step.id)
-                .and_then(|step| step.started),
-        }
-    }
-
-    fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    fn is_this(&self, ctx: &Ctx) -> bool {
-        self.run == ctx.run && self.mark.split('-').next() == Some(key(ctx).as_str())
-    }
-
-    /// As it may be shown: what another console wrote is as strange as what a host prints.
-    fn read(text: &str) -> Option<Self> {
-        let mut owner: Self = serde_json::from_str(text).ok()?;
-        owner.run = RunId::from(clean(owner.run.as_str()));
-        owner.operator = clean(&owner.operator);
-        owner.console = clean(&owner.console);
-        Some(owner)
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {}", self.run)?;
-        if !self.operator.is_empty() {
-            write!(f, " of {}", self.operator)?;
-        }
-        if !self.console.is_empty() {
-            write!(f, " on {}", self.console)?;
-        }
-        match self.since {
-            Some(since) => write!(f, ", since {since:.0}"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn clean(text: &str) -> String {
-    let text = sanitise::sanitise(text.replace('\n', " ").as_bytes());
-    text.chars().take(LONGEST).collect()
-}
-
-/// Tells this run from every other, one with the same id in another state folder included.
-fn key(ctx: &Ctx) -> String {
-    let info = ctx.state.info.as_deref();
-    let first = info.map(|info| {
-        [
-            info.operator.as_str(),
-            info.console.as_str(),
-            info.runbook_sha256.as_str(),
-            info.plan.as_str(),
-        ]
-        .join("\n")
-    });
-    let started = ctx.state.started.map(|at| at.to_string());
-    short_sum(&format!("{}\n{started:?}\n{first:?}", ctx.run), 16)
-}
-
-fn short_sum(text: &str, digits: usize) -> String {
-    let mut hex: String = Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    hex.truncate(digits);
-    hex
-}
-
-/// Who holds a VM.
+/// Who holds what a lock keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
     /// Nobody.
@@ -207,7 +63,7 @@ enum Standing {
 }
 
 async fn look(ctx: &Ctx, place: &Place) -> Result<Standing, Fault> {
-    let doing = format!("looking whether another run holds {}", place.vm);
+    let doing = format!("looking whether another run holds {}", place.name());
     let command = read_lock(&place.folder);
     let mut looks = 1;
     loop {
@@ -240,10 +96,13 @@ async fn look(ctx: &Ctx, place: &Place) -> Result<Standing, Fault> {
 
 /// Whether this run has ever announced a command about that lock.
 fn announced(state: &RunState, place: &Place) -> bool {
-    state
-        .ops
-        .values()
-        .any(|op| op.host == place.host && op.command.contains(&place.folder))
+    state.ops.values().any(|op| place.is_meant_by(op))
+}
+
+/// Whether a command of a step was about a lock that the step needs, and not about its own work.
+pub(super) fn is_about(runbook: &Runbook, step: &Step, op: &Op) -> bool {
+    let places = Place::of_step(runbook, step);
+    places.iter().any(|place| place.is_meant_by(op))
 }
 
 /// A lock that has to be taken before the step acts.
@@ -264,13 +123,13 @@ pub(super) struct Guarded {
 /// What became of the locks that a step needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claimed {
-    /// The run holds the VM: act.
+    /// The run holds it: act.
     Held,
     /// Things are no longer as they were shown: look again.
     Moved,
 }
 
-/// Adds to what a verb would do the locks that it needs; while another run holds the VM, breaking
+/// Adds to what a step would do the locks that it needs; while another run holds them, breaking
 /// that lock is all that is offered.
 ///
 /// # Errors
@@ -288,9 +147,16 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
     }
     let owner = Owner::this(ctx).line();
     let mut theirs = Vec::new();
-    for place in Place::of_step(&ctx.runbook, &ctx.step) {
+    let places = Place::of_step(&ctx.runbook, &ctx.step);
+    if places.is_empty() {
+        proposal.changes.push(unlocked());
+    }
+    for place in places {
         match look(ctx, &place).await? {
             Standing::Ours(_) => {}
+            Standing::Free if !takes_locks(ctx, &place).await? => {
+                proposal.changes.push(closed(&place));
+            }
             Standing::Free => guarded.claims.push(Claim {
                 command: take_lock(&place.folder, &owner),
                 place,
@@ -332,7 +198,11 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
     if let Verdict::Needed(proposal) = &mut answer.verdict
         && changes_a_host(proposal)
     {
-        for place in Place::of_step(runbook, step).into_iter().rev() {
+        let places = Place::of_step(runbook, step);
+        if places.is_empty() {
+            proposal.changes.push(unlocked());
+        }
+        for place in places.into_iter().rev() {
             let command = take_lock(&place.folder, "‹this run›");
             let command = shown(&place.host, &command);
             add(proposal, &place, command, ", unless it is already");
@@ -344,6 +214,32 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
 fn changes_a_host(proposal: &Proposal) -> bool {
     let changes = |command: &ShownCommand| command.write && command.host.is_some();
     proposal.commands.iter().any(changes)
+}
+
+/// Whether there is a place for the lock: not every login may write to where it begins.
+async fn takes_locks(ctx: &Ctx, place: &Place) -> Result<bool, Fault> {
+    if !place.is_at_home() {
+        return Ok(true);
+    }
+    let command = is_writable(".");
+    let doing = "looking whether its login can write to its home folder";
+    let parse = |output: &Output| Ok(output.status == 0);
+    ctx.read(&place.host, Lane::Control, &command, parse, doing)
+        .await
+}
+
+fn closed(place: &Place) -> String {
+    format!(
+        "{} is not locked for this run: its login cannot write to its home folder there, so make sure \
+         that no other console drives it",
+        place.who()
+    )
+}
+
+fn unlocked() -> String {
+    "its host is not locked for this run: the runbook names no datastore there, so make sure that no \
+     other console drives it"
+        .to_owned()
 }
 
 fn add(proposal: &mut Proposal, place: &Place, command: ShownCommand, unless: &str) {
@@ -384,7 +280,7 @@ fn held_elsewhere(
             in_words(other.as_ref())
         ));
     }
-    let word = owner.map_or_else(|| place.vm.to_string(), |owner| owner.run.to_string());
+    let word = owner.map_or_else(|| place.name().to_owned(), |owner| owner.run.to_string());
     let proposal = Proposal {
         changes: vec![
             format!("{found}: nothing was sent, and nothing is while that run goes on"),
@@ -392,7 +288,7 @@ fn held_elsewhere(
             format!(
                 "only if that console is gone for good: its lock is broken, this run takes {} over, and \
                  that one is held back from it",
-                place.vm
+                place.name()
             ),
         ],
         commands: theirs
@@ -404,7 +300,7 @@ fn held_elsewhere(
         typed: Some(word),
         attest: Some(AttestRequest {
             vm: place.vm.clone(),
-            statement: format!("nobody drives {} from {holder} any more", place.vm),
+            statement: format!("nobody drives {} from {holder} any more", place.name()),
             evidence,
         }),
         ..Proposal::default()
@@ -435,7 +331,7 @@ impl Guarded {
 impl Claim {
     async fn take(&self, ctx: &Ctx) -> Result<LockTaken, ActError> {
         let Place { vm, host, folder } = self.place.clone();
-        let (path, doing) = (folder, format!("locking {vm}"));
+        let (path, doing) = (folder, format!("locking {}", self.place.name()));
         let is = |fact: &Fact| self.place.is_of(fact);
         let mut standing = ctx.state.locks().into_iter();
         if !standing.any(is) && !ctx.link.kept().iter().any(is) {
@@ -462,7 +358,7 @@ impl Claim {
     }
 }
 
-/// Makes sure that the run holds the VM before a step is taken back.
+/// Makes sure that the run holds what a step is about before a step is taken back.
 ///
 /// # Errors
 /// Another run holds it, it could not be locked, or the link was lost.

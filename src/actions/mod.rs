@@ -225,8 +225,8 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
     by_verb!(verb, verb => lock::outlined(runbook, step, verb.decide(&verb.unknown())), {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
-        Verb::Command(command) => command.outline(),
-        Verb::RestoreFiles(files) => files.outline(),
+        Verb::Command(command) => lock::outlined(runbook, step, command.outline()),
+        Verb::RestoreFiles(files) => lock::outlined(runbook, step, files.outline()),
         Verb::Wait(wait) => wait.outline(),
         Verb::Check(check) => check.outline(),
         Verb::HandOff(request) => request.outline(),

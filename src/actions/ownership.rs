@@ -285,7 +285,7 @@ impl Ownership {
     /// The request for an attestation, evidence first.
     pub fn attest_request(&self) -> AttestRequest {
         AttestRequest {
-            vm: self.vm.clone(),
+            vm: Some(self.vm.clone()),
             statement: self.statement(),
             evidence: self.lines(),
         }

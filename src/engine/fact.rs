@@ -19,11 +19,12 @@ pub enum Fact {
         /// Volume UUID.
         uuid: String,
     },
-    /// The run sets its lock beside a VM's folder: on disk before the command leaves, so that the
+    /// The run sets its lock beside a VM's folder or on a host: on disk before the command leaves, so that the
     /// run's end looks for it whatever became of that command.
     LockWanted {
-        /// On which VM.
-        vm: VmName,
+        /// On which VM; none where it keeps what the runbook's commands do on the host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vm: Option<VmName>,
         /// Where.
         host: HostName,
         /// The lock's folder.
@@ -31,8 +32,9 @@ pub enum Fact {
     },
     /// A person has the lock of another run broken; on disk before the command leaves.
     LockBroken {
-        /// On which VM.
-        vm: VmName,
+        /// On which VM; none where it keeps what the runbook's commands do on the host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vm: Option<VmName>,
         /// Where.
         host: HostName,
         /// The lock's folder.
@@ -44,10 +46,11 @@ pub enum Fact {
         /// Why, in their words.
         reason: String,
     },
-    /// The run's lock beside a VM's folder is gone.
+    /// A lock of the run is gone.
     LockReleased {
-        /// On which VM.
-        vm: VmName,
+        /// On which VM; none where it keeps what the runbook's commands do on the host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vm: Option<VmName>,
         /// Where.
         host: HostName,
         /// The lock's folder.

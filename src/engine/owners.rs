@@ -9,6 +9,12 @@ use super::state::RunState;
 use crate::names::{HostName, VmName};
 
 impl Fact {
+    /// What a lock is on, in words: `sql01 on lee-esx1`, or the host alone.
+    #[must_use]
+    pub fn locked(vm: Option<&VmName>, host: &HostName) -> String {
+        vm.map_or_else(|| host.to_string(), |vm| format!("{vm} on {host}"))
+    }
+
     /// What was decided about an adapter whose address nobody knows, in words.
     #[must_use]
     pub fn connection(&self) -> Option<String> {

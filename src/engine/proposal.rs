@@ -151,8 +151,9 @@ pub struct ShownCommand {
 /// What cannot be proven and has to be vouched for by a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttestRequest {
-    /// For which VM, alone.
-    pub vm: VmName,
+    /// For which VM, alone; none where it is about a host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmName>,
     /// What is asked: `sql01 does not run in London`.
     pub statement: String,
     /// The evidence there is and is not, one line each.

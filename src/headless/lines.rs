@@ -303,11 +303,15 @@ fn known(fact: &Fact) -> Option<String> {
             "restore point {stamp} of {backup}{}",
             if *verified { "" } else { ", source unverified" }
         ),
-        Fact::LockWanted { vm, host, .. } => format!("{vm} on {host} is locked for this run"),
+        Fact::LockWanted { vm, host, .. } => {
+            format!("{} is locked for this run", Fact::locked(vm.as_ref(), host))
+        }
         Fact::LockBroken {
             holder, by, reason, ..
         } => format!("{by} had the lock of {holder} broken: {reason}"),
-        Fact::LockReleased { vm, host, how, .. } => format!("the lock on {vm} on {host} {how}"),
+        Fact::LockReleased { vm, host, how, .. } => {
+            format!("the lock on {} {how}", Fact::locked(vm.as_ref(), host))
+        }
         Fact::FilesChosen {
             stamp,
             backup,

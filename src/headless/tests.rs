@@ -135,7 +135,7 @@ fn a_word_or_an_attestation_is_never_supplied_outside_practice() {
 
     let attest = Proposal {
         attest: Some(AttestRequest {
-            vm: "sql01".into(),
+            vm: Some("sql01".into()),
             statement: "sql01 does not run in London".to_owned(),
             evidence: vec!["lon-esx1 does not answer".to_owned()],
         }),

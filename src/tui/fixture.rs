@@ -314,7 +314,7 @@ pub(super) fn attested() -> Proposal {
     Proposal {
         changes: vec!["sql01 is started in Leeds".to_owned()],
         attest: Some(AttestRequest {
-            vm: "sql01".into(),
+            vm: Some("sql01".into()),
             statement: "sql01 does not run in London".to_owned(),
             evidence: vec![
                 "lon-esx1: no answer for 12m (connect timed out)".to_owned(),

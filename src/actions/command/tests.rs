@@ -88,7 +88,7 @@ fn one_in_doubt_is_sent_again_only_by_a_person_who_types_it() {
 
 #[test]
 fn doubt_is_a_write_that_may_have_left() {
-    let step = StepId::from("failover/announce/lee-bk1/command");
+    let (runbook, step) = step("failover/announce/lee-bk1/command");
     for (status, doubt) in [
         (OpStatus::Open, true),
         (OpStatus::Lost, true),
@@ -105,7 +105,7 @@ fn doubt_is_a_write_that_may_have_left() {
     ] {
         let mut state = RunState::default();
         let op = Op {
-            step: step.clone(),
+            step: step.id.clone(),
             attempt: crate::names::Attempt::FIRST,
             host: "lee-bk1".into(),
             command: "logger x".into(),
@@ -115,8 +115,12 @@ fn doubt_is_a_write_that_may_have_left() {
             status: status.clone(),
         };
         state.ops.insert(OpId(1), op);
-        assert_eq!(is_in_doubt(&state, &step), doubt, "{status:?}");
-        assert!(!is_in_doubt(&state, &"other".into()));
+        assert_eq!(is_in_doubt(&state, &runbook, &step), doubt, "{status:?}");
+        let other = Step {
+            id: "other".into(),
+            ..step.clone()
+        };
+        assert!(!is_in_doubt(&state, &runbook, &other));
     }
 }
 

@@ -9,6 +9,8 @@ use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, Verdict};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
+mod commands;
+
 const OTHER: &str = r#"{"run":"20260101-000000-zzzz","mark":"0-0","operator":"bob\u001b[31m","console":"noc-9","since":"2026-01-01T00:00:00Z"}"#;
 
 fn folder(world: &World) -> PathBuf {

@@ -27,7 +27,7 @@ fn proposal() -> Proposal {
         then: bad(),
         undo: Some(bad()),
         attest: Some(AttestRequest {
-            vm: "sql01".into(),
+            vm: Some("sql01".into()),
             statement: bad(),
             evidence: vec![bad()],
         }),

@@ -30,7 +30,9 @@ pub use files::{
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};
-pub use run_lock::{LockTaken, StandingLock, break_lock, read_lock, release_lock, take_lock};
+pub use run_lock::{
+    LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
+};
 pub use scripts::{Script, script};
 pub use sums::{Sha256, SumTool, sha256, sha256_arriving, sha256_part};
 

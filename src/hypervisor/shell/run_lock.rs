@@ -143,6 +143,12 @@ impl StandingLock {
     }
 }
 
+/// Looks whether the login may write into a folder: status 0 if so.
+#[must_use]
+pub fn is_writable(folder: &str) -> HostCommand {
+    HostCommand::read(["test", "-w", &operand(folder)])
+}
+
 /// Gives back a lock that begins at `folder`, if it stands as seen.
 #[must_use]
 pub fn release_lock(standing: &StandingLock, folder: &str) -> HostCommand {

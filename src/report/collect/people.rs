@@ -120,7 +120,11 @@ pub(super) fn overrides(run: &Run<'_>) -> Vec<Override> {
                 ..
             } => (
                 by.as_str(),
-                plain(format!("broke the lock of another run on {vm} ({host}): ")).quoted(reason),
+                plain(format!(
+                    "broke the lock of another run on {}: ",
+                    Fact::locked(vm.as_ref(), host)
+                ))
+                .quoted(reason),
             ),
             _ => match picked(found) {
                 Some(picked) => picked,

@@ -125,7 +125,8 @@ fn locks(run: &Run<'_>, all: &mut Said) {
         {
             let said = strong("Another run's lock was broken")
                 .plain(format!(
-                    ": {vm} on {host} was held by {holder}. {by} took it over at {}: ",
+                    ": {} was held by {holder}. {by} took it over at {}: ",
+                    Fact::locked(vm.as_ref(), host),
                     time(*at)
                 ))
                 .quoted(reason);
@@ -140,8 +141,9 @@ fn locks(run: &Run<'_>, all: &mut Said) {
 fn locks_left(run: &Run<'_>, all: &mut Said) {
     for fact in run.state.locks() {
         if let Fact::LockWanted { vm, host, path } = fact {
+            let kept = vm.as_ref().map_or(host.as_str(), VmName::as_str);
             let said = plain(format!(
-                "The lock of this run on {vm} could not be given back: "
+                "The lock of this run on {kept} could not be given back: "
             ))
             .code(path)
             .plain(format!(" on {host} keeps other runs from it. "))

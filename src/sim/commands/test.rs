@@ -137,7 +137,8 @@ fn unary(call: &Call, operator: &str, operand: &str) -> Option<bool> {
         "-d" => meta(true).is_ok_and(|meta| meta.is_dir()),
         "-L" | "-h" => meta(false).is_ok_and(|meta| meta.is_symlink()),
         "-s" => meta(true).is_ok_and(|meta| meta.len() > 0),
-        "-r" | "-w" => device || meta(true).is_ok(),
+        "-r" => device || meta(true).is_ok(),
+        "-w" => device || meta(true).is_ok_and(|meta| meta.permissions().mode() & 0o200 != 0),
         "-x" => {
             call.host.program_at(&call.path(operand))
                 || meta(true).is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0)

@@ -20,7 +20,8 @@ pub(super) fn say(fact: &Fact) -> String {
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
         Fact::LockWanted { vm, host, path } => {
-            format!("{vm} on {host} is locked for this run: {path}")
+            let what = Fact::locked(vm.as_ref(), host);
+            format!("{what} is locked for this run: {path}")
         }
         Fact::LockBroken {
             vm,
@@ -29,13 +30,19 @@ pub(super) fn say(fact: &Fact) -> String {
             by,
             reason,
             ..
-        } => format!("{by} had the lock on {vm} on {host} broken, held by {holder}: {reason}"),
+        } => {
+            let what = Fact::locked(vm.as_ref(), host);
+            format!("{by} had the lock on {what} broken, held by {holder}: {reason}")
+        }
         Fact::LockReleased {
             vm,
             host,
             path,
             how,
-        } => format!("the lock on {vm} on {host} {how}: {path}"),
+        } => format!(
+            "the lock on {} {how}: {path}",
+            Fact::locked(vm.as_ref(), host)
+        ),
         Fact::FilesChosen {
             vm,
             host,

@@ -518,7 +518,7 @@ fn what_may_still_take_effect_is_settled_before_its_step_is_taken_back() {
 }
 
 fn lock_wanted(step: &StepId) -> Input {
-    let (vm, host, path) = ("sql01".into(), "esx".into(), "/l".to_owned());
+    let (vm, host, path) = (Some("sql01".into()), "esx".into(), "/l".to_owned());
     Input::FactFound {
         step: step.clone(),
         attempt: Attempt(1),
@@ -569,7 +569,7 @@ fn what_the_run_holds_is_given_back_before_its_last_line() {
         why: "cut".to_owned(),
     };
     assert_eq!(names(&engine.handle(at(4), lost)), ["write-lost"]);
-    let (vm, host, path) = ("sql01".into(), "esx".into(), "/l".to_owned());
+    let (vm, host, path) = (Some("sql01".into()), "esx".into(), "/l".to_owned());
     let how = "removed".to_owned();
     let released = Input::FactFound {
         step: StepId::default(),

@@ -309,7 +309,7 @@ impl World {
                 Evidence::Whole => {}
                 Evidence::Partial => {
                     proposal.attest = Some(AttestRequest {
-                        vm: "vm".into(),
+                        vm: Some("vm".into()),
                         statement: "it does not run there".to_owned(),
                         evidence: Vec::new(),
                     });
