@@ -185,6 +185,14 @@ Example:
   lifeboat sim my-runbook.yaml --emit site.yaml     and in another terminal:
   lifeboat run site.yaml")]
     Sim(SimArgs),
+    /// Print the JSON Schema of a runbook, with which an editor completes and checks one
+    #[command(after_help = "\
+Example:
+  lifeboat schema > lifeboat.schema.json             and as the first line of the runbook:
+  # yaml-language-server: $schema=lifeboat.schema.json
+
+A schema knows keys and kinds; names that do not fit and unsafe orders are found by `lifeboat validate`.")]
+    Schema,
     /// Print a script that completes commands and options in a shell
     #[command(after_help = "\
 Examples:

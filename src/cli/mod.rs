@@ -42,6 +42,7 @@ use jiff::Timestamp;
 use crate::journal::Store;
 use crate::names::VmName;
 use crate::plan::PlanInputs;
+use crate::runbook;
 use crate::runbook::model::{Mode, Section};
 use crate::settings::Settings;
 
@@ -151,6 +152,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Sim(args)) => {
             let settings = settings(state)?;
             block_on(site::serve(&settings.state, &args, &mut out))
+        }
+        Some(Command::Schema) => {
+            let _ = writeln!(out, "{:#}", runbook::schema());
+            Ok(Exit::Clean)
         }
         Some(Command::Completions { shell }) => {
             manual::completions(shell, &mut out);
@@ -278,6 +283,7 @@ mod tests {
             (&["plan", bad], Exit::Invalid),
             (&["verify", "no-such-run"], Exit::Invalid),
             (&["report", "no-such-run"], Exit::Invalid),
+            (&["schema"], Exit::Clean),
             (&["completions", "fish"], Exit::Clean),
             (&["completions", "dos"], Exit::Invalid),
             (&["man", "run"], Exit::Clean),

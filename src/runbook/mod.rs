@@ -16,6 +16,7 @@ pub mod model;
 mod places;
 mod read;
 mod reader;
+mod schema;
 pub(crate) mod template;
 mod values;
 
@@ -29,6 +30,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Label};
 use model::Runbook;
 use places::Places;
 use reader::{At, Reader};
+pub use schema::schema;
 pub use template::BUILT_IN;
 pub use values::{parse_duration, parse_size, slug, spelled};
 

@@ -49,7 +49,7 @@ impl Shape {
         }
     }
 
-    fn known(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub(super) fn known(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.required
             .iter()
             .chain(self.optional)

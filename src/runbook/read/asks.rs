@@ -11,7 +11,7 @@ use crate::runbook::values;
 /// Keys of an answer to a prompt that mean something else (who confirmed it).
 const RESERVED_ANSWERS: [&str; 4] = ["by", "second", "typed", "attest"];
 
-const ASK: Shape = Shape {
+pub(in crate::runbook) const ASK: Shape = Shape {
     what: "a question",
     required: &[],
     optional: &["choose", "at_least", "value", "pattern"],

@@ -9,27 +9,27 @@ use crate::runbook::model::{Backup, BackupForm, BackupTool, PointLayout, Prints}
 use crate::runbook::reader::{At, Fields, Reader, Shape};
 use crate::runbook::template::{self, Part};
 
-const BACKUP: Shape = Shape::new(
+pub(in crate::runbook) const BACKUP: Shape = Shape::new(
     "a backup",
     &[],
     &["host", "path", "layout", "restic", "borg", "command"],
 );
-const LAYOUTS: [(&str, PointLayout); 3] = [
+pub(in crate::runbook) const LAYOUTS: [(&str, PointLayout); 3] = [
     ("full", PointLayout::Full),
     ("incremental", PointLayout::Incremental),
     ("ghettovcb", PointLayout::GhettoVcb),
 ];
-const RESTIC: Shape = Shape::new(
+pub(in crate::runbook) const RESTIC: Shape = Shape::new(
     "a restic backup",
     &["repository", "path"],
     &["tag", "password", "password_file"],
 );
-const BORG: Shape = Shape::new(
+pub(in crate::runbook) const BORG: Shape = Shape::new(
     "a borg backup",
     &["repository", "path"],
     &["archives", "password"],
 );
-const COMMAND: Shape = Shape::new(
+pub(in crate::runbook) const COMMAND: Shape = Shape::new(
     "a backup that commands print",
     &["points", "files", "file"],
     &["environment"],

@@ -5,12 +5,12 @@ use super::texts::{Scope, check_addresses, report_within, template};
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 use crate::runbook::reader::{At, Reader, Shape};
 
-const COMMAND: Shape = Shape::new(
+pub(in crate::runbook) const COMMAND: Shape = Shape::new(
     "a command",
     &["host"],
     &["argv", "sh", "effect", "done_if", "verify"],
 );
-const EFFECTS: [(&str, DeclaredEffect); 3] = [
+pub(in crate::runbook) const EFFECTS: [(&str, DeclaredEffect); 3] = [
     ("read", DeclaredEffect::Read),
     ("write", DeclaredEffect::Write),
     ("disruptive", DeclaredEffect::Disruptive),

@@ -14,6 +14,30 @@ mod texts;
 mod verbs;
 mod vms;
 
+/// What mappings may hold and which words there are, for the schema.
+pub(super) mod shapes {
+    pub(in crate::runbook) use super::asks::ASK;
+    pub(in crate::runbook) use super::backups::{BACKUP, BORG, COMMAND as TOOL, LAYOUTS, RESTIC};
+    pub(in crate::runbook) use super::commands::{COMMAND, EFFECTS};
+    pub(in crate::runbook) use super::network::PORT_GROUP;
+    pub(in crate::runbook) use super::phases::{COMMON, MODES, ON_FAILURE, PHASE, TIER};
+    pub(in crate::runbook) use super::probes::{
+        AGE, ATTESTED, COMMAND as COMMAND_PROBE, COMPARE, HAND_OFF, HTTP as HTTP_PROBE, LOOK,
+        POINT, POWER, TCP as TCP_PROBE, VM as VM_PROBE, WAIT,
+    };
+    pub(in crate::runbook) use super::sites::{DRIVERS, HOST, KEY_LOGIN, ROLES, SITE};
+    pub(in crate::runbook) use super::verbs::{
+        BEFORE, ONE_VM, POWER_OFF, RESTORE, RESTORE_FILES, UNREGISTER, VERBS,
+    };
+    pub(in crate::runbook) use super::vms::{
+        ADAPTER, CONSISTENCIES, DISKS, HTTP as HTTP_RUNG, LOOSE_PLACE, MACS, PHYSICAL,
+        TCP as TCP_RUNG, VM,
+    };
+    pub(in crate::runbook) use super::{
+        CONTACT, DRILL, IDENTITIES, OBJECTIVES, RUNBOOK, UPDATES, VARIABLE,
+    };
+}
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -28,7 +52,7 @@ use super::template;
 use super::values;
 use crate::names::VariableName;
 
-const RUNBOOK: Shape = Shape {
+pub(in crate::runbook) const RUNBOOK: Shape = Shape {
     what: "a runbook",
     required: &["lifeboat", "name", "sites", "hosts", "vms", "failover"],
     optional: &[
@@ -47,15 +71,20 @@ const RUNBOOK: Shape = Shape {
     later: &[],
     extensible: true,
 };
-const CONTACT: Shape = Shape::new("a contact", &["name"], &["phone", "role"]);
-const OBJECTIVES: Shape = Shape::new("the objectives", &[], &["rto", "rpo"]);
-const DRILL: Shape = Shape::new("the rules for drills", &[], &["identity", "every", "limit"]);
-const UPDATES: Shape = Shape::new("the updates", &["every"], &[]);
-const VARIABLE: Shape = Shape::new(
+pub(in crate::runbook) const CONTACT: Shape =
+    Shape::new("a contact", &["name"], &["phone", "role"]);
+pub(in crate::runbook) const OBJECTIVES: Shape = Shape::new("the objectives", &[], &["rto", "rpo"]);
+pub(in crate::runbook) const DRILL: Shape =
+    Shape::new("the rules for drills", &[], &["identity", "every", "limit"]);
+pub(in crate::runbook) const UPDATES: Shape = Shape::new("the updates", &["every"], &[]);
+pub(in crate::runbook) const VARIABLE: Shape = Shape::new(
     "a variable",
     &["prompt"],
     &["pattern", "example", "default", "secret"],
 );
+
+pub(in crate::runbook) const IDENTITIES: [(&str, Identity); 2] =
+    [("moved", Identity::Moved), ("copied", Identity::Copied)];
 
 /// The format that this version reads.
 const FORMAT: u64 = 1;
@@ -266,8 +295,6 @@ fn objectives<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<Objectives> {
 }
 
 fn drill_rules<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<DrillRules> {
-    const IDENTITIES: [(&str, Identity); 2] =
-        [("moved", Identity::Moved), ("copied", Identity::Copied)];
     let fields = reader.fields(at, &DRILL)?;
     let identity = |reader: &mut Reader<'a>, at| reader.one_of(at, "identity", &IDENTITIES, &[]);
     Some(DrillRules {

@@ -7,7 +7,8 @@ use crate::names::{HostName, NetworkName, SiteName};
 use crate::runbook::model::{Network, PortGroup, PortGroupSpec};
 use crate::runbook::reader::{At, Reader, Shape};
 
-const PORT_GROUP: Shape = Shape::new("a port group", &["portgroup", "vswitch"], &["vlan"]);
+pub(in crate::runbook) const PORT_GROUP: Shape =
+    Shape::new("a port group", &["portgroup", "vswitch"], &["vlan"]);
 
 pub(super) fn networks<'a>(
     at: At<'a>,

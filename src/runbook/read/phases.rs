@@ -10,13 +10,14 @@ use crate::runbook::model::{ForEach, Mode, OnFailure, Phase, StepSpec, Vm};
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
-const PHASE: Shape = Shape::new("a phase", &["phase", "steps"], &["for_each"]);
-const TIER: Shape = Shape::new("a selection of VMs", &["tier"], &[]);
+pub(in crate::runbook) const PHASE: Shape =
+    Shape::new("a phase", &["phase", "steps"], &["for_each"]);
+pub(in crate::runbook) const TIER: Shape = Shape::new("a selection of VMs", &["tier"], &[]);
 
 /// What any step may say besides its verb.
 ///
 /// `ask` belongs to `confirm`; elsewhere it has a message of its own.
-const COMMON: [&str; 12] = [
+pub(in crate::runbook) const COMMON: [&str; 12] = [
     "name",
     "why",
     "text",
@@ -31,14 +32,14 @@ const COMMON: [&str; 12] = [
     "ask",
 ];
 
-const MODES: [(&str, Mode); 5] = [
+pub(in crate::runbook) const MODES: [(&str, Mode); 5] = [
     ("practice", Mode::Practice),
     ("drill", Mode::Drill),
     ("failover", Mode::Failover),
     ("planned", Mode::Planned),
     ("failback", Mode::Failback),
 ];
-const ON_FAILURE: [(&str, OnFailure); 3] = [
+pub(in crate::runbook) const ON_FAILURE: [(&str, OnFailure); 3] = [
     ("ask", OnFailure::Ask),
     ("stop", OnFailure::Stop),
     ("continue", OnFailure::Continue),

@@ -13,30 +13,35 @@ use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec};
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
-const VM: Shape = Shape::new(
+pub(in crate::runbook) const VM: Shape = Shape::new(
     "a probe of a VM",
     &["vm"],
     &["power", "tools", "ready", "site"],
 );
-const TCP: Shape = Shape::new("a tcp probe", &["tcp"], &["from"]);
-const HTTP: Shape = Shape::new("an http probe", &["http"], &["status", "from"]);
-const COMMAND: Shape = Shape::new(
+pub(in crate::runbook) const TCP: Shape = Shape::new("a tcp probe", &["tcp"], &["from"]);
+pub(in crate::runbook) const HTTP: Shape =
+    Shape::new("an http probe", &["http"], &["status", "from"]);
+pub(in crate::runbook) const COMMAND: Shape = Shape::new(
     "a probe by a command",
     &["host", "argv"],
     &["equals", "matches", "at_least", "at_most"],
 );
-const LOOK: Shape = Shape::new("a command to compare", &["host", "argv"], &[]);
-const COMPARE: Shape = Shape::new("a comparison", &["compare"], &[]);
-const POINT: Shape = Shape::new("a probe of restore points", &["point"], &[]);
-const AGE: Shape = Shape::new("a restore point's age", &["vm"], &["age"]);
-const ATTESTED: Shape = Shape::new(
+pub(in crate::runbook) const LOOK: Shape =
+    Shape::new("a command to compare", &["host", "argv"], &[]);
+pub(in crate::runbook) const COMPARE: Shape = Shape::new("a comparison", &["compare"], &[]);
+pub(in crate::runbook) const POINT: Shape =
+    Shape::new("a probe of restore points", &["point"], &[]);
+pub(in crate::runbook) const AGE: Shape = Shape::new("a restore point's age", &["vm"], &["age"]);
+pub(in crate::runbook) const ATTESTED: Shape = Shape::new(
     "an attestation with a date",
     &["attested", "dated", "every"],
     &["by"],
 );
-const WAIT: Shape = Shape::new("a wait", &[], &["until", "for", "every"]);
-const HAND_OFF: Shape = Shape::new("a hand_off", &["to", "ask"], &["verify", "every"]);
-const POWER: [(&str, VmSign); 2] = [("on", VmSign::On), ("off", VmSign::Off)];
+pub(in crate::runbook) const WAIT: Shape = Shape::new("a wait", &[], &["until", "for", "every"]);
+pub(in crate::runbook) const HAND_OFF: Shape =
+    Shape::new("a hand_off", &["to", "ask"], &["verify", "every"]);
+pub(in crate::runbook) const POWER: [(&str, VmSign); 2] =
+    [("on", VmSign::On), ("off", VmSign::Off)];
 
 /// Every kind of probe by the key that tells it, and how one is written.
 const KINDS: [&str; 7] = ["vm", "tcp", "http", "host", "compare", "point", "attested"];

@@ -12,8 +12,8 @@ use crate::runbook::reader::{At, Reader, Shape, did_you_mean, kind_of};
 use crate::runbook::template::{self, Part};
 use crate::runbook::values;
 
-const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
-const HOST: Shape = Shape {
+pub(in crate::runbook) const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
+pub(in crate::runbook) const HOST: Shape = Shape {
     what: "a host",
     required: &["site", "driver", "address"],
     optional: &["user", "auth", "host_key", "jump", "guest"],
@@ -21,13 +21,15 @@ const HOST: Shape = Shape {
     later: &[],
     extensible: false,
 };
-const KEY_LOGIN: Shape = Shape::new("a way to log in", &[], &["key", "password"]);
+pub(in crate::runbook) const KEY_LOGIN: Shape =
+    Shape::new("a way to log in", &[], &["key", "password"]);
 
-const ROLES: [(&str, SiteRole); 2] = [
+pub(in crate::runbook) const ROLES: [(&str, SiteRole); 2] = [
     ("protected", SiteRole::Protected),
     ("recovery", SiteRole::Recovery),
 ];
-const DRIVERS: [(&str, Driver); 2] = [("esxi", Driver::Esxi), ("posix", Driver::Posix)];
+pub(in crate::runbook) const DRIVERS: [(&str, Driver); 2] =
+    [("esxi", Driver::Esxi), ("posix", Driver::Posix)];
 const LATER_DRIVERS: [&str; 3] = ["esx3", "libvirt", "hyperv"];
 
 /// Site names that would be taken for keys of a network.

@@ -13,7 +13,7 @@ use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(super) const VERBS: [&str; 18] = [
+pub(in crate::runbook) const VERBS: [&str; 18] = [
     "confirm",
     "note",
     "fence",
@@ -36,12 +36,12 @@ pub(super) const VERBS: [&str; 18] = [
 /// Verbs of the format that come with later versions.
 pub(super) const LATER: [&str; 2] = ["free_capacity", "local"];
 
-const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
-const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
-const BEFORE: Shape = Shape::new("a restore point", &["before"], &[]);
-const POWER_OFF: Shape = Shape::new("a power_off", &["vm"], &["site"]);
-const UNREGISTER: Shape = Shape::new("an unregister", &["vm", "site"], &[]);
-const RESTORE_FILES: Shape = Shape::new(
+pub(in crate::runbook) const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
+pub(in crate::runbook) const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
+pub(in crate::runbook) const BEFORE: Shape = Shape::new("a restore point", &["before"], &[]);
+pub(in crate::runbook) const POWER_OFF: Shape = Shape::new("a power_off", &["vm"], &["site"]);
+pub(in crate::runbook) const UNREGISTER: Shape = Shape::new("an unregister", &["vm", "site"], &[]);
+pub(in crate::runbook) const RESTORE_FILES: Shape = Shape::new(
     "a restore_files",
     &["vm", "host", "quiesced", "argv"],
     &["from", "done_if", "verify"],

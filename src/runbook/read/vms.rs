@@ -12,7 +12,7 @@ use crate::runbook::model::{Adapter, Consistency, DiskFormat, MacPolicy, Place, 
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
 use crate::runbook::values;
 
-const VM: Shape = Shape::new(
+pub(in crate::runbook) const VM: Shape = Shape::new(
     "a VM",
     &["recovery"],
     &[
@@ -31,37 +31,39 @@ const VM: Shape = Shape::new(
         "role",
     ],
 );
-const PHYSICAL: Shape = Shape::new("a physical server", &["address"], &[]);
+pub(in crate::runbook) const PHYSICAL: Shape = Shape::new("a physical server", &["address"], &[]);
 const PLACE: Shape = Shape::new(
     "a place",
     &["host", "datastore"],
     &["folder", "vmx", "disk"],
 );
-const LOOSE_PLACE: Shape = Shape::new(
+pub(in crate::runbook) const LOOSE_PLACE: Shape = Shape::new(
     "a place",
     &["host"],
     &["datastore", "folder", "vmx", "disk"],
 );
-const ADAPTER: Shape = Shape::new(
+pub(in crate::runbook) const ADAPTER: Shape = Shape::new(
     "an adapter",
     &["network"],
     &["mac", "address", "duplicate_probe"],
 );
-const TCP: Shape = Shape::new("a tcp rung", &["tcp"], &[]);
-const HTTP: Shape = Shape::new("an http rung", &["http"], &["status", "from"]);
+pub(in crate::runbook) const TCP: Shape = Shape::new("a tcp rung", &["tcp"], &[]);
+pub(in crate::runbook) const HTTP: Shape =
+    Shape::new("an http rung", &["http"], &["status", "from"]);
 
-const CONSISTENCIES: [(&str, Consistency); 4] = [
+pub(in crate::runbook) const CONSISTENCIES: [(&str, Consistency); 4] = [
     ("crash", Consistency::Crash),
     ("filesystem", Consistency::Filesystem),
     ("application", Consistency::Application),
     ("powered-off", Consistency::PoweredOff),
 ];
-const DISKS: [(&str, DiskFormat); 3] = [
+pub(in crate::runbook) const DISKS: [(&str, DiskFormat); 3] = [
     ("thin", DiskFormat::Thin),
     ("zeroedthick", DiskFormat::ZeroedThick),
     ("eagerzeroedthick", DiskFormat::EagerZeroedThick),
 ];
-const MACS: [(&str, MacPolicy); 2] = [("keep", MacPolicy::Keep), ("generate", MacPolicy::Generate)];
+pub(in crate::runbook) const MACS: [(&str, MacPolicy); 2] =
+    [("keep", MacPolicy::Keep), ("generate", MacPolicy::Generate)];
 
 /// Where a VM without one stands among the priorities 1 to 5.
 const DEFAULT_PRIORITY: u8 = 3;
