@@ -210,12 +210,35 @@ pub(super) fn vanished(at: &VmAt, names: &[String]) -> Fault {
 /// The host refused it, or a write was lost.
 pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, ActError> {
     let arrivals = Arrivals::look(ctx, at).await?;
-    let mark = format!(".lifeboat-{}-", ctx.run);
-    let own = arrivals.entries.iter().filter(|(name, _)| {
-        name.contains(&mark) || arrivals.placed.iter().any(|placed| placed.name == *name)
-    });
+    let own = |name: &&String| {
+        name.contains(&arrivals.mark) || arrivals.placed.iter().any(|placed| placed.name == **name)
+    };
+    let names = arrivals.entries.iter().map(|(name, _)| name).filter(own);
+    let names: Vec<String> = names.cloned().collect();
+    let mut evidence = remove_named(ctx, at, &names, &arrivals.mark).await?;
+    let folder = at.folder_path();
+    let made = ctx.run_facts().into_iter().any(
+        |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),
+    );
+    if made {
+        evidence.push(remove_empty(ctx, at, &folder).await?);
+    }
+    Ok(evidence)
+}
+
+/// Removes files of the VM's folder by their names. A folder stays, unless `mark` says that it is
+/// the run's own.
+///
+/// # Errors
+/// The host refused it, or a write was lost.
+pub(super) async fn remove_named(
+    ctx: &Ctx,
+    at: &VmAt,
+    names: &[String],
+    mark: &str,
+) -> Result<Vec<String>, ActError> {
     let mut evidence = Vec::new();
-    for (name, _) in own {
+    for name in names {
         let path = at.file_path(name);
         let doing = format!("removing {path}");
         let command = shell::remove_file(&path);
@@ -225,20 +248,13 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
         {
             Removed::Done => evidence.push(format!("{path} is removed")),
             Removed::Absent => evidence.push(format!("{path} was gone")),
-            Removed::IsFolder if name.contains(&mark) => {
+            Removed::IsFolder if name.contains(mark) => {
                 evidence.extend(remove_own_folder(ctx, at, &path).await?);
             }
             Removed::IsFolder | Removed::NoFolder => {
                 evidence.push(format!("{path} is no file and stays"));
             }
         }
-    }
-    let folder = at.folder_path();
-    let made = ctx.run_facts().into_iter().any(
-        |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),
-    );
-    if made {
-        evidence.push(remove_empty(ctx, at, &folder).await?);
     }
     Ok(evidence)
 }
@@ -269,7 +285,11 @@ async fn remove_own_folder(ctx: &Ctx, at: &VmAt, folder: &str) -> Result<Vec<Str
     Ok(evidence)
 }
 
-async fn remove_empty(ctx: &Ctx, at: &VmAt, folder: &str) -> Result<String, ActError> {
+/// Removes a folder if it is empty, and says how that went.
+///
+/// # Errors
+/// The host refused it, or the write was lost.
+pub(super) async fn remove_empty(ctx: &Ctx, at: &VmAt, folder: &str) -> Result<String, ActError> {
     let command = shell::remove_empty_folder(folder);
     let parse = shell::FolderRemoval::parse;
     let line = match ctx

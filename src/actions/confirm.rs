@@ -88,6 +88,7 @@ fn check(
         Consent::Pace => "by the chosen pace",
         Consent::Yes => "by --yes",
         Consent::Answers => "by the answers file",
+        Consent::Agreed => "with the rest",
     };
     let mut evidence = vec![format!("confirmed by {who}, {how}")];
     for (key, ask) in ask {

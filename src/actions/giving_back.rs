@@ -23,6 +23,7 @@ pub(super) async fn give_back(ctx: &Ctx, at: &VmAt) -> Result<Option<String>, Ac
             host,
             path,
             aside,
+            ..
         } = &found.fact
         else {
             return None;

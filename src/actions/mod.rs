@@ -11,6 +11,7 @@
 mod action;
 mod answer;
 mod arrivals;
+mod autostart;
 mod check;
 mod checks;
 mod command;
@@ -19,6 +20,7 @@ mod confirm;
 mod context;
 mod copy_back;
 mod copying;
+mod ending;
 mod fence;
 mod file_locks;
 mod giving_back;
@@ -68,13 +70,14 @@ use indexmap::IndexMap;
 
 use crate::engine::{Performed, ProbeAnswer};
 use crate::error::Fault;
-use crate::plan::{ActionSpec, Step};
+use crate::plan::{ActionSpec, Close, Step};
 use crate::runbook::model::{Ask, Runbook};
 
 use action::Action;
 use check::Check;
 use command::Command;
 use copy_back::CopyBack;
+use ending::{EndFiles, EndNetworks, EndVm};
 use fence::Fence;
 use hand_off::HandOff;
 use network::Network;
@@ -114,6 +117,10 @@ enum Verb<'a> {
     ShutDown(ShutDown),
     CopyBack(CopyBack),
     Unregister(Unregister),
+    Agree(&'a [String], &'a str),
+    EndVm(EndVm<'a>),
+    EndFiles(EndFiles<'a>),
+    EndNetworks(EndNetworks<'a>),
 }
 
 impl<'a> Verb<'a> {
@@ -142,6 +149,34 @@ impl<'a> Verb<'a> {
             }
             ActionSpec::CopyBack { vm } => Self::CopyBack(CopyBack::new(runbook, step, vm)?),
             ActionSpec::Unregister { vm } => Self::Unregister(Unregister::new(runbook, step, vm)?),
+            ActionSpec::Close(close) => Self::ending(runbook, step, close)?,
+        })
+    }
+
+    /// What a step does by which a run is ended.
+    fn ending(runbook: &Runbook, step: &Step, close: &'a Close) -> Result<Self, Fault> {
+        let at = |vm, path: &str| ending::place(runbook, step, vm, path);
+        Ok(match close {
+            Close::Agree { question, lines } => Self::Agree(lines, question),
+            Close::Stop { vm, vmx, .. }
+            | Close::Unregister { vm, vmx, .. }
+            | Close::AutostartBack { vm, vmx, .. } => Self::EndVm(EndVm::new(close, at(vm, vmx)?)),
+            Close::RemoveFiles { vm, placed, .. } => {
+                let folder = format!("{}/", placed.folder);
+                Self::EndFiles(EndFiles::new(close, at(vm, &folder)?))
+            }
+            Close::NamesBack { vm, originals, .. }
+            | Close::RemoveOriginals { vm, originals, .. } => {
+                let first = originals
+                    .first()
+                    .map_or("", |original| original.path.as_str());
+                Self::EndFiles(EndFiles::new(close, at(vm, first)?))
+            }
+            Close::RemoveNetworks {
+                host,
+                groups,
+                switches,
+            } => Self::EndNetworks(EndNetworks::new(close, host, groups, switches)),
         })
     }
 }
@@ -161,6 +196,9 @@ macro_rules! by_verb {
             Verb::ShutDown($action) => $body,
             Verb::CopyBack($action) => $body,
             Verb::Unregister($action) => $body,
+            Verb::EndVm($action) => $body,
+            Verb::EndFiles($action) => $body,
+            Verb::EndNetworks($action) => $body,
         }
     };
 }
@@ -173,6 +211,7 @@ pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
     by_verb!(Verb::new(&ctx.runbook, &ctx.step)?, verb => Box::pin(action::probe(&verb, ctx)).await, {
         Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
         Verb::Note(text) => Ok(confirm::note(text)),
+        Verb::Agree(lines, question) => Ok(ending::agreement(lines, question)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
         Verb::RestoreFiles(files) => Box::pin(files.probe(ctx)).await,
         Verb::Wait(wait) => Ok(wait.probe(ctx)),
@@ -190,6 +229,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
     by_verb!(verb, verb => Box::pin(action::perform(&verb, ctx)).await, {
         Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
         Verb::Note(text) => confirm::noted(ctx, text),
+        Verb::Agree(_, question) => confirm::noted(ctx, question),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
         Verb::RestoreFiles(files) => Box::pin(files.perform(ctx)).await,
         Verb::Wait(wait) => Box::pin(wait.perform(ctx)).await,
@@ -207,6 +247,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
         Verb::Confirm { .. }
         | Verb::Note(_)
+        | Verb::Agree(..)
         | Verb::Command(_)
         | Verb::RestoreFiles(_)
         | Verb::Wait(_)
@@ -225,6 +266,7 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
     by_verb!(verb, verb => lock::outlined(runbook, step, verb.decide(&verb.unknown())), {
         Verb::Confirm { question, ask } => confirm::ask(question, ask),
         Verb::Note(text) => confirm::note(text),
+        Verb::Agree(lines, question) => ending::agreement(lines, question),
         Verb::Command(command) => lock::outlined(runbook, step, command.outline()),
         Verb::RestoreFiles(files) => lock::outlined(runbook, step, files.outline()),
         Verb::Wait(wait) => wait.outline(),

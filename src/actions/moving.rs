@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
 use crate::host::{Lane, Secret};
-use crate::hypervisor::shell;
+use crate::hypervisor::shell::{self, Found};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId, VmName};
 use crate::runbook::model::{Asked, Backup, BackupForm, BackupTool, Runbook};
@@ -15,6 +15,7 @@ use crate::transfer::{
 };
 
 use super::arrivals::Arrivals;
+use super::configuration;
 use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
@@ -107,12 +108,16 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: &Landed) -> Result<(), Ac
     if let Some(aside) = &file.original {
         let (vm, host) = (at.vm.clone(), at.host.clone());
         let aside = to.path(aside);
+        // A size that cannot be had now is missed when the original is to be deleted, not before.
+        let found = configuration::find(ctx, at, &aside).await.ok();
+        let bytes = found.and_then(Found::stat).map(|stat| stat.size);
         ctx.link
             .fact(Fact::OriginalKept {
                 vm,
                 host,
                 path: path.clone(),
                 aside,
+                bytes,
             })
             .await?;
     }

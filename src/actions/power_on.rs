@@ -10,9 +10,7 @@ use std::time::Duration;
 use crate::engine::{AutostartEntry, Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::autostart::AutostartEntry as HostEntry;
 use crate::hypervisor::esxi::commands;
-use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
@@ -32,7 +30,7 @@ use super::questions::{self, Watch};
 use super::registered::{self, Entry, Registration};
 use super::twins::{self, Twins};
 use super::waiting::Pauses;
-use super::{configuration, power_tasks, sighting, stopping};
+use super::{autostart, configuration, power_tasks, sighting, stopping};
 use connecting::Blind;
 
 /// A person may take this long to answer a VM's question before `power.on` is given up.
@@ -211,49 +209,6 @@ async fn grown_old(ctx: &Ctx, other: &Ownership, sent: Sent) -> String {
     }
 }
 
-/// The autostart entry that `fence` took away on this host, if it is not back.
-async fn autostart_due(
-    ctx: &Ctx,
-    at: &VmAt,
-    entry: &Entry,
-) -> Result<Option<AutostartEntry>, Fault> {
-    let removed = ctx.facts().find_map(|fact| match fact {
-        Fact::AutostartRemoved { vm, host, entry } if *vm == at.vm && *host == at.host => {
-            Some(entry)
-        }
-        _ => None,
-    });
-    let Some(removed) = removed else {
-        return Ok(None);
-    };
-    let parse = HostEntry::parse_all;
-    let doing = "reading the start order";
-    let entries = ctx
-        .read(
-            &at.host,
-            Lane::Control,
-            &commands::autostart(),
-            parse,
-            doing,
-        )
-        .await?;
-    let there = entries
-        .iter()
-        .any(|(vmid, its)| *vmid == entry.vmid && its.starts());
-    Ok((!there).then(|| removed.clone()))
-}
-
-fn as_host_has_it(entry: &AutostartEntry) -> HostEntry {
-    HostEntry {
-        start_action: entry.start_action.clone(),
-        start_delay: entry.start_delay,
-        start_order: entry.start_order,
-        stop_action: entry.stop_action.clone(),
-        stop_delay: entry.stop_delay,
-        wait_for_heartbeat: entry.wait_for_heartbeat.clone(),
-    }
-}
-
 impl Action for PowerOn {
     type Observed = Seen;
 
@@ -269,7 +224,7 @@ impl Action for PowerOn {
             ..Seen::default()
         };
         if let Some(entry) = registration.entry.as_ref().filter(|entry| entry.is_valid()) {
-            seen.autostart = autostart_due(ctx, &at, entry).await?;
+            seen.autostart = autostart::due(ctx, &at, entry.vmid).await?;
             if entry.power() == PowerState::On {
                 seen.question =
                     questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
@@ -326,9 +281,7 @@ impl Action for PowerOn {
         if let Some(due) = &seen.autostart {
             let vmid =
                 registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
-            let doing = format!("putting back the autostart entry of {}", at.vm);
-            let command = commands::update_autostart_restore(vmid, &as_host_has_it(due));
-            ctx.order(&at.host, &command, check_silent, &doing).await?;
+            autostart::put_back(ctx, at, vmid, due).await?;
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ pub(super) async fn edit(
     bytes: &[u8],
 ) -> Result<(), ActError> {
     keep_copy(ctx, at, &content.path, &content.bytes).await?;
-    replace(ctx, at, names, bytes, content.mode).await
+    replace(ctx, at, names, bytes, content).await
 }
 
 /// Gives the .vmx new bytes.
@@ -135,7 +135,7 @@ async fn replace(
     at: &VmAt,
     names: &Names,
     bytes: &[u8],
-    mode: u32,
+    before: &Content,
 ) -> Result<(), ActError> {
     let host = &at.host;
     let succeeded = |output: &crate::host::Output| {
@@ -176,7 +176,7 @@ async fn replace(
     }
     ctx.order(
         host,
-        &shell::set_mode(&names.new, mode),
+        &shell::set_mode(&names.new, before.mode),
         succeeded,
         "setting its mode",
     )
@@ -188,6 +188,7 @@ async fn replace(
             host: host.clone(),
             path: names.vmx.clone(),
             aside: aside.clone(),
+            bytes: u64::try_from(before.bytes.len()).ok(),
         };
         ctx.link.fact(fact).await?;
     }

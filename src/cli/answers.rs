@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-use crate::engine::Answer;
+use crate::engine::{Answer, is_closing_id};
 use crate::headless::StepAnswer;
 use crate::names::{StepId, VariableName};
 use crate::plan;
@@ -122,7 +122,7 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
     for (id, fields) in named(file.steps, "steps", &mut problems) {
         let fields = named(fields, &format!("steps.{id}"), &mut problems);
         let id = StepId::from(id);
-        if !known.contains(&id) {
+        if !known.contains(&id) && !is_closing_id(runbook, &id) {
             let near = did_you_mean(id.as_str(), known.iter().map(StepId::as_str));
             problems.push(format!("steps: this runbook has no step `{id}`{near}"));
             continue;

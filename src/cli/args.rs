@@ -106,6 +106,30 @@ Examples:
   lifeboat resume 20260102-030405-k7qd --runbook corrected.yaml --reason 'wrong datastore for web01'
   lifeboat resume 20260102-030405-k7qd --take-over --operator bob")]
     Resume(ResumeArgs),
+    /// End a run: what it did stays, and the files of before it that it kept are deleted
+    #[command(after_help = "\
+It shows every file and asks once. After that there is no rollback.
+
+Examples:
+  lifeboat commit 20260102-030405-k7qd
+  lifeboat commit 20260102-030405-k7qd --headless --yes")]
+    Commit(EndArgs),
+    /// End a run: take back what it did, step by step, also from half-way
+    #[command(after_help = "\
+From the run's journal it makes the steps that undo it: VMs that the run started are stopped, what it
+registered is unregistered, files of before it get their names back, VMs that it stopped are started
+again once no other copy runs, and the files that it brought are removed, each by its name. What the
+run did not make is left alone. Where a VM has run from files that are to be removed, its name has to
+be typed: what it wrote may be nowhere else; skip that step, with a reason, to keep them.
+
+Refused after a commit, and once a failback has begun to move the VMs home. It can be left and gone on
+with like any run. Exit status 1: something is left; `lifeboat cleanup RUN` tries that again.")]
+    Rollback(EndArgs),
+    /// End a drill: remove everything that it made; or what a rollback left
+    #[command(after_help = "\
+It lists everything that the run made and asks once, then removes each thing by its name, looks whether
+it is gone, and says what is left (exit status 1). On a run that is cleaned it does nothing.")]
+    Cleanup(EndArgs),
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\
 It reads the run's journal as it grows: no host is asked, no key decides. q stops watching; it ends
@@ -385,6 +409,18 @@ pub enum Scenario {
     Dark,
     /// It answers all the time and its VMs run: the fence has to stop them
     Alive,
+}
+
+/// What the commands take that end a run.
+#[derive(Args, Debug)]
+pub struct EndArgs {
+    /// The run (its id, or the beginning of it)
+    pub run: String,
+    /// Take the run over from the one who offers to hand it over
+    #[arg(long)]
+    pub take_over: bool,
+    #[command(flatten)]
+    pub act: ActArgs,
 }
 
 /// What the simulated site alone takes.

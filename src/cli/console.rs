@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine;
+use crate::engine::{self, Stage, left_over};
 use crate::error::Fault;
 use crate::headless::{self, Replies};
 use crate::host::Redactor;
@@ -156,14 +156,25 @@ fn conclude(
     }
     lines.push(format!("report: {}", report.display()));
     lines.push(format!("journal head: {}", past.journal.head));
-    if exit == Exit::Resumable {
-        lines.push(format!(
-            "resume with: lifeboat resume {}{}",
-            folder.id,
-            elsewhere(folder)
-        ));
-    }
+    lines.extend(how_it_stands(&past, exit, &elsewhere(folder)));
     Ok(Conclusion { exit, lines })
+}
+
+/// Where the run stands, what is left of it, and what can be typed next.
+fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
+    let (state, run) = (past.state(), &past.folder.id);
+    if exit == Exit::Resumable {
+        return vec![format!("resume with: lifeboat resume {run}{elsewhere}")];
+    }
+    let stage = Stage::of(&state);
+    let mut lines = vec![format!("state: {}", stage.words())];
+    if let Some(opened) = state.chapter() {
+        let left = left_over(opened.chapter, &state);
+        lines.extend(left.iter().map(|item| format!("left over: {item}")));
+    }
+    let ways = stage.ways(run, past.info.mode);
+    lines.extend(ways.iter().map(|way| format!("next: {way}")));
+    lines
 }
 
 /// `--state DIR` where another command would look for the run in another folder.
@@ -177,6 +188,13 @@ fn elsewhere(folder: &RunFolder) -> String {
 
 /// The exit status that a run stands for.
 pub(super) fn verdict(run: &report::Run<'_>) -> Exit {
+    // How the run's own steps went was said when they ended; a chapter answers for itself.
+    if run.state.chapter().is_some()
+        && let Some(result) = &run.state.finished
+    {
+        let clean = result.is_clean() && Stage::of(&run.state).left() == 0;
+        return if clean { Exit::Clean } else { Exit::Findings };
+    }
     match &run.state.finished {
         Some(result) if result.is_clean() && report::findings(run).is_empty() => Exit::Clean,
         Some(_) => Exit::Findings,

@@ -39,6 +39,21 @@ pub(super) async fn correct(
         return Ok((past, None));
     };
     let place = path.display().to_string();
+    if let Some(opened) = past.state().chapter() {
+        let fault = Fault::new(
+            format!(
+                "its {} was begun: no step of the runbook is walked any more",
+                opened.chapter
+            ),
+            format!("run {}", past.folder.id),
+            "nothing was changed",
+            format!(
+                "go on with it: lifeboat {} {}",
+                opened.chapter, past.folder.id
+            ),
+        );
+        return Err(Failure::of(Exit::Refused, &fault));
+    }
     let loaded = load_runbook(path)?;
     check_is_a_version(&past, &loaded, &place)?;
     let answers = match &console.act.answers {

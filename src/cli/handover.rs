@@ -8,7 +8,6 @@ use crate::report::{self, Standing};
 use crate::runner::Resumption;
 use crate::tui::FormField;
 
-use super::args::ResumeArgs;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::forms;
@@ -22,21 +21,22 @@ use super::past::Past;
 pub(super) async fn take_over(
     console: &mut Console,
     past: &Past,
-    args: &ResumeArgs,
+    takes_over: bool,
 ) -> Result<Resumption, Failure> {
     let state = past.state();
     let mut up = Resumption {
         operator: console.settings.operator.clone(),
         console: console.settings.console.clone(),
-        takes_over: args.take_over,
+        takes_over,
         corrected: None,
+        opens: None,
     };
     let Some(offer) = &state.people.offer else {
         return Ok(up);
     };
     if console.act.headless {
         let keeps = is_same_person(&offer.by, &up.operator);
-        if args.take_over || keeps {
+        if takes_over || keeps {
             return Ok(up);
         }
         return Err(Failure::of(Exit::Resumable, &waits(past, &offer.by)));

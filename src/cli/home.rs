@@ -163,19 +163,14 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
         Ok(past) => {
             let state = past.state();
             let is_over = |step: &&crate::plan::Step| state.status(&step.id).is_met();
-            shown.steps = past.plan.steps.len();
-            shown.settled = past.plan.steps.iter().filter(is_over).count();
+            let steps = past.plan.open_steps();
+            shown.steps = steps.len();
+            shown.settled = steps.iter().filter(is_over).count();
             let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
             let split = state.splits().into_iter().next();
             shown.waits_for = split
                 .map(|split| format!("RECOVERY REQUIRED (split brain): {}", split.in_words()))
-                .or_else(|| {
-                    past.plan
-                        .steps
-                        .iter()
-                        .find(waits)
-                        .map(|step| step.title.clone())
-                });
+                .or_else(|| steps.iter().find(waits).map(|step| step.title.clone()));
         }
         Err(failure) => {
             let line = failure.text.lines().next().unwrap_or_default();

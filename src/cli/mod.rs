@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod console;
 mod correct;
+mod ending;
 mod evidence;
 mod exit;
 mod failback;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use jiff::Timestamp;
 
+use crate::engine::Chapter;
 use crate::journal::Store;
 use crate::names::VmName;
 use crate::plan::PlanInputs;
@@ -46,7 +48,7 @@ use crate::runbook;
 use crate::runbook::model::{Mode, Section};
 use crate::settings::Settings;
 
-use args::{Cli, Command, PlanArgs, PlanMode, StartArgs};
+use args::{Cli, Command, EndArgs, PlanArgs, PlanMode, StartArgs};
 use console::Console;
 pub use exit::{Exit, Failure};
 
@@ -114,6 +116,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let mut console = Console::open(state, args.act.clone())?;
             finish(block_on(resume::resume(&mut console, &args)), console)
         }
+        Some(Command::Commit(args)) => close_run(state, Chapter::Commit, &args),
+        Some(Command::Rollback(args)) => close_run(state, Chapter::Rollback, &args),
+        Some(Command::Cleanup(args)) => close_run(state, Chapter::Cleanup, &args),
         Some(Command::Watch { run, headless }) => {
             let act = args::ActArgs {
                 headless,
@@ -172,6 +177,11 @@ fn finish(
 ) -> Result<Exit, Failure> {
     console.close_screen();
     Ok(walked?.say())
+}
+
+fn close_run(state: Option<PathBuf>, chapter: Chapter, args: &EndArgs) -> Result<Exit, Failure> {
+    let mut console = Console::open(state, args.act.clone())?;
+    finish(block_on(ending::end(&mut console, chapter, args)), console)
 }
 
 async fn failover(

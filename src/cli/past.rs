@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{RunEvent, RunInfo, RunState};
+use crate::engine::{RunEvent, RunInfo, RunState, closing_plan};
 use crate::error::Fault;
 use crate::journal::{self, JournalError, ReadJournal, RunFolder};
 use crate::names::VariableName;
@@ -39,6 +39,7 @@ impl Past {
         let state = RunState::fold(journal.entries.iter().map(Arc::as_ref));
         let loaded = runbook_in_force(&folder, &state)?;
         let plan = plan_of(&loaded.runbook, &info, state.variables())?;
+        let plan = with_chapters(plan, &loaded.runbook, &state, &journal);
         Ok(Self {
             folder,
             journal,
@@ -103,6 +104,15 @@ fn runbook_in_force(folder: &RunFolder, state: &RunState) -> Result<Loaded, Fail
             "put the file back as it was (its SHA-256 is in the journal); to correct a runbook, edit a copy: `lifeboat resume RUN --runbook FILE`",
         ),
     ))
+}
+
+/// The run's plan with the chapters that were opened to end it, each made from the run as it was then.
+fn with_chapters(plan: Plan, runbook: &Runbook, state: &RunState, journal: &ReadJournal) -> Plan {
+    state.chapters.iter().fold(plan, |plan, opened| {
+        let entries = journal.entries.iter().map(Arc::as_ref);
+        let before = RunState::fold(entries.take_while(|entry| entry.seq < opened.seq));
+        closing_plan(opened.chapter, runbook, plan, &before)
+    })
 }
 
 /// The plan of a version of the run's runbook.

@@ -34,14 +34,7 @@ pub(super) async fn resume(
         Some(asked) => console.store.find(asked)?,
         None => the_unfinished_one(console)?,
     };
-    if let Some(holder) = journal::held_by(&folder.path)? {
-        return Err(JournalError::Held {
-            path: folder.journal(),
-            holder,
-        }
-        .into());
-    }
-    let past = Past::read(folder)?.whole()?;
+    let past = Past::read(free(folder)?)?.whole()?;
     let state = past.state();
     // A run that ended and could not give its locks back is taken up for that alone.
     if state.finished.is_some() && state.locks().is_empty() {
@@ -56,8 +49,17 @@ pub(super) async fn resume(
         });
     }
     let (past, corrected) = correct(console, past, args).await?;
-    let mut up = take_over(console, &past, args).await?;
+    let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;
+    go_on(console, past, up).await
+}
+
+/// Walks a run on from where its journal ends.
+pub(super) async fn go_on(
+    console: &mut Console,
+    past: Past,
+    up: Resumption,
+) -> Result<Conclusion, Failure> {
     let answers = match &console.act.answers {
         Some(path) => answers::read(path, &past.loaded.runbook)?,
         None => Answers::default(),
@@ -87,6 +89,18 @@ pub(super) async fn resume(
     let folder = past.folder.clone();
     let handle = take_up(console, past, up, runbook, configs, secrets)?;
     console.walk(&folder, handle, answers, false).await
+}
+
+/// A run that no other console has open.
+pub(super) fn free(folder: RunFolder) -> Result<RunFolder, Failure> {
+    match journal::held_by(&folder.path)? {
+        None => Ok(folder),
+        Some(holder) => Err(JournalError::Held {
+            path: folder.journal(),
+            holder,
+        }
+        .into()),
+    }
 }
 
 fn take_up(

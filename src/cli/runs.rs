@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::past::Past;
-use crate::journal::{Ending, RunSummary};
+use crate::engine::{RunState, Stage};
+use crate::journal::{self, Ending, RunSummary};
 use crate::report::{DrillDue, Reached, duration, trend};
 use crate::runbook::model::Mode;
 
@@ -135,93 +137,116 @@ fn state(run: &RunSummary) -> String {
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
-    if let Some(split) = split(run) {
-        return split;
-    }
-    match &run.ending {
-        Ending::Finished(result) if result.is_clean() => "finished".to_owned(),
-        Ending::Finished(result) => {
-            format!(
-                "finished, {} failed, {} skipped",
-                result.failed, result.skipped
-            )
-        }
-        Ending::Detached => "unfinished: the console left".to_owned(),
-        Ending::Open => match &run.holder {
-            Some(holder) => format!("at work: {holder}"),
-            None => "unfinished: the console died".to_owned(),
-        },
+    match (stage(run), &run.holder) {
+        // What stands before everything else.
+        (Some(split @ Stage::RecoveryRequired(_)), _) => split.words(),
+        (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
+        (Some(stage), _) => stage.words(),
+        (None, _) => "its journal does not fit; see `lifeboat verify`".to_owned(),
     }
 }
 
-/// What stands before everything else: a VM of an unfinished run runs at both sites.
-fn split(run: &RunSummary) -> Option<String> {
-    if !run.is_unfinished() {
+fn stage(run: &RunSummary) -> Option<Stage> {
+    let read = journal::read(&run.folder.journal()).ok()?;
+    if read.problem.is_some() {
         return None;
     }
-    let past = Past::read(run.folder.clone()).ok()?;
-    let splits = past.state().splits();
-    let first = splits.first()?;
-    Some(format!(
-        "recovery required (split brain): {}",
-        first.in_words()
-    ))
+    let entries = read.entries.iter().map(Arc::as_ref);
+    Some(Stage::of(&RunState::fold(entries)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{RunInfo, RunResult};
-    use crate::journal::RunFolder;
+    use crate::engine::{Chapter, Entry, RunEvent, RunInfo, RunResult};
+    use crate::journal::{Journal, Store};
     use crate::runbook::model::Mode;
+
+    fn keep(store: &Store, mode: Mode, then: Vec<RunEvent>) {
+        let info = RunInfo {
+            format: 1,
+            mode: Some(mode),
+            operator: "alice".to_owned(),
+            runbook: "v2v".to_owned(),
+            ..RunInfo::default()
+        };
+        let folder = store
+            .create("2026-01-02T03:04:05Z".parse().unwrap())
+            .unwrap();
+        let mut journal = Journal::create(&folder.path, "alice", "noc-3").unwrap();
+        let events = std::iter::once(RunEvent::RunStarted(Box::new(info))).chain(then);
+        for (seq, event) in (1..).zip(events) {
+            journal
+                .append(&Entry {
+                    seq,
+                    at: "2026-01-02T03:04:05Z".parse().unwrap(),
+                    step: None,
+                    attempt: None,
+                    event,
+                })
+                .unwrap();
+        }
+    }
+
+    fn listed(mode: Mode, then: Vec<RunEvent>) -> String {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        keep(&store, mode, then);
+        let mut out = Vec::new();
+        print(&store.list().unwrap(), &mut out).unwrap();
+        String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    }
+
+    fn finished(skipped: usize) -> RunEvent {
+        RunEvent::RunFinished {
+            result: RunResult {
+                skipped,
+                ..RunResult::default()
+            },
+        }
+    }
 
     #[test]
     fn each_run_is_a_line_with_its_state() {
-        let run = |ending, known: bool| RunSummary {
-            folder: RunFolder {
-                id: "20260102-030405-k7qd".into(),
-                path: "/x".into(),
-            },
-            info: known.then(|| {
-                Box::new(RunInfo {
-                    mode: Some(Mode::Failover),
-                    operator: "alice".to_owned(),
-                    runbook: "v2v".to_owned(),
-                    ..RunInfo::default()
-                })
-            }),
-            started: "2026-01-02T03:04:05Z".parse().ok(),
-            last_at: None,
-            ending,
-            holder: None,
+        let opened = RunEvent::ChapterOpened {
+            chapter: Chapter::Rollback,
+            by: "alice".to_owned(),
+            plan: "f".to_owned(),
         };
-        let skipped = RunResult {
-            skipped: 2,
-            ..RunResult::default()
+        let left = RunEvent::RunDetached {
+            why: "alice left".to_owned(),
         };
-        let runs = [
-            run(Ending::Open, true),
-            run(Ending::Finished(RunResult::default()), true),
-            run(Ending::Finished(skipped), true),
-            run(Ending::Detached, false),
-        ];
-        let mut out = Vec::new();
-        print(&runs, &mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        let ends = [
-            "STATE",
-            "the console died",
-            "finished",
-            "0 failed, 2 skipped",
-            "never began; its folder can be deleted",
-        ];
-        for (line, end) in text.lines().zip(ends) {
+        for (mode, then, end) in [
+            (Mode::Failover, vec![], "the console died"),
+            (Mode::Failover, vec![left], "the console left"),
+            (
+                Mode::Failover,
+                vec![finished(0)],
+                "finished: commit or roll back",
+            ),
+            (
+                Mode::Planned,
+                vec![finished(2)],
+                "2 skipped: commit or roll back",
+            ),
+            (Mode::Practice, vec![finished(0)], " finished"),
+            (Mode::Drill, vec![finished(0)], "cleanup due"),
+            (
+                Mode::Failover,
+                vec![opened.clone()],
+                "rollback not finished",
+            ),
+            (Mode::Failover, vec![opened, finished(0)], "rolled back"),
+        ] {
+            let line = listed(mode, then);
             assert!(line.ends_with(end), "{line:?} does not end in {end:?}");
+            assert!(line.contains("  v2v "), "{line}");
         }
-        assert!(
-            text.contains("20260102-030405-k7qd  failover  v2v "),
-            "{text}"
-        );
         let mut out = Vec::new();
         print(&[], &mut out).unwrap();
         assert!(

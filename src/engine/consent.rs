@@ -1,16 +1,17 @@
 //! What a confirmation has to hold, and what may be taken back: the same rules for the screen, the
 //! answers file and the engine itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::names::StepId;
-use crate::plan::{Plan, Risk, Step};
+use crate::plan::{ActionSpec, Close, Plan, Risk, Step};
 use crate::runbook::model::Ask;
 
 use super::people::is_same_person;
 use super::state::RunState;
 use super::step::Status;
-use crate::engine::{Answer, Confirmation, Pace, Proposal};
+use crate::engine::{Answer, Confirmation, Consent, Pace, Proposal};
 
 /// Something that a confirmation still lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +158,37 @@ fn phase_is_open(plan: &Plan, state: &RunState, step: &Step) -> bool {
         .any(|other| other.confirmation.is_some())
 }
 
+/// Who agreed to everything that the run is ended by; `None` where nobody was asked, or not yet.
+#[must_use]
+pub(super) fn agreed_by(plan: &Plan, state: &RunState) -> Option<String> {
+    let asks = |step: &&Step| matches!(step.action, ActionSpec::Close(Close::Agree { .. }));
+    let asked = plan.open_steps().iter().find(asks)?;
+    let known = state.steps.get(&asked.id)?;
+    let agreed = known.status == Status::Done;
+    let confirmation = known.confirmation.as_deref().filter(|_| agreed)?;
+    Some(confirmation.by.clone())
+}
+
+/// Whether a yes to everything covers this step as things are.
+#[must_use]
+pub(super) fn is_covered(step: &Step, proposal: &Proposal) -> bool {
+    matches!(step.action, ActionSpec::Close(_) | ActionSpec::Note { .. })
+        && confirmation_gaps(step, proposal, &plain(String::new(), Consent::Agreed)).is_empty()
+}
+
+/// A confirmation that says yes and nothing else.
+#[must_use]
+pub(super) fn plain(by: String, how: Consent) -> Confirmation {
+    Confirmation {
+        by,
+        second: None,
+        typed: None,
+        attest: None,
+        answers: BTreeMap::new(),
+        how,
+    }
+}
+
 fn section_of(id: &StepId) -> &str {
     id.as_str().split('/').next().unwrap_or_default()
 }
@@ -169,6 +201,9 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
     let Some(index) = plan.steps.iter().position(|step| step.id == *id) else {
         return Err("there is no such step".to_owned());
     };
+    if plan.is_frozen(id) {
+        return Err("the run is being ended".to_owned());
+    }
     match state.status(id) {
         Status::Done | Status::Failed | Status::Held => {}
         other => return Err(format!("it is {}", other.as_str())),

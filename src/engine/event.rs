@@ -1,6 +1,7 @@
 //! The facts of a run. A run *is* its list of events: whatever is not here did not happen.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -230,6 +231,15 @@ pub enum RunEvent {
         /// How.
         result: RunResult,
     },
+    /// A run was taken up to be ended in one of its ways; its steps follow from the run so far.
+    ChapterOpened {
+        /// Which way.
+        chapter: Chapter,
+        /// Who.
+        by: String,
+        /// Fingerprint of the plan with the chapter's steps.
+        plan: String,
+    },
     /// The operator offers the run to somebody else, and stays accountable until it is taken.
     HandoverOffered {
         /// Who.
@@ -286,6 +296,44 @@ pub enum RunEvent {
     },
 }
 
+/// A way in which a run is ended after its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Chapter {
+    /// What it did stays.
+    Commit,
+    /// What it did is taken back.
+    Rollback,
+    /// What it made is removed.
+    Cleanup,
+}
+
+impl Chapter {
+    /// The command's name, and the first part of its steps' ids.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Rollback => "rollback",
+            Self::Cleanup => "cleanup",
+        }
+    }
+
+    /// The chapter to which a step belongs; `None`: it is one of the run's own.
+    #[must_use]
+    pub fn of(step: &StepId) -> Option<Self> {
+        let section = step.as_str().split('/').next().unwrap_or_default();
+        let all = [Self::Commit, Self::Rollback, Self::Cleanup];
+        all.into_iter().find(|chapter| chapter.as_str() == section)
+    }
+}
+
+impl fmt::Display for Chapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl RunEvent {
     /// What people did with the run as a whole, in words without their time: `(who, what)`.
     #[must_use]
@@ -298,6 +346,7 @@ impl RunEvent {
             Self::RunbookCorrected {
                 by, reason, file, ..
             } => (by, format!("corrected the runbook ({file}): {reason}")),
+            Self::ChapterOpened { chapter, by, .. } => (by, format!("began the {chapter}")),
             Self::ShellOpened { host, by, reason } => (
                 by,
                 format!("opened a shell on {host} (what is typed there is not recorded): {reason}"),

@@ -150,6 +150,9 @@ pub enum Fact {
         path: String,
         /// Its name now.
         aside: String,
+        /// Its size when it was renamed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        bytes: Option<u64>,
     },
     /// The old bytes of a .vmx that was edited, kept in the run's folder.
     ConfigKept {
@@ -342,6 +345,14 @@ pub enum Fact {
         to: String,
         /// When.
         at: Timestamp,
+    },
+    /// Something that the run had made or changed was seen gone again, or given back, in the ledger's
+    /// words.
+    Gone {
+        /// Where.
+        host: HostName,
+        /// What.
+        what: String,
     },
     /// All rungs: the VM serves. RTO actual ends here.
     Serves {

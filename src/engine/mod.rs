@@ -4,27 +4,32 @@
 //! in order; a [`Effect::Record`] that cannot be made durable stops the list. Time is data, timers
 //! carry ids, and a stale input (of another attempt, of a timer that no longer counts) is ignored.
 
+mod closing;
 mod consent;
 mod effect;
 mod event;
 mod fact;
 mod handle;
 mod input;
+mod ledger;
 mod loss;
 mod owners;
 mod people;
 mod proposal;
+mod stage;
 mod state;
 mod step;
 mod texts;
 mod way_out;
 
+pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
-pub use event::{Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds};
+pub use event::{Chapter, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds};
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
+pub use ledger::{Item, Ledger, Thing};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,
@@ -33,7 +38,8 @@ pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,
 };
-pub use state::{FoundFact, Note, Op, OpStatus, RunState};
+pub use stage::Stage;
+pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};
 pub use texts::Clean;
 pub use way_out::WayOut;

@@ -177,7 +177,7 @@ pub struct InForce<'a> {
     pub file: Option<&'a str>,
     /// SHA-256 of the file.
     pub sha256: &'a str,
-    /// Fingerprint of the plan made from it.
+    /// Fingerprint of the plan made from it, with the steps by which the run is ended.
     pub plan: &'a str,
 }
 
@@ -186,7 +186,7 @@ impl RunState {
     #[must_use]
     pub fn runbook_in_force(&self) -> Option<InForce<'_>> {
         let info = self.info.as_ref()?;
-        Some(match self.people.corrections.last() {
+        let known = match self.people.corrections.last() {
             None => InForce {
                 file: None,
                 sha256: &info.runbook_sha256,
@@ -197,7 +197,10 @@ impl RunState {
                 sha256: &correction.sha256,
                 plan: &correction.plan,
             },
-        })
+        };
+        // The steps of a chapter follow those of the runbook.
+        let plan = self.chapter().map_or(known.plan, |opened| &opened.plan);
+        Some(InForce { plan, ..known })
     }
 
     /// The values of the run's variables, those of corrected runbooks too.

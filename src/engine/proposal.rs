@@ -172,6 +172,8 @@ pub enum Consent {
     Yes,
     /// The answers file.
     Answers,
+    /// The answer to the question about everything that the run is ended by.
+    Agreed,
 }
 
 /// A confirmation; it holds for one attempt of one step.

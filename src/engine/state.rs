@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::names::{Attempt, HostName, OpId, StepId, VmName};
+use crate::runbook::model::Mode;
 
 use super::fact::Fact;
 use super::people::People;
 use super::step::{Status, StepState};
-use crate::engine::{Entry, Pace, RunEvent, RunInfo, RunResult, StopOutcome};
+use crate::engine::{Chapter, Entry, Pace, RunEvent, RunInfo, RunResult, StopOutcome};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +88,23 @@ pub struct FoundFact {
     pub fact: Fact,
 }
 
+/// A chapter by which the run is ended, or was to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedChapter {
+    /// Which way.
+    pub chapter: Chapter,
+    /// Who opened it.
+    pub by: String,
+    /// When it was opened.
+    pub at: Timestamp,
+    /// The number of the event that opened it.
+    pub seq: u64,
+    /// Fingerprint of the plan with its steps.
+    pub plan: String,
+    /// When its last step was settled, and how.
+    pub ended: Option<(Timestamp, RunResult)>,
+}
+
 /// The state of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
@@ -120,6 +138,10 @@ pub struct RunState {
     pub finished: Option<RunResult>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// When the run's own steps were settled, and how, whatever chapters came after.
+    pub own_end: Option<(Timestamp, RunResult)>,
+    /// The chapters that were opened to end it, in order.
+    pub chapters: Vec<OpenedChapter>,
     /// Number of the last event.
     pub last_seq: u64,
     /// Time of the last event.
@@ -261,10 +283,20 @@ impl RunState {
             | RunEvent::RunbookCorrected { .. }
             | RunEvent::ShellOpened { .. }
             | RunEvent::ShellClosed { .. } => {}
-            RunEvent::RunFinished { result } => {
-                self.finished = Some(result.clone());
-                self.finished_at = Some(entry.at);
+            RunEvent::ChapterOpened { chapter, by, plan } => {
+                self.paused = false;
+                // How far the run was let go on was said for what the run did.
+                self.pace = Pace::Step;
+                self.chapters.push(OpenedChapter {
+                    chapter: *chapter,
+                    by: by.clone(),
+                    at: entry.at,
+                    seq: entry.seq,
+                    plan: plan.clone(),
+                    ended: None,
+                });
             }
+            RunEvent::RunFinished { result } => self.finish(entry.at, result),
             RunEvent::FactFound(fact) => self.facts.push(FoundFact {
                 at: entry.at,
                 step: entry.step.clone(),
@@ -305,6 +337,32 @@ impl RunState {
                 }
             }
         }
+    }
+
+    fn finish(&mut self, at: Timestamp, result: &RunResult) {
+        self.finished = Some(result.clone());
+        self.finished_at = Some(at);
+        let ended = Some((at, result.clone()));
+        match self.chapters.last_mut() {
+            Some(chapter) => chapter.ended = ended,
+            None => self.own_end = ended,
+        }
+    }
+
+    /// What is under way, in capitals: `FAILOVER`, `ROLLBACK of FAILOVER`.
+    #[must_use]
+    pub fn heading(&self, mode: Option<Mode>) -> String {
+        let mode = mode.map_or("", |mode| mode.as_str()).to_uppercase();
+        match self.chapter() {
+            Some(opened) => format!("{} of {mode}", opened.chapter.as_str().to_uppercase()),
+            None => mode,
+        }
+    }
+
+    /// The chapter that was opened last.
+    #[must_use]
+    pub fn chapter(&self) -> Option<&OpenedChapter> {
+        self.chapters.last()
     }
 
     fn apply_write(&mut self, entry: &Entry) {

@@ -146,6 +146,7 @@ impl Fact {
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
             | Self::StopWanted { .. }
+            | Self::Gone { .. }
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
             | Self::SurvivorChosen { .. }

@@ -157,6 +157,7 @@ fn said(event: &RunEvent) -> Vec<String> {
         | RunEvent::HandoverTaken { .. }
         | RunEvent::UpdatePosted { .. }
         | RunEvent::RunbookCorrected { .. }
+        | RunEvent::ChapterOpened { .. }
         | RunEvent::ShellOpened { .. }
         | RunEvent::ShellClosed { .. } => {
             event.by_people().map(|(who, what)| format!("{who} {what}"))
@@ -284,6 +285,7 @@ fn confirmed(confirmation: &Confirmation) -> String {
         Consent::Pace => " (pace)",
         Consent::Yes => " (--yes)",
         Consent::Answers => " (answers file)",
+        Consent::Agreed => " (agreed to with the rest)",
     };
     let second = confirmation
         .second
@@ -356,6 +358,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
+        Fact::Gone { host, what } => format!("{host}: taken back: {what}"),
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),

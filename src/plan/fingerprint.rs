@@ -34,20 +34,20 @@ pub(super) fn fingerprint(steps: &[Step]) -> String {
         .collect()
 }
 
-struct Words(Sha256);
+pub(super) struct Words(Sha256);
 
 impl Words {
     /// A word with its length, so that no two lists of words are equal by chance.
-    fn word(&mut self, word: &str) {
+    pub(super) fn word(&mut self, word: &str) {
         self.count(word.len());
         self.0.update(word.as_bytes());
     }
 
-    fn count(&mut self, count: usize) {
+    pub(super) fn count(&mut self, count: usize) {
         self.0.update((count as u64).to_be_bytes());
     }
 
-    fn words(&mut self, words: &[String]) {
+    pub(super) fn words(&mut self, words: &[String]) {
         self.count(words.len());
         for word in words {
             self.word(word);
@@ -100,6 +100,7 @@ impl Words {
                     self.probe(probe);
                 }
             }
+            ActionSpec::Close(close) => close.sum(self),
             ActionSpec::Fence { .. }
             | ActionSpec::Replicate { .. }
             | ActionSpec::Register { .. }

@@ -1,6 +1,6 @@
 //! Two plans walked as one run.
 
-use super::{Plan, fingerprint};
+use super::{Plan, Step, fingerprint};
 
 /// The steps of `first`, then those of `then`: nothing of `then` begins before all of `first` is over.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn join(first: Plan, then: Plan) -> Plan {
         mut steps,
         mut vms,
         mut left_out,
+        frozen,
         ..
     } = first;
     for mut step in then.steps {
@@ -45,5 +46,27 @@ pub fn join(first: Plan, then: Plan) -> Plan {
         fingerprint,
         vms,
         left_out,
+        frozen,
+    }
+}
+
+/// The plan of a run that is being closed: all of its steps so far, none of which is started again,
+/// then those that close it. Their `after` counts from the first of them.
+#[must_use]
+pub fn then_closed(run: Plan, closing: Vec<Step>) -> Plan {
+    let frozen = run.steps.len();
+    let mut steps = run.steps;
+    steps.extend(closing.into_iter().map(|mut step| {
+        for index in &mut step.after {
+            *index += frozen;
+        }
+        step
+    }));
+    let fingerprint = fingerprint::fingerprint(&steps);
+    Plan {
+        steps,
+        fingerprint,
+        frozen,
+        ..run
     }
 }

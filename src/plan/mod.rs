@@ -4,6 +4,7 @@
 //! one VM form a chain; `priority` and `needs` order `power_on` (and `shut_down`, in reverse) across
 //! VMs. The list itself is in an order in which an operator can walk it one step at a time.
 
+mod close;
 mod defaults;
 mod difference;
 mod expand;
@@ -28,8 +29,9 @@ use crate::runbook::model::{
 };
 use indexmap::IndexMap;
 
+pub use close::{Aside, Close, Placed};
 pub use difference::{Change, Difference, Version, difference};
-pub use join::join;
+pub use join::{join, then_closed};
 pub use planned::{PlannedGap, planned_gaps};
 
 /// Everything that a plan depends on beside the runbook.
@@ -115,6 +117,7 @@ pub fn make(
         fingerprint,
         vms,
         left_out,
+        frozen: 0,
     })
 }
 
@@ -142,6 +145,8 @@ pub struct Plan {
     pub vms: Vec<VmName>,
     /// Needed VMs that the selection left out: `(vm, what it needs)`.
     pub left_out: Vec<(VmName, VmName)>,
+    /// The steps before this index belong to what a closing chapter closes: none is started again.
+    pub frozen: usize,
 }
 
 impl Plan {
@@ -149,6 +154,21 @@ impl Plan {
     #[must_use]
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == *id)
+    }
+
+    /// The steps that are walked, and not only looked back on.
+    #[must_use]
+    pub fn open_steps(&self) -> &[Step] {
+        self.steps.get(self.frozen..).unwrap_or_default()
+    }
+
+    /// Whether the step belongs to what a closing chapter closes.
+    #[must_use]
+    pub fn is_frozen(&self, id: &StepId) -> bool {
+        self.steps
+            .iter()
+            .take(self.frozen)
+            .any(|step| step.id == *id)
     }
 }
 
@@ -350,6 +370,8 @@ pub enum ActionSpec {
     Check(Vec<Probe>),
     /// Something that another team does.
     HandOff(HandOff),
+    /// Something that ends the run, in none of a runbook's words.
+    Close(Close),
 }
 
 impl ActionSpec {
@@ -375,6 +397,7 @@ impl ActionSpec {
             Self::Wait(_) => "wait",
             Self::Check(_) => "check",
             Self::HandOff(_) => "hand_off",
+            Self::Close(close) => close.verb(),
         }
     }
 
@@ -388,6 +411,7 @@ impl ActionSpec {
             | Self::Wait(_)
             | Self::Check(_)
             | Self::HandOff(_) => None,
+            Self::Close(close) => close.vm(),
             Self::Fence { vm }
             | Self::Restore { vm, .. }
             | Self::Replicate { vm }

@@ -86,7 +86,7 @@ pub fn status_line(standing: &Standing<'_>) -> String {
 }
 
 fn counts(standing: &Standing<'_>) -> (usize, usize) {
-    let steps = &standing.plan.steps;
+    let steps = standing.plan.open_steps();
     let met = steps
         .iter()
         .filter(|step| standing.state.status(&step.id).is_met());
@@ -110,7 +110,7 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
         return Vec::new();
     };
     let state = standing.state;
-    let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
+    let mode = state.heading(info.mode);
     let [protected, recovery] = &info.sites;
     let (met, all) = counts(standing);
     let people = &state.people;
@@ -198,7 +198,7 @@ fn risks(standing: &Standing<'_>) -> Vec<String> {
 /// Steps that wait for a person, in the plan's order.
 fn waiting(standing: &Standing<'_>) -> Vec<String> {
     let mut waits = Vec::new();
-    for step in &standing.plan.steps {
+    for step in standing.plan.open_steps() {
         let Some(known) = standing.state.steps.get(&step.id) else {
             continue;
         };

@@ -9,8 +9,7 @@ use super::text::duration;
 #[must_use]
 pub fn debrief(document: &Document) -> Vec<String> {
     let mut lines = Vec::new();
-    let mode = document.run.mode.map_or("", |mode| mode.as_str());
-    let mode = mode.to_uppercase();
+    let mode = &document.run.heading;
     let result = &document.result;
     if result.finished {
         lines.push(format!(

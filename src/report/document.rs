@@ -76,6 +76,8 @@ pub struct RunHead {
     pub id: RunId,
     /// How it was done.
     pub mode: Option<Mode>,
+    /// What was under way last: `FAILOVER`, `ROLLBACK of FAILOVER`.
+    pub heading: String,
     /// The runbook's title.
     pub title: String,
     /// The runbook's name.

@@ -280,6 +280,7 @@ fn eventful() -> Case {
             host: "lee-esx1".into(),
             path: "/vmfs/volumes/local1/sql01/sql01.vmx".to_owned(),
             aside: "/vmfs/volumes/local1/sql01/sql01.vmx.before-20260102".to_owned(),
+            bytes: None,
         },
     );
     let command = "vim-cmd vmsvc/power.on 12 | cat `x`".to_owned();

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::actions::Ctx;
 use crate::clock::Clock;
-use crate::engine::{Engine, Input, RunEvent, RunInfo, RunState, Settings};
+use crate::engine::{Chapter, Engine, Input, RunEvent, RunInfo, RunState, Settings};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::Journal;
@@ -53,6 +53,17 @@ pub struct Resumption {
     pub takes_over: bool,
     /// With a corrected runbook, from which the launch's plan was made.
     pub corrected: Option<Corrected>,
+    /// To end it, with the launch's plan made for that.
+    pub opens: Option<Opens>,
+}
+
+/// A chapter that is opened with the run as it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Opens {
+    /// Which.
+    pub chapter: Chapter,
+    /// Number of the event up to which the run was looked at.
+    pub judged_at: u64,
 }
 
 /// A corrected runbook that was compared with the run.
@@ -91,7 +102,7 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 /// # Errors
 /// If the journal is held by another console, of a newer format, or does not verify; if the plan
 /// is not the one that the run goes by; if the run went on since a corrected runbook was compared
-/// with it; if nobody offers what is to be taken over.
+/// with it, or its end was planned; if nobody offers what is to be taken over.
 pub fn resume(mut launch: Launch, up: Resumption) -> Result<RunHandle, Fault> {
     let (journal, past) =
         Journal::reopen(&launch.dir, &up.operator, &up.console).map_err(|error| error.fault())?;
@@ -132,6 +143,20 @@ fn news(launch: &Launch, state: &RunState, up: &Resumption) -> Result<Vec<RunEve
             from: state.people.operator.clone(),
             by: up.operator.clone(),
         });
+    }
+    if let Some(opens) = &up.opens {
+        if opens.judged_at != state.last_seq {
+            return refused(
+                "the run went on while its end was being planned".to_owned(),
+                "start the command again",
+            );
+        }
+        news.push(RunEvent::ChapterOpened {
+            chapter: opens.chapter,
+            by: up.operator.clone(),
+            plan: launch.plan.fingerprint.clone(),
+        });
+        return Ok(news);
     }
     let Some(corrected) = &up.corrected else {
         let planned = state.runbook_in_force().map(|runbook| runbook.plan);

@@ -12,5 +12,5 @@ mod tasks;
 mod watch;
 
 pub use handle::{Live, RunHandle, Update};
-pub use launch::{Corrected, Launch, Resumption, resume, start};
+pub use launch::{Corrected, Launch, Opens, Resumption, resume, start};
 pub use watch::watch;

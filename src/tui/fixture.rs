@@ -223,6 +223,7 @@ pub(super) fn plan() -> Plan {
         fingerprint: "f".repeat(64),
         vms: ["sql01", "web01", "files01"].map(Into::into).to_vec(),
         left_out: Vec::new(),
+        frozen: 0,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::program::Place;
 use crate::site::{Site, answers};
 
 /// Starts a headless run and kills it as soon as `when` sees the journal it waits for.
-fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]) -> bool) {
+pub fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]) -> bool) {
     let mut child = place
         .command(args)
         .stdout(std::process::Stdio::null())
@@ -30,7 +30,7 @@ fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]
     child.wait().expect("its end");
 }
 
-fn intended(journal: &[serde_json::Value], word: &str) -> bool {
+pub fn intended(journal: &[serde_json::Value], word: &str) -> bool {
     journal.iter().any(|line| {
         line["event"] == "write-intended"
             && line["data"]["command"]

@@ -1,6 +1,7 @@
 //! What follows from what was seen: whether the VM may start, and what that takes.
 
 use crate::actions::answer::{Known, blocked, done, needed, shown_for};
+use crate::actions::autostart;
 use crate::actions::ownership::{Heard, Ownership, Standing};
 use crate::actions::registered::Entry;
 use crate::engine::{AutostartEntry, ProbeAnswer, Proposal, ShownCommand};
@@ -9,7 +10,7 @@ use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::plan::Risk;
 
-use super::{PowerOn, Seen, as_host_has_it};
+use super::{PowerOn, Seen};
 
 impl PowerOn {
     fn proposal(&self, changes: Vec<String>) -> Proposal {
@@ -79,7 +80,7 @@ impl PowerOn {
 
     fn autostart_command(&self, entry: &Entry, due: &AutostartEntry) -> ShownCommand {
         shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), |vmid| {
-            commands::update_autostart_restore(vmid, &as_host_has_it(due))
+            autostart::restore(vmid, due)
         })
     }
 

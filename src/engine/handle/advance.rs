@@ -20,6 +20,7 @@ impl Engine {
         self.recall();
         // Nobody is at the keys while a shell is open.
         if !self.state.paused && self.state.people.shell().is_none() {
+            self.confirm_by_agreement();
             self.confirm_by_pace();
             self.answer_by_pace();
             self.begin_steps();
@@ -70,15 +71,28 @@ impl Engine {
             if waits {
                 continue;
             }
-            let confirmation = Confirmation {
-                by: self.operator_name(),
-                second: None,
-                typed: None,
-                attest: None,
-                answers: std::collections::BTreeMap::new(),
-                how: Consent::Pace,
-            };
+            let confirmation = consent::plain(self.operator_name(), Consent::Pace);
             self.confirm(&step.id, confirmation);
+        }
+    }
+
+    /// Lets go on what somebody agreed to with everything else that the run is ended by. What asks for
+    /// more than a yes asks for itself.
+    fn confirm_by_agreement(&mut self) {
+        let plan = std::sync::Arc::clone(&self.plan);
+        let Some(by) = consent::agreed_by(&plan, &self.state) else {
+            return;
+        };
+        for step in plan.open_steps() {
+            let known = self.state.steps.get(&step.id);
+            let asks = known
+                .filter(|known| known.status == Status::Asking)
+                .and_then(|known| known.proposal.as_deref())
+                .is_some_and(|proposal| consent::is_covered(step, proposal));
+            if asks {
+                let confirmation = consent::plain(by.clone(), Consent::Agreed);
+                self.confirm(&step.id, confirmation);
+            }
         }
     }
 
@@ -115,13 +129,13 @@ impl Engine {
     }
 
     fn begin_steps(&mut self) {
-        if self.closing == Closing::Under {
+        if self.closing == Closing::Under || self.frozen_is_open() {
             return;
         }
         let plan = std::sync::Arc::clone(&self.plan);
         let held = self.power_on_is_held();
         let one_at_a_time = self.state.pace == Pace::Step && !self.settings.headless;
-        for step in &plan.steps {
+        for step in plan.open_steps() {
             if self.state.status(&step.id) != Status::Waiting || !self.may_begin(step) {
                 continue;
             }
@@ -136,6 +150,12 @@ impl Engine {
             self.record_attempt(Some(&step.id), Some(attempt), RunEvent::StepStarted);
             self.order_probe(&step.id, attempt);
         }
+    }
+
+    /// A command of what is being closed may still take effect for all that is known.
+    fn frozen_is_open(&self) -> bool {
+        let mut unsettled = self.state.unsettled_ops();
+        unsettled.any(|(_, op)| !op.bulk && self.plan.is_frozen(&op.step))
     }
 
     fn may_begin(&self, step: &Step) -> bool {
@@ -222,7 +242,7 @@ impl Engine {
             return;
         }
         let mut result = RunResult::default();
-        for step in &self.plan.steps {
+        for step in self.plan.open_steps() {
             match self.state.status(&step.id) {
                 Status::Done | Status::AlreadyDone => result.done += 1,
                 Status::ByHand => result.by_hand += 1,

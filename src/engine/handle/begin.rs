@@ -32,6 +32,10 @@ impl Engine {
                 }
                 // What to do with it is for a person to say.
                 Status::Held if self.is_unwanted(&step) => {}
+                // What is being closed is left as it is.
+                Status::Failed | Status::Held
+                    if self.plan.is_frozen(&step)
+                        && self.state.open_ops(&step).next().is_none() => {}
                 Status::Failed | Status::Held => {
                     let by = super::super::BY_RULE.to_owned();
                     self.record(Some(&step), RunEvent::StepRetried { by });
@@ -87,7 +91,7 @@ impl Engine {
             return false;
         }
         let known = self.state.steps.get(step);
-        known.is_some_and(|step| step.unwanted)
+        known.is_some_and(|step| step.unwanted) && !self.plan.is_frozen(step)
     }
 
     /// Waits for a person: to try again by rule would do what they wanted taken back.

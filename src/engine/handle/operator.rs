@@ -116,6 +116,9 @@ impl Engine {
         let Some(step) = self.plan.step(id) else {
             return false;
         };
+        if !self.is_walked(id) {
+            return false;
+        }
         match self.state.status(id) {
             Status::Waiting
             | Status::Probing
@@ -126,6 +129,12 @@ impl Engine {
             Status::Running => step.action.only_waits(),
             _ => false,
         }
+    }
+
+    /// Whether people decide about the step: of what is being closed, about what a command of it may
+    /// still do and nothing else.
+    fn is_walked(&self, id: &StepId) -> bool {
+        !self.plan.is_frozen(id) || self.state.open_ops(id).next().is_some()
     }
 
     /// Ends what the step was looking at.
@@ -157,6 +166,7 @@ impl Engine {
                 RetryScope::VmOf(_) => vm.is_some() && step.subject.vm() == vm.as_ref(),
                 RetryScope::AllFailed => true,
             })
+            .filter(|step| self.is_walked(&step.id))
             .filter(|step| {
                 let status = self.state.status(&step.id);
                 matches!(status, Status::Failed | Status::Held)

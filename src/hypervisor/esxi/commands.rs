@@ -313,6 +313,20 @@ pub fn portgroup_set_vlan(name: &str, vlan: u16) -> HostCommand {
     portgroup(&["set", "-p", name, "--vlan-id", &vlan.to_string()])
 }
 
+/// Removes a port group from a standard switch. The host refuses it while it is in use.
+#[must_use]
+pub fn portgroup_remove(name: &str, vswitch: &str) -> HostCommand {
+    portgroup(&["remove", "-p", name, "-v", vswitch])
+}
+
+/// Removes a standard switch. The host refuses it while it is in use.
+#[must_use]
+pub fn vswitch_remove(name: &str) -> HostCommand {
+    HostCommand::write([
+        "esxcli", "network", "vswitch", "standard", "remove", "-v", name,
+    ])
+}
+
 /// Clones a disk by its descriptor; of a snapshot it reads the whole chain and writes one flat
 /// disk. It gives the clone a new CID. Refused by the host where the target exists.
 #[must_use]

@@ -1,6 +1,6 @@
 //! What a run was, and what came of it.
 
-use crate::engine::{RunResult, Status};
+use crate::engine::{RunResult, Stage, Status};
 use crate::report::Run;
 use crate::report::document::{
     Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone,
@@ -21,6 +21,7 @@ pub(super) fn run(run: &Run<'_>) -> RunHead {
     RunHead {
         id: info.run.clone(),
         mode: info.mode,
+        heading: state.heading(info.mode),
         title: info.title.clone(),
         runbook: info.runbook.clone(),
         from: from.clone(),
@@ -73,7 +74,10 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         .collect();
     match &state.finished {
         Some(result) => {
-            (outcome.state, outcome.tone) = verdict(result, findings);
+            (outcome.state, outcome.tone) = match state.chapter() {
+                Some(_) => ended(&Stage::of(state)),
+                None => verdict(result, findings),
+            };
             let RunResult {
                 done,
                 by_hand,
@@ -97,6 +101,15 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         }
     }
     outcome
+}
+
+/// The end of a run that was committed, rolled back or cleaned up.
+fn ended(stage: &Stage) -> (String, Tone) {
+    let tone = match stage.left() {
+        0 => Tone::Good,
+        _ => Tone::Warn,
+    };
+    (stage.words(), tone)
 }
 
 fn verdict(result: &RunResult, findings: &[Finding]) -> (String, Tone) {

@@ -90,6 +90,7 @@ fn on_behalf(how: Consent) -> Text {
         Consent::Pace => plain(" by pace"),
         Consent::Yes => plain(" by ").code("--yes"),
         Consent::Answers => plain(" by the answers file"),
+        Consent::Agreed => plain(" with the rest"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the run left on hosts: originals kept aside, what it made, and what it took away.
 
-use crate::engine::Fact;
+use crate::engine::{Fact, Ledger};
 use crate::names::HostName;
 use crate::report::Run;
 use crate::report::document::Residue;
@@ -8,10 +8,12 @@ use crate::report::prose::{Text, plain};
 
 /// Everything that a person may look for on hosts after the run, site by site.
 pub(super) fn residue(run: &Run<'_>) -> Vec<Residue> {
+    let ledger = Ledger::of(&run.state);
     let mut all: Vec<Residue> = run
         .state
         .facts
         .iter()
+        .filter(|found| !ledger.is_gone(&found.fact))
         .filter_map(|found| left(&found.fact))
         .map(|(host, text)| Residue {
             site: site_of(run, host),

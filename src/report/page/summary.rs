@@ -13,7 +13,7 @@ use super::{Block, Cell, Kind, Page, Section, Table, Tile, listed, tabled};
 pub(super) fn page(document: &Document, sections: Vec<Section>) -> Page {
     let run = &document.run;
     Page {
-        mode: run.mode.map_or("", |mode| mode.as_str()).to_uppercase(),
+        mode: run.heading.clone(),
         title: run.title.clone(),
         way: format!("{} \u{2192} {}", run.from, run.to),
         verdict: verdict(document),

@@ -167,6 +167,10 @@ impl Run {
         let Some(step) = self.plan.steps.get(index) else {
             return false;
         };
+        // What is being ended is looked back on, unless a command of it may still take effect.
+        if index < self.plan.frozen && self.state.open_ops(&step.id).next().is_none() {
+            return false;
+        }
         match self.status(index) {
             Status::Asking | Status::Held | Status::Undone => true,
             Status::Failed => step.on_failure != OnFailure::Continue,
@@ -185,14 +189,19 @@ impl Run {
         (0..self.plan.steps.len()).filter(|index| self.needs_person(*index))
     }
 
+    /// The steps that are walked, and not only looked back on.
+    fn walked(&self) -> &[Status] {
+        self.statuses.get(self.plan.frozen..).unwrap_or_default()
+    }
+
     /// Steps that need nothing more, and all. One that was taken back is open again.
     pub(super) fn counts(&self) -> (usize, usize) {
         (
-            self.statuses
+            self.walked()
                 .iter()
                 .filter(|status| status.is_met())
                 .count(),
-            self.statuses.len(),
+            self.walked().len(),
         )
     }
 
@@ -354,6 +363,11 @@ impl Run {
             self.ui.page = Page::Debrief;
             self.ui.offset = Some(0);
         }
+        if !self.is_over() && self.ui.debriefed {
+            // A run that was over was taken up again.
+            self.ui.debriefed = false;
+            self.ui.page = Page::Main;
+        }
         self.forget_settled_questions();
         self.close_stale_dialog();
         self.open_urgent_dialog();
@@ -384,9 +398,9 @@ impl Run {
         }
         let active = || self.statuses.iter().position(|status| status.is_active());
         let waiting = || {
-            self.statuses
-                .iter()
-                .position(|status| *status == Status::Waiting)
+            let mut walked = self.walked().iter();
+            let first = walked.position(|status| *status == Status::Waiting)?;
+            Some(self.plan.frozen + first)
         };
         let last = self.statuses.len().saturating_sub(1);
         let next = self
@@ -487,7 +501,7 @@ impl Run {
     /// A line for the window's title.
     pub(super) fn title(&self) -> String {
         let (over, all) = self.counts();
-        let mode = self.plan.mode.as_str().to_uppercase();
+        let mode = self.state.heading(Some(self.plan.mode));
         let state = match self.waiting_for_person().next() {
             _ if self.state.finished.is_some() => "finished".to_owned(),
             _ if !self.host_keys.is_empty() => "needs you: a host key".to_owned(),

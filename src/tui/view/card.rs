@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::actions::Progress;
 use crate::engine::{OpStatus, Proposal, Status, StepState};
-use crate::plan::{ActionSpec, Risk, Step};
+use crate::plan::{ActionSpec, Close, Risk, Step};
 use crate::tui::model::Run;
 use crate::tui::model::dialog::Stage;
 use crate::tui::page::Extent;
@@ -443,6 +443,20 @@ fn risk(risk: Risk) -> &'static str {
     }
 }
 
+/// Why a step is there by which a run is ended.
+fn why_closed(close: &Close) -> &'static str {
+    match close {
+        Close::Agree { .. } => "",
+        Close::Stop { .. } => "the run started it; it must not run on while the run is taken back",
+        Close::Unregister { .. } => "the run registered it",
+        Close::NamesBack { .. } => "these files were here before the run",
+        Close::AutostartBack { .. } => "the run took it away so that the old copy did not start",
+        Close::RemoveFiles { .. } => "the run brought these files, and nothing else is removed",
+        Close::RemoveNetworks { .. } => "the run made them, and no VM that runs uses them",
+        Close::RemoveOriginals { .. } => "they were kept in case that the run had to be taken back",
+    }
+}
+
 /// Why a verb is there, where the runbook says nothing.
 fn why(action: &ActionSpec) -> &'static str {
     match action {
@@ -463,5 +477,6 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::Wait(_) => "what comes next needs time",
         ActionSpec::Check(_) => "what comes next rests on it",
         ActionSpec::HandOff(_) => "another team has to do this",
+        ActionSpec::Close(close) => why_closed(close),
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn draw(
         ))
         .title_bottom(
             Line::styled(
-                format!(" {} ", run.plan.mode.as_str().to_uppercase()),
+                format!(" {} ", run.state.heading(Some(run.plan.mode))),
                 mode_style(run.plan.mode),
             )
             .right_aligned(),

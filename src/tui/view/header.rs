@@ -84,7 +84,7 @@ fn identity(run: &Run) -> Vec<Part> {
     let mode = run.plan.mode;
     let mut parts = vec![(
         mode_style(mode),
-        format!(" {} ", mode.as_str().to_uppercase()),
+        format!(" {} ", run.state.heading(Some(run.plan.mode))),
     )];
     if let Some(info) = &run.state.info {
         let [protected, recovery] = info.sites.each_ref().map(|site| text::clean(site));

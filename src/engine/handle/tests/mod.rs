@@ -1,5 +1,6 @@
 //! Transitions by table, then whole runs by a seeded world.
 
+mod chapters;
 mod transitions;
 mod waits;
 mod watch;
@@ -57,6 +58,7 @@ fn plan(after: &[&[usize]]) -> Arc<Plan> {
         fingerprint: "f".to_owned(),
         vms: Vec::new(),
         left_out: Vec::new(),
+        frozen: 0,
     })
 }
 

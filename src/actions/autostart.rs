@@ -1,0 +1,73 @@
+//! The autostart entry that `fence` took away: whether it is due back, and putting it back.
+
+use crate::engine::{AutostartEntry, Fact};
+use crate::error::Fault;
+use crate::host::{HostCommand, Lane};
+use crate::hypervisor::esxi::autostart::AutostartEntry as HostEntry;
+use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::{Vmid, commands};
+
+use super::context::Ctx;
+use super::link::ActError;
+use super::place::VmAt;
+
+/// The entry that `fence` took away on this host, if it is not back.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn due(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<Option<AutostartEntry>, Fault> {
+    let removed = ctx.facts().find_map(|fact| match fact {
+        Fact::AutostartRemoved { vm, host, entry } if *vm == at.vm && *host == at.host => {
+            Some(entry)
+        }
+        _ => None,
+    });
+    let Some(removed) = removed else {
+        return Ok(None);
+    };
+    let parse = HostEntry::parse_all;
+    let doing = "reading the start order";
+    let entries = ctx
+        .read(
+            &at.host,
+            Lane::Control,
+            &commands::autostart(),
+            parse,
+            doing,
+        )
+        .await?;
+    let there = entries
+        .iter()
+        .any(|(its, entry)| *its == vmid && entry.starts());
+    Ok((!there).then(|| removed.clone()))
+}
+
+/// The command that puts it back.
+pub(super) fn restore(vmid: Vmid, entry: &AutostartEntry) -> HostCommand {
+    commands::update_autostart_restore(
+        vmid,
+        &HostEntry {
+            start_action: entry.start_action.clone(),
+            start_delay: entry.start_delay,
+            start_order: entry.start_order,
+            stop_action: entry.stop_action.clone(),
+            stop_delay: entry.stop_delay,
+            wait_for_heartbeat: entry.wait_for_heartbeat.clone(),
+        },
+    )
+}
+
+/// Puts it back.
+///
+/// # Errors
+/// The host refused it, or the write was lost.
+pub(super) async fn put_back(
+    ctx: &Ctx,
+    at: &VmAt,
+    vmid: Vmid,
+    entry: &AutostartEntry,
+) -> Result<(), ActError> {
+    let doing = format!("putting back the autostart entry of {}", at.vm);
+    ctx.order(&at.host, &restore(vmid, entry), check_silent, &doing)
+        .await
+}

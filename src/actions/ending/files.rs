@@ -1,0 +1,440 @@
+//! Files: what the run placed is removed, files of before it get their names back or are deleted.
+
+use crate::engine::{ProbeAnswer, Proposal, ShownCommand, Thing};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::hypervisor::shell::{self, FileStat};
+use crate::plan::{Aside, Close, Placed, Risk};
+
+use super::super::action::Action;
+use super::super::answer::{Known, blocked, done, needed, shown};
+use super::super::arrivals::{remove_empty, remove_named};
+use super::super::context::Ctx;
+use super::super::link::ActError;
+use super::super::place::{VmAt, file_name};
+use super::super::store::Store;
+use super::super::words::{count, size};
+use super::super::{configuration, registered, replacing};
+use super::tell_gone;
+
+/// Names that a run gives to work it has in hand. Files of before the run are not among them.
+const WORK: [&str; 5] = ["part", "clone", "source", "new", "undone"];
+/// Ends of the names of files that a host makes beside a VM that is registered or runs.
+const LEFT_BY_VM: [&str; 14] = [
+    ".log",
+    ".nvram",
+    ".vswp",
+    ".vmsd",
+    ".vmxf",
+    ".vmx~",
+    ".vmx.lck",
+    ".hlog",
+    ".vmss",
+    ".vmsn",
+    ".vmem",
+    "-ctk.vmdk",
+    "-delta.vmdk",
+    "-sesparse.vmdk",
+];
+
+/// The step about one folder.
+pub(in crate::actions) struct EndFiles<'a> {
+    close: &'a Close,
+    at: VmAt,
+}
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub(in crate::actions) struct Seen {
+    pub(super) store: Store,
+    /// The folder is there.
+    pub(super) folder: bool,
+    pub(super) entries: Vec<(String, Option<FileStat>)>,
+    /// VMs that are registered from the folder, and whether each is on.
+    pub(super) registered: Vec<(Vmid, bool)>,
+    /// What marks names of this run's own.
+    pub(super) mark: String,
+}
+
+impl Seen {
+    fn has(&self, path: &str) -> Option<&(String, Option<FileStat>)> {
+        let name = file_name(path)?;
+        self.entries.iter().find(|(known, _)| known == name)
+    }
+
+    fn size(&self, path: &str) -> Option<u64> {
+        self.has(path)?.1.map(|stat| stat.size)
+    }
+}
+
+impl<'a> EndFiles<'a> {
+    /// The step for the folder at that place.
+    pub fn new(close: &'a Close, at: VmAt) -> Self {
+        Self { close, at }
+    }
+
+    /// Names in the folder that came by the run.
+    fn doomed(&self, placed: &Placed, seen: &Seen) -> Vec<String> {
+        let own = |name: &String| {
+            placed.files.contains(&self.at.file_path(name))
+                || is_work(name, &seen.mark)
+                || (placed.made && is_left_by_vm(name))
+        };
+        let names = seen.entries.iter().map(|(name, _)| name);
+        names.filter(|name| own(name)).cloned().collect()
+    }
+
+    fn remove(&self, placed: &Placed, seen: &Seen) -> ProbeAnswer {
+        let folder = self.at.folder_path();
+        let doomed = self.doomed(placed, seen);
+        let others: Vec<&str> = seen
+            .entries
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !doomed.iter().any(|own| own == name))
+            .collect();
+        let folder_goes = placed.made && seen.folder && others.is_empty();
+        if doomed.is_empty() && !folder_goes {
+            let mut evidence = vec![format!("nothing that the run placed is in {folder}")];
+            if placed.made && seen.folder {
+                evidence.push(format!("others' files keep it: {}", others.join(", ")));
+            }
+            return done(evidence.join("; "), evidence);
+        }
+        let found = format!(
+            "{} of the run in {folder}, {} of others",
+            count(doomed.len(), "file"),
+            others.len()
+        );
+        if !seen.registered.is_empty() {
+            let fault = Fault::new(
+                format!("a VM is registered from {folder}, so its files stay"),
+                self.at.host.as_str(),
+                format!("{found}; nothing was removed"),
+                "unregister it first (retry that step, or by hand), then retry",
+            );
+            return blocked(
+                found,
+                fault,
+                &["skip the step: what stays is listed as left over"],
+            );
+        }
+        needed(found, self.removal(placed, &doomed, &others, folder_goes))
+    }
+
+    fn removal(
+        &self,
+        placed: &Placed,
+        doomed: &[String],
+        others: &[&str],
+        folder_goes: bool,
+    ) -> Proposal {
+        let (folder, host) = (self.at.folder_path(), &self.at.host);
+        let mut changes = vec![format!(
+            "{} of {} on {host} are removed from {folder}",
+            count(doomed.len(), "file"),
+            self.at.vm
+        )];
+        if placed.typed {
+            changes.push(format!(
+                "{} has run from them: what it wrote since may be nowhere else",
+                self.at.vm
+            ));
+        }
+        if !others.is_empty() {
+            changes.push(format!(
+                "these stay, the run did not place them: {}",
+                others.join(", ")
+            ));
+        }
+        let remove = |name: &String| shown(host, &shell::remove_file(&self.at.file_path(name)));
+        let mut commands: Vec<ShownCommand> = doomed.iter().map(remove).collect();
+        if folder_goes {
+            changes.push("the folder is removed: the run made it".to_owned());
+            commands.push(shown(host, &shell::remove_empty_folder(&folder)));
+        }
+        let typed = placed.typed.then(|| self.at.vm.to_string());
+        Proposal {
+            changes,
+            commands,
+            then: format!("nothing that the run placed is in {folder}"),
+            risk: Some(if typed.is_some() {
+                Risk::Typed
+            } else {
+                Risk::Write
+            }),
+            typed,
+            ..Proposal::default()
+        }
+    }
+
+    /// Those that bear the name that they got in the run; the error is a file that is nowhere.
+    fn due<'o>(originals: &'o [Aside], seen: &Seen) -> Result<Vec<&'o Aside>, &'o Aside> {
+        let mut due = Vec::new();
+        for original in originals {
+            if seen.has(&original.aside).is_some() {
+                due.push(original);
+                continue;
+            }
+            let here = seen.size(&original.path);
+            let is_it = original.bytes.is_none_or(|bytes| here == Some(bytes));
+            if here.is_none() || !is_it {
+                return Err(original);
+            }
+        }
+        Ok(due)
+    }
+
+    fn lost(&self, original: &Aside) -> ProbeAnswer {
+        let Aside { path, aside, .. } = original;
+        let found = format!("{aside} is not there, and {path} is not the file of before");
+        let fault = Fault::new(
+            format!("the original of {path} is not where the run left it"),
+            self.at.host.as_str(),
+            format!("{aside} is not there; nothing was changed"),
+            "look into the folder and bring the file of before back by hand, then retry",
+        );
+        blocked(found, fault, &[])
+    }
+
+    fn names_back(&self, originals: &[Aside], seen: &Seen) -> ProbeAnswer {
+        let due = match Self::due(originals, seen) {
+            Ok(due) => due,
+            Err(original) => return self.lost(original),
+        };
+        if due.is_empty() {
+            let names = originals.iter().map(|original| original.path.as_str());
+            let found = names.map(|path| format!("{path} is the file as it was"));
+            let found: Vec<String> = found.collect();
+            return done(found.join("; "), found);
+        }
+        let found = format!(
+            "{} of before under names of the run",
+            count(due.len(), "file")
+        );
+        if seen.registered.iter().any(|(_, on)| *on) {
+            let fault = Fault::new(
+                format!("{} runs, so its files stay as they are", self.at.who()),
+                self.at.host.as_str(),
+                format!("{found}; nothing was changed"),
+                "stop it there first (retry its stop step, or by hand), then retry",
+            );
+            return blocked(found, fault, &[]);
+        }
+        let mut commands = Vec::new();
+        let mut changes = Vec::new();
+        for original in due {
+            let (path, aside) = (&original.path, &original.aside);
+            if seen.has(path).is_some() {
+                let undone = self.undone(path, seen);
+                commands.push(shown(&self.at.host, &shell::rename(path, &undone)));
+            }
+            commands.push(shown(&self.at.host, &shell::rename(aside, path)));
+            changes.push(format!(
+                "{path} is the file as it was, that the run kept as {aside}"
+            ));
+        }
+        let reload = |(vmid, _): &(Vmid, bool)| shown(&self.at.host, &commands::reload(*vmid));
+        commands.extend(seen.registered.iter().map(reload));
+        let proposal = Proposal {
+            changes,
+            commands,
+            then: "every file of before has its own name".to_owned(),
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    /// A free name for the file that the run placed under that path.
+    fn undone(&self, path: &str, seen: &Seen) -> String {
+        let numbered = |n: u32| {
+            let number = if n > 1 { n.to_string() } else { String::new() };
+            format!("{path}{}undone{number}", seen.mark)
+        };
+        let mut names = (1..).map(numbered);
+        let free = names.find(|name| seen.has(name).is_none());
+        free.unwrap_or_default()
+    }
+
+    fn originals_go(&self, originals: &[Aside], seen: &Seen) -> ProbeAnswer {
+        let due: Vec<&Aside> = originals
+            .iter()
+            .filter(|original| seen.has(&original.aside).is_some())
+            .collect();
+        if due.is_empty() {
+            let found = format!("{} holds no file of before", self.at.folder_path());
+            return done(found.clone(), vec![found]);
+        }
+        let found = format!("{} of before", count(due.len(), "file"));
+        let unsafe_to_go = |original: &&&Aside| {
+            let other = original
+                .bytes
+                .is_some_and(|bytes| seen.size(&original.aside) != Some(bytes));
+            other || seen.has(&original.path).is_none()
+        };
+        if let Some(Aside { path, aside, .. }) = due.iter().find(unsafe_to_go) {
+            let fault = Fault::new(
+                format!("{aside} stays: it is not as the run left it, or {path} is not there"),
+                self.at.host.as_str(),
+                format!("{found}; nothing was deleted"),
+                "look at both files by hand; then retry, or skip the step to keep them",
+            );
+            return blocked(found, fault, &[]);
+        }
+        let line = |original: &&Aside| {
+            let bytes = seen.size(&original.aside).map(size).unwrap_or_default();
+            format!(
+                "{} is deleted: {bytes}, {} of before",
+                original.aside, original.path
+            )
+        };
+        let remove = |original: &&Aside| shown(&self.at.host, &shell::remove_file(&original.aside));
+        let proposal = Proposal {
+            changes: due.iter().map(line).collect(),
+            commands: due.iter().map(remove).collect(),
+            then: "they are gone, and the run cannot be rolled back".to_owned(),
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    async fn give_names_back(
+        &self,
+        ctx: &Ctx,
+        originals: &[Aside],
+        seen: &Seen,
+    ) -> Result<(), ActError> {
+        for original in Self::due(originals, seen).unwrap_or_default() {
+            if seen.has(&original.path).is_some() {
+                let undone = self.undone(&original.path, seen);
+                replacing::rename(ctx, &self.at, &original.path, &undone).await?;
+            }
+            replacing::rename(ctx, &self.at, &original.aside, &original.path).await?;
+        }
+        for (vmid, _) in &seen.registered {
+            let doing = format!("reloading {}", self.at.vm);
+            ctx.order(
+                &self.at.host,
+                &commands::reload(*vmid),
+                check_silent,
+                &doing,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Action for EndFiles<'_> {
+    type Observed = Known<Seen>;
+
+    fn unknown(&self) -> Known<Seen> {
+        Known::Not
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
+        let at = &self.at;
+        let folder = configuration::find(ctx, at, &at.folder_path()).await?;
+        let inside = format!("{}/", at.folder);
+        let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;
+        let mut registered = Vec::new();
+        for row in inventory.vms {
+            if row.datastore == at.datastore && row.path.starts_with(&inside) {
+                let summary = registered::summary(ctx, &at.host, Lane::Control, row.vmid).await?;
+                registered.push((row.vmid, summary.power == PowerState::On));
+            }
+        }
+        Ok(Known::Is(Seen {
+            store: Store::look(ctx, at).await?,
+            folder: folder.stat().is_some(),
+            entries: configuration::folder(ctx, at).await?,
+            registered,
+            mark: format!(".lifeboat-{}-", ctx.run),
+        }))
+    }
+
+    fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
+        let Known::Is(seen) = seen else {
+            let what = format!(
+                "looks into {} on {} first",
+                self.at.folder_path(),
+                self.at.host
+            );
+            let proposal = Proposal {
+                changes: vec![what],
+                ..Proposal::default()
+            };
+            return needed("not asked", proposal);
+        };
+        if let Some(fault) = seen.store.fault(&self.at) {
+            return blocked(fault.what.clone(), fault, &[]);
+        }
+        match self.close {
+            Close::RemoveFiles { placed, .. } => self.remove(placed, seen),
+            Close::RemoveOriginals { originals, .. } => self.originals_go(originals, seen),
+            Close::NamesBack { originals, .. } => self.names_back(originals, seen),
+            _ => done("nothing to do", Vec::new()),
+        }
+    }
+
+    async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
+        let Known::Is(seen) = seen else {
+            return Ok(());
+        };
+        match self.close {
+            Close::RemoveFiles { placed, .. } => {
+                let doomed = self.doomed(placed, seen);
+                remove_named(ctx, &self.at, &doomed, &seen.mark).await?;
+                if placed.made {
+                    remove_empty(ctx, &self.at, &self.at.folder_path()).await?;
+                }
+                Ok(())
+            }
+            Close::RemoveOriginals { originals, .. } => {
+                let names = originals.iter().filter_map(|original| {
+                    let (name, _) = seen.has(&original.aside)?;
+                    Some(name.clone())
+                });
+                let names: Vec<String> = names.collect();
+                // No folder is among them, so that no mark makes one the run's own.
+                remove_named(ctx, &self.at, &names, "/").await?;
+                Ok(())
+            }
+            Close::NamesBack { originals, .. } => self.give_names_back(ctx, originals, seen).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn settle(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
+        let host = &self.at.host;
+        let folder = seen.get().filter(|seen| !seen.folder);
+        let gone = folder.map(|_| self.at.folder_path());
+        tell_gone(ctx, self.close, |item| {
+            matches!(&item.thing, Thing::Folder(path) if Some(path) == gone.as_ref())
+                && item.host == *host
+        })
+        .await
+    }
+}
+
+fn is_work(name: &str, mark: &str) -> bool {
+    let suffix = name.split_once(mark).map(|(_, suffix)| suffix);
+    suffix.is_some_and(|suffix| WORK.iter().any(|work| suffix.starts_with(work)))
+}
+
+/// Whether a host makes files of such a name beside a VM.
+fn is_left_by_vm(name: &str) -> bool {
+    let is_link = name.strip_suffix(".vmdk").is_some_and(|stem| {
+        let number = stem.rsplit_once('-').map_or("", |(_, number)| number);
+        number.len() == 6 && number.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    is_link
+        || name.starts_with("vmware-vmx-zdump")
+        || name.starts_with(".lck-")
+        || LEFT_BY_VM.iter().any(|end| name.ends_with(end))
+}

@@ -1,0 +1,364 @@
+use super::super::tests::parts::{entry, registration};
+use super::super::tests::{blocked, done, lines, needed, step};
+use super::*;
+use crate::actions::action::Action;
+use crate::actions::answer::Known;
+use crate::actions::store::Store;
+use crate::engine::{Entry as Line, RunEvent, RunInfo, RunState};
+use crate::host::HostCommand;
+use crate::hypervisor::esxi::network::{PortGroup, Vswitch};
+use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::hypervisor::shell::{self, FileKind, FileStat};
+use crate::names::{HostName, OpId};
+use crate::plan::{Aside, Placed};
+use crate::runbook::model::SiteRole;
+
+const FOLDER: &str = "/vmfs/volumes/local1/sql01";
+const MARK: &str = ".lifeboat-r1-";
+
+fn at() -> VmAt {
+    let (runbook, mut step) = step("failover/recover/sql01/register");
+    step.hosts = vec!["lee-esx1".into()];
+    place(
+        &runbook,
+        &step,
+        &"sql01".into(),
+        &format!("{FOLDER}/sql01.vmx"),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_place_is_read_in_either_of_a_hosts_spellings() {
+    let (runbook, mut step) = step("failover/recover/sql01/register");
+    step.hosts = vec!["lee-esx1".into()];
+    let vm = VmName::from("sql01");
+    let one = at();
+    assert_eq!(
+        (one.role, one.vmx.as_deref()),
+        (SiteRole::Recovery, Some("sql01.vmx"))
+    );
+    assert_eq!(one.folder_path(), FOLDER);
+    let other = place(&runbook, &step, &vm, "[local1] sql01/sql01.vmx").unwrap();
+    assert_eq!(other, one);
+    let deep = place(&runbook, &step, &vm, "/vmfs/volumes/local1/a/b/").unwrap();
+    assert_eq!((deep.folder.as_str(), deep.vmx), ("a/b", None));
+    for wrong in ["", "/", "/etc/passwd", "/vmfs/volumes/local1", "sql01.vmx"] {
+        assert!(place(&runbook, &step, &vm, wrong).is_err(), "{wrong}");
+    }
+}
+
+fn folder(names: &[&str]) -> files::Seen {
+    let stat = FileStat {
+        kind: FileKind::File,
+        size: 5,
+        mode: 0o600,
+        modified: 0,
+        allocated: 5,
+    };
+    files::Seen {
+        store: Store::Here {
+            uuid: "u".to_owned(),
+            free: 1,
+        },
+        folder: true,
+        entries: names
+            .iter()
+            .map(|name| ((*name).to_owned(), Some(stat)))
+            .collect(),
+        registered: Vec::new(),
+        mark: MARK.to_owned(),
+    }
+}
+
+fn removal(made: bool) -> Close {
+    Close::RemoveFiles {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        placed: Placed {
+            folder: FOLDER.to_owned(),
+            made,
+            files: vec![format!("{FOLDER}/sql01.vmdk")],
+            typed: false,
+        },
+    }
+}
+
+fn decide(close: &Close, seen: files::Seen) -> ProbeAnswer {
+    EndFiles::new(close, at()).decide(&Known::Is(seen))
+}
+
+/// What each command is about, within the folder.
+fn about(proposal: &Proposal) -> Vec<&str> {
+    lines(proposal)
+        .into_iter()
+        .map(|line| line.split(" _ ").last().unwrap_or_default())
+        .map(|words| words.split(' ').next().unwrap_or_default())
+        .map(|path| path.strip_prefix(FOLDER).unwrap_or(path))
+        .collect()
+}
+
+#[test]
+fn files_go_by_name_and_what_others_put_there_stays() {
+    let names = [
+        "sql01.vmdk",
+        "notes.txt",
+        "sql01.vmx.lifeboat-r1-new",
+        "sql01.vmx.lifeboat-r1-before",
+        "sql01.vmx.lifeboat-r2-new",
+        "vmware.log",
+        "sql01-000001.vmdk",
+    ];
+    let answer = decide(&removal(false), folder(&names));
+    assert_eq!(
+        about(needed(&answer)),
+        ["/sql01.vmdk", "/sql01.vmx.lifeboat-r1-new"],
+        "in a folder of before a host's files may be another VM's; a kept file is no work file"
+    );
+    let answer = decide(&removal(true), folder(&names));
+    let proposal = needed(&answer);
+    assert_eq!(
+        about(proposal),
+        [
+            "/sql01.vmdk",
+            "/sql01.vmx.lifeboat-r1-new",
+            "/vmware.log",
+            "/sql01-000001.vmdk"
+        ]
+    );
+    let stays = proposal
+        .changes
+        .iter()
+        .find(|line| line.starts_with("these stay"));
+    assert!(stays.unwrap().contains("notes.txt"), "{stays:?}");
+    let answer = decide(&removal(true), folder(&["sql01.vmdk"]));
+    assert_eq!(
+        about(needed(&answer)),
+        ["/sql01.vmdk", ""],
+        "then the folder itself"
+    );
+    done(&decide(&removal(true), folder(&["notes.txt"])));
+    done(&decide(&removal(false), folder(&[])));
+}
+
+#[test]
+fn files_stay_while_a_vm_is_registered_from_them_or_the_volume_is_another() {
+    let mut seen = folder(&["sql01.vmdk"]);
+    seen.registered = vec![(Vmid(7), false)];
+    assert!(
+        blocked(&decide(&removal(true), seen))
+            .what
+            .contains("registered")
+    );
+    let mut seen = folder(&["sql01.vmdk"]);
+    seen.store = Store::Changed {
+        was: "a".to_owned(),
+        is: "b".to_owned(),
+    };
+    assert!(
+        blocked(&decide(&removal(true), seen))
+            .what
+            .contains("not the volume")
+    );
+}
+
+fn original() -> Vec<Aside> {
+    let path = format!("{FOLDER}/sql01.vmdk");
+    vec![Aside {
+        aside: format!("{path}{MARK}original"),
+        path,
+        bytes: Some(5),
+    }]
+}
+
+fn names_back() -> Close {
+    Close::NamesBack {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        originals: original(),
+    }
+}
+
+#[test]
+fn a_file_of_before_gets_its_name_back_and_nothing_is_overwritten() {
+    let aside = "sql01.vmdk.lifeboat-r1-original";
+    let answer = decide(&names_back(), folder(&["sql01.vmdk", aside]));
+    let renames: Vec<String> = [
+        ("sql01.vmdk", "sql01.vmdk.lifeboat-r1-undone"),
+        (aside, "sql01.vmdk"),
+    ]
+    .iter()
+    .map(|(from, to)| shell::rename(&format!("{FOLDER}/{from}"), &format!("{FOLDER}/{to}")).line())
+    .collect();
+    assert_eq!(lines(needed(&answer)), renames);
+    let answer = decide(&names_back(), folder(&[aside]));
+    assert_eq!(
+        lines(needed(&answer)),
+        renames[1..],
+        "cut off between the two"
+    );
+    done(&decide(&names_back(), folder(&["sql01.vmdk"])));
+    let mut other = folder(&["sql01.vmdk"]);
+    other.entries[0].1.as_mut().unwrap().size = 6;
+    blocked(&decide(&names_back(), other));
+    blocked(&decide(&names_back(), folder(&[])));
+    let mut on = folder(&["sql01.vmdk", aside]);
+    on.registered = vec![(Vmid(7), true)];
+    blocked(&decide(&names_back(), on));
+}
+
+#[test]
+fn an_original_is_deleted_only_beside_the_file_that_took_its_place() {
+    let close = Close::RemoveOriginals {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        originals: original(),
+    };
+    let aside = "sql01.vmdk.lifeboat-r1-original";
+    let answer = decide(&close, folder(&["sql01.vmdk", aside]));
+    assert_eq!(about(needed(&answer)), ["/sql01.vmdk.lifeboat-r1-original"]);
+    blocked(&decide(&close, folder(&[aside])));
+    let mut other = folder(&["sql01.vmdk", aside]);
+    other.entries[1].1.as_mut().unwrap().size = 6;
+    blocked(&decide(&close, other));
+    done(&decide(&close, folder(&["sql01.vmdk"])));
+}
+
+#[test]
+fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
+    let vmx = format!("{FOLDER}/sql01.vmx");
+    let (vm, host) = (VmName::from("sql01"), HostName::from("lee-esx1"));
+    let unregister = Close::Unregister {
+        vm: vm.clone(),
+        host: host.clone(),
+        vmx: vmx.clone(),
+    };
+    let stop = Close::Stop { vm, host, vmx };
+    let decide = |close: &Close, power: Option<PowerState>| {
+        let seen = registration(power.map(|power| entry(power, "connected")));
+        let seen = vms::Seen {
+            registration: Known::Is(seen),
+            due: None,
+        };
+        EndVm::new(close, at()).decide(&seen)
+    };
+    assert_eq!(
+        lines(needed(&decide(&unregister, Some(PowerState::Off)))),
+        ["vim-cmd vmsvc/unregister 7"]
+    );
+    blocked(&decide(&unregister, Some(PowerState::On)));
+    done(&decide(&unregister, None));
+    assert_eq!(
+        lines(needed(&decide(&stop, Some(PowerState::On)))),
+        [
+            "vim-cmd vmsvc/power.shutdown 7",
+            "vim-cmd vmsvc/power.off 7"
+        ]
+    );
+    done(&decide(&stop, Some(PowerState::Off)));
+    done(&decide(&stop, None));
+}
+
+#[test]
+fn a_port_group_goes_only_from_the_switch_on_which_the_run_made_it_and_unused() {
+    let host = HostName::from("lee-esx1");
+    let groups = [("Recovered".to_owned(), "vSwitch0".to_owned())];
+    let switches = ["drill".to_owned()];
+    let close = Close::RemoveNetworks {
+        host: host.clone(),
+        groups: groups.to_vec(),
+        switches: switches.to_vec(),
+    };
+    let group = |name: &str, vswitch: &str, active_clients| PortGroup {
+        name: name.to_owned(),
+        vswitch: vswitch.to_owned(),
+        vlan: 0,
+        active_clients,
+    };
+    let switch = Vswitch {
+        name: "drill".to_owned(),
+        uplinks: Vec::new(),
+        port_groups: Vec::new(),
+        mtu: 1500,
+    };
+    let decide = |groups_there: Vec<PortGroup>, switches_there: Vec<Vswitch>| {
+        let seen = networks::Seen {
+            groups: groups_there,
+            switches: switches_there,
+        };
+        EndNetworks::new(&close, &host, &groups, &switches).decide(&Known::Is(seen))
+    };
+    let answer = decide(
+        vec![group("Recovered", "vSwitch0", 0)],
+        vec![switch.clone()],
+    );
+    assert_eq!(
+        lines(needed(&answer)),
+        [
+            "esxcli network vswitch standard portgroup remove -p Recovered -v vSwitch0",
+            "esxcli network vswitch standard remove -v drill"
+        ]
+    );
+    done(&decide(vec![group("Recovered", "vSwitch1", 0)], vec![]));
+    blocked(&decide(vec![group("Recovered", "vSwitch0", 1)], vec![]));
+    blocked(&decide(vec![group("theirs", "drill", 0)], vec![switch]));
+}
+
+/// The ledger reads what the drivers write.
+#[test]
+fn commands_are_found_again_in_the_ledger() {
+    let renamed = format!("{FOLDER}/sql01.vmx{MARK}before");
+    let written = format!("{FOLDER}/sql01.vmx{MARK}new");
+    let vmx = format!("{FOLDER}/sql01.vmx");
+    let told = |command: &HostCommand| {
+        let mut state = RunState::default();
+        let info = RunInfo {
+            run: "r1".into(),
+            ..RunInfo::default()
+        };
+        let sent = RunEvent::WriteIntended {
+            op: OpId(1),
+            host: "lee-esx1".into(),
+            command: command.line(),
+            bulk: false,
+        };
+        for (seq, event) in (1..).zip([RunEvent::RunStarted(Box::new(info)), sent]) {
+            state.apply(&Line {
+                seq,
+                at: jiff::Timestamp::UNIX_EPOCH,
+                step: Some("failover/recover/sql01/network".into()),
+                attempt: None,
+                event,
+            });
+        }
+        let ledger = Ledger::of(&state);
+        ledger.items.iter().map(Item::what).collect::<Vec<_>>()
+    };
+    for (command, what) in [
+        (
+            commands::register(&vmx),
+            format!("sql01 registered from {vmx}"),
+        ),
+        (
+            commands::unregister(Vmid(7)),
+            "sql01 taken out of the inventory".to_owned(),
+        ),
+        (commands::power_on(Vmid(7)), "sql01 powered on".to_owned()),
+        (
+            commands::portgroup_add("A b", "vSwitch0"),
+            "port group A b on vSwitch0".to_owned(),
+        ),
+        (
+            shell::rename(&vmx, &renamed),
+            format!("original {vmx}, renamed to sql01.vmx{MARK}before"),
+        ),
+        (
+            shell::rename(&written, &vmx),
+            format!("work files of the run in {FOLDER}"),
+        ),
+    ] {
+        assert_eq!(told(&command), [what], "{}", command.line());
+    }
+    assert!(told(&commands::power_off(Vmid(7))).is_empty());
+}

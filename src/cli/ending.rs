@@ -1,0 +1,107 @@
+//! `lifeboat cleanup`, `commit` and `rollback`: a run ended in one of its ways.
+
+use crate::engine::{Chapter, Opening, RunState, Stage, closing_plan, opening};
+use crate::error::Fault;
+use crate::journal::RunSummary;
+use crate::names::RunId;
+use crate::runbook::model::Mode;
+use crate::runner::Opens;
+
+use super::args::EndArgs;
+use super::console::{Conclusion, Console};
+use super::exit::{Exit, Failure};
+use super::handover::take_over;
+use super::past::Past;
+use super::resume::{free, go_on};
+
+/// Opens the chapter, or goes on with it, and walks it.
+pub(super) async fn end(
+    console: &mut Console,
+    chapter: Chapter,
+    args: &EndArgs,
+) -> Result<Conclusion, Failure> {
+    let folder = free(console.store.find(&args.run)?)?;
+    let mut past = Past::read(folder)?.whole()?;
+    let state = past.state();
+    let run = past.folder.id.clone();
+    let opens = match opening(chapter, &run, &state) {
+        Opening::GoOn => None,
+        Opening::New => {
+            if chapter == Chapter::Rollback {
+                refuse_if_taken_home(console, &run)?;
+            }
+            past.plan = closing_plan(chapter, &past.loaded.runbook, past.plan, &state);
+            Some(Opens {
+                chapter,
+                judged_at: state.last_seq,
+            })
+        }
+        Opening::Nothing(why) => {
+            let left = Stage::of(&state).left();
+            return Ok(Conclusion {
+                exit: if left == 0 {
+                    Exit::Clean
+                } else {
+                    Exit::Findings
+                },
+                lines: vec![format!("run {run}: nothing to do: {why}")],
+            });
+        }
+        Opening::Refused(why, next) => return Err(refused(chapter, &run, why, next)),
+    };
+    let mut up = take_over(console, &past, args.take_over).await?;
+    up.opens = opens;
+    go_on(console, past, up).await
+}
+
+fn refused(chapter: Chapter, run: &RunId, why: String, next: String) -> Failure {
+    let fault = Fault::new(
+        format!("there can be no {chapter} of this run: {why}"),
+        format!("run {run}"),
+        "nothing was sent to any host; the run is as it was",
+        next,
+    );
+    Failure::of(Exit::Refused, &fault)
+}
+
+/// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
+/// run left.
+fn refuse_if_taken_home(console: &Console, run: &RunId) -> Result<(), Failure> {
+    for other in console.store.list()? {
+        if !takes_home(&other, run) {
+            continue;
+        }
+        let later = Past::read(other.folder)?;
+        let state = later.state();
+        if is_undone(&state) {
+            continue;
+        }
+        let id = &later.folder.id;
+        return Err(refused(
+            Chapter::Rollback,
+            run,
+            format!("failback {id} took it home, or began to"),
+            format!("take that back first, if that is what you want: lifeboat rollback {id}"),
+        ));
+    }
+    Ok(())
+}
+
+fn takes_home(other: &RunSummary, run: &RunId) -> bool {
+    other.info.as_ref().is_some_and(|info| {
+        info.mode == Some(Mode::Failback)
+            && info
+                .parent
+                .as_ref()
+                .is_some_and(|parent| parent.run == *run)
+    })
+}
+
+/// It sent nothing, or all of it was taken back.
+fn is_undone(state: &RunState) -> bool {
+    state.ops.is_empty()
+        || matches!(
+            Stage::of(state),
+            Stage::RolledBack { residue: 0 } | Stage::Cleaned
+        )
+}

@@ -1,0 +1,344 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::engine::{AutostartEntry, Entry, Fact, RunEvent, RunInfo, RunResult};
+use crate::names::{Attempt, OpId};
+use crate::plan::{ActionSpec, PlanInputs, make};
+use crate::runbook::model::Section;
+use crate::runbook::{Limits, load};
+
+const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
+
+fn runbook() -> Runbook {
+    let loaded = load("r.yaml", RUNBOOK, &Limits::default());
+    loaded
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .runbook
+}
+
+fn own_plan(runbook: &Runbook, mode: Mode) -> Plan {
+    let inputs = PlanInputs {
+        variables: [("ticket".into(), "INC000001".to_owned())].into(),
+        only: Vec::new(),
+    };
+    make(runbook, Section::Failover, mode, &inputs).unwrap()
+}
+
+fn add(state: &mut RunState, step: &str, event: RunEvent) {
+    let seq = state.last_seq + 1;
+    state.apply(&Entry {
+        seq,
+        at: Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap(),
+        step: Some(step.into()),
+        attempt: Some(Attempt::FIRST),
+        event,
+    });
+}
+
+fn started(mode: Mode) -> RunState {
+    let mut state = RunState::default();
+    let info = RunInfo {
+        run: "r1".into(),
+        mode: Some(mode),
+        ..RunInfo::default()
+    };
+    add(&mut state, "-", RunEvent::RunStarted(Box::new(info)));
+    state
+}
+
+fn sent(state: &mut RunState, step: &str, command: &str) {
+    let event = RunEvent::WriteIntended {
+        op: OpId(state.last_seq),
+        host: "lee-esx1".into(),
+        command: command.to_owned(),
+        bulk: false,
+    };
+    add(state, step, event);
+}
+
+fn placed(path: &str) -> RunEvent {
+    RunEvent::FactFound(Fact::FilePlaced {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        path: path.to_owned(),
+        bytes: 3,
+        sha256: String::new(),
+        proof: String::new(),
+    })
+}
+
+const FOLDER: &str = "/vmfs/volumes/local1/sql01";
+const VMX: &str = "/vmfs/volumes/local1/sql01/sql01.vmx";
+
+/// sql01 was stopped at home, restored and registered; it was not started.
+fn half_way(mode: Mode) -> RunState {
+    let mut state = started(mode);
+    let entry = AutostartEntry {
+        start_action: "powerOn".to_owned(),
+        start_delay: -1,
+        start_order: 1,
+        stop_action: "systemDefault".to_owned(),
+        stop_delay: -1,
+        wait_for_heartbeat: "systemDefault".to_owned(),
+    };
+    let (vm, host) = (|| "sql01".into(), || "lon-esx1".into());
+    let vmx = "[local1] sql01/sql01.vmx".to_owned();
+    let fence = "failover/recover/sql01/fence";
+    for fact in [
+        Fact::StopWanted {
+            vm: vm(),
+            host: host(),
+            vmx,
+        },
+        Fact::AutostartRemoved {
+            vm: vm(),
+            host: host(),
+            entry,
+        },
+    ] {
+        add(&mut state, fence, RunEvent::FactFound(fact));
+    }
+    let restore = "failover/recover/sql01/restore";
+    let made = Fact::FolderMade {
+        host: "lee-esx1".into(),
+        path: FOLDER.to_owned(),
+    };
+    add(&mut state, restore, RunEvent::FactFound(made));
+    add(&mut state, restore, placed(VMX));
+    let command = format!("vim-cmd solo/registervm {VMX}");
+    sent(&mut state, "failover/recover/sql01/register", &command);
+    state
+}
+
+fn run_on(state: &mut RunState) {
+    sent(
+        state,
+        "failover/recover/sql01/power_on",
+        "vim-cmd vmsvc/power.on 7",
+    );
+}
+
+fn closed(chapter: Chapter, mode: Mode, state: &RunState) -> Plan {
+    let runbook = runbook();
+    let own = own_plan(&runbook, mode);
+    closing_plan(chapter, &runbook, own, state)
+}
+
+fn ids(plan: &Plan) -> Vec<&str> {
+    plan.open_steps()
+        .iter()
+        .map(|step| step.id.as_str())
+        .collect()
+}
+
+fn removed(plan: &Plan) -> Option<&crate::plan::Placed> {
+    plan.open_steps()
+        .iter()
+        .find_map(|step| match &step.action {
+            ActionSpec::Close(Close::RemoveFiles { placed, .. }) => Some(placed),
+            _ => None,
+        })
+}
+
+#[test]
+fn half_of_a_failover_is_taken_back_by_what_it_did_and_nothing_else() {
+    let plan = closed(Chapter::Rollback, Mode::Failover, &half_way(Mode::Failover));
+    assert_eq!(
+        ids(&plan),
+        [
+            "rollback/take-down/sql01/unregister",
+            "rollback/bring-back/sql01/power_on",
+            "rollback/bring-back/sql01/autostart_back",
+            "rollback/clear-away/sql01/remove_files",
+        ]
+    );
+    let back = &plan.open_steps()[1];
+    assert_eq!(back.hosts, ["lon-esx1".into()]);
+    assert_eq!(back.side.other(), crate::runbook::model::SiteRole::Recovery);
+    assert_eq!(
+        back.after,
+        [plan.frozen],
+        "the copy away is taken down first"
+    );
+    let placed = removed(&plan).unwrap();
+    assert!(placed.made && !placed.typed);
+    assert_eq!(placed.files, [VMX]);
+    let runbook = runbook();
+    for id in ids(&plan) {
+        assert!(is_closing_id(&runbook, &id.into()), "{id}");
+    }
+    assert!(!is_closing_id(
+        &runbook,
+        &"rollback/take-down/nobody/stop".into()
+    ));
+    assert!(!is_closing_id(
+        &runbook,
+        &"failover/take-down/sql01/stop".into()
+    ));
+}
+
+#[test]
+fn what_has_run_is_stopped_first_and_its_files_take_its_name() {
+    let mut state = half_way(Mode::Failover);
+    run_on(&mut state);
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    assert_eq!(ids(&plan)[0], "rollback/take-down/sql01/stop");
+    assert_eq!(plan.open_steps()[1].after, [plan.frozen]);
+    assert!(removed(&plan).unwrap().typed);
+}
+
+#[test]
+fn a_cleanup_asks_once_about_everything_and_numbers_its_second_try() {
+    let mut state = half_way(Mode::Drill);
+    run_on(&mut state);
+    let plan = closed(Chapter::Cleanup, Mode::Drill, &state);
+    assert_eq!(ids(&plan)[0], "cleanup/agree/-/agree");
+    let rest = &plan.open_steps()[1..];
+    assert_eq!(rest[0].after, [plan.frozen], "nothing before the yes");
+    assert!(rest.iter().all(|step| !step.after.is_empty()));
+    assert!(!removed(&plan).unwrap().typed, "a drill's data is nobody's");
+    let again = closing_plan(Chapter::Cleanup, &runbook(), plan, &state);
+    assert_eq!(ids(&again)[0], "cleanup/agree/-/agree.2");
+    assert!(is_closing_id(&runbook(), &"cleanup/agree/-/agree.2".into()));
+}
+
+#[test]
+fn a_file_of_before_gets_its_name_back_and_is_never_removed() {
+    let mut state = half_way(Mode::Failover);
+    let disk = format!("{FOLDER}/sql01-flat.vmdk");
+    let aside = format!("{disk}.lifeboat-r1-original");
+    let kept = Fact::OriginalKept {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        path: disk.clone(),
+        aside: aside.clone(),
+        bytes: Some(9),
+    };
+    let step = "failover/recover/sql01/restore";
+    add(&mut state, step, RunEvent::FactFound(kept));
+    add(&mut state, step, placed(&disk));
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    assert!(ids(&plan).contains(&"rollback/bring-back/sql01/names_back"));
+    let files = &removed(&plan).unwrap().files;
+    assert!(
+        !files.contains(&disk) && !files.contains(&aside),
+        "{files:?}"
+    );
+    let plan = closed(Chapter::Commit, Mode::Failover, &state);
+    assert_eq!(
+        ids(&plan),
+        [
+            "commit/agree/-/agree",
+            "commit/clear-away/sql01/remove_originals"
+        ]
+    );
+    // Once it was given back, the path is still that of a file of before.
+    let gone = Fact::Gone {
+        host: "lee-esx1".into(),
+        what: format!("original {disk}, renamed to sql01-flat.vmdk.lifeboat-r1-original"),
+    };
+    add(
+        &mut state,
+        "rollback/bring-back/sql01/names_back",
+        RunEvent::FactFound(gone),
+    );
+    let plan = closed(Chapter::Cleanup, Mode::Failover, &state);
+    assert!(!removed(&plan).unwrap().files.contains(&disk));
+}
+
+#[test]
+fn what_is_taken_back_by_a_step_is_named() {
+    let close = Close::Unregister {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        vmx: VMX.to_owned(),
+    };
+    let state = half_way(Mode::Failover);
+    let ledger = Ledger::of(&state);
+    let named: Vec<String> = ledger
+        .standing()
+        .filter(|item| takes_back(&close, item))
+        .map(Item::what)
+        .collect();
+    assert_eq!(named, [format!("sql01 registered from {VMX}")]);
+}
+
+#[test]
+fn commands_of_the_sites_own_are_said_not_to_be_taken_back() {
+    let mut state = started(Mode::Failover);
+    let own = own_plan(&runbook(), Mode::Failover);
+    let is_command = |step: &&crate::plan::Step| matches!(step.action, ActionSpec::Command(_));
+    let step = own.steps.iter().find(is_command).unwrap();
+    sent(&mut state, step.id.as_str(), "logger done");
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    let ActionSpec::Note { text } = &plan.open_steps()[0].action else {
+        panic!("no note");
+    };
+    assert!(text.ends_with(&step.title), "{text}");
+}
+
+fn open(state: &mut RunState, chapter: Chapter) {
+    let (by, plan) = ("alice".to_owned(), "f".to_owned());
+    add(state, "-", RunEvent::ChapterOpened { chapter, by, plan });
+}
+
+fn finish(state: &mut RunState) {
+    let result = RunResult::default();
+    add(state, "-", RunEvent::RunFinished { result });
+}
+
+fn word(chapter: Chapter, state: &RunState) -> &'static str {
+    match opening(chapter, &"r1".into(), state) {
+        Opening::New => "new",
+        Opening::GoOn => "go on",
+        Opening::Nothing(_) => "nothing",
+        Opening::Refused(why, next) => {
+            assert!(!why.is_empty() && !next.is_empty());
+            "refused"
+        }
+    }
+}
+
+/// In the order commit, rollback, cleanup.
+fn words(state: &RunState) -> [&'static str; 3] {
+    [Chapter::Commit, Chapter::Rollback, Chapter::Cleanup].map(|chapter| word(chapter, state))
+}
+
+#[test]
+fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
+    let mut state = half_way(Mode::Failover);
+    assert_eq!(words(&state), ["refused", "new", "refused"], "half-way");
+    finish(&mut state);
+    assert_eq!(words(&state), ["new", "new", "refused"], "finished");
+    let mut rolled = state.clone();
+    open(&mut rolled, Chapter::Rollback);
+    assert_eq!(
+        words(&rolled),
+        ["refused", "go on", "refused"],
+        "rolling back"
+    );
+    finish(&mut rolled);
+    assert_eq!(
+        words(&rolled),
+        ["refused", "nothing", "new"],
+        "rolled back with residue"
+    );
+    let mut committed = state;
+    open(&mut committed, Chapter::Commit);
+    finish(&mut committed);
+    assert_eq!(
+        words(&committed),
+        ["nothing", "refused", "refused"],
+        "committed"
+    );
+    let mut drill = half_way(Mode::Drill);
+    assert_eq!(words(&drill), ["refused", "refused", "new"], "a drill");
+    open(&mut drill, Chapter::Cleanup);
+    finish(&mut drill);
+    assert_eq!(words(&drill)[2], "new", "residue is tried again");
+    let mut clean = started(Mode::Drill);
+    open(&mut clean, Chapter::Cleanup);
+    finish(&mut clean);
+    assert_eq!(words(&clean)[2], "nothing");
+    assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
+}

@@ -1,0 +1,407 @@
+//! The ledger: everything that a run made or changed at the sites, in the order in which it did, and
+//! what of it is gone again or given back. Pure: read from the run's facts and from the commands that
+//! it announced.
+//!
+//! What a command was announced for counts from then on, whether or not a fact ever said that it
+//! worked: a console that died in between leaves its work behind all the same. And what the run found
+//! as it wanted it, without a command of its own, is not the run's.
+
+mod announced;
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::event::Chapter;
+use super::fact::{AutostartEntry, Fact};
+use super::state::{Op, OpStatus, RunState};
+use super::step::Status;
+use crate::names::{HostName, StepId, VmName};
+use announced::Announced;
+
+/// Something that the run made or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A folder that was made.
+    Folder(String),
+    /// A file that was placed.
+    File(String),
+    /// A file of before the run that was renamed aside.
+    Original {
+        /// Its name before.
+        path: String,
+        /// Its name now.
+        aside: String,
+        /// Its size when it was renamed, where that was noted.
+        bytes: Option<u64>,
+    },
+    /// Files under names of the run's own, in a folder: what is half done.
+    Workfiles(String),
+    /// A VM that was entered into the inventory, by its .vmx.
+    Registered(String),
+    /// A VM that was taken out of the inventory.
+    Unregistered,
+    /// A VM that was started.
+    Started,
+    /// A VM that ran and was stopped.
+    Stopped,
+    /// An autostart entry that was taken away.
+    Autostart(AutostartEntry),
+    /// A port group that was made.
+    PortGroup {
+        /// Its name.
+        name: String,
+        /// On which switch.
+        vswitch: String,
+    },
+    /// A virtual switch that was made.
+    Vswitch(String),
+}
+
+/// A line of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Where.
+    pub host: HostName,
+    /// Of which VM, where it is one's.
+    pub vm: Option<VmName>,
+    /// What.
+    pub thing: Thing,
+    /// Since when.
+    pub since: Timestamp,
+    /// By which step.
+    pub step: Option<StepId>,
+    /// A command was announced for it, and nothing was seen of it yet.
+    pub announced: bool,
+    /// When it was seen gone again, or given back.
+    pub gone: Option<Timestamp>,
+}
+
+impl Item {
+    /// What it is, in the ledger's words: [`Fact::Gone`] speaks of it by them.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let vm = self.vm.as_ref().map_or("", |vm| vm.as_str());
+        match &self.thing {
+            Thing::Folder(path) => format!("folder {path}"),
+            Thing::File(path) => format!("file {path}"),
+            Thing::Original { path, aside, .. } => {
+                format!("original {path}, renamed to {}", name_of(aside))
+            }
+            Thing::Workfiles(folder) => format!("work files of the run in {folder}"),
+            Thing::Registered(vmx) => format!("{vm} registered from {vmx}"),
+            Thing::Unregistered => format!("{vm} taken out of the inventory"),
+            Thing::Started => format!("{vm} powered on"),
+            Thing::Stopped => format!("{vm} stopped"),
+            Thing::Autostart(_) => format!("autostart entry of {vm}, taken away"),
+            Thing::PortGroup { name, vswitch } => format!("port group {name} on {vswitch}"),
+            Thing::Vswitch(name) => format!("virtual switch {name}"),
+        }
+    }
+
+    /// It stands as the run left it.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.gone.is_none()
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.host == other.host && self.vm == other.vm && self.what() == other.what()
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let doubt = if self.announced {
+            " (announced, not seen)"
+        } else {
+            ""
+        };
+        write!(f, "{}: {}{doubt}", self.host, self.what())
+    }
+}
+
+/// The last part of a path.
+fn name_of(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Everything that a run made or changed, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// Its lines.
+    pub items: Vec<Item>,
+}
+
+/// What a run's journal says at one point.
+enum Line<'a> {
+    Said(&'a Fact, Option<&'a StepId>),
+    Sent(Announced, &'a Op),
+}
+
+impl Ledger {
+    /// The ledger of a run.
+    #[must_use]
+    pub fn of(state: &RunState) -> Self {
+        let facts = state
+            .facts
+            .iter()
+            .map(|found| (found.at, Line::Said(&found.fact, found.step.as_ref())));
+        let mark = mark(state);
+        let counts = |op: &&Op| op.status != OpStatus::NotSent && Chapter::of(&op.step).is_none();
+        let sent = state.ops.values().filter(counts).flat_map(|op| {
+            let announced = announced::of(&op.command, &mark).into_iter();
+            announced.map(|announced| (op.intended, Line::Sent(announced, op)))
+        });
+        let mut lines: Vec<(Timestamp, Line<'_>)> = sent.chain(facts).collect();
+        // A command before the fact of the same moment that tells of it.
+        lines.sort_by_key(|(at, _)| *at);
+        let mut ledger = Self::default();
+        for (at, line) in lines {
+            match line {
+                Line::Sent(announced, op) => ledger.sent(at, announced, op),
+                Line::Said(fact, step) => ledger.said(at, fact, step),
+            }
+        }
+        ledger.take_undone(state);
+        ledger
+    }
+
+    /// What stands as the run left it.
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Item> {
+        self.items.iter().filter(|item| item.stands())
+    }
+
+    /// Whether what a fact tells of was seen gone, or given back, since.
+    #[must_use]
+    pub fn is_gone(&self, fact: &Fact) -> bool {
+        let is = |wanted: &HostName, of: &dyn Fn(&Item) -> bool| {
+            let mut items = self.items.iter().rev();
+            let item = items.find(|item| item.host == *wanted && of(item));
+            item.is_some_and(|item| !item.stands())
+        };
+        match fact {
+            Fact::FolderMade { host, path } => {
+                is(host, &|item| item.thing == Thing::Folder(path.clone()))
+            }
+            Fact::OriginalKept { host, aside, .. } => is(
+                host,
+                &|item| matches!(&item.thing, Thing::Original { aside: kept, .. } if kept == aside),
+            ),
+            Fact::PortGroupMade { host, name, .. } => is(
+                host,
+                &|item| matches!(&item.thing, Thing::PortGroup { name: made, .. } if made == name),
+            ),
+            Fact::AutostartRemoved { vm, host, .. } => is(host, &|item| {
+                item.vm.as_ref() == Some(vm) && matches!(item.thing, Thing::Autostart(_))
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whether this run started the VM there, be it off by now: what it has run from may hold data.
+    #[must_use]
+    pub fn has_run(&self, vm: &VmName, host: &HostName) -> bool {
+        self.items.iter().any(|item| {
+            item.thing == Thing::Started && item.vm.as_ref() == Some(vm) && item.host == *host
+        })
+    }
+
+    /// Whether an original is a file of before the run: one that the run placed or edited before is
+    /// its own.
+    #[must_use]
+    pub fn is_of_before(&self, original: &Item) -> bool {
+        let Thing::Original { path, .. } = &original.thing else {
+            return false;
+        };
+        let earlier = self.items.iter().take_while(|item| *item != original);
+        !earlier.filter(|item| item.host == original.host).any(|item| {
+            matches!(&item.thing, Thing::File(other) | Thing::Original { path: other, .. } if other == path)
+        })
+    }
+
+    fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op) {
+        let Op { host, step, .. } = op;
+        let vm = VmName::from(subject(step));
+        let (thing, vm) = match announced {
+            Announced::Register(vmx) => (Thing::Registered(vmx), Some(vm)),
+            Announced::Unregister => {
+                self.unregistered(at, host, &vm, step);
+                return;
+            }
+            Announced::PowerOn => (Thing::Started, Some(vm)),
+            Announced::PortGroup { name, vswitch } => (Thing::PortGroup { name, vswitch }, None),
+            Announced::Vswitch(name) => (Thing::Vswitch(name), None),
+            Announced::Aside { path, aside } => {
+                let bytes = None;
+                (Thing::Original { path, aside, bytes }, Some(vm))
+            }
+            Announced::Workfiles(folder) => (Thing::Workfiles(folder), Some(vm)),
+        };
+        self.add(at, host.clone(), vm, thing, Some(step), true);
+    }
+
+    /// A VM that the run had entered leaves the inventory only when that was seen; one that was there
+    /// before is to be entered again.
+    fn unregistered(&mut self, at: Timestamp, host: &HostName, vm: &VmName, step: &StepId) {
+        let of_run = self.items.iter().any(|item| {
+            matches!(item.thing, Thing::Registered(_))
+                && item.host == *host
+                && item.vm.as_ref() == Some(vm)
+        });
+        if !of_run {
+            let vm = Some(vm.clone());
+            self.add(at, host.clone(), vm, Thing::Unregistered, Some(step), true);
+        }
+    }
+
+    /// A VM that the run had started is not one that it stopped.
+    fn stopped(&mut self, at: Timestamp, host: &HostName, vm: &VmName, step: Option<&StepId>) {
+        if !self.has_run(vm, host) {
+            let (host, vm) = (host.clone(), Some(vm.clone()));
+            self.add(at, host, vm, Thing::Stopped, step, true);
+        }
+    }
+
+    fn said(&mut self, at: Timestamp, fact: &Fact, step: Option<&StepId>) {
+        match fact {
+            Fact::FolderMade { host, path } => {
+                let vm = step.map(|step| VmName::from(subject(step)));
+                self.add(
+                    at,
+                    host.clone(),
+                    vm,
+                    Thing::Folder(path.clone()),
+                    step,
+                    false,
+                );
+            }
+            Fact::FilePlaced { vm, host, path, .. } => {
+                let (host, vm) = (host.clone(), Some(vm.clone()));
+                self.add(at, host, vm, Thing::File(path.clone()), step, false);
+            }
+            Fact::OriginalKept {
+                vm,
+                host,
+                path,
+                aside,
+                bytes,
+            } => {
+                let thing = Thing::Original {
+                    path: path.clone(),
+                    aside: aside.clone(),
+                    bytes: *bytes,
+                };
+                self.add(at, host.clone(), Some(vm.clone()), thing, step, false);
+            }
+            Fact::AutostartRemoved { vm, host, entry } => {
+                let thing = Thing::Autostart(entry.clone());
+                self.add(at, host.clone(), Some(vm.clone()), thing, step, false);
+            }
+            Fact::PortGroupMade {
+                host,
+                name,
+                vswitch,
+                ..
+            } => {
+                let thing = Thing::PortGroup {
+                    name: name.clone(),
+                    vswitch: vswitch.clone(),
+                };
+                self.add(at, host.clone(), None, thing, step, false);
+            }
+            Fact::StopWanted { vm, host, .. } => self.stopped(at, host, vm, step),
+            Fact::Registered { vm, host, .. } => {
+                self.saw(host, vm, |thing| matches!(thing, Thing::Registered(_)));
+                self.end(at, host, vm, &Thing::Unregistered);
+            }
+            Fact::PoweredOn { vm, host } => {
+                self.saw(host, vm, |thing| *thing == Thing::Started);
+                self.end(at, host, vm, &Thing::Stopped);
+            }
+            Fact::Stopped { vm, host, .. } => {
+                self.saw(host, vm, |thing| *thing == Thing::Stopped);
+                self.end(at, host, vm, &Thing::Started);
+            }
+            Fact::Gone { host, what } => self.gone(at, host, what),
+            _ => {}
+        }
+    }
+
+    fn add(
+        &mut self,
+        at: Timestamp,
+        host: HostName,
+        vm: Option<VmName>,
+        thing: Thing,
+        step: Option<&StepId>,
+        announced: bool,
+    ) {
+        let item = Item {
+            host,
+            vm,
+            thing,
+            since: at,
+            step: step.cloned(),
+            announced,
+            gone: None,
+        };
+        match self.items.iter_mut().rfind(|known| known.is_same(&item)) {
+            Some(known) if known.stands() => {
+                if !announced {
+                    known.thing = item.thing;
+                }
+                known.announced &= announced;
+            }
+            _ => self.items.push(item),
+        }
+    }
+
+    fn saw(&mut self, host: &HostName, vm: &VmName, is: impl Fn(&Thing) -> bool) {
+        for item in &mut self.items {
+            if item.host == *host && item.vm.as_ref() == Some(vm) && is(&item.thing) {
+                item.announced = false;
+            }
+        }
+    }
+
+    fn end(&mut self, at: Timestamp, host: &HostName, vm: &VmName, thing: &Thing) {
+        for item in &mut self.items {
+            if item.host == *host && item.vm.as_ref() == Some(vm) && item.thing == *thing {
+                item.gone.get_or_insert(at);
+            }
+        }
+    }
+
+    fn gone(&mut self, at: Timestamp, host: &HostName, what: &str) {
+        for item in &mut self.items {
+            if item.host == *host && item.what() == what {
+                item.gone.get_or_insert(at);
+            }
+        }
+    }
+
+    /// What a step had done is gone where that step was taken back.
+    fn take_undone(&mut self, state: &RunState) {
+        for item in &mut self.items {
+            let step = item.step.as_ref().and_then(|id| state.steps.get(id));
+            if let Some(step) = step.filter(|step| step.status == Status::Undone) {
+                item.gone = item.gone.or(step.ended);
+            }
+        }
+    }
+}
+
+/// What stands in every name that a run gives to a file for itself.
+fn mark(state: &RunState) -> String {
+    let run = state.info.as_ref().map_or("", |info| info.run.as_str());
+    format!(".lifeboat-{run}-")
+}
+
+/// What a step is about, from its id.
+fn subject(step: &StepId) -> &str {
+    step.as_str().split('/').nth(2).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! What an announced command is for, where that is something that outlives its step. The drivers
+//! write these lines.
+
+/// What a command is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Announced {
+    /// A VM is entered into the inventory, by its .vmx.
+    Register(String),
+    /// A VM is taken out of the inventory.
+    Unregister,
+    /// A VM is started.
+    PowerOn,
+    /// A port group is made.
+    PortGroup {
+        /// Its name.
+        name: String,
+        /// On which switch.
+        vswitch: String,
+    },
+    /// A virtual switch is made.
+    Vswitch(String),
+    /// A file makes room under a name of this run's.
+    Aside {
+        /// Its name.
+        path: String,
+        /// The name that it gets.
+        aside: String,
+    },
+    /// Files under names of this run's own come to lie in a folder.
+    Workfiles(String),
+}
+
+/// Suffixes of names under which files of before the run are kept.
+const KEPT: [&str; 2] = ["original", "before"];
+
+/// What a command line is for; nothing for most of them.
+pub(super) fn of(command: &str, mark: &str) -> Vec<Announced> {
+    let words = shell_words::split(command).unwrap_or_default();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["vim-cmd", "solo/registervm", vmx, ..] => vec![Announced::Register((*vmx).to_owned())],
+        ["vim-cmd", "vmsvc/unregister", _] => vec![Announced::Unregister],
+        ["vim-cmd", "vmsvc/power.on", _] => vec![Announced::PowerOn],
+        ["esxcli", "network", "vswitch", "standard", rest @ ..] => {
+            switches(rest).into_iter().collect()
+        }
+        words => files(words, mark),
+    }
+}
+
+/// Whether a name of a run's own is that of a file of before the run.
+fn is_kept(name: &str, mark: &str) -> bool {
+    let suffix = name.split_once(mark).map_or("", |(_, suffix)| suffix);
+    KEPT.iter().any(|kept| suffix.starts_with(kept))
+}
+
+fn files(words: &[&str], mark: &str) -> Vec<Announced> {
+    let mut found: Vec<Announced> = Vec::new();
+    if let [.., path, aside] = words
+        && aside
+            .strip_prefix(path)
+            .is_some_and(|end| end.starts_with(mark))
+        && is_kept(aside, mark)
+    {
+        found.push(Announced::Aside {
+            path: (*path).to_owned(),
+            aside: (*aside).to_owned(),
+        });
+    }
+    for word in words.iter().filter(|word| word.starts_with('/')) {
+        let Some((before, _)) = word.split_once(mark) else {
+            continue;
+        };
+        let folder = before.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let work = Announced::Workfiles(folder.to_owned());
+        if !is_kept(word, mark) && !found.contains(&work) {
+            found.push(work);
+        }
+    }
+    found
+}
+
+fn switches(words: &[&str]) -> Option<Announced> {
+    match words {
+        ["portgroup", "add", rest @ ..] => Some(Announced::PortGroup {
+            name: option(rest, "-p", "--portgroup-name")?,
+            vswitch: option(rest, "-v", "--vswitch-name")?,
+        }),
+        ["add", rest @ ..] => Some(Announced::Vswitch(option(rest, "-v", "--vswitch-name")?)),
+        _ => None,
+    }
+}
+
+/// The value of an option, in either of its forms.
+fn option(words: &[&str], short: &str, long: &str) -> Option<String> {
+    let at = words
+        .iter()
+        .position(|word| *word == short || *word == long);
+    if let Some(at) = at {
+        return words.get(at + 1).map(|value| (*value).to_owned());
+    }
+    let prefix = format!("{long}=");
+    let joined = words.iter().find_map(|word| word.strip_prefix(&prefix));
+    joined.map(str::to_owned)
+}

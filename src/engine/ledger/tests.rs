@@ -1,0 +1,237 @@
+use super::*;
+use crate::engine::{Entry, RunEvent, RunInfo};
+use crate::names::{Attempt, OpId};
+
+const AT_HOME: &str = "lon-esx1";
+const AWAY: &str = "lee-esx1";
+
+/// A run's journal, a line at a time.
+#[derive(Default)]
+struct Told {
+    state: RunState,
+    ops: u64,
+}
+
+impl Told {
+    fn new() -> Self {
+        let mut told = Self::default();
+        let info = RunInfo {
+            run: "r1".into(),
+            ..RunInfo::default()
+        };
+        told.line("-", RunEvent::RunStarted(Box::new(info)));
+        told
+    }
+
+    fn line(&mut self, step: &str, event: RunEvent) {
+        let seq = self.state.last_seq + 1;
+        self.state.apply(&Entry {
+            seq,
+            at: Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap(),
+            step: Some(step.into()),
+            attempt: Some(Attempt::FIRST),
+            event,
+        });
+    }
+
+    fn sent(&mut self, step: &str, host: &str, command: &str) -> OpId {
+        self.ops += 1;
+        let op = OpId(self.ops);
+        let (host, command) = (host.into(), command.to_owned());
+        let event = RunEvent::WriteIntended {
+            op,
+            host,
+            command,
+            bulk: false,
+        };
+        self.line(step, event);
+        op
+    }
+
+    fn said(&mut self, step: &str, fact: Fact) {
+        self.line(step, RunEvent::FactFound(fact));
+    }
+
+    fn standing(&self) -> Vec<String> {
+        let ledger = Ledger::of(&self.state);
+        ledger.standing().map(ToString::to_string).collect()
+    }
+}
+
+fn registered(host: &str) -> Fact {
+    Fact::Registered {
+        vm: "sql01".into(),
+        host: host.into(),
+        vmx: "/vmfs/volumes/local1/sql01/sql01.vmx".to_owned(),
+        uuid_bios: String::new(),
+    }
+}
+
+fn powered_on(host: &str) -> Fact {
+    Fact::PoweredOn {
+        vm: "sql01".into(),
+        host: host.into(),
+    }
+}
+
+fn stop_wanted(host: &str) -> Fact {
+    Fact::StopWanted {
+        vm: "sql01".into(),
+        host: host.into(),
+        vmx: "[local1] sql01/sql01.vmx".to_owned(),
+    }
+}
+
+fn placed(path: &str) -> Fact {
+    Fact::FilePlaced {
+        vm: "sql01".into(),
+        host: AWAY.into(),
+        path: path.to_owned(),
+        bytes: 3,
+        sha256: String::new(),
+        proof: String::new(),
+    }
+}
+
+fn kept(path: &str, aside: &str) -> Fact {
+    Fact::OriginalKept {
+        vm: "sql01".into(),
+        host: AWAY.into(),
+        path: path.to_owned(),
+        aside: aside.to_owned(),
+        bytes: Some(3),
+    }
+}
+
+#[test]
+fn what_was_found_as_wanted_is_not_the_runs() {
+    let mut told = Told::new();
+    told.said("failover/recover/sql01/register", registered(AWAY));
+    told.said("failover/recover/sql01/power_on", powered_on(AWAY));
+    assert_eq!(told.standing(), [""; 0]);
+}
+
+#[test]
+fn a_command_counts_from_its_announcement_unless_it_never_left() {
+    let mut told = Told::new();
+    let step = "failover/recover/sql01/register";
+    let command = "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx";
+    let op = told.sent(step, AWAY, command);
+    let line = "lee-esx1: sql01 registered from /vmfs/volumes/local1/sql01/sql01.vmx";
+    assert_eq!(told.standing(), [format!("{line} (announced, not seen)")]);
+    let mut never = Told::new();
+    never.sent(step, AWAY, command);
+    let why = "the link was down".to_owned();
+    never.line(step, RunEvent::WriteNotSent { op, why });
+    assert_eq!(never.standing(), [""; 0]);
+    told.said(step, registered(AWAY));
+    assert_eq!(told.standing(), [line]);
+}
+
+#[test]
+fn what_the_run_stopped_at_the_source_is_told_from_what_it_had_started() {
+    let mut told = Told::new();
+    told.said("failover/recover/sql01/fence", stop_wanted(AT_HOME));
+    let step = "failover/recover/sql01/power_on";
+    told.sent(step, AWAY, "vim-cmd vmsvc/power.on 7");
+    told.said(step, powered_on(AWAY));
+    told.said("rollback/take-down/sql01/stop", stop_wanted(AWAY));
+    assert_eq!(
+        told.standing(),
+        [
+            "lon-esx1: sql01 stopped (announced, not seen)",
+            "lee-esx1: sql01 powered on"
+        ]
+    );
+    let stopped = Fact::Stopped {
+        vm: "sql01".into(),
+        host: AWAY.into(),
+        how: String::new(),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    told.said("rollback/take-down/sql01/stop", stopped);
+    told.said("rollback/bring-back/sql01/power_on", powered_on(AT_HOME));
+    assert_eq!(told.standing(), [""; 0]);
+    let ledger = Ledger::of(&told.state);
+    assert!(
+        ledger.has_run(&"sql01".into(), &AWAY.into()),
+        "its files may hold data"
+    );
+}
+
+#[test]
+fn an_original_is_of_before_only_where_the_run_had_not_placed_that_file() {
+    let mut told = Told::new();
+    let (own, other) = ("/v/local1/sql01/sql01.vmx", "/v/local1/sql01/sql01.nvram");
+    told.said("failover/recover/sql01/restore", placed(own));
+    told.said(
+        "failover/recover/sql01/network",
+        kept(own, "/v/local1/sql01/a"),
+    );
+    told.said(
+        "failover/recover/sql01/network",
+        kept(other, "/v/local1/sql01/b"),
+    );
+    told.said("failover/recover/sql01/network", placed(other));
+    let ledger = Ledger::of(&told.state);
+    let is_original = |item: &&Item| matches!(item.thing, Thing::Original { .. });
+    let of_before: Vec<bool> = ledger
+        .items
+        .iter()
+        .filter(is_original)
+        .map(|item| ledger.is_of_before(item))
+        .collect();
+    assert_eq!(of_before, [false, true]);
+}
+
+#[test]
+fn a_rename_that_was_announced_and_not_told_keeps_the_original_in_mind() {
+    let mut told = Told::new();
+    let command =
+        "sh -c 'mv' _ /vmfs/volumes/ds/sql01/x.vmx /vmfs/volumes/ds/sql01/x.vmx.lifeboat-r1-before";
+    told.sent("failback/go-home/sql01/network", AT_HOME, command);
+    let work = "sh -c 'cat' _ /vmfs/volumes/ds/sql01/x.vmx.lifeboat-r1-new";
+    told.sent("failback/go-home/sql01/network", AT_HOME, work);
+    // Those of another run are nothing to this one.
+    let others = "sh -c 'cat' _ /vmfs/volumes/ds/sql01/x.vmx.lifeboat-r2-new";
+    told.sent("failback/go-home/sql01/network", AT_HOME, others);
+    assert_eq!(
+        told.standing(),
+        [
+            "lon-esx1: original /vmfs/volumes/ds/sql01/x.vmx, renamed to x.vmx.lifeboat-r1-before \
+             (announced, not seen)",
+            "lon-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)",
+        ]
+    );
+}
+
+#[test]
+fn what_was_undone_or_seen_gone_stands_no_more() {
+    let mut told = Told::new();
+    let step = "failover/recover/sql01/network";
+    let made = Fact::PortGroupMade {
+        host: AWAY.into(),
+        name: "Recovered".to_owned(),
+        vswitch: "vSwitch0".to_owned(),
+        vlan: 20,
+    };
+    told.said(step, made);
+    let folder = Fact::FolderMade {
+        host: AWAY.into(),
+        path: "/v/local1/sql01".to_owned(),
+    };
+    told.said("failover/recover/sql01/restore", folder);
+    assert_eq!(told.standing().len(), 2);
+    let gone = Fact::Gone {
+        host: AWAY.into(),
+        what: "port group Recovered on vSwitch0".to_owned(),
+    };
+    told.said("cleanup/clear-away/lee-esx1/remove_networks", gone);
+    assert_eq!(told.standing(), ["lee-esx1: folder /v/local1/sql01"]);
+    let evidence = Vec::new();
+    told.line(
+        "failover/recover/sql01/restore",
+        RunEvent::StepUndone { evidence },
+    );
+    assert_eq!(told.standing(), [""; 0]);
+}

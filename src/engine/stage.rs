@@ -1,0 +1,190 @@
+//! Where a run stands in its life, by name, and the ways on from there. Pure.
+//!
+//! A run is over when somebody said what becomes of it: a drill is cleaned up, a failover is
+//! committed or rolled back. Until then its state says what is due.
+
+use super::event::Chapter;
+use super::ledger::{Item, Ledger, Thing};
+use super::owners::Split;
+use super::state::RunState;
+use crate::names::RunId;
+use crate::runbook::model::Mode;
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Steps are left; the console left on purpose.
+    Unfinished,
+    /// Steps are left, and the console did not say that it leaves: it is at work, or died.
+    Interrupted,
+    /// A VM runs at both sites.
+    RecoveryRequired(Vec<Split>),
+    /// Every step is settled, and nothing is due.
+    Finished,
+    /// Every step is settled: to be committed or rolled back.
+    CommitDue {
+        /// Steps that failed.
+        failed: usize,
+        /// Steps that were skipped.
+        skipped: usize,
+    },
+    /// A commit is under way.
+    Committing,
+    /// What it did stays.
+    Committed {
+        /// Files of before the run that are still there.
+        residue: usize,
+    },
+    /// A rollback is under way.
+    RollingBack,
+    /// What it did was taken back.
+    RolledBack {
+        /// What it left.
+        residue: usize,
+    },
+    /// A drill's steps are settled, and what it made is there.
+    CleanupDue,
+    /// A cleanup is under way.
+    CleaningUp,
+    /// A cleanup came to its end, and something is left to do.
+    CleanupIncomplete {
+        /// What is still there.
+        residue: usize,
+    },
+    /// Nothing that it made is left.
+    Cleaned,
+}
+
+impl Stage {
+    /// Where the run stands.
+    #[must_use]
+    pub fn of(state: &RunState) -> Self {
+        let splits = state.splits();
+        if !splits.is_empty() && state.finished.is_none() {
+            return Self::RecoveryRequired(splits);
+        }
+        let Some(opened) = state.chapter() else {
+            return Self::without_chapter(state);
+        };
+        let left = || residue(&Ledger::of(state), opened.chapter).len();
+        match (opened.chapter, &opened.ended) {
+            (Chapter::Commit, None) => Self::Committing,
+            (Chapter::Rollback, None) => Self::RollingBack,
+            (Chapter::Cleanup, None) => Self::CleaningUp,
+            (Chapter::Commit, Some(_)) => Self::Committed { residue: left() },
+            (Chapter::Rollback, Some(_)) => Self::RolledBack { residue: left() },
+            (Chapter::Cleanup, Some(_)) => match left() {
+                0 => Self::Cleaned,
+                residue => Self::CleanupIncomplete { residue },
+            },
+        }
+    }
+
+    fn without_chapter(state: &RunState) -> Self {
+        let Some((_, result)) = &state.own_end else {
+            return if state.detached {
+                Self::Unfinished
+            } else {
+                Self::Interrupted
+            };
+        };
+        match state.info.as_ref().and_then(|info| info.mode) {
+            Some(Mode::Drill) => Self::CleanupDue,
+            Some(Mode::Failover | Mode::Planned | Mode::Failback) => Self::CommitDue {
+                failed: result.failed,
+                skipped: result.skipped,
+            },
+            Some(Mode::Practice) | None => Self::Finished,
+        }
+    }
+
+    /// Its name and what there is to know.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Unfinished => "unfinished: the console left".to_owned(),
+            Self::Interrupted => "unfinished: the console died".to_owned(),
+            Self::RecoveryRequired(splits) => {
+                let first = splits.first().map(Split::in_words).unwrap_or_default();
+                format!("recovery required (split brain): {first}")
+            }
+            Self::Finished => "finished".to_owned(),
+            Self::CommitDue {
+                failed: 0,
+                skipped: 0,
+            } => "finished: commit or roll back".to_owned(),
+            Self::CommitDue { failed, skipped } => format!(
+                "partially recovered, {failed} failed, {skipped} skipped: commit or roll back"
+            ),
+            Self::Committing => "commit not finished".to_owned(),
+            Self::Committed { residue } => with_residue("committed", *residue),
+            Self::RollingBack => "rollback not finished".to_owned(),
+            Self::RolledBack { residue } => with_residue("rolled back", *residue),
+            Self::CleanupDue => "cleanup due".to_owned(),
+            Self::CleaningUp => "cleanup not finished".to_owned(),
+            Self::CleanupIncomplete { residue } => with_residue("cleanup incomplete", *residue),
+            Self::Cleaned => "cleaned".to_owned(),
+        }
+    }
+
+    /// What to type next, and what that does; the first is the usual one.
+    #[must_use]
+    pub fn ways(&self, run: &RunId, mode: Option<Mode>) -> Vec<String> {
+        let way = |command: &str, does: &str| format!("lifeboat {command} {run}    {does}");
+        let rollback = || way("rollback", "take back what it did");
+        match self {
+            Self::Unfinished | Self::Interrupted => {
+                let mut ways = vec![way("resume", "go on where it stopped")];
+                match mode {
+                    Some(Mode::Drill) => ways.push(way("cleanup", "remove what it made so far")),
+                    Some(Mode::Failover | Mode::Planned | Mode::Failback) => ways.push(rollback()),
+                    Some(Mode::Practice) | None => {}
+                }
+                ways
+            }
+            Self::RecoveryRequired(_) => vec![way("resume", "end the split first")],
+            Self::CommitDue { .. } => vec![way("commit", "what it did stays"), rollback()],
+            Self::Committing => vec![way("commit", "go on with it")],
+            Self::RollingBack => vec![way("rollback", "go on with it")],
+            Self::CleanupDue => vec![way("cleanup", "remove what it made, and prove it")],
+            Self::CleaningUp => vec![way("cleanup", "go on with it")],
+            Self::CleanupIncomplete { .. } => vec![way("cleanup", "try again what is left")],
+            Self::Committed { residue: 0 } | Self::RolledBack { residue: 0 } => Vec::new(),
+            Self::Committed { .. } => vec![way("commit", "try again what is left")],
+            Self::RolledBack { .. } => vec![way("cleanup", "remove what is left")],
+            Self::Finished | Self::Cleaned => Vec::new(),
+        }
+    }
+
+    /// Things that a chapter came to its end without.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        match self {
+            Self::Committed { residue }
+            | Self::RolledBack { residue }
+            | Self::CleanupIncomplete { residue } => *residue,
+            _ => 0,
+        }
+    }
+}
+
+/// What a chapter of this kind leaves behind if it ended now.
+#[must_use]
+pub(super) fn residue(ledger: &Ledger, chapter: Chapter) -> Vec<&Item> {
+    let counts = |item: &&Item| {
+        chapter != Chapter::Commit
+            || matches!(item.thing, Thing::Original { .. } | Thing::Workfiles(_))
+    };
+    ledger.standing().filter(counts).collect()
+}
+
+fn with_residue(word: &str, residue: usize) -> String {
+    match residue {
+        0 => word.to_owned(),
+        1 => format!("{word}, 1 thing is left"),
+        several => format!("{word}, {several} things are left"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

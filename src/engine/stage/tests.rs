@@ -1,0 +1,45 @@
+use super::*;
+
+#[test]
+fn every_stage_that_is_not_the_end_names_the_next_move() {
+    let run = RunId::from("r1");
+    let next = |stage: Stage, mode| {
+        let ways = stage.ways(&run, Some(mode));
+        ways.first()
+            .and_then(|way| way.split(' ').nth(1))
+            .map(str::to_owned)
+    };
+    let due = |failed| Stage::CommitDue { failed, skipped: 0 };
+    for (stage, mode, wanted) in [
+        (Stage::Interrupted, Mode::Failover, Some("resume")),
+        (due(0), Mode::Failover, Some("commit")),
+        (Stage::RollingBack, Mode::Failover, Some("rollback")),
+        (
+            Stage::RolledBack { residue: 2 },
+            Mode::Failover,
+            Some("cleanup"),
+        ),
+        (Stage::RolledBack { residue: 0 }, Mode::Failover, None),
+        (
+            Stage::Committed { residue: 1 },
+            Mode::Failover,
+            Some("commit"),
+        ),
+        (Stage::CleanupDue, Mode::Drill, Some("cleanup")),
+        (
+            Stage::CleanupIncomplete { residue: 1 },
+            Mode::Drill,
+            Some("cleanup"),
+        ),
+        (Stage::Cleaned, Mode::Drill, None),
+        (Stage::Finished, Mode::Practice, None),
+    ] {
+        let words = stage.words();
+        assert_eq!(next(stage, mode).as_deref(), wanted, "{words}");
+    }
+    assert!(due(2).words().starts_with("partially recovered, 2 failed"));
+    assert_eq!(
+        Stage::CleanupIncomplete { residue: 1 }.words(),
+        "cleanup incomplete, 1 thing is left"
+    );
+}

@@ -1,0 +1,197 @@
+//! A run that is ended: rolled back from half-way, killed in the middle of it, and refused where it
+//! must not be. The hosts' files and inventories are the evidence.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::kill::{intended, run_and_kill};
+use crate::program::Place;
+use crate::site::{Site, answers};
+use crate::terminal::Terminal;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Everything on the datastores of a host, and what it says of its VMs.
+fn contents(site: &Site, host: &str) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    walk(&site.dir, &mut found);
+    let of_host = |path: &PathBuf| path.components().any(|part| part.as_os_str() == host);
+    let kept = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "volumes");
+    found
+        .into_iter()
+        .filter(|path| of_host(path) && kept(path))
+        .collect()
+}
+
+fn walk(dir: &Path, found: &mut BTreeSet<PathBuf>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        found.insert(entry.path());
+        if entry.path().is_dir() {
+            walk(&entry.path(), found);
+        }
+    }
+}
+
+fn count(log: &[String], word: &str) -> usize {
+    log.iter().filter(|line| line.contains(word)).count()
+}
+
+/// A failover in which nobody lets web01 start: the rest of it stands.
+fn half_way() -> String {
+    let mut text = String::from(
+        "steps:\n  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n",
+    );
+    for vm in ["sql01", "app01", "web01"] {
+        text.push_str(&format!(
+            "  failover/recover/{vm}/fence: {{by: alice, typed: {vm}}}\n"
+        ));
+    }
+    for vm in ["sql01", "app01"] {
+        text.push_str(&format!(
+            "  failover/recover/{vm}/power_on: {{by: alice}}\n"
+        ));
+    }
+    text
+}
+
+fn taking_back() -> String {
+    let mut text = half_way();
+    for vm in ["sql01", "app01", "web01"] {
+        for step in [
+            "take-down/VM/stop",
+            "take-down/VM/unregister",
+            "bring-back/VM/power_on",
+        ] {
+            let step = step.replace("VM", vm);
+            text.push_str(&format!("  rollback/{step}: {{by: alice}}\n"));
+        }
+        text.push_str(&format!(
+            "  rollback/clear-away/{vm}/remove_files: {{by: alice, typed: {vm}}}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn half_a_failover_is_rolled_back_through_kills_and_leaves_nothing() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "4MiB"]);
+    let before = contents(&site, "lee-esx1");
+    assert!(!before.is_empty());
+    let given = answers(&place, &half_way());
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let run = ["run", &runbook, "--headless", "--yes", "--answers", &given];
+    place.run(&run, Duration::from_secs(120)).expect(4);
+    let id = place
+        .run_dir()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    for refused in ["commit", "cleanup"] {
+        let ran = place.run(&[refused, &id, "--headless", "--yes"], SOON);
+        ran.expect(3);
+        assert!(ran.all().contains("not finished"), "{}", ran.all());
+    }
+
+    let given = answers(&place, &taking_back());
+    let back = ["rollback", &id, "--headless", "--yes", "--answers", &given];
+    run_and_kill(&place, &back, |journal| {
+        intended(journal, "vmsvc/unregister")
+    });
+    run_and_kill(&place, &back, |journal| {
+        intended(journal, "rm -f \"$1\" || exit")
+    });
+    let ran = place.run(&back, Duration::from_secs(120));
+    ran.expect(0);
+    assert!(ran.all().contains("state: rolled back"), "{}", ran.all());
+
+    assert_eq!(
+        contents(&site, "lee-esx1"),
+        before,
+        "file for file as before"
+    );
+    let (here, home) = (site.command_log("lee-esx1"), site.command_log("lon-esx1"));
+    assert_eq!(count(&here, "vmsvc/unregister"), 3);
+    assert_eq!(
+        count(&here, "vmsvc/power.shutdown"),
+        2,
+        "web01 was not started"
+    );
+    assert_eq!(count(&here, "portgroup remove"), 1);
+    assert_eq!(
+        count(&home, "vmsvc/power.on"),
+        3,
+        "each was stopped by the fence"
+    );
+    assert_eq!(
+        count(&home, "update_autostartentry"),
+        6,
+        "taken away and put back"
+    );
+    let listed = place.run(&["runs"], SOON);
+    assert!(listed.all().contains("rolled back"), "{}", listed.all());
+    let again = place.run(&["rollback", &id, "--headless", "--yes"], SOON);
+    again.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    place.run(&["verify", &id], SOON).expect(0);
+}
+
+#[test]
+fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "4MiB"]);
+    let given = answers(&place, &half_way());
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let run = [
+        "run",
+        &runbook,
+        "--only",
+        "sql01",
+        "--headless",
+        "--yes",
+        "--answers",
+        &given,
+    ];
+    place.run(&run, Duration::from_secs(120)).expect(0);
+    let id = place
+        .run_dir()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+
+    let mut terminal = Terminal::open(&place, &["rollback", &id], 80, 24);
+    terminal.wait_for("ROLLBACK of FAILOVER", SOON);
+    terminal.wait_for("power.shutdown", SOON);
+    terminal.kill();
+    let mut terminal = Terminal::open(&place, &["rollback", &id], 80, 24);
+    terminal.wait_for("power.shutdown", SOON);
+    for next in [
+        "stop sql01",
+        "unregister sql01",
+        "power_on sql01",
+        "type sql01",
+    ] {
+        press_until(&mut terminal, next);
+    }
+    assert_eq!(count(&site.command_log("lon-esx1"), "vmsvc/power.on"), 1);
+    terminal.press("sql01\r");
+    press_until(&mut terminal, "debrief");
+    let listed = place.run(&["runs"], SOON);
+    assert!(listed.all().contains("rolled back"), "{}", listed.all());
+}
+
+/// Enter shows the rest of a long card, then lets the step go on; a disruptive one arms for a second,
+/// so that a key meant for the one before does nothing.
+fn press_until(terminal: &mut Terminal, what: &str) {
+    for _ in 0..12 {
+        if terminal.text().contains(what) {
+            return;
+        }
+        terminal.press("\r");
+        std::thread::sleep(Duration::from_millis(1300));
+    }
+    panic!("{what:?} did not come:\n{}", terminal.text());
+}
