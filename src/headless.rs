@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status};
 use crate::error::Fault;
+use crate::host::where_its_key_is_read;
 use crate::names::{Attempt, StepId};
 use crate::runner::{Live, RunHandle, Update};
 
@@ -278,8 +279,11 @@ impl<'o> Walk<'o> {
                 } else {
                     known.join(", ")
                 };
+                let driver = self.handle.runbook.hosts.get(host).map(|host| host.driver);
                 self.printer.say(now, None, &format!(
-                    "{host} showed the host key {shown}; known: {known}. It is refused. Compare it with the host's own console, then pin it as host_key in the runbook, or accept it at a terminal."
+                    "{host} showed the host key {shown}; known: {known}. It is refused. To go on, {}; then pin it ({}), or accept it at a terminal.",
+                    where_its_key_is_read(driver),
+                    if driver.is_some() { "host_key in the runbook" } else { "known_hosts" },
                 ));
             }
             Live::Banner(text) => self.printer.say(now, None, text),

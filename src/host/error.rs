@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Fault;
 use crate::names::HostName;
+use crate::runbook::model::Driver;
 
 /// Why a host did not do, or could not be asked, what was wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +165,31 @@ fn known_keys(known: &[String]) -> String {
     }
 }
 
+/// Where the fingerprint of a machine that is no ESXi host is read.
+const READ_AT_HOP: &str = "read the fingerprint at that machine itself (ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub there, or \
+     the file of another key type), or have it told by whoever runs it";
+
+/// What an error is about, as far as the way on from it goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// A host of the runbook.
+    Host,
+    /// A machine on the way to one.
+    Hop,
+}
+
+/// Where the fingerprint of a host's key is read: on the console of an ESXi host, at any other
+/// machine by its own means. A machine without a driver is a hop.
+#[must_use]
+pub fn where_its_key_is_read(driver: Option<Driver>) -> &'static str {
+    match driver {
+        Some(Driver::Esxi) => {
+            "read the fingerprint on the host's own console (ESXi: F2, View Support Information)"
+        }
+        Some(Driver::Posix) | None => READ_AT_HOP,
+    }
+}
+
 impl HostError {
     /// Whether trying again later, unchanged, may help.
     #[must_use]
@@ -195,7 +221,7 @@ impl HostError {
     /// The same in words for a person.
     #[must_use]
     pub fn fault(&self, host: &HostName) -> Fault {
-        let (state, next) = self.advice(host);
+        let (state, next) = self.advice(host, Machine::Host);
         let fault = Fault::new(self.to_string(), host.as_str(), state, next);
         if self.passing() {
             fault.passing()
@@ -204,9 +230,15 @@ impl HostError {
         }
     }
 
-    fn advice(&self, host: &HostName) -> (String, String) {
+    fn advice(&self, host: &HostName, machine: Machine) -> (String, String) {
         let untouched = format!("nothing was sent to {host}");
         match self {
+            Self::Refused { .. } if machine == Machine::Hop => (
+                untouched,
+                "see that its SSH server runs (sshd) and listens on this port, or correct its address or port where `jump` or \
+                 ~/.ssh/config names it, then retry"
+                    .to_owned(),
+            ),
             Self::Refused { .. } => (
                 untouched,
                 "switch SSH on at the host's own console (ESXi: Troubleshooting Options, Enable SSH; it is off by default and may \
@@ -221,6 +253,10 @@ impl HostError {
                 "its session was dropped; a command that only looks had no effect".to_owned(),
                 format!("see whether {host} answers at all (ping, its own console), then retry"),
             ),
+            Self::HostKeyUnknown { known, .. } | Self::HostKeyChanged { known, .. } if machine == Machine::Hop => (
+                format!("no login was tried; known for it: {}", known_keys(known)),
+                format!("{READ_AT_HOP}; then type its first eight characters, or put the key into known_hosts"),
+            ),
             Self::HostKeyUnknown { known, .. } => (
                 format!("no login was tried; known for this host: {}", known_keys(known)),
                 "read the fingerprint on the host's own console and type its first eight characters, or pin it as host_key in the \
@@ -231,6 +267,12 @@ impl HostError {
                 format!("no login was tried; expected: {}", known_keys(known)),
                 "somebody may stand between you and the host, or it was installed anew: compare with the fingerprint on the host's \
                  own console before you accept it"
+                    .to_owned(),
+            ),
+            Self::LoginRefused { .. } if machine == Machine::Hop => (
+                untouched,
+                "it is not tried again by itself. A jump host has its own user (`user@hop` in `jump`, or ~/.ssh/config) and its own \
+                 authorized_keys: check both, then retry"
                     .to_owned(),
             ),
             Self::LoginRefused { tried, .. } => {
@@ -252,7 +294,7 @@ impl HostError {
                 "check that an SSH server, and not something else, listens on this port (one that has too many logins under way hangs up at once); then retry".to_owned(),
             ),
             Self::Hop { hop, cause } => {
-                let (state, next) = cause.advice(hop);
+                let (state, next) = cause.advice(hop, Machine::Hop);
                 (format!("{host} was not asked, it is behind {hop}; {state}"), format!("on {hop}: {next}"))
             }
             Self::NotForwarded { hop, .. } => (
@@ -426,6 +468,35 @@ mod tests {
             "{fault:?}"
         );
         assert!(fault.next.starts_with("on outer: on inner: "), "{fault:?}");
+    }
+
+    #[test]
+    fn the_way_on_from_a_hop_is_its_own() {
+        let host = HostName::from("lee1");
+        for cause in each() {
+            let error = HostError::Hop {
+                hop: "bastion".into(),
+                cause: Box::new(cause.clone()),
+            };
+            let of_target = matches!(cause, HostError::UnreachableFromHop { .. });
+            let next = error.fault(&host).next;
+            assert!(of_target || !next.contains("ESXi"), "{next}");
+        }
+        let unknown = HostError::HostKeyUnknown {
+            fingerprint: "SHA256:a".into(),
+            key_type: "ssh-ed25519".into(),
+            known: Vec::new(),
+        };
+        let error = HostError::Hop {
+            hop: "bastion".into(),
+            cause: Box::new(unknown.clone()),
+        };
+        let next = error.fault(&host).next;
+        assert!(
+            next.contains("ssh-keygen -lf") && next.contains("known_hosts"),
+            "{next}"
+        );
+        assert!(unknown.fault(&host).next.contains("console"));
     }
 
     #[test]

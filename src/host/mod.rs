@@ -43,7 +43,7 @@ mod wire;
 pub use bulk::Dialogue;
 pub use command::{Effect, HostCommand};
 pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
-pub use error::{HostError, WriteError};
+pub use error::{HostError, WriteError, where_its_key_is_read};
 pub use file::{FileAccess, RemoteFile};
 pub use hosts::{Following, Host, Hosts};
 pub use lane::Lane;

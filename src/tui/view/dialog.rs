@@ -6,6 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use crate::engine::{Choice, TAKE_OVER};
+use crate::host::where_its_key_is_read;
+use crate::runbook::model::Driver;
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, TakeOver, Text};
 use crate::tui::page::Extent;
@@ -523,6 +525,8 @@ fn host_key_content(
     } else {
         format!("{} shows a host key that is not known", dialog.host)
     };
+    let driver = run.runbook.hosts.get(&dialog.host).map(|host| host.driver);
+    let place = where_its_key_is_read(driver);
     let mut texts = Vec::new();
     if let Some(key) = key {
         texts.push((Role::Plain, "shown now:".to_owned()));
@@ -538,7 +542,7 @@ fn host_key_content(
         }
         texts.push((
             Role::Plain,
-            "Read the fingerprint on the host's own console (ESXi: F2, View Support Information) and type its first eight characters after SHA256:. Do not copy them from here.".to_owned(),
+            format!("To go on, {place}, and type its first eight characters after SHA256:. Do not copy them from here."),
         ));
     }
     let body = paragraphs(
@@ -553,7 +557,10 @@ fn host_key_content(
     };
     field(
         &mut content,
-        "As read on the host's own console",
+        match driver {
+            Some(Driver::Esxi) => "As read on the host's own console",
+            _ => "As read at that machine",
+        },
         &dialog.field,
         width,
     );

@@ -296,6 +296,13 @@ fn decisions_that_open_by_themselves() {
             known: vec!["SHA256:8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZcdLkgm3ZyYcUJ".to_owned()],
         });
     });
+    small("host-key-of-a-hop", &Story::begun(), |bench| {
+        bench.live(Live::HostKey {
+            host: "bastion.example.net".into(),
+            shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
+            known: Vec::new(),
+        });
+    });
 }
 
 #[test]
