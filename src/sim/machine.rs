@@ -1,5 +1,5 @@
 //! Machines whose operating system the runbook lists as a host: the guest of a VM, or a physical
-//! server. Their sshd answers while they run, and their application serves while its units do.
+//! server. Their sshd answers while they run, and their application serves while its unit does.
 //!
 //! Each has files of its own: what a backup tool or an agent brings into a machine, file by file. They
 //! do not follow the disks of a VM that is copied as a whole.
@@ -25,8 +25,8 @@ pub(crate) struct Machine {
     pub(crate) site: SiteName,
     /// The addresses and ports of a physical server; a VM's come with its adapters.
     pub(crate) physical: Option<Vec<(String, u16)>>,
-    /// Units that have to run for it to serve.
-    pub(crate) applications: Vec<String>,
+    /// The unit that has to run for it to serve: one that bears a VM's name, if a step starts it.
+    pub(crate) application: Option<String>,
     /// Its files.
     pub(crate) root: PathBuf,
     /// What runs in it.
@@ -104,8 +104,8 @@ impl Machine {
     /// Opens its ports while its application runs, and closes them while it does not.
     pub(crate) fn serve(&self, network: &Network) {
         let Some(run) = self.run() else { return };
-        let mut applications = self.applications.iter();
-        if applications.all(|unit| units::is_active(&self.root, unit)) {
+        let serves = |unit: &String| units::is_active(&self.root, unit);
+        if self.application.as_ref().is_none_or(serves) {
             for (host, port) in &run.ports {
                 network.open(&run.holder, host, *port);
             }

@@ -34,7 +34,7 @@ pub(crate) fn machine(
         guest: vm.map(|vm| vm.name.clone()).unwrap_or_default(),
         site: host.site.clone(),
         physical: physical.map(|vm| vm.physical_ports()),
-        applications: told.started(&host.name),
+        application: told.application(&host.name),
         root: host.vfs.root().to_owned(),
         processes: Arc::clone(&host.processes),
         door,
@@ -61,13 +61,14 @@ pub(super) fn furnish(
     for unit in &units {
         units::install(&root, &unit.name, unit.enabled, unit.active)?;
     }
-    let Some(vm) = host.and_then(|host| host.guest.as_ref()) else {
+    let Some(guest) = host.and_then(|host| host.guest.as_ref()) else {
         return Ok(());
     };
-    let data = root.join("srv").join(vm.as_str());
+    let owner = told.application(name).unwrap_or_else(|| guest.to_string());
+    let data = root.join("srv").join(&owner);
     fs::create_dir_all(&data)?;
     if protected || units.iter().any(|unit| unit.active) {
-        write(plan, vm.as_str(), &data, super::POINTS)?;
+        write(plan, &owner, &data, super::POINTS)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub(crate) struct Told {
     verbs: BTreeMap<String, BTreeSet<&'static str>>,
     /// The units that commands on a host name.
     units: BTreeMap<HostName, BTreeMap<String, Use>>,
+    vms: BTreeSet<String>,
 }
 
 /// What commands do with a unit on one host.
@@ -45,7 +46,11 @@ pub(super) struct Unit {
 impl Told {
     /// What the runbook's steps tell.
     pub(crate) fn of(runbook: &Runbook) -> Self {
-        let mut told = Self::default();
+        let names = runbook.vms.keys().map(ToString::to_string);
+        let mut told = Self {
+            vms: names.collect(),
+            ..Self::default()
+        };
         for phase in &runbook.failover {
             told.take_phase(runbook, phase, Section::Failover);
         }
@@ -127,11 +132,11 @@ impl Told {
             .collect()
     }
 
-    /// The units that a step starts on a host: without them it does not serve.
-    pub(super) fn started(&self, host: &HostName) -> Vec<String> {
+    /// The application that steps start on a host: a unit that bears the name of a VM.
+    pub(super) fn application(&self, host: &HostName) -> Option<String> {
         let units = self.units.get(host).into_iter().flatten();
-        let started = units.filter(|(_, told)| told.started);
-        started.map(|(name, _)| name.clone()).collect()
+        let mut started = units.filter(|(name, told)| told.started && self.vms.contains(*name));
+        started.next().map(|(name, _)| name.clone())
     }
 }
 

@@ -78,7 +78,7 @@ fn guest(site: &TestSite) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guest_answers_while_its_vm_runs_and_serves_while_its_units_do() {
+async fn a_guest_answers_while_its_vm_runs_and_serves_while_its_unit_does() {
     let site = site().await;
     assert!(answers(&site, "crm-lon") && !answers(&site, "crm-lee"));
     assert!(serves(&site, "192.0.2.50") && !serves(&site, "10.20.0.50"));
@@ -154,8 +154,7 @@ async fn files_of_a_restore_point_come_into_a_guest_and_go_on_to_the_server() {
     );
     crm.run("systemctl start crm01");
     assert_eq!(
-        crm.run("cd /srv/crm01 && sha256sum -c --status SHA256SUMS")
-            .status,
+        crm.run("cd /srv/crm01 && sha256sum -c SHA256SUMS").status,
         1,
         "an application writes as it starts"
     );
