@@ -180,7 +180,11 @@ fn inline(text: &Text) -> String {
         .map(|span| match span {
             Span::Plain(words) => escaped(words),
             Span::Code(name) if name.is_empty() => String::new(),
-            Span::Code(name) => format!("<code>{}</code>", escaped(name)),
+            Span::Code(name) => {
+                // Paths and step ids break behind a slash, not in a word.
+                let parts: Vec<String> = name.split_inclusive('/').map(escaped).collect();
+                format!("<code>{}</code>", parts.join("<wbr>"))
+            }
             Span::Strong(words) => format!("<strong>{}</strong>", escaped(words)),
         })
         .collect()

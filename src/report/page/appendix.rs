@@ -9,8 +9,8 @@ use super::{Block, Cell, Kind, Section, Table, listed, tabled};
 
 pub(super) fn sections(document: &Document) -> Vec<Section> {
     vec![
-        residue(document),
         timeline(document),
+        residue(document),
         steps(document),
         decisions(document),
         commands(document),

@@ -2,6 +2,7 @@
 //! and HTML are written from it; neither looks anything up.
 
 mod appendix;
+mod objectives;
 mod summary;
 
 use super::document::{Document, Timeline, Tone};

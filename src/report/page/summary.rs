@@ -1,14 +1,14 @@
 //! The first page: how it went, what was not proven, objectives against actuals, findings.
 
 use crate::names::VmName;
-use crate::report::document::{Document, Graded, Objective, RunHead, Tone};
-use crate::report::legs;
+use crate::report::document::{Document, Graded, RunHead, Tone};
 use crate::report::objectives::Grade;
 use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, time};
 use crate::runbook::model::Mode;
 
-use super::{Block, Cell, Kind, Page, Section, Table, Tile, listed, tabled};
+use super::objectives::objectives;
+use super::{Cell, Kind, Page, Section, Table, Tile, listed, tabled};
 
 pub(super) fn page(document: &Document, sections: Vec<Section>) -> Page {
     let run = &document.run;
@@ -37,7 +37,10 @@ fn verdict(document: &Document) -> Text {
             result.done, result.by_hand, result.skipped, result.failed
         ))
     } else {
-        words.plain(format!(", {}", result.detail))
+        words.plain(format!(
+            ", {}: {} steps done, {} by hand, {} skipped, {} failed, {} open",
+            result.detail, result.done, result.by_hand, result.skipped, result.failed, result.open
+        ))
     }
 }
 
@@ -61,12 +64,19 @@ fn tiles(document: &Document) -> Vec<Tile> {
         .iter()
         .filter(|said| said.kind.tone() != Tone::Plain)
         .count();
+    // What is not over may still bring some.
+    let (proven, none) = if document.result.finished {
+        ("all was proven", "none")
+    } else {
+        ("none so far", "none so far")
+    };
+    let tone = clean(document);
     tiles.push(counted(
         "Vouched for or not fenced",
         vouched,
-        "all was proven",
+        (tone, proven),
     ));
-    tiles.push(counted("Findings", document.findings.len(), "none"));
+    tiles.push(counted("Findings", document.findings.len(), (tone, none)));
     tiles
 }
 
@@ -84,12 +94,26 @@ fn figure(label: String, measure: &Graded, unknown: &str) -> Tile {
     }
 }
 
-fn counted(label: &str, count: usize, none: &str) -> Tile {
+fn counted(label: &str, count: usize, none: (Tone, &str)) -> Tile {
+    let (tone, note) = if count == 0 {
+        none
+    } else {
+        (Tone::Warn, "see below")
+    };
     Tile {
         label: label.to_owned(),
         value: count.to_string(),
-        note: if count == 0 { none } else { "see below" }.to_owned(),
-        tone: if count == 0 { Tone::Good } else { Tone::Warn },
+        note: note.to_owned(),
+        tone,
+    }
+}
+
+/// How good it is that there is nothing: only at the end.
+fn clean(document: &Document) -> Tone {
+    if document.result.finished {
+        Tone::Good
+    } else {
+        Tone::Plain
     }
 }
 
@@ -237,126 +261,13 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
             "Statements",
             "What was vouched for instead of proven, what was not fenced, and what could not be looked at.",
             statements,
-            Some((Tone::Good, "Nothing had to be vouched for.")),
+            Some((clean(document), "Nothing had to be vouched for.")),
         ),
         objectives(document),
-        listed("Findings", "", findings, Some((Tone::Good, "None."))),
+        listed("Findings", "", findings, Some((clean(document), "None."))),
         listed("Overrides", "", overrides, None),
         deviations(document),
     ]
-}
-
-fn objectives(document: &Document) -> Section {
-    let rows = document.objectives.iter().map(objective).collect();
-    let table = Table {
-        caption: "Objectives against actuals".to_owned(),
-        columns: vec![
-            ("half", Kind::Name),
-            ("VM", Kind::Name),
-            ("RTO", Kind::Figure),
-            ("actual", Kind::Figure),
-            ("RTO grade", Kind::Figure),
-            ("RPO", Kind::Figure),
-            ("actual", Kind::Figure),
-            ("RPO grade", Kind::Figure),
-            ("data from", Kind::Words),
-            ("serves since", Kind::Figure),
-        ],
-        rows,
-    };
-    let mut section = tabled(
-        "Objectives",
-        "RTO actual: from the loss of service until the last rung of ready passed, the network's part included. RPO actual: from the restore point to the loss of service.",
-        table,
-    );
-    let legs: Vec<_> = document
-        .objectives
-        .iter()
-        .filter(|row| !row.legs.is_empty())
-        .map(went)
-        .collect();
-    if !legs.is_empty() {
-        let mut columns = vec![("half", Kind::Name), ("VM", Kind::Name)];
-        columns.extend(legs::PARTS.map(|part| (part, Kind::Figure)));
-        columns.push(("RTO actual", Kind::Figure));
-        section
-            .blocks
-            .push(Block::Heading("Where the time went".to_owned()));
-        section.blocks.push(Block::Table(Table {
-            caption: "From the loss of service to service, part by part".to_owned(),
-            columns,
-            rows: legs,
-        }));
-    }
-    section
-}
-
-fn objective(row: &Objective) -> Vec<Cell> {
-    let wanted = |measure: &Graded| {
-        measure
-            .objective
-            .map_or_else(|| "none".to_owned(), duration)
-    };
-    let actual = |measure: &Graded| Cell {
-        text: plain(
-            measure
-                .actual
-                .map_or_else(|| "not reached".to_owned(), duration),
-        ),
-        used: used(measure),
-        tone: tone(measure.grade),
-    };
-    let grade = |measure: &Graded| Cell {
-        text: plain(
-            measure
-                .grade
-                .map_or_else(String::new, |grade| grade.to_string()),
-        ),
-        tone: tone(measure.grade),
-        used: None,
-    };
-    let name = row
-        .vm
-        .as_ref()
-        .map_or_else(|| strong("the set"), |vm| plain(vm.as_str()));
-    // Each VM has its own objective; the set's worst says nothing about one that has another.
-    let rpo = if row.vm.is_some() {
-        wanted(&row.rpo)
-    } else {
-        String::new()
-    };
-    vec![
-        row.section.to_string().into(),
-        name.into(),
-        wanted(&row.rto).into(),
-        actual(&row.rto),
-        grade(&row.rto),
-        rpo.into(),
-        actual(&row.rpo),
-        grade(&row.rpo),
-        row.data_from.clone().into(),
-        row.serves_at.map_or_else(String::new, time).into(),
-    ]
-}
-
-fn used(measure: &Graded) -> Option<u32> {
-    let (objective, actual) = (measure.objective?, measure.actual?);
-    let percent = actual.as_millis() * 100 / objective.as_millis().max(1);
-    u32::try_from(percent).ok()
-}
-
-fn went(row: &Objective) -> Vec<Cell> {
-    let took = |part: &str| {
-        let leg = row.legs.iter().find(|leg| leg.what == part);
-        leg.map_or_else(String::new, |leg| duration(leg.took))
-    };
-    let mut cells: Vec<Cell> = vec![
-        row.section.to_string().into(),
-        row.vm.as_ref().map_or("", VmName::as_str).into(),
-    ];
-    cells.extend(legs::PARTS.iter().map(|part| Cell::from(took(part))));
-    cells.push(row.rto.actual.map_or_else(String::new, duration).into());
-    cells
 }
 
 fn deviations(document: &Document) -> Section {
