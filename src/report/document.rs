@@ -421,6 +421,8 @@ pub struct Decision {
 pub struct Command {
     /// When it was announced.
     pub at: Timestamp,
+    /// Of which step.
+    pub step: StepId,
     /// Where it went.
     pub host: HostName,
     /// The line, secrets masked.

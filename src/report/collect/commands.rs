@@ -29,6 +29,7 @@ pub(super) fn commands(run: &Run<'_>) -> Vec<Command> {
             };
             Command {
                 at: op.intended,
+                step: op.step.clone(),
                 host: op.host.clone(),
                 command: op.command.clone(),
                 outcome,
