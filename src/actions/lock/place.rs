@@ -52,12 +52,7 @@ impl Place {
     /// Of the host on which a step's command runs. Consoles with other runbooks are not kept off
     /// it: what is to be driven once is this runbook.
     fn of_command(runbook: &Runbook, step: &Step) -> Option<Self> {
-        let (ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. }) =
-            &step.action
-        else {
-            return None;
-        };
-        let host = &command.host;
+        let host = commanded(step)?;
         let name = format!("{OF_HOST}{}+{host}", runbook.name);
         let folder = match runbook.hosts.get(host)?.driver {
             Driver::Esxi => format!("{}/{name}", volume_on(runbook, host)?),
@@ -93,6 +88,16 @@ impl Place {
     /// The same with the host.
     pub(super) fn who(&self) -> String {
         Fact::locked(self.vm.as_ref(), &self.host)
+    }
+}
+
+/// The host on which a step runs a command of the runbook's own.
+pub(super) fn commanded(step: &Step) -> Option<&HostName> {
+    match &step.action {
+        ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } => {
+            Some(&command.host)
+        }
+        _ => None,
     }
 }
 
