@@ -63,6 +63,10 @@ Every command is shown before it is sent. Leaving (q) or a crash costs nothing: 
 With --planned the protected site is alive: its VMs are shut down in reverse order, copied once more
 after that, and started at the recovery site. Nothing is lost; RTO counts from the first stop.
 
+Before the first step the hosts are looked at, as `lifeboat check` does. What was found is shown and
+confirmed, a blocker with a reason; with --headless it is printed and the run starts, since each step
+looks again before it acts. Either way the journal keeps it.
+
 Examples:
   lifeboat run my-runbook.yaml
   lifeboat run my-runbook.yaml --planned
@@ -74,6 +78,9 @@ Examples:
         /// Move them while the protected site is alive: shut down in order, final copy, nothing lost
         #[arg(long)]
         planned: bool,
+        /// Start without looking at the hosts first
+        #[arg(long)]
+        no_check: bool,
         #[command(flatten)]
         start: StartArgs,
     },
@@ -530,6 +537,7 @@ mod tests {
         let Some(Command::Run {
             runbook,
             planned: false,
+            no_check: false,
             start,
         }) = cli.command
         else {

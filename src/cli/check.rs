@@ -4,6 +4,8 @@
 mod json;
 mod lines;
 
+pub(super) use lines::verdict;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::journal::{Ending, RunSummary};
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Plan, PlanInputs, Version};
 use crate::readiness::{
-    Change, Finding, Rehearsal, Severity, Task, Unfinished, changes, judge, look,
+    Change, Finding, Rehearsal, Severity, Task, Unfinished, carry_over, changes, judge, look,
 };
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
@@ -88,11 +90,22 @@ async fn prepare(
     // The strictest rules that there are.
     let policy = Policy::for_mode(Mode::Drill);
     let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
-    let mut task = Task::new(Arc::new(reached), &plan);
-    let runs = console.store.list()?;
-    task.unfinished = unfinished(&runs, &runbook.name);
-    task.rehearsal = rehearsal(&runs, loaded, &plan);
+    let task = task(console, loaded, Arc::new(reached), &plan)?;
     Ok((task, hosts))
+}
+
+/// What is to be found ready for a plan, and what this console has done of it before.
+pub(super) fn task(
+    console: &Console,
+    loaded: &Loaded,
+    reached: Arc<Runbook>,
+    plan: &Plan,
+) -> Result<Task, Failure> {
+    let mut task = Task::new(reached, plan);
+    let runs = console.store.list()?;
+    task.unfinished = unfinished(&runs, &loaded.runbook.name);
+    task.rehearsal = rehearsal(&runs, loaded, plan);
+    Ok(task)
 }
 
 /// The plan of a failover; a value that nobody gave has a stand-in.
@@ -217,14 +230,21 @@ async fn rounds(
     })?;
     let mut before: Option<Vec<Finding>> = None;
     let progress = std::io::stderr().is_terminal() && !printer.json && every.is_none();
-    let tell = |host: &HostName, took, opened| say(progress, host, took, opened);
+    let tell = |host: &HostName, took, opened| {
+        if progress {
+            let _ = writeln!(std::io::stderr(), "{}", answered(host, took, opened));
+        }
+    };
     loop {
         let began = std::time::Instant::now();
         let seen = tokio::select! {
             seen = look(task, hosts, &tell) => seen,
             () = signals.any() => return Ok(before.map_or(Exit::Resumable, |found| exit_of(&found))),
         };
-        let findings = cleaned(hosts, judge(task, &seen));
+        let mut findings = cleaned(hosts, judge(task, &seen));
+        if let Some(before) = &before {
+            carry_over(task, &seen, before, &mut findings);
+        }
         let text = match &before {
             None => printer.whole(&lines::Round {
                 task,
@@ -254,23 +274,18 @@ async fn rounds(
     }
 }
 
-fn say(wanted: bool, host: &HostName, took: Duration, opened: bool) {
-    if wanted {
-        let how = if opened {
-            "answered"
-        } else {
-            "did not let us in"
-        };
-        let _ = writeln!(
-            std::io::stderr(),
-            "{host} {how} ({:.1} s)",
-            took.as_secs_f32()
-        );
-    }
+/// A line about a host that was asked.
+pub(super) fn answered(host: &HostName, took: Duration, opened: bool) -> String {
+    let how = if opened {
+        "answered"
+    } else {
+        "cannot be asked"
+    };
+    format!("{host} {how} ({:.1} s)", took.as_secs_f32())
 }
 
 /// Findings as they may be shown: secrets masked, nothing in them that controls a terminal.
-fn cleaned(hosts: &Hosts, mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn cleaned(hosts: &Hosts, mut findings: Vec<Finding>) -> Vec<Finding> {
     for finding in &mut findings {
         let fault = &mut finding.fault;
         for text in [

@@ -44,6 +44,7 @@ pub(super) async fn failback(
         sections: vec![Section::Failback],
         parent: before,
         start: args,
+        looks_first: false,
     };
     start(console, order).await
 }

@@ -79,7 +79,7 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
             practice::practice(console, PracticeArgs::of(runbook)).await
         }
         HomeChoice::Run(runbook) => {
-            failover(console, runbook, Mode::Failover, StartArgs::default()).await
+            failover(console, runbook, Mode::Failover, StartArgs::default(), true).await
         }
         HomeChoice::FailbackRun(run) => {
             failback::failback(console, run.as_str(), StartArgs::default()).await

@@ -22,6 +22,7 @@ mod outage;
 mod paper;
 mod past;
 mod practice;
+mod preflight;
 mod report;
 mod resume;
 mod runs;
@@ -92,6 +93,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Run {
             runbook,
             planned,
+            no_check,
             start,
         }) => {
             let mut console = Console::open(state, start.act.clone())?;
@@ -101,7 +103,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 Mode::Failover
             };
             finish(
-                block_on(failover(&mut console, runbook, mode, start)),
+                block_on(failover(&mut console, runbook, mode, start, !no_check)),
                 console,
             )
         }
@@ -189,6 +191,7 @@ async fn failover(
     runbook: PathBuf,
     mode: Mode,
     args: StartArgs,
+    looks_first: bool,
 ) -> Result<console::Conclusion, Failure> {
     let order = start::Order {
         loaded: load::load_runbook(&runbook)?,
@@ -197,6 +200,7 @@ async fn failover(
         sections: vec![Section::Failover],
         parent: None,
         start: args,
+        looks_first,
     };
     start::start(console, order).await
 }

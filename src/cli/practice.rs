@@ -27,7 +27,7 @@ use super::console::{Conclusion, Console};
 use super::exit::{Exit, Failure};
 use super::load::{load_bundled, load_runbook};
 use super::logins::host_configs;
-use super::start::{Order, Ready, discard_unbegun, launch, new_folder, prepare};
+use super::start::{Order, Ready, discard_unbegun, launch, new_folder, prepare, sessions};
 
 /// How long the task that watches a run may take to see that it has ended.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -101,6 +101,7 @@ pub(super) async fn practice(
         sections: std::iter::once(Section::Failover).chain(home).collect(),
         parent: None,
         start: args.start,
+        looks_first: false,
     };
     let ready = prepare(console, order).await?;
     let folder = new_folder(console, &ready.loaded)?;
@@ -137,7 +138,8 @@ async fn raise(
         site.go_dark(SiteRole::Protected);
     }
     let configs = host_configs(&runbook, &BTreeMap::new(), &[], &SshConfig::none())?;
-    let handle = launch(console, ready, folder, runbook, configs)?;
+    let hosts = sessions(console, &ready, configs);
+    let handle = launch(console, ready, folder, runbook, hosts)?;
     Ok((site, handle))
 }
 

@@ -24,6 +24,7 @@ use super::forms;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::outage;
 use super::past::make_plan;
+use super::preflight::look_first;
 use super::variables::{Sources, gather};
 
 /// What is to be started.
@@ -35,6 +36,8 @@ pub(super) struct Order {
     pub(super) sections: Vec<Section>,
     pub(super) parent: Option<Before>,
     pub(super) start: StartArgs,
+    /// The hosts are looked at before the first line is written.
+    pub(super) looks_first: bool,
 }
 
 /// The run that a failback takes back.
@@ -56,15 +59,26 @@ pub(super) struct Ready {
 
 /// Starts a run against the runbook's own hosts and walks it.
 pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclusion, Failure> {
+    let looks_first = order.looks_first;
     let ready = prepare(console, order).await?;
     let (runbook, secrets) = (&ready.loaded.runbook, &ready.secrets);
     let configs = host_configs(runbook, secrets, &known_hosts(), &ssh_config())?;
     let runbook = with_own_paths(runbook, &ready.info.runbook_path);
     let runbook = as_reached(runbook, &configs);
+    let hosts = sessions(console, &ready, configs);
+    let remark = if looks_first {
+        look_first(console, &ready.loaded, &ready.plan, &runbook, &hosts).await?
+    } else {
+        None
+    };
     let folder = new_folder(console, &ready.loaded)?;
     let answers = ready.answers.clone();
-    let handle = launch(console, ready, &folder, runbook, configs)
+    let handle = launch(console, ready, &folder, runbook, hosts)
         .inspect_err(|_| discard_unbegun(&folder))?;
+    if let Some(remark) = remark {
+        // A run that has ended already needs no remark.
+        let _ = handle.inputs.send(remark);
+    }
     console.walk(&folder, handle, answers, false).await
 }
 
@@ -221,19 +235,25 @@ pub(super) fn new_folder(console: &Console, loaded: &Loaded) -> Result<RunFolder
     Ok(folder)
 }
 
+/// Sessions to the hosts of a run that is to be started, under the rules of its mode.
+pub(super) fn sessions(console: &Console, ready: &Ready, configs: Vec<HostConfig>) -> Hosts {
+    let mode = ready.info.mode.unwrap_or(Mode::Failover);
+    Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone())
+        .with_secrets(ready.secrets.clone())
+}
+
 /// Writes the run's first line and sets it going.
 pub(super) fn launch(
     console: &Console,
     ready: Ready,
     folder: &RunFolder,
     runbook: Runbook,
-    configs: Vec<HostConfig>,
+    hosts: Hosts,
 ) -> Result<RunHandle, Failure> {
     let Ready {
         mut info,
         plan,
         parent,
-        secrets,
         ..
     } = ready;
     info.run = folder.id.clone();
@@ -244,8 +264,7 @@ pub(super) fn launch(
         mode,
         runbook: Arc::new(runbook),
         plan: Arc::new(plan),
-        hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone())
-            .with_secrets(secrets),
+        hosts,
         settings: console.engine_settings(),
         parent,
         // Times begin with the run's own session, however long the console was open before.

@@ -1,6 +1,9 @@
 //! What is different between two looks.
 
 use super::finding::{Finding, Severity};
+use super::seen::Seen;
+use super::task::Task;
+use crate::names::{HostName, VmName};
 
 /// How a finding differs from the look before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,47 @@ pub fn changes(before: &[Finding], now: &[Finding]) -> Vec<Change> {
         .filter(|finding| of(now, &finding.key).is_none())
         .map(|finding| Change::Gone(finding.clone()));
     here.chain(gone).collect()
+}
+
+/// Adds what was found before and could not be judged this time: that a host is silent mends nothing.
+pub fn carry_over(task: &Task, seen: &Seen, before: &[Finding], now: &mut Vec<Finding>) {
+    let lost: Vec<Finding> = before
+        .iter()
+        .filter(|old| !now.iter().any(|new| new.key == old.key))
+        .filter(|old| !was_judged(task, seen, old))
+        .cloned()
+        .collect();
+    now.extend(lost);
+    now.sort_by(Finding::order);
+}
+
+/// Whether what a finding rests on was told.
+fn was_judged(task: &Task, seen: &Seen, finding: &Finding) -> bool {
+    // Whether a host answers is known in any case.
+    let last = finding.key.rsplit('/').next();
+    if matches!(last, Some("reach" | "answers" | "extras")) {
+        return true;
+    }
+    let place = HostName::from(finding.fault.place.as_str());
+    let of_host = !seen.hosts.contains_key(&place) || tells(seen, &place);
+    let of_vm = |vm: &VmName| {
+        let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
+        let restored = task.restores.contains_key(vm);
+        place.is_none_or(|place| tells(seen, &place.host))
+            && (!restored || seen.points.get(vm).is_some_and(Result::is_ok))
+    };
+    of_host && (!finding.key.starts_with("vm/") || finding.vms.iter().all(of_vm))
+}
+
+/// Whether a host answered everything that matters.
+fn tells(seen: &Seen, host: &HostName) -> bool {
+    match seen.hosts.get(host) {
+        Some(Ok(told)) => told
+            .esxi
+            .as_ref()
+            .is_none_or(|esxi| esxi.silences().iter().all(|silence| silence.is_extra)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

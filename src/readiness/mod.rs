@@ -17,7 +17,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{Change, changes};
+pub use changes::{Change, carry_over, changes};
 pub use finding::{Finding, Severity};
 pub use judges::judge;
 pub use seen::{

@@ -419,3 +419,33 @@ fn a_selection_is_judged_by_what_it_needs() {
     });
     assert_eq!(keys, [""; 0]);
 }
+
+#[test]
+fn a_host_that_falls_silent_mends_nothing() {
+    let (task, mut seen) = (task(), seen());
+    lee(&mut seen).volumes.as_mut().unwrap().0[0].free = GIB;
+    used(&mut seen, "web01").point = point("web01", "20251220T100000Z");
+    let before = judge(&task, &seen);
+    assert_eq!(before.len(), 2, "{before:?}");
+
+    let error = HostError::Refused {
+        address: "192.0.2.1:22".into(),
+    };
+    let shut = Shut::new(&"lee-esx1".into(), &error);
+    seen.hosts.insert("lee-esx1".into(), Err(shut));
+    let mut now = judge(&task, &seen);
+    carry_over(&task, &seen, &before, &mut now);
+    let changed = changes(&before, &now);
+    assert!(
+        matches!(changed.as_slice(), [Change::New(found)] if found.key == "host/lee-esx1/reach"),
+        "{changed:?}"
+    );
+
+    // It is back, and there is room.
+    seen.hosts.insert("lee-esx1".into(), host(Some(esxi())));
+    let mut later = judge(&task, &seen);
+    carry_over(&task, &seen, &now, &mut later);
+    let gone: Vec<Change> = changes(&now, &later);
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone.iter().all(|change| matches!(change, Change::Gone(_))));
+}

@@ -362,3 +362,48 @@ fn a_site_behind_openssh_is_looked_at_the_same_way() {
         "shorter than its descriptor",
     );
 }
+
+#[test]
+fn a_run_looks_first_and_its_journal_keeps_what_was_found() {
+    let place = Place::new();
+    let site = site(&place);
+    let mut document = site.document();
+    document["vms"]["app01"]["recovery"]["datastore"] = "local9".into();
+    let runbook = write(&place, "planted.yaml", &document);
+    let runbook = runbook.to_string_lossy();
+    let args = [
+        "run",
+        &runbook,
+        "--headless",
+        "--yes",
+        "--set",
+        "ticket=INC000001",
+    ];
+    let remarks = |place: &Place| {
+        let events = place.journal().into_iter();
+        let notes = events.filter(|event| event["event"] == "note-added");
+        notes
+            .map(|note| note["data"]["text"].to_string())
+            .collect::<Vec<_>>()
+    };
+    // Nobody answers its first question.
+    let ran = place.run(&args, LIMIT);
+    ran.expect(4);
+    assert!(
+        ran.stdout
+            .contains("before the start: NOT READY: 1 blocker"),
+        "{}",
+        ran.stdout
+    );
+    let kept = remarks(&place);
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(kept[0].contains("there is no datastore local9"), "{kept:?}");
+
+    let other = Place::new();
+    let mut args = args.to_vec();
+    args.push("--no-check");
+    let ran = other.run(&args, LIMIT);
+    ran.expect(4);
+    assert!(!ran.stdout.contains("before the start"), "{}", ran.stdout);
+    assert_eq!(remarks(&other), [""; 0]);
+}

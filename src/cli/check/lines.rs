@@ -94,7 +94,7 @@ pub(super) fn changes(at: Timestamp, changed: &[Change], colour: bool) -> String
 }
 
 /// `ready`, or what keeps it from that.
-pub(super) fn verdict(findings: &[Finding]) -> String {
+pub(in crate::cli) fn verdict(findings: &[Finding]) -> String {
     let of = |severity| {
         let same = findings
             .iter()
