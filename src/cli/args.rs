@@ -132,10 +132,11 @@ be typed: what it wrote may be nowhere else; skip that step, with a reason, to k
 Refused after a commit, and once a failback has begun to move the VMs home. It can be left and gone on
 with like any run. Exit status 1: something is left; `lifeboat cleanup RUN` tries that again.")]
     Rollback(EndArgs),
-    /// End a drill: remove everything that it made; or what a rollback left
+    /// End a run: try again what a rollback left; after a drill, remove everything that it made
     #[command(after_help = "\
-It lists everything that the run made and asks once, then removes each thing by its name, looks whether
-it is gone, and says what is left (exit status 1). On a run that is cleaned it does nothing.")]
+It lists everything that stands as the run left it and asks once, then takes each thing back or removes
+it by its name, looks whether it is gone, and says what is left (exit status 1). Files that a VM has run
+from outside a drill still ask for its name. On a run that is cleaned it does nothing.")]
     Cleanup(EndArgs),
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\

@@ -172,7 +172,7 @@ fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill
         "stop sql01",
         "unregister sql01",
         "power_on sql01",
-        "type sql01",
+        "Type sql01",
     ] {
         press_until(&mut terminal, next);
     }
