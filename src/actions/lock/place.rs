@@ -8,8 +8,8 @@ use crate::runbook::model::{Driver, Runbook, Section, SiteRole};
 
 /// A lock's name beside the VM's folder; the folder's name follows.
 const OF_VM: &str = ".lifeboat-lock-";
-/// A lock's name on a host that a runbook's own commands change; the runbook's and the host's
-/// follow.
+/// A lock's name on a host that a runbook's own commands change, or the end of its run; the
+/// runbook's and the host's follow.
 const OF_HOST: &str = ".lifeboat-commands-";
 
 /// Where a lock lies.
@@ -23,8 +23,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What a step has to hold, in the order in which the locks are taken: its VM; and where a
-    /// command is about none that has a place, the host on which it runs.
+    /// What a step has to hold, in the order in which the locks are taken: its VM; and where it is
+    /// about none that has a place, the host that it changes.
     pub(super) fn of_step(runbook: &Runbook, step: &Step) -> Vec<Self> {
         let home = format!("{}/", Section::Failback.as_str());
         let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
@@ -43,16 +43,16 @@ impl Place {
             })
             .collect();
         if of_vm.is_empty() {
-            Self::of_command(runbook, step).into_iter().collect()
+            Self::of_host(runbook, step).into_iter().collect()
         } else {
             of_vm
         }
     }
 
-    /// Of the host on which a step's command runs. Consoles with other runbooks are not kept off
-    /// it: what is to be driven once is this runbook.
-    fn of_command(runbook: &Runbook, step: &Step) -> Option<Self> {
-        let host = commanded(step)?;
+    /// Of the host that a step changes without being about a VM. Consoles with other runbooks are
+    /// not kept off it: what is to be driven once is this runbook.
+    fn of_host(runbook: &Runbook, step: &Step) -> Option<Self> {
+        let host = host_changed(step)?;
         let name = format!("{OF_HOST}{}+{host}", runbook.name);
         let folder = match runbook.hosts.get(host)?.driver {
             Driver::Esxi => format!("{}/{name}", volume_on(runbook, host)?),
@@ -91,12 +91,13 @@ impl Place {
     }
 }
 
-/// The host on which a step runs a command of the runbook's own.
-pub(super) fn commanded(step: &Step) -> Option<&HostName> {
+/// The host that a step changes by a command of the runbook's own, or to end a run.
+pub(super) fn host_changed(step: &Step) -> Option<&HostName> {
     match &step.action {
         ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } => {
             Some(&command.host)
         }
+        ActionSpec::Close(close) => close.host(),
         _ => None,
     }
 }

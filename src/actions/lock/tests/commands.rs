@@ -3,7 +3,7 @@
 use super::*;
 use crate::actions::lock::place::Place;
 use crate::actions::tests::RUNBOOK;
-use crate::plan::{ActionSpec, Step, Subject};
+use crate::plan::{ActionSpec, Close, Step, Subject};
 use crate::runbook::model::Runbook;
 use std::os::unix::fs::PermissionsExt;
 
@@ -141,6 +141,14 @@ fn a_command_is_kept_by_its_vm_or_by_its_host_where_that_has_a_place() {
     assert_eq!(places(&other), [NAME]);
     other.0.name = "mail".into();
     assert_eq!(places(&other), [".lifeboat-commands-mail+lee-bk1"]);
+
+    let mut ending = commanding("lee-esx1", None);
+    ending.1.action = ActionSpec::Close(Close::RemoveNetworks {
+        host: "lee-esx1".into(),
+        groups: vec![("Recovered Production".into(), "vSwitch0".into())],
+        switches: Vec::new(),
+    });
+    assert_eq!(places(&ending), places(&commanding("lee-esx1", None)));
 
     let (mut runbook, step) = commanding("lee-esx1", None);
     runbook.vms.clear();
