@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::locks::{FileLock, Lock};
-use crate::hypervisor::esxi::network::{Nic, parse_vmknic_macs};
+use crate::hypervisor::esxi::network::{Nic, Vmknic};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Driver, SiteRole};
 
@@ -248,8 +248,9 @@ async fn macs(ctx: &Ctx, host: &HostName) -> Option<Vec<String>> {
     let nics = ctx.read(host, Lane::Control, &physical, Nic::parse_all, doing);
     let mut macs: Vec<String> = nics.await.ok()?.into_iter().map(|nic| nic.mac).collect();
     // The physical ones alone name most locks.
-    let own = ctx.read(host, Lane::Control, &own, parse_vmknic_macs, doing);
-    macs.extend(own.await.unwrap_or_default());
+    let own = ctx.read(host, Lane::Control, &own, Vmknic::parse_all, doing);
+    let own = own.await.unwrap_or_default();
+    macs.extend(own.into_iter().map(|own| own.mac));
     Some(macs)
 }
 

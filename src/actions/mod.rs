@@ -26,6 +26,8 @@ mod file_locks;
 mod giving_back;
 mod hand_off;
 mod http;
+mod isolate;
+mod isolation;
 mod link;
 mod lock;
 mod moving;
@@ -80,6 +82,7 @@ use copy_back::CopyBack;
 use ending::{EndFiles, EndNetworks, EndVm};
 use fence::Fence;
 use hand_off::HandOff;
+use isolate::Isolate;
 use network::Network;
 use power_on::PowerOn;
 use ready::Ready;
@@ -108,6 +111,7 @@ enum Verb<'a> {
     Check(Check<'a>),
     HandOff(HandOff<'a>),
     Fence(Fence),
+    Isolate(Isolate),
     Restore(Restore),
     Replicate(Replicate),
     Register(Register),
@@ -135,7 +139,10 @@ impl<'a> Verb<'a> {
             ActionSpec::RestoreFiles { vm, .. } => {
                 Self::RestoreFiles(RestoreFiles::new(runbook, step, vm)?)
             }
-            ActionSpec::Fence { vm } => Self::Fence(Fence::new(runbook, step, vm)?),
+            ActionSpec::Fence { vm } => match &runbook.isolation {
+                Some(isolation) => Self::Isolate(Isolate::new(runbook, isolation, step, vm)?),
+                None => Self::Fence(Fence::new(runbook, step, vm)?),
+            },
             ActionSpec::Restore { vm, point, logs } => {
                 Self::Restore(Restore::new(runbook, step, vm, point, *logs)?)
             }
@@ -187,6 +194,7 @@ macro_rules! by_verb {
         match $verb {
             $($arm => $own,)+
             Verb::Fence($action) => $body,
+            Verb::Isolate($action) => $body,
             Verb::Restore($action) => $body,
             Verb::Replicate($action) => $body,
             Verb::Register($action) => $body,

@@ -14,8 +14,8 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{NetworkName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::{MacPolicy, Mode, PortGroup, Runbook, SiteRole};
-use crate::vmfiles::Vmx;
+use crate::runbook::model::{Isolation, MacPolicy, Mode, PortGroup, Runbook, SiteRole};
+use crate::vmfiles::{Apart, Surroundings, Vmx};
 
 mod decision;
 
@@ -25,9 +25,11 @@ use super::configuration::{self, Configuration, Content};
 use super::context::Ctx;
 use super::file_locks;
 use super::giving_back::give_back;
+use super::isolation::{self, Ground};
 use super::link::ActError;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
+use super::register::fit;
 use super::registered::{self, Registration};
 use super::replacing::{self, Names};
 
@@ -35,6 +37,10 @@ use super::replacing::{self, Names};
 pub(super) struct Network {
     at: VmAt,
     wanted: Vec<Wanted>,
+    /// Where a drill keeps itself apart.
+    isolation: Option<Isolation>,
+    /// What a drill makes of the VM.
+    apart: Option<Apart>,
 }
 
 /// What one adapter is to become.
@@ -55,6 +61,10 @@ pub(super) struct Seen {
     registration: Known<Registration>,
     configuration: Known<Configuration>,
     groups: Known<Groups>,
+    /// The isolation of the host, in a drill.
+    ground: Option<Ground>,
+    /// What decides, in a drill, what else of the .vmx is cut off.
+    around: Option<Surroundings>,
     /// hostd's own view, of a VM that is registered.
     devices: Option<Devices>,
     /// Who else holds the file.
@@ -110,7 +120,12 @@ impl Network {
             })
         });
         let wanted = wanted.collect::<Result<_, Fault>>()?;
-        Ok(Self { at, wanted })
+        Ok(Self {
+            apart: fit::apart(runbook, &at),
+            isolation: runbook.isolation.clone(),
+            at,
+            wanted,
+        })
     }
 }
 
@@ -124,8 +139,8 @@ impl Action for Network {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let run = ctx.run.to_string();
-        let folder = configuration::folder(ctx, &at).await?;
-        let folder: Vec<String> = folder.into_iter().map(|(name, _)| name).collect();
+        let stats = configuration::folder(ctx, &at).await?;
+        let folder: Vec<String> = stats.iter().map(|(name, _)| name.clone()).collect();
         let configuration = configuration::read_or_aside(ctx, &at, &folder).await?;
         let registration = registered::look(ctx, &at, Lane::Control).await?;
         let mut seen = Seen {
@@ -150,7 +165,17 @@ impl Action for Network {
         if off && let Some(content) = configuration.content() {
             seen.locked_by = file_locks::locked_by(ctx, &at, &content.path).await;
         }
-        seen.groups = Known::Is(port_groups::look(ctx, &at.host, &self.groups()).await?);
+        if let Some(isolation) = &self.isolation {
+            let groups = isolation::groups_of(&ctx.runbook, isolation, &at.vm);
+            let ground = isolation::look(ctx, isolation, &at.host, &groups).await?;
+            seen.groups = Known::Is(ground.groups.clone());
+            seen.ground = Some(ground);
+            if let Some(content) = configuration.content() {
+                seen.around = Some(fit::surroundings(ctx, &at, &content.vmx, &stats).await?);
+            }
+        } else {
+            seen.groups = Known::Is(port_groups::look(ctx, &at.host, &self.groups()).await?);
+        }
         seen.registration = Known::Is(registration);
         seen.configuration = Known::Is(configuration);
         seen.at = Some(at);
@@ -166,7 +191,11 @@ impl Action for Network {
         if let Some(answer) = configuration.blocks(at) {
             return answer;
         }
-        if let Some(fault) = groups.problems.first() {
+        let broken = seen
+            .ground
+            .as_ref()
+            .and_then(|ground| ground.broken(at.vm.as_str(), &at.host));
+        if let Some(fault) = broken.as_ref().or(groups.problems.first()) {
             return blocked(fault.what.clone(), fault.clone(), &[]);
         }
         match configuration.content() {
@@ -177,16 +206,8 @@ impl Action for Network {
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         let at = seen.at.as_ref().unwrap_or(&self.at);
-        for (name, spec) in seen.groups.get().iter().flat_map(|groups| &groups.missing) {
-            port_groups::make(ctx, &at.host, name, spec).await?;
-        }
-        for (name, spec) in seen
-            .groups
-            .get()
-            .iter()
-            .flat_map(|groups| &groups.half_made)
-        {
-            port_groups::finish(ctx, &at.host, name, spec).await?;
+        if let Some(groups) = seen.groups.get() {
+            port_groups::make_all(ctx, &at.host, groups).await?;
         }
         let Some(content) = seen.configuration.get().and_then(Configuration::content) else {
             return Ok(());
@@ -213,6 +234,15 @@ impl Action for Network {
                 .await?;
         }
         Ok(())
+    }
+
+    async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        let (Some(isolation), Some(ground)) = (&self.isolation, &seen.ground) else {
+            return Ok(());
+        };
+        let at = seen.at.as_ref().unwrap_or(&self.at);
+        let groups = isolation::groups_of(&ctx.runbook, isolation, &at.vm);
+        isolation::keep(ctx, isolation, at, &groups, ground).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {

@@ -5,6 +5,7 @@ use crate::error::Fault;
 use crate::hypervisor::esxi::inventory::split_datastore_path;
 use crate::names::{HostName, VmName};
 use crate::plan::Step;
+use crate::runbook::drill_of;
 use crate::runbook::model::{Driver, Runbook, SiteRole};
 
 use super::context::Ctx;
@@ -80,6 +81,14 @@ impl VmAt {
     /// As [`VmAt::new`].
     pub fn of_step(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
         Self::new(runbook, vm, step.side)
+    }
+
+    /// What the VM is called in a host's inventory: in a drill as its folder, else by its own name.
+    pub fn display_name(&self) -> &str {
+        match drill_of(&self.folder) {
+            Some(_) => &self.folder,
+            None => self.vm.as_str(),
+        }
     }
 
     /// The folder on the host, by the datastore's label.

@@ -8,6 +8,7 @@ use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::network::{PortGroup, Vswitch};
 use crate::names::HostName;
+use crate::runbook::drill_of;
 use crate::runbook::model::{PortGroup as Wanted, PortGroupSpec};
 
 use super::answer::shown;
@@ -17,6 +18,8 @@ use super::link::ActError;
 /// What a host has of the wanted port groups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
+    /// The switch that is to be made for them, of a drill.
+    pub switch: Option<String>,
     /// To be made.
     pub missing: Vec<(String, PortGroupSpec)>,
     /// Made by this run, their VLAN not yet set: a crash came in between.
@@ -25,16 +28,29 @@ pub struct Groups {
     pub problems: Vec<Fault>,
 }
 
-/// Compares what is wanted with what a host has.
+impl Groups {
+    /// Whether nothing has to be made.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.switch.is_none() && self.missing.is_empty() && self.half_made.is_empty()
+    }
+}
+
+/// Compares what is wanted with what a host has; the switch `own` is made where it is missing.
 #[must_use]
 pub fn compare(
     host: &HostName,
     wanted: &[&Wanted],
     groups: &[PortGroup],
     switches: &[Vswitch],
+    own: Option<&str>,
     made_here: &dyn Fn(&str) -> bool,
 ) -> Groups {
-    let mut found = Groups::default();
+    let has = |name: &str| switches.iter().any(|switch| switch.name == name);
+    let mut found = Groups {
+        switch: own.filter(|own| !has(own)).map(str::to_owned),
+        ..Groups::default()
+    };
     for wanted in wanted {
         let existing = groups.iter().find(|group| group.name == wanted.name);
         match (existing, &wanted.create) {
@@ -54,7 +70,7 @@ pub fn compare(
                     ),
                     host.as_str(),
                     "nothing was changed: what others made is left as it is",
-                    "find out which is right; correct the runbook, or the port group by hand, then retry",
+                    otherwise(&group.vswitch),
                 ));
             }
             (Some(_), _) => {}
@@ -65,7 +81,7 @@ pub fn compare(
                 "make it by hand, correct its name in the runbook (case counts), or give it a vswitch \
                  there so that it is made",
             )),
-            (None, Some(spec)) if !switches.iter().any(|switch| switch.name == spec.vswitch) => {
+            (None, Some(spec)) if own != Some(&*spec.vswitch) && !has(&spec.vswitch) => {
                 found.problems.push(Fault::new(
                     format!("there is no virtual switch {} for port group {}", spec.vswitch, wanted.name),
                     host.as_str(),
@@ -77,6 +93,19 @@ pub fn compare(
         }
     }
     found
+}
+
+/// What to do about a port group of that name on another switch.
+fn otherwise(vswitch: &str) -> String {
+    match drill_of(vswitch) {
+        Some(run) => format!(
+            "drill {run} made it and was not cleaned up: `lifeboat cleanup {run}`, then retry"
+        ),
+        None => {
+            "find out which is right; correct the runbook, or the port group by hand, then retry"
+                .to_owned()
+        }
+    }
 }
 
 fn names(groups: &[PortGroup]) -> String {
@@ -93,6 +122,18 @@ fn names(groups: &[PortGroup]) -> String {
 /// # Errors
 /// The host could not be asked.
 pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Result<Groups, Fault> {
+    Ok(look_whole(ctx, host, wanted).await?.0)
+}
+
+/// Looks at a host's port groups, and gives its lists too.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn look_whole(
+    ctx: &Ctx,
+    host: &HostName,
+    wanted: &[&Wanted],
+) -> Result<(Groups, Vec<PortGroup>, Vec<Vswitch>), Fault> {
     let lane = Lane::Control;
     let doing = "reading the port groups";
     let groups = ctx
@@ -125,7 +166,67 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, wanted: &[&Wanted]) -> Resu
                     .any(|spec| op.command == add(spec))
         })
     };
-    Ok(compare(host, wanted, &groups, &switches, &made_here))
+    let own = ctx.runbook.isolation.as_ref();
+    let own = own.map(|isolation| isolation.vswitch.as_str());
+    let found = compare(host, wanted, &groups, &switches, own, &made_here);
+    Ok((found, groups, switches))
+}
+
+/// Everything that is made, in words.
+pub(super) fn changes(host: &HostName, found: &Groups) -> Vec<String> {
+    let mut changes = Vec::new();
+    if let Some(switch) = &found.switch {
+        changes.push(format!(
+            "virtual switch {switch} is made on {host}, without any uplink"
+        ));
+    }
+    for (name, spec) in &found.missing {
+        changes.push(format!(
+            "port group {name} is made on {} (VLAN {})",
+            spec.vswitch, spec.vlan
+        ));
+    }
+    for (name, spec) in &found.half_made {
+        changes.push(format!(
+            "port group {name}, made by this run, gets VLAN {}",
+            spec.vlan
+        ));
+    }
+    changes
+}
+
+/// The commands that make everything that is missing.
+pub(super) fn shown_all(host: &HostName, found: &Groups) -> Vec<ShownCommand> {
+    let switch = found.switch.as_deref().map(commands::vswitch_add);
+    let mut all: Vec<ShownCommand> = switch.iter().map(|add| shown(host, add)).collect();
+    for (name, spec) in &found.missing {
+        all.extend(shown_making(host, name, spec));
+    }
+    for (name, spec) in &found.half_made {
+        all.push(shown_finishing(host, name, spec));
+    }
+    all
+}
+
+/// Makes everything that is missing.
+///
+/// # Errors
+/// The host refused it, or a write was lost.
+pub(super) async fn make_all(ctx: &Ctx, host: &HostName, found: &Groups) -> Result<(), ActError> {
+    if let Some(switch) = &found.switch {
+        let doing = format!("making the virtual switch {switch}");
+        let command = commands::vswitch_add(switch);
+        ctx.order(host, &command, check_silent, &doing).await?;
+        let (host, name) = (host.clone(), switch.clone());
+        ctx.link.fact(Fact::VswitchMade { host, name }).await?;
+    }
+    for (name, spec) in &found.missing {
+        make(ctx, host, name, spec).await?;
+    }
+    for (name, spec) in &found.half_made {
+        finish(ctx, host, name, spec).await?;
+    }
+    Ok(())
 }
 
 /// The commands that make one.
@@ -138,7 +239,7 @@ pub(super) fn shown_making(host: &HostName, name: &str, spec: &PortGroupSpec) ->
 }
 
 /// The command that finishes one that is half made.
-pub(super) fn shown_finishing(host: &HostName, name: &str, spec: &PortGroupSpec) -> ShownCommand {
+fn shown_finishing(host: &HostName, name: &str, spec: &PortGroupSpec) -> ShownCommand {
     shown(host, &commands::portgroup_set_vlan(name, spec.vlan))
 }
 
@@ -146,7 +247,7 @@ pub(super) fn shown_finishing(host: &HostName, name: &str, spec: &PortGroupSpec)
 ///
 /// # Errors
 /// The host refused it, or a write was lost.
-pub(super) async fn make(
+async fn make(
     ctx: &Ctx,
     host: &HostName,
     name: &str,
@@ -177,7 +278,7 @@ pub(super) async fn make(
 ///
 /// # Errors
 /// The host refused it, or the write was lost.
-pub(super) async fn finish(
+async fn finish(
     ctx: &Ctx,
     host: &HostName,
     name: &str,
@@ -250,7 +351,7 @@ mod tests {
                 Some("no virtual switch vSwitch9"),
             ),
         ] {
-            let found = compare(&host, &[&wanted], &groups, &switches, &|_| false);
+            let found = compare(&host, &[&wanted], &groups, &switches, None, &|_| false);
             assert_eq!(found.missing.len(), missing, "{wanted:?}");
             let told = found.problems.first().map(|fault| fault.what.clone());
             assert_eq!(told.is_some(), problem.is_some(), "{wanted:?}: {told:?}");
@@ -261,7 +362,7 @@ mod tests {
         }
         let bare = [group("VM Network", "vSwitch0", 0)];
         let wanted = wanted("VM Network", Some(("vSwitch0", 20)));
-        let ours = compare(&host, &[&wanted], &bare, &switches, &|name| {
+        let ours = compare(&host, &[&wanted], &bare, &switches, None, &|name| {
             name == "VM Network"
         });
         assert_eq!(
@@ -269,7 +370,7 @@ mod tests {
             (1, 0),
             "this run goes on"
         );
-        let theirs = compare(&host, &[&wanted], &bare, &switches, &|_| false);
+        let theirs = compare(&host, &[&wanted], &bare, &switches, None, &|_| false);
         assert_eq!(
             (theirs.half_made.len(), theirs.problems.len()),
             (0, 1),

@@ -4,6 +4,8 @@
 //! every listed host of the other site, and the guest's address, which does not pass through them.
 //! What contradicts blocks; what cannot be proven is vouched for by a person. While `power.on`
 //! blocks, the VM is watched for a question on a session of its own.
+//!
+//! In a drill the proof of the VM's isolation takes that evidence's place, and is taken again likewise.
 
 use std::time::Duration;
 
@@ -11,35 +13,30 @@ use crate::engine::{AutostartEntry, Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
-use crate::hypervisor::esxi::power::{PowerReply, PowerState};
+use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
 use crate::plan::Step;
-use crate::runbook::model::{Runbook, SiteRole};
+use crate::runbook::model::{Isolation, Runbook, SiteRole};
 
 mod connecting;
 mod decision;
+mod starting;
 
 use super::action::Action;
 use super::answer::Known;
-use super::context::{Ctx, Sent};
+use super::context::Ctx;
+use super::isolation::{self, Ground};
 use super::link::ActError;
-use super::ownership::{Heard, Ownership, Standing};
+use super::ownership::Ownership;
 use super::place::{VmAt, site_title};
 use super::questions::{self, Watch};
-use super::registered::{self, Entry, Registration};
+use super::registered::{self, Registration};
 use super::twins::{self, Twins};
-use super::waiting::Pauses;
 use super::{autostart, configuration, power_tasks, sighting, stopping};
 use connecting::Blind;
+use starting::Evidence;
 
-/// A person may take this long to answer a VM's question before `power.on` is given up.
-const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// How long a VM may take to show up after its host said that it started it.
-const SHOW_UP: Duration = Duration::from_secs(60);
-
-/// How often it is looked whether a start that waits its turn is still covered by its evidence.
-const GLANCE: Duration = Duration::from_millis(500);
 /// How long a host may take to show the state that a command left.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -50,6 +47,8 @@ pub(super) struct PowerOn {
     other_site: String,
     /// Adapters of which nobody knows the address.
     blind: Vec<String>,
+    /// Where a drill keeps itself apart: its proof stands in for the other site's evidence.
+    isolation: Option<Isolation>,
 }
 
 /// What was seen.
@@ -65,6 +64,8 @@ pub(super) struct Seen {
     under_way: bool,
     /// What is known of it at the other site; not asked while it runs here.
     other: Option<Ownership>,
+    /// In a drill, the proof of its isolation instead; not asked while it runs here.
+    ground: Option<Ground>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
     twins: Option<Twins>,
     /// What the host has of adapters whose address nobody knows.
@@ -91,121 +92,12 @@ impl PowerOn {
                 .flat_map(|vm| vm.blind_adapters())
                 .map(str::to_owned)
                 .collect(),
+            isolation: runbook.isolation.clone(),
         })
     }
 
     fn vm(&self) -> &VmName {
         &self.at.vm
-    }
-
-    /// Evidence that is still fresh, or taken again; what a person has to decide ends it.
-    async fn fresh(&self, ctx: &Ctx, gathered: &Ownership) -> Result<Ownership, ActError> {
-        let other = if gathered.is_stale(ctx.clock.now()) {
-            sighting::of_site(ctx, self.vm(), self.other).await
-        } else {
-            gathered.clone()
-        };
-        match other.standing() {
-            Standing::Whole | Standing::Attested => Ok(other),
-            Standing::Open => Err(self.held("nobody vouched for what cannot be proven", &other)),
-            Standing::Contradicted(why) => Err(self.held(&why, &other)),
-        }
-    }
-
-    fn held(&self, why: &str, other: &Ownership) -> ActError {
-        ActError::Held {
-            fault: Box::new(Fault::new(
-                format!("{} was not started: {why}", self.vm()),
-                self.other_site.clone(),
-                other.lines().join("; "),
-                "retry: the evidence is taken again, and you are asked for what it leaves open",
-            )),
-            remedies: vec![format!("fence it in {} first", self.other_site)],
-        }
-    }
-
-    async fn keep_evidence(&self, ctx: &Ctx, other: &Ownership) -> Result<(), ActError> {
-        sighting::keep_attestation(ctx, other).await?;
-        for look in &other.sign.looks {
-            let fact = Fact::AddressProbed {
-                vm: self.vm().clone(),
-                address: look.target.clone(),
-                by: format!("{}: {}", look.by, look.said),
-                answered: look.heard == Heard::Answer,
-            };
-            ctx.link.fact(fact).await?;
-        }
-        sighting::keep_evidence(ctx, other).await
-    }
-
-    /// Starts it, and answers what it asks meanwhile.
-    async fn start(
-        &self,
-        ctx: &Ctx,
-        at: &VmAt,
-        entry: &Entry,
-        other: &Ownership,
-    ) -> Result<(), ActError> {
-        let host = &at.host;
-        ctx.doing(format!("powering {} on", at.vm));
-        let vmx = entry.inventory_path();
-        let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
-        let command = commands::power_on(vmid).deadline(LONGEST);
-        let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
-        let enough = async |sent| {
-            tokio::select! {
-                end = questions::answer_until(ctx, &watch) => end,
-                why = grown_old(ctx, other, sent) => Ok(why),
-            }
-        };
-        let output = ctx
-            .write_until(host, Lane::Control, &command, enough)
-            .await?;
-        let said = PowerReply::parse(&output, PowerState::On);
-        if self.wait_until_on(ctx, at).await? {
-            return Ok(());
-        }
-        let said = match said {
-            Err(fault) => fault.to_string(),
-            Ok(PowerReply::Unclear { text }) => text,
-            Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => {
-                "the host reported no failure".into()
-            }
-        };
-        Err(ActError::Failed(
-            power_tasks::fault(ctx, at, &vmx, &said).await,
-        ))
-    }
-
-    /// Whether it came to be on, with nothing left to ask.
-    async fn wait_until_on(&self, ctx: &Ctx, at: &VmAt) -> Result<bool, ActError> {
-        let mut pauses = Pauses::within(SHOW_UP);
-        loop {
-            let entry = registered::look(ctx, at, Lane::Control).await?.entry;
-            let on = entry.is_some_and(|entry| entry.power() == PowerState::On);
-            if on && registered::runs(ctx, at).await? {
-                return Ok(true);
-            }
-            // Off for a while after the host is done with it: more waiting cannot help.
-            let late = pauses.left() < SHOW_UP.saturating_sub(SETTLE);
-            if (!on && late) || !pauses.pause().await {
-                return Ok(false);
-            }
-        }
-    }
-}
-
-/// Ends when the evidence is too old and the start, which waits its turn behind other commands, has
-/// not reached the host yet.
-async fn grown_old(ctx: &Ctx, other: &Ownership, sent: Sent) -> String {
-    loop {
-        tokio::time::sleep(GLANCE).await;
-        if sent.has_started() {
-            return std::future::pending().await;
-        }
-        if other.is_stale(ctx.clock.now()) {
-            return "its evidence grew old before the host was free to start it".to_owned();
-        }
     }
 }
 
@@ -240,7 +132,16 @@ impl Action for PowerOn {
                 } else {
                     seen.blind = self.look_at_blind(ctx, &at, entry).await?;
                     seen.twins = Some(twins::look(ctx, &at).await?);
-                    seen.other = Some(sighting::of_site(ctx, self.vm(), self.other).await);
+                    match &self.isolation {
+                        Some(isolation) => {
+                            let ground = isolation::look_at_vm(ctx, isolation, &at, entry).await?;
+                            seen.ground = Some(ground);
+                        }
+                        None => {
+                            let other = sighting::of_site(ctx, self.vm(), self.other).await;
+                            seen.other = Some(other);
+                        }
+                    }
                 }
             }
         }
@@ -256,10 +157,11 @@ impl Action for PowerOn {
         if let Some(answer) = self.unready(entry) {
             return answer;
         }
-        match (entry, &seen.other) {
-            (Some(entry), Some(other)) => self.decide_off(seen, entry, other),
-            (Some(entry), None) => self.decide_on(seen, entry),
-            (None, _) => self.outline(),
+        match (entry, &seen.other, &seen.ground) {
+            (Some(entry), Some(other), _) => self.decide_off(seen, entry, other),
+            (Some(entry), None, Some(ground)) => self.decide_apart(seen, entry, ground),
+            (Some(entry), None, None) => self.decide_on(seen, entry),
+            (None, ..) => self.outline(),
         }
     }
 
@@ -271,7 +173,10 @@ impl Action for PowerOn {
         if let Some(other) = &seen.other {
             let other = self.fresh(ctx, other).await?;
             self.keep_evidence(ctx, &other).await?;
-            self.start(ctx, at, entry, &other).await?;
+            self.start(ctx, at, entry, &Evidence::Alone(other)).await?;
+        } else if let (Some(isolation), Some(_)) = (&self.isolation, &seen.ground) {
+            let evidence = self.isolated(ctx, isolation, at, entry).await?;
+            self.start(ctx, at, entry, &evidence).await?;
         } else if seen.question.is_some() || !seen.runs {
             let watch = Watch::new(at, &entry.inventory_path(), commands::POWER_ON_DEADLINE);
             questions::answer_until_on(ctx, &watch).await?;

@@ -13,6 +13,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
+use crate::runbook::model::Identity;
 
 use super::context::Ctx;
 use super::link::ActError;
@@ -129,7 +130,12 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
         return Ok(false);
     };
     ctx.doing(format!("{} asks something", watch.at.vm));
-    let label = ctx.link.ask(as_shown(watch.at, &question)).await?;
+    let identity = ctx.runbook.isolation.as_ref();
+    let identity = identity.map_or(Identity::Moved, |isolation| isolation.identity);
+    let label = ctx
+        .link
+        .ask(as_shown(watch.at, &question, identity))
+        .await?;
     let Some(choice) = question.choice(&label) else {
         return Err(ActError::Failed(Fault::new(
             format!(
@@ -159,23 +165,32 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
 }
 
 /// The question as a person sees it.
-fn as_shown(at: &VmAt, question: &Question) -> engine::Question {
-    let moved = question
-        .is_moved_or_copied()
-        .then(|| question.moved())
-        .flatten();
+fn as_shown(at: &VmAt, question: &Question, identity: Identity) -> engine::Question {
+    let (fits, why) = match identity {
+        Identity::Moved => (
+            question.moved(),
+            "it is the same machine at another place, and keeps its UUID and its MAC addresses; the other \
+             answer makes it a new machine",
+        ),
+        Identity::Copied => (
+            question.copied(),
+            "the runbook says that a drill's VM is a copy: it becomes a new machine with a UUID and MAC \
+             addresses of its own",
+        ),
+    };
+    let known = fits.filter(|_| question.is_moved_or_copied());
     engine::Question {
         vm: Some(at.vm.clone()),
         host: at.host.clone(),
         id: question.id.clone(),
         text: question.text.clone(),
-        choices: question.choices.iter().map(|choice| choice.label.clone()).collect(),
-        suggested: moved.map(|choice| choice.label.clone()),
-        why: moved.map(|_| {
-            "it is the same machine at another place, and keeps its UUID and its MAC addresses; the \
-             other answer makes it a new machine"
-                .to_owned()
-        }),
+        choices: question
+            .choices
+            .iter()
+            .map(|choice| choice.label.clone())
+            .collect(),
+        suggested: known.map(|choice| choice.label.clone()),
+        why: known.map(|_| why.to_owned()),
     }
 }
 
@@ -186,6 +201,10 @@ mod tests {
     use crate::runbook::model::SiteRole;
 
     fn shown(text: &str) -> engine::Question {
+        shown_as(text, Identity::Moved)
+    }
+
+    fn shown_as(text: &str, identity: Identity) -> engine::Question {
         let at = VmAt {
             vm: "sql01".into(),
             role: SiteRole::Recovery,
@@ -199,12 +218,14 @@ mod tests {
             stdout: text.into(),
             ..Output::default()
         };
-        as_shown(&at, &Question::parse(&output).unwrap().unwrap())
+        as_shown(&at, &Question::parse(&output).unwrap().unwrap(), identity)
     }
 
     #[test]
     fn moved_is_suggested_by_its_label_wherever_it_stands() {
         let text = "Virtual machine message _vmx1:\nmsg.uuid.altered:This virtual machine might have been moved or copied.\n\n   0. button.uuid.copiedTheVM (I Copied It) [default]\n   1. Cancel (Cancel)\n   2. button.uuid.movedTheVM (I Moved It)\n";
+        let copied = shown_as(text, Identity::Copied);
+        assert_eq!(copied.suggested.as_deref(), Some("I Copied It"));
         let shown = shown(text);
         assert_eq!(shown.suggested.as_deref(), Some("I Moved It"));
         assert_eq!(shown.choices.len(), 3);

@@ -30,6 +30,8 @@ pub(super) struct Ready {
     at: VmAt,
     spec: Box<Vm>,
     patience: Duration,
+    /// Rungs that a drill's isolation keeps out of reach.
+    beyond: Vec<Rung>,
 }
 
 /// What was seen; rungs behind the first that is not reached were not asked.
@@ -49,10 +51,18 @@ impl Ready {
     /// # Errors
     /// The runbook gives the VM no place there.
     pub fn new(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
+        let mut spec = Box::new(runbook.vms.get(vm).cloned().unwrap_or_default());
+        let mut beyond = Vec::new();
+        if runbook.isolation.is_some() {
+            // Nothing outside has a path in: the guest's tools, which the host asks, must answer.
+            beyond = std::mem::replace(&mut spec.ready, vec![Rung::Tools]);
+            beyond.retain(|rung| *rung != Rung::Tools);
+        }
         Ok(Self {
             at: VmAt::of_step(runbook, step, vm)?,
-            spec: Box::new(runbook.vms.get(vm).cloned().unwrap_or_default()),
+            spec,
             patience: step.timeout.unwrap_or(PATIENCE),
+            beyond,
         })
     }
 
@@ -159,6 +169,14 @@ impl Ready {
         }
         Ok(())
     }
+
+    /// What a drill leaves unproven, in words.
+    fn unproven(&self) -> impl Iterator<Item = String> {
+        self.beyond.iter().map(|rung| {
+            let rung = self.rung(rung);
+            format!("{rung}: not provable in a drill, nothing outside reaches into the isolation")
+        })
+    }
 }
 
 impl Action for Ready {
@@ -223,7 +241,7 @@ impl Action for Ready {
                     .iter()
                     .zip(&seen.reached)
                     .map(|(rung, saw)| format!("{rung}: {saw}"));
-                let mut evidence: Vec<String> = evidence.collect();
+                let mut evidence: Vec<String> = evidence.chain(self.unproven()).collect();
                 if evidence.is_empty() {
                     evidence.push(format!(
                         "{} runs; the runbook asks for no rung",
@@ -233,13 +251,15 @@ impl Action for Ready {
                 done(found, evidence)
             }
             _ => {
+                let mut changes = vec![format!(
+                    "nothing is changed; {} has {} to reach: {}",
+                    self.at.vm,
+                    span(self.patience),
+                    rungs.join(", then ")
+                )];
+                changes.extend(self.unproven());
                 let proposal = Proposal {
-                    changes: vec![format!(
-                        "nothing is changed; {} has {} to reach: {}",
-                        self.at.vm,
-                        span(self.patience),
-                        rungs.join(", then ")
-                    )],
+                    changes,
                     then: format!("{} serves; the clock of its RTO stops", self.at.vm),
                     risk: Some(Risk::Read),
                     ..Proposal::default()
@@ -275,6 +295,12 @@ impl Action for Ready {
 
     async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         self.keep(ctx, seen).await?;
+        for rung in &self.beyond {
+            let (vm, rung) = (self.at.vm.clone(), self.rung(rung));
+            let fact = Fact::RungNotProvable { vm, rung };
+            let same = fact.clone();
+            ctx.keep_once(fact, |kept| *kept == same).await?;
+        }
         let fact = Fact::Serves {
             vm: self.at.vm.clone(),
         };

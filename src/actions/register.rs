@@ -19,7 +19,7 @@ use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 use crate::vmfiles::Surroundings;
 
-mod fit;
+pub(super) mod fit;
 
 use fit::Fitted;
 

@@ -72,7 +72,7 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registratio
     };
     let namesake = |row: &&InventoryEntry| {
         own.is_none_or(|own| own.vmid != row.vmid)
-            && (row.name.eq_ignore_ascii_case(at.vm.as_str())
+            && (row.name.eq_ignore_ascii_case(at.display_name())
                 || at
                     .vmx
                     .as_ref()

@@ -9,7 +9,9 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::identity::{Identity, parse_all};
-use crate::names::HostName;
+use crate::hypervisor::esxi::process::RunningVm;
+use crate::names::{HostName, RunId};
+use crate::runbook::drill_of;
 use crate::runbook::model::Driver;
 
 use super::answer::blocked;
@@ -39,6 +41,8 @@ pub(super) struct Twin {
     pub shares: String,
     /// It is this very VM, entered at a second host or from a second copy.
     pub is_same: bool,
+    /// The drill that made it, and whether it runs.
+    pub drill: Option<(RunId, bool)>,
 }
 
 /// Looks for others on the site's hosts that share an identity with the VM whose .vmx lies at the
@@ -63,7 +67,23 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt) -> Result<Twins, Fault> {
         }
     }
     twins.found = rows.iter().filter_map(|row| row.twin(at, &own)).collect();
+    for twin in &mut twins.found {
+        if let Some((_, runs)) = &mut twin.drill {
+            *runs = is_running(ctx, &twin.host, &twin.vmx).await?;
+        }
+    }
     Ok(twins)
+}
+
+/// Whether a host runs the VM of that file.
+async fn is_running(ctx: &Ctx, host: &HostName, vmx: &str) -> Result<bool, Fault> {
+    let doing = "reading the list of running VMs";
+    let parse = RunningVm::parse_all;
+    let running = ctx
+        .read(host, Lane::Control, &commands::running(), parse, doing)
+        .await?;
+    let mut running = running.iter();
+    Ok(running.any(|vm| path_tail(&vm.config_file) == path_tail(vmx)))
 }
 
 /// A registered VM with its identity.
@@ -86,7 +106,11 @@ impl Row {
             name: self.name.clone(),
             vmx: format!("[{}] {}", self.datastore, self.path),
             shares,
-            is_same: same_uuid && (is_own_file || self.name.eq_ignore_ascii_case(at.vm.as_str())),
+            is_same: same_uuid
+                && (is_own_file || self.name.eq_ignore_ascii_case(at.display_name())),
+            drill: its
+                .and_then(|(folder, _)| drill_of(folder))
+                .map(|run| (run, false)),
         })
     }
 }
@@ -132,14 +156,27 @@ async fn on_host(
     Ok((own, rows.collect()))
 }
 
+impl Twin {
+    /// Whether the VM may not be there beside it. A drill is kept apart from all but itself, and what
+    /// a drill left is off where nobody starts it.
+    fn blocks(&self, at: &VmAt) -> bool {
+        if self.is_same {
+            return true;
+        }
+        match &self.drill {
+            _ if drill_of(&at.folder).is_some() => false,
+            Some((_, runs)) => *runs,
+            None => true,
+        }
+    }
+}
+
 impl Twins {
     /// Why nothing can be done with the VM while there is another of its kind.
     pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
-        let twin = self
-            .found
-            .iter()
-            .find(|twin| twin.is_same)
-            .or(self.found.first())?;
+        let mut in_the_way = self.found.iter().filter(|twin| twin.blocks(at));
+        let first = in_the_way.next()?;
+        let twin = in_the_way.find(|twin| twin.is_same).unwrap_or(first);
         let Twin {
             host,
             name,
@@ -147,7 +184,17 @@ impl Twins {
             shares,
             ..
         } = twin;
-        let (what, next) = if twin.is_same {
+        let (what, next) = if let Some((run, _)) = &twin.drill {
+            (
+                format!(
+                    "{name} on {host}, which drill {run} left running, has the same {shares} as {}",
+                    at.vm
+                ),
+                format!(
+                    "`lifeboat cleanup {run}` stops it and removes what that drill made; then retry"
+                ),
+            )
+        } else if twin.is_same {
             (
                 format!("{} is already registered on {host}, from {vmx}", at.vm),
                 format!(
@@ -179,7 +226,18 @@ impl Twins {
                 at.vm
             )
         };
-        self.silent.iter().map(doubt).collect()
+        let harmless = self.found.iter().filter(|twin| !twin.blocks(at));
+        let harmless = harmless.map(|twin| {
+            let Twin { host, name, shares, .. } = twin;
+            match &twin.drill {
+                Some((run, _)) if drill_of(&at.folder).is_none() => format!(
+                    "{name} on {host} is off and has the same {shares}: drill {run} left it, `lifeboat cleanup {run}` \
+                     removes it"
+                ),
+                _ => format!("{name} on {host} has the same {shares}: the drill's switch keeps them apart"),
+            }
+        });
+        self.silent.iter().map(doubt).chain(harmless).collect()
     }
 }
 

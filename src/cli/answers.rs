@@ -6,6 +6,7 @@
 //! steps:
 //!   failover/recover/sql01/power_on: { by: alice }
 //!   failover/declare/-/confirm: { by: alice, second: bob, signs: [power, network] }
+//! drill: { abort: any alarm in production, limit: 4h, abort_key: bob }
 //! ```
 
 use std::collections::BTreeMap;
@@ -42,6 +43,20 @@ pub struct Answers {
     pub secrets: BTreeMap<VariableName, SecretSource>,
     /// Decisions, by step.
     pub steps: BTreeMap<StepId, StepAnswer>,
+    /// What a drill's people agreed on.
+    pub drill: DrillAnswers,
+}
+
+/// What an answers file says about a drill.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrillAnswers {
+    /// What ends it early, in words.
+    pub abort: Option<String>,
+    /// How long it may take, as written.
+    pub limit: Option<String>,
+    /// Who holds the abort key.
+    pub abort_key: Option<String>,
 }
 
 /// Where a secret comes from; it never stands in the file itself.
@@ -62,6 +77,7 @@ struct File {
     variables: Value,
     secrets: Value,
     steps: Value,
+    drill: Value,
 }
 
 /// Reads an answers file for this runbook.
@@ -132,6 +148,12 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
                 answers.steps.insert(id, answer);
             }
             Err(problem) => problems.push(format!("steps.{id}: {problem}")),
+        }
+    }
+    if !file.drill.is_null() {
+        match serde_yaml::from_value(file.drill) {
+            Ok(drill) => answers.drill = drill,
+            Err(error) => problems.push(format!("drill: {error}")),
         }
     }
     if problems.is_empty() {
@@ -363,6 +385,17 @@ steps:
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         assert!(!problems.join("\n").contains("hunter2"), "{problems:#?}");
+    }
+
+    #[test]
+    fn what_a_drill_agrees_on_can_be_written_down() {
+        let drill = |text: &str| parse(text, &runbook()).map(|answers| answers.drill);
+        let read = drill("drill: { abort: any alarm, limit: 4h, abort_key: bob }").unwrap();
+        assert_eq!(read.abort_key.as_deref(), Some("bob"));
+        assert_eq!(read.limit.as_deref(), Some("4h"));
+        assert_eq!(drill("drill: {}").unwrap(), DrillAnswers::default());
+        let problems = drill("drill: { abort_kay: bob }").unwrap_err();
+        assert!(problems[0].starts_with("drill: "), "{problems:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ Examples:
   lifeboat validate my-runbook.yaml      is the file right?
   lifeboat check my-runbook.yaml         are the hosts and backups ready for it?
   lifeboat plan my-runbook.yaml          every step and command, to read or print
+  lifeboat drill my-runbook.yaml         try it beside production, in isolation
   lifeboat run my-runbook.yaml           fail over, one confirmed step at a time
   lifeboat resume                        go on after the console was left, crashed or was killed
   lifeboat failback 20260102-030405-k7qd go home again
@@ -56,6 +57,26 @@ Examples:
   lifeboat practice my-runbook.yaml --speed 10
   lifeboat practice --headless --yes --speed 20 --scale 16MiB")]
     Practice(PracticeArgs),
+    /// Drill a failover beside production, in isolation; the protected site is left alone
+    #[command(after_help = "\
+The VMs are restored under names of their own (drill-RUN-VM), and joined to port groups on a virtual
+switch without uplinks (drill-RUN). That nothing leads out of it is proven on the host before each VM
+starts; in a drill `fence` is that proof. The protected site is not asked for anything.
+
+The abort criterion, the time limit and who holds the abort key are asked first, or stand in the
+answers file: `drill: { abort: any alarm, limit: 4h, abort_key: bob }`.
+
+A drill's copies never go live: in an emergency start `lifeboat run RUNBOOK`.
+
+Examples:
+  lifeboat drill my-runbook.yaml
+  lifeboat drill my-runbook.yaml --headless --yes --answers answers.yaml")]
+    Drill {
+        /// The runbook
+        runbook: PathBuf,
+        #[command(flatten)]
+        start: StartArgs,
+    },
     /// Fail over: bring the VMs up at the recovery site
     #[command(after_help = "\
 Every command is shown before it is sent. Leaving (q) or a crash costs nothing: `lifeboat resume`.
@@ -597,7 +618,7 @@ mod tests {
             "check r.yaml --watch soon",
             "run r.yaml --set x",
             "plan r.yaml --mode drill",
-            "drill r.yaml",
+            "drill",
         ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
         }

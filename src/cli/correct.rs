@@ -15,6 +15,7 @@ use crate::tui::FormField;
 use super::answers::Answers;
 use super::args::ResumeArgs;
 use super::console::{Console, no_terminal};
+use super::drill::as_walked;
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::load::load_runbook;
@@ -54,7 +55,8 @@ pub(super) async fn correct(
         );
         return Err(Failure::of(Exit::Refused, &fault));
     }
-    let loaded = load_runbook(path)?;
+    let mut loaded = load_runbook(path)?;
+    loaded.runbook = as_walked(loaded.runbook, past.info.mode, &past.folder.id);
     check_is_a_version(&past, &loaded, &place)?;
     let answers = match &console.act.answers {
         Some(path) => super::answers::read(path, &loaded.runbook)?,

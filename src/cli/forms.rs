@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, Zoned};
 
+use crate::engine::DrillTerms;
 use crate::host::Secret;
 use crate::names::VariableName;
 use crate::runbook::model::{Auth, Backup, Mode, Runbook};
 use crate::tui::{Form, FormField};
 
 use super::console::{Console, no_terminal};
+use super::drill::Proposed;
 use super::exit::{Exit, Failure};
 use super::outage;
 use super::variables::Values;
@@ -24,6 +26,8 @@ pub(super) struct Filled {
     pub(super) secrets: BTreeMap<VariableName, String>,
     /// When service was lost and why that is not now; `None` where it was not asked.
     pub(super) outage: Option<(Timestamp, Option<String>)>,
+    /// What a drill's people agreed on.
+    pub(super) drill: Option<DrillTerms>,
 }
 
 /// What is asked before a new run.
@@ -35,6 +39,8 @@ pub(super) struct Before<'a> {
     pub(super) secrets: &'a BTreeMap<VariableName, Secret>,
     pub(super) outage_at: Option<&'a str>,
     pub(super) outage_reason: Option<&'a str>,
+    /// What a drill's people are to agree on.
+    pub(super) drill: Option<Proposed>,
     /// What is to be known of the run that is taken back.
     pub(super) notes: Vec<String>,
 }
@@ -53,7 +59,12 @@ pub(super) async fn before_start(
     if asks_outage {
         fields.extend(outage_fields(&before, now));
     }
+    fields.extend(before.drill.iter().flat_map(Proposed::fields));
     let mut answers = show(console, title(&before), intro(&before), fields).await?;
+    let drill = match &before.drill {
+        Some(_) => Some(Proposed::filled(&mut answers)?),
+        None => None,
+    };
     let mut outage = match answers.remove(OUTAGE).filter(|_| asks_outage) {
         Some(text) => Some(read_outage(&text, answers.remove(REASON), now)?),
         None => None,
@@ -66,7 +77,10 @@ pub(super) async fn before_start(
             .await?
             .remove(REASON);
     }
-    Ok(sort_out(before, answers, outage))
+    Ok(Filled {
+        drill,
+        ..sort_out(before, answers, outage)
+    })
 }
 
 /// Asks for the secrets that are not known, under that title.
@@ -138,6 +152,7 @@ fn intro(before: &Before<'_>) -> Vec<String> {
     intro.extend(before.notes.iter().cloned());
     intro.push(match before.mode {
         Mode::Practice => "Everything is simulated: nothing real can be reached.".to_owned(),
+        Mode::Drill => "A drill: the protected site is left alone, and the VMs come up beside production, cut off from it. Nothing has been sent yet.".to_owned(),
         _ => "Nothing has been sent yet. The values are frozen when the run starts.".to_owned(),
     });
     intro
@@ -343,6 +358,7 @@ mod tests {
             secrets: none,
             outage_at: None,
             outage_reason: None,
+            drill: None,
             notes: Vec::new(),
         }
     }

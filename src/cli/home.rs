@@ -78,6 +78,9 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         HomeChoice::Practice(runbook) => {
             practice::practice(console, PracticeArgs::of(runbook)).await
         }
+        HomeChoice::Drill(runbook) => {
+            failover(console, runbook, Mode::Drill, StartArgs::default()).await
+        }
         HomeChoice::Run(runbook) => {
             failover(console, runbook, Mode::Failover, StartArgs::default(), true).await
         }
@@ -181,8 +184,10 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
 }
 
 fn finished_of(run: RunSummary) -> Option<FinishedRun> {
-    let Ending::Finished(result) = run.ending else {
-        return None;
+    let clean = match &run.ending {
+        Ending::Finished(result) => result.is_clean(),
+        Ending::Aborted => false,
+        Ending::Detached | Ending::Open => return None,
     };
     let info = run.info?;
     Some(FinishedRun {
@@ -190,7 +195,7 @@ fn finished_of(run: RunSummary) -> Option<FinishedRun> {
         runbook: info.runbook,
         mode: info.mode,
         ended: run.last_at.or(run.started).unwrap_or_default(),
-        clean: result.is_clean(),
+        clean,
         can_fail_back: matches!(info.mode, Some(Mode::Failover | Mode::Planned)),
     })
 }

@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod console;
 mod correct;
+mod drill;
 mod ending;
 mod evidence;
 mod exit;
@@ -106,6 +107,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
                 block_on(failover(&mut console, runbook, mode, start, !no_check)),
                 console,
             )
+        }
+        Some(Command::Drill { runbook, start }) => {
+            let mut console = Console::open(state, start.act.clone())?;
+            let walked = block_on(failover(&mut console, runbook, Mode::Drill, start));
+            finish(walked, console)
         }
         Some(Command::Failback { what, start }) => {
             let mut console = Console::open(state, start.act.clone())?;

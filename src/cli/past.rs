@@ -12,6 +12,7 @@ use crate::report;
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
 
+use super::drill::as_walked;
 use super::exit::{Exit, Failure};
 use super::load::load_runbook;
 
@@ -37,7 +38,8 @@ impl Past {
             });
         };
         let state = RunState::fold(journal.entries.iter().map(Arc::as_ref));
-        let loaded = runbook_in_force(&folder, &state)?;
+        let mut loaded = runbook_in_force(&folder, &state)?;
+        loaded.runbook = as_walked(loaded.runbook, info.mode, &folder.id);
         let plan = plan_of(&loaded.runbook, &info, state.variables())?;
         let plan = with_chapters(plan, &loaded.runbook, &state, &journal);
         Ok(Self {

@@ -17,6 +17,7 @@ use super::answers::{self, Answers};
 use super::args::ResumeArgs;
 use super::console::{Conclusion, Console, verdict};
 use super::correct::correct;
+use super::drill::refuse_aborted;
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::handover::take_over;
@@ -48,6 +49,7 @@ pub(super) async fn resume(
             lines: vec![line],
         });
     }
+    refuse_aborted(&past)?;
     let (past, corrected) = correct(console, past, args).await?;
     let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, Zoned};
 
 use crate::clock::Clock;
-use crate::engine::{Parent, RunInfo, RunState, seconds};
+use crate::engine::{DrillTerms, Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::RunFolder;
 use crate::names::{VariableName, VmName};
@@ -19,6 +19,7 @@ use crate::runner::{self, Launch, RunHandle};
 use super::answers::{self, Answers};
 use super::args::StartArgs;
 use super::console::{Conclusion, Console};
+use super::drill::{Proposed, as_walked};
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
@@ -72,6 +73,7 @@ pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclus
         None
     };
     let folder = new_folder(console, &ready.loaded)?;
+    let runbook = as_walked(runbook, ready.info.mode, &folder.id);
     let answers = ready.answers.clone();
     let handle = launch(console, ready, &folder, runbook, hosts)
         .inspect_err(|_| discard_unbegun(&folder))?;
@@ -122,6 +124,7 @@ struct Settled {
     only: Vec<VmName>,
     outage_at: Timestamp,
     outage_reason: Option<String>,
+    drill: Option<DrillTerms>,
 }
 
 async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure> {
@@ -146,6 +149,8 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
         .collect();
     check_selection(runbook, &only)?;
     let now = Zoned::now();
+    let proposed = (order.mode == Mode::Drill)
+        .then(|| Proposed::new(&answers.drill, runbook, &console.settings.operator));
     let mut settled = Settled {
         outage_at: answered_outage(&answers, &now)?,
         outage_reason: answers.outage_reason.clone(),
@@ -156,6 +161,7 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
             fetch_secrets(console, &answers)?
         },
         variables: BTreeMap::new(),
+        drill: proposed.as_ref().map(Proposed::terms).transpose()?,
         only,
         answers,
     };
@@ -170,6 +176,7 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
         secrets: &settled.secrets,
         outage_at: settled.answers.outage_at.as_deref(),
         outage_reason: settled.outage_reason.as_deref(),
+        drill: proposed,
         notes: order
             .parent
             .as_ref()
@@ -184,6 +191,7 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
         .secrets
         .extend(keep_secrets(console, filled.secrets));
     settled.variables = filled.variables;
+    settled.drill = filled.drill;
     Ok(settled)
 }
 
@@ -217,13 +225,21 @@ fn describe(console: &Console, order: &Order, settled: &Settled, plan: &Plan) ->
         variables: settled.variables.clone(),
         only: settled.only.clone(),
         left_out: plan.left_out.clone(),
-        // A planned run counts from its own stops.
-        outage_at: (order.mode != Mode::Planned).then(|| in_whole_ms(settled.outage_at)),
-        outage_reason: settled.outage_reason.clone(),
+        outage_at: match order.mode {
+            // A planned run counts from its own stops, a drill from its start.
+            Mode::Planned => None,
+            Mode::Drill => Some(in_whole_ms(Timestamp::now())),
+            _ => Some(in_whole_ms(settled.outage_at)),
+        },
+        outage_reason: settled
+            .outage_reason
+            .clone()
+            .filter(|_| order.mode != Mode::Drill),
         rto_s: seconds(runbook.objectives.rto),
         rpo_s: seconds(runbook.objectives.rpo),
         vm_objectives: vm_objectives(runbook, plan),
         headless: order.start.act.headless,
+        drill: settled.drill.clone(),
         ..RunInfo::default()
     }
 }

@@ -51,7 +51,9 @@ impl Problem {
                 error,
             } => {
                 let line = match error {
-                    PlanError::NoValue { line, .. } | PlanError::Circle { line, .. } => {
+                    PlanError::NoValue { line, .. }
+                    | PlanError::DrillWrites { line, .. }
+                    | PlanError::Circle { line, .. } => {
                         format!(":{line}")
                     }
                     PlanError::NoSection(_) | PlanError::Empty | PlanError::UnknownVm(_) => {
@@ -70,7 +72,8 @@ impl Problem {
 /// One line of what is in a valid file.
 fn check(path: &Path) -> Result<String, Problem> {
     let runbook = load_runbook(path).map_err(Problem::File)?.runbook;
-    let failover = steps(path, &runbook, Section::Failover, &[Mode::Failover])?;
+    let modes = [Mode::Failover, Mode::Drill];
+    let failover = steps(path, &runbook, Section::Failover, &modes)?;
     steps(path, &runbook, Section::Failover, &[Mode::Planned])?;
     let planned = planned(&runbook);
     let failback = steps(path, &runbook, Section::Failback, &[Mode::Failback])?;
@@ -99,7 +102,7 @@ fn planned(runbook: &Runbook) -> String {
     }
 }
 
-/// How many steps a section has in the mode that has most. Practice and drill are tried as well.
+/// How many steps a section has in the mode that has most. Practice is tried as well.
 fn steps(
     path: &Path,
     runbook: &Runbook,
@@ -111,7 +114,7 @@ fn steps(
         only: Vec::new(),
     };
     let mut most = 0;
-    for mode in modes.iter().copied().chain([Mode::Practice, Mode::Drill]) {
+    for mode in modes.iter().copied().chain([Mode::Practice]) {
         match plan::make(runbook, section, mode, &inputs) {
             Ok(plan) => most = most.max(plan.steps.len()),
             // A section may be absent, or have nothing for a mode.

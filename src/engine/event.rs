@@ -294,6 +294,40 @@ pub enum RunEvent {
         /// Who had it.
         by: String,
     },
+    /// A drill was ended early: it is cleaned up, and not gone on with.
+    DrillAborted {
+        /// Who pressed the key.
+        by: String,
+        /// Why; not empty.
+        why: String,
+    },
+}
+
+/// What a drill's people agreed on before its first step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillTerms {
+    /// What ends the drill early, in words; empty where nobody said it.
+    pub abort: String,
+    /// How long it may take, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limit_s: Option<u64>,
+    /// Who holds the abort key.
+    pub abort_key: String,
+}
+
+impl DrillTerms {
+    /// `abort if any alarm rings; bob holds the abort key`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self {
+            abort, abort_key, ..
+        } = self;
+        if abort.is_empty() {
+            format!("nobody said what aborts it; {abort_key} holds the abort key")
+        } else {
+            format!("abort on: {abort}; {abort_key} holds the abort key")
+        }
+    }
 }
 
 /// A way in which a run is ended after its steps.
@@ -352,6 +386,7 @@ impl RunEvent {
                 format!("opened a shell on {host} (what is typed there is not recorded): {reason}"),
             ),
             Self::ShellClosed { by } => (by, "left the shell".to_owned()),
+            Self::DrillAborted { by, why } => (by, format!("aborted the drill: {why}")),
             _ => return None,
         })
     }
@@ -411,6 +446,9 @@ pub struct RunInfo {
     pub vm_objectives: BTreeMap<VmName, (Option<u64>, Option<u64>)>,
     /// Without a terminal.
     pub headless: bool,
+    /// What a drill's people agreed on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<DrillTerms>,
 }
 
 /// The run that a failback takes back.

@@ -189,6 +189,31 @@ pub enum Fact {
         /// VLAN id.
         vlan: u16,
     },
+    /// A virtual switch that this run made.
+    VswitchMade {
+        /// Where.
+        host: HostName,
+        /// Its name.
+        name: String,
+    },
+    /// What a drill keeps a VM apart by, as its host showed it.
+    IsolationSeen {
+        /// Which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// What was seen, one line each.
+        lines: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A rung of the readiness ladder that nothing outside a drill's isolation can reach.
+    RungNotProvable {
+        /// Which VM.
+        vm: VmName,
+        /// The rung in words.
+        rung: String,
+    },
     /// An adapter's port group before and after.
     AdapterJoined {
         /// Which VM.

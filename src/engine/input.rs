@@ -330,4 +330,11 @@ pub enum PeopleInput {
         /// Who had it.
         by: String,
     },
+    /// End a drill early: the console leaves, and what the drill made waits for its cleanup.
+    Abort {
+        /// Who.
+        by: String,
+        /// Why; not empty.
+        why: String,
+    },
 }

@@ -298,6 +298,10 @@ impl Ledger {
                 let thing = Thing::Autostart(entry.clone());
                 self.add(at, host.clone(), Some(vm.clone()), thing, step, false);
             }
+            Fact::VswitchMade { host, name } => {
+                let thing = Thing::Vswitch(name.clone());
+                self.add(at, host.clone(), None, thing, step, false);
+            }
             Fact::PortGroupMade {
                 host,
                 name,

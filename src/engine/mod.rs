@@ -25,7 +25,9 @@ mod way_out;
 pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
 pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
 pub use effect::{Effect, TimerId};
-pub use event::{Chapter, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds};
+pub use event::{
+    Chapter, DrillTerms, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds,
+};
 pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};

@@ -27,6 +27,8 @@ pub struct People {
     pub corrections: Vec<Correction>,
     /// Shells on hosts, in order.
     pub shells: Vec<Visit>,
+    /// That a drill was ended early, and why.
+    pub aborted: Option<Note>,
 }
 
 /// An offer to hand the run over.
@@ -153,6 +155,14 @@ impl People {
                 ended: false,
             }),
             RunEvent::ShellClosed { .. } => return self.leave_shell(entry.at, true),
+            RunEvent::DrillAborted { by, why } => {
+                self.aborted = Some(Note {
+                    at: entry.at,
+                    by: by.clone(),
+                    text: why.clone(),
+                    step: None,
+                });
+            }
             _ => {}
         }
         None

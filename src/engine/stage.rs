@@ -81,6 +81,9 @@ impl Stage {
     }
 
     fn without_chapter(state: &RunState) -> Self {
+        if state.people.aborted.is_some() {
+            return Self::CleanupDue;
+        }
         let Some((_, result)) = &state.own_end else {
             return if state.detached {
                 Self::Unfinished

@@ -282,7 +282,8 @@ impl RunState {
             | RunEvent::UpdatePosted { .. }
             | RunEvent::RunbookCorrected { .. }
             | RunEvent::ShellOpened { .. }
-            | RunEvent::ShellClosed { .. } => {}
+            | RunEvent::ShellClosed { .. }
+            | RunEvent::DrillAborted { .. } => {}
             RunEvent::ChapterOpened { chapter, by, plan } => {
                 self.paused = false;
                 // How far the run was let go on was said for what the run did.

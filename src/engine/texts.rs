@@ -6,7 +6,7 @@
 
 use crate::error::Fault;
 
-use super::event::RunEvent;
+use super::event::{DrillTerms, RunEvent};
 use super::fact::Fact;
 use super::input::{Input, OperatorInput, PeopleInput, Performed};
 use super::proposal::{Answer, Confirmation, ProbeAnswer, Proposal, Question, Verdict};
@@ -19,7 +19,15 @@ impl Input {
     #[must_use]
     pub fn cleaned(mut self, clean: Clean<'_>) -> Self {
         match &mut self {
-            Self::Start(info) => each(&mut info.outage_reason, clean),
+            Self::Start(info) => {
+                each(&mut info.outage_reason, clean);
+                if let Some(DrillTerms {
+                    abort, abort_key, ..
+                }) = &mut info.drill
+                {
+                    each([abort, abort_key], clean);
+                }
+            }
             Self::Probed { answer, .. } => match answer {
                 Ok(answer) => answer.clean(clean),
                 Err(fault) => fault_texts(fault, clean),
@@ -126,11 +134,14 @@ impl Fact {
             | Self::SplitBrainEnded { how: text, .. }
             | Self::LockReleased { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
-            Self::OwnershipEvidence { lines, .. } => each(lines, clean),
+            Self::OwnershipEvidence { lines, .. } | Self::IsolationSeen { lines, .. } => {
+                each(lines, clean)
+            }
             Self::Attested {
                 words, statement, ..
             } => each([words, statement], clean),
             Self::RungReached { rung, seen, .. } => each([rung, seen], clean),
+            Self::RungNotProvable { rung: text, .. } => one(text, clean),
             Self::LockBroken { holder, reason, .. } => each([holder, reason], clean),
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
@@ -143,6 +154,7 @@ impl Fact {
             | Self::ConfigKept { .. }
             | Self::Registered { .. }
             | Self::PortGroupMade { .. }
+            | Self::VswitchMade { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
             | Self::StopWanted { .. }
@@ -165,7 +177,9 @@ impl OperatorInput {
             | Self::ByHand { evidence: text, .. }
             | Self::Note { text, .. }
             | Self::People(
-                PeopleInput::Update { text, .. } | PeopleInput::OpenShell { reason: text, .. },
+                PeopleInput::Update { text, .. }
+                | PeopleInput::OpenShell { reason: text, .. }
+                | PeopleInput::Abort { why: text, .. },
             )
             | Self::Detach { why: text } => one(text, clean),
             Self::Retry { .. }

@@ -159,7 +159,8 @@ fn said(event: &RunEvent) -> Vec<String> {
         | RunEvent::RunbookCorrected { .. }
         | RunEvent::ChapterOpened { .. }
         | RunEvent::ShellOpened { .. }
-        | RunEvent::ShellClosed { .. } => {
+        | RunEvent::ShellClosed { .. }
+        | RunEvent::DrillAborted { .. } => {
             event.by_people().map(|(who, what)| format!("{who} {what}"))
         }
     };
@@ -363,12 +364,17 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
+        Fact::IsolationSeen { vm, host, .. } => {
+            format!("{vm} is isolated on {host}: no uplink, nothing else joined")
+        }
+        Fact::RungNotProvable { rung, .. } => format!("{rung}: not provable in the isolation"),
         Fact::DatastoreSeen { .. }
         | Fact::RoomCounted { .. }
         | Fact::FolderMade { .. }
         | Fact::ConfigKept { .. }
         | Fact::Registered { .. }
         | Fact::PortGroupMade { .. }
+        | Fact::VswitchMade { .. }
         | Fact::AdapterJoined { .. }
         | Fact::StopWanted { .. }
         | Fact::AutostartRemoved { .. } => return None,

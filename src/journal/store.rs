@@ -89,10 +89,20 @@ impl RunFolder {
 pub enum Ending {
     /// Every step is settled.
     Finished(RunResult),
+    /// A drill was ended early; it is cleaned up, not resumed.
+    Aborted,
     /// The console left on purpose; it can be resumed.
     Detached,
     /// The console is at work, or died.
     Open,
+}
+
+impl Ending {
+    /// Whether the run's own steps are over.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Finished(_) | Self::Aborted)
+    }
 }
 
 /// A run in the list.
@@ -116,7 +126,7 @@ impl RunSummary {
     /// Whether it can be resumed.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.info.is_some() && !matches!(self.ending, Ending::Finished(_))
+        self.info.is_some() && !self.ending.is_final()
     }
 }
 
@@ -302,7 +312,8 @@ fn summarise(folder: RunFolder) -> RunSummary {
                         .map_or_else(|_| RunResult::default(), |Finished { result }| result),
                 );
             }
-            "run-detached" if !matches!(summary.ending, Ending::Finished(_)) => {
+            "drill-aborted" => summary.ending = Ending::Aborted,
+            "run-detached" if !summary.ending.is_final() => {
                 summary.ending = Ending::Detached;
             }
             "run-resumed" => summary.ending = Ending::Open,

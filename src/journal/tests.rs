@@ -432,6 +432,15 @@ fn runs_are_listed_and_found() {
     .unwrap();
     drop(journal);
     fs::write(broken.journal(), b"\xff\xfe").unwrap();
+    let aborted = store
+        .create("2026-01-02T03:04:09Z".parse().unwrap())
+        .unwrap();
+    let (mut journal, _) = create(&aborted.path);
+    let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
+    append(&mut journal, run(RunEvent::DrillAborted { by, why })).unwrap();
+    let why = "the drill was aborted".to_owned();
+    append(&mut journal, run(RunEvent::RunDetached { why })).unwrap();
+    drop(journal);
 
     let list = store.list().unwrap();
     let endings: Vec<_> = list
@@ -443,10 +452,11 @@ fn runs_are_listed_and_found() {
         [
             (&broken.id, &Ending::Open),
             (&ended.id, &Ending::Finished(result)),
+            (&aborted.id, &Ending::Aborted),
             (&open.id, &Ending::Open)
         ]
     );
-    assert_eq!(list[2].info.as_ref().unwrap().operator, "alice");
+    assert_eq!(list[3].info.as_ref().unwrap().operator, "alice");
     let unfinished: Vec<_> = store
         .unfinished()
         .unwrap()

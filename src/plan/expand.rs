@@ -6,8 +6,8 @@ use super::{ActionSpec, PlanError, PlanInputs, Risk, Step, Subject};
 use super::{defaults, way_home};
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandLine, CommandSpec, FileRestore, ForEach, HandOff, Mode, Phase, Probe, Runbook,
-    Section, SiteRole, StepSpec, Verb, Vm, WaitSpec,
+    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, Phase,
+    Probe, Runbook, Section, SiteRole, StepSpec, Verb, Vm, WaitSpec,
 };
 use crate::runbook::{slug, template};
 
@@ -82,6 +82,28 @@ pub(super) fn expand(
         }
     }
     Ok(steps)
+}
+
+/// A drill has no step that changes anything at the protected site.
+pub(super) fn spares_production(runbook: &Runbook, steps: &[Expanded]) -> Result<(), PlanError> {
+    let changes = |step: &&Step| match &step.action {
+        ActionSpec::Command(spec) | ActionSpec::RestoreFiles { command: spec, .. } => {
+            spec.effect != DeclaredEffect::Read
+        }
+        _ => step.risk != Risk::Read,
+    };
+    let there = steps.iter().map(|expanded| &expanded.step);
+    let mut there = there.filter(|step| step.side == SiteRole::Protected);
+    let Some(step) = there.find(changes) else {
+        return Ok(());
+    };
+    let site = runbook.protected_site();
+    let title = runbook.sites.get(&site).map(|site| site.title.clone());
+    Err(PlanError::DrillWrites {
+        verb: step.action.verb().to_owned(),
+        site: title.unwrap_or_else(|| site.to_string()),
+        line: step.line,
+    })
 }
 
 /// The VMs that a phase is repeated for, in the file's order; one turn without a VM where it is not.
@@ -179,6 +201,9 @@ impl Expander<'_> {
             side,
             title: match option(&spec.name)? {
                 Some(name) => name,
+                None if self.mode == Mode::Drill && matches!(action, ActionSpec::Fence { .. }) => {
+                    format!("isolate {}", subject.as_str())
+                }
                 None => defaults::title(&action, &subject),
             },
             why: option(&spec.why)?,
@@ -336,6 +361,8 @@ impl Expander<'_> {
     fn side(&self, spec: &StepSpec) -> SiteRole {
         let of_site = |site| self.runbook.sites.get(site).map(|site| site.role);
         match &spec.verb {
+            // In a drill it proves that the recovery host keeps the VM apart.
+            Verb::Fence { .. } if self.mode == Mode::Drill => self.section.target(),
             Verb::Fence { .. } | Verb::ShutDown { .. } | Verb::PowerOff { site: None, .. } => {
                 self.section.source()
             }

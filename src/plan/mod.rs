@@ -63,6 +63,18 @@ pub enum PlanError {
         /// Line of the step in the runbook, from 1.
         line: usize,
     },
+    /// A drill changes nothing at the protected site.
+    #[error(
+        "the step on line {line} ({verb}) changes something in {site}, and a drill changes nothing there; say `modes: [failover, planned]` in it"
+    )]
+    DrillWrites {
+        /// What it does.
+        verb: String,
+        /// The protected site's title.
+        site: String,
+        /// Line of the step in the runbook, from 1.
+        line: usize,
+    },
     /// Steps that wait for each other. Needs alone cannot do that (a runbook with a circle in them is
     /// invalid); stopping and starting a VM in an unusual order within one phase can.
     #[error("{} steps wait for each other, first the one on line {line}", steps.len())]
@@ -95,6 +107,9 @@ pub fn make(
     let expanded = expand::expand(runbook, section, mode, inputs)?;
     if expanded.is_empty() {
         return Err(PlanError::Empty);
+    }
+    if mode == Mode::Drill {
+        expand::spares_production(runbook, &expanded)?;
     }
     let steps = order::order(runbook, expanded)?;
     let present: BTreeSet<&VmName> = steps.iter().filter_map(|step| step.subject.vm()).collect();

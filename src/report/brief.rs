@@ -125,6 +125,9 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
     if state.paused {
         who.push_str("; paused: nothing new starts");
     }
+    if let Some(terms) = &info.drill {
+        who.push_str(&format!("; {}", terms.in_words()));
+    }
     vec![
         format!(
             "{mode} {} ({protected} -> {recovery}), {met} of {all} steps done",

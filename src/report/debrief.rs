@@ -1,6 +1,7 @@
 //! The end of a run in a few lines, for the terminal.
 
 use crate::names::VmName;
+use crate::runbook::model::Mode;
 
 use super::document::{Document, FindingKind, Graded, StatementKind};
 use super::text::duration;
@@ -16,6 +17,8 @@ pub fn debrief(document: &Document) -> Vec<String> {
             "{mode} finished: {} steps done, {} by hand, {} skipped, {} failed",
             result.done, result.by_hand, result.skipped, result.failed
         ));
+    } else if document.run.mode == Some(Mode::Drill) && result.next.is_none() {
+        lines.push(format!("{mode} {}, {}", result.state, result.detail));
     } else {
         lines.push(format!("{mode} is not finished; it can be resumed"));
     }
@@ -39,7 +42,7 @@ pub fn debrief(document: &Document) -> Vec<String> {
     for finding in &document.findings {
         let what = match finding.kind {
             FindingKind::Step => "open",
-            FindingKind::Objective => "finding",
+            FindingKind::Objective | FindingKind::Drill => "finding",
         };
         lines.push(format!("{what}: {}", finding.text.words()));
         if let Some(next) = &finding.next {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
+use crate::engine::DrillTerms;
 use crate::names::{HostName, RunId, StepId, VariableName, VmName};
 use crate::runbook::model::{Mode, Section};
 
@@ -101,6 +102,9 @@ pub struct RunHead {
     pub outage_at: Option<Timestamp>,
     /// Why that is not the run's start.
     pub outage_reason: Option<String>,
+    /// What a drill's people agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillTerms>,
     /// The run that it takes back.
     pub parent: Option<TakenBack>,
     /// Corrected runbooks, in order; the last one is in force.
@@ -177,6 +181,12 @@ pub enum StatementKind {
     Attested,
     /// A VM was brought up although nothing showed that its other copy is off.
     NotFenced,
+    /// A VM was brought up in a drill although nothing showed that it is kept apart.
+    NotIsolated,
+    /// What a drill kept a VM apart by.
+    Isolated,
+    /// A rung of readiness that nothing outside a drill reaches.
+    NotProvable,
     /// Somebody had a shell on a host.
     Shell,
     /// Another run's lock was broken.
@@ -206,9 +216,12 @@ impl StatementKind {
     pub(super) fn tone(self) -> Tone {
         match self {
             Self::SplitBrain => Tone::Bad,
-            Self::Attested | Self::NotFenced | Self::Shell | Self::LockBroken | Self::LockLeft => {
-                Tone::Warn
-            }
+            Self::Attested
+            | Self::NotFenced
+            | Self::NotIsolated
+            | Self::Shell
+            | Self::LockBroken
+            | Self::LockLeft => Tone::Warn,
             _ => Tone::Plain,
         }
     }
@@ -292,6 +305,8 @@ pub struct Finding {
 pub enum FindingKind {
     /// An objective was missed.
     Objective,
+    /// A drill was ended early, or took longer than its limit.
+    Drill,
     /// A step did not work, or waits for somebody.
     Step,
 }

@@ -141,9 +141,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a run's end has to be judged by beside its steps: objectives that were missed, in words.
+/// What a run's end has to be judged by beside its steps, in words: objectives that were missed, a drill
+/// that was aborted or passed its limit.
 /// Attestations, `duplicate_probe: none` and `source unverified` are statements, not findings.
 #[must_use]
 pub fn findings(run: &Run<'_>) -> Vec<String> {
-    objectives::findings(run)
+    collect::judged(run)
 }

@@ -445,3 +445,70 @@ fn durations_and_sizes_read_well() {
         ["0 B", "1023 B", "8.5 KiB", "18.2 GiB", "16384.0 PiB"]
     );
 }
+
+#[test]
+fn a_drill_tells_what_kept_it_apart_and_what_could_not_be_shown() {
+    let mut case = Case::new(&[Section::Failover], Mode::Drill);
+    let terms = crate::engine::DrillTerms {
+        abort: "any alarm".to_owned(),
+        limit_s: Some(3_600),
+        abort_key: "bob".to_owned(),
+    };
+    case.info.drill = Some(terms);
+    let power_on = "failover/recover/sql01/power_on";
+    let host = crate::names::HostName::from("lee-esx1");
+    let seen = Fact::IsolationSeen {
+        vm: "sql01".into(),
+        host: host.clone(),
+        lines: vec!["drill-x has no uplink".to_owned()],
+        at: outage(),
+    };
+    case.fact(10, power_on, seen);
+    for vm in ["sql01", "web01"] {
+        let (vm, host) = (vm.into(), host.clone());
+        case.fact(11, power_on, Fact::PoweredOn { vm, host });
+    }
+    let rung = Fact::RungNotProvable {
+        vm: "sql01".into(),
+        rung: "tcp 1433".to_owned(),
+    };
+    case.fact(12, "failover/recover/sql01/ready", rung);
+    case.run(
+        80,
+        RunEvent::RunFinished {
+            result: RunResult::default(),
+        },
+    );
+    let text = markdown(&case.report());
+    for words in [
+        "abort on: any alarm; bob holds the abort key",
+        "sql01 was kept apart on lee-esx1",
+        "drill-x has no uplink",
+        "Nothing shows that web01 was kept apart",
+        "Not provable in a drill, for sql01: tcp 1433",
+        "the drill took 1h 15m, its limit was 1h 00m",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    assert!(!text.contains("was not fenced:"), "{text}");
+    assert!(!text.contains("duplicate-address"), "{text}");
+    assert_eq!(findings(&case.report()).len(), 1);
+}
+
+#[test]
+fn an_aborted_drill_says_so_first_and_is_not_to_be_resumed() {
+    let mut case = Case::new(&[Section::Failover], Mode::Drill);
+    let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
+    case.run(20, RunEvent::DrillAborted { by, why });
+    let why = "the drill was aborted".to_owned();
+    case.run(20, RunEvent::RunDetached { why });
+    let report = document(&case.report(), &[]);
+    assert_eq!(report.result.state, "aborted");
+    let lines = debrief(&report).join("\n");
+    assert!(lines.contains("DRILL aborted, by bob at"), "{lines}");
+    assert!(
+        lines.contains("finding: the drill was aborted by bob"),
+        "{lines}"
+    );
+    assert!(!lines.contains("resume"), "{lines}");
+}

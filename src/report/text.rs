@@ -2,6 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// Whole seconds as a length of time.
+pub(super) fn length(seconds: u64) -> Option<SignedDuration> {
+    i64::try_from(seconds).ok().map(SignedDuration::from_secs)
+}
+
 /// A duration for people: `48 s`, `4m 10s`, `1h 02m`, `3d 04h`.
 #[must_use]
 pub fn duration(length: SignedDuration) -> String {

@@ -12,6 +12,7 @@
 mod check;
 mod diagnostics;
 mod document;
+mod drill;
 pub mod model;
 mod places;
 mod read;
@@ -27,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use diagnostics::Problems;
 pub use diagnostics::{Diagnostic, Diagnostics, Label};
+pub use drill::{drill_name, drill_of, isolated};
 use model::Runbook;
 use places::Places;
 use reader::{At, Reader};

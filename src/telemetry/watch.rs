@@ -41,14 +41,16 @@ pub(super) struct Watched {
     pub(super) place: Place,
 }
 
-/// Polls every host of the runbook; `tell` gets each host's figures whenever they change.
+/// Polls every host of the runbook that it may; `tell` gets each host's figures whenever they change.
 pub fn watch(
     hosts: &Hosts,
     runbook: &Runbook,
     clock: &Clock,
     tell: impl Fn(HostFigures) + Clone + Send + Sync + 'static,
 ) -> Panes {
-    let tasks = runbook.hosts.iter().filter_map(|(name, listed)| {
+    let asked = runbook.hosts.iter();
+    let asked = asked.filter(|(name, _)| !runbook.is_left_alone(name));
+    let tasks = asked.filter_map(|(name, listed)| {
         let host = hosts.host(name)?;
         let watched = watched_on(runbook, name);
         let folder = backup_folder(runbook, name);

@@ -120,6 +120,7 @@ pub(super) fn runbook() -> Runbook {
         failover: Vec::new(),
         updates: crate::runbook::model::Updates { every: None },
         failback: Vec::new(),
+        isolation: None,
     }
 }
 

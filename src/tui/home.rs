@@ -106,6 +106,8 @@ pub enum HomeChoice {
     Resume(RunId),
     /// Practise; `None` is the bundled runbook.
     Practice(Option<PathBuf>),
+    /// A drill beside production.
+    Drill(PathBuf),
     /// The real thing.
     Run(PathBuf),
     /// Bring home what a run has moved.
@@ -203,6 +205,7 @@ fn of_runbook(runbook: &RunbookEntry, action: HomeAction) -> Result<HomeChoice, 
     };
     match action {
         HomeAction::Act | HomeAction::Practice => Ok(HomeChoice::Practice(runbook.path.clone())),
+        HomeAction::Drill => path().map(HomeChoice::Drill),
         HomeAction::Run => path().map(HomeChoice::Run),
         HomeAction::Failback if runbook.failback => path().map(HomeChoice::FailbackRunbook),
         HomeAction::Failback => Err("this runbook has no steps for the way home".to_owned()),

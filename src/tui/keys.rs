@@ -138,6 +138,8 @@ pub(super) enum Action {
     Update,
     /// How the run stands, and handing it over.
     Handover,
+    /// End a drill early.
+    Abort,
     /// The next step that waits for a person.
     Next,
     /// The one before.
@@ -196,6 +198,7 @@ impl Action {
                 | Self::Note
                 | Self::Update
                 | Self::Choose
+                | Self::Abort
         )
     }
 }
@@ -207,6 +210,12 @@ pub(super) const RUN: &[Binding<Action>] = &[
         &[on(KeyCode::Enter)],
         "go on",
         "Do what is highlighted at the bottom left: the next right thing.",
+    ),
+    hint(
+        Action::Abort,
+        &[char('x')],
+        "abort",
+        "End the drill at once, on the word of whoever holds the abort key; a reason is asked.",
     ),
     hint(
         Action::Skip,
@@ -418,6 +427,8 @@ pub(super) enum HomeAction {
     Act,
     /// Practise.
     Practice,
+    /// A drill beside production.
+    Drill,
     /// The real thing.
     Run,
     /// The way home.
@@ -445,6 +456,12 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
         &[char('p')],
         "practice",
         "Practise with this runbook on a simulated site.",
+    ),
+    hint(
+        HomeAction::Drill,
+        &[char('d')],
+        "drill",
+        "Drill this runbook beside production, in isolation; the protected site is left alone.",
     ),
     hint(
         HomeAction::Run,

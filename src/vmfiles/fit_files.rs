@@ -59,7 +59,7 @@ enum Standing {
     Gone,
 }
 
-fn is_absolute(path: &str) -> bool {
+pub(super) fn is_absolute(path: &str) -> bool {
     let bytes = path.as_bytes();
     let on_drive = bytes.get(1) == Some(&b':') && matches!(bytes.get(2), Some(b'\\' | b'/'));
     path.starts_with('/') || path.starts_with("ds:///") || path.starts_with("\\\\") || on_drive
@@ -158,7 +158,7 @@ const EMPTY_FLOPPY: [(&str, &str); 3] = [
 ];
 
 /// Whether a drive or port comes up plugged in to something of its host.
-fn is_plugged(vmx: &Vmx, device: &str) -> bool {
+pub(super) fn is_plugged(vmx: &Vmx, device: &str) -> bool {
     vmx.flag(&format!("{device}.startConnected")) != Some(false)
         && vmx.flag(&format!("{device}.clientDevice")) != Some(true)
 }

@@ -1,8 +1,8 @@
 //! What must change in a `.vmx` before another host can run the VM: pure, from the file and from
 //! what is known of that host and of the VM's folder there, to a list of changes with their reasons.
 //!
-//! The rules stand in `fit_files` (paths, drives, ports) and `fit_hardware` (version, devices,
-//! addresses). None touches a line without a reason that it can name, a second pass finds nothing,
+//! The rules stand in `fit_files` (paths, drives, ports), `fit_hardware` (version, devices,
+//! addresses) and, for a drill, `fit_drill` (whatever would share something with production). None touches a line without a reason that it can name, a second pass finds nothing,
 //! and nothing here takes a disk away: what can't be mended is an [`Obstacle`] for a person.
 //!
 //! Two things are left to their own places: port groups, MAC policy and `uuid.action` to
@@ -12,7 +12,7 @@
 //! stay too.
 
 use super::vmx::{Change, Vmx, VmxError};
-use super::{fit_files, fit_hardware};
+use super::{fit_drill, fit_files, fit_hardware};
 
 /// What is known of the host that is to run the VM, and of the VM's folder there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,21 @@ pub struct Surroundings {
     pub newest_hardware: Option<u32>,
     /// The VM comes from another host, whose devices it can't reach any more.
     pub came: bool,
+    /// What a drill makes of it, so that it shares nothing with production.
+    pub apart: Option<Apart>,
+}
+
+/// What a drill makes of a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// Its name in the host's inventory.
+    pub name: String,
+    /// Its folder, which no other VM has: what is written as a path into it is its own.
+    pub folder: String,
+    /// The port groups of its adapters.
+    pub groups: Vec<(String, String)>,
+    /// The port group of adapters that nobody named; they start unplugged.
+    pub spare: String,
 }
 
 /// Why a change is needed.
@@ -108,6 +123,9 @@ pub fn fit_to_host(vmx: &Vmx, around: &Surroundings) -> Fitting {
     }
     fit_hardware::all(&mut draft);
     fit_files::all(&mut draft);
+    if let Some(apart) = &around.apart {
+        fit_drill::all(&mut draft, apart);
+    }
     let mut fitting = draft.fitting;
     // Stable: changes of one device stay together.
     fitting.fixes.sort_by_key(|fix| fix.severity);
@@ -138,6 +156,12 @@ impl Draft<'_> {
         self.fitting.obstacles.push(Obstacle { what, next });
     }
 
+    /// Whether a key has been given another value, or taken out.
+    pub(super) fn is_changed(&self, key: &str) -> bool {
+        let mut changes = self.fitting.fixes.iter().map(|fix| &fix.change.key);
+        changes.any(|its| its.eq_ignore_ascii_case(key))
+    }
+
     fn change(&mut self, key: &str, after: Option<String>, severity: Severity, why: &str) {
         let before = self.vmx.get(key);
         if before == after {
@@ -146,6 +170,14 @@ impl Draft<'_> {
         let keys = self.vmx.keys();
         let written = keys.iter().find(|its| its.eq_ignore_ascii_case(key));
         let key = written.map_or(key, |its| *its).to_owned();
+        let same = |fix: &&mut Fix| fix.change.key.eq_ignore_ascii_case(&key);
+        // A drill's rule says more about a key than one before it: the last word counts.
+        if let Some(fix) = self.fitting.fixes.iter_mut().find(same) {
+            fix.change.after = after;
+            fix.severity = severity;
+            why.clone_into(&mut fix.why);
+            return;
+        }
         self.fitting.fixes.push(Fix {
             change: Change { key, before, after },
             severity,

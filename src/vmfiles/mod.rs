@@ -7,6 +7,7 @@
 mod devices;
 mod dictionary;
 mod fit;
+mod fit_drill;
 mod fit_files;
 mod fit_hardware;
 mod fit_host;
@@ -25,7 +26,7 @@ mod tests;
 pub use devices::{Adapter, DeviceKind, Disk};
 pub use fit::{AdapterFit, FitError, Fitted, fit_adapters, fit_identity};
 pub use fit_files::path_on_host;
-pub use fit_host::{Fitting, Fix, Obstacle, Severity, Surroundings, fit_to_host};
+pub use fit_host::{Apart, Fitting, Fix, Obstacle, Severity, Surroundings, fit_to_host};
 pub use kinds::{FileKind, LeftBehind};
 pub use sparse::{SparseError, SparseHeader};
 pub use vmdk::{Access, Descriptor, DescriptorError, Extent, Runnable};

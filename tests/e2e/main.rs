@@ -11,6 +11,7 @@ mod bad_input;
 mod bastion;
 mod cable;
 mod check;
+mod drill;
 mod ending;
 mod figures;
 mod kill;

@@ -13,10 +13,23 @@ use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::plan::Risk;
-use crate::runbook::model::{Identity, PortGroup};
-use crate::vmfiles::{AdapterFit, Vmx, diff, fit_adapters, fit_identity};
+use crate::runbook::model::{Identity, MacPolicy, PortGroup};
+use crate::vmfiles::{
+    AdapterFit, Surroundings, Vmx, diff, fit_adapters, fit_identity, fit_to_host,
+};
 
 use super::{Network, Seen, Wanted};
+
+/// The file with everything cut off that a drill would share with production.
+fn set_apart(content: &Content, around: &Surroundings) -> Result<Vmx, String> {
+    let fitting = fit_to_host(&content.vmx, around);
+    match fitting.obstacles.first() {
+        Some(obstacle) => Err(format!("{}; {}", obstacle.what, obstacle.next)),
+        None => fitting
+            .apply(&content.vmx)
+            .map_err(|error| error.to_string()),
+    }
+}
 
 impl Network {
     pub(super) fn groups(&self) -> Vec<&PortGroup> {
@@ -32,20 +45,33 @@ impl Network {
     /// The file as it is to be, from the file as it is. Of a VM that runs, what is only for its
     /// start stays as it is.
     pub(super) fn fitted(&self, content: &Content, seen: &Seen, runs: bool) -> Result<Vmx, String> {
-        let mut vmx = content.vmx.clone();
+        let arrives = seen.arrived && !runs;
+        let identity = self
+            .isolation
+            .as_ref()
+            .map_or(Identity::Moved, |isolation| isolation.identity);
+        let is_new = arrives && identity == Identity::Copied;
+        let mut vmx = match &seen.around {
+            Some(around) if arrives => set_apart(content, around)?,
+            _ => content.vmx.clone(),
+        };
         let adapters = vmx.adapters();
         let starts_as_it_is = |wanted: &Wanted| {
             let mut its = adapters.iter();
             its.find(|its| its.name.eq_ignore_ascii_case(&wanted.adapter))
                 .is_none_or(|its| its.start_connected)
         };
-        let fits: Vec<AdapterFit> = self
+        let mut fits: Vec<AdapterFit> = self
             .wanted
             .iter()
             .map(|wanted| AdapterFit {
                 adapter: wanted.adapter.clone(),
                 portgroup: wanted.group.name.clone(),
-                mac: wanted.mac,
+                mac: if is_new {
+                    MacPolicy::Generate
+                } else {
+                    wanted.mac
+                },
                 start_connected: if runs && wanted.blind {
                     starts_as_it_is(wanted)
                 } else {
@@ -53,11 +79,32 @@ impl Network {
                 },
             })
             .collect();
+        if is_new {
+            fits.extend(self.unnamed(&vmx));
+        }
         fit_adapters(&mut vmx, &fits).map_err(|error| error.to_string())?;
-        if seen.arrived && !runs {
-            fit_identity(&mut vmx, Identity::Moved).map_err(|error| error.to_string())?;
+        if arrives {
+            fit_identity(&mut vmx, identity).map_err(|error| error.to_string())?;
         }
         Ok(vmx)
+    }
+
+    /// Adapters that the runbook does not name, for a new identity.
+    fn unnamed(&self, vmx: &Vmx) -> Vec<AdapterFit> {
+        let named = |name: &str| {
+            let mut wanted = self.wanted.iter();
+            wanted.any(|wanted| wanted.adapter.eq_ignore_ascii_case(name))
+        };
+        vmx.adapters()
+            .into_iter()
+            .filter(|adapter| adapter.present && !named(&adapter.name))
+            .map(|adapter| AdapterFit {
+                portgroup: adapter.network_name.unwrap_or_default(),
+                adapter: adapter.name,
+                mac: MacPolicy::Generate,
+                start_connected: false,
+            })
+            .collect()
     }
 
     /// Adapters that the host shows joined to something else than wanted.
@@ -92,17 +139,30 @@ impl Network {
                 wanted.adapter, wanted.group.name, wanted.network
             ));
         }
-        changes.extend(
-            self.wanted
-                .iter()
-                .filter(|wanted| wanted.blind)
-                .map(|wanted| {
-                    let name = &wanted.adapter;
-                    format!("+ {name}.startConnected = \"FALSE\" (its address is not known)")
-                }),
-        );
-        changes.push("+ uuid.action = \"keep\"".into());
-        for group in self.groups() {
+        changes.extend(self.apart.iter().map(|apart| {
+            format!(
+                "+ displayName = \"{}\"; whatever else it would share with production is cut off, each line with \
+                 its reason",
+                apart.name
+            )
+        }));
+        let blind = self.wanted.iter().filter(|wanted| wanted.blind);
+        let blind = blind.filter(|_| self.isolation.is_none());
+        changes.extend(blind.map(|wanted| {
+            let name = &wanted.adapter;
+            format!("+ {name}.startConnected = \"FALSE\" (its address is not known)")
+        }));
+        let action = match &self.isolation {
+            Some(isolation) if isolation.identity == Identity::Copied => "create",
+            _ => "keep",
+        };
+        changes.push(format!("+ uuid.action = \"{action}\""));
+        // In a drill the step before has made them.
+        let made_here = self
+            .groups()
+            .into_iter()
+            .filter(|_| self.isolation.is_none());
+        for group in made_here {
             if let Some(spec) = &group.create {
                 changes.push(format!(
                     "port group {} is made on {} (VLAN {}) if it is missing",
@@ -211,8 +271,7 @@ impl Network {
                 )
             }
         };
-        if same && misjoined.is_empty() && groups.missing.is_empty() && groups.half_made.is_empty()
-        {
+        if same && misjoined.is_empty() && groups.is_whole() {
             return done(found, self.evidence(at, entry));
         }
         if runs {
@@ -238,20 +297,8 @@ impl Network {
             .and_then(|registration| registration.entry.as_ref());
         let mut changes = Vec::new();
         let mut commands = Vec::new();
-        for (name, spec) in &groups.missing {
-            changes.push(format!(
-                "port group {name} is made on {} (VLAN {})",
-                spec.vswitch, spec.vlan
-            ));
-            commands.extend(port_groups::shown_making(&at.host, name, spec));
-        }
-        for (name, spec) in &groups.half_made {
-            changes.push(format!(
-                "port group {name}, made by this run, gets VLAN {}",
-                spec.vlan
-            ));
-            commands.push(port_groups::shown_finishing(&at.host, name, spec));
-        }
+        changes.extend(port_groups::changes(&at.host, groups));
+        commands.extend(port_groups::shown_all(&at.host, groups));
         for change in diff(&content.vmx, fitted) {
             changes.extend(replacing::signed(&change));
         }

@@ -37,11 +37,11 @@ fn seen(text: &str, entry: Option<Entry>, joined: &str) -> Seen {
         registration: Known::Is(registration(entry)),
         configuration: Known::Is(configuration(text)),
         groups: Known::Is(Groups::default()),
-        locked_by: None,
         arrived: true,
         isolated: false,
         folder: vec!["sql01.vmx".into()],
         run: "r1".into(),
+        ..Seen::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::actions::answer::{Known, blocked, done, needed, shown_for};
 use crate::actions::autostart;
+use crate::actions::isolation::Ground;
 use crate::actions::ownership::{Heard, Ownership, Standing};
 use crate::actions::registered::Entry;
 use crate::engine::{AutostartEntry, ProbeAnswer, Proposal, ShownCommand};
@@ -33,18 +34,28 @@ impl PowerOn {
     }
 
     pub(super) fn outline(&self) -> ProbeAnswer {
-        let mut proposal = self.proposal(vec![
-            format!(
-                "{} is asked once more whether {} runs there",
-                self.other_site,
-                self.vm()
-            ),
-            format!(
-                "its address is asked whether anybody answers; then {} starts",
-                self.at.who()
-            ),
-        ]);
-        proposal.changes.extend(self.blind.iter().map(|name| {
+        let mut proposal = self.proposal(match &self.isolation {
+            Some(isolation) => vec![
+                format!(
+                    "the host is asked once more whether anything leads out of {}, and the VM's adapters are looked at",
+                    isolation.vswitch
+                ),
+                format!("then {} starts", self.at.who()),
+            ],
+            None => vec![
+                format!(
+                    "{} is asked once more whether {} runs there",
+                    self.other_site,
+                    self.vm()
+                ),
+                format!(
+                    "its address is asked whether anybody answers; then {} starts",
+                    self.at.who()
+                ),
+            ],
+        });
+        let blind = self.blind.iter().filter(|_| self.isolation.is_none());
+        proposal.changes.extend(blind.map(|name| {
             format!("{name} starts disconnected, and then you are asked whether it is connected")
         }));
         proposal.commands = vec![shown_for(
@@ -181,6 +192,28 @@ impl PowerOn {
         }
         proposal.attest = (standing == Standing::Open).then(|| other.attest_request());
         needed(found, proposal)
+    }
+
+    /// It is off, in a drill: may it start?
+    pub(super) fn decide_apart(&self, seen: &Seen, entry: &Entry, ground: &Ground) -> ProbeAnswer {
+        if let Some(fault) = ground.broken(self.vm().as_str(), &self.at.host) {
+            let way = "network sets it apart again where its own .vmx or adapters are named";
+            return blocked(fault.what.clone(), fault, &[way]);
+        }
+        if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(&self.at)) {
+            return answer;
+        }
+        let mut changes = vec![format!("{} starts, kept apart:", self.at.who())];
+        changes.extend(ground.lines.iter().cloned());
+        changes.extend(seen.twins.iter().flat_map(|twins| twins.doubts(&self.at)));
+        let mut proposal = self.proposal(changes);
+        proposal.commands = vec![shown_for(
+            &self.at.host,
+            self.vm(),
+            Known::Is(entry.vmid),
+            commands::power_on,
+        )];
+        needed(format!("{}; isolated", entry.power()), proposal)
     }
 
     fn contradicted(&self, found: String, why: &str, other: &Ownership) -> ProbeAnswer {

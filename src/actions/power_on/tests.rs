@@ -1,4 +1,7 @@
+use super::starting::{GLANCE, grown_old};
 use super::*;
+use crate::actions::context::Sent;
+use crate::actions::ownership::Heard;
 use crate::actions::ownership::{Copy, Told};
 use crate::actions::tests::parts::{autostart, copy, dark, entry, ownership, registration};
 use crate::actions::tests::world::World;
@@ -183,7 +186,8 @@ async fn a_start_that_waits_its_turn_for_too_long_is_not_covered_any_more() {
             if has_started {
                 sent.mark_started();
             }
-            let ended = grown_old(&ctx, &other, sent);
+            let evidence = Evidence::Alone(other);
+            let ended = grown_old(&ctx, &evidence, sent);
             tokio::time::timeout(GLANCE * 2, ended).await.is_ok()
         })
     };

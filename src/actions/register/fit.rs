@@ -12,9 +12,9 @@ use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::version::Version;
 use crate::hypervisor::shell::{self, FileStat};
-use crate::runbook::model::SiteRole;
+use crate::runbook::model::{Adapter, Runbook, SiteRole};
 use crate::vmfiles::{
-    Descriptor, Fitting, Runnable, Severity, Surroundings, Vmx, fit_to_host, path_on_host,
+    Apart, Descriptor, Fitting, Runnable, Severity, Surroundings, Vmx, fit_to_host, path_on_host,
 };
 
 /// A descriptor is a few hundred bytes; what is larger holds data, and is no pointer.
@@ -24,17 +24,24 @@ const DESCRIPTOR: u64 = 64 << 10;
 ///
 /// # Errors
 /// The host could not be asked.
-pub(super) async fn surroundings(
+pub(in crate::actions) async fn surroundings(
     ctx: &Ctx,
     at: &VmAt,
     vmx: &Vmx,
     folder: &[(String, Option<FileStat>)],
 ) -> Result<Surroundings, Fault> {
     let came = at.role == SiteRole::Recovery;
+    let apart = apart(&ctx.runbook, at);
+    let mut there = there(ctx, at, vmx).await?;
+    // What others have is not there for a drill.
+    there.retain(|path| apart.as_ref().is_none_or(|apart| apart.is_own(path)));
     Ok(Surroundings {
-        host: at.host.to_string(),
+        host: match apart {
+            Some(_) => format!("a drill on {}", at.host),
+            None => at.host.to_string(),
+        },
         folder: folder.iter().map(|(name, _)| name.clone()).collect(),
-        there: there(ctx, at, vmx).await?,
+        there,
         pointers: if came {
             pointers(ctx, at, vmx, folder).await?
         } else {
@@ -42,6 +49,28 @@ pub(super) async fn surroundings(
         },
         newest_hardware: newest_hardware(ctx, at).await,
         came,
+        apart,
+    })
+}
+
+/// What a drill makes of the VM; `None` in any other run.
+pub(in crate::actions) fn apart(runbook: &Runbook, at: &VmAt) -> Option<Apart> {
+    let isolation = runbook.isolation.as_ref()?;
+    let site = runbook.recovery_site();
+    let adapters = runbook
+        .vms
+        .get(&at.vm)
+        .into_iter()
+        .flat_map(|vm| &vm.adapters);
+    let group = |(name, adapter): (&String, &Adapter)| {
+        let group = runbook.networks.get(&adapter.network)?.at.get(&site)?;
+        Some((name.clone(), group.name.clone()))
+    };
+    Some(Apart {
+        name: at.display_name().to_owned(),
+        folder: at.folder.clone(),
+        groups: adapters.filter_map(group).collect(),
+        spare: isolation.spare.name.clone(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::names::StepId;
 use crate::plan::Step;
-use crate::runbook::model::OnFailure;
+use crate::runbook::model::{Mode, OnFailure};
 
 use super::super::consent;
 use super::super::input::OperatorInput;
@@ -212,7 +212,12 @@ impl Engine {
             self.settings.steps_per_host
         };
         // Two VMs may want the same port group: the second finds it whole, not half made.
-        let networks = |step: &Step| step.action.verb() == "network";
+        let drill = self.plan.mode == Mode::Drill;
+        let networks = |step: &Step| match step.action.verb() {
+            "network" => true,
+            "fence" => drill,
+            _ => false,
+        };
         step.hosts.iter().all(|host| {
             let busy = || {
                 self.plan.steps.iter().filter(|other| {

@@ -1,6 +1,7 @@
 //! What a person decides.
 
 use crate::names::{Attempt, StepId};
+use crate::runbook::model::Mode;
 
 use super::super::consent;
 use super::super::input::{OperatorInput, PeopleInput, RetryScope};
@@ -221,6 +222,12 @@ impl Engine {
                 self.record(Some(&step), RunEvent::ShellOpened { host, by, reason });
             }
             PeopleInput::CloseShell { by } => self.close_shell(by),
+            PeopleInput::Abort { by, why }
+                if self.plan.mode == Mode::Drill && !why.trim().is_empty() =>
+            {
+                self.record(None, RunEvent::DrillAborted { by, why });
+                self.detach("the drill was aborted".to_owned());
+            }
             _ => {}
         }
     }

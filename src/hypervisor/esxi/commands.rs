@@ -284,6 +284,21 @@ pub fn identities(vmx_paths: &[String]) -> HostCommand {
     .max_output(16 * SHORT)
 }
 
+/// Prints the lines of .vmx files that say what a VM's adapters are joined to, as [`IDENTITIES`]
+/// prints its own.
+const JOINED: &str = r#"for f in "$@"; do
+  echo file
+  grep -i -E '^[[:space:]]*(\.encoding|ethernet[0-9]+\.(present|networkname|startconnected|dvs\.[a-z]+|opaquenetwork\.[a-z]+))[[:space:]]*=' "$f" 2>/dev/null
+done
+echo file"#;
+
+/// What the adapters of the VMs of these .vmx files are joined to.
+#[must_use]
+pub fn joined(vmx_paths: &[String]) -> HostCommand {
+    HostCommand::script(Effect::Read, JOINED, vmx_paths.iter().map(String::as_str))
+        .max_output(16 * SHORT)
+}
+
 /// The host's own adapters on its networks (`vmk0` …).
 #[must_use]
 pub fn vmknics() -> HostCommand {
@@ -299,6 +314,14 @@ pub fn neighbors() -> HostCommand {
 fn portgroup(words: &[&str]) -> HostCommand {
     let head = ["esxcli", "network", "vswitch", "standard", "portgroup"];
     HostCommand::write([&head, words].concat())
+}
+
+/// Adds a standard switch, without uplinks.
+#[must_use]
+pub fn vswitch_add(name: &str) -> HostCommand {
+    HostCommand::write([
+        "esxcli", "network", "vswitch", "standard", "add", "-v", name,
+    ])
 }
 
 /// Adds a port group to a standard switch, without VLAN.
@@ -468,6 +491,7 @@ mod tests {
             folder_locks(&["/x".to_owned()]),
             vmknics(),
             identities(&["/x".to_owned()]),
+            joined(&["/x".to_owned()]),
             check_disk_chain("/x"),
         ];
         assert!(reads.iter().all(|command| command.effect() == Effect::Read));
@@ -480,6 +504,7 @@ mod tests {
             power_off(Vmid(1)),
             shutdown_guest(Vmid(1)),
             update_autostart_remove(Vmid(1)),
+            vswitch_add("a"),
             portgroup_add("a", "b"),
             portgroup_set_vlan("a", 1),
             clone_disk("a", "b", DiskFormat::Thin),

@@ -53,21 +53,35 @@ impl Identity {
 ///
 /// The reply is not whole.
 pub fn parse_all(output: &Output, files: usize) -> Result<Vec<Identity>, DriverFault> {
+    lines_of(output, files, "the identities of VMs", |vmx| {
+        vmx.map_or_else(Identity::default, Identity::of)
+    })
+}
+
+/// Reads lines of that many .vmx files, each file behind a line of its own and that line once more at
+/// the end; a file that cannot be read has none.
+///
+/// # Errors
+///
+/// The reply is not whole.
+pub(super) fn lines_of<T>(
+    output: &Output,
+    files: usize,
+    what: &'static str,
+    read: impl Fn(Option<&Vmx>) -> T,
+) -> Result<Vec<T>, DriverFault> {
     succeeded(output, "sh")?;
     whole(output)?;
     let text = output.text();
-    let mut parts = text.split("file\n").skip(1);
-    let identities: Vec<Identity> = parts
-        .by_ref()
-        .map(|part| {
-            Vmx::parse(part.as_bytes())
-                .map_or_else(|_| Identity::default(), |vmx| Identity::of(&vmx))
-        })
+    let parts = text.split("file\n").skip(1);
+    let mut found: Vec<T> = parts
+        .map(|part| read(Vmx::parse(part.as_bytes()).ok().as_ref()))
         .collect();
     // The last part is the mark of the end, and has no lines.
-    match identities.split_last() {
-        Some((_, read)) if read.len() == files && text.ends_with("file\n") => Ok(read.to_vec()),
-        _ => Err(unexpected("the identities of VMs", &said(output))),
+    if found.pop().is_some() && found.len() == files && text.ends_with("file\n") {
+        Ok(found)
+    } else {
+        Err(unexpected(what, &said(output)))
     }
 }
 

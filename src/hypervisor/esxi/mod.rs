@@ -11,6 +11,7 @@ pub mod guest;
 pub mod host_summary;
 pub mod identity;
 pub mod inventory;
+pub mod joined;
 pub mod licence;
 pub mod locks;
 pub mod network;

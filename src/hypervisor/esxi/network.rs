@@ -108,15 +108,38 @@ impl Nic {
     }
 }
 
-/// Reads the MACs out of the reply of [`vmknics`](super::commands::vmknics), lower case with colons.
-///
-/// # Errors
-///
-/// A fault of the host; a list without its fields.
-pub fn parse_vmknic_macs(output: &Output) -> Result<Vec<String>, DriverFault> {
-    let what = "the host's own adapters";
-    let mac = |record: &Record| Ok(record.need("MAC Address", what)?.to_ascii_lowercase());
-    table::records(output, what)?.iter().map(mac).collect()
+/// One of the host's own adapters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmknic {
+    /// E.g. `vmk0`; empty where the host tells none.
+    pub name: String,
+    /// Its address, lower case with colons.
+    pub mac: String,
+    /// The switch that it is on; empty where the host tells none.
+    pub vswitch: String,
+    /// The port group that it is on; empty where the host tells none.
+    pub port_group: String,
+}
+
+impl Vmknic {
+    /// Reads the reply of [`vmknics`](super::commands::vmknics).
+    ///
+    /// # Errors
+    ///
+    /// A fault of the host; a list without its fields.
+    pub fn parse_all(output: &Output) -> Result<Vec<Self>, DriverFault> {
+        let what = "the host's own adapters";
+        let read = |record: &Record| {
+            let told = |field| record.get(field).unwrap_or_default().to_owned();
+            Ok(Self {
+                mac: record.need("MAC Address", what)?.to_ascii_lowercase(),
+                name: told("Name"),
+                vswitch: told("Portset"),
+                port_group: told("Portgroup"),
+            })
+        };
+        table::records(output, what)?.iter().map(read).collect()
+    }
 }
 
 /// Whose MAC the host saw behind an address.
@@ -178,15 +201,20 @@ mod tests {
 
     #[test]
     fn a_host_knows_the_macs_of_its_own_adapters() {
-        let blocks = "vmk0\n   Name: vmk0\n   MAC Address: 00:50:56:6C:01:11\n   Enabled: true\n   MTU: 1500\n\
+        let blocks = "vmk0\n   Name: vmk0\n   MAC Address: 00:50:56:6C:01:11\n   Enabled: true\n   Portset: vSwitch0\n   Portgroup: Management\n   MTU: 1500\n\
                       vmk1\n   Name: vmk1\n   MAC Address: 00:50:56:6c:01:12\n   Enabled: true\n   MTU: 9000\n";
         let csv = "Enabled,MACAddress,MTU,Name,\ntrue,00:50:56:6C:01:11,1500,vmk0,\ntrue,00:50:56:6c:01:12,9000,vmk1,\n";
         for text in [blocks, csv] {
-            assert_eq!(
-                parse_vmknic_macs(&reply(text)).unwrap(),
-                ["00:50:56:6c:01:11", "00:50:56:6c:01:12"]
-            );
+            let own = Vmknic::parse_all(&reply(text)).unwrap();
+            let macs: Vec<&str> = own.iter().map(|own| own.mac.as_str()).collect();
+            assert_eq!(macs, ["00:50:56:6c:01:11", "00:50:56:6c:01:12"]);
+            assert_eq!(own[1].name, "vmk1");
         }
+        let first = Vmknic::parse_all(&reply(blocks)).unwrap().remove(0);
+        assert_eq!(
+            (first.vswitch.as_str(), first.port_group.as_str()),
+            ("vSwitch0", "Management")
+        );
     }
 
     #[test]

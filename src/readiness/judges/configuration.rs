@@ -64,6 +64,7 @@ fn of_vm(name: &VmName, vm: &Vm, used: &Used, seen: &Seen) -> Option<Vec<Finding
                 .ok()
                 .and_then(|version| version.newest_hardware()),
             came: true,
+            apart: None,
         },
     );
     if let Some(first) = fitting.obstacles.first() {

@@ -41,7 +41,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 
 fn there(host: &HostName, group: &PortGroup, vms: &[VmName], esxi: &EsxiSeen) -> Option<Finding> {
     let (groups, switches) = (esxi.groups.as_ref().ok()?, esxi.switches.as_ref().ok()?);
-    let found = compare_port_groups(host, &[group], groups, switches, &|_| false);
+    let found = compare_port_groups(host, &[group], groups, switches, None, &|_| false);
     let mut fault = found.problems.into_iter().next()?;
     fault.state = format!("the adapters of {} cannot be joined to it", listed(vms));
     if !groups.iter().any(|its| its.name == group.name) {

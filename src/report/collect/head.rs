@@ -7,6 +7,8 @@ use crate::report::document::{
 };
 use crate::runbook::model::Section;
 
+use super::drill;
+
 pub(super) fn run(run: &Run<'_>) -> RunHead {
     let info = run.info;
     let [protected, recovery] = &info.sites;
@@ -36,6 +38,7 @@ pub(super) fn run(run: &Run<'_>) -> RunHead {
             .map(|(began, last)| last.duration_since(began)),
         outage_at: state.service_lost(),
         outage_reason: info.outage_reason.clone(),
+        drill: info.drill.clone(),
         parent: info.parent.as_ref().map(|parent| TakenBack {
             run: parent.run.clone(),
             head: parent.head.clone(),
@@ -86,6 +89,11 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             } = *result;
             (outcome.done, outcome.by_hand) = (done, by_hand);
             (outcome.skipped, outcome.failed) = (skipped, failed);
+        }
+        None if state.people.aborted.is_some() => {
+            outcome.state = "aborted".to_owned();
+            outcome.detail = drill::aborted(run).unwrap_or_default();
+            outcome.tone = Tone::Warn;
         }
         None if splits.is_empty() => {
             outcome.state = "not finished".to_owned();

@@ -1,6 +1,7 @@
 //! From a run to its document: every fact is looked up here, once, and nowhere else.
 
 mod commands;
+mod drill;
 mod head;
 mod lanes;
 mod people;
@@ -64,14 +65,26 @@ fn objectives(run: &Run<'_>) -> Vec<Objective> {
         .collect()
 }
 
-/// Objectives that were missed, then steps that did not work.
+/// What a run's end has to be judged by beside its steps, in words.
+pub(super) fn judged(run: &Run<'_>) -> Vec<String> {
+    let mut findings = objectives::findings(run);
+    findings.extend(drill::findings(run));
+    findings
+}
+
+/// Objectives that were missed, what is to be said of a drill, then steps that did not work.
 fn findings(run: &Run<'_>) -> Vec<Finding> {
     let missed = objectives::findings(run).into_iter().map(|words| Finding {
         kind: FindingKind::Objective,
         text: plain(words),
         next: None,
     });
-    missed.chain(steps::open_ends(run)).collect()
+    let drill = drill::findings(run).into_iter().map(|words| Finding {
+        kind: FindingKind::Drill,
+        text: plain(words),
+        next: None,
+    });
+    missed.chain(drill).chain(steps::open_ends(run)).collect()
 }
 
 fn integrity(run: &Run<'_>) -> Integrity {

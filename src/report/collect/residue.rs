@@ -71,6 +71,7 @@ fn left(fact: &Fact) -> Option<(&HostName, Text)> {
                 .code(vswitch)
                 .plain(format!(", VLAN {vlan}")),
         ),
+        Fact::VswitchMade { host, name } => (host, plain("made: virtual switch ").code(name)),
         Fact::FolderMade { host, path } => (host, plain("made: folder ").code(path)),
         Fact::AutostartRemoved { vm, host, entry } => (
             host,

@@ -9,7 +9,9 @@ use crate::report::document::{Statement, StatementKind as Kind};
 use crate::report::objectives::is_of;
 use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, time};
-use crate::runbook::model::Section;
+use crate::runbook::model::{Mode, Section};
+
+use super::drill;
 
 /// Everything that was not proven, kind by kind.
 pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
@@ -17,10 +19,14 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     splits(run, &mut all);
     attestations(run, &mut all);
     locks(run, &mut all);
-    unfenced(run, &mut all);
+    if run.plan.mode == Mode::Drill {
+        drill::statements(run, &mut all);
+    } else {
+        unfenced(run, &mut all);
+        unprobed_addresses(run, &mut all);
+    }
     shells(run, &mut all);
     points(run, &mut all);
-    unprobed_addresses(run, &mut all);
     for (vm, needed) in &run.plan.left_out {
         let said = format!(
             "{vm} needs {needed}, which was left out of this run by choice; the need counted as met."
@@ -44,10 +50,10 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     all.0
 }
 
-struct Said(Vec<Statement>);
+pub(super) struct Said(Vec<Statement>);
 
 impl Said {
-    fn say(&mut self, kind: Kind, text: Text) {
+    pub(super) fn say(&mut self, kind: Kind, text: Text) {
         self.0.push(Statement { kind, text });
     }
 }

@@ -4,7 +4,7 @@ use crate::names::VmName;
 use crate::report::document::{Document, Graded, RunHead, Tone};
 use crate::report::objectives::Grade;
 use crate::report::prose::{Text, code, plain, strong};
-use crate::report::text::{duration, time};
+use crate::report::text::{duration, length, time};
 use crate::runbook::model::Mode;
 
 use super::objectives::objectives;
@@ -172,6 +172,7 @@ fn facts(document: &Document) -> Vec<(String, Text)> {
             .map_or_else(String::new, |why| format!(" ({why})"));
         let label = match run.mode {
             Some(Mode::Planned) => "Service stopped",
+            Some(Mode::Drill) => "Counted as lost",
             _ => "Service lost",
         };
         add(label, plain(format!("{}{why}", time(outage))));
@@ -199,6 +200,12 @@ fn facts(document: &Document) -> Vec<(String, Text)> {
 
 /// What was chosen for this run, and what came over it.
 fn choices(run: &RunHead, add: &mut impl FnMut(&str, Text)) {
+    if let Some(terms) = &run.drill {
+        add("Terms", plain(terms.in_words()));
+        let limit = terms.limit_s.and_then(length);
+        let none = || "none".to_owned();
+        add("Limit", plain(limit.map_or_else(none, duration)));
+    }
     if let Some(parent) = &run.parent {
         let said = code(parent.run.as_str())
             .plain(", whose journal ended in ")

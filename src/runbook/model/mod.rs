@@ -24,7 +24,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{BackupName, HostName, NetworkName, SiteName, VariableName, VmName};
+use crate::names::{BackupName, HostName, NetworkName, RunId, SiteName, VariableName, VmName};
 
 /// A whole runbook, format 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,9 @@ pub struct Runbook {
     pub failover: Vec<Phase>,
     /// Phases of the way home; may be empty.
     pub failback: Vec<Phase>,
+    /// Where a drill keeps itself apart; `None` as a file is read (see
+    /// [`isolated`](super::isolated)).
+    pub isolation: Option<Isolation>,
 }
 
 impl Runbook {
@@ -161,7 +164,22 @@ pub struct Objectives {
     pub rpo: Option<Duration>,
 }
 
-/// Rules for drills (parsed and checked now; used when drills come).
+/// How a drill keeps its VMs apart from everything else on a recovery host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Isolation {
+    /// The drill.
+    pub run: RunId,
+    /// The virtual switch that it makes on each host: no uplink, and nothing on it but the drill.
+    pub vswitch: String,
+    /// Its port groups there, each with a VLAN of its own, so that networks stay apart.
+    pub groups: Vec<PortGroup>,
+    /// The port group for adapters that the runbook does not name.
+    pub spare: PortGroup,
+    /// What becomes of the VMs' identities.
+    pub identity: Identity,
+}
+
+/// Rules for drills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrillRules {
     /// Keep the VM's identity in a drill (`moved`, the default) or let it be a new one (`copied`).

@@ -187,6 +187,7 @@ pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -
         vms: part(&top, "vms", &names, reader, vms::vms),
         failover: Vec::new(),
         failback: Vec::new(),
+        isolation: None,
     };
     let failover = phases::section(&top, "failover", &names, reader, limits);
     let failback = phases::section(&top, "failback", &names, reader, limits);

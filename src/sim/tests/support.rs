@@ -303,5 +303,6 @@ pub(super) fn runbook() -> Runbook {
         failover: Vec::new(),
         updates: crate::runbook::model::Updates::default(),
         failback: Vec::new(),
+        isolation: None,
     }
 }

@@ -98,6 +98,7 @@ fn runbook() -> Runbook {
         failover: vec![],
         updates: crate::runbook::model::Updates::default(),
         failback: vec![],
+        isolation: None,
     }
 }
 

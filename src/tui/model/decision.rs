@@ -221,6 +221,7 @@ impl Run {
                 (!any).then(|| "nothing has failed".to_owned())
             }),
             Action::Undo => over().or_else(|| self.why_not_undone()),
+            Action::Abort => self.why_not_aborted(),
             Action::Pace | Action::Pause | Action::Note | Action::Update => over(),
             Action::Next | Action::Previous if self.ui.page != Page::Log => {
                 let any = self.waiting_for_person().next().is_some();

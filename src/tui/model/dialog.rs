@@ -139,6 +139,8 @@ pub(in crate::tui) enum Purpose {
     Update,
     /// The reason for a shell on a step's host, by its place among the step's hosts.
     Shell(usize, usize),
+    /// The reason for ending a drill early.
+    Abort,
     /// A search in the log.
     Search,
 }

@@ -140,5 +140,12 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
+        Fact::VswitchMade { host, name } => format!("virtual switch {name} was made on {host}"),
+        Fact::IsolationSeen { vm, host, .. } => {
+            format!("{vm} is isolated on {host}: no uplink, nothing else joined")
+        }
+        Fact::RungNotProvable { vm, rung } => {
+            format!("{vm}: {rung} is not provable in the isolation")
+        }
     }
 }

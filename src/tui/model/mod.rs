@@ -3,6 +3,7 @@
 
 mod decision;
 pub(super) mod dialog;
+mod drill;
 mod facts;
 pub(super) mod log;
 mod menus;
@@ -205,13 +206,15 @@ impl Run {
         )
     }
 
-    /// The hosts in the order in which panes show them: the site that VMs come up at first.
+    /// The hosts in the order in which panes show them: the site that VMs come up at first. Those that
+    /// a drill leaves alone have none.
     pub(super) fn host_order(&self) -> Vec<&HostName> {
         let target = self.runbook.site_with(self.plan.section.target());
         let (here, there): (Vec<_>, Vec<_>) = self
             .runbook
             .hosts
             .iter()
+            .filter(|(name, _)| !self.runbook.is_left_alone(name))
             .partition(|(_, host)| host.site == target);
         here.into_iter()
             .chain(there)

@@ -183,6 +183,7 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
                 })
             })
         }
+        Purpose::Abort => Some(OperatorInput::People(PeopleInput::Abort { by, why: words })),
         Purpose::Search => None,
     };
     input.map_or(Outcome::Close, Outcome::Send)

@@ -237,6 +237,7 @@ impl Run {
             Action::Skip => self.ask(Purpose::Skip(shown)),
             Action::ByHand => self.ask(Purpose::ByHand(shown)),
             Action::Note => self.ask(Purpose::Note(shown)),
+            Action::Abort => self.ask(Purpose::Abort),
             Action::Search => self.ask(Purpose::Search),
             Action::Retry => self.ui.dialog = Some(self.retry_menu(shown)),
             Action::Undo => self.ui.dialog = Some(self.undo_menu(shown)),

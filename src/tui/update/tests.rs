@@ -1028,3 +1028,43 @@ fn every_way_on_stands_in_a_failed_steps_menu() {
     bench.calmly("c");
     assert!(bench.text().contains("--runbook FILE"), "{}", bench.text());
 }
+
+#[test]
+fn a_drill_shows_its_limit_and_is_aborted_by_one_key_and_a_reason() {
+    let mut story = Story::asking();
+    let first = std::sync::Arc::make_mut(&mut story.entries[0]);
+    let RunEvent::RunStarted(info) = &mut first.event else {
+        panic!("{first:?}");
+    };
+    info.drill = Some(crate::engine::DrillTerms {
+        abort: "any alarm".to_owned(),
+        limit_s: Some(3_600),
+        abort_key: "bob".to_owned(),
+    });
+    let mut plan = crate::tui::fixture::plan();
+    plan.mode = crate::runbook::model::Mode::Drill;
+    let mut bench = Bench::of(plan, &story, SMALL);
+    let text = bench.text();
+    for words in [
+        " DRILL ",
+        "limit in ",
+        "abort on: any alarm; bob holds the abort key",
+        "[x] abort",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    bench.calmly("x");
+    assert!(bench.text().contains("bob holds the abort key"));
+    bench.keys("<Enter>");
+    assert!(bench.text().contains("this cannot stay empty"));
+    bench.keys("an alarm<Enter>");
+    let (by, why) = ("alice".to_owned(), "an alarm".to_owned());
+    let abort = OperatorInput::People(PeopleInput::Abort { by, why });
+    assert_eq!(sends(&mut bench), [abort]);
+
+    let mut failover = Bench::new(&Story::asking(), SMALL);
+    assert!(!failover.text().contains("[x] abort"));
+    failover.calmly("x");
+    assert!(sends(&mut failover).is_empty());
+    assert!(failover.text().contains("only a drill can be aborted"));
+}

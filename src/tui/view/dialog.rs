@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use crate::engine::{Choice, TAKE_OVER};
+use crate::engine::{Choice, DrillTerms, TAKE_OVER};
 use crate::host::where_its_key_is_read;
 use crate::runbook::model::Driver;
 use crate::tui::model::Run;
@@ -266,13 +266,20 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
             "Lifeboat does not record what is typed there; the report says that somebody was in. Nothing new starts until you are back, then the step looks again and waits for you.",
             "What is it for?",
         ),
+        Purpose::Abort => (
+            "Abort the drill".to_owned(),
+            "What runs is stopped between two commands, nothing else begins, and the drill is not gone on with. What it made stays for inspection, until its cleanup.",
+            "Why does it end?",
+        ),
         Purpose::Search => ("Search the log".to_owned(), "", "What for?"),
     };
-    let body = if words.is_empty() {
-        Vec::new()
-    } else {
-        paragraphs(width, [(Role::Plain, words)])
-    };
+    let terms = run.terms().filter(|_| dialog.purpose == Purpose::Abort);
+    let terms = terms.map(DrillTerms::in_words).unwrap_or_default();
+    let said = [(Role::Plain, words), (Role::Strong, terms.as_str())];
+    let body = paragraphs(
+        width,
+        said.into_iter().filter(|(_, words)| !words.is_empty()),
+    );
     let mut content = Content {
         title,
         body,

@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::Fact;
+use crate::engine::{DrillTerms, Fact};
 use crate::runbook::model::{Mode, Section};
-use crate::tui::keys::{self, Action, Binding};
+use crate::tui::keys::{Action, Binding};
 use crate::tui::model::{Enter, Page, Run, outline};
 use crate::tui::page::Extent;
 use crate::tui::text;
@@ -15,8 +15,9 @@ use crate::tui::theme::{Role, mode_style};
 
 use super::put;
 
-/// Cells of the bar against the objective.
+/// Cells of the bar against the objective; fewer in a drill, which has a limit beside it.
 const BAR: u64 = 16;
+const SHORT_BAR: u64 = 8;
 
 type Part = (Style, String);
 
@@ -164,6 +165,7 @@ fn clocks(run: &Run) -> Vec<Part> {
         Role::Strong.style(),
         format!("{word}{}", text::clock(seconds)),
     ));
+    parts.extend(limit(run));
     if let Some(rto) = run
         .state
         .info
@@ -171,15 +173,20 @@ fn clocks(run: &Run) -> Vec<Part> {
         .and_then(|info| info.rto_s)
         .filter(|rto| *rto > 0)
     {
+        let cells_in_all = if run.terms().is_some() {
+            SHORT_BAR
+        } else {
+            BAR
+        };
         let spent = u64::try_from(seconds).unwrap_or(0);
-        let full = (spent.saturating_mul(BAR) / rto).min(BAR);
+        let full = (spent.saturating_mul(cells_in_all) / rto).min(cells_in_all);
         let role = match spent.saturating_mul(100) / rto {
             ..75 => Role::Good,
             75..=100 => Role::Warn,
             _ => Role::Bad,
         };
         let cells = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
-        let bar = format!("[{}{}]", cells("█", full), cells("░", BAR - full));
+        let bar = format!("[{}{}]", cells("█", full), cells("░", cells_in_all - full));
         let missed = if spent > rto { " missed" } else { "" };
         parts.push((
             role.style(),
@@ -199,6 +206,22 @@ fn clocks(run: &Run) -> Vec<Part> {
         }
     }
     parts
+}
+
+/// How long a drill may still take.
+fn limit(run: &Run) -> Option<Part> {
+    let limit = run.terms()?.limit_s?;
+    let until = run.state.finished_at.unwrap_or(run.now.wall);
+    let spent = u64::try_from(text::seconds(run.state.started?, until)).unwrap_or(0);
+    let (role, words) = match limit.checked_sub(spent) {
+        Some(left) if left * 4 > limit => (Role::Plain, format!("{} left", text::short(left))),
+        Some(left) => (Role::Warn, format!("{} left", text::short(left))),
+        None => (
+            Role::Bad,
+            format!("passed by {}", text::short(spent - limit)),
+        ),
+    };
+    Some((role.style(), format!("limit {words}")))
 }
 
 /// Seconds by which the steps that say how long they usually take were slower than that.
@@ -277,7 +300,11 @@ pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
             "nothing else can go on until this is decided".to_owned(),
         )
     } else {
-        (Role::Dim, String::new())
+        let terms = run.terms().filter(|_| !run.is_over());
+        (
+            Role::Dim,
+            terms.map(DrillTerms::in_words).unwrap_or_default(),
+        )
     };
     let words = text::clean(&words).into_owned();
     put(
@@ -327,7 +354,7 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
         return;
     }
     let mut parts = Vec::new();
-    let hints = keys::RUN.iter().filter(|binding| binding.hint);
+    let hints = run.bindings().filter(|binding| binding.hint);
     for binding in hints.filter(|binding| !(run.watching && binding.action.decides())) {
         let enabled = run.why_not(binding.action).is_none();
         if !enabled && run.ui.page != Page::Main {

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::engine::Status;
-use crate::tui::keys;
 use crate::tui::model::Run;
 use crate::tui::page::Extent;
 use crate::tui::text;
@@ -42,7 +41,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
 
 fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    for binding in keys::RUN {
+    for binding in run.bindings() {
         let names: Vec<String> = binding.keys.iter().map(|press| press.name()).collect();
         let mut words = binding.help.to_owned();
         if let Some(why) = run.why_not_beside_steps(binding.action) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::vmfiles::{Descriptor, Severity, Surroundings, Vmsd, Vmx, diff, fit_to_host};
 
 /// Files of `vmx-corpus/<kind>` and captures of the same kind; empty where there is no corpus.
-fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
+pub(super) fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
     let Some(root) = std::env::var_os("LIFEBOAT_CORPUS").map(PathBuf::from) else {
         println!("LIFEBOAT_CORPUS is not set: 0 {kind} files read");
         return Vec::new();

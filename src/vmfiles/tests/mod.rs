@@ -3,5 +3,6 @@
 mod corpus;
 mod descriptors;
 mod documents;
+mod drill;
 mod fitting;
 mod properties;

@@ -689,3 +689,57 @@ fn the_second_person_is_another_one_than_whoever_took_the_run_over() {
     assert_eq!(gaps("bob", " Bob "), 1);
     assert_eq!(gaps("bob", "alice"), 0);
 }
+
+#[test]
+fn a_drill_is_aborted_with_a_reason_and_leaves_and_no_other_run_is() {
+    let abort = |why: &str| {
+        let (by, why) = ("bob".to_owned(), why.to_owned());
+        Input::Operator(OperatorInput::People(PeopleInput::Abort { by, why }))
+    };
+    let mut plan = plan(&[&[], &[0]]);
+    let mut failover = engine(&plan);
+    let _ = failover.handle(at(0), Input::Start(info()));
+    assert!(failover.handle(at(1), abort("an alarm")).is_empty());
+
+    Arc::make_mut(&mut plan).mode = Mode::Drill;
+    let mut drill = engine(&plan);
+    let _ = drill.handle(at(0), Input::Start(info()));
+    assert!(drill.handle(at(1), abort(" ")).is_empty(), "no reason");
+    let effects = drill.handle(at(2), abort("an alarm"));
+    assert_eq!(names(&effects)[..2], ["drill-aborted", "run-detached"]);
+    assert_eq!(names(&effects).last().map(String::as_str), Some("LEAVE"));
+    let aborted = drill.state().people.aborted.clone().unwrap();
+    assert_eq!(
+        (aborted.by.as_str(), aborted.text.as_str()),
+        ("bob", "an alarm")
+    );
+    assert!(drill.state().finished.is_none());
+}
+
+#[test]
+fn in_a_drill_one_step_at_a_time_makes_a_hosts_networks() {
+    let mut drill = plan(&[&[], &[], &[]]);
+    let plan = Arc::make_mut(&mut drill);
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        let vm = crate::names::VmName::from(format!("vm{index}"));
+        step.action = match index {
+            2 => ActionSpec::Network { vm },
+            _ => ActionSpec::Fence { vm },
+        };
+    }
+    let begun = |mode| {
+        let mut plan = (*drill).clone();
+        plan.mode = mode;
+        let mut engine = engine(&Arc::new(plan));
+        let auto = OperatorInput::SetPace {
+            pace: crate::engine::Pace::Auto,
+            by: "alice".to_owned(),
+        };
+        let _ = engine.handle(at(0), Input::Start(info()));
+        let _ = engine.handle(at(1), Input::Operator(auto));
+        let steps = engine.state().steps.values();
+        steps.filter(|step| step.status.is_active()).count()
+    };
+    assert_eq!(begun(Mode::Failover), 3);
+    assert_eq!(begun(Mode::Drill), 1);
+}

@@ -135,6 +135,10 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
             }
             answer
         }
+        ["ip", "interface", "list"] => {
+            let own = vec![("vmk0".to_owned(), own_adapter(&state, &esxi.identity.mac))];
+            Answer::Shown(Shown::Blocks("NetworkInterface", own))
+        }
         ["ip", "interface", "ipv4", "get"] => Answer::Shown(interfaces(&esxi.identity.address)),
         ["ip", "neighbor", "list"] => Answer::Shown(neighbours(&state)),
         ["nic", "list"] => Answer::Shown(nics(&esxi.identity.mac)),
@@ -278,6 +282,35 @@ const SET_USAGE: &str = "Usage: esxcli network vswitch standard portgroup set [c
 Description: \n  set                   Set the vlan id for the given port group\n\n\
 Cmd options:\n  -p|--portgroup-name=<str>\n                        The name of the port group to set vlan id for. (required)\n  \
 -v|--vlan-id=<long>   The vlan id for this port group. This value is in the range (0 - 4095)";
+
+/// The host's own adapter, on the port group of its management.
+fn own_adapter(state: &State, mac: &str) -> Fields {
+    let group = state
+        .saved
+        .groups
+        .iter()
+        .find(|group| group.name == "Management Network");
+    let switch = group.map_or("vSwitch0", |group| group.switch.as_str());
+    vec![
+        ("Name", text("vmk0")),
+        ("MAC Address", text(mac)),
+        ("Enabled", Cell::Flag(true)),
+        ("Portset", text(switch)),
+        ("Portgroup", text("Management Network")),
+        ("Netstack Instance", text("defaultTcpipStack")),
+        ("VDS Name", text("N/A")),
+        ("VDS UUID", text("N/A")),
+        ("VDS Port", text("N/A")),
+        ("VDS Connection", text("-1")),
+        ("Opaque Network ID", text("N/A")),
+        ("Opaque Network Type", text("N/A")),
+        ("External ID", text("N/A")),
+        ("MTU", Cell::Number(1500)),
+        ("TSO MSS", Cell::Number(65535)),
+        ("RXDispQueue Size", Cell::Number(1)),
+        ("Port ID", Cell::Number(33_554_443)),
+    ]
+}
 
 fn interfaces(address: &str) -> Shown {
     let octets: Vec<&str> = address.split('.').collect();

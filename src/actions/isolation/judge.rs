@@ -1,0 +1,357 @@
+//! Whether what a host shows is an isolation. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::actions::place::path_tail;
+use crate::hypervisor::esxi::network::{PortGroup, Vmknic, Vswitch};
+use crate::runbook::drill_of;
+use crate::runbook::model::Isolation;
+use crate::vmfiles::Adapter;
+
+/// What a host shows of its networks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct View {
+    pub switches: Vec<Vswitch>,
+    pub groups: Vec<PortGroup>,
+    pub vmknics: Vec<Vmknic>,
+    /// The VMs of the host, one that is in the inventory and runs twice over.
+    pub joined: Vec<Joined>,
+}
+
+/// A VM and the adapters that it sees.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Joined {
+    pub name: String,
+    /// Its .vmx on the host.
+    pub vmx: String,
+    pub adapters: Vec<Adapter>,
+}
+
+impl Joined {
+    /// Whether it is this drill's: its folder bears the run's id.
+    fn is_ours(&self, isolation: &Isolation) -> bool {
+        let mut parts = self.vmx.rsplit('/').skip(1);
+        parts.next().and_then(drill_of).as_ref() == Some(&isolation.run)
+    }
+}
+
+/// Why it is no isolation, and what shows that it is one.
+pub(super) fn judge(isolation: &Isolation, view: &View) -> (Vec<String>, Vec<String>) {
+    let mut flaws = Vec::new();
+    let mut lines = Vec::new();
+    let switch = &isolation.vswitch;
+    match view.switches.iter().find(|its| its.name == *switch) {
+        None => lines.push(format!("there is no switch {switch} yet")),
+        Some(its) if its.uplinks.is_empty() => {
+            lines.push(format!("{switch} has no uplink (vswitch standard list)"));
+        }
+        Some(its) => flaws.push(format!(
+            "{switch} has an uplink, {}",
+            its.uplinks.join(", ")
+        )),
+    }
+    flaws.extend(foreign_groups(isolation, view));
+    flaws.extend(own_adapters(isolation, view));
+    flaws.extend(foreign_vms(isolation, view));
+    flaws.extend(bridges(isolation, view));
+    flaws.extend(unseen_clients(isolation, view));
+    if flaws.is_empty() {
+        let groups = names(isolation).collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "no port group on it but {groups}, no vmkernel interface, and no VM but this drill's is joined to them"
+        ));
+    }
+    (flaws, lines)
+}
+
+/// Each VM once: one that runs stands in the inventory too, by another name of its volume.
+fn once<'a>(vms: impl Iterator<Item = &'a Joined>) -> Vec<&'a Joined> {
+    let mut all: Vec<&Joined> = vms.collect();
+    let mut seen = BTreeSet::new();
+    all.retain(|vm| seen.insert(path_tail(&vm.vmx)));
+    all
+}
+
+fn names(isolation: &Isolation) -> impl Iterator<Item = &str> {
+    let all = isolation.groups.iter().map(|group| group.name.as_str());
+    let spare = isolation.spare.name.as_str();
+    all.chain((!isolation.groups.iter().any(|group| group.name == spare)).then_some(spare))
+}
+
+fn is_drill_group(isolation: &Isolation, name: &str) -> bool {
+    names(isolation).any(|its| its == name)
+}
+
+fn foreign_groups(isolation: &Isolation, view: &View) -> Vec<String> {
+    let on_it = |group: &&PortGroup| {
+        group.vswitch == isolation.vswitch && !is_drill_group(isolation, &group.name)
+    };
+    let foreign = view.groups.iter().filter(on_it);
+    foreign
+        .map(|group| {
+            format!(
+                "port group {} is on {} too, and is not the drill's",
+                group.name, group.vswitch
+            )
+        })
+        .collect()
+}
+
+/// The host's own adapters would carry the drill's traffic out, or production's in.
+fn own_adapters(isolation: &Isolation, view: &View) -> Vec<String> {
+    let mut flaws = Vec::new();
+    for own in &view.vmknics {
+        let untold = own.vswitch.is_empty() && own.port_group.is_empty();
+        if untold {
+            flaws.push(format!(
+                "the host does not tell where its own adapter {} is",
+                own.name
+            ));
+        } else if own.vswitch == isolation.vswitch || is_drill_group(isolation, &own.port_group) {
+            flaws.push(format!(
+                "the host's own adapter {} is on {} ({})",
+                own.name, own.vswitch, own.port_group
+            ));
+        }
+    }
+    flaws
+}
+
+fn is_joined(isolation: &Isolation, adapter: &Adapter) -> bool {
+    adapter
+        .network_name
+        .as_deref()
+        .is_some_and(|name| is_drill_group(isolation, name))
+}
+
+fn foreign_vms(isolation: &Isolation, view: &View) -> Vec<String> {
+    let foreign = view.joined.iter().filter(|vm| !vm.is_ours(isolation));
+    let mut flaws: Vec<String> = foreign
+        .filter_map(|vm| {
+            let adapter = vm.adapters.iter().find(|its| is_joined(isolation, its))?;
+            let group = adapter.network_name.as_deref().unwrap_or_default();
+            Some(format!(
+                "{} ({}) is joined to {group} and is not this drill's",
+                vm.name, vm.vmx
+            ))
+        })
+        .collect();
+    flaws.dedup();
+    flaws
+}
+
+/// A VM of the drill with one foot in production would carry traffic across.
+fn bridges(isolation: &Isolation, view: &View) -> Vec<String> {
+    let own = view.joined.iter().filter(|vm| vm.is_ours(isolation));
+    let mut flaws: Vec<String> = own
+        .filter(|vm| vm.adapters.iter().any(|its| is_joined(isolation, its)))
+        .filter_map(|vm| {
+            let out = |its: &&Adapter| !is_joined(isolation, its) || !its.switch_keys.is_empty();
+            let adapter = vm.adapters.iter().find(out)?;
+            let network = adapter.network_name.as_deref().unwrap_or("another switch");
+            Some(format!(
+                "{} of {} is joined to {network}",
+                adapter.name, vm.name
+            ))
+        })
+        .collect();
+    flaws.dedup();
+    flaws
+}
+
+/// More is connected than the drill's VMs can account for.
+fn unseen_clients(isolation: &Isolation, view: &View) -> Vec<String> {
+    let mut flaws = Vec::new();
+    for name in names(isolation) {
+        let group = view
+            .groups
+            .iter()
+            .find(|group| group.name == name && group.vswitch == isolation.vswitch);
+        let Some(group) = group else { continue };
+        let own = once(view.joined.iter().filter(|vm| vm.is_ours(isolation)));
+        let own = own.into_iter().flat_map(|vm| &vm.adapters);
+        let known = own
+            .filter(|its| its.network_name.as_deref() == Some(name))
+            .count() as u64;
+        if group.active_clients > known {
+            flaws.push(format!(
+                "{} are connected to {name}, and this drill's VMs have {known} adapters there",
+                group.active_clients
+            ));
+        }
+    }
+    flaws
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::model::{self, Identity, PortGroupSpec};
+
+    const SWITCH: &str = "drill-20260102-030405-k7qd";
+    const GROUP: &str = "lifeboat-drill";
+
+    fn isolation() -> Isolation {
+        let group = model::PortGroup {
+            name: GROUP.into(),
+            create: Some(PortGroupSpec {
+                vswitch: SWITCH.into(),
+                vlan: 0,
+            }),
+        };
+        Isolation {
+            run: "20260102-030405-k7qd".into(),
+            vswitch: SWITCH.into(),
+            groups: vec![group.clone()],
+            spare: group,
+            identity: Identity::Moved,
+        }
+    }
+
+    fn adapter(name: &str, network: &str) -> Adapter {
+        Adapter {
+            name: name.into(),
+            present: true,
+            network_name: Some(network.into()),
+            ..Adapter::default()
+        }
+    }
+
+    fn joined(name: &str, folder: &str, networks: &[&str]) -> Joined {
+        let adapters = networks.iter().enumerate();
+        Joined {
+            name: name.into(),
+            vmx: format!("/vmfs/volumes/5cc5b591-875b0190/{folder}/{name}.vmx"),
+            adapters: adapters
+                .map(|(number, network)| adapter(&format!("ethernet{number}"), network))
+                .collect(),
+        }
+    }
+
+    fn group(name: &str, vswitch: &str, active_clients: u64) -> PortGroup {
+        PortGroup {
+            name: name.into(),
+            vswitch: vswitch.into(),
+            vlan: 0,
+            active_clients,
+        }
+    }
+
+    fn switch(name: &str, uplinks: &[&str]) -> Vswitch {
+        Vswitch {
+            name: name.into(),
+            uplinks: uplinks.iter().map(|name| (*name).to_owned()).collect(),
+            port_groups: vec![],
+            mtu: 1500,
+        }
+    }
+
+    /// A host with production on vSwitch0 and one VM of the drill that runs.
+    fn host() -> View {
+        View {
+            switches: vec![switch("vSwitch0", &["vmnic0"]), switch(SWITCH, &[])],
+            groups: vec![group("VM Network", "vSwitch0", 1), group(GROUP, SWITCH, 1)],
+            vmknics: vec![Vmknic {
+                name: "vmk0".into(),
+                mac: "00:50:56:6c:01:11".into(),
+                vswitch: "vSwitch0".into(),
+                port_group: "Management Network".into(),
+            }],
+            joined: vec![
+                joined("lab-1", "lab-1", &["VM Network"]),
+                joined("drill", "drill-20260102-030405-k7qd-sql01", &[GROUP]),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_switch_of_its_own_is_an_isolation() {
+        let (flaws, lines) = judge(&isolation(), &host());
+        assert_eq!(flaws, Vec::<String>::new());
+        assert!(
+            lines[0].contains("has no uplink") && lines.len() == 2,
+            "{lines:?}"
+        );
+        let bare = View {
+            switches: vec![switch("vSwitch0", &["vmnic0"])],
+            groups: vec![],
+            joined: vec![],
+            ..host()
+        };
+        assert_eq!(
+            judge(&isolation(), &bare).0,
+            Vec::<String>::new(),
+            "it can be made"
+        );
+    }
+
+    type Plant = fn(&mut View);
+
+    #[test]
+    fn whatever_leads_out_of_it_is_a_flaw() {
+        let planted: [(&str, Plant); 9] = [
+            ("has an uplink, vmnic1", |view| {
+                view.switches[1].uplinks.push("vmnic1".into())
+            }),
+            ("port group DMZ is on", |view| {
+                view.groups.push(group("DMZ", SWITCH, 0))
+            }),
+            ("own adapter vmk1 is on", |view| {
+                let own = Vmknic {
+                    name: "vmk1".into(),
+                    vswitch: SWITCH.into(),
+                    port_group: "x".into(),
+                    ..view.vmknics[0].clone()
+                };
+                view.vmknics.push(own);
+            }),
+            ("own adapter vmk0 is on", |view| {
+                view.vmknics[0].port_group = GROUP.into()
+            }),
+            ("does not tell where its own adapter vmk0 is", |view| {
+                view.vmknics[0].vswitch.clear();
+                view.vmknics[0].port_group.clear();
+            }),
+            ("router (", |view| {
+                view.joined
+                    .push(joined("router", "router", &["VM Network", GROUP]))
+            }),
+            ("is not this drill's", |view| {
+                view.joined.push(joined(
+                    "other",
+                    "drill-20260102-030405-zzzz-sql01",
+                    &[GROUP],
+                ));
+            }),
+            ("ethernet1 of drill is joined to VM Network", |view| {
+                view.joined[1]
+                    .adapters
+                    .push(adapter("ethernet1", "VM Network"));
+            }),
+            ("2 are connected to", |view| {
+                view.groups[1].active_clients = 2;
+                let mut same = view.joined[1].clone();
+                same.vmx = same.vmx.replace("5cc5b591-875b0190", "local1");
+                view.joined.push(same);
+            }),
+        ];
+        for (flaw, plant) in planted {
+            let mut view = host();
+            plant(&mut view);
+            let (flaws, _) = judge(&isolation(), &view);
+            assert!(
+                flaws.iter().any(|its| its.contains(flaw)),
+                "{flaw}: {flaws:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_adapter_that_is_tied_to_a_distributed_switch_too_is_a_way_out() {
+        let mut view = host();
+        view.joined[1].adapters[0]
+            .switch_keys
+            .push("ethernet0.dvs.portid".into());
+        assert_eq!(judge(&isolation(), &view).0.len(), 1);
+    }
+}

@@ -1,0 +1,183 @@
+//! The start itself, on evidence that is taken again right before it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::actions::context::{Ctx, Sent};
+use crate::actions::isolation::{self, Ground};
+use crate::actions::link::ActError;
+use crate::actions::ownership::{Heard, Ownership, Standing};
+use crate::actions::place::VmAt;
+use crate::actions::questions::{self, Watch};
+use crate::actions::registered::{self, Entry};
+use crate::actions::waiting::Pauses;
+use crate::actions::{power_tasks, sighting};
+use crate::engine::Fact;
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::power::{PowerReply, PowerState};
+use crate::runbook::model::Isolation;
+
+use super::{PowerOn, SETTLE};
+
+/// A person may take this long to answer a VM's question before `power.on` is given up.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long a VM may take to show up after its host said that it started it.
+const SHOW_UP: Duration = Duration::from_secs(60);
+/// How often it is looked whether a start that waits its turn is still covered by its evidence.
+pub(super) const GLANCE: Duration = Duration::from_millis(500);
+
+/// On what a start rests.
+pub(super) enum Evidence {
+    /// It runs nowhere else.
+    Alone(Ownership),
+    /// Nothing of it leaves the drill.
+    Isolated(Ground),
+}
+
+impl Evidence {
+    fn is_stale(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Alone(other) => other.is_stale(now),
+            Self::Isolated(ground) => ground.is_stale(now),
+        }
+    }
+}
+
+impl PowerOn {
+    /// Evidence that is still fresh, or taken again; what a person has to decide ends it.
+    pub(super) async fn fresh(
+        &self,
+        ctx: &Ctx,
+        gathered: &Ownership,
+    ) -> Result<Ownership, ActError> {
+        let other = if gathered.is_stale(ctx.clock.now()) {
+            sighting::of_site(ctx, self.vm(), self.other).await
+        } else {
+            gathered.clone()
+        };
+        match other.standing() {
+            Standing::Whole | Standing::Attested => Ok(other),
+            Standing::Open => Err(self.held("nobody vouched for what cannot be proven", &other)),
+            Standing::Contradicted(why) => Err(self.held(&why, &other)),
+        }
+    }
+
+    fn held(&self, why: &str, other: &Ownership) -> ActError {
+        ActError::Held {
+            fault: Box::new(Fault::new(
+                format!("{} was not started: {why}", self.vm()),
+                self.other_site.clone(),
+                other.lines().join("; "),
+                "retry: the evidence is taken again, and you are asked for what it leaves open",
+            )),
+            remedies: vec![format!("fence it in {} first", self.other_site)],
+        }
+    }
+
+    pub(super) async fn keep_evidence(&self, ctx: &Ctx, other: &Ownership) -> Result<(), ActError> {
+        sighting::keep_attestation(ctx, other).await?;
+        for look in &other.sign.looks {
+            let fact = Fact::AddressProbed {
+                vm: self.vm().clone(),
+                address: look.target.clone(),
+                by: format!("{}: {}", look.by, look.said),
+                answered: look.heard == Heard::Answer,
+            };
+            ctx.link.fact(fact).await?;
+        }
+        sighting::keep_evidence(ctx, other).await
+    }
+
+    /// Looks at the isolation once more, right before the start.
+    pub(super) async fn isolated(
+        &self,
+        ctx: &Ctx,
+        isolation: &Isolation,
+        at: &VmAt,
+        entry: &Entry,
+    ) -> Result<Evidence, ActError> {
+        let ground = isolation::look_at_vm(ctx, isolation, at, entry).await?;
+        if let Some(fault) = ground.broken(self.vm().as_str(), &at.host) {
+            return Err(ActError::Held {
+                fault: Box::new(fault),
+                remedies: vec!["retry its fence step: it looks at the isolation".to_owned()],
+            });
+        }
+        let groups = isolation::groups_of(&ctx.runbook, isolation, &at.vm);
+        isolation::keep(ctx, isolation, at, &groups, &ground).await?;
+        Ok(Evidence::Isolated(ground))
+    }
+
+    /// Starts it, and answers what it asks meanwhile.
+    pub(super) async fn start(
+        &self,
+        ctx: &Ctx,
+        at: &VmAt,
+        entry: &Entry,
+        evidence: &Evidence,
+    ) -> Result<(), ActError> {
+        let host = &at.host;
+        ctx.doing(format!("powering {} on", at.vm));
+        let vmx = entry.inventory_path();
+        let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
+        let command = commands::power_on(vmid).deadline(LONGEST);
+        let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
+        let enough = async |sent| {
+            tokio::select! {
+                end = questions::answer_until(ctx, &watch) => end,
+                why = grown_old(ctx, evidence, sent) => Ok(why),
+            }
+        };
+        let output = ctx
+            .write_until(host, Lane::Control, &command, enough)
+            .await?;
+        let said = PowerReply::parse(&output, PowerState::On);
+        if self.wait_until_on(ctx, at).await? {
+            return Ok(());
+        }
+        let said = match said {
+            Err(fault) => fault.to_string(),
+            Ok(PowerReply::Unclear { text }) => text,
+            Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => {
+                "the host reported no failure".into()
+            }
+        };
+        Err(ActError::Failed(
+            power_tasks::fault(ctx, at, &vmx, &said).await,
+        ))
+    }
+
+    /// Whether it came to be on, with nothing left to ask.
+    async fn wait_until_on(&self, ctx: &Ctx, at: &VmAt) -> Result<bool, ActError> {
+        let mut pauses = Pauses::within(SHOW_UP);
+        loop {
+            let entry = registered::look(ctx, at, Lane::Control).await?.entry;
+            let on = entry.is_some_and(|entry| entry.power() == PowerState::On);
+            if on && registered::runs(ctx, at).await? {
+                return Ok(true);
+            }
+            // Off for a while after the host is done with it: more waiting cannot help.
+            let late = pauses.left() < SHOW_UP.saturating_sub(SETTLE);
+            if (!on && late) || !pauses.pause().await {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Ends when the evidence is too old and the start, which waits its turn behind other commands, has
+/// not reached the host yet.
+pub(super) async fn grown_old(ctx: &Ctx, evidence: &Evidence, sent: Sent) -> String {
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        if sent.has_started() {
+            return std::future::pending().await;
+        }
+        if evidence.is_stale(ctx.clock.now()) {
+            return "its evidence grew old before the host was free to start it".to_owned();
+        }
+    }
+}

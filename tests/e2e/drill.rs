@@ -1,0 +1,139 @@
+//! A drill beside production: nothing is asked of the protected site, nothing leads out of what it makes.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::kill::run_and_kill;
+use crate::practice::run_id;
+use crate::program::Place;
+use crate::site::{Site, answers};
+use crate::terminal::Terminal;
+
+const SOON: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(180);
+const TERMS: &str = "drill: { abort: any alarm in production, limit: 1h, abort_key: bob }\n";
+
+fn drill_answers(place: &Place) -> String {
+    let mut text = format!("{TERMS}steps:\n");
+    for vm in ["sql01", "app01", "web01"] {
+        text.push_str(&format!(
+            "  failover/recover/{vm}/power_on: {{by: alice}}\n"
+        ));
+    }
+    answers(place, &text)
+}
+
+fn facts<'a>(journal: &'a [Value], fact: &str) -> Vec<&'a Value> {
+    let found = journal.iter().filter(|line| line["event"] == "fact-found");
+    found
+        .map(|line| &line["data"])
+        .filter(|data| data["fact"] == fact)
+        .collect()
+}
+
+/// What a host was told to do.
+fn orders(site: &Site, host: &str) -> Vec<String> {
+    let words = [
+        "registervm",
+        "power.on",
+        "power.off",
+        "unregister",
+        "vswitch standard",
+        "autostart",
+    ];
+    let mut log = site.command_log(host);
+    log.retain(|line| words.iter().any(|word| line.contains(word)) && !line.contains(" list"));
+    log
+}
+
+#[test]
+fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let answers = drill_answers(&place);
+    let drill = [
+        "drill",
+        &runbook,
+        "--headless",
+        "--yes",
+        "--answers",
+        &answers,
+    ];
+    // Killed while a VM starts, it goes on at the places that it has.
+    run_and_kill(&place, &drill, |journal| {
+        !facts(journal, "isolation-seen").is_empty()
+            && journal.iter().any(|line| {
+                line["data"]["command"]
+                    .as_str()
+                    .is_some_and(|command| command.contains("power.on"))
+            })
+    });
+    let resume = ["resume", "--headless", "--yes", "--answers", &answers];
+    place.run(&resume, LONG).expect(0);
+
+    assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
+    let run = run_id(&place);
+    let switch = format!("drill-{run}");
+    let orders = orders(&site, "lee-esx1");
+    let made = |what: &str| orders.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(made("vswitch standard add"), 1, "{orders:#?}");
+    assert_eq!(made("portgroup add"), 1, "{orders:#?}");
+    assert_eq!(made("uplink add"), 0, "{orders:#?}");
+    assert_eq!(made("registervm"), 3, "{orders:#?}");
+    assert_eq!(made("power.on"), 3, "{orders:#?}");
+    let elsewhere = |line: &&String| line.contains("registervm") && !line.contains(&switch);
+    assert_eq!(orders.iter().find(elsewhere), None);
+
+    let journal = place.journal();
+    assert_eq!(journal[0]["data"]["drill"]["abort_key"], "bob");
+    assert_eq!(journal[0]["data"]["drill"]["limit_s"], 3_600);
+    let started = facts(&journal, "powered-on").len();
+    assert_eq!(started, 3);
+    assert!(facts(&journal, "isolation-seen").len() >= 3);
+    assert_eq!(facts(&journal, "rung-not-provable").len(), 3);
+    assert!(facts(&journal, "ownership-evidence").is_empty());
+    let report = place.run(&["report", &run], SOON);
+    for words in [
+        "# DRILL",
+        "was kept apart on lee-esx1",
+        "Not provable in a drill",
+    ] {
+        assert!(report.stdout.contains(words), "{words}: {}", report.stdout);
+    }
+    place.run(&["verify", &run], SOON).expect(0);
+}
+
+#[test]
+fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "64KiB"]);
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let answers = drill_answers(&place);
+    let args = ["drill", &runbook, "--answers", &answers];
+    let mut terminal = Terminal::open(&place, &args, 80, 24);
+    terminal.wait_for("What ends the drill early?", SOON);
+    for _ in 0..4 {
+        terminal.press("\r");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    terminal.wait_for("limit in ", SOON);
+    let text = terminal.wait_for("[x] abort", SOON);
+    assert!(text.contains("DRILL"), "{text}");
+    terminal.press("x");
+    terminal.wait_for("Why does it end?", SOON);
+    terminal.press("the pager of production rings\r");
+    assert_eq!(terminal.exit(SOON), 1);
+    let journal = place.journal();
+    let aborted = journal.iter().find(|line| line["event"] == "drill-aborted");
+    let why = &aborted.expect("the abort")["data"]["why"];
+    assert_eq!(why, "the pager of production rings");
+    let run = run_id(&place);
+    let resumed = place.run(&["resume", &run, "--headless"], SOON);
+    resumed.expect(3);
+    let next = format!("lifeboat cleanup {run}");
+    assert!(resumed.all().contains(&next), "{}", resumed.all());
+    assert!(place.run(&["runs"], SOON).stdout.contains("aborted"));
+    assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
+}
