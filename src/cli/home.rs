@@ -79,7 +79,7 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
             practice::practice(console, PracticeArgs::of(runbook)).await
         }
         HomeChoice::Drill(runbook) => {
-            failover(console, runbook, Mode::Drill, StartArgs::default()).await
+            failover(console, runbook, Mode::Drill, StartArgs::default(), false).await
         }
         HomeChoice::Run(runbook) => {
             failover(console, runbook, Mode::Failover, StartArgs::default(), true).await

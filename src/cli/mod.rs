@@ -110,7 +110,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Drill { runbook, start }) => {
             let mut console = Console::open(state, start.act.clone())?;
-            let walked = block_on(failover(&mut console, runbook, Mode::Drill, start));
+            let walked = block_on(failover(&mut console, runbook, Mode::Drill, start, false));
             finish(walked, console)
         }
         Some(Command::Failback { what, start }) => {
@@ -192,6 +192,7 @@ fn close_run(state: Option<PathBuf>, chapter: Chapter, args: &EndArgs) -> Result
     finish(block_on(ending::end(&mut console, chapter, args)), console)
 }
 
+/// A drill does not look first: what is judged there are the places of production.
 async fn failover(
     console: &mut Console,
     runbook: PathBuf,

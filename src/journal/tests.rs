@@ -470,7 +470,7 @@ fn runs_are_listed_and_found() {
     let suffix = open.id.as_str().rsplit('-').next().unwrap();
     assert_eq!(store.find(suffix).unwrap(), open);
     assert!(
-        matches!(store.find("20260102"), Err(StoreError::Ambiguous { found, .. }) if found.len() == 2)
+        matches!(store.find("20260102"), Err(StoreError::Ambiguous { found, .. }) if found.len() == 3)
     );
     assert!(matches!(
         store.find("../etc"),

@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 const SOON: Duration = Duration::from_secs(60);
 
 /// Everything on the datastores of a host, and what it says of its VMs.
-fn contents(site: &Site, host: &str) -> BTreeSet<PathBuf> {
+pub fn contents(site: &Site, host: &str) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     walk(&site.dir, &mut found);
     let of_host = |path: &PathBuf| path.components().any(|part| part.as_os_str() == host);
@@ -112,7 +112,7 @@ fn half_a_failover_is_rolled_back_through_kills_and_leaves_nothing() {
         before,
         "file for file as before"
     );
-    let (here, home) = (site.command_log("lee-esx1"), site.command_log("lon-esx1"));
+    let (here, home) = (site.work_log("lee-esx1"), site.work_log("lon-esx1"));
     assert_eq!(count(&here, "vmsvc/unregister"), 3);
     assert_eq!(
         count(&here, "vmsvc/power.shutdown"),
@@ -176,7 +176,7 @@ fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill
     ] {
         press_until(&mut terminal, next);
     }
-    assert_eq!(count(&site.command_log("lon-esx1"), "vmsvc/power.on"), 1);
+    assert_eq!(count(&site.work_log("lon-esx1"), "vmsvc/power.on"), 1);
     terminal.press("sql01\r");
     press_until(&mut terminal, "debrief");
     let listed = place.run(&["runs"], SOON);

@@ -95,6 +95,13 @@ impl Site {
             .filter_map(|line| line["line"].as_str().map(str::to_owned))
             .collect()
     }
+
+    /// The same without the looks whether a lost command still runs, which quote that command.
+    pub fn work_log(&self, host: &str) -> Vec<String> {
+        let mut log = self.command_log(host);
+        log.retain(|line| !line.starts_with("sh -c 'all=$(ps -c"));
+        log
+    }
 }
 
 fn find(dir: &Path, host: &str) -> Option<PathBuf> {

@@ -1047,7 +1047,7 @@ fn a_drill_shows_its_limit_and_is_aborted_by_one_key_and_a_reason() {
     let text = bench.text();
     for words in [
         " DRILL ",
-        "limit in ",
+        "limit 55m left",
         "abort on: any alarm; bob holds the abort key",
         "[x] abort",
     ] {
