@@ -102,7 +102,9 @@ fn named_in(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
-fn machine_name() -> String {
+/// The name of this machine, as the journal has it.
+#[must_use]
+pub fn machine_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

@@ -1,4 +1,4 @@
-//! `command`: a command of the site's own.
+//! `command` and `local`: a command of the site's own, on a host or on the console's own machine.
 //!
 //! Its exit status turns nothing green: that takes `verify`, `done_if`, or a person; only a command
 //! that declares that it looks (`effect: read`) is its own observation. One whose fate is not known
@@ -12,16 +12,19 @@ use crate::engine::{
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, Program, Secret, sanitise};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Runbook};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Mode, Runbook};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
+use super::local;
 use super::lock::{self, Claimed, Guarded};
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";
+/// What becomes of a command on the console's own machine in practice.
+const REHEARSED: &str = "practice: it was not run, for it is not part of the simulated site";
 /// How long a command may take that the runbook gives no time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -120,6 +123,9 @@ impl<'a> Command<'a> {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        if self.is_rehearsed(ctx) {
+            return Ok(Seen::default());
+        }
         let in_doubt = is_in_doubt(&ctx.state, &ctx.runbook, &ctx.step);
         let done_if = match &self.done_if {
             Some(command) => Some(self.ask(ctx, command).await?),
@@ -136,10 +142,22 @@ impl<'a> Command<'a> {
         })
     }
 
-    async fn ask(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
+    /// Whether it is left alone: practice runs nothing outside the simulated site.
+    fn is_rehearsed(&self, ctx: &Ctx) -> bool {
+        ctx.mode == Mode::Practice && self.spec.is_local()
+    }
+
+    async fn read(&self, ctx: &Ctx, command: &HostCommand) -> Result<Output, Fault> {
+        if self.spec.is_local() {
+            return local::read(ctx, command).await;
+        }
         let host = &self.spec.host;
         let read = ctx.host(host)?.read(Lane::Control, command).await;
-        let output = read.map_err(|error| error.fault(host))?;
+        read.map_err(|error| error.fault(host))
+    }
+
+    async fn ask(&self, ctx: &Ctx, command: &HostCommand) -> Result<Reply, Fault> {
+        let output = self.read(ctx, command).await?;
         Ok(Reply {
             line: command.line(),
             status: output.status,
@@ -216,12 +234,15 @@ impl<'a> Command<'a> {
             let answer = self.probe(ctx).await?;
             return Ok(Performed::Changed(Box::new(answer)));
         }
+        if self.is_rehearsed(ctx) {
+            let evidence = vec![REHEARSED.to_owned()];
+            return Ok(Performed::Done { evidence });
+        }
         let host = &self.spec.host;
-        let output = if self.spec.effect == DeclaredEffect::Read {
-            let read = ctx.host(host)?.read(Lane::Control, &self.main).await;
-            read.map_err(|error| ActError::Failed(error.fault(host)))?
-        } else {
-            ctx.write(host, Lane::Control, &self.main).await?
+        let output = match self.spec.effect {
+            DeclaredEffect::Read => self.read(ctx, &self.main).await?,
+            _ if self.spec.is_local() => local::write(ctx, &self.main).await?,
+            _ => ctx.write(host, Lane::Control, &self.main).await?,
         };
         let ran = format!(
             "{} ended with status {}: {}",

@@ -238,7 +238,8 @@ impl Ctx {
         })
     }
 
-    fn millis_since(&self, began: Timestamp) -> u64 {
+    /// Milliseconds from then to now.
+    pub(super) fn millis_since(&self, began: Timestamp) -> u64 {
         u64::try_from(self.clock.now().duration_since(began).as_millis()).unwrap_or_default()
     }
 

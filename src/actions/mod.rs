@@ -29,6 +29,7 @@ mod http;
 mod isolate;
 mod isolation;
 mod link;
+mod local;
 mod lock;
 mod moving;
 mod network;
@@ -132,7 +133,9 @@ impl<'a> Verb<'a> {
         Ok(match &step.action {
             ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
             ActionSpec::Note { text } => Self::Note(text),
-            ActionSpec::Command(spec) => Self::Command(Command::new(step, spec)),
+            ActionSpec::Command(spec) | ActionSpec::Local(spec) => {
+                Self::Command(Command::new(step, spec))
+            }
             ActionSpec::Wait(spec) => Self::Wait(Wait::new(step, spec)),
             ActionSpec::Check(probes) => Self::Check(Check::new(step, probes)),
             ActionSpec::HandOff(spec) => Self::HandOff(HandOff::new(runbook, step, spec)?),

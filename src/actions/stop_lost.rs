@@ -16,13 +16,13 @@ use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::shell::{self, Trace};
 use crate::names::{HostName, OpId};
-use crate::runbook::model::Driver;
+use crate::runbook::model::{CommandSpec, Driver};
 
 use super::context::Ctx;
 use super::link::ActError;
 use super::waiting::Pauses;
 use super::words::span;
-use super::{power_tasks, questions};
+use super::{local, power_tasks, questions};
 
 /// How long is waited where the step has no time of its own.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,6 +48,9 @@ pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
     if lost.bulk {
         // Bytes at absolute offsets: what arrives late is what would be sent again.
         return Ok(StopOutcome::Gone);
+    }
+    if lost.host.as_str() == CommandSpec::CONSOLE {
+        return local::stop_lost(ctx, op, lost).await;
     }
     let words = shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
     let command = HostCommand::write(words);

@@ -24,6 +24,8 @@ pub struct Op {
     pub attempt: Attempt,
     /// Where it went.
     pub host: HostName,
+    /// The machine of the console that sent it.
+    pub console: String,
     /// The line, secrets masked.
     pub command: String,
     /// File data at absolute offsets.
@@ -110,6 +112,8 @@ pub struct OpenedChapter {
 pub struct RunState {
     /// What the run is; `None` before its first event.
     pub info: Option<Box<RunInfo>>,
+    /// The machine of the console that has it.
+    pub console: String,
     /// When it started.
     pub started: Option<Timestamp>,
     /// Steps that have begun; a step that is not here waits.
@@ -248,12 +252,18 @@ impl RunState {
         match &entry.event {
             RunEvent::RunStarted(info) => {
                 self.info = Some(info.clone());
+                self.console.clone_from(&info.console);
                 self.started = Some(entry.at);
                 if info.headless {
                     self.pace = Pace::Auto;
                 }
             }
-            RunEvent::RunResumed { clock_back_s, .. } => {
+            RunEvent::RunResumed {
+                clock_back_s,
+                console,
+                ..
+            } => {
+                self.console.clone_from(console);
                 self.resumes += 1;
                 self.finished = None;
                 if let Some(seconds) = clock_back_s {
@@ -380,6 +390,7 @@ impl RunState {
                         step: entry.step.clone().unwrap_or_default(),
                         attempt: entry.attempt.unwrap_or_default(),
                         host: host.clone(),
+                        console: self.console.clone(),
                         command: command.clone(),
                         bulk: *bulk,
                         pid: None,

@@ -29,7 +29,8 @@ pub(super) fn timeout(verb: &Verb) -> Option<Duration> {
         | Verb::PowerOff { .. }
         | Verb::Unregister { .. }
         | Verb::Check(_)
-        | Verb::Command(_) => 2,
+        | Verb::Command(_)
+        | Verb::Local(_) => 2,
     };
     Some(Duration::from_secs(minutes * 60))
 }
@@ -55,7 +56,7 @@ pub(super) fn risk(verb: &Verb) -> Risk {
         | Verb::PowerOff { .. }
         | Verb::Unregister { .. } => Risk::Disruptive,
         Verb::CopyBack { .. } => Risk::Typed,
-        Verb::Command(command) => match command.effect {
+        Verb::Command(command) | Verb::Local(command) => match command.effect {
             DeclaredEffect::Read => Risk::Read,
             DeclaredEffect::Write => Risk::Write,
             DeclaredEffect::Disruptive => Risk::Disruptive,
@@ -81,7 +82,9 @@ pub(super) fn title(action: &ActionSpec, subject: &Subject) -> String {
         ActionSpec::RestoreFiles { vm, command, .. } => {
             format!("restore files of {vm} on {}", command.host)
         }
-        ActionSpec::Command(command) => format!("command on {}", command.host),
+        ActionSpec::Command(command) | ActionSpec::Local(command) => {
+            format!("command on {}", command.host)
+        }
         ActionSpec::Wait(WaitSpec::Span(length)) => format!("wait {}", spelled(*length)),
         ActionSpec::Wait(WaitSpec::Until(time)) => format!("wait until {time}"),
         ActionSpec::Wait(WaitSpec::For { probe, .. }) => {

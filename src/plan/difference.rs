@@ -270,7 +270,7 @@ fn in_words(action: &ActionSpec) -> String {
     match action {
         ActionSpec::Confirm { question, .. } => format!("ask: {question}"),
         ActionSpec::Note { text } => format!("note: {text}"),
-        ActionSpec::Command(command) => match &command.line {
+        ActionSpec::Command(command) | ActionSpec::Local(command) => match &command.line {
             CommandLine::Argv(words) => format!("{}: {}", command.host, words.join(" ")),
             CommandLine::Sh(script) => format!("{}: {script}", command.host),
         },

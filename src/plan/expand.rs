@@ -289,6 +289,7 @@ impl Expander<'_> {
                 command: self.command(&files.command, vm, spec)?,
             },
             Verb::Command(command) => ActionSpec::Command(self.command(command, vm, spec)?),
+            Verb::Local(command) => ActionSpec::Local(self.command(command, vm, spec)?),
             Verb::Wait(wait) => ActionSpec::Wait(self.wait(wait, vm, spec)?),
             Verb::Check(probes) => {
                 let probes = probes.iter().map(|probe| probe.filled(fill));

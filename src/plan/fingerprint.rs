@@ -83,7 +83,7 @@ impl Words {
                 self.word(quiesced);
                 self.command(command);
             }
-            ActionSpec::Command(command) => self.command(command),
+            ActionSpec::Command(command) | ActionSpec::Local(command) => self.command(command),
             ActionSpec::Wait(wait) => self.wait(wait),
             ActionSpec::Check(probes) => {
                 self.count(probes.len());

@@ -379,6 +379,8 @@ pub enum ActionSpec {
     },
     /// A command of the site's own.
     Command(CommandSpec),
+    /// A command on the console's own machine.
+    Local(CommandSpec),
     /// A pause.
     Wait(WaitSpec),
     /// Probes that all have to be as expected.
@@ -409,6 +411,7 @@ impl ActionSpec {
             Self::Unregister { .. } => "unregister",
             Self::RestoreFiles { .. } => "restore_files",
             Self::Command(_) => "command",
+            Self::Local(_) => "local",
             Self::Wait(_) => "wait",
             Self::Check(_) => "check",
             Self::HandOff(_) => "hand_off",
@@ -423,6 +426,7 @@ impl ActionSpec {
             Self::Confirm { .. }
             | Self::Note { .. }
             | Self::Command(_)
+            | Self::Local(_)
             | Self::Wait(_)
             | Self::Check(_)
             | Self::HandOff(_) => None,

@@ -55,7 +55,7 @@ fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
     confirm(&mut terminal, "hand off to Storage on call");
     terminal.wait_for("What shows that Storage on call did it?", SOON);
     terminal.press("they read the new primary to me\r");
-    terminal.wait_for("All is well", SOON);
+    terminal.wait_for("a remark", SOON);
     terminal.kill();
 
     let journal = place.journal();
@@ -70,4 +70,48 @@ fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
     ] {
         assert!(report.contains(said), "{said}: {report}");
     }
+}
+
+/// Whether a process works that was started with these words.
+fn works(words: &[&str]) -> bool {
+    let shown = words.join("\0") + "\0";
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    processes.into_iter().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line == shown.as_bytes()
+    })
+}
+
+#[test]
+fn a_command_of_this_machine_outlives_its_killed_console_no_longer_than_until_resume() {
+    const WORDS: [&str; 2] = ["sleep", "31470"];
+    let place = Place::new();
+    let site = Site::start(&place, &["--scale", "64KiB"]);
+    let phases = "failover:
+- phase: Here
+  steps:
+  - local: { argv: [sleep, '31470'], effect: write }
+    timeout: 1h
+";
+    let runbook = runbook(&site, &place, phases);
+    let runbook = runbook.to_string_lossy();
+    let mut terminal = Terminal::open(&place, &["run", &runbook, "--operator", "alice"], 80, 24);
+    terminal.wait_for("When was service lost?", SOON);
+    terminal.press("\r\r");
+    confirm(&mut terminal, "command on this machine");
+    terminal.wait_for("running", SOON);
+    let console = terminal.pid().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &console])
+        .status();
+    assert!(killed.expect("kill").success());
+    terminal.exit(SOON);
+    assert!(works(&WORDS), "it goes on without its console");
+
+    let run = run_id(&place);
+    let resumed = place.run(&["resume", &run, "--headless", "--yes"], SOON);
+    resumed.expect(4);
+    assert!(resumed.all().contains("send again"), "{}", resumed.all());
+    assert!(!works(&WORDS), "it was stopped before anybody was asked");
+    assert!(tags(&place.journal()).contains(&"lost-stopped"));
 }

@@ -108,6 +108,7 @@ fn doubt_is_a_write_that_may_have_left() {
             step: step.id.clone(),
             attempt: crate::names::Attempt::FIRST,
             host: "lee-bk1".into(),
+            console: "noc-4".into(),
             command: "logger x".into(),
             bulk: false,
             pid: None,

@@ -2,6 +2,7 @@
 
 mod failover;
 mod going_home;
+mod here;
 mod link;
 mod looking;
 mod lost;

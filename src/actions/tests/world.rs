@@ -184,6 +184,7 @@ impl World {
         let now = keeper.clock.now();
         let info = RunInfo {
             outage_at: Some(now),
+            console: crate::settings::machine_name(),
             variables: inputs.variables,
             ..RunInfo::default()
         };

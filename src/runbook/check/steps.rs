@@ -159,6 +159,7 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
         Verb::Confirm { .. }
         | Verb::Note { .. }
         | Verb::Command(_)
+        | Verb::Local(_)
         | Verb::Wait(_)
         | Verb::Check(_)
         | Verb::HandOff(_) => return None,

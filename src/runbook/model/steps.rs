@@ -238,6 +238,8 @@ pub enum Verb {
     RestoreFiles(FileRestore),
     /// A command of the site's own.
     Command(CommandSpec),
+    /// A command on the console's own machine.
+    Local(CommandSpec),
     /// A pause.
     Wait(WaitSpec),
     /// Probes that all have to be as expected.
@@ -266,6 +268,7 @@ impl Verb {
             Self::Unregister { .. } => "unregister",
             Self::RestoreFiles(_) => "restore_files",
             Self::Command(_) => "command",
+            Self::Local(_) => "local",
             Self::Wait(_) => "wait",
             Self::Check(_) => "check",
             Self::HandOff(_) => "hand_off",
@@ -279,6 +282,7 @@ impl Verb {
             Self::Confirm { .. }
             | Self::Note { .. }
             | Self::Command(_)
+            | Self::Local(_)
             | Self::Wait(_)
             | Self::Check(_)
             | Self::HandOff(_) => None,
@@ -402,6 +406,18 @@ pub struct CommandSpec {
     /// What a script finds in its environment: each variable that is not secret, `vm` and `mode`.
     /// Filled when a plan is made, for [`CommandLine::Sh`] alone.
     pub environment: Vec<(String, String)>,
+}
+
+impl CommandSpec {
+    /// Stands for a host where a command runs on the console's own machine. No host is called so: a
+    /// name has no spaces.
+    pub const CONSOLE: &'static str = "this machine";
+
+    /// Whether it runs on the console's own machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.host.as_str() == Self::CONSOLE
+    }
 }
 
 /// The words of a command.

@@ -2,12 +2,18 @@
 
 use super::optional;
 use super::texts::{Scope, check_addresses, report_within, template};
+use crate::names::HostName;
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
-use crate::runbook::reader::{At, Reader, Shape};
+use crate::runbook::reader::{At, Fields, Reader, Shape};
 
 pub(in crate::runbook) const COMMAND: Shape = Shape::new(
     "a command",
     &["host"],
+    &["argv", "sh", "effect", "done_if", "verify"],
+);
+pub(in crate::runbook) const LOCAL: Shape = Shape::new(
+    "a local command",
+    &[],
     &["argv", "sh", "effect", "done_if", "verify"],
 );
 pub(in crate::runbook) const EFFECTS: [(&str, DeclaredEffect); 3] = [
@@ -26,8 +32,32 @@ pub(super) fn command<'a>(
     let host = optional(&fields, "host", reader, |reader, at| {
         reader.reference(at, "host", &scope.names.hosts)
     });
+    let spec = at_host(at, &fields, HostName::default(), scope, reader);
+    Some(CommandSpec {
+        host: host?,
+        ..spec?
+    })
+}
+
+/// `local: { argv: […] }`, on the console's own machine.
+pub(super) fn local<'a>(
+    at: At<'a>,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<CommandSpec> {
+    let fields = reader.fields(at, &LOCAL)?;
+    at_host(at, &fields, CommandSpec::CONSOLE.into(), scope, reader)
+}
+
+fn at_host<'a>(
+    at: At<'a>,
+    fields: &Fields<'a>,
+    host: HostName,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<CommandSpec> {
     let words = |key: &str, reader: &mut Reader<'a>| {
-        optional(&fields, key, reader, |reader, at| argv(at, scope, reader))
+        optional(fields, key, reader, |reader, at| argv(at, scope, reader))
     };
     let line = match (fields.get("argv"), fields.get("sh")) {
         (Some(_), None) => words("argv", reader).map(CommandLine::Argv),
@@ -46,13 +76,13 @@ pub(super) fn command<'a>(
             None
         }
     };
-    let effect = optional(&fields, "effect", reader, |reader, at| {
+    let effect = optional(fields, "effect", reader, |reader, at| {
         reader.one_of(at, "effect", &EFFECTS, &[])
     });
     Some(CommandSpec {
         done_if: words("done_if", reader),
         verify: words("verify", reader),
-        host: host?,
+        host,
         line: line?,
         effect: effect.unwrap_or_default(),
         environment: Vec::new(),

@@ -18,7 +18,7 @@ mod vms;
 pub(super) mod shapes {
     pub(in crate::runbook) use super::asks::ASK;
     pub(in crate::runbook) use super::backups::{BACKUP, BORG, COMMAND as TOOL, LAYOUTS, RESTIC};
-    pub(in crate::runbook) use super::commands::{COMMAND, EFFECTS};
+    pub(in crate::runbook) use super::commands::{COMMAND, EFFECTS, LOCAL};
     pub(in crate::runbook) use super::network::PORT_GROUP;
     pub(in crate::runbook) use super::phases::{COMMON, MODES, ON_FAILURE, PHASE, TIER};
     pub(in crate::runbook) use super::probes::{

@@ -1,7 +1,7 @@
 //! What a step does: the verb and its argument.
 
 use super::asks::asks;
-use super::commands::{argv, command};
+use super::commands::{argv, command, local};
 use super::optional;
 use super::probes::{check, hand_off, wait};
 use super::texts::{Scope, template};
@@ -13,7 +13,7 @@ use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(in crate::runbook) const VERBS: [&str; 18] = [
+pub(in crate::runbook) const VERBS: [&str; 19] = [
     "confirm",
     "note",
     "fence",
@@ -29,12 +29,13 @@ pub(in crate::runbook) const VERBS: [&str; 18] = [
     "unregister",
     "restore_files",
     "command",
+    "local",
     "wait",
     "check",
     "hand_off",
 ];
 /// Verbs of the format that come with later versions.
-pub(super) const LATER: [&str; 2] = ["free_capacity", "local"];
+pub(super) const LATER: [&str; 1] = ["free_capacity"];
 
 pub(in crate::runbook) const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
 pub(in crate::runbook) const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
@@ -73,6 +74,7 @@ pub(super) fn verb<'a>(
         "unregister" => return unregister(at, scope, reader),
         "restore_files" => Verb::RestoreFiles(restore_files(at, scope, reader)?),
         "command" => Verb::Command(command(at, scope, reader)?),
+        "local" => Verb::Local(local(at, scope, reader)?),
         "wait" => Verb::Wait(wait(at, scope, reader)?),
         "check" => Verb::Check(check(at, scope, reader)?),
         "hand_off" => Verb::HandOff(hand_off(at, scope, reader)?),

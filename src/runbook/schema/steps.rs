@@ -168,6 +168,10 @@ fn verbs() -> Vec<(&'static str, Value)> {
         ),
         ("command", about(command(), "A command on a host")),
         (
+            "local",
+            about(local(), "A command on the console's own machine"),
+        ),
+        (
             "check",
             about(
                 any_of([probe_ref(), list(probe_ref())]),
@@ -240,29 +244,38 @@ fn power_off() -> Value {
 }
 
 fn command() -> Value {
-    let mut command = object(
-        &shapes::COMMAND,
-        &[
-            ("host", text()),
-            ("argv", about(argv(), "Its words: no shell reads them")),
-            (
-                "sh",
-                about(text(), "A script; values come as environment, not as ${…}"),
-            ),
-            (
-                "effect",
-                about(one_of(&shapes::EFFECTS), "What it may do; else disruptive"),
-            ),
-            (
-                "done_if",
-                about(argv(), "Exit status 0 shows that it was done before"),
-            ),
-            (
-                "verify",
-                about(argv(), "Exit status 0 shows that it worked"),
-            ),
-        ],
-    );
+    let mut kinds = vec![("host", text())];
+    kinds.extend(command_line());
+    one_line(object(&shapes::COMMAND, &kinds))
+}
+
+fn local() -> Value {
+    one_line(object(&shapes::LOCAL, &command_line()))
+}
+
+fn command_line() -> Vec<(&'static str, Value)> {
+    vec![
+        ("argv", about(argv(), "Its words: no shell reads them")),
+        (
+            "sh",
+            about(text(), "A script; values come as environment, not as ${…}"),
+        ),
+        (
+            "effect",
+            about(one_of(&shapes::EFFECTS), "What it may do; else disruptive"),
+        ),
+        (
+            "done_if",
+            about(argv(), "Exit status 0 shows that it was done before"),
+        ),
+        (
+            "verify",
+            about(argv(), "Exit status 0 shows that it worked"),
+        ),
+    ]
+}
+
+fn one_line(mut command: Value) -> Value {
     command["oneOf"] = json!([{ "required": ["argv"] }, { "required": ["sh"] }]);
     command
 }

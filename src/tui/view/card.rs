@@ -473,7 +473,7 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
         ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
         ActionSpec::RestoreFiles { .. } => "its data has to be here before it can serve",
-        ActionSpec::Command(_) => "a command of this site's own",
+        ActionSpec::Command(_) | ActionSpec::Local(_) => "a command of this site's own",
         ActionSpec::Wait(_) => "what comes next needs time",
         ActionSpec::Check(_) => "what comes next rests on it",
         ActionSpec::HandOff(_) => "another team has to do this",
