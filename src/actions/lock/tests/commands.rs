@@ -157,18 +157,3 @@ fn a_command_is_kept_by_its_vm_or_by_its_host_where_that_has_a_place() {
     let said = needed(&outline).changes.last().unwrap().clone();
     assert!(said.contains("names no datastore there"), "{said}");
 }
-
-#[test]
-fn only_a_command_of_the_runbook_is_said_to_go_without_a_lock() {
-    let (runbook, mut step) = commanding("lee-esx1", None);
-    step.action = ActionSpec::Close(crate::plan::Close::RemoveNetworks {
-        host: "lee-esx1".into(),
-        groups: vec![("made".to_owned(), "vSwitch0".to_owned())],
-        switches: Vec::new(),
-    });
-    let outline = actions::outline(&runbook, &step);
-    let proposal = needed(&outline);
-    assert!(proposal.commands.iter().any(|command| command.write));
-    let said = proposal.changes.join("\n");
-    assert!(!said.contains("locked"), "{said}");
-}
