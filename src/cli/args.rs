@@ -488,6 +488,8 @@ pub enum PlanMode {
     Failover,
     /// To the recovery site while the protected one is alive
     Planned,
+    /// Beside production, cut off from it
+    Drill,
     /// Home
     Failback,
     /// Both, one after the other
@@ -501,6 +503,7 @@ impl PlanMode {
         match self {
             Self::Failover => Mode::Failover,
             Self::Planned => Mode::Planned,
+            Self::Drill => Mode::Drill,
             Self::Failback => Mode::Failback,
             Self::Practice => Mode::Practice,
         }
@@ -617,7 +620,7 @@ mod tests {
             "check r.yaml --watch 3s",
             "check r.yaml --watch soon",
             "run r.yaml --set x",
-            "plan r.yaml --mode drill",
+            "plan r.yaml --mode flood",
             "drill",
         ] {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
