@@ -359,7 +359,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
-        Fact::Gone { host, what } => format!("{host}: taken back: {what}"),
+        Fact::Gone { host, what } => format!("{host}: no longer: {what}"),
         Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),

@@ -104,7 +104,7 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::AutostartRemoved { vm, host, .. } => {
             format!("autostart entry of {vm} removed on {host}")
         }
-        Fact::Gone { host, what } => format!("taken back on {host}: {what}"),
+        Fact::Gone { host, what } => format!("no longer on {host}: {what}"),
         Fact::StopWanted { vm, host, .. } => format!("{vm} runs on {host} and is to be stopped"),
         Fact::Stopped { vm, host, how, .. } => format!("{vm} on {host}: {how}"),
         Fact::OwnershipEvidence {
