@@ -195,3 +195,63 @@ fn press_until(terminal: &mut Terminal, what: &str) {
     }
     panic!("{what:?} did not come:\n{}", terminal.text());
 }
+
+/// The run that the last lines of a command offer to commit.
+fn to_commit(said: &str) -> String {
+    let offer = said.split("lifeboat commit ").nth(1).expect("an offer");
+    offer.split_whitespace().next().expect("a run").to_owned()
+}
+
+#[test]
+fn a_failback_is_committed_and_what_it_kept_is_deleted() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let given = answers(
+        &place,
+        "steps:
+  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}
+  failover/recover/sql01/fence: {by: alice, typed: sql01}
+  failover/recover/sql01/power_on: {by: alice}
+  failback/agree/-/confirm: {by: alice, second: bob}
+  failback/go-home/sql01/shut_down: {by: alice}
+  failback/go-home/sql01/copy_back: {by: alice, typed: sql01}
+  failback/go-home/sql01/power_on: {by: alice}
+  failback/go-home/sql01/unregister: {by: alice}
+",
+    );
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let act = |words: &[&str]| {
+        let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
+        place.run(&line, Duration::from_secs(120))
+    };
+    let there = act(&["run", &runbook, "--only", "sql01"]);
+    there.expect(0);
+    let over = to_commit(&there.all());
+    let back = act(&["failback", &over]);
+    back.expect(0);
+    let home = to_commit(&back.all());
+
+    let kept = || {
+        let files = contents(&site, "lon-esx1");
+        let names = files.iter().map(|path| path.to_string_lossy().into_owned());
+        names
+            .filter(|name| name.ends_with("-original"))
+            .collect::<Vec<_>>()
+    };
+    assert!(!kept().is_empty(), "copy_back keeps the disks of before");
+    let served = site.work_log("lon-esx1").len();
+    let committed = act(&["commit", &home]);
+    committed.expect(0);
+    assert!(
+        committed.all().contains("state: committed"),
+        "{}",
+        committed.all()
+    );
+    assert_eq!(kept(), Vec::<String>::new());
+    let log = site.work_log("lon-esx1");
+    let touches = |line: &&String| line.contains("power.") || line.contains("unregister");
+    assert_eq!(log[served..].iter().find(touches), None, "the VM serves on");
+    for run in [&home, &over] {
+        act(&["rollback", run]).expect(3);
+    }
+}
