@@ -119,7 +119,7 @@ async fn scp_both_protocols_and_sftp_move_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_keys_in_mid_transfer_do_not_stop_openssh() {
-    if !installed("ssh") {
+    if !installed("ssh") || !installed("scp") {
         return;
     }
     let site = TestSite::start_with(|options| options.rekey_bytes = Some(1 << 20)).await;
@@ -139,5 +139,22 @@ async fn new_keys_in_mid_transfer_do_not_stop_openssh() {
         ran.status
     );
     assert_eq!(ran.stdout.len(), 5 << 20);
+
+    // And upwards.
+    let data = crate::sim::seed::Draw::new(3, "noise").bytes(5 << 20);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("big");
+    std::fs::write(&file, &data).unwrap();
+    let mut args = options(endpoint);
+    args.extend([
+        "-P".into(),
+        endpoint.address.port().to_string(),
+        file.display().to_string(),
+        "root@127.0.0.1:/tmp/big".into(),
+    ]);
+    let ran = run("scp", &args);
+    assert!(ran.status.success(), "{ran:?}");
+    let arrived = std::fs::read(site.root("lee-esx1").join("tmp/big")).unwrap();
+    assert!(arrived == data, "the bytes changed on the way");
     site.stop().await;
 }
