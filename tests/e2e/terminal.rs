@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -14,6 +15,7 @@ pub struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
+    reader: JoinHandle<()>,
     _master: Box<dyn MasterPty + Send>,
 }
 
@@ -62,7 +64,7 @@ impl Terminal {
         )));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let model = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut chunk = [0; 8192];
             while let Ok(count) = output.read(&mut chunk) {
                 if count == 0 {
@@ -76,6 +78,7 @@ impl Terminal {
             screen,
             keys,
             child,
+            reader,
             _master: pair.master,
         }
     }
@@ -133,6 +136,11 @@ impl Terminal {
         let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().expect("its status") {
+                // Its last words are read behind it.
+                let read = Instant::now() + Duration::from_secs(2);
+                while !self.reader.is_finished() && Instant::now() < read {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 return status.exit_code();
             }
             assert!(
