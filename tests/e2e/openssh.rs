@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use lifeboat::sim::Endpoint;
 
 use crate::cable::Cable;
+use crate::ending::contents;
 use crate::kill::real_answers;
 use crate::program::Place;
 use crate::site::{Site, answers};
@@ -184,6 +185,36 @@ pub fn is_here() -> bool {
     here
 }
 
+/// A site whose every host is reached through an sshd; the recovery host also through a cable.
+struct Fronted {
+    _fronts: Vec<Front>,
+    cable: Cable,
+    runbook: String,
+}
+
+impl Fronted {
+    fn of(site: &Site, place: &Place) -> Self {
+        let fronts: Vec<Front> = HOSTS
+            .iter()
+            .map(|host| Front::start(place.path(), host, &Behind::host(site, host)))
+            .collect();
+        let cable = Cable::to(fronts[1].address);
+        let at = [fronts[0].address, cable.address, fronts[2].address];
+        let named: Vec<(&str, SocketAddr, &str)> = HOSTS
+            .iter()
+            .zip(at)
+            .zip(&fronts)
+            .map(|((host, address), front)| (*host, address, front.fingerprint.as_str()))
+            .collect();
+        let runbook = rewrite(site, place, &named).to_string_lossy().into_owned();
+        Self {
+            _fronts: fronts,
+            cable,
+            runbook,
+        }
+    }
+}
+
 #[test]
 fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
     if !is_here() {
@@ -191,21 +222,7 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
     }
     let place = Place::new();
     let site = Site::start(&place, &["--speed", "20", "--scale", "8MiB"]);
-    let fronts: Vec<Front> = HOSTS
-        .iter()
-        .map(|host| Front::start(place.path(), host, &Behind::host(&site, host)))
-        .collect();
-    let cable = Cable::to(fronts[1].address);
-    let at = [fronts[0].address, cable.address, fronts[2].address];
-    let named: Vec<(&str, SocketAddr, &str)> = HOSTS
-        .iter()
-        .zip(at)
-        .zip(&fronts)
-        .map(|((host, address), front)| (*host, address, front.fingerprint.as_str()))
-        .collect();
-    let runbook = rewrite(&site, &place, &named)
-        .to_string_lossy()
-        .into_owned();
+    let Fronted { cable, runbook, .. } = &Fronted::of(&site, &place);
     let answers = answers(&place, &real_answers());
     cable.cut_after(3 << 20);
     // Each command costs a second login here, so one VM of the three walks the way.
@@ -217,7 +234,7 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
         "--answers",
         &answers,
     ];
-    let run = [&["run", &runbook][..], &rest].concat();
+    let run = [&["run", runbook][..], &rest].concat();
     place.run(&run, Duration::from_secs(200)).expect(0);
     assert!(!cable.is_armed(), "the link was cut");
     let journal = place.journal();
@@ -234,6 +251,67 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
         .filter(|line| line["data"]["fact"] == "serves")
         .count();
     assert_eq!(serves, 1, "it serves in London again");
+}
+
+/// How a run ends, with the link cut in the middle of it: what it leaves is what was there before.
+#[test]
+fn a_drill_and_a_failover_leave_nothing_through_openssh_with_the_link_cut() {
+    if !is_here() {
+        return;
+    }
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "4MiB"]);
+    let Fronted { cable, runbook, .. } = &Fronted::of(&site, &place);
+    let before = contents(&site, "lee-esx1");
+    let given = answers(
+        &place,
+        "drill: { abort: any alarm, limit: 1h, abort_key: bob }
+steps:
+  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}
+  failover/recover/sql01/fence: {by: alice, typed: sql01}
+  failover/recover/sql01/power_on: {by: alice}
+  rollback/take-down/sql01/stop: {by: alice}
+  rollback/take-down/sql01/unregister: {by: alice}
+  rollback/bring-back/sql01/power_on: {by: alice}
+  rollback/clear-away/sql01/remove_files: {by: alice, typed: sql01}
+",
+    );
+    for (begins, ends, state) in [
+        ("drill", "cleanup", "cleaned"),
+        ("run", "rollback", "rolled back"),
+    ] {
+        let act = |words: &[&str], cut: u64| {
+            let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
+            cable.cut_after(cut);
+            let ran = place.run(&line, Duration::from_secs(200));
+            ran.expect(0);
+            assert!(!cable.is_armed(), "the link was cut in {words:?}");
+            ran
+        };
+        let began = act(&[begins, runbook, "--only", "sql01"], 2 << 20);
+        let run = run_in(&began.all());
+        let ended = act(&[ends, &run], 24 << 10);
+        let said = format!("state: {state}");
+        assert!(ended.all().contains(&said), "{}", ended.all());
+        assert_eq!(contents(&site, "lee-esx1"), before, "after the {ends}");
+        if begins == "drill" {
+            assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
+        }
+        place
+            .run(&["verify", &run], Duration::from_secs(20))
+            .expect(0);
+    }
+    let home = site.work_log("lon-esx1");
+    let started = home.iter().filter(|line| line.contains("power.on"));
+    assert_eq!(started.count(), 1, "and London runs it again");
+}
+
+/// The run whose report the last lines name.
+fn run_in(said: &str) -> String {
+    let path = said.split("report: ").nth(1).expect("a report");
+    let folder = Path::new(path.lines().next().expect("a path")).parent();
+    let name = folder.and_then(Path::file_name).expect("a run");
+    name.to_string_lossy().into_owned()
 }
 
 #[test]
