@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::RunId;
-use crate::runbook::model::Mode;
 
 use super::Run;
 use super::document::Graded;
@@ -21,23 +20,17 @@ const TENTHS: i128 = 10;
 pub struct Reached {
     /// Which run.
     pub run: RunId,
-    /// Its runbook's name.
-    pub runbook: String,
-    /// How it was done.
-    pub mode: Mode,
     /// The RTO of the set; in a practice, of the way there.
     pub rto: Graded,
 }
 
 impl Reached {
-    /// Of a run; nothing where no VM was to be brought up, or the mode is not known.
+    /// Of a run; nothing where no VM was to be brought up.
     #[must_use]
     pub fn of(run: &Run<'_>) -> Option<Self> {
         let set = measures(run).into_iter().find(|row| row.vm.is_none())?;
         Some(Self {
             run: run.info.run.clone(),
-            runbook: run.info.runbook.clone(),
-            mode: run.info.mode?,
             rto: set.rto.into(),
         })
     }

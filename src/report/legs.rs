@@ -11,7 +11,7 @@ use super::document::Leg;
 use super::objectives::{VmMeasure, is_of};
 
 /// Verbs after which a VM's files are where it is going to run.
-const BRINGS_FILES: [&str; 4] = ["restore", "restore_files", "replicate", "copy_back"];
+pub(super) const BRINGS_FILES: [&str; 4] = ["restore", "restore_files", "replicate", "copy_back"];
 
 /// The parts of the way, in order.
 pub(super) const PARTS: [&str; 4] = [

@@ -270,7 +270,10 @@ fn is_done(run: &Run<'_>, section: Section, verb: &str, vm: &VmName) -> bool {
     })
 }
 
-fn objectives_of(info: &RunInfo, vm: &VmName) -> (Option<SignedDuration>, Option<SignedDuration>) {
+pub(super) fn objectives_of(
+    info: &RunInfo,
+    vm: &VmName,
+) -> (Option<SignedDuration>, Option<SignedDuration>) {
     let (rto, rpo) = info.vm_objectives.get(vm).copied().unwrap_or_default();
     (seconds(rto.or(info.rto_s)), seconds(rpo.or(info.rpo_s)))
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::engine::{Fact, RunInfo};
 use crate::names::VmName;
 use crate::plan::Step;
 use crate::report::Run;
 use crate::report::document::{Bar, Lane, Mark, Timeline};
+use crate::report::objectives::objectives_of;
 
 use super::steps::tone;
 
@@ -84,7 +85,5 @@ fn serves(run: &Run<'_>, vm: &VmName) -> Vec<Timestamp> {
 
 /// When the VM should have served.
 fn due(info: &RunInfo, vm: &VmName, outage: Option<Timestamp>) -> Option<Timestamp> {
-    let own = info.vm_objectives.get(vm).and_then(|(rto, _)| *rto);
-    let seconds = i64::try_from(own.or(info.rto_s)?).ok()?;
-    outage?.checked_add(SignedDuration::from_secs(seconds)).ok()
+    outage?.checked_add(objectives_of(info, vm).0?).ok()
 }

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::names::VmName;
 use crate::report::document::{Bar, Lane, Timeline};
+use crate::report::legs::BRINGS_FILES;
 use crate::report::text::{duration, time};
 
 use super::{class, escaped};
@@ -126,8 +127,8 @@ fn draw_bar(out: &mut String, bar: &Bar, axis: &Axis, y: f64) {
 
 fn kind(verb: &str) -> &'static str {
     match verb {
-        "fence" | "shut_down" | "power_off" => "fence",
-        "restore" | "restore_files" | "replicate" | "copy_back" => "files",
+        "fence" | "shut_down" | "power_off" | "stop" => "fence",
+        verb if BRINGS_FILES.contains(&verb) => "files",
         "register" | "network" | "unregister" => "place",
         "power_on" => "start",
         "ready" => "serve",

@@ -10,8 +10,6 @@ fn reached(run: &str, minutes: Option<i64>, objective: Option<i64>) -> Reached {
     };
     Reached {
         run: run.into(),
-        runbook: "v2v".to_owned(),
-        mode: Mode::Drill,
         rto: measure.into(),
     }
 }
@@ -45,10 +43,7 @@ fn what_a_run_reached_is_its_sets_rto() {
     }
     let reached = Reached::of(&case.report()).unwrap();
     assert_eq!(reached.rto.actual, Some(SignedDuration::from_mins(30)));
-    assert_eq!(
-        (reached.mode, reached.rto.grade),
-        (Mode::Failover, Some(Grade::Within))
-    );
+    assert_eq!(reached.rto.grade, Some(Grade::Within));
 }
 
 #[test]
