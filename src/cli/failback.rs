@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::{Parent, WayOut};
+use crate::engine::{Chapter, Parent, RunState, WayOut};
 use crate::error::Fault;
 use crate::journal::Ending;
 use crate::names::RunId;
@@ -99,6 +99,12 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
             format!("finish it first: `lifeboat resume {}`", past.folder.id),
         );
     }
+    if was_rolled_back(&state) {
+        return refused(
+            "that failover was rolled back: nothing of it is left to be taken home".to_owned(),
+            format!("see what it left: `lifeboat report {}`", past.folder.id),
+        );
+    }
     let WayOut {
         moved,
         mut stayed,
@@ -126,18 +132,27 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
     })
 }
 
-/// The newest finished failover of the same runbook, where there is one.
+/// Whether its VMs run at home again, or were about to.
+fn was_rolled_back(state: &RunState) -> bool {
+    let mut chapters = state.chapters.iter();
+    chapters.any(|opened| opened.chapter == Chapter::Rollback)
+}
+
+/// The newest finished failover of the same runbook that stands, where there is one.
 fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>, Failure> {
-    let runs = console.store.list()?;
-    let found = runs.into_iter().find(|run| {
-        matches!(run.ending, Ending::Finished(_))
+    for run in console.store.list()? {
+        let is_one = matches!(run.ending, Ending::Finished(_))
             && run.info.as_ref().is_some_and(|info| {
                 info.runbook == loaded.runbook.name
                     && matches!(info.mode, Some(Mode::Failover | Mode::Planned))
-            })
-    });
-    match found {
-        Some(run) => taken_back(Past::read(run.folder)?.whole()?).map(Some),
-        None => Ok(None),
+            });
+        if !is_one {
+            continue;
+        }
+        let past = Past::read(run.folder)?.whole()?;
+        if !was_rolled_back(&past.state()) {
+            return taken_back(past).map(Some);
+        }
     }
+    Ok(None)
 }

@@ -136,6 +136,9 @@ fn half_a_failover_is_rolled_back_through_kills_and_leaves_nothing() {
     again.expect(0);
     assert!(again.all().contains("nothing to do"), "{}", again.all());
     place.run(&["verify", &id], SOON).expect(0);
+    let home = place.run(&["failback", &id, "--headless", "--yes"], SOON);
+    home.expect(3);
+    assert!(home.all().contains("was rolled back"), "{}", home.all());
 }
 
 #[test]
