@@ -223,7 +223,9 @@ impl Engine {
             }
             PeopleInput::CloseShell { by } => self.close_shell(by),
             PeopleInput::Abort { by, why }
-                if self.plan.mode == Mode::Drill && !why.trim().is_empty() =>
+                if self.plan.mode == Mode::Drill
+                    && self.state.chapters.is_empty()
+                    && !why.trim().is_empty() =>
             {
                 self.record(None, RunEvent::DrillAborted { by, why });
                 self.detach("the drill was aborted".to_owned());

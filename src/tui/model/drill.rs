@@ -9,7 +9,7 @@ use super::Run;
 impl Run {
     /// The keys of this run.
     pub(in crate::tui) fn bindings(&self) -> impl Iterator<Item = &'static Binding<Action>> {
-        let drill = self.plan.mode == Mode::Drill;
+        let drill = self.plan.mode == Mode::Drill && self.state.chapters.is_empty();
         RUN.iter()
             .filter(move |binding| drill || binding.action != Action::Abort)
     }
@@ -23,6 +23,9 @@ impl Run {
     pub(super) fn why_not_aborted(&self) -> Option<String> {
         if self.plan.mode != Mode::Drill {
             return Some("only a drill can be aborted: q leaves this run".to_owned());
+        }
+        if !self.state.chapters.is_empty() {
+            return Some("the drill is over: q leaves its cleanup".to_owned());
         }
         self.is_over().then(|| "the drill is over".to_owned())
     }

@@ -717,6 +717,26 @@ fn a_drill_is_aborted_with_a_reason_and_leaves_and_no_other_run_is() {
 }
 
 #[test]
+fn the_cleanup_of_a_drill_is_left_and_not_aborted() {
+    let mut plan = plan(&[&[]]);
+    Arc::make_mut(&mut plan).mode = Mode::Drill;
+    let mut drill = engine(&plan);
+    let _ = drill.handle(at(0), Input::Start(info()));
+    drill.record(
+        None,
+        crate::engine::RunEvent::ChapterOpened {
+            chapter: crate::engine::Chapter::Cleanup,
+            by: "alice".to_owned(),
+            plan: "f".to_owned(),
+        },
+    );
+    let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
+    let abort = Input::Operator(OperatorInput::People(PeopleInput::Abort { by, why }));
+    let effects = drill.handle(at(1), abort);
+    assert!(drill.state().people.aborted.is_none(), "{effects:?}");
+}
+
+#[test]
 fn in_a_drill_one_step_at_a_time_makes_a_hosts_networks() {
     let mut drill = plan(&[&[], &[], &[]]);
     let plan = Arc::make_mut(&mut drill);
