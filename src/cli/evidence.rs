@@ -31,8 +31,9 @@ struct Listed {
 }
 
 /// Compares the folder's files with what its report says of them; whether they are the same. Where the
-/// run went on since the report was written, or there is no report, nothing can be said. The journal
-/// is checked by its own chain.
+/// run went on since the report was written, or there is no report, nothing can be said; a report that
+/// cannot be read, or of a line that the journal has not, is no such case. The journal is checked by
+/// its own chain.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -42,10 +43,23 @@ pub(super) fn compare(
     out: &mut dyn Write,
 ) -> io::Result<bool> {
     let name = Format::Json.file();
-    let Some(reported) = read(&folder.join(name)) else {
-        return Ok(true);
+    let reported = match read(&folder.join(name)) {
+        Ok(Some(reported)) => reported,
+        Ok(None) => return Ok(true),
+        Err(why) => {
+            writeln!(out, "  {name} cannot be read: {why}")?;
+            return Ok(false);
+        }
     };
     if reported.integrity.head != journal.head {
+        let line = journal.line_with_hash(&reported.integrity.head);
+        if journal.problem.is_none() && line.is_none() {
+            writeln!(
+                out,
+                "  the head hash in {name} is of no line: lines were rewritten or cut off"
+            )?;
+            return Ok(false);
+        }
         writeln!(
             out,
             "  the other files were not compared: {name} is not of this journal's last line"
@@ -64,11 +78,12 @@ pub(super) fn compare(
     let (mut same, mut wrong) = (0, 0);
     for Listed { path, sha256 } in listed {
         let how = match there.remove(path) {
-            Some(sum) if sum == *sha256 => {
+            Some(Some(sum)) if Some(&sum) == sha256.as_ref() => {
                 same += 1;
                 continue;
             }
-            Some(_) => "was changed",
+            Some(Some(_)) => "was changed",
+            Some(None) => "cannot be read",
             None => "is gone",
         };
         wrong += 1;
@@ -85,8 +100,13 @@ pub(super) fn compare(
     Ok(wrong == 0)
 }
 
-fn read(path: &Path) -> Option<Reported> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+/// `None` where there is none.
+fn read(path: &Path) -> io::Result<Option<Reported>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Every file of the run's folder with its sum: not the reports, which say it, nor a practice's
@@ -218,6 +238,9 @@ mod tests {
         }
         report("0000");
         let (same, said) = compared();
-        assert!(same && said.contains("were not compared"), "{said}");
+        assert!(!same && said.contains("is of no line"), "{said}");
+        write("report.json", "{\"integrity\":");
+        let (same, said) = compared();
+        assert!(!same && said.contains("cannot be read"), "{said}");
     }
 }

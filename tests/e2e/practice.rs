@@ -128,6 +128,14 @@ fn runs_are_compared_and_a_changed_folder_is_found_out() {
     changed.expect(1);
     let said = "output/lee-esx1.log was changed since report.json was written";
     assert!(changed.stdout.contains(said), "{}", changed.stdout);
+    let kept = std::fs::read(folder.join("report.json")).expect("the report");
+    let run = folder.file_name().expect("a name").to_string_lossy();
+    let covers = place.run(&["report", &run, "--format", "md,json"], soon);
+    covers.expect(3);
+    assert_eq!(
+        std::fs::read(folder.join("report.json")).expect("the report"),
+        kept
+    );
 }
 
 fn sha256(bytes: &[u8]) -> String {
