@@ -198,7 +198,9 @@ pub(super) fn verdict(run: &report::Run<'_>) -> Exit {
     match &run.state.finished {
         Some(result) if result.is_clean() && report::findings(run).is_empty() => Exit::Clean,
         Some(_) => Exit::Findings,
-        None if run.state.people.aborted.is_some() => Exit::Findings,
+        None if run.state.people.aborted.is_some() && run.state.chapter().is_none() => {
+            Exit::Findings
+        }
         None => Exit::Resumable,
     }
 }

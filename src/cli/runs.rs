@@ -116,12 +116,14 @@ fn drills(runs: &[RunSummary], now: Timestamp) -> Vec<String> {
         .collect()
 }
 
-/// When each runbook's last finished drill began.
+/// When each runbook's last drill began that came to its end; one that was aborted did not, whatever
+/// became of its cleanup.
 pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
     let mut last = BTreeMap::new();
-    for run in runs.iter().filter(|run| is_finished(run)) {
+    for run in runs {
         if let (Some(info), Some(began)) = (&run.info, run.started)
             && info.mode == Some(Mode::Drill)
+            && state_of(run).is_some_and(|state| state.own_end.is_some())
         {
             let newest = last.entry(info.runbook.as_str()).or_insert(began);
             *newest = began.max(*newest);
@@ -147,12 +149,17 @@ fn state(run: &RunSummary) -> String {
 }
 
 fn stage(run: &RunSummary) -> Option<Stage> {
+    state_of(run).map(|state| Stage::of(&state))
+}
+
+/// How a run stands; nothing where its journal does not fit.
+fn state_of(run: &RunSummary) -> Option<RunState> {
     let read = journal::read(&run.folder.journal()).ok()?;
     if read.problem.is_some() {
         return None;
     }
     let entries = read.entries.iter().map(Arc::as_ref);
-    Some(Stage::of(&RunState::fold(entries)))
+    Some(RunState::fold(entries))
 }
 
 #[cfg(test)]
@@ -211,13 +218,37 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_run_is_a_line_with_its_state() {
-        let opened = RunEvent::ChapterOpened {
-            chapter: Chapter::Rollback,
+    fn opened(chapter: Chapter) -> RunEvent {
+        RunEvent::ChapterOpened {
+            chapter,
             by: "alice".to_owned(),
             plan: "f".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_drill_counts_once_it_came_to_its_own_end() {
+        let counts = |then: Vec<RunEvent>| {
+            let state = tempfile::tempdir().unwrap();
+            let store = Store::new(state.path());
+            keep(&store, Mode::Drill, then);
+            !last_drills(&store.list().unwrap()).is_empty()
         };
+        let cleaned = || [opened(Chapter::Cleanup), finished(0)];
+        let aborted = RunEvent::DrillAborted {
+            by: "bob".to_owned(),
+            why: "an alarm".to_owned(),
+        };
+        assert!(counts(vec![finished(0)]));
+        assert!(counts([&[finished(0)][..], &cleaned()].concat()));
+        assert!(counts(vec![finished(0), opened(Chapter::Cleanup)]));
+        assert!(!counts([&[aborted][..], &cleaned()].concat()));
+        assert!(!counts(cleaned().to_vec()));
+    }
+
+    #[test]
+    fn each_run_is_a_line_with_its_state() {
+        let opened = opened(Chapter::Rollback);
         let left = RunEvent::RunDetached {
             why: "alice left".to_owned(),
         };

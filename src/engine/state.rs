@@ -360,6 +360,13 @@ impl RunState {
         }
     }
 
+    /// When the run's own part was over, settled or aborted, whatever chapters came after.
+    #[must_use]
+    pub fn own_part_ended(&self) -> Option<Timestamp> {
+        let settled = self.own_end.as_ref().map(|(at, _)| *at);
+        settled.or_else(|| self.people.aborted.as_ref().map(|aborted| aborted.at))
+    }
+
     /// What is under way, in capitals: `FAILOVER`, `ROLLBACK of FAILOVER`.
     #[must_use]
     pub fn heading(&self, mode: Option<Mode>) -> String {

@@ -1,7 +1,6 @@
 //! The end of a run in a few lines, for the terminal.
 
 use crate::names::VmName;
-use crate::runbook::model::Mode;
 
 use super::document::{Document, FindingKind, Graded, StatementKind};
 use super::text::duration;
@@ -17,10 +16,8 @@ pub fn debrief(document: &Document) -> Vec<String> {
             "{mode} finished: {} steps done, {} by hand, {} skipped, {} failed",
             result.done, result.by_hand, result.skipped, result.failed
         ));
-    } else if document.run.mode == Some(Mode::Drill) && result.next.is_none() {
-        lines.push(format!("{mode} {}, {}", result.state, result.detail));
     } else {
-        lines.push(format!("{mode} is not finished; it can be resumed"));
+        lines.push(format!("{mode} {}, {}", result.state, result.detail));
     }
     for row in &document.objectives {
         if !result.finished && row.rto.actual.is_none() && row.rpo.actual.is_none() {

@@ -1,6 +1,7 @@
 //! A report tells what was vouched for first, measures against objectives, and leaves nothing out.
 
 mod brief;
+mod chapters;
 mod history;
 mod rendered;
 

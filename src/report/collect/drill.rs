@@ -25,7 +25,7 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
 fn passed_limit(run: &Run<'_>) -> Option<String> {
     let state = &run.state;
     let limit = length(run.info.drill.as_ref()?.limit_s?)?;
-    let took = state.finished_at?.duration_since(state.started?);
+    let took = state.own_part_ended()?.duration_since(state.started?);
     (took > limit).then(|| {
         let (took, limit) = (duration(took), duration(limit));
         format!("the drill took {took}, its limit was {limit}")

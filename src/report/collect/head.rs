@@ -19,7 +19,9 @@ pub(super) fn run(run: &Run<'_>) -> RunHead {
         (protected, recovery)
     };
     let state = &run.state;
-    let last = state.finished_at.or(state.last_at).or(state.started);
+    // A chapter that is under way has not ended when the run's own part did.
+    let ended = state.finished.as_ref().and(state.finished_at);
+    let last = ended.or(state.last_at).or(state.started);
     RunHead {
         id: info.run.clone(),
         mode: info.mode,
@@ -90,8 +92,9 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             (outcome.done, outcome.by_hand) = (done, by_hand);
             (outcome.skipped, outcome.failed) = (skipped, failed);
         }
-        None if state.people.aborted.is_some() => {
+        None if state.people.aborted.is_some() && state.chapter().is_none() => {
             outcome.state = "aborted".to_owned();
+            outcome.next = Some(format!("lifeboat cleanup {}", info.run));
             outcome.detail = drill::aborted(run).unwrap_or_default();
             outcome.tone = Tone::Warn;
         }
@@ -144,7 +147,7 @@ fn waiting(findings: &[Finding]) -> String {
 /// The steps as they stand.
 fn counted(run: &Run<'_>) -> Outcome {
     let mut outcome = Outcome::default();
-    for step in &run.plan.steps {
+    for step in run.plan.open_steps() {
         let count = match run.state.status(&step.id) {
             Status::Done | Status::AlreadyDone | Status::Undone => &mut outcome.done,
             Status::ByHand => &mut outcome.by_hand,

@@ -90,13 +90,14 @@ pub(super) fn deviations(run: &Run<'_>) -> Vec<Deviation> {
         .collect()
 }
 
-/// Steps that did not work, or wait for somebody, in plan order.
+/// Steps that did not work, or wait for somebody, in plan order; of a run that is being ended, those of
+/// its end.
 pub(super) fn open_ends(run: &Run<'_>) -> Vec<Finding> {
     let known = |step: &plan::Step| {
         let state = run.state.steps.get(&step.id)?;
         is_open(state.status).then(|| open_end(step, state))
     };
-    run.plan.steps.iter().filter_map(known).collect()
+    run.plan.open_steps().iter().filter_map(known).collect()
 }
 
 fn is_open(status: Status) -> bool {

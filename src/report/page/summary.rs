@@ -57,7 +57,16 @@ fn tiles(document: &Document) -> Vec<Tile> {
         tiles.push(figure(name, &set.rto, "not reached"));
     }
     if let Some(worst) = worst_rpo(document) {
-        tiles.push(figure("RPO, worst VM".to_owned(), &worst, "not known"));
+        let mut tile = figure("RPO, worst VM".to_owned(), &worst, "not known");
+        let vms = document.objectives.iter().filter(|row| row.vm.is_some());
+        let unknown = vms.filter(|row| row.rpo.actual.is_none()).count();
+        if unknown > 0 && worst.actual.is_some() {
+            tile.note.push_str(&format!("; of {unknown} not known"));
+            if tile.tone == Tone::Good {
+                tile.tone = Tone::Warn;
+            }
+        }
+        tiles.push(tile);
     }
     let vouched = document
         .statements
@@ -65,17 +74,13 @@ fn tiles(document: &Document) -> Vec<Tile> {
         .filter(|said| said.kind.tone() != Tone::Plain)
         .count();
     // What is not over may still bring some.
-    let (proven, none) = if document.result.finished {
-        ("all was proven", "none")
+    let none = if document.result.finished {
+        "none"
     } else {
-        ("none so far", "none so far")
+        "none so far"
     };
     let tone = clean(document);
-    tiles.push(counted(
-        "Vouched for or not fenced",
-        vouched,
-        (tone, proven),
-    ));
+    tiles.push(counted("Vouched for or not fenced", vouched, (tone, none)));
     tiles.push(counted("Findings", document.findings.len(), (tone, none)));
     tiles
 }

@@ -211,7 +211,7 @@ fn clocks(run: &Run) -> Vec<Part> {
 /// How long a drill may still take.
 fn limit(run: &Run) -> Option<Part> {
     let limit = run.terms()?.limit_s?;
-    let until = run.state.finished_at.unwrap_or(run.now.wall);
+    let until = run.state.own_part_ended().unwrap_or(run.now.wall);
     let spent = u64::try_from(text::seconds(run.state.started?, until)).unwrap_or(0);
     let (role, words) = match limit.checked_sub(spent) {
         Some(left) if left * 4 > limit => (Role::Plain, format!("{} left", text::short(left))),

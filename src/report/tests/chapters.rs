@@ -1,0 +1,105 @@
+//! Runs that are being ended, and what is not known: neither may look better or worse than it is.
+
+use super::*;
+use crate::engine::{Chapter, DrillTerms};
+
+fn opened(chapter: Chapter) -> RunEvent {
+    RunEvent::ChapterOpened {
+        chapter,
+        by: "alice".to_owned(),
+        plan: "f".to_owned(),
+    }
+}
+
+fn ended() -> RunEvent {
+    RunEvent::RunFinished {
+        result: RunResult::default(),
+    }
+}
+
+fn drill() -> Case {
+    let mut case = Case::new(&[Section::Failover], Mode::Drill);
+    case.info.drill = Some(DrillTerms {
+        abort: "any alarm".to_owned(),
+        limit_s: Some(3_600),
+        abort_key: "bob".to_owned(),
+    });
+    case
+}
+
+fn aborted() -> RunEvent {
+    let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
+    RunEvent::DrillAborted { by, why }
+}
+
+/// What is looked back on: the plan of a chapter begins behind it.
+fn freeze(case: &mut Case) {
+    case.plan.frozen = case.plan.steps.len();
+}
+
+#[test]
+fn a_drill_is_measured_to_its_own_end_and_not_to_that_of_its_cleanup() {
+    for (first, over) in [(ended(), 45), (aborted(), 45)] {
+        let mut case = drill();
+        case.run(over, first);
+        case.run(3_000, opened(Chapter::Cleanup));
+        case.run(3_001, ended());
+        let text = markdown(&case.report());
+        assert!(!text.contains("its limit was"), "{text}");
+    }
+}
+
+#[test]
+fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
+    for (mode, first, chapter) in [
+        (Mode::Failover, ended(), Chapter::Rollback),
+        (Mode::Drill, aborted(), Chapter::Cleanup),
+    ] {
+        let mut case = drill();
+        case.info.mode = Some(mode);
+        let resumed = RunEvent::RunResumed {
+            operator: "alice".to_owned(),
+            console: "noc-3".to_owned(),
+            clock_back_s: None,
+        };
+        case.run(20, first);
+        case.run(60, resumed);
+        case.run(60, opened(chapter));
+        case.run(61, RunEvent::RunDetached { why: "left".into() });
+        freeze(&mut case);
+        let report = document(&case.report(), &[]);
+        assert_eq!(report.result.state, "not finished");
+        assert_eq!((report.result.open, report.result.finished), (0, false));
+        let next = report.result.next.as_deref();
+        assert_eq!(next, Some("lifeboat resume 20260102-030405-k7qd"));
+        assert_eq!(
+            report.run.took,
+            Some(SignedDuration::from_mins(56)),
+            "to the last line"
+        );
+    }
+    let mut case = drill();
+    case.run(20, aborted());
+    let next = document(&case.report(), &[]).result.next;
+    assert_eq!(
+        next.as_deref(),
+        Some("lifeboat cleanup 20260102-030405-k7qd")
+    );
+}
+
+#[test]
+fn an_rpo_that_is_not_known_is_told_and_nothing_is_called_proven() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    case.fact(
+        6,
+        "failover/recover/sql01/restore",
+        point("sql01", 7, false),
+    );
+    serves(&mut case, 30, "failover", "recover", "sql01");
+    case.run(40, ended());
+    let page = Format::Html.render(&document(&case.report(), &[]));
+    let tile = page.split("RPO, worst VM").nth(1).unwrap();
+    let value: String = tile.chars().take(160).collect();
+    assert!(value.contains("of 2 not known"), "{value}");
+    assert!(!page.contains("all was proven"));
+}
