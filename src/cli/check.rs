@@ -14,8 +14,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::engine::RunState;
 use crate::host::{Hosts, Policy};
-use crate::journal::{Ending, RunSummary};
+use crate::journal::RunSummary;
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Plan, PlanInputs, Version};
 use crate::readiness::{
@@ -27,11 +28,12 @@ use crate::runbook::model::{Mode, Runbook, Section};
 use super::answers::{self, Answers};
 use super::args::{ActArgs, CheckArgs};
 use super::console::Console;
+use super::drill::as_walked;
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::load::load_runbook;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
-use super::past::{Past, make_plan};
+use super::past::{self, Past, make_plan};
 use super::start::{check_selection, fetch_secrets, keep_secrets, with_own_paths};
 use super::variables::{Sources, gather};
 
@@ -144,45 +146,59 @@ fn unfinished(runs: &[RunSummary], runbook: &str) -> Vec<Unfinished> {
     told.collect()
 }
 
-/// The newest drill of this runbook that ended well.
+/// The newest drill of this runbook that ended well, and brought up what the plan brings up.
 fn rehearsal(runs: &[RunSummary], loaded: &Loaded, plan: &Plan) -> Option<Rehearsal> {
-    let is_green = |run: &&RunSummary| {
+    let drills = runs.iter().filter(|run| {
         let info = run.info.as_deref();
-        let of_this = info.is_some_and(|info| {
+        info.is_some_and(|info| {
             info.mode == Some(Mode::Drill) && info.runbook == loaded.runbook.name
-        });
-        of_this && matches!(&run.ending, Ending::Finished(result) if result.is_clean())
-    };
-    let last = runs.iter().find(is_green)?;
-    let same = last
-        .info
-        .as_deref()
-        .is_some_and(|info| info.runbook_sha256 == loaded.sha256);
-    let changed = if same {
-        Some(Vec::new())
-    } else {
-        let past = Past::read(last.folder.clone()).ok();
-        past.map(|past| differences(&past, &loaded.runbook, plan))
-    };
-    Some(Rehearsal {
-        run: last.folder.id.clone(),
-        at: last.last_at.or(last.started)?,
-        changed,
+        })
+    });
+    let mut pasts = drills.filter_map(|run| Past::read(run.folder.clone()).ok());
+    pasts.find_map(|past| {
+        let at = ended_well(&past.state()).filter(|_| covers(&past.info.only, &past.plan, plan))?;
+        let changed = if past.loaded.sha256 == loaded.sha256 {
+            Some(Vec::new())
+        } else {
+            differences(&past, &loaded.runbook).ok()
+        };
+        Some(Rehearsal {
+            run: past.folder.id,
+            at,
+            changed,
+        })
     })
 }
 
-fn differences(past: &Past, runbook: &Runbook, plan: &Plan) -> Vec<String> {
-    let old = Version {
-        plan: &past.plan,
-        runbook: &past.loaded.runbook,
-    };
-    let mut lines = plan::difference(old, Version { plan, runbook }, |_| false).lines();
+/// When the drill's own steps were settled, if all went well. What cleaned it up says nothing of that.
+fn ended_well(state: &RunState) -> Option<Timestamp> {
+    let (at, result) = state.own_end.as_ref()?;
+    (state.people.aborted.is_none() && result.is_clean()).then_some(*at)
+}
+
+/// Whether every VM of the plan was drilled. One that the runbook got since is a change of it.
+fn covers(only: &[VmName], drilled: &Plan, plan: &Plan) -> bool {
+    only.is_empty() || plan.vms.iter().all(|vm| drilled.vms.contains(vm))
+}
+
+/// What the runbook says otherwise than the drilled one, both at the drill's places and with what it
+/// was started with.
+fn differences(drill: &Past, runbook: &Runbook) -> Result<Vec<String>, Failure> {
+    let now = as_walked(runbook.clone(), drill.info.mode, &drill.folder.id);
+    let was = &drill.loaded.runbook;
+    let variables = drill.state().variables();
+    let (old, new) = (
+        past::plan_of(was, &drill.info, variables.clone())?,
+        past::plan_of(&now, &drill.info, variables)?,
+    );
+    let version = |plan, runbook| Version { plan, runbook };
+    let mut lines = plan::difference(version(&old, was), version(&new, &now), |_| false).lines();
     let more = lines.len().saturating_sub(NAMED);
     lines.truncate(NAMED);
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
-    lines.iter().map(|line| line.trim().to_owned()).collect()
+    Ok(lines.iter().map(|line| line.trim().to_owned()).collect())
 }
 
 /// How a look is told.
@@ -331,5 +347,60 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::load::load_bundled;
+    use crate::engine::{Note, RunResult};
+
+    #[test]
+    fn a_drill_counts_by_its_own_end() {
+        let end = |failed| {
+            let result = RunResult {
+                failed,
+                ..RunResult::default()
+            };
+            Some((Timestamp::UNIX_EPOCH, result))
+        };
+        let mut state = RunState {
+            // Its cleanup ended well.
+            finished: Some(RunResult::default()),
+            finished_at: Some(Timestamp::MAX),
+            ..RunState::default()
+        };
+        assert_eq!(ended_well(&state), None, "cleaned up before its end");
+        state.own_end = end(1);
+        assert_eq!(ended_well(&state), None, "a step failed");
+        state.own_end = end(0);
+        // Its cleanup is half done.
+        state.finished = None;
+        assert_eq!(ended_well(&state), Some(Timestamp::UNIX_EPOCH));
+        state.people.aborted = Some(Note {
+            at: Timestamp::UNIX_EPOCH,
+            by: "bob".to_owned(),
+            text: "an alarm".to_owned(),
+            step: None,
+        });
+        assert_eq!(ended_well(&state), None, "aborted");
+    }
+
+    #[test]
+    fn a_drill_of_some_vms_counts_for_those() {
+        let runbook = load_bundled().unwrap().runbook;
+        let plan = |only: &[VmName]| {
+            let inputs = PlanInputs {
+                variables: [("ticket".into(), "INC000001".to_owned())].into(),
+                only: only.to_vec(),
+            };
+            make_plan(&runbook, &[Section::Failover], Mode::Drill, &inputs).unwrap()
+        };
+        let only = [VmName::from("sql01")];
+        let (some, all) = (plan(&only), plan(&[]));
+        assert!(covers(&only, &some, &some));
+        assert!(!covers(&only, &some, &all));
+        assert!(covers(&[], &all, &some));
     }
 }

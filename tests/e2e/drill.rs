@@ -137,6 +137,31 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     place
         .run(&["cleanup", &run, "--headless", "--yes"], SOON)
         .expect(0);
+
+    // What was drilled is compared with what is to be: of both, at the drill's places.
+    assert_eq!(drilled(&place, &runbook), [""; 0]);
+    let mut document = site.document();
+    document["vms"]["sql01"]["rpo"] = "23h".into();
+    let text = serde_yaml::to_string(&document).expect("YAML");
+    let changed = place.path().join("changed.yaml");
+    std::fs::write(&changed, text).expect("a runbook");
+    let what =
+        format!("the runbook was changed since its last drill, {run}: VM sql01 is different");
+    assert_eq!(drilled(&place, &changed.to_string_lossy()), [what]);
+}
+
+/// What a look says of the runbook's drills.
+fn drilled(place: &Place, runbook: &str) -> Vec<String> {
+    let ran = place.run(&["check", runbook, "--json"], LONG);
+    let looked: Value = serde_json::from_str(&ran.stdout).expect("one line of JSON");
+    let found = looked["findings"].as_array().expect("findings").iter();
+    let of_drills = found.filter(|finding| {
+        let key = finding["key"].as_str();
+        key.is_some_and(|key| key.starts_with("runbook/"))
+    });
+    of_drills
+        .map(|finding| finding["what"].as_str().expect("words").to_owned())
+        .collect()
 }
 
 #[test]
@@ -170,4 +195,19 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
     assert!(resumed.all().contains(&next), "{}", resumed.all());
     assert!(place.run(&["runs"], SOON).stdout.contains("cleanup due"));
     assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
+
+    // That it was cleaned up makes it no good one.
+    let cleanup = [
+        "cleanup",
+        &run,
+        "--headless",
+        "--yes",
+        "--answers",
+        &answers,
+    ];
+    place.run(&cleanup, LONG).expect(0);
+    assert_eq!(
+        drilled(&place, &runbook),
+        ["no drill of this runbook has ended well on this console"]
+    );
 }
