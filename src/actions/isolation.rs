@@ -140,33 +140,32 @@ async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fault> {
     let running = ctx
         .read(host, Lane::Control, &commands::running(), parse, doing)
         .await?;
-    let mut vms: Vec<(String, String)> = inventory
-        .vms
-        .iter()
-        .map(|entry| {
-            let path = format!("/vmfs/volumes/{}/{}", entry.datastore, entry.path);
-            (entry.name.clone(), path)
-        })
-        .collect();
-    vms.extend(running.into_iter().map(|vm| (vm.name, vm.config_file)));
+    let listed = inventory.vms.iter().map(|entry| Joined {
+        name: entry.name.clone(),
+        vmx: format!("/vmfs/volumes/{}/{}", entry.datastore, entry.path),
+        ..Joined::default()
+    });
+    let running = running.into_iter().map(|vm| Joined {
+        name: vm.name,
+        vmx: vm.config_file,
+        running: true,
+        ..Joined::default()
+    });
+    let mut vms: Vec<Joined> = listed.chain(running).collect();
     if vms.is_empty() {
         return Ok(Vec::new());
     }
-    let paths: Vec<String> = vms.iter().map(|(_, path)| path.clone()).collect();
+    let paths: Vec<String> = vms.iter().map(|vm| vm.vmx.clone()).collect();
     let command = commands::joined(&paths);
     let doing = "reading what its VMs are joined to";
     let parse = |output: &_| joined::parse_all(output, paths.len());
     let adapters = ctx
         .read(host, Lane::Control, &command, parse, doing)
         .await?;
-    let both = vms.into_iter().zip(adapters);
-    Ok(both
-        .map(|((name, vmx), adapters)| Joined {
-            name,
-            vmx,
-            adapters,
-        })
-        .collect())
+    for (vm, adapters) in vms.iter_mut().zip(adapters) {
+        vm.adapters = adapters;
+    }
+    Ok(vms)
 }
 
 /// Looks at the isolation of a VM that is about to start: its host's, and the VM itself, as its file

@@ -24,6 +24,8 @@ pub(super) struct Joined {
     pub name: String,
     /// Its .vmx on the host.
     pub vmx: String,
+    /// The host lists it among those that run.
+    pub running: bool,
     pub adapters: Vec<Adapter>,
 }
 
@@ -64,12 +66,17 @@ pub(super) fn judge(isolation: &Isolation, view: &View) -> (Vec<String>, Vec<Str
     (flaws, lines)
 }
 
-/// Each VM once: one that runs stands in the inventory too, by another name of its volume.
-fn once<'a>(vms: impl Iterator<Item = &'a Joined>) -> Vec<&'a Joined> {
-    let mut all: Vec<&Joined> = vms.collect();
-    let mut seen = BTreeSet::new();
-    all.retain(|vm| seen.insert(path_tail(&vm.vmx)));
-    all
+/// What is said of each VM, once: one that runs stands in the inventory too, by another name of its
+/// volume.
+fn once<'a>(
+    vms: impl Iterator<Item = &'a Joined>,
+    say: impl Fn(&Joined) -> Option<String>,
+) -> Vec<String> {
+    let mut told = BTreeSet::new();
+    let said = vms.filter_map(|vm| Some((vm, say(vm)?)));
+    said.filter(|(vm, _)| told.insert(path_tail(&vm.vmx)))
+        .map(|(_, said)| said)
+        .collect()
 }
 
 fn names(isolation: &Isolation) -> impl Iterator<Item = &str> {
@@ -126,40 +133,32 @@ fn is_joined(isolation: &Isolation, adapter: &Adapter) -> bool {
 
 fn foreign_vms(isolation: &Isolation, view: &View) -> Vec<String> {
     let foreign = view.joined.iter().filter(|vm| !vm.is_ours(isolation));
-    let mut flaws: Vec<String> = foreign
-        .filter_map(|vm| {
-            let adapter = vm.adapters.iter().find(|its| is_joined(isolation, its))?;
-            let group = adapter.network_name.as_deref().unwrap_or_default();
-            Some(format!(
-                "{} ({}) is joined to {group} and is not this drill's",
-                vm.name, vm.vmx
-            ))
-        })
-        .collect();
-    flaws.dedup();
-    flaws
+    once(foreign, |vm| {
+        let adapter = vm.adapters.iter().find(|its| is_joined(isolation, its))?;
+        let group = adapter.network_name.as_deref().unwrap_or_default();
+        Some(format!(
+            "{} ({}) is joined to {group} and is not this drill's",
+            vm.name, vm.vmx
+        ))
+    })
 }
 
 /// A VM of the drill with one foot in production would carry traffic across.
 fn bridges(isolation: &Isolation, view: &View) -> Vec<String> {
     let own = view.joined.iter().filter(|vm| vm.is_ours(isolation));
-    let mut flaws: Vec<String> = own
-        .filter(|vm| vm.adapters.iter().any(|its| is_joined(isolation, its)))
-        .filter_map(|vm| {
-            let out = |its: &&Adapter| !is_joined(isolation, its) || !its.switch_keys.is_empty();
-            let adapter = vm.adapters.iter().find(out)?;
-            let network = adapter.network_name.as_deref().unwrap_or("another switch");
-            Some(format!(
-                "{} of {} is joined to {network}",
-                adapter.name, vm.name
-            ))
-        })
-        .collect();
-    flaws.dedup();
-    flaws
+    let inside = own.filter(|vm| vm.adapters.iter().any(|its| is_joined(isolation, its)));
+    once(inside, |vm| {
+        let out = |its: &&Adapter| !is_joined(isolation, its) || !its.switch_keys.is_empty();
+        let adapter = vm.adapters.iter().find(out)?;
+        let network = adapter.network_name.as_deref().unwrap_or("another switch");
+        Some(format!(
+            "{} of {} is joined to {network}",
+            adapter.name, vm.name
+        ))
+    })
 }
 
-/// More is connected than the drill's VMs can account for.
+/// More is connected than the drill's VMs can account for: only one that runs is a client.
 fn unseen_clients(isolation: &Isolation, view: &View) -> Vec<String> {
     let mut flaws = Vec::new();
     for name in names(isolation) {
@@ -168,9 +167,10 @@ fn unseen_clients(isolation: &Isolation, view: &View) -> Vec<String> {
             .iter()
             .find(|group| group.name == name && group.vswitch == isolation.vswitch);
         let Some(group) = group else { continue };
-        let own = once(view.joined.iter().filter(|vm| vm.is_ours(isolation)));
-        let own = own.into_iter().flat_map(|vm| &vm.adapters);
+        let own = view.joined.iter();
+        let own = own.filter(|vm| vm.running && vm.is_ours(isolation));
         let known = own
+            .flat_map(|vm| &vm.adapters)
             .filter(|its| its.network_name.as_deref() == Some(name))
             .count() as u64;
         if group.active_clients > known {
@@ -222,9 +222,19 @@ mod tests {
         Joined {
             name: name.into(),
             vmx: format!("/vmfs/volumes/5cc5b591-875b0190/{folder}/{name}.vmx"),
+            running: true,
             adapters: adapters
                 .map(|(number, network)| adapter(&format!("ethernet{number}"), network))
                 .collect(),
+        }
+    }
+
+    /// The same VM as the inventory has it.
+    fn listed(vm: &Joined) -> Joined {
+        Joined {
+            vmx: vm.vmx.replace("5cc5b591-875b0190", "local1"),
+            running: false,
+            ..vm.clone()
         }
     }
 
@@ -330,9 +340,7 @@ mod tests {
             }),
             ("2 are connected to", |view| {
                 view.groups[1].active_clients = 2;
-                let mut same = view.joined[1].clone();
-                same.vmx = same.vmx.replace("5cc5b591-875b0190", "local1");
-                view.joined.push(same);
+                view.joined.push(listed(&view.joined[1]));
             }),
         ];
         for (flaw, plant) in planted {
@@ -353,5 +361,36 @@ mod tests {
             .switch_keys
             .push("ethernet0.dvs.portid".into());
         assert_eq!(judge(&isolation(), &view).0.len(), 1);
+    }
+
+    #[test]
+    fn a_vm_of_the_drill_that_is_off_accounts_for_no_client() {
+        let mut view = host();
+        view.groups[1].active_clients = 2;
+        let off = joined("app", "drill-20260102-030405-k7qd-app01", &[GROUP]);
+        view.joined.push(listed(&off));
+        let (flaws, _) = judge(&isolation(), &view);
+        assert!(flaws[0].contains("have 1 adapters there"), "{flaws:?}");
+        view.joined.push(off);
+        assert_eq!(
+            judge(&isolation(), &view).0,
+            Vec::<String>::new(),
+            "it runs"
+        );
+    }
+
+    #[test]
+    fn an_intruder_that_runs_is_told_of_once() {
+        let mut view = host();
+        let mut bridge = joined("app", "drill-20260102-030405-k7qd-app01", &[GROUP]);
+        bridge.adapters.push(adapter("ethernet1", "VM Network"));
+        let running = [joined("router", "router", &[GROUP]), bridge];
+        view.groups[1].active_clients = 2;
+        view.joined.extend(running.iter().map(listed));
+        view.joined.extend(running);
+        let (flaws, _) = judge(&isolation(), &view);
+        assert_eq!(flaws.len(), 2, "{flaws:?}");
+        assert!(flaws[0].starts_with("router ("), "{flaws:?}");
+        assert!(flaws[1].starts_with("ethernet1 of app"), "{flaws:?}");
     }
 }
