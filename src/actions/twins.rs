@@ -2,7 +2,7 @@
 //! Two of a kind on one network take each other's place, whoever starts second.
 //!
 //! Each ESXi host of the site is asked twice: for its inventory, and for the lines of all its .vmx
-//! files that bear an identity, in one exec.
+//! files that bear an identity, in one exec. One that has something of a drill is asked what runs, too.
 
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
@@ -67,23 +67,7 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt) -> Result<Twins, Fault> {
         }
     }
     twins.found = rows.iter().filter_map(|row| row.twin(at, &own)).collect();
-    for twin in &mut twins.found {
-        if let Some((_, runs)) = &mut twin.drill {
-            *runs = is_running(ctx, &twin.host, &twin.vmx).await?;
-        }
-    }
     Ok(twins)
-}
-
-/// Whether a host runs the VM of that file.
-async fn is_running(ctx: &Ctx, host: &HostName, vmx: &str) -> Result<bool, Fault> {
-    let doing = "reading the list of running VMs";
-    let parse = RunningVm::parse_all;
-    let running = ctx
-        .read(host, Lane::Control, &commands::running(), parse, doing)
-        .await?;
-    let mut running = running.iter();
-    Ok(running.any(|vm| path_tail(&vm.config_file) == path_tail(vmx)))
 }
 
 /// A registered VM with its identity.
@@ -93,9 +77,16 @@ struct Row {
     datastore: String,
     path: String,
     identity: Identity,
+    /// Whether it runs; asked of what a drill made alone.
+    runs: bool,
 }
 
 impl Row {
+    /// The drill that made it.
+    fn drill(&self) -> Option<RunId> {
+        path_tail(&self.path).and_then(|(folder, _)| drill_of(folder))
+    }
+
     fn twin(&self, at: &VmAt, own: &Identity) -> Option<Twin> {
         let shares = own.shared_with(&self.identity)?;
         let its = path_tail(&self.path);
@@ -108,15 +99,13 @@ impl Row {
             shares,
             is_same: same_uuid
                 && (is_own_file || self.name.eq_ignore_ascii_case(at.display_name())),
-            drill: its
-                .and_then(|(folder, _)| drill_of(folder))
-                .map(|run| (run, false)),
+            drill: self.drill().map(|run| (run, self.runs)),
         })
     }
 }
 
-/// The identities of what a host has registered; beside them that of the file `own`, which is no
-/// row of its own.
+/// The identities of what a host has registered, and whether it runs what drills made; beside them
+/// the identity of the file `own`, which is no row of its own.
 async fn on_host(
     ctx: &Ctx,
     host: &HostName,
@@ -152,8 +141,22 @@ async fn on_host(
         datastore: entry.datastore.clone(),
         path: entry.path.clone(),
         identity,
+        runs: false,
     });
-    Ok((own, rows.collect()))
+    let mut rows: Vec<Row> = rows.collect();
+    if rows.iter().any(|row| row.drill().is_some()) {
+        let doing = "reading the list of running VMs";
+        let parse = RunningVm::parse_all;
+        let running = ctx
+            .read(host, Lane::Control, &commands::running(), parse, doing)
+            .await?;
+        for row in &mut rows {
+            let its = path_tail(&row.path);
+            let mut running = running.iter();
+            row.runs = running.any(|vm| path_tail(&vm.config_file) == its);
+        }
+    }
+    Ok((own, rows))
 }
 
 impl Twin {

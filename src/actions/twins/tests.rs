@@ -35,6 +35,7 @@ fn twins(name: &str, path: &str, identity: Identity, own: &Identity) -> Twins {
         datastore: "local1".into(),
         path: path.into(),
         identity,
+        runs: false,
     };
     Twins {
         found: row.twin(&at(), own).into_iter().collect(),
@@ -144,5 +145,44 @@ async fn register_and_power_on_refuse_a_vm_of_the_same_identity() {
         blocked(&again).what.contains("copy on lee-esx1"),
         "{again:?}"
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_asked_once_and_only_where_a_drill_left_something() {
+    let world = World::out_to("register").await;
+    let own = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01.vmx");
+    let step = world.step("failover/recover/sql01/register");
+    let asked = || {
+        let log = std::fs::read_to_string(world.site.command_log(&"lee-esx1".into())).unwrap();
+        log.matches("vm process list").count()
+    };
+    let find = async || {
+        let before = asked();
+        let found = world.run(&step, None, |ctx| async move { look(&ctx, &at()).await });
+        (found.await.unwrap().found, asked() - before)
+    };
+    assert_eq!(find().await, (vec![], 0));
+
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    for vm in ["a", "b"] {
+        let folder = format!("/vmfs/volumes/local1/drill-20260102-030405-abcd-{vm}");
+        let here = world.on("lee-esx1", &folder);
+        std::fs::create_dir_all(&here).unwrap();
+        let text = std::fs::read_to_string(&own).unwrap();
+        let text = text.replace(
+            "displayName = \"sql01\"",
+            &format!("displayName = \"{vm}\""),
+        );
+        std::fs::write(here.join("x.vmx"), text).unwrap();
+        let vmx = format!("{folder}/x.vmx");
+        let command = HostCommand::read(["vim-cmd", "solo/registervm", &vmx]);
+        let output = host.read(Lane::Telemetry, &command).await.unwrap();
+        assert_eq!(output.status, 0, "{}", output.text());
+    }
+    let (found, asked) = find().await;
+    let drills: Vec<_> = found.iter().map(|twin| twin.drill.clone()).collect();
+    let off = Some(("20260102-030405-abcd".into(), false));
+    assert_eq!((drills, asked), (vec![off.clone(), off], 1));
     world.end().await;
 }
