@@ -14,7 +14,7 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{NetworkName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::{Isolation, MacPolicy, Mode, PortGroup, Runbook, SiteRole};
+use crate::runbook::model::{Isolation, MacPolicy, PortGroup, Runbook, SiteRole};
 use crate::vmfiles::{Apart, Surroundings, Vmx};
 
 mod decision;
@@ -145,7 +145,7 @@ impl Action for Network {
         let registration = registered::look(ctx, &at, Lane::Control).await?;
         let mut seen = Seen {
             arrived: arrived(ctx, &at),
-            isolated: ctx.mode == Mode::Drill,
+            isolated: self.isolation.is_some(),
             folder,
             run,
             ..Seen::default()

@@ -84,8 +84,9 @@ pub struct Corrected {
 /// Starts a new run: its first line is on disk when this returns.
 ///
 /// # Errors
-/// If the journal cannot be made.
+/// If the journal cannot be made; if it is a drill that nothing keeps apart.
 pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
+    launch.kept_apart()?;
     let journal = Journal::create(&launch.dir, &info.operator, &info.console)
         .map_err(|error| error.fault())?;
     begin(
@@ -102,8 +103,10 @@ pub fn start(launch: Launch, info: RunInfo) -> Result<RunHandle, Fault> {
 /// # Errors
 /// If the journal is held by another console, of a newer format, or does not verify; if the plan
 /// is not the one that the run goes by; if the run went on since a corrected runbook was compared
-/// with it, or its end was planned; if nobody offers what is to be taken over.
+/// with it, or its end was planned; if nobody offers what is to be taken over; if it is a drill that
+/// nothing keeps apart.
 pub fn resume(mut launch: Launch, up: Resumption) -> Result<RunHandle, Fault> {
+    launch.kept_apart()?;
     let (journal, past) =
         Journal::reopen(&launch.dir, &up.operator, &up.console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
@@ -215,6 +218,19 @@ fn begin(
 }
 
 impl Launch {
+    /// Refuses a drill whose runbook was not given places of its own: it would come up in production.
+    fn kept_apart(&self) -> Result<(), Fault> {
+        if self.mode != Mode::Drill || self.runbook.isolation.is_some() {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "the drill has no isolation: its VMs would come up among those of production",
+            format!("runbook {}", self.runbook.name),
+            "nothing was sent",
+            "keep the run's folder for whoever maintains Lifeboat, and do not drill with this version",
+        ))
+    }
+
     /// What an action of this run works with.
     pub(super) fn context(
         &self,
@@ -241,5 +257,54 @@ impl Launch {
             clock: self.clock.clone(),
             link,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Policy, Redactor};
+    use crate::plan::{self, PlanInputs};
+    use crate::runbook::model::Section;
+    use crate::runbook::{self, Limits, isolated};
+
+    const TEXT: &str = include_str!("../../runbooks/v2v-image-restore.yaml");
+
+    fn launch(runbook: Runbook, dir: PathBuf) -> Launch {
+        let inputs = PlanInputs {
+            variables: BTreeMap::from([("ticket".into(), "INC000001".to_owned())]),
+            ..PlanInputs::default()
+        };
+        let plan = plan::make(&runbook, Section::Failover, Mode::Drill, &inputs).unwrap();
+        Launch {
+            run: RunId::from("20260102-030405-k7qd"),
+            dir,
+            mode: Mode::Drill,
+            runbook: Arc::new(runbook),
+            plan: Arc::new(plan),
+            hosts: Hosts::new(Vec::new(), Policy::for_mode(Mode::Drill), Redactor::new()),
+            settings: Settings::default(),
+            parent: None,
+            clock: Clock::system(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_drill_that_nothing_keeps_apart_is_neither_started_nor_taken_up() {
+        let written = runbook::load("r.yaml", TEXT, &Limits::default())
+            .unwrap()
+            .runbook;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let bare = || launch(written.clone(), path.clone());
+        let refused = start(bare(), RunInfo::default()).err().unwrap();
+        assert!(refused.what.contains("no isolation"), "{refused}");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+
+        let run = RunId::from("20260102-030405-k7qd");
+        let apart = launch(isolated(&written, &run), path.clone());
+        drop(start(apart, RunInfo::default()).unwrap());
+        let refused = resume(bare(), Resumption::default()).err().unwrap();
+        assert!(refused.what.contains("no isolation"), "{refused}");
     }
 }

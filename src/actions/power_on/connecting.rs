@@ -20,7 +20,7 @@ use crate::hypervisor::esxi::devices::{Adapter, Devices};
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::runbook::model::{Ask, Mode};
+use crate::runbook::model::Ask;
 
 use super::{PowerOn, SETTLE};
 
@@ -64,7 +64,7 @@ impl PowerOn {
     ) -> Result<Blind, Fault> {
         let mut blind = Blind::default();
         // Where nothing gets out, no address can be somebody else's.
-        if self.blind.is_empty() || ctx.mode == Mode::Drill {
+        if self.blind.is_empty() || self.isolation.is_some() {
             return Ok(blind);
         }
         let devices = self.devices(ctx, at, entry).await?;
