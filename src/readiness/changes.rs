@@ -1,7 +1,7 @@
 //! What is different between two looks.
 
 use super::finding::{Finding, Severity};
-use super::seen::Seen;
+use super::seen::{HostSeen, Seen};
 use super::task::Task;
 use crate::names::{HostName, VmName};
 
@@ -64,31 +64,46 @@ pub fn carry_over(task: &Task, seen: &Seen, before: &[Finding], now: &mut Vec<Fi
 
 /// Whether what a finding rests on was told.
 fn was_judged(task: &Task, seen: &Seen, finding: &Finding) -> bool {
-    // Whether a host answers is known in any case.
-    let last = finding.key.rsplit('/').next();
-    if matches!(last, Some("reach" | "answers" | "extras")) {
+    let about = finding.key.rsplit('/').next().unwrap_or_default();
+    // Whether a host can be reached is known in any case.
+    if about == "reach" {
         return true;
     }
     let place = HostName::from(finding.fault.place.as_str());
-    let of_host = !seen.hosts.contains_key(&place) || tells(seen, &place);
+    let of_host = match seen.hosts.get(&place) {
+        None => true,
+        Some(Ok(host)) => about == "answers" || (tells(host) && tells_of(host, about)),
+        Some(Err(_)) => false,
+    };
+    let is_known = |host: &HostName| matches!(seen.hosts.get(host), Some(Ok(host)) if tells(host));
     let of_vm = |vm: &VmName| {
         let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
         let restored = task.restores.contains_key(vm);
-        place.is_none_or(|place| tells(seen, &place.host))
+        place.is_none_or(|place| is_known(&place.host))
             && (!restored || seen.points.get(vm).is_some_and(Result::is_ok))
     };
     of_host && (!finding.key.starts_with("vm/") || finding.vms.iter().all(of_vm))
 }
 
 /// Whether a host answered everything that matters.
-fn tells(seen: &Seen, host: &HostName) -> bool {
-    match seen.hosts.get(host) {
-        Some(Ok(told)) => told
-            .esxi
-            .as_ref()
-            .is_none_or(|esxi| esxi.silences().iter().all(|silence| silence.is_extra)),
-        _ => false,
+fn tells(host: &HostSeen) -> bool {
+    let esxi = host.esxi.as_ref();
+    esxi.is_none_or(|esxi| esxi.silences().iter().all(|silence| silence.is_extra))
+}
+
+/// Whether a host told what a finding of this name rests on, where it may keep silent about it.
+fn tells_of(host: &HostSeen, about: &str) -> bool {
+    if about == "clock" {
+        return host.clock.is_ok();
     }
+    host.esxi.as_ref().is_none_or(|esxi| match about {
+        "maintenance" | "memory" => esxi.summary.is_ok(),
+        "licence" => esxi.licences.is_ok(),
+        "vcenter" => esxi.summary.is_ok() && esxi.vcenter.is_ok(),
+        "uplink" => esxi.nics.is_ok(),
+        "autostart" => esxi.autostart.is_ok(),
+        _ => true,
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::autostart::AutostartEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
-use crate::hypervisor::esxi::identity;
+use crate::hypervisor::esxi::identity::{self, Identity};
 use crate::hypervisor::esxi::inventory::Inventory;
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
@@ -114,26 +114,29 @@ async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
         )
         .await?;
     let paths: Vec<String> = inventory.vms.iter().map(|entry| entry.vmx_path()).collect();
-    let identities = if paths.is_empty() {
-        Vec::new()
-    } else {
-        let parse = |output: &Output| identity::parse_all(output, paths.len());
-        asker
-            .ask(
-                "the identities of its VMs",
-                commands::identities(&paths),
-                parse,
-            )
-            .await
-            .unwrap_or_default()
-    };
-    let mut identities = identities.into_iter();
-    let entries = inventory.vms.into_iter().map(|entry| Registered {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parse = |output: &Output| identity::parse_all(output, paths.len());
+    let identities = asker
+        .ask(
+            "the identities of its VMs",
+            commands::identities(&paths),
+            parse,
+        )
+        .await;
+    identified(inventory, identities)
+}
+
+/// What is registered, each with its identity: without them it is not known what is there already.
+fn identified(inventory: Inventory, identities: Told<Vec<Identity>>) -> Told<Vec<Registered>> {
+    let both = inventory.vms.into_iter().zip(identities?);
+    let entries = both.map(|(entry, identity)| Registered {
         vmid: entry.vmid,
         name: entry.name,
         datastore: entry.datastore,
         path: entry.path,
-        identity: identities.next(),
+        identity,
     });
     Ok(entries.collect())
 }
@@ -197,4 +200,43 @@ fn names(output: &Output) -> Result<Vec<String>, DriverFault> {
     let entries = shell::entries(output)?;
     let names = entries.iter().map(shell::Entry::display);
     Ok(names.filter(|name| name != ".").collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+    use crate::hypervisor::esxi::Vmid;
+    use crate::hypervisor::esxi::inventory::InventoryEntry;
+    use crate::readiness::seen::Silence;
+
+    #[test]
+    fn what_is_registered_is_not_known_without_the_identities() {
+        let entry = InventoryEntry {
+            vmid: Vmid(1),
+            name: "web01".to_owned(),
+            datastore: "local1".to_owned(),
+            path: "web01/web01.vmx".to_owned(),
+            guest_os: "otherGuest".to_owned(),
+            version: "vmx-19".to_owned(),
+        };
+        let inventory = || Inventory {
+            vms: vec![entry.clone()],
+            ..Inventory::default()
+        };
+        let told = identified(inventory(), Ok(vec![Identity::default()])).unwrap();
+        assert_eq!(told[0].vmid, Vmid(1));
+
+        let torn = Output {
+            stdout: "file\nuuid.bios = \"56".into(),
+            truncated: true,
+            ..Output::default()
+        };
+        let silence = identity::parse_all(&torn, 1).map_err(|fault| Silence {
+            asked: "the identities of its VMs",
+            fault: Fault::new(fault.to_string(), "lee-esx1", "", fault.next_move()),
+            is_extra: false,
+        });
+        assert!(identified(inventory(), silence).is_err());
+    }
 }

@@ -205,8 +205,8 @@ pub struct Registered {
     pub datastore: String,
     /// The .vmx within it.
     pub path: String,
-    /// What makes it one of a kind; `None` where its .vmx did not tell.
-    pub identity: Option<Identity>,
+    /// What makes it one of a kind, as far as its .vmx tells.
+    pub identity: Identity,
 }
 
 /// The restore points of a VM.

@@ -375,12 +375,30 @@ fn what_is_left_over_is_named() {
     );
     only(
         "warning host/lee-esx1/drill",
-        "folder [local1] drill-x-web01",
+        "folder [local1] drill-20260101-000000-dddd-web01",
         |_, seen| {
-            let names = vec!["drill-x-web01".to_owned()];
+            let names = vec!["drill-20260101-000000-dddd-web01".to_owned()];
             lee(seen).tops.insert("local1".into(), Ok(names));
         },
     );
+    only(
+        "warning host/lee-esx1/drill",
+        "`lifeboat cleanup 20260101-000000-dddd`",
+        |_, seen| {
+            let mut switch = lee(seen).switches.as_ref().unwrap()[0].clone();
+            switch.name = "drill-20260101-000000-dddd".into();
+            lee(seen).switches.as_mut().unwrap().push(switch);
+        },
+    );
+    // What somebody else calls so is no drill's.
+    let (keys, texts) = found(|_, seen| {
+        let names = vec!["drill-press".to_owned()];
+        lee(seen).tops.insert("local1".into(), Ok(names));
+        let mut switch = lee(seen).switches.as_ref().unwrap()[0].clone();
+        switch.name = "drill-press".into();
+        lee(seen).switches.as_mut().unwrap().push(switch);
+    });
+    assert_eq!(keys, [""; 0], "{texts}");
     only(
         "warning run/20260101-000000-cccc",
         "lifeboat resume",
@@ -446,6 +464,36 @@ fn a_host_that_falls_silent_mends_nothing() {
     let mut later = judge(&task, &seen);
     carry_over(&task, &seen, &now, &mut later);
     let gone: Vec<Change> = changes(&now, &later);
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone.iter().all(|change| matches!(change, Change::Gone(_))));
+
+    // It does not tell what was asked, then it does not answer at all: what it kept to itself stays.
+    let ahead = fixture::now() + SignedDuration::from_hours(1);
+    at(&mut seen, "lee-esx1").clock.as_mut().unwrap().host = ahead;
+    at(&mut seen, "lee-bk1").clock.as_mut().unwrap().host = ahead;
+    lee(&mut seen).groups = Err(silent("its port groups", false));
+    lee(&mut seen).licences = Err(silent("its licences", true));
+    let before = judge(&task, &seen);
+    assert_eq!(before.len(), 5, "{before:?}");
+    let shut = Shut::new(&"lee-esx1".into(), &error);
+    seen.hosts.insert("lee-esx1".into(), Err(shut));
+    at(&mut seen, "lee-bk1").clock = Err(silent("its clock", true));
+    let mut now = judge(&task, &seen);
+    carry_over(&task, &seen, &before, &mut now);
+    let new: Vec<String> = changes(&before, &now)
+        .iter()
+        .map(|change| match change {
+            Change::New(found) => found.key.clone(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(new, ["host/lee-esx1/reach", "host/lee-bk1/extras"]);
+
+    // Its clock can be read, and is right.
+    at(&mut seen, "lee-bk1").clock = host(None).unwrap().clock;
+    let mut later = judge(&task, &seen);
+    carry_over(&task, &seen, &now, &mut later);
+    let gone = changes(&now, &later);
     assert_eq!(gone.len(), 2, "{gone:?}");
     assert!(gone.iter().all(|change| matches!(change, Change::Gone(_))));
 }

@@ -78,7 +78,7 @@ fn elsewhere(vm: &VmName, place: &Place, seen: &Seen) -> Finding {
 fn backed_up(vm: &VmName, place: &Place, row: &Registered, seen: &Seen) -> Option<Finding> {
     let bytes = seen.used(vm)?.vmx.as_ref().ok()?;
     let restored = Identity::of(&Vmx::parse(bytes).ok()?).uuid?;
-    let lives = row.identity.as_ref()?.uuid?;
+    let lives = row.identity.uuid?;
     (restored != lives).then(|| {
         let fault = Fault::new(
             format!("{vm} has uuid.bios {lives}, and its restore point {restored}"),

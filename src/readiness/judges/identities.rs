@@ -75,11 +75,7 @@ fn collision(
         // What lies in its folder is named as left over.
         return None;
     }
-    let shares = row
-        .identity
-        .as_ref()
-        .and_then(|its| identity.shared_with(its));
-    if let Some(shares) = shares {
+    if let Some(shares) = identity.shared_with(&row.identity) {
         let fault = Fault::new(
             format!("{} ({file}) has the same {shares} as {vm}", row.name),
             host.as_str(),

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use super::listed;
 use crate::error::Fault;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, RunId, VmName};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Registered, Seen};
 use crate::readiness::task::Task;
+use crate::runbook::drill_of;
 use crate::runbook::model::Place;
 
-/// What drills call their folders and switches; the run's id follows.
-const DRILL: &str = "drill-";
 /// Names that are shown of a folder, at most.
 const SHOWN: usize = 4;
 
@@ -113,32 +112,53 @@ fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
 /// Folders, port groups and switches of drills.
 fn drills(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
     let mut found = BTreeSet::new();
+    let mut runs = BTreeSet::new();
+    let mut add = |run: Option<RunId>, what: String| {
+        found.insert(what);
+        runs.extend(run);
+    };
     for (datastore, names) in &esxi.tops {
-        let names = names.as_ref().ok().into_iter().flatten();
-        let left = names.filter(|name| name.starts_with(DRILL));
-        found.extend(left.map(|name| format!("folder [{datastore}] {name}")));
+        for name in names.as_ref().ok().into_iter().flatten() {
+            if let Some(run) = drill_of(name) {
+                add(Some(run), format!("folder [{datastore}] {name}"));
+            }
+        }
     }
-    let switches = esxi.switches.as_ref().ok().into_iter().flatten();
-    let left = switches.filter(|switch| switch.name.starts_with(DRILL));
-    found.extend(left.map(|switch| format!("switch {}", switch.name)));
-    let wanted: Vec<&str> = task
-        .runbook
-        .networks
-        .values()
+    for switch in esxi.switches.as_ref().ok().into_iter().flatten() {
+        if let Some(run) = drill_of(&switch.name) {
+            add(Some(run), format!("switch {}", switch.name));
+        }
+    }
+    let networks = task.runbook.networks.values();
+    let wanted: BTreeSet<&str> = networks
         .filter_map(|network| network.drill.as_deref())
         .collect();
-    let groups = esxi.groups.as_ref().ok().into_iter().flatten();
-    let left = groups.filter(|group| wanted.contains(&group.name.as_str()));
-    found.extend(left.map(|group| format!("port group {}", group.name)));
+    for group in esxi.groups.as_ref().ok().into_iter().flatten() {
+        if wanted.contains(group.name.as_str()) {
+            add(
+                drill_of(&group.vswitch),
+                format!("port group {}", group.name),
+            );
+        }
+    }
     if found.is_empty() {
         return None;
     }
     let found: Vec<String> = found.into_iter().collect();
+    let ways: Vec<String> = runs
+        .iter()
+        .map(|run: &RunId| format!("`lifeboat cleanup {run}`"))
+        .collect();
     let fault = Fault::new(
         format!("a drill has left {}", listed(&found)),
         host.as_str(),
         "it takes room, and the next drill may find its names taken",
-        "see in `lifeboat runs` whether that drill is over; then clean it up",
+        if ways.is_empty() {
+            "see in `lifeboat runs` whether that drill is over; then clean it up".to_owned()
+        } else {
+            let ways = listed(&ways);
+            format!("see in `lifeboat runs` whether that drill is over; then {ways}")
+        },
     );
     Some(Finding::warning(
         format!("host/{host}/drill"),

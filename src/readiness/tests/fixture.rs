@@ -126,10 +126,10 @@ pub(super) fn registered(vmid: u32, name: &str) -> Registered {
         name: name.to_owned(),
         datastore: "local1".to_owned(),
         path: format!("{name}/{name}.vmx"),
-        identity: Some(Identity {
+        identity: Identity {
             uuid: BiosUuid::parse(&uuid(name)),
             ..Identity::default()
-        }),
+        },
     }
 }
 
