@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::{Call, Outcome};
@@ -27,8 +28,16 @@ struct Side {
     contents: bool,
 }
 
-/// What a tree holds below its root: folders, and files with their sizes.
-type Tree = BTreeMap<PathBuf, Option<u64>>;
+/// What a tree holds below its root.
+type Tree = BTreeMap<PathBuf, Entry>;
+
+enum Entry {
+    Folder,
+    /// With its size.
+    File(u64),
+    /// With what it leads to, as written.
+    Link(PathBuf),
+}
 
 /// `rsync -a [-c] [--delete] FROM TO`, either of them `[user@]host:path`.
 pub(super) fn rsync(call: &mut Call) -> Outcome {
@@ -147,69 +156,98 @@ fn transfer(call: &Call, wanted: &Wanted, from: &Side, to: &Side) -> io::Result<
     walk(&base, &prefix, wanted.archive, &mut tree)?;
     if wanted.delete {
         let mut there = Tree::new();
-        if to.real.join(&prefix).is_dir() {
+        let root = to.real.join(&prefix);
+        if fs::symlink_metadata(&root).is_ok_and(|found| found.is_dir()) {
             walk(&to.real, &prefix, true, &mut there)?;
         }
         // What lies deepest goes first.
         let gone = there.iter().rev();
-        for (path, file) in gone.filter(|(path, _)| !tree.contains_key(*path)) {
+        for (path, entry) in gone.filter(|(path, _)| !tree.contains_key(*path)) {
             let path = to.real.join(path);
-            match file {
-                Some(_) => fs::remove_file(path)?,
-                None => fs::remove_dir(path)?,
+            match entry {
+                Entry::Folder => fs::remove_dir(path)?,
+                Entry::File(_) | Entry::Link(_) => fs::remove_file(path)?,
             }
         }
     }
-    for (path, file) in &tree {
+    if !to.real.is_dir() {
+        fs::create_dir(&to.real)?;
+    }
+    // A folder comes before what is in it, so nothing is written through a link in its place.
+    for (path, entry) in &tree {
         let (source, target) = (base.join(path), to.real.join(path));
-        let Some(bytes) = file else {
-            fs::create_dir_all(&target)?;
-            continue;
-        };
-        if target.is_file() && is_same(&source, &target, *bytes, wanted.by_content)? {
-            continue;
+        match entry {
+            Entry::Folder => make_folder(&target)?,
+            Entry::File(bytes) => {
+                if !is_same(&source, &target, *bytes, wanted.by_content)? {
+                    copy(call, &source, &target)?;
+                }
+            }
+            Entry::Link(leads_to) => {
+                make_way(&target)?;
+                symlink(leads_to, &target)?;
+            }
         }
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        copy(call, &source, &target)?;
     }
     Ok(())
 }
 
-/// Everything at or below `path` in `base`.
+/// Everything at or below `path` in `base`. No link is followed: it leads somewhere else on the
+/// console's own machine than on the simulated one.
 fn walk(base: &Path, path: &Path, recursive: bool, tree: &mut Tree) -> io::Result<()> {
     let real = base.join(path);
-    let metadata = fs::metadata(&real)?;
-    if !metadata.is_dir() {
-        tree.insert(path.to_owned(), Some(metadata.len()));
-        return Ok(());
-    }
-    tree.insert(path.to_owned(), None);
-    if recursive {
-        for entry in fs::read_dir(&real)? {
-            walk(base, &path.join(entry?.file_name()), true, tree)?;
+    let metadata = fs::symlink_metadata(&real)?;
+    if metadata.is_symlink() {
+        tree.insert(path.to_owned(), Entry::Link(fs::read_link(&real)?));
+    } else if metadata.is_file() {
+        tree.insert(path.to_owned(), Entry::File(metadata.len()));
+    } else if metadata.is_dir() {
+        tree.insert(path.to_owned(), Entry::Folder);
+        if recursive {
+            for entry in fs::read_dir(&real)? {
+                walk(base, &path.join(entry?.file_name()), true, tree)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Makes a folder, in place of a file or a link if one is there.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    make_way(path)?;
+    fs::create_dir(path)
+}
+
+/// Removes a file or a link, if one is there.
+fn make_way(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// As rsync sees it: by size and time, or by content.
 fn is_same(source: &Path, target: &Path, bytes: u64, by_content: bool) -> io::Result<bool> {
-    let (one, other) = (fs::metadata(source)?, fs::metadata(target)?);
-    if other.len() != bytes {
+    let Ok(there) = fs::symlink_metadata(target) else {
+        return Ok(false);
+    };
+    if !there.is_file() || there.len() != bytes {
         return Ok(false);
     }
     if by_content {
         return Ok(fs::read(source)? == fs::read(target)?);
     }
-    Ok(one.modified()? == other.modified()?)
+    Ok(fs::metadata(source)?.modified()? == there.modified()?)
 }
 
 /// Under another name first, as rsync does it, so that no file is ever half there; times come along.
 fn copy(call: &Call, source: &Path, target: &Path) -> io::Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let beside = target.with_file_name(format!(".{name}.{:06}", call.process.pid));
+    make_way(&beside)?;
     fs::copy(source, &beside)?;
     let modified = fs::metadata(source)?.modified()?;
     fs::File::options()

@@ -166,3 +166,33 @@ async fn files_of_a_restore_point_come_into_a_guest_and_go_on_to_the_server() {
     assert_eq!(data("crm-lee"), data("crm-lon"));
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_leads_rsync_out_of_the_site() {
+    let site = site().await;
+    let outside = tempfile::tempdir().unwrap();
+    let keep = outside.path().join("keep");
+    fs::write(&keep, "mine").unwrap();
+    let out = outside.path().display();
+    let host = site.client("lee-bk1");
+    let made = host.run(&format!(
+        "mkdir -p /tmp/from/folder /tmp/to && cd /tmp/from && echo new > keep && \
+         echo new > folder/keep && ln -s {out} out && cd /tmp/to && ln -s {out} folder && \
+         ln -s {out}/keep keep && ln -s {out} old && mkdir gone && ln -s {out}/keep gone/keep"
+    ));
+    assert_eq!((made.status, made.err.as_str()), (0, ""));
+    for options in ["-a --delete", "-ac --delete"] {
+        let ran = host.run(&format!("rsync {options} /tmp/from/ /tmp/to/"));
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+        let left: Vec<_> = outside.path().read_dir().unwrap().flatten().collect();
+        assert_eq!((left.len(), left[0].path()), (1, keep.clone()));
+        assert_eq!(fs::read_to_string(&keep).unwrap(), "mine");
+    }
+    let to = site.root("lee-bk1").join("tmp/to");
+    assert!(to.join("out").is_symlink(), "a link stays one");
+    assert!(!to.join("folder").is_symlink() && !to.join("keep").is_symlink());
+    assert_eq!(fs::read_to_string(to.join("folder/keep")).unwrap(), "new\n");
+    assert_eq!(fs::read_to_string(to.join("keep")).unwrap(), "new\n");
+    assert!(!to.join("old").is_symlink() && !to.join("gone").exists());
+    site.stop().await;
+}
