@@ -10,8 +10,9 @@ const WANTED: &str = "multi-user.target.wants";
 const ACTIVE: &str = "run/systemd/units";
 const SUFFIX: &str = ".service";
 
-/// A unit's name without its kind.
+/// A unit's name without its kind, and without the folder that it may be written with.
 pub(crate) fn short(name: &str) -> &str {
+    let name = name.rsplit('/').next().unwrap_or(name);
     name.strip_suffix(SUFFIX).unwrap_or(name)
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{CommandLine, CommandSpec, FileRestore, Phase, Runbook, Section, Verb};
+use crate::sim::units;
 
 /// It.
 #[derive(Debug, Default)]
@@ -90,8 +91,9 @@ impl Told {
             };
             let rest = if program == "systemctl" { rest } else { &[] };
             for unit in rest.iter().filter(|word| !word.starts_with('-')) {
+                let unit = units::short(&fill(unit)).to_owned();
                 let units = self.units.entry(spec.host.clone()).or_default();
-                let known = units.entry(fill(unit)).or_insert_with(|| Use {
+                let known = units.entry(unit).or_insert_with(|| Use {
                     first: verb.clone(),
                     started: false,
                 });

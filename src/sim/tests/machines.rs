@@ -44,8 +44,12 @@ failback:
 "#;
 
 async fn site() -> TestSite {
+    site_of(RUNBOOK).await
+}
+
+async fn site_of(text: &str) -> TestSite {
     let folder = tempfile::tempdir().unwrap();
-    let loaded = load("m.yaml", RUNBOOK, &Limits::default());
+    let loaded = load("m.yaml", text, &Limits::default());
     let runbook = loaded
         .unwrap_or_else(|problems| panic!("{problems}"))
         .runbook;
@@ -164,6 +168,32 @@ async fn files_of_a_restore_point_come_into_a_guest_and_go_on_to_the_server() {
     assert!(!site.root("crm-lon").join("srv/crm01/old").exists());
     let data = |host: &str| fs::read(site.root(host).join("srv/crm01/data.db")).unwrap();
     assert_eq!(data("crm-lee"), data("crm-lon"));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_may_be_written_with_its_kind_and_never_with_a_folder_of_the_console() {
+    let outside = tempfile::tempdir().unwrap();
+    let elsewhere = format!("{}/crm02.service", outside.path().display());
+    let text = RUNBOOK.replace("start, crm01]", "start, crm01.service]")
+        + &format!("      - command: {{ host: crm-lon, argv: [systemctl, start, {elsewhere}] }}\n");
+    let site = site_of(&text).await;
+    assert_eq!(outside.path().read_dir().unwrap().count(), 0);
+    let crm = guest(&site);
+    assert!(!serves(&site, "10.20.0.50"), "its application does not run");
+    let started = crm.run("systemctl start crm01.service");
+    assert_eq!((started.status, started.err.as_str()), (0, ""));
+    site.wait_until(|| serves(&site, "10.20.0.50"));
+    let server = site.client("crm-lon");
+    for verb in ["stop", "start", "disable", "enable", "stop"] {
+        server.run(&format!("systemctl {verb} {elsewhere}"));
+    }
+    assert_eq!(outside.path().read_dir().unwrap().count(), 0);
+    assert_eq!(
+        server.run("systemctl is-enabled crm02").out,
+        "enabled\n",
+        "it is a unit of the server's own"
+    );
     site.stop().await;
 }
 
