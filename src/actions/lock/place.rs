@@ -1,5 +1,7 @@
 //! Where a run's locks lie, and on what.
 
+use std::path::Path;
+
 use crate::actions::place::VmAt;
 use crate::engine::{Fact, Op};
 use crate::names::{HostName, VmName};
@@ -77,7 +79,10 @@ impl Place {
 
     /// Whether a command was about this lock.
     pub(super) fn is_meant_by(&self, op: &Op) -> bool {
-        op.host == self.host && op.command.contains(&self.folder)
+        // The lock of another VM may have a name that begins with this one's.
+        let words = shell_words::split(&op.command).unwrap_or_default();
+        let mut paths = words.iter().map(Path::new);
+        op.host == self.host && paths.any(|path| path.starts_with(&self.folder))
     }
 
     /// What it keeps, by name.
@@ -118,7 +123,8 @@ fn volume_on(runbook: &Runbook, host: &HostName) -> Option<String> {
         roles.into_iter().filter_map(|role| vm.place(role))
     });
     let mut of_vms = places
-        .filter(|place| place.host == *host)
+        // What is expendable need not say where it lies.
+        .filter(|place| place.host == *host && !place.datastore.is_empty())
         .map(|place| format!("/vmfs/volumes/{}", place.datastore));
     let mut of_backups = runbook.backups.values().filter_map(|backup| {
         let path = backup.path().filter(|_| backup.host.as_ref() == Some(host));

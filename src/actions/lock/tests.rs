@@ -190,6 +190,14 @@ async fn a_lock_command_that_was_cut_off_is_known_again_by_its_own_run_alone() {
     assert!(proposal.attest.is_some());
 
     let id = out("restore");
+    let of_another = ["sql011", "sql01-standby", "sql01 {}"];
+    for name in of_another {
+        let command = format!("sh -c … _ '/vmfs/volumes/local1/.lifeboat-lock-{name}' {{}}");
+        world.lose(&id, "lee-esx1", &command);
+    }
+    let strange = world.probe(&id).await;
+    assert!(needed(&strange).attest.is_some(), "{strange:?}");
+
     world.lose(
         &id,
         "lee-esx1",

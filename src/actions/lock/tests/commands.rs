@@ -151,6 +151,13 @@ fn a_command_is_kept_by_its_vm_or_by_its_host_where_that_has_a_place() {
     assert_eq!(places(&ending), places(&commanding("lee-esx1", None)));
 
     let (mut runbook, step) = commanding("lee-esx1", None);
+    let first = runbook.vms.get_mut("sql01").unwrap();
+    (first.expendable, first.recovery.as_mut().unwrap().datastore) = (true, String::new());
+    assert_eq!(
+        places(&(runbook.clone(), step.clone())),
+        places(&commanding("lee-esx1", None)),
+        "what is expendable need not say where it lies"
+    );
     runbook.vms.clear();
     assert!(places(&(runbook.clone(), step.clone())).is_empty());
     let outline = actions::outline(&runbook, &step);
