@@ -8,7 +8,7 @@ use regex_lite::Regex;
 
 use crate::engine::{ShownCommand, Verdict};
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane, sanitise};
+use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
@@ -23,7 +23,7 @@ use super::context::Ctx;
 use super::ownership::Heard;
 use super::place::VmAt;
 use super::ready::Ready;
-use super::words::span;
+use super::words::{size, span};
 use super::{configuration, http, moving, reach, registered};
 
 /// The longest part of an output that is repeated in a line.
@@ -54,7 +54,9 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
         Probe::Tcp { host, port, from } => tcp(ctx, host, *port, from.as_ref()).await,
         Probe::Http { url, status, from } => http_status(ctx, url, *status, from.as_ref()).await,
         Probe::Command { look, expect } => match output(ctx, look, patience).await {
-            Ok(text) => judge(&text, expect),
+            // What it printed is not looked at.
+            Ok(output) if *expect == Expect::Success => judge(&printed(&output), expect),
+            Ok(output) => whole(&output).and_then(|text| judge(&text, expect)),
             Err(why) => Err(why),
         },
         Probe::Compare(both) => compare(ctx, both, patience).await,
@@ -232,23 +234,36 @@ fn is_outside(ctx: &Ctx, host: &str) -> bool {
     ctx.mode == Mode::Practice && !loopback
 }
 
-/// What a command prints that ends with status 0, without the white space around it.
-async fn output(ctx: &Ctx, look: &Look, patience: Duration) -> Looked {
+/// What a command says that ends with status 0.
+async fn output(ctx: &Ctx, look: &Look, patience: Duration) -> Result<Output, String> {
     let command = HostCommand::read(look.argv.clone()).deadline(patience);
     let host = ctx.host(&look.host).map_err(|fault| fault.what)?;
     let output = host.read(Lane::Control, &command).await;
     let output = output.map_err(|error| error.fault(&look.host).what)?;
-    let text = sanitise::sanitise(&output.stdout).trim().to_owned();
     if output.status == 0 {
-        return Ok(text);
+        return Ok(output);
     }
     let complaint = sanitise::sanitise(&output.stderr);
     let said = if complaint.trim().is_empty() {
-        text
+        printed(&output)
     } else {
         complaint
     };
     Err(format!("status {}: {}", output.status, short(&said)))
+}
+
+/// What was printed, without the white space around it.
+fn printed(output: &Output) -> String {
+    sanitise::sanitise(&output.stdout).trim().to_owned()
+}
+
+/// The same, if all of it was kept: its end may be what matters.
+fn whole(output: &Output) -> Looked {
+    if output.truncated {
+        let kept = size(output.stdout.len() as u64);
+        return Err(format!("it printed more than the {kept} that are kept"));
+    }
+    Ok(printed(output))
 }
 
 fn judge(text: &str, expect: &Expect) -> Looked {
@@ -283,8 +298,9 @@ fn first_number(text: &str) -> Option<f64> {
 
 async fn compare(ctx: &Ctx, both: &[Look; 2], patience: Duration) -> Looked {
     let [one, other] = both;
-    let told = |look: &Look, looked: Looked| {
-        looked.map_err(|why| format!("{} could not be asked: {why}", look.host))
+    let told = |look: &Look, looked: Result<Output, String>| {
+        let text = looked.and_then(|output| whole(&output));
+        text.map_err(|why| format!("{} could not be asked: {why}", look.host))
     };
     let left = told(one, output(ctx, one, patience).await)?;
     let right = told(other, output(ctx, other, patience).await)?;
