@@ -327,7 +327,11 @@ async fn point(ctx: &Ctx, vm: &str, age: Option<Duration>) -> Looked {
         return Err("the runbook gives it no RPO and the check no age".to_owned());
     };
     let folder = moving::source(ctx, backup, &name).map_err(|fault| fault.what)?;
-    let points = transfer::points(&folder, vm).await;
+    let points = if ctx.runbook.is_restored_by_file(&name) {
+        transfer::points_of_files(&folder, vm).await
+    } else {
+        transfer::points(&folder, vm).await
+    };
     let points = points.map_err(|fault| fault.what)?;
     let latest = crate::runbook::model::PointChoice::Latest;
     let chosen = choose(&points, &latest).map_err(|why| why.to_string())?;

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::names::{BackupName, VmName};
 use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Backup, CommandLine, CommandSpec, PointChoice, Runbook};
-use crate::transfer::{self, Flaw, Folder, Stamp, choose};
+use crate::transfer::{self, NoPoint, Stamp, choose};
 
 use super::action::ended;
 use super::command::Command;
@@ -191,7 +191,7 @@ impl<'a> RestoreFiles<'a> {
 
     async fn choose(&self, ctx: &Ctx) -> Result<Chosen, Fault> {
         let wanted = self.wanted(ctx);
-        let none = |why: &dyn std::fmt::Display| {
+        let none = |why: NoPoint| {
             Fault::new(
                 format!("files of {} cannot be restored: {why}", self.vm),
                 moving::points_at(&self.place, self.vm),
@@ -199,36 +199,13 @@ impl<'a> RestoreFiles<'a> {
                 "choose another point in the runbook (from: STAMP), or mend the backup; then retry",
             )
         };
-        match moving::source(ctx, &self.place, self.vm)? {
-            // Which files of it are wanted is the command's business: the tool has it or not.
-            Folder::Stream(backup) => {
-                let points = backup.join(self.vm.as_str()).times().await?;
-                let at = |stamp: &Stamp| match &wanted {
-                    PointChoice::Latest => true,
-                    PointChoice::Stamp(wanted) => stamp.to_string() == *wanted,
-                    PointChoice::Before(time) => time
-                        .parse()
-                        .is_ok_and(|time: jiff::Timestamp| stamp.time() <= time),
-                };
-                let found = points.into_iter().find(|(stamp, _)| at(stamp));
-                let (stamp, id) = found.ok_or_else(|| none(&"there is no such restore point"))?;
-                Ok(Chosen { stamp, id })
-            }
-            folder => {
-                let mut points = transfer::points(&folder, self.vm.as_str()).await?;
-                // Files of a machine are no VM: that there is no .vmx among them is no flaw.
-                let is_flaw =
-                    |flaw: &Flaw| !matches!(flaw, Flaw::NotOneVmx { names } if names.is_empty());
-                for point in &mut points {
-                    point.flaws.retain(is_flaw);
-                }
-                let chosen = choose(&points, &wanted).map_err(|why| none(&why))?;
-                Ok(Chosen {
-                    stamp: chosen.point.stamp,
-                    id: chosen.point.path,
-                })
-            }
-        }
+        let folder = moving::source(ctx, &self.place, self.vm)?;
+        let points = transfer::points_of_files(&folder, self.vm.as_str()).await?;
+        let chosen = choose(&points, &wanted).map_err(none)?;
+        Ok(Chosen {
+            stamp: chosen.point.stamp,
+            id: chosen.point.path,
+        })
     }
 }
 

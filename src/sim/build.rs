@@ -463,7 +463,7 @@ pub(super) fn build(dir: &Path, plan: &SitePlan, runbook: &Runbook) -> io::Resul
                 .get(vms.len() / 2)
                 .is_some_and(|one| one.name == vm.name);
             let layout = backup.layout.unwrap_or(PointLayout::Full);
-            let by_file = told.is_backed_up_by_file(&vm.name);
+            let by_file = runbook.is_restored_by_file(&vm.name.as_str().into());
             build_points(plan, vm, &folder, layout, lived_in, by_file)?;
             if backup.tool().is_some() && backup.host.is_some() {
                 pack::points(&folder.join(&vm.name))?;

@@ -17,6 +17,7 @@
 mod backup;
 mod blocks;
 mod bulk;
+mod by_file;
 mod catalogue;
 mod chain;
 mod choose;
@@ -47,6 +48,7 @@ mod writes;
 mod tests;
 
 pub use backup::tool_secrets;
+pub use by_file::points_of_files;
 pub use catalogue::{newest_vmx, points, vm_files, vmx_of};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};

@@ -210,7 +210,7 @@ impl Stream {
     ///
     /// # Errors
     /// The tool does not tell them.
-    pub async fn times(&self) -> Result<Vec<(Stamp, String)>, Fault> {
+    pub(super) async fn times(&self) -> Result<Vec<(Stamp, String)>, Fault> {
         let points = self.points().await?;
         let pair = |point: ToolPoint| (point.stamp, point.id);
         Ok(points.into_iter().map(pair).collect())

@@ -3,6 +3,7 @@
 use super::world::{World, consent};
 use super::{RUNBOOK, lines, needed};
 use crate::engine::{Answer, Fact, Performed, Verdict};
+use crate::host::HostCommand;
 
 /// The bundled runbook with these steps, once, as its way out.
 async fn world(steps: &str) -> World {
@@ -56,6 +57,35 @@ async fn a_check_tells_everything_that_it_saw_and_fails_by_one() {
     assert!(why.contains("No such file"), "{why}");
     assert!(why.contains("as expected: sql01 runs"), "{why}");
     assert_eq!(world.all_writes(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn points_of_files_are_no_vms_and_an_output_that_was_cut_is_not_judged() {
+    let world = world(
+        "      - check:
+          - { point: { vm: web01, age: 30d } }
+          - { host: lee-bk1, argv: [cat, /tmp/long] }
+          - { host: lee-bk1, argv: [cat, /tmp/long], matches: \"^ok\" }
+          - { compare: [{ host: lee-bk1, argv: [cat, /tmp/long] }, { host: lee-bk1, argv: [cat, /tmp/long] }] }
+      - restore_files:
+          vm: web01
+          host: lee-bk1
+          quiesced: its writers were stopped
+          argv: [rsync, -a, \"${point}/\", /tmp/web01/]
+          verify: [test, -s, /tmp/web01/data.db]
+",
+    )
+    .await;
+    let long = format!("ok\n{}", "x".repeat(HostCommand::MAX_OUTPUT));
+    std::fs::write(world.on("lee-bk1", "/tmp/long"), long).unwrap();
+    let id = "look/-/check";
+    world.probe(id).await;
+    let why = failure(world.perform(id).await);
+    assert!(why.starts_with("2 of 4 checks failed: cat"), "{why}");
+    assert!(why.contains("it printed more than the 4.0 MiB"), "{why}");
+    assert!(why.contains("restore point of web01"), "{why}");
+    world.go("look/web01/restore_files").await;
     world.end().await;
 }
 

@@ -115,6 +115,21 @@ impl Runbook {
             .or(self.objectives.rpo)
     }
 
+    /// Whether the way out restores files of this VM into a machine that is there, and not its disks.
+    #[must_use]
+    pub fn is_restored_by_file(&self, vm: &VmName) -> bool {
+        let does = |verb: &str| {
+            self.failover.iter().any(|phase| {
+                let mut steps = phase.steps.iter().filter(|step| step.verb.as_str() == verb);
+                steps.any(|step| match step.verb.vm() {
+                    Some("${vm}") => self.selected(&phase.for_each).contains(&vm),
+                    named => named == Some(vm.as_str()),
+                })
+            })
+        };
+        does("restore_files") && !does("restore")
+    }
+
     /// The VMs that a phase is repeated for, in the file's order; none where it stands once.
     #[must_use]
     pub fn selected(&self, for_each: &ForEach) -> Vec<&VmName> {

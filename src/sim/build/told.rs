@@ -1,5 +1,5 @@
 //! What the steps of a runbook tell of the sites that they are written for: which VMs stand ready at
-//! the recovery site, which units machines have, whose backup holds files instead of disks.
+//! the recovery site, which units machines have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,11 +115,6 @@ impl Told {
             registered: !does("register"),
             on: !does("power_on"),
         })
-    }
-
-    /// Whether the restore points of a VM hold files of its guest, and no disks.
-    pub(super) fn is_backed_up_by_file(&self, vm: &str) -> bool {
-        self.does(vm, "restore_files") && !self.does(vm, "restore")
     }
 
     /// The units of a host as they are on a good day: what runs where, and what waits to be started.
