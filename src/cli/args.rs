@@ -61,7 +61,8 @@ Examples:
     #[command(after_help = "\
 The VMs are restored under names of their own (drill-RUN-VM), and joined to port groups on a virtual
 switch without uplinks (drill-RUN). That nothing leads out of it is proven on the host before each VM
-starts; in a drill `fence` is that proof. The protected site is not asked for anything.
+starts; in a drill `fence` is that proof. Nothing is changed at the protected site, and only a step
+of the runbook that looks there asks it anything.
 
 The abort criterion, the time limit and who holds the abort key are asked first, or stand in the
 answers file: `drill: { abort: any alarm, limit: 4h, abort_key: bob }`.
@@ -182,9 +183,10 @@ what was decided. It is read from the run's journal; no host is asked. At a term
     #[command(after_help = "\
 Every host is asked at the same time, with commands that only look: login and host key, release,
 clock, licence, maintenance mode, vCenter; datastores and the room for everything that lands there;
-port groups and uplinks; each VM's restore points, their age beside the RPO, sums and chains; whether
-its .vmx fits; names, MACs and UUIDs that are there twice; what earlier runs have left; when it was
-last drilled. The data of disks is not read: a restore proves it.
+port groups and uplinks; the restore points of each VM that `restore` brings (not of those whose
+files alone are restored), their age beside the RPO, sums and chains; whether its .vmx fits; names,
+MACs and UUIDs that are there twice; what earlier runs have left; when it was last drilled. The data
+of disks is not read: a restore proves it.
 
 Severities: a blocker keeps a VM from coming up, a warning makes it worse than it should be, a note
 is worth knowing. With --watch it looks again and again and prints only what changed.
