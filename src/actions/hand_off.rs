@@ -109,7 +109,7 @@ impl<'a> HandOff<'a> {
             return self.judged(ctx);
         };
         if ctx.mode == Mode::Practice {
-            let seen = checks::look(ctx, probe, self.patience).await;
+            let seen = checks::look(ctx, probe, self.patience.min(super::check::PATIENCE)).await;
             return Ok(vec![
                 format!("practice: {} was not called", self.contact.name),
                 seen.line(),
@@ -119,9 +119,13 @@ impl<'a> HandOff<'a> {
         let seen = until_seen(ctx, probe, self.spec.every, self.patience, &doing).await;
         let mut evidence = seen.map_err(|error| match error {
             ActError::Failed(mut fault) => {
+                let number = match self.contact.phone.as_str() {
+                    "" => String::new(),
+                    phone => format!(" ({phone})"),
+                };
                 fault.next = format!(
-                    "call {} again ({}), then retry; or do it by hand",
-                    self.contact.name, self.contact.phone
+                    "call {} again{number}, then retry; or do it by hand",
+                    self.contact.name
                 );
                 ActError::Failed(fault)
             }

@@ -19,7 +19,7 @@ use super::answer::{done, needed};
 use super::checks;
 use super::context::Ctx;
 use super::link::{ActError, Progress, Request};
-use super::words::span;
+use super::words::{count, span};
 
 /// How long something is waited for where the runbook says nothing.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -212,7 +212,7 @@ pub(super) async fn until_seen(
         looks += 1;
         let took = began.elapsed();
         if seen.passed {
-            let when = format!("seen after {} ({looks} looks)", span(took));
+            let when = format!("seen after {} ({})", span(took), count(looks, "look"));
             return Ok(vec![seen.line(), when]);
         }
         let left = patience.saturating_sub(took);
@@ -225,7 +225,7 @@ pub(super) async fn until_seen(
             )));
         }
         ctx.doing(format!(
-            "{doing} since {}, {} left; {}",
+            "{doing} for {}, {} left; {}",
             span(took),
             span(left),
             seen.said
@@ -246,7 +246,7 @@ fn began(state: &RunState, step: &StepId) -> Option<Timestamp> {
     })
 }
 
-/// `14:03:05 UTC`.
+/// `2026-01-02 14:03:05 UTC`.
 fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S UTC").to_string()
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

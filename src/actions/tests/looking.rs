@@ -7,7 +7,11 @@ use crate::host::HostCommand;
 
 /// The bundled runbook with these steps, once, as its way out.
 async fn world(steps: &str) -> World {
-    let (sites, _) = RUNBOOK.split_once("\nfailover:\n").unwrap();
+    world_of(RUNBOOK, steps).await
+}
+
+async fn world_of(runbook: &str, steps: &str) -> World {
+    let (sites, _) = runbook.split_once("\nfailover:\n").unwrap();
     let phases = format!("failover:\n  - phase: Look\n    steps:\n{steps}");
     World::with(&format!("{sites}\n{phases}")).await
 }
@@ -106,7 +110,10 @@ async fn a_pause_counts_from_its_first_begin_and_a_look_is_repeated_until_it_is_
         world.probe("look/-/wait").await.verdict,
         Verdict::AlreadyDone { .. }
     ));
-    assert_eq!(world.go("look/-/wait.2").await, ["03:04:05 UTC has passed"]);
+    assert_eq!(
+        world.go("look/-/wait.2").await,
+        ["2026-01-02 03:04:05 UTC has passed"]
+    );
     world.probe("look/-/wait.3").await;
     let why = failure(world.perform("look/-/wait.3").await);
     assert!(
@@ -118,7 +125,7 @@ async fn a_pause_counts_from_its_first_begin_and_a_look_is_repeated_until_it_is_
         "{why}"
     );
     let seen = world.go("look/-/wait.4").await;
-    assert!(seen[1].ends_with("(1 looks)"), "{seen:?}");
+    assert!(seen[1].ends_with("(1 look)"), "{seen:?}");
     world.end().await;
 }
 
@@ -207,5 +214,19 @@ async fn power_off_asks_no_guest_and_is_done_once_it_is_off() {
         world.probe(step).await.verdict,
         Verdict::AlreadyDone { .. }
     ));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_has_no_number_is_named_without_one() {
+    let runbook = RUNBOOK.replace("phone: \"+44 113 496 0200\", ", "");
+    let steps = "      - hand_off: { to: Storage on call, ask: Promote the replica, verify: { tcp: \"127.0.0.2:1\" }, every: 1s }
+        timeout: 1s
+";
+    let world = world_of(&runbook, steps).await;
+    let id = "look/-/hand_off";
+    world.probe(id).await;
+    let why = failure(world.perform(id).await);
+    assert!(why.contains("call Storage on call again, then"), "{why}");
     world.end().await;
 }
