@@ -54,11 +54,14 @@ async fn site_of(text: &str) -> TestSite {
         .unwrap_or_else(|problems| panic!("{problems}"))
         .runbook;
     let site = Site::start(&runbook, options(folder.path())).await.unwrap();
-    TestSite {
+    let site = TestSite {
         site,
         runbook,
         folder,
-    }
+    };
+    // The server's door opens while the site starts, at a moment of its own.
+    site.wait_until(|| answers(&site, "crm-lon"));
+    site
 }
 
 fn answers(site: &TestSite, host: &str) -> bool {
