@@ -107,14 +107,7 @@ impl Ctx {
     /// # Errors
     /// The run has no such host.
     pub(super) fn host(&self, name: &HostName) -> Result<Arc<Host>, Fault> {
-        self.hosts.host(name).ok_or_else(|| {
-            Fault::new(
-                format!("{name} is not one of the hosts of this run"),
-                name.as_str(),
-                "nothing was sent",
-                "start again with a runbook that lists it",
-            )
-        })
+        self.hosts.named(name)
     }
 
     /// Sends a command that only looks, and reads its reply. `doing` is what a person reads when

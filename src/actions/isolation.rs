@@ -142,7 +142,7 @@ async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fault> {
         .await?;
     let listed = inventory.vms.iter().map(|entry| Joined {
         name: entry.name.clone(),
-        vmx: format!("/vmfs/volumes/{}/{}", entry.datastore, entry.path),
+        vmx: entry.vmx_path(),
         ..Joined::default()
     });
     let running = running.into_iter().map(|vm| Joined {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
-use crate::host::{Lane, Secret};
+use crate::host::Lane;
 use crate::hypervisor::shell::{self, Found};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId, VmName};
-use crate::runbook::model::{Asked, Backup, BackupForm, BackupTool, Runbook};
+use crate::runbook::model::{Asked, Backup, BackupForm, Runbook};
 use crate::transfer::{
     self, Delivery, Folder, Landed, Patience, Target, Tell, TransferError, Writes, Written,
 };
@@ -276,14 +276,6 @@ fn here(_folder: &std::path::Path) -> Vec<(String, u64)> {
 /// The run has no such host, or a secret of the backup's tool was not given.
 pub(super) fn source(ctx: &Ctx, backup: &Backup, vm: &VmName) -> Result<Folder, Fault> {
     Folder::of_backup(&ctx.hosts, backup, lane(&ctx.runbook, vm))
-}
-
-/// The secrets of a backup's tool, by their names in its environment.
-///
-/// # Errors
-/// One was not given.
-pub(super) fn secrets(ctx: &Ctx, tool: &BackupTool) -> Result<Vec<(String, Secret)>, Fault> {
-    transfer::tool_secrets(&ctx.hosts, tool)
 }
 
 /// Where the points of a VM lie, for people.

@@ -138,7 +138,7 @@ impl<'a> RestoreFiles<'a> {
         chosen: &Chosen,
     ) -> Result<Command<'s>, Fault> {
         let secrets = match self.place.tool() {
-            Some(tool) => moving::secrets(ctx, tool)?,
+            Some(tool) => transfer::tool_secrets(&ctx.hosts, tool)?,
             None => Vec::new(),
         };
         let about = self.about(&self.point_line(chosen));

@@ -112,18 +112,13 @@ async fn on_host(
     own: Option<&str>,
 ) -> Result<(Option<Identity>, Vec<Row>), Fault> {
     let inventory = registered::inventory(ctx, host, Lane::Control).await?;
-    let path_of = |datastore: &str, path: &str| format!("/vmfs/volumes/{datastore}/{path}");
     let entries: Vec<_> = inventory
         .vms
         .iter()
-        .filter(|entry| Some(path_of(&entry.datastore, &entry.path).as_str()) != own)
+        .filter(|entry| Some(entry.vmx_path().as_str()) != own)
         .collect();
     let mut paths: Vec<String> = own.iter().map(|path| (*path).to_owned()).collect();
-    paths.extend(
-        entries
-            .iter()
-            .map(|entry| path_of(&entry.datastore, &entry.path)),
-    );
+    paths.extend(entries.iter().map(|entry| entry.vmx_path()));
     if paths.is_empty() {
         return Ok((None, Vec::new()));
     }

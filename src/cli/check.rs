@@ -20,7 +20,7 @@ use crate::journal::RunSummary;
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Plan, PlanInputs, Version};
 use crate::readiness::{
-    Change, Finding, Rehearsal, Severity, Task, Unfinished, carry_over, changes, judge, look,
+    Change, Finding, Rehearsal, Task, Unfinished, carry_over, changes, is_ready, judge, look,
 };
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
@@ -318,10 +318,7 @@ pub(super) fn cleaned(hosts: &Hosts, mut findings: Vec<Finding>) -> Vec<Finding>
 
 /// 0 where nothing has to be done.
 fn exit_of(findings: &[Finding]) -> Exit {
-    let is_ready = findings
-        .iter()
-        .all(|finding| finding.severity == Severity::Note);
-    if is_ready {
+    if is_ready(findings) {
         Exit::Clean
     } else {
         Exit::Findings

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::error::Fault;
 use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
@@ -83,7 +84,7 @@ impl Hosts {
     }
 
     /// The host or hop of that name; a hop that is reached over several routes is several.
-    fn named<'a>(&'a self, name: &'a HostName) -> impl Iterator<Item = &'a Arc<Shared>> {
+    fn routes_to<'a>(&'a self, name: &'a HostName) -> impl Iterator<Item = &'a Arc<Shared>> {
         let all = self.0.routes.values();
         all.filter(move |shared| shared.config.name == *name)
     }
@@ -99,6 +100,21 @@ impl Hosts {
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<Arc<Host>> {
         self.0.hosts.get(name).cloned()
+    }
+
+    /// The host of that name.
+    ///
+    /// # Errors
+    /// The run has no such host.
+    pub fn named(&self, name: &HostName) -> Result<Arc<Host>, Fault> {
+        self.host(name).ok_or_else(|| {
+            Fault::new(
+                format!("{name} is not one of the hosts of this run"),
+                name.as_str(),
+                "nothing was sent",
+                "start again with a runbook that lists it",
+            )
+        })
     }
 
     /// Secrets that programs of the runbook may be given, masked from now on.
@@ -141,7 +157,7 @@ impl Hosts {
     /// Accepts the key (`SHA256:…`) of a host or hop for this run, because a person read it on the
     /// host's own console.
     pub fn trust_for_run(&self, host: &HostName, fingerprint: &str) {
-        self.named(host)
+        self.routes_to(host)
             .for_each(|shared| shared.trust(fingerprint));
     }
 

@@ -30,4 +30,13 @@ impl Output {
     pub fn error_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
+
+    /// What a command that succeeded printed.
+    #[cfg(test)]
+    pub(crate) fn of(stdout: &str) -> Self {
+        Self {
+            stdout: stdout.into(),
+            ..Self::default()
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::seen::{Needs, PointsSeen, Seen, Silence, Told, Used};
 use super::task::{Restore, Task};
 use crate::error::Fault;
 use crate::host::{Hosts, Lane};
+use crate::hypervisor::esxi::inventory::on_host;
 use crate::hypervisor::shell;
 use crate::names::{HostName, RunId, VmName};
 use crate::runbook::model::{Backup, Place};
@@ -117,7 +118,7 @@ impl Source<'_> {
             to: Target {
                 host,
                 lane: Lane::Control,
-                folder: format!("/vmfs/volumes/{}/{}", place.datastore, place.folder),
+                folder: on_host(&place.datastore, &place.folder),
                 // Nothing is written, so nothing needs its name.
                 run: RunId::default(),
             },
@@ -183,13 +184,13 @@ async fn existing(
     place: &Place,
     mut paths: Vec<String>,
 ) -> (VmName, Vec<String>) {
-    let folder = format!("/vmfs/volumes/{}/{}", place.datastore, place.folder);
-    let on_host: Vec<String> = paths
+    let folder = on_host(&place.datastore, &place.folder);
+    let full: Vec<String> = paths
         .iter()
         .map(|path| path_on_host(path, &folder))
         .collect();
     let answer = match hosts.host(&place.host) {
-        Some(host) => host.read(Lane::Control, &shell::which(&on_host)).await.ok(),
+        Some(host) => host.read(Lane::Control, &shell::which(&full)).await.ok(),
         None => None,
     };
     let there = answer.and_then(|output| shell::parse_which(&output, paths.len()).ok());

@@ -12,7 +12,7 @@ use crate::hypervisor::esxi::autostart::AutostartEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::identity::{self, Identity};
-use crate::hypervisor::esxi::inventory::Inventory;
+use crate::hypervisor::esxi::inventory::{Inventory, on_host};
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
 use crate::hypervisor::esxi::process::RunningVm;
@@ -182,7 +182,7 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
                 seen.holders.insert(vm.clone(), words);
             }
         }
-        let names = in_folder(asker, &format!("/vmfs/volumes/{datastore}/{folder}")).await;
+        let names = in_folder(asker, &on_host(&datastore, &folder)).await;
         seen.folders.insert(vm, names);
     }
 }

@@ -86,3 +86,10 @@ impl Finding {
         (self.severity, &self.key).cmp(&(other.severity, &other.key))
     }
 }
+
+/// Whether nothing has to be done about any of them.
+#[must_use]
+pub fn is_ready(findings: &[Finding]) -> bool {
+    let mut all = findings.iter();
+    all.all(|finding| finding.severity == Severity::Note)
+}

@@ -18,7 +18,7 @@ mod task;
 mod tests;
 
 pub use changes::{Change, carry_over, changes};
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, is_ready};
 pub use judges::judge;
 pub use seen::{
     Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, Told, Used,

@@ -18,6 +18,7 @@ use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::version::Version;
 use crate::names::{HostName, VmName};
+use crate::runbook::model::Place;
 use crate::transfer::{NoPoint, Point, Takes};
 
 /// An answer, or why there is none.
@@ -207,6 +208,15 @@ pub struct Registered {
     pub path: String,
     /// What makes it one of a kind, as far as its .vmx tells.
     pub identity: Identity,
+}
+
+impl Registered {
+    /// Its .vmx within the folder of a place, if it lies there.
+    #[must_use]
+    pub fn within(&self, place: &Place) -> Option<&str> {
+        let inside = self.path.strip_prefix(&place.folder)?.strip_prefix('/')?;
+        (self.datastore == place.datastore).then_some(inside)
+    }
 }
 
 /// The restore points of a VM.

@@ -1,13 +1,12 @@
 //! From a backup of the runbook to the folder that its points are read from.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::source::Folder;
 use super::stream::{RunsOn, Stream};
 use crate::error::Fault;
-use crate::host::{Host, Hosts, Lane, Secret};
-use crate::names::{HostName, VariableName};
+use crate::host::{Hosts, Lane, Secret};
+use crate::names::VariableName;
 use crate::runbook::model::{Backup, BackupForm, BackupTool};
 
 impl Folder {
@@ -19,30 +18,19 @@ impl Folder {
         Ok(match (&backup.form, &backup.host) {
             (BackupForm::Folder(path), None) => Self::Here(PathBuf::from(path)),
             (BackupForm::Folder(path), Some(host)) => Self::On {
-                host: host_of(hosts, host)?,
+                host: hosts.named(host)?,
                 path: path.clone(),
                 lane,
             },
             (BackupForm::Tool(tool), host) => {
                 let on = match host {
                     None => RunsOn::Here,
-                    Some(host) => RunsOn::Host(host_of(hosts, host)?, lane),
+                    Some(host) => RunsOn::Host(hosts.named(host)?, lane),
                 };
                 Self::Stream(Stream::new(on, tool.clone(), tool_secrets(hosts, tool)?))
             }
         })
     }
-}
-
-fn host_of(hosts: &Hosts, name: &HostName) -> Result<Arc<Host>, Fault> {
-    hosts.host(name).ok_or_else(|| {
-        Fault::new(
-            format!("{name} is not one of the hosts of this run"),
-            name.as_str(),
-            "nothing was sent",
-            "start again with a runbook that lists it",
-        )
-    })
 }
 
 /// The secrets of a backup's tool, by their names in its environment.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::names::{HostName, VmName};
-use crate::readiness::{Change, Finding, HostSeen, Severity, Shut};
+use crate::readiness::{Change, Finding, HostSeen, Severity, Shut, is_ready};
 use crate::transfer::Grade;
 
 use super::lines::Round;
@@ -94,9 +94,7 @@ pub(super) fn whole(round: &Round<'_>) -> String {
         sha256: round.sha256,
         at: round.seen.at,
         took_ms: in_ms(round.took),
-        ready: findings
-            .iter()
-            .all(|finding| finding.severity == Severity::Note),
+        ready: is_ready(findings),
         vms: &round.task.vms,
         hosts: round
             .seen

@@ -86,19 +86,12 @@ mod tests {
     use super::*;
     use crate::hypervisor::esxi::commands;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const TWO: &str = "(vim.host.AutoStartManager.AutoPowerInfo) [\n   (vim.host.AutoStartManager.AutoPowerInfo) {\n      key = 'vim.VirtualMachine:3', \n      startOrder = 1, \n      startDelay = 120, \n      waitForHeartbeat = \"no\", \n      startAction = \"powerOn\", \n      stopDelay = -1, \n      stopAction = \"systemDefault\"\n   }, \n   \
         (vim.host.AutoStartManager.AutoPowerInfo) {\n      key = 'vim.VirtualMachine:13', \n      startAction = \"none\"\n   }\n]\n";
 
     #[test]
     fn entries_come_with_their_vms_and_go_back_as_they_were() {
-        let entries = AutostartEntry::parse_all(&reply(TWO)).unwrap();
+        let entries = AutostartEntry::parse_all(&Output::of(TWO)).unwrap();
         assert_eq!((entries[0].0, entries[1].0), (Vmid(3), Vmid(13)));
         assert!(entries[0].1.starts() && !entries[1].1.starts());
         assert_eq!(
@@ -110,12 +103,14 @@ mod tests {
     #[test]
     fn none_and_noise() {
         assert_eq!(
-            AutostartEntry::parse_all(&reply("(vim.host.AutoStartManager.AutoPowerInfo) []\n")),
+            AutostartEntry::parse_all(&Output::of(
+                "(vim.host.AutoStartManager.AutoPowerInfo) []\n"
+            )),
             Ok(Vec::new())
         );
-        assert!(AutostartEntry::parse_all(&reply("")).is_err());
+        assert!(AutostartEntry::parse_all(&Output::of("")).is_err());
         assert!(
-            AutostartEntry::parse_all(&reply(
+            AutostartEntry::parse_all(&Output::of(
                 "(x) [\n   (y) {\n      key = 'vim.Task:1'\n   }\n]\n"
             ))
             .is_err()
@@ -125,7 +120,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(cut in 0..TWO.len(), noise in ".{0,40}") {
-            let _ = AutostartEntry::parse_all(&reply(&format!("{}{noise}{}", &TWO[..cut], &TWO[cut..])));
+            let _ = AutostartEntry::parse_all(&Output::of(&format!("{}{noise}{}", &TWO[..cut], &TWO[cut..])));
         }
     }
 }

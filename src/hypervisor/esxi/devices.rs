@@ -135,20 +135,13 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const TEXT: &str = "Devices:\n\n(vim.vm.VirtualHardware) {\n   numCPU = 2, \n   device = (vim.vm.device.VirtualDevice) [\n      (vim.vm.device.VirtualDisk) {\n         key = 2000, \n         backing = (vim.vm.device.VirtualDisk.FlatVer2BackingInfo) {\n            fileName = \"[ds 1] a/a.vmdk\", \n         }, \n         capacityInKB = 1024, \n      }, \n      \
         (vim.vm.device.VirtualVmxnet3) {\n         key = 4001, \n         deviceInfo = (vim.Description) {\n            label = \"Network adapter 2\", \n         }, \n         backing = (vim.vm.device.VirtualEthernetCard.NetworkBackingInfo) {\n            deviceName = \"VM Network\", \n         }, \n         connectable = (vim.vm.device.VirtualDevice.ConnectInfo) {\n            startConnected = true, \n            connected = false, \n         }, \n         macAddress = \"00:50:56:AA:BB:CC\", \n      }, \n      \
         (vim.vm.device.VirtualCdrom) {\n         key = 3000, \n         backing = (vim.x) {\n            fileName = \"[] x.iso\", \n         }, \n      }\n   ], \n}\n";
 
     #[test]
     fn adapters_and_disks() {
-        let devices = Devices::parse(&reply(TEXT)).unwrap();
+        let devices = Devices::parse(&Output::of(TEXT)).unwrap();
         assert_eq!(
             devices.disks,
             [Disk {
@@ -162,13 +155,13 @@ mod tests {
         assert_eq!(adapter.network.as_deref(), Some("VM Network"));
         assert_eq!(adapter.mac.as_deref(), Some("00:50:56:aa:bb:cc"));
         assert!(adapter.start_connected && !adapter.connected);
-        assert!(Devices::parse(&reply("(vim.vm.VirtualHardware) {\n}\n")).is_err());
+        assert!(Devices::parse(&Output::of("(vim.vm.VirtualHardware) {\n}\n")).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(cut in 0..TEXT.len(), noise in ".{0,40}") {
-            let _ = Devices::parse(&reply(&format!("{}{noise}{}", &TEXT[..cut], &TEXT[cut..])));
+            let _ = Devices::parse(&Output::of(&format!("{}{noise}{}", &TEXT[..cut], &TEXT[cut..])));
         }
     }
 }

@@ -115,20 +115,13 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const RUNNING: &str = "Guest information:\n\n(vim.vm.GuestInfo) {\n   toolsStatus = \"toolsOk\", \n   toolsVersionStatus2 = \"guestToolsUnmanaged\", \n   toolsRunningStatus = \"guestToolsRunning\", \n   \
         hostName = \"sql01\", \n   ipAddress = \"fe80::1\", \n   net = (vim.vm.GuestInfo.NicInfo) [\n      (vim.vm.GuestInfo.NicInfo) {\n         network = \"VM Network\", \n         ipAddress = (string) [\n            \
         \"192.0.2.9\", \n            \"fe80::1\"\n         ], \n         macAddress = \"00:0C:29:62:E8:6D\"\n      }\n   ], \n   guestState = \"running\"\n}\n";
 
     #[test]
     fn a_serving_guest() {
-        let guest = Guest::parse(&reply(RUNNING)).unwrap();
+        let guest = Guest::parse(&Output::of(RUNNING)).unwrap();
         assert!(guest.tools_running);
         assert_eq!(guest.addresses.len(), 2);
         assert_eq!(guest.usable_address(), "192.0.2.9".parse().ok());
@@ -139,7 +132,7 @@ mod tests {
     #[test]
     fn no_tools_and_no_address_yet() {
         let text = "Guest information:\n\n(vim.vm.GuestInfo) {\n   toolsStatus = \"toolsNotInstalled\",\n   toolsRunningStatus = \"guestToolsNotRunning\",\n   ipAddress = <unset>,\n   net = <unset>,\n   guestState = \"running\",\n   customizationInfo = (vim.vm.GuestInfo.CustomizationInfo) {\n      errorMsg = <unset>\n   }\n}\n";
-        let guest = Guest::parse(&reply(text)).unwrap();
+        let guest = Guest::parse(&Output::of(text)).unwrap();
         assert!(!guest.tools_running && guest.addresses.is_empty());
         let early = Guest {
             addresses: vec!["169.254.1.2".parse().unwrap(), "fe80::2".parse().unwrap()],
@@ -151,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(cut in 0..RUNNING.len(), noise in ".{0,40}") {
-            let _ = Guest::parse(&reply(&format!("{}{noise}{}", &RUNNING[..cut], &RUNNING[cut..])));
+            let _ = Guest::parse(&Output::of(&format!("{}{noise}{}", &RUNNING[..cut], &RUNNING[cut..])));
         }
     }
 }

@@ -84,19 +84,12 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const TEXT: &str = "(vim.host.Summary) {\n   host = 'vim.HostSystem:ha-host', \n   hardware = (vim.host.Summary.HardwareSummary) {\n      vendor = \"ACME\", \n      model = \"Box (Q35, 2009)\", \n      memorySize = 8589328384, \n      cpuMhz = 2000, \n      numCpuCores = 8, \n      numCpuThreads = 16\n   }, \n   runtime = (vim.host.RuntimeInfo) {\n      inMaintenanceMode = false\n   }, \n   \
         quickStats = (vim.host.Summary.QuickStats) {\n      overallCpuUsage = 1600, \n      overallMemoryUsage = 1850, \n      distributedCpuFairness = <unset>, \n      uptime = 72306\n   }, \n   overallStatus = \"green\", \n   managementServerIp = \"192.0.2.5\"\n}\n";
 
     #[test]
     fn figures_in_plain_units() {
-        let summary = HostSummary::parse(&reply(TEXT)).unwrap();
+        let summary = HostSummary::parse(&Output::of(TEXT)).unwrap();
         assert_eq!(summary.model, "ACME Box (Q35, 2009)");
         assert_eq!(
             (summary.cpu_mhz, summary.cpu_percent()),
@@ -108,13 +101,13 @@ mod tests {
             (Some(72_306), Some(false))
         );
         assert_eq!(summary.managed_by.as_deref(), Some("192.0.2.5"));
-        assert!(HostSummary::parse(&reply("(vim.host.Summary) {\n}\n")).is_err());
+        assert!(HostSummary::parse(&Output::of("(vim.host.Summary) {\n}\n")).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(cut in 0..TEXT.len(), noise in ".{0,40}") {
-            let summary = HostSummary::parse(&reply(&format!("{}{noise}{}", &TEXT[..cut], &TEXT[cut..])));
+            let summary = HostSummary::parse(&Output::of(&format!("{}{noise}{}", &TEXT[..cut], &TEXT[cut..])));
             let _ = summary.map(|summary| summary.cpu_percent());
         }
     }

@@ -89,13 +89,6 @@ pub(super) fn lines_of<T>(
 mod tests {
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const LINES: &str = "uuid.bios = \"56 4d c4 d7 de eb 77 81-dc 69 4e 96 d4 c6 18 4f\"\n\
         ethernet0.present = \"TRUE\"\nethernet0.addressType = \"static\"\n\
         ethernet0.address = \"00:50:56:01:02:0A\"\nethernet0.generatedAddress = \"00:0c:29:00:00:01\"\n\
@@ -104,14 +97,14 @@ mod tests {
     #[test]
     fn each_file_in_order_and_the_end_proven() {
         let two = format!("file\n{LINES}file\nfile\n");
-        let read = parse_all(&reply(&two), 2).unwrap();
+        let read = parse_all(&Output::of(&two), 2).unwrap();
         assert_eq!(read[0].macs, ["00:50:56:01:02:0a"]);
         assert!(read[0].uuid.is_some() && !read[0].is_new);
         assert_eq!(read[1], Identity::default());
         for (torn, files) in [("", 0), (two.as_str(), 3), ("file\nuuid.bios", 1)] {
-            assert!(parse_all(&reply(torn), files).is_err(), "{torn}");
+            assert!(parse_all(&Output::of(torn), files).is_err(), "{torn}");
         }
-        assert_eq!(parse_all(&reply("file\n"), 0), Ok(vec![]));
+        assert_eq!(parse_all(&Output::of("file\n"), 0), Ok(vec![]));
     }
 
     #[test]

@@ -28,17 +28,13 @@ mod tests {
         let lines = "ethernet0.present = \"TRUE\"\nethernet0.networkName = \"VM Network\"\n\
             ethernet1.present = \"FALSE\"\nethernet1.networkName = \"DMZ\"\n\
             ethernet2.present = \"TRUE\"\nethernet2.dvs.portId = \"7\"\n";
-        let reply = |stdout: &str| Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        };
-        let read = parse_all(&reply(&format!("file\n{lines}file\nfile\n")), 2).unwrap();
+        let read = parse_all(&Output::of(&format!("file\n{lines}file\nfile\n")), 2).unwrap();
         let names: Vec<_> = read[0]
             .iter()
             .map(|its| its.network_name.as_deref())
             .collect();
         assert_eq!(names, [Some("VM Network"), None]);
         assert_eq!((read[0][1].switch_keys.len(), read[1].len()), (1, 0));
-        assert!(parse_all(&reply("file\n"), 1).is_err());
+        assert!(parse_all(&Output::of("file\n"), 1).is_err());
     }
 }

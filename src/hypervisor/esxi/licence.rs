@@ -63,13 +63,6 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const HEAD: &str =
         "[200] Sending request for installed licenses...[200] Complete, result is:\n";
     const END: &str = "\n[200] End of report.\n";
@@ -87,7 +80,7 @@ mod tests {
             evaluation: true,
             expires: Some("2026-02-02T18:40:52Z".parse().unwrap()),
         };
-        assert_eq!(Licence::parse_all(&reply(&text)), Ok(vec![licence]));
+        assert_eq!(Licence::parse_all(&Output::of(&text)), Ok(vec![licence]));
     }
 
     #[test]
@@ -96,7 +89,7 @@ mod tests {
             "{HEAD}  serial: ABCDE-FGHIJ-KLMNO-PQRST-UVWXY\n  vmodl key: esxBasic\n  name: vSphere 4 Hypervisor\n  total: 0\n  \
              used:  2\n  unit: cpuPackage:6core\n  Properties:\n    [ProductName] = VMware ESX Server\n{END}"
         );
-        let licences = Licence::parse_all(&reply(&text)).unwrap();
+        let licences = Licence::parse_all(&Output::of(&text)).unwrap();
         assert_eq!(licences[0].name, "vSphere 4 Hypervisor");
         assert!(!licences[0].evaluation && licences[0].expires.is_none());
         assert!(!format!("{licences:?}").contains("ABCDE"));
@@ -105,14 +98,14 @@ mod tests {
     #[test]
     fn anything_else_tells_nothing() {
         for text in ["", "Invalid command 'vimsvc/license'.\n", HEAD] {
-            assert!(Licence::parse_all(&reply(text)).is_err(), "{text}");
+            assert!(Licence::parse_all(&Output::of(text)).is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "((serial|name|vmodl key):.{0,20}\n|.{0,40}\n){0,8}") {
-            let _ = Licence::parse_all(&reply(&text));
+            let _ = Licence::parse_all(&Output::of(&text));
         }
     }
 }

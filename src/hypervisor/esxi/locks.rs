@@ -145,13 +145,6 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     fn text(mode: u8, owner: &str, more: &str) -> String {
         format!(
             "Lock [type 10c00001 offset 164800512 v 122, hb offset 3756032\ngen 23, mode {mode}, owner {owner} mtime 378512\nnum 0 gblnum 0 gblgen 0 gblbrk 0]\n{more}Addr <4, 360, 53>, gen 109, links 1, type reg, flags 0, uid 0, gid 0, mode 600\nlen 42949672960, nb 28851 tbz 0\n"
@@ -164,19 +157,22 @@ mod tests {
 
     #[test]
     fn free_held_and_shared() {
-        assert_eq!(Lock::parse(&reply(&text(0, NOBODY, ""))), Ok(Lock::Free));
-        match Lock::parse(&reply(&text(1, A, ""))).unwrap() {
+        assert_eq!(
+            Lock::parse(&Output::of(&text(0, NOBODY, ""))),
+            Ok(Lock::Free)
+        );
+        match Lock::parse(&Output::of(&text(1, A, ""))).unwrap() {
             Lock::Exclusive(owner) => assert_eq!(owner.mac, "44:d3:ca:bc:b7:b4"),
             other => panic!("{other:?}"),
         }
         let readers =
             format!("RO Owner[0] HB Offset 3309568 {A}\nRO Owner[1] HB Offset 3694592 {B}\n");
-        match Lock::parse(&reply(&text(2, NOBODY, &readers))).unwrap() {
+        match Lock::parse(&Output::of(&text(2, NOBODY, &readers))).unwrap() {
             Lock::ReadOnly(owners) => assert_eq!(owners[1].mac, "bc:ae:c5:8a:d8:3d"),
             other => panic!("{other:?}"),
         }
         assert_eq!(
-            Lock::parse(&reply(&text(3, NOBODY, ""))),
+            Lock::parse(&Output::of(&text(3, NOBODY, ""))),
             Ok(Lock::MultiWriter)
         );
     }
@@ -185,7 +181,7 @@ mod tests {
     fn line_breaks_do_not_matter() {
         let joined = text(1, A, "").replace('\n', " ");
         assert!(matches!(
-            Lock::parse(&reply(&joined)),
+            Lock::parse(&Output::of(&joined)),
             Ok(Lock::Exclusive(_))
         ));
     }
@@ -198,7 +194,7 @@ mod tests {
             text(7, A, ""),
             String::new(),
         ] {
-            assert!(Lock::parse(&reply(&odd)).is_err(), "{odd}");
+            assert!(Lock::parse(&Output::of(&odd)).is_err(), "{odd}");
         }
         let absent = Output {
             status: 255,
@@ -213,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_folder_tells_of_each_file_and_of_its_own_end() {
-        let reply_of = |text: &str| reply(&format!("{text}end\n"));
+        let reply_of = |text: &str| Output::of(&format!("{text}end\n"));
         let held = text(1, A, "");
         let whole = reply_of(&format!(
             "file /v/a b/sql01.vmx\n{held}file /v/a b/sql01-flat.vmdk\nCould not get the dump \
@@ -228,14 +224,14 @@ mod tests {
         assert!(locks[2].is_hidden_file() && !locks[0].is_hidden_file());
         assert_eq!(FileLock::parse_all(&reply_of("")), Ok(vec![]));
         for torn in ["", "file /v/x.vmx\n", "file /v/x.vmx\nLock [type\nfile end"] {
-            assert!(FileLock::parse_all(&reply(torn)).is_err(), "{torn:?}");
+            assert!(FileLock::parse_all(&Output::of(torn)).is_err(), "{torn:?}");
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(noise in ".{0,60}", owner in "[0-9a-f-]{30,40}", mode in 0_u8..9) {
-            let _ = Lock::parse(&reply(&format!("{noise}{}", text(mode, &owner, &noise))));
+            let _ = Lock::parse(&Output::of(&format!("{noise}{}", text(mode, &owner, &noise))));
         }
     }
 }

@@ -177,13 +177,6 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     #[test]
     fn port_groups_in_csv_and_text() {
         let csv = "ActiveClients,Name,VLANID,VirtualSwitch,\n1,Management Network (1),28,vSwitch0,\n0,\"a, b\",4095,v 1,\n";
@@ -191,12 +184,12 @@ mod tests {
                     ----------------------  --------------  --------------  -------\n\
                     Management Network (1)  vSwitch0                     1       28\n\
                     a, b                    v 1                          0     4095\n";
-        let groups = PortGroup::parse_all(&reply(csv)).unwrap();
+        let groups = PortGroup::parse_all(&Output::of(csv)).unwrap();
         assert_eq!(groups[0].name, "Management Network (1)");
         assert_eq!((groups[0].vlan, groups[0].active_clients), (28, 1));
         assert_eq!(groups[1].vswitch, "v 1");
-        assert_eq!(PortGroup::parse_all(&reply(text)).unwrap(), groups);
-        assert_eq!(PortGroup::parse_all(&reply("")), Ok(Vec::new()));
+        assert_eq!(PortGroup::parse_all(&Output::of(text)).unwrap(), groups);
+        assert_eq!(PortGroup::parse_all(&Output::of("")), Ok(Vec::new()));
     }
 
     #[test]
@@ -205,12 +198,12 @@ mod tests {
                       vmk1\n   Name: vmk1\n   MAC Address: 00:50:56:6c:01:12\n   Enabled: true\n   MTU: 9000\n";
         let csv = "Enabled,MACAddress,MTU,Name,\ntrue,00:50:56:6C:01:11,1500,vmk0,\ntrue,00:50:56:6c:01:12,9000,vmk1,\n";
         for text in [blocks, csv] {
-            let own = Vmknic::parse_all(&reply(text)).unwrap();
+            let own = Vmknic::parse_all(&Output::of(text)).unwrap();
             let macs: Vec<&str> = own.iter().map(|own| own.mac.as_str()).collect();
             assert_eq!(macs, ["00:50:56:6c:01:11", "00:50:56:6c:01:12"]);
             assert_eq!(own[1].name, "vmk1");
         }
-        let first = Vmknic::parse_all(&reply(blocks)).unwrap().remove(0);
+        let first = Vmknic::parse_all(&Output::of(blocks)).unwrap().remove(0);
         assert_eq!(
             (first.vswitch.as_str(), first.port_group.as_str()),
             ("vSwitch0", "Management")
@@ -226,13 +219,13 @@ mod tests {
         };
         for class in ["etherswitch", "cswitch"] {
             let text = format!("{}\n{}", block(class, "vmnic0, vmnic1"), block(class, ""));
-            let switches = Vswitch::parse_all(&reply(&text)).unwrap();
+            let switches = Vswitch::parse_all(&Output::of(&text)).unwrap();
             assert_eq!(switches[0].uplinks, ["vmnic0", "vmnic1"]);
             assert!(switches[1].uplinks.is_empty());
             assert_eq!(switches[1].port_groups, ["VM Network", "x"]);
         }
         let csv = "MTU,Name,Portgroups,Uplinks,\n9000,storage,\"nfs,iscsi,\",\"vmnic32,\",\n1500,alone,,,\n";
-        let switches = Vswitch::parse_all(&reply(csv)).unwrap();
+        let switches = Vswitch::parse_all(&Output::of(csv)).unwrap();
         assert_eq!((switches[0].mtu, switches[0].uplinks.len()), (9000, 1));
         assert!(switches[1].uplinks.is_empty());
     }
@@ -247,10 +240,10 @@ mod tests {
             mac: "68:5b:35:00:00:10".into(),
             up: true,
         };
-        assert_eq!(Nic::parse_all(&reply(old)), Ok(vec![nic]));
+        assert_eq!(Nic::parse_all(&Output::of(old)), Ok(vec![nic]));
         let new =
             "AdminStatus,Link,LinkStatus,MACAddress,Name,\nUp,Up,Down,68:5b:35:00:00:11,vmnic1,\n";
-        assert!(!Nic::parse_all(&reply(new)).unwrap()[0].up);
+        assert!(!Nic::parse_all(&Output::of(new)).unwrap()[0].up);
     }
 
     #[test]
@@ -261,16 +254,16 @@ mod tests {
             address: "192.0.2.7".parse().unwrap(),
             mac: "00:0c:29:00:00:01".into(),
         };
-        assert_eq!(Neighbor::parse_all(&reply(csv)), Ok(vec![wanted]));
+        assert_eq!(Neighbor::parse_all(&Output::of(csv)), Ok(vec![wanted]));
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "((Name|Neighbor|MTU),[A-Z]{1,4},\n)?(.{0,60}\n){0,6}") {
-            let _ = PortGroup::parse_all(&reply(&text));
-            let _ = Vswitch::parse_all(&reply(&text));
-            let _ = Nic::parse_all(&reply(&text));
-            let _ = Neighbor::parse_all(&reply(&text));
+            let _ = PortGroup::parse_all(&Output::of(&text));
+            let _ = Vswitch::parse_all(&Output::of(&text));
+            let _ = Nic::parse_all(&Output::of(&text));
+            let _ = Neighbor::parse_all(&Output::of(&text));
         }
     }
 }

@@ -120,8 +120,7 @@ mod tests {
     fn reply(status: i32, stdout: &str) -> Output {
         Output {
             status,
-            stdout: stdout.into(),
-            ..Output::default()
+            ..Output::of(stdout)
         }
     }
 

@@ -73,10 +73,7 @@ mod tests {
     const UUID: &str = "56 4d c4 d7 de eb 77 81-dc 69 4e 96 d4 c6 18 4f";
 
     fn reply(list: &str) -> Output {
-        Output {
-            stdout: format!("{list}{SENTINEL}\n").into(),
-            ..Output::default()
-        }
+        Output::of(&format!("{list}{SENTINEL}\n"))
     }
 
     #[test]

@@ -44,13 +44,6 @@ impl Replica {
 mod tests {
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     #[test]
     fn copies_come_with_the_hosts_own_reason() {
         let blocks = "5fd23c30-16acc074-006d-d09466c6d6af\n   Volume Name: tier2\n   VMFS UUID: 5fd23c30-16acc074-006d-d09466c6d6af\n   \
@@ -66,12 +59,12 @@ mod tests {
         };
         for text in [blocks, csv] {
             assert_eq!(
-                Replica::parse_all(&reply(text)),
+                Replica::parse_all(&Output::of(text)),
                 Ok(vec![wanted.clone()]),
                 "{text}"
             );
         }
-        assert_eq!(Replica::parse_all(&reply("")), Ok(Vec::new()));
-        assert!(Replica::parse_all(&reply("a\n   Volume Name: x\n")).is_err());
+        assert_eq!(Replica::parse_all(&Output::of("")), Ok(Vec::new()));
+        assert!(Replica::parse_all(&Output::of("a\n   Volume Name: x\n")).is_err());
     }
 }

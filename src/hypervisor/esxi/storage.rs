@@ -99,13 +99,6 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const CSV: &str = "Free,MountPoint,Mounted,Size,Type,UUID,VolumeName,\n\
         100,/vmfs/volumes/aaa-1,true,200,VMFS-6,aaa-1,local 1,\n\
         5,/vmfs/volumes/bbb-2,true,9,vfat,bbb-2,,\n\
@@ -114,7 +107,7 @@ mod tests {
 
     #[test]
     fn volumes_with_and_without_labels() {
-        let volumes = Volumes::parse(&reply(CSV)).unwrap();
+        let volumes = Volumes::parse(&Output::of(CSV)).unwrap();
         let local = volumes.labelled("local 1").unwrap();
         assert_eq!(
             (local.size, local.free, local.uuid.as_str()),
@@ -133,7 +126,7 @@ mod tests {
                     ---------------------  -----------  -----  -------  ------  -----  ----\n\
                     /vmfs/volumes/aaa-1    local 1      aaa-1     true  VMFS-5    200   100\n\
                     /vmfs/volumes/bbb-2                 bbb-2     true  vfat        9     5\n";
-        let volumes = Volumes::parse(&reply(text)).unwrap();
+        let volumes = Volumes::parse(&Output::of(text)).unwrap();
         assert_eq!(volumes.0[0].label, "local 1");
         assert_eq!(volumes.0[1].label, "");
         assert_eq!(volumes.0[1].free, 5);
@@ -141,7 +134,7 @@ mod tests {
 
     #[test]
     fn two_spellings_of_one_file_become_equal() {
-        let volumes = Volumes::parse(&reply(CSV)).unwrap();
+        let volumes = Volumes::parse(&Output::of(CSV)).unwrap();
         let by_uuid = "/vmfs/volumes/aaa-1/a b/a.vmx";
         assert_eq!(volumes.by_uuid("/vmfs/volumes/local 1/a b/a.vmx"), by_uuid);
         assert_eq!(volumes.by_uuid(by_uuid), by_uuid);
@@ -154,14 +147,14 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_no_answer() {
-        assert!(Volumes::parse(&reply("")).is_err());
-        assert!(Volumes::parse(&reply("Free,MountPoint,\n1,x,\n")).is_err());
+        assert!(Volumes::parse(&Output::of("")).is_err());
+        assert!(Volumes::parse(&Output::of("Free,MountPoint,\n1,x,\n")).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "(Free,MountPoint,Mounted,Size,Type,UUID,VolumeName,\n)?(.{0,60}\n){0,6}", path in ".{0,60}") {
-            if let Ok(volumes) = Volumes::parse(&reply(&text)) {
+            if let Ok(volumes) = Volumes::parse(&Output::of(&text)) {
                 let _ = volumes.by_uuid(&path);
             }
         }

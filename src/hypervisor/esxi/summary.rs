@@ -105,13 +105,6 @@ pub(in crate::hypervisor) mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const NEW: &str = "Listsummary:\n\n(vim.vm.Summary) {\n   vm = 'vim.VirtualMachine:5', \n   runtime = (vim.vm.RuntimeInfo) {\n      \
         connectionState = \"connected\", \n      powerState = \"poweredOn\", \n      bootTime = \"2026-01-02T03:04:05.000006Z\", \n      \
         question = (vim.vm.QuestionInfo) {\n         id = \"3\", \n         text = \"msg.uuid.altered:Moved?\n\nOr copied?\", \n         choice = (vim.option.ChoiceOption) {\n            defaultIndex = 2\n         }\n      }\n   }, \n   \
@@ -122,7 +115,7 @@ pub(in crate::hypervisor) mod tests {
 
     #[test]
     fn a_running_vm_with_a_question_and_a_note() {
-        let summary = VmSummary::parse(&reply(NEW)).unwrap();
+        let summary = VmSummary::parse(&Output::of(NEW)).unwrap();
         assert_eq!(summary.name, "a \"b\" c");
         assert_eq!(summary.vmx_path(), "/vmfs/volumes/ds 1/a [b]/a.vmx");
         assert_eq!(summary.power, PowerState::On);
@@ -139,7 +132,7 @@ pub(in crate::hypervisor) mod tests {
     #[test]
     fn old_layout_off_and_nothing_known_of_the_guest() {
         let text = "Listsummary:\n(vim.vm.Summary) {\n  dynamicType = <unset>,\n  runtime = (vim.vm.RuntimeInfo) {\n     dynamicType = <unset>,\n     connectionState = \"connected\",\n     powerState = \"poweredOff\",\n     bootTime = <unset>,\n     question = (vim.vm.QuestionInfo) null,\n  },\n  guest = (vim.vm.Summary.GuestSummary) {\n     ipAddress = <unset>,\n  },\n  config = (vim.vm.Summary.ConfigSummary) {\n     name = \"x\",\n     vmPathName = \"[d] x/x.vmx\",\n  },\n}\n";
-        let summary = VmSummary::parse(&reply(text)).unwrap();
+        let summary = VmSummary::parse(&Output::of(text)).unwrap();
         assert_eq!(summary.power, PowerState::Off);
         assert!(!summary.has_question && !summary.tools_running);
         assert_eq!(
@@ -151,17 +144,17 @@ pub(in crate::hypervisor) mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let text = NEW.replace("powerState", "otherState");
-        let fault = VmSummary::parse(&reply(&text)).unwrap_err();
+        let fault = VmSummary::parse(&Output::of(&text)).unwrap_err();
         assert!(fault.to_string().contains("powerState"), "{fault}");
-        assert!(VmSummary::parse(&reply(&NEW[..NEW.len() / 2])).is_err());
-        assert!(VmSummary::parse(&reply("(vim.Other) {\n}\n")).is_err());
+        assert!(VmSummary::parse(&Output::of(&NEW[..NEW.len() / 2])).is_err());
+        assert!(VmSummary::parse(&Output::of("(vim.Other) {\n}\n")).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(cut in 0..NEW.len(), noise in ".{0,40}") {
-            let _ = VmSummary::parse(&reply(&NEW[..cut]));
-            let _ = VmSummary::parse(&reply(&format!("{}{noise}{}", &NEW[..cut], &NEW[cut..])));
+            let _ = VmSummary::parse(&Output::of(&NEW[..cut]));
+            let _ = VmSummary::parse(&Output::of(&format!("{}{noise}{}", &NEW[..cut], &NEW[cut..])));
         }
     }
 }

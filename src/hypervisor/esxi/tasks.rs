@@ -109,19 +109,12 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const FAILED: &str = "(vim.TaskInfo) {\n   key = \"haTask-5-vim.VirtualMachine.powerOn-99\", \n   task = 'vim.Task:haTask-5-vim.VirtualMachine.powerOn-99', \n   name = \"vim.VirtualMachine.powerOn\", \n   descriptionId = \"VirtualMachine.powerOn\", \n   state = \"error\", \n   \
         error = (vmodl.fault.RequestCanceled) {\n      faultCause = (vmodl.MethodFault) null, \n      msg = \"The task was canceled by a user.\"\n   }, \n   progress = 100, \n   startTime = \"2026-01-02T03:04:05.1Z\"\n}\n";
 
     #[test]
     fn the_reason_of_a_failure() {
-        let task = Task::parse(&reply(FAILED)).unwrap();
+        let task = Task::parse(&Output::of(FAILED)).unwrap();
         assert_eq!(task.operation, "VirtualMachine.powerOn");
         assert_eq!(
             task.error.as_deref(),
@@ -129,35 +122,40 @@ mod tests {
         );
         assert!(task.state.has_ended());
         let running = FAILED.replace("\"error\"", "\"running\"");
-        assert!(!Task::parse(&reply(&running)).unwrap().state.has_ended());
+        assert!(
+            !Task::parse(&Output::of(&running))
+                .unwrap()
+                .state
+                .has_ended()
+        );
     }
 
     #[test]
     fn keys_none_and_forgotten() {
         let two = "(ManagedObjectReference) [\n   'vim.Task:haTask-5-vim.VirtualMachine.powerOn-1', \n   'vim.Task:haTask-5-x-2'\n]\n";
         assert_eq!(
-            parse_keys(&reply(two)).unwrap(),
+            parse_keys(&Output::of(two)).unwrap(),
             ["haTask-5-vim.VirtualMachine.powerOn-1", "haTask-5-x-2"]
         );
         assert_eq!(
-            parse_keys(&reply("(ManagedObjectReference) []\n")),
+            parse_keys(&Output::of("(ManagedObjectReference) []\n")),
             Ok(Vec::new())
         );
-        assert!(parse_keys(&reply("")).is_err());
+        assert!(parse_keys(&Output::of("")).is_err());
         let gone = "(vmodl.fault.ManagedObjectNotFound) {\n   obj = 'vim.Task:x', \n   msg = \"The object has already been deleted\"\n}\n";
         assert!(matches!(
-            Task::parse(&reply(gone)),
+            Task::parse(&Output::of(gone)),
             Err(DriverFault::NotFound { .. })
         ));
-        assert!(Task::parse(&reply("(vim.TaskInfo) {\n   state = \"odd\"\n}\n")).is_err());
+        assert!(Task::parse(&Output::of("(vim.TaskInfo) {\n   state = \"odd\"\n}\n")).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(cut in 0..FAILED.len(), noise in ".{0,40}") {
             let text = format!("{}{noise}{}", &FAILED[..cut], &FAILED[cut..]);
-            let _ = Task::parse(&reply(&text));
-            let _ = parse_keys(&reply(&text));
+            let _ = Task::parse(&Output::of(&text));
+            let _ = parse_keys(&Output::of(&text));
         }
     }
 }

@@ -85,20 +85,13 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     #[test]
     fn one_line_or_two() {
         for text in [
             "VMware ESXi 7.0.3 build-20036589\n",
             "VMware ESXi 7.0.3 build-20036589\nVMware ESXi 7.0 Update 3\n",
         ] {
-            let version = Version::parse(&reply(text)).unwrap();
+            let version = Version::parse(&Output::of(text)).unwrap();
             assert_eq!(version.to_string(), "VMware ESXi 7.0.3 build 20036589");
             assert_eq!(version.newest_hardware(), Some(19));
         }
@@ -122,7 +115,7 @@ mod tests {
             ("9.0.0 build-24755229", Some(22)),
             ("12.1.0 build-1", None),
         ] {
-            let version = Version::parse(&reply(&format!("VMware ESXi {release}\n"))).unwrap();
+            let version = Version::parse(&Output::of(&format!("VMware ESXi {release}\n"))).unwrap();
             assert_eq!(version.newest_hardware(), newest, "{release}");
         }
     }
@@ -130,7 +123,7 @@ mod tests {
     #[test]
     fn anything_else_is_no_esxi() {
         for text in ["", "Linux\n", "VMware build-1\n"] {
-            assert!(Version::parse(&reply(text)).is_err(), "{text}");
+            assert!(Version::parse(&Output::of(text)).is_err(), "{text}");
         }
         let none = Output {
             status: 127,
@@ -146,7 +139,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in ".{0,60}( build-.{0,20})?") {
-            let _ = Version::parse(&reply(&text)).map(|version| version.newest_hardware());
+            let _ = Version::parse(&Output::of(&text)).map(|version| version.newest_hardware());
         }
     }
 }

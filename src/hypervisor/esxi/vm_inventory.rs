@@ -64,28 +64,21 @@ mod tests {
 
     use super::*;
 
-    fn reply(stdout: &str) -> Output {
-        Output {
-            stdout: stdout.into(),
-            ..Output::default()
-        }
-    }
-
     const TWO: &str = "<ConfigRoot>\n  <ConfigEntry id=\"0001\">\n    <objID>12</objID>\n    <secDomain/>\n    <vmxCfgPath>/vmfs/volumes/5f-1/a &amp; b/a b.vmx</vmxCfgPath>\n  </ConfigEntry>\n  <ConfigEntry id=\"0000\">\n    <objID>2</objID>\n    <secDomain>11</secDomain>\n    <vmxCfgPath>/vmfs/volumes/5f-1/c/c.vmx</vmxCfgPath>\n  </ConfigEntry>\n</ConfigRoot>\n";
 
     #[test]
     fn ids_with_their_files() {
-        let entries = parse(&reply(TWO)).unwrap();
+        let entries = parse(&Output::of(TWO)).unwrap();
         assert_eq!(
             entries[0],
             (Vmid(12), "/vmfs/volumes/5f-1/a & b/a b.vmx".to_owned())
         );
         assert_eq!(entries[1].0, Vmid(2));
         assert_eq!(
-            parse(&reply("<ConfigRoot>\n</ConfigRoot>\n")),
+            parse(&Output::of("<ConfigRoot>\n</ConfigRoot>\n")),
             Ok(Vec::new())
         );
-        assert_eq!(parse(&reply("<ConfigRoot/>\n")), Ok(Vec::new()));
+        assert_eq!(parse(&Output::of("<ConfigRoot/>\n")), Ok(Vec::new()));
     }
 
     #[test]
@@ -96,7 +89,7 @@ mod tests {
             &TWO[..TWO.len() - 20],
             &TWO.replace("<objID>2</objID>", ""),
         ] {
-            assert!(parse(&reply(text)).is_err(), "{text}");
+            assert!(parse(&Output::of(text)).is_err(), "{text}");
         }
         let gone = Output {
             status: 1,
@@ -109,7 +102,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(cut in 0..TWO.len(), noise in ".{0,40}") {
-            let _ = parse(&reply(&format!("{}{noise}{}", &TWO[..cut], &TWO[cut..])));
+            let _ = parse(&Output::of(&format!("{}{noise}{}", &TWO[..cut], &TWO[cut..])));
         }
     }
 }

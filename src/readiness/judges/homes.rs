@@ -42,9 +42,8 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 }
 
 fn is_at(row: &Registered, place: &Place) -> bool {
-    let rest = row.path.strip_prefix(&format!("{}/", place.folder));
-    let same_file = |rest: &str| place.vmx.as_ref().is_none_or(|vmx| rest == vmx);
-    row.datastore == place.datastore && rest.is_some_and(same_file)
+    let same_file = |file: &str| place.vmx.as_ref().is_none_or(|vmx| file == vmx);
+    row.within(place).is_some_and(same_file)
 }
 
 /// The VM is not where the runbook says.

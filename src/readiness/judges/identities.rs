@@ -102,9 +102,5 @@ fn collision(
 /// Whether it is the entry of the place where the VM is to come up.
 fn is_own_file(task: &Task, vm: &VmName, host: &HostName, row: &Registered) -> bool {
     let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
-    place.is_some_and(|place| {
-        place.host == *host
-            && place.datastore == row.datastore
-            && row.path.starts_with(&format!("{}/", place.folder))
-    })
+    place.is_some_and(|place| place.host == *host && row.within(place).is_some())
 }

@@ -6,7 +6,7 @@ use super::listed;
 use crate::error::Fault;
 use crate::names::{HostName, RunId, VmName};
 use crate::readiness::finding::Finding;
-use crate::readiness::seen::{EsxiSeen, Registered, Seen};
+use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;
 use crate::runbook::drill_of;
 use crate::runbook::model::Place;
@@ -72,11 +72,8 @@ fn held(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
 /// Something lies where the VM is to come, or is registered from there.
 fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     let names = esxi.folders.get(vm)?.as_ref().ok()?;
-    let in_place = |row: &&Registered| {
-        row.datastore == place.datastore && row.path.starts_with(&format!("{}/", place.folder))
-    };
     let rows = esxi.registered.as_ref().ok();
-    let row = rows.and_then(|rows| rows.iter().find(in_place));
+    let row = rows.and_then(|rows| rows.iter().find(|row| row.within(place).is_some()));
     if names.is_empty() && row.is_none() {
         return None;
     }

@@ -4,15 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn reply(stdout: &str) -> Output {
-    Output {
-        stdout: stdout.into(),
-        ..Output::default()
-    }
-}
-
 fn parse(stdout: &str) -> Inventory {
-    Inventory::parse(&reply(stdout)).unwrap()
+    Inventory::parse(&Output::of(stdout)).unwrap()
 }
 
 /// Lays a table out as a host does: cells left-justified and padded, headings centred, three
@@ -79,8 +72,8 @@ fn an_empty_inventory_is_its_heading_alone() {
         parse("Vmid   Name   File   Guest OS   Version   Annotation\n"),
         Inventory::default()
     );
-    assert!(Inventory::parse(&reply("")).is_err());
-    assert!(Inventory::parse(&reply("something else\n")).is_err());
+    assert!(Inventory::parse(&Output::of("")).is_err());
+    assert!(Inventory::parse(&Output::of("something else\n")).is_err());
 }
 
 #[test]
@@ -175,13 +168,14 @@ fn a_row_is_found_by_its_file() {
 #[test]
 fn registering_gives_an_id_or_nothing_or_the_existing_one() {
     assert_eq!(
-        Registered::parse(&reply("42\n")),
+        Registered::parse(&Output::of("42\n")),
         Ok(Registered::As(Vmid(42)))
     );
-    assert_eq!(Registered::parse(&reply("")), Ok(Registered::LookItUp));
-    assert!(Registered::parse(&reply("99999999999999999999\n")).is_err());
-    assert!(Registered::parse(&reply("done\n")).is_err());
-    let exists = reply("(vim.fault.AlreadyExists) {\n   name = \"7\",\n   msg = \"exists\"\n}\n");
+    assert_eq!(Registered::parse(&Output::of("")), Ok(Registered::LookItUp));
+    assert!(Registered::parse(&Output::of("99999999999999999999\n")).is_err());
+    assert!(Registered::parse(&Output::of("done\n")).is_err());
+    let exists =
+        Output::of("(vim.fault.AlreadyExists) {\n   name = \"7\",\n   msg = \"exists\"\n}\n");
     let wanted = DriverFault::AlreadyExists {
         vmid: Some(Vmid(7)),
         message: "exists".into(),
@@ -192,8 +186,8 @@ fn registering_gives_an_id_or_nothing_or_the_existing_one() {
 proptest! {
     #[test]
     fn never_panics(text in "(Vmid\n)?(.{0,60}\n){0,20}") {
-        let _ = Inventory::parse(&reply(&text));
-        let _ = Registered::parse(&reply(&text));
+        let _ = Inventory::parse(&Output::of(&text));
+        let _ = Registered::parse(&Output::of(&text));
     }
 
     #[test]

@@ -4,15 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn reply(stdout: &str) -> Output {
-    Output {
-        stdout: stdout.into(),
-        ..Output::default()
-    }
-}
-
 fn parse(stdout: &str) -> Question {
-    Question::parse(&reply(stdout)).unwrap().unwrap()
+    Question::parse(&Output::of(stdout)).unwrap().unwrap()
 }
 
 const ONE_LINE: &str = "Virtual machine message 12: msg.uuid.altered:This virtual machine may have been moved or copied.\n\n\
@@ -105,14 +98,14 @@ fn an_unknown_question_is_read_but_not_known() {
 #[test]
 fn no_question_is_none_in_both_ways_in_which_it_is_said() {
     for text in ["", "\n", "No message.\n", "No message\n"] {
-        assert_eq!(Question::parse(&reply(text)), Ok(None), "{text:?}");
+        assert_eq!(Question::parse(&Output::of(text)), Ok(None), "{text:?}");
     }
 }
 
 #[test]
 fn what_is_not_understood_is_an_error_not_silence() {
     for text in ["Something else\n", "Virtual machine message 1: what now?\n"] {
-        assert!(Question::parse(&reply(text)).is_err(), "{text}");
+        assert!(Question::parse(&Output::of(text)).is_err(), "{text}");
     }
     assert!(
         Question::parse(&Output {
@@ -126,7 +119,7 @@ fn what_is_not_understood_is_an_error_not_silence() {
 proptest! {
     #[test]
     fn never_panics(text in "(Virtual machine message 1: )?(msg.x:)?(.{0,40}\n){0,5}([0-9]{1,4}\\. .{0,30}\n?){0,6}") {
-        let _ = Question::parse(&reply(&text));
+        let _ = Question::parse(&Output::of(&text));
     }
 
     #[test]
