@@ -20,10 +20,9 @@ use crate::transfer::{self, choose};
 use super::action::Action;
 use super::answer::shown;
 use super::context::Ctx;
-use super::ownership::Heard;
 use super::place::VmAt;
 use super::ready::Ready;
-use super::words::{size, span};
+use super::words::{one_line, size, span};
 use super::{configuration, http, moving, reach, registered};
 
 /// The longest part of an output that is repeated in a line.
@@ -206,13 +205,7 @@ async fn tcp(ctx: &Ctx, host: &str, port: Option<u16>, from: Option<&HostName>) 
     if is_outside(ctx, address) || (ctx.mode == Mode::Practice && port.is_some()) {
         return Ok(OUTSIDE.to_owned());
     }
-    let look = reach::ask_port(ctx, from, address, number).await;
-    let said = format!("{} (asked by {})", look.said, look.by);
-    if look.heard == Heard::Answer && look.said == reach::ACCEPTS {
-        Ok(said)
-    } else {
-        Err(said)
-    }
+    reach::ask_port(ctx, from, address, number).await.accepts()
 }
 
 async fn http_status(ctx: &Ctx, url: &str, status: u16, from: Option<&HostName>) -> Looked {
@@ -318,12 +311,12 @@ async fn compare(ctx: &Ctx, both: &[Look; 2], patience: Duration) -> Looked {
 
 async fn point(ctx: &Ctx, vm: &str, age: Option<Duration>) -> Looked {
     let name = VmName::from(vm);
-    let spec = ctx.runbook.vms.get(&name).cloned().unwrap_or_default();
-    let backup = spec.backup.as_ref();
-    let Some(backup) = backup.and_then(|backup| ctx.runbook.backups.get(backup)) else {
+    let vm_spec = ctx.runbook.vms.get(&name);
+    let backup = vm_spec.and_then(|spec| ctx.runbook.backups.get(spec.backup.as_ref()?));
+    let Some(backup) = backup else {
         return Err("the runbook gives it no backup".to_owned());
     };
-    let Some(most) = age.or(spec.rpo).or(ctx.runbook.objectives.rpo) else {
+    let Some(most) = age.or_else(|| ctx.runbook.rpo(&name)) else {
         return Err("the runbook gives it no RPO and the check no age".to_owned());
     };
     let folder = moving::source(ctx, backup, &name).map_err(|fault| fault.what)?;
@@ -364,16 +357,7 @@ fn attested(today: Date, dated: &str, by: Option<&str>, every: Duration) -> Look
 
 /// What was printed, in a line that can be read.
 fn short(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() {
-        return "nothing".to_owned();
-    }
-    let cut: String = line.chars().take(SHOWN).collect();
-    if cut.len() < line.len() {
-        format!("{cut}…")
-    } else {
-        line
-    }
+    one_line(text, SHOWN).unwrap_or_else(|| "nothing".to_owned())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::context::Ctx;
 use super::link::ActError;
 use super::local;
 use super::lock::{self, Claimed, Guarded};
+use super::words::one_line;
 
 /// What a person types to send a command again whose fate is not known.
 const AGAIN: &str = "send again";
@@ -363,16 +364,7 @@ fn said(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr]
         .map(|bytes| sanitise::sanitise(bytes))
         .join(" ");
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() {
-        return "it said nothing".to_owned();
-    }
-    let short: String = line.chars().take(200).collect();
-    if short.len() < line.len() {
-        format!("{short}…")
-    } else {
-        short
-    }
+    one_line(&text, 200).unwrap_or_else(|| "it said nothing".to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::engine::{Confirmation, Fact, RunState};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, Hosts, Lane, Output, WriteError};
 use crate::hypervisor::DriverFault;
-use crate::names::{Attempt, HostName, RunId, StepId};
+use crate::names::{Attempt, HostName, RunId};
 use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
 
@@ -81,6 +81,15 @@ impl Ctx {
         facts
     }
 
+    /// The first of this step's facts that `pick` takes.
+    pub(super) fn own_fact<T>(&self, pick: impl Fn(&Fact) -> Option<T>) -> Option<T> {
+        let mut own = self.state.facts.iter();
+        own.find_map(|found| {
+            let is_own = found.step.as_ref() == Some(&self.step.id);
+            is_own.then(|| pick(&found.fact)).flatten()
+        })
+    }
+
     /// Keeps a fact unless this step has kept one that `is` takes for the same.
     ///
     /// # Errors
@@ -90,13 +99,8 @@ impl Ctx {
         fact: Fact,
         is: impl Fn(&Fact) -> bool,
     ) -> Result<(), ActError> {
-        let own = |step: &Option<StepId>| step.as_ref() == Some(&self.step.id);
-        let known = self
-            .state
-            .facts
-            .iter()
-            .any(|found| own(&found.step) && is(&found.fact));
-        if known || self.link.kept().iter().any(is) {
+        let known = self.own_fact(|fact| is(fact).then_some(()));
+        if known.is_some() || self.link.kept().iter().any(is) {
             return Ok(());
         }
         self.link.fact(fact).await

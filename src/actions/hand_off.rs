@@ -158,9 +158,7 @@ impl<'a> HandOff<'a> {
 
 /// When it was handed off first.
 fn handed_off(ctx: &Ctx) -> Option<Timestamp> {
-    let own = |step: &Option<_>| step.as_ref() == Some(&ctx.step.id);
-    let mut facts = ctx.state.facts.iter().filter(|found| own(&found.step));
-    facts.find_map(|found| match &found.fact {
+    ctx.own_fact(|fact| match fact {
         Fact::HandedOff { at, .. } => Some(*at),
         _ => None,
     })

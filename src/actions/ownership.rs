@@ -85,6 +85,8 @@ pub(super) struct Look {
     pub way: Way,
     /// Asked from a place that the runbook says is on that network.
     pub near: bool,
+    /// A port that something listens on: a refusal, too, is an answer of the address.
+    pub open: bool,
 }
 
 /// How an address is asked, which decides what its silence is worth.
@@ -104,6 +106,12 @@ impl Look {
     /// `10.20.0.11:1433: no reply (asked by lee-bk1 (nc))`.
     pub fn line(&self) -> String {
         format!("{}: {} (asked by {})", self.target, self.said, self.by)
+    }
+
+    /// What was seen of a port, as an error unless something listens on it.
+    pub fn accepts(&self) -> Result<String, String> {
+        let seen = format!("{} (asked by {})", self.said, self.by);
+        if self.open { Ok(seen) } else { Err(seen) }
     }
 }
 

@@ -17,8 +17,6 @@ use crate::runbook::model::{Mode, Rung, Vm};
 use super::context::Ctx;
 use super::ownership::{Heard, Look, Sign, Way};
 
-/// What is said of a port that something listens on.
-pub(super) const ACCEPTS: &str = "accepts connections";
 /// How long one port may take to answer, in seconds.
 const SECONDS: u8 = 3;
 /// The same for the console's own connections.
@@ -64,6 +62,7 @@ impl Asker {
             said: said.into(),
             way: self.way,
             near: self.near,
+            open: false,
         }
     }
 }
@@ -240,7 +239,10 @@ fn port_way(host: &str) -> Way {
 
 fn judge(target: &str, by: &Asker, host: &str, answer: TcpAnswer) -> Look {
     match answer {
-        TcpAnswer::Open => by.look(target, Heard::Answer, ACCEPTS),
+        TcpAnswer::Open => Look {
+            open: true,
+            ..by.look(target, Heard::Answer, "accepts connections")
+        },
         TcpAnswer::Refused if is_loopback(host) => {
             by.look(target, Heard::Silence, "nothing listens there")
         }

@@ -16,7 +16,6 @@ use super::action::Action;
 use super::answer::{blocked, done, needed};
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership::Heard;
 use super::place::VmAt;
 use super::waiting::Pauses;
 use super::words::span;
@@ -125,13 +124,7 @@ impl Ready {
         };
         let from = reach::probe_from(ctx, &self.spec, &host);
         let look = reach::ask_port(ctx, from.as_ref(), &host, port).await;
-        // A refusal is an answer of the address, and not of the service.
-        let seen = format!("{} (asked by {})", look.said, look.by);
-        if look.heard == Heard::Answer && look.said == reach::ACCEPTS {
-            Ok(seen)
-        } else {
-            Err(seen)
-        }
+        look.accepts()
     }
 
     fn too_late(&self, seen: &Seen) -> Fault {

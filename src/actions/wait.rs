@@ -8,9 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
-use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunState};
+use crate::engine::{Fact, Performed, ProbeAnswer, Proposal};
 use crate::error::Fault;
-use crate::names::StepId;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Mode, Probe, WaitSpec};
 
@@ -24,7 +23,7 @@ use super::words::{count, span};
 /// How long something is waited for where the runbook says nothing.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// The longest pause in practice.
-const REHEARSED: Duration = Duration::from_secs(5);
+const REHEARSED: SignedDuration = SignedDuration::from_secs(5);
 
 /// The verb about one pause.
 pub(super) struct Wait<'a> {
@@ -49,7 +48,7 @@ impl<'a> Wait<'a> {
     /// Whether there is still something to wait for.
     pub fn probe(&self, ctx: &Ctx) -> ProbeAnswer {
         let now = ctx.clock.now();
-        match (self.end(ctx), began(&ctx.state, &ctx.step.id)) {
+        match (self.end(ctx), began(ctx)) {
             (Some(end), _) if end <= now => {
                 let found = format!("{} has passed", clock(end));
                 done(found.clone(), vec![found])
@@ -65,7 +64,7 @@ impl<'a> Wait<'a> {
     /// When a pause of known length ends, once that is known.
     fn end(&self, ctx: &Ctx) -> Option<Timestamp> {
         match self.spec {
-            WaitSpec::Span(_) => began(&ctx.state, &ctx.step.id).map(|at| at + self.length(ctx)),
+            WaitSpec::Span(_) => began(ctx).map(|at| at + self.length(ctx)),
             WaitSpec::Until(time) => time.parse().ok(),
             WaitSpec::For { .. } => None,
         }
@@ -73,25 +72,29 @@ impl<'a> Wait<'a> {
 
     fn length(&self, ctx: &Ctx) -> SignedDuration {
         let length = match self.spec {
-            WaitSpec::Span(span) if ctx.mode == Mode::Practice => (*span).min(REHEARSED),
-            WaitSpec::Span(span) => *span,
-            WaitSpec::Until(_) | WaitSpec::For { .. } => Duration::ZERO,
+            WaitSpec::Span(span) => SignedDuration::try_from(*span).unwrap_or(SignedDuration::MAX),
+            WaitSpec::Until(_) | WaitSpec::For { .. } => SignedDuration::ZERO,
         };
-        SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX)
+        match ctx.mode {
+            Mode::Practice => length.min(REHEARSED),
+            _ => length,
+        }
     }
 
     fn proposal(&self, end: Option<Timestamp>) -> Proposal {
-        let (what, then) = match self.spec {
+        let (what, then, commands) = match self.spec {
             WaitSpec::Span(length) => (
                 format!("nothing is sent for {}", span(*length)),
                 match end {
                     Some(end) => format!("it is {}", clock(end)),
                     None => format!("{} have passed", span(*length)),
                 },
+                Vec::new(),
             ),
             WaitSpec::Until(time) => (
                 format!("nothing is sent until {time}"),
                 format!("it is {time}"),
+                Vec::new(),
             ),
             WaitSpec::For { probe, every } => (
                 format!(
@@ -100,18 +103,15 @@ impl<'a> Wait<'a> {
                     span(self.patience)
                 ),
                 checks::in_words(probe),
+                checks::sends(probe),
             ),
-        };
-        let probe = match self.spec {
-            WaitSpec::For { probe, .. } => Some(probe),
-            WaitSpec::Span(_) | WaitSpec::Until(_) => None,
         };
         Proposal {
             changes: vec![
                 what,
                 "`done by hand` (h) ends it early, with the reason".to_owned(),
             ],
-            commands: probe.into_iter().flat_map(checks::sends).collect(),
+            commands,
             then,
             risk: Some(Risk::Read),
             ..Proposal::default()
@@ -131,7 +131,7 @@ impl<'a> Wait<'a> {
 
     async fn pause(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let now = ctx.clock.now();
-        let at = began(&ctx.state, &ctx.step.id).unwrap_or(now);
+        let at = began(ctx).unwrap_or(now);
         let end = match self.spec {
             WaitSpec::Until(time) => time.parse().map_err(|_| {
                 let state = "nothing was sent";
@@ -150,7 +150,7 @@ impl<'a> Wait<'a> {
             .await?;
         // Practice does not wait for a time of day.
         let end = match ctx.mode {
-            Mode::Practice => end.min(now + SignedDuration::from_secs(5)),
+            Mode::Practice => end.min(now + REHEARSED),
             _ => end,
         };
         loop {
@@ -235,12 +235,8 @@ pub(super) async fn until_seen(
 }
 
 /// When the step's pause began.
-fn began(state: &RunState, step: &StepId) -> Option<Timestamp> {
-    let own = state
-        .facts
-        .iter()
-        .filter(|found| found.step.as_ref() == Some(step));
-    own.rev().find_map(|found| match &found.fact {
+fn began(ctx: &Ctx) -> Option<Timestamp> {
+    ctx.own_fact(|fact| match fact {
         Fact::WaitBegan { at, .. } => Some(*at),
         _ => None,
     })

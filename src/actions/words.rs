@@ -1,4 +1,4 @@
-//! Amounts as people read them.
+//! Amounts and outputs as people read them.
 
 use std::time::Duration;
 
@@ -52,6 +52,15 @@ pub fn count(amount: usize, noun: &str) -> String {
     }
 }
 
+/// A text in one line, cut to so many characters; `None` if nothing is in it.
+pub(super) fn one_line(text: &str, most: usize) -> Option<String> {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(most) {
+        Some((end, _)) => Some(format!("{}…", &line[..end])),
+        None => Some(line).filter(|line| !line.is_empty()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +91,17 @@ mod tests {
             (count(1, "file"), count(2, "file")),
             ("1 file".into(), "2 files".into())
         );
+    }
+
+    #[test]
+    fn an_output_is_cut_between_characters() {
+        for (text, line) in [
+            (" \n", None),
+            ("a\n b", Some("a b")),
+            ("äöüß", Some("äöüß")),
+            ("äöüß!", Some("äöüß…")),
+        ] {
+            assert_eq!(one_line(text, 4).as_deref(), line, "{text:?}");
+        }
     }
 }

@@ -9,9 +9,7 @@ use super::seen::{Clock, Shut, Silence, Told};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::shell;
-use crate::runbook::model::Driver;
 
 /// How long a host may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,13 +33,9 @@ impl Asker {
     /// # Errors
     /// It could not be reached, or did not let us in.
     pub(super) async fn open(&mut self) -> Result<(Told<Clock>, Duration), Shut> {
-        let command = match self.host.driver() {
-            Driver::Esxi => commands::time(),
-            Driver::Posix => shell::utc(),
-        };
         // The login lies in the first one.
         let shut = |error: HostError| Shut::new(self.host.name(), &error);
-        let command = command.deadline(PATIENCE);
+        let command = shell::utc().deadline(PATIENCE);
         self.host
             .read(Lane::Control, &command)
             .await

@@ -29,6 +29,7 @@ fn sign(heard: &[Heard]) -> Sign {
         said: String::new(),
         way: Way::Arp,
         near: true,
+        open: false,
     };
     Sign {
         looks: asked.map(look).collect(),

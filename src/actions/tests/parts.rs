@@ -93,6 +93,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
         said: "as heard".into(),
         way: Way::Arp,
         near: true,
+        open: false,
     };
     Ownership {
         vm: "sql01".into(),

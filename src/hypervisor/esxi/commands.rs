@@ -237,16 +237,6 @@ pub fn vcenter_agent() -> HostCommand {
     HostCommand::read(["/etc/init.d/vpxa", "status"]).max_output(SHORT)
 }
 
-/// Prints what the host's clock says, in UTC; asked of the system where hostd does not answer.
-const TIME: &str = r#"out=$(esxcli system time get 2>/dev/null)
-case $out in ????-??-??T*) echo "$out";; *) date -u +%Y-%m-%dT%H:%M:%SZ;; esac"#;
-
-/// What the host's clock says.
-#[must_use]
-pub fn time() -> HostCommand {
-    HostCommand::script(Effect::Read, TIME, [] as [&str; 0]).max_output(SHORT)
-}
-
 /// The standard switches' port groups.
 #[must_use]
 pub fn port_groups() -> HostCommand {
@@ -484,7 +474,6 @@ mod tests {
             replicas(),
             licences(),
             vcenter_agent(),
-            time(),
             nics(),
             neighbors(),
             lock("/x"),

@@ -113,7 +113,7 @@ fn looked_at(
         let vm = checker.runbook.vms.get(name)?;
         match probe {
             Probe::Point { age, .. } => {
-                let rpo = age.or(vm.rpo).or(checker.runbook.objectives.rpo);
+                let rpo = age.or_else(|| checker.runbook.rpo(name));
                 let lack = match (&vm.backup, rpo) {
                     (None, _) => "it has no `backup`",
                     (_, None) => "it has no RPO, and the check gives no age",

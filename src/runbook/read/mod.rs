@@ -370,27 +370,26 @@ fn variable<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Variable> {
 
 /// A regular expression that matches somewhere in a text.
 fn pattern_within<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
-    let text = reader.raw_text(at)?;
-    match values::compiled(text) {
-        Ok(_) => Some(text.to_owned()),
-        Err(message) => {
-            reader.report(at.node, message, "");
-            None
-        }
-    }
+    regular_expression(reader, at, values::compiled, "")
 }
 
 /// A regular expression that compiles and matches a whole value.
 fn pattern<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
+    let hint = "it must match the whole value, so `^` and `$` are not needed";
+    regular_expression(reader, at, values::whole_match, hint)
+}
+
+fn regular_expression<'a>(
+    reader: &mut Reader<'a>,
+    at: At<'a>,
+    compile: fn(&str) -> Result<regex_lite::Regex, String>,
+    hint: &str,
+) -> Option<String> {
     let text = reader.raw_text(at)?;
-    match values::whole_match(text) {
+    match compile(text) {
         Ok(_) => Some(text.to_owned()),
         Err(message) => {
-            reader.report(
-                at.node,
-                message,
-                "it must match the whole value, so `^` and `$` are not needed",
-            );
+            reader.report(at.node, message, hint);
             None
         }
     }

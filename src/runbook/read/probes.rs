@@ -5,13 +5,11 @@ use std::time::Duration;
 use super::commands::argv;
 use super::network::posix_host;
 use super::texts::{Scope, check_addresses, template};
-use super::vms::url;
+use super::vms::{host_and_port, http_target};
 use super::{optional, pattern_within};
-use crate::names::HostName;
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec};
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
-use crate::runbook::values;
 
 pub(in crate::runbook) const VM: Shape = Shape::new(
     "a probe of a VM",
@@ -224,55 +222,29 @@ fn vm_probe<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option
     }
 }
 
-fn asker<'a>(fields: &Fields<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<HostName> {
-    optional(fields, "from", reader, |reader, at| {
-        posix_host(reader, at, scope.names)
-    })
-}
-
 fn tcp_probe<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Probe> {
     let fields = reader.fields(at, &TCP)?;
-    let from = asker(&fields, scope, reader);
+    let from = optional(&fields, "from", reader, |reader, at| {
+        posix_host(reader, at, scope.names)
+    });
     let at = fields.get("tcp")?;
     let text = reader.text(at)?;
     let free = check_addresses(at.node, &text, scope.names, reader);
-    let has_port = text
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    match values::parse_address(&text) {
-        Ok(address) if has_port || scope.names.hosts.contains(&address.host) => {
-            free.then_some(Probe::Tcp {
-                host: address.host,
-                port: has_port.then_some(address.port),
-                from,
-            })
-        }
-        Ok(_) => {
-            let hint =
-                "write a host of the runbook, or a name with its port: \"dns.example.net:53\"";
-            reader.report(at.node, "a tcp probe needs a host and a port", hint);
-            None
-        }
-        Err((message, hint)) => {
-            reader.report(at.node, message, hint);
-            None
-        }
+    let (host, port) = host_and_port(at, &text, reader)?;
+    if port.is_none() && !scope.names.hosts.contains(&host) {
+        let hint = "write a host of the runbook, or a name with its port: \"dns.example.net:53\"";
+        reader.report(at.node, "a tcp probe needs a host and a port", hint);
+        return None;
     }
+    free.then_some(Probe::Tcp { host, port, from })
 }
 
 fn http_probe<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Probe> {
     let fields = reader.fields(at, &HTTP)?;
-    let from = asker(&fields, scope, reader);
-    let status = optional(&fields, "status", reader, |reader, at| {
-        reader.number(at, "an HTTP status", 100, 599)
-    });
-    let at = fields.get("http")?;
-    let url = url(reader, at)?;
-    check_addresses(at.node, &url, scope.names, reader).then(|| Probe::Http {
-        url,
-        status: u16::try_from(status.unwrap_or(200)).unwrap_or(200),
-        from,
-    })
+    let (url, status, from) = http_target(&fields, scope.names, reader)?;
+    let node = fields.get("http")?.node;
+    let free = check_addresses(node, &url, scope.names, reader);
+    free.then_some(Probe::Http { url, status, from })
 }
 
 fn look<'a>(fields: &Fields<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Look> {

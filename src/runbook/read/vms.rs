@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::network::posix_host;
 use super::{Names, check_name, optional};
-use crate::names::{NetworkName, VmName};
+use crate::names::{HostName, NetworkName, VmName};
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
@@ -347,19 +347,8 @@ fn rung<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Rung> 
     }
     if at.value.get("http").is_some() {
         let fields = reader.fields(at, &HTTP)?;
-        let url = optional(&fields, "http", reader, url);
-        let status = optional(&fields, "status", reader, |reader, at| {
-            reader.number(at, "an HTTP status", 100, 599)
-        });
-        let from = optional(&fields, "from", reader, |reader, at| {
-            posix_host(reader, at, names)
-        });
-        let status = u16::try_from(status.unwrap_or(200)).unwrap_or(200);
-        return Some(Rung::Http {
-            url: url?,
-            status,
-            from,
-        });
+        let (url, status, from) = http_target(&fields, names, reader)?;
+        return Some(Rung::Http { url, status, from });
     }
     if at.value.as_str() == Some("tools") {
         return Some(Rung::Tools);
@@ -383,31 +372,49 @@ fn tcp<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Rung> {
         });
     }
     let text = reader.text(at)?;
-    let has_port = text
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    match values::parse_address(&text) {
-        Ok(address) if has_port => Some(Rung::Tcp {
-            host: Some(address.host),
-            port: address.port,
-        }),
-        Ok(_) => {
-            reader.report(
-                at.node,
-                "a tcp rung needs a port",
-                "write 1433 or \"10.20.0.11:1433\"",
-            );
-            None
-        }
-        Err((message, hint)) => {
-            reader.report(at.node, message, hint);
-            None
-        }
-    }
+    let (host, port) = host_and_port(at, &text, reader)?;
+    let Some(port) = port else {
+        let hint = "write 1433 or \"10.20.0.11:1433\"";
+        reader.report(at.node, "a tcp rung needs a port", hint);
+        return None;
+    };
+    Some(Rung::Tcp {
+        host: Some(host),
+        port,
+    })
+}
+
+/// A host, and the port that it is written with.
+pub(super) fn host_and_port(
+    at: At<'_>,
+    text: &str,
+    reader: &mut Reader<'_>,
+) -> Option<(String, Option<u16>)> {
+    let parsed = values::parse_address_and_port(text);
+    parsed
+        .map_err(|(message, hint)| reader.report(at.node, message, hint))
+        .ok()
+}
+
+/// What a rung or a probe asks by http: the address, the status that is expected, and who asks.
+pub(super) fn http_target<'a>(
+    fields: &Fields<'a>,
+    names: &Names,
+    reader: &mut Reader<'a>,
+) -> Option<(String, u16, Option<HostName>)> {
+    let url = optional(fields, "http", reader, url);
+    let status = optional(fields, "status", reader, |reader, at| {
+        reader.number(at, "an HTTP status", 100, 599)
+    });
+    let from = optional(fields, "from", reader, |reader, at| {
+        posix_host(reader, at, names)
+    });
+    let status = u16::try_from(status.unwrap_or(200)).unwrap_or(200);
+    Some((url?, status, from))
 }
 
 /// An `http://` address.
-pub(super) fn url<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
+fn url<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<String> {
     let text = reader.text(at)?;
     if text.starts_with("https://") {
         reader.later(at.node, "scheme", "https");
