@@ -109,7 +109,10 @@ impl<'a> EndFiles<'a> {
             count(doomed.len(), "file"),
             others.len()
         );
-        if !seen.registered.is_empty() {
+        // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
+        let is_vms = |name: &String| !name.contains(&seen.mark);
+        let in_use = folder_goes || doomed.iter().any(is_vms);
+        if in_use && !seen.registered.is_empty() {
             let fault = Fault::new(
                 format!("a VM is registered from {folder}, so its files stay"),
                 self.at.host.as_str(),

@@ -142,6 +142,16 @@ fn files_go_by_name_and_what_others_put_there_stays() {
     done(&decide(&removal(false), folder(&[])));
 }
 
+/// A rollback of a move home leaves such a file beside the VM that lives on there.
+#[test]
+fn work_files_go_though_a_vm_is_registered_from_their_folder() {
+    let undone = "sql01.vmx.lifeboat-r1-undone";
+    let mut seen = folder(&["sql01.vmx", undone]);
+    seen.registered = vec![(Vmid(7), true)];
+    let answer = decide(&removal(false), seen);
+    assert_eq!(about(needed(&answer)), [format!("/{undone}")]);
+}
+
 #[test]
 fn files_stay_while_a_vm_is_registered_from_them_or_the_volume_is_another() {
     let mut seen = folder(&["sql01.vmdk"]);
