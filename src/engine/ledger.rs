@@ -148,7 +148,11 @@ impl Ledger {
             .iter()
             .map(|found| (found.at, Line::Said(&found.fact, found.step.as_ref())));
         let mark = mark(state);
-        let counts = |op: &&Op| op.status != OpStatus::NotSent && Chapter::of(&op.step).is_none();
+        let counts = |op: &&Op| {
+            op.status != OpStatus::NotSent
+                && Chapter::of(&op.step).is_none()
+                && !is_sites_own(&op.step)
+        };
         let sent = state.ops.values().filter(counts).flat_map(|op| {
             let announced = announced::of(&op.command, &mark).into_iter();
             announced.map(|announced| (op.intended, Line::Sent(announced, op)))
@@ -192,6 +196,9 @@ impl Ledger {
                 host,
                 &|item| matches!(&item.thing, Thing::PortGroup { name: made, .. } if made == name),
             ),
+            Fact::VswitchMade { host, name } => {
+                is(host, &|item| item.thing == Thing::Vswitch(name.clone()))
+            }
             Fact::AutostartRemoved { vm, host, .. } => is(host, &|item| {
                 item.vm.as_ref() == Some(vm) && matches!(item.thing, Thing::Autostart(_))
             }),
@@ -385,9 +392,11 @@ impl Ledger {
         }
     }
 
-    /// What a step had done is gone where that step was taken back.
+    /// What a step had done is gone where that step was taken back. Work files are not: taking back
+    /// gives names of the run's own to what it replaces.
     fn take_undone(&mut self, state: &RunState) {
-        for item in &mut self.items {
+        let goes = |item: &&mut Item| !matches!(item.thing, Thing::Workfiles(_));
+        for item in self.items.iter_mut().filter(goes) {
             let step = item.step.as_ref().and_then(|id| state.steps.get(id));
             if let Some(step) = step.filter(|step| step.status == Status::Undone) {
                 item.gone = item.gone.or(step.ended);
@@ -400,6 +409,14 @@ impl Ledger {
 fn mark(state: &RunState) -> String {
     let run = state.info.as_ref().map_or("", |info| info.run.as_str());
     format!(".lifeboat-{run}-")
+}
+
+/// Whether the commands of a step are the runbook's own words. What they do is known to the site
+/// alone, however much they look like what a verb sends.
+fn is_sites_own(step: &StepId) -> bool {
+    let verb = step.as_str().rsplit('/').next().unwrap_or_default();
+    let verb = verb.split_once('.').map_or(verb, |(verb, _)| verb);
+    matches!(verb, "command" | "restore_files")
 }
 
 /// What a step is about, from its id.

@@ -7,7 +7,7 @@ use super::super::event::Chapter;
 use super::super::fact::Fact;
 use super::super::ledger::{Item, Ledger, Thing};
 use super::super::stage::residue;
-use super::super::state::RunState;
+use super::super::state::{Op, OpStatus, RunState};
 use super::super::step::Status;
 use crate::names::{HostName, StepId, VmName};
 use crate::plan::{ActionSpec, Aside, Close, Placed, Plan, Risk, Step, Subject};
@@ -358,7 +358,8 @@ impl Draft<'_> {
                 ActionSpec::RestoreFiles { .. } => true,
                 _ => false,
             };
-            let sent = || self.state.ops.values().any(|op| op.step == step.id);
+            let went = |op: &Op| op.step == step.id && op.status != OpStatus::NotSent;
+            let sent = || self.state.ops.values().any(went);
             let status = self.state.status(&step.id);
             let others = matches!(step.action, ActionSpec::HandOff(_)) && status.is_met();
             (writes && status != Status::Undone && sent()) || others

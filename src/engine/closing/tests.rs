@@ -277,6 +277,27 @@ fn commands_of_the_sites_own_are_said_not_to_be_taken_back() {
     assert!(text.ends_with(&step.title), "{text}");
 }
 
+#[test]
+fn a_command_that_never_left_is_not_said_to_stay() {
+    let mut state = started(Mode::Failover);
+    let own = own_plan(&runbook(), Mode::Failover);
+    let is_command = |step: &&crate::plan::Step| matches!(step.action, ActionSpec::Command(_));
+    let step = own.steps.iter().find(is_command).unwrap();
+    let op = OpId(state.last_seq);
+    sent(&mut state, step.id.as_str(), "logger done");
+    let why = "the link was down".to_owned();
+    add(
+        &mut state,
+        step.id.as_str(),
+        RunEvent::WriteNotSent { op, why },
+    );
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    let ActionSpec::Note { text } = &plan.open_steps()[0].action else {
+        panic!("no note");
+    };
+    assert!(!text.contains(&step.title), "{text}");
+}
+
 fn open(state: &mut RunState, chapter: Chapter) {
     let (by, plan) = ("alice".to_owned(), "f".to_owned());
     add(state, "-", RunEvent::ChapterOpened { chapter, by, plan });

@@ -235,3 +235,51 @@ fn what_was_undone_or_seen_gone_stands_no_more() {
     );
     assert_eq!(told.standing(), [""; 0]);
 }
+
+#[test]
+fn a_switch_that_was_seen_gone_is_not_told_as_left() {
+    let mut told = Told::new();
+    let made = Fact::VswitchMade {
+        host: AWAY.into(),
+        name: "drill-r1".to_owned(),
+    };
+    told.said("failover/recover/sql01/network", made.clone());
+    assert!(!Ledger::of(&told.state).is_gone(&made));
+    let gone = Fact::Gone {
+        host: AWAY.into(),
+        what: "virtual switch drill-r1".to_owned(),
+    };
+    told.said("cleanup/clear-away/lee-esx1/remove_networks", gone);
+    assert!(Ledger::of(&told.state).is_gone(&made));
+}
+
+#[test]
+fn commands_in_the_runbooks_own_words_are_no_verbs_of_the_run() {
+    let mut told = Told::new();
+    for step in [
+        "failover/recover/sql01/command",
+        "failover/recover/sql01/command.2",
+        "failover/recover/sql01/restore_files",
+    ] {
+        told.sent(step, AWAY, "vim-cmd vmsvc/power.on 7");
+        told.sent(step, AWAY, "vim-cmd solo/registervm /v/local1/x/x.vmx");
+    }
+    assert_eq!(told.standing(), [""; 0]);
+}
+
+/// Taking back renames what it replaces: that lies there until somebody removes it.
+#[test]
+fn work_files_outlive_the_step_that_was_taken_back() {
+    let mut told = Told::new();
+    let step = "failback/go-home/sql01/network";
+    let vmx = "/vmfs/volumes/ds/sql01/x.vmx";
+    told.said(step, kept(vmx, &format!("{vmx}.lifeboat-r1-before")));
+    let undone = format!("sh -c 'mv' _ {vmx} {vmx}.lifeboat-r1-undone");
+    told.sent(step, AWAY, &undone);
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepUndone { evidence });
+    assert_eq!(
+        told.standing(),
+        ["lee-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)"]
+    );
+}
