@@ -10,7 +10,7 @@ use crate::vmfiles::{MAX_TEXT, Vmx, VmxError};
 
 use super::answer::blocked;
 use super::context::Ctx;
-use super::place::{VmAt, path_tail};
+use super::place::VmAt;
 use super::replacing::Names;
 
 /// The file, or why there is none that can be worked with.
@@ -304,9 +304,7 @@ pub(super) async fn invalid_entry(
             doing,
         )
         .await;
-    let path = at.vmx_path();
-    let is_ours =
-        |(vmid, its): &(Vmid, String)| invalid.contains(vmid) && path_tail(its) == path_tail(&path);
+    let is_ours = |(vmid, its): &(Vmid, String)| invalid.contains(vmid) && at.is_at(its);
     Ok(entries
         .unwrap_or_default()
         .into_iter()

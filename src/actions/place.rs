@@ -110,6 +110,18 @@ impl VmAt {
         format!("{}/{name}", self.folder_path())
     }
 
+    /// Whether a path names its .vmx, whatever its volume is called: any of its folder where the
+    /// file's name is not known.
+    pub fn is_at(&self, path: &str) -> bool {
+        path_tail(path).is_some_and(|(folder, file)| {
+            file_name(&self.folder) == Some(folder)
+                && match &self.vmx {
+                    Some(vmx) => file == vmx,
+                    None => file.ends_with(".vmx"),
+                }
+        })
+    }
+
     /// `sql01 on lee-esx1`.
     pub fn who(&self) -> String {
         format!("{} on {}", self.vm, self.host)
@@ -170,6 +182,26 @@ pub(super) fn facts_of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_at_a_place_by_its_folder_and_by_its_file_where_that_is_known() {
+        let mut at = VmAt {
+            vm: "sql01".into(),
+            role: SiteRole::Recovery,
+            site: "Leeds".into(),
+            host: "lee-esx1".into(),
+            datastore: "local1".into(),
+            folder: "prod/sql01".into(),
+            vmx: Some("sql01.vmx".into()),
+        };
+        let volume = "/vmfs/volumes/5cc5b591-875b0190-c587-001871eaca38/prod";
+        assert!(at.is_at(&format!("{volume}/sql01/sql01.vmx")));
+        assert!(!at.is_at(&format!("{volume}/sql02/sql01.vmx")));
+        assert!(!at.is_at(&format!("{volume}/sql01/other.vmx")));
+        at.vmx = None;
+        assert!(at.is_at(&format!("{volume}/sql01/other.vmx")));
+        assert!(!at.is_at(&format!("{volume}/sql02/sql01.vmx")));
+    }
 
     #[test]
     fn one_file_is_one_file_whatever_its_volume_is_called() {

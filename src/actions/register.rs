@@ -274,15 +274,9 @@ impl Action for Register {
             return answer;
         }
         if let Some(vmid) = seen.invalid {
-            let found = format!("an unreadable entry stands for it, vmid {vmid}");
-            return self.with_fit(seen, at, self.reload(found, vmid));
+            return self.with_fit(seen, at, self.reload(registered::unreadable(vmid), vmid));
         }
-        let doubt = if registration.unread > 0 {
-            "; some lines could not be read"
-        } else {
-            ""
-        };
-        let found = format!("not registered (getallvms{doubt})");
+        let found = format!("not registered ({})", registration.asked());
         let mut answer = self.with_fit(seen, at, self.enter(at, found));
         if let (Verdict::Needed(proposal), Some(twins)) = (&mut answer.verdict, &seen.twins) {
             proposal.changes.extend(twins.doubts(at));

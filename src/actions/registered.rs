@@ -1,5 +1,6 @@
 //! What a host's inventory has of a VM. A vmid is looked up here, right before each use.
 
+use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, split_datastore_path};
@@ -9,9 +10,11 @@ use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
+use super::answer::blocked;
+use super::configuration;
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::{VmAt, path_tail};
+use super::place::VmAt;
 
 /// The VM's own entry and what else may stand in its way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,68 @@ pub(super) struct Registration {
     pub invalid: Vec<Vmid>,
     /// Lines of the list that could not be read: "not registered" is not proven by it.
     pub unread: usize,
+}
+
+impl Registration {
+    /// What was asked, and whether all of its answer was understood.
+    pub fn asked(&self) -> &'static str {
+        if self.unread > 0 {
+            "getallvms; some lines could not be read"
+        } else {
+            "getallvms"
+        }
+    }
+
+    /// That the list has no row for it.
+    pub fn is_none(&self, at: &VmAt) -> String {
+        format!("{} is not registered ({})", at.who(), self.asked())
+    }
+}
+
+/// What a host has of a VM that its list of VMs has no row for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unlisted {
+    /// The entry for its file that the host cannot read.
+    pub invalid: Option<Vmid>,
+    /// It runs.
+    pub runs: bool,
+}
+
+impl Unlisted {
+    /// Looks past the list, at the unreadable entries that it skipped and at what runs.
+    ///
+    /// # Errors
+    /// The host could not be asked.
+    pub async fn look(ctx: &Ctx, at: &VmAt, invalid: &[Vmid]) -> Result<Self, Fault> {
+        let invalid = if invalid.is_empty() {
+            None
+        } else {
+            configuration::invalid_entry(ctx, at, invalid).await?
+        };
+        let runs = runs(ctx, at).await?;
+        Ok(Self { invalid, runs })
+    }
+
+    /// Why nothing is done about a VM that runs without a row of its own.
+    pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
+        let found = format!(
+            "a VM runs from {} that getallvms does not list (esxcli vm process list)",
+            at.folder_path()
+        );
+        let fault = Fault::new(
+            format!("{} runs without being registered there", at.who()),
+            at.host.as_str(),
+            format!("{found}; nothing was changed"),
+            "shut it down from inside its guest, or register it on that host again; then retry",
+        );
+        let ways = &["skip the step: what stays is listed as left over"];
+        self.runs.then(|| blocked(found, fault, ways))
+    }
+}
+
+/// The words for an entry that the host cannot read.
+pub(super) fn unreadable(vmid: Vmid) -> String {
+    format!("an unreadable entry stands for it, vmid {vmid}")
 }
 
 /// The entry for the VM's own file.
@@ -116,10 +181,7 @@ pub(super) async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
     let running = ctx
         .read(&at.host, Lane::Control, &commands::running(), parse, doing)
         .await?;
-    let path = at.vmx_path();
-    Ok(running
-        .iter()
-        .any(|vm| path_tail(&vm.config_file) == path_tail(&path)))
+    Ok(running.iter().any(|vm| at.is_at(&vm.config_file)))
 }
 
 /// A host's inventory.

@@ -17,7 +17,7 @@ use super::configuration;
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
-use super::registered::{self, Registration};
+use super::registered::{self, Registration, Unlisted};
 use super::whereabouts;
 
 /// The verb about one VM.
@@ -30,6 +30,16 @@ pub(super) struct Unregister {
 pub(super) struct Seen {
     at: Option<VmAt>,
     registration: Known<Registration>,
+    /// What there is of it, where it is not registered.
+    unlisted: Unlisted,
+}
+
+impl Seen {
+    /// The entry that goes.
+    fn vmid(&self) -> Option<Vmid> {
+        let entry = self.registration.get().and_then(|seen| seen.entry.as_ref());
+        entry.map(|entry| entry.vmid).or(self.unlisted.invalid)
+    }
 }
 
 impl Unregister {
@@ -77,10 +87,15 @@ impl Action for Unregister {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = self.place(ctx).await?;
-        let registration = Known::Is(registered::look(ctx, &at, Lane::Control).await?);
+        let registration = registered::look(ctx, &at, Lane::Control).await?;
+        let unlisted = match registration.entry {
+            Some(_) => Unlisted::default(),
+            None => Unlisted::look(ctx, &at, &registration.invalid).await?,
+        };
         Ok(Seen {
             at: Some(at),
-            registration,
+            registration: Known::Is(registration),
+            unlisted,
         })
     }
 
@@ -90,7 +105,14 @@ impl Action for Unregister {
             return needed("not asked", self.proposal(at, Known::Not));
         };
         let Some(entry) = &registration.entry else {
-            let found = format!("{} is not registered (getallvms)", at.who());
+            if let Some(answer) = seen.unlisted.blocks(at) {
+                return answer;
+            }
+            if let Some(vmid) = seen.unlisted.invalid {
+                let found = registered::unreadable(vmid);
+                return needed(found, self.proposal(at, Known::Is(vmid)));
+            }
+            let found = registration.is_none(at);
             return done(found.clone(), vec![found]);
         };
         let found = format!(
@@ -116,17 +138,12 @@ impl Action for Unregister {
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         let at = seen.at.as_ref().unwrap_or(&self.at);
-        let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) else {
+        let Some(vmid) = seen.vmid() else {
             return Ok(());
         };
         let doing = format!("unregistering {}", at.vm);
-        ctx.order(
-            &at.host,
-            &commands::unregister(entry.vmid),
-            check_silent,
-            &doing,
-        )
-        .await
+        let command = commands::unregister(vmid);
+        ctx.order(&at.host, &command, check_silent, &doing).await
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {

@@ -8,6 +8,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::shell::{self, FileStat};
 use crate::plan::{Aside, Close, Placed, Risk};
+use crate::vmfiles::FileKind;
 
 use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed, shown};
@@ -15,6 +16,7 @@ use super::super::arrivals::{remove_empty, remove_named};
 use super::super::context::Ctx;
 use super::super::link::ActError;
 use super::super::place::{VmAt, file_name};
+use super::super::registered::Unlisted;
 use super::super::store::Store;
 use super::super::words::{count, size};
 use super::super::{configuration, registered, replacing};
@@ -22,24 +24,6 @@ use super::tell_gone;
 
 /// Names that a run gives to work it has in hand. Files of before the run are not among them.
 const WORK: [&str; 5] = ["part", "clone", "source", "new", "undone"];
-/// Ends of the names of files that a host makes beside a VM that is registered or runs.
-const LEFT_BY_VM: [&str; 14] = [
-    ".log",
-    ".nvram",
-    ".vswp",
-    ".vmsd",
-    ".vmxf",
-    ".vmx~",
-    ".vmx.lck",
-    ".hlog",
-    ".vmss",
-    ".vmsn",
-    ".vmem",
-    "-ctk.vmdk",
-    "-delta.vmdk",
-    "-sesparse.vmdk",
-];
-
 /// The step about one folder.
 pub(in crate::actions) struct EndFiles<'a> {
     close: &'a Close,
@@ -55,6 +39,10 @@ pub(in crate::actions) struct Seen {
     pub(super) entries: Vec<(String, Option<FileStat>)>,
     /// VMs that are registered from the folder, and whether each is on.
     pub(super) registered: Vec<(Vmid, bool)>,
+    /// What there is of a VM in the folder, where none is registered from it.
+    pub(super) unlisted: Unlisted,
+    /// Not every line of the inventory was understood.
+    pub(super) doubtful: bool,
     /// What marks names of this run's own.
     pub(super) mark: String,
 }
@@ -71,8 +59,9 @@ impl Seen {
 }
 
 impl<'a> EndFiles<'a> {
-    /// The step for the folder at that place.
+    /// The step for the folder at that place, whichever .vmx lies in it.
     pub fn new(close: &'a Close, at: VmAt) -> Self {
+        let at = VmAt { vmx: None, ..at };
         Self { close, at }
     }
 
@@ -87,16 +76,24 @@ impl<'a> EndFiles<'a> {
         names.filter(|name| own(name)).cloned().collect()
     }
 
+    /// Names in the folder that others put there, beside those that go.
+    fn others<'s>(doomed: &[String], seen: &'s Seen) -> Vec<&'s str> {
+        let names = seen.entries.iter().map(|(name, _)| name.as_str());
+        names
+            .filter(|name| !doomed.iter().any(|own| own == name))
+            .collect()
+    }
+
+    /// The run made the folder, and nothing of others is in it.
+    fn folder_goes(placed: &Placed, others: &[&str], seen: &Seen) -> bool {
+        placed.made && seen.folder && others.is_empty()
+    }
+
     fn remove(&self, placed: &Placed, seen: &Seen) -> ProbeAnswer {
         let folder = self.at.folder_path();
         let doomed = self.doomed(placed, seen);
-        let others: Vec<&str> = seen
-            .entries
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .filter(|name| !doomed.iter().any(|own| own == name))
-            .collect();
-        let folder_goes = placed.made && seen.folder && others.is_empty();
+        let others = Self::others(&doomed, seen);
+        let folder_goes = Self::folder_goes(placed, &others, seen);
         if doomed.is_empty() && !folder_goes {
             let mut evidence = vec![format!("nothing that the run placed is in {folder}")];
             if placed.made && seen.folder {
@@ -112,7 +109,11 @@ impl<'a> EndFiles<'a> {
         // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
         let is_vms = |name: &String| !name.contains(&seen.mark);
         let in_use = folder_goes || doomed.iter().any(is_vms);
-        if in_use && !seen.registered.is_empty() {
+        if let Some(answer) = seen.unlisted.blocks(&self.at).filter(|_| in_use) {
+            return answer;
+        }
+        let has_entry = !seen.registered.is_empty() || seen.unlisted.invalid.is_some();
+        if in_use && has_entry {
             let fault = Fault::new(
                 format!("a VM is registered from {folder}, so its files stay"),
                 self.at.host.as_str(),
@@ -125,7 +126,14 @@ impl<'a> EndFiles<'a> {
                 &["skip the step: what stays is listed as left over"],
             );
         }
-        needed(found, self.removal(placed, &doomed, &others, folder_goes))
+        let mut proposal = self.removal(placed, &doomed, &others, folder_goes);
+        if in_use && seen.doubtful {
+            proposal.changes.push(
+                "some lines of the inventory could not be read: look that no VM has these files"
+                    .to_owned(),
+            );
+        }
+        needed(found, proposal)
     }
 
     fn removal(
@@ -218,6 +226,9 @@ impl<'a> EndFiles<'a> {
             "{} of before under names of the run",
             count(due.len(), "file")
         );
+        if let Some(answer) = seen.unlisted.blocks(&self.at) {
+            return answer;
+        }
         if seen.registered.iter().any(|(_, on)| *on) {
             let fault = Fault::new(
                 format!("{} runs, so its files stay as they are", self.at.who()),
@@ -346,17 +357,24 @@ impl Action for EndFiles<'_> {
         let inside = format!("{}/", at.folder);
         let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;
         let mut registered = Vec::new();
-        for row in inventory.vms {
+        for row in &inventory.vms {
             if row.datastore == at.datastore && row.path.starts_with(&inside) {
                 let summary = registered::summary(ctx, &at.host, Lane::Control, row.vmid).await?;
                 registered.push((row.vmid, summary.power == PowerState::On));
             }
         }
+        let unlisted = if registered.is_empty() {
+            Unlisted::look(ctx, at, &inventory.invalid).await?
+        } else {
+            Unlisted::default()
+        };
         Ok(Known::Is(Seen {
             store: Store::look(ctx, at).await?,
             folder: folder.stat().is_some(),
             entries: configuration::folder(ctx, at).await?,
             registered,
+            unlisted,
+            doubtful: !inventory.unread.is_empty(),
             mark: format!(".lifeboat-{}-", ctx.run),
         }))
     }
@@ -393,7 +411,7 @@ impl Action for EndFiles<'_> {
             Close::RemoveFiles { placed, .. } => {
                 let doomed = self.doomed(placed, seen);
                 remove_named(ctx, &self.at, &doomed, &seen.mark).await?;
-                if placed.made {
+                if Self::folder_goes(placed, &Self::others(&doomed, seen), seen) {
                     remove_empty(ctx, &self.at, &self.at.folder_path()).await?;
                 }
                 Ok(())
@@ -430,14 +448,22 @@ fn is_work(name: &str, mark: &str) -> bool {
     suffix.is_some_and(|suffix| WORK.iter().any(|work| suffix.starts_with(work)))
 }
 
-/// Whether a host makes files of such a name beside a VM.
+/// Whether a host makes files of such a name beside a VM that is registered or runs.
 fn is_left_by_vm(name: &str) -> bool {
-    let is_link = name.strip_suffix(".vmdk").is_some_and(|stem| {
-        let number = stem.rsplit_once('-').map_or("", |(_, number)| number);
-        number.len() == 6 && number.bytes().all(|digit| digit.is_ascii_digit())
-    });
-    is_link
-        || name.starts_with("vmware-vmx-zdump")
-        || name.starts_with(".lck-")
-        || LEFT_BY_VM.iter().any(|end| name.ends_with(end))
+    let lower = name.to_ascii_lowercase();
+    let stem = lower.strip_suffix(".vmdk").unwrap_or(&lower);
+    let tail = stem.rsplit_once('-').map_or("", |(_, tail)| tail);
+    match FileKind::of(name) {
+        FileKind::Nvram
+        | FileKind::Vmsd
+        | FileKind::State
+        | FileKind::Log
+        | FileKind::LeftBehind(_) => true,
+        // Of a snapshot: the run places disks without any.
+        FileKind::Descriptor => tail.len() == 6 && tail.bytes().all(|digit| digit.is_ascii_digit()),
+        FileKind::Extent => matches!(tail, "delta" | "sesparse"),
+        FileKind::Vmx | FileKind::Other => {
+            lower.ends_with(".vmxf") || lower.starts_with("vmware-vmx-zdump")
+        }
+    }
 }

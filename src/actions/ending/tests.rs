@@ -3,6 +3,7 @@ use super::super::tests::{blocked, done, lines, needed, step};
 use super::*;
 use crate::actions::action::Action;
 use crate::actions::answer::Known;
+use crate::actions::registered::{Registration, Unlisted};
 use crate::actions::store::Store;
 use crate::engine::{Entry as Line, RunEvent, RunInfo, RunState};
 use crate::host::HostCommand;
@@ -68,6 +69,8 @@ fn folder(names: &[&str]) -> files::Seen {
             .map(|name| ((*name).to_owned(), Some(stat)))
             .collect(),
         registered: Vec::new(),
+        unlisted: Unlisted::default(),
+        doubtful: false,
         mark: MARK.to_owned(),
     }
 }
@@ -137,6 +140,12 @@ fn files_go_by_name_and_what_others_put_there_stays() {
         about(needed(&answer)),
         ["/sql01.vmdk", ""],
         "then the folder itself"
+    );
+    // Names of guests that are older than their host's taste.
+    let answer = decide(&removal(true), folder(&["WEB01.NVRAM", "vmware-0.LOG"]));
+    assert_eq!(
+        about(needed(&answer)),
+        ["/WEB01.NVRAM", "/vmware-0.LOG", ""]
     );
     done(&decide(&removal(true), folder(&["notes.txt"])));
     done(&decide(&removal(false), folder(&[])));
@@ -249,7 +258,7 @@ fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
         let seen = registration(power.map(|power| entry(power, "connected")));
         let seen = vms::Seen {
             registration: Known::Is(seen),
-            due: None,
+            ..vms::Seen::default()
         };
         EndVm::new(close, at()).decide(&seen)
     };
@@ -268,6 +277,72 @@ fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
     );
     done(&decide(&stop, Some(PowerState::Off)));
     done(&decide(&stop, None));
+}
+
+#[test]
+fn a_vm_without_a_row_in_the_list_may_run_and_may_have_an_entry() {
+    let vmx = format!("{FOLDER}/sql01.vmx");
+    let (vm, host) = (VmName::from("sql01"), HostName::from("lee-esx1"));
+    let unregister = Close::Unregister {
+        vm: vm.clone(),
+        host: host.clone(),
+        vmx: vmx.clone(),
+    };
+    let autostart = Close::AutostartBack {
+        vm: vm.clone(),
+        host: host.clone(),
+        vmx: vmx.clone(),
+    };
+    let stop = Close::Stop { vm, host, vmx };
+    let of_vm = |close: &Close, unread: usize, unlisted: &Unlisted| {
+        let registration = Registration {
+            unread,
+            ..Registration::default()
+        };
+        let seen = vms::Seen {
+            registration: Known::Is(registration),
+            unlisted: unlisted.clone(),
+            ..vms::Seen::default()
+        };
+        EndVm::new(close, at()).decide(&seen)
+    };
+    let of_files = |names: &[&str], unlisted: &Unlisted| {
+        let mut seen = folder(names);
+        seen.unlisted = unlisted.clone();
+        decide(&removal(true), seen)
+    };
+    let runs = Unlisted {
+        invalid: None,
+        runs: true,
+    };
+    for close in [&unregister, &stop, &autostart] {
+        let what = blocked(&of_vm(close, 0, &runs)).what.clone();
+        assert!(what.contains("without being registered"), "{what}");
+    }
+    blocked(&of_files(&["sql01.vmdk"], &runs));
+    let work = "sql01.vmx.lifeboat-r1-new";
+    needed(&of_files(&["sql01.vmx", work], &runs));
+    let invalid = Unlisted {
+        invalid: Some(Vmid(9)),
+        runs: false,
+    };
+    let goes = of_vm(&unregister, 0, &invalid);
+    assert_eq!(lines(needed(&goes)), ["vim-cmd vmsvc/unregister 9"]);
+    assert_eq!(done(&of_vm(&stop, 0, &invalid)).len(), 2);
+    blocked(&of_vm(&autostart, 0, &invalid));
+    blocked(&of_files(&["sql01.vmdk"], &invalid));
+    let nothing = Unlisted::default();
+    let doubt = "some lines could not be read";
+    assert!(done(&of_vm(&unregister, 1, &nothing))[0].contains(doubt));
+    let mut seen = folder(&["sql01.vmdk"]);
+    seen.doubtful = true;
+    let answer = decide(&removal(true), seen);
+    let changes = &needed(&answer).changes;
+    assert!(
+        changes
+            .iter()
+            .any(|line| line.contains("could not be read"))
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::super::answer::{Known, blocked, done, needed, shown, shown_for};
 use super::super::context::Ctx;
 use super::super::link::ActError;
 use super::super::place::VmAt;
-use super::super::registered::{self, Entry, Registration};
+use super::super::registered::{self, Entry, Registration, Unlisted};
 use super::super::{autostart, stopping};
 use super::tell_gone;
 
@@ -27,6 +27,8 @@ pub(in crate::actions) struct EndVm<'a> {
 #[derive(Clone, Debug, Default)]
 pub(in crate::actions) struct Seen {
     pub(super) registration: Known<Registration>,
+    /// What there is of it, where it is not registered.
+    pub(super) unlisted: Unlisted,
     /// The autostart entry that is due back.
     pub(super) due: Option<AutostartEntry>,
 }
@@ -34,6 +36,12 @@ pub(in crate::actions) struct Seen {
 impl Seen {
     fn entry(&self) -> Option<&Entry> {
         self.registration.get().and_then(|seen| seen.entry.as_ref())
+    }
+
+    /// The entry that stands for it, be it readable or not.
+    fn vmid(&self) -> Option<Vmid> {
+        let entry = self.entry().map(|entry| entry.vmid);
+        entry.or(self.unlisted.invalid)
     }
 }
 
@@ -97,9 +105,7 @@ impl<'a> EndVm<'a> {
     }
 
     fn proposal(&self, seen: &Seen) -> Proposal {
-        let vmid = seen
-            .entry()
-            .map_or(Known::Not, |entry| Known::Is(entry.vmid));
+        let vmid = seen.vmid().map_or(Known::Not, Known::Is);
         match self.close {
             Close::Unregister { .. } => self.unregister(vmid),
             Close::AutostartBack { .. } => self.autostart(vmid, seen.due.as_ref()),
@@ -122,6 +128,39 @@ impl<'a> EndVm<'a> {
     }
 }
 
+impl EndVm<'_> {
+    /// That the list has no row for it proves neither that it has no entry nor that it is off.
+    fn unlisted(&self, registration: &Registration, seen: &Seen) -> ProbeAnswer {
+        if let Some(answer) = seen.unlisted.blocks(&self.at) {
+            return answer;
+        }
+        let Some(vmid) = seen.unlisted.invalid else {
+            let found = registration.is_none(&self.at);
+            return done(found.clone(), vec![found]);
+        };
+        let found = registered::unreadable(vmid);
+        match self.close {
+            Close::Unregister { .. } => needed(found, self.proposal(seen)),
+            Close::AutostartBack { .. } => {
+                let fault = Fault::new(
+                    format!(
+                        "the file of {} cannot be read there, so its autostart entry waits",
+                        self.at.who()
+                    ),
+                    self.at.host.as_str(),
+                    format!("{found}; nothing was changed"),
+                    "make its .vmx readable to the host again, then retry",
+                );
+                blocked(found, fault, &[])
+            }
+            _ => {
+                let off = format!("{} does not run (esxcli vm process list)", self.at.who());
+                done(found.clone(), vec![found, off])
+            }
+        }
+    }
+}
+
 impl Action for EndVm<'_> {
     type Observed = Seen;
 
@@ -137,19 +176,23 @@ impl Action for EndVm<'_> {
             }
             _ => None,
         };
+        let unlisted = match registration.entry {
+            Some(_) => Unlisted::default(),
+            None => Unlisted::look(ctx, &self.at, &registration.invalid).await?,
+        };
         Ok(Seen {
             registration: Known::Is(registration),
+            unlisted,
             due,
         })
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
-        if matches!(seen.registration, Known::Not) {
+        let Known::Is(registration) = &seen.registration else {
             return needed("not asked", self.proposal(seen));
-        }
-        let Some(entry) = seen.entry() else {
-            let found = format!("{} is not registered (getallvms)", self.at.who());
-            return done(found.clone(), vec![found]);
+        };
+        let Some(entry) = &registration.entry else {
+            return self.unlisted(registration, seen);
         };
         let found = format!(
             "registered as vmid {}, power state {}",
@@ -174,21 +217,18 @@ impl Action for EndVm<'_> {
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
-        let Some(entry) = seen.entry() else {
-            return Ok(());
-        };
         let at = &self.at;
-        match self.close {
-            Close::Unregister { .. } => {
+        match (self.close, seen.vmid(), seen.entry()) {
+            (Close::Unregister { .. }, Some(vmid), _) => {
                 let doing = format!("unregistering {}", at.vm);
-                let command = commands::unregister(entry.vmid);
+                let command = commands::unregister(vmid);
                 ctx.order(&at.host, &command, check_silent, &doing).await
             }
-            Close::AutostartBack { .. } => match &seen.due {
-                Some(due) => autostart::put_back(ctx, at, entry.vmid, due).await,
+            (Close::AutostartBack { .. }, Some(vmid), _) => match &seen.due {
+                Some(due) => autostart::put_back(ctx, at, vmid, due).await,
                 None => Ok(()),
             },
-            _ => {
+            (Close::Stop { .. }, _, Some(entry)) => {
                 let vmx = entry.inventory_path();
                 let how = stopping::stop(
                     ctx,
@@ -202,6 +242,7 @@ impl Action for EndVm<'_> {
                 let at = ctx.clock.now();
                 ctx.link.fact(Fact::Stopped { vm, host, how, at }).await
             }
+            _ => Ok(()),
         }
     }
 

@@ -9,8 +9,8 @@ fn unregister() -> Unregister {
 
 fn answer(entry: Option<registered::Entry>) -> ProbeAnswer {
     unregister().decide(&Seen {
-        at: None,
         registration: Known::Is(registration(entry)),
+        ..Seen::default()
     })
 }
 
@@ -28,4 +28,35 @@ fn only_a_vm_that_does_not_run_leaves_the_inventory() {
     assert_eq!(needed(&off).risk, Some(Risk::Disruptive));
     // An entry that cannot be read is stale: it goes the same way.
     needed(&answer(Some(entry(PowerState::Off, "invalid"))));
+}
+
+#[test]
+fn no_row_in_the_list_proves_little() {
+    let answer = |registration: Registration, unlisted: Unlisted| {
+        unregister().decide(&Seen {
+            registration: Known::Is(registration),
+            unlisted,
+            ..Seen::default()
+        })
+    };
+    let invalid = Unlisted {
+        invalid: Some(Vmid(9)),
+        runs: false,
+    };
+    let hidden = answer(registration(None), invalid.clone());
+    assert_eq!(lines(needed(&hidden)), ["vim-cmd vmsvc/unregister 9"]);
+    for invalid in [None, invalid.invalid] {
+        let runs = Unlisted {
+            invalid,
+            runs: true,
+        };
+        let runs = answer(registration(None), runs);
+        assert!(blocked(&runs).what.contains("without being registered"));
+    }
+    let doubtful = Registration {
+        unread: 1,
+        ..Registration::default()
+    };
+    let doubtful = answer(doubtful, Unlisted::default());
+    assert!(done(&doubtful)[0].contains("some lines could not be read"));
 }
