@@ -8,6 +8,7 @@
 
 mod announced;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -131,6 +132,8 @@ fn name_of(path: &str) -> &str {
 pub struct Ledger {
     /// Its lines.
     pub items: Vec<Item>,
+    /// Files that commands of the run brought under their final names.
+    brought: BTreeSet<(HostName, String)>,
 }
 
 /// What a run's journal says at one point.
@@ -244,6 +247,10 @@ impl Ledger {
                 (Thing::Original { path, aside, bytes }, Some(vm))
             }
             Announced::Workfiles(folder) => (Thing::Workfiles(folder), Some(vm)),
+            Announced::Final(path) => {
+                self.brought.insert((host.clone(), path));
+                return;
+            }
         };
         self.add(at, host.clone(), vm, thing, Some(step), true);
     }
@@ -283,7 +290,7 @@ impl Ledger {
                     false,
                 );
             }
-            Fact::FilePlaced { vm, host, path, .. } => {
+            Fact::FilePlaced { vm, host, path, .. } if self.is_brought(host, path) => {
                 let (host, vm) = (host.clone(), Some(vm.clone()));
                 self.add(at, host, vm, Thing::File(path.clone()), step, false);
             }
@@ -337,6 +344,17 @@ impl Ledger {
             Fact::Gone { host, what } => self.gone(at, host, what),
             _ => {}
         }
+    }
+
+    /// Whether a file that is proven in its place came there by the run: one that was there and equal
+    /// is told as placed, too, and is the site's.
+    fn is_brought(&self, host: &HostName, path: &str) -> bool {
+        let made = |item: &Item| {
+            let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+            item.host == *host
+                && matches!(&item.thing, Thing::Folder(made) if Some(made.as_str()) == folder)
+        };
+        self.brought.contains(&(host.clone(), path.to_owned())) || self.items.iter().any(made)
     }
 
     fn add(

@@ -28,6 +28,8 @@ pub(super) enum Announced {
     },
     /// Files under names of this run's own come to lie in a folder.
     Workfiles(String),
+    /// A file comes to lie under its final name, by way of one of this run's own.
+    Final(String),
 }
 
 /// Suffixes of names under which files of before the run are kept.
@@ -76,6 +78,32 @@ fn files(words: &[&str], mark: &str) -> Vec<Announced> {
         if !is_kept(word, mark) && !found.contains(&work) {
             found.push(work);
         }
+    }
+    found.extend(finals(words, mark).into_iter().map(Announced::Final));
+    found
+}
+
+/// The final names of the files that a command has in hand.
+fn finals(words: &[&str], mark: &str) -> Vec<String> {
+    let own = |word: &&&str| word.starts_with('/') && word.contains(mark) && !is_kept(word, mark);
+    let mut found = Vec::new();
+    for word in words.iter().filter(own) {
+        // A clone's name has the mark before its end: `x.lifeboat-run-part.vmdk`, and brings its data.
+        if let Some((before, after)) = word.rsplit_once(mark)
+            && let Some(end) = after.strip_prefix("part")
+        {
+            found.push(format!("{before}{end}"));
+            if end == ".vmdk" {
+                found.push(format!("{before}-flat.vmdk"));
+            }
+        }
+    }
+    if let [before @ .., last] = words
+        && last.starts_with('/')
+        && !last.contains(mark)
+        && before.iter().any(|word| own(&word))
+    {
+        found.push((*last).to_owned());
     }
     found
 }

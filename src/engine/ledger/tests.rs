@@ -163,6 +163,8 @@ fn what_the_run_stopped_at_the_source_is_told_from_what_it_had_started() {
 fn an_original_is_of_before_only_where_the_run_had_not_placed_that_file() {
     let mut told = Told::new();
     let (own, other) = ("/v/local1/sql01/sql01.vmx", "/v/local1/sql01/sql01.nvram");
+    let renamed = format!("sh -c 'mv' _ {own}.lifeboat-r1-part {own}");
+    told.sent("failover/recover/sql01/restore", AWAY, &renamed);
     told.said("failover/recover/sql01/restore", placed(own));
     told.said(
         "failover/recover/sql01/network",
@@ -281,5 +283,42 @@ fn work_files_outlive_the_step_that_was_taken_back() {
     assert_eq!(
         told.standing(),
         ["lee-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)"]
+    );
+}
+
+/// What is proven equal stays where it is, and its proof is told as that of a file that came.
+#[test]
+fn a_file_that_was_there_and_equal_is_not_the_runs() {
+    let mut told = Told::new();
+    let step = "failback/go-home/sql01/copy_back";
+    let folder = "/vmfs/volumes/ds/a b";
+    let files: Vec<String> = ["x.nvram", "x.vmdk", "x-flat.vmdk", "y.vmdk", "y-flat.vmdk"]
+        .iter()
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    let renamed = format!(
+        "sh -c 'mv' _ '{}.lifeboat-r1-part' '{}'",
+        files[1], files[1]
+    );
+    told.sent(step, AWAY, &renamed);
+    let cloned = format!("vmkfstools -i /v/z.vmdk '{folder}/y.lifeboat-r1-part.vmdk'");
+    told.sent(step, AWAY, &cloned);
+    // Giving a name back brings nothing.
+    let back = format!(
+        "sh -c 'mv' _ '{}.lifeboat-r1-original' '{}'",
+        files[2], files[2]
+    );
+    told.sent(step, AWAY, &back);
+    for file in &files {
+        told.said(step, placed(file));
+    }
+    let ledger = Ledger::of(&told.state);
+    let placed = ledger.items.iter().filter_map(|item| match &item.thing {
+        Thing::File(path) => Some(path.as_str()),
+        _ => None,
+    });
+    assert_eq!(
+        placed.collect::<Vec<_>>(),
+        [&files[1], &files[3], &files[4]]
     );
 }
