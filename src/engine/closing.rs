@@ -170,6 +170,10 @@ pub fn takes_back(close: &Close, item: &Item) -> bool {
             Close::NamesBack { originals, .. } | Close::RemoveOriginals { originals, .. },
             Thing::Original { aside, .. },
         ) => ours(originals, aside),
+        // What the run placed there lies under a name of its own then, as work files do.
+        (Close::NamesBack { originals, .. }, Thing::File(path)) => {
+            originals.iter().any(|original| original.path == *path)
+        }
         (
             Close::RemoveFiles { placed, .. },
             Thing::File(path) | Thing::Original { aside: path, .. },

@@ -205,13 +205,8 @@ fn to_commit(said: &str) -> String {
     offer.split_whitespace().next().expect("a run").to_owned()
 }
 
-#[test]
-fn a_failback_is_committed_and_what_it_kept_is_deleted() {
-    let place = Place::new();
-    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
-    let given = answers(
-        &place,
-        "steps:
+/// What people say to sql01's way out, its way home, and to taking that back.
+const THERE_AND_BACK: &str = "steps:
   failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}
   failover/recover/sql01/fence: {by: alice, typed: sql01}
   failover/recover/sql01/power_on: {by: alice}
@@ -220,8 +215,17 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
   failback/go-home/sql01/copy_back: {by: alice, typed: sql01}
   failback/go-home/sql01/power_on: {by: alice}
   failback/go-home/sql01/unregister: {by: alice}
-",
-    );
+  rollback/take-down/sql01/stop: {by: alice}
+  rollback/bring-back/sql01/register: {by: alice}
+  rollback/bring-back/sql01/power_on: {by: alice}
+  rollback/clear-away/sql01/remove_files: {by: alice, typed: sql01}
+";
+
+#[test]
+fn a_failback_is_committed_and_what_it_kept_is_deleted() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let given = answers(&place, THERE_AND_BACK);
     let runbook = site.runbook.to_string_lossy().into_owned();
     let act = |words: &[&str]| {
         let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
@@ -257,4 +261,34 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     for run in [&home, &over] {
         act(&["rollback", run]).expect(3);
     }
+}
+
+#[test]
+fn a_failback_is_rolled_back_and_home_is_as_it_was() {
+    let place = Place::new();
+    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let given = answers(&place, THERE_AND_BACK);
+    let runbook = site.runbook.to_string_lossy().into_owned();
+    let act = |words: &[&str]| {
+        let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
+        place.run(&line, Duration::from_secs(120))
+    };
+    let at_home = || {
+        let files = contents(&site, "lon-esx1");
+        let of_vm = |path: &&PathBuf| path.to_string_lossy().contains("/sql01/sql01");
+        let bytes = |path: &PathBuf| (path.clone(), std::fs::read(path).expect("a file"));
+        files.iter().filter(of_vm).map(bytes).collect::<Vec<_>>()
+    };
+    let there = act(&["run", &runbook, "--only", "sql01"]);
+    there.expect(0);
+    let left = at_home();
+    let back = act(&["failback", &to_commit(&there.all())]);
+    back.expect(0);
+    assert!(at_home() != left, "the failback changed it");
+    let home = to_commit(&back.all());
+    let rolled = act(&["rollback", &home]);
+    rolled.expect(0);
+    let said = rolled.all();
+    assert!(said.contains("state: rolled back\n"), "{said}");
+    assert!(at_home() == left, "home is not as it was");
 }

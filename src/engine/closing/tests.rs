@@ -264,6 +264,29 @@ fn what_is_taken_back_by_a_step_is_named() {
 }
 
 #[test]
+fn a_file_gives_way_to_the_one_of_before() {
+    let mut state = half_way(Mode::Failover);
+    let (disk, other) = (format!("{FOLDER}/a.vmdk"), format!("{FOLDER}/b.vmdk"));
+    for path in [&disk, &other] {
+        add(&mut state, "failover/recover/sql01/restore", placed(path));
+    }
+    let original = Aside {
+        aside: format!("{disk}.lifeboat-r1-original"),
+        path: disk.clone(),
+        bytes: None,
+    };
+    let close = Close::NamesBack {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        originals: vec![original],
+    };
+    let ledger = Ledger::of(&state);
+    let taken = ledger.standing().filter(|item| takes_back(&close, item));
+    let taken: Vec<&Thing> = taken.map(|item| &item.thing).collect();
+    assert_eq!(taken, [&Thing::File(disk)]);
+}
+
+#[test]
 fn commands_of_the_sites_own_are_said_not_to_be_taken_back() {
     let mut state = started(Mode::Failover);
     let own = own_plan(&runbook(), Mode::Failover);
