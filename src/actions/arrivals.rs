@@ -58,15 +58,9 @@ impl Arrivals {
     /// # Errors
     /// The host could not be asked.
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
-        let folder = configuration::find(ctx, at, &at.folder_path())
-            .await?
-            .stat()
-            .is_some();
-        let entries = if folder {
-            configuration::folder(ctx, at).await?
-        } else {
-            Vec::new()
-        };
+        let listed = configuration::listed(ctx, at).await?;
+        let folder = listed.is_some();
+        let entries = listed.unwrap_or_default();
         let prefix = format!("{}/", at.folder_path());
         let mark = format!(".lifeboat-{}-", ctx.run);
         let mut placed: Vec<Placed> = Vec::new();

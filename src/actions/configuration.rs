@@ -240,10 +240,21 @@ pub(super) async fn find(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Found, Faul
 /// # Errors
 /// The host could not be asked, or the folder cannot be read.
 pub(super) async fn folder(ctx: &Ctx, at: &VmAt) -> Result<Vec<(String, Option<FileStat>)>, Fault> {
+    Ok(listed(ctx, at).await?.unwrap_or_default())
+}
+
+/// The files of the VM's folder by name; `None` where there is no folder.
+///
+/// # Errors
+/// The host could not be asked, or the folder cannot be read.
+pub(super) async fn listed(
+    ctx: &Ctx,
+    at: &VmAt,
+) -> Result<Option<Vec<(String, Option<FileStat>)>>, Fault> {
     let path = at.folder_path();
     match find(ctx, at, &path).await? {
         Found::There(_) => {}
-        Found::Absent | Found::NoFolder => return Ok(Vec::new()),
+        Found::Absent | Found::NoFolder => return Ok(None),
     }
     let doing = format!("listing {path}");
     let entries = ctx
@@ -255,16 +266,12 @@ pub(super) async fn folder(ctx: &Ctx, at: &VmAt) -> Result<Vec<(String, Option<F
             &doing,
         )
         .await?;
-    Ok(entries
-        .into_iter()
-        .filter(|entry| entry.name != b".")
-        .map(|entry| {
-            (
-                entry.text().map_or_else(|| entry.display(), str::to_owned),
-                entry.stat,
-            )
-        })
-        .collect())
+    let entries = entries.into_iter().filter(|entry| entry.name != b".");
+    let named = entries.map(|entry| {
+        let name = entry.text().map_or_else(|| entry.display(), str::to_owned);
+        (name, entry.stat)
+    });
+    Ok(Some(named.collect()))
 }
 
 /// The place with the .vmx file's name, looked for in the folder where nothing else tells it.

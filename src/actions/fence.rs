@@ -343,23 +343,8 @@ impl Action for Fence {
                     .await?;
             }
             if copy.runs() {
-                let stopped = stopping::stop(
-                    ctx,
-                    host,
-                    &self.vm,
-                    &copy.vmx,
-                    stopping::Way::GuestFirst(self.patience),
-                )
-                .await?;
-                let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
-                ctx.link
-                    .fact(Fact::Stopped {
-                        vm,
-                        host,
-                        how: stopped,
-                        at,
-                    })
-                    .await?;
+                let way = stopping::Way::GuestFirst(self.patience);
+                stopping::stop(ctx, host, &self.vm, &copy.vmx, way).await?;
             }
             if starts_by_itself(copy) {
                 stopping::remove_autostart(ctx, host, &self.vm, &copy.vmx).await?;

@@ -215,23 +215,8 @@ impl Action for PowerOn {
             return Ok(vec![format!("{} does not run (get.summary)", at.who())]);
         };
         let vmx = entry.inventory_path();
-        let how = stopping::stop(
-            ctx,
-            &at.host,
-            &at.vm,
-            &vmx,
-            stopping::Way::GuestFirst(stopping::PATIENCE),
-        )
-        .await?;
-        let (vm, host, clock) = (at.vm.clone(), at.host.clone(), ctx.clock.now());
-        ctx.link
-            .fact(Fact::Stopped {
-                vm,
-                host,
-                how: how.clone(),
-                at: clock,
-            })
-            .await?;
+        let way = stopping::Way::GuestFirst(stopping::PATIENCE);
+        let how = stopping::stop(ctx, &at.host, &at.vm, &vmx, way).await?;
         Ok(vec![format!("{}: {how}", at.who())])
     }
 }

@@ -1,7 +1,7 @@
 //! `shut_down` stops the VM where it runs, guest first, so that its last state is whole; `power_off`
 //! stops it at once.
 
-use crate::engine::{Fact, ProbeAnswer, Proposal};
+use crate::engine::{ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::VmName;
@@ -148,9 +148,7 @@ impl Action for ShutDown {
 
     async fn act(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
         for (host, copy) in ownership.running() {
-            let how = stopping::stop(ctx, host, &self.vm, &copy.vmx, self.way).await?;
-            let (vm, host, at) = (self.vm.clone(), host.clone(), ctx.clock.now());
-            ctx.link.fact(Fact::Stopped { vm, host, how, at }).await?;
+            stopping::stop(ctx, host, &self.vm, &copy.vmx, self.way).await?;
         }
         Ok(())
     }

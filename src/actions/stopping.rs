@@ -31,11 +31,29 @@ pub(super) enum Way {
     AtOnce,
 }
 
-/// Stops the VM of a file, `[datastore] path`, and gives how it went: `shut down by its guest`.
+/// Stops the VM of a file, `[datastore] path`, keeps that, and gives how it went: `shut down by its guest`.
 ///
 /// # Errors
 /// It still runs, a write was lost, or the host could not be asked.
 pub(super) async fn stop(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+    way: Way,
+) -> Result<String, ActError> {
+    let how = bring_down(ctx, host, vm, vmx, way).await?;
+    let fact = Fact::Stopped {
+        vm: vm.clone(),
+        host: host.clone(),
+        how: how.clone(),
+        at: ctx.clock.now(),
+    };
+    ctx.link.fact(fact).await?;
+    Ok(how)
+}
+
+async fn bring_down(
     ctx: &Ctx,
     host: &HostName,
     vm: &VmName,

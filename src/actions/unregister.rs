@@ -60,22 +60,6 @@ impl Unregister {
             None => configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await,
         }
     }
-
-    fn proposal(&self, at: &VmAt, vmid: Known<Vmid>) -> Proposal {
-        Proposal {
-            changes: vec![format!(
-                "{} is taken out of the inventory of {}; its files stay in {}",
-                at.vm,
-                at.host,
-                at.folder_path()
-            )],
-            commands: vec![shown_for(&at.host, &at.vm, vmid, commands::unregister)],
-            then: format!("{} does not list it any more", at.host),
-            undo: Some(shown(&at.host, &commands::register(&at.vmx_path())).line),
-            risk: Some(Risk::Disruptive),
-            ..Proposal::default()
-        }
-    }
 }
 
 impl Action for Unregister {
@@ -102,7 +86,7 @@ impl Action for Unregister {
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
         let at = seen.at.as_ref().unwrap_or(&self.at);
         let Known::Is(registration) = &seen.registration else {
-            return needed("not asked", self.proposal(at, Known::Not));
+            return needed("not asked", proposal(at, Known::Not));
         };
         let Some(entry) = &registration.entry else {
             if let Some(answer) = seen.unlisted.blocks(at) {
@@ -110,7 +94,7 @@ impl Action for Unregister {
             }
             if let Some(vmid) = seen.unlisted.invalid {
                 let found = registered::unreadable(vmid);
-                return needed(found, self.proposal(at, Known::Is(vmid)));
+                return needed(found, proposal(at, Known::Is(vmid)));
             }
             let found = registration.is_none(at);
             return done(found.clone(), vec![found]);
@@ -121,7 +105,7 @@ impl Action for Unregister {
             entry.power()
         );
         if entry.power() != PowerState::On {
-            return needed(found, self.proposal(at, Known::Is(entry.vmid)));
+            return needed(found, proposal(at, Known::Is(entry.vmid)));
         }
         let fault = Fault::new(
             format!("{} runs, so it stays registered", at.who()),
@@ -175,6 +159,23 @@ impl Action for Unregister {
                 "look at the host's tasks, then undo again",
             ))),
         }
+    }
+}
+
+/// Taking the VM at a place out of its host's inventory.
+pub(super) fn proposal(at: &VmAt, vmid: Known<Vmid>) -> Proposal {
+    Proposal {
+        changes: vec![format!(
+            "{} is taken out of the inventory of {}; its files stay in {}",
+            at.vm,
+            at.host,
+            at.folder_path()
+        )],
+        commands: vec![shown_for(&at.host, &at.vm, vmid, commands::unregister)],
+        then: format!("{} does not list it any more", at.host),
+        undo: Some(shown(&at.host, &commands::register(&at.vmx_path())).line),
+        risk: Some(Risk::Disruptive),
+        ..Proposal::default()
     }
 }
 

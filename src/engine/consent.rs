@@ -132,7 +132,6 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
         || step.action.verb() == "confirm"
         || !proposal.ask.is_empty()
         || proposal.attest.is_some()
-        || !proposal.ask.is_empty()
         || proposal
             .choice
             .as_ref()
@@ -191,6 +190,13 @@ pub(super) fn plain(by: String, how: Consent) -> Confirmation {
 
 fn section_of(id: &StepId) -> &str {
     id.as_str().split('/').next().unwrap_or_default()
+}
+
+/// Whether people decide about a step: of what is being closed, about what a command of it may still
+/// do and nothing else.
+#[must_use]
+pub fn is_walked(plan: &Plan, state: &RunState, id: &StepId) -> bool {
+    !plan.is_frozen(id) || state.open_ops(id).next().is_some()
 }
 
 /// Whether a step may be taken back now.

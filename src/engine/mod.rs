@@ -23,7 +23,9 @@ mod texts;
 mod way_out;
 
 pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
-pub use consent::{Gap, can_undo, confirmation_gaps, risk, typed_word, waits_for_person};
+pub use consent::{
+    Gap, can_undo, confirmation_gaps, is_walked, risk, typed_word, waits_for_person,
+};
 pub use effect::{Effect, TimerId};
 pub use event::{
     Chapter, DrillTerms, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds,

@@ -353,7 +353,7 @@ impl Action for EndFiles<'_> {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
         let at = &self.at;
-        let folder = configuration::find(ctx, at, &at.folder_path()).await?;
+        let entries = configuration::listed(ctx, at).await?;
         let inside = format!("{}/", at.folder);
         let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;
         let mut registered = Vec::new();
@@ -370,8 +370,8 @@ impl Action for EndFiles<'_> {
         };
         Ok(Known::Is(Seen {
             store: Store::look(ctx, at).await?,
-            folder: folder.stat().is_some(),
-            entries: configuration::folder(ctx, at).await?,
+            folder: entries.is_some(),
+            entries: entries.unwrap_or_default(),
             registered,
             unlisted,
             doubtful: !inventory.unread.is_empty(),

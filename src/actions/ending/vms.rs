@@ -1,6 +1,6 @@
 //! A VM that the run started or registered, and the autostart entry that it took away.
 
-use crate::engine::{AutostartEntry, Fact, ProbeAnswer, Proposal};
+use crate::engine::{AutostartEntry, ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
@@ -9,12 +9,12 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::plan::{Close, Risk};
 
 use super::super::action::Action;
-use super::super::answer::{Known, blocked, done, needed, shown, shown_for};
+use super::super::answer::{Known, blocked, done, needed, shown_for};
 use super::super::context::Ctx;
 use super::super::link::ActError;
 use super::super::place::VmAt;
 use super::super::registered::{self, Entry, Registration, Unlisted};
-use super::super::{autostart, stopping};
+use super::super::{autostart, stopping, unregister};
 use super::tell_gone;
 
 /// The step about one VM.
@@ -68,23 +68,6 @@ impl<'a> EndVm<'a> {
         }
     }
 
-    fn unregister(&self, vmid: Known<Vmid>) -> Proposal {
-        let at = &self.at;
-        Proposal {
-            changes: vec![format!(
-                "{} is taken out of the inventory of {}; its files stay in {} for now",
-                at.vm,
-                at.host,
-                at.folder_path()
-            )],
-            commands: vec![shown_for(&at.host, &at.vm, vmid, commands::unregister)],
-            then: format!("{} does not list it any more", at.host),
-            undo: Some(shown(&at.host, &commands::register(&at.vmx_path())).line),
-            risk: Some(Risk::Disruptive),
-            ..Proposal::default()
-        }
-    }
-
     fn autostart(&self, vmid: Known<Vmid>, entry: Option<&AutostartEntry>) -> Proposal {
         let at = &self.at;
         let put = |entry| {
@@ -107,7 +90,7 @@ impl<'a> EndVm<'a> {
     fn proposal(&self, seen: &Seen) -> Proposal {
         let vmid = seen.vmid().map_or(Known::Not, Known::Is);
         match self.close {
-            Close::Unregister { .. } => self.unregister(vmid),
+            Close::Unregister { .. } => unregister::proposal(&self.at, vmid),
             Close::AutostartBack { .. } => self.autostart(vmid, seen.due.as_ref()),
             _ => self.stop(vmid),
         }
@@ -230,17 +213,9 @@ impl Action for EndVm<'_> {
             },
             (Close::Stop { .. }, _, Some(entry)) => {
                 let vmx = entry.inventory_path();
-                let how = stopping::stop(
-                    ctx,
-                    &at.host,
-                    &at.vm,
-                    &vmx,
-                    stopping::Way::GuestFirst(stopping::PATIENCE),
-                )
-                .await?;
-                let (vm, host) = (at.vm.clone(), at.host.clone());
-                let at = ctx.clock.now();
-                ctx.link.fact(Fact::Stopped { vm, host, how, at }).await
+                let way = stopping::Way::GuestFirst(stopping::PATIENCE);
+                stopping::stop(ctx, &at.host, &at.vm, &vmx, way).await?;
+                Ok(())
             }
             _ => Ok(()),
         }

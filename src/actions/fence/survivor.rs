@@ -146,21 +146,8 @@ impl Fence {
             return Ok(false);
         }
         for (host, copy) in elsewhere.running().filter(|(_, copy)| copy.vmid.is_some()) {
-            let how = stopping::stop(
-                ctx,
-                host,
-                &self.vm,
-                &copy.vmx,
-                stopping::Way::GuestFirst(self.patience),
-            )
-            .await?;
-            let fact = Fact::Stopped {
-                vm: self.vm.clone(),
-                host: host.clone(),
-                how,
-                at: ctx.clock.now(),
-            };
-            ctx.link.fact(fact).await?;
+            let way = stopping::Way::GuestFirst(self.patience);
+            stopping::stop(ctx, host, &self.vm, &copy.vmx, way).await?;
         }
         Ok(true)
     }

@@ -33,9 +33,7 @@ impl Engine {
                 // What to do with it is for a person to say.
                 Status::Held if self.is_unwanted(&step) => {}
                 // What is being closed is left as it is.
-                Status::Failed | Status::Held
-                    if self.plan.is_frozen(&step)
-                        && self.state.open_ops(&step).next().is_none() => {}
+                Status::Failed | Status::Held if !self.is_walked(&step) => {}
                 Status::Failed | Status::Held => {
                     let by = super::super::BY_RULE.to_owned();
                     self.record(Some(&step), RunEvent::StepRetried { by });

@@ -258,13 +258,10 @@ impl Engine {
             return None;
         }
         let statuses = || {
-            let walked = |step: &&Step| {
-                !self.plan.is_frozen(&step.id) || self.state.open_ops(&step.id).next().is_some()
-            };
             self.plan
                 .steps
                 .iter()
-                .filter(walked)
+                .filter(|step| self.is_walked(&step.id))
                 .map(|step| (step, self.state.status(&step.id)))
         };
         let waits_for_answer =

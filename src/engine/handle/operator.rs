@@ -132,10 +132,9 @@ impl Engine {
         }
     }
 
-    /// Whether people decide about the step: of what is being closed, about what a command of it may
-    /// still do and nothing else.
-    fn is_walked(&self, id: &StepId) -> bool {
-        !self.plan.is_frozen(id) || self.state.open_ops(id).next().is_some()
+    /// As [`consent::is_walked`] says of the run as it stands.
+    pub(super) fn is_walked(&self, id: &StepId) -> bool {
+        consent::is_walked(&self.plan, &self.state, id)
     }
 
     /// Ends what the step was looking at.

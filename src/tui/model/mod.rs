@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actions::Progress;
-use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status, StepState};
+use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status, StepState, is_walked};
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, RunId, StepId};
 use crate::plan::{Plan, Step};
@@ -169,7 +169,7 @@ impl Run {
             return false;
         };
         // What is being ended is looked back on, unless a command of it may still take effect.
-        if index < self.plan.frozen && self.state.open_ops(&step.id).next().is_none() {
+        if !is_walked(&self.plan, &self.state, &step.id) {
             return false;
         }
         match self.status(index) {
