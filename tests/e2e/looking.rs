@@ -19,13 +19,12 @@ const PHASES: &str = "failover:
   - note: All is well
 ";
 
-/// Confirms what the card asks once nothing is armed any more.
-fn confirm(terminal: &mut Terminal, title: &str) {
+/// Confirms what the card asks, until something shows that it was.
+fn confirm(terminal: &mut Terminal, title: &str, shows: &str) {
     terminal.wait_until(title, SOON, |text| {
         text.contains(title) && text.contains("asking")
     });
-    std::thread::sleep(Duration::from_millis(600));
-    terminal.press("\r");
+    terminal.press_for("\r", shows, SOON);
 }
 
 #[test]
@@ -38,22 +37,21 @@ fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
     terminal.wait_for("When was service lost?", SOON);
     terminal.press("\r\r");
 
-    confirm(&mut terminal, "check lee-bk1");
-    terminal.wait_for("1 of 2 checks failed", SOON);
-    std::thread::sleep(Duration::from_millis(400));
-    terminal.press("s");
-    terminal.wait_for("reason", SOON);
+    confirm(&mut terminal, "check lee-bk1", "1 of 2 checks failed");
+    terminal.press_for("s", "reason", SOON);
     terminal.press("the lag is on the wall\r");
 
-    confirm(&mut terminal, "wait 10m");
-    terminal.wait_for("waiting, ", SOON);
+    confirm(&mut terminal, "wait 10m", "waiting, ");
     terminal.press("h");
     terminal.wait_for("What did you see", SOON);
     terminal.press("the array is in step\r");
 
     terminal.wait_for("+44 113 496 0200", SOON);
-    confirm(&mut terminal, "hand off to Storage on call");
-    terminal.wait_for("What shows that Storage on call did it?", SOON);
+    confirm(
+        &mut terminal,
+        "hand off to Storage on call",
+        "What shows that Storage on call did it?",
+    );
     terminal.press("they read the new primary to me\r");
     terminal.wait_for("a remark", SOON);
     terminal.kill();
@@ -98,8 +96,7 @@ fn a_command_of_this_machine_outlives_its_killed_console_no_longer_than_until_re
     let mut terminal = Terminal::open(&place, &["run", &runbook, "--operator", "alice"], 80, 24);
     terminal.wait_for("When was service lost?", SOON);
     terminal.press("\r\r");
-    confirm(&mut terminal, "command on this machine");
-    terminal.wait_for("running", SOON);
+    confirm(&mut terminal, "command on this machine", "running");
     let console = terminal.pid().to_string();
     let killed = std::process::Command::new("kill")
         .args(["-9", &console])

@@ -51,9 +51,7 @@ fn until_it_fails(place: &Place, runbook: &str, operator: &str) -> Terminal {
     terminal.press("\r");
     terminal.press("\r");
     terminal.wait_for("asking", SOON);
-    std::thread::sleep(Duration::from_millis(600));
-    terminal.press("\r");
-    terminal.wait_for("what now?", SOON);
+    terminal.press_for("\r", "what now?", SOON);
     terminal
 }
 
@@ -65,9 +63,7 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     let mut terminal = until_it_fails(&place, &runbook.to_string_lossy(), "alice");
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
-    std::thread::sleep(Duration::from_millis(400));
-    terminal.press("x");
-    terminal.wait_for("What is it for?", SOON);
+    terminal.press_for("x", "What is it for?", SOON);
     terminal.press("make the file\r");
     terminal.wait_for("exit or Ctrl-D ends it", SOON);
     terminal.wait_for("# ", SOON);
@@ -97,9 +93,7 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     assert_eq!(journal[opened]["data"]["reason"], "make the file");
     let text = std::fs::read_to_string(place.run_dir().join("journal.jsonl")).expect("it");
     assert!(!text.contains("touch"), "what is typed is not recorded");
-    std::thread::sleep(Duration::from_millis(600));
-    terminal.press("\r");
-    terminal.wait_for("All is well", SOON);
+    terminal.press_for("\r", "All is well", SOON);
     terminal.kill();
     let report = place.run(&["report", &run_id(&place)], SOON);
     let said = "Changes made in a shell are not recorded";
@@ -114,23 +108,17 @@ fn a_shell_is_cut_off_by_its_escape_and_survives_nothing_else_by_accident() {
     let mut terminal = until_it_fails(&place, &runbook.to_string_lossy(), "alice");
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
-    std::thread::sleep(Duration::from_millis(400));
-    terminal.press("x");
-    terminal.wait_for("What is it for?", SOON);
+    terminal.press_for("x", "What is it for?", SOON);
     terminal.press("look\r");
     terminal.wait_for("# ", SOON);
     terminal.press("sleep 600\r~.");
     terminal.wait_for("was cut off (~.)", SOON);
     // A console that is told to end in a shell gives the terminal back and leaves the run whole.
     terminal.wait_for("attempt 2", SOON);
-    std::thread::sleep(Duration::from_millis(600));
-    terminal.press("\r");
-    terminal.wait_for("what now?", SOON);
+    terminal.press_for("\r", "what now?", SOON);
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
-    std::thread::sleep(Duration::from_millis(400));
-    terminal.press("x");
-    terminal.wait_for("What is it for?", SOON);
+    terminal.press_for("x", "What is it for?", SOON);
     terminal.press("look\r");
     terminal.wait_for("exit or Ctrl-D ends it", SOON);
     let pid = terminal.pid().to_string();
@@ -154,9 +142,7 @@ fn a_run_is_handed_over_from_one_terminal_to_another() {
     outgoing.wait_for("alice has it", SOON);
     outgoing.press("\r");
     outgoing.wait_for("offer to hand it over", SOON);
-    std::thread::sleep(Duration::from_millis(400));
-    outgoing.press("o");
-    outgoing.wait_for("alice offers it", SOON);
+    outgoing.press_for("o", "alice offers it", SOON);
     outgoing.press("\x03\x03");
     assert_eq!(outgoing.exit(SOON), 4);
 

@@ -100,6 +100,29 @@ impl Terminal {
         self.keys.flush().expect("a key");
     }
 
+    /// Presses until it shows: a key that comes too soon after a question has appeared is not taken.
+    #[track_caller]
+    pub fn press_for(&mut self, keys: &str, what: &str, limit: Duration) -> String {
+        const SLOW: Duration = Duration::from_secs(2);
+        let until = Instant::now() + limit;
+        loop {
+            std::thread::sleep(Duration::from_millis(600));
+            self.press(keys);
+            let pressed = Instant::now();
+            while pressed.elapsed() < SLOW {
+                let text = self.text();
+                if text.contains(what) {
+                    return text;
+                }
+                assert!(
+                    Instant::now() < until,
+                    "{what:?} did not come within {limit:?}:\n{text}"
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
     #[track_caller]
     pub fn wait_for(&self, what: &str, limit: Duration) -> String {
         self.wait_until(what, limit, |text| text.contains(what))
