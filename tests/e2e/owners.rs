@@ -2,7 +2,7 @@
 //! nothing more is started, both copies are named, and one of them lives.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use lifeboat::names::HostName;
@@ -54,7 +54,15 @@ async fn start_in_london(site: &Site) {
     let host = hosts.host(&name).expect("the host");
     let run = async |words: &[&str]| {
         let command = HostCommand::read(words.iter().copied());
-        let output = host.read(Lane::Control, &command).await.expect("a reply");
+        // London has just come back: its door may not be open yet.
+        let until = Instant::now() + Duration::from_secs(20);
+        let output = loop {
+            match host.read(Lane::Control, &command).await {
+                Ok(output) => break output,
+                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         assert_eq!(output.status, 0, "{}", output.text());
         output.text().to_string()
     };

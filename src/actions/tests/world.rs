@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -449,10 +450,16 @@ impl World {
     pub async fn start_in_london(&self) {
         let host = self.hosts.host(&"lon-esx1".into()).unwrap();
         let read = |words: &[&str]| HostCommand::read(words.iter().copied());
-        let list = host
-            .read(Lane::Telemetry, &read(&["vim-cmd", "vmsvc/getallvms"]))
-            .await
-            .unwrap();
+        let command = read(&["vim-cmd", "vmsvc/getallvms"]);
+        // London may have come back a moment ago: its door may not be open yet.
+        let until = Instant::now() + Duration::from_secs(20);
+        let list = loop {
+            match host.read(Lane::Telemetry, &command).await {
+                Ok(list) => break list,
+                Err(error) => assert!(Instant::now() < until, "{error:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
         let list = list.text();
         let row = list
             .lines()
