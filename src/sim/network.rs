@@ -252,8 +252,16 @@ impl Network {
 /// A loopback socket that is bound but does not listen.
 pub(crate) fn bind(port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
+    // A port that was served before may have connections that still fade; any port has to be one
+    // that nobody else holds, not even somebody who does not listen yet.
+    let again = port != 0;
+    if again {
+        socket.set_reuseaddr(true)?;
+    }
     socket.bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port))?;
+    if !again {
+        socket.set_reuseaddr(true)?;
+    }
     Ok(socket)
 }
 

@@ -7,7 +7,6 @@ mod sftp;
 
 use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -180,20 +179,23 @@ pub(crate) struct Door {
 
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 128;
+
 impl Door {
-    /// Opens it on a bound socket.
+    /// Opens it on a bound socket: whoever connects from now on is heard.
     ///
     /// # Errors
-    /// The socket has no address.
+    /// The socket has no address, or cannot listen.
     pub(crate) fn open(
         socket: TcpSocket,
         host: Arc<SimHost>,
         access: Arc<Access>,
         config: Config,
     ) -> io::Result<Self> {
-        let address = socket.local_addr()?;
+        let listener = socket.listen(BACKLOG)?;
         let (up, is_up) = watch::channel(true);
-        let task = tokio::spawn(keep(socket, address, is_up, host, access, Arc::new(config)));
+        let task = tokio::spawn(keep(listener, is_up, host, access, Arc::new(config)));
         Ok(Self { up, task })
     }
 
@@ -222,32 +224,34 @@ impl Door {
 }
 
 async fn keep(
-    first: TcpSocket,
-    address: SocketAddr,
+    mut listener: TcpListener,
     mut up: watch::Receiver<bool>,
     host: Arc<SimHost>,
     access: Arc<Access>,
     config: Arc<Config>,
 ) {
-    let mut socket = Some(first);
     loop {
-        if up.wait_for(|up| *up).await.is_err() {
+        let Ok(address) = listener.local_addr() else {
             return;
-        }
-        let Some(bound) = socket.take() else { return };
-        let listener = match bound.listen(128) {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::warn!(host = %host.name, %error, "a simulated host cannot listen");
-                return;
-            }
         };
         let over = listen(&listener, &mut up, &host, &access, &config).await;
         drop(listener);
         if over {
             return;
         }
-        socket = bind_again(address).await;
+        let Some(bound) = bind_again(address).await else {
+            return;
+        };
+        if up.wait_for(|up| *up).await.is_err() {
+            return;
+        }
+        listener = match bound.listen(BACKLOG) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!(host = %host.name, %error, "a simulated host cannot listen");
+                return;
+            }
+        };
     }
 }
 
