@@ -163,14 +163,25 @@ from outside a drill still ask for its name. On a run that is cleaned it does no
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\
 It reads the run's journal as it grows: no host is asked, no key decides. q stops watching; it ends
-by itself when the run does. Any number of consoles may watch. The status is the run's as it stands.")]
-    Watch {
-        /// The run (its id, or the beginning of it)
-        run: String,
-        /// Plain lines instead of a terminal, as they come
-        #[arg(long)]
-        headless: bool,
-    },
+by itself when the run does. Any number of consoles may watch. The status is the run's as it stands.
+
+With --hosts it looks at the hosts of both sites too, with commands that only look, from the end of
+the steps until somebody commits the run, rolls it back or takes its VMs home. It prints plain lines,
+and rings at a terminal when a VM of the run runs at both sites (recovery required, with the ways out),
+a host that was silent answers again (and what runs there), a VM that the run started is not on any
+more, or a host cannot be reached. It never stops or starts anything. Where the run's steps are over
+and no console has it open, what it sees of a VM that runs twice, and of a host that is back, is added
+to the run's journal, so that the report says it and commit waits; everything else is only printed.
+
+Exit status with --hosts: 0 nothing is wrong as last seen; 1 something is; 2 usage, unknown run, a
+missing password; 3 there is nothing to watch (a practice, a drill, a run that was ended); 4 a signal
+before the first look.
+
+Examples:
+  lifeboat watch 20260102-030405-k7qd
+  lifeboat watch 20260102-030405-k7qd --hosts
+  lifeboat watch 20260102-030405-k7qd --hosts --json --answers answers.yaml")]
+    Watch(WatchArgs),
     /// Print how a run stands, in 20 lines at most: what an incoming person has to know
     #[command(after_help = "\
 What is done and when, what runs and until when, what comes next, what stands on somebody's word,
@@ -326,6 +337,25 @@ pub struct CheckArgs {
     pub set: Vec<(String, String)>,
     /// An answers file: its variables and secrets are used
     #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+}
+
+/// What watch takes.
+#[derive(Args, Clone, Debug)]
+pub struct WatchArgs {
+    /// The run (its id, or the beginning of it)
+    pub run: String,
+    /// Plain lines instead of a terminal, as they come
+    #[arg(long)]
+    pub headless: bool,
+    /// Look at the run's hosts too, until it is committed, rolled back or taken home
+    #[arg(long)]
+    pub hosts: bool,
+    /// One JSON object a line instead of words; asks for nothing
+    #[arg(long, requires = "hosts")]
+    pub json: bool,
+    /// An answers file: its secrets are used
+    #[arg(long, value_name = "FILE", requires = "hosts")]
     pub answers: Option<PathBuf>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::engine::{Chapter, Opening, RunState, Stage, closing_plan, opening};
 use crate::error::Fault;
-use crate::journal::RunSummary;
+use crate::journal::{RunSummary, Store};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
@@ -67,24 +67,29 @@ fn refused(chapter: Chapter, run: &RunId, why: String, next: String) -> Failure 
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
 /// run left.
 fn refuse_if_taken_home(console: &Console, run: &RunId) -> Result<(), Failure> {
-    for other in console.store.list()? {
-        if !takes_home(&other, run) {
-            continue;
-        }
-        let later = Past::read(other.folder)?;
-        let state = later.state();
-        if is_undone(&state) {
-            continue;
-        }
-        let id = &later.folder.id;
-        return Err(refused(
+    match taken_home_by(&console.store, run)? {
+        None => Ok(()),
+        Some(id) => Err(refused(
             Chapter::Rollback,
             run,
             format!("failback {id} took it home, or began to"),
             format!("take that back first, if that is what you want: lifeboat rollback {id}"),
-        ));
+        )),
     }
-    Ok(())
+}
+
+/// The failback that took the run's VMs home, or began to, and was not taken back.
+pub(super) fn taken_home_by(store: &Store, run: &RunId) -> Result<Option<RunId>, Failure> {
+    for other in store.list()? {
+        if !takes_home(&other, run) {
+            continue;
+        }
+        let later = Past::read(other.folder)?;
+        if !is_undone(&later.state()) {
+            return Ok(Some(later.folder.id));
+        }
+    }
+    Ok(None)
 }
 
 fn takes_home(other: &RunSummary, run: &RunId) -> bool {

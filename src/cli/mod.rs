@@ -18,6 +18,7 @@ mod handover;
 mod home;
 pub mod load;
 mod logins;
+mod lookout;
 mod manual;
 mod outage;
 mod paper;
@@ -50,7 +51,7 @@ use crate::runbook;
 use crate::runbook::model::{Mode, Section};
 use crate::settings::Settings;
 
-use args::{Cli, Command, EndArgs, PlanArgs, PlanMode, StartArgs};
+use args::{Cli, Command, EndArgs, PlanArgs, PlanMode, StartArgs, WatchArgs};
 use console::Console;
 pub use exit::{Exit, Failure};
 
@@ -127,14 +128,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Commit(args)) => close_run(state, Chapter::Commit, &args),
         Some(Command::Rollback(args)) => close_run(state, Chapter::Rollback, &args),
         Some(Command::Cleanup(args)) => close_run(state, Chapter::Cleanup, &args),
-        Some(Command::Watch { run, headless }) => {
-            let act = args::ActArgs {
-                headless,
-                ..args::ActArgs::default()
-            };
-            let mut console = Console::open(state, act)?;
-            finish(block_on(watch::watch(&mut console, &run)), console)
-        }
+        Some(Command::Watch(args)) => watch_run(state, &args),
         Some(Command::Brief { run }) => {
             let past = past::Past::read(store(state)?.find(&run)?)?;
             for line in handover::brief(&past, &past.state()) {
@@ -190,6 +184,20 @@ fn finish(
 fn close_run(state: Option<PathBuf>, chapter: Chapter, args: &EndArgs) -> Result<Exit, Failure> {
     let mut console = Console::open(state, args.act.clone())?;
     finish(block_on(ending::end(&mut console, chapter, args)), console)
+}
+
+fn watch_run(state: Option<PathBuf>, args: &WatchArgs) -> Result<Exit, Failure> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let act = args::ActArgs {
+        // Its hosts are watched in plain lines; a terminal serves to ask for passwords.
+        headless: args.headless || args.json || (args.hosts && !terminal),
+        ..args::ActArgs::default()
+    };
+    let mut console = Console::open(state, act)?;
+    if args.hosts {
+        return block_on(lookout::look_on(&mut console, args));
+    }
+    finish(block_on(watch::watch(&mut console, &args.run)), console)
 }
 
 /// A drill does not look first: what is judged there are the places of production.

@@ -141,7 +141,7 @@ fn state(run: &RunSummary) -> String {
     }
     match (stage(run), &run.holder) {
         // What stands before everything else.
-        (Some(split @ Stage::RecoveryRequired(_)), _) => split.words(),
+        (Some(split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_))), _) => split.words(),
         (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
         (Some(stage), _) => stage.words(),
         (None, _) => "its journal does not fit; see `lifeboat verify`".to_owned(),

@@ -5,6 +5,7 @@ mod steps;
 
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
+use super::owners::Split;
 use super::stage::{Stage, residue};
 use super::state::RunState;
 use crate::names::{RunId, StepId};
@@ -97,6 +98,15 @@ fn commit(run: &RunId, state: &RunState) -> Opening {
             "it is not finished, so nobody knows what would stay",
             format!("finish it: lifeboat resume {run}; or take it back: lifeboat rollback {run}"),
         ),
+        Stage::SplitSince(splits) => {
+            let split: Vec<String> = splits.iter().map(Split::in_words).collect();
+            refused(
+                &format!("recovery is required (split brain): {}", split.join("; ")),
+                format!(
+                    "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; or take it back: lifeboat rollback {run}"
+                ),
+            )
+        }
         _ => Opening::New,
     }
 }

@@ -12,6 +12,7 @@ mod fact;
 mod handle;
 mod input;
 mod ledger;
+mod lookout;
 mod loss;
 mod owners;
 mod people;
@@ -34,6 +35,7 @@ pub use fact::{AutostartEntry, Fact};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing};
+pub use lookout::{Lookout, Sighting, Sign};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,

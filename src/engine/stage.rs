@@ -17,8 +17,10 @@ pub enum Stage {
     Unfinished,
     /// Steps are left, and the console did not say that it leaves: it is at work, or died.
     Interrupted,
-    /// A VM runs at both sites.
+    /// A VM runs at both sites, while steps are walked.
     RecoveryRequired(Vec<Split>),
+    /// A VM was seen running at both sites after every step was settled.
+    SplitSince(Vec<Split>),
     /// Every step is settled, and nothing is due.
     Finished,
     /// Every step is settled: to be committed or rolled back.
@@ -64,7 +66,11 @@ impl Stage {
             return Self::RecoveryRequired(splits);
         }
         let Some(opened) = state.chapter() else {
-            return Self::without_chapter(state);
+            return if splits.is_empty() {
+                Self::without_chapter(state)
+            } else {
+                Self::SplitSince(splits)
+            };
         };
         let left = || residue(&Ledger::of(state), opened.chapter).len();
         match (opened.chapter, &opened.ended) {
@@ -107,7 +113,7 @@ impl Stage {
         match self {
             Self::Unfinished => "unfinished: the console left".to_owned(),
             Self::Interrupted => "unfinished: the console died".to_owned(),
-            Self::RecoveryRequired(splits) => {
+            Self::RecoveryRequired(splits) | Self::SplitSince(splits) => {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
                 format!("recovery required (split brain): {first}")
             }
@@ -146,7 +152,21 @@ impl Stage {
                 ways
             }
             Self::RecoveryRequired(_) => vec![way("resume", "end the split first")],
-            Self::CommitDue { .. } => vec![way("commit", "what it did stays"), rollback()],
+            Self::SplitSince(_) => vec![
+                way(
+                    "watch --hosts",
+                    "what can be done, and sees when it is over",
+                ),
+                rollback(),
+            ],
+            Self::CommitDue { .. } => vec![
+                way("commit", "what it did stays"),
+                rollback(),
+                way(
+                    "watch --hosts",
+                    "until then: rings when a VM comes up twice",
+                ),
+            ],
             Self::Committing => vec![way("commit", "go on with it")],
             Self::RollingBack => vec![way("rollback", "go on with it")],
             Self::CleanupDue => vec![way("cleanup", "remove what it made, and prove it")],

@@ -201,7 +201,7 @@ impl Carrier {
                 self.spool.keep(&live);
                 let _ = self.updates.send(Update::Live(live));
                 let Some(seen) = seen else { return Ok(()) };
-                self.take(seen)?;
+                self.take(seen.into())?;
             }
         }
         self.settled()

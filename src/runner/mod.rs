@@ -6,6 +6,7 @@
 mod carry;
 mod handle;
 mod launch;
+mod lookout;
 mod polls;
 mod spool;
 mod tasks;
@@ -13,4 +14,5 @@ mod watch;
 
 pub use handle::{Live, RunHandle, Update};
 pub use launch::{Corrected, Launch, Opens, Resumption, resume, start};
+pub use lookout::{Ending, News, Watch};
 pub use watch::watch;

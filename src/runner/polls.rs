@@ -1,13 +1,13 @@
 //! What a poll of a host means for the run: which of its VMs run there.
 
-use crate::engine::{Fact, Input, RunState};
+use crate::engine::{Fact, RunState, Sighting};
 use crate::names::VmName;
 use crate::runbook::model::{Driver, Runbook, Vm};
 use crate::telemetry::{HostFigures, LinkState};
 
 /// The figures of a host that runs VMs, in the engine's words; `None` for other hosts, and before
 /// the first poll.
-pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -> Option<Input> {
+pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -> Option<Sighting> {
     let host = runbook.hosts.get(&figures.host)?;
     if host.driver != Driver::Esxi || figures.link == LinkState::Unknown {
         return None;
@@ -17,11 +17,12 @@ pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -
         let vms = runbook.vms.keys().filter(|name| !Vm::is_pattern(name));
         vms.filter(|vm| runs(state, figures, vm)).cloned().collect()
     });
-    Some(Input::HostSeen {
+    let why = || figures.trouble.clone().unwrap_or_default();
+    Some(Sighting {
         host: figures.host.clone(),
         role,
         asked: figures.asked.unwrap_or_default(),
-        running,
+        running: running.ok_or_else(why),
     })
 }
 

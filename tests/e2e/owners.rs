@@ -1,19 +1,24 @@
 //! London comes back alive in the middle of a failover, with a VM running that runs in Leeds by now:
-//! nothing more is started, both copies are named, and one of them lives.
+//! nothing more is started, both copies are named, and one of them lives. After the run it happens
+//! again: whoever watches the hosts until commit hears of it, and commit waits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use lifeboat::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use lifeboat::names::HostName;
 use lifeboat::runbook::model::{Mode, SiteRole};
 use lifeboat::sim::{Site, SiteOptions};
+use tokio::runtime::Runtime;
 
 use crate::program::Place;
 use crate::site::{RUNBOOK, answers};
 use crate::terminal::Terminal;
 
 const LIMIT: Duration = Duration::from_secs(120);
+const START: &str = "vmsvc/power.on";
+const STOP: &str = "vmsvc/power.off";
 
 /// Answers of a failover from a dark London; `more` goes to a step of its own.
 fn from_the_dark(started: &[&str], more: &str) -> String {
@@ -32,8 +37,8 @@ fn from_the_dark(started: &[&str], more: &str) -> String {
     text
 }
 
-/// Starts the old copy of sql01, past Lifeboat.
-async fn start_in_london(site: &Site) {
+/// Does something with the old copy of sql01, past Lifeboat.
+async fn in_london(site: &Site, deed: &str) {
     let name = HostName::from("lon-esx1");
     let endpoint = site.endpoint(&name).expect("an endpoint");
     let address = lifeboat::runbook::model::HostAddress {
@@ -69,7 +74,7 @@ async fn start_in_london(site: &Site) {
     let list = run(&["vim-cmd", "vmsvc/getallvms"]).await;
     let row = list.lines().find(|line| line.contains("sql01.vmx"));
     let vmid = row.and_then(|row| row.split_whitespace().next());
-    run(&["vim-cmd", "vmsvc/power.on", vmid.expect("a number")]).await;
+    run(&["vim-cmd", deed, vmid.expect("a number")]).await;
     hosts.close().await;
 }
 
@@ -114,7 +119,7 @@ fn london_comes_back_alive_in_the_middle_of_a_failover() {
     place.run(&args(&first, &path), LIMIT).expect(4);
     assert!(runs(&site, "lee-esx1"));
     site.come_back(SiteRole::Protected);
-    runtime.block_on(start_in_london(&site));
+    runtime.block_on(in_london(&site, START));
     assert!(runs(&site, "lon-esx1"), "it runs at both sites");
 
     look(&place, &path);
@@ -137,15 +142,85 @@ fn london_comes_back_alive_in_the_middle_of_a_failover() {
         report.contains("Split brain: sql01 was seen running"),
         "{report}"
     );
+
+    until_commit(&place, &async |deed| in_london(&site, deed).await, &runtime);
     runtime.block_on(site.shutdown());
+}
+
+/// Nothing is decided yet, and London starts sql01 once more.
+fn until_commit(place: &Place, london: &impl AsyncFn(&str), runtime: &Runtime) {
+    let run = place.run_dir();
+    let run = run.file_name().expect("a name").to_string_lossy();
+    let mut watching = Watching::begin(place, &["watch", &run, "--hosts"]);
+    watching.hears("lee-esx1 answers; it runs sql01, app01, web01");
+    watching.hears("lon-esx1 answers");
+    runtime.block_on(london(START));
+    watching.hears("RECOVERY REQUIRED (split brain): sql01 runs on lee-esx1 and on lon-esx1");
+    watching.hears("kept in the run's journal");
+    let commit = ["commit", &*run, "--headless", "--yes"];
+    let refused = place.run(&commit, LIMIT);
+    refused.expect(3);
+    assert!(refused.all().contains("split brain"), "{}", refused.all());
+    runtime.block_on(london(STOP));
+    watching.hears("sql01 runs at one site again");
+    watching.hears_so_often("kept in the run's journal", 2);
+    place.run(&commit, LIMIT).expect(0);
+    watching.hears("the run is committed");
+    assert_eq!(watching.end(), Some(0));
+    place.run(&["verify", &run], LIMIT).expect(0);
+}
+
+/// A watch of the hosts, and what it prints.
+struct Watching {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Watching {
+    fn begin(place: &Place, words: &[&str]) -> Self {
+        let said = place.path().join("said");
+        let out = std::fs::File::create(&said).expect("a file");
+        let child = place.command(words).stdout(out).spawn();
+        Self {
+            child: child.expect("lifeboat"),
+            said,
+        }
+    }
+
+    fn hears(&self, words: &str) {
+        self.hears_so_often(words, 1);
+    }
+
+    fn hears_so_often(&self, words: &str, times: usize) {
+        let until = Instant::now() + LIMIT;
+        loop {
+            let said = std::fs::read_to_string(&self.said).expect("what it said");
+            if said.matches(words).count() >= times {
+                return;
+            }
+            assert!(Instant::now() < until, "{words}: not in\n{said}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn end(&mut self) -> Option<i32> {
+        self.child.wait().expect("its end").code()
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What a person sees on a small screen.
 fn look(place: &Place, answers: &str) {
     let mut terminal = Terminal::open(place, &["resume", "--answers", answers], 80, 24);
     let named = "RECOVERY REQUIRED (split brain): sql01";
-    let text = terminal.wait_for(named, Duration::from_secs(60));
-    assert!(text.contains("lon-esx1 ANSWERS AGAIN"), "{text}");
+    terminal.wait_for(named, Duration::from_secs(60));
+    terminal.wait_for("lon-esx1 ANSWERS AGAIN", Duration::from_secs(60));
     terminal.wait_for(
         "choose Leeds, and this copy is stopped",
         Duration::from_secs(60),

@@ -9,6 +9,9 @@ use crate::runbook::model::Section;
 
 use super::drill;
 
+/// The state of a run of which a VM runs at both sites.
+const SPLIT: &str = "recovery required (split brain)";
+
 pub(super) fn run(run: &Run<'_>) -> RunHead {
     let info = run.info;
     let [protected, recovery] = &info.sites;
@@ -81,7 +84,8 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         Some(result) => {
             (outcome.state, outcome.tone) = match state.chapter() {
                 Some(_) => ended(&Stage::of(state)),
-                None => verdict(result, findings),
+                None if splits.is_empty() => verdict(result, findings),
+                None => (SPLIT.to_owned(), Tone::Bad),
             };
             let RunResult {
                 done,
@@ -105,7 +109,7 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             outcome.next = Some(format!("lifeboat resume {}", info.run));
         }
         None => {
-            outcome.state = "recovery required (split brain)".to_owned();
+            outcome.state = SPLIT.to_owned();
             outcome.detail = format!("{}; {}not finished", splits.join("; "), waiting(findings));
             outcome.tone = Tone::Bad;
             outcome.next = Some(format!("lifeboat resume {}", info.run));

@@ -61,10 +61,13 @@ impl Said {
 /// VMs that run at both sites, or did, before anything else.
 fn splits(run: &Run<'_>, all: &mut Said) {
     for split in run.state.splits() {
-        let said = strong("Recovery required (split brain)").plain(format!(
-            ": {}. Choose in its fence step which copy lives.",
-            split.in_words()
-        ));
+        let next = if run.state.finished.is_some() {
+            "Shut one copy down on its host, or roll the run back."
+        } else {
+            "Choose in its fence step which copy lives."
+        };
+        let words = format!(": {}. {next}", split.in_words());
+        let said = strong("Recovery required (split brain)").plain(words);
         all.say(Kind::SplitBrain, said);
     }
     for FoundFact { at, fact, .. } in &run.state.facts {

@@ -1,0 +1,325 @@
+//! `lifeboat watch RUN --hosts`: the hosts of a run whose steps are over, looked at until somebody
+//! commits it, takes it back or takes its VMs home. It sends nothing but reads.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::engine::{Sign, Stage};
+use crate::error::Fault;
+use crate::host::{Hosts, Policy};
+use crate::journal;
+use crate::names::RunId;
+use crate::runbook::model::Mode;
+use crate::runner::{Ending, News, Watch};
+
+use super::answers::{self, Answers};
+use super::args::WatchArgs;
+use super::check::Signals;
+use super::console::Console;
+use super::ending::taken_home_by;
+use super::exit::{Exit, Failure};
+use super::forms;
+use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
+use super::past::Past;
+use super::report::{document, write_all};
+use super::start::{fetch_secrets, keep_secrets, with_own_paths};
+
+/// Between two looks at the other runs: one of them may take this run's VMs home.
+const OTHERS: Duration = Duration::from_secs(10);
+
+/// Looks until the run is ended or a signal comes.
+pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<Exit, Failure> {
+    let folder = console.store.find(&args.run)?;
+    let past = Past::read(folder)?.whole()?;
+    let mode = past.info.mode.unwrap_or(Mode::Failover);
+    let mut teller = Teller {
+        run: past.folder.id.clone(),
+        json: args.json,
+        rings: std::io::stdout().is_terminal(),
+        alarms: 0,
+        kept: 0,
+        deaf: false,
+    };
+    if let Some(why) = nothing_to_see(&past, mode) {
+        return Err(Failure::of(
+            Exit::Refused,
+            &Fault::new(
+                format!("there is nothing to watch: {why}"),
+                format!("run {}", past.folder.id),
+                "no host was asked",
+                format!("see how it stands: lifeboat report {}", past.folder.id),
+            ),
+        ));
+    }
+    let (mut watch, hosts) = begin(console, args, &past).await?;
+    teller.begins(&past, &watch);
+    let looked = look(console, &mut watch, &mut teller).await;
+    let exit = match &looked {
+        Ok(ended) => teller.ends(&watch, *ended),
+        Err(_) => Exit::Findings,
+    };
+    drop(watch);
+    hosts.close().await;
+    looked?;
+    write_report_again(&past, &teller)?;
+    Ok(exit)
+}
+
+/// Why a watch of this run's hosts would tell nothing.
+fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
+    match mode {
+        Mode::Practice => return Some("a practice's site goes with it".to_owned()),
+        Mode::Drill => {
+            return Some("a drill's VMs are copies, and it leaves the other site alone".to_owned());
+        }
+        Mode::Failover | Mode::Planned | Mode::Failback => {}
+    }
+    let stage = Stage::of(&past.state());
+    let is_open = matches!(
+        stage,
+        Stage::Unfinished
+            | Stage::Interrupted
+            | Stage::RecoveryRequired(_)
+            | Stage::SplitSince(_)
+            | Stage::CommitDue { .. }
+            | Stage::Committing
+    );
+    (!is_open).then(|| format!("the run is {}", stage.words()))
+}
+
+/// Sessions that carry nothing but reads: no command of them has an intent.
+async fn begin(
+    console: &mut Console,
+    args: &WatchArgs,
+    past: &Past,
+) -> Result<(Watch, Hosts), Failure> {
+    let runbook = &past.loaded.runbook;
+    let answers = match &args.answers {
+        Some(path) => answers::read(path, runbook)?,
+        None => Answers::default(),
+    };
+    let mut secrets = fetch_secrets(console, &answers)?;
+    if !console.act.headless {
+        let typed = forms::secrets(console, "To look at the hosts", runbook, &secrets).await?;
+        secrets.extend(keep_secrets(console, typed));
+        console.close_screen();
+    }
+    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
+    let runbook = with_own_paths(runbook, &past.info.runbook_path);
+    let runbook = Arc::new(as_reached(runbook, &configs));
+    // The strictest rules that there are.
+    let policy = Policy::for_mode(Mode::Drill);
+    let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
+    let operator = console.settings.operator.clone();
+    let place = console.settings.console.clone();
+    let dir = past.folder.path.clone();
+    let watch = Watch::begin(dir, runbook, hosts.clone(), operator, place)
+        .map_err(|fault| Failure::of(Exit::Invalid, &fault))?;
+    Ok((watch, hosts))
+}
+
+/// How a watch came to its end.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    /// The run is ended, or is being ended.
+    Run,
+    /// By a signal, or because nobody reads.
+    Left,
+}
+
+async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Result<Ended, Failure> {
+    let mut signals = Signals::new().map_err(|error| {
+        Failure::invalid(
+            format!("signals cannot be listened for: {error}"),
+            "this machine",
+            "free processes or memory, then start it again",
+        )
+    })?;
+    let mut others: Option<Instant> = None;
+    loop {
+        if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
+            others = Some(Instant::now());
+            if let Some(home) = taken_home_by(&console.store, &teller.run)? {
+                teller.line(
+                    &Line::Ended,
+                    &format!("failback {home} takes its VMs home, and looks for itself"),
+                );
+                return Ok(Ended::Run);
+            }
+        }
+        let news = tokio::select! {
+            biased;
+            () = signals.any() => return Ok(Ended::Left),
+            news = watch.next() => news.map_err(|fault| Failure::of(Exit::Findings, &fault))?,
+        };
+        for news in news {
+            let walked = watch.state().finished.is_none();
+            if teller.news(&news, walked) {
+                return Ok(Ended::Run);
+            }
+        }
+        if teller.deaf {
+            return Ok(Ended::Left);
+        }
+    }
+}
+
+/// The report says what the journal says: written again where the watch added to that.
+fn write_report_again(past: &Past, teller: &Teller) -> Result<(), Failure> {
+    // Whoever has the run open writes its report.
+    if teller.kept == 0 || journal::held_by(&past.folder.path)?.is_some() {
+        return Ok(());
+    }
+    let now = Past::read(past.folder.clone())?;
+    write_all(&now.folder, &document(&now)).map(|_| ())
+}
+
+/// What a line is about.
+#[derive(Serialize)]
+#[serde(tag = "news", rename_all = "kebab-case")]
+enum Line<'a> {
+    Begun,
+    Sign {
+        #[serde(flatten)]
+        sign: &'a Sign,
+        alarm: bool,
+        ways: &'a [String],
+    },
+    Kept,
+    NotKept,
+    Ended,
+    Left,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    lifeboat_watch: u32,
+    at: Timestamp,
+    run: &'a RunId,
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+    words: &'a str,
+}
+
+/// Prints lines, words or JSON, and counts.
+struct Teller {
+    run: RunId,
+    json: bool,
+    rings: bool,
+    alarms: usize,
+    kept: usize,
+    /// Nobody reads any more.
+    deaf: bool,
+}
+
+impl Teller {
+    fn begins(&mut self, past: &Past, watch: &Watch) {
+        let stage = Stage::of(watch.state()).words();
+        let words = format!(
+            "watching the hosts of run {} ({}): {stage}. It ends by itself at commit, rollback or failback; Ctrl-C leaves",
+            self.run, past.info.runbook
+        );
+        self.line(&Line::Begun, &words);
+    }
+
+    /// Says one thing, and whether it ends the watch.
+    fn news(&mut self, news: &News, walked: bool) -> bool {
+        match news {
+            News::Sign(sign) => self.sign(sign, walked),
+            News::Kept => {
+                self.kept += 1;
+                self.line(&Line::Kept, "kept in the run's journal");
+            }
+            News::NotKept(why) => {
+                self.line(
+                    &Line::NotKept,
+                    &format!("not kept in the run's journal: {why}"),
+                );
+            }
+            News::Ended(ending) => {
+                let words = match ending {
+                    Ending::Committed => "the run is committed: nothing is left to watch",
+                    Ending::TakenBack => "the run is being taken back, and that looks for itself",
+                };
+                self.line(&Line::Ended, words);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn sign(&mut self, sign: &Sign, walked: bool) {
+        let ways = sign.ways(&self.run, walked);
+        let alarm = sign.is_alarm();
+        self.alarms += usize::from(alarm);
+        let line = Line::Sign {
+            sign,
+            alarm,
+            ways: &ways,
+        };
+        self.line(&line, &sign.in_words());
+        if self.json {
+            return;
+        }
+        for way in &ways {
+            self.put(&format!("                      way on: {way}"));
+        }
+        if alarm && self.rings {
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(b"\x07").and_then(|()| out.flush());
+        }
+    }
+
+    /// How it stands when the watch ends, and the status that goes with it: that of the last look.
+    fn ends(&mut self, watch: &Watch, ended: Ended) -> Exit {
+        let lookout = watch.lookout();
+        let wrong = lookout.wrong();
+        for sign in &wrong {
+            self.line(&Line::Left, &format!("as last seen: {}", sign.in_words()));
+        }
+        if matches!(ended, Ended::Left) {
+            let words = format!(
+                "left, with {} alarm{} so far; go on: lifeboat watch --hosts {}",
+                self.alarms,
+                if self.alarms == 1 { "" } else { "s" },
+                self.run
+            );
+            self.line(&Line::Left, &words);
+        }
+        match ended {
+            _ if !wrong.is_empty() => Exit::Findings,
+            Ended::Left if !lookout.has_looked() => Exit::Resumable,
+            _ => Exit::Clean,
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>, words: &str) {
+        let at = Clock::system().now();
+        if !self.json {
+            self.put(&format!("{}  {words}", at.strftime("%Y-%m-%d %H:%M:%SZ")));
+            return;
+        }
+        let line = JsonLine {
+            lifeboat_watch: 1,
+            at,
+            run: &self.run,
+            line,
+            words,
+        };
+        match serde_json::to_string(&line) {
+            Ok(text) => self.put(&text),
+            Err(error) => tracing::warn!(%error, "a line could not be made"),
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        self.deaf |= written.is_err();
+    }
+}
