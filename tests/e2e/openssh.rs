@@ -43,9 +43,10 @@ impl Behind {
     }
 }
 
-/// One sshd in front of one simulated host.
+/// One sshd in front of one simulated host, and the connection that its commands share.
 pub struct Front {
-    child: Child,
+    sshd: Child,
+    shared: Child,
     pub address: SocketAddr,
     pub fingerprint: String,
 }
@@ -62,13 +63,15 @@ impl Front {
             .output()
             .expect("ssh-keygen");
         std::fs::write(dir.join("authorized_keys"), public.stdout).expect("authorized keys");
+        let shared = share(behind, &dir.join("shared"));
         let forced = dir.join("forced");
-        std::fs::write(&forced, forced_command(behind)).expect("the forced command");
+        std::fs::write(&forced, forced_command(behind, &dir.join("shared")))
+            .expect("the forced command");
         make_executable(&forced);
         let address = free_port();
         let config = dir.join("sshd_config");
         std::fs::write(&config, sshd_config(&dir, address)).expect("its configuration");
-        let child = Command::new(SSHD)
+        let sshd = Command::new(SSHD)
             .args(["-D", "-e", "-f"])
             .arg(&config)
             .stdin(Stdio::null())
@@ -83,7 +86,8 @@ impl Front {
         }
         let fingerprint = fingerprint(&host_key);
         Self {
-            child,
+            sshd,
+            shared,
             address,
             fingerprint,
         }
@@ -92,8 +96,10 @@ impl Front {
 
 impl Drop for Front {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in [&mut self.sshd, &mut self.shared] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -129,15 +135,39 @@ fn make_executable(path: &Path) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
 }
 
-fn forced_command(behind: &Behind) -> String {
-    let ssh = format!(
-        "ssh -F none -q -i '{}' -o BatchMode=yes -o StrictHostKeyChecking=no \
+/// A connection to the host that stays: without it each command would cost a login of its own.
+fn share(behind: &Behind, socket: &Path) -> Child {
+    let shared = Command::new("sh")
+        .arg("-c")
+        .arg(format!("exec {} -MN", ssh(behind, socket)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ssh");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !socket.exists() {
+        assert!(Instant::now() < until, "no connection to share");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    shared
+}
+
+/// OpenSSH's client to the host. It logs in itself where the shared connection is gone.
+fn ssh(behind: &Behind, socket: &Path) -> String {
+    format!(
+        "ssh -F none -q -i '{}' -S '{}' -o BatchMode=yes -o StrictHostKeyChecking=no \
          -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes -p {} {}@{}",
         behind.key.display(),
+        socket.display(),
         behind.address.port(),
         behind.user,
         behind.address.ip()
-    );
+    )
+}
+
+fn forced_command(behind: &Behind, socket: &Path) -> String {
+    let ssh = ssh(behind, socket);
     format!(
         "#!/bin/sh\ncase \"$SSH_ORIGINAL_COMMAND\" in\n\
          *sftp*server*|internal-sftp) exec {ssh} -s sftp;;\n\
