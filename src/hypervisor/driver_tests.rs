@@ -71,7 +71,7 @@ impl StandIn {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_key\nAuthorizedKeysFile {base}/id.pub\n\
              StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 50\n\
-             SetEnv PATH={base}:/usr/bin:/bin\n"
+             SetEnv PATH={base}:/usr/bin:/bin HOME={base}\n"
         );
         fs::write(dir.path().join("config"), config).unwrap();
         let log = fs::File::create(dir.path().join("log")).unwrap();
