@@ -9,7 +9,6 @@ mod vms;
 
 use crate::engine::{Fact, Item, Ledger, ProbeAnswer, Proposal, takes_back};
 use crate::error::Fault;
-use crate::hypervisor::esxi::inventory::split_datastore_path;
 use crate::names::VmName;
 use crate::plan::{Close, Risk, Step};
 use crate::runbook::model::Runbook;
@@ -17,7 +16,7 @@ use crate::runbook::model::Runbook;
 use super::answer::needed;
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::{VmAt, site_title};
+use super::place::VmAt;
 
 pub(super) use files::EndFiles;
 pub(super) use networks::EndNetworks;
@@ -38,8 +37,7 @@ pub(super) fn agreement(lines: &[String], question: &str) -> ProbeAnswer {
     needed("this is for people to answer", proposal)
 }
 
-/// The place of a file as a host names it: `/vmfs/volumes/local1/sql01/sql01.vmx`, or
-/// `[local1] sql01/sql01.vmx`; a folder ends in `/`.
+/// The place of a file of the step's host, as [`VmAt::of_path`] reads it.
 ///
 /// # Errors
 /// It is no path of a datastore.
@@ -49,28 +47,15 @@ pub(super) fn place(
     vm: &VmName,
     path: &str,
 ) -> Result<VmAt, Fault> {
-    let parts = match path.strip_prefix("/vmfs/volumes/") {
-        Some(rest) => rest.split_once('/'),
-        None => split_datastore_path(path),
-    };
-    let place = parts.and_then(|(datastore, rest)| Some((datastore, rest.rsplit_once('/')?)));
     let host = step.hosts.first();
-    let (Some((datastore, (folder, file))), Some(host)) = (place, host) else {
-        return Err(Fault::new(
+    let place = host.and_then(|host| VmAt::of_path(runbook, step.side, (host, vm), path));
+    place.ok_or_else(|| {
+        Fault::new(
             format!("{path} is no place on a datastore"),
             step.id.as_str(),
             "nothing was sent",
             "look at what the run left there and take it away by hand; then skip the step",
-        ));
-    };
-    Ok(VmAt {
-        vm: vm.clone(),
-        role: step.side,
-        site: site_title(runbook, step.side),
-        host: host.clone(),
-        datastore: datastore.to_owned(),
-        folder: folder.to_owned(),
-        vmx: Some(file.to_owned()).filter(|file| file.ends_with(".vmx")),
+        )
     })
 }
 

@@ -23,6 +23,7 @@ mod copying;
 mod ending;
 mod fence;
 mod file_locks;
+mod free_capacity;
 mod giving_back;
 mod hand_off;
 mod http;
@@ -47,9 +48,11 @@ mod replacing;
 mod replicate;
 mod restore;
 mod restore_files;
+mod return_capacity;
 mod room;
 mod shut_down;
 mod sighting;
+mod spares;
 mod stop_lost;
 mod stopping;
 mod store;
@@ -82,6 +85,7 @@ use command::Command;
 use copy_back::CopyBack;
 use ending::{EndFiles, EndNetworks, EndVm};
 use fence::Fence;
+use free_capacity::FreeCapacity;
 use hand_off::HandOff;
 use isolate::Isolate;
 use network::Network;
@@ -91,6 +95,7 @@ use register::Register;
 use replicate::Replicate;
 use restore::Restore;
 use restore_files::RestoreFiles;
+use return_capacity::ReturnCapacity;
 use shut_down::ShutDown;
 use unregister::Unregister;
 use wait::Wait;
@@ -122,6 +127,8 @@ enum Verb<'a> {
     ShutDown(ShutDown),
     CopyBack(CopyBack),
     Unregister(Unregister),
+    FreeCapacity(FreeCapacity<'a>),
+    ReturnCapacity(ReturnCapacity<'a>),
     Agree(&'a [String], &'a str),
     EndVm(EndVm<'a>),
     EndFiles(EndFiles<'a>),
@@ -159,6 +166,12 @@ impl<'a> Verb<'a> {
             }
             ActionSpec::CopyBack { vm } => Self::CopyBack(CopyBack::new(runbook, step, vm)?),
             ActionSpec::Unregister { vm } => Self::Unregister(Unregister::new(runbook, step, vm)?),
+            ActionSpec::FreeCapacity { vms } => {
+                Self::FreeCapacity(FreeCapacity::new(runbook, step, vms))
+            }
+            ActionSpec::ReturnCapacity { vms } => {
+                Self::ReturnCapacity(ReturnCapacity::new(step, vms))
+            }
             ActionSpec::Close(close) => Self::ending(runbook, step, close)?,
         })
     }
@@ -207,6 +220,8 @@ macro_rules! by_verb {
             Verb::ShutDown($action) => $body,
             Verb::CopyBack($action) => $body,
             Verb::Unregister($action) => $body,
+            Verb::FreeCapacity($action) => $body,
+            Verb::ReturnCapacity($action) => $body,
             Verb::EndVm($action) => $body,
             Verb::EndFiles($action) => $body,
             Verb::EndNetworks($action) => $body,

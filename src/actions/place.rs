@@ -83,6 +83,30 @@ impl VmAt {
         Self::new(runbook, vm, step.side)
     }
 
+    /// The place of a file as a host names it: `/vmfs/volumes/local1/sql01/sql01.vmx`, or
+    /// `[local1] sql01/sql01.vmx`; a folder ends in `/`. `None` where it is on no datastore.
+    pub fn of_path(
+        runbook: &Runbook,
+        role: SiteRole,
+        (host, vm): (&HostName, &VmName),
+        path: &str,
+    ) -> Option<Self> {
+        let (datastore, rest) = match path.strip_prefix("/vmfs/volumes/") {
+            Some(rest) => rest.split_once('/')?,
+            None => split_datastore_path(path)?,
+        };
+        let (folder, file) = rest.rsplit_once('/')?;
+        Some(Self {
+            vm: vm.clone(),
+            role,
+            site: site_title(runbook, role),
+            host: host.clone(),
+            datastore: datastore.to_owned(),
+            folder: folder.to_owned(),
+            vmx: Some(file.to_owned()).filter(|file| file.ends_with(".vmx")),
+        })
+    }
+
     /// What the VM is called in a host's inventory: in a drill as its folder, else by its own name.
     pub fn display_name(&self) -> &str {
         match drill_of(&self.folder) {

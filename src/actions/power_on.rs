@@ -36,6 +36,7 @@ use super::twins::{self, Twins};
 use super::{autostart, configuration, power_tasks, sighting, stopping};
 use connecting::Blind;
 use starting::Evidence;
+pub(super) use starting::start;
 
 /// How long a host may take to show the state that a command left.
 const SETTLE: Duration = Duration::from_secs(5);

@@ -53,7 +53,11 @@ pub(super) async fn stop(
     Ok(how)
 }
 
-async fn bring_down(
+/// As [`stop`], and keeps nothing but that it runs.
+///
+/// # Errors
+/// As [`stop`].
+pub(super) async fn bring_down(
     ctx: &Ctx,
     host: &HostName,
     vm: &VmName,
@@ -108,7 +112,15 @@ async fn bring_down(
 
 /// Keeps that the VM runs, before anything is sent that stops it; each time anew, for what it writes
 /// after a stop is not in a copy that was taken since.
-async fn keep_wanted(ctx: &Ctx, host: &HostName, vm: &VmName, vmx: &str) -> Result<(), ActError> {
+///
+/// # Errors
+/// The run no longer waits for this action.
+pub(super) async fn keep_wanted(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+) -> Result<(), ActError> {
     let fact = Fact::StopWanted {
         vm: vm.clone(),
         host: host.clone(),
@@ -118,7 +130,10 @@ async fn keep_wanted(ctx: &Ctx, host: &HostName, vm: &VmName, vmx: &str) -> Resu
 }
 
 /// Asks the guest; the inner error says why it cannot be asked.
-async fn ask_guest(
+///
+/// # Errors
+/// The write did not leave, or was lost.
+pub(super) async fn ask_guest(
     ctx: &Ctx,
     host: &HostName,
     vm: &VmName,
@@ -132,7 +147,10 @@ async fn ask_guest(
 }
 
 /// Whether the VM was seen not running within the time.
-async fn wait_until_off(
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn wait_until_off(
     ctx: &Ctx,
     host: &HostName,
     vmx: &str,

@@ -171,8 +171,10 @@ pub(super) fn agreed_by(plan: &Plan, state: &RunState) -> Option<String> {
 /// Whether a yes to everything covers this step as things are.
 #[must_use]
 pub(super) fn is_covered(step: &Step, proposal: &Proposal) -> bool {
-    matches!(step.action, ActionSpec::Close(_) | ActionSpec::Note { .. })
-        && confirmation_gaps(step, proposal, &plain(String::new(), Consent::Agreed)).is_empty()
+    matches!(
+        step.action,
+        ActionSpec::Close(_) | ActionSpec::ReturnCapacity { .. } | ActionSpec::Note { .. }
+    ) && confirmation_gaps(step, proposal, &plain(String::new(), Consent::Agreed)).is_empty()
 }
 
 /// A confirmation that says yes and nothing else.

@@ -246,6 +246,27 @@ pub enum Fact {
         /// Its .vmx, as the host names it.
         vmx: String,
     },
+    /// The guest of an expendable VM was asked to shut down, and the VM runs on: it is powered off
+    /// only if somebody says so.
+    ShutdownUnheeded {
+        /// Its name there.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Why: `its guest did not shut down within 5m`.
+        why: String,
+    },
+    /// An expendable VM was stopped to free capacity; it is started again after.
+    CapacityFreed {
+        /// Where.
+        host: HostName,
+        /// Its name there.
+        name: VmName,
+        /// Its .vmx, as the host names it.
+        vmx: String,
+        /// How it was stopped.
+        how: String,
+    },
     /// The VM was seen off at a site, or was stopped there.
     Stopped {
         /// Which VM.

@@ -46,6 +46,8 @@ pub enum Thing {
     Started,
     /// A VM that ran and was stopped.
     Stopped,
+    /// An expendable VM that ran and was stopped to free capacity, by its .vmx.
+    Freed(String),
     /// An autostart entry that was taken away.
     Autostart(AutostartEntry),
     /// A port group that was made.
@@ -94,6 +96,7 @@ impl Item {
             Thing::Unregistered => format!("{vm} taken out of the inventory"),
             Thing::Started => format!("{vm} powered on"),
             Thing::Stopped => format!("{vm} stopped"),
+            Thing::Freed(vmx) => format!("{vm} ({vmx}) stopped to free capacity"),
             Thing::Autostart(_) => format!("autostart entry of {vm}, taken away"),
             Thing::PortGroup { name, vswitch } => format!("port group {name} on {vswitch}"),
             Thing::Vswitch(name) => format!("virtual switch {name}"),
@@ -155,6 +158,8 @@ impl Ledger {
             op.status != OpStatus::NotSent
                 && Chapter::of(&op.step).is_none()
                 && !is_sites_own(&op.step)
+                // What it starts again is told by facts.
+                && verb(&op.step) != "return_capacity"
         };
         let sent = state.ops.values().filter(counts).flat_map(|op| {
             let announced = announced::of(&op.command, &mark).into_iter();
@@ -201,6 +206,9 @@ impl Ledger {
             ),
             Fact::VswitchMade { host, name } => {
                 is(host, &|item| item.thing == Thing::Vswitch(name.clone()))
+            }
+            Fact::CapacityFreed { host, vmx, .. } => {
+                is(host, &|item| item.thing == Thing::Freed(vmx.clone()))
             }
             Fact::AutostartRemoved { vm, host, .. } => is(host, &|item| {
                 item.vm.as_ref() == Some(vm) && matches!(item.thing, Thing::Autostart(_))
@@ -328,7 +336,20 @@ impl Ledger {
                 };
                 self.add(at, host.clone(), None, thing, step, false);
             }
-            Fact::StopWanted { vm, host, .. } => self.stopped(at, host, vm, step),
+            Fact::StopWanted { vm, host, vmx } => {
+                if step.is_some_and(|step| verb(step) == "free_capacity") {
+                    let (thing, vm) = (Thing::Freed(vmx.clone()), Some(vm.clone()));
+                    self.add(at, host.clone(), vm, thing, step, true);
+                } else {
+                    self.stopped(at, host, vm, step);
+                }
+            }
+            Fact::CapacityFreed {
+                host, name, vmx, ..
+            } => {
+                let (thing, vm) = (Thing::Freed(vmx.clone()), Some(name.clone()));
+                self.add(at, host.clone(), vm, thing, step, false);
+            }
             Fact::Registered { vm, host, .. } => {
                 self.saw(host, vm, |thing| matches!(thing, Thing::Registered(_)));
                 self.end(at, host, vm, &Thing::Unregistered);
@@ -432,9 +453,13 @@ fn mark(state: &RunState) -> String {
 /// Whether the commands of a step are the runbook's own words. What they do is known to the site
 /// alone, however much they look like what a verb sends.
 fn is_sites_own(step: &StepId) -> bool {
+    matches!(verb(step), "command" | "restore_files")
+}
+
+/// What a step does, from its id.
+fn verb(step: &StepId) -> &str {
     let verb = step.as_str().rsplit('/').next().unwrap_or_default();
-    let verb = verb.split_once('.').map_or(verb, |(verb, _)| verb);
-    matches!(verb, "command" | "restore_files")
+    verb.split_once('.').map_or(verb, |(verb, _)| verb)
 }
 
 /// What a step is about, from its id.

@@ -129,6 +129,8 @@ impl Fact {
         match self {
             Self::FilePlaced { proof: text, .. }
             | Self::Stopped { how: text, .. }
+            | Self::ShutdownUnheeded { why: text, .. }
+            | Self::CapacityFreed { how: text, .. }
             | Self::FilesChosen { quiesced: text, .. }
             | Self::PointPicked { why: text, .. }
             | Self::SplitBrainEnded { how: text, .. }

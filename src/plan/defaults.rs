@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ActionSpec, Risk, Subject};
+use crate::names::VmName;
 use crate::runbook::model::{DeclaredEffect, Probe, Verb, WaitSpec};
 use crate::runbook::spelled;
 
@@ -20,8 +21,8 @@ pub(super) fn timeout(verb: &Verb) -> Option<Duration> {
         }
         // A tool that says nothing while it works: the runbook knows better how long that is.
         Verb::RestoreFiles(_) => 4 * 60,
-        Verb::Fence { .. } | Verb::ShutDown { .. } => 5,
-        Verb::Ready { .. } | Verb::Wait(WaitSpec::For { .. }) => 10,
+        Verb::Fence { .. } | Verb::ShutDown { .. } | Verb::FreeCapacity { .. } => 5,
+        Verb::Ready { .. } | Verb::ReturnCapacity { .. } | Verb::Wait(WaitSpec::For { .. }) => 10,
         Verb::HandOff(_) => 30,
         Verb::Register { .. }
         | Verb::Network { .. }
@@ -50,10 +51,12 @@ pub(super) fn risk(verb: &Verb) -> Risk {
         | Verb::Replicate { .. }
         | Verb::Register { .. }
         | Verb::Network { .. }
+        | Verb::ReturnCapacity { .. }
         | Verb::RestoreFiles(_) => Risk::Write,
         Verb::PowerOn { .. }
         | Verb::ShutDown { .. }
         | Verb::PowerOff { .. }
+        | Verb::FreeCapacity { .. }
         | Verb::Unregister { .. } => Risk::Disruptive,
         Verb::CopyBack { .. } => Risk::Typed,
         Verb::Command(command) | Verb::Local(command) => match command.effect {
@@ -91,9 +94,16 @@ pub(super) fn title(action: &ActionSpec, subject: &Subject) -> String {
             format!("wait for {}", about(std::slice::from_ref(probe)))
         }
         ActionSpec::Check(probes) => format!("check {}", about(probes)),
+        ActionSpec::FreeCapacity { vms } => format!("free capacity: {} off", listed(vms)),
+        ActionSpec::ReturnCapacity { vms } => format!("return capacity: {} on", listed(vms)),
         ActionSpec::HandOff(given) => format!("hand off to {}", given.to),
         _ => format!("{} {}", action.verb().replace('_', " "), subject.as_str()),
     }
+}
+
+fn listed(vms: &[VmName]) -> String {
+    let names: Vec<&str> = vms.iter().map(VmName::as_str).collect();
+    names.join(", ")
 }
 
 /// What some probes look at, each named once.

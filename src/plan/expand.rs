@@ -282,6 +282,8 @@ impl Expander<'_> {
             Verb::PowerOff { .. } => ActionSpec::PowerOff { vm: of() },
             Verb::CopyBack { .. } => ActionSpec::CopyBack { vm: of() },
             Verb::Unregister { .. } => ActionSpec::Unregister { vm: of() },
+            Verb::FreeCapacity { vms } => ActionSpec::FreeCapacity { vms: vms.clone() },
+            Verb::ReturnCapacity { vms } => ActionSpec::ReturnCapacity { vms: vms.clone() },
             Verb::RestoreFiles(files) => ActionSpec::RestoreFiles {
                 vm: of(),
                 from: files.from.clone(),
@@ -367,6 +369,7 @@ impl Expander<'_> {
             Verb::Fence { .. } | Verb::ShutDown { .. } | Verb::PowerOff { site: None, .. } => {
                 self.section.source()
             }
+            Verb::FreeCapacity { .. } | Verb::ReturnCapacity { .. } => SiteRole::Recovery,
             Verb::PowerOff {
                 site: Some(site), ..
             }
@@ -384,6 +387,9 @@ impl Expander<'_> {
     fn hosts(&self, action: &ActionSpec, side: SiteRole) -> Vec<HostName> {
         if let ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } = action {
             return vec![command.host.clone()];
+        }
+        if let ActionSpec::FreeCapacity { vms } | ActionSpec::ReturnCapacity { vms } = action {
+            return self.runbook.recovery_hosts(vms);
         }
         if let Some(probes) = defaults::probes(action) {
             let looks = probes.iter().flat_map(Probe::looks);

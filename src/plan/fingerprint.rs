@@ -100,6 +100,12 @@ impl Words {
                     self.probe(probe);
                 }
             }
+            ActionSpec::FreeCapacity { vms } | ActionSpec::ReturnCapacity { vms } => {
+                self.count(vms.len());
+                for vm in vms {
+                    self.word(vm.as_str());
+                }
+            }
             ActionSpec::Close(close) => close.sum(self),
             ActionSpec::Fence { .. }
             | ActionSpec::Replicate { .. }

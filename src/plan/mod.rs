@@ -366,6 +366,16 @@ pub enum ActionSpec {
         /// Which VM.
         vm: VmName,
     },
+    /// Shut expendable VMs down where these of the runbook run.
+    FreeCapacity {
+        /// Keys of expendable VMs, patterns among them.
+        vms: Vec<VmName>,
+    },
+    /// Start VMs again that the run shut down to free capacity.
+    ReturnCapacity {
+        /// Keys of expendable VMs, patterns among them; empty for all that the run shut down.
+        vms: Vec<VmName>,
+    },
     /// Bring files of a restore point into a machine that is there.
     RestoreFiles {
         /// Whose backup holds them.
@@ -409,6 +419,8 @@ impl ActionSpec {
             Self::PowerOff { .. } => "power_off",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::FreeCapacity { .. } => "free_capacity",
+            Self::ReturnCapacity { .. } => "return_capacity",
             Self::RestoreFiles { .. } => "restore_files",
             Self::Command(_) => "command",
             Self::Local(_) => "local",
@@ -425,6 +437,8 @@ impl ActionSpec {
         match self {
             Self::Confirm { .. }
             | Self::Note { .. }
+            | Self::FreeCapacity { .. }
+            | Self::ReturnCapacity { .. }
             | Self::Command(_)
             | Self::Local(_)
             | Self::Wait(_)

@@ -850,3 +850,36 @@ failover: [{ phase: Go, steps: [{ power_on: crm }] }]
         }
     }
 }
+
+#[test]
+fn what_makes_room_is_one_step_and_comes_back_when_all_are_home() {
+    let go = "  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }
+failover:
+  - { phase: Make room, steps: [{ free_capacity: [\"lab-*\"] }] }
+  - { phase: Go, for_each: vms, steps: [{ power_on: \"${vm}\" }] }
+";
+    let runbook = small(&[("db", "")], go);
+    let plan = failover(&runbook);
+    let free = step(&plan, "failover/make-room/-/free_capacity");
+    assert_eq!(
+        (free.risk, free.side),
+        (Risk::Disruptive, SiteRole::Recovery)
+    );
+    assert_eq!(free.hosts, ["lee-esx1".into()]);
+    assert_eq!(after(&plan, "failover/go/db/power_on"), [free.id.as_str()]);
+    let home = |text: &str| {
+        let runbook = small(&[("db", "")], &format!("{go}{text}"));
+        let plan = make(&runbook, Section::Failback, Mode::Failback, &inputs(&[])).unwrap();
+        walk(&plan)
+    };
+    let last = |walk: Vec<String>| walk.last().cloned().unwrap_or_default();
+    assert_eq!(last(home("")), "-/return_capacity");
+    let own = "failback: [{ phase: First, steps: [{ return_capacity: [\"lab-*\"] }] }]\n";
+    let walked = home(own);
+    assert_eq!(walked[0], "-/return_capacity");
+    assert_eq!(
+        last(walked),
+        "db/unregister",
+        "what is written stays as it is"
+    );
+}

@@ -15,6 +15,8 @@ use super::expand::{phases, turns};
 
 /// The phase that brings VMs home.
 const HOME: &str = "Go home";
+/// The phase that starts again what made room.
+const GIVE_BACK: &str = "Give back";
 /// The phase for those whose home is a physical server.
 const HARDWARE: &str = "Go home to hardware";
 const VM: &str = "${vm}";
@@ -50,7 +52,8 @@ pub(super) fn walked(runbook: &Runbook, section: Section, mode: Mode) -> Cow<'_,
             list.push(name);
         }
     }
-    if virtual_ones.is_empty() && physical.is_empty() {
+    let made_room = made_room(runbook);
+    if virtual_ones.is_empty() && physical.is_empty() && made_room.is_empty() {
         return Cow::Borrowed(written);
     }
     // Before what the runbook says once all are home.
@@ -65,7 +68,42 @@ pub(super) fn walked(runbook: &Runbook, section: Section, mode: Mode) -> Cow<'_,
     if !virtual_ones.is_empty() {
         all.insert(place, phase(HOME, virtual_ones, home(runbook)));
     }
+    if !made_room.is_empty() {
+        let verb = Verb::ReturnCapacity { vms: made_room };
+        all.push(Phase {
+            name: GIVE_BACK.to_owned(),
+            for_each: ForEach::Once,
+            steps: vec![step(
+                verb,
+                "They were shut down to make room, which is free again.",
+            )],
+        });
+    }
     Cow::Owned(all)
+}
+
+/// The expendable VMs that the way out shuts down and that no step of the way home starts again.
+fn made_room(runbook: &Runbook) -> Vec<VmName> {
+    let verbs = |section| {
+        let phases = phases(runbook, section).iter();
+        phases.flat_map(|phase| phase.steps.iter().map(|step| &step.verb))
+    };
+    let mut made: Vec<VmName> = Vec::new();
+    for verb in verbs(Section::Failover) {
+        if let Verb::FreeCapacity { vms } = verb {
+            made.extend(
+                vms.iter()
+                    .filter(|vm| !made.contains(vm))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+    made.retain(|vm| {
+        let mut home = verbs(Section::Failback);
+        !home.any(|verb| matches!(verb, Verb::ReturnCapacity { vms } if vms.contains(vm)))
+    });
+    made
 }
 
 /// The VMs that a phase's steps are about.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Asker;
-use super::seen::{EsxiSeen, Registered, Told};
+use super::seen::{EsxiSeen, Registered, SpareSeen, Told};
 use super::task::Task;
 use crate::actions::{holder, lock_folder};
 use crate::host::Output;
@@ -15,9 +15,11 @@ use crate::hypervisor::esxi::identity::{self, Identity};
 use crate::hypervisor::esxi::inventory::{Inventory, on_host};
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
+use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
+use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
 use crate::hypervisor::shell::{self, Found, StandingLock};
 use crate::names::{HostName, VmName};
@@ -71,6 +73,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
     let running = asker
         .ask("what runs there", commands::running(), RunningVm::parse_all)
         .await;
+    let spares = spares(asker, task, host, registered.as_deref().unwrap_or_default()).await;
     let autostart = asker
         .ask_extra("its start order", commands::autostart(), |output| {
             let entries = AutostartEntry::parse_all(output)?;
@@ -90,6 +93,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         nics,
         registered,
         running,
+        spares,
         autostart,
         tops: BTreeMap::new(),
         folders: BTreeMap::new(),
@@ -139,6 +143,35 @@ fn identified(inventory: Inventory, identities: Told<Vec<Identity>>) -> Told<Vec
         identity,
     });
     Ok(entries.collect())
+}
+
+/// What is shut down there to free capacity, and how much memory that is.
+async fn spares(
+    asker: &mut Asker,
+    task: &Task,
+    host: &HostName,
+    registered: &[Registered],
+) -> Told<Vec<SpareSeen>> {
+    let mut spares = Vec::new();
+    let makes_room = |vm: &&Registered| {
+        let file = (vm.datastore.as_str(), vm.path.as_str());
+        task.runbook.makes_room(&task.frees, host, &vm.name, file)
+    };
+    for vm in registered.iter().filter(makes_room) {
+        let summary = asker
+            .ask(
+                "how large its expendable VMs are",
+                commands::summary(vm.vmid),
+                VmSummary::parse,
+            )
+            .await?;
+        spares.push(SpareSeen {
+            name: vm.name.clone(),
+            runs: summary.power == PowerState::On,
+            memory: summary.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        });
+    }
+    Ok(spares)
 }
 
 /// What lies on the datastores that VMs of the task come to, and in their folders.

@@ -21,7 +21,8 @@ pub use changes::{Change, carry_over, changes};
 pub use finding::{Finding, Severity, is_ready};
 pub use judges::judge;
 pub use seen::{
-    Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, Told, Used,
+    Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, SpareSeen, Told,
+    Used,
 };
 pub use task::{Rehearsal, Restore, Task, Unfinished};
 

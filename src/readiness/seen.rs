@@ -156,6 +156,8 @@ pub struct EsxiSeen {
     pub registered: Told<Vec<Registered>>,
     /// What runs there.
     pub running: Told<Vec<RunningVm>>,
+    /// VMs of the task that make room there.
+    pub spares: Told<Vec<SpareSeen>>,
     /// VMs that start when the host does.
     pub autostart: Told<Vec<Vmid>>,
     /// Names at the top of each datastore that VMs of the task come to.
@@ -185,6 +187,7 @@ impl EsxiSeen {
             why(&self.nics),
             why(&self.registered),
             why(&self.running),
+            why(&self.spares),
             why(&self.autostart),
         ];
         let lists = self.tops.values().chain(self.folders.values());
@@ -217,6 +220,17 @@ impl Registered {
         let inside = self.path.strip_prefix(&place.folder)?.strip_prefix('/')?;
         (self.datastore == place.datastore).then_some(inside)
     }
+}
+
+/// An expendable VM that is shut down to free capacity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpareSeen {
+    /// Its name there.
+    pub name: String,
+    /// Whether it runs.
+    pub runs: bool,
+    /// What it takes of the host's memory at most, in bytes.
+    pub memory: Option<u64>,
 }
 
 /// The restore points of a VM.

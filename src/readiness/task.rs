@@ -18,6 +18,8 @@ pub struct Task {
     pub vms: Vec<VmName>,
     /// Those whose files are restored, and from which point, in the order of the plan.
     pub restores: IndexMap<VmName, Restore>,
+    /// Keys of expendable VMs that are shut down to free capacity.
+    pub frees: Vec<VmName>,
     /// The last drill of this runbook, if there was one.
     pub rehearsal: Option<Rehearsal>,
     /// Runs of this runbook that are not finished.
@@ -69,8 +71,13 @@ impl Task {
             )),
             _ => None,
         });
+        let frees = plan.steps.iter().flat_map(|step| match &step.action {
+            ActionSpec::FreeCapacity { vms } => vms.as_slice(),
+            _ => &[],
+        });
         Self {
             restores: restores.collect(),
+            frees: frees.cloned().collect(),
             vms: plan.vms.clone(),
             runbook,
             rehearsal: None,

@@ -135,13 +135,6 @@ fn hosts_are_judged_by_what_they_say_of_themselves() {
     only("warning host/lee-esx1/vcenter", "192.0.2.5", |_, seen| {
         lee(seen).summary.as_mut().unwrap().managed_by = Some("192.0.2.5".into());
     });
-    only(
-        "warning host/lee-esx1/memory",
-        "3.0 GiB of memory",
-        |_, seen| {
-            lee(seen).summary.as_mut().unwrap().memory_used = Some(62 * GIB);
-        },
-    );
     only("note host/lee-esx1/release", "9.9.0", |_, seen| {
         lee(seen).version.as_mut().unwrap().version = "9.9.0".into();
     });
@@ -496,4 +489,40 @@ fn a_host_that_falls_silent_mends_nothing() {
     let gone = changes(&now, &later);
     assert_eq!(gone.len(), 2, "{gone:?}");
     assert!(gone.iter().all(|change| matches!(change, Change::Gone(_))));
+}
+
+#[test]
+fn memory_is_counted_with_what_will_be_freed() {
+    let spare = |name: &str, gib, runs| SpareSeen {
+        name: name.to_owned(),
+        runs,
+        memory: Some(gib * GIB),
+    };
+    // Three VMs of 1 GiB come to a host with 64 GiB.
+    let used = |seen: &mut Seen, gib| {
+        lee(seen).summary.as_mut().unwrap().memory_used = Some(gib * GIB);
+    };
+    only(
+        "warning host/lee-esx1/memory",
+        "2.0 GiB of memory are free, and 3.0 GiB are needed",
+        |_, seen| used(seen, 62),
+    );
+    let off = spare("lab-2", 8, false);
+    only(
+        "warning host/lee-esx1/memory",
+        "free 1.0 GiB more",
+        |_, seen| {
+            used(seen, 63);
+            lee(seen).spares = Ok(vec![spare("lab-1", 1, true), off.clone()]);
+        },
+    );
+    only(
+        "note host/lee-esx1/memory",
+        "up to 2.0 GiB (lab-1)",
+        |_, seen| {
+            used(seen, 63);
+            lee(seen).spares = Ok(vec![spare("lab-1", 2, true), off.clone()]);
+        },
+    );
+    assert_eq!(found(|_, seen| used(seen, 61)).0, [""; 0]);
 }

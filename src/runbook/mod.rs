@@ -18,6 +18,7 @@ mod places;
 mod read;
 mod reader;
 mod schema;
+mod spares;
 pub(crate) mod template;
 mod values;
 

@@ -8,15 +8,30 @@ use crate::ending::contents;
 use crate::kill::{intended, run_and_kill};
 use crate::practice::run_id;
 use crate::program::Place;
-use crate::site::{Site, answers};
+use crate::site::{RUNBOOK, Site, answers};
 use crate::terminal::Terminal;
 
 const SOON: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_secs(180);
 const TERMS: &str = "drill: { abort: any alarm in production, limit: 1h, abort_key: bob }\n";
 
-fn drill_answers(place: &Place) -> String {
-    let mut text = format!("{TERMS}steps:\n");
+const MAKE_ROOM: &str = "  failover/make-room/-/free_capacity: {by: alice}\n";
+
+/// The bundled runbook with expendable VMs in Leeds, which are shut down to free capacity.
+fn with_spares(place: &Place) -> String {
+    let text = std::fs::read_to_string(RUNBOOK).expect("the bundled runbook");
+    let vms = "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }\n";
+    let phase = "\nfailover:\n  - phase: Make room\n    steps: [{ free_capacity: [\"lab-*\"] }]\n";
+    let text = text
+        .replacen("\nvms:\n", vms, 1)
+        .replacen("\nfailover:\n", phase, 1);
+    let path = place.path().join("with-spares.yaml");
+    std::fs::write(&path, text).expect("a runbook");
+    path.to_string_lossy().into_owned()
+}
+
+fn drill_answers(place: &Place, more: &str) -> String {
+    let mut text = format!("{TERMS}steps:\n{more}");
     for vm in ["sql01", "app01", "web01"] {
         text.push_str(&format!(
             "  failover/recover/{vm}/power_on: {{by: alice}}\n"
@@ -51,9 +66,10 @@ fn orders(site: &Site, host: &str) -> Vec<String> {
 #[test]
 fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     let place = Place::new();
-    let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
+    let source = with_spares(&place);
+    let site = Site::of(&place, &source, &["--speed", "20", "--scale", "1MiB"]);
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let answers = drill_answers(&place);
+    let answers = drill_answers(&place, MAKE_ROOM);
     let before = contents(&site, "lee-esx1");
     let drill = [
         "drill",
@@ -96,6 +112,11 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     assert!(facts(&journal, "isolation-seen").len() >= 3);
     assert_eq!(facts(&journal, "rung-not-provable").len(), 3);
     assert!(facts(&journal, "ownership-evidence").is_empty());
+    // What made room was asked to shut down, each once, and is off.
+    assert_eq!(facts(&journal, "capacity-freed").len(), 2);
+    let asked = site.work_log("lee-esx1");
+    let asked = asked.iter().filter(|line| line.contains("power.shutdown"));
+    assert_eq!(asked.count(), 2);
     let report = place.run(&["report", &run], SOON);
     for words in [
         "# DRILL",
@@ -132,6 +153,18 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     let log = site.work_log("lee-esx1");
     let made = |what: &str| log.iter().filter(|line| line.contains(what)).count();
     assert_eq!(made("vmsvc/unregister"), 3, "{log:#?}");
+    assert_eq!(
+        made("power.on"),
+        3 + 2,
+        "what made room runs again: {log:#?}"
+    );
+    let again = |data: &&Value| {
+        data["what"]
+            .as_str()
+            .is_some_and(|what| what.starts_with("lab-"))
+    };
+    let journal = place.journal();
+    assert_eq!(facts(&journal, "gone").into_iter().filter(again).count(), 2);
     assert_eq!(made(&format!("vswitch standard remove -v {switch}")), 1);
     assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
     place
@@ -169,7 +202,7 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
     let place = Place::new();
     let site = Site::start(&place, &["--speed", "20", "--scale", "64KiB"]);
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let answers = drill_answers(&place);
+    let answers = drill_answers(&place, "");
     let args = ["drill", &runbook, "--answers", &answers];
     let mut terminal = Terminal::open(&place, &args, 80, 24);
     terminal.wait_for("What ends the drill early?", SOON);

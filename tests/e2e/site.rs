@@ -24,9 +24,14 @@ pub struct Site {
 
 impl Site {
     pub fn start(place: &Place, args: &[&str]) -> Self {
+        Self::of(place, RUNBOOK, args)
+    }
+
+    /// The site of a runbook of the test's own.
+    pub fn of(place: &Place, source: &str, args: &[&str]) -> Self {
         let runbook = place.path().join("site-runbook.yaml");
         let state = place.path().join("site-state");
-        let mut all = vec!["sim", RUNBOOK, "--emit"];
+        let mut all = vec!["sim", source, "--emit"];
         let emitted = runbook.to_string_lossy().into_owned();
         all.push(&emitted);
         let state_text = state.to_string_lossy().into_owned();

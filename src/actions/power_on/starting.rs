@@ -119,51 +119,63 @@ impl PowerOn {
         entry: &Entry,
         evidence: &Evidence,
     ) -> Result<(), ActError> {
-        let host = &at.host;
-        ctx.doing(format!("powering {} on", at.vm));
-        let vmx = entry.inventory_path();
-        let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
-        let command = commands::power_on(vmid).deadline(LONGEST);
-        let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
-        let enough = async |sent| {
-            tokio::select! {
-                end = questions::answer_until(ctx, &watch) => end,
-                why = grown_old(ctx, evidence, sent) => Ok(why),
-            }
-        };
-        let output = ctx
-            .write_until(host, Lane::Control, &command, enough)
-            .await?;
-        let said = PowerReply::parse(&output, PowerState::On);
-        if self.wait_until_on(ctx, at).await? {
-            return Ok(());
-        }
-        let said = match said {
-            Err(fault) => fault.to_string(),
-            Ok(PowerReply::Unclear { text }) => text,
-            Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => {
-                "the host reported no failure".into()
-            }
-        };
-        Err(ActError::Failed(
-            power_tasks::fault(ctx, at, &vmx, &said).await,
-        ))
+        start(ctx, at, entry, |sent| grown_old(ctx, evidence, sent)).await
     }
+}
 
-    /// Whether it came to be on, with nothing left to ask.
-    async fn wait_until_on(&self, ctx: &Ctx, at: &VmAt) -> Result<bool, ActError> {
-        let mut pauses = Pauses::within(SHOW_UP);
-        loop {
-            let entry = registered::look(ctx, at, Lane::Control).await?.entry;
-            let on = entry.is_some_and(|entry| entry.power() == PowerState::On);
-            if on && registered::runs(ctx, at).await? {
-                return Ok(true);
-            }
-            // Off for a while after the host is done with it: more waiting cannot help.
-            let late = pauses.left() < SHOW_UP.saturating_sub(SETTLE);
-            if (!on && late) || !pauses.pause().await {
-                return Ok(false);
-            }
+/// Starts a VM, and answers what it asks meanwhile; given up where `enough` ends before the host has
+/// begun with it, which says why.
+///
+/// # Errors
+/// It did not come to be on, a write was lost, or the host could not be asked.
+pub(in crate::actions) async fn start<E: Future<Output = String>>(
+    ctx: &Ctx,
+    at: &VmAt,
+    entry: &Entry,
+    enough: impl FnOnce(Sent) -> E,
+) -> Result<(), ActError> {
+    let host = &at.host;
+    ctx.doing(format!("powering {} on", at.vm));
+    let vmx = entry.inventory_path();
+    let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
+    let command = commands::power_on(vmid).deadline(LONGEST);
+    let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
+    let ends = async |sent| {
+        tokio::select! {
+            end = questions::answer_until(ctx, &watch) => end,
+            why = enough(sent) => Ok(why),
+        }
+    };
+    let output = ctx.write_until(host, Lane::Control, &command, ends).await?;
+    let said = PowerReply::parse(&output, PowerState::On);
+    if wait_until_on(ctx, at).await? {
+        return Ok(());
+    }
+    let said = match said {
+        Err(fault) => fault.to_string(),
+        Ok(PowerReply::Unclear { text }) => text,
+        Ok(PowerReply::Accepted | PowerReply::AlreadyThere) => {
+            "the host reported no failure".into()
+        }
+    };
+    Err(ActError::Failed(
+        power_tasks::fault(ctx, at, &vmx, &said).await,
+    ))
+}
+
+/// Whether it came to be on, with nothing left to ask.
+async fn wait_until_on(ctx: &Ctx, at: &VmAt) -> Result<bool, ActError> {
+    let mut pauses = Pauses::within(SHOW_UP);
+    loop {
+        let entry = registered::look(ctx, at, Lane::Control).await?.entry;
+        let on = entry.is_some_and(|entry| entry.power() == PowerState::On);
+        if on && registered::runs(ctx, at).await? {
+            return Ok(true);
+        }
+        // Off for a while after the host is done with it: more waiting cannot help.
+        let late = pauses.left() < SHOW_UP.saturating_sub(SETTLE);
+        if (!on && late) || !pauses.pause().await {
+            return Ok(false);
         }
     }
 }

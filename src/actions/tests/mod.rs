@@ -1,5 +1,6 @@
 //! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
 
+mod capacity;
 mod ending;
 mod failover;
 mod going_home;

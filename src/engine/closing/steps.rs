@@ -1,6 +1,6 @@
 //! The steps of a chapter, from the ledger of the run that it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::event::Chapter;
@@ -16,13 +16,14 @@ use crate::runbook::model::{DeclaredEffect, Mode, OnFailure, Runbook, SiteRole};
 /// The parts of a chapter: as in step ids, and for people.
 pub(super) const PHASES: [(&str, &str); 4] = [AGREE, TAKE_DOWN, BRING_BACK, CLEAR_AWAY];
 /// Every verb that a step of a chapter can have.
-pub(super) const VERBS: [&str; 11] = [
+pub(super) const VERBS: [&str; 12] = [
     "agree",
     "stop",
     "unregister",
     "names_back",
     "register",
     "power_on",
+    "return_capacity",
     "autostart_back",
     "remove_files",
     "remove_networks",
@@ -74,7 +75,7 @@ impl Draft<'_> {
     /// The question about everything that follows.
     fn agree(&mut self) -> usize {
         let left = residue(&self.ledger, self.chapter);
-        let lines: Vec<String> = left.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<String> = left.iter().map(ToString::to_string).collect();
         let question = match (self.chapter, lines.len()) {
             (Chapter::Commit, 0) => "What the run did stays. It keeps no files of before".to_owned(),
             (Chapter::Commit, _) => {
@@ -85,6 +86,11 @@ impl Draft<'_> {
             (_, 0) => "Nothing that the run made is left. Close it".to_owned(),
             _ => "Everything that the run made is taken down and removed".to_owned(),
         };
+        if self.chapter == Chapter::Commit {
+            let freed = self.ledger.standing();
+            let freed = freed.filter(|item| matches!(item.thing, Thing::Freed(_)));
+            lines.extend(freed.map(|item| format!("{item}: off until a failback starts it again")));
+        }
         let close = Close::Agree { question, lines };
         self.push(AGREE, Subject::Run, ActionSpec::Close(close), Vec::new())
     }
@@ -152,6 +158,7 @@ impl Draft<'_> {
         }
         let mut all: Vec<usize> = down.into_values().flatten().collect();
         all.extend(first);
+        self.return_capacity(&stopped);
         self.clear_networks(&all);
         self.say_what_stays(&all);
     }
@@ -259,6 +266,21 @@ impl Draft<'_> {
             }
         }
         own
+    }
+
+    /// Starts again what made room, once nothing that the run started needs it any more.
+    fn return_capacity(&mut self, before: &[usize]) {
+        let freed = self.ledger.standing();
+        let freed = freed.filter(|item| matches!(item.thing, Thing::Freed(_)));
+        let hosts: BTreeSet<HostName> = freed.map(|item| item.host.clone()).collect();
+        if hosts.is_empty() {
+            return;
+        }
+        let action = ActionSpec::ReturnCapacity { vms: Vec::new() };
+        let index = self.push(BRING_BACK, Subject::Run, action, before.to_vec());
+        if let Some(step) = self.steps.get_mut(index) {
+            step.hosts = hosts.into_iter().collect();
+        }
     }
 
     fn needed(&self, vm: &VmName) -> impl Iterator<Item = &VmName> {
@@ -521,6 +543,7 @@ fn title(action: &ActionSpec, chapter: Chapter, subject: &Subject) -> String {
     let ActionSpec::Close(close) = action else {
         return match action {
             ActionSpec::Note { .. } => "what is not taken back".to_owned(),
+            ActionSpec::ReturnCapacity { .. } => "start again what made room".to_owned(),
             other => format!("{} {name}", other.verb()),
         };
     };
@@ -550,7 +573,8 @@ fn timeout(action: &ActionSpec) -> Option<Duration> {
         ActionSpec::Note { .. } | ActionSpec::Close(Close::Agree { .. }) => None,
         ActionSpec::Close(
             Close::Stop { .. } | Close::RemoveFiles { .. } | Close::RemoveOriginals { .. },
-        ) => Some(LONG),
+        )
+        | ActionSpec::ReturnCapacity { .. } => Some(LONG),
         _ => Some(SHORT),
     }
 }

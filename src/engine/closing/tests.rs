@@ -386,3 +386,25 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
     assert_eq!(words(&clean)[2], "nothing");
     assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
 }
+
+#[test]
+fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
+    let mut state = half_way(Mode::Drill);
+    run_on(&mut state);
+    let freed = Fact::CapacityFreed {
+        host: "lee-esx1".into(),
+        name: "lab-1".into(),
+        vmx: "[local1] lab-1/lab-1.vmx".to_owned(),
+        how: "shut down by its guest".to_owned(),
+    };
+    let free = "failover/make-room/-/free_capacity";
+    add(&mut state, free, RunEvent::FactFound(freed));
+    let plan = closed(Chapter::Cleanup, Mode::Drill, &state);
+    let all = plan.open_steps();
+    let at = |id: &str| all.iter().position(|step| step.id.as_str() == id).unwrap();
+    let back = &all[at("cleanup/bring-back/-/return_capacity")];
+    let stop = plan.frozen + at("cleanup/take-down/sql01/stop");
+    assert!(back.after.contains(&stop), "{:?}", back.after);
+    assert_eq!(back.hosts, ["lee-esx1".into()]);
+    assert!(is_closing_id(&runbook(), &back.id));
+}

@@ -322,3 +322,35 @@ fn a_file_that_was_there_and_equal_is_not_the_runs() {
         [&files[1], &files[3], &files[4]]
     );
 }
+
+#[test]
+fn what_made_room_is_due_back_from_its_announcement_until_it_is_seen_on() {
+    let mut told = Told::new();
+    let step = "failover/make-room/-/free_capacity";
+    let (host, vmx) = (HostName::from(AWAY), "[local1] lab-1/lab-1.vmx".to_owned());
+    let wanted = Fact::StopWanted {
+        vm: "lab-1".into(),
+        host: host.clone(),
+        vmx: vmx.clone(),
+    };
+    told.said(step, wanted);
+    let line = "lee-esx1: lab-1 ([local1] lab-1/lab-1.vmx) stopped to free capacity";
+    assert_eq!(told.standing(), [format!("{line} (announced, not seen)")]);
+    let freed = Fact::CapacityFreed {
+        host: host.clone(),
+        name: "lab-1".into(),
+        vmx,
+        how: "shut down by its guest".to_owned(),
+    };
+    told.said(step, freed.clone());
+    assert_eq!(told.standing(), [line]);
+    assert!(!Ledger::of(&told.state).is_gone(&freed));
+    // Starting it again is not a start of the run's.
+    let back = "failback/give-back/-/return_capacity";
+    told.sent(back, AWAY, "vim-cmd vmsvc/power.on 7");
+    assert_eq!(told.standing(), [line]);
+    let what = Ledger::of(&told.state).items[0].what();
+    told.said(back, Fact::Gone { host, what });
+    assert_eq!(told.standing(), [""; 0]);
+    assert!(Ledger::of(&told.state).is_gone(&freed));
+}

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::actions::{size, span};
+use crate::actions::span;
 use crate::error::Fault;
 use crate::hypervisor::esxi::licence::Licence;
 use crate::names::HostName;
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, HostSeen, Seen};
 use crate::readiness::task::Task;
-use crate::vmfiles::Vmx;
 
 /// A clock may be wrong by so much before it is worth a word.
 const SKEW: Duration = Duration::from_secs(60);
@@ -30,7 +29,6 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
         findings.extend(licence(task, name, esxi, seen.at));
         findings.extend(vcenter(task, name, esxi));
         findings.extend(release(task, name, esxi));
-        findings.extend(memory(task, name, esxi, seen));
     }
     findings
 }
@@ -151,31 +149,4 @@ fn release(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
         task.landing(name),
         fault,
     ))
-}
-
-/// Memory of the VMs that come up there, beside what is free now.
-fn memory(task: &Task, name: &HostName, esxi: &EsxiSeen, seen: &Seen) -> Option<Finding> {
-    let summary = esxi.summary.as_ref().ok()?;
-    let free = summary.memory?.saturating_sub(summary.memory_used?);
-    let wants = |vm| {
-        let vmx = Vmx::parse(seen.used(vm)?.vmx.as_ref().ok()?).ok()?;
-        let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
-        Some(mib.saturating_mul(1 << 20))
-    };
-    let vms = task.landing(name);
-    let wanted: u64 = vms.iter().filter_map(wants).fold(0, u64::saturating_add);
-    if wanted <= free {
-        return None;
-    }
-    let fault = Fault::new(
-        format!(
-            "the VMs that come up there have {} of memory, and {} are free",
-            size(wanted),
-            size(free)
-        ),
-        name.as_str(),
-        "they will be started, and the host may have to swap",
-        "shut down what can be done without, or place some of them on another host",
-    );
-    Some(Finding::warning(format!("host/{name}/memory"), vms, fault))
 }

@@ -9,6 +9,7 @@ mod homes;
 mod hosts;
 mod identities;
 mod leftovers;
+mod memory;
 mod networks;
 mod reach;
 mod rehearsal;
@@ -22,11 +23,12 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 11] = [
+const JUDGES: [Judge; 12] = [
     reach::judge,
     hosts::judge,
     stores::judge,
     room::judge,
+    memory::judge,
     networks::judge,
     backups::judge,
     configuration::judge,

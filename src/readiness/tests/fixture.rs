@@ -167,6 +167,7 @@ pub(super) fn esxi() -> EsxiSeen {
         }]),
         registered: Ok(Vec::new()),
         running: Ok(Vec::new()),
+        spares: Ok(Vec::new()),
         autostart: Ok(Vec::new()),
         tops: BTreeMap::new(),
         folders: BTreeMap::new(),

@@ -72,6 +72,16 @@ fn left(fact: &Fact) -> Option<(&HostName, Text)> {
                 .plain(format!(", VLAN {vlan}")),
         ),
         Fact::VswitchMade { host, name } => (host, plain("made: virtual switch ").code(name)),
+        Fact::CapacityFreed {
+            host, name, vmx, ..
+        } => (
+            host,
+            plain("stopped to free capacity, and off since: ")
+                .code(name.as_str())
+                .plain(" (")
+                .code(vmx)
+                .plain(")"),
+        ),
         Fact::FolderMade { host, path } => (host, plain("made: folder ").code(path)),
         Fact::AutostartRemoved { vm, host, entry } => (
             host,

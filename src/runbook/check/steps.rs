@@ -55,6 +55,9 @@ fn served(
     for probe in step.verb.probes() {
         looked_at(checker, section, phase, step, probe, node);
     }
+    if let Verb::FreeCapacity { vms } | Verb::ReturnCapacity { vms } = &step.verb {
+        makes_room(checker, step, vms, node);
+    }
     let Some(written) = step.verb.vm() else {
         return;
     };
@@ -96,6 +99,28 @@ fn served(
         format!("{first} is here"),
     );
     let node = checker.find_from(node, &[verb]);
+    checker.report(node, message, Some(label), &hint);
+}
+
+/// Only what may be stopped for others is, and it is known where it runs.
+fn makes_room(checker: &mut Checker<'_, '_>, step: &StepSpec, vms: &[VmName], node: NodeId) {
+    let runbook = checker.runbook;
+    let lack = |name: &VmName| match runbook.vms.get(name)? {
+        vm if !vm.expendable => Some("it is not expendable"),
+        vm if vm.recovery.is_none() => Some("it has no `recovery` place"),
+        _ => None,
+    };
+    let Some((name, lack)) = vms.iter().find_map(|name| Some((name, lack(name)?))) else {
+        return;
+    };
+    let label = (
+        checker.find(&["vms", name.as_str()]),
+        format!("{name} is here"),
+    );
+    let verb = step.verb.as_str();
+    let node = checker.find_from(node, &[verb]);
+    let hint = format!("give {name} `role: expendable` and the host it runs on, or leave it out");
+    let message = format!("`{verb}` cannot serve {name}: {lack}");
     checker.report(node, message, Some(label), &hint);
 }
 
@@ -158,6 +183,8 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
     let needed: &[SiteRole] = match verb {
         Verb::Confirm { .. }
         | Verb::Note { .. }
+        | Verb::FreeCapacity { .. }
+        | Verb::ReturnCapacity { .. }
         | Verb::Command(_)
         | Verb::Local(_)
         | Verb::Wait(_)

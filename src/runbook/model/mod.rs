@@ -154,6 +154,21 @@ impl Runbook {
             .iter()
             .filter(|(name, vm)| !vm.expendable && !Vm::is_pattern(name))
     }
+
+    /// The hosts on which these VMs come up or stand, each once, in the file's order.
+    #[must_use]
+    pub fn recovery_hosts(&self, vms: &[VmName]) -> Vec<HostName> {
+        let places = vms
+            .iter()
+            .filter_map(|vm| self.vms.get(vm)?.recovery.as_ref());
+        let mut hosts: Vec<HostName> = Vec::new();
+        for place in places {
+            if !hosts.contains(&place.host) {
+                hosts.push(place.host.clone());
+            }
+        }
+        hosts
+    }
 }
 
 /// Somebody to call.

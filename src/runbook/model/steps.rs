@@ -234,6 +234,16 @@ pub enum Verb {
         /// At which site.
         site: SiteName,
     },
+    /// Shut expendable VMs at the recovery site down, so that there is memory for others.
+    FreeCapacity {
+        /// Keys of expendable VMs, patterns among them.
+        vms: Vec<VmName>,
+    },
+    /// Start those of them again that the run shut down.
+    ReturnCapacity {
+        /// Keys of expendable VMs, patterns among them.
+        vms: Vec<VmName>,
+    },
     /// Bring files into a machine that is there, by the backup tool's own command.
     RestoreFiles(FileRestore),
     /// A command of the site's own.
@@ -266,6 +276,8 @@ impl Verb {
             Self::PowerOff { .. } => "power_off",
             Self::CopyBack { .. } => "copy_back",
             Self::Unregister { .. } => "unregister",
+            Self::FreeCapacity { .. } => "free_capacity",
+            Self::ReturnCapacity { .. } => "return_capacity",
             Self::RestoreFiles(_) => "restore_files",
             Self::Command(_) => "command",
             Self::Local(_) => "local",
@@ -281,6 +293,8 @@ impl Verb {
         match self {
             Self::Confirm { .. }
             | Self::Note { .. }
+            | Self::FreeCapacity { .. }
+            | Self::ReturnCapacity { .. }
             | Self::Command(_)
             | Self::Local(_)
             | Self::Wait(_)

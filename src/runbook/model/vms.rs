@@ -50,6 +50,25 @@ impl Vm {
         name.as_str().contains('*')
     }
 
+    /// Whether a name of the runbook stands for this VM: its own name, or a pattern that fits it.
+    #[must_use]
+    pub fn covers(name: &VmName, vm: &str) -> bool {
+        let Some((first, rest)) = name.as_str().split_once('*') else {
+            return name.as_str() == vm;
+        };
+        let Some(mut vm) = vm.strip_prefix(first) else {
+            return false;
+        };
+        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for part in middle.split('*') {
+            let Some(at) = vm.find(part) else {
+                return false;
+            };
+            vm = &vm[at + part.len()..];
+        }
+        vm.ends_with(last)
+    }
+
     /// Where the VM is, or comes to be, on a site of the given role.
     #[must_use]
     pub fn place(&self, role: SiteRole) -> Option<&Place> {

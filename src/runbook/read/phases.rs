@@ -264,11 +264,6 @@ fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
         }
         (None, _) => {}
     }
-    if let Some(later) = keys.iter().find(|key| verbs::LATER.contains(key)) {
-        let node = place(later);
-        reader.later(node, "verb", later);
-        return None;
-    }
     match keys.iter().find(|key| !COMMON.contains(key)) {
         Some(word) => {
             let node = place(word);

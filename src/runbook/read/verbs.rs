@@ -5,6 +5,7 @@ use super::commands::{argv, command, local};
 use super::optional;
 use super::probes::{check, hand_off, wait};
 use super::texts::{Scope, template};
+use crate::names::VmName;
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{
     CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb,
@@ -13,7 +14,7 @@ use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
 /// The verbs of this version.
-pub(in crate::runbook) const VERBS: [&str; 19] = [
+pub(in crate::runbook) const VERBS: [&str; 21] = [
     "confirm",
     "note",
     "fence",
@@ -27,6 +28,8 @@ pub(in crate::runbook) const VERBS: [&str; 19] = [
     "power_off",
     "copy_back",
     "unregister",
+    "free_capacity",
+    "return_capacity",
     "restore_files",
     "command",
     "local",
@@ -34,8 +37,6 @@ pub(in crate::runbook) const VERBS: [&str; 19] = [
     "check",
     "hand_off",
 ];
-/// Verbs of the format that come with later versions.
-pub(super) const LATER: [&str; 1] = ["free_capacity"];
 
 pub(in crate::runbook) const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
 pub(in crate::runbook) const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
@@ -72,6 +73,12 @@ pub(super) fn verb<'a>(
         },
         "restore" => return restore(at, scope, reader),
         "unregister" => return unregister(at, scope, reader),
+        "free_capacity" => Verb::FreeCapacity {
+            vms: expendable(key, at, scope, reader)?,
+        },
+        "return_capacity" => Verb::ReturnCapacity {
+            vms: expendable(key, at, scope, reader)?,
+        },
         "restore_files" => Verb::RestoreFiles(restore_files(at, scope, reader)?),
         "command" => Verb::Command(command(at, scope, reader)?),
         "local" => Verb::Local(local(at, scope, reader)?),
@@ -162,6 +169,33 @@ pub(super) fn vm_name<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>)
         return Some(text.to_owned());
     }
     None
+}
+
+/// VMs that make room for others, patterns among them: `["lab-*", test01]`.
+fn expendable<'a>(
+    verb: &str,
+    at: At<'a>,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<Vec<VmName>> {
+    if scope.has_vm {
+        let message = format!("`{verb}` is about all of its VMs at once");
+        reader.report(at.node, message, "use it in a phase without `for_each`");
+        return None;
+    }
+    let items = reader.list(at, "VMs")?;
+    if items.is_empty() {
+        reader.report(at.node, format!("`{verb}` without VMs"), "name some");
+        return None;
+    }
+    let mut vms: Vec<VmName> = Vec::new();
+    for at in items {
+        let vm = reader.reference::<VmName>(at, "VM", &scope.names.vms)?;
+        if !vms.contains(&vm) {
+            vms.push(vm);
+        }
+    }
+    Some(vms)
 }
 
 fn restore<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Verb> {

@@ -160,6 +160,20 @@ fn verbs() -> Vec<(&'static str, Value)> {
             about(unregister(), "Out of the inventory; its files stay"),
         ),
         (
+            "free_capacity",
+            about(
+                list(text()),
+                "Expendable VMs that are shut down at the recovery site, so that there is memory",
+            ),
+        ),
+        (
+            "return_capacity",
+            about(
+                list(text()),
+                "Starts those of them again that the run shut down",
+            ),
+        ),
+        (
             "restore_files",
             about(
                 restore_files(),

@@ -472,6 +472,8 @@ fn why(action: &ActionSpec) -> &'static str {
         ActionSpec::ShutDown { .. } => "its last state has to be on disk before it moves",
         ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
         ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
+        ActionSpec::FreeCapacity { .. } => "what comes up here needs the memory more",
+        ActionSpec::ReturnCapacity { .. } => "they made room, which is free again",
         ActionSpec::RestoreFiles { .. } => "its data has to be here before it can serve",
         ActionSpec::Command(_) | ActionSpec::Local(_) => "a command of this site's own",
         ActionSpec::Wait(_) => "what comes next needs time",

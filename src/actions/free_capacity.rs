@@ -1,0 +1,316 @@
+//! `free_capacity` shuts expendable VMs down at the recovery site, so that there is memory for those
+//! that come up there. Their guests are asked; a VM whose guest does not go down is powered off only
+//! after somebody read its name and said so. What was stopped is in the ledger, and is started again
+//! by a cleanup, a rollback, or `return_capacity`.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::{Fact, ProbeAnswer, Proposal};
+use crate::error::Fault;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::power::PowerState;
+use crate::names::{HostName, VmName};
+use crate::plan::{Risk, Step};
+use crate::runbook::model::Runbook;
+
+use super::action::Action;
+use super::answer::{Known, done, needed, shown_for};
+use super::context::Ctx;
+use super::link::ActError;
+use super::return_capacity::ReturnCapacity;
+use super::spares::{self, Spare, Told};
+use super::stopping::{self, Way};
+use super::words::{size, span};
+
+/// The word that lets VMs be powered off without their guests.
+const CONSENT: &str = "power off";
+
+/// The verb about the VMs of some keys.
+pub(super) struct FreeCapacity<'a> {
+    keys: &'a [VmName],
+    hosts: Vec<HostName>,
+    patience: Duration,
+    back: ReturnCapacity<'a>,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// Each host with what it told; none where nobody asked.
+    hosts: Vec<(HostName, Told)>,
+    /// VMs whose guests were asked in vain, and why.
+    unheeded: Vec<(Spare, String)>,
+}
+
+impl Seen {
+    fn spares(&self) -> impl Iterator<Item = &Spare> {
+        self.hosts.iter().flat_map(|(_, told)| &told.spares)
+    }
+
+    /// Those that run and whose guest can be asked.
+    fn to_ask(&self) -> Vec<&Spare> {
+        let in_vain = |spare: &&Spare| self.unheeded.iter().any(|(other, _)| other == *spare);
+        self.spares()
+            .filter(|spare| runs(spare) && !in_vain(spare))
+            .collect()
+    }
+
+    /// A line for each VM and one for each host's memory.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (host, told) in &self.hosts {
+            let off = told.spares.iter().filter(|spare| !runs(spare));
+            lines.extend(off.map(|spare| format!("{} is off", spare.who())));
+            if told.spares.is_empty() {
+                lines.push(format!("{host} has no such VM"));
+            }
+            if let Some((free, all)) = told.memory {
+                let (free, all) = (size(free), size(all));
+                lines.push(format!("{host} has {free} of {all} of memory free"));
+            }
+        }
+        lines
+    }
+}
+
+fn runs(spare: &Spare) -> bool {
+    spare.power == PowerState::On
+}
+
+impl<'a> FreeCapacity<'a> {
+    /// The verb for the VMs that these keys of the runbook stand for.
+    pub fn new(runbook: &Runbook, step: &Step, keys: &'a [VmName]) -> Self {
+        Self {
+            keys,
+            hosts: runbook.recovery_hosts(keys),
+            patience: step.timeout.unwrap_or(stopping::PATIENCE),
+            back: ReturnCapacity::new(step, keys),
+        }
+    }
+
+    /// What would be done where nobody was asked which VMs there are.
+    fn outline(&self) -> Proposal {
+        let keys: Vec<&str> = self.keys.iter().map(VmName::as_str).collect();
+        let each = |host: &HostName| {
+            let vm: VmName = keys.join(", ").into();
+            shown_for(host, &vm, Known::Not, commands::shutdown_guest)
+        };
+        Proposal {
+            changes: self
+                .hosts
+                .iter()
+                .map(|host| format!("what runs on {host} as {} is shut down", keys.join(", ")))
+                .collect(),
+            commands: self.hosts.iter().map(each).collect(),
+            ..self.proposal()
+        }
+    }
+
+    fn proposal(&self) -> Proposal {
+        Proposal {
+            then: "they are off, and their memory is free".to_owned(),
+            undo: Some("each is started again".to_owned()),
+            risk: Some(Risk::Disruptive),
+            ..Proposal::default()
+        }
+    }
+
+    fn asking(&self, seen: &Seen, spares: &[&Spare]) -> Proposal {
+        let mut changes: Vec<String> = spares
+            .iter()
+            .map(|spare| format!("{} is shut down by its guest", spare.who()))
+            .collect();
+        let left = seen.unheeded.iter();
+        changes.extend(left.map(|(spare, why)| {
+            format!(
+                "{} runs on for now, and is asked about after: {why}",
+                spare.who()
+            )
+        }));
+        Proposal {
+            changes,
+            commands: spares
+                .iter()
+                .map(|spare| {
+                    let vmid = Known::Is(spare.vmid);
+                    shown_for(&spare.host, &spare.vm, vmid, commands::shutdown_guest)
+                })
+                .collect(),
+            ..self.proposal()
+        }
+    }
+
+    /// Nobody loses what a guest has not written without having said so.
+    fn cutting(&self, seen: &Seen) -> Proposal {
+        let left = seen.unheeded.iter();
+        Proposal {
+            changes: left
+                .clone()
+                .map(|(spare, why)| {
+                    format!(
+                        "{} is powered off without its guest, which may lose what it has not \
+                         written: {why}",
+                        spare.who()
+                    )
+                })
+                .collect(),
+            commands: left
+                .map(|(spare, _)| {
+                    let vmid = Known::Is(spare.vmid);
+                    shown_for(&spare.host, &spare.vm, vmid, commands::power_off)
+                })
+                .collect(),
+            typed: Some(CONSENT.to_owned()),
+            ..self.proposal()
+        }
+    }
+
+    /// Asks every guest, then waits for all of them together.
+    async fn ask(&self, ctx: &Ctx, spares: &[&Spare]) -> Result<(), ActError> {
+        let mut asked = Vec::new();
+        for spare in spares {
+            stopping::keep_wanted(ctx, &spare.host, &spare.vm, &spare.vmx).await?;
+            match stopping::ask_guest(ctx, &spare.host, &spare.vm, spare.vmid).await? {
+                Ok(()) => asked.push(*spare),
+                Err(fault) => {
+                    let why = format!("its guest could not be asked: {fault}");
+                    keep_unheeded(ctx, spare, why).await?;
+                }
+            }
+        }
+        let began = Instant::now();
+        for spare in asked {
+            ctx.doing(format!(
+                "waiting for the guest of {} to shut down",
+                spare.vm
+            ));
+            let left = self.patience.saturating_sub(began.elapsed());
+            if stopping::wait_until_off(ctx, &spare.host, &spare.vmx, left).await? {
+                keep_freed(ctx, spare, "shut down by its guest").await?;
+            } else {
+                let patience = span(self.patience);
+                let why = format!("its guest did not shut down within {patience}");
+                keep_unheeded(ctx, spare, why).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn keep_unheeded(ctx: &Ctx, spare: &Spare, why: String) -> Result<(), ActError> {
+    let fact = Fact::ShutdownUnheeded {
+        vm: spare.vm.clone(),
+        host: spare.host.clone(),
+        why,
+    };
+    ctx.link.fact(fact).await
+}
+
+async fn keep_freed(ctx: &Ctx, spare: &Spare, how: &str) -> Result<(), ActError> {
+    let fact = Fact::CapacityFreed {
+        host: spare.host.clone(),
+        name: spare.vm.clone(),
+        vmx: spare.vmx.clone(),
+        how: how.to_owned(),
+    };
+    ctx.link.fact(fact).await
+}
+
+/// Why the guest of a VM is not asked, or not again.
+fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
+    let own = ctx.run_facts();
+    let told = own.iter().rev().find_map(|fact| match fact {
+        Fact::ShutdownUnheeded { vm, host, why } if *vm == spare.vm && *host == spare.host => {
+            Some(why.clone())
+        }
+        _ => None,
+    });
+    told.or_else(|| (!spare.tools).then(|| "its guest's tools do not run".to_owned()))
+}
+
+impl Action for FreeCapacity<'_> {
+    type Observed = Seen;
+
+    fn unknown(&self) -> Seen {
+        Seen::default()
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let mut seen = Seen::default();
+        for host in &self.hosts {
+            let told = spares::look(ctx, host, self.keys).await?;
+            for spare in told.spares.iter().filter(|spare| runs(spare)) {
+                if let Some(why) = in_vain(ctx, spare) {
+                    seen.unheeded.push((spare.clone(), why));
+                }
+            }
+            seen.hosts.push((host.clone(), told));
+        }
+        Ok(seen)
+    }
+
+    fn decide(&self, seen: &Seen) -> ProbeAnswer {
+        if seen.hosts.is_empty() {
+            return needed("not asked", self.outline());
+        }
+        let running: Vec<&Spare> = seen.spares().filter(|spare| runs(spare)).collect();
+        if running.is_empty() {
+            return done("no expendable VM runs there", seen.lines());
+        }
+        let memory = running.iter().filter_map(|spare| spare.memory).sum();
+        let names: Vec<&str> = running.iter().map(|spare| spare.vm.as_str()).collect();
+        let names = names.join(", ");
+        let found = format!("{names}: on, with {} of memory", size(memory));
+        let to_ask = seen.to_ask();
+        if to_ask.is_empty() {
+            return needed(found, self.cutting(seen));
+        }
+        needed(found, self.asking(seen, &to_ask))
+    }
+
+    async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        let to_ask = seen.to_ask();
+        if !to_ask.is_empty() {
+            return self.ask(ctx, &to_ask).await;
+        }
+        for (spare, _) in &seen.unheeded {
+            let (host, vm, vmx) = (&spare.host, &spare.vm, &spare.vmx);
+            let how = stopping::bring_down(ctx, host, vm, vmx, Way::AtOnce).await?;
+            keep_freed(ctx, spare, &how).await?;
+        }
+        Ok(())
+    }
+
+    /// What is left runs in spite of its guest: a decision of its own.
+    fn has_next(&self, seen: &Seen) -> bool {
+        seen.spares().any(runs)
+    }
+
+    /// What this step was about to stop when the console or the link died, and is off now.
+    async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        for item in spares::stopped(ctx, self.keys) {
+            let is_it = |spare: &&Spare| {
+                item.announced && spare.host == item.host && item.vm.as_ref() == Some(&spare.vm)
+            };
+            let Some(spare) = seen.spares().find(is_it).filter(|spare| !runs(spare)) else {
+                continue;
+            };
+            let kept = |fact: &Fact| matches!(fact, Fact::CapacityFreed { host, vmx, .. } if *host == spare.host && *vmx == spare.vmx);
+            if !ctx.link.kept().iter().any(kept) {
+                keep_freed(ctx, spare, "found off after it was told to stop").await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
+        let seen = self.back.observe(ctx).await?;
+        self.back.act(ctx, &seen).await?;
+        let seen = self.back.observe(ctx).await?;
+        self.back.settle(ctx, &seen).await?;
+        self.back.undone(&seen)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use super::super::tests::{done, lines, needed, step};
+use super::*;
+use crate::hypervisor::esxi::Vmid;
+
+fn spare(vm: &str, vmid: u32, power: PowerState) -> Spare {
+    Spare {
+        host: "lee-esx1".into(),
+        vm: vm.into(),
+        vmx: format!("[local1] {vm}/{vm}.vmx"),
+        vmid: Vmid(vmid),
+        power,
+        tools: true,
+        memory: Some(4 << 30),
+    }
+}
+
+fn seen(spares: &[Spare], unheeded: &[(Spare, &str)]) -> Seen {
+    let told = Told {
+        spares: spares.to_vec(),
+        memory: Some((16 << 30, 64 << 30)),
+    };
+    let why = unheeded.iter();
+    Seen {
+        hosts: vec![("lee-esx1".into(), told)],
+        unheeded: why
+            .map(|(spare, why)| (spare.clone(), (*why).to_owned()))
+            .collect(),
+    }
+}
+
+fn decided(seen: &Seen) -> ProbeAnswer {
+    let (runbook, step) = step("failover/recover/sql01/register");
+    let keys = ["lab-*".into()];
+    FreeCapacity::new(&runbook, &step, &keys).decide(seen)
+}
+
+#[test]
+fn guests_are_asked_first_and_a_vm_without_one_waits_for_a_decision_of_its_own() {
+    let (first, second) = (
+        spare("lab-1", 7, PowerState::On),
+        spare("lab-2", 8, PowerState::On),
+    );
+    let mut deaf = seen(
+        &[first.clone(), second.clone()],
+        &[(second.clone(), "its guest's tools do not run")],
+    );
+    let answer = decided(&deaf);
+    assert!(answer.found.contains("8.0 GiB"), "{}", answer.found);
+    let asked = needed(&answer);
+    assert_eq!(lines(asked), ["vim-cmd vmsvc/power.shutdown 7"]);
+    assert!(asked.typed.is_none() && asked.changes[1].contains("runs on for now"));
+
+    deaf.hosts[0].1.spares[0].power = PowerState::Off;
+    let answer = decided(&deaf);
+    let cut = needed(&answer);
+    assert_eq!(lines(cut), ["vim-cmd vmsvc/power.off 8"]);
+    assert_eq!(cut.typed.as_deref(), Some(CONSENT));
+    assert!(cut.changes[0].contains("may lose"), "{:?}", cut.changes);
+}
+
+#[test]
+fn what_is_off_already_is_left_alone() {
+    let off = seen(&[spare("lab-1", 7, PowerState::Off)], &[]);
+    let answer = decided(&off);
+    let lines = done(&answer);
+    assert!(lines[0].starts_with("lab-1 on lee-esx1"), "{lines:?}");
+    assert_eq!(lines[1], "lee-esx1 has 16.0 GiB of 64.0 GiB of memory free");
+    let nobody = decided(&seen(&[], &[]));
+    assert_eq!(done(&nobody)[0], "lee-esx1 has no such VM");
+}

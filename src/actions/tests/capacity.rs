@@ -1,0 +1,65 @@
+//! Expendable VMs that make room and come back, against the simulated site.
+
+use super::world::World;
+use super::{RUNBOOK, done, lines, needed};
+use crate::engine::{Chapter, Fact, closing_plan};
+
+const FREE: &str = "failover/make-room/-/free_capacity";
+
+/// The bundled runbook with expendable VMs in Leeds, which make room first.
+fn with_spares() -> String {
+    let vms = "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }\n";
+    let phase = "\nfailover:\n  - phase: Make room\n    steps: [{ free_capacity: [\"lab-*\"] }]\n";
+    let text = RUNBOOK.replacen("\nvms:\n", vms, 1);
+    text.replacen("\nfailover:\n", phase, 1)
+}
+
+fn freed(world: &World) -> Vec<String> {
+    let facts = world.facts().into_iter();
+    facts
+        .filter_map(|fact| match fact {
+            Fact::CapacityFreed { name, how, .. } => Some(format!("{name}: {how}")),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_made_room_is_named_shut_down_by_its_guest_and_started_again() {
+    let mut world = World::with(&with_spares()).await;
+    let answer = world.probe(FREE).await;
+    let shown = needed(&answer);
+    assert!(shown.changes[0].contains("lab-1 on lee-esx1"), "{shown:?}");
+    assert_eq!(shown.changes.len(), 2, "{shown:?}");
+    let commands: Vec<String> = lines(shown).into_iter().map(str::to_owned).collect();
+    assert!(
+        commands.iter().all(|line| line.contains("power.shutdown")),
+        "a guest is asked before anything else: {commands:?}"
+    );
+    let evidence = world.go(FREE).await;
+    assert!(
+        evidence.iter().any(|line| line.contains("of memory free")),
+        "{evidence:?}"
+    );
+    let stopped = ["lab-1", "lab-2"].map(|vm| format!("{vm}: shut down by its guest"));
+    assert_eq!(freed(&world), stopped);
+    assert_eq!(world.writes("lee-esx1").len(), 2);
+    done(&world.probe(FREE).await);
+    assert_eq!(freed(&world), stopped, "told once");
+
+    let state = world.keeper.state.lock().unwrap().clone();
+    let own = world.plans[0].clone();
+    let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
+    world.plans.push(plan);
+    let back = "rollback/bring-back/-/return_capacity";
+    let answer = world.probe(back).await;
+    assert_eq!(lines(needed(&answer)).len(), 2, "{answer:?}");
+    let evidence = world.go(back).await;
+    assert_eq!(evidence[0], "lab-1 on lee-esx1 is on, as it was before");
+    let before = world.writes("lee-esx1").len();
+    done(&world.probe(back).await);
+    assert_eq!(world.writes("lee-esx1").len(), before);
+    let gone = |fact: &Fact| matches!(fact, Fact::Gone { .. });
+    assert_eq!(world.facts().iter().filter(|fact| gone(fact)).count(), 2);
+    world.end().await;
+}

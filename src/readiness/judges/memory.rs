@@ -1,0 +1,103 @@
+//! Memory on each host for everything that comes up there, with what will be freed.
+
+use super::listed;
+use crate::actions::size;
+use crate::error::Fault;
+use crate::names::{HostName, VmName};
+use crate::readiness::finding::Finding;
+use crate::readiness::seen::{EsxiSeen, Seen, SpareSeen};
+use crate::readiness::task::Task;
+use crate::vmfiles::Vmx;
+
+pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let hosts = seen.hosts.keys();
+    hosts
+        .filter_map(|host| {
+            let coming = Coming::to(task, seen, host);
+            coming.finding(host, seen.esxi(host)?)
+        })
+        .collect()
+}
+
+/// What comes up on one host.
+#[derive(Default)]
+struct Coming {
+    /// VMs with the memory that they take.
+    known: Vec<(VmName, u64)>,
+    /// VMs of which that is not known.
+    unknown: Vec<VmName>,
+}
+
+impl Coming {
+    fn to(task: &Task, seen: &Seen, host: &HostName) -> Self {
+        let mut coming = Self::default();
+        for vm in task.landing(host) {
+            match memory_of(seen, &vm) {
+                Some(memory) => coming.known.push((vm, memory)),
+                None => coming.unknown.push(vm),
+            }
+        }
+        coming
+    }
+
+    fn finding(&self, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+        let summary = esxi.summary.as_ref().ok()?;
+        let free = summary.memory?.saturating_sub(summary.memory_used?);
+        let needed = self.known.iter().map(|(_, memory)| *memory).sum::<u64>();
+        if needed <= free {
+            return None;
+        }
+        let spares = esxi.spares.as_deref().unwrap_or_default();
+        let running: Vec<&SpareSeen> = spares.iter().filter(|spare| spare.runs).collect();
+        let freed: u64 = running.iter().filter_map(|spare| spare.memory).sum();
+        let names: Vec<&str> = running.iter().map(|spare| spare.name.as_str()).collect();
+        let what = format!(
+            "{} of memory are free, and {} are needed: {}{}",
+            size(free),
+            size(needed),
+            self.counted(),
+            match names.as_slice() {
+                [] => "; nothing is shut down to free some".to_owned(),
+                names => format!(
+                    "; free_capacity gives up to {} ({})",
+                    size(freed),
+                    listed(names)
+                ),
+            }
+        );
+        let key = format!("host/{host}/memory");
+        let vms: Vec<VmName> = self.known.iter().map(|(vm, _)| vm.clone()).collect();
+        let fault =
+            |state: &str, next: String| Fault::new(what.clone(), host.as_str(), state, next);
+        let short = needed.saturating_sub(free.saturating_add(freed));
+        Some(if short == 0 {
+            let next = "nothing now: the run shuts them down first".to_owned();
+            Finding::note(key, vms, fault("it fits once they are off", next))
+        } else {
+            let next = format!(
+                "free {} more there: name expendable VMs in `free_capacity`, or place VMs on another host",
+                size(short)
+            );
+            let state = "the VMs that start last do not start, or the host swaps";
+            Finding::warning(key, vms, fault(state, next))
+        })
+    }
+
+    fn counted(&self) -> String {
+        let known = self.known.iter();
+        let mut parts: Vec<String> = known
+            .map(|(vm, memory)| format!("{vm} {}", size(*memory)))
+            .collect();
+        if !self.unknown.is_empty() {
+            parts.push(format!("not counted: {}", listed(&self.unknown)));
+        }
+        parts.join(", ")
+    }
+}
+
+/// What a VM takes of its host's memory, by the .vmx that is restored, in bytes.
+fn memory_of(seen: &Seen, vm: &VmName) -> Option<u64> {
+    let vmx = Vmx::parse(seen.used(vm)?.vmx.as_ref().ok()?).ok()?;
+    let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
+    Some(mib.saturating_mul(1 << 20))
+}
