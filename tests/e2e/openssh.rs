@@ -286,7 +286,6 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
 
 /// How a run ends, with the link cut in the middle of it: what it leaves is what was there before.
 #[test]
-#[ignore = "a minute or two: each of the four ways has hundreds of commands through two servers"]
 fn a_drill_and_a_failover_leave_nothing_through_openssh_with_the_link_cut() {
     if !is_here() {
         return;
