@@ -13,6 +13,7 @@ use crate::journal::{RunFolder, Store};
 use crate::logging;
 use crate::names::StepId;
 use crate::report;
+use crate::runbook::model::Runbook;
 use crate::runner::RunHandle;
 use crate::settings::Settings;
 use crate::tui::{Screen, Theme};
@@ -96,9 +97,13 @@ impl Console {
     }
 
     /// How the engine works at this console.
-    pub(super) fn engine_settings(&self) -> engine::Settings {
+    pub(super) fn engine_settings(&self, runbook: &Runbook) -> engine::Settings {
+        let hosts = runbook.hosts.iter();
         engine::Settings {
             headless: self.act.headless,
+            at_once: hosts
+                .map(|(name, host)| (name.clone(), host.at_once))
+                .collect(),
             ..engine::Settings::default()
         }
     }

@@ -114,6 +114,7 @@ fn take_up(
     secrets: BTreeMap<VariableName, Secret>,
 ) -> Result<RunHandle, Failure> {
     let mode = past.info.mode.unwrap_or(Mode::Failover);
+    let settings = console.engine_settings(&runbook);
     let launch = Launch {
         run: past.folder.id.clone(),
         dir: past.folder.path.clone(),
@@ -123,7 +124,7 @@ fn take_up(
         plan: Arc::new(past.plan),
         hosts: Hosts::new(configs, Policy::for_mode(mode), console.redactor.clone())
             .with_secrets(secrets),
-        settings: console.engine_settings(),
+        settings,
         clock: Clock::system(),
     };
     runner::resume(launch, up).map_err(|fault| Failure::of(Exit::Refused, &fault))

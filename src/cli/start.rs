@@ -274,6 +274,7 @@ pub(super) fn launch(
     } = ready;
     info.run = folder.id.clone();
     let mode = info.mode.unwrap_or(Mode::Failover);
+    let settings = console.engine_settings(&runbook);
     let launch = Launch {
         run: folder.id.clone(),
         dir: folder.path.clone(),
@@ -281,7 +282,7 @@ pub(super) fn launch(
         runbook: Arc::new(runbook),
         plan: Arc::new(plan),
         hosts,
-        settings: console.engine_settings(),
+        settings,
         parent,
         // Times begin with the run's own session, however long the console was open before.
         clock: Clock::system(),

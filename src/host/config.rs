@@ -38,6 +38,8 @@ pub struct HostConfig {
     pub connect_timeout: Option<Duration>,
     /// The way there.
     pub via: Via,
+    /// Bulk data may have a session of its own.
+    pub bulk_session: bool,
     /// What of this comes from ssh's configuration, and what there is not honoured; a line each.
     pub notes: Vec<String>,
 }
@@ -128,6 +130,7 @@ impl HostConfig {
             agent: AgentSocket::default(),
             connect_timeout: None,
             via: Via::Direct,
+            bulk_session: true,
             notes: Vec::new(),
         }
     }

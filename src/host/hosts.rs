@@ -10,7 +10,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
-use super::bulk::{BulkFile, Dialogue, NotOpen};
+use super::bulk::{BulkFile, Dialogue, NotOpen, Session};
 use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret, Via};
 use super::error::{HostError, WriteError};
@@ -361,6 +361,18 @@ impl Host {
         }
     }
 
+    /// Opens the sessions that a transfer over this lane needs, so that they are there when it
+    /// begins. What goes wrong now is told to whoever needs them then.
+    pub async fn get_ready(&self, lane: Lane) {
+        let Ok(thread) = self.lane(lane) else { return };
+        let opened = thread.call(|worker, cancel| worker.link(cancel).map(drop));
+        if let Ok(Ok(())) = opened.await
+            && let Err(why) = self.bulk_session().await
+        {
+            tracing::info!("no session for bulk data to {} yet: {why}", self.name());
+        }
+    }
+
     /// Opens a file. For writing it is made if missing and never truncated.
     ///
     /// # Errors
@@ -416,6 +428,14 @@ impl Host {
         started.map(Some)
     }
 
+    /// The session for bulk data, opened if there is none; `None` where ssh2 carries it.
+    async fn bulk_session(&self) -> Result<Option<Arc<Session>>, HostError> {
+        if self.shared.lacks_sftp() || !self.shared.config.bulk_session {
+            return Ok(None);
+        }
+        self.shared.bulk.get(&self.shared).await
+    }
+
     /// Opens a file over the session for bulk data; `None` where it must go over ssh2.
     async fn open_bulk(
         &self,
@@ -429,10 +449,7 @@ impl Host {
                 .call(|worker, cancel| worker.link(cancel).map(drop))
                 .await??;
         }
-        if self.shared.lacks_sftp() {
-            return Ok(None);
-        }
-        let Some(session) = self.shared.bulk.get(&self.shared).await? else {
+        let Some(session) = self.bulk_session().await? else {
             return Ok(None);
         };
         match BulkFile::open(&session, path, writes).await {

@@ -206,10 +206,13 @@ impl Engine {
 
     /// Whether each of the step's hosts takes one more of its kind.
     fn has_room(&self, step: &Step) -> bool {
-        let most = if step.transfer {
-            self.settings.transfers_per_host
-        } else {
-            self.settings.steps_per_host
+        let most = |host| {
+            let at_once = self.settings.at_once.get(host).copied().unwrap_or_default();
+            if step.transfer {
+                at_once.transfers
+            } else {
+                at_once.steps
+            }
         };
         // Two VMs may want the same port group: the second finds it whole, not half made.
         let drill = self.plan.mode == Mode::Drill;
@@ -226,7 +229,7 @@ impl Engine {
                         && self.takes_room(other)
                 })
             };
-            busy().count() < most && !(networks(step) && busy().any(networks))
+            busy().count() < most(host) && !(networks(step) && busy().any(networks))
         })
     }
 

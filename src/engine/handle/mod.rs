@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId};
 use crate::plan::{Plan, Step};
-use crate::runbook::model::OnFailure;
+use crate::runbook::model::{AtOnce, OnFailure};
 
 use super::effect::{Effect, TimerId};
 use super::input::{Input, OperatorInput};
@@ -37,10 +37,8 @@ use crate::engine::{Entry, RunEvent};
 pub struct Settings {
     /// Everything asks, whatever the pace, and an answers file replies.
     pub headless: bool,
-    /// Transfers at a time on one host.
-    pub transfers_per_host: usize,
-    /// Other steps at a time on one host.
-    pub steps_per_host: usize,
+    /// How much may go on at a time at each host; at one that is not named, the usual.
+    pub at_once: BTreeMap<HostName, AtOnce>,
     /// Probes that may fail in a row before the step fails.
     pub probe_tries: u32,
     /// Lost writes of one step before a person must look.
@@ -51,8 +49,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             headless: false,
-            transfers_per_host: 2,
-            steps_per_host: 4,
+            at_once: BTreeMap::new(),
             probe_tries: 5,
             losses: 20,
         }

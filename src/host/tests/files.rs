@@ -106,11 +106,18 @@ async fn files_on_a_host_that_has_next_to_nothing() {
 
 #[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
-    for extra in ["RekeyLimit 1M", "RekeyLimit 1M\nSubsystem none /bin/true"] {
+    for (extra, bulk_session) in [
+        ("RekeyLimit 1M", true),
+        ("RekeyLimit 1M", false),
+        ("RekeyLimit 1M\nSubsystem none /bin/true", true),
+    ] {
         let Some(sshd) = Sshd::start(extra) else {
             return;
         };
-        let (_hosts, host) = one(sshd.config());
+        let (_hosts, host) = one(HostConfig {
+            bulk_session,
+            ..sshd.config()
+        });
         let data = pattern(16 << 20);
         let path = sshd.path("big");
         let mut file = open(&host, &path, true).await.unwrap();
@@ -207,6 +214,40 @@ async fn files_of_other_lanes_go_over_their_own_session() {
     let read = file.read_at(1000, 1 << 20).await.unwrap();
     assert!(read == data[1000..1000 + (1 << 20)]);
     assert_eq!(proxy.accepted(), 1);
+}
+
+#[tokio::test]
+async fn bulk_data_shares_the_session_of_its_commands_where_the_runbook_says_so() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(HostConfig {
+        bulk_session: false,
+        ..sshd.config_via(proxy.port)
+    });
+    host.get_ready(Lane::Transfer(0)).await;
+    let path = sshd.path("disk");
+    let data = pattern(3 << 20);
+    let mut file = open(&host, &path, true).await.unwrap();
+    file.write_at(0, data.clone()).await.unwrap();
+    file.finish().await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == data);
+    assert_eq!(proxy.accepted(), 1);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_transfer_are_there_before_it_begins() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = one(sshd.config_via(proxy.port));
+    host.get_ready(Lane::Transfer(0)).await;
+    assert_eq!(proxy.accepted(), 2, "commands and bulk data");
+    let file = open(&host, &sshd.path("disk"), true).await.unwrap();
+    assert!(
+        file.confirmed(0).is_some(),
+        "over the session for bulk data"
+    );
+    host.get_ready(Lane::Transfer(0)).await;
+    assert_eq!(proxy.accepted(), 2);
 }
 
 #[tokio::test]

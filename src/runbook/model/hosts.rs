@@ -28,12 +28,34 @@ pub struct Host {
     /// The VM or physical server whose operating system it is, so that it answers only while that
     /// runs.
     pub guest: Option<VmName>,
+    /// How much may go on there at a time.
+    pub at_once: AtOnce,
+    /// Bulk data must not have a session of its own: it goes over that of its commands.
+    pub without_bulk_session: bool,
     /// The file gives the user.
     pub user_given: bool,
     /// The file gives the port.
     pub port_given: bool,
     /// What of this comes from ssh's configuration, a line each; the file itself leaves it empty.
     pub notes: Vec<String>,
+}
+
+/// How much may go on at a host at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Steps that move disks.
+    pub transfers: usize,
+    /// Other steps.
+    pub steps: usize,
+}
+
+impl Default for AtOnce {
+    fn default() -> Self {
+        Self {
+            transfers: 2,
+            steps: 4,
+        }
+    }
 }
 
 /// A host that carries connections on to another one.

@@ -11,7 +11,7 @@ mod steps;
 mod vms;
 
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
-pub use hosts::{Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
+pub use hosts::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use probes::{Expect, Look, Probe, VmSign};
 pub use steps::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,

@@ -25,7 +25,9 @@ pub(super) mod shapes {
         AGE, ATTESTED, COMMAND as COMMAND_PROBE, COMPARE, HAND_OFF, HTTP as HTTP_PROBE, LOOK,
         POINT, POWER, TCP as TCP_PROBE, VM as VM_PROBE, WAIT,
     };
-    pub(in crate::runbook) use super::sites::{DRIVERS, HOST, KEY_LOGIN, ROLES, SITE};
+    pub(in crate::runbook) use super::sites::{
+        DRIVERS, HOST, KEY_LOGIN, MOST_AT_ONCE, ROLES, SITE,
+    };
     pub(in crate::runbook) use super::verbs::{
         BEFORE, ONE_VM, POWER_OFF, RESTORE, RESTORE_FILES, UNREGISTER, VERBS,
     };

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::{Names, check_name, optional};
 use crate::names::{HostName, SiteName, VariableName};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Auth, Driver, Hop, Host, HostAddress, Site, SiteRole};
-use crate::runbook::reader::{At, Reader, Shape, did_you_mean, kind_of};
+use crate::runbook::model::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Site, SiteRole};
+use crate::runbook::reader::{At, Fields, Reader, Shape, did_you_mean, kind_of};
 use crate::runbook::template::{self, Part};
 use crate::runbook::values;
 
@@ -16,7 +16,16 @@ pub(in crate::runbook) const SITE: Shape = Shape::new("a site", &["role"], &["ti
 pub(in crate::runbook) const HOST: Shape = Shape {
     what: "a host",
     required: &["site", "driver", "address"],
-    optional: &["user", "auth", "host_key", "jump", "guest"],
+    optional: &[
+        "user",
+        "auth",
+        "host_key",
+        "jump",
+        "guest",
+        "transfers",
+        "steps",
+        "bulk_session",
+    ],
     also: &[],
     later: &[],
     extensible: false,
@@ -30,6 +39,8 @@ pub(in crate::runbook) const ROLES: [(&str, SiteRole); 2] = [
 ];
 pub(in crate::runbook) const DRIVERS: [(&str, Driver); 2] =
     [("esxi", Driver::Esxi), ("posix", Driver::Posix)];
+/// Steps of a kind that a host may be given at a time.
+pub(in crate::runbook) const MOST_AT_ONCE: u64 = 8;
 const LATER_DRIVERS: [&str; 3] = ["esx3", "libvirt", "hyperv"];
 
 /// Site names that would be taken for keys of a network.
@@ -95,9 +106,17 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
     let guest = optional(&fields, "guest", reader, |reader, at| {
         reader.reference(at, "VM", &names.vms)
     });
+    let usual = AtOnce::default();
+    let at_once = AtOnce {
+        transfers: at_once(&fields, "transfers", reader).unwrap_or(usual.transfers),
+        steps: at_once(&fields, "steps", reader).unwrap_or(usual.steps),
+    };
+    let bulk_session = optional(&fields, "bulk_session", reader, Reader::flag);
     let (address, port_given) = address?;
     Some(Host {
         guest,
+        at_once,
+        without_bulk_session: bulk_session == Some(false),
         site: site?,
         driver: driver?,
         address,
@@ -109,6 +128,14 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
         jump,
         notes: Vec::new(),
     })
+}
+
+/// How many steps of a kind the host may be given at a time.
+fn at_once<'a>(fields: &Fields<'a>, key: &str, reader: &mut Reader<'a>) -> Option<usize> {
+    let number = optional(fields, key, reader, |reader, at| {
+        reader.number(at, key, 1, MOST_AT_ONCE)
+    });
+    number.and_then(|number| usize::try_from(number).ok())
 }
 
 fn hops<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Vec<Hop>> {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::object;
-use super::types::{about, any_of, argv, duration, entries, list, one_of, secret, text, whole};
+use super::types::{
+    about, any_of, argv, duration, entries, flag, list, one_of, secret, text, whole,
+};
 use crate::runbook::read::shapes;
 
 pub(super) fn site() -> Value {
@@ -50,6 +52,27 @@ pub(super) fn host() -> Value {
                 about(
                     text(),
                     "It is the operating system of this VM or physical server",
+                ),
+            ),
+            (
+                "transfers",
+                about(
+                    whole(1, shapes::MOST_AT_ONCE),
+                    "Steps that move disks there at a time; 2 unless given",
+                ),
+            ),
+            (
+                "steps",
+                about(
+                    whole(1, shapes::MOST_AT_ONCE),
+                    "Other steps there at a time; 4 unless given",
+                ),
+            ),
+            (
+                "bulk_session",
+                about(
+                    flag(),
+                    "false: disks share the session of the commands, where the host cuts off a further one; slower",
                 ),
             ),
             (

@@ -95,6 +95,10 @@ fn it_refuses_what_the_reader_refuses() {
     for (right, other) in [
         ("driver: esxi,", "driver: esxi, user: root,"),
         (
+            "driver: esxi,",
+            "driver: esxi, transfers: 1, steps: 8, bulk_session: false,",
+        ),
+        (
             "- fence: \"${vm}\"",
             "- fence: { vm: \"${vm}\" }\n        timeout: 1h 30m",
         ),
@@ -114,6 +118,9 @@ fn it_refuses_what_the_reader_refuses() {
             "driver: esxi, auth: [{ password: plain }],",
         ),
         ("driver: esxi,", "driver: esxi, host_key: \"MD5:12\","),
+        ("driver: esxi,", "driver: esxi, transfers: 0,"),
+        ("driver: esxi,", "driver: esxi, steps: 9,"),
+        ("driver: esxi,", "driver: esxi, bulk_session: maybe,"),
         ("role: recovery", "role: spare"),
         ("local1 }", "local1, disk: fat }"),
         ("for_each: vms", "for_each: all"),

@@ -1,14 +1,21 @@
 //! State and input in, exact effects out.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::engine::{
     Fact, Pace, PeopleInput, Performed, Question, RetryScope, Status, StopOutcome,
 };
 use crate::error::Fault;
 use crate::names::OpId;
+use crate::runbook::model::AtOnce;
 
 fn started(plan: &Arc<Plan>) -> (Engine, StepId) {
-    let mut engine = engine(plan);
+    started_with(plan, Settings::default())
+}
+
+fn started_with(plan: &Arc<Plan>, settings: Settings) -> (Engine, StepId) {
+    let mut engine = Engine::new(Arc::clone(plan), RunState::default(), settings);
     let effects = engine.handle(at(0), Input::Start(info()));
     assert_eq!(names(&effects), ["run-started", "step-started", "PROBE 1"]);
     (engine, plan.steps[0].id.clone())
@@ -281,6 +288,34 @@ fn pace_auto_goes_on_alone_up_to_the_caps_and_waits_at_gates() {
     let gate = plan.steps[1].id.clone();
     let effects = engine.handle(at(3), probed(&gate, 1, Ok(needed())));
     assert_eq!(names(&effects), ["probe-answered"]);
+}
+
+#[test]
+fn a_host_gets_as_much_at_a_time_as_the_runbook_says() {
+    let probes = |transfers, steps| {
+        let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[], &[], &[], &[], &[], &[]]));
+        for step in &mut plan.steps[4..] {
+            step.transfer = true;
+        }
+        let at_once = AtOnce { transfers, steps };
+        let settings = Settings {
+            at_once: BTreeMap::from([("esx".into(), at_once)]),
+            ..Settings::default()
+        };
+        let (mut engine, _) = started_with(&Arc::new(plan), settings);
+        let auto = OperatorInput::SetPace {
+            pace: Pace::Auto,
+            by: "alice".to_owned(),
+        };
+        let effects = engine.handle(at(1), Input::Operator(auto));
+        let names = names(&effects);
+        let probes = names.iter().filter(|name| name.starts_with("PROBE"));
+        probes.count()
+    };
+    // The first step was begun before.
+    assert_eq!(probes(1, 2), 1 + 1);
+    assert_eq!(probes(3, 1), 3);
+    assert_eq!(probes(8, 8), 6);
 }
 
 #[test]
