@@ -173,6 +173,15 @@ pub(super) fn target(ctx: &Ctx, at: &VmAt) -> Result<Target, Fault> {
     })
 }
 
+/// Opens the sessions of a VM's transfer while its step is looked at, so that the data need not wait
+/// for their logins.
+pub(super) fn get_ready(ctx: &Ctx, at: &VmAt) {
+    let lane = lane(&ctx.runbook, &at.vm);
+    if let Ok(host) = ctx.host(&at.host) {
+        tokio::spawn(async move { host.get_ready(lane).await });
+    }
+}
+
 /// VMs that move at the same time use sessions of their own.
 pub(super) fn lane(runbook: &Runbook, vm: &VmName) -> Lane {
     let index = runbook.vms.get_index_of(vm).unwrap_or_default() % LANES;

@@ -403,6 +403,7 @@ impl Action for Restore {
         if complete && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
+        moving::get_ready(ctx, &self.at);
         let source = self.source(ctx)?;
         seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
         seen.point = Some(self.choose(ctx, &seen.points, &seen.arrivals).await?);

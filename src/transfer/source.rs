@@ -173,8 +173,12 @@ fn read_here(
             file.seek(SeekFrom::Start(place))?;
             while place < data.end {
                 let length = (data.end - place).min(CHUNK as u64);
-                let mut buffer = vec![0; usize::try_from(length).unwrap_or(CHUNK)];
-                file.read_exact(&mut buffer)?;
+                let mut buffer = Vec::with_capacity(usize::try_from(length).unwrap_or(CHUNK));
+                // Into memory that nobody fills with zeros before.
+                let got = file.by_ref().take(length).read_to_end(&mut buffer)?;
+                if got as u64 != length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 let end = place + length;
                 let piece = piece(place, buffer, zeros);
                 if pieces.blocking_send(Ok(piece)).is_err() {

@@ -36,26 +36,29 @@ else echo none; fi"#;
 /// is how many mebibytes from there are as they shall be, or `end`: all of it is. Says first what
 /// sums, and on standard error how many mebibytes are in the sum. Python comes first: it reads the
 /// file itself, unbuffered, so that it never sees what was not yet there, and hashes holes without
-/// reading them where the file system tells of them.
+/// reading them where the file system tells of them. One that has no hashlib says so by status 9.
 pub(super) const SHA256_ARRIVING: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
 for python in python3 python; do
-  if command -v $python >/dev/null 2>&1 && $python -c 'import hashlib' >/dev/null 2>&1 </dev/null; then
-    echo python3
-    exec $python -c 'import hashlib, os, sys
-file, hash, at, said = os.open(sys.argv[1], os.O_RDONLY), hashlib.sha256(), 0, 0
-step, zeros, holes = 1 << 20, b"\0" * (1 << 20), hasattr(os, "SEEK_DATA")
+  command -v $python >/dev/null 2>&1 || continue
+  $python -c 'import os, sys
+try: import hashlib, io
+except ImportError: sys.exit(9)
+print("python3")
+file, hash, at, said = io.open(sys.argv[1], "rb", 0), hashlib.sha256(), 0, 0
+step, holes = 1 << 20, hasattr(os, "SEEK_DATA")
+zeros, block = b"\0" * step, bytearray(step)
 def say():
     sys.stderr.write("%d\n" % (at // step))
     sys.stderr.flush()
 for line in iter(sys.stdin.readline, ""):
     end = line == "end\n"
-    size = os.fstat(file).st_size
+    size = os.fstat(file.fileno()).st_size
     to = size if end else int(line) * step
     if max(at, to) > size: sys.exit(1)
     while at < to:
         data = at
         if holes:
-            try: data = min(os.lseek(file, at, os.SEEK_DATA), to)
+            try: data = min(os.lseek(file.fileno(), at, os.SEEK_DATA), to)
             except OSError as why:
                 holes = why.errno == 6
                 if holes: data = to
@@ -64,11 +67,13 @@ for line in iter(sys.stdin.readline, ""):
             hash.update(zeros[:min(step, data - at)])
             at += min(step, data - at)
         if at < to:
-            os.lseek(file, at, os.SEEK_SET)
-            block = os.read(file, min(step, to - at))
-            if not block: sys.exit(1)
-            hash.update(block)
-            at += len(block)
+            file.seek(at)
+            if to - at < step: block = bytearray(to - at)
+            count = file.readinto(block)
+            if not count: sys.exit(1)
+            hash.update(block if count == len(block) else block[:count])
+            at += count
+            if len(block) < step: block = bytearray(step)
         if at - said >= step << 8:
             said = at
             say()
@@ -76,7 +81,8 @@ for line in iter(sys.stdin.readline, ""):
         print(hash.hexdigest())
         break
     say()' "$1"
-  fi
+  status=$?
+  [ $status = 9 ] || exit $status
 done
 if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then tool=openssl sum='openssl dgst -sha256'
 elif command -v sha256sum >/dev/null 2>&1; then tool=sha256sum sum=sha256sum

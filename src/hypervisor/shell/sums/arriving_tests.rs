@@ -26,9 +26,11 @@ fn without(tools: &[&str]) -> String {
 }
 
 /// As it is, and with what it falls back on.
-fn scripts() -> [(String, SumTool); 3] {
+fn scripts() -> [(String, SumTool); 4] {
+    let bare = SHA256_ARRIVING.replace("import hashlib, io", "import no_such_module");
     [
         (SHA256_ARRIVING.to_owned(), SumTool::Python3),
+        (bare, SumTool::Openssl),
         (without(&["$python"]), SumTool::Openssl),
         (without(&["$python", "openssl"]), SumTool::Sha256sum),
     ]
