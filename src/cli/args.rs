@@ -194,10 +194,11 @@ what was decided. It is read from the run's journal; no host is asked. At a term
     #[command(after_help = "\
 Every host is asked at the same time, with commands that only look: login and host key, release,
 clock, licence, maintenance mode, vCenter; datastores and the room for everything that lands there;
-port groups and uplinks; the restore points of each VM that `restore` brings (not of those whose
-files alone are restored), their age beside the RPO, sums and chains; whether its .vmx fits; names,
-MACs and UUIDs that are there twice; what earlier runs have left; when it was last drilled. The data
-of disks is not read: a restore proves it.
+port groups and uplinks; the restore points of each VM that `restore` brings, or whose files
+`restore_files` brings, their age beside the RPO, sums and chains; whether its .vmx fits; whether a VM
+that no step brings stands ready, and on where no step starts it; names, MACs and UUIDs that are there
+twice; what earlier runs have left; when it was last drilled. The data of disks is not read: a restore
+proves it.
 
 Severities: a blocker keeps a VM from coming up, a warning makes it worse than it should be, a note
 is worth knowing. With --watch it looks again and again and prints only what changed.

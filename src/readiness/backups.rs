@@ -68,9 +68,13 @@ impl Source<'_> {
             }
             folder => folder,
         };
-        let points = transfer::points(&folder, self.vm.as_str())
-            .await
-            .map_err(silence)?;
+        let (vm, by_file) = (self.vm.as_str(), self.restore.into.is_some());
+        let points = if by_file {
+            transfer::points_of_files(&folder, vm).await
+        } else {
+            transfer::points(&folder, vm).await
+        };
+        let points = points.map_err(silence)?;
         let used = match transfer::choose(&points, &self.restore.point) {
             Ok(chosen) => Ok(Box::new(self.used(hosts, &folder, chosen, place).await)),
             Err(why) => Err(why),
@@ -86,9 +90,19 @@ impl Source<'_> {
         place: Option<&Place>,
     ) -> Used {
         let Chosen { point, passed_over } = chosen;
+        if self.restore.into.is_some() {
+            // They come into a machine that is there: how much room it has is its own business.
+            return Used {
+                needs: Ok(Needs::default()),
+                vmx: Ok(None),
+                point,
+                passed_over,
+                there: Vec::new(),
+            };
+        }
         let vmx = transfer::vmx_of(folder, self.vm.as_str(), &point)
             .await
-            .map(Option::unwrap_or_default)
+            .map(|vmx| Some(vmx.unwrap_or_default()))
             .map_err(silence);
         let needs = self.needs(hosts, folder, &point, place).await;
         Used {
@@ -164,7 +178,7 @@ pub(super) async fn look_outside(task: &Task, hosts: &Hosts, seen: &mut Seen) {
     let asking = task.chosen().filter_map(|(name, vm)| {
         let place = vm.recovery.as_ref()?;
         seen.esxi(&place.host)?;
-        let vmx = seen.used(name)?.vmx.as_ref().ok()?;
+        let vmx = seen.used(name)?.vmx()?;
         let paths = Vmx::parse(vmx).ok()?.outside_paths();
         (!paths.is_empty()).then(|| existing(hosts, name, place, paths))
     });

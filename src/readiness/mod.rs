@@ -24,7 +24,7 @@ pub use seen::{
     Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, SpareSeen, Told,
     Used,
 };
-pub use task::{Rehearsal, Restore, Task, Unfinished};
+pub use task::{Rehearsal, Restore, Standing, Task, Unfinished};
 
 use std::time::{Duration, Instant};
 

@@ -169,6 +169,21 @@ pub struct EsxiSeen {
 }
 
 impl EsxiSeen {
+    /// What is registered from a place; `None` where that is not known.
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Option<Vec<&Registered>> {
+        let rows = self.registered.as_ref().ok()?.iter();
+        Some(rows.filter(|row| row.within(place).is_some()).collect())
+    }
+
+    /// Whether a registered VM runs there; `None` where that is not known.
+    #[must_use]
+    pub fn runs(&self, row: &Registered) -> Option<bool> {
+        let file = format!("/{}", row.path);
+        let is_it = |vm: &RunningVm| vm.name == row.name && vm.config_file.ends_with(&file);
+        Some(self.running.as_ref().ok()?.iter().any(is_it))
+    }
+
     /// Questions without an answer.
     #[must_use]
     pub fn silences(&self) -> Vec<&Silence> {
@@ -249,12 +264,20 @@ pub struct Used {
     pub point: Point,
     /// Newer ones that it would pass over, each with what speaks against it.
     pub passed_over: Vec<(String, String)>,
-    /// The bytes of its .vmx.
-    pub vmx: Told<Vec<u8>>,
+    /// The bytes of its .vmx; none where files alone are restored from it.
+    pub vmx: Told<Option<Vec<u8>>>,
     /// The room that it takes.
     pub needs: Told<Needs>,
     /// Files outside the VM's folder that the .vmx names and the recovery host has.
     pub there: Vec<String>,
+}
+
+impl Used {
+    /// The bytes of its .vmx, where it has one and that is known.
+    #[must_use]
+    pub fn vmx(&self) -> Option<&[u8]> {
+        self.vmx.as_ref().ok()?.as_deref()
+    }
 }
 
 /// Room that a VM takes on its datastore.

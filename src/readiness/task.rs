@@ -16,10 +16,12 @@ pub struct Task {
     pub runbook: Arc<Runbook>,
     /// The VMs that are brought up.
     pub vms: Vec<VmName>,
-    /// Those whose files are restored, and from which point, in the order of the plan.
+    /// Those that are restored, and from which point, in the order of the plan.
     pub restores: IndexMap<VmName, Restore>,
     /// Keys of expendable VMs that are shut down to free capacity.
     pub frees: Vec<VmName>,
+    /// Those that no step brings to the recovery site, though steps use them there.
+    pub standing: IndexMap<VmName, Standing>,
     /// The last drill of this runbook, if there was one.
     pub rehearsal: Option<Rehearsal>,
     /// Runs of this runbook that are not finished.
@@ -33,6 +35,17 @@ pub struct Restore {
     pub point: PointChoice,
     /// Whether logs of the lost site come along.
     pub logs: bool,
+    /// The machine into which files are restored; `None` where the whole VM is.
+    pub into: Option<HostName>,
+}
+
+/// A VM that has to stand ready at the recovery site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// A step registers it, so that its files are enough.
+    pub registered_by_plan: bool,
+    /// A step starts it.
+    pub started_by_plan: bool,
 }
 
 /// A drill that ended well.
@@ -61,22 +74,13 @@ impl Task {
     /// The task of a plan.
     #[must_use]
     pub fn new(runbook: Arc<Runbook>, plan: &Plan) -> Self {
-        let restores = plan.steps.iter().filter_map(|step| match &step.action {
-            ActionSpec::Restore { vm, point, logs } => Some((
-                vm.clone(),
-                Restore {
-                    point: point.clone(),
-                    logs: *logs,
-                },
-            )),
-            _ => None,
-        });
         let frees = plan.steps.iter().flat_map(|step| match &step.action {
             ActionSpec::FreeCapacity { vms } => vms.as_slice(),
             _ => &[],
         });
         Self {
-            restores: restores.collect(),
+            restores: restores(plan),
+            standing: standing(plan),
             frees: frees.cloned().collect(),
             vms: plan.vms.clone(),
             runbook,
@@ -121,7 +125,11 @@ impl Task {
                 .as_ref()
                 .filter(|_| self.restores.contains_key(name));
             let held = backup.and_then(|backup| self.runbook.backups.get(backup)?.host.as_ref());
-            landing.contains(name) || held == Some(host)
+            let into = self
+                .restores
+                .get(name)
+                .and_then(|restore| restore.into.as_ref());
+            landing.contains(name) || [held, into].contains(&Some(host))
         })
     }
 
@@ -130,6 +138,13 @@ impl Task {
             .filter(|(name, vm)| is_wanted(name, vm))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// Whether a step restores the VM itself, and not files into a machine that is there.
+    #[must_use]
+    pub fn brings(&self, vm: &VmName) -> bool {
+        let restore = self.restores.get(vm);
+        restore.is_some_and(|restore| restore.into.is_none())
     }
 
     /// The port group that an adapter is joined to at the recovery site.
@@ -145,4 +160,53 @@ impl Task {
         let host = self.runbook.hosts.get(host)?;
         self.runbook.sites.get(&host.site).map(|site| site.role)
     }
+}
+
+fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {
+    let mut restores = IndexMap::new();
+    for step in &plan.steps {
+        let (vm, restore) = match &step.action {
+            ActionSpec::Restore { vm, point, logs } => {
+                let restore = Restore {
+                    point: point.clone(),
+                    logs: *logs,
+                    into: None,
+                };
+                (vm, restore)
+            }
+            ActionSpec::RestoreFiles {
+                vm, from, command, ..
+            } => {
+                let restore = Restore {
+                    point: from.clone(),
+                    logs: false,
+                    into: Some(command.host.clone()),
+                };
+                (vm, restore)
+            }
+            _ => continue,
+        };
+        // Files that are put into a VM after it was restored come to where that is.
+        restores.entry(vm.clone()).or_insert(restore);
+    }
+    restores
+}
+
+/// VMs that steps use at the recovery site and none brings there.
+fn standing(plan: &Plan) -> IndexMap<VmName, Standing> {
+    let has = |vm: &VmName, verbs: &[&str]| {
+        let mut steps = plan.steps.iter();
+        steps.any(|step| step.action.vm() == Some(vm) && verbs.contains(&step.action.verb()))
+    };
+    let is_used = |vm: &&VmName| has(vm, &["register", "power_on", "ready", "restore_files"]);
+    let is_brought = |vm: &&VmName| has(vm, &["restore", "replicate"]);
+    let standing = plan.vms.iter().filter(is_used).filter(|vm| !is_brought(vm));
+    let known = standing.map(|vm| {
+        let standing = Standing {
+            registered_by_plan: has(vm, &["register"]),
+            started_by_plan: has(vm, &["power_on"]),
+        };
+        (vm.clone(), standing)
+    });
+    known.collect()
 }

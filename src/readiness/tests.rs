@@ -1,6 +1,7 @@
 //! The judges, on a site in which one thing at a time is wrong.
 
 mod fixture;
+mod prestaged;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -281,7 +282,7 @@ fn a_configuration_that_does_not_fit_is_named_and_one_that_is_changed_noted() {
     let with = |seen: &mut Seen, line: &str| {
         let mut bytes = vmx("web01");
         bytes.extend(line.as_bytes());
-        used(seen, "web01").vmx = Ok(bytes);
+        used(seen, "web01").vmx = Ok(Some(bytes));
     };
     only("blocker vm/web01/vmx", "encrypted", |_, seen| {
         with(
@@ -318,7 +319,7 @@ fn what_there_may_be_one_of_only_is_compared() {
             lee(seen).registered = Ok(vec![other]);
         },
     );
-    let (keys, texts) = found(|_, seen| used(seen, "app01").vmx = Ok(vmx("web01")));
+    let (keys, texts) = found(|_, seen| used(seen, "app01").vmx = Ok(Some(vmx("web01"))));
     assert!(
         keys[0].starts_with("blocker vm/") && keys[0].contains("/same-as/"),
         "{keys:?}"

@@ -169,7 +169,9 @@ impl<'a> PointLine<'a> {
             age_s: age.map(|age| age.as_secs()),
             rpo_s: rpo.map(|rpo| rpo.as_secs()),
             grade: lost.zip(rpo).map(|(lost, rpo)| Grade::of(lost, rpo)),
-            bytes: used.map(|used| used.point.bytes()),
+            bytes: used
+                .filter(|_| round.task.brings(vm))
+                .map(|used| used.point.bytes()),
             verified: used.map(|used| used.point.verified),
         }
     }

@@ -154,12 +154,12 @@ fn point(round: &Round<'_>, vm: &VmName) -> String {
     };
     let age = used.point.stamp.age_at(round.seen.at);
     let age = Duration::try_from(age).unwrap_or_default();
-    let mut words = format!(
-        "{}, {} old, {}",
-        used.point.name,
-        span(age),
-        size(used.point.bytes())
-    );
+    let mut words = format!("{}, {} old", used.point.name, span(age));
+    if round.task.brings(vm) {
+        let _ = write!(words, ", {}", size(used.point.bytes()));
+    } else {
+        words.push_str(", files alone");
+    }
     if let Some(rpo) = round.task.runbook.rpo(vm) {
         let _ = write!(words, ", {} the RPO of {}", Grade::of(age, rpo), span(rpo));
     }

@@ -76,7 +76,8 @@ fn of_vm(task: &Task, vm: &VmName, seen: &PointsSeen, now: Timestamp) -> Vec<Fin
     findings.extend(passed_over(vm, used, &place));
     findings.extend(older(vm, seen, used, &place));
     findings.extend(remarks(vm, used, &place));
-    if let Err(silence) = used.needs.as_ref().and(used.vmx.as_ref()) {
+    let whole = used.vmx.as_ref().map(|_| ());
+    if let Err(silence) = used.needs.as_ref().map(|_| ()).and(whole) {
         let mut fault = silence.fault.clone();
         fault.state = format!("{vm} cannot be restored from {}", used.point.name);
         findings.push(stops(vm, fault));

@@ -17,7 +17,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 }
 
 fn of_vm(name: &VmName, vm: &Vm, used: &Used, seen: &Seen) -> Option<Vec<Finding>> {
-    let bytes = used.vmx.as_ref().ok()?;
+    let bytes = used.vmx()?;
     let place = vm.recovery.as_ref()?;
     let point = &used.point.name;
     let stops = |what: String, next: &str| {

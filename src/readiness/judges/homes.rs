@@ -75,7 +75,7 @@ fn elsewhere(vm: &VmName, place: &Place, seen: &Seen) -> Finding {
 
 /// Whether the restore point is of the machine that runs there.
 fn backed_up(vm: &VmName, place: &Place, row: &Registered, seen: &Seen) -> Option<Finding> {
-    let bytes = seen.used(vm)?.vmx.as_ref().ok()?;
+    let bytes = seen.used(vm)?.vmx()?;
     let restored = Identity::of(&Vmx::parse(bytes).ok()?).uuid?;
     let lives = row.identity.uuid?;
     (restored != lives).then(|| {

@@ -13,7 +13,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let own: Vec<(&VmName, Identity)> = task
         .chosen()
         .filter_map(|(name, _)| {
-            let vmx = seen.used(name)?.vmx.as_ref().ok()?;
+            let vmx = seen.used(name)?.vmx()?;
             Some((name, Identity::of(&Vmx::parse(vmx).ok()?)))
         })
         .collect();

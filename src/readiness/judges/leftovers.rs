@@ -24,7 +24,9 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
             continue;
         };
         findings.extend(held(name, place, esxi));
-        findings.extend(taken(name, place, esxi));
+        if task.brings(name) {
+            findings.extend(taken(name, place, esxi));
+        }
     }
     for host in seen.hosts.keys() {
         if let Some(esxi) = seen.esxi(host) {

@@ -97,7 +97,7 @@ impl Coming {
 
 /// What a VM takes of its host's memory, by the .vmx that is restored, in bytes.
 fn memory_of(seen: &Seen, vm: &VmName) -> Option<u64> {
-    let vmx = Vmx::parse(seen.used(vm)?.vmx.as_ref().ok()?).ok()?;
+    let vmx = Vmx::parse(seen.used(vm)?.vmx()?).ok()?;
     let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
     Some(mib.saturating_mul(1 << 20))
 }

@@ -14,6 +14,7 @@ mod networks;
 mod reach;
 mod rehearsal;
 mod room;
+mod standing;
 mod stores;
 
 use super::finding::Finding;
@@ -23,7 +24,7 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 12] = [
+const JUDGES: [Judge; 13] = [
     reach::judge,
     hosts::judge,
     stores::judge,
@@ -35,6 +36,7 @@ const JUDGES: [Judge; 12] = [
     identities::judge,
     homes::judge,
     leftovers::judge,
+    standing::judge,
     rehearsal::judge,
 ];
 

@@ -21,8 +21,13 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 /// Hosts behind one hop that is shut are one finding.
 fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut causes: Vec<(&Shut, Vec<&HostName>)> = Vec::new();
+    let mut asleep = Vec::new();
     for (name, host) in &seen.hosts {
         let Err(shut) = host else { continue };
+        if let Some(finding) = guest_of_one_that_is_off(task, seen, name) {
+            asleep.push(finding);
+            continue;
+        }
         match causes.iter_mut().find(|(known, _)| known.by == shut.by) {
             Some((_, hosts)) => hosts.push(name),
             None => causes.push((shut, vec![name])),
@@ -44,7 +49,33 @@ fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
         fault.state = consequence(task, &hosts, &vms);
         Finding::stops(format!("host/{}/reach", shut.by), vms, fault)
     };
-    causes.into_iter().map(finding).collect()
+    causes.into_iter().map(finding).chain(asleep).collect()
+}
+
+/// An operating system whose machine is off answers once that is on.
+fn guest_of_one_that_is_off(task: &Task, seen: &Seen, name: &HostName) -> Option<Finding> {
+    let vm = task.runbook.hosts.get(name)?.guest.as_ref()?;
+    let place = task.runbook.vms.get(vm)?.place(task.role(name)?)?;
+    let esxi = seen.esxi(&place.host)?;
+    let rows = esxi.at(place)?;
+    let row = rows.first()?;
+    if esxi.runs(row)? {
+        return None;
+    }
+    let fault = Fault::new(
+        format!(
+            "it does not answer: it is in {vm}, which is off on {}",
+            place.host
+        ),
+        name.as_str(),
+        "nothing in it was looked at",
+        "nothing has to be done while that VM is meant to be off; a drill shows that its guest can be reached",
+    );
+    Some(Finding::note(
+        format!("host/{name}/reach"),
+        Vec::new(),
+        fault,
+    ))
 }
 
 /// What it means that nothing is known of these hosts.

@@ -16,7 +16,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
         let Some(place) = vm.recovery.as_ref() else {
             continue;
         };
-        if !task.restores.contains_key(name) {
+        if !task.brings(name) {
             continue;
         }
         let landing = stores.entry((&place.host, &place.datastore)).or_default();

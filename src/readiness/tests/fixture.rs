@@ -32,7 +32,11 @@ pub(super) fn now() -> Timestamp {
 }
 
 pub(super) fn task() -> Task {
-    let runbook = runbook::load("r.yaml", RUNBOOK, &Limits::default())
+    task_of(RUNBOOK)
+}
+
+pub(super) fn task_of(text: &str) -> Task {
+    let runbook = runbook::load("r.yaml", text, &Limits::default())
         .unwrap()
         .runbook;
     let inputs = PlanInputs {
@@ -91,7 +95,7 @@ pub(super) fn points(vm: &str) -> PointsSeen {
     let used = Used {
         point: point.clone(),
         passed_over: Vec::new(),
-        vmx: Ok(vmx(vm)),
+        vmx: Ok(Some(vmx(vm))),
         needs: Ok(Needs {
             files: Takes {
                 least: 2 * GIB,
