@@ -6,12 +6,12 @@ use std::fmt;
 
 use crate::names::StepId;
 use crate::plan::{ActionSpec, Close, Plan, Risk, Step};
-use crate::runbook::model::Ask;
 
+use super::asked::judge;
 use super::people::is_same_person;
 use super::state::RunState;
 use super::step::Status;
-use crate::engine::{Answer, Confirmation, Consent, Pace, Proposal};
+use crate::engine::{Confirmation, Consent, Pace, Proposal};
 
 /// Something that a confirmation still lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn confirmation_gaps(
         gaps.push(Gap::SecondPerson);
     }
     for (key, ask) in &proposal.ask {
-        if let Some(why) = answer_gap(ask, confirmation.answers.get(key)) {
+        if let Err(why) = judge(ask, confirmation.answers.get(key)) {
             gaps.push(Gap::Answer(key.clone(), why));
         }
     }
@@ -92,36 +92,6 @@ pub fn confirmation_gaps(
         gaps.push(Gap::Answer(choice.key.clone(), why));
     }
     gaps
-}
-
-fn answer_gap(ask: &Ask, answer: Option<&Answer>) -> Option<String> {
-    match (ask, answer) {
-        (Ask::Choose { options, at_least }, Some(Answer::Chosen(chosen))) => {
-            if let Some(unknown) = chosen.iter().find(|choice| !options.contains(choice)) {
-                return Some(format!("{unknown} is not one of {}", options.join(", ")));
-            }
-            let mut distinct = chosen.clone();
-            distinct.sort();
-            distinct.dedup();
-            (distinct.len() < *at_least)
-                .then(|| format!("choose at least {at_least} of {}", options.join(", ")))
-        }
-        (Ask::Choose { options, at_least }, _) => {
-            (*at_least > 0).then(|| format!("choose at least {at_least} of {}", options.join(", ")))
-        }
-        (Ask::Value { pattern, .. }, Some(Answer::Value(value))) => match pattern {
-            Some(pattern) => {
-                let whole = regex_lite::Regex::new(&format!("^(?:{pattern})$"));
-                match whole {
-                    Ok(regex) if regex.is_match(value) => None,
-                    Ok(_) => Some(format!("does not match {pattern}")),
-                    Err(_) => Some(format!("the runbook's pattern {pattern} is not valid")),
-                }
-            }
-            None => value.trim().is_empty().then(|| "type a value".to_owned()),
-        },
-        (Ask::Value { .. }, _) => Some("type a value".to_owned()),
-    }
 }
 
 /// Whether this step waits for a person at the given pace, whoever could answer.

@@ -4,6 +4,7 @@
 //! in order; a [`Effect::Record`] that cannot be made durable stops the list. Time is data, timers
 //! carry ids, and a stale input (of another attempt, of a timer that no longer counts) is ignored.
 
+mod asked;
 mod closing;
 mod consent;
 mod effect;
@@ -23,6 +24,7 @@ mod step;
 mod texts;
 mod way_out;
 
+pub use asked::judge;
 pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
 pub use consent::{
     Gap, can_undo, confirmation_gaps, is_walked, risk, typed_word, waits_for_person,

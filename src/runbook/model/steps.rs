@@ -378,6 +378,29 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// The question to whoever answers, where it has one beside its key.
+    #[must_use]
+    pub fn prompt(&self) -> Option<&str> {
+        match self {
+            Self::Choose { .. } => None,
+            Self::Value { prompt, .. } => Some(prompt),
+        }
+    }
+
+    /// What counts as an answer, in words.
+    #[must_use]
+    pub fn wants(&self) -> String {
+        match self {
+            Self::Choose { at_least, .. } => format!("at least {at_least} ticked"),
+            Self::Value { pattern, .. } => match pattern {
+                Some(pattern) => format!("it has to look like {pattern}"),
+                None => "in your words".to_owned(),
+            },
+        }
+    }
+}
+
 /// Which restore point.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

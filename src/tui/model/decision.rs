@@ -371,31 +371,29 @@ fn picking(choice: &engine::Choice) -> [Stage; 2] {
         choice: choice.clone(),
         error: None,
     };
+    let prompt = "Why this one? It stands in the journal and in the report".to_owned();
+    let pattern = None;
     let why = Stage::Value {
         key: engine::Choice::WHY.to_owned(),
-        prompt: "Why this one? It stands in the journal and in the report".to_owned(),
-        pattern: None,
+        ask: Ask::Value { prompt, pattern },
         field: Field::default(),
     };
     [pick, why]
 }
 
 fn stage(key: &str, ask: &Ask) -> Stage {
-    match ask {
-        Ask::Choose { options, at_least } => Stage::Choose {
-            key: key.to_owned(),
-            options: options
-                .iter()
-                .map(|option| (option.clone(), false))
-                .collect(),
-            at_least: *at_least,
+    let (key, ask) = (key.to_owned(), ask.clone());
+    match &ask {
+        Ask::Choose { options, .. } => Stage::Choose {
+            key,
+            options: options.iter().map(|one| (one.clone(), false)).collect(),
+            ask,
             at: 0,
             error: None,
         },
-        Ask::Value { prompt, pattern } => Stage::Value {
-            key: key.to_owned(),
-            prompt: prompt.clone(),
-            pattern: pattern.clone(),
+        Ask::Value { .. } => Stage::Value {
+            key,
+            ask,
             field: Field::default(),
         },
     }

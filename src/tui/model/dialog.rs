@@ -7,6 +7,7 @@ use tui_input::{Input, InputRequest};
 
 use crate::engine::{self, AttestRequest, Confirmation, Pace, PeopleInput, RetryScope};
 use crate::names::{Attempt, HostName};
+use crate::runbook::model::Ask;
 use crate::tui::keys::Action;
 use crate::tui::text::{LONGEST_INPUT, clean, is_unsafe};
 
@@ -167,10 +168,10 @@ pub(in crate::tui) enum Stage {
     Choose {
         /// Under which key the answer goes.
         key: String,
+        /// What is asked.
+        ask: Ask,
         /// What there is, and what is ticked.
         options: Vec<(String, bool)>,
-        /// How many at least.
-        at_least: usize,
         /// Where the cursor is.
         at: usize,
         /// What is wrong.
@@ -189,10 +190,8 @@ pub(in crate::tui) enum Stage {
     Value {
         /// Under which key the answer goes.
         key: String,
-        /// What to type.
-        prompt: String,
-        /// What it must match.
-        pattern: Option<String>,
+        /// What is asked.
+        ask: Ask,
         /// The value.
         field: Field,
     },

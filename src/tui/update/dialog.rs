@@ -1,22 +1,22 @@
 //! Keys within a dialog.
 
 use crossterm::event::{KeyCode, KeyEvent};
-use regex_lite::Regex;
 
-use crate::engine::{self, Answer, Confirmation, Consent, OperatorInput, PeopleInput, TAKE_OVER};
+use crate::engine::{self, Consent, OperatorInput, PeopleInput, TAKE_OVER};
 use crate::names::HostName;
 use crate::tui::model::dialog::{
-    About, Choice, Dialog, Field, Flow, HostKey, Kind, Menu, Purpose, Stage, TakeOver, Text,
+    About, Choice, Dialog, HostKey, Kind, Menu, Purpose, Stage, TakeOver, Text,
 };
 use crate::tui::model::{Page, Run, armed_after};
 
 use super::Cmd;
+use super::flow::press_flow;
 
 /// Characters of a host key that a person types.
 const KEY_START: usize = 8;
 
 /// What came of a key in a dialog.
-enum Outcome {
+pub(super) enum Outcome {
     /// It stays open.
     Open,
     /// It is over.
@@ -187,192 +187,6 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
         Purpose::Search => None,
     };
     input.map_or(Outcome::Close, Outcome::Send)
-}
-
-fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
-    let operator = &run.operator;
-    let Flow {
-        stages,
-        at,
-        confirmation,
-        ..
-    } = flow;
-    let Some(stage) = stages.get_mut(*at) else {
-        return Outcome::Close;
-    };
-    let answered = match stage {
-        Stage::Choose {
-            key: name,
-            options,
-            at_least,
-            at,
-            error,
-        } => press_choice(key, options, *at_least, at, error, |chosen| {
-            confirmation
-                .answers
-                .insert(name.clone(), Answer::Chosen(chosen));
-        }),
-        Stage::Pick { choice, at, error } => match press_pick(key, choice, at, error) {
-            Some(name) => {
-                confirmation
-                    .answers
-                    .insert(choice.key.clone(), Answer::Value(name));
-                true
-            }
-            None => false,
-        },
-        _ if key.code != KeyCode::Enter => false,
-        Stage::Value {
-            key: name,
-            pattern,
-            field,
-            ..
-        } => {
-            accept(field, |value| matches_pattern(value, pattern.as_deref())).is_some_and(|value| {
-                confirmation
-                    .answers
-                    .insert(name.clone(), Answer::Value(value));
-                true
-            })
-        }
-        Stage::Attest { field, .. } => accept(field, |_| Ok(()))
-            .map(|words| confirmation.attest = Some(words))
-            .is_some(),
-        Stage::Typed { word, field } => accept(field, |typed| {
-            if typed == word {
-                Ok(())
-            } else {
-                Err(format!("that is not {word}"))
-            }
-        })
-        .map(|word| confirmation.typed = Some(word))
-        .is_some(),
-        Stage::Second { field } => accept(field, |name| {
-            if name.to_lowercase() == operator.to_lowercase() {
-                Err(format!(
-                    "the second person cannot be {operator}, who is at the keys"
-                ))
-            } else {
-                Ok(())
-            }
-        })
-        .map(|name| confirmation.second = Some(name))
-        .is_some(),
-    };
-    if !answered {
-        return Outcome::Open;
-    }
-    *at += 1;
-    if *at < stages.len() {
-        return Outcome::Open;
-    }
-    let Some(step) = run.plan.steps.get(flow.step) else {
-        return Outcome::Close;
-    };
-    Outcome::Send(OperatorInput::Confirm {
-        step: step.id.clone(),
-        attempt: flow.attempt,
-        confirmation: Confirmation::clone(confirmation),
-    })
-}
-
-/// Moves within a list of ticks; true once it is answered.
-fn press_choice(
-    key: KeyEvent,
-    options: &mut [(String, bool)],
-    at_least: usize,
-    at: &mut usize,
-    error: &mut Option<String>,
-    answer: impl FnOnce(Vec<String>),
-) -> bool {
-    let last = options.len().saturating_sub(1);
-    match key.code {
-        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
-        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
-        KeyCode::Char(' ' | 'x') => {
-            *error = None;
-            if let Some((_, ticked)) = options.get_mut(*at) {
-                *ticked = !*ticked;
-            }
-        }
-        KeyCode::Char(digit @ '1'..='9') => {
-            let index = usize::from(digit as u8 - b'1');
-            if let Some((_, ticked)) = options.get_mut(index) {
-                *error = None;
-                *ticked = !*ticked;
-                *at = index;
-            }
-        }
-        KeyCode::Enter => {
-            let chosen: Vec<String> = options
-                .iter()
-                .filter(|(_, ticked)| *ticked)
-                .map(|(name, _)| name.clone())
-                .collect();
-            if chosen.len() >= at_least {
-                answer(chosen);
-                return true;
-            }
-            *error = Some(format!("at least {at_least} are needed: Space ticks"));
-        }
-        _ => {}
-    }
-    false
-}
-
-/// Moves within a list of which one is taken; its name once it is.
-fn press_pick(
-    key: KeyEvent,
-    choice: &engine::Choice,
-    at: &mut usize,
-    error: &mut Option<String>,
-) -> Option<String> {
-    let last = choice.options.len().saturating_sub(1);
-    match key.code {
-        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
-        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
-        KeyCode::Home => *at = 0,
-        KeyCode::End => *at = last,
-        KeyCode::Enter => {
-            let one = choice.options.get(*at)?;
-            *error = match &one.unusable {
-                Some(_) => Some("this one cannot be taken".to_owned()),
-                None if choice.taken.as_ref() == Some(&one.name) => {
-                    Some("this one is on the card already: Esc goes back to it".to_owned())
-                }
-                None => return Some(one.name.clone()),
-            };
-            return None;
-        }
-        _ => return None,
-    }
-    *error = None;
-    None
-}
-
-/// The field's value, if it is not empty and passes.
-fn accept(field: &mut Field, check: impl FnOnce(&str) -> Result<(), String>) -> Option<String> {
-    let value = field.value().to_owned();
-    let checked = if value.is_empty() {
-        Err("this cannot stay empty; Esc gives up".to_owned())
-    } else {
-        check(&value)
-    };
-    field.error = checked.err();
-    field.error.is_none().then_some(value)
-}
-
-fn matches_pattern(value: &str, pattern: Option<&str>) -> Result<(), String> {
-    let Some(pattern) = pattern else {
-        return Ok(());
-    };
-    match Regex::new(&format!("^(?:{pattern})$")) {
-        Ok(regex) if !regex.is_match(value) => Err(format!("it has to look like {pattern}")),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!(
-            "the runbook's pattern {pattern} cannot be read: {error}"
-        )),
-    }
 }
 
 fn press_menu(run: &mut Run, menu: &mut Menu, key: KeyEvent, too_early: bool) -> Outcome {

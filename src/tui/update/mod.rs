@@ -1,6 +1,7 @@
 //! What happened, applied to the run screen: message in, commands out. Pure.
 
 mod dialog;
+mod flow;
 mod travel;
 
 use std::time::Duration;

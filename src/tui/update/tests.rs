@@ -212,7 +212,7 @@ fn a_prompt_asks_for_ticks_and_a_second_person() {
     until_dialog(&mut bench);
     bench.calmly("<Enter>");
     assert!(
-        bench.text().contains("at least 2 are needed"),
+        bench.text().contains("choose at least 2 of power"),
         "{}",
         bench.text()
     );

@@ -413,9 +413,9 @@ fn before_it_begins(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, ste
 fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) {
     for stage in run.stages(index) {
         let words = match stage {
-            Stage::Choose { key, at_least, .. } => format!("{key}: at least {at_least} ticked"),
+            Stage::Choose { key, ask, .. } => format!("{key}: {}", ask.wants()),
             Stage::Pick { choice, .. } => format!("{}, chosen", choice.of),
-            Stage::Value { prompt, .. } => prompt,
+            Stage::Value { key, ask, .. } => ask.prompt().unwrap_or(&key).to_owned(),
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
                 let unsaid = request

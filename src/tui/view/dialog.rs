@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
-use crate::engine::{Choice, DrillTerms, TAKE_OVER};
+use crate::engine::{DrillTerms, TAKE_OVER};
 use crate::host::where_its_key_is_read;
 use crate::runbook::model::Driver;
 use crate::tui::model::Run;
@@ -14,20 +14,21 @@ use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::{Role, mode_style};
 
+use super::flow::flow_content;
 use super::{keys_line, list, place, put};
 
 /// The widest a dialog gets.
 const WIDTH: u16 = 76;
 
 /// What a dialog shows, apart from where.
-struct Content {
-    title: String,
+pub(super) struct Content {
+    pub title: String,
     /// Scrolls.
-    body: Vec<Line<'static>>,
+    pub body: Vec<Line<'static>>,
     /// Always visible.
-    foot: Vec<Line<'static>>,
+    pub foot: Vec<Line<'static>>,
     /// Column and row of the cursor within the foot.
-    cursor: Option<(u16, u16)>,
+    pub cursor: Option<(u16, u16)>,
 }
 
 pub(super) fn draw(
@@ -159,7 +160,7 @@ fn content(run: &Run, dialog: &Dialog, width: usize) -> Content {
     }
 }
 
-fn paragraphs<'a>(
+pub(super) fn paragraphs<'a>(
     width: usize,
     texts: impl IntoIterator<Item = (Role, &'a str)>,
 ) -> Vec<Line<'static>> {
@@ -173,7 +174,7 @@ fn paragraphs<'a>(
         .collect()
 }
 
-fn title_of(run: &Run, step: usize) -> &str {
+pub(super) fn title_of(run: &Run, step: usize) -> &str {
     run.plan
         .steps
         .get(step)
@@ -181,7 +182,7 @@ fn title_of(run: &Run, step: usize) -> &str {
 }
 
 /// The line that is typed into, and what is wrong with it.
-fn field(content: &mut Content, prompt: &str, field: &Field, width: usize) {
+pub(super) fn field(content: &mut Content, prompt: &str, field: &Field, width: usize) {
     for line in text::wrap(prompt, width) {
         content.foot.push(Line::styled(line, Role::Strong.style()));
     }
@@ -191,7 +192,7 @@ fn field(content: &mut Content, prompt: &str, field: &Field, width: usize) {
     error(content, field.error.as_deref(), width);
 }
 
-fn error(content: &mut Content, error: Option<&str>, width: usize) {
+pub(super) fn error(content: &mut Content, error: Option<&str>, width: usize) {
     for line in error
         .map(|error| text::wrap(error, width))
         .unwrap_or_default()
@@ -346,178 +347,6 @@ fn menu_content(menu: &Menu, width: usize) -> Content {
     }
     error(&mut content, menu.error.as_deref(), width);
     content
-}
-
-fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
-    let step = title_of(run, flow.step);
-    let title = match flow.stages.len() {
-        1 => step.to_owned(),
-        n => format!("{step}  ({} of {n})", flow.at + 1),
-    };
-    let mut content = Content {
-        title,
-        body: Vec::new(),
-        foot: Vec::new(),
-        cursor: None,
-    };
-    match flow.stages.get(flow.at) {
-        Some(Stage::Choose {
-            key,
-            options,
-            at_least,
-            at,
-            error: wrong,
-        }) => {
-            let words = format!("{key}: tick what you have seen yourself, at least {at_least}.");
-            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
-            for (index, (option, ticked)) in options.iter().enumerate() {
-                let mark = if *ticked { "[x]" } else { "[ ]" };
-                let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
-                let role = if index == *at {
-                    Role::Chosen
-                } else {
-                    Role::Plain
-                };
-                content.foot.push(Line::styled(words, role.style()));
-            }
-            error(&mut content, wrong.as_deref(), width);
-        }
-        Some(Stage::Pick {
-            choice,
-            at,
-            error: wrong,
-        }) => pick_content(choice, *at, wrong.as_deref(), width, &mut content),
-        Some(Stage::Value {
-            prompt,
-            pattern,
-            field: typed,
-            ..
-        }) => {
-            let words = pattern
-                .as_ref()
-                .map(|pattern| format!("It has to look like {pattern}"));
-            content.body = paragraphs(width, words.iter().map(|words| (Role::Dim, words.as_str())));
-            field(&mut content, prompt, typed, width);
-        }
-        Some(Stage::Attest {
-            request,
-            field: typed,
-        }) => {
-            let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
-            texts.extend(
-                request
-                    .evidence
-                    .iter()
-                    .map(|line| (Role::Plain, line.as_str())),
-            );
-            let asks = format!("Lifeboat could not prove that {}.", request.statement);
-            texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
-            texts.push((
-                Role::Plain,
-                "Your words stand first in the report. They hold for this VM alone.",
-            ));
-            content.body = paragraphs(width, texts);
-            let prompt = format!("How do you know that {}?", request.statement);
-            field(&mut content, &prompt, typed, width);
-        }
-        Some(Stage::Typed { word, field: typed }) => {
-            let mut texts: Vec<(Role, String)> = Vec::new();
-            if let Some(proposal) = run
-                .known(flow.step)
-                .and_then(|known| known.proposal.as_ref())
-            {
-                texts.extend(
-                    proposal
-                        .changes
-                        .iter()
-                        .map(|change| (Role::Plain, change.clone())),
-                );
-                let count = proposal
-                    .commands
-                    .iter()
-                    .filter(|command| command.write)
-                    .count();
-                let sent = match count {
-                    0 => None,
-                    1 => Some("the command that the card shows is sent".to_owned()),
-                    n => Some(format!(
-                        "the {n} changing commands that the card shows are sent"
-                    )),
-                };
-                texts.extend(sent.map(|sent| (Role::Strong, sent)));
-                let undo = proposal
-                    .undo
-                    .as_deref()
-                    .unwrap_or("none, this cannot be taken back");
-                texts.push((Role::Plain, format!("undo: {undo}")));
-            }
-            content.body = paragraphs(
-                width,
-                texts.iter().map(|(role, text)| (*role, text.as_str())),
-            );
-            field(
-                &mut content,
-                &format!("Type {word} to let it go on"),
-                typed,
-                width,
-            );
-        }
-        Some(Stage::Second { field: typed }) => {
-            let words = format!(
-                "{} is at the keys. This step needs a second person who agrees.",
-                run.operator
-            );
-            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
-            field(&mut content, "The second person's name", typed, width);
-        }
-        None => {}
-    }
-    content
-}
-
-/// What is known of the highlighted one stands above the list, where there is room for all of it.
-fn pick_content(
-    choice: &Choice,
-    at: usize,
-    wrong: Option<&str>,
-    width: usize,
-    content: &mut Content,
-) {
-    /// Rows of the list; it is scrolled within them.
-    const ROWS: usize = 8;
-    let proposed = match &choice.taken {
-        Some(taken) => format!("Proposed is {taken}. Nothing is sent before its card was shown."),
-        None => "What the runbook names cannot be taken. Nothing is sent before a card was shown."
-            .to_owned(),
-    };
-    let mut texts = vec![(Role::Dim, proposed)];
-    if let Some(one) = choice.options.get(at) {
-        texts.push((Role::Strong, one.name.clone()));
-        texts.push((Role::Plain, one.about.clone()));
-        texts.extend(one.unusable.iter().map(|why| (Role::Bad, why.clone())));
-    }
-    content.body = paragraphs(
-        width,
-        texts.iter().map(|(role, text)| (*role, text.as_str())),
-    );
-    let first = at.saturating_sub(ROWS / 2);
-    let first = first.min(choice.options.len().saturating_sub(ROWS));
-    for (index, one) in choice.options.iter().enumerate().skip(first).take(ROWS) {
-        let marker = if index == at { "▸ " } else { "  " };
-        let label = format!("{marker}{}", text::clean(&one.name));
-        let role = match (&one.unusable, index == at) {
-            (_, true) => Role::Chosen,
-            (Some(_), false) => Role::Dim,
-            (None, false) => Role::Plain,
-        };
-        let about = format!("  {}", text::clean(&one.about));
-        let rest = width.saturating_sub(text::width(&label));
-        content.foot.push(Line::from(vec![
-            Span::styled(text::cut(&label, width), role.style()),
-            Span::styled(text::cut(&about, rest), Role::Dim.style()),
-        ]));
-    }
-    error(content, wrong, width);
 }
 
 fn host_key_content(

@@ -5,6 +5,7 @@ mod card;
 mod commands;
 mod debrief;
 mod dialog;
+mod flow;
 mod frame;
 mod grid;
 mod header;

@@ -1,0 +1,177 @@
+//! Keys within a dialog that asks for what a confirmation needs.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use crate::engine::{self, Answer, Confirmation, OperatorInput, judge};
+use crate::runbook::model::Ask;
+use crate::tui::model::Run;
+use crate::tui::model::dialog::{Field, Flow, Stage};
+
+use super::dialog::Outcome;
+
+pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
+    let operator = &run.operator;
+    let Flow {
+        stages,
+        at,
+        confirmation,
+        ..
+    } = flow;
+    let Some(stage) = stages.get_mut(*at) else {
+        return Outcome::Close;
+    };
+    let answered = match stage {
+        Stage::Choose {
+            key: name,
+            ask,
+            options,
+            at,
+            error,
+        } => press_choice(key, ask, options, at, error, |answer| {
+            confirmation.answers.insert(name.clone(), answer);
+        }),
+        Stage::Pick { choice, at, error } => match press_pick(key, choice, at, error) {
+            Some(name) => {
+                confirmation
+                    .answers
+                    .insert(choice.key.clone(), Answer::Value(name));
+                true
+            }
+            None => false,
+        },
+        _ if key.code != KeyCode::Enter => false,
+        Stage::Value {
+            key: name,
+            ask,
+            field,
+        } => {
+            let holds = |value: &str| judge(ask, Some(&Answer::Value(value.to_owned()))).map(drop);
+            accept(field, holds).is_some_and(|value| {
+                let answer = Answer::Value(value);
+                confirmation.answers.insert(name.clone(), answer);
+                true
+            })
+        }
+        Stage::Attest { field, .. } => accept(field, |_| Ok(()))
+            .map(|words| confirmation.attest = Some(words))
+            .is_some(),
+        Stage::Typed { word, field } => accept(field, |typed| {
+            if typed == word {
+                Ok(())
+            } else {
+                Err(format!("that is not {word}"))
+            }
+        })
+        .map(|word| confirmation.typed = Some(word))
+        .is_some(),
+        Stage::Second { field } => accept(field, |name| {
+            if name.to_lowercase() == operator.to_lowercase() {
+                Err(format!(
+                    "the second person cannot be {operator}, who is at the keys"
+                ))
+            } else {
+                Ok(())
+            }
+        })
+        .map(|name| confirmation.second = Some(name))
+        .is_some(),
+    };
+    if !answered {
+        return Outcome::Open;
+    }
+    *at += 1;
+    if *at < stages.len() {
+        return Outcome::Open;
+    }
+    let Some(step) = run.plan.steps.get(flow.step) else {
+        return Outcome::Close;
+    };
+    Outcome::Send(OperatorInput::Confirm {
+        step: step.id.clone(),
+        attempt: flow.attempt,
+        confirmation: Confirmation::clone(confirmation),
+    })
+}
+
+/// Moves within a list of ticks; true once it is answered.
+fn press_choice(
+    key: KeyEvent,
+    ask: &Ask,
+    options: &mut [(String, bool)],
+    at: &mut usize,
+    error: &mut Option<String>,
+    take: impl FnOnce(Answer),
+) -> bool {
+    let last = options.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
+        KeyCode::Char(' ' | 'x') => {
+            *error = None;
+            if let Some((_, ticked)) = options.get_mut(*at) {
+                *ticked = !*ticked;
+            }
+        }
+        KeyCode::Char(digit @ '1'..='9') => {
+            let index = usize::from(digit as u8 - b'1');
+            if let Some((_, ticked)) = options.get_mut(index) {
+                *error = None;
+                *ticked = !*ticked;
+                *at = index;
+            }
+        }
+        KeyCode::Enter => {
+            let chosen = options.iter().filter(|(_, ticked)| *ticked);
+            let chosen = Answer::Chosen(chosen.map(|(name, _)| name.clone()).collect());
+            *error = judge(ask, Some(&chosen)).err();
+            if error.is_none() {
+                take(chosen);
+                return true;
+            }
+        }
+        _ => {}
+    }
+    false
+}
+
+/// Moves within a list of which one is taken; its name once it is.
+fn press_pick(
+    key: KeyEvent,
+    choice: &engine::Choice,
+    at: &mut usize,
+    error: &mut Option<String>,
+) -> Option<String> {
+    let last = choice.options.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
+        KeyCode::Down | KeyCode::Char('j') => *at = (*at + 1).min(last),
+        KeyCode::Home => *at = 0,
+        KeyCode::End => *at = last,
+        KeyCode::Enter => {
+            let one = choice.options.get(*at)?;
+            *error = match &one.unusable {
+                Some(_) => Some("this one cannot be taken".to_owned()),
+                None if choice.taken.as_ref() == Some(&one.name) => {
+                    Some("this one is on the card already: Esc goes back to it".to_owned())
+                }
+                None => return Some(one.name.clone()),
+            };
+            return None;
+        }
+        _ => return None,
+    }
+    *error = None;
+    None
+}
+
+/// The field's value, if it is not empty and passes.
+fn accept(field: &mut Field, check: impl FnOnce(&str) -> Result<(), String>) -> Option<String> {
+    let value = field.value().to_owned();
+    let checked = if value.is_empty() {
+        Err("this cannot stay empty; Esc gives up".to_owned())
+    } else {
+        check(&value)
+    };
+    field.error = checked.err();
+    field.error.is_none().then_some(value)
+}

@@ -1,0 +1,180 @@
+//! One thing after the other that a confirmation needs, each as a dialog.
+
+use ratatui::text::{Line, Span};
+
+use crate::engine::Choice;
+use crate::tui::model::Run;
+use crate::tui::model::dialog::{Flow, Stage};
+use crate::tui::text;
+use crate::tui::theme::Role;
+
+use super::dialog::{Content, error, field, paragraphs, title_of};
+
+pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
+    let step = title_of(run, flow.step);
+    let title = match flow.stages.len() {
+        1 => step.to_owned(),
+        n => format!("{step}  ({} of {n})", flow.at + 1),
+    };
+    let mut content = Content {
+        title,
+        body: Vec::new(),
+        foot: Vec::new(),
+        cursor: None,
+    };
+    match flow.stages.get(flow.at) {
+        Some(Stage::Choose {
+            key,
+            ask,
+            options,
+            at,
+            error: wrong,
+        }) => {
+            let words = format!("{key}: tick what you have seen yourself ({}).", ask.wants());
+            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
+            for (index, (option, ticked)) in options.iter().enumerate() {
+                let mark = if *ticked { "[x]" } else { "[ ]" };
+                let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
+                let role = if index == *at {
+                    Role::Chosen
+                } else {
+                    Role::Plain
+                };
+                content.foot.push(Line::styled(words, role.style()));
+            }
+            error(&mut content, wrong.as_deref(), width);
+        }
+        Some(Stage::Pick {
+            choice,
+            at,
+            error: wrong,
+        }) => pick_content(choice, *at, wrong.as_deref(), width, &mut content),
+        Some(Stage::Value {
+            key,
+            ask,
+            field: typed,
+        }) => {
+            let wants = ask.wants();
+            content.body = paragraphs(width, [(Role::Dim, wants.as_str())]);
+            field(&mut content, ask.prompt().unwrap_or(key), typed, width);
+        }
+        Some(Stage::Attest {
+            request,
+            field: typed,
+        }) => {
+            let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
+            texts.extend(
+                request
+                    .evidence
+                    .iter()
+                    .map(|line| (Role::Plain, line.as_str())),
+            );
+            let asks = format!("Lifeboat could not prove that {}.", request.statement);
+            texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
+            texts.push((
+                Role::Plain,
+                "Your words stand first in the report. They hold for this VM alone.",
+            ));
+            content.body = paragraphs(width, texts);
+            let prompt = format!("How do you know that {}?", request.statement);
+            field(&mut content, &prompt, typed, width);
+        }
+        Some(Stage::Typed { word, field: typed }) => {
+            let mut texts: Vec<(Role, String)> = Vec::new();
+            if let Some(proposal) = run
+                .known(flow.step)
+                .and_then(|known| known.proposal.as_ref())
+            {
+                texts.extend(
+                    proposal
+                        .changes
+                        .iter()
+                        .map(|change| (Role::Plain, change.clone())),
+                );
+                let count = proposal
+                    .commands
+                    .iter()
+                    .filter(|command| command.write)
+                    .count();
+                let sent = match count {
+                    0 => None,
+                    1 => Some("the command that the card shows is sent".to_owned()),
+                    n => Some(format!(
+                        "the {n} changing commands that the card shows are sent"
+                    )),
+                };
+                texts.extend(sent.map(|sent| (Role::Strong, sent)));
+                let undo = proposal
+                    .undo
+                    .as_deref()
+                    .unwrap_or("none, this cannot be taken back");
+                texts.push((Role::Plain, format!("undo: {undo}")));
+            }
+            content.body = paragraphs(
+                width,
+                texts.iter().map(|(role, text)| (*role, text.as_str())),
+            );
+            field(
+                &mut content,
+                &format!("Type {word} to let it go on"),
+                typed,
+                width,
+            );
+        }
+        Some(Stage::Second { field: typed }) => {
+            let words = format!(
+                "{} is at the keys. This step needs a second person who agrees.",
+                run.operator
+            );
+            content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
+            field(&mut content, "The second person's name", typed, width);
+        }
+        None => {}
+    }
+    content
+}
+
+/// What is known of the highlighted one stands above the list, where there is room for all of it.
+fn pick_content(
+    choice: &Choice,
+    at: usize,
+    wrong: Option<&str>,
+    width: usize,
+    content: &mut Content,
+) {
+    /// Rows of the list; it is scrolled within them.
+    const ROWS: usize = 8;
+    let proposed = match &choice.taken {
+        Some(taken) => format!("Proposed is {taken}. Nothing is sent before its card was shown."),
+        None => "What the runbook names cannot be taken. Nothing is sent before a card was shown."
+            .to_owned(),
+    };
+    let mut texts = vec![(Role::Dim, proposed)];
+    if let Some(one) = choice.options.get(at) {
+        texts.push((Role::Strong, one.name.clone()));
+        texts.push((Role::Plain, one.about.clone()));
+        texts.extend(one.unusable.iter().map(|why| (Role::Bad, why.clone())));
+    }
+    content.body = paragraphs(
+        width,
+        texts.iter().map(|(role, text)| (*role, text.as_str())),
+    );
+    let first = at.saturating_sub(ROWS / 2);
+    let first = first.min(choice.options.len().saturating_sub(ROWS));
+    for (index, one) in choice.options.iter().enumerate().skip(first).take(ROWS) {
+        let marker = if index == at { "▸ " } else { "  " };
+        let label = format!("{marker}{}", text::clean(&one.name));
+        let role = match (&one.unusable, index == at) {
+            (_, true) => Role::Chosen,
+            (Some(_), false) => Role::Dim,
+            (None, false) => Role::Plain,
+        };
+        let about = format!("  {}", text::clean(&one.about));
+        let rest = width.saturating_sub(text::width(&label));
+        content.foot.push(Line::from(vec![
+            Span::styled(text::cut(&label, width), role.style()),
+            Span::styled(text::cut(&about, rest), Role::Dim.style()),
+        ]));
+    }
+    error(content, wrong, width);
+}
