@@ -227,7 +227,12 @@ impl<'o> Walk<'o> {
                     Reply::Missing(lacks) => self.no_answer(id, lacks),
                 }
             }
+            RunEvent::ResponseRefused { .. } => {
+                let lacks = "the second person's answer to the challenge was refused";
+                self.no_answer(id, lacks.to_owned());
+            }
             RunEvent::StepConfirmed(_)
+            | RunEvent::StepDeclined(_)
             | RunEvent::StepSkipped { .. }
             | RunEvent::StepByHand { .. }
             | RunEvent::QuestionAnswered { .. } => {

@@ -74,6 +74,26 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
     }
 }
 
+/// What the one command of a probe prints, to be compared with; nothing is nothing to compare with.
+pub(super) async fn print(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
+    let printed = match probe.looks() {
+        [look] => output(ctx, look, patience)
+            .await
+            .and_then(|output| whole(&output)),
+        _ => Err("it is not one command".to_owned()),
+    };
+    let printed = printed.and_then(|text| match text.as_str() {
+        "" => Err("it printed nothing".to_owned()),
+        _ => Ok(text),
+    });
+    let asked = probe.looks().iter().map(line);
+    Seen {
+        asked: asked.collect::<Vec<_>>().join(", "),
+        passed: printed.is_ok(),
+        said: printed.unwrap_or_else(|why| why),
+    }
+}
+
 /// What a probe asks, in words.
 pub(super) fn in_words(probe: &Probe) -> String {
     match probe {
@@ -131,7 +151,8 @@ pub(super) fn sends(probe: &Probe) -> Vec<ShownCommand> {
         .collect()
 }
 
-fn line(look: &Look) -> String {
+/// A command of the runbook and where it runs.
+pub(super) fn line(look: &Look) -> String {
     let line = HostCommand::read(look.argv.clone()).line();
     format!("{line} on {}", look.host)
 }

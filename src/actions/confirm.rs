@@ -1,45 +1,145 @@
-//! `confirm` and `note`: what only people can answer. No host is asked.
+//! `confirm` and `note`: what only people can answer. A prompt looks at hosts only for what it shows
+//! beside a question, or compares an answer with.
+
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use crate::engine::{
-    Confirmation, Consent, Performed, ProbeAnswer, Proposal, is_same_person, judge,
+    Confirmation, Consent, Judged, Performed, ProbeAnswer, Prompt, Proposal, judge,
 };
 use crate::error::Fault;
-use crate::runbook::model::Ask;
+use crate::plan::Step;
+use crate::runbook::model::{Ask, Challenge, Probe};
 
-use super::answer::needed;
+use super::answer::{blocked, needed};
+use super::check::PATIENCE;
+use super::checks::{self, Seen};
 use super::context::Ctx;
 
-/// The prompt as it waits for somebody.
-pub(super) fn ask(question: &str, ask: &IndexMap<String, Ask>) -> ProbeAnswer {
-    let proposal = Proposal {
-        changes: vec![question.to_owned()],
-        then: "the answer stands in the journal and in the report".into(),
-        ask: ask
-            .iter()
-            .map(|(key, ask)| (key.clone(), ask.clone()))
-            .collect(),
-        ..Proposal::default()
-    };
-    needed("this is for people to answer", proposal)
+/// The verb about one prompt.
+pub(super) struct Confirm<'a> {
+    question: &'a str,
+    ask: &'a IndexMap<String, Ask>,
+    patience: Duration,
 }
 
-/// Checks what was answered and turns it into evidence.
-pub(super) fn perform(ctx: &Ctx, question: &str, ask: &IndexMap<String, Ask>) -> Performed {
-    let checked = match &ctx.confirmation {
-        None => Err("nobody answered it".to_owned()),
-        Some(confirmation) => check(confirmation, ctx.step.people, ask),
-    };
-    match checked {
-        Ok(evidence) => Performed::Done { evidence },
-        Err(why) => Performed::Failed(Fault::new(
-            format!("{question:?} was not answered as the runbook asks: {why}"),
-            ctx.step.id.as_str(),
-            "nothing was sent to any host",
-            "answer it again",
-        )),
+impl<'a> Confirm<'a> {
+    /// The verb.
+    pub fn new(step: &Step, question: &'a str, ask: &'a IndexMap<String, Ask>) -> Self {
+        Self {
+            question,
+            ask,
+            patience: step.timeout.unwrap_or(PATIENCE),
+        }
     }
+
+    /// What it will ask; nobody has looked at anything yet.
+    pub fn outline(&self) -> ProbeAnswer {
+        self.asks("this is for people to answer".to_owned(), |_| None)
+    }
+
+    /// Looks at what the questions are about, then asks. What is not as it should be is told instead.
+    pub async fn probe(&self, ctx: &Ctx) -> ProbeAnswer {
+        let mut seen: IndexMap<&str, Seen> = IndexMap::new();
+        for (key, ask) in self.ask {
+            let looked = match ask {
+                Ask::Check { probe, .. } => checks::look(ctx, probe, self.patience).await,
+                Ask::Compare { with, .. } => checks::print(ctx, with, self.patience).await,
+                Ask::Choose { .. }
+                | Ask::Value { .. }
+                | Ask::Acknowledge { .. }
+                | Ask::Evidence { .. } => continue,
+            };
+            if !looked.passed {
+                return not_as_expected(key, &looked);
+            }
+            seen.insert(key, looked);
+        }
+        // What somebody has to read elsewhere is not told here.
+        let told = seen.iter().map(|(key, seen)| match self.ask.get(*key) {
+            Some(Ask::Check { .. }) => seen.line(),
+            _ => format!("{} was asked", seen.asked),
+        });
+        let told = told.collect::<Vec<_>>().join("; ");
+        let found = Some(told).filter(|told| !told.is_empty());
+        let found = found.unwrap_or_else(|| "this is for people to answer".to_owned());
+        self.asks(found, |key| seen.get(key))
+    }
+
+    fn asks<'s>(&self, found: String, seen: impl Fn(&str) -> Option<&'s Seen>) -> ProbeAnswer {
+        let probes = self.ask.values().filter_map(Ask::probe);
+        let prompts = self.ask.iter();
+        let prompts = prompts.map(|(key, ask)| (key.clone(), prompt(ask, seen(key))));
+        let proposal = Proposal {
+            changes: vec![self.question.to_owned()],
+            commands: probes.flat_map(checks::sends).collect(),
+            then: "the answer stands in the journal and in the report".into(),
+            ask: prompts.collect(),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    /// Turns what was answered into evidence.
+    pub fn perform(&self, ctx: &Ctx) -> Performed {
+        let step = ctx.state.steps.get(&ctx.step.id);
+        let shown = step.and_then(|step| step.proposal.as_deref());
+        let evidence = match (&ctx.confirmation, shown) {
+            (Some(confirmation), Some(shown)) => {
+                evidence(confirmation, ctx.step.challenge.as_ref(), &shown.ask)
+            }
+            _ => Err("nobody answered it".to_owned()),
+        };
+        match evidence {
+            Ok(evidence) => Performed::Done { evidence },
+            Err(why) => Performed::Failed(Fault::new(
+                format!(
+                    "{:?} was not answered as the runbook asks: {why}",
+                    self.question
+                ),
+                ctx.step.id.as_str(),
+                "nothing was sent to any host",
+                "answer it again",
+            )),
+        }
+    }
+}
+
+/// A question as it is shown, with what was seen for it.
+fn prompt(ask: &Ask, seen: Option<&Seen>) -> Prompt {
+    let said = seen.map(|seen| seen.said.clone());
+    match ask.clone() {
+        Ask::Choose { options, at_least } => Prompt::Choose { options, at_least },
+        Ask::Value { prompt, pattern } => Prompt::Value { prompt, pattern },
+        Ask::Acknowledge { statement } => Prompt::Acknowledge { statement },
+        Ask::Evidence { prompt } => Prompt::Evidence { prompt },
+        Ask::Compare { prompt, with } => Prompt::Compare {
+            prompt,
+            by: printer(&with),
+            printed: said,
+        },
+        Ask::Check { prompt, .. } => Prompt::Check {
+            prompt,
+            seen: seen.map(Seen::line),
+        },
+    }
+}
+
+/// What prints a value that an answer is compared with.
+fn printer(probe: &Probe) -> String {
+    let lines = probe.looks().iter().map(checks::line);
+    lines.collect::<Vec<_>>().join(", ")
+}
+
+fn not_as_expected(key: &str, seen: &Seen) -> ProbeAnswer {
+    let fault = Fault::new(
+        format!("{key}: not as it should be: {}", seen.line()),
+        "what the prompt looks at",
+        "nobody was asked",
+        "put it right, then try again: it is looked at anew",
+    );
+    blocked(seen.line(), fault, &["leave it out with a reason"])
 }
 
 /// A remark was seen.
@@ -63,23 +163,17 @@ pub(super) fn note(text: &str) -> ProbeAnswer {
     needed("a remark", proposal)
 }
 
-/// Evidence from a confirmation, or what is missing in it.
-fn check(
+/// Who answered, and what, in words; the engine let go on only what holds.
+fn evidence(
     confirmation: &Confirmation,
-    people: u8,
-    ask: &IndexMap<String, Ask>,
+    challenge: Option<&Challenge>,
+    asked: &IndexMap<String, Prompt>,
 ) -> Result<Vec<String>, String> {
-    let mut who = confirmation.by.clone();
-    if people > 1 {
-        let second = confirmation.second.as_deref().unwrap_or_default().trim();
-        if second.is_empty() {
-            return Err("a second person has to confirm it".into());
-        }
-        if is_same_person(second, &confirmation.by) {
-            return Err(format!("{second} cannot be both persons"));
-        }
-        who = format!("{who} and {second}");
-    }
+    let second = confirmation.second.as_deref();
+    let who = match second {
+        Some(second) => format!("{} and {}", confirmation.by, second.trim()),
+        None => confirmation.by.clone(),
+    };
     let how = match confirmation.how {
         Consent::Person => "at the terminal",
         Consent::Pace => "by the chosen pace",
@@ -88,10 +182,20 @@ fn check(
         Consent::Agreed => "with the rest",
     };
     let mut evidence = vec![format!("confirmed by {who}, {how}")];
-    for (key, ask) in ask {
-        let said = judge(ask, confirmation.answers.get(key));
-        let said = said.map_err(|why| format!("{key}: {why}"))?;
-        evidence.push(format!("{key}: {said}"));
+    if let (Some(challenge), Some(second), Some(said)) = (challenge, second, &confirmation.response)
+    {
+        evidence.push(format!(
+            "challenge \u{201c}{}\u{201d}: {} answered \u{201c}{}\u{201d}",
+            challenge.say,
+            second.trim(),
+            said.trim()
+        ));
+    }
+    for (key, asked) in asked {
+        match judge(asked, confirmation.answers.get(key)) {
+            Ok(Judged::Holds(said)) => evidence.push(format!("{key}: {said}")),
+            Ok(Judged::Fails(why)) | Err(why) => return Err(format!("{key}: {why}")),
+        }
     }
     Ok(evidence)
 }
@@ -99,7 +203,7 @@ fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Answer;
+    use crate::engine::{Answer, YES};
 
     fn confirmation(second: Option<&str>, answers: &[(&str, Answer)]) -> Confirmation {
         Confirmation {
@@ -107,6 +211,8 @@ mod tests {
             second: second.map(str::to_owned),
             typed: None,
             attest: None,
+            response: None,
+            decline: None,
             answers: answers
                 .iter()
                 .map(|(key, a)| ((*key).to_owned(), a.clone()))
@@ -116,27 +222,33 @@ mod tests {
     }
 
     #[test]
-    fn two_people_are_two() {
+    fn the_people_and_the_response_are_named() {
         let none = IndexMap::new();
-        assert!(check(&confirmation(None, &[]), 1, &none).is_ok());
-        assert!(check(&confirmation(None, &[]), 2, &none).is_err());
-        assert!(check(&confirmation(Some(" Alice "), &[]), 2, &none).is_err());
-        let evidence = check(&confirmation(Some("bob"), &[]), 2, &none).unwrap();
-        assert_eq!(evidence, ["confirmed by alice and bob, at the terminal"]);
+        let both = confirmation(Some(" bob "), &[]);
+        let said = evidence(&both, None, &none).unwrap();
+        assert_eq!(said, ["confirmed by alice and bob, at the terminal"]);
+        let challenge = Challenge {
+            say: "Which site stops?".into(),
+            response: "Leeds".into(),
+        };
+        let answered = Confirmation {
+            response: Some("leeds ".into()),
+            ..both
+        };
+        let said = evidence(&answered, Some(&challenge), &none).unwrap();
+        let words =
+            "challenge \u{201c}Which site stops?\u{201d}: bob answered \u{201c}leeds\u{201d}";
+        assert_eq!(said[1], words);
     }
 
     #[test]
     fn what_was_answered_is_kept_in_words_and_what_is_missing_is_told() {
-        let prompt = "Ticket".to_owned();
-        let ticket = Ask::Value {
-            prompt,
-            pattern: None,
-        };
-        let asked = IndexMap::from([("ticket".to_owned(), ticket)]);
-        let given = [("ticket", Answer::Value("INC000001".into()))];
-        let evidence = check(&confirmation(None, &given), 1, &asked).unwrap();
-        assert_eq!(evidence[1], "ticket: INC000001");
-        let why = check(&confirmation(None, &[]), 1, &asked).unwrap_err();
-        assert!(why.starts_with("ticket: "), "{why}");
+        let statement = "Users lose an hour".to_owned();
+        let asked = IndexMap::from([("loss".to_owned(), Prompt::Acknowledge { statement })]);
+        let given = [("loss", Answer::Value(YES.into()))];
+        let said = evidence(&confirmation(None, &given), None, &asked).unwrap();
+        assert_eq!(said[1], "loss: yes: Users lose an hour");
+        let why = evidence(&confirmation(None, &[]), None, &asked).unwrap_err();
+        assert!(why.starts_with("loss: "), "{why}");
     }
 }

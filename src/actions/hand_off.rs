@@ -1,15 +1,15 @@
 //! `hand_off`: something that another team does. The console says whom to call and what to ask, keeps
 //! the time, and goes on once a probe, or what the person at the keys saw, shows that it is done.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use crate::engine::{Answer, Fact, Performed, ProbeAnswer, Proposal};
+use crate::engine::{Answer, Fact, Performed, ProbeAnswer, Prompt, Proposal};
 use crate::error::Fault;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{Ask, Contact, HandOff as Spec, Mode, Runbook};
+use crate::runbook::model::{Contact, HandOff as Spec, Mode, Runbook};
 
 use super::action::ended;
 use super::answer::needed;
@@ -67,11 +67,10 @@ impl<'a> HandOff<'a> {
         } else {
             format!("call {name}{role}: {phone}")
         };
-        let mut ask = BTreeMap::new();
+        let mut ask = IndexMap::new();
         if self.spec.verify.is_none() {
             let prompt = format!("What shows that {name} did it?");
-            let pattern = None;
-            ask.insert(EVIDENCE.to_owned(), Ask::Value { prompt, pattern });
+            ask.insert(EVIDENCE.to_owned(), Prompt::Evidence { prompt });
         }
         let proposal = Proposal {
             changes: vec![call, format!("ask for: {}", self.spec.ask)],

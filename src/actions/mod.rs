@@ -72,16 +72,15 @@ pub use port_groups::{Groups, compare as compare_port_groups};
 pub use stop_lost::stop_lost;
 pub use words::{count, size, span};
 
-use indexmap::IndexMap;
-
 use crate::engine::{Performed, ProbeAnswer};
 use crate::error::Fault;
 use crate::plan::{ActionSpec, Close, Step};
-use crate::runbook::model::{Ask, Runbook};
+use crate::runbook::model::Runbook;
 
 use action::Action;
 use check::Check;
 use command::Command;
+use confirm::Confirm;
 use copy_back::CopyBack;
 use ending::{EndFiles, EndNetworks, EndVm};
 use fence::Fence;
@@ -106,10 +105,7 @@ use wait::Wait;
     reason = "one lives at a time, on the stack of its action"
 )]
 enum Verb<'a> {
-    Confirm {
-        question: &'a str,
-        ask: &'a IndexMap<String, Ask>,
-    },
+    Confirm(Confirm<'a>),
     Note(&'a str),
     Command(Command<'a>),
     RestoreFiles(RestoreFiles<'a>),
@@ -138,7 +134,9 @@ enum Verb<'a> {
 impl<'a> Verb<'a> {
     fn new(runbook: &Runbook, step: &'a Step) -> Result<Self, Fault> {
         Ok(match &step.action {
-            ActionSpec::Confirm { question, ask } => Self::Confirm { question, ask },
+            ActionSpec::Confirm { question, ask } => {
+                Self::Confirm(Confirm::new(step, question, ask))
+            }
             ActionSpec::Note { text } => Self::Note(text),
             ActionSpec::Command(spec) | ActionSpec::Local(spec) => {
                 Self::Command(Command::new(step, spec))
@@ -235,7 +233,7 @@ macro_rules! by_verb {
 /// It could not look: a host did not answer, or not in a form that can be believed.
 pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
     by_verb!(Verb::new(&ctx.runbook, &ctx.step)?, verb => Box::pin(action::probe(&verb, ctx)).await, {
-        Verb::Confirm { question, ask } => Ok(confirm::ask(question, ask)),
+        Verb::Confirm(prompt) => Ok(Box::pin(prompt.probe(ctx)).await),
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Agree(lines, question) => Ok(ending::agreement(lines, question)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,
@@ -253,7 +251,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::perform(&verb, ctx)).await, {
-        Verb::Confirm { question, ask } => confirm::perform(ctx, question, ask),
+        Verb::Confirm(prompt) => prompt.perform(ctx),
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Agree(_, question) => confirm::noted(ctx, question),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,
@@ -271,7 +269,7 @@ pub async fn undo(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::undo(&verb, ctx)).await, {
-        Verb::Confirm { .. }
+        Verb::Confirm(_)
         | Verb::Note(_)
         | Verb::Agree(..)
         | Verb::Command(_)
@@ -290,7 +288,7 @@ pub fn outline(runbook: &Runbook, step: &Step) -> ProbeAnswer {
         Err(fault) => return answer::blocked("not asked", fault, &[]),
     };
     by_verb!(verb, verb => lock::outlined(runbook, step, verb.decide(&verb.unknown())), {
-        Verb::Confirm { question, ask } => confirm::ask(question, ask),
+        Verb::Confirm(prompt) => prompt.outline(),
         Verb::Note(text) => confirm::note(text),
         Verb::Agree(lines, question) => ending::agreement(lines, question),
         Verb::Command(command) => lock::outlined(runbook, step, command.outline()),

@@ -28,7 +28,7 @@ use super::exit::Failure;
 /// No answers file is larger.
 const MOST_BYTES: u64 = 1 << 20;
 /// Keys of a step that are not names of what its prompt asks for.
-const RESERVED: [&str; 4] = ["by", "second", "typed", "attest"];
+const RESERVED: [&str; 6] = ["by", "second", "typed", "attest", "response", "decline"];
 
 /// Everything that a file answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,6 +242,8 @@ fn take_step(fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
                 "by" => &mut answer.by,
                 "second" => &mut answer.second,
                 "typed" => &mut answer.typed,
+                "response" => &mut answer.response,
+                "decline" => &mut answer.decline,
                 _ => &mut answer.attest,
             };
             *field = Some(text);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::actions;
-use crate::engine::{ProbeAnswer, Proposal, ShownCommand, Verdict, typed_word};
+use crate::engine::{ProbeAnswer, Prompt, Proposal, ShownCommand, Verdict, typed_word};
 use crate::plan::{Plan, Step};
 use crate::report;
 use crate::runbook::model::{Runbook, Section, SiteRole};
@@ -124,14 +124,21 @@ fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
     {
         let _ = writeln!(out, "  - {change}");
     }
-    for (key, ask) in &proposal.ask {
-        let _ = writeln!(out, "  - {key}: {}", asked(ask));
+    for (key, prompt) in &proposal.ask {
+        let _ = writeln!(out, "  - {key}: {}", asked(prompt));
     }
     if let Some(word) = typed_word(step, proposal) {
         let _ = writeln!(out, "  - the console wants `{word}` typed");
     }
     if step.people > 1 {
         let _ = writeln!(out, "  - a second person confirms ____________________");
+    }
+    if let Some(challenge) = &step.challenge {
+        let say = &challenge.say;
+        let _ = writeln!(
+            out,
+            "  - the first reads: {say} The second answers ____________________"
+        );
     }
     if !proposal.commands.is_empty() {
         let _ = writeln!(out, "\n  ```sh");
@@ -151,17 +158,24 @@ fn write_proposal(out: &mut String, step: &Step, proposal: &Proposal) {
     }
 }
 
-fn asked(ask: &crate::runbook::model::Ask) -> String {
-    use crate::runbook::model::Ask;
-    match ask {
-        Ask::Choose { options, at_least } => {
+fn asked(prompt: &Prompt) -> String {
+    match prompt {
+        Prompt::Choose { options, at_least } => {
             let boxes: Vec<String> = options
                 .iter()
                 .map(|option| format!("[ ] {option}"))
                 .collect();
             format!("at least {at_least} of {}", boxes.join("  "))
         }
-        Ask::Value { prompt, .. } => format!("{prompt} ____________________"),
+        Prompt::Acknowledge { statement: asked } | Prompt::Check { prompt: asked, .. } => {
+            format!("{asked}  [ ] yes  [ ] no")
+        }
+        Prompt::Value { prompt, .. } | Prompt::Evidence { prompt } => {
+            format!("{prompt} ____________________")
+        }
+        Prompt::Compare { prompt, by, .. } => {
+            format!("{prompt} ____________________ (compared with {by})")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::names::StepId;
 use crate::plan::{ActionSpec, Close, Plan, Risk, Step};
 
-use super::asked::judge;
+use super::asked::{Judged, judge};
 use super::people::is_same_person;
 use super::state::RunState;
 use super::step::Status;
@@ -22,6 +22,12 @@ pub enum Gap {
     Attestation,
     /// A second person, other than the first.
     SecondPerson,
+    /// That person's answer to the challenge, or another one.
+    Response,
+    /// The reason of a no.
+    Reason,
+    /// A no where nothing is asked that has one.
+    NothingToDecline,
     /// An answer under this key, and what is wrong with it.
     Answer(String, String),
 }
@@ -31,7 +37,12 @@ impl fmt::Display for Gap {
         match self {
             Self::Typed(word) => write!(f, "type {word}"),
             Self::Attestation => f.write_str("attest in words what could not be proven"),
-            Self::SecondPerson => f.write_str("name a second person"),
+            Self::SecondPerson => f.write_str("name a second person, other than the first"),
+            Self::Response => f.write_str("the second person has to answer the challenge"),
+            Self::Reason => f.write_str("say why not (`decline`)"),
+            Self::NothingToDecline => {
+                f.write_str("nobody is asked for a yes or no here: it can be skipped")
+            }
             Self::Answer(key, why) => write!(f, "{key}: {why}"),
         }
     }
@@ -61,14 +72,23 @@ pub fn confirmation_gaps(
     proposal: &Proposal,
     confirmation: &Confirmation,
 ) -> Vec<Gap> {
+    let is_blank =
+        |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
+    if objection(proposal, confirmation).is_some() {
+        return if !can_decline(step) {
+            vec![Gap::NothingToDecline]
+        } else if is_blank(&confirmation.decline) && says_no(proposal, confirmation) {
+            vec![Gap::Reason]
+        } else {
+            Vec::new()
+        };
+    }
     let mut gaps = Vec::new();
     if let Some(word) = typed_word(step, proposal)
         && confirmation.typed.as_deref().map(str::trim) != Some(word)
     {
         gaps.push(Gap::Typed(word.to_owned()));
     }
-    let is_blank =
-        |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
     if proposal.attest.is_some() && is_blank(&confirmation.attest) {
         gaps.push(Gap::Attestation);
     }
@@ -86,12 +106,59 @@ pub fn confirmation_gaps(
             gaps.push(Gap::Answer(key.clone(), why));
         }
     }
+    if let Some(challenge) = &step.challenge {
+        let said = confirmation.response.as_deref();
+        if !said.is_some_and(|said| challenge.is_met_by(said)) {
+            gaps.push(Gap::Response);
+        }
+    }
     if let Some(choice) = &proposal.choice
         && let Some(why) = choice.gap(&confirmation.answers)
     {
         gaps.push(Gap::Answer(choice.key.clone(), why));
     }
     gaps
+}
+
+/// What speaks against letting the step go on, in the words of whoever answers: a no, or an answer
+/// that does not hold. It fails the step.
+#[must_use]
+pub fn objection(proposal: &Proposal, confirmation: &Confirmation) -> Option<String> {
+    let no = confirmation.decline.iter();
+    let words = no.map(|words| words.trim().to_owned());
+    let answers = proposal.ask.iter().filter_map(|(key, asked)| {
+        match judge(asked, confirmation.answers.get(key)) {
+            Ok(Judged::Fails(said)) => Some(format!("{key}: {said}")),
+            Ok(Judged::Holds(_)) | Err(_) => None,
+        }
+    });
+    let all: Vec<String> = words.chain(answers).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Whether the answer is a no, for which somebody has a reason; another value than was printed is not.
+fn says_no(proposal: &Proposal, confirmation: &Confirmation) -> bool {
+    confirmation.decline.is_some()
+        || proposal.ask.iter().any(|(key, asked)| {
+            let said = judge(asked, confirmation.answers.get(key));
+            asked.is_yes_or_no() && matches!(said, Ok(Judged::Fails(_)))
+        })
+}
+
+/// Whether people are asked something by this step that can be answered with no.
+#[must_use]
+pub fn can_decline(step: &Step) -> bool {
+    let asks = matches!(
+        step.action,
+        ActionSpec::Confirm { .. } | ActionSpec::HandOff(_)
+    );
+    asks || step.gate || step.people > 1
+}
+
+/// Whether all that a confirmation lacks is another answer to the challenge than the one it has.
+#[must_use]
+pub fn is_wrong_response(gaps: &[Gap], confirmation: &Confirmation) -> bool {
+    gaps == [Gap::Response] && confirmation.response.is_some()
 }
 
 /// Whether this step waits for a person at the given pace, whoever could answer.
@@ -155,6 +222,8 @@ pub(super) fn plain(by: String, how: Consent) -> Confirmation {
         second: None,
         typed: None,
         attest: None,
+        response: None,
+        decline: None,
         answers: BTreeMap::new(),
         how,
     }

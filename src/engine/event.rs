@@ -77,6 +77,19 @@ pub enum RunEvent {
     },
     /// Somebody, or a rule that somebody chose, let it go on.
     StepConfirmed(Box<Confirmation>),
+    /// Somebody answered it with no, or with what does not hold; it fails with the next line.
+    StepDeclined(Box<Confirmation>),
+    /// The second person's answer to the challenge was another one; they are asked again.
+    ResponseRefused {
+        /// Who read the challenge.
+        by: String,
+        /// Who answered.
+        second: String,
+        /// What.
+        said: String,
+        /// On whose behalf.
+        how: Consent,
+    },
     /// A write is about to leave. On disk before it does.
     WriteIntended {
         /// Its number.

@@ -24,10 +24,11 @@ mod step;
 mod texts;
 mod way_out;
 
-pub use asked::judge;
+pub use asked::{Judged, NO, Prompt, YES, judge};
 pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
 pub use consent::{
-    Gap, can_undo, confirmation_gaps, is_walked, risk, typed_word, waits_for_person,
+    Gap, can_decline, can_undo, confirmation_gaps, is_walked, is_wrong_response, objection, risk,
+    typed_word, waits_for_person,
 };
 pub use effect::{Effect, TimerId};
 pub use event::{

@@ -1,13 +1,16 @@
 //! What a step would do, what it asks, and what people answer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
 use crate::names::{HostName, VmName};
 use crate::plan::Risk;
-use crate::runbook::model::Ask;
+
+use super::asked::Prompt;
 
 /// What an action saw, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,9 +61,9 @@ pub struct Proposal {
     /// An attestation to type: what could not be proven, evidence first.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attest: Option<AttestRequest>,
-    /// What a prompt asks for.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub ask: BTreeMap<String, Ask>,
+    /// What a prompt asks for, in order.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub ask: IndexMap<String, Prompt>,
     /// Something that may be chosen otherwise than it is proposed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub choice: Option<Choice>,
@@ -190,6 +193,12 @@ pub struct Confirmation {
     /// The attestation, in the person's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attest: Option<String>,
+    /// What the second person answered to the challenge.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub response: Option<String>,
+    /// Why the answer is no, in words; it is yes without them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decline: Option<String>,
     /// Answers to what a prompt asks for, by key.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub answers: BTreeMap<String, Answer>,
@@ -205,6 +214,15 @@ pub enum Answer {
     Chosen(Vec<String>),
     /// What was typed.
     Value(String),
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen(chosen) => f.write_str(&chosen.join(", ")),
+            Self::Value(value) => f.write_str(value),
+        }
+    }
 }
 
 /// A question in the middle of a step: a VM's, or whether a command that nothing verifies worked.

@@ -324,6 +324,8 @@ impl RunState {
             | RunEvent::ProbeAnswered(_)
             | RunEvent::ProbeFailed { .. }
             | RunEvent::StepConfirmed(_)
+            | RunEvent::StepDeclined(_)
+            | RunEvent::ResponseRefused { .. }
             | RunEvent::QuestionAsked(_)
             | RunEvent::QuestionAnswered { .. }
             | RunEvent::StepDone { .. }

@@ -122,6 +122,8 @@ pub struct StepState {
     pub settled_by: Option<String>,
     /// A question of its VM that waits for an answer.
     pub question: Option<Box<Question>>,
+    /// Answers to its challenge that were refused (this attempt).
+    pub refused: u32,
     /// Probes that failed in a row (this attempt).
     pub probe_failures: u32,
     /// Clean failures so far, over all attempts since a person last retried.
@@ -164,6 +166,7 @@ impl StepState {
                     self.confirmation = None;
                     self.confirmed_at = None;
                     self.proposal = None;
+                    self.refused = 0;
                     self.probe_failures = 0;
                 }
                 self.attempt = attempt;
@@ -183,6 +186,7 @@ impl StepState {
                 self.looked_into = false;
                 self.move_to(Status::Running, at);
             }
+            RunEvent::ResponseRefused { .. } => self.refused += 1,
             RunEvent::QuestionAsked(question) => self.question = Some(question.clone()),
             RunEvent::QuestionAnswered { .. } => self.question = None,
             RunEvent::StepDone { evidence } => self.settle(at, Status::Done, evidence, None),

@@ -6,6 +6,7 @@
 
 use crate::error::Fault;
 
+use super::asked::Prompt;
 use super::event::{DrillTerms, RunEvent};
 use super::fact::Fact;
 use super::input::{Input, OperatorInput, PeopleInput, Performed};
@@ -76,6 +77,17 @@ impl Proposal {
         if let Some(attest) = &mut self.attest {
             one(&mut attest.statement, clean);
             each(&mut attest.evidence, clean);
+        }
+        for asked in self.ask.values_mut() {
+            match asked {
+                Prompt::Compare { printed: text, .. } | Prompt::Check { seen: text, .. } => {
+                    each(text, clean);
+                }
+                Prompt::Choose { .. }
+                | Prompt::Value { .. }
+                | Prompt::Acknowledge { .. }
+                | Prompt::Evidence { .. } => {}
+            }
         }
         if let Some(choice) = &mut self.choice {
             one(&mut choice.of, clean);
@@ -199,7 +211,17 @@ impl OperatorInput {
 
 impl Confirmation {
     fn clean(&mut self, clean: Clean<'_>) {
-        each(&mut self.attest, clean);
+        let Self {
+            second,
+            attest,
+            response,
+            decline,
+            ..
+        } = self;
+        each(
+            [second, attest, response, decline].into_iter().flatten(),
+            clean,
+        );
         for answer in self.answers.values_mut() {
             if let Answer::Value(text) = answer {
                 one(text, clean);

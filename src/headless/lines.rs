@@ -139,6 +139,8 @@ fn said(event: &RunEvent) -> Vec<String> {
         RunEvent::FactFound(fact) => known(fact),
         RunEvent::ProbeFailed { .. }
         | RunEvent::StepConfirmed(_)
+        | RunEvent::StepDeclined(_)
+        | RunEvent::ResponseRefused { .. }
         | RunEvent::QuestionAsked(_)
         | RunEvent::QuestionAnswered { .. }
         | RunEvent::StepDone { .. }
@@ -232,6 +234,10 @@ fn of_step(event: &RunEvent) -> Option<String> {
             format!("could not look: {}{again}", fault.what)
         }
         RunEvent::StepConfirmed(confirmation) => confirmed(confirmation),
+        RunEvent::StepDeclined(confirmation) => format!("answered by {}", confirmation.by),
+        RunEvent::ResponseRefused { second, said, .. } => {
+            format!("{second} answered the challenge with \u{201c}{said}\u{201d}: refused")
+        }
         RunEvent::QuestionAsked(question) => {
             format!(
                 "{} asks: {} [{}]",

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{
-    Answer, Choice, Confirmation, Consent, Proposal, Question, confirmation_gaps, risk, typed_word,
+    Answer, Choice, Confirmation, Consent, Prompt, Proposal, Question, YES, confirmation_gaps,
+    is_same_person, is_wrong_response, risk, typed_word,
 };
 use crate::names::StepId;
 use crate::plan::{Risk, Step};
-use crate::runbook::model::Ask;
 
 /// What an answers file says to one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub struct StepAnswer {
     pub typed: Option<String>,
     /// An attestation, in words.
     pub attest: Option<String>,
+    /// What the second person answers to the challenge.
+    pub response: Option<String>,
+    /// Why the answer is no, in words.
+    pub decline: Option<String>,
     /// Answers to what a prompt asks for, by its key.
     pub asks: BTreeMap<String, Answer>,
 }
@@ -48,6 +52,8 @@ pub enum Reply<T> {
 
 /// The second person of a practice; nobody is asked.
 const SECOND_IN_PRACTICE: &str = "practice";
+/// Where the first is called so.
+const OTHER_IN_PRACTICE: &str = "second in practice";
 
 impl Replies {
     /// Whether this step may go on as proposed, and on whose behalf.
@@ -57,7 +63,8 @@ impl Replies {
         let rehearsed = self.yes && self.practice;
         let confirmation = self.confirmation(step, proposal, entry, rehearsed);
         let gaps = confirmation_gaps(step, proposal, &confirmation);
-        if !gaps.is_empty() {
+        // Another answer to the challenge is an answer: it is recorded, and refused.
+        if !gaps.is_empty() && !is_wrong_response(&gaps, &confirmation) {
             let lacks: Vec<String> = gaps.iter().map(ToString::to_string).collect();
             return Reply::Missing(lacks.join("; "));
         }
@@ -85,13 +92,21 @@ impl Replies {
         let given = entry.cloned().unwrap_or_default();
         let in_practice = |value: String| rehearsed.then_some(value);
         let by = given.by.unwrap_or_else(|| self.operator.clone());
-        let needs_second = step.people > 1 && by != SECOND_IN_PRACTICE;
+        let needs_second = step.people > 1;
+        let rehearsing = if is_same_person(&by, SECOND_IN_PRACTICE) {
+            OTHER_IN_PRACTICE
+        } else {
+            SECOND_IN_PRACTICE
+        };
         let typed = given
             .typed
             .or_else(|| in_practice(typed_word(step, proposal)?.to_owned()));
         let attest = given
             .attest
             .or_else(|| in_practice(proposal.attest.as_ref().map(|_| "practice".to_owned())?));
+        let response = given
+            .response
+            .or_else(|| in_practice(step.challenge.as_ref()?.response.clone()));
         let mut answers = given.asks;
         let chosen = |key: &str| {
             let choice = proposal.choice.as_ref();
@@ -109,9 +124,11 @@ impl Replies {
             by,
             second: given
                 .second
-                .or_else(|| in_practice(SECOND_IN_PRACTICE.to_owned()).filter(|_| needs_second)),
+                .or_else(|| in_practice(rehearsing.to_owned()).filter(|_| needs_second)),
             typed,
             attest,
+            response,
+            decline: given.decline,
             answers,
             how: if entry.is_some() {
                 Consent::Answers
@@ -152,11 +169,13 @@ impl Replies {
     }
 }
 
-fn rehearsed_answer(ask: &Ask) -> Answer {
-    match ask {
-        Ask::Choose { options, at_least } => {
+fn rehearsed_answer(asked: &Prompt) -> Answer {
+    match asked {
+        Prompt::Choose { options, at_least } => {
             Answer::Chosen(options.iter().take(*at_least).cloned().collect())
         }
-        Ask::Value { .. } => Answer::Value("practice".to_owned()),
+        Prompt::Value { .. } | Prompt::Evidence { .. } => Answer::Value("practice".to_owned()),
+        Prompt::Acknowledge { .. } | Prompt::Check { .. } => Answer::Value(YES.to_owned()),
+        Prompt::Compare { printed, .. } => Answer::Value(printed.clone().unwrap_or_default()),
     }
 }

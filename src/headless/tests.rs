@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::engine::{Answer, AttestRequest, Consent, ProbeAnswer, Proposal, Question, Verdict};
+use crate::engine::{
+    Answer, AttestRequest, Consent, ProbeAnswer, Prompt, Proposal, Question, Verdict,
+};
 use crate::names::RunId;
 use crate::plan::{Plan, PlanInputs, Risk, Step};
-use crate::runbook::model::{Ask, Mode, Runbook, Section};
+use crate::runbook::model::{Challenge, Mode, Runbook, Section};
 use crate::runbook::{Limits, load};
 
 fn runbook() -> Runbook {
@@ -161,9 +164,9 @@ fn prompts_take_their_answers_from_the_file_or_the_rules_of_practice() {
     let mut confirm = step(CONFIRM);
     confirm.people = 2;
     let options = ["power", "network", "building"].map(str::to_owned).to_vec();
-    let ask = BTreeMap::from([(
+    let ask = IndexMap::from([(
         "signs".to_owned(),
-        Ask::Choose {
+        Prompt::Choose {
             options,
             at_least: 2,
         },
@@ -204,6 +207,39 @@ fn prompts_take_their_answers_from_the_file_or_the_rules_of_practice() {
         Answer::Chosen(vec!["power".to_owned(), "network".to_owned()])
     );
     assert!(said.second.is_some_and(|second| second != "alice"));
+}
+
+#[test]
+fn a_no_and_another_answer_to_a_challenge_are_answers() {
+    let mut confirm = step(CONFIRM);
+    confirm.people = 2;
+    confirm.challenge = Some(Challenge {
+        say: "Which site stops?".to_owned(),
+        response: "Leeds".to_owned(),
+    });
+    let statement = "Users lose an hour".to_owned();
+    let asks = Proposal {
+        ask: [("loss".to_owned(), Prompt::Acknowledge { statement })].into(),
+        ..proposal(Risk::Read)
+    };
+    let entry = |loss: &str, response: Option<&str>, decline: Option<&str>| StepAnswer {
+        second: Some("bob".to_owned()),
+        response: response.map(str::to_owned),
+        decline: decline.map(str::to_owned),
+        asks: BTreeMap::from([("loss".to_owned(), Answer::Value(loss.to_owned()))]),
+        ..StepAnswer::default()
+    };
+    let said = |entry| with(replies(false, false), CONFIRM, entry).to_step(&confirm, &asks);
+    assert!(missing(said(entry("yes", None, None))).contains("challenge"));
+    assert!(missing(said(entry("no", None, None))).contains("decline"));
+    // A wrong one goes to the engine, which records and refuses it.
+    let wrong = given(said(entry("yes", Some("London"), None)));
+    assert_eq!(wrong.response.as_deref(), Some("London"));
+    let no = given(said(entry("no", None, Some("not tonight"))));
+    assert_eq!(no.decline.as_deref(), Some("not tonight"));
+    let rehearsed = given(replies(true, true).to_step(&confirm, &asks));
+    assert_eq!(rehearsed.response.as_deref(), Some("Leeds"));
+    assert_eq!(rehearsed.answers["loss"], Answer::Value("yes".to_owned()));
 }
 
 #[test]

@@ -246,6 +246,9 @@ fn manner(old: (&Plan, &Step), new: (&Plan, &Step)) -> Vec<String> {
     words.compare("gate", before.gate, after.gate, debug);
     words.compare("typed", &before.typed, &after.typed, debug);
     words.compare("people", before.people, after.people, debug);
+    words.compare("challenge", &before.challenge, &after.challenge, |_| {
+        String::new()
+    });
     words.compare(
         "what comes before it",
         before_it(was, before),

@@ -6,8 +6,8 @@ use super::{ActionSpec, PlanError, PlanInputs, Risk, Step, Subject};
 use super::{defaults, way_home};
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, Phase,
-    Probe, Runbook, Section, SiteRole, StepSpec, Verb, Vm, WaitSpec,
+    Challenge, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode,
+    Phase, Probe, Runbook, Section, SiteRole, StepSpec, Verb, Vm, WaitSpec,
 };
 use crate::runbook::{slug, template};
 
@@ -217,6 +217,13 @@ impl Expander<'_> {
             gate: spec.gate,
             typed,
             people: spec.people,
+            challenge: match &spec.challenge {
+                Some(challenge) => Some(Challenge {
+                    say: self.fill(&challenge.say, vm, spec)?,
+                    response: self.fill(&challenge.response, vm, spec)?,
+                }),
+                None => None,
+            },
             transfer: matches!(
                 action,
                 ActionSpec::Restore { .. }
@@ -255,15 +262,12 @@ impl Expander<'_> {
         let of = || subject.vm().cloned().unwrap_or_default();
         Ok(match &spec.verb {
             Verb::Confirm { question, ask } => {
-                let mut filled = ask.clone();
-                for ask in filled.values_mut() {
-                    if let Ask::Value { prompt, .. } = ask {
-                        *prompt = fill(prompt)?;
-                    }
-                }
+                let filled = ask
+                    .iter()
+                    .map(|(key, ask)| Ok((key.clone(), ask.filled(fill)?)));
                 ActionSpec::Confirm {
                     question: fill(question)?,
-                    ask: filled,
+                    ask: filled.collect::<Result<_, PlanError>>()?,
                 }
             }
             Verb::Note { text } => ActionSpec::Note { text: fill(text)? },
@@ -392,7 +396,7 @@ impl Expander<'_> {
             return self.runbook.recovery_hosts(vms);
         }
         if let Some(probes) = defaults::probes(action) {
-            let looks = probes.iter().flat_map(Probe::looks);
+            let looks = probes.into_iter().flat_map(Probe::looks);
             let hosts: BTreeSet<HostName> = looks.map(|look| look.host.clone()).collect();
             return hosts.into_iter().collect();
         }

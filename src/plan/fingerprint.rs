@@ -222,6 +222,24 @@ impl Words {
                 self.word(prompt);
                 self.word(pattern.as_deref().unwrap_or_default());
             }
+            Ask::Acknowledge { statement } => {
+                self.word("acknowledge");
+                self.word(statement);
+            }
+            Ask::Evidence { prompt } => {
+                self.word("evidence");
+                self.word(prompt);
+            }
+            Ask::Compare { prompt, with } => {
+                self.word("compare");
+                self.word(prompt);
+                self.probe(with);
+            }
+            Ask::Check { prompt, probe } => {
+                self.word("check");
+                self.word(prompt);
+                self.probe(probe);
+            }
         }
     }
 

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, StepId, VariableName, VmName};
 use crate::runbook::model::{
-    Ask, CommandSpec, HandOff, Mode, OnFailure, PointChoice, Probe, Runbook, Section, SiteRole,
-    WaitSpec,
+    Ask, Challenge, CommandSpec, HandOff, Mode, OnFailure, PointChoice, Probe, Runbook, Section,
+    SiteRole, WaitSpec,
 };
 use indexmap::IndexMap;
 
@@ -224,6 +224,8 @@ pub struct Step {
     pub typed: Option<String>,
     /// How many people confirm it.
     pub people: u8,
+    /// What the second of them is asked by the first.
+    pub challenge: Option<Challenge>,
     /// Whether it moves bulk data (capped on its own).
     pub transfer: bool,
     /// Hosts it works on, for the cap per host.

@@ -173,11 +173,8 @@ fn home(runbook: &Runbook) -> Vec<StepSpec> {
 /// restore to hardware is looked at and vouched for by a person.
 fn to_hardware(runbook: &Runbook) -> Vec<StepSpec> {
     let asked = |question: &str, why: &str, key: &str, prompt: &str| {
-        let value = Ask::Value {
-            prompt: prompt.to_owned(),
-            pattern: Some(r"\S.*".to_owned()),
-        };
-        let ask = IndexMap::from([(key.to_owned(), value)]);
+        let prompt = prompt.to_owned();
+        let ask = IndexMap::from([(key.to_owned(), Ask::Evidence { prompt })]);
         let question = question.to_owned();
         step(Verb::Confirm { question, ask }, why)
     };
@@ -255,6 +252,7 @@ fn step(verb: Verb, why: &str) -> StepSpec {
         gate: false,
         typed: None,
         people: 1,
+        challenge: None,
         line: 1,
     }
 }

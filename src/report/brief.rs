@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Answer, Confirmation, Fact, RunInfo, RunState, Status, StepState};
+use crate::engine::{Confirmation, Fact, RunInfo, RunState, Status, StepState};
 use crate::names::StepId;
 use crate::plan::{Plan, Step};
 
@@ -329,13 +329,8 @@ fn decided(standing: &Standing<'_>) -> Vec<String> {
 }
 
 fn answers(confirmation: &Confirmation) -> String {
-    let said = confirmation
-        .answers
-        .iter()
-        .map(|(key, answer)| match answer {
-            Answer::Chosen(chosen) => format!("{key} {}", chosen.join(", ")),
-            Answer::Value(value) => format!("{key} {value}"),
-        });
+    let said = confirmation.answers.iter();
+    let said = said.map(|(key, answer)| format!("{key} {answer}"));
     said.collect::<Vec<_>>().join("; ")
 }
 

@@ -226,6 +226,8 @@ fn eventful() -> Case {
         second: Some("carol".to_owned()),
         typed: None,
         attest: None,
+        response: None,
+        decline: None,
         answers: BTreeMap::from([(
             "signs".to_owned(),
             Answer::Chosen(vec!["no power".to_owned()]),

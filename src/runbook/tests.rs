@@ -1,6 +1,7 @@
 //! Whole files: valid ones, one with every rule broken, and hostile ones.
 
 mod probes;
+mod prompts;
 
 use std::time::Instant;
 

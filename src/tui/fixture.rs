@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use crate::actions::Progress;
 use crate::engine::{
-    AttestRequest, Confirmation, Consent, Entry, Fact, ProbeAnswer, Proposal, Question, RunEvent,
-    RunInfo, RunResult, ShownCommand, Verdict,
+    AttestRequest, Confirmation, Consent, Entry, Fact, ProbeAnswer, Prompt, Proposal, Question,
+    RunEvent, RunInfo, RunResult, ShownCommand, Verdict,
 };
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId, VmName};
@@ -150,6 +150,7 @@ fn step(phase: &str, subject: Subject, action: ActionSpec, risk: Risk) -> Step {
         gate: false,
         typed: None,
         people: 1,
+        challenge: None,
         transfer: false,
         hosts: vec!["lee-esx1".into()],
         line: 1,
@@ -297,16 +298,13 @@ pub(super) fn power_on() -> Proposal {
 }
 
 pub(super) fn declare() -> Proposal {
-    let Some(Step {
-        action: ActionSpec::Confirm { ask, .. },
-        ..
-    }) = plan().steps.first().cloned()
-    else {
-        unreachable!()
+    let signs = Prompt::Choose {
+        options: ["power", "network", "building"].map(str::to_owned).to_vec(),
+        at_least: 2,
     };
     Proposal {
         then: "the run goes on".to_owned(),
-        ask: ask.into_iter().collect(),
+        ask: [("signs".to_owned(), signs)].into(),
         risk: Some(Risk::Read),
         ..Proposal::default()
     }
@@ -471,6 +469,8 @@ impl Story {
             second: None,
             typed: None,
             attest: None,
+            response: None,
+            decline: None,
             answers: BTreeMap::new(),
             how: Consent::Person,
         };

@@ -116,6 +116,8 @@ pub(super) enum Action {
     Act,
     /// Leave the step out.
     Skip,
+    /// Say no to what a prompt or a gate asks.
+    Decline,
     /// It was done outside Lifeboat.
     ByHand,
     /// Try again.
@@ -190,6 +192,7 @@ impl Action {
         matches!(
             self,
             Self::Skip
+                | Self::Decline
                 | Self::ByHand
                 | Self::Retry
                 | Self::Undo
@@ -216,6 +219,12 @@ pub(super) const RUN: &[Binding<Action>] = &[
         &[char('x')],
         "abort",
         "End the drill at once, on the word of whoever holds the abort key; a reason is asked.",
+    ),
+    hint(
+        Action::Decline,
+        &[char('d')],
+        "no",
+        "Decline what a prompt or a gate asks: it fails, and your reason is reported.",
     ),
     hint(
         Action::Skip,

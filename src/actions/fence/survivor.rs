@@ -8,12 +8,11 @@ use crate::actions::context::Ctx;
 use crate::actions::link::ActError;
 use crate::actions::ownership::{Copy, Ownership, copy_line};
 use crate::actions::stopping;
-use crate::engine::{Answer, Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::{HostName, VmName};
 use crate::plan::Risk;
-use crate::runbook::model::Ask;
 
 use super::{Fence, Seen};
 
@@ -93,7 +92,7 @@ impl Fence {
         ];
         let mut commands = self.commands(&seen.ownership);
         commands.extend(self.stops(elsewhere));
-        let ask = Ask::Choose {
+        let ask = Prompt::Choose {
             options: vec![elsewhere.site.clone(), self.site.clone()],
             at_least: 1,
         };

@@ -12,7 +12,7 @@ use crate::actions::ownership::{Heard, Look};
 use crate::actions::registered::{self, Entry};
 use crate::actions::waiting::Pauses;
 use crate::actions::{answer::Known, place::VmAt, reach};
-use crate::engine::{Answer, Fact, ProbeAnswer, Proposal};
+use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
@@ -20,7 +20,6 @@ use crate::hypervisor::esxi::devices::{Adapter, Devices};
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::runbook::model::Ask;
 
 use super::{PowerOn, SETTLE};
 
@@ -201,7 +200,7 @@ impl PowerOn {
             })
         });
         proposal.commands.splice(0..0, commands);
-        let ask = Ask::Choose {
+        let ask = Prompt::Choose {
             options: vec![CONNECT.to_owned(), LEAVE.to_owned()],
             at_least: 1,
         };

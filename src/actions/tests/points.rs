@@ -23,6 +23,8 @@ fn choosing(point: &str) -> Confirmation {
         second: None,
         typed: None,
         attest: None,
+        response: None,
+        decline: None,
         answers: answers.map(answer).into(),
         how: Consent::Person,
     }

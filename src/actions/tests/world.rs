@@ -13,15 +13,15 @@ use tokio::sync::mpsc;
 use crate::actions::{self, Ctx, Link, Request};
 use crate::clock::Clock;
 use crate::engine::{
-    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Proposal, Question,
-    RunEvent, RunInfo, RunState, StopOutcome, Verdict,
+    Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Prompt, Proposal, Question,
+    RunEvent, RunInfo, RunState, StopOutcome, Verdict, YES,
 };
 use crate::error::Fault;
 use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::journal::Journal;
 use crate::names::{Attempt, OpId};
 use crate::plan::{self, Plan, PlanInputs, Step};
-use crate::runbook::model::{Ask, Mode, Runbook, Section, SiteRole};
+use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 use crate::runbook::{self, Limits};
 use crate::sim::{Site, SiteOptions};
 
@@ -503,15 +503,26 @@ pub(in crate::actions) fn consent(shown: &Proposal) -> Confirmation {
             .attest
             .as_ref()
             .map(|_| "the duty manager saw the fire".into()),
+        response: None,
+        decline: None,
         answers: shown
             .ask
             .iter()
             .map(|(key, ask)| match ask {
-                Ask::Choose { options, at_least } => (
+                Prompt::Choose { options, at_least } => (
                     key.clone(),
                     Answer::Chosen(options.iter().take(*at_least).cloned().collect()),
                 ),
-                Ask::Value { .. } => (key.clone(), Answer::Value("x".into())),
+                Prompt::Acknowledge { .. } | Prompt::Check { .. } => {
+                    (key.clone(), Answer::Value(YES.into()))
+                }
+                Prompt::Compare { printed, .. } => (
+                    key.clone(),
+                    Answer::Value(printed.clone().unwrap_or_default()),
+                ),
+                Prompt::Value { .. } | Prompt::Evidence { .. } => {
+                    (key.clone(), Answer::Value("x".into()))
+                }
             })
             .collect(),
         how: Consent::Person,

@@ -511,6 +511,7 @@ impl Draft<'_> {
             gate: agrees,
             typed: None,
             people: 1,
+            challenge: None,
             transfer: false,
             hosts: Vec::new(),
             line: 0,

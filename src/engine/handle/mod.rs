@@ -352,7 +352,7 @@ impl Engine {
         let Some(step) = self.plan.step(id) else {
             return;
         };
-        let (retries, on_failure) = (step.retries, step.on_failure);
+        let retries = step.retries;
         let failures = self.state.step(id).failures;
         if failures <= retries {
             self.record(
@@ -364,13 +364,15 @@ impl Engine {
             self.timer_for(Wait::Begin(id.clone()), back_off(failures));
             return;
         }
-        if on_failure == OnFailure::Stop && !self.state.paused {
-            self.record(
-                None,
-                RunEvent::RunPaused {
-                    by: super::BY_RULE.to_owned(),
-                },
-            );
+        self.stop_on_failure(id);
+    }
+
+    /// Starts nothing new where the step's failure means that.
+    fn stop_on_failure(&mut self, id: &StepId) {
+        let step = self.plan.step(id);
+        if step.is_some_and(|step| step.on_failure == OnFailure::Stop) && !self.state.paused {
+            let by = super::BY_RULE.to_owned();
+            self.record(None, RunEvent::RunPaused { by });
         }
     }
 

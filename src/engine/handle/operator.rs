@@ -1,5 +1,6 @@
 //! What a person decides.
 
+use crate::error::Fault;
 use crate::names::{Attempt, StepId};
 use crate::runbook::model::Mode;
 
@@ -102,9 +103,51 @@ impl Engine {
         else {
             return;
         };
-        if consent::confirmation_gaps(step, proposal, &confirmation).is_empty() {
-            self.confirm(id, confirmation);
+        let gaps = consent::confirmation_gaps(step, proposal, &confirmation);
+        if consent::is_wrong_response(&gaps, &confirmation) {
+            self.refuse_response(id, confirmation);
+        } else if gaps.is_empty() {
+            match consent::objection(proposal, &confirmation) {
+                Some(why) => self.decline(id, confirmation, &why),
+                None => self.confirm(id, confirmation),
+            }
         }
+    }
+
+    /// A no fails the step; no rule tries it again, for it is a person who said it.
+    fn decline(&mut self, id: &StepId, confirmation: Confirmation, why: &str) {
+        let by = &confirmation.by;
+        let what = match &confirmation.decline {
+            Some(_) => format!("{by} answered no: {why}"),
+            None => format!("what {by} answered does not hold: {why}"),
+        };
+        let fault = Fault::new(
+            what,
+            id.as_str(),
+            "nothing was sent for it",
+            "settle what stands against it, then try again; or leave it out with a reason",
+        );
+        self.unanswered.remove(id);
+        self.record(Some(id), RunEvent::StepDeclined(Box::new(confirmation)));
+        self.record(Some(id), RunEvent::StepFailed { fault });
+        self.stop_on_failure(id);
+    }
+
+    fn refuse_response(&mut self, id: &StepId, confirmation: Confirmation) {
+        let Confirmation {
+            by,
+            second,
+            response,
+            how,
+            ..
+        } = confirmation;
+        let event = RunEvent::ResponseRefused {
+            by,
+            second: second.unwrap_or_default(),
+            said: response.unwrap_or_default(),
+            how,
+        };
+        self.record(Some(id), event);
     }
 
     /// A person may settle whatever is not acting on a host right now, and so end what only waits;

@@ -31,6 +31,24 @@ fn proposal() -> Proposal {
             statement: bad(),
             evidence: vec![bad()],
         }),
+        ask: [
+            (
+                "orders".to_owned(),
+                Prompt::Compare {
+                    prompt: "Open orders".to_owned(),
+                    by: "wc".to_owned(),
+                    printed: Some(bad()),
+                },
+            ),
+            (
+                "runs".to_owned(),
+                Prompt::Check {
+                    prompt: "Is that right?".to_owned(),
+                    seen: Some(bad()),
+                },
+            ),
+        ]
+        .into(),
         ..Proposal::default()
     }
 }
@@ -110,9 +128,11 @@ fn decisions() -> Vec<OperatorInput> {
             attempt: Attempt::FIRST,
             confirmation: Confirmation {
                 by: by(),
-                second: None,
+                second: Some(bad()),
                 typed: None,
                 attest: Some(bad()),
+                response: Some(bad()),
+                decline: Some(bad()),
                 answers: BTreeMap::from([("sign".to_owned(), Answer::Value(bad()))]),
                 how: Consent::Person,
             },

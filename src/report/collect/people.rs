@@ -1,6 +1,6 @@
 //! What people decided, remarked, and put in place of what would have been proven.
 
-use crate::engine::{Answer, BY_RULE, Confirmation, Consent, Fact, RunEvent, Status};
+use crate::engine::{BY_RULE, Confirmation, Consent, Fact, RunEvent, Status};
 use crate::report::Run;
 use crate::report::document::{Decision, Note, Override};
 use crate::report::prose::{Text, code, plain};
@@ -26,6 +26,19 @@ pub(super) fn decisions(run: &Run<'_>) -> Vec<Decision> {
 fn decision(event: &RunEvent) -> Option<(String, Text)> {
     let (who, what) = match event {
         RunEvent::StepConfirmed(confirmation) => (&confirmation.by, confirmed(confirmation)),
+        RunEvent::StepDeclined(confirmation) => (&confirmation.by, declined(confirmation)),
+        RunEvent::ResponseRefused {
+            by,
+            second,
+            said,
+            how,
+        } => {
+            let said = plain(format!("read the challenge to {second}, whose answer "))
+                .quoted(said)
+                .plain(" was refused")
+                .then(on_behalf(*how));
+            (by, said)
+        }
         RunEvent::QuestionAnswered { by, label, how } => {
             (by, plain("answered ").quoted(label).then(on_behalf(*how)))
         }
@@ -68,20 +81,37 @@ fn confirmed(confirmation: &Confirmation) -> Text {
     if let Some(second) = &confirmation.second {
         said = said.plain(format!(", with {second}"));
     }
+    if let Some(response) = &confirmation.response {
+        said = said
+            .plain(" who answered the challenge with ")
+            .quoted(response);
+    }
     if let Some(typed) = &confirmation.typed {
         said = said.plain(", typed ").code(typed);
     }
     if let Some(words) = &confirmation.attest {
         said = said.plain(", attested ").quoted(words);
     }
-    for (key, answer) in &confirmation.answers {
-        let answer = match answer {
-            Answer::Chosen(chosen) => chosen.join(", "),
-            Answer::Value(value) => value.clone(),
-        };
-        said = said.plain(format!(", {key}: {answer}"));
-    }
-    said
+    said.then(answers(confirmation))
+}
+
+/// A no, or an answer that does not hold; why not stands in the failure that follows.
+fn declined(confirmation: &Confirmation) -> Text {
+    let said = match &confirmation.decline {
+        Some(words) => plain("answered no")
+            .then(on_behalf(confirmation.how))
+            .plain(": ")
+            .quoted(words),
+        None => plain("answered what does not hold").then(on_behalf(confirmation.how)),
+    };
+    said.then(answers(confirmation))
+}
+
+fn answers(confirmation: &Confirmation) -> Text {
+    let said = confirmation.answers.iter();
+    said.fold(Text::default(), |text, (key, answer)| {
+        text.plain(format!(", {key}: {answer}"))
+    })
 }
 
 fn on_behalf(how: Consent) -> Text {

@@ -13,6 +13,8 @@ fn confirmed(by: &str) -> Confirmation {
         second: None,
         typed: None,
         attest: None,
+        response: None,
+        decline: None,
         answers: BTreeMap::new(),
         how: Consent::Person,
     }

@@ -4,17 +4,19 @@
 //! that exists, every duration and address parsed. Strings may still hold `${…}`; they are
 //! resolved when a plan is made.
 
+mod asks;
 mod backups;
 mod hosts;
 mod probes;
 mod steps;
 mod vms;
 
+pub use asks::{Ask, Challenge};
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use probes::{Expect, Look, Probe, VmSign};
 pub use steps::{
-    Ask, CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,
+    CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,
     Phase, PointChoice, Section, StepSpec, Verb, WaitSpec,
 };
 pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{HostName, SiteName, VmName};
 
-use super::{Probe, SiteRole};
+use super::{Ask, Challenge, Probe, SiteRole};
 
 /// A group of steps under one heading.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,8 @@ pub struct StepSpec {
     pub typed: Option<String>,
     /// How many people confirm it (1 or 2).
     pub people: u8,
+    /// What the second of them is asked by the first.
+    pub challenge: Option<Challenge>,
     /// Line of the runbook where it begins, from 1.
     pub line: usize,
 }
@@ -324,6 +326,7 @@ impl Verb {
             Self::Check(probes) => probes.iter().collect(),
             Self::Wait(WaitSpec::For { probe, .. }) => vec![probe],
             Self::HandOff(hand_off) => hand_off.verify.iter().collect(),
+            Self::Confirm { ask, .. } => ask.values().filter_map(Ask::probe).collect(),
             _ => Vec::new(),
         }
     }
@@ -356,49 +359,6 @@ pub struct HandOff {
     pub verify: Option<Probe>,
     /// How often that is looked at.
     pub every: Duration,
-}
-
-/// One thing that a prompt asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
-    /// Tick some of these.
-    Choose {
-        /// What there is to tick.
-        options: Vec<String>,
-        /// How many at least.
-        at_least: usize,
-    },
-    /// Type a value.
-    Value {
-        /// What to type.
-        prompt: String,
-        /// A regular expression for the whole value.
-        pattern: Option<String>,
-    },
-}
-
-impl Ask {
-    /// The question to whoever answers, where it has one beside its key.
-    #[must_use]
-    pub fn prompt(&self) -> Option<&str> {
-        match self {
-            Self::Choose { .. } => None,
-            Self::Value { prompt, .. } => Some(prompt),
-        }
-    }
-
-    /// What counts as an answer, in words.
-    #[must_use]
-    pub fn wants(&self) -> String {
-        match self {
-            Self::Choose { at_least, .. } => format!("at least {at_least} ticked"),
-            Self::Value { pattern, .. } => match pattern {
-                Some(pattern) => format!("it has to look like {pattern}"),
-                None => "in your words".to_owned(),
-            },
-        }
-    }
 }
 
 /// Which restore point.

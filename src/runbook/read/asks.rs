@@ -1,24 +1,46 @@
-//! What a prompt asks for.
+//! What a prompt asks for, and what one person asks another.
 
 use indexmap::IndexMap;
 
 use super::optional;
+use super::probes::{LOOK, look, probe};
 use super::texts::{Scope, template};
-use crate::runbook::model::Ask;
-use crate::runbook::reader::{At, Entry, Reader, Shape};
+use crate::runbook::model::{Ask, Challenge, Expect, Probe};
+use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
 use crate::runbook::values;
 
-/// Keys of an answer to a prompt that mean something else (who confirmed it).
-const RESERVED_ANSWERS: [&str; 4] = ["by", "second", "typed", "attest"];
+/// Keys of an answer to a prompt that mean something else (who confirmed it, and how).
+const RESERVED_ANSWERS: [&str; 6] = ["by", "second", "typed", "attest", "decline", "response"];
 
-pub(in crate::runbook) const ASK: Shape = Shape {
-    what: "a question",
-    required: &[],
-    optional: &["choose", "at_least", "value", "pattern"],
-    also: &[],
-    later: &["acknowledge", "evidence", "compare", "check"],
-    extensible: false,
-};
+pub(in crate::runbook) const ASK: Shape = Shape::new(
+    "a question",
+    &[],
+    &[
+        "choose",
+        "at_least",
+        "value",
+        "pattern",
+        "acknowledge",
+        "evidence",
+        "compare",
+        "with",
+        "check",
+        "probe",
+    ],
+);
+pub(in crate::runbook) const CHALLENGE: Shape =
+    Shape::new("a challenge", &["say", "response"], &[]);
+
+/// Every kind of question by the key that tells it, with the keys that go with it.
+const KINDS: [(&str, &[&str]); 6] = [
+    ("choose", &["at_least"]),
+    ("value", &["pattern"]),
+    ("acknowledge", &[]),
+    ("evidence", &[]),
+    ("compare", &["with"]),
+    ("check", &["probe"]),
+];
+const HINT: &str = "there are: { choose: [power, network], at_least: 2 }, { value: Ticket number, pattern: \"INC[0-9]+\" }, { acknowledge: … }, { evidence: … }, { compare: …, with: { host: …, argv: […] } }, { check: …, probe: … }";
 
 /// Everything that a prompt asks for, by its key in answers.
 pub(super) fn asks<'a>(
@@ -43,53 +65,95 @@ pub(super) fn asks<'a>(
 }
 
 fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ask> {
-    const HINT: &str = "there are: { choose: [power, network], at_least: 2 }, { value: Ticket number, pattern: \"INC[0-9]+\" }";
     let fields = reader.fields(entry.at, &ASK)?;
-    let misplaced = |key: &str, owner: &str, reader: &mut Reader<'a>| {
-        if fields.get(key).is_some() {
-            reader.report(
-                fields.key(key),
-                format!("`{key}` belongs to `{owner}`"),
-                HINT,
-            );
+    let mut kinds = KINDS.iter().filter(|(kind, _)| fields.get(kind).is_some());
+    let (kind, own) = match (kinds.next(), kinds.next()) {
+        (Some((kind, own)), None) => (*kind, *own),
+        (Some((one, _)), Some((other, _))) => {
+            let message = format!("a question is of one kind, and this has `{one}` and `{other}`");
+            reader.report(entry.key, message, HINT);
+            return None;
+        }
+        (None, _) => {
+            reader.report(entry.key, "a question of no kind", HINT);
+            return None;
         }
     };
-    match (fields.get("choose"), fields.get("value")) {
-        (Some(at), None) => {
-            misplaced("pattern", "value", reader);
-            let options = choices(at, reader)?;
-            let most = at.value.as_sequence().map_or(0, Vec::len) as u64;
-            let at_least = optional(&fields, "at_least", reader, |reader, at| {
-                reader.number(at, "at_least", 1, most)
-            });
-            let at_least = at_least.and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-            Some(Ask::Choose { options, at_least })
-        }
-        (None, Some(at)) => {
-            misplaced("at_least", "choose", reader);
-            let prompt = template(at, scope, reader);
-            let pattern = optional(&fields, "pattern", reader, super::pattern);
-            Some(Ask::Value {
-                prompt: prompt?,
-                pattern,
-            })
-        }
-        (Some(_), Some(_)) => {
-            reader.report(
-                entry.key,
-                "a question either lets choose or asks for a value",
-                HINT,
-            );
-            None
-        }
-        (None, None) => {
-            // A kind of a later version has been reported.
-            if !ASK.later.iter().any(|later| fields.get(later).is_some()) {
-                reader.report(entry.key, "a question of no kind", HINT);
+    for (owner, keys) in KINDS {
+        for key in keys.iter().filter(|key| !own.contains(*key)) {
+            if fields.get(key).is_some() {
+                let message = format!("`{key}` belongs to `{owner}`");
+                reader.report(fields.key(key), message, HINT);
             }
-            None
         }
     }
+    let text = |reader: &mut Reader<'a>| template(fields.get(kind)?, scope, reader);
+    Some(match kind {
+        "choose" => return choose(&fields, reader),
+        "value" => {
+            let prompt = text(reader);
+            let pattern = optional(&fields, "pattern", reader, super::pattern);
+            Ask::Value {
+                prompt: prompt?,
+                pattern,
+            }
+        }
+        "acknowledge" => Ask::Acknowledge {
+            statement: text(reader)?,
+        },
+        "evidence" => Ask::Evidence {
+            prompt: text(reader)?,
+        },
+        "compare" => {
+            let prompt = text(reader);
+            let with = beside(&fields, "with", reader, |reader, at| {
+                let fields = reader.fields(at, &LOOK)?;
+                let look = look(&fields, scope, reader)?;
+                let expect = Expect::Success;
+                Some(Probe::Command { look, expect })
+            });
+            Ask::Compare {
+                prompt: prompt?,
+                with: with?,
+            }
+        }
+        _ => {
+            let prompt = text(reader);
+            let probe = beside(&fields, "probe", reader, |reader, at| {
+                probe(at, scope, reader)
+            });
+            Ask::Check {
+                prompt: prompt?,
+                probe: probe?,
+            }
+        }
+    })
+}
+
+/// What is looked at beside a question, which must be there.
+fn beside<'a>(
+    fields: &Fields<'a>,
+    key: &str,
+    reader: &mut Reader<'a>,
+    read: impl FnOnce(&mut Reader<'a>, At<'a>) -> Option<Probe>,
+) -> Option<Probe> {
+    if let Some(at) = fields.get(key) {
+        return read(reader, at);
+    }
+    let message = format!("this question needs the key `{key}`");
+    reader.report(fields.key(key), message, HINT);
+    None
+}
+
+fn choose<'a>(fields: &Fields<'a>, reader: &mut Reader<'a>) -> Option<Ask> {
+    let at = fields.get("choose")?;
+    let options = choices(at, reader)?;
+    let most = at.value.as_sequence().map_or(0, Vec::len) as u64;
+    let at_least = optional(fields, "at_least", reader, |reader, at| {
+        reader.number(at, "at_least", 1, most)
+    });
+    let at_least = at_least.and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+    Some(Ask::Choose { options, at_least })
 }
 
 fn choices<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Vec<String>> {
@@ -109,4 +173,28 @@ fn choices<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<Vec<String>> {
         return None;
     }
     Some(options)
+}
+
+/// `challenge: { say: …, response: … }` of a step that `people` confirm.
+pub(super) fn challenge<'a>(
+    at: At<'a>,
+    people: u8,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<Challenge> {
+    if people < 2 {
+        let message = "a challenge is answered by a second person, and this step has one";
+        reader.report(at.node, message, "add `people: 2`");
+    }
+    let fields = reader.fields(at, &CHALLENGE)?;
+    let text = |key: &str, reader: &mut Reader<'a>| {
+        optional(&fields, key, reader, |reader, at| {
+            template(at, scope, reader)
+        })
+    };
+    let (say, response) = (text("say", reader), text("response", reader));
+    Some(Challenge {
+        say: say?,
+        response: response?,
+    })
 }

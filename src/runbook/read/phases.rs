@@ -1,5 +1,6 @@
 //! Phases, steps, and what every step may say whatever its verb.
 
+use super::asks::challenge;
 use super::texts::{Scope, template};
 use super::verbs::{self, VERBS};
 use super::{Names, PhaseNodes, optional};
@@ -17,7 +18,7 @@ pub(in crate::runbook) const TIER: Shape = Shape::new("a selection of VMs", &["t
 /// What any step may say besides its verb.
 ///
 /// `ask` belongs to `confirm`; elsewhere it has a message of its own.
-pub(in crate::runbook) const COMMON: [&str; 12] = [
+pub(in crate::runbook) const COMMON: [&str; 13] = [
     "name",
     "why",
     "text",
@@ -29,6 +30,7 @@ pub(in crate::runbook) const COMMON: [&str; 12] = [
     "gate",
     "typed",
     "people",
+    "challenge",
     "ask",
 ];
 
@@ -206,6 +208,7 @@ fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ste
             reader.number(at, key, least, most)
         })
     };
+    let people = number("people", 1, 2, reader).map_or(1, |n| u8::try_from(n).unwrap_or(1));
     let step = StepSpec {
         name: text("name", reader),
         why: text("why", reader),
@@ -220,7 +223,10 @@ fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ste
         modes: optional(&fields, "modes", reader, modes).unwrap_or_default(),
         gate: optional(&fields, "gate", reader, Reader::flag).unwrap_or(false),
         typed: text("typed", reader),
-        people: number("people", 1, 2, reader).map_or(1, |n| u8::try_from(n).unwrap_or(1)),
+        people,
+        challenge: optional(&fields, "challenge", reader, |reader, at| {
+            challenge(at, people, scope, reader)
+        }),
         line: reader.places.line(at.node),
         verb: verb?,
     };

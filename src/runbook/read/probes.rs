@@ -247,7 +247,12 @@ fn http_probe<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Opti
     free.then_some(Probe::Http { url, status, from })
 }
 
-fn look<'a>(fields: &Fields<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Look> {
+/// A command that only looks: its host and its words.
+pub(super) fn look<'a>(
+    fields: &Fields<'a>,
+    scope: Scope<'_>,
+    reader: &mut Reader<'a>,
+) -> Option<Look> {
     let host = optional(fields, "host", reader, |reader, at| {
         reader.reference(at, "host", &scope.names.hosts)
     });

@@ -40,7 +40,7 @@ pub(super) fn step() -> Value {
     let mut step = object(&shape, &kinds);
     let one_verb = shapes::VERBS.map(|verb| json!({ "required": [verb] }));
     step["oneOf"] = json!(one_verb);
-    step["dependencies"] = json!({ "ask": ["confirm"] });
+    step["dependencies"] = json!({ "ask": ["confirm"], "challenge": ["people"] });
     step
 }
 
@@ -79,6 +79,13 @@ fn common() -> Vec<(&'static str, Value)> {
         ),
         ("people", about(whole(1, 2), "How many people confirm it")),
         (
+            "challenge",
+            about(
+                challenge(),
+                "What the first of two people reads aloud, and the second has to answer",
+            ),
+        ),
+        (
             "ask",
             about(
                 entries(ask()),
@@ -88,8 +95,22 @@ fn common() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn ask() -> Value {
+fn challenge() -> Value {
     object(
+        &shapes::CHALLENGE,
+        &[
+            ("say", about(text(), "What is read aloud")),
+            (
+                "response",
+                about(text(), "The answer, which the screen does not show"),
+            ),
+        ],
+    )
+}
+
+fn ask() -> Value {
+    let with = object(&shapes::LOOK, &[("host", text()), ("argv", argv())]);
+    let mut ask = object(
         &shapes::ASK,
         &[
             ("choose", about(list(text()), "Words to choose from")),
@@ -102,8 +123,54 @@ fn ask() -> Value {
                 "pattern",
                 about(text(), "A regular expression that matches the whole value"),
             ),
+            (
+                "acknowledge",
+                about(text(), "A statement to say yes to; no fails the step"),
+            ),
+            (
+                "evidence",
+                about(text(), "What is to be shown, in the person's words"),
+            ),
+            (
+                "compare",
+                about(
+                    text(),
+                    "What is to be read; another value than `with` prints fails the step",
+                ),
+            ),
+            (
+                "with",
+                about(with, "The command that prints what is compared"),
+            ),
+            (
+                "check",
+                about(
+                    text(),
+                    "What is to be judged of what `probe` shows; no fails the step",
+                ),
+            ),
+            ("probe", about(probe_ref(), "What is looked at first")),
         ],
-    )
+    );
+    let of = |kind: &str| json!({ "required": [kind] });
+    let kinds = [
+        "choose",
+        "value",
+        "acknowledge",
+        "evidence",
+        "compare",
+        "check",
+    ];
+    ask["oneOf"] = json!(kinds.map(of));
+    ask["dependencies"] = json!({
+        "at_least": ["choose"],
+        "pattern": ["value"],
+        "with": ["compare"],
+        "compare": ["with"],
+        "probe": ["check"],
+        "check": ["probe"],
+    });
+    ask
 }
 
 fn verbs() -> Vec<(&'static str, Value)> {

@@ -141,6 +141,22 @@ fn it_refuses_what_the_reader_refuses() {
             "- fence: \"${vm}\"",
             "- fence: \"${vm}\"\n        ask: { a: { value: b } }",
         ),
+        (
+            "- fence: \"${vm}\"",
+            "- fence: \"${vm}\"\n        challenge: { say: a, response: b }",
+        ),
+        (
+            "- fence: \"${vm}\"",
+            "- confirm: c\n        ask: { a: { acknowledge: b, evidence: c } }",
+        ),
+        (
+            "- fence: \"${vm}\"",
+            "- confirm: c\n        ask: { a: { compare: b } }",
+        ),
+        (
+            "- fence: \"${vm}\"",
+            "- confirm: c\n        ask: { a: { evidence: b, pattern: c } }",
+        ),
         ("- fence: \"${vm}\"", "- command: { host: lee-esx1 }"),
         ("- fence: \"${vm}\"", "- why: none"),
     ] {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::{self, Confirmation, Consent, Proposal, Status};
+use crate::engine::{self, Confirmation, Consent, Prompt, Proposal, Status, can_decline};
 use crate::plan::{ActionSpec, Risk};
-use crate::runbook::model::Ask;
 use crate::tui::keys::Action;
 use crate::tui::page::Extent;
 use crate::tui::text;
@@ -198,7 +197,12 @@ impl Run {
         let on_steps = matches!(self.ui.page, Page::Main | Page::Debrief);
         match action {
             action if self.watching && action.decides() => self.why_not_beside_steps(action),
-            Action::Skip | Action::ByHand | Action::Retry | Action::Undo | Action::Choose
+            Action::Skip
+            | Action::ByHand
+            | Action::Retry
+            | Action::Undo
+            | Action::Choose
+            | Action::Decline
                 if !on_steps =>
             {
                 Some("that works beside the step: Esc goes back to it".to_owned())
@@ -216,6 +220,7 @@ impl Run {
         match action {
             Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
             Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),
+            Action::Decline => over().or_else(|| self.why_not_declined()),
             Action::Retry => over().or_else(|| {
                 let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));
                 (!any).then(|| "nothing has failed".to_owned())
@@ -254,6 +259,17 @@ impl Run {
         } else {
             None
         }
+    }
+
+    fn why_not_declined(&self) -> Option<String> {
+        let step = self.shown()?;
+        let status = self.status(self.ui.shown);
+        if status != Status::Asking {
+            let status = status.as_str();
+            return Some(format!("{} is {status}: nothing is asked", step.title));
+        }
+        let asks = can_decline(step);
+        (!asks).then(|| format!("{} asks no yes or no: s leaves it out", step.title))
     }
 
     fn why_not_undone(&self) -> Option<String> {
@@ -326,6 +342,12 @@ impl Run {
                 field: Field::default(),
             });
         }
+        if let Some(challenge) = &step.challenge {
+            stages.push(Stage::Response {
+                challenge: challenge.clone(),
+                field: Field::default(),
+            });
+        }
         stages
     }
 
@@ -354,6 +376,8 @@ impl Run {
             second: None,
             typed: None,
             attest: None,
+            response: None,
+            decline: None,
             answers: std::collections::BTreeMap::new(),
             how: Consent::Person,
         }
@@ -375,23 +399,30 @@ fn picking(choice: &engine::Choice) -> [Stage; 2] {
     let pattern = None;
     let why = Stage::Value {
         key: engine::Choice::WHY.to_owned(),
-        ask: Ask::Value { prompt, pattern },
+        ask: Prompt::Value { prompt, pattern },
         field: Field::default(),
     };
     [pick, why]
 }
 
-fn stage(key: &str, ask: &Ask) -> Stage {
+fn stage(key: &str, ask: &Prompt) -> Stage {
     let (key, ask) = (key.to_owned(), ask.clone());
     match &ask {
-        Ask::Choose { options, .. } => Stage::Choose {
+        Prompt::Choose { options, .. } => Stage::Choose {
             key,
             options: options.iter().map(|one| (one.clone(), false)).collect(),
             ask,
             at: 0,
             error: None,
         },
-        Ask::Value { .. } => Stage::Value {
+        Prompt::Acknowledge { .. } | Prompt::Check { .. } => Stage::YesNo {
+            key,
+            ask,
+            yes: None,
+            why: None,
+            error: None,
+        },
+        Prompt::Value { .. } | Prompt::Evidence { .. } | Prompt::Compare { .. } => Stage::Value {
             key,
             ask,
             field: Field::default(),

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::engine::{self, AttestRequest, Confirmation, Pace, PeopleInput, RetryScope};
+use crate::engine::{self, AttestRequest, Confirmation, Pace, PeopleInput, Prompt, RetryScope};
 use crate::names::{Attempt, HostName};
-use crate::runbook::model::Ask;
+use crate::runbook::model::Challenge;
 use crate::tui::keys::Action;
 use crate::tui::text::{LONGEST_INPUT, clean, is_unsafe};
 
@@ -43,10 +43,13 @@ impl Dialog {
             }),
             Kind::Flow(flow) => match flow.stages.get_mut(flow.at)? {
                 Stage::Choose { .. } | Stage::Pick { .. } => None,
+                Stage::YesNo { why, .. } => why.as_mut(),
                 Stage::Value { field, .. }
                 | Stage::Attest { field, .. }
                 | Stage::Typed { field, .. }
-                | Stage::Second { field } => Some(field),
+                | Stage::Second { field }
+                | Stage::Response { field, .. }
+                | Stage::Why { field } => Some(field),
             },
             Kind::Menu(_) => None,
         }
@@ -161,6 +164,20 @@ pub(in crate::tui) struct Flow {
     pub confirmation: Confirmation,
 }
 
+impl Flow {
+    /// Goes one question back, from the reason of a no to its own; false at the first.
+    pub(in crate::tui) fn goes_back(&mut self) -> bool {
+        if let Some(Stage::YesNo { why, .. }) = self.stages.get_mut(self.at)
+            && why.take().is_some()
+        {
+            return true;
+        }
+        let back = self.at.checked_sub(1);
+        self.at = back.unwrap_or_default();
+        back.is_some()
+    }
+}
+
 /// One thing that a confirmation needs.
 #[derive(Debug)]
 pub(in crate::tui) enum Stage {
@@ -169,7 +186,7 @@ pub(in crate::tui) enum Stage {
         /// Under which key the answer goes.
         key: String,
         /// What is asked.
-        ask: Ask,
+        ask: Prompt,
         /// What there is, and what is ticked.
         options: Vec<(String, bool)>,
         /// Where the cursor is.
@@ -191,7 +208,7 @@ pub(in crate::tui) enum Stage {
         /// Under which key the answer goes.
         key: String,
         /// What is asked.
-        ask: Ask,
+        ask: Prompt,
         /// The value.
         field: Field,
     },
@@ -209,9 +226,34 @@ pub(in crate::tui) enum Stage {
         /// What was typed.
         field: Field,
     },
+    /// Say yes or no.
+    YesNo {
+        /// Under which key the answer goes.
+        key: String,
+        /// What is asked.
+        ask: Prompt,
+        /// The highlighted answer; none is suggested.
+        yes: Option<bool>,
+        /// Why not, once it is no.
+        why: Option<Field>,
+        /// What is wrong.
+        error: Option<String>,
+    },
     /// The second person's name.
     Second {
         /// The name.
+        field: Field,
+    },
+    /// That person's answer to what the first reads aloud.
+    Response {
+        /// What is read, and what has to be answered; only the first is shown.
+        challenge: Challenge,
+        /// The answer.
+        field: Field,
+    },
+    /// Why the answer to the step is no.
+    Why {
+        /// The words.
         field: Field,
     },
 }

@@ -309,6 +309,13 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
                 format!("confirmed by {by}{}", attest.unwrap_or_default()),
             )
         }
+        RunEvent::StepDeclined(confirmation) => {
+            (Look::Bad, format!("answered by {}", confirmation.by))
+        }
+        RunEvent::ResponseRefused { second, said, .. } => (
+            Look::Bad,
+            format!("{second} answered the challenge with \u{201c}{said}\u{201d}: refused"),
+        ),
         RunEvent::QuestionAsked(question) => (
             Look::Bad,
             format!("{} asks: {}", question.asker(), question.text),

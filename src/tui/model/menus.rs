@@ -4,15 +4,25 @@ use crate::engine::{Pace, RetryScope, Status};
 use crate::tui::keys::Action;
 
 use super::Run;
-use super::dialog::{About, Choice, Dialog, Flow, Item, Kind, Menu};
+use super::dialog::{About, Choice, Dialog, Field, Flow, Item, Kind, Menu, Stage};
 
 impl Run {
     /// The dialog that asks for what a confirmation needs.
     pub(in crate::tui) fn flow(&self, step: usize) -> Dialog {
+        self.asking(step, self.stages(step))
+    }
+
+    /// The dialog in which the answer to a step is no.
+    pub(in crate::tui) fn declining(&self, step: usize) -> Dialog {
+        let field = Field::default();
+        self.asking(step, vec![Stage::Why { field }])
+    }
+
+    fn asking(&self, step: usize, stages: Vec<Stage>) -> Dialog {
         Dialog::new(Kind::Flow(Flow {
             step,
             attempt: self.attempt(step),
-            stages: self.stages(step),
+            stages,
             at: 0,
             confirmation: self.confirmation(),
         }))
@@ -21,13 +31,7 @@ impl Run {
     /// The dialog in which something else is chosen than the step proposes.
     pub(in crate::tui) fn choice(&self, step: usize) -> Option<Dialog> {
         let stages = self.choosing(step).ok()?;
-        Some(Dialog::new(Kind::Flow(Flow {
-            step,
-            attempt: self.attempt(step),
-            stages,
-            at: 0,
-            confirmation: self.confirmation(),
-        })))
+        Some(self.asking(step, stages))
     }
 
     /// Ways on after a failure.

@@ -23,6 +23,8 @@ pub(super) enum Outcome {
     Close,
     /// It is over, and this is to be done.
     Send(OperatorInput),
+    /// This is to be done, and it stays open.
+    SendAndStay(OperatorInput),
     /// It is over, and something else follows from its choice.
     Chosen(Choice),
 }
@@ -60,6 +62,10 @@ pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
     match outcome {
         Outcome::Open => run.ui.dialog = Some(dialog),
         Outcome::Close => {}
+        Outcome::SendAndStay(input) => {
+            cmds.push(Cmd::Send(input));
+            run.ui.dialog = Some(dialog);
+        }
         Outcome::Send(input) => {
             if matches!(input, OperatorInput::Confirm { .. }) {
                 run.ui.card.since = Some(run.now.mono);
@@ -80,7 +86,7 @@ impl Run {
         let disruptive = match &dialog.kind {
             Kind::Menu(menu) => matches!(menu.about, About::Question(..)),
             Kind::Flow(flow) => {
-                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. } | Stage::Pick { .. }))
+                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. } | Stage::Pick { .. } | Stage::YesNo { why: None, .. }))
                     || self.armed(dialog, false);
             }
             Kind::Text(_) | Kind::HostKey(_) | Kind::TakeOver(_) => return true,
@@ -127,11 +133,12 @@ fn escape(run: &mut Run, dialog: Dialog) {
             }
             run.say("the host stays refused: Enter opens it again");
         }
-        Kind::Flow(mut flow) if flow.at > 0 => {
-            flow.at -= 1;
-            run.ui.dialog = Some(Dialog::new(Kind::Flow(flow)));
+        Kind::Flow(mut flow) => {
+            if flow.goes_back() {
+                run.ui.dialog = Some(Dialog::new(Kind::Flow(flow)));
+            }
         }
-        Kind::Flow(_) | Kind::Menu(_) | Kind::Text(_) | Kind::TakeOver(_) => {}
+        Kind::Menu(_) | Kind::Text(_) | Kind::TakeOver(_) => {}
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use crate::engine::{self, Answer, Confirmation, OperatorInput, judge};
-use crate::runbook::model::Ask;
+use crate::engine::{
+    self, Answer, NO, OperatorInput, Prompt, YES, is_same_person, judge, objection,
+};
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Field, Flow, Stage};
 
@@ -30,6 +31,22 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
         } => press_choice(key, ask, options, at, error, |answer| {
             confirmation.answers.insert(name.clone(), answer);
         }),
+        Stage::YesNo {
+            key: name,
+            yes,
+            why,
+            error,
+            ..
+        } => match press_yes_no(key, yes, why, error) {
+            Some(said) => {
+                let word = if said.is_none() { YES } else { NO };
+                let answer = Answer::Value(word.to_owned());
+                confirmation.answers.insert(name.clone(), answer);
+                confirmation.decline = said;
+                true
+            }
+            None => false,
+        },
         Stage::Pick { choice, at, error } => match press_pick(key, choice, at, error) {
             Some(name) => {
                 confirmation
@@ -65,7 +82,7 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
         .map(|word| confirmation.typed = Some(word))
         .is_some(),
         Stage::Second { field } => accept(field, |name| {
-            if name.to_lowercase() == operator.to_lowercase() {
+            if is_same_person(name, operator) {
                 Err(format!(
                     "the second person cannot be {operator}, who is at the keys"
                 ))
@@ -75,28 +92,81 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
         })
         .map(|name| confirmation.second = Some(name))
         .is_some(),
+        Stage::Response { challenge, field } => match accept(field, |_| Ok(())) {
+            Some(said) => {
+                let met = challenge.is_met_by(&said);
+                confirmation.response = Some(said);
+                if !met {
+                    field.input.reset();
+                    field.error = Some("that is not the response; it is recorded".to_owned());
+                    return send(run, flow).map_or(Outcome::Close, Outcome::SendAndStay);
+                }
+                true
+            }
+            None => false,
+        },
+        Stage::Why { field } => accept(field, |_| Ok(()))
+            .map(|words| confirmation.decline = Some(words))
+            .is_some(),
     };
     if !answered {
         return Outcome::Open;
     }
     *at += 1;
-    if *at < stages.len() {
+    // A no, or an answer that does not hold, is all that is to be said.
+    let proposal = run.known(flow.step);
+    let proposal = proposal.and_then(|known| known.proposal.as_deref());
+    let ends = proposal.is_some_and(|shown| objection(shown, confirmation).is_some());
+    if *at < stages.len() && !ends {
         return Outcome::Open;
     }
-    let Some(step) = run.plan.steps.get(flow.step) else {
-        return Outcome::Close;
-    };
-    Outcome::Send(OperatorInput::Confirm {
+    send(run, flow).map_or(Outcome::Close, Outcome::Send)
+}
+
+/// What has been answered so far, on its way to the engine.
+fn send(run: &Run, flow: &Flow) -> Option<OperatorInput> {
+    let step = run.plan.steps.get(flow.step)?;
+    Some(OperatorInput::Confirm {
         step: step.id.clone(),
         attempt: flow.attempt,
-        confirmation: Confirmation::clone(confirmation),
+        confirmation: flow.confirmation.clone(),
     })
+}
+
+/// Yes, or no with its reason: `Some(None)` and `Some(Some(reason))` once it is said.
+fn press_yes_no(
+    key: KeyEvent,
+    yes: &mut Option<bool>,
+    why: &mut Option<Field>,
+    error: &mut Option<String>,
+) -> Option<Option<String>> {
+    if let Some(field) = why {
+        return match key.code {
+            KeyCode::Enter => accept(field, |_| Ok(())).map(Some),
+            _ => None,
+        };
+    }
+    match key.code {
+        KeyCode::Up | KeyCode::Char('y' | 'k') => *yes = Some(true),
+        KeyCode::Down | KeyCode::Char('n' | 'j') => *yes = Some(false),
+        KeyCode::Enter => match yes {
+            Some(true) => return Some(None),
+            Some(false) => *why = Some(Field::default()),
+            None => {
+                *error = Some("say y or n first".to_owned());
+                return None;
+            }
+        },
+        _ => return None,
+    }
+    *error = None;
+    None
 }
 
 /// Moves within a list of ticks; true once it is answered.
 fn press_choice(
     key: KeyEvent,
-    ask: &Ask,
+    ask: &Prompt,
     options: &mut [(String, bool)],
     at: &mut usize,
     error: &mut Option<String>,

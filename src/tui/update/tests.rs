@@ -1,3 +1,5 @@
+mod prompts;
+
 use super::*;
 
 use crate::engine::{

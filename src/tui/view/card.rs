@@ -415,7 +415,9 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
         let words = match stage {
             Stage::Choose { key, ask, .. } => format!("{key}: {}", ask.wants()),
             Stage::Pick { choice, .. } => format!("{}, chosen", choice.of),
-            Stage::Value { key, ask, .. } => ask.prompt().unwrap_or(&key).to_owned(),
+            Stage::Value { key, ask, .. } | Stage::YesNo { key, ask, .. } => {
+                ask.question().unwrap_or(&key).to_owned()
+            }
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
                 let unsaid = request
@@ -429,6 +431,11 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
             }
             Stage::Typed { word, .. } => format!("{word}, typed"),
             Stage::Second { .. } => "a second person's name".to_owned(),
+            Stage::Response { .. } => match run.known(index).map_or(0, |known| known.refused) {
+                0 => "that person's answer to a challenge".to_owned(),
+                refused => format!("that person's answer to a challenge ({refused} refused)"),
+            },
+            Stage::Why { .. } => continue,
         };
         labelled(lines, width, "needs", Role::Warn, &words);
     }

@@ -127,6 +127,16 @@ pub(super) fn keys(run: &Run) -> Line<'static> {
             ]
         }
         Some(Kind::Flow(Flow { stages, at, .. }))
+            if matches!(stages.get(*at), Some(Stage::YesNo { why: None, .. })) =>
+        {
+            &[
+                ("Enter", "go on"),
+                ("y", "yes"),
+                ("n", "no"),
+                ("Esc", "not now"),
+            ]
+        }
+        Some(Kind::Flow(Flow { stages, at, .. }))
             if matches!(stages.get(*at), Some(Stage::Choose { .. })) =>
         {
             &[

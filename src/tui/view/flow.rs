@@ -2,13 +2,16 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::engine::Choice;
+use crate::engine::{Choice, Prompt};
 use crate::tui::model::Run;
-use crate::tui::model::dialog::{Flow, Stage};
+use crate::tui::model::dialog::{Field, Flow, Stage};
 use crate::tui::text;
 use crate::tui::theme::Role;
 
 use super::dialog::{Content, error, field, paragraphs, title_of};
+
+/// What is asked of whoever says no.
+const WHY: &str = "Why not?";
 
 pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
     let step = title_of(run, flow.step);
@@ -56,7 +59,7 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         }) => {
             let wants = ask.wants();
             content.body = paragraphs(width, [(Role::Dim, wants.as_str())]);
-            field(&mut content, ask.prompt().unwrap_or(key), typed, width);
+            field(&mut content, ask.question().unwrap_or(key), typed, width);
         }
         Some(Stage::Attest {
             request,
@@ -129,9 +132,79 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
             field(&mut content, "The second person's name", typed, width);
         }
+        Some(Stage::Response {
+            challenge,
+            field: typed,
+        }) => {
+            let second = flow.confirmation.second.as_deref().unwrap_or_default();
+            let reads = format!("{} reads aloud:", run.operator);
+            let wrong = "Another answer than the agreed one is recorded and refused.";
+            let texts = [
+                (Role::Plain, reads.as_str()),
+                (Role::Strong, challenge.say.as_str()),
+                (Role::Plain, wrong),
+            ];
+            content.body = paragraphs(width, texts);
+            field(&mut content, &format!("{second} answers"), typed, width);
+        }
+        Some(Stage::Why { field: typed }) => why_content(typed, width, &mut content),
+        Some(Stage::YesNo {
+            ask,
+            yes,
+            why,
+            error: wrong,
+            ..
+        }) => yes_no_content(
+            ask,
+            *yes,
+            why.as_ref(),
+            wrong.as_deref(),
+            width,
+            &mut content,
+        ),
         None => {}
     }
     content
+}
+
+fn yes_no_content(
+    ask: &Prompt,
+    yes: Option<bool>,
+    why: Option<&Field>,
+    wrong: Option<&str>,
+    width: usize,
+    content: &mut Content,
+) {
+    let mut texts = vec![(Role::Strong, ask.question().unwrap_or_default())];
+    if let Prompt::Check {
+        seen: Some(seen), ..
+    } = ask
+    {
+        texts.extend([(Role::Plain, "Seen:"), (Role::Plain, seen.as_str())]);
+    }
+    content.body = paragraphs(width, texts);
+    if let Some(typed) = why {
+        return field(content, WHY, typed, width);
+    }
+    for (answer, words) in [
+        (true, "[y] yes"),
+        (false, "[n] no: it fails, with a reason"),
+    ] {
+        let (marker, role) = if yes == Some(answer) {
+            ("▸ ", Role::Chosen)
+        } else {
+            ("  ", Role::Plain)
+        };
+        let words = text::cut(&format!("{marker}{words}"), width);
+        content.foot.push(Line::styled(words, role.style()));
+    }
+    error(content, wrong, width);
+}
+
+fn why_content(typed: &Field, width: usize, content: &mut Content) {
+    let words = "Your answer is no. The step fails with what you write, nothing is sent for it, and you choose the way on.";
+    content.body = paragraphs(width, [(Role::Plain, words)]);
+    field(content, WHY, typed, width);
 }
 
 /// What is known of the highlighted one stands above the list, where there is room for all of it.

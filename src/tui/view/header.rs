@@ -357,7 +357,9 @@ pub(super) fn keys(run: &Run, buffer: &mut Buffer, area: Rect, card: Option<Exte
     let hints = run.bindings().filter(|binding| binding.hint);
     for binding in hints.filter(|binding| !(run.watching && binding.action.decides())) {
         let enabled = run.why_not(binding.action).is_none();
-        if !enabled && run.ui.page != Page::Main {
+        // A no where nothing is asked would only be in the way.
+        let is_far = run.ui.page != Page::Main || binding.action == Action::Decline;
+        if !enabled && is_far {
             continue;
         }
         match binding.action {

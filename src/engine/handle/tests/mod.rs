@@ -1,6 +1,7 @@
 //! Transitions by table, then whole runs by a seeded world.
 
 mod chapters;
+mod prompts;
 mod transitions;
 mod waits;
 mod watch;
@@ -46,6 +47,7 @@ fn plan(after: &[&[usize]]) -> Arc<Plan> {
             gate: false,
             typed: None,
             people: 1,
+            challenge: None,
             transfer: false,
             hosts: vec!["esx".into()],
             line: index + 1,
@@ -111,6 +113,8 @@ fn confirmation() -> Confirmation {
         second: None,
         typed: None,
         attest: None,
+        response: None,
+        decline: None,
         answers: std::collections::BTreeMap::new(),
         how: Consent::Person,
     }

@@ -164,7 +164,7 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
     }
 }
 
-pub(super) const EVENTS: usize = 34;
+pub(super) const EVENTS: usize = 35;
 
 /// A number below [`EVENTS`] for each kind of event.
 pub(super) fn event(event: &RunEvent) -> usize {
@@ -202,6 +202,7 @@ pub(super) fn event(event: &RunEvent) -> usize {
         RunEvent::HostTrusted { .. } => 30,
         RunEvent::RunDetached { .. } => 31,
         RunEvent::RunFinished { .. } => 32,
+        RunEvent::StepDeclined(_) => 34,
         // What people do beside the steps.
         _ => 33,
     }

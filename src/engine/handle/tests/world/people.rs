@@ -216,7 +216,11 @@ impl World {
     /// In full, for what is not on screen any more, or with something missing.
     fn confirm_somehow(&mut self, index: usize, attempt: Attempt) -> OperatorInput {
         let full = self.full(index);
-        match self.dice.roll(6) {
+        match self.dice.roll(7) {
+            6 => {
+                let decline = Some("not tonight".to_owned());
+                self.confirm(index, attempt, Confirmation { decline, ..full })
+            }
             0 => self.confirm(index, Attempt(attempt.0.saturating_sub(1)), full),
             1 => self.confirm(index, attempt.next(), full),
             2 => self.confirm(index, attempt, confirmation()),

@@ -1,11 +1,13 @@
 //! The plans that the worlds walk: VMs with chains of steps of every kind, in 96 variations.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
+
+use indexmap::IndexMap;
 
 use super::super::*;
 use super::dice::Dice;
-use crate::runbook::model::{Ask, PointChoice};
+use crate::engine::Prompt;
+use crate::runbook::model::PointChoice;
 
 /// What a step does to the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +107,7 @@ fn add(
     let action = match kind {
         Kind::Prompt => ActionSpec::Confirm {
             question: "Declare?".to_owned(),
-            ask: indexmap::IndexMap::new(),
+            ask: IndexMap::new(),
         },
         Kind::Fence => ActionSpec::Fence {
             vm: vm_name.clone(),
@@ -163,6 +165,7 @@ fn add(
         } else {
             1
         },
+        challenge: None,
         transfer: kind == Kind::Copy,
         hosts: if kind == Kind::Prompt {
             Vec::new()
@@ -184,10 +187,10 @@ fn add(
 }
 
 /// What a prompt asks for.
-pub(super) fn asked() -> BTreeMap<String, Ask> {
-    let ask = Ask::Value {
+pub(super) fn asked() -> IndexMap<String, Prompt> {
+    let ask = Prompt::Value {
         prompt: "Ticket".to_owned(),
         pattern: None,
     };
-    BTreeMap::from([("ticket".to_owned(), ask)])
+    IndexMap::from([("ticket".to_owned(), ask)])
 }

@@ -1,0 +1,107 @@
+//! What a prompt asks people for, and what one person asks another.
+
+use super::Probe;
+
+/// One thing that a prompt asks for, as written; `${…}` may still be in its strings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Tick some of these.
+    Choose {
+        /// What there is to tick.
+        options: Vec<String>,
+        /// How many at least.
+        at_least: usize,
+    },
+    /// Type a value.
+    Value {
+        /// What to type.
+        prompt: String,
+        /// A regular expression for the whole value.
+        pattern: Option<String>,
+    },
+    /// Say yes to a statement; no fails the step.
+    Acknowledge {
+        /// The statement.
+        statement: String,
+    },
+    /// Write what shows that something is so.
+    Evidence {
+        /// What is to be shown.
+        prompt: String,
+    },
+    /// Read a value elsewhere; another one than a command prints fails the step.
+    Compare {
+        /// What to read.
+        prompt: String,
+        /// The command, as a [`Probe::Command`].
+        with: Probe,
+    },
+    /// Judge what a probe shows; no fails the step.
+    Check {
+        /// What is to be judged.
+        prompt: String,
+        /// What is looked at; where it is not as expected nobody is asked.
+        probe: Probe,
+    },
+}
+
+impl Ask {
+    /// What is looked at before anybody is asked.
+    #[must_use]
+    pub fn probe(&self) -> Option<&Probe> {
+        match self {
+            Self::Compare { with: probe, .. } | Self::Check { probe, .. } => Some(probe),
+            Self::Choose { .. }
+            | Self::Value { .. }
+            | Self::Acknowledge { .. }
+            | Self::Evidence { .. } => None,
+        }
+    }
+
+    /// The same with its texts filled in.
+    ///
+    /// # Errors
+    /// Whatever `fill` says.
+    pub fn filled<E>(&self, fill: impl Fn(&str) -> Result<String, E>) -> Result<Self, E> {
+        let mut filled = self.clone();
+        match &mut filled {
+            Self::Choose { .. } => {}
+            Self::Value { prompt: text, .. }
+            | Self::Acknowledge { statement: text }
+            | Self::Evidence { prompt: text } => *text = fill(text)?,
+            Self::Compare {
+                prompt: text,
+                with: probe,
+            }
+            | Self::Check {
+                prompt: text,
+                probe,
+            } => {
+                *text = fill(text)?;
+                *probe = probe.filled(&fill)?;
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// What the first of two people reads aloud, and what the second has to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// What is read aloud.
+    pub say: String,
+    /// The answer; the screen does not show it.
+    pub response: String,
+}
+
+impl Challenge {
+    /// Whether this is the answer; upper and lower case and blanks make no other one of it.
+    #[must_use]
+    pub fn is_met_by(&self, said: &str) -> bool {
+        let spoken = |text: &str| {
+            let words = text.split_whitespace();
+            words.collect::<Vec<_>>().join(" ").to_lowercase()
+        };
+        spoken(&self.response) == spoken(said)
+    }
+}
