@@ -6,7 +6,7 @@
 //! steps:
 //!   failover/recover/sql01/power_on: { by: alice }
 //!   failover/declare/-/confirm: { by: alice, second: bob, signs: [power, network] }
-//! drill: { abort: any alarm in production, limit: 4h, abort_key: bob }
+//! drill: { abort: any alarm in production, limit: 4h, abort_key: bob, findings: none }
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-use crate::engine::{Answer, is_closing_id};
+use crate::engine::{Answer, Finding, is_closing_id};
 use crate::headless::StepAnswer;
 use crate::names::{StepId, VariableName};
 use crate::plan;
@@ -43,11 +43,11 @@ pub struct Answers {
     pub secrets: BTreeMap<VariableName, SecretSource>,
     /// Decisions, by step.
     pub steps: BTreeMap<StepId, StepAnswer>,
-    /// What a drill's people agreed on.
+    /// What a drill's people agreed on, and what they learnt.
     pub drill: DrillAnswers,
 }
 
-/// What an answers file says about a drill.
+/// What an answers file says about a drill: what its people agreed on, and what they learnt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DrillAnswers {
@@ -57,6 +57,37 @@ pub struct DrillAnswers {
     pub limit: Option<String>,
     /// Who holds the abort key.
     pub abort_key: Option<String>,
+    /// What it showed: `none`, or a list. Missing is no statement.
+    #[serde(deserialize_with = "findings")]
+    pub findings: Option<Vec<Finding>>,
+}
+
+/// `none` is the statement that there is nothing, which an empty list is not.
+fn findings<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Vec<Finding>>, D::Error> {
+    use serde::de::Error;
+    let wrong = |why: &dyn std::fmt::Display| {
+        D::Error::custom(format!(
+            "findings: {why}; say `none`, or a list of {{ text, owner, due }}, due as 2026-02-01"
+        ))
+    };
+    let items = match Value::deserialize(from)? {
+        Value::Null => return Ok(None),
+        Value::String(word) if word == "none" => return Ok(Some(Vec::new())),
+        Value::Sequence(items) if !items.is_empty() => items,
+        _ => return Err(wrong(&"they are not stated")),
+    };
+    let read = |item| {
+        let finding: Finding = serde_yaml::from_value(item).map_err(|why| wrong(&why))?;
+        match finding.lacks() {
+            None => Ok(finding),
+            Some(why) => Err(wrong(&why)),
+        }
+    };
+    items
+        .into_iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// Where a secret comes from; it never stands in the file itself.
@@ -398,6 +429,32 @@ steps:
         assert_eq!(drill("drill: {}").unwrap(), DrillAnswers::default());
         let problems = drill("drill: { abort_kay: bob }").unwrap_err();
         assert!(problems[0].starts_with("drill: "), "{problems:?}");
+    }
+
+    #[test]
+    fn what_a_drill_showed_is_stated_in_full_or_not_at_all() {
+        let findings = |text: &str| {
+            let file = format!("drill: {{ {text} }}");
+            parse(&file, &runbook()).map(|answers| answers.drill.findings)
+        };
+        let whole = "findings: [{ text: slow, owner: ann, due: 2026-02-01 }]";
+        let read = findings(whole).unwrap().unwrap();
+        assert_eq!(read[0].in_words(), "slow (ann, by 2026-02-01)");
+        assert_eq!(findings("findings: none"), Ok(Some(Vec::new())));
+        assert_eq!(findings("abort_key: bob"), Ok(None));
+        for wrong in [
+            "findings: []",
+            "findings: nothing",
+            "findings: [{ text: x }]",
+            "findings: [{ text: x, owner: ' ', due: 2026-02-01 }]",
+            "findings: [{ text: x, owner: ann, due: soon }]",
+        ] {
+            let problems = findings(wrong).unwrap_err().join("\n");
+            assert!(
+                problems.contains("drill: ") && problems.contains("due as 2026-02-01"),
+                "{problems}"
+            );
+        }
     }
 
     #[test]

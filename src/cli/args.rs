@@ -158,7 +158,19 @@ with like any run. Exit status 1: something is left; `lifeboat cleanup RUN` trie
     #[command(after_help = "\
 It lists everything that stands as the run left it and asks once, then takes each thing back or removes
 it by its name, looks whether it is gone, and says what is left (exit status 1). Files that a VM has run
-from outside a drill still ask for its name. On a run that is cleaned it does nothing.")]
+from outside a drill still ask for its name. On a run that is cleaned it does nothing.
+
+A drill is closed by what was learnt: once nothing is left, it asks for findings, each with who mends it
+by which date, or for the statement that there are none. Without a terminal they stand in the answers
+file; as long as they are missing the exit status is 1, and the same command asks for nothing else.
+
+Examples:
+  lifeboat cleanup 20260102-030405-k7qd
+  lifeboat cleanup 20260102-030405-k7qd --headless --yes --answers answers.yaml
+
+  # answers.yaml
+  drill: { findings: none }
+  drill: { findings: [{ text: the restore was slow, owner: ann, due: 2026-02-01 }] }")]
     Cleanup(EndArgs),
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\

@@ -21,6 +21,7 @@ use crate::tui::{Screen, Theme};
 use super::answers::Answers;
 use super::args::ActArgs;
 use super::exit::{Exit, Failure};
+use super::findings;
 use super::past::Past;
 use super::report::{document, write_all};
 
@@ -118,6 +119,7 @@ impl Console {
     ) -> Result<Conclusion, Failure> {
         let mut unanswered = BTreeMap::new();
         let mut fault = None;
+        let drill = answers.drill;
         if self.act.headless {
             let replies = Replies {
                 operator: self.settings.operator.clone(),
@@ -137,12 +139,15 @@ impl Console {
                 .await
                 .map_err(|error| no_terminal(&error))?;
         }
-        conclude(folder, &unanswered, fault.as_ref())
+        let unstated = findings::have_stated(self, folder, &drill).await?;
+        let mut conclusion = conclude(folder, &unanswered, fault.as_ref())?;
+        conclusion.lines.extend(unstated);
+        Ok(conclusion)
     }
 }
 
 /// Writes the report and says how the run ended.
-fn conclude(
+pub(super) fn conclude(
     folder: &RunFolder,
     unanswered: &BTreeMap<StepId, String>,
     fault: Option<&Fault>,
@@ -197,7 +202,7 @@ pub(super) fn verdict(run: &report::Run<'_>) -> Exit {
     if run.state.chapter().is_some()
         && let Some(result) = &run.state.finished
     {
-        let clean = result.is_clean() && Stage::of(&run.state).left() == 0;
+        let clean = result.is_clean() && Stage::of(&run.state).is_over();
         return if clean { Exit::Clean } else { Exit::Findings };
     }
     match &run.state.finished {

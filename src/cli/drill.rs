@@ -177,6 +177,7 @@ mod tests {
             abort: Some("any alarm".to_owned()),
             limit: Some("90m".to_owned()),
             abort_key: Some("bob".to_owned()),
+            ..DrillAnswers::default()
         };
         let given = Proposed::new(&answers, &runbook, "alice");
         let terms = given.terms().unwrap();

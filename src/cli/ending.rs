@@ -7,9 +7,11 @@ use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
 
+use super::answers::{self, Answers};
 use super::args::EndArgs;
 use super::console::{Conclusion, Console};
 use super::exit::{Exit, Failure};
+use super::findings;
 use super::handover::take_over;
 use super::past::Past;
 use super::resume::{free, go_on};
@@ -37,15 +39,21 @@ pub(super) async fn end(
             })
         }
         Opening::Nothing(why) => {
-            let left = Stage::of(&state).left();
             return Ok(Conclusion {
-                exit: if left == 0 {
+                exit: if Stage::of(&state).is_over() {
                     Exit::Clean
                 } else {
                     Exit::Findings
                 },
                 lines: vec![format!("run {run}: nothing to do: {why}")],
             });
+        }
+        Opening::Findings => {
+            let answers = match &console.act.answers {
+                Some(path) => answers::read(path, &past.loaded.runbook)?,
+                None => Answers::default(),
+            };
+            return findings::close(console, &past.folder, &answers.drill).await;
         }
         Opening::Refused(why, next) => return Err(refused(chapter, &run, why, next)),
     };

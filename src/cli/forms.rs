@@ -123,17 +123,24 @@ pub(super) async fn show(
     if fields.is_empty() {
         return Ok(BTreeMap::new());
     }
+    let filled = fill(console, title, intro, fields).await?;
+    filled.ok_or_else(|| Failure::new(Exit::Invalid, "left before the start: nothing was started"))
+}
+
+/// Shows a form; `None` where the person leaves it.
+pub(super) async fn fill(
+    console: &mut Console,
+    title: String,
+    intro: Vec<String>,
+    fields: Vec<FormField>,
+) -> Result<Option<BTreeMap<String, String>>, Failure> {
     let form = Form {
         title,
         intro,
         fields,
     };
-    let filled = console
-        .screen()?
-        .form(form)
-        .await
-        .map_err(|error| no_terminal(&error))?;
-    filled.ok_or_else(|| Failure::new(Exit::Invalid, "left before the start: nothing was started"))
+    let screen = console.screen()?;
+    screen.form(form).await.map_err(|error| no_terminal(&error))
 }
 
 fn title(before: &Before<'_>) -> String {

@@ -13,6 +13,7 @@ mod ending;
 mod evidence;
 mod exit;
 mod failback;
+mod findings;
 mod forms;
 mod handover;
 mod home;

@@ -21,6 +21,8 @@ pub enum Opening {
     GoOn,
     /// There is nothing left to do, and why.
     Nothing(String),
+    /// All is done on the hosts; what was learnt is to be stated.
+    Findings,
     /// It must not be: why, and the next move.
     Refused(String, String),
 }
@@ -70,6 +72,11 @@ fn cleanup(mode: Option<Mode>, run: &RunId, state: &RunState) -> Opening {
         Stage::Cleaned => {
             Opening::Nothing("it is cleaned: nothing that it made is left".to_owned())
         }
+        stage @ Stage::Closed { .. } => Opening::Nothing(format!(
+            "it is {}, and nothing that it made is left",
+            stage.words()
+        )),
+        Stage::FindingsDue => Opening::Findings,
         Stage::RolledBack { residue: 0 } => {
             Opening::Nothing("it was rolled back, and nothing is left of it".to_owned())
         }

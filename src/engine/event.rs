@@ -12,6 +12,7 @@ use crate::names::{Attempt, HostName, OpId, RunId, StepId, VariableName, VmName}
 use crate::runbook::model::{Mode, Section};
 
 use super::fact::Fact;
+use super::finding::{Finding, stated};
 use super::proposal::{Confirmation, Consent, ProbeAnswer, Question};
 
 /// One line of the journal without its hashes.
@@ -314,6 +315,13 @@ pub enum RunEvent {
         /// Why; not empty.
         why: String,
     },
+    /// What was learnt, with who mends it by when; empty is the statement that there is nothing.
+    FindingsStated {
+        /// Who.
+        by: String,
+        /// What.
+        findings: Vec<Finding>,
+    },
 }
 
 /// What a drill's people agreed on before its first step.
@@ -400,6 +408,7 @@ impl RunEvent {
             ),
             Self::ShellClosed { by } => (by, "left the shell".to_owned()),
             Self::DrillAborted { by, why } => (by, format!("aborted the drill: {why}")),
+            Self::FindingsStated { by, findings } => (by, stated(findings)),
             _ => return None,
         })
     }

@@ -10,6 +10,7 @@ mod consent;
 mod effect;
 mod event;
 mod fact;
+mod finding;
 mod handle;
 mod input;
 mod ledger;
@@ -35,6 +36,7 @@ pub use event::{
     Chapter, DrillTerms, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds,
 };
 pub use fact::{AutostartEntry, Fact};
+pub use finding::{Finding, FindingsStatement};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing};
@@ -47,7 +49,7 @@ pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,
 };
-pub use stage::Stage;
+pub use stage::{Stage, Way};
 pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};
 pub use texts::Clean;

@@ -8,6 +8,7 @@ use crate::names::{HostName, StepId, VariableName};
 
 use super::StopOutcome;
 use super::event::{Entry, RunEvent};
+use super::finding::FindingsStatement;
 use super::state::{Note, OpStatus, RunState};
 use super::step::Status;
 
@@ -29,6 +30,8 @@ pub struct People {
     pub shells: Vec<Visit>,
     /// That a drill was ended early, and why.
     pub aborted: Option<Note>,
+    /// What a drill's people stated to have learnt.
+    pub findings: Option<FindingsStatement>,
 }
 
 /// An offer to hand the run over.
@@ -161,6 +164,13 @@ impl People {
                     by: by.clone(),
                     text: why.clone(),
                     step: None,
+                });
+            }
+            RunEvent::FindingsStated { by, findings } => {
+                self.findings = Some(FindingsStatement {
+                    at: entry.at,
+                    by: by.clone(),
+                    findings: findings.clone(),
                 });
             }
             _ => {}

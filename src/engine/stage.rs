@@ -3,6 +3,8 @@
 //! A run is over when somebody said what becomes of it: a drill is cleaned up, a failover is
 //! committed or rolled back. Until then its state says what is due.
 
+use std::fmt;
+
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
@@ -55,6 +57,28 @@ pub enum Stage {
     },
     /// Nothing that it made is left.
     Cleaned,
+    /// Nothing that a drill made is left, and its people have not said what they learnt.
+    FindingsDue,
+    /// Nothing that a drill made is left, and what was learnt is stated.
+    Closed {
+        /// How many findings were stated.
+        findings: usize,
+    },
+}
+
+/// A command with which a run can be gone on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// `lifeboat commit RUN`.
+    pub command: String,
+    /// What it does.
+    pub does: &'static str,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}    {}", self.command, self.does)
+    }
 }
 
 impl Stage {
@@ -72,6 +96,7 @@ impl Stage {
                 Self::SplitSince(splits)
             };
         };
+        let mode = state.info.as_ref().and_then(|info| info.mode);
         let left = || residue(&Ledger::of(state), opened.chapter).len();
         match (opened.chapter, &opened.ended) {
             (Chapter::Commit, None) => Self::Committing,
@@ -80,6 +105,12 @@ impl Stage {
             (Chapter::Commit, Some(_)) => Self::Committed { residue: left() },
             (Chapter::Rollback, Some(_)) => Self::RolledBack { residue: left() },
             (Chapter::Cleanup, Some(_)) => match left() {
+                0 if mode == Some(Mode::Drill) => match &state.people.findings {
+                    None => Self::FindingsDue,
+                    Some(stated) => Self::Closed {
+                        findings: stated.findings.len(),
+                    },
+                },
                 0 => Self::Cleaned,
                 residue => Self::CleanupIncomplete { residue },
             },
@@ -133,13 +164,20 @@ impl Stage {
             Self::CleaningUp => "cleanup not finished".to_owned(),
             Self::CleanupIncomplete { residue } => with_residue("cleanup incomplete", *residue),
             Self::Cleaned => "cleaned".to_owned(),
+            Self::FindingsDue => "cleaned, findings not stated".to_owned(),
+            Self::Closed { findings: 0 } => "closed, no findings".to_owned(),
+            Self::Closed { findings: 1 } => "closed, 1 finding".to_owned(),
+            Self::Closed { findings } => format!("closed, {findings} findings"),
         }
     }
 
     /// What to type next, and what that does; the first is the usual one.
     #[must_use]
-    pub fn ways(&self, run: &RunId, mode: Option<Mode>) -> Vec<String> {
-        let way = |command: &str, does: &str| format!("lifeboat {command} {run}    {does}");
+    pub fn ways(&self, run: &RunId, mode: Option<Mode>) -> Vec<Way> {
+        let way = |command: &str, does: &'static str| Way {
+            command: format!("lifeboat {command} {run}"),
+            does,
+        };
         let rollback = || way("rollback", "take back what it did");
         match self {
             Self::Unfinished | Self::Interrupted => {
@@ -175,19 +213,24 @@ impl Stage {
             Self::Committed { residue: 0 } | Self::RolledBack { residue: 0 } => Vec::new(),
             Self::Committed { .. } => vec![way("commit", "try again what is left")],
             Self::RolledBack { .. } => vec![way("cleanup", "remove what is left")],
-            Self::Finished | Self::Cleaned => Vec::new(),
+            Self::FindingsDue => {
+                let does = "say what was learnt, or that there was nothing";
+                vec![way("cleanup", does)]
+            }
+            Self::Finished | Self::Cleaned | Self::Closed { .. } => Vec::new(),
         }
     }
 
-    /// Things that a chapter came to its end without.
+    /// Whether the run was ended in one of its ways and nothing is left to do.
     #[must_use]
-    pub fn left(&self) -> usize {
-        match self {
-            Self::Committed { residue }
-            | Self::RolledBack { residue }
-            | Self::CleanupIncomplete { residue } => *residue,
-            _ => 0,
-        }
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Committed { residue: 0 }
+                | Self::RolledBack { residue: 0 }
+                | Self::Cleaned
+                | Self::Closed { .. }
+        )
     }
 }
 

@@ -293,7 +293,8 @@ impl RunState {
             | RunEvent::RunbookCorrected { .. }
             | RunEvent::ShellOpened { .. }
             | RunEvent::ShellClosed { .. }
-            | RunEvent::DrillAborted { .. } => {}
+            | RunEvent::DrillAborted { .. }
+            | RunEvent::FindingsStated { .. } => {}
             RunEvent::ChapterOpened { chapter, by, plan } => {
                 self.paused = false;
                 // How far the run was let go on was said for what the run did.

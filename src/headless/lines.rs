@@ -162,7 +162,8 @@ fn said(event: &RunEvent) -> Vec<String> {
         | RunEvent::ChapterOpened { .. }
         | RunEvent::ShellOpened { .. }
         | RunEvent::ShellClosed { .. }
-        | RunEvent::DrillAborted { .. } => {
+        | RunEvent::DrillAborted { .. }
+        | RunEvent::FindingsStated { .. } => {
             event.by_people().map(|(who, what)| format!("{who} {what}"))
         }
     };

@@ -52,6 +52,7 @@ pub use output::Output;
 pub use policy::Policy;
 pub use reach::{Fixed, Way, WrittenHop};
 pub use redact::Redactor;
+pub use sanitise::visible;
 pub use shell::{Shell, Window};
 pub use ssh_config::SshConfig;
 pub use stream::{OutputEnd, Program, RemoteOutput};

@@ -1,8 +1,9 @@
 //! The end of a run in a few lines, for the terminal.
 
+use crate::engine;
 use crate::names::VmName;
 
-use super::document::{Document, FindingKind, Graded, StatementKind};
+use super::document::{Document, FindingKind, Graded, Stated, StatementKind};
 use super::text::duration;
 
 /// What came of the run, as plain lines: result, objectives, findings, what was vouched for.
@@ -44,6 +45,13 @@ pub fn debrief(document: &Document) -> Vec<String> {
         lines.push(format!("{what}: {}", finding.text.words()));
         if let Some(next) = &finding.next {
             lines.push(format!("  next: {next}"));
+        }
+    }
+    if let Some(Stated { by, findings, .. }) = &document.stated {
+        let each = findings.iter().map(engine::Finding::in_words);
+        lines.extend(each.map(|words| format!("stated by {by}: {words}")));
+        if findings.is_empty() {
+            lines.push(format!("stated by {by}: there are no findings"));
         }
     }
     lines

@@ -31,7 +31,7 @@ pub use debrief::debrief;
 pub use document::{
     Bar, Command, Correction, Decision, Deviation, Document, Evidence, FORMAT, File, Finding,
     FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
-    Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone,
+    Residue, RunHead, Stated, Statement, StatementKind, Step, TakenBack, Timeline, Tone,
 };
 pub use history::{DrillDue, Reached, trend};
 pub use objectives::{Grade, Measure, VmMeasure, measures};

@@ -21,6 +21,7 @@ use crate::runbook::{Limits, load};
 
 const HEAD: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
+#[derive(Clone)]
 struct Case {
     info: RunInfo,
     runbook: Runbook,

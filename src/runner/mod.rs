@@ -4,6 +4,7 @@
 //! of events. Actions run in tasks of their own and talk to it through [`crate::actions::Link`].
 
 mod carry;
+mod findings;
 mod handle;
 mod launch;
 mod lookout;
@@ -12,6 +13,7 @@ mod spool;
 mod tasks;
 mod watch;
 
+pub use findings::state_findings;
 pub use handle::{Live, RunHandle, Update};
 pub use launch::{Corrected, Launch, Opens, Resumption, resume, start};
 pub use lookout::{Ending, News, Watch};

@@ -63,6 +63,24 @@ fn orders(site: &Site, host: &str) -> Vec<String> {
     log
 }
 
+/// Closes a drill that is cleaned: by its findings alone, and by nothing less.
+fn state_findings(place: &Place, cleanup: &[&str]) {
+    let unstated = place.run(cleanup, SOON);
+    unstated.expect(1);
+    for words in [
+        "state: cleaned, findings not stated",
+        "answer missing: drill.findings",
+    ] {
+        assert!(unstated.all().contains(words), "{}", unstated.all());
+    }
+    let finding = "{ text: the restore was slow, owner: ann, due: 2026-02-01 }";
+    answers(place, &format!("drill: {{ findings: [{finding}] }}\n"));
+    let closed = place.run(cleanup, SOON);
+    closed.expect(0);
+    let words = "state: closed, 1 finding";
+    assert!(closed.all().contains(words), "{}", closed.all());
+}
+
 #[test]
 fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     let place = Place::new();
@@ -138,13 +156,8 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     run_and_kill(&place, &cleanup, |journal| {
         intended(journal, "vmsvc/unregister")
     });
-    let cleaned = place.run(&cleanup, LONG);
-    cleaned.expect(0);
-    assert!(
-        cleaned.all().contains("state: cleaned"),
-        "{}",
-        cleaned.all()
-    );
+    place.run(&cleanup, LONG).expect(1);
+    state_findings(&place, &cleanup);
     assert_eq!(
         contents(&site, "lee-esx1"),
         before,
@@ -238,7 +251,18 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
         "--answers",
         &answers,
     ];
-    place.run(&cleanup, LONG).expect(0);
+    place.run(&cleanup, LONG).expect(1);
+    // What the run itself shows is proposed.
+    let mut terminal = Terminal::open(&place, &["cleanup", &run], 80, 24);
+    terminal.wait_for("the pager of production rings", SOON);
+    terminal.press("\r");
+    terminal.wait_for("Who mends it?", SOON);
+    terminal.press("ann\r2026-02-01\r");
+    terminal.wait_for("Another finding", SOON);
+    terminal.press("none\r");
+    assert_eq!(terminal.exit(SOON), 0);
+    let stated = place.journal().pop().expect("the statement");
+    assert_eq!(stated["data"]["findings"][0]["owner"], "ann");
     assert_eq!(
         drilled(&place, &runbook),
         ["no drill of this runbook has ended well on this console"]

@@ -296,7 +296,7 @@ fn a_drill_and_a_failover_leave_nothing_through_openssh_with_the_link_cut() {
     let before = contents(&site, "lee-esx1");
     let given = answers(
         &place,
-        "drill: { abort: any alarm, limit: 1h, abort_key: bob }
+        "drill: { abort: any alarm, limit: 1h, abort_key: bob, findings: none }
 steps:
   failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}
   failover/recover/sql01/fence: {by: alice, typed: sql01}
@@ -308,7 +308,7 @@ steps:
 ",
     );
     for (begins, ends, state) in [
-        ("drill", "cleanup", "cleaned"),
+        ("drill", "cleanup", "closed, no findings"),
         ("run", "rollback", "rolled back"),
     ] {
         let act = |words: &[&str], cut: u64| {

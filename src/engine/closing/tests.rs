@@ -336,6 +336,7 @@ fn word(chapter: Chapter, state: &RunState) -> &'static str {
         Opening::New => "new",
         Opening::GoOn => "go on",
         Opening::Nothing(_) => "nothing",
+        Opening::Findings => "findings",
         Opening::Refused(why, next) => {
             assert!(!why.is_empty() && !next.is_empty());
             "refused"
@@ -383,6 +384,9 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
     let mut clean = started(Mode::Drill);
     open(&mut clean, Chapter::Cleanup);
     finish(&mut clean);
+    assert_eq!(words(&clean)[2], "findings", "before it is closed");
+    let (by, findings) = ("alice".to_owned(), Vec::new());
+    add(&mut clean, "-", RunEvent::FindingsStated { by, findings });
     assert_eq!(words(&clean)[2], "nothing");
     assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
 }

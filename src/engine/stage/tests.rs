@@ -6,7 +6,7 @@ fn every_stage_that_is_not_the_end_names_the_next_move() {
     let next = |stage: Stage, mode| {
         let ways = stage.ways(&run, Some(mode));
         ways.first()
-            .and_then(|way| way.split(' ').nth(1))
+            .and_then(|way| way.command.split(' ').nth(1))
             .map(str::to_owned)
     };
     let due = |failed| Stage::CommitDue { failed, skipped: 0 };
@@ -31,7 +31,9 @@ fn every_stage_that_is_not_the_end_names_the_next_move() {
             Mode::Drill,
             Some("cleanup"),
         ),
-        (Stage::Cleaned, Mode::Drill, None),
+        (Stage::FindingsDue, Mode::Drill, Some("cleanup")),
+        (Stage::Closed { findings: 2 }, Mode::Drill, None),
+        (Stage::Cleaned, Mode::Failover, None),
         (Stage::Finished, Mode::Practice, None),
     ] {
         let words = stage.words();

@@ -1,6 +1,6 @@
 //! What a run was, and what came of it.
 
-use crate::engine::{RunResult, Stage, Status};
+use crate::engine::{RunResult, Stage, Status, Way};
 use crate::report::Run;
 use crate::report::document::{
     Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone,
@@ -82,11 +82,13 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         .collect();
     match &state.finished {
         Some(result) => {
+            let stage = Stage::of(state);
             (outcome.state, outcome.tone) = match state.chapter() {
-                Some(_) => ended(&Stage::of(state)),
+                Some(_) => ended(&stage),
                 None if splits.is_empty() => verdict(result, findings),
                 None => (SPLIT.to_owned(), Tone::Bad),
             };
+            outcome.next = the_only(stage.ways(&info.run, info.mode));
             let RunResult {
                 done,
                 by_hand,
@@ -118,11 +120,18 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
     outcome
 }
 
+/// The next move, where there is no choice between several.
+fn the_only(ways: Vec<Way>) -> Option<String> {
+    let [only] = <[Way; 1]>::try_from(ways).ok()?;
+    Some(only.command)
+}
+
 /// The end of a run that was committed, rolled back or cleaned up.
 fn ended(stage: &Stage) -> (String, Tone) {
-    let tone = match stage.left() {
-        0 => Tone::Good,
-        _ => Tone::Warn,
+    let tone = if stage.is_over() {
+        Tone::Good
+    } else {
+        Tone::Warn
     };
     (stage.words(), tone)
 }

@@ -25,6 +25,7 @@ pub fn document(run: &Run<'_>, evidence: &[Evidence]) -> Document {
         statements: statements::statements(run),
         objectives: objectives(run),
         findings,
+        stated: drill::stated(run),
         overrides: people::overrides(run),
         deviations: steps::deviations(run),
         timeline: lanes::timeline(run),

@@ -1,7 +1,7 @@
 //! The first page: how it went, what was not proven, objectives against actuals, findings.
 
 use crate::names::VmName;
-use crate::report::document::{Document, Graded, RunHead, Tone};
+use crate::report::document::{Document, Graded, RunHead, Stated, Tone};
 use crate::report::objectives::Grade;
 use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, length, time};
@@ -277,9 +277,33 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
         ),
         objectives(document),
         listed("Findings", "", findings, Some((clean(document), "None."))),
+        stated(document),
         listed("Overrides", "", overrides, None),
         deviations(document),
     ]
+}
+
+/// By what a drill is closed.
+fn stated(document: &Document) -> Section {
+    let heading = "Findings stated by the drill's people";
+    let Some(Stated { at, by, findings }) = &document.stated else {
+        let cleanup = format!("lifeboat cleanup {}", document.run.id);
+        let words = plain("Not stated yet, so the drill is not closed: ").code(&cleanup);
+        let is_drill = document.run.mode == Some(Mode::Drill);
+        let missing = is_drill.then_some((Tone::Warn, words));
+        return listed(heading, "", missing.into_iter().collect(), None);
+    };
+    let lead = format!("Stated by {by} at {}.", time(*at));
+    let items = findings
+        .iter()
+        .map(|finding| (Tone::Warn, plain(finding.in_words())))
+        .collect();
+    listed(
+        heading,
+        &lead,
+        items,
+        Some((Tone::Good, "That there were none.")),
+    )
 }
 
 fn deviations(document: &Document) -> Section {

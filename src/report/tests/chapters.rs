@@ -1,7 +1,7 @@
 //! Runs that are being ended, and what is not known: neither may look better or worse than it is.
 
 use super::*;
-use crate::engine::{Chapter, DrillTerms};
+use crate::engine::{Chapter, DrillTerms, Finding};
 
 fn opened(chapter: Chapter) -> RunEvent {
     RunEvent::ChapterOpened {
@@ -102,4 +102,40 @@ fn an_rpo_that_is_not_known_is_told_and_nothing_is_called_proven() {
     let value: String = tile.chars().take(160).collect();
     assert!(value.contains("of 2 not known"), "{value}");
     assert!(!page.contains("all was proven"));
+}
+
+#[test]
+fn a_drill_is_closed_by_what_its_people_state() {
+    let mut case = drill();
+    case.run(20, ended());
+    case.run(30, opened(Chapter::Cleanup));
+    case.run(31, ended());
+    let missing = document(&case.report(), &[]);
+    assert_eq!(missing.result.state, "cleaned, findings not stated");
+    assert_eq!(missing.result.tone, Tone::Warn);
+    let next = missing.result.next.as_deref();
+    assert_eq!(next, Some("lifeboat cleanup 20260102-030405-k7qd"));
+    assert!(markdown(&case.report()).contains("Not stated yet"));
+    let slow = Finding {
+        text: "the restore was slow".to_owned(),
+        owner: "ann".to_owned(),
+        due: "2026-02-01".parse().unwrap(),
+    };
+    for (findings, state, words) in [
+        (vec![], "closed, no findings", "That there were none"),
+        (
+            vec![slow],
+            "closed, 1 finding",
+            "was slow (ann, by 2026-02-01)",
+        ),
+    ] {
+        let mut case = case.clone();
+        let by = "bob".to_owned();
+        case.run(50, RunEvent::FindingsStated { by, findings });
+        let closed = document(&case.report(), &[]);
+        assert_eq!((&*closed.result.state, closed.result.next), (state, None));
+        let text = markdown(&case.report());
+        assert!(text.contains(words), "{text}");
+        assert!(text.contains("Stated by bob"), "{text}");
+    }
 }

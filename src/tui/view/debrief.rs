@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::{Fact, FoundFact, Status};
+use crate::engine::{Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
 use crate::runbook::model::Section;
 use crate::tui::model::{Run, outline};
@@ -74,6 +74,7 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
             "the journal is being closed",
         ),
     }
+    ahead(run, &mut lines, width);
     labelled(
         &mut lines,
         width,
@@ -82,6 +83,25 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         &format!("lifeboat report {}", run.run),
     );
     lines
+}
+
+/// Where a run that is over stands, and the ways on.
+fn ahead(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
+    let state = &run.state;
+    if state.finished.is_none() {
+        return;
+    }
+    let stage = Stage::of(state);
+    labelled(lines, width, "state", Role::Strong, &stage.words());
+    if stage == Stage::FindingsDue && !run.watching {
+        let words = "leave this screen, and say what was learnt";
+        labelled(lines, width, "next", Role::Strong, words);
+        return;
+    }
+    let mode = state.info.as_ref().and_then(|info| info.mode);
+    for way in stage.ways(&run.run, mode) {
+        labelled(lines, width, "next", Role::Plain, &way.to_string());
+    }
 }
 
 /// Why the run stopped before its end.
