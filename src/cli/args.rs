@@ -137,7 +137,8 @@ Examples:
     Resume(ResumeArgs),
     /// End a run: what it did stays, and the files of before it that it kept are deleted
     #[command(after_help = "\
-It shows every file and asks once. After that there is no rollback.
+It shows every file and asks once. After that there is no rollback. `commit: { within: 24h }` in the
+runbook gives this decision a clock; when it is over nothing happens by itself.
 
 Examples:
   lifeboat commit 20260102-030405-k7qd

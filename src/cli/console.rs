@@ -5,7 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::{self, Stage, left_over};
+use jiff::Timestamp;
+
+use crate::engine::{self, CommitWindow, Stage, left_over};
 use crate::error::Fault;
 use crate::headless::{self, Replies};
 use crate::host::Redactor;
@@ -178,6 +180,9 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     }
     let stage = Stage::of(&state);
     let mut lines = vec![format!("state: {}", stage.words())];
+    let window = CommitWindow::of(&state);
+    let decide = window.and_then(|window| report::decide_by(&window, Timestamp::now()));
+    lines.extend(decide.map(|words| format!("window: {words}")));
     if let Some(opened) = state.chapter() {
         let left = left_over(opened.chapter, &state);
         lines.extend(left.iter().map(|item| format!("left over: {item}")));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::journal::{self, Ending, RunSummary, Store};
+use crate::engine::{CommitWindow, Stage};
+use crate::journal::{self, RunSummary, Store};
 use crate::report::Format;
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, SiteRole};
@@ -18,7 +19,7 @@ use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
-use super::runs::last_drills;
+use super::runs::{last_drills, state_of};
 use super::{failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
@@ -184,18 +185,20 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
 }
 
 fn finished_of(run: RunSummary) -> Option<FinishedRun> {
-    let clean = match &run.ending {
-        Ending::Finished(result) => result.is_clean(),
-        Ending::Aborted => false,
-        Ending::Detached | Ending::Open => return None,
-    };
+    let state = state_of(&run);
+    let stage = state.as_ref().map(Stage::of);
     let info = run.info?;
+    let ways = stage
+        .as_ref()
+        .map(|stage| stage.ways(&run.folder.id, info.mode));
     Some(FinishedRun {
         run: run.folder.id,
         runbook: info.runbook,
         mode: info.mode,
         ended: run.last_at.or(run.started).unwrap_or_default(),
-        clean,
+        window: state.as_ref().and_then(CommitWindow::of),
+        ways: ways.unwrap_or_default(),
+        stage,
         can_fail_back: matches!(info.mode, Some(Mode::Failover | Mode::Planned)),
     })
 }

@@ -6,7 +6,7 @@ use crate::actions;
 use crate::engine::{ProbeAnswer, Prompt, Proposal, ShownCommand, Verdict, typed_word};
 use crate::plan::{Plan, Step};
 use crate::report;
-use crate::runbook::model::{Runbook, Section, SiteRole};
+use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 
 /// The plan for people with pens. What cannot be known without asking a host stands as
 /// `‹vmid of sql01›`.
@@ -68,6 +68,15 @@ fn head(out: &mut String, runbook: &Runbook, plan: &Plan) {
         objective(runbook.objectives.rpo),
         runbook.name
     );
+    if let Some(within) = runbook.commit.within
+        && !matches!(plan.mode, Mode::Practice | Mode::Drill)
+    {
+        let _ = writeln!(
+            out,
+            "To be committed or rolled back within {} of the last step: by ____________________",
+            objective(Some(within))
+        );
+    }
     for contact in &runbook.contacts {
         let _ = writeln!(
             out,

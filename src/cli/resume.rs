@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::engine::RunState;
 use crate::error::Fault;
@@ -165,7 +167,7 @@ fn the_unfinished_one(console: &Console) -> Result<RunFolder, Failure> {
         )),
         several => {
             let mut list = Vec::new();
-            let _ = super::runs::print(several, &mut list);
+            let _ = super::runs::print(several, Timestamp::now(), &mut list);
             let fault = Fault::new(
                 format!("there are {} unfinished runs", several.len()),
                 console.store.runs().display().to_string(),

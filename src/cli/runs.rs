@@ -7,9 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::past::Past;
-use crate::engine::{RunState, Stage};
+use crate::engine::{CommitWindow, RunState, Stage};
 use crate::journal::{self, Ending, RunSummary};
-use crate::report::{DrillDue, Reached, duration, trend};
+use crate::report::{DrillDue, Reached, decide_by, duration, trend};
 use crate::runbook::model::Mode;
 
 /// No more runs of a runbook and mode are compared.
@@ -19,7 +19,7 @@ const MOST_COMPARED: usize = 8;
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
+pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     if runs.is_empty() {
         return writeln!(out, "no runs yet; `lifeboat practice` makes the first");
     }
@@ -43,7 +43,7 @@ pub fn print(runs: &[RunSummary], out: &mut dyn Write) -> io::Result<()> {
                 || "?".to_owned(),
                 |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()
             ),
-            state(run)
+            state(run, now)
         )?;
     }
     Ok(())
@@ -132,28 +132,34 @@ pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
     last
 }
 
-fn state(run: &RunSummary) -> String {
+fn state(run: &RunSummary, now: Timestamp) -> String {
     if run.info.is_none() && !run.folder.journal().exists() {
         return "never began; its folder can be deleted".to_owned();
     }
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
-    match (stage(run), &run.holder) {
+    match (stands(run, now), &run.holder) {
         // What stands before everything else.
-        (Some(split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_))), _) => split.words(),
+        (Some((split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_)), _)), _) => {
+            split.words()
+        }
         (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
-        (Some(stage), _) => stage.words(),
+        (Some((stage, Some(window))), _) => format!("{}; {window}", stage.words()),
+        (Some((stage, None)), _) => stage.words(),
         (None, _) => "its journal does not fit; see `lifeboat verify`".to_owned(),
     }
 }
 
-fn stage(run: &RunSummary) -> Option<Stage> {
-    state_of(run).map(|state| Stage::of(&state))
+/// Where a run stands, and until when that is to be decided.
+fn stands(run: &RunSummary, now: Timestamp) -> Option<(Stage, Option<String>)> {
+    let state = state_of(run)?;
+    let window = CommitWindow::of(&state).and_then(|window| decide_by(&window, now));
+    Some((Stage::of(&state), window))
 }
 
 /// How a run stands; nothing where its journal does not fit.
-fn state_of(run: &RunSummary) -> Option<RunState> {
+pub(super) fn state_of(run: &RunSummary) -> Option<RunState> {
     let read = journal::read(&run.folder.journal()).ok()?;
     if read.problem.is_some() {
         return None;
@@ -169,24 +175,27 @@ mod tests {
     use crate::journal::{Journal, Store};
     use crate::runbook::model::Mode;
 
+    fn began() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
     fn keep(store: &Store, mode: Mode, then: Vec<RunEvent>) {
         let info = RunInfo {
             format: 1,
             mode: Some(mode),
             operator: "alice".to_owned(),
             runbook: "v2v".to_owned(),
+            commit_within_s: Some(3_600),
             ..RunInfo::default()
         };
-        let folder = store
-            .create("2026-01-02T03:04:05Z".parse().unwrap())
-            .unwrap();
+        let folder = store.create(began()).unwrap();
         let mut journal = Journal::create(&folder.path, "alice", "noc-3").unwrap();
         let events = std::iter::once(RunEvent::RunStarted(Box::new(info))).chain(then);
         for (seq, event) in (1..).zip(events) {
             journal
                 .append(&Entry {
                     seq,
-                    at: "2026-01-02T03:04:05Z".parse().unwrap(),
+                    at: began(),
                     step: None,
                     attempt: None,
                     event,
@@ -200,7 +209,7 @@ mod tests {
         let store = Store::new(state.path());
         keep(&store, mode, then);
         let mut out = Vec::new();
-        print(&store.list().unwrap(), &mut out).unwrap();
+        print(&store.list().unwrap(), began(), &mut out).unwrap();
         String::from_utf8(out)
             .unwrap()
             .lines()
@@ -258,12 +267,12 @@ mod tests {
             (
                 Mode::Failover,
                 vec![finished(0)],
-                "finished: commit or roll back",
+                "finished: commit or roll back; decide by 2026-01-02 04:04:05Z, 1h 00m left",
             ),
             (
                 Mode::Planned,
                 vec![finished(2)],
-                "2 skipped: commit or roll back",
+                "2 skipped: commit or roll back; decide by 2026-01-02 04:04:05Z, 1h 00m left",
             ),
             (Mode::Practice, vec![finished(0)], " finished"),
             (Mode::Drill, vec![finished(0)], "cleanup due"),
@@ -279,7 +288,7 @@ mod tests {
             assert!(line.contains("  v2v "), "{line}");
         }
         let mut out = Vec::new();
-        print(&[], &mut out).unwrap();
+        print(&[], began(), &mut out).unwrap();
         assert!(
             String::from_utf8(out)
                 .unwrap()

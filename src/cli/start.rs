@@ -237,6 +237,7 @@ fn describe(console: &Console, order: &Order, settled: &Settled, plan: &Plan) ->
             .filter(|_| order.mode != Mode::Drill),
         rto_s: seconds(runbook.objectives.rto),
         rpo_s: seconds(runbook.objectives.rpo),
+        commit_within_s: seconds(runbook.commit.within),
         vm_objectives: vm_objectives(runbook, plan),
         headless: order.start.act.headless,
         drill: settled.drill.clone(),

@@ -466,6 +466,9 @@ pub struct RunInfo {
     pub rpo_s: Option<u64>,
     /// What VMs require beyond those: `vm → [rto, rpo]` in seconds.
     pub vm_objectives: BTreeMap<VmName, (Option<u64>, Option<u64>)>,
+    /// How long there is to commit or roll back once the steps are settled, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit_within_s: Option<u64>,
     /// Without a terminal.
     pub headless: bool,
     /// What a drill's people agreed on.

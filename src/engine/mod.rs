@@ -24,6 +24,7 @@ mod state;
 mod step;
 mod texts;
 mod way_out;
+mod window;
 
 pub use asked::{Judged, NO, Prompt, YES, judge};
 pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
@@ -54,6 +55,7 @@ pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};
 pub use texts::Clean;
 pub use way_out::WayOut;
+pub use window::CommitWindow;
 
 /// The name under which rules of the engine itself act in the journal.
 pub const BY_RULE: &str = "lifeboat";

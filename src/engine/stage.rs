@@ -24,7 +24,12 @@ pub enum Stage {
     /// A VM was seen running at both sites after every step was settled.
     SplitSince(Vec<Split>),
     /// Every step is settled, and nothing is due.
-    Finished,
+    Finished {
+        /// Steps that failed.
+        failed: usize,
+        /// Steps that were skipped.
+        skipped: usize,
+    },
     /// Every step is settled: to be committed or rolled back.
     CommitDue {
         /// Steps that failed.
@@ -128,13 +133,13 @@ impl Stage {
                 Self::Interrupted
             };
         };
+        let (failed, skipped) = (result.failed, result.skipped);
         match state.info.as_ref().and_then(|info| info.mode) {
             Some(Mode::Drill) => Self::CleanupDue,
-            Some(Mode::Failover | Mode::Planned | Mode::Failback) => Self::CommitDue {
-                failed: result.failed,
-                skipped: result.skipped,
-            },
-            Some(Mode::Practice) | None => Self::Finished,
+            Some(Mode::Failover | Mode::Planned | Mode::Failback) => {
+                Self::CommitDue { failed, skipped }
+            }
+            Some(Mode::Practice) | None => Self::Finished { failed, skipped },
         }
     }
 
@@ -148,7 +153,13 @@ impl Stage {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
                 format!("recovery required (split brain): {first}")
             }
-            Self::Finished => "finished".to_owned(),
+            Self::Finished {
+                failed: 0,
+                skipped: 0,
+            } => "finished".to_owned(),
+            Self::Finished { failed, skipped } => {
+                format!("finished, {failed} failed, {skipped} skipped")
+            }
             Self::CommitDue {
                 failed: 0,
                 skipped: 0,
@@ -217,8 +228,18 @@ impl Stage {
                 let does = "say what was learnt, or that there was nothing";
                 vec![way("cleanup", does)]
             }
-            Self::Finished | Self::Cleaned | Self::Closed { .. } => Vec::new(),
+            Self::Finished { .. } | Self::Cleaned | Self::Closed { .. } => Vec::new(),
         }
+    }
+
+    /// Whether nothing is left to do and nothing was left out.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let finished = Self::Finished {
+            failed: 0,
+            skipped: 0,
+        };
+        *self == finished || self.is_over()
     }
 
     /// Whether the run was ended in one of its ways and nothing is left to do.

@@ -100,6 +100,9 @@ pub struct RunHead {
     /// How long that took.
     #[serde(rename = "took_s", serialize_with = "seconds")]
     pub took: Option<SignedDuration>,
+    /// The time to commit or roll back, once the steps are settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// When service was lost; in a planned run, when it was stopped.
     pub outage_at: Option<Timestamp>,
     /// Why that is not the run's start.
@@ -117,6 +120,20 @@ pub struct RunHead {
     pub variables: BTreeMap<VariableName, String>,
     /// How many times a console took it up again.
     pub resumes: u32,
+}
+
+/// The time in which a run is to be committed or rolled back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Window {
+    /// How long it is.
+    #[serde(rename = "within_s", serialize_with = "whole")]
+    pub within: SignedDuration,
+    /// When it ends.
+    pub until: Timestamp,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// The same in words.
+    pub words: String,
 }
 
 /// The run that a failback takes back.
@@ -309,6 +326,8 @@ pub enum FindingKind {
     Objective,
     /// A drill was ended early, or took longer than its limit.
     Drill,
+    /// It was committed or rolled back after its time to decide was over.
+    Window,
     /// A step did not work, or waits for somebody.
     Step,
 }

@@ -18,6 +18,7 @@ mod prose;
 #[cfg(test)]
 mod tests;
 mod text;
+mod window;
 
 use std::sync::Arc;
 
@@ -31,12 +32,13 @@ pub use debrief::debrief;
 pub use document::{
     Bar, Command, Correction, Decision, Deviation, Document, Evidence, FORMAT, File, Finding,
     FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
-    Residue, RunHead, Stated, Statement, StatementKind, Step, TakenBack, Timeline, Tone,
+    Residue, RunHead, Stated, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
 };
 pub use history::{DrillDue, Reached, trend};
 pub use objectives::{Grade, Measure, VmMeasure, measures};
 pub use prose::Text;
 pub use text::{bytes, duration};
+pub use window::decide_by;
 
 /// Checks a journal with nothing but a shell and `sha256sum`; prints the head hash if it is whole.
 pub const CHECK: &str = r#"prev=$(printf '%064d' 0)

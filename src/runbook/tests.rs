@@ -85,9 +85,9 @@ fn a_problem_is_shown_with_its_line_and_a_caret() {
     let rendered = problems(&text).render(false);
     let expected = "\
 error: unknown VM `sql1`
-  --> dr.yaml:94:13
+  --> dr.yaml:96:13
    |
-94 |     needs: [sql1]              # powered on only once sql01 is ready
+96 |     needs: [sql1]              # powered on only once sql01 is ready
    |             ^^^^
    |
    = help: did you mean `sql01`?
@@ -953,5 +953,26 @@ fn those_who_wait_are_told_every_quarter_of_an_hour_unless_the_file_says_otherwi
     assert_eq!(every("\nupdates: { every: never }").unwrap(), None);
     for wrong in ["30s", "2d", "often"] {
         assert!(every(&format!("\nupdates: {{ every: {wrong} }}")).is_err());
+    }
+}
+
+#[test]
+fn there_is_a_time_to_commit_or_roll_back_if_the_runbook_gives_one() {
+    let within = |commit: &str| {
+        let bare = BUNDLED.replace("\ncommit:", "\nx-commit:");
+        let text = bare.replacen("lifeboat: 1", &format!("lifeboat: 1{commit}"), 1);
+        let read = load("r.yaml", &text, &Limits::default());
+        read.map(|read| read.runbook.commit.within.map(|within| within.as_secs()))
+    };
+    assert_eq!(within("").unwrap(), None);
+    assert_eq!(within("\ncommit: { within: 24h }").unwrap(), Some(86_400));
+    for wrong in [
+        "{ within: 10s }",
+        "{ within: 91d }",
+        "{ within: soon }",
+        "{}",
+        "24h",
+    ] {
+        assert!(within(&format!("\ncommit: {wrong}")).is_err(), "{wrong}");
     }
 }

@@ -118,6 +118,7 @@ pub(super) fn runbook() -> Runbook {
         .into_iter()
         .collect(),
         failover: Vec::new(),
+        commit: crate::runbook::model::CommitRules::default(),
         updates: crate::runbook::model::Updates { every: None },
         failback: Vec::new(),
         isolation: None,

@@ -9,8 +9,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::engine::{CommitWindow, Stage, Way};
 use crate::names::RunId;
-use crate::report::DrillDue;
+use crate::report::{DrillDue, decide_by};
 use crate::runbook::model::Mode;
 
 use super::keys::{self, HomeAction};
@@ -93,8 +94,12 @@ pub struct FinishedRun {
     pub mode: Option<Mode>,
     /// When it ended.
     pub ended: Timestamp,
-    /// Nothing was skipped or failed.
-    pub clean: bool,
+    /// Where it stands; nothing where its journal does not fit.
+    pub stage: Option<Stage>,
+    /// The time in which it is to be committed or rolled back.
+    pub window: Option<CommitWindow>,
+    /// The commands that lead on.
+    pub ways: Vec<Way>,
     /// A failback can take it home.
     pub can_fail_back: bool,
 }
@@ -395,10 +400,16 @@ impl HomePage {
     }
 
     fn finished_line(&self, run: &FinishedRun) -> Line<'static> {
-        let (role, word) = if run.clean {
-            (Role::Good, "clean")
-        } else {
-            (Role::Warn, "with skipped or failed steps")
+        let left = run.window.and_then(|window| window.left(self.now.wall));
+        let late = left.filter(|left| left.is_negative());
+        let (role, words) = match (&run.stage, late) {
+            (Some(_), Some(late)) => {
+                let late = text::short(late.as_secs().unsigned_abs());
+                (Role::Bad, format!("overdue by {late}: commit or roll back"))
+            }
+            (Some(stage), None) if stage.is_well() => (Role::Good, stage.words()),
+            (Some(stage), None) => (Role::Warn, stage.words()),
+            (None, _) => (Role::Bad, "its journal does not fit".to_owned()),
         };
         Line::from(vec![
             Span::raw(format!(
@@ -407,7 +418,7 @@ impl HomePage {
             )),
             mode_span(run.mode),
             Span::raw(format!("  {}  ", text::ago(run.ended, self.now.wall))),
-            Span::styled(word, role.style()),
+            Span::styled(words, role.style()),
         ])
     }
 
@@ -454,14 +465,16 @@ impl HomePage {
                 labelled(&mut lines, width, "wrong", Role::Bad, problem);
             }
             Some(Row::Finished(run)) => {
-                labelled(&mut lines, width, "runbook", Role::Plain, &run.runbook);
-                labelled(
-                    &mut lines,
-                    width,
-                    "ended",
-                    Role::Plain,
-                    &text::date(run.ended),
-                );
+                let words = format!("{}, ended {}", run.runbook, text::date(run.ended));
+                labelled(&mut lines, width, "runbook", Role::Plain, &words);
+                let window = run.window.as_ref();
+                let decide = window.and_then(|window| decide_by(window, self.now.wall));
+                if let Some(words) = decide {
+                    labelled(&mut lines, width, "window", Role::Warn, &words);
+                }
+                for way in &run.ways {
+                    labelled(&mut lines, width, "next", Role::Plain, &way.command);
+                }
             }
             None => {}
         }

@@ -34,7 +34,14 @@ fn every_stage_that_is_not_the_end_names_the_next_move() {
         (Stage::FindingsDue, Mode::Drill, Some("cleanup")),
         (Stage::Closed { findings: 2 }, Mode::Drill, None),
         (Stage::Cleaned, Mode::Failover, None),
-        (Stage::Finished, Mode::Practice, None),
+        (
+            Stage::Finished {
+                failed: 1,
+                skipped: 0,
+            },
+            Mode::Practice,
+            None,
+        ),
     ] {
         let words = stage.words();
         assert_eq!(next(stage, mode).as_deref(), wanted, "{words}");

@@ -1,10 +1,11 @@
 //! What a run was, and what came of it.
 
-use crate::engine::{RunResult, Stage, Status, Way};
+use crate::engine::{CommitWindow, RunResult, Stage, Status, Way};
 use crate::report::Run;
 use crate::report::document::{
-    Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone,
+    Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone, Window,
 };
+use crate::report::window::told;
 use crate::runbook::model::Section;
 
 use super::drill;
@@ -44,6 +45,12 @@ pub(super) fn run(run: &Run<'_>) -> RunHead {
         outage_at: state.service_lost(),
         outage_reason: info.outage_reason.clone(),
         drill: info.drill.clone(),
+        window: CommitWindow::of(state).map(|window| Window {
+            within: window.within,
+            until: window.until,
+            decided_at: window.decided,
+            words: told(&window),
+        }),
         parent: info.parent.as_ref().map(|parent| TakenBack {
             run: parent.run.clone(),
             head: parent.head.clone(),

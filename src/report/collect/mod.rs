@@ -9,9 +9,12 @@ mod residue;
 mod statements;
 mod steps;
 
+use crate::engine::CommitWindow;
+
 use super::document::{Document, Evidence, FORMAT, Finding, FindingKind, Integrity, Objective};
 use super::objectives::{self, VmMeasure, measures};
 use super::prose::plain;
+use super::text::duration;
 use super::{Run, legs};
 
 /// The report of a run, finished or not.
@@ -85,7 +88,17 @@ fn findings(run: &Run<'_>) -> Vec<Finding> {
         text: plain(words),
         next: None,
     });
-    missed.chain(drill).chain(steps::open_ends(run)).collect()
+    let window = CommitWindow::of(&run.state);
+    let late = window.and_then(|window| window.late()).map(|late| Finding {
+        kind: FindingKind::Window,
+        text: plain(format!(
+            "it was decided {} after the time to commit or roll back was over",
+            duration(late)
+        )),
+        next: None,
+    });
+    let found = missed.chain(drill).chain(late);
+    found.chain(steps::open_ends(run)).collect()
 }
 
 fn integrity(run: &Run<'_>) -> Integrity {

@@ -211,6 +211,9 @@ fn choices(run: &RunHead, add: &mut impl FnMut(&str, Text)) {
         let none = || "none".to_owned();
         add("Limit", plain(limit.map_or_else(none, duration)));
     }
+    if let Some(window) = &run.window {
+        add("Commit or roll back", plain(&window.words));
+    }
     if let Some(parent) = &run.parent {
         let said = code(parent.run.as_str())
             .plain(", whose journal ended in ")

@@ -139,3 +139,33 @@ fn a_drill_is_closed_by_what_its_people_state() {
         assert!(text.contains("Stated by bob"), "{text}");
     }
 }
+
+#[test]
+fn a_decision_has_its_time_and_is_told_to_be_late() {
+    let told = |decided: &[(u64, RunEvent)]| {
+        let mut case = Case::new(&[Section::Failover], Mode::Failover);
+        case.info.commit_within_s = Some(3_600);
+        case.entries.clear();
+        case.run(5, RunEvent::RunStarted(Box::new(case.info.clone())));
+        case.run(30, ended());
+        for (minute, event) in decided {
+            case.run(*minute, event.clone());
+        }
+        (document(&case.report(), &[]), markdown(&case.report()))
+    };
+    let (open, text) = told(&[]);
+    assert!(
+        text.contains("1h 00m: to be decided by 2026-01-02 04:30"),
+        "{text}"
+    );
+    assert_eq!(open.run.window.unwrap().decided_at, None);
+    let (_, text) = told(&[(60, opened(Chapter::Commit)), (61, ended())]);
+    assert!(
+        text.contains("decided at") && !text.contains(" late"),
+        "{text}"
+    );
+    let (late, text) = told(&[(100, opened(Chapter::Rollback)), (101, ended())]);
+    assert!(text.contains("10m 00s late"), "{text}");
+    let found = |finding: &document::Finding| finding.kind == FindingKind::Window;
+    assert!(late.findings.iter().any(found));
+}

@@ -43,6 +43,8 @@ pub struct Runbook {
     pub objectives: Objectives,
     /// Rules for drills.
     pub drill: DrillRules,
+    /// How a run is to be ended.
+    pub commit: CommitRules,
     /// When those who wait are told how things stand.
     pub updates: Updates,
     /// Asked once before the start, in the file's order.
@@ -220,6 +222,13 @@ pub struct DrillRules {
     pub every: Option<Duration>,
     /// How long one may last.
     pub limit: Option<Duration>,
+}
+
+/// How a run that moved VMs is to be ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitRules {
+    /// How long there is to commit or roll back once its steps are settled; `None`: no clock.
+    pub within: Option<Duration>,
 }
 
 /// When those who wait are told how a run stands.

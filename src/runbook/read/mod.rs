@@ -36,7 +36,7 @@ pub(super) mod shapes {
         TCP as TCP_RUNG, VM,
     };
     pub(in crate::runbook) use super::{
-        CONTACT, DRILL, IDENTITIES, OBJECTIVES, RUNBOOK, UPDATES, VARIABLE,
+        COMMIT, CONTACT, DRILL, IDENTITIES, OBJECTIVES, RUNBOOK, UPDATES, VARIABLE,
     };
 }
 
@@ -47,7 +47,9 @@ use indexmap::{IndexMap, IndexSet};
 use serde_yaml::Value;
 
 use super::Limits;
-use super::model::{Contact, DrillRules, Identity, Objectives, Runbook, Updates, Variable};
+use super::model::{
+    CommitRules, Contact, DrillRules, Identity, Objectives, Runbook, Updates, Variable,
+};
 use super::places::NodeId;
 use super::reader::{At, Entry, Fields, Reader, Shape};
 use super::template;
@@ -63,6 +65,7 @@ pub(in crate::runbook) const RUNBOOK: Shape = Shape {
         "contacts",
         "objectives",
         "drill",
+        "commit",
         "updates",
         "variables",
         "networks",
@@ -78,6 +81,7 @@ pub(in crate::runbook) const CONTACT: Shape =
 pub(in crate::runbook) const OBJECTIVES: Shape = Shape::new("the objectives", &[], &["rto", "rpo"]);
 pub(in crate::runbook) const DRILL: Shape =
     Shape::new("the rules for drills", &[], &["identity", "every", "limit"]);
+pub(in crate::runbook) const COMMIT: Shape = Shape::new("the commit", &["within"], &[]);
 pub(in crate::runbook) const UPDATES: Shape = Shape::new("the updates", &["every"], &[]);
 pub(in crate::runbook) const VARIABLE: Shape = Shape::new(
     "a variable",
@@ -180,6 +184,7 @@ pub(super) fn read<'a>(root: At<'a>, reader: &mut Reader<'a>, limits: &Limits) -
         contacts: optional(&top, "contacts", reader, contacts).unwrap_or_default(),
         objectives: optional(&top, "objectives", reader, objectives).unwrap_or_default(),
         drill: optional(&top, "drill", reader, drill_rules).unwrap_or_default(),
+        commit: optional(&top, "commit", reader, commit_rules).unwrap_or_default(),
         updates: optional(&top, "updates", reader, updates).unwrap_or_default(),
         variables: optional(&top, "variables", reader, variables).unwrap_or_default(),
         sites: optional(&top, "sites", reader, sites::sites).unwrap_or_default(),
@@ -305,6 +310,20 @@ fn drill_rules<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<DrillRules> {
         every: optional(&fields, "every", reader, Reader::duration),
         limit: optional(&fields, "limit", reader, Reader::duration),
     })
+}
+
+fn commit_rules<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<CommitRules> {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_secs(90 * 24 * 3_600);
+    let within = reader.fields(at, &COMMIT)?.get("within")?;
+    let length = reader.duration(within)?;
+    if !(SHORTEST..=LONGEST).contains(&length) {
+        let message = "a run is to be committed or rolled back within 1m to 90d";
+        reader.report(within.node, message, "write for example `within: 24h`");
+        return None;
+    }
+    let within = Some(length);
+    Some(CommitRules { within })
 }
 
 fn updates<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<Updates> {

@@ -43,6 +43,7 @@ pub fn schema() -> Value {
                 about(objectives(), "What is promised; a VM may override either"),
             ),
             ("drill", drill()),
+            ("commit", commit()),
             ("updates", updates()),
             (
                 "variables",
@@ -152,6 +153,19 @@ fn drill() -> Value {
                 about(duration(), "A drill is to end within this time"),
             ),
         ],
+    )
+}
+
+fn commit() -> Value {
+    object(
+        &shapes::COMMIT,
+        &[(
+            "within",
+            about(
+                duration(),
+                "How long there is to commit or roll back, from the last step on: 1m to 90d",
+            ),
+        )],
     )
 }
 

@@ -301,6 +301,7 @@ pub(super) fn runbook() -> Runbook {
             (VmName::from("lab-*"), spare),
         ]),
         failover: Vec::new(),
+        commit: crate::runbook::model::CommitRules::default(),
         updates: crate::runbook::model::Updates::default(),
         failback: Vec::new(),
         isolation: None,

@@ -96,6 +96,7 @@ fn runbook() -> Runbook {
             ("web01".into(), vm("web01", "local")),
         ]),
         failover: vec![],
+        commit: crate::runbook::model::CommitRules::default(),
         updates: crate::runbook::model::Updates::default(),
         failback: vec![],
         isolation: None,

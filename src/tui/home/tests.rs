@@ -1,9 +1,15 @@
+use jiff::SignedDuration;
+
 use super::*;
 
 use crate::tui::fixture::{FULL, PLAIN, at, bare, parse, text};
 use crate::tui::theme::Theme;
 
 fn home() -> Home {
+    let due = Stage::CommitDue {
+        failed: 0,
+        skipped: 1,
+    };
     Home {
         unfinished: vec![
             UnfinishedRun {
@@ -58,7 +64,13 @@ fn home() -> Home {
             runbook: "tier2-image-restore".to_owned(),
             mode: Some(Mode::Failover),
             ended: at(-250_000),
-            clean: true,
+            window: Some(CommitWindow {
+                within: SignedDuration::from_hours(72),
+                until: at(9_200),
+                decided: None,
+            }),
+            ways: due.ways(&"20251230-080000-aaaa".into(), Some(Mode::Failover)),
+            stage: Some(due),
             can_fail_back: true,
         }],
         state_dir: "/home/alice/.local/state/lifeboat".into(),

@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::{Fact, FoundFact, Stage, Status};
+use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
+use crate::report::decide_by;
 use crate::runbook::model::Section;
 use crate::tui::model::{Run, outline};
 use crate::tui::page::Extent;
@@ -23,6 +24,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
 fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     stopped(run, &mut lines, width);
+    ahead(run, &mut lines, width);
     if let Some(result) = &run.state.finished {
         let clean = result.is_clean();
         let role = if clean { Role::Good } else { Role::Warn };
@@ -74,7 +76,6 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
             "the journal is being closed",
         ),
     }
-    ahead(run, &mut lines, width);
     labelled(
         &mut lines,
         width,
@@ -93,15 +94,21 @@ fn ahead(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
     }
     let stage = Stage::of(state);
     labelled(lines, width, "state", Role::Strong, &stage.words());
+    let window = CommitWindow::of(state);
+    if let Some(words) = window.and_then(|window| decide_by(&window, run.now.wall)) {
+        labelled(lines, width, "window", Role::Warn, &words);
+    }
     if stage == Stage::FindingsDue && !run.watching {
         let words = "leave this screen, and say what was learnt";
         labelled(lines, width, "next", Role::Strong, words);
+        lines.push(Line::default());
         return;
     }
     let mode = state.info.as_ref().and_then(|info| info.mode);
     for way in stage.ways(&run.run, mode) {
         labelled(lines, width, "next", Role::Plain, &way.to_string());
     }
+    lines.push(Line::default());
 }
 
 /// Why the run stopped before its end.

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{DrillTerms, Fact};
+use crate::engine::{CommitWindow, DrillTerms, Fact};
 use crate::runbook::model::{Mode, Section};
 use crate::tui::keys::{Action, Binding};
 use crate::tui::model::{Enter, Page, Run, outline};
@@ -166,6 +166,7 @@ fn clocks(run: &Run) -> Vec<Part> {
         format!("{word}{}", text::clock(seconds)),
     ));
     parts.extend(limit(run));
+    parts.extend(decide(run));
     if let Some(rto) = run
         .state
         .info
@@ -222,6 +223,17 @@ fn limit(run: &Run) -> Option<Part> {
         ),
     };
     Some((role.style(), format!("limit {words}")))
+}
+
+/// How long there still is to decide what becomes of a run that is over.
+fn decide(run: &Run) -> Option<Part> {
+    let left = CommitWindow::of(&run.state)?.left(run.now.wall)?;
+    let length = text::short(left.as_secs().unsigned_abs());
+    Some(if left.is_negative() {
+        (Role::Bad.style(), format!("decision overdue by {length}"))
+    } else {
+        (Role::Warn.style(), format!("decide in {length}"))
+    })
 }
 
 /// Seconds by which the steps that say how long they usually take were slower than that.
