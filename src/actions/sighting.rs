@@ -5,7 +5,7 @@
 
 use futures_util::future::join_all;
 
-use crate::engine::{AutostartEntry, Fact};
+use crate::engine::{AutostartEntry, Fact, RunState};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::autostart;
@@ -98,7 +98,7 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
     };
-    ownership.attested = attestation(ctx, &ownership.statement());
+    ownership.attested = attestation(ctx, vm, &ownership.statement());
     ownership
 }
 
@@ -326,26 +326,33 @@ impl Marks {
 
 /// An attestation for exactly this statement: the one that was just typed, else the newest that
 /// this run kept.
-fn attestation(ctx: &Ctx, wanted: &str) -> Option<String> {
+fn attestation(ctx: &Ctx, vm: &VmName, wanted: &str) -> Option<String> {
     if let Some(confirmation) = &ctx.confirmation
         && let Some(words) = confirmation.attest.as_deref().map(str::trim)
         && !words.is_empty()
     {
         return Some(format!("{}: {words}", confirmation.by));
     }
-    ctx.state
-        .facts
-        .iter()
-        .rev()
-        .find_map(|found| match &found.fact {
-            Fact::Attested {
-                by,
-                words,
-                statement,
-                ..
-            } if statement == wanted => Some(format!("{by}: {words}")),
-            _ => None,
-        })
+    kept_attestation(&ctx.state, vm, wanted)
+}
+
+/// The newest that the run kept, unless the VM was seen running since: whoever vouched for it did
+/// not know that.
+fn kept_attestation(state: &RunState, vm: &VmName, wanted: &str) -> Option<String> {
+    let mut words = state.facts_of(|fact| match fact {
+        Fact::Attested {
+            by,
+            words,
+            statement,
+            ..
+        } if statement == wanted => Some(Some(format!("{by}: {words}"))),
+        Fact::HostReturned { running, .. } if running.contains(vm) => Some(None),
+        Fact::SplitBrain { vm: of, .. } | Fact::RunsElsewhere { vm: of, .. } if of == vm => {
+            Some(None)
+        }
+        _ => None,
+    });
+    words.next().flatten()
 }
 
 /// Keeps the attestation that was just typed.

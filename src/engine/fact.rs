@@ -301,6 +301,14 @@ pub enum Fact {
         /// Those of the run's VMs that run on it.
         running: Vec<VmName>,
     },
+    /// A VM that is yet to be started was seen running at the other site, after it was seen off or
+    /// vouched for there.
+    RunsElsewhere {
+        /// Which VM.
+        vm: VmName,
+        /// Where it was seen running.
+        host: HostName,
+    },
     /// Recovery required: the VM runs at both sites.
     SplitBrain {
         /// Which VM.

@@ -62,6 +62,10 @@ impl Fact {
                 "RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}; its fence \
                  step asks which copy lives"
             ),
+            Self::RunsElsewhere { vm, host } => format!(
+                "{vm} RUNS ON {host}, seen after it was fenced; it does not start before that is \
+                 looked into"
+            ),
             _ => return None,
         })
     }
@@ -88,7 +92,8 @@ impl Split {
 
 impl RunState {
     /// VMs for which recovery is required: they run at both sites, in the order in which that was
-    /// seen. One leaves the list when one of its copies was stopped, or seen to run no more.
+    /// seen. One leaves the list when one of its copies was stopped or seen to run no more, and when
+    /// its fence has looked at both sites since and found its end.
     #[must_use]
     pub fn splits(&self) -> Vec<Split> {
         let mut splits: Vec<Split> = Vec::new();
@@ -102,7 +107,10 @@ impl RunState {
                         also: also.clone(),
                     });
                 }
-                Fact::SplitBrainEnded { vm, .. } => splits.retain(|split| split.vm != *vm),
+                // A fence keeps its evidence when it is over.
+                Fact::SplitBrainEnded { vm, .. } | Fact::OwnershipEvidence { vm, .. } => {
+                    splits.retain(|split| split.vm != *vm);
+                }
                 Fact::Stopped { vm, host, .. } => splits.retain(|split| {
                     split.vm != *vm || (split.started != *host && split.also != *host)
                 }),
@@ -129,6 +137,18 @@ impl RunState {
             }
         }
         started
+    }
+
+    /// Whether the newest word about the VM at the other site is that it does not run there.
+    pub(super) fn is_seen_off(&self, vm: &VmName) -> bool {
+        let mut words = self.facts_of(|fact| match fact {
+            Fact::OwnershipEvidence { vm: of, .. } | Fact::Attested { vm: of, .. } if of == vm => {
+                Some(true)
+            }
+            Fact::RunsElsewhere { vm: of, .. } if of == vm => Some(false),
+            _ => None,
+        });
+        words.next().unwrap_or(false)
     }
 
     /// VMs for which a host was silent when their owner was last looked for, and whether it has

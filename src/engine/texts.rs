@@ -178,6 +178,7 @@ impl Fact {
             | Self::SurvivorChosen { .. }
             | Self::ConnectionDecided { .. }
             | Self::PoweredOn { .. }
+            | Self::RunsElsewhere { .. }
             | Self::Serves { .. } => {}
         }
     }

@@ -371,7 +371,9 @@ fn known(fact: &Fact) -> Option<String> {
             host, name, how, ..
         } => format!("{name} on {host} makes room: {how}"),
         Fact::Gone { host, what } => format!("{host}: no longer: {what}"),
-        Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
+        Fact::HostReturned { .. } | Fact::SplitBrain { .. } | Fact::RunsElsewhere { .. } => {
+            fact.alarm().unwrap_or_default()
+        }
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),

@@ -69,3 +69,44 @@ fn the_list_of_what_runs_overrules_the_inventory() {
     .unwrap();
     assert!(copies.len() == 1 && copies[0].runs() && copies[0].vmid.is_some());
 }
+
+#[test]
+fn what_was_vouched_for_stands_until_the_vm_is_seen_running() {
+    let wanted = "sql01 does not run in London";
+    let attested = Fact::Attested {
+        vm: "sql01".into(),
+        by: "alice".into(),
+        words: "the rack is off".into(),
+        statement: wanted.into(),
+    };
+    let returned = |running: &[&str]| Fact::HostReturned {
+        host: "lon-esx1".into(),
+        vms: vec!["sql01".into()],
+        running: running.iter().map(|vm| (*vm).into()).collect(),
+    };
+    let seen = Fact::RunsElsewhere {
+        vm: "sql01".into(),
+        host: "lon-esx1".into(),
+    };
+    let stands = |later: &[&Fact]| {
+        let mut state = RunState::default();
+        for (seq, fact) in (1..).zip(std::iter::once(&attested).chain(later.iter().copied())) {
+            state.apply(&crate::engine::Entry {
+                seq,
+                at: jiff::Timestamp::UNIX_EPOCH,
+                step: None,
+                attempt: None,
+                event: crate::engine::RunEvent::FactFound(fact.clone()),
+            });
+        }
+        kept_attestation(&state, &"sql01".into(), wanted).is_some()
+    };
+    assert!(stands(&[]));
+    assert!(
+        stands(&[&returned(&["web01"])]),
+        "a return contradicts nothing"
+    );
+    assert!(!stands(&[&returned(&["sql01"])]));
+    assert!(!stands(&[&seen]));
+    assert!(stands(&[&seen, &attested]), "vouched for once more");
+}

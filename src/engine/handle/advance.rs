@@ -30,6 +30,10 @@ impl Engine {
 
     /// What rests on a step that is not settled any more, and has sent nothing yet, waits for it again.
     fn recall(&mut self) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::NotRecalled) {
+            return;
+        }
         let plan = std::sync::Arc::clone(&self.plan);
         for step in &plan.steps {
             if !matches!(

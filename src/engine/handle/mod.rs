@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::Fault;
-use crate::names::{Attempt, HostName, OpId, StepId};
+use crate::names::{Attempt, HostName, OpId, StepId, VmName};
 use crate::plan::{Plan, Step};
 use crate::runbook::model::{AtOnce, OnFailure};
 
@@ -93,6 +93,12 @@ pub struct Engine {
     unanswered: BTreeSet<StepId>,
     /// Hosts that did not answer the last poll.
     quiet: BTreeSet<HostName>,
+    /// When this console learned last where a VM runs, by its own clock.
+    learned: BTreeMap<VmName, Timestamp>,
+    /// VMs seen running elsewhere since their `power_on` has looked.
+    doubted: BTreeSet<VmName>,
+    /// The time as the input came with it.
+    clock: Timestamp,
     closing: Closing,
     left: bool,
     #[cfg(test)]
@@ -121,6 +127,9 @@ impl Engine {
             live: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             quiet: BTreeSet::new(),
+            learned: BTreeMap::new(),
+            doubted: BTreeSet::new(),
+            clock: now,
             closing: Closing::Open,
             left: false,
             #[cfg(test)]
@@ -146,6 +155,7 @@ impl Engine {
         if self.left {
             return refuse(input);
         }
+        self.clock = now;
         self.now = self.state.last_at.map_or(now, |last| last.max(now));
         match input {
             Input::Start(info) => self.record(None, RunEvent::RunStarted(info)),
@@ -291,6 +301,9 @@ impl Engine {
     }
 
     fn record_attempt(&mut self, step: Option<&StepId>, attempt: Option<Attempt>, event: RunEvent) {
+        if let RunEvent::FactFound(fact) = &event {
+            self.note_owner(fact);
+        }
         let entry = Arc::new(Entry {
             seq: self.state.last_seq + 1,
             at: self.now,
@@ -338,6 +351,7 @@ impl Engine {
     }
 
     fn order_probe(&mut self, step: &StepId, attempt: Attempt) {
+        self.doubts_are_looked_into(step);
         self.live.insert(step.clone());
         self.effects.push(Effect::Probe {
             step: step.clone(),

@@ -26,11 +26,21 @@ pub(in crate::engine) enum Bug {
     AnyBefore,
     /// What a person wanted taken back is done again by a rule.
     UndoForgotten,
+    /// What rests on a step that is not settled any more goes on.
+    NotRecalled,
+    /// A step is taken back while a command of it may still take effect.
+    UndoInDoubt,
+    /// VMs are started whatever the watch of the other site has seen.
+    PowerOnNotHeld,
+    /// That a host came back is told before its fences are let look again.
+    ToldBeforeAsked,
+    /// What a host said counts, however long ago it was asked.
+    OldPoll,
 }
 
 impl Bug {
     /// All of them.
-    pub(in crate::engine) const ALL: [Self; 11] = [
+    pub(in crate::engine) const ALL: [Self; 16] = [
         Self::RecordAfterRun,
         Self::NoProbeAfterLoss,
         Self::LostNotStopped,
@@ -42,5 +52,10 @@ impl Bug {
         Self::OldResult,
         Self::AnyBefore,
         Self::UndoForgotten,
+        Self::NotRecalled,
+        Self::UndoInDoubt,
+        Self::PowerOnNotHeld,
+        Self::ToldBeforeAsked,
+        Self::OldPoll,
     ];
 }

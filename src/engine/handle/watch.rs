@@ -11,6 +11,8 @@ use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::SiteRole;
 
 use super::Engine;
+#[cfg(test)]
+use super::planted::Bug;
 use crate::engine::{BY_RULE, Fact, RunEvent, Status};
 
 impl Engine {
@@ -32,36 +34,88 @@ impl Engine {
         self.end_splits(host, asked, running);
         self.find_splits(host, role, asked, running);
         self.take_return(host, role, running);
+        self.find_unfenced(host, role, asked, running);
         self.quiet.remove(host);
     }
 
     /// No VM is started while a host that came back has not been asked about all its VMs, or while
     /// one runs at both sites.
     pub(super) fn power_on_is_held(&self) -> bool {
-        let asked_again = self.plan.steps.iter().any(|step| {
+        #[cfg(test)]
+        if self.planted == Some(Bug::PowerOnNotHeld) {
+            return false;
+        }
+        let asked_again = self.plan.open_steps().iter().any(|step| {
             let known = self.state.steps.get(&step.id);
             known.is_some_and(|known| known.reopened)
         });
         asked_again || !self.state.splits().is_empty()
     }
 
+    /// Whether a step that has begun must not send what it is about to send: it starts a VM, and
+    /// something was seen since it looked that speaks against that.
+    pub(super) fn must_not_start(&self, id: &StepId) -> bool {
+        let step = self.plan.step(id);
+        let starts = step.and_then(started_by);
+        starts.is_some_and(|vm| self.power_on_is_held() || self.doubted.contains(vm))
+    }
+
+    /// A step that starts a VM looks for itself what speaks against that.
+    pub(super) fn doubts_are_looked_into(&mut self, id: &StepId) {
+        if let Some(vm) = self.plan.step(id).and_then(started_by) {
+            self.doubted.remove(vm);
+        }
+    }
+
+    /// Keeps when this console learned where a VM runs: what a host says is measured against that.
+    pub(super) fn note_owner(&mut self, fact: &Fact) {
+        let (vm, at) = match fact {
+            Fact::OwnershipEvidence { vm, at, .. } => (vm, *at),
+            Fact::PoweredOn { vm, .. }
+            | Fact::Attested { vm, .. }
+            | Fact::SplitBrain { vm, .. }
+            | Fact::SplitBrainEnded { vm, .. }
+            | Fact::RunsElsewhere { vm, .. } => (vm, self.clock),
+            _ => return,
+        };
+        let learned = self.learned.entry(vm.clone()).or_insert(at);
+        *learned = at.max(*learned);
+    }
+
+    /// Whether a poll is younger than all that is known of where the VM runs. Times are compared
+    /// as this console's own clock told them, for the journal's cannot go back as a clock can; what
+    /// an earlier console learned is older than any poll of this one.
+    fn is_news(&self, vm: &VmName, asked: Timestamp) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Bug::OldPoll) {
+            return true;
+        }
+        self.learned.get(vm).is_none_or(|learned| asked > *learned)
+    }
+
     fn end_splits(&mut self, host: &HostName, asked: Timestamp, running: &[VmName]) {
         for split in self.state.splits() {
-            let is_newer = self
-                .split_seen_at(&split.vm)
-                .is_some_and(|seen| asked > seen);
-            if split.also == *host && is_newer && !running.contains(&split.vm) {
+            let is_gone = split.also == *host && !running.contains(&split.vm);
+            if is_gone && self.is_news(&split.vm, asked) {
                 let how = format!("{host} does not run it any more (esxcli vm process list)");
-                let vm = split.vm;
-                self.record(None, RunEvent::FactFound(Fact::SplitBrainEnded { vm, how }));
+                self.end_split(split.vm, how);
             }
         }
     }
 
-    fn split_seen_at(&self, vm: &VmName) -> Option<Timestamp> {
-        let is_it = |fact: &Fact| matches!(fact, Fact::SplitBrain { vm: of, .. } if of == vm);
-        let mut found = self.state.facts.iter().rev();
-        found.find(|found| is_it(&found.fact)).map(|found| found.at)
+    fn end_split(&mut self, vm: VmName, how: String) {
+        self.record(None, RunEvent::FactFound(Fact::SplitBrainEnded { vm, how }));
+    }
+
+    /// A person saw to it that a VM does not run at the site of this step any more.
+    pub(super) fn fenced_by_hand(&mut self, step: &StepId, by: &str, evidence: &str) {
+        let Some(ActionSpec::Fence { vm }) = self.plan.step(step).map(|step| &step.action) else {
+            return;
+        };
+        if self.state.splits().iter().any(|split| split.vm == *vm) {
+            let (vm, how) = (vm.clone(), format!("{by} saw to it: {evidence}"));
+            self.end_split(vm, how);
+        }
     }
 
     fn find_splits(
@@ -72,13 +126,14 @@ impl Engine {
         running: &[VmName],
     ) {
         for vm in running {
-            let Some((started, since)) = self.state.started_on(vm) else {
+            let Some((started, _)) = self.state.started_on(vm) else {
                 continue;
             };
             let started = started.clone();
             let known = self.state.splits().iter().any(|split| split.vm == *vm);
             // A list that was asked for before the VM was started here may still have the old copy.
-            if known || asked <= since || self.side_of(vm, &started) != Some(role.other()) {
+            let is_news = self.is_news(vm, asked);
+            if known || !is_news || self.side_of(vm, &started) != Some(role.other()) {
                 continue;
             }
             let fact = Fact::SplitBrain {
@@ -86,18 +141,14 @@ impl Engine {
                 started,
                 also: host.clone(),
             };
-            self.record(None, RunEvent::FactFound(fact));
-            self.look_again(role, std::slice::from_ref(vm), true);
+            self.ring(role, std::slice::from_ref(vm), fact);
             self.hold_power_on(host);
         }
     }
 
     /// The site of the host on which the plan starts a VM.
     fn side_of(&self, vm: &VmName, host: &HostName) -> Option<SiteRole> {
-        let starts = |step: &&Step| {
-            matches!(&step.action, ActionSpec::PowerOn { vm: of } if of == vm)
-                && step.hosts.contains(host)
-        };
+        let starts = |step: &&Step| started_by(step) == Some(vm) && step.hosts.contains(host);
         self.plan.steps.iter().find(starts).map(|step| step.side)
     }
 
@@ -116,26 +167,77 @@ impl Engine {
             vms: vms.clone(),
             running: running.to_vec(),
         };
-        self.record(None, RunEvent::FactFound(fact));
-        self.look_again(role, &vms, false);
+        // What was vouched for about them was vouched for without knowing this.
+        self.doubted.extend(running.iter().cloned());
+        self.ring(role, &vms, fact);
         self.hold_power_on(host);
+    }
+
+    /// Tells what was seen of VMs at a site, and lets their fences look again. The fences come first:
+    /// a console that dies in between leaves them to look, and whoever takes over hears of it anew.
+    fn ring(&mut self, role: SiteRole, vms: &[VmName], fact: Fact) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::ToldBeforeAsked) {
+            self.record(None, RunEvent::FactFound(fact.clone()));
+        }
+        let is_split = matches!(fact, Fact::SplitBrain { .. });
+        self.look_again(role, vms, is_split);
+        self.record(None, RunEvent::FactFound(fact));
+    }
+
+    /// A VM that is yet to be started here was seen running where it is not to run any more, be it
+    /// after it was fenced there: whatever was vouched for, it looks again before it starts.
+    fn find_unfenced(
+        &mut self,
+        host: &HostName,
+        role: SiteRole,
+        asked: Timestamp,
+        running: &[VmName],
+    ) {
+        for vm in running {
+            let is_to_start = |step: &Step| {
+                let status = self.state.status(&step.id);
+                started_by(step) == Some(vm)
+                    && step.side == role.other()
+                    && !status.is_met()
+                    && status != Status::Undone
+            };
+            let counts = self.plan.open_steps().iter().any(is_to_start)
+                && self.state.is_seen_off(vm)
+                && self.state.started_on(vm).is_none()
+                && self.is_news(vm, asked);
+            if !counts {
+                continue;
+            }
+            let fact = Fact::RunsElsewhere {
+                vm: vm.clone(),
+                host: host.clone(),
+            };
+            self.doubted.insert(vm.clone());
+            self.ring(role, std::slice::from_ref(vm), fact);
+            self.hold_power_on(host);
+        }
     }
 
     /// Lets the `fence` steps of VMs at a site look again. Where a VM is on its way back there, its
     /// own steps look at both sites, and only a VM that runs at both is fenced once more.
     fn look_again(&mut self, role: SiteRole, vms: &[VmName], is_split: bool) {
         let plan = std::sync::Arc::clone(&self.plan);
-        for step in &plan.steps {
+        for step in plan.open_steps() {
             let ActionSpec::Fence { vm } = &step.action else {
                 continue;
             };
             let counts = step.side == role
                 && vms.contains(vm)
-                && self.state.status(&step.id).is_met()
                 && (is_split || !self.is_on_its_way_back(step, vm));
-            if counts {
+            if !counts {
+                continue;
+            }
+            if self.state.status(&step.id).is_met() {
                 let by = BY_RULE.to_owned();
                 self.record(Some(&step.id), RunEvent::StepRetried { by });
+            } else if self.has_sent_nothing(&step.id) {
+                self.begin_anew(&step.id, "what it has seen so far is out of date");
             }
         }
     }
@@ -149,23 +251,40 @@ impl Engine {
         })
     }
 
-    /// Takes back every start that has not been sent: it looks again once nothing holds it.
+    /// Takes back every start that has not been sent and that something speaks against now: it
+    /// looks again once nothing holds it.
     fn hold_power_on(&mut self, host: &HostName) {
-        if !self.power_on_is_held() {
-            return;
-        }
         let plan = std::sync::Arc::clone(&self.plan);
-        for step in &plan.steps {
-            let unsent = match self.state.status(&step.id) {
-                Status::Probing | Status::Asking => true,
-                Status::Running => self.state.open_ops(&step.id).next().is_none(),
-                _ => false,
-            };
-            if step.action.verb() == "power_on" && unsent {
-                self.abandon(&step.id);
-                let why = format!("{host} answers again: it is asked first what runs there");
-                self.record(Some(&step.id), RunEvent::StepInterrupted { why });
+        for step in plan.open_steps() {
+            let is_up = self.state.status(&step.id) == Status::Asking;
+            if (is_up || self.has_sent_nothing(&step.id)) && self.must_not_start(&step.id) {
+                let why = format!("what runs on {host} is looked into before any start");
+                self.begin_anew(&step.id, &why);
             }
         }
+    }
+
+    /// It looks, or has begun to act, and no command of it is on its way.
+    fn has_sent_nothing(&self, id: &StepId) -> bool {
+        match self.state.status(id) {
+            Status::Probing => true,
+            Status::Running => self.state.open_ops(id).next().is_none(),
+            _ => false,
+        }
+    }
+
+    /// Takes a step back from what it does; it looks again when it may.
+    pub(super) fn begin_anew(&mut self, id: &StepId, why: &str) {
+        self.abandon(id);
+        let why = why.to_owned();
+        self.record(Some(id), RunEvent::StepInterrupted { why });
+    }
+}
+
+/// The VM that a step starts.
+fn started_by(step: &Step) -> Option<&VmName> {
+    match &step.action {
+        ActionSpec::PowerOn { vm } => Some(vm),
+        _ => None,
     }
 }

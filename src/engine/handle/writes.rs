@@ -31,6 +31,11 @@ impl Engine {
             self.effects.push(Effect::Deny { ticket });
             return;
         }
+        if self.state.status(step) == Status::Running && self.must_not_start(step) {
+            self.effects.push(Effect::Deny { ticket });
+            self.begin_anew(step, "something speaks against a start since it looked");
+            return;
+        }
         if !closes {
             self.closing = Closing::Open;
         }

@@ -88,6 +88,10 @@ fn splits(run: &Run<'_>, all: &mut Said) {
                 Kind::HostReturned,
                 format!("{host}, silent before, answered again and was asked what it runs"),
             ),
+            Fact::RunsElsewhere { vm, host } => (
+                Kind::HostReturned,
+                format!("{vm} was seen running on {host} before it was started here"),
+            ),
             _ => continue,
         };
         all.say(kind, plain(format!("{said} at {}.", time(*at))));

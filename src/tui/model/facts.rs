@@ -140,7 +140,9 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { vm, rung, seen } => format!("{vm} reached {rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
-        Fact::HostReturned { .. } | Fact::SplitBrain { .. } => fact.alarm().unwrap_or_default(),
+        Fact::HostReturned { .. } | Fact::SplitBrain { .. } | Fact::RunsElsewhere { .. } => {
+            fact.alarm().unwrap_or_default()
+        }
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),

@@ -230,6 +230,34 @@ fn what_cannot_be_stopped_is_held_and_a_person_can_settle_it() {
 }
 
 #[test]
+fn a_try_at_stopping_that_lost_its_own_command_is_nobody_elses_success() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let lost = |op| Input::WriteLost {
+        op: OpId(op),
+        why: String::new(),
+    };
+    let _ = engine.handle(at(4), lost(1));
+    let _ = engine.handle(at(5), performed(&step, 1, Performed::Lost));
+    // Two tries are under way: the one has sent its kill and loses it, the other succeeds.
+    let _ = engine.handle(at(6), wanted(&step, 1));
+    let _ = engine.handle(at(7), lost(2));
+    let stopped = |outcome| Input::Stopped {
+        step: step.clone(),
+        attempt: Attempt(1),
+        op: OpId(1),
+        outcome,
+    };
+    let effects = engine.handle(at(8), stopped(Ok(StopOutcome::Killed)));
+    assert_eq!(names(&effects), ["lost-stopped"], "the kill may still land");
+    let effects = engine.handle(at(9), stopped(Err(Fault::default())));
+    assert_eq!(names(&effects), ["step-held"], "somebody has to see to it");
+}
+
+#[test]
 fn a_failed_probe_is_repeated_with_back_off_and_stale_timers_do_nothing() {
     let plan = plan(&[&[]]);
     let (mut engine, step) = started(&plan);

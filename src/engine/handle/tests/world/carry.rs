@@ -40,11 +40,9 @@ impl World {
             }
             Effect::Grant { ticket, op } => self.send(ticket, op)?,
             Effect::Kept { ticket } => {
-                if let Some(stage) = self.kept.remove(&ticket) {
-                    let waits = |job: &&mut Job| job.stage == Stage::AwaitKept(ticket);
-                    if let Some(job) = self.jobs.iter_mut().find(waits) {
-                        job.stage = stage;
-                    }
+                let waits = |job: &&mut Job| job.stage == Stage::AwaitKept(ticket);
+                if let Some(job) = self.jobs.iter_mut().find(waits) {
+                    job.stage = Stage::Do;
                 }
             }
             Effect::Deny { ticket } => {
@@ -53,6 +51,8 @@ impl World {
                 };
                 if let Some(job) = self.jobs.iter_mut().find(stale) {
                     job.stage = match job.task {
+                        // A fact of a look that cannot be kept now is kept when it looks again.
+                        Task::Probe => Stage::Do,
                         Task::Stop(_) => Stage::StopEnd(Err(Fault::default().passing())),
                         _ => Stage::End(Performed::Failed(Fault::default())),
                     };
@@ -110,9 +110,9 @@ impl World {
     fn add_job(&mut self, step: &StepId, attempt: Attempt, task: Task) -> Result<(), Broken> {
         let index = position(self.shape, step).ok_or_else(|| Broken::new(0, "no such step"))?;
         let known = self.folded.steps.get(step);
-        let confirmation = known.and_then(|step| step.confirmation.as_ref());
-        let vouched = confirmation.is_some_and(|given| given.attest.is_some());
-        self.jobs.push(Job::new(index, attempt, task, vouched));
+        let said = known.and_then(|step| step.confirmation.clone());
+        let said = said.filter(|_| task == Task::Perform);
+        self.jobs.push(Job::new(index, attempt, task, said));
         Ok(())
     }
 
@@ -120,6 +120,7 @@ impl World {
         self.watch
             .judge(self.shape, &self.site, &self.folded, &entry)?;
         self.watch.learn(self.shape, &entry);
+        self.watch.owners.learn(self.shape, &self.folded, &entry)?;
         self.coverage.events[coverage::event(&entry.event)] += 1;
         self.folded.apply(&entry);
         self.journal.push(entry);
@@ -151,7 +152,9 @@ impl World {
         }
         self.journal = readable;
         self.folded = RunState::fold(self.journal.iter().map(AsRef::as_ref));
+        let owners = std::mem::take(&mut self.watch.owners);
         self.watch = Watch::replay(self.shape, &self.journal);
+        self.watch.owners = owners.remember(self.shape, &self.folded);
         self.site.flights.clear();
         self.say(|world| format!("   the journal ends after {} lines", world.journal.len()));
         Ok(())

@@ -1,6 +1,6 @@
 //! What the worlds have reached, so that the simulator itself cannot rot unseen.
 
-use crate::engine::{Input, OperatorInput, Performed, RunEvent, Status};
+use crate::engine::{Fact, Input, OperatorInput, Performed, RunEvent, Status};
 
 /// What the ordinary runs reach: kinds of input and the statuses in which their step stood. Pairs that
 /// are met less than 40 times are left out, so that a change elsewhere does not lose one by chance.
@@ -44,10 +44,12 @@ pub(super) const REACHED: [(&str, &str); KINDS.len()] = [
     ("timer", "-"),
     ("timer-stale", "-"),
     ("people", "-"),
+    ("host-told", "-"),
+    ("host-silent", "-"),
 ];
 
 /// Kinds of input, in the order of [`kind`].
-pub(super) const KINDS: [&str; 39] = [
+pub(super) const KINDS: [&str; 41] = [
     "start",
     "resume",
     "confirm",
@@ -87,6 +89,8 @@ pub(super) const KINDS: [&str; 39] = [
     "timer",
     "timer-stale",
     "people",
+    "host-told",
+    "host-silent",
 ];
 
 /// Statuses, in the order of the enum; the last column is for inputs without a step.
@@ -159,12 +163,16 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
         Input::Stopped { outcome: Ok(_), .. } => 34,
         Input::Stopped { .. } => 35,
         Input::Timer(_) if stale_timer => 37,
-        // The runs of this world hold no locks and watch no hosts: these never come.
-        Input::HostSeen { .. } | Input::Closed | Input::Timer(_) => 36,
+        Input::HostSeen {
+            running: Some(_), ..
+        } => 39,
+        Input::HostSeen { running: None, .. } => 40,
+        // The runs of this world hold no locks: the latter never comes.
+        Input::Timer(_) | Input::Closed => 36,
     }
 }
 
-pub(super) const EVENTS: usize = 35;
+pub(super) const EVENTS: usize = 40;
 
 /// A number below [`EVENTS`] for each kind of event.
 pub(super) fn event(event: &RunEvent) -> usize {
@@ -185,7 +193,14 @@ pub(super) fn event(event: &RunEvent) -> usize {
         RunEvent::WriteNotSent { .. } => 13,
         RunEvent::LostStopped { .. } => 14,
         RunEvent::StopFailed { .. } => 15,
-        RunEvent::FactFound(_) => 16,
+        RunEvent::FactFound(fact) => match fact {
+            Fact::HostReturned { .. } => 35,
+            Fact::SplitBrain { .. } => 36,
+            Fact::SplitBrainEnded { .. } => 37,
+            Fact::RunsElsewhere { .. } => 38,
+            Fact::SurvivorChosen { .. } => 39,
+            _ => 16,
+        },
         RunEvent::QuestionAsked(_) => 17,
         RunEvent::QuestionAnswered { .. } => 18,
         RunEvent::StepDone { .. } => 19,

@@ -1,12 +1,14 @@
 //! What actions do at the sites, one message at a time: look, ask for the licence to send, send, look
 //! again. The world decides how each command fares.
 
+use std::collections::VecDeque;
+
 use super::super::*;
 use super::promises::{Broken, position};
-use super::shapes::{HOSTS, Kind, asked};
-use super::site::{Evidence, Flight, Site};
+use super::shapes::{HOSTS, Kind, VMS};
+use super::site::{Flight, Write};
 use super::{Mischief, World};
-use crate::engine::{AttestRequest, Fact, Performed, Question, StopOutcome};
+use crate::engine::{Fact, Performed, Question, StopOutcome};
 use crate::error::Fault;
 use crate::names::OpId;
 
@@ -18,10 +20,22 @@ pub(super) enum Task {
     Stop(OpId),
 }
 
+/// What an action has to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Act {
+    /// Keep a fact of the run.
+    Keep(Fact),
+    /// Send a command.
+    Send(Write),
+    /// Look whether what a command was to stop is off.
+    SeeOff(Write),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Stage {
     Begin,
-    Want(u8),
+    /// The next of the job's acts; after the last, what comes then.
+    Do,
     AwaitGrant(u64),
     Sent,
     Ask,
@@ -29,6 +43,7 @@ pub(super) enum Stage {
     Outcome,
     Verify,
     AwaitKept(u64),
+    Found(Result<ProbeAnswer, Fault>),
     End(Performed),
     StopEnd(Result<StopOutcome, Fault>),
 }
@@ -55,25 +70,41 @@ pub(super) struct Job {
     pub(super) attempt: Attempt,
     pub(super) task: Task,
     pub(super) stage: Stage,
-    /// The confirmation holds an attestation.
-    vouched: bool,
+    /// What was confirmed, while it acts.
+    said: Option<Box<Confirmation>>,
+    acts: VecDeque<Act>,
+    then: Stage,
     op: OpId,
-    part: u8,
+    write: Write,
     fate: Fate,
 }
 
 impl Job {
-    pub(super) fn new(step: usize, attempt: Attempt, task: Task, vouched: bool) -> Self {
+    pub(super) fn new(
+        step: usize,
+        attempt: Attempt,
+        task: Task,
+        said: Option<Box<Confirmation>>,
+    ) -> Self {
         Self {
             step,
             attempt,
             task,
             stage: Stage::Begin,
-            vouched,
+            said,
+            acts: VecDeque::new(),
+            then: Stage::Verify,
             op: OpId(0),
-            part: 0,
+            write: Write::Set(0),
             fate: Fate::Good,
         }
+    }
+
+    /// Does these one after the other, and then that.
+    fn go_on(&mut self, acts: impl IntoIterator<Item = Act>, then: Stage) {
+        self.acts = acts.into_iter().collect();
+        self.then = then;
+        self.stage = Stage::Do;
     }
 
     pub(super) fn can_go_on(&self) -> bool {
@@ -107,28 +138,8 @@ impl World {
         let step = self.shape.plan.steps[job.step].id.clone();
         let attempt = job.attempt;
         match job.stage.clone() {
-            Stage::Begin => return Ok(self.look_first(job)),
-            Stage::Want(part) => {
-                job.part = part;
-                self.ticket += 1;
-                job.stage = Stage::AwaitGrant(self.ticket);
-                let work = &self.shape.work[job.step];
-                // Files are removed by commands like any other.
-                let bulk = work.kind == Kind::Copy;
-                let command = match &job.task {
-                    Task::Stop(op) => format!("kill {op}"),
-                    Task::Undo => format!("undo {part}"),
-                    Task::Probe | Task::Perform => format!("do {part}"),
-                };
-                return Ok(Some(Input::WriteWanted {
-                    step,
-                    attempt,
-                    ticket: self.ticket,
-                    host: HOSTS[work.host].into(),
-                    bulk: bulk && job.task == Task::Perform,
-                    command,
-                }));
-            }
+            Stage::Begin => self.look_first(job),
+            Stage::Do => return Ok(self.act(job)),
             Stage::Sent => {
                 job.stage = Stage::Ask;
                 if self.dice.one_in(2) && job.fate != Fate::NotSent {
@@ -152,36 +163,13 @@ impl World {
                 job.stage = Stage::Outcome;
             }
             Stage::Outcome => return self.outcome(job),
-            Stage::Verify => {
-                if job.task == Task::Undo {
-                    // The file that late bulk data goes into was removed.
-                    let (step, shape) = (job.step, self.shape);
-                    self.site.flights.retain(|flight| {
-                        flight.step != step || !flight.sets || shape.work[step].kind != Kind::Copy
-                    });
-                }
-                let green = self.site.is_done(self.shape, job.step);
-                job.stage = Stage::End(match (&job.task, green) {
-                    (Task::Undo, _) if self.site.bits[job.step] == 0 => Performed::Undone {
-                        evidence: vec!["not there".to_owned()],
-                    },
-                    (Task::Undo, _) | (_, false) => Performed::Failed(Fault::default()),
-                    (_, true) => Performed::Done {
-                        evidence: vec!["there".to_owned()],
-                    },
-                });
-                if self.dice.one_in(3) {
-                    self.ticket += 1;
-                    let next = std::mem::replace(&mut job.stage, Stage::AwaitKept(self.ticket));
-                    self.kept.insert(self.ticket, next);
-                    let vm = "vm0".into();
-                    return Ok(Some(Input::FactFound {
-                        step,
-                        attempt,
-                        ticket: self.ticket,
-                        fact: Fact::Serves { vm },
-                    }));
-                }
+            Stage::Verify => self.verify(job),
+            Stage::Found(answer) => {
+                return Ok(Some(Input::Probed {
+                    step,
+                    attempt,
+                    answer,
+                }));
             }
             Stage::End(result) => {
                 return Ok(Some(Input::Performed {
@@ -208,126 +196,179 @@ impl World {
         Ok(None)
     }
 
-    fn look_first(&mut self, job: &mut Job) -> Option<Input> {
+    /// The next thing to do; nothing is said where it goes on without.
+    fn act(&mut self, job: &mut Job) -> Option<Input> {
         let step = self.shape.plan.steps[job.step].id.clone();
-        let work = self.shape.work[job.step].clone();
-        match job.task {
-            Task::Probe => {
-                let answer = if self.mischief(Mischief::Fail, 8) {
-                    let fault = Fault::default();
-                    Err(if self.dice.one_in(4) {
-                        fault
-                    } else {
-                        fault.passing()
-                    })
-                } else {
-                    Ok(self.answer(job.step, false))
-                };
-                return Some(Input::Probed {
+        let (attempt, work) = (job.attempt, &self.shape.work[job.step]);
+        match job.acts.pop_front() {
+            None => {
+                job.stage = std::mem::replace(&mut job.then, Stage::Verify);
+                None
+            }
+            Some(Act::SeeOff(write)) => {
+                let home = self.site.homes[work.vm];
+                let unseen = write == Write::StopHome && home.dark;
+                if unseen || !self.site.stands(self.shape, job.step, write) {
+                    job.stage = Stage::End(Performed::Failed(Fault::default()));
+                }
+                None
+            }
+            Some(Act::Keep(fact)) => {
+                self.ticket += 1;
+                job.stage = Stage::AwaitKept(self.ticket);
+                Some(Input::FactFound {
                     step,
-                    attempt: job.attempt,
-                    answer,
-                });
+                    attempt,
+                    ticket: self.ticket,
+                    fact,
+                })
             }
-            Task::Stop(op) => {
-                job.stage = if self.mischief(Mischief::Unreachable, 5) {
-                    Stage::StopEnd(Err(Fault::default()))
-                } else if let Some(flight) = self.site.flight(op.0) {
-                    if self.dice.one_in(4) {
-                        // It ended by itself, without effect, before it was looked for.
-                        self.site.flights.swap_remove(flight);
-                        Stage::StopEnd(Ok(StopOutcome::Gone))
-                    } else {
-                        Stage::Want(0)
-                    }
-                } else {
-                    Stage::StopEnd(Ok(StopOutcome::Gone))
+            Some(Act::Send(write)) => {
+                job.write = write;
+                self.ticket += 1;
+                job.stage = Stage::AwaitGrant(self.ticket);
+                // Files are removed by commands like any other.
+                let bulk = work.kind == Kind::Copy && matches!(write, Write::Set(_));
+                let command = match (&job.task, write) {
+                    (Task::Stop(op), _) => format!("kill {op}"),
+                    (_, Write::Set(part)) => format!("do {part}"),
+                    (_, Write::Clear(part)) => format!("undo {part}"),
+                    (_, Write::StopHome) => "stop at home".to_owned(),
+                    (_, Write::StopHere) => "stop here".to_owned(),
                 };
-                return None;
+                Some(Input::WriteWanted {
+                    step,
+                    attempt,
+                    ticket: self.ticket,
+                    host: HOSTS[work.host].into(),
+                    bulk,
+                    command,
+                })
             }
-            Task::Perform | Task::Undo => {}
         }
-        if self.mischief(Mischief::Fail, 20) {
-            let fault = Fault::default();
-            let remedies = vec!["retry".to_owned()];
-            job.stage = Stage::End(match self.dice.roll(4) {
-                0 => Performed::Held { fault, remedies },
-                // A look was lost, no write.
-                1 => Performed::Lost,
-                _ => Performed::Failed(fault),
-            });
-            return None;
-        }
-        let bits = self.site.bits[job.step];
-        let missing = match job.task {
-            Task::Undo => bits,
-            _ => Site::full(self.shape, job.step) & !bits,
-        };
-        let evidence = self.site.elsewhere[work.vm].look();
-        let power_on = work.kind == Kind::PowerOn && job.task == Task::Perform;
-        job.stage = if work.kind == Kind::Prompt {
-            Stage::End(Performed::Done {
-                evidence: vec!["declared".to_owned()],
-            })
-        } else if missing == 0
-            && work.kind == Kind::Fence
-            && !self.site.is_done(self.shape, job.step)
-        {
-            Stage::Want(0)
-        } else if missing == 0 {
-            Stage::Verify
-        } else if power_on
-            && (evidence == Evidence::Contradicts
-                || (evidence == Evidence::Partial && !job.vouched))
-        {
-            Stage::End(Performed::Changed(Box::new(self.answer(job.step, true))))
-        } else {
-            Stage::Want(missing.trailing_zeros() as u8)
-        };
-        None
     }
 
-    /// What a look at a step gives.
-    fn answer(&mut self, step: usize, changed: bool) -> ProbeAnswer {
-        let shape = self.shape;
-        let work = &shape.work[step];
-        if self.site.is_done(shape, step) {
-            return already();
+    fn verify(&mut self, job: &mut Job) {
+        if job.task == Task::Undo {
+            // The file that late bulk data goes into was removed.
+            let (step, shape) = (job.step, self.shape);
+            self.site.flights.retain(|flight| {
+                let bulk = shape.work[step].kind == Kind::Copy;
+                flight.step != step || !matches!(flight.write, Write::Set(_)) || !bulk
+            });
+            job.stage = Stage::End(if self.site.bits[step] == 0 {
+                Performed::Undone {
+                    evidence: vec!["not there".to_owned()],
+                }
+            } else {
+                Performed::Failed(Fault::default())
+            });
+            return;
         }
-        let mut answer = needed();
-        let Verdict::Needed(proposal) = &mut answer.verdict else {
-            return answer;
+        let seen = self.look(job.step, job.said.as_deref());
+        if !matches!(seen.answer.verdict, Verdict::AlreadyDone { .. }) {
+            job.stage = Stage::End(Performed::Failed(Fault::default()));
+            return;
+        }
+        let mut settle = seen.settle;
+        if self.dice.one_in(6) {
+            settle.push(Fact::Serves {
+                vm: VMS[self.shape.work[job.step].vm].into(),
+            });
+        }
+        let end = Performed::Done {
+            evidence: vec!["there".to_owned()],
         };
-        if matches!(work.kind, Kind::Prompt | Kind::Fence) || self.dice.one_in(5) {
-            proposal.undo = None;
-        }
-        if work.kind == Kind::Prompt {
-            proposal.ask = asked();
-        }
-        if work.kind == Kind::PowerOn {
-            match self.site.elsewhere[work.vm].look() {
-                Evidence::Whole => {}
-                Evidence::Partial => {
-                    proposal.attest = Some(AttestRequest {
-                        vm: Some("vm".into()),
-                        statement: "it does not run there".to_owned(),
-                        evidence: Vec::new(),
-                    });
-                }
-                Evidence::Contradicts => {
-                    answer.verdict = Verdict::Blocked {
-                        fault: Fault::default(),
-                        remedies: vec!["fence it".to_owned()],
-                    };
-                }
+        job.go_on(settle.into_iter().map(Act::Keep), Stage::End(end));
+    }
+
+    fn look_first(&mut self, job: &mut Job) {
+        match job.task {
+            Task::Probe if self.mischief(Mischief::Fail, 8) => {
+                let fault = Fault::default();
+                let passes = !self.dice.one_in(4);
+                job.stage = Stage::Found(Err(if passes { fault.passing() } else { fault }));
             }
-        } else if !changed && self.mischief(Mischief::Fail, 25) {
-            answer.verdict = Verdict::Blocked {
-                fault: Fault::default(),
-                remedies: Vec::new(),
-            };
+            Task::Probe => {
+                let seen = self.look(job.step, None);
+                let settle = seen.settle.into_iter().map(Act::Keep);
+                job.go_on(settle, Stage::Found(Ok(seen.answer)));
+            }
+            Task::Stop(op) => self.look_for_lost(job, op),
+            Task::Perform | Task::Undo if self.mischief(Mischief::Fail, 20) => {
+                let fault = Fault::default();
+                let remedies = vec!["retry".to_owned()];
+                job.stage = Stage::End(match self.dice.roll(4) {
+                    0 => Performed::Held { fault, remedies },
+                    // A look was lost, no write.
+                    1 => Performed::Lost,
+                    _ => Performed::Failed(fault),
+                });
+            }
+            Task::Perform => self.look_again(job),
+            Task::Undo => {
+                let bits = self.site.bits[job.step];
+                let parts = (0..8).filter(|part| bits & (1 << part) != 0);
+                let mut acts: Vec<Act> = parts.map(|part| Act::Send(Write::Clear(part))).collect();
+                let work = &self.shape.work[job.step];
+                if work.kind == Kind::PowerOn && bits & 1 == 1 {
+                    acts.push(Act::Keep(self.stopped(work.vm, HOSTS[work.host])));
+                }
+                job.go_on(acts, Stage::Verify);
+            }
         }
-        answer
+    }
+
+    fn look_for_lost(&mut self, job: &mut Job, op: OpId) {
+        job.stage = if self.mischief(Mischief::Unreachable, 5) {
+            Stage::StopEnd(Err(Fault::default()))
+        } else if let Some(flight) = self.site.flight(op.0) {
+            if self.dice.one_in(4) {
+                // It ended by itself, without effect, before it was looked for.
+                self.site.flights.swap_remove(flight);
+                Stage::StopEnd(Ok(StopOutcome::Gone))
+            } else {
+                return job.go_on([Act::Send(job.write)], Stage::Verify);
+            }
+        } else {
+            Stage::StopEnd(Ok(StopOutcome::Gone))
+        };
+    }
+
+    /// Looks again and acts if things are as confirmed.
+    fn look_again(&mut self, job: &mut Job) {
+        let said = job.said.clone();
+        let mut seen = self.look(job.step, said.as_deref());
+        let id = &self.shape.plan.steps[job.step].id;
+        let known = self.folded.steps.get(id);
+        let shown = known.and_then(|step| step.proposal.as_deref());
+        let as_confirmed = shown.zip(said).is_some_and(|(shown, said)| {
+            seen.proposal().is_none_or(|now| {
+                now.then == shown.then
+                    && (now.typed.is_none() || now.typed == said.typed)
+                    && (now.attest.is_none() || said.attest.is_some())
+            })
+        });
+        let done = Performed::Done {
+            evidence: vec!["as it is to be".to_owned()],
+        };
+        match &seen.answer.verdict {
+            Verdict::AlreadyDone { .. } => {
+                job.go_on(seen.settle.into_iter().map(Act::Keep), Stage::End(done));
+            }
+            Verdict::Needed(_) if as_confirmed => {
+                let prompt = self.shape.work[job.step].kind == Kind::Prompt;
+                let then = if prompt {
+                    Stage::End(done)
+                } else {
+                    Stage::Verify
+                };
+                job.go_on(seen.acts, then);
+            }
+            Verdict::Needed(_) | Verdict::Blocked { .. } => {
+                job.stage = Stage::End(Performed::Changed(Box::new(seen.answer)));
+            }
+        }
     }
 
     fn question(&mut self) -> Question {
@@ -357,9 +398,8 @@ impl World {
         job.op = op;
         job.stage = Stage::Sent;
         job.fate = self.fate();
-        let sets = job.task == Task::Perform;
         if !matches!(job.task, Task::Stop(_)) {
-            self.check_send(&job, sets)?;
+            self.check_send(&job)?;
         }
         if !matches!(job.task, Task::Stop(_))
             && matches!(job.fate, Fate::Good | Fate::BadDone | Fate::Lost | Fate::Panic)
@@ -369,8 +409,7 @@ impl World {
             self.site.flights.push(Flight {
                 op: op.0,
                 step: job.step,
-                part: job.part,
-                sets,
+                write: job.write,
                 disowned: false,
             });
         }
@@ -378,7 +417,7 @@ impl World {
         Ok(())
     }
 
-    fn check_send(&self, job: &Job, sets: bool) -> Result<(), Broken> {
+    fn check_send(&self, job: &Job) -> Result<(), Broken> {
         let work = &self.shape.work[job.step];
         let under_way =
             self.site.flights.iter().any(|flight| {
@@ -390,12 +429,8 @@ impl World {
                 format!("step {} is sent while a write of it is under way", job.step),
             ));
         }
-        let there = self.site.elsewhere[work.vm];
-        if work.kind == Kind::PowerOn && sets && there.runs && !job.vouched {
-            return Err(Broken::new(
-                3,
-                format!("step {} starts a VM that runs elsewhere", job.step),
-            ));
+        if work.kind == Kind::PowerOn && job.write == Write::Set(0) {
+            self.watch.owners.starts(&self.folded, work.vm)?;
         }
         Ok(())
     }
@@ -450,10 +485,7 @@ impl World {
                 _ => Some(finished(0)),
             });
         }
-        let landed = {
-            let is_set = self.site.bits[job.step] & (1 << job.part) != 0;
-            is_set == (job.task == Task::Perform)
-        };
+        let landed = self.site.stands(self.shape, job.step, job.write);
         match job.fate {
             Fate::Good | Fate::BadDone => {
                 if let Some(flight) = flight {
@@ -467,17 +499,13 @@ impl World {
                     }));
                 }
                 let good = job.fate == Fate::Good;
-                job.stage = Stage::Verify;
-                if good && job.task == Task::Perform {
-                    let missing = Site::full(self.shape, job.step) & !self.site.bits[job.step];
-                    if missing != 0 {
-                        job.stage = Stage::Want(missing.trailing_zeros() as u8);
-                    }
-                } else if good && self.site.bits[job.step] != 0 {
-                    job.stage = Stage::Want(self.site.bits[job.step].trailing_zeros() as u8);
-                } else if !good && self.dice.one_in(2) {
-                    job.stage = Stage::End(Performed::Failed(Fault::default()));
-                }
+                job.stage = if good {
+                    Stage::Do
+                } else if self.dice.one_in(2) {
+                    Stage::End(Performed::Failed(Fault::default()))
+                } else {
+                    Stage::Verify
+                };
                 Ok(Some(finished(i32::from(!good))))
             }
             Fate::Idle => {

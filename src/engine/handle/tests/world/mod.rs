@@ -8,13 +8,16 @@ mod coverage;
 mod dice;
 mod inputs;
 mod jobs;
+mod looks;
+mod owners;
 mod people;
+mod polls;
 mod promises;
 mod runs;
 mod shapes;
 mod site;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::super::planted::Bug;
 use super::*;
@@ -22,10 +25,12 @@ use crate::engine::{Entry, TimerId};
 use coverage::Coverage;
 use dice::Dice;
 use inputs::{older, step_of};
-use jobs::{Job, Stage};
+use jobs::Job;
+use owners::Due;
+use polls::{Heard, Poll};
 use promises::{Broken, Watch};
 use shapes::{Shape, shapes};
-use site::{Elsewhere, Site};
+use site::{Home, Site};
 
 /// Ways in which a world can be unkind; each can be taken out to make a failing run smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +49,11 @@ enum Mischief {
     Dark,
     Clock,
     Again,
+    Poll,
 }
 
 impl Mischief {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Crash,
         Self::Torn,
         Self::CutAnywhere,
@@ -62,6 +68,7 @@ impl Mischief {
         Self::Dark,
         Self::Clock,
         Self::Again,
+        Self::Poll,
     ];
 }
 
@@ -105,7 +112,13 @@ struct World {
     fired: Vec<TimerId>,
     /// What was said by those who are gone, and arrives yet.
     late: Vec<Input>,
-    kept: BTreeMap<u64, Stage>,
+    polls: Vec<Poll>,
+    /// The answer to a poll that is heard right now.
+    heard: Option<Heard>,
+    /// Of two copies, the one at the recovery site is to live.
+    prefers_here: bool,
+    /// Whether the other site ends dark and with nothing running once the world is calm.
+    fades: bool,
     unanswered: BTreeSet<usize>,
     tries: Vec<u8>,
     millis: i64,
@@ -134,13 +147,15 @@ impl World {
         let mut dice = Dice::new(recipe.seed);
         let shape = &shapes()[dice.below(shapes().len())];
         let steps = shape.work.len();
+        let recipe_seed = recipe.seed;
         let seeded = 10 + dice.roll(70);
-        let mut elsewhere = || Elsewhere {
+        let mut home = || Home {
             runs: dice.one_in(2),
             dark: dice.one_in(2),
             reachable: dice.one_in(2),
         };
-        let elsewhere = [elsewhere(), elsewhere()];
+        let homes = [home(), home()];
+        let fades = dice.one_in(2);
         let headless = dice.one_in(8);
         Self {
             calm_after: recipe.calm_after.unwrap_or(seeded),
@@ -149,7 +164,8 @@ impl World {
             shape,
             site: Site {
                 bits: vec![0; steps],
-                elsewhere,
+                homes,
+                given_up: [false; 2],
                 flights: Vec::new(),
             },
             journal: Vec::new(),
@@ -159,7 +175,10 @@ impl World {
             timers: Vec::new(),
             fired: Vec::new(),
             late: Vec::new(),
-            kept: BTreeMap::new(),
+            polls: Vec::new(),
+            heard: None,
+            prefers_here: fades || recipe_seed.is_multiple_of(3),
+            fades,
             unanswered: BTreeSet::new(),
             tries: vec![0; steps],
             millis: 0,
@@ -232,7 +251,8 @@ impl World {
         self.timers.clear();
         self.fired.clear();
         self.late.clear();
-        self.kept.clear();
+        self.polls.clear();
+        self.heard = None;
         self.unanswered.clear();
         self.headless = self.headless && !self.is_calm() && self.dice.one_in(2);
         self.say(|_| "the console is gone".to_owned());
@@ -259,9 +279,9 @@ impl World {
             }
             self.millis += i64::from(self.dice.roll(2000));
             self.hear(&input);
-            let now = Timestamp::from_millisecond(1_700_000_000_000 + self.millis)
-                .map_err(|_| Broken::new(0, "the world's clock is wrong"))?;
-            for effect in engine.handle(now, input) {
+            let due = self.due();
+            let facts = self.folded.facts.len();
+            for effect in engine.handle(self.now(), input) {
                 match self.carry(effect)? {
                     Flow::On => {}
                     Flow::Crash => {
@@ -273,6 +293,7 @@ impl World {
                 }
             }
             self.watch.confirming = None;
+            self.watch.owners.heard_all(facts, &self.folded, &due)?;
             if engine.state().last_seq != self.folded.last_seq
                 || (self.dice.one_in(16) && *engine.state() != self.folded)
             {
@@ -285,9 +306,21 @@ impl World {
         }
     }
 
+    /// What a poll that is about to be heard has to lead to.
+    fn due(&mut self) -> Vec<Due> {
+        let heard = self.heard.take();
+        let goes_on = self.folded.info.is_some() && self.folded.finished.is_none();
+        let heard = heard.filter(|_| goes_on);
+        let owners = &mut self.watch.owners;
+        heard.map_or_else(Vec::new, |heard| {
+            owners.hear(&self.folded, heard.host, heard.asked, &heard.running)
+        })
+    }
+
     /// Notes what is about to be handed to the engine.
     fn hear(&mut self, input: &Input) {
         self.coverage.inputs += 1;
+        self.watch.owners.tick(self.coverage.inputs);
         let stale = matches!(input, Input::Timer(id) if !self.timers.contains(id));
         if let Input::Timer(id) = input {
             self.timers.retain(|timer| timer != id);
@@ -318,6 +351,9 @@ impl World {
         if !self.fired.is_empty() && self.mischief(Mischief::StaleTimer, 16) {
             return Ok(Input::Timer(self.fired[self.dice.below(self.fired.len())]));
         }
+        if let Some(seen) = self.arriving(4) {
+            return Ok(seen);
+        }
         let ready: Vec<usize> = (0..self.jobs.len())
             .filter(|index| self.jobs[*index].can_go_on())
             .collect();
@@ -331,6 +367,9 @@ impl World {
         }
         if let Some(said) = self.late.pop() {
             return Ok(said);
+        }
+        if let Some(seen) = self.arriving(2) {
+            return Ok(seen);
         }
         self.decide(engine)
     }
@@ -362,6 +401,11 @@ impl World {
             let why = "an answer is missing".to_owned();
             return Ok(Input::Operator(OperatorInput::Detach { why }));
         }
+        if stuck.is_empty()
+            && let Some(input) = self.settle_split()
+        {
+            return Ok(input);
+        }
         match self.behave(&stuck) {
             Some(decision) => Ok(Input::Operator(decision)),
             None => Err(Broken::new(9, format!("a dead end: {stuck:?}"))),
@@ -380,25 +424,26 @@ impl World {
             }
         }
         if self.mischief(Mischief::Reboot, 60) {
-            let host = self.dice.below(3);
+            let host = self.dice.below(shapes::HOSTS.len());
             self.site.reboot(self.shape, host);
             self.say(|_| format!("   host {host} starts anew"));
         }
         let vm = self.dice.below(2);
-        if self.mischief(Mischief::Dark, 20) {
-            let there = &mut self.site.elsewhere[vm];
+        if self.mischief(Mischief::Dark, 8) {
+            let there = &mut self.site.homes[vm];
             match self.dice.roll(4) {
                 0 => there.reachable = !there.reachable,
                 1 => there.runs = !there.runs,
                 _ => there.dark = !there.dark,
             }
-            self.say(|world| format!("   elsewhere: {:?}", world.site.elsewhere[vm]));
+            self.say(|world| format!("   vm{vm} at home: {:?}", world.site.homes[vm]));
         }
-        if self.is_calm() {
-            for there in &mut self.site.elsewhere {
-                (there.runs, there.dark) = (false, false);
+        if self.is_calm() && self.fades {
+            for there in &mut self.site.homes {
+                (there.runs, there.dark) = (false, true);
             }
         }
+        self.poll();
         Ok(())
     }
 }

@@ -1,8 +1,7 @@
 //! The people: who does what the screen asks for, and who does anything else.
 
-use std::collections::BTreeMap;
-
 use super::super::*;
+use super::looks::{LIVES, SITES};
 use super::shapes::TICKET;
 use super::{Mischief, World};
 use crate::engine::{Answer, Pace, PeopleInput, RetryScope, Status, typed_word};
@@ -35,9 +34,13 @@ impl World {
         if let Some(proposal) = self.proposal(index) {
             confirmation.typed = typed_word(step, proposal).map(str::to_owned);
             confirmation.attest = proposal.attest.as_ref().map(|_| "I saw it off".to_owned());
-            if !proposal.ask.is_empty() {
-                let ticket = Answer::Value(TICKET.to_owned());
-                confirmation.answers = BTreeMap::from([("ticket".to_owned(), ticket)]);
+            for key in proposal.ask.keys() {
+                let answer = if key == LIVES {
+                    Answer::Chosen(vec![SITES[usize::from(self.prefers_here)].to_owned()])
+                } else {
+                    Answer::Value(TICKET.to_owned())
+                };
+                confirmation.answers.insert(key.clone(), answer);
             }
         }
         confirmation.second = (step.people > 1).then(|| "carol".to_owned());
@@ -249,7 +252,7 @@ impl World {
         if !acts && self.dice.one_in(2) {
             self.site.bits[index] = super::site::Site::full(self.shape, index);
             if self.shape.work[index].kind == super::shapes::Kind::Fence {
-                self.site.elsewhere[self.shape.work[index].vm].runs = false;
+                self.site.homes[self.shape.work[index].vm].runs = false;
             }
         }
     }

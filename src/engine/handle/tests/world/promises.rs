@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::super::super::consent;
+use super::owners::Owners;
 use super::shapes::{Kind, Shape};
 use super::site::Site;
 use crate::engine::{BY_RULE, Consent, Entry, OpStatus, OperatorInput, RunEvent, RunState, Status};
@@ -26,7 +27,7 @@ impl Broken {
     }
 }
 
-fn ensure(holds: bool, promise: u8, how: impl FnOnce() -> String) -> Result<(), Broken> {
+pub(super) fn ensure(holds: bool, promise: u8, how: impl FnOnce() -> String) -> Result<(), Broken> {
     if holds {
         Ok(())
     } else {
@@ -61,6 +62,8 @@ pub(super) struct Watch {
     unwanted: Vec<bool>,
     /// What the person who is heard right now confirms.
     pub(super) confirming: Option<(StepId, Attempt)>,
+    /// What is known of where the VMs run.
+    pub(super) owners: Owners,
 }
 
 impl Watch {
@@ -193,8 +196,9 @@ impl Watch {
                 ensure(!open(), 5, || {
                     format!("{id} is green with a write in doubt")
                 })?;
-                let prompt = shape.work[index].kind == Kind::Prompt;
-                ensure(prompt || site.took_effect(shape, index), 2, || {
+                // A fence rests on what is seen of the other site, or vouched for.
+                let words = matches!(shape.work[index].kind, Kind::Prompt | Kind::Fence);
+                ensure(words || site.took_effect(shape, index), 2, || {
                     format!("{id} is green and not done")
                 })
             }
@@ -353,9 +357,15 @@ fn met(shape: &Shape, state: &RunState, index: usize) -> bool {
     status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
 }
 
+/// Starts of VMs apart, what comes after a step that looks again goes on.
 fn rests(shape: &Shape, state: &RunState, index: usize) -> bool {
-    let after = &shape.plan.steps[index].after;
-    after.iter().all(|earlier| met(shape, state, *earlier))
+    let starts = shape.work[index].kind == Kind::PowerOn;
+    let looks_again = |earlier: usize| {
+        let known = state.steps.get(&shape.plan.steps[earlier].id);
+        known.is_some_and(|step| step.reopened)
+    };
+    let mut after = shape.plan.steps[index].after.iter();
+    after.all(|earlier| met(shape, state, *earlier) || (!starts && looks_again(*earlier)))
 }
 
 /// The attempt that a decision was shown for, where it confirms something.

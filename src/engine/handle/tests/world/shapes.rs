@@ -37,9 +37,16 @@ pub(super) struct Work {
 pub(super) struct Shape {
     pub(super) plan: Arc<Plan>,
     pub(super) work: Vec<Work>,
+    /// The step that starts each VM, where one does.
+    pub(super) starts: [Option<usize>; 2],
+    /// The step that fences it.
+    pub(super) fences: [Option<usize>; 2],
 }
 
-pub(super) const HOSTS: [&str; 3] = ["lon1", "esx1", "esx2"];
+/// Each VM's host at home, then the hosts of the recovery site.
+pub(super) const HOSTS: [&str; 4] = ["lon1", "lon2", "esx1", "esx2"];
+/// The VMs.
+pub(super) const VMS: [&str; 2] = ["vm0", "vm1"];
 pub(super) const TICKET: &str = "INC000001";
 
 pub(super) fn shapes() -> &'static [Shape] {
@@ -91,7 +98,19 @@ fn shape(seed: u64) -> Shape {
     let mut plan = Arc::unwrap_or_clone(plan(&[]));
     plan.steps = steps;
     let plan = Arc::new(plan);
-    Shape { plan, work }
+    let find = |kind| {
+        [0, 1].map(|vm| {
+            let is = |work: &Work| work.kind == kind && work.vm == vm;
+            work.iter().position(is)
+        })
+    };
+    let (starts, fences) = (find(Kind::PowerOn), find(Kind::Fence));
+    Shape {
+        plan,
+        work,
+        starts,
+        fences,
+    }
 }
 
 fn add(
@@ -128,9 +147,9 @@ fn add(
         },
     };
     let host = if kind == Kind::Fence {
-        0
+        vm
     } else {
-        1 + dice.below(2)
+        2 + dice.below(2)
     };
     let on_failure = match dice.roll(6) {
         0 => OnFailure::Stop,
@@ -148,7 +167,11 @@ fn add(
             Subject::Vm(vm_name)
         },
         action,
-        side: SiteRole::Recovery,
+        side: if kind == Kind::Fence {
+            SiteRole::Protected
+        } else {
+            SiteRole::Recovery
+        },
         title: format!("step {index}"),
         why: None,
         text: None,
@@ -177,9 +200,9 @@ fn add(
     work.push(Work {
         kind,
         parts: match kind {
-            Kind::Prompt => 0,
-            Kind::Copy | Kind::Write => 1 + u8::from(dice.one_in(3)),
-            Kind::Fence | Kind::PowerOn => 1,
+            Kind::Prompt | Kind::Fence => 0,
+            // The second part of a start: its autostart entry, say.
+            Kind::Copy | Kind::Write | Kind::PowerOn => 1 + u8::from(dice.one_in(3)),
         },
         host,
         vm,

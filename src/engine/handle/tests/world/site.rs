@@ -5,7 +5,7 @@ use super::shapes::{Kind, Shape};
 
 /// The other site, as far as one VM goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Elsewhere {
+pub(super) struct Home {
     /// The VM runs there.
     pub(super) runs: bool,
     /// Its host does not answer the console.
@@ -17,7 +17,7 @@ pub(super) struct Elsewhere {
 /// What a look at the other site gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// Every host answered no and the address is silent.
+    /// Its host answered no and the address is silent.
     Whole,
     /// Something could not be asked.
     Partial,
@@ -25,7 +25,7 @@ pub(super) enum Evidence {
     Contradicts,
 }
 
-impl Elsewhere {
+impl Home {
     pub(super) fn look(self) -> Evidence {
         if self.runs && (!self.dark || self.reachable) {
             Evidence::Contradicts
@@ -37,14 +37,25 @@ impl Elsewhere {
     }
 }
 
+/// What a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Write {
+    /// One part of its step.
+    Set(u8),
+    /// Takes that part back.
+    Clear(u8),
+    /// Stops the VM of its step at home.
+    StopHome,
+    /// Stops it at the recovery site.
+    StopHere,
+}
+
 /// A command that left and may still take effect.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) op: u64,
     pub(super) step: usize,
-    pub(super) part: u8,
-    /// It does; else it takes back.
-    pub(super) sets: bool,
+    pub(super) write: Write,
     /// A person settled the step although this might still take effect.
     pub(super) disowned: bool,
 }
@@ -52,7 +63,9 @@ pub(super) struct Flight {
 pub(super) struct Site {
     /// One bit for each part of each step.
     pub(super) bits: Vec<u8>,
-    pub(super) elsewhere: [Elsewhere; 2],
+    pub(super) homes: [Home; 2],
+    /// VMs that ran at the recovery site and were stopped there, as the copy that does not live.
+    pub(super) given_up: [bool; 2],
     pub(super) flights: Vec<Flight>,
 }
 
@@ -62,44 +75,59 @@ impl Site {
     }
 
     pub(super) fn is_done(&self, shape: &Shape, step: usize) -> bool {
-        match shape.work[step].kind {
-            Kind::Prompt => false,
-            Kind::Fence => {
-                let there = self.elsewhere[shape.work[step].vm];
-                self.bits[step] == 1 && !there.runs
-            }
-            Kind::Copy | Kind::Write | Kind::PowerOn => self.bits[step] == Self::full(shape, step),
-        }
+        self.bits[step] == Self::full(shape, step)
     }
 
     /// All its commands did what they say; others may have changed the world since.
     pub(super) fn took_effect(&self, shape: &Shape, step: usize) -> bool {
-        self.bits[step] == Self::full(shape, step)
+        let work = &shape.work[step];
+        let given_up = work.kind == Kind::PowerOn && self.given_up[work.vm];
+        given_up || self.is_done(shape, step)
+    }
+
+    /// Whether the VM runs at the recovery site.
+    pub(super) fn runs_here(&self, shape: &Shape, vm: usize) -> bool {
+        shape.starts[vm].is_some_and(|step| self.bits[step] & 1 == 1)
+    }
+
+    /// Whether what a command is to do is so.
+    pub(super) fn stands(&self, shape: &Shape, step: usize, write: Write) -> bool {
+        let vm = shape.work[step].vm;
+        match write {
+            Write::Set(part) => self.bits[step] & (1 << part) != 0,
+            Write::Clear(part) => self.bits[step] & (1 << part) == 0,
+            Write::StopHome => !self.homes[vm].runs,
+            Write::StopHere => !self.runs_here(shape, vm),
+        }
     }
 
     /// A command that left takes effect.
     pub(super) fn land(&mut self, shape: &Shape, index: usize) -> Result<(), Broken> {
         let flight = self.flights.swap_remove(index);
-        let work = &shape.work[flight.step];
-        let bit = 1 << flight.part;
-        let is_set = self.bits[flight.step] & bit != 0;
+        let (step, work) = (flight.step, &shape.work[flight.step]);
         let harmless = flight.disowned || matches!(work.kind, Kind::Copy | Kind::Fence);
-        if is_set == flight.sets && !harmless {
+        if self.stands(shape, step, flight.write) && !harmless {
             return Err(Broken::new(
                 5,
                 format!(
-                    "write {} of step {} took effect a second time",
-                    flight.op, flight.step
+                    "write {} of step {step} took effect a second time",
+                    flight.op
                 ),
             ));
         }
-        if flight.sets {
-            self.bits[flight.step] |= bit;
-        } else {
-            self.bits[flight.step] &= !bit;
-        }
-        if work.kind == Kind::Fence && flight.sets {
-            self.elsewhere[work.vm].runs = false;
+        match flight.write {
+            Write::Set(part) => {
+                self.bits[step] |= 1 << part;
+                self.given_up[work.vm] &= work.kind != Kind::PowerOn;
+            }
+            Write::Clear(part) => self.bits[step] &= !(1 << part),
+            Write::StopHome => self.homes[work.vm].runs = false,
+            Write::StopHere => {
+                if let Some(started) = shape.starts[work.vm] {
+                    self.bits[started] &= !1;
+                    self.given_up[work.vm] = true;
+                }
+            }
         }
         Ok(())
     }
@@ -110,7 +138,13 @@ impl Site {
 
     /// A host starts anew: its processes are gone.
     pub(super) fn reboot(&mut self, shape: &Shape, host: usize) {
-        self.flights
-            .retain(|flight| shape.work[flight.step].host != host);
+        self.flights.retain(|flight| {
+            let work = &shape.work[flight.step];
+            let there = match flight.write {
+                Write::StopHere => shape.starts[work.vm].map(|step| shape.work[step].host),
+                _ => Some(work.host),
+            };
+            there != Some(host)
+        });
     }
 }
