@@ -5,7 +5,9 @@
 //! byte, and it is the sum of the whole file like any other. Where a host cannot do that, or the
 //! link drops at the wrong moment, the sum is taken afterwards instead.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use super::ranges::FINE;
 use super::sums::Sum;
@@ -15,6 +17,8 @@ use crate::hypervisor::shell::{self, Sha256};
 
 /// Smaller files are summed at once.
 const WORTH: u64 = 8 << 20;
+/// A host that says nothing for so long while its sum is waited for is no longer waited for.
+const STALLED: Duration = Duration::from_secs(600);
 /// The host is told of so many new bytes at a time.
 const STEP: u64 = 8 << 20;
 
@@ -78,13 +82,23 @@ impl Follow {
         let mut running = self.running.take()?;
         running.tell("end").await.ok()?;
         let mut said = running.said();
-        let telling = async {
-            while said.changed().await.is_ok() {
+        let stalled = async {
+            while let Ok(said_more) = timeout(STALLED, said.changed()).await {
+                if said_more.is_err() {
+                    // It has ended: what it came to is there at once.
+                    std::future::pending().await
+                }
                 let place = place_in(&said.borrow_and_update());
                 work.meter.summed(place, Instant::now());
             }
         };
-        let (output, ()) = tokio::join!(running.finish(), telling);
+        let output = tokio::select! {
+            output = running.finish() => output,
+            () = stalled => {
+                tracing::info!("the sum is taken again: the host got no further with it");
+                return None;
+            }
+        };
         let found = match output.map(|output| Sha256::parse(&output)) {
             Ok(Ok(found)) => found,
             Ok(Err(why)) => {

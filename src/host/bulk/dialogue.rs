@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -24,6 +24,8 @@ pub struct Dialogue {
     /// What it said on standard error so far, its last whole line; closed with the channel.
     said: watch::Receiver<String>,
     listening: JoinHandle<Option<Output>>,
+    /// Dropped when its end is no longer waited for.
+    wanted: Option<oneshot::Sender<()>>,
     command: HostCommand,
     limits: Limits,
     /// Keeps the connection.
@@ -58,11 +60,13 @@ impl Dialogue {
         tap.sent();
         let (arriving, out) = channel.split();
         let (say, said) = watch::channel(String::new());
-        let listening = tokio::spawn(listen(arriving, tap, command.output_limit(), say));
+        let (wanted, unwanted) = oneshot::channel();
+        let listening = listen(arriving, tap, command.output_limit(), say, unwanted);
         Ok(Self {
             out: Arc::new(out),
             said,
-            listening,
+            listening: tokio::spawn(listening),
+            wanted: Some(wanted),
             command: command.clone(),
             limits,
             _session: session,
@@ -106,9 +110,12 @@ impl Dialogue {
         match timeout(self.command.time_limit(), &mut self.listening).await {
             Ok(Ok(Some(output))) => Ok(output),
             Ok(_) => Err(ended()),
-            Err(_) => Err(HostError::Lost(
-                "a command beside a file did not come to its end in time".to_owned(),
-            )),
+            Err(_) => {
+                self.wanted = None;
+                Err(HostError::Lost(
+                    "a command beside a file did not come to its end in time".to_owned(),
+                ))
+            }
         }
     }
 
@@ -131,18 +138,25 @@ fn ended() -> HostError {
     HostError::Lost("a command beside a file ended early".to_owned())
 }
 
-/// Takes what a command says until its channel ends; `None` where no exit status came.
+/// Takes what a command says until its channel ends or nobody wants it; `None` where no exit status
+/// came.
 async fn listen(
     mut arriving: ChannelReadHalf,
     mut tap: Tap,
     keep: usize,
     say: watch::Sender<String>,
+    mut unwanted: oneshot::Receiver<()>,
 ) -> Option<Output> {
     let begun = Instant::now();
     let mut output = Output::default();
     let mut status = None;
     let mut line = Vec::new();
-    while let Some(message) = arriving.wait().await {
+    loop {
+        let message = tokio::select! {
+            message = arriving.wait() => message,
+            _ = &mut unwanted => None,
+        };
+        let Some(message) = message else { break };
         match message {
             ChannelMsg::Data { data } => {
                 tap.feed(Stream::Out, &data);

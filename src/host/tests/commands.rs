@@ -551,6 +551,15 @@ async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up
     }
     let mut killed = start("kill -9 $$").await.unwrap().unwrap();
     assert!(killed.finish().await.is_err(), "no exit status came");
+    let endless = converse("exec sleep 1000").deadline(Duration::from_millis(300));
+    let mut endless = host
+        .converse(Lane::Transfer(0), &endless)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut said = endless.said();
+    assert!(endless.finish().await.is_err(), "it has not ended");
+    assert!(said.changed().await.is_err(), "nobody hears it any more");
     assert!(begun.elapsed() < SOON);
 }
 
