@@ -6,16 +6,16 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use regex_lite::Regex;
 
-use crate::engine::{ShownCommand, Verdict};
+use crate::engine::{Fact, ShownCommand, Verdict};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::names::{HostName, SiteName, VmName};
+use crate::names::{BackupName, HostName, SiteName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::{Expect, Look, Mode, Probe, VmSign};
-use crate::transfer::{self, choose};
+use crate::runbook::model::{Expect, Look, Mode, PointChoice, Probe, VmSign, Young};
+use crate::transfer::{self, Point, choose};
 
 use super::action::Action;
 use super::answer::shown;
@@ -59,7 +59,7 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
             Err(why) => Err(why),
         },
         Probe::Compare(both) => compare(ctx, both, patience).await,
-        Probe::Point { vm, age } => point(ctx, vm, *age).await,
+        Probe::Point { vm, backup, young } => point(ctx, vm, backup.as_ref(), *young).await,
         Probe::Attested {
             dated, by, every, ..
         } => {
@@ -133,9 +133,15 @@ pub(super) fn in_words(probe: &Probe) -> String {
             let [one, other] = both.as_ref();
             format!("{} and {} print the same", line(one), line(other))
         }
-        Probe::Point { vm, age } => {
-            let age = age.map_or_else(|| "its RPO".to_owned(), span);
-            format!("the newest sound restore point of {vm} is not older than {age}")
+        Probe::Point { vm, backup, young } => {
+            let of = backup.as_ref().map(|backup| format!(" in {backup}"));
+            let of = of.unwrap_or_default();
+            let young = match young {
+                Young::Within(None) => "is not older than its RPO".to_owned(),
+                Young::Within(Some(age)) => format!("is not older than {}", span(*age)),
+                Young::SinceMove => "was taken since it moved".to_owned(),
+            };
+            format!("the newest sound restore point of {vm}{of} {young}")
         }
         Probe::Attested { what, every, .. } => {
             format!("{what}, at least every {}", span(*every))
@@ -330,35 +336,79 @@ async fn compare(ctx: &Ctx, both: &[Look; 2], patience: Duration) -> Looked {
     ))
 }
 
-async fn point(ctx: &Ctx, vm: &str, age: Option<Duration>) -> Looked {
+async fn point(ctx: &Ctx, vm: &str, backup: Option<&BackupName>, young: Young) -> Looked {
     let name = VmName::from(vm);
-    let vm_spec = ctx.runbook.vms.get(&name);
-    let backup = vm_spec.and_then(|spec| ctx.runbook.backups.get(spec.backup.as_ref()?));
-    let Some(backup) = backup else {
+    let own = ctx.runbook.vms.get(&name).and_then(|vm| vm.backup.as_ref());
+    let Some(backup) = backup.or(own) else {
         return Err("the runbook gives it no backup".to_owned());
     };
-    let Some(most) = age.or_else(|| ctx.runbook.rpo(&name)) else {
+    let most = match young {
+        Young::SinceMove => return protected_again(ctx, &name, backup).await,
+        Young::Within(age) => age.or_else(|| ctx.runbook.rpo(&name)),
+    };
+    let Some(most) = most else {
         return Err("the runbook gives it no RPO and the check no age".to_owned());
     };
-    let folder = moving::source(ctx, backup, &name).map_err(|fault| fault.what)?;
-    let points = if ctx.runbook.is_restored_by_file(&name) {
-        transfer::points_of_files(&folder, vm).await
-    } else {
-        transfer::points(&folder, vm).await
-    };
-    let points = points.map_err(|fault| fault.what)?;
-    let latest = crate::runbook::model::PointChoice::Latest;
-    let chosen = choose(&points, &latest).map_err(|why| why.to_string())?;
+    let point = newest(ctx, &name, backup).await?;
     let info = ctx.state.info.as_ref();
     let until = info.and_then(|info| info.outage_at);
     let (until, of) = match until {
         Some(outage) if ctx.mode != Mode::Drill => (outage, "before the outage"),
         _ => (ctx.clock.now(), "ago"),
     };
-    let old = chosen.point.stamp.age_at(until);
-    let old = Duration::try_from(old).unwrap_or_default();
-    let said = format!("{} was taken {} {of}", chosen.point.name, span(old));
+    let old = Duration::try_from(point.stamp.age_at(until)).unwrap_or_default();
+    let said = format!("{} was taken {} {of}", point.name, span(old));
     if old <= most { Ok(said) } else { Err(said) }
+}
+
+/// The newest sound point of a VM in a backup.
+async fn newest(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Result<Point, String> {
+    let Some(described) = ctx.runbook.backups.get(backup) else {
+        return Err(format!("the runbook has no backup {backup}"));
+    };
+    let folder = moving::source(ctx, described, vm).map_err(|fault| fault.what)?;
+    let points = if ctx.runbook.is_restored_by_file(vm) {
+        transfer::points_of_files(&folder, vm.as_str()).await
+    } else {
+        transfer::points(&folder, vm.as_str()).await
+    };
+    let points = points.map_err(|fault| fault.what)?;
+    let chosen = choose(&points, &PointChoice::Latest).map_err(|why| why.to_string())?;
+    Ok(chosen.point.clone())
+}
+
+/// Whether a VM that moved is backed up where it runs now: the run keeps that it is.
+async fn protected_again(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Looked {
+    match ctx.mode {
+        Mode::Drill => return Ok("not looked at: nothing backs up what a drill brought up".into()),
+        Mode::Practice => return Ok("not looked at: the simulated site makes no backups".into()),
+        Mode::Failover | Mode::Planned | Mode::Failback => {}
+    }
+    let Some(moved) = ctx.state.moved_at(vm) else {
+        return Err("this run has not moved it".to_owned());
+    };
+    let point = newest(ctx, vm, backup).await?;
+    let at = moved.strftime("%Y-%m-%d %H:%M:%SZ");
+    let old = point.stamp.age_at(moved);
+    if old.is_positive() {
+        let before = span(Duration::try_from(old).unwrap_or_default());
+        return Err(format!(
+            "{}, the newest in {backup}, was taken {before} before it moved at {at}",
+            point.name
+        ));
+    }
+    let fact = Fact::ProtectedAgain {
+        vm: vm.clone(),
+        backup: backup.clone(),
+        point: point.name.clone(),
+    };
+    let same = fact.clone();
+    let kept = ctx.keep_once(fact, |fact| *fact == same).await;
+    kept.map_err(|_| "the run no longer waits for this look".to_owned())?;
+    Ok(format!(
+        "{} in {backup} was taken since it moved at {at}",
+        point.name
+    ))
 }
 
 fn attested(today: Date, dated: &str, by: Option<&str>, every: Duration) -> Looked {

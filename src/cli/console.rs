@@ -183,6 +183,7 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     let window = CommitWindow::of(&state);
     let decide = window.and_then(|window| report::decide_by(&window, Timestamp::now()));
     lines.extend(decide.map(|words| format!("window: {words}")));
+    lines.extend(state.unprotected().iter().map(ToString::to_string));
     if let Some(opened) = state.chapter() {
         let left = left_over(opened.chapter, &state);
         lines.extend(left.iter().map(|item| format!("left over: {item}")));

@@ -408,6 +408,15 @@ pub enum Fact {
         /// What.
         what: String,
     },
+    /// A VM that moved is backed up where it runs now: a restore point since then was seen.
+    ProtectedAgain {
+        /// Which VM.
+        vm: VmName,
+        /// In which backup.
+        backup: BackupName,
+        /// The point.
+        point: String,
+    },
     /// All rungs: the VM serves. RTO actual ends here.
     Serves {
         /// Which VM.

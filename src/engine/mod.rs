@@ -19,6 +19,7 @@ mod loss;
 mod owners;
 mod people;
 mod proposal;
+mod protection;
 mod stage;
 mod state;
 mod step;
@@ -50,6 +51,7 @@ pub use proposal::{
     Answer, AttestRequest, Choice, ChoiceOption, Confirmation, Consent, ProbeAnswer, Proposal,
     Question, ShownCommand, Verdict,
 };
+pub use protection::Unprotected;
 pub use stage::{Stage, Way};
 pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};

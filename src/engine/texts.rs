@@ -155,7 +155,9 @@ impl Fact {
                 words, statement, ..
             } => each([words, statement], clean),
             Self::RungReached { rung, seen, .. } => each([rung, seen], clean),
-            Self::RungNotProvable { rung: text, .. } => one(text, clean),
+            Self::RungNotProvable { rung: text, .. } | Self::ProtectedAgain { point: text, .. } => {
+                one(text, clean);
+            }
             Self::LockBroken { holder, reason, .. } => each([holder, reason], clean),
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }

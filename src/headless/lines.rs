@@ -363,6 +363,9 @@ fn known(fact: &Fact) -> Option<String> {
         ),
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
+        Fact::ProtectedAgain { vm, backup, point } => {
+            format!("{vm} is protected again, by {point} in {backup}")
+        }
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),

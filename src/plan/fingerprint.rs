@@ -8,7 +8,7 @@ use super::{ActionSpec, Step};
 use crate::names::HostName;
 use crate::runbook::model::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, Expect, Look, PointChoice, Probe, SiteRole,
-    VmSign, WaitSpec,
+    VmSign, WaitSpec, Young,
 };
 
 /// SHA-256 over ids, actions, sites and order, lower-case hex. Titles and reasons may change without
@@ -180,9 +180,15 @@ impl Words {
                 self.word("compare");
                 both.iter().for_each(|look| self.look(look));
             }
-            Probe::Point { vm, age } => {
+            Probe::Point { vm, backup, young } => {
                 self.words(&["point".to_owned(), vm.clone()]);
-                self.span(age.unwrap_or_default());
+                if let Some(backup) = backup {
+                    self.words(&["in".to_owned(), backup.to_string()]);
+                }
+                match young {
+                    Young::Within(age) => self.span(age.unwrap_or_default()),
+                    Young::SinceMove => self.word("since move"),
+                }
             }
             Probe::Attested {
                 what,

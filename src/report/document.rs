@@ -206,6 +206,8 @@ pub enum StatementKind {
     Isolated,
     /// A rung of readiness that nothing outside a drill reaches.
     NotProvable,
+    /// No restore point of a VM was seen that was taken since it moved.
+    NotProtected,
     /// Somebody had a shell on a host.
     Shell,
     /// Another run's lock was broken.
@@ -238,6 +240,7 @@ impl StatementKind {
             Self::Attested
             | Self::NotFenced
             | Self::NotIsolated
+            | Self::NotProtected
             | Self::Shell
             | Self::LockBroken
             | Self::LockLeft => Tone::Warn,

@@ -2,7 +2,7 @@
 
 use super::world::{World, consent};
 use super::{RUNBOOK, lines, needed};
-use crate::engine::{Answer, Fact, Performed, Verdict};
+use crate::engine::{Answer, Entry, Fact, Performed, RunEvent, Verdict};
 use crate::host::HostCommand;
 
 /// The bundled runbook with these steps, once, as its way out.
@@ -61,6 +61,46 @@ async fn a_check_tells_everything_that_it_saw_and_fails_by_one() {
     assert!(why.contains("No such file"), "{why}");
     assert!(why.contains("as expected: sql01 runs"), "{why}");
     assert_eq!(world.all_writes(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_vm_is_protected_again_by_a_point_that_was_taken_since_it_moved() {
+    let world = world("      - check: { point: { vm: sql01, in: nightly, since: move } }\n").await;
+    let id = "look/-/check";
+    world.probe(id).await;
+    let why = failure(world.perform(id).await);
+    assert!(why.contains("this run has not moved it"), "{why}");
+    let (vm, host) = ("sql01".into(), "lee-esx1".into());
+    let moved = Entry {
+        seq: 1,
+        at: jiff::Timestamp::now() - jiff::SignedDuration::from_secs(5),
+        step: Some("failover/recover/sql01/power_on".into()),
+        attempt: None,
+        event: RunEvent::FactFound(Fact::PoweredOn { vm, host }),
+    };
+    world.keeper.state.lock().unwrap().apply(&moved);
+    let why = failure(world.perform(id).await);
+    assert!(why.contains("the newest in nightly, was taken"), "{why}");
+    assert!(why.contains("before it moved at"), "{why}");
+
+    // A backup is taken of the VM where it runs now.
+    let points = world.on("lee-bk1", "/backup/nightly/sql01");
+    let named = std::fs::read_dir(&points).unwrap();
+    let newest = named.map(|entry| entry.unwrap().path()).max().unwrap();
+    let taken = points.join(
+        jiff::Timestamp::now()
+            .strftime("%Y%m%dT%H%M%SZ")
+            .to_string(),
+    );
+    std::fs::rename(newest, taken).unwrap();
+    let seen = world.go(id).await;
+    assert!(
+        seen[0].contains("in nightly was taken since it moved"),
+        "{seen:?}"
+    );
+    let again = |fact: &Fact| matches!(fact, Fact::ProtectedAgain { .. });
+    assert!(world.facts().iter().any(again));
     world.end().await;
 }
 

@@ -89,6 +89,9 @@ impl Draft<'_> {
         if self.chapter == Chapter::Commit {
             let freed = self.ledger.standing();
             let freed = freed.filter(|item| matches!(item.thing, Thing::Freed(_)));
+            lines.extend(self.state.unprotected().iter().map(|open| {
+                format!("{open}: no restore point was seen that was taken after it moved")
+            }));
             lines.extend(freed.map(|item| format!("{item}: off until a failback starts it again")));
         }
         let close = Close::Agree { question, lines };

@@ -24,6 +24,7 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     } else {
         unfenced(run, &mut all);
         unprobed_addresses(run, &mut all);
+        unprotected(run, &mut all);
     }
     shells(run, &mut all);
     points(run, &mut all);
@@ -198,6 +199,21 @@ fn unfenced(run: &Run<'_>, all: &mut Said) {
                 .plain(format!(" is {how}."));
             all.say(Kind::NotFenced, said);
         }
+    }
+}
+
+/// VMs that nobody has seen backed up since they moved, once all of the run's own steps are settled.
+fn unprotected(run: &Run<'_>, all: &mut Said) {
+    if run.state.own_end.is_none() {
+        return;
+    }
+    for open in run.state.unprotected() {
+        let said = format!(
+            "{} is not protected since {}: no restore point was seen that was taken after it moved.",
+            open.vm,
+            time(open.since)
+        );
+        all.say(Kind::NotProtected, plain(said));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Checker;
 use crate::names::VmName;
-use crate::runbook::model::{ForEach, Phase, Probe, Section, SiteRole, StepSpec, Verb, Vm};
+use crate::runbook::model::{ForEach, Phase, Probe, Section, SiteRole, StepSpec, Verb, Vm, Young};
 use crate::runbook::places::NodeId;
 use crate::runbook::read::{PhaseNodes, Read};
 
@@ -137,12 +137,15 @@ fn looked_at(
     let lacks = |name: &VmName| {
         let vm = checker.runbook.vms.get(name)?;
         match probe {
-            Probe::Point { age, .. } => {
-                let rpo = age.or_else(|| checker.runbook.rpo(name));
-                let lack = match (&vm.backup, rpo) {
-                    (None, _) => "it has no `backup`",
-                    (_, None) => "it has no RPO, and the check gives no age",
-                    _ => return None,
+            Probe::Point { backup, young, .. } => {
+                let is_old = match young {
+                    Young::Within(age) => age.or_else(|| checker.runbook.rpo(name)).is_none(),
+                    Young::SinceMove => false,
+                };
+                let lack = match backup.as_ref().or(vm.backup.as_ref()) {
+                    None => "it has no `backup`",
+                    Some(_) if is_old => "it has no RPO, and the check gives no age",
+                    Some(_) => return None,
                 };
                 Some(lack.to_owned())
             }

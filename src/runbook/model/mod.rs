@@ -14,7 +14,7 @@ mod vms;
 pub use asks::{Ask, Challenge};
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
-pub use probes::{Expect, Look, Probe, VmSign};
+pub use probes::{Expect, Look, Probe, VmSign, Young};
 pub use steps::{
     CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,
     Phase, PointChoice, Section, StepSpec, Verb, WaitSpec,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{HostName, SiteName};
+use crate::names::{BackupName, HostName, SiteName};
 
 /// Something that can be looked at and is as expected or not. As a runbook's, it may hold `${…}`;
 /// as a plan's, it does not.
@@ -47,12 +47,14 @@ pub enum Probe {
     },
     /// Two commands that only look print the same.
     Compare(Box<[Look; 2]>),
-    /// The newest sound restore point is not older than this.
+    /// The newest sound restore point is as young as this.
     Point {
         /// VM name or `${vm}`.
         vm: String,
-        /// How old at most; `None` is the VM's RPO.
-        age: Option<Duration>,
+        /// In which backup; `None` is the VM's own.
+        backup: Option<BackupName>,
+        /// How young.
+        young: Young,
     },
     /// A person vouched for something, and that is not too long ago.
     Attested {
@@ -65,6 +67,16 @@ pub enum Probe {
         /// How often it has to be done again.
         every: Duration,
     },
+}
+
+/// How young a restore point has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Young {
+    /// Not older than this; `None` is the VM's RPO.
+    Within(Option<Duration>),
+    /// Taken since the run brought the VM up where it runs: it is protected again.
+    SinceMove,
 }
 
 /// What a VM shows.

@@ -23,7 +23,7 @@ pub(super) mod shapes {
     pub(in crate::runbook) use super::phases::{COMMON, MODES, ON_FAILURE, PHASE, TIER};
     pub(in crate::runbook) use super::probes::{
         AGE, ATTESTED, COMMAND as COMMAND_PROBE, COMPARE, HAND_OFF, HTTP as HTTP_PROBE, LOOK,
-        POINT, POWER, TCP as TCP_PROBE, VM as VM_PROBE, WAIT,
+        POINT, POWER, SINCE, TCP as TCP_PROBE, VM as VM_PROBE, WAIT,
     };
     pub(in crate::runbook) use super::sites::{
         DRIVERS, HOST, KEY_LOGIN, MOST_AT_ONCE, ROLES, SITE,

@@ -8,7 +8,7 @@ use super::texts::{Scope, check_addresses, template};
 use super::vms::{host_and_port, http_target};
 use super::{optional, pattern_within};
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec};
+use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec, Young};
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 
 pub(in crate::runbook) const VM: Shape = Shape::new(
@@ -29,7 +29,8 @@ pub(in crate::runbook) const LOOK: Shape =
 pub(in crate::runbook) const COMPARE: Shape = Shape::new("a comparison", &["compare"], &[]);
 pub(in crate::runbook) const POINT: Shape =
     Shape::new("a probe of restore points", &["point"], &[]);
-pub(in crate::runbook) const AGE: Shape = Shape::new("a restore point's age", &["vm"], &["age"]);
+pub(in crate::runbook) const AGE: Shape =
+    Shape::new("a restore point's age", &["vm"], &["age", "since", "in"]);
 pub(in crate::runbook) const ATTESTED: Shape = Shape::new(
     "an attestation with a date",
     &["attested", "dated", "every"],
@@ -41,9 +42,11 @@ pub(in crate::runbook) const HAND_OFF: Shape =
 pub(in crate::runbook) const POWER: [(&str, VmSign); 2] =
     [("on", VmSign::On), ("off", VmSign::Off)];
 
+pub(in crate::runbook) const SINCE: [(&str, Young); 1] = [("move", Young::SinceMove)];
+
 /// Every kind of probe by the key that tells it, and how one is written.
 const KINDS: [&str; 7] = ["vm", "tcp", "http", "host", "compare", "point", "attested"];
-const HINT: &str = "there are: { vm: \"${vm}\", tools: true }, { tcp: lee-bk1 }, { http: … }, { host: …, argv: […], equals: … }, { compare: […, …] }, { point: { vm: …, age: 24h } }, { attested: …, dated: …, every: 90d }";
+const HINT: &str = "there are: { vm: \"${vm}\", tools: true }, { tcp: lee-bk1 }, { http: … }, { host: …, argv: […], equals: … }, { compare: […, …] }, { point: { vm: …, age: 24h } }, { point: { vm: …, in: BACKUP, since: move } }, { attested: …, dated: …, every: 90d }";
 
 /// How often something is looked at where the runbook says nothing.
 const EVERY: Duration = Duration::from_secs(10);
@@ -338,9 +341,22 @@ fn point<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Pr
     let at = reader.fields(at, &POINT)?.get("point")?;
     let fields = reader.fields(at, &AGE)?;
     let age = optional(&fields, "age", reader, Reader::duration);
+    let since = optional(&fields, "since", reader, |reader, at| {
+        reader.one_of(at, "beginning", &SINCE, &[])
+    });
+    let backup = match fields.get("in") {
+        Some(at) => Some(reader.reference(at, "backup", &scope.names.backups)?),
+        None => None,
+    };
+    if let (Some(_), Some(since)) = (fields.get("age"), fields.get("since")) {
+        let hint = "leave one of them out";
+        reader.report(since.node, "a point has an `age` or a `since`", hint);
+        return None;
+    }
     Some(Probe::Point {
         vm: looked_at(&fields, scope, reader)?,
-        age,
+        backup,
+        young: since.unwrap_or(Young::Within(age)),
     })
 }
 

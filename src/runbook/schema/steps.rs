@@ -459,6 +459,14 @@ pub(super) fn probe() -> Value {
                 "age",
                 about(duration(), "Its newest sound point is not older"),
             ),
+            (
+                "since",
+                about(
+                    one_of(&shapes::SINCE),
+                    "Taken since the VM moved: protected again",
+                ),
+            ),
+            ("in", about(text(), "A backup; else the VM's own")),
         ],
     );
     any_of([

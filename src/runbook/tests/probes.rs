@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec};
+use crate::runbook::model::{Expect, HandOff, Look, Probe, VmSign, WaitSpec, Young};
 
 /// The verbs of these steps, in a phase for sql01.
 fn verbs(steps: &str) -> Vec<Verb> {
@@ -69,9 +69,17 @@ fn every_kind_of_probe_is_read() {
     assert_eq!(probe("{ http: \"http://10.20.0.12/health\" }"), http);
     let point = Probe::Point {
         vm: "${vm}".into(),
-        age: None,
+        backup: None,
+        young: Young::Within(None),
     };
     assert_eq!(probe("{ point: { vm: \"${vm}\" } }"), point);
+    let since = Probe::Point {
+        vm: "${vm}".into(),
+        backup: Some("nightly".into()),
+        young: Young::SinceMove,
+    };
+    let given = "{ point: { vm: \"${vm}\", in: nightly, since: move } }";
+    assert_eq!(probe(given), since);
     let words = ["cat", "/etc/release"];
     let both = "{ compare: [{ host: lee-bk1, argv: [cat, /etc/release] }, { host: lee-bk1, argv: [date] }] }";
     assert_eq!(

@@ -104,6 +104,9 @@ pub(super) fn say(fact: &Fact) -> String {
         Fact::AutostartRemoved { vm, host, .. } => {
             format!("autostart entry of {vm} removed on {host}")
         }
+        Fact::ProtectedAgain { vm, backup, point } => {
+            format!("{vm} is protected again, by {point} in {backup}")
+        }
         Fact::Gone { host, what } => format!("no longer on {host}: {what}"),
         Fact::StopWanted { vm, host, .. } => format!("{vm} runs on {host} and is to be stopped"),
         Fact::ShutdownUnheeded { vm, host, why } => format!("{vm} on {host} still runs: {why}"),
