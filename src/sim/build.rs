@@ -27,12 +27,16 @@ use crate::runbook::model::{Backup, Driver, PointLayout, Runbook, Rung, SiteRole
 /// How many expendable VMs stand for one pattern.
 const PER_PATTERN: usize = 2;
 /// What a quiet Debian host with four cores and 8 GiB says of itself.
-const POSIX_FILES: [(&str, &str); 4] = [
+const POSIX_FILES: [(&str, &str); 5] = [
     ("proc/loadavg", "0.08 0.06 0.05 1/182 4711\n"),
     ("proc/uptime", "3553920.11 14183204.52\n"),
     (
         "proc/meminfo",
         "MemTotal:        8131772 kB\nMemFree:         5204416 kB\nMemAvailable:    6901232 kB\n",
+    ),
+    (
+        "proc/modules",
+        "ext4 1064960 2 - Live 0x0000000000000000\nahci 49152 2 - Live 0x0000000000000000\n",
     ),
     (
         "etc/os-release",

@@ -65,6 +65,9 @@ pub(super) fn furnish(
         return Ok(());
     };
     let owner = told.application(name).unwrap_or_else(|| guest.to_string());
+    let program = root.join("opt").join(&owner);
+    fs::create_dir_all(&program)?;
+    fs::write(program.join("VERSION"), "4.2.1\n")?;
     let data = root.join("srv").join(&owner);
     fs::create_dir_all(&data)?;
     if protected || units.iter().any(|unit| unit.active) {
