@@ -16,7 +16,7 @@ use super::config::{Credential, HostConfig, Secret, Via};
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
-use super::lane::{Lane, LaneThread, Sendable};
+use super::lane::{Lane, LaneThread, Sendable, Worker};
 use super::live::{LiveOutput, OutputSink};
 use super::output::Output;
 use super::policy::{Deed, Policy};
@@ -367,7 +367,7 @@ impl Host {
         let Ok(thread) = self.lane(lane) else { return };
         let opened = thread.call(|worker, cancel| worker.link(cancel).map(drop));
         if let Ok(Ok(())) = opened.await
-            && let Err(why) = self.bulk_session().await
+            && let Err(why) = self.bulk_session(&thread).await
         {
             tracing::info!("no session for bulk data to {} yet: {why}", self.name());
         }
@@ -429,11 +429,24 @@ impl Host {
     }
 
     /// The session for bulk data, opened if there is none; `None` where ssh2 carries it.
-    async fn bulk_session(&self) -> Result<Option<Arc<Session>>, HostError> {
-        if self.shared.lacks_sftp() || !self.shared.config.bulk_session {
+    async fn bulk_session(&self, thread: &LaneThread) -> Result<Option<Arc<Session>>, HostError> {
+        let shared = &self.shared;
+        if shared.lacks_sftp() || !shared.config.bulk_session {
             return Ok(None);
         }
-        self.shared.bulk.get(&self.shared).await
+        if shared.bulk.alive().is_none() && shared.proven().is_none() {
+            // The first login to a host is always ssh2's.
+            thread.call(Worker::prove).await??;
+        }
+        let failure = match shared.bulk.get(shared).await {
+            Err(failure) if failure.passing() => failure,
+            got => return got,
+        };
+        // A host that is down is waited for; one that ssh2 gets through to is not.
+        match thread.call(Worker::gets_through).await? {
+            Ok(()) => shared.bulk.strike(failure),
+            Err(_) => Err(failure),
+        }
     }
 
     /// Opens a file over the session for bulk data; `None` where it must go over ssh2.
@@ -443,18 +456,19 @@ impl Host {
         path: &Arc<str>,
         writes: bool,
     ) -> Result<Option<BulkFile>, HostError> {
-        if self.shared.proven().is_none() {
-            // The first login to a host is always ssh2's.
-            thread
-                .call(|worker, cancel| worker.link(cancel).map(drop))
-                .await??;
-        }
-        let Some(session) = self.bulk_session().await? else {
+        let Some(session) = self.bulk_session(thread).await? else {
             return Ok(None);
         };
         match BulkFile::open(&session, path, writes).await {
             Ok(file) => Ok(Some(file)),
             Err(NotOpen::NoSftp) => Ok(None),
+            Err(NotOpen::NoChannel) => {
+                tracing::warn!(
+                    "ssh2 carries {path}, which is slower: {} opens no further channel",
+                    self.name()
+                );
+                Ok(None)
+            }
             Err(NotOpen::Failed(error)) => Err(error.into_cause()),
         }
     }

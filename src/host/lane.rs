@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::command::Effect;
-use super::connect::connect;
+use super::connect::{connect, prove};
 use super::error::{HostError, WriteError};
 use super::file::OpenFile;
-use super::link::{Cancel, Limit, Link, Wake};
+use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
 use super::live::Tap;
 use super::output::Output;
 use super::process::{self, Request};
@@ -246,6 +246,28 @@ impl Worker {
         match &mut self.link {
             Some(link) => Ok((link, reused)),
             None => Err(HostError::Closed),
+        }
+    }
+
+    /// Makes sure that it is known how to log in, also after a person had it forgotten.
+    pub(super) fn prove(&mut self, cancel: &Cancel) -> Result<(), HostError> {
+        self.link(cancel)?;
+        prove(&self.host, &self.wake, cancel)
+    }
+
+    /// Proves that the host answers now, by a channel that nothing goes over.
+    pub(super) fn gets_through(&mut self, cancel: &Cancel) -> Result<(), HostError> {
+        let limit = Limit::new(self.host.run.limits.handshake, cancel);
+        self.drain_files(&limit);
+        let (link, _) = self.link(cancel)?;
+        let opened = link.open_channel(&limit);
+        match opened.and_then(|mut channel| link.drive(&limit, |_| channel.close())) {
+            // That it refuses one is an answer too.
+            Ok(()) | Err(Stopped::Ssh(code::CHANNEL_FAILURE, _)) => Ok(()),
+            Err(stopped) => {
+                self.drop_link();
+                Err(stopped.during("opening a channel"))
+            }
         }
     }
 

@@ -77,6 +77,8 @@ enum Waiter {
 pub(in super::super) enum NotOpen {
     /// The connection works, but offers no SFTP.
     NoSftp,
+    /// The connection works, but the host opens no further channel on it.
+    NoChannel,
     Failed(FileError),
 }
 
@@ -411,7 +413,11 @@ async fn start_sftp(session: &Session, path: &str) -> Result<Channel<Msg>, NotOp
             NotOpen::NoSftp
         }
     };
-    let mut channel = session.channel().await.map_err(|_| broken())?;
+    let opened = session.channel().await.map_err(|error| match error {
+        russh::Error::ChannelOpenFailure(_) => NotOpen::NoChannel,
+        _ => broken(),
+    });
+    let mut channel = opened?;
     let asked = channel.request_subsystem(true, "sftp").await;
     asked.map_err(|_| broken())?;
     let mut arrived = BytesMut::new();

@@ -47,6 +47,8 @@ pub(super) struct Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     current: Mutex<Option<Arc<Session>>>,
+    /// No further one is kept; set under the lock of `current`.
+    closed: Arc<AtomicBool>,
     /// Held while one is opened.
     opening: tokio::sync::Mutex<()>,
     strikes: AtomicU32,
@@ -59,10 +61,13 @@ enum Opened {
     Broke(&'static str, russh::Error),
     /// This host and russh do not agree on the login.
     NoAgreement,
+    /// It is not known how to log in.
+    Unproven,
 }
 
 impl Sessions {
-    /// The session, opened if there is none. `None` where bulk data must go over ssh2.
+    /// The session, opened if there is none. `None` where bulk data must go over ssh2. An error that
+    /// may pass is to be counted by [`strike`](Self::strike) where the host is there all the same.
     pub(super) async fn get(&self, host: &Arc<Shared>) -> Result<Option<Arc<Session>>, HostError> {
         if self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES {
             return Ok(None);
@@ -71,19 +76,56 @@ impl Sessions {
         if let Some(session) = self.alive() {
             return Ok(Some(session));
         }
-        match open(host).await? {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(HostError::Closed);
+        }
+        match open(host, &self.closed).await? {
             Opened::Session(session) => {
                 self.strikes.store(0, Ordering::Relaxed);
-                let session = Arc::new(*session);
-                *self.current() = Some(session.clone());
-                Ok(Some(session))
+                self.keep(*session).await.map(Some)
             }
-            Opened::Broke(what, error) => self.failed(what, &error),
-            Opened::NoAgreement => {
-                self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
+            Opened::Broke(what, error) if may_pass(&error) => {
+                Err(HostError::Lost(format!("{what}: {error}")))
+            }
+            Opened::Broke(what, error) => {
+                self.give_up(&format!("{what}: {error}"));
                 Ok(None)
             }
+            Opened::NoAgreement => {
+                self.give_up("it takes no further login like the last one");
+                Ok(None)
+            }
+            Opened::Unproven => Ok(None),
         }
+    }
+
+    /// Counts a session that came to nothing although ssh2 got through to the host. `None` once that
+    /// was so too often in a row, and ssh2 carries the data.
+    pub(super) fn strike(&self, error: HostError) -> Result<Option<Arc<Session>>, HostError> {
+        if self.strikes.fetch_add(1, Ordering::Relaxed) + 1 < MAX_STRIKES {
+            return Err(error);
+        }
+        self.give_up(&error.to_string());
+        Ok(None)
+    }
+
+    fn give_up(&self, why: &str) {
+        tracing::warn!("ssh2 carries the data from now on, which is slower: {why}");
+        self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
+    }
+
+    /// Keeps a session, unless everything was closed while it was opened.
+    async fn keep(&self, session: Session) -> Result<Arc<Session>, HostError> {
+        let session = Arc::new(session);
+        {
+            let mut current = self.current();
+            if !self.closed.load(Ordering::Relaxed) {
+                *current = Some(session.clone());
+                return Ok(session);
+            }
+        }
+        session.end().await;
+        Err(HostError::Closed)
     }
 
     /// The session, if there is one.
@@ -98,13 +140,15 @@ impl Sessions {
         self.strikes.store(0, Ordering::Relaxed);
     }
 
-    /// Ends the session, if there is one.
+    /// Ends the session, if there is one. None is opened any more.
     pub(super) async fn close(&self) {
-        let session = self.current().take();
+        let session = {
+            let mut current = self.current();
+            self.closed.store(true, Ordering::Relaxed);
+            current.take()
+        };
         if let Some(session) = session {
-            session.give_up();
-            let bye = russh::Disconnect::ByApplication;
-            let _ = session.handle.disconnect(bye, "bye", "").await;
+            session.end().await;
         }
     }
 
@@ -122,6 +166,12 @@ impl Session {
     /// No further file is opened over it.
     fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    async fn end(&self) {
+        self.give_up();
+        let bye = russh::Disconnect::ByApplication;
+        let _ = self.handle.disconnect(bye, "bye", "").await;
     }
 
     async fn channel(&self) -> Result<Channel<Msg>, russh::Error> {
@@ -145,11 +195,11 @@ impl Drop for Wanted {
     }
 }
 
-/// Opens a session when it is this host's turn to.
-async fn open(host: &Arc<Shared>) -> Result<Opened, HostError> {
+/// Opens a session when it is this host's turn to, unless all are `closed` meanwhile.
+async fn open(host: &Arc<Shared>, closed: &Arc<AtomicBool>) -> Result<Opened, HostError> {
     let wanted = Wanted(Cancel {
         given_up: Arc::default(),
-        closed: Arc::default(),
+        closed: closed.clone(),
     });
     let (host, cancel) = (host.clone(), wanted.0.clone());
     let runtime = tokio::runtime::Handle::current();
@@ -168,7 +218,7 @@ async fn open(host: &Arc<Shared>) -> Result<Opened, HostError> {
 /// Shakes hands, judges the host's key and logs in.
 async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Opened, HostError> {
     let Some(proven) = host.proven() else {
-        return Ok(Opened::NoAgreement);
+        return Ok(Opened::Unproven);
     };
     let lost = |error: std::io::Error| HostError::Lost(error.to_string());
     let socket = socket.into_async().map_err(lost)?;
@@ -207,26 +257,18 @@ async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Open
     }
 }
 
-impl Sessions {
-    /// Tells a connection that broke, which may be tried again, from one that cannot work.
-    fn failed(&self, what: &str, error: &russh::Error) -> Result<Option<Arc<Session>>, HostError> {
-        let broke = matches!(
-            error,
-            russh::Error::IO(_)
-                | russh::Error::Disconnect
-                | russh::Error::HUP
-                | russh::Error::SendError
-                | russh::Error::RecvError
-                | russh::Error::ConnectionTimeout
-                | russh::Error::KeepaliveTimeout
-        );
-        if broke && self.strikes.fetch_add(1, Ordering::Relaxed) + 1 < MAX_STRIKES {
-            return Err(HostError::Lost(format!("{what}: {error}")));
-        }
-        tracing::info!("ssh2 carries the data: {what}: {error}");
-        self.strikes.store(MAX_STRIKES, Ordering::Relaxed);
-        Ok(None)
-    }
+/// Tells a connection that broke, which may be tried again, from one that cannot work.
+fn may_pass(error: &russh::Error) -> bool {
+    matches!(
+        error,
+        russh::Error::IO(_)
+            | russh::Error::Disconnect
+            | russh::Error::HUP
+            | russh::Error::SendError
+            | russh::Error::RecvError
+            | russh::Error::ConnectionTimeout
+            | russh::Error::KeepaliveTimeout
+    )
 }
 
 /// Waits no longer than `allowed`, and no longer than somebody wants it.

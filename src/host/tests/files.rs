@@ -251,6 +251,67 @@ async fn the_sessions_of_a_transfer_are_there_before_it_begins() {
 }
 
 #[tokio::test]
+async fn where_no_further_session_comes_about_the_one_for_commands_carries_the_data() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let limits = Limits {
+        handshake: Duration::from_millis(500),
+        ..limits()
+    };
+    let hosts = hosts_within(vec![sshd.config_via(proxy.port)], limits);
+    let host = hosts.host(&name()).unwrap();
+    assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    proxy.fill();
+    let path = sshd.path("disk");
+    let mut tries = 0;
+    let mut file = loop {
+        match open(&host, &path, true).await {
+            Ok(file) => break file,
+            Err(why) => assert!(why.passing(), "{why}"),
+        }
+        tries += 1;
+        assert!(tries < 4, "it is tried without end");
+    };
+    file.write_at(0, pattern(1 << 20)).await.unwrap();
+    file.finish().await.unwrap();
+    assert!(std::fs::read(&path).unwrap() == pattern(1 << 20));
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_for_a_while_gets_its_session_for_bulk_data_again() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let limits = Limits {
+        handshake: Duration::from_millis(500),
+        ..limits()
+    };
+    let hosts = hosts_within(vec![sshd.config_via(proxy.port)], limits);
+    let host = hosts.host(&name()).unwrap();
+    assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    proxy.fill();
+    proxy.cut();
+    for _ in 0..4 {
+        assert!(open(&host, &sshd.path("disk"), true).await.is_err());
+    }
+    proxy.drain();
+    let file = open(&host, &sshd.path("disk"), true).await.unwrap();
+    assert!(file.confirmed(0).is_some(), "not over its own session");
+}
+
+#[tokio::test]
+async fn a_login_that_a_person_has_tried_again_is_proven_again_for_bulk_data() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (hosts, host) = one(sshd.config());
+    assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    hosts.retry_login(&name());
+    let file = open(&host, &sshd.path("disk"), true).await.unwrap();
+    assert!(file.confirmed(0).is_some(), "not over its own session");
+    hosts.close().await;
+    let closed = host.shared().bulk.get(host.shared()).await;
+    assert_eq!(closed.err(), Some(HostError::Closed));
+}
+
+#[tokio::test]
 async fn a_cut_connection_is_a_lost_write_and_the_file_goes_on_when_opened_anew() {
     let Some(sshd) = Sshd::start("") else { return };
     let proxy = Proxy::to(sshd.port);

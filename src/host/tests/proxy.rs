@@ -15,6 +15,8 @@ pub(super) struct Proxy {
 #[derive(Default)]
 struct State {
     hangs: AtomicBool,
+    /// Nothing comes of connections from now on.
+    full: AtomicBool,
     ended: AtomicBool,
     accepted: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
@@ -32,6 +34,10 @@ impl Proxy {
                     return;
                 }
                 accepting.accepted.fetch_add(1, Ordering::Relaxed);
+                if accepting.full.load(Ordering::Relaxed) {
+                    accepting.open.lock().unwrap().push(client);
+                    continue;
+                }
                 let server = TcpStream::connect(("127.0.0.1", target)).unwrap();
                 for socket in [&client, &server] {
                     socket.set_nodelay(true).unwrap();
@@ -58,6 +64,16 @@ impl Proxy {
     /// Forwards nothing any more, and ends nothing either.
     pub(super) fn hang(&self) {
         self.state.hangs.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes further connections and forwards nothing of them, as a firewall that counts does.
+    pub(super) fn fill(&self) {
+        self.state.full.store(true, Ordering::Relaxed);
+    }
+
+    /// Forwards further connections again.
+    pub(super) fn drain(&self) {
+        self.state.full.store(false, Ordering::Relaxed);
     }
 
     /// Connections made so far.
