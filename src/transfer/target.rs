@@ -162,7 +162,8 @@ impl<W> Work<W> {
         }
     }
 
-    /// Runs a command that only looks, on this or another host, however often the link drops.
+    /// Runs a command that only looks, on this or another host, however often the link drops. One that
+    /// was given time and used it up is not begun again.
     pub(super) async fn look(
         &self,
         host: &Host,
@@ -174,7 +175,11 @@ impl<W> Work<W> {
         loop {
             match host.read(lane, command).await {
                 Ok(output) => return Ok(output),
-                Err(error) if error.passing() && waited < self.patience.total => {
+                Err(error)
+                    if error.passing()
+                        && waited < self.patience.total
+                        && !used_up(&error, command) =>
+                {
                     let doing = self.meter.current();
                     self.meter.phase(Phase::Reconnecting, Instant::now());
                     tokio::time::sleep(wait).await;
@@ -341,9 +346,18 @@ pub(super) fn looking_failed(host: &Host, path: &str, why: &str) -> Fault {
     )
 }
 
-/// Reading a file takes a minute, and a second for every ten million bytes.
+/// Reading or copying a file takes ten minutes at most, and a second for every million bytes: whoever
+/// does not get it done so is stuck, however busy the storage is.
 pub(super) fn time_for(bytes: u64) -> Duration {
-    Duration::from_secs(60 + bytes / 10_000_000)
+    Duration::from_secs(600 + bytes / 1_000_000)
+}
+
+/// Whether a command ended at a limit of its own. By then a link that is dead would have been found
+/// so: what is slow is the host, and it may still be at it.
+fn used_up(error: &HostError, command: &HostCommand) -> bool {
+    let limit = command.time_limit();
+    limit > HostCommand::DEADLINE
+        && matches!(error, HostError::TimedOut { after, .. } if *after == limit)
 }
 
 async fn read_back(
@@ -366,4 +380,23 @@ async fn read_back(
         at += bytes.len() as u64;
     }
     Ok(Sum::finish(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_its_own_that_is_used_up_is_told_from_a_link_that_died() {
+        let late = |seconds| HostError::TimedOut {
+            what: "the command".to_owned(),
+            after: Duration::from_secs(seconds),
+        };
+        let sum = shell::sha256("/disk").deadline(time_for(1 << 30));
+        assert!(used_up(&late(600 + 1073), &sum));
+        assert!(!used_up(&late(20), &sum), "logging in");
+        assert!(!used_up(&HostError::Lost(String::new()), &sum));
+        // Within a minute nobody knows yet that a link is dead.
+        assert!(!used_up(&late(60), &shell::list("/folder")));
+    }
 }
