@@ -8,6 +8,7 @@ use super::layout::Layout;
 use super::point::Point;
 use super::shelf::Name;
 use super::source::{Folder, join};
+use super::target::Work;
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
 use crate::vmfiles::{Descriptor, FileKind, MAX_TEXT, Vmx};
@@ -63,13 +64,9 @@ impl Folder {
                 return Ok(heads);
             }
         };
-        let words =
-            std::iter::once(limit.to_string()).chain(names.iter().map(|name| join(path, name)));
-        // A line of length and a newline for each.
-        let most = names.len().saturating_mul(limit.saturating_add(32));
-        let command = HostCommand::script(Effect::Read, HEADS, words).max_output(most);
+        let paths = names.iter().map(|name| join(path, name));
         let output = host
-            .read(lane, &command)
+            .read(lane, &heads_command(paths, limit))
             .await
             .map_err(|error| error.fault(host.name()))?;
         let mut rest = output.stdout.as_slice();
@@ -82,6 +79,25 @@ impl Folder {
             rest = after;
         }
         Ok(heads)
+    }
+}
+
+/// Asks for up to `limit` bytes from the beginnings of files.
+fn heads_command(paths: impl ExactSizeIterator<Item = String>, limit: usize) -> HostCommand {
+    // A line of length and a newline for each.
+    let most = paths.len().saturating_mul(limit.saturating_add(32));
+    let words = std::iter::once(limit.to_string()).chain(paths);
+    HostCommand::script(Effect::Read, HEADS, words).max_output(most)
+}
+
+impl<W> Work<W> {
+    /// Up to `limit` bytes from the beginning of a file of the target, however often the link drops;
+    /// `None` where there is no such file.
+    pub(super) async fn head(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let to = &self.to;
+        let command = heads_command(std::iter::once(to.path(name)), limit);
+        let output = self.look(&to.host, to.lane, &command).await?;
+        Ok(next_head(&output.stdout).map(|(head, _)| head.to_vec()))
     }
 }
 

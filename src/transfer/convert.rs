@@ -14,7 +14,6 @@ use std::time::Instant;
 use super::deliver::{Against, Delivery, Landed};
 use super::observe::{Observed, Standing};
 use super::progress::Phase;
-use super::source::Folder;
 use super::staging::{Place, is_to_tidy, remove_folder};
 use super::sums::Sum;
 use super::survey::Made;
@@ -72,7 +71,7 @@ pub(super) async fn look<W>(
     if there.get(&flat) != Some(&Some(disk.capacity)) {
         return Ok(());
     }
-    let text = described(delivery, disk, descriptor, &flat).await;
+    let text = described(work, disk, descriptor, &flat).await?;
     let named = observed
         .files
         .iter()
@@ -105,22 +104,19 @@ pub(super) async fn look<W>(
 
 /// The text of a descriptor in the target's folder if it describes the disk, with its data in
 /// `flat`.
-async fn described(
-    delivery: &Delivery,
+async fn described<W>(
+    work: &Work<W>,
     disk: &Made,
     descriptor: &str,
     flat: &str,
-) -> Option<Vec<u8>> {
-    let to = &delivery.to;
-    let folder = Folder::On {
-        host: to.host.clone(),
-        path: to.folder.clone(),
-        lane: to.lane,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let text = work.head(descriptor, Descriptor::PREFIX).await?;
+    let fits = |text: &Vec<u8>| {
+        Descriptor::parse(text).is_ok_and(|found| {
+            found.capacity() == disk.capacity && !found.is_link() && found.files().eq([flat])
+        })
     };
-    let text = folder.head(descriptor, Descriptor::PREFIX).await.ok()?;
-    let found = Descriptor::parse(&text).ok()?;
-    let fits = found.capacity() == disk.capacity && !found.is_link() && found.files().eq([flat]);
-    fits.then_some(text)
+    Ok(text.filter(fits))
 }
 
 /// Whether the data of `flat`, whose sum is known, is that of the flat files it was made of; `None`
@@ -170,7 +166,7 @@ pub(super) async fn make<W: Writes>(
             let left: Vec<String> = staged.there().cloned().collect();
             unstage(&place, work, &left).await?;
         }
-        let bytes = described(delivery, disk, descriptor, &flat).await;
+        let bytes = described(work, disk, descriptor, &flat).await?;
         let bytes = bytes.map_or(0, |text| text.len() as u64);
         let mut landed = landed(delivery, disk, (sum, by), (text, bytes));
         for file in &mut landed {
@@ -367,7 +363,7 @@ async fn prove<W: Writes>(
         .await?;
     let doing = format!("checking the chain of {part}");
     vmkfstools::check_chain(&output).map_err(|fault| delivery.failed(&doing, &fault))?;
-    let fits = described(delivery, disk, &part, &flat).await.is_some();
+    let fits = described(work, disk, &part, &flat).await?.is_some();
     if !fits || !has_size(place, work, &flat).await? {
         let what = format!(
             "what the host made of {} is not one disk of {} bytes",
@@ -407,7 +403,7 @@ async fn has_size<W: Writes>(
 /// descriptor's text.
 async fn renamed<W: Writes>(place: &Place<'_>, work: &Work<W>) -> Result<Vec<u8>, TransferError> {
     let (delivery, disk, flat) = (place.delivery, place.disk, place.disk.flat());
-    let text = described(delivery, disk, &disk.descriptor, &flat).await;
+    let text = described(work, disk, &disk.descriptor, &flat).await?;
     match text {
         Some(text) if has_size(place, work, &flat).await? => Ok(text),
         _ => Err(delivery.blocked(half_renamed(&disk.descriptor)).into()),

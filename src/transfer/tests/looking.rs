@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::site::{Site, names, put_vm};
 use crate::runbook::model::{Driver, PointChoice};
-use crate::transfer::{Folder, Item, Sum, choose, points, vm_files};
+use crate::transfer::{Folder, Item, Landing, Sum, choose, points, vm_files};
 
 /// A whole point of `web01` in a backup's folder.
 fn put_point(backup: &Path, stamp: &str) {
@@ -18,6 +18,21 @@ fn put_point(backup: &Path, stamp: &str) {
     )
     .unwrap();
     std::fs::write(folder.join("STATUS.ok"), "").unwrap();
+}
+
+#[tokio::test]
+async fn a_file_whose_head_is_asked_for_while_the_link_drops_is_not_taken_for_a_missing_one() {
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    std::fs::create_dir(site.path("target/vm")).unwrap();
+    std::fs::write(site.path("target/vm/disk.vmdk"), "its text").unwrap();
+    let from = Folder::Here(site.path("here"));
+    let work = site.delivery(from, Vec::new(), Landing::Fresh).looking();
+    assert_eq!(work.head("none.vmdk", 100).await.unwrap(), None);
+    site.link.cut_every(0, 3);
+    let head = work.head("disk.vmdk", 3).await.unwrap();
+    assert_eq!(head.as_deref(), Some(b"its".as_slice()));
 }
 
 #[tokio::test]
