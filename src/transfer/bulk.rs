@@ -26,6 +26,14 @@ pub(super) struct Bulk<'a, W> {
     pub(super) sum: Sum,
 }
 
+/// What arrived.
+struct Proof {
+    sum: Sum,
+    by: SummedBy,
+    /// It was summed while it arrived.
+    along: bool,
+}
+
 /// How a session over which data was sent came to its end.
 enum End {
     /// Everything arrived.
@@ -58,33 +66,55 @@ impl<W: Writes> Bulk<'_, W> {
         self.pump(lacking.others, true, until, &mut follow).await?;
         self.pump(lacking.holes, false, self.item.bytes, &mut follow)
             .await?;
-        let (sum, by) = self.prove(follow).await?;
-        if sum == self.sum {
-            return Ok(by);
+        let proof = self.prove(follow).await?;
+        if proof.sum == self.sum {
+            return Ok(proof.by);
         }
         // Either the source is not what it should be, or something went wrong on the way.
         let lacking = self.lacking(&whole(self.item.bytes)).await?.all();
         if lacking.is_empty() {
-            return Err(self.not_the_recorded_one(sum).into());
+            let proof = self.once_more(proof).await?;
+            if proof.sum == self.sum {
+                return Ok(proof.by);
+            }
+            return Err(self.not_the_recorded_one(proof.sum).into());
         }
         let mut follow = Follow::default();
         self.pump(lacking, true, self.item.bytes, &mut follow)
             .await?;
-        let (sum, by) = self.prove(follow).await?;
-        if sum == self.sum {
-            Ok(by)
+        let proof = self.prove(follow).await?;
+        let proof = self.once_more(proof).await?;
+        if proof.sum == self.sum {
+            Ok(proof.by)
         } else {
-            Err(self.arrived_wrong(sum).into())
+            Err(self.arrived_wrong(proof.sum).into())
         }
     }
 
-    async fn prove(&self, follow: Follow) -> Result<(Sum, SummedBy), Fault> {
+    async fn prove(&self, follow: Follow) -> Result<Proof, Fault> {
         self.work.meter.settle(self.item.bytes, 0, Instant::now());
         self.work.meter.phase(Phase::Proving, Instant::now());
-        if let Some(proof) = follow.finish(self.work).await {
-            return Ok(proof);
+        if let Some((sum, by)) = follow.finish(self.work).await {
+            let along = true;
+            return Ok(Proof { sum, by, along });
         }
-        self.work.sum(&self.part(), self.item.bytes).await
+        self.sum_of_all().await
+    }
+
+    /// The same, with a sum of the whole file where only one that was taken along the way, which
+    /// skips what the host says is a hole, speaks against it.
+    async fn once_more(&self, proof: Proof) -> Result<Proof, Fault> {
+        if proof.along && proof.sum != self.sum {
+            self.sum_of_all().await
+        } else {
+            Ok(proof)
+        }
+    }
+
+    async fn sum_of_all(&self) -> Result<Proof, Fault> {
+        let (sum, by) = self.work.sum(&self.part(), self.item.bytes).await?;
+        let along = false;
+        Ok(Proof { sum, by, along })
     }
 
     pub(super) fn part(&self) -> String {
@@ -301,7 +331,8 @@ impl<W: Writes> Bulk<'_, W> {
             format!("sending {} stalled: {why}", self.item.name),
             self.work.to.place(),
             format!("{left} bytes are not proven there; {}", self.state()),
-            "see to the link or the host, then retry: what is proven is not sent again",
+            "see to the link or the host, then retry: what is proven is not sent again. Where something on the way lets commands \
+             through and no further session for data, say `bulk_session: false` at the host in the runbook",
         )
         .passing()
     }

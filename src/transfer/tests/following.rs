@@ -69,11 +69,17 @@ fn change_behind_our_back(site: &Site, place: u64) {
     let mark = site.path("changed");
     let _ = std::fs::remove_file(&mark);
     let script = format!(
-        "#!/bin/sh\ncase \"$2\" in *hash.update*) if [ ! -e {mark} ]; then read -r line; : >{mark}\n\
+        "case \"$2\" in *hash.update*) if [ ! -e {mark} ]; then read -r line; : >{mark}\n\
          printf '\\377' | dd of=\"$3\" bs=1 seek={place} conv=notrunc 2>/dev/null\n\
-         {{ echo \"$line\"; cat; }} | {PYTHON} \"$@\"; exit; fi;; esac\nexec {PYTHON} \"$@\"\n",
+         {{ echo \"$line\"; cat; }} | {PYTHON} \"$@\"; exit; fi;; esac\n",
         mark = mark.display()
     );
+    put_python(site, &script);
+}
+
+/// A python that does something else before, or instead.
+fn put_python(site: &Site, first: &str) {
+    let script = format!("#!/bin/sh\n{first}exec {PYTHON} \"$@\"\n");
     let path = site.path("bin/python3");
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,6 +119,24 @@ async fn a_byte_that_changes_there_before_it_is_summed_is_found_and_mended() {
         assert!(mended.contains(&sessions(&journal)), "change at {place}");
         std::fs::remove_dir_all(site.path("target/vm")).unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_sum_taken_along_that_alone_speaks_against_a_file_is_taken_again() {
+    let Some(site) = start() else { return };
+    let items = put_vm(&site.path("here"));
+    // As if the host's file system told of a hole where there is data.
+    put_python(
+        &site,
+        "case \"$2\" in *hash.update*) cat >/dev/null; echo python3; printf '%064d\\n' 0; exit;; esac\n",
+    );
+    let from = Folder::Here(site.path("here"));
+    let delivery = site.delivery(from, items, Landing::Fresh);
+    let journal = Journal::new();
+    let landed = delivery.bring(&journal, quiet()).await.unwrap();
+    let by = tool(&landed, "web01-flat.vmdk");
+    assert_ne!(by, SummedBy::Host(SumTool::Python3));
+    assert_eq!(sessions(&journal), 1);
 }
 
 #[tokio::test]
