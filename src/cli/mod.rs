@@ -151,9 +151,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Runs) => {
             let runs = store(state)?.list()?;
             // Whoever reads along has seen enough when the pipe is closed.
-            let now = Timestamp::now();
-            let _ = runs::print(&runs, now, &mut out)
-                .and_then(|()| runs::history(&runs, now, &mut out));
+            let _ = runs::whole(&runs, Timestamp::now(), &mut out);
             Ok(Exit::Clean)
         }
         Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),

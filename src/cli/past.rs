@@ -29,8 +29,13 @@ pub(super) struct Past {
 impl Past {
     /// Reads a run. A journal with a line that does not fit is read up to there.
     pub(super) fn read(folder: RunFolder) -> Result<Self, Failure> {
+        let journal = journal::read(&folder.journal())?;
+        Self::of(folder, journal)
+    }
+
+    /// A run whose journal was read.
+    pub(super) fn of(folder: RunFolder, journal: ReadJournal) -> Result<Self, Failure> {
         let path = folder.journal();
-        let journal = journal::read(&path)?;
         let Some(info) = first_line(&journal) else {
             return Err(match journal.problem {
                 Some(problem) => JournalError::Broken { path, problem }.into(),

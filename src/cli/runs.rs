@@ -3,24 +3,114 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::past::Past;
 use crate::engine::{CommitWindow, RunState, Stage};
-use crate::journal::{self, Ending, RunSummary};
+use crate::journal::{self, Ending, ReadJournal, RunSummary};
 use crate::report::{DrillDue, Reached, decide_by, duration, trend};
 use crate::runbook::model::Mode;
 
 /// No more runs of a runbook and mode are compared.
 const MOST_COMPARED: usize = 8;
 
+/// Prints everything: a line for each run, the RTO of the newest finished runs, run by run, and
+/// drills that are due. Each journal is read once.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn whole(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let rows = looked_into(runs);
+    list(&rows, now, out)?;
+    compared(&rows, out)?;
+    drills(&rows, now, out)
+}
+
 /// Prints a line for each run.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    if runs.is_empty() {
+    let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
+    list(&rows, now, out)
+}
+
+/// A run, and what its journal tells.
+struct Row<'a> {
+    run: &'a RunSummary,
+    /// How it stands; nothing where its journal does not fit.
+    state: Option<RunState>,
+    /// What it reached, of one that is compared.
+    reached: Option<Reached>,
+    /// How often its runbook is to be drilled, of the newest run of one.
+    every: Option<Duration>,
+}
+
+impl<'a> Row<'a> {
+    fn read(run: &'a RunSummary) -> Self {
+        Self::of(run, journal_of(run).as_ref())
+    }
+
+    fn of(run: &'a RunSummary, journal: Option<&ReadJournal>) -> Self {
+        let whole = journal.filter(|journal| journal.problem.is_none());
+        let fold = |journal: &ReadJournal| RunState::fold(journal.entries.iter().map(Arc::as_ref));
+        Self {
+            run,
+            state: whole.map(fold),
+            reached: None,
+            every: None,
+        }
+    }
+}
+
+fn journal_of(run: &RunSummary) -> Option<ReadJournal> {
+    journal::read(&run.folder.journal()).ok()
+}
+
+/// The rows with what is compared: of each runbook and mode the newest finished runs, and what the
+/// newest run of a runbook says of drills.
+fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
+    let mut compared: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let look = |run| {
+        let journal = journal_of(run);
+        let mut row = Row::of(run, journal.as_ref());
+        let Some((name, group)) = group(run) else {
+            return row;
+        };
+        let is_newest = seen.insert(name);
+        let count = group.map(|group| compared.entry(group).or_default());
+        let count = count.filter(|count| **count < MOST_COMPARED);
+        if !is_newest && count.is_none() {
+            return row;
+        }
+        // A folder that cannot be read is named by the list, and by `verify`.
+        let past = journal.and_then(|journal| Past::of(run.folder.clone(), journal).ok());
+        let Some(past) = past else { return row };
+        if is_newest {
+            row.every = past.loaded.runbook.drill.every;
+        }
+        if let Some(count) = count {
+            row.reached = Reached::of(&past.report());
+            *count += usize::from(row.reached.is_some());
+        }
+        row
+    };
+    runs.iter().map(look).collect()
+}
+
+/// A run's runbook; with its mode, if it is finished, what it is compared within.
+fn group(run: &RunSummary) -> Option<(&str, Option<(&str, &str)>)> {
+    let info = run.info.as_deref()?;
+    let mode = info.mode.filter(|_| is_finished(run));
+    let group = mode.map(|mode| (info.runbook.as_str(), mode.as_str()));
+    Some((info.runbook.as_str(), group))
+}
+
+fn list(rows: &[Row<'_>], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    if rows.is_empty() {
         return writeln!(out, "no runs yet; `lifeboat practice` makes the first");
     }
     writeln!(
@@ -28,7 +118,8 @@ pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Re
         "{:<20}  {:<8}  {:<22}  {:<10}  {:<20}  STATE",
         "RUN", "MODE", "RUNBOOK", "OPERATOR", "BEGAN (UTC)"
     )?;
-    for run in runs {
+    for row in rows {
+        let run = row.run;
         let info = run.info.as_deref();
         let mode = info
             .and_then(|info| info.mode)
@@ -43,41 +134,47 @@ pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Re
                 || "?".to_owned(),
                 |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()
             ),
-            state(run, now)
+            how_it_stands(row, now)
         )?;
     }
     Ok(())
 }
 
-/// Below the list: the RTO of the newest finished runs, run by run, and drills that are due.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub(super) fn history(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    let mut groups: BTreeMap<(String, &str), Vec<Reached>> = BTreeMap::new();
-    for run in runs.iter().filter(|run| is_finished(run)) {
-        let Some((info, mode)) = run.info.as_ref().and_then(|info| Some((info, info.mode?))) else {
-            continue;
-        };
-        let group = groups
-            .entry((info.runbook.clone(), mode.as_str()))
-            .or_default();
-        if group.len() < MOST_COMPARED {
-            group.extend(reached(run));
+fn compared(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let mut groups: BTreeMap<(&str, &str), Vec<Reached>> = BTreeMap::new();
+    // Oldest first.
+    for row in rows.iter().rev() {
+        if let (Some((_, Some(group))), Some(reached)) = (group(row.run), &row.reached) {
+            groups.entry(group).or_default().push(reached.clone());
         }
     }
-    groups.retain(|_, group| !group.is_empty());
     if !groups.is_empty() {
         writeln!(out, "\nRTO of the set, run by run, against its objective")?;
     }
-    for ((runbook, mode), mut group) in groups {
-        group.reverse();
+    for ((runbook, mode), group) in groups {
         writeln!(out, "\n  {runbook}, {mode}")?;
         for line in trend(&group) {
             writeln!(out, "  {line}")?;
         }
     }
-    let due = drills(runs, now);
+    Ok(())
+}
+
+fn is_finished(run: &RunSummary) -> bool {
+    matches!(run.ending, Ending::Finished(_))
+}
+
+/// A line for each runbook whose newest run says how often it is to be drilled.
+fn drills(rows: &[Row<'_>], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+    let last = last_of(rows);
+    let due = rows.iter().filter_map(|row| {
+        let name = row.run.info.as_ref()?.runbook.as_str();
+        let every = row.every?;
+        let due = DrillDue::new(last.get(name).copied(), every, now);
+        let every = duration(every.try_into().ok()?);
+        Some(format!("{name}: {due} (every {every})"))
+    });
+    let due: Vec<String> = due.collect();
     if !due.is_empty() {
         writeln!(out, "\nDrills")?;
     }
@@ -87,43 +184,27 @@ pub(super) fn history(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) 
     Ok(())
 }
 
-fn is_finished(run: &RunSummary) -> bool {
-    matches!(run.ending, Ending::Finished(_))
-}
-
-/// What a run reached; nothing where its folder cannot be read, which the list and `verify` say.
-fn reached(run: &RunSummary) -> Option<Reached> {
-    let past = Past::read(run.folder.clone()).ok()?;
-    Reached::of(&past.report())
-}
-
-/// A line for each runbook whose newest run says how often it is to be drilled.
-fn drills(runs: &[RunSummary], now: Timestamp) -> Vec<String> {
-    let last = last_drills(runs);
-    let mut seen = BTreeSet::new();
-    runs.iter()
-        .filter_map(|run| {
-            let name = &run.info.as_ref()?.runbook;
-            if !seen.insert(name) {
-                return None;
-            }
-            let past = Past::read(run.folder.clone()).ok()?;
-            let every = past.loaded.runbook.drill.every?;
-            let due = DrillDue::new(last.get(name.as_str()).copied(), every, now);
-            let every = duration(every.try_into().ok()?);
-            Some(format!("{name}: {due} (every {every})"))
-        })
-        .collect()
-}
-
 /// When each runbook's last drill began that came to its end; one that was aborted did not, whatever
 /// became of its cleanup.
 pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
+    let rows: Vec<Row<'_>> = runs
+        .iter()
+        .filter(|run| is_drill(run))
+        .map(Row::read)
+        .collect();
+    last_of(&rows)
+}
+
+fn is_drill(run: &RunSummary) -> bool {
+    let info = run.info.as_ref();
+    info.is_some_and(|info| info.mode == Some(Mode::Drill))
+}
+
+fn last_of<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a str, Timestamp> {
     let mut last = BTreeMap::new();
-    for run in runs {
-        if let (Some(info), Some(began)) = (&run.info, run.started)
-            && info.mode == Some(Mode::Drill)
-            && state_of(run).is_some_and(|state| state.own_end.is_some())
+    for Row { run, state, .. } in rows.iter().filter(|row| is_drill(row.run)) {
+        if let (Some(info), Some(began), Some(state)) = (&run.info, run.started, state)
+            && state.own_end.is_some()
         {
             let newest = last.entry(info.runbook.as_str()).or_insert(began);
             *newest = began.max(*newest);
@@ -132,40 +213,34 @@ pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
     last
 }
 
-fn state(run: &RunSummary, now: Timestamp) -> String {
+fn how_it_stands(row: &Row<'_>, now: Timestamp) -> String {
+    let run = row.run;
     if run.info.is_none() && !run.folder.journal().exists() {
         return "never began; its folder can be deleted".to_owned();
     }
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
-    match (stands(run, now), &run.holder) {
+    match (row.state.as_ref().map(Stage::of), &run.holder) {
         // What stands before everything else.
-        (Some((split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_)), _)), _) => {
-            split.words()
-        }
+        (Some(split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_))), _) => split.words(),
         (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
-        (Some((stage, Some(window))), _) => format!("{}; {window}", stage.words()),
-        (Some((stage, None)), _) => stage.words(),
+        (Some(stage), _) => match row.state.as_ref().and_then(|state| decided_by(state, now)) {
+            Some(window) => format!("{}; {window}", stage.words()),
+            None => stage.words(),
+        },
         (None, _) => "its journal does not fit; see `lifeboat verify`".to_owned(),
     }
 }
 
-/// Where a run stands, and until when that is to be decided.
-fn stands(run: &RunSummary, now: Timestamp) -> Option<(Stage, Option<String>)> {
-    let state = state_of(run)?;
-    let window = CommitWindow::of(&state).and_then(|window| decide_by(&window, now));
-    Some((Stage::of(&state), window))
+/// Until when it is to be decided what becomes of the run.
+fn decided_by(state: &RunState, now: Timestamp) -> Option<String> {
+    CommitWindow::of(state).and_then(|window| decide_by(&window, now))
 }
 
 /// How a run stands; nothing where its journal does not fit.
 pub(super) fn state_of(run: &RunSummary) -> Option<RunState> {
-    let read = journal::read(&run.folder.journal()).ok()?;
-    if read.problem.is_some() {
-        return None;
-    }
-    let entries = read.entries.iter().map(Arc::as_ref);
-    Some(RunState::fold(entries))
+    Row::read(run).state
 }
 
 #[cfg(test)]
