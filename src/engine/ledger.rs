@@ -176,45 +176,13 @@ impl Ledger {
             }
         }
         ledger.take_undone(state);
+        ledger.take_unregistered(state);
         ledger
     }
 
     /// What stands as the run left it.
     pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Item> {
         self.items.iter().filter(|item| item.stands())
-    }
-
-    /// Whether what a fact tells of was seen gone, or given back, since.
-    #[must_use]
-    pub fn is_gone(&self, fact: &Fact) -> bool {
-        let is = |wanted: &HostName, of: &dyn Fn(&Item) -> bool| {
-            let mut items = self.items.iter().rev();
-            let item = items.find(|item| item.host == *wanted && of(item));
-            item.is_some_and(|item| !item.stands())
-        };
-        match fact {
-            Fact::FolderMade { host, path } => {
-                is(host, &|item| item.thing == Thing::Folder(path.clone()))
-            }
-            Fact::OriginalKept { host, aside, .. } => is(
-                host,
-                &|item| matches!(&item.thing, Thing::Original { aside: kept, .. } if kept == aside),
-            ),
-            Fact::PortGroupMade { host, name, .. } => is(
-                host,
-                &|item| matches!(&item.thing, Thing::PortGroup { name: made, .. } if made == name),
-            ),
-            Fact::VswitchMade { host, name } => {
-                is(host, &|item| item.thing == Thing::Vswitch(name.clone()))
-            }
-            Fact::CapacityFreed { host, vmx, .. } => {
-                is(host, &|item| item.thing == Thing::Freed(vmx.clone()))
-            }
-            Fact::AutostartRemoved { vm, host, .. } => is(host, &|item| {
-                item.vm.as_ref() == Some(vm) && matches!(item.thing, Thing::Autostart(_))
-            }),
-            _ => false,
-        }
     }
 
     /// Whether this run started the VM there, be it off by now: what it has run from may hold data.
@@ -439,6 +407,29 @@ impl Ledger {
             let step = item.step.as_ref().and_then(|id| state.steps.get(id));
             if let Some(step) = step.filter(|step| step.status == Status::Undone) {
                 item.gone = item.gone.or(step.ended);
+            }
+        }
+    }
+
+    /// Entries of the run's that an `unregister` of its own took out: the step is done, so that was seen.
+    fn take_unregistered(&mut self, state: &RunState) {
+        for (id, step) in &state.steps {
+            let is_done = matches!(step.status, Status::Done | Status::AlreadyDone);
+            let is_out = is_done && verb(id) == "unregister";
+            let ops = state.ops.values().filter(|op| is_out && op.step == *id);
+            for op in ops {
+                let of_step = |item: &&mut Item| {
+                    matches!(item.thing, Thing::Registered(_))
+                        && item.host == op.host
+                        && item
+                            .vm
+                            .as_ref()
+                            .is_some_and(|vm| vm.as_str() == subject(id))
+                        && item.since < op.intended
+                };
+                for item in self.items.iter_mut().filter(of_step) {
+                    item.gone = item.gone.or(step.ended);
+                }
             }
         }
     }

@@ -346,7 +346,7 @@ fn statements_come_first_and_attestations_before_them_all() {
         "## Overrides",
         "was skipped by bob: its host is \\<gone\\>",
         "## Left behind",
-        "| Leeds | lee-esx1 | kept aside: `/vmfs/volumes/local1/sql01/sql01.vmx.before-20260102`",
+        "renamed to `/vmfs/volumes/local1/sql01/sql01.vmx.before-20260102`",
         "## Steps",
         "## Decisions",
         "## Commands",

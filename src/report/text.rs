@@ -46,7 +46,14 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// The time of day of an event, to the millisecond, UTC.
-pub(super) fn clock(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S.%3fZ").to_string()
+/// The time of day of an event, to the millisecond, UTC; with its day, if that is not the one on
+/// which the run began.
+pub(super) fn clock(at: Timestamp, began: Option<Timestamp>) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let clock = at.strftime("%H:%M:%S.%3fZ");
+    if began.is_none_or(|began| day(began) == day(at)) {
+        clock.to_string()
+    } else {
+        format!("{} {clock}", day(at))
+    }
 }

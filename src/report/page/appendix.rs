@@ -48,7 +48,7 @@ fn residue(document: &Document) -> Section {
         .collect();
     tabled(
         "Left behind",
-        "What the run made, kept aside or took away on hosts of both sites.",
+        "What stands on hosts of both sites as the run left it: made, renamed aside, taken away, started or stopped.",
         Table {
             caption: "What the run left on hosts".to_owned(),
             columns: vec![
@@ -114,7 +114,7 @@ fn decisions(document: &Document) -> Section {
         .iter()
         .map(|one| {
             vec![
-                clock(one.at).into(),
+                clock(one.at, document.run.began).into(),
                 one.who.as_str().into(),
                 one.what.clone().into(),
                 step_of(one.step.as_ref()).into(),
@@ -144,7 +144,7 @@ fn commands(document: &Document) -> Section {
         .map(|one| {
             let sum = one.output_sha256.as_deref().map(code).unwrap_or_default();
             vec![
-                clock(one.at).into(),
+                clock(one.at, document.run.began).into(),
                 one.host.as_str().into(),
                 code(&one.command).into(),
                 Cell {

@@ -32,6 +32,17 @@ fn aborted() -> RunEvent {
     RunEvent::DrillAborted { by, why }
 }
 
+fn placed(path: &str) -> Fact {
+    Fact::FilePlaced {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        path: path.to_owned(),
+        bytes: 7,
+        sha256: "ab".repeat(32),
+        proof: "sha256sum on lee-esx1".to_owned(),
+    }
+}
+
 /// What is looked back on: the plan of a chapter begins behind it.
 fn freeze(case: &mut Case) {
     case.plan.frozen = case.plan.steps.len();
@@ -168,4 +179,60 @@ fn a_decision_has_its_time_and_is_told_to_be_late() {
     assert!(text.contains("10m 00s late"), "{text}");
     let found = |finding: &document::Finding| finding.kind == FindingKind::Window;
     assert!(late.findings.iter().any(found));
+}
+
+#[test]
+fn what_is_left_behind_is_what_stands_in_the_ledger() {
+    let restore = "failover/recover/sql01/restore";
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let folder = "/vmfs/volumes/local1/sql01";
+    case.fact(
+        6,
+        restore,
+        Fact::FolderMade {
+            host: "lee-esx1".into(),
+            path: folder.to_owned(),
+        },
+    );
+    for name in ["sql01.vmdk", "sql01.vmx"] {
+        let path = format!("{folder}/{name}");
+        case.fact(7, restore, placed(&path));
+    }
+    case.run(40, ended());
+    let left = |case: &Case| {
+        let residue = document(&case.report(), &[]).residue;
+        residue
+            .iter()
+            .map(|left| left.text.words())
+            .collect::<Vec<_>>()
+    };
+    let both = [format!("folder {folder}"), format!("2 files in {folder}")];
+    assert_eq!(left(&case), both);
+    case.run(60, opened(Chapter::Rollback));
+    let gone = Fact::Gone {
+        host: "lee-esx1".into(),
+        what: format!("file {folder}/sql01.vmx"),
+    };
+    case.fact(61, "rollback/clear-away/sql01/remove_files", gone);
+    let one = [
+        format!("folder {folder}"),
+        format!("file {folder}/sql01.vmdk"),
+    ];
+    assert_eq!(left(&case), one);
+}
+
+#[test]
+fn a_decision_of_the_next_day_bears_its_day() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let skip = || RunEvent::StepSkipped {
+        by: "bob".to_owned(),
+        reason: "not today".to_owned(),
+    };
+    case.step(10, "failover/recover/sql01/fence", skip());
+    case.step(1_441, "failover/recover/app01/fence", skip());
+    let text = markdown(&case.report());
+    let table = text.split("## Decisions").nth(1).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|row| row.contains("bob")).collect();
+    assert!(!rows[0].contains("2026-"), "{rows:?}");
+    assert!(rows[1].starts_with("| 2026-01-03 "), "{rows:?}");
 }
