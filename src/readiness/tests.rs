@@ -18,6 +18,7 @@ use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::names::VmName;
+use crate::runbook;
 use crate::transfer::{Flaw, NoPoint};
 
 /// Findings of a site with one change, each as `severity key`, and their whole texts.
@@ -526,4 +527,14 @@ fn memory_is_counted_with_what_will_be_freed() {
         },
     );
     assert_eq!(found(|_, seen| used(seen, 61)).0, [""; 0]);
+    only("note host/lee-esx1/spares", "called lab-*", |task, _| {
+        let text = RUNBOOK.replacen(
+            "\nvms:\n",
+            "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }\n",
+            1,
+        );
+        let loaded = runbook::load("r.yaml", &text, &runbook::Limits::default());
+        task.runbook = Arc::new(loaded.unwrap().runbook);
+        task.frees = vec!["lab-*".into()];
+    });
 }

@@ -12,11 +12,36 @@ use crate::vmfiles::Vmx;
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let hosts = seen.hosts.keys();
     hosts
-        .filter_map(|host| {
-            let coming = Coming::to(task, seen, host);
-            coming.finding(host, seen.esxi(host)?)
+        .filter_map(|host| Some((host, seen.esxi(host)?)))
+        .flat_map(|(host, esxi)| {
+            let short = Coming::to(task, seen, host).finding(host, esxi);
+            short.into_iter().chain(nothing_fits(task, host, esxi))
         })
         .collect()
+}
+
+/// A name that stands for nothing frees nothing: it may be misspelt.
+fn nothing_fits(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let here = |key: &&VmName| {
+        let vm = task.runbook.vms.get(*key);
+        let place = vm.and_then(|vm| vm.recovery.as_ref());
+        place.is_some_and(|place| place.host == *host)
+    };
+    let keys: Vec<&VmName> = task.frees.iter().filter(here).collect();
+    if keys.is_empty() || !esxi.spares.as_ref().ok()?.is_empty() {
+        return None;
+    }
+    let fault = Fault::new(
+        format!("no VM there is called {}", listed(&keys)),
+        host.as_str(),
+        "free_capacity finds nothing to shut down",
+        "correct the name, or take the step out",
+    );
+    Some(Finding::note(
+        format!("host/{host}/spares"),
+        Vec::new(),
+        fault,
+    ))
 }
 
 /// What comes up on one host.
