@@ -26,13 +26,20 @@ fn without(tools: &[&str]) -> String {
 }
 
 /// As it is, and with what it falls back on.
-fn scripts() -> [(String, SumTool); 4] {
+fn scripts() -> [(String, SumTool); 6] {
     let bare = SHA256_ARRIVING.replace("import hashlib, io", "import no_such_module");
+    let called = |names: &str, script: String| script.replace("in python3 python;", names);
     [
         (SHA256_ARRIVING.to_owned(), SumTool::Python3),
         (bare, SumTool::Openssl),
-        (without(&["$python"]), SumTool::Openssl),
-        (without(&["$python", "openssl"]), SumTool::Sha256sum),
+        // One that is there and does not run.
+        (called("in false python3;", without(&[])), SumTool::Python3),
+        (called("in false;", without(&[])), SumTool::Openssl),
+        (called("in no-such-tool;", without(&[])), SumTool::Openssl),
+        (
+            called("in no-such-tool;", without(&["openssl"])),
+            SumTool::Sha256sum,
+        ),
     ]
 }
 
