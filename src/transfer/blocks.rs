@@ -18,7 +18,7 @@ use crate::hypervisor::shell::{self, BlockSum};
 
 /// Blocks that are asked for in one exec at most: what bounds the reply, the memory for it and how
 /// long nothing is told.
-pub(super) const AT_A_TIME: u64 = 2048;
+pub(super) const AT_A_TIME: usize = 2048;
 
 /// A host without python starts two processes for each block; how long that may take.
 const EACH: Duration = Duration::from_millis(200);
@@ -33,11 +33,14 @@ pub(super) enum Block {
 }
 
 /// Stretches of at most `size` bytes that lie within one block each, gathered until they are
-/// [`AT_A_TIME`].
-pub(super) fn slices(blocks: impl Iterator<Item = Range<u64>>) -> Vec<Vec<Range<u64>>> {
-    let blocks: Vec<Range<u64>> = blocks.collect();
-    let most = usize::try_from(AT_A_TIME).unwrap_or(usize::MAX);
-    blocks.chunks(most).map(<[_]>::to_vec).collect()
+/// [`AT_A_TIME`]. There may be millions of them: none is kept before its turn.
+pub(super) fn slices(
+    mut blocks: impl Iterator<Item = Range<u64>>,
+) -> impl Iterator<Item = Vec<Range<u64>>> {
+    std::iter::from_fn(move || {
+        let slice: Vec<Range<u64>> = blocks.by_ref().take(AT_A_TIME).collect();
+        (!slice.is_empty()).then_some(slice)
+    })
 }
 
 impl<W> Work<W> {
@@ -209,6 +212,16 @@ mod tests {
             ]
         );
         assert!(blocks_here(&path, &whole(4 * block)).is_err(), "too short");
+    }
+
+    #[test]
+    fn blocks_come_in_slices_of_which_only_the_first_is_taken_at_once() {
+        let (file, mut taken) = (whole(5000 * 10), 0);
+        let blocks = cut(&file, 10).inspect(|_| taken += 1);
+        assert_eq!(slices(blocks).next().map(|slice| slice.len()), Some(2048));
+        assert_eq!(taken, 2048);
+        let lengths = slices(cut(&file, 10)).map(|slice| slice.len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [2048, 2048, 904]);
     }
 
     #[test]

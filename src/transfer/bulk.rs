@@ -7,7 +7,7 @@ use super::compare::Lacking;
 use super::deliver::Item;
 use super::follow::Follow;
 use super::progress::Phase;
-use super::ranges::{join, length, split, whole};
+use super::ranges::{Passed, join, length, split, whole};
 use super::source::{Folder, Piece, ReadError, read};
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -258,7 +258,7 @@ impl<W: Writes> Bulk<'_, W> {
         follow: &mut Follow,
         sent: &mut Tally,
     ) -> Poured {
-        let open = length(todo);
+        let (open, mut passed) = (length(todo), Passed::new(todo));
         let mut pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
         let mut source_end = Poured::All;
         while let Some(piece) = pieces.recv().await {
@@ -287,7 +287,7 @@ impl<W: Writes> Bulk<'_, W> {
             if let Some(place) = file.confirmed(sent.offered) {
                 follow.reach(self.work, place.min(until)).await;
             }
-            let left = open - length(&split(todo, end).0);
+            let left = open - passed.before(end);
             self.work
                 .meter
                 .settle(self.item.bytes - left, now, Instant::now());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::blocks::{Block, slices};
 use super::bulk::Bulk;
 use super::progress::Phase;
-use super::ranges::{BLOCK, FINE, cut, join, length};
+use super::ranges::{BLOCK, FINE, cut, join, length, push};
 use super::source::Folder;
 use super::writes::Writes;
 use crate::error::Fault;
@@ -37,32 +37,32 @@ impl<W: Writes> Bulk<'_, W> {
         let meter = &self.work.meter;
         meter.phase(Phase::Comparing, Instant::now());
         let outside = self.item.bytes - length(ranges).min(self.item.bytes);
-        let mut equal = 0;
+        let mut settled = outside;
         let mut lacking = Lacking::default();
-        for slice in slices(cut(&self.aligned(ranges), FINE)) {
+        let aligned = self.aligned(ranges);
+        for slice in slices(cut(&aligned, FINE)) {
             let mut inside = Vec::new();
-            let bytes = length(&slice);
+            settled += length(&slice);
             for (stretch, found) in self.compare(FINE, slice).await? {
                 match found {
                     Found::Equal => {}
-                    Found::Hole => lacking.holes.push(stretch),
+                    Found::Hole => {
+                        settled -= stretch.end - stretch.start;
+                        push(&mut lacking.holes, stretch);
+                    }
                     Found::Other => inside.push(stretch),
                 }
             }
-            let before = length(&lacking.others);
             for slice in slices(cut(&inside, BLOCK as u64)) {
-                let found = self.compare(BLOCK as u64, slice).await?;
-                let differ = found
-                    .into_iter()
-                    .filter(|(_, found)| *found != Found::Equal);
-                lacking.others.extend(differ.map(|(block, _)| block));
+                for (block, found) in self.compare(BLOCK as u64, slice).await? {
+                    if found != Found::Equal {
+                        settled -= block.end - block.start;
+                        push(&mut lacking.others, block);
+                    }
+                }
             }
-            equal += bytes.saturating_sub(length(&lacking.others) - before);
-            let settled = (outside + equal).saturating_sub(length(&lacking.holes));
             meter.settle(settled, 0, Instant::now());
         }
-        lacking.holes = join(lacking.holes);
-        lacking.others = join(lacking.others);
         Ok(lacking)
     }
 

@@ -63,6 +63,33 @@ pub fn split(ranges: &[Range<u64>], place: u64) -> (Vec<Range<u64>>, Vec<Range<u
     (before, behind)
 }
 
+/// How much of some stretches, in ascending order, lies before a place that only moves forward.
+pub struct Passed<'a> {
+    rest: &'a [Range<u64>],
+    whole: u64,
+}
+
+impl<'a> Passed<'a> {
+    /// Before the first place.
+    #[must_use]
+    pub fn new(ranges: &'a [Range<u64>]) -> Self {
+        let (rest, whole) = (ranges, 0);
+        Self { rest, whole }
+    }
+
+    /// Bytes of the stretches before a place that is not before the last one.
+    pub fn before(&mut self, place: u64) -> u64 {
+        while let [first, rest @ ..] = self.rest
+            && first.end <= place
+        {
+            self.whole += first.end.saturating_sub(first.start);
+            self.rest = rest;
+        }
+        let part = |first: &Range<u64>| place.saturating_sub(first.start);
+        self.whole + self.rest.first().map_or(0, part)
+    }
+}
+
 /// What two lists of stretches, each in ascending order, have in common.
 #[must_use]
 pub fn within(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
@@ -88,13 +115,18 @@ pub fn within(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
 #[must_use]
 pub fn join(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     let mut joined: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match joined.last_mut() {
-            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
-            _ => joined.push(range),
-        }
-    }
+    ranges
+        .into_iter()
+        .for_each(|range| push(&mut joined, range));
     joined
+}
+
+/// Puts a stretch behind others, joined with a neighbour.
+pub fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+    match ranges.last_mut() {
+        Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+        _ => ranges.push(range),
+    }
 }
 
 /// The stretches of a buffer that are worth sending: everything but whole blocks of zeros.
@@ -176,6 +208,17 @@ mod tests {
             prop_assert!(behind.iter().all(|range| range.start >= place));
             prop_assert_eq!(length(&before) + length(&behind), length(&ranges));
             prop_assert_eq!(join([before, behind].concat()), ranges);
+        }
+
+        #[test]
+        fn what_is_passed_is_what_lies_before(
+            ranges in ranges(), mut places in proptest::collection::vec(0..900_u64, 0..9),
+        ) {
+            places.sort_unstable();
+            let mut passed = Passed::new(&ranges);
+            for place in places {
+                prop_assert_eq!(passed.before(place), length(&split(&ranges, place).0));
+            }
         }
 
         #[test]
