@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
+
 use crate::error::Fault;
 use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
@@ -286,8 +288,7 @@ impl Host {
             .run
             .policy
             .permit(Deed::Read(command.effect()))?;
-        let thread = self.lane(lane)?;
-        let _order = thread.order.lock().await;
+        let (thread, _order) = self.turn(lane).await?;
         let pass = self.pass(lane, command).await;
         let sendable = sendable(command, command.line());
         thread
@@ -314,8 +315,7 @@ impl Host {
         started: impl FnOnce(u32) + Send + 'static,
     ) -> Result<Output, WriteError> {
         self.permit_write(&intent).map_err(WriteError::NotSent)?;
-        let thread = self.lane(lane).map_err(WriteError::NotSent)?;
-        let _order = thread.order.lock().await;
+        let (thread, _order) = self.turn(lane).await.map_err(WriteError::NotSent)?;
         let pass = self.pass(lane, command).await;
         let sendable = sendable(command, format!("{WRITE_PREFIX}{}", command.line()));
         let waits = may_wait(command);
@@ -347,7 +347,7 @@ impl Host {
     ) -> Following {
         let shown = self.shared.run.redactor.mask(&command.line());
         let sink: OutputSink = Arc::new(move |event| {
-            if event.lane == lane
+            if lane.takes(event.lane)
                 && *event.command == *shown
                 && let LiveOutput::Line { text, .. } | LiveOutput::Progress { text, .. } =
                     &event.what
@@ -523,6 +523,24 @@ impl Host {
         let thread = Arc::new(thread);
         lanes.threads.insert(lane, thread.clone());
         Ok(thread)
+    }
+
+    /// The thread for a command, once it is its turn there. Transfers share their sessions: where
+    /// another one's command runs for an hour, this one goes over the session that is free first.
+    async fn turn(&self, lane: Lane) -> Result<(Arc<LaneThread>, OwnedMutexGuard<()>), HostError> {
+        let own = self.lane(lane)?;
+        if let Ok(order) = own.order.clone().try_lock_owned() {
+            return Ok((own, order));
+        }
+        let other = match lane.other() {
+            Some(other) => self.lane(other)?,
+            None => own.clone(),
+        };
+        tokio::select! {
+            biased;
+            order = own.order.clone().lock_owned() => Ok((own, order)),
+            order = other.order.clone().lock_owned(), if other.is_idle() => Ok((other, order)),
+        }
     }
 
     fn close(&self) -> Vec<Arc<LaneThread>> {

@@ -44,6 +44,19 @@ impl Lane {
             lane => lane,
         }
     }
+
+    /// The lane that what goes over this one may take as well.
+    pub(super) fn other(self) -> Option<Self> {
+        match self.session() {
+            Self::Transfer(number) => Some(Self::Transfer((number + 1) % TRANSFERS)),
+            _ => None,
+        }
+    }
+
+    /// Whether a command that was sent for this lane may run on that one.
+    pub(super) fn takes(self, lane: Self) -> bool {
+        self.session() == lane || self.other() == Some(lane)
+    }
 }
 
 /// Sessions that transfers share; with the one for bulk data they are half of a host's six.
@@ -59,13 +72,16 @@ pub(super) struct LaneThread {
     ended: Mutex<Option<oneshot::Receiver<()>>>,
     /// Commands wait here for the one before them, so that none of them holds the gate to hostd
     /// while it waits for its session.
-    pub(super) order: tokio::sync::Mutex<()>,
+    pub(super) order: Arc<tokio::sync::Mutex<()>>,
+    /// Nothing is open there that a long command would hold up.
+    idle: Arc<AtomicBool>,
 }
 
 impl LaneThread {
     pub(super) fn spawn(host: Arc<Shared>, lane: Lane) -> std::io::Result<Self> {
         let wake = Arc::new(Wake::new()?);
         let closed = Arc::new(AtomicBool::new(false));
+        let idle = Arc::new(AtomicBool::new(true));
         let (jobs, queue) = channel();
         let (end, ended) = oneshot::channel();
         let name = format!("{} {lane:?}", host.config.name);
@@ -79,6 +95,7 @@ impl LaneThread {
             lane,
             wake: wake.clone(),
             closed: closed.clone(),
+            idle: idle.clone(),
             next_file: 0,
         };
         std::thread::Builder::new().name(name).spawn(move || {
@@ -93,7 +110,8 @@ impl LaneThread {
             wake,
             closed,
             ended: Mutex::new(Some(ended)),
-            order: tokio::sync::Mutex::new(()),
+            order: Arc::default(),
+            idle,
         })
     }
 
@@ -103,6 +121,11 @@ impl LaneThread {
         ended.as_mut().is_some_and(|ended| {
             matches!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
         })
+    }
+
+    /// Whether no file or stream is open there.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed)
     }
 
     /// Runs `job` on the thread. `Err` if the thread is gone.
@@ -189,6 +212,7 @@ pub(super) struct Worker {
     lane: Lane,
     wake: Arc<Wake>,
     closed: Arc<AtomicBool>,
+    idle: Arc<AtomicBool>,
     next_file: u64,
 }
 
@@ -208,6 +232,8 @@ impl Worker {
                 Err(TryRecvError::Empty) => self.idle(),
                 Err(TryRecvError::Disconnected) => break,
             }
+            let idle = self.files.is_empty() && self.streams.is_empty();
+            self.idle.store(idle, Ordering::Relaxed);
         }
         self.drop_link();
     }

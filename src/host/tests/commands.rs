@@ -324,6 +324,24 @@ async fn lanes_work_side_by_side_on_at_most_six_sessions() {
 }
 
 #[tokio::test]
+async fn a_transfers_command_need_not_wait_for_a_long_one_of_another() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let mark = sshd.path("mark").display().to_string();
+    let long = sh(&format!("until [ -e {mark} ]; do sleep 0.05; done")).deadline(SOON);
+    let short = sh(&format!(": >{mark}; echo made")).deadline(SOON);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    let lane = Lane::Transfer(1);
+    let _following = host.follow(lane, &short, move |line| {
+        hears.lock().unwrap().push(line.to_owned());
+    });
+    let (long, short) = tokio::join!(host.read(lane, &long), host.read(lane, &short));
+    assert_eq!((long.unwrap().status, short.unwrap().status), (0, 0));
+    assert_eq!(*heard.lock().unwrap(), ["made"]);
+}
+
+#[tokio::test]
 async fn an_idle_session_answers_the_host_and_stays() {
     let Some(sshd) = Sshd::start("ClientAliveInterval 1\nClientAliveCountMax 1") else {
         return;

@@ -39,8 +39,11 @@ pub(in crate::runbook) const ROLES: [(&str, SiteRole); 2] = [
 ];
 pub(in crate::runbook) const DRIVERS: [(&str, Driver); 2] =
     [("esxi", Driver::Esxi), ("posix", Driver::Posix)];
-/// Steps of a kind that a host may be given at a time.
-pub(in crate::runbook) const MOST_AT_ONCE: u64 = 8;
+/// Steps that move disks that a host may be given at a time. Each takes two channels of the session
+/// for bulk data, of which a host has ten.
+pub(in crate::runbook) const MOST_TRANSFERS: u64 = 4;
+/// Other steps that a host may be given at a time.
+pub(in crate::runbook) const MOST_STEPS: u64 = 8;
 const LATER_DRIVERS: [&str; 3] = ["esx3", "libvirt", "hyperv"];
 
 /// Site names that would be taken for keys of a network.
@@ -108,8 +111,8 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
     });
     let usual = AtOnce::default();
     let at_once = AtOnce {
-        transfers: at_once(&fields, "transfers", reader).unwrap_or(usual.transfers),
-        steps: at_once(&fields, "steps", reader).unwrap_or(usual.steps),
+        transfers: at_once(&fields, "transfers", MOST_TRANSFERS, reader).unwrap_or(usual.transfers),
+        steps: at_once(&fields, "steps", MOST_STEPS, reader).unwrap_or(usual.steps),
     };
     let bulk_session = optional(&fields, "bulk_session", reader, Reader::flag);
     let (address, port_given) = address?;
@@ -131,9 +134,14 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
 }
 
 /// How many steps of a kind the host may be given at a time.
-fn at_once<'a>(fields: &Fields<'a>, key: &str, reader: &mut Reader<'a>) -> Option<usize> {
+fn at_once<'a>(
+    fields: &Fields<'a>,
+    key: &str,
+    most: u64,
+    reader: &mut Reader<'a>,
+) -> Option<usize> {
     let number = optional(fields, key, reader, |reader, at| {
-        reader.number(at, key, 1, MOST_AT_ONCE)
+        reader.number(at, key, 1, most)
     });
     number.and_then(|number| usize::try_from(number).ok())
 }

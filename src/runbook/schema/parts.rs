@@ -57,22 +57,22 @@ pub(super) fn host() -> Value {
             (
                 "transfers",
                 about(
-                    whole(1, shapes::MOST_AT_ONCE),
+                    whole(1, shapes::MOST_TRANSFERS),
                     "Steps that move disks there at a time; 2 unless given",
                 ),
             ),
             (
                 "steps",
                 about(
-                    whole(1, shapes::MOST_AT_ONCE),
-                    "Other steps there at a time; 4 unless given",
+                    whole(1, shapes::MOST_STEPS),
+                    "Other steps there at a time, waits among them; 4 unless given",
                 ),
             ),
             (
                 "bulk_session",
                 about(
                     flag(),
-                    "false: disks share the session of the commands, where the host cuts off a further one; slower",
+                    "false: disks share the two sessions of the transfers' commands, where the host cuts off a further one; slower. Not heeded where the host is a hop",
                 ),
             ),
             (

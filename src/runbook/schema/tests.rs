@@ -119,6 +119,7 @@ fn it_refuses_what_the_reader_refuses() {
         ),
         ("driver: esxi,", "driver: esxi, host_key: \"MD5:12\","),
         ("driver: esxi,", "driver: esxi, transfers: 0,"),
+        ("driver: esxi,", "driver: esxi, transfers: 5,"),
         ("driver: esxi,", "driver: esxi, steps: 9,"),
         ("driver: esxi,", "driver: esxi, bulk_session: maybe,"),
         ("role: recovery", "role: spare"),
