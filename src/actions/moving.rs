@@ -174,8 +174,11 @@ pub(super) fn target(ctx: &Ctx, at: &VmAt) -> Result<Target, Fault> {
 }
 
 /// Opens the sessions of a VM's transfer while its step is looked at, so that the data need not wait
-/// for their logins.
-pub(super) fn get_ready(ctx: &Ctx, at: &VmAt) {
+/// for their logins. What lies on the host itself is mostly copied there, and needs none.
+pub(super) fn get_ready(ctx: &Ctx, at: &VmAt, source: &Folder) {
+    if matches!(source, Folder::On { host, .. } if *host.name() == at.host) {
+        return;
+    }
     let lane = lane(&ctx.runbook, &at.vm);
     if let Ok(host) = ctx.host(&at.host) {
         tokio::spawn(async move { host.get_ready(lane).await });

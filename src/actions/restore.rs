@@ -403,8 +403,8 @@ impl Action for Restore {
         if complete && seen.arrivals.missing().is_empty() {
             return Ok(Known::Is(seen));
         }
-        moving::get_ready(ctx, &self.at);
         let source = self.source(ctx)?;
+        moving::get_ready(ctx, &self.at, &source);
         seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
         seen.point = Some(self.choose(ctx, &seen.points, &seen.arrivals).await?);
         Ok(Known::Is(seen))
