@@ -233,7 +233,7 @@ macro_rules! by_verb {
 /// It could not look: a host did not answer, or not in a form that can be believed.
 pub async fn probe(ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
     by_verb!(Verb::new(&ctx.runbook, &ctx.step)?, verb => Box::pin(action::probe(&verb, ctx)).await, {
-        Verb::Confirm(prompt) => Ok(Box::pin(prompt.probe(ctx)).await),
+        Verb::Confirm(prompt) => Box::pin(prompt.probe(ctx)).await,
         Verb::Note(text) => Ok(confirm::note(text)),
         Verb::Agree(lines, question) => Ok(ending::agreement(lines, question)),
         Verb::Command(command) => Box::pin(command.probe(ctx)).await,

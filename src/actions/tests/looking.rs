@@ -1,8 +1,8 @@
-//! `check`, `wait`, `hand_off` and `power_off` against the simulated site.
+//! `check`, `wait`, `hand_off`, `power_off` and what a prompt looks at against the simulated site.
 
 use super::world::{World, consent};
 use super::{RUNBOOK, lines, needed};
-use crate::engine::{Answer, Entry, Fact, Performed, RunEvent, Verdict};
+use crate::engine::{Answer, Entry, Fact, Performed, Prompt, RunEvent, Verdict};
 use crate::host::HostCommand;
 
 /// The bundled runbook with these steps, once, as its way out.
@@ -130,6 +130,48 @@ async fn points_of_files_are_no_vms_and_an_output_that_was_cut_is_not_judged() {
     assert!(why.contains("it printed more than the 4.0 MiB"), "{why}");
     assert!(why.contains("restore point of web01"), "{why}");
     world.go("look/web01/restore_files").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_prompt_looks_first_and_asks_nobody_about_what_is_not_so() {
+    let world = world(
+        "      - confirm: Is it right?
+        ask:
+          runs: { check: Is that the one?, probe: { vm: sql01, site: london, power: on } }
+          count: { compare: The number on the screen, with: { host: lee-bk1, argv: [printf, n%s, four] } }
+      - confirm: Is it off?
+        ask:
+          off: { check: Is it quiet?, probe: { vm: sql01, site: london, power: off } }
+      - confirm: Is it the same?
+        ask:
+          same: { compare: The number on the screen, with: { host: lee-bk1, argv: [cat, /no/such/file] } }
+",
+    )
+    .await;
+    let first = "look/-/confirm";
+    let answer = world.probe(first).await;
+    assert!(!answer.found.contains("nfour"), "{}", answer.found);
+    let proposal = needed(&answer);
+    assert_eq!(lines(proposal), ["printf 'n%s' four"]);
+    let Some(Prompt::Compare { printed, .. }) = proposal.ask.get("count") else {
+        panic!("{proposal:?}")
+    };
+    assert_eq!(printed.as_deref(), Some("nfour"));
+    let evidence = world.go(first).await;
+    assert_eq!(
+        evidence[1],
+        "runs: yes: Is that the one? (sql01 runs in london: power state on on lon-esx1)"
+    );
+    assert_eq!(evidence[2], "count: nfour, as printf 'n%s' four on lee-bk1 printed");
+    for (id, why) in [
+        ("look/-/confirm.2", "off: sql01 does not run in london: power state on"),
+        ("look/-/confirm.3", "same: cat /no/such/file on lee-bk1: status 1"),
+    ] {
+        let fault = world.try_probe(id).await.unwrap_err();
+        assert!(fault.what.starts_with(why), "{fault}");
+        assert_eq!(fault.state, "nobody was asked");
+    }
     world.end().await;
 }
 

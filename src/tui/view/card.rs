@@ -415,8 +415,9 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
         let words = match stage {
             Stage::Choose { key, ask, .. } => format!("{key}: {}", ask.wants()),
             Stage::Pick { choice, .. } => format!("{}, chosen", choice.of),
-            Stage::Value { key, ask, .. } | Stage::YesNo { key, ask, .. } => {
-                ask.question().unwrap_or(&key).to_owned()
+            Stage::Value { key, ask, .. } => ask.question().unwrap_or(&key).to_owned(),
+            Stage::YesNo { key, ask, .. } => {
+                format!("yes or no: {}", ask.question().unwrap_or(&key))
             }
             Stage::Attest { request, .. } => {
                 let found = run.known(index).map_or("", |known| known.found.as_str());
