@@ -21,6 +21,7 @@ mod owners;
 mod people;
 mod practice;
 mod program;
+mod prompts;
 mod rivals;
 mod runbooks;
 mod sinks;

@@ -163,10 +163,19 @@ async fn a_prompt_looks_first_and_asks_nobody_about_what_is_not_so() {
         evidence[1],
         "runs: yes: Is that the one? (sql01 runs in london: power state on on lon-esx1)"
     );
-    assert_eq!(evidence[2], "count: nfour, as printf 'n%s' four on lee-bk1 printed");
+    assert_eq!(
+        evidence[2],
+        "count: nfour, as printf 'n%s' four on lee-bk1 printed"
+    );
     for (id, why) in [
-        ("look/-/confirm.2", "off: sql01 does not run in london: power state on"),
-        ("look/-/confirm.3", "same: cat /no/such/file on lee-bk1: status 1"),
+        (
+            "look/-/confirm.2",
+            "off: sql01 does not run in london: power state on",
+        ),
+        (
+            "look/-/confirm.3",
+            "same: cat /no/such/file on lee-bk1: status 1",
+        ),
     ] {
         let fault = world.try_probe(id).await.unwrap_err();
         assert!(fault.what.starts_with(why), "{fault}");
