@@ -67,7 +67,8 @@ of the runbook that looks there asks it anything.
 The abort criterion, the time limit and who holds the abort key are asked first, or stand in the
 answers file: `drill: { abort: any alarm, limit: 4h, abort_key: bob }`.
 
-A drill's copies never go live: in an emergency start `lifeboat run RUNBOOK`.
+A drill's copies never go live: in an emergency it is `lifeboat cleanup RUN`, then `lifeboat run RUNBOOK`,
+which tells first what an open drill holds: VMs that are on, space, memory.
 
 Examples:
   lifeboat drill my-runbook.yaml

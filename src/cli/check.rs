@@ -20,7 +20,8 @@ use crate::journal::RunSummary;
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Plan, PlanInputs, Version};
 use crate::readiness::{
-    Change, Finding, Rehearsal, Task, Unfinished, carry_over, changes, is_ready, judge, look,
+    Change, Finding, OpenDrill, Rehearsal, Task, Unfinished, carry_over, changes, is_ready, judge,
+    look,
 };
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
@@ -34,6 +35,7 @@ use super::forms;
 use super::load::load_runbook;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::past::{self, Past, make_plan};
+use super::runs::state_of;
 use super::start::{check_selection, fetch_secrets, keep_secrets, with_own_paths};
 use super::variables::{Sources, gather};
 
@@ -105,7 +107,11 @@ pub(super) fn task(
 ) -> Result<Task, Failure> {
     let mut task = Task::new(reached, plan);
     let runs = console.store.list()?;
-    task.unfinished = unfinished(&runs, &loaded.runbook.name);
+    let name = &loaded.runbook.name;
+    task.drills = open_drills(&runs, name);
+    let is_told = |run: &Unfinished| task.drills.iter().any(|drill| drill.run == run.run);
+    task.unfinished = unfinished(&runs, name);
+    task.unfinished.retain(|run| !is_told(run));
     task.rehearsal = rehearsal(&runs, loaded, plan);
     Ok(task)
 }
@@ -144,6 +150,17 @@ fn unfinished(runs: &[RunSummary], runbook: &str) -> Vec<Unfinished> {
         })
     });
     told.collect()
+}
+
+/// Drills of this runbook that hold something at its sites.
+fn open_drills(runs: &[RunSummary], runbook: &str) -> Vec<OpenDrill> {
+    let of_this = runs.iter().filter(|run| {
+        let info = run.info.as_deref();
+        info.is_some_and(|info| info.mode == Some(Mode::Drill) && info.runbook == runbook)
+    });
+    of_this
+        .filter_map(|run| OpenDrill::of(&run.folder.id, &state_of(run)?))
+        .collect()
 }
 
 /// The newest drill of this runbook that ended well, and brought up what the plan brings up.

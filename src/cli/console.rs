@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::{self, CommitWindow, Stage, left_over};
+use crate::engine::{self, CommitWindow, Stage, going_live, left_over};
 use crate::error::Fault;
 use crate::headless::{self, Replies};
 use crate::host::Redactor;
@@ -190,6 +190,7 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     }
     let ways = stage.ways(run, past.info.mode);
     lines.extend(ways.iter().map(|way| format!("next: {way}")));
+    lines.extend(going_live(run, &state).map(|words| format!("in an emergency: {words}")));
     lines
 }
 

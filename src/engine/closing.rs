@@ -53,13 +53,38 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
     }
     match (chapter, mode) {
         (Chapter::Cleanup, _) => cleanup(mode, run, state),
-        (Chapter::Commit | Chapter::Rollback, Some(Mode::Drill)) => refused(
-            "a drill changes nothing that could stay or be taken back",
+        (Chapter::Commit, Some(Mode::Drill)) => refused(
+            "a drill does not go live: its VMs ran cut off and changed data of their own",
+            format!("for the real thing: {}", for_real(run, state)),
+        ),
+        (Chapter::Rollback, Some(Mode::Drill)) => refused(
+            "a drill changes nothing that could be taken back",
             format!("remove what it made: lifeboat cleanup {run}"),
         ),
         (Chapter::Commit, _) => commit(run, state),
         (Chapter::Rollback, _) => rollback(run, state),
     }
+}
+
+/// The commands that do for real what a drill did, once it is out of the way.
+fn for_real(run: &RunId, state: &RunState) -> String {
+    let path = state.info.as_ref().map(|info| info.runbook_path.as_str());
+    let path = path.filter(|path| !path.is_empty()).unwrap_or("RUNBOOK");
+    format!("lifeboat cleanup {run}, then lifeboat run {path}")
+}
+
+/// What to know who wants a drill's VMs for real, as long as it has them: the decision is another run.
+#[must_use]
+pub fn going_live(run: &RunId, state: &RunState) -> Option<String> {
+    let mode = state.info.as_ref()?.mode;
+    let over = matches!(
+        Stage::of(state),
+        Stage::CleaningUp | Stage::FindingsDue | Stage::Closed { .. }
+    );
+    (mode == Some(Mode::Drill) && !over).then(|| {
+        let commands = for_real(run, state);
+        format!("these copies do not go live: {commands}")
+    })
 }
 
 fn was(state: &RunState, chapter: Chapter) -> bool {

@@ -28,7 +28,9 @@ mod way_out;
 mod window;
 
 pub use asked::{Judged, NO, Prompt, YES, judge};
-pub use closing::{Opening, closing_plan, is_closing_id, left_over, opening, takes_back};
+pub use closing::{
+    Opening, closing_plan, going_live, is_closing_id, left_over, opening, takes_back,
+};
 pub use consent::{
     Gap, can_decline, can_undo, confirmation_gaps, is_walked, is_wrong_response, objection, risk,
     typed_word, waits_for_person,

@@ -12,6 +12,7 @@ mod changes;
 mod esxi;
 mod finding;
 mod judges;
+mod open_drill;
 mod seen;
 mod task;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 pub use changes::{Change, carry_over, changes};
 pub use finding::{Finding, Severity, is_ready};
 pub use judges::judge;
+pub use open_drill::{Holds, OpenDrill};
 pub use seen::{
     Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, SpareSeen, Told,
     Used,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
+use super::open_drill::OpenDrill;
 use crate::names::{HostName, RunId, VmName};
 use crate::plan::{ActionSpec, Plan};
 use crate::runbook::model::{Adapter, PointChoice, PortGroup, Runbook, SiteRole, Vm};
@@ -26,6 +27,8 @@ pub struct Task {
     pub rehearsal: Option<Rehearsal>,
     /// Runs of this runbook that are not finished.
     pub unfinished: Vec<Unfinished>,
+    /// Drills of this runbook of which something stands.
+    pub drills: Vec<OpenDrill>,
 }
 
 /// A restore that the plan has.
@@ -86,6 +89,7 @@ impl Task {
             runbook,
             rehearsal: None,
             unfinished: Vec::new(),
+            drills: Vec::new(),
         }
     }
 

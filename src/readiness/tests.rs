@@ -310,6 +310,16 @@ fn what_there_may_be_one_of_only_is_compared() {
             lee(seen).registered = Ok(vec![twin]);
         },
     );
+    let drilled = "drill-20260101-000000-dddd-web01";
+    only(
+        &format!("blocker vm/web01/twin/lee-esx1/[local1] {drilled}/{drilled}.vmx"),
+        "`lifeboat cleanup 20260101-000000-dddd`",
+        |_, seen| {
+            let mut twin = registered(9, drilled);
+            twin.identity = registered(1, "web01").identity;
+            lee(seen).registered = Ok(vec![twin]);
+        },
+    );
     only(
         "warning vm/web01/namesake/lee-esx1/[local1] old/web01.vmx",
         "called web01",
@@ -403,6 +413,29 @@ fn what_is_left_over_is_named() {
                 mode: "failover".into(),
                 operator: "alice".into(),
             });
+        },
+    );
+}
+
+#[test]
+fn an_open_drill_is_told_once_with_what_it_holds() {
+    let run = "20260101-000000-dddd";
+    let holds = || Holds {
+        on: ["sql01".into()].into(),
+        memory: 8 << 30,
+        ..Holds::default()
+    };
+    only(
+        &format!("warning run/{run}"),
+        "sql01 is on, at lee-esx1 (8.0 GiB of memory)",
+        |task, seen| {
+            task.drills.push(OpenDrill {
+                run: run.into(),
+                stage: "cleanup due".to_owned(),
+                holds: [("lee-esx1".into(), holds())].into(),
+            });
+            let names = vec![format!("drill-{run}-sql01")];
+            lee(seen).tops.insert("local1".into(), Ok(names));
         },
     );
 }

@@ -3,16 +3,18 @@
 //! The choice is a fact of the run. Where the copy at this step's own site is to live, the step is
 //! over when every host of the other site says that it runs there no more: nothing is fenced here.
 
-use crate::actions::answer::{Known, done, needed, shown_for};
+use crate::actions::answer::{Known, blocked, done, needed, shown_for};
 use crate::actions::context::Ctx;
 use crate::actions::link::ActError;
 use crate::actions::ownership::{Copy, Ownership, copy_line};
+use crate::actions::place::path_tail;
 use crate::actions::stopping;
 use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::{HostName, VmName};
 use crate::plan::Risk;
+use crate::runbook::drill_of;
 
 use super::{Fence, Seen};
 
@@ -51,6 +53,9 @@ impl Fence {
     pub(super) fn decide_survivor(&self, seen: &Seen, found: &str) -> Option<ProbeAnswer> {
         let elsewhere = seen.elsewhere.as_ref()?;
         if seen.is_split() {
+            if let Some(blocked) = self.a_drills(elsewhere) {
+                return Some(blocked);
+            }
             return Some(self.ask_which_lives(seen, elsewhere, found));
         }
         let lives_here = seen.lives.as_ref() == Some(&self.site)
@@ -65,6 +70,30 @@ impl Fence {
             evidence.extend(elsewhere.lines());
             done(found, evidence)
         })
+    }
+
+    /// Where all that runs at the other site was made by a drill, nobody is asked which copy lives:
+    /// that one is not to live, and its drill is cleaned up.
+    fn a_drills(&self, elsewhere: &Ownership) -> Option<ProbeAnswer> {
+        let made = |(host, copy): (&HostName, &Copy)| {
+            let (folder, _) = path_tail(&copy.vmx)?;
+            Some((host.clone(), drill_of(folder)?))
+        };
+        let made: Vec<_> = elsewhere.running().map(made).collect::<Option<_>>()?;
+        let (host, run) = made.first()?;
+        let what = format!(
+            "{} runs in {}, and its copy of drill {run} still runs on {host}",
+            self.vm, self.site
+        );
+        let fault = Fault::new(
+            what.clone(),
+            host.as_str(),
+            "nothing was changed; a drill's copy does not go live",
+            format!(
+                "`lifeboat cleanup {run}` stops it and removes what that drill made; then retry"
+            ),
+        );
+        Some(blocked(what, fault, &[]))
     }
 
     fn ask_which_lives(&self, seen: &Seen, elsewhere: &Ownership, found: &str) -> ProbeAnswer {

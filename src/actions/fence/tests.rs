@@ -189,3 +189,28 @@ fn of_two_running_copies_a_person_chooses_and_types_the_name() {
     split.elsewhere = Some(ownership("Leeds", &[dark()], Heard::NotAsked));
     assert!(needed(&fence().decide(&split)).typed.is_some());
 }
+
+#[test]
+fn nobody_is_asked_whether_a_drills_copy_lives() {
+    let on = || copy(PowerState::On, false);
+    let mut split = seen(&[copies(&[on()])], Heard::Answer, true);
+    let drilled = Copy {
+        vmx: "[local1] drill-20260102-030405-k7qd-sql01/sql01.vmx".into(),
+        ..on()
+    };
+    split.elsewhere = Some(ownership(
+        "Leeds",
+        &[copies(&[drilled.clone()])],
+        Heard::NotAsked,
+    ));
+    let answer = fence().decide(&split);
+    let fault = blocked(&answer);
+    assert!(
+        fault.next.contains("lifeboat cleanup 20260102-030405-k7qd"),
+        "{fault}"
+    );
+    // Beside a copy that no drill made it is a split like any other.
+    let both = [copies(&[drilled, on()])];
+    split.elsewhere = Some(ownership("Leeds", &both, Heard::NotAsked));
+    assert!(needed(&fence().decide(&split)).ask.contains_key("lives"));
+}

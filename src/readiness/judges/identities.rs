@@ -2,10 +2,11 @@
 
 use crate::error::Fault;
 use crate::hypervisor::esxi::identity::Identity;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, RunId, VmName};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Registered, Seen};
 use crate::readiness::task::Task;
+use crate::runbook::drill_of;
 use crate::runbook::model::SiteRole;
 use crate::vmfiles::Vmx;
 
@@ -76,6 +77,10 @@ fn collision(
         return None;
     }
     if let Some(shares) = identity.shared_with(&row.identity) {
+        let folder = row.path.split('/').next();
+        if let Some(run) = folder.and_then(drill_of) {
+            return of_drill(task, (vm, host), row, (&run, &shares));
+        }
         let fault = Fault::new(
             format!("{} ({file}) has the same {shares} as {vm}", row.name),
             host.as_str(),
@@ -97,6 +102,27 @@ fn collision(
         );
         Finding::warning(format!("vm/{vm}/namesake/{host}/{file}"), vms, fault)
     })
+}
+
+/// What a drill made and left registered; one that was not started stands in nobody's way.
+fn of_drill(
+    task: &Task,
+    (vm, host): (&VmName, &HostName),
+    row: &Registered,
+    (run, shares): (&RunId, &str),
+) -> Option<Finding> {
+    let drill = task.drills.iter().find(|drill| drill.run == *run);
+    if drill.is_some_and(|drill| drill.holds.values().all(|held| !held.on.contains(vm))) {
+        return None;
+    }
+    let fault = Fault::new(
+        format!("{} of drill {run} has the same {shares} as {vm}", row.name),
+        host.as_str(),
+        format!("while it is on, {vm} is not started beside it"),
+        format!("`lifeboat cleanup {run}` stops it and removes what that drill made"),
+    );
+    let key = format!("vm/{vm}/twin/{host}/[{}] {}", row.datastore, row.path);
+    Some(Finding::stops(key, vec![vm.clone()], fault))
 }
 
 /// Whether it is the entry of the place where the VM is to come up.

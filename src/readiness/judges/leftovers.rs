@@ -8,14 +8,15 @@ use crate::names::{HostName, RunId, VmName};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;
-use crate::runbook::drill_of;
-use crate::runbook::model::Place;
+use crate::runbook::drill_of as named;
+use crate::runbook::model::{Identity, Place};
 
 /// Names that are shown of a folder, at most.
 const SHOWN: usize = 4;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut findings = unfinished(task);
+    findings.extend(open_drills(task));
     for (name, vm) in task.chosen() {
         let Some(place) = vm.recovery.as_ref() else {
             continue;
@@ -53,6 +54,31 @@ fn unfinished(task: &Task) -> Vec<Finding> {
         Finding::warning(format!("run/{}", run.run), Vec::new(), fault)
     };
     task.unfinished.iter().map(finding).collect()
+}
+
+/// What is in the way of a failover is told, and that none of it goes live.
+fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
+    task.drills.iter().map(|drill| {
+        let run = &drill.run;
+        let stands_in = task.runbook.drill.identity == Identity::Moved
+            && drill.holds.values().any(|held| !held.on.is_empty());
+        let next = if stands_in {
+            format!("`lifeboat cleanup {run}` first: nothing starts beside a VM of the same identity that is on")
+        } else {
+            format!("`lifeboat cleanup {run}` first where room is short")
+        };
+        let fault = Fault::new(
+            format!(
+                "drill {run} of this runbook is open ({}): {}",
+                drill.stage,
+                drill.in_words()
+            ),
+            "the state folder of this console",
+            "its copies do not go live: they ran cut off and changed data of their own",
+            next,
+        );
+        Finding::warning(format!("run/{run}"), Vec::new(), fault)
+    })
 }
 
 /// Another run holds the VM.
@@ -116,6 +142,9 @@ fn drills(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
         found.insert(what);
         runs.extend(run);
     };
+    // What its own journal tells is told once.
+    let is_told = |run: &RunId| task.drills.iter().any(|drill| drill.run == *run);
+    let drill_of = |name: &str| named(name).filter(|run| !is_told(run));
     for (datastore, names) in &esxi.tops {
         for name in names.as_ref().ok().into_iter().flatten() {
             if let Some(run) = drill_of(name) {
@@ -133,11 +162,10 @@ fn drills(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
         .filter_map(|network| network.drill.as_deref())
         .collect();
     for group in esxi.groups.as_ref().ok().into_iter().flatten() {
-        if wanted.contains(group.name.as_str()) {
-            add(
-                drill_of(&group.vswitch),
-                format!("port group {}", group.name),
-            );
+        let told = named(&group.vswitch).is_some_and(|run| is_told(&run));
+        if wanted.contains(group.name.as_str()) && !told {
+            let run = drill_of(&group.vswitch);
+            add(run, format!("port group {}", group.name));
         }
     }
     if found.is_empty() {

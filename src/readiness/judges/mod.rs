@@ -49,7 +49,7 @@ pub fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 }
 
 /// `sql01, web01`.
-fn listed<T: std::fmt::Display>(items: &[T]) -> String {
+pub(super) fn listed<T: std::fmt::Display>(items: &[T]) -> String {
     let words: Vec<String> = items.iter().map(ToString::to_string).collect();
     words.join(", ")
 }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status};
+use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status, going_live};
 use crate::names::VmName;
 use crate::report::decide_by;
 use crate::runbook::model::Section;
@@ -107,6 +107,9 @@ fn ahead(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
     let mode = state.info.as_ref().and_then(|info| info.mode);
     for way in stage.ways(&run.run, mode) {
         labelled(lines, width, "next", Role::Plain, &way.to_string());
+    }
+    if let Some(words) = going_live(&run.run, state) {
+        labelled(lines, width, "live", Role::Plain, &words);
     }
     lines.push(Line::default());
 }
