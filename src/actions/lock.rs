@@ -22,6 +22,7 @@ use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::shell::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };
+use crate::names::StepId;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
@@ -94,6 +95,16 @@ async fn look(ctx: &Ctx, place: &Place) -> Result<Standing, Fault> {
     }
 }
 
+/// Whether a command of the run's end may still take this lock away: it was lost, and a step goes on
+/// after all. Such a command knows the lock by its owner's line, so taking it anew, for this step,
+/// puts it out of reach.
+fn may_be_released(state: &RunState, lock: &StandingLock) -> bool {
+    state.unsettled_ops().any(|(_, op)| {
+        let words = shell_words::split(&op.command).unwrap_or_default();
+        op.step == StepId::default() && words.contains(&lock.owner)
+    })
+}
+
 /// Whether this run has ever announced a command about that lock.
 fn announced(state: &RunState, place: &Place) -> bool {
     state.ops.values().any(|op| place.is_meant_by(op))
@@ -118,6 +129,8 @@ pub(super) struct Guarded {
     /// As it is shown and confirmed.
     pub answer: ProbeAnswer,
     claims: Vec<Claim>,
+    /// Locks that the run holds, and its journal may not know of.
+    ours: Vec<Place>,
 }
 
 /// What became of the locks that a step needs.
@@ -138,6 +151,7 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
     let mut guarded = Guarded {
         answer,
         claims: Vec::new(),
+        ours: Vec::new(),
     };
     let Verdict::Needed(proposal) = &mut guarded.answer.verdict else {
         return Ok(guarded);
@@ -153,7 +167,14 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
     }
     for place in places {
         match look(ctx, &place).await? {
-            Standing::Ours(_) => {}
+            Standing::Ours(lock) if may_be_released(&ctx.state, &lock) => {
+                guarded.claims.push(Claim {
+                    command: break_lock(&lock, &owner),
+                    place,
+                    holder: None,
+                });
+            }
+            Standing::Ours(_) => guarded.ours.push(place),
             Standing::Free if !takes_locks(ctx, &place).await? => {
                 proposal.changes.push(closed(&place));
             }
@@ -314,6 +335,9 @@ impl Guarded {
     /// # Errors
     /// A lock could not be made, or the link was lost.
     pub async fn claim(&self, ctx: &Ctx) -> Result<Claimed, ActError> {
+        for place in &self.ours {
+            want(ctx, place).await?;
+        }
         let mut outcome = Claimed::Held;
         for claim in &self.claims {
             if claim.take(ctx).await? != LockTaken::Done {
@@ -328,20 +352,26 @@ impl Guarded {
     }
 }
 
+/// Keeps that the run holds a lock, or is about to, so that its end gives it back.
+async fn want(ctx: &Ctx, place: &Place) -> Result<(), ActError> {
+    let is = |fact: &Fact| place.is_of(fact);
+    let mut standing = ctx.state.locks().into_iter();
+    if standing.any(is) || ctx.link.kept().iter().any(is) {
+        return Ok(());
+    }
+    let wanted = Fact::LockWanted {
+        vm: place.vm.clone(),
+        host: place.host.clone(),
+        path: place.folder.clone(),
+    };
+    ctx.link.fact(wanted).await
+}
+
 impl Claim {
     async fn take(&self, ctx: &Ctx) -> Result<LockTaken, ActError> {
         let Place { vm, host, folder } = self.place.clone();
         let (path, doing) = (folder, format!("locking {}", self.place.name()));
-        let is = |fact: &Fact| self.place.is_of(fact);
-        let mut standing = ctx.state.locks().into_iter();
-        if !standing.any(is) && !ctx.link.kept().iter().any(is) {
-            let wanted = Fact::LockWanted {
-                vm: vm.clone(),
-                host: host.clone(),
-                path: path.clone(),
-            };
-            ctx.link.fact(wanted).await?;
-        }
+        want(ctx, &self.place).await?;
         if let (Some(holder), Some(given)) = (&self.holder, &ctx.confirmation) {
             let broken = Fact::LockBroken {
                 vm,
@@ -366,6 +396,7 @@ pub(super) async fn hold(ctx: &Ctx) -> Result<(), ActError> {
     let owner = Owner::this(ctx).line();
     for place in Place::of_step(&ctx.runbook, &ctx.step) {
         let command = match look(ctx, &place).await? {
+            Standing::Ours(lock) if may_be_released(&ctx.state, &lock) => break_lock(&lock, &owner),
             Standing::Ours(_) => continue,
             Standing::Free => take_lock(&place.folder, &owner),
             Standing::Unnamed(lock) => break_lock(&lock, &owner),

@@ -213,6 +213,27 @@ async fn a_lock_command_that_was_cut_off_is_known_again_by_its_own_run_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_was_lost_cannot_take_the_lock_from_a_step_that_goes_on() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    world.go(&out("restore")).await;
+    let before = owner(&world);
+    let path = "/vmfs/volumes/local1/.lifeboat-lock-sql01";
+    let release = ["sh", "-c", "…", "_", path, before.trim(), path];
+    world.lose_of(None, "lee-esx1", &shell_words::join(release));
+
+    let next = world.probe(&out("register")).await;
+    assert_eq!(locks_in(needed(&next)), 1, "taken anew: {next:?}");
+    world.go(&out("register")).await;
+    assert!(folder(&world).join("next").exists(), "out of its reach");
+    let after = world.probe(&out("network")).await;
+    assert_eq!(locks_in(needed(&after)), 0, "once: {after:?}");
+    close(&world).await;
+    assert!(!folder(&world).exists());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_runs_that_saw_no_lock_the_slower_one_is_shown_the_faster() {
     let world = World::new().await;
     world.site.go_dark(SiteRole::Protected);

@@ -321,7 +321,11 @@ impl World {
 
     /// A write of which nothing is known but its line.
     pub fn lose(&self, id: &str, host: &str, command: &str) -> OpId {
-        let step = self.step(id);
+        self.lose_of(Some(&self.step(id)), host, command)
+    }
+
+    /// A write of a step, or of the run's end, whose connection died under it.
+    pub fn lose_of(&self, step: Option<&Step>, host: &str, command: &str) -> OpId {
         let op = OpId(self.keeper.state.lock().unwrap().ops.len() as u64 + 1);
         let (host, command) = (host.into(), command.to_owned());
         let intended = RunEvent::WriteIntended {
@@ -330,9 +334,9 @@ impl World {
             command,
             bulk: false,
         };
-        self.keeper.record(Some(&step), intended);
+        self.keeper.record(step, intended);
         self.keeper.record(
-            Some(&step),
+            step,
             RunEvent::WriteLost {
                 op,
                 why: "cut".into(),

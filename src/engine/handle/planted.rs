@@ -36,11 +36,19 @@ pub(in crate::engine) enum Bug {
     ToldBeforeAsked,
     /// What a host said counts, however long ago it was asked.
     OldPoll,
+    /// An action looks at a lock and takes whoever owns it for its own run.
+    LockIgnored,
+    /// A run is taken back while a command of it may still take effect.
+    FrozenInDoubt,
+    /// A step of a run that is being ended looks again, and what it would do can be confirmed.
+    FrozenGoesOn,
+    /// A run ends without giving back what it holds.
+    ClosedAtOnce,
 }
 
 impl Bug {
     /// All of them.
-    pub(in crate::engine) const ALL: [Self; 16] = [
+    pub(in crate::engine) const ALL: [Self; 20] = [
         Self::RecordAfterRun,
         Self::NoProbeAfterLoss,
         Self::LostNotStopped,
@@ -57,5 +65,9 @@ impl Bug {
         Self::PowerOnNotHeld,
         Self::ToldBeforeAsked,
         Self::OldPoll,
+        Self::LockIgnored,
+        Self::ClosedAtOnce,
+        Self::FrozenInDoubt,
+        Self::FrozenGoesOn,
     ];
 }

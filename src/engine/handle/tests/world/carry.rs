@@ -3,6 +3,7 @@
 
 use super::super::*;
 use super::jobs::{Job, Stage, Task};
+use super::locks::{self, Closer};
 use super::promises::{Broken, Watch, position};
 use super::{Flow, Mischief, World, coverage};
 use crate::engine::{Entry, Performed, Status};
@@ -40,6 +41,9 @@ impl World {
             }
             Effect::Grant { ticket, op } => self.send(ticket, op)?,
             Effect::Kept { ticket } => {
+                if let Some(closer) = &mut self.closer {
+                    closer.kept(ticket);
+                }
                 let waits = |job: &&mut Job| job.stage == Stage::AwaitKept(ticket);
                 if let Some(job) = self.jobs.iter_mut().find(waits) {
                     job.stage = Stage::Do;
@@ -72,8 +76,7 @@ impl World {
             }
             Effect::Timer { id, .. } => self.timers.push(id),
             Effect::Cancel { step, .. } => self.cancel(&step)?,
-            // The runs of this world hold no locks.
-            Effect::Close => return Err(Broken::new(0, "there is nothing to give back")),
+            Effect::Close => self.closer = Some(Closer::new(&self.folded)),
             Effect::Leave => return Ok(Flow::Leave),
         }
         Ok(Flow::On)
@@ -119,6 +122,7 @@ impl World {
     fn record(&mut self, entry: Arc<Entry>) -> Result<(), Broken> {
         self.watch
             .judge(self.shape, &self.site, &self.folded, &entry)?;
+        locks::judge(&self.folded, &entry)?;
         self.watch.learn(self.shape, &entry);
         self.watch.owners.learn(self.shape, &self.folded, &entry)?;
         self.coverage.events[coverage::event(&entry.event)] += 1;
@@ -153,9 +157,10 @@ impl World {
         self.journal = readable;
         self.folded = RunState::fold(self.journal.iter().map(AsRef::as_ref));
         let owners = std::mem::take(&mut self.watch.owners);
-        self.watch = Watch::replay(self.shape, &self.journal);
+        self.watch = Watch::replay(self.shape, self.tries.len(), &self.journal);
         self.watch.owners = owners.remember(self.shape, &self.folded);
         self.site.flights.clear();
+        self.site.locks.forgotten();
         self.say(|world| format!("   the journal ends after {} lines", world.journal.len()));
         Ok(())
     }

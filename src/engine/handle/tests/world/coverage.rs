@@ -46,10 +46,11 @@ pub(super) const REACHED: [(&str, &str); KINDS.len()] = [
     ("people", "-"),
     ("host-told", "-"),
     ("host-silent", "-"),
+    ("closed", "-"),
 ];
 
 /// Kinds of input, in the order of [`kind`].
-pub(super) const KINDS: [&str; 41] = [
+pub(super) const KINDS: [&str; 42] = [
     "start",
     "resume",
     "confirm",
@@ -91,6 +92,7 @@ pub(super) const KINDS: [&str; 41] = [
     "people",
     "host-told",
     "host-silent",
+    "closed",
 ];
 
 /// Statuses, in the order of the enum; the last column is for inputs without a step.
@@ -167,12 +169,12 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
             running: Some(_), ..
         } => 39,
         Input::HostSeen { running: None, .. } => 40,
-        // The runs of this world hold no locks: the latter never comes.
-        Input::Timer(_) | Input::Closed => 36,
+        Input::Closed => 41,
+        Input::Timer(_) => 36,
     }
 }
 
-pub(super) const EVENTS: usize = 40;
+pub(super) const EVENTS: usize = 44;
 
 /// A number below [`EVENTS`] for each kind of event.
 pub(super) fn event(event: &RunEvent) -> usize {
@@ -199,6 +201,9 @@ pub(super) fn event(event: &RunEvent) -> usize {
             Fact::SplitBrainEnded { .. } => 37,
             Fact::RunsElsewhere { .. } => 38,
             Fact::SurvivorChosen { .. } => 39,
+            Fact::LockWanted { .. } => 40,
+            Fact::LockBroken { .. } => 41,
+            Fact::LockReleased { .. } => 42,
             _ => 16,
         },
         RunEvent::QuestionAsked(_) => 17,
@@ -217,6 +222,7 @@ pub(super) fn event(event: &RunEvent) -> usize {
         RunEvent::HostTrusted { .. } => 30,
         RunEvent::RunDetached { .. } => 31,
         RunEvent::RunFinished { .. } => 32,
+        RunEvent::ChapterOpened { .. } => 43,
         RunEvent::StepDeclined(_) => 34,
         // What people do beside the steps.
         _ => 33,

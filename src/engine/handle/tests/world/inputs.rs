@@ -19,16 +19,20 @@ pub(super) fn step_of(input: &Input, state: &RunState) -> Option<StepId> {
             } => Some(step.clone()),
             _ => None,
         },
+        Input::WriteWanted { step, .. } | Input::FactFound { step, .. } => {
+            Some(step.clone()).filter(|step| *step != StepId::default())
+        }
         Input::Probed { step, .. }
-        | Input::WriteWanted { step, .. }
-        | Input::FactFound { step, .. }
         | Input::Questioned { step, .. }
         | Input::Performed { step, .. }
         | Input::Stopped { step, .. } => Some(step.clone()),
         Input::WriteStarted { op, .. }
         | Input::WriteFinished { op, .. }
         | Input::WriteLost { op, .. }
-        | Input::WriteNotSent { op, .. } => state.ops.get(op).map(|op| op.step.clone()),
+        | Input::WriteNotSent { op, .. } => {
+            let step = state.ops.get(op).map(|op| op.step.clone());
+            step.filter(|step| *step != StepId::default())
+        }
         Input::Start(_)
         | Input::Resume { .. }
         | Input::HostSeen { .. }

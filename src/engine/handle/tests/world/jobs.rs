@@ -29,6 +29,8 @@ pub(super) enum Act {
     Send(Write),
     /// Look whether what a command was to stop is off.
     SeeOff(Write),
+    /// Things are no longer as they were shown.
+    ShowAnew,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -213,6 +215,24 @@ impl World {
                 }
                 None
             }
+            Some(Act::ShowAnew) if job.task == Task::Undo => {
+                job.stage = Stage::End(Performed::Held {
+                    fault: Fault::default(),
+                    remedies: vec!["retry".to_owned()],
+                });
+                None
+            }
+            Some(Act::ShowAnew) => {
+                let seen = self.look(job.step, None);
+                if matches!(seen.answer.verdict, Verdict::AlreadyDone { .. }) {
+                    let evidence = vec!["there".to_owned()];
+                    let end = Stage::End(Performed::Done { evidence });
+                    job.go_on(seen.settle.into_iter().map(Act::Keep), end);
+                } else {
+                    job.stage = Stage::End(Performed::Changed(Box::new(seen.answer)));
+                }
+                None
+            }
             Some(Act::Keep(fact)) => {
                 self.ticket += 1;
                 job.stage = Stage::AwaitKept(self.ticket);
@@ -231,8 +251,13 @@ impl World {
                 let bulk = work.kind == Kind::Copy && matches!(write, Write::Set(_));
                 let command = match (&job.task, write) {
                     (Task::Stop(op), _) => format!("kill {op}"),
+                    // Taking back looks for itself.
+                    (Task::Undo, Write::Lock(_) | Write::Break(..)) => "undo: lock".to_owned(),
+                    (_, Write::Lock(_)) => "lock".to_owned(),
+                    (_, Write::Break(owner, _)) => format!("break {owner:?}"),
                     (_, Write::Set(part)) => format!("do {part}"),
                     (_, Write::Clear(part)) => format!("undo {part}"),
+                    (_, Write::Take(of, part)) => format!("take {part} of {of} back"),
                     (_, Write::StopHome) => "stop at home".to_owned(),
                     (_, Write::StopHere) => "stop here".to_owned(),
                 };
@@ -314,7 +339,15 @@ impl World {
                 if work.kind == Kind::PowerOn && bits & 1 == 1 {
                     acts.push(Act::Keep(self.stopped(work.vm, HOSTS[work.host])));
                 }
-                job.go_on(acts, Stage::Verify);
+                match self.hold(work.vm) {
+                    Some(locks) => job.go_on(locks.into_iter().chain(acts), Stage::Verify),
+                    None => {
+                        job.stage = Stage::End(Performed::Held {
+                            fault: Fault::default(),
+                            remedies: vec!["retry".to_owned()],
+                        });
+                    }
+                }
             }
         }
     }
@@ -357,7 +390,7 @@ impl World {
                 job.go_on(seen.settle.into_iter().map(Act::Keep), Stage::End(done));
             }
             Verdict::Needed(_) if as_confirmed => {
-                let prompt = self.shape.work[job.step].kind == Kind::Prompt;
+                let prompt = matches!(self.shape.work[job.step].kind, Kind::Prompt | Kind::Agree);
                 let then = if prompt {
                     Stage::End(done)
                 } else {
@@ -387,6 +420,12 @@ impl World {
     /// A write leaves: its intent is on disk, and nothing of it is under way.
     pub(super) fn send(&mut self, ticket: u64, op: OpId) -> Result<(), Broken> {
         self.watch.leaves(&self.journal, op)?;
+        if let Some(closer) = self.closer.as_mut().filter(|it| it.waits_for_grant(ticket)) {
+            if let Some(vm) = closer.sends(op) {
+                self.site.locks.releasing(vm);
+            }
+            return Ok(());
+        }
         let waits = |job: &&mut Job| job.stage == Stage::AwaitGrant(ticket);
         let Some(at) = self.jobs.iter_mut().position(|job| waits(&job)) else {
             // The action is gone: nothing leaves.
@@ -400,6 +439,9 @@ impl World {
         job.fate = self.fate();
         if !matches!(job.task, Task::Stop(_)) {
             self.check_send(&job)?;
+            if !job.write.is_about_lock() {
+                self.site.locks.sends(self.shape.work[job.step].vm)?;
+            }
         }
         if !matches!(job.task, Task::Stop(_))
             && matches!(job.fate, Fate::Good | Fate::BadDone | Fate::Lost | Fate::Panic)
@@ -499,6 +541,10 @@ impl World {
                     }));
                 }
                 let good = job.fate == Fate::Good;
+                if job.write.is_about_lock() && !self.site.stands(self.shape, job.step, job.write) {
+                    // Somebody was faster.
+                    job.acts = VecDeque::from([Act::ShowAnew]);
+                }
                 job.stage = if good {
                     Stage::Do
                 } else if self.dice.one_in(2) {

@@ -28,7 +28,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn done(settle: Vec<Fact>) -> Self {
+    pub(super) fn done(settle: Vec<Fact>) -> Self {
         Self {
             answer: already(),
             settle,
@@ -36,7 +36,7 @@ impl Seen {
         }
     }
 
-    fn needed(what: &str, acts: impl IntoIterator<Item = Act>) -> Self {
+    pub(super) fn needed(what: &str, acts: impl IntoIterator<Item = Act>) -> Self {
         let mut answer = needed();
         if let Verdict::Needed(proposal) = &mut answer.verdict {
             proposal.then = what.to_owned();
@@ -85,7 +85,8 @@ impl World {
     pub(super) fn look(&mut self, step: usize, said: Option<&Confirmation>) -> Seen {
         let work = self.shape.work[step].clone();
         let mut seen = match work.kind {
-            Kind::Prompt => Seen::needed("declared", []),
+            Kind::Prompt | Kind::Agree => Seen::needed("declared", []),
+            Kind::Back => self.look_back(step),
             Kind::Fence => self.look_at_home(step, said),
             Kind::PowerOn => self.look_at_start(step, said),
             Kind::Copy | Kind::Write => {
@@ -97,7 +98,8 @@ impl World {
                 }
             }
         };
-        let no_undo = matches!(work.kind, Kind::Prompt | Kind::Fence) || self.dice.one_in(5);
+        let acts = matches!(work.kind, Kind::Copy | Kind::Write | Kind::PowerOn);
+        let no_undo = !acts || self.dice.one_in(5);
         if let Some(proposal) = seen.proposal() {
             if no_undo {
                 proposal.undo = None;
@@ -110,7 +112,7 @@ impl World {
                 return Seen::blocked("look at it");
             }
         }
-        seen
+        self.guard(step, seen)
     }
 
     fn missing(&self, step: usize) -> Vec<Act> {

@@ -1,13 +1,16 @@
 //! Seeded worlds: every command may work, fail, be lost with or without effect, or take effect late;
-//! the console may crash before and after any effect; journals are cut; hosts go dark and come back;
-//! people press what they like. The promises are checked after every event ([`promises`]), and after
+//! the console may crash before and after any effect; journals are cut; hosts go dark and come back,
+//! and are polled beside the steps; another console drives the same VMs; somebody ends the run at any
+//! moment; people press what they like. The promises are checked after every event ([`promises`]), and after
 //! a while each world turns calm: then somebody who follows the screen must reach the end.
 
 mod carry;
+mod chapters;
 mod coverage;
 mod dice;
 mod inputs;
 mod jobs;
+mod locks;
 mod looks;
 mod owners;
 mod people;
@@ -26,6 +29,7 @@ use coverage::Coverage;
 use dice::Dice;
 use inputs::{older, step_of};
 use jobs::Job;
+use locks::{Closer, Locks};
 use owners::Due;
 use polls::{Heard, Poll};
 use promises::{Broken, Watch};
@@ -50,10 +54,11 @@ enum Mischief {
     Clock,
     Again,
     Poll,
+    Other,
 }
 
 impl Mischief {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Crash,
         Self::Torn,
         Self::CutAnywhere,
@@ -69,6 +74,7 @@ impl Mischief {
         Self::Clock,
         Self::Again,
         Self::Poll,
+        Self::Other,
     ];
 }
 
@@ -102,12 +108,15 @@ struct World {
     dice: Dice,
     calm_after: u32,
     shape: &'static Shape,
+    shape_index: usize,
     site: Site,
     journal: Vec<Arc<Entry>>,
     /// The fold of the journal, line by line.
     folded: RunState,
     watch: Watch,
     jobs: Vec<Job>,
+    /// Gives the run's locks back, at its end.
+    closer: Option<Closer>,
     timers: Vec<TimerId>,
     fired: Vec<TimerId>,
     /// What was said by those who are gone, and arrives yet.
@@ -119,7 +128,7 @@ struct World {
     prefers_here: bool,
     /// Whether the other site ends dark and with nothing running once the world is calm.
     fades: bool,
-    unanswered: BTreeSet<usize>,
+    unanswered: BTreeSet<(usize, Attempt)>,
     tries: Vec<u8>,
     millis: i64,
     ticket: u64,
@@ -145,8 +154,9 @@ enum Flow {
 impl World {
     fn new(recipe: Recipe, trace: bool) -> Self {
         let mut dice = Dice::new(recipe.seed);
-        let shape = &shapes()[dice.below(shapes().len())];
-        let steps = shape.work.len();
+        let shape_index = dice.below(shapes().len());
+        let shape = &shapes()[shape_index];
+        let steps = chapters::closing_shapes()[shape_index].work.len();
         let recipe_seed = recipe.seed;
         let seeded = 10 + dice.roll(70);
         let mut home = || Home {
@@ -162,16 +172,19 @@ impl World {
             recipe,
             dice,
             shape,
+            shape_index,
             site: Site {
                 bits: vec![0; steps],
                 homes,
                 given_up: [false; 2],
                 flights: Vec::new(),
+                locks: Locks::default(),
             },
             journal: Vec::new(),
             folded: RunState::default(),
             watch: Watch::new(steps),
             jobs: Vec::new(),
+            closer: None,
             timers: Vec::new(),
             fired: Vec::new(),
             late: Vec::new(),
@@ -221,12 +234,15 @@ impl World {
         let mut again = false;
         loop {
             match self.session(first)? {
-                End::Finished if again || !self.dice.one_in(8) => return Ok(()),
+                End::Finished if self.folded.chapter().is_some() => return Ok(()),
+                End::Finished if again || !self.dice.one_in(4) => return Ok(()),
                 End::Finished => again = true,
                 End::Left | End::Crashed => {}
             }
             self.console_is_gone();
             first = if self.journal.is_empty() {
+                self.site.locks.run += 1;
+                self.shape = &shapes()[self.shape_index];
                 info()
             } else {
                 self.resumes += 1;
@@ -235,7 +251,7 @@ impl World {
                     operator: "bob".to_owned(),
                     console: "c".to_owned(),
                     clock_back_s: back.then_some(600),
-                    with: Vec::new(),
+                    with: self.take_up(),
                 }
             };
             if let Input::Resume { clock_back_s, .. } = &first {
@@ -248,6 +264,7 @@ impl World {
     /// Processes on the hosts stay; everything on the console is gone.
     fn console_is_gone(&mut self) {
         self.jobs.clear();
+        self.closer = None;
         self.timers.clear();
         self.fired.clear();
         self.late.clear();
@@ -354,6 +371,10 @@ impl World {
         if let Some(seen) = self.arriving(4) {
             return Ok(seen);
         }
+        let closes = self.closer.as_ref().is_some_and(Closer::can_go_on);
+        if closes && self.dice.one_in(2) {
+            return Ok(self.close());
+        }
         let ready: Vec<usize> = (0..self.jobs.len())
             .filter(|index| self.jobs[*index].can_go_on())
             .collect();
@@ -364,6 +385,9 @@ impl World {
                 Some(job) => self.report(*job),
                 None => Ok(Input::Timer(self.timers[pick - ready.len()])),
             };
+        }
+        if closes {
+            return Ok(self.close());
         }
         if let Some(said) = self.late.pop() {
             return Ok(said);
@@ -444,6 +468,7 @@ impl World {
             }
         }
         self.poll();
+        self.others()?;
         Ok(())
     }
 }

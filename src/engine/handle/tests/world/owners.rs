@@ -171,7 +171,8 @@ impl Owners {
             Fact::HostReturned { vms, .. } => {
                 for vm in vms.iter().filter_map(at) {
                     let fence = shape.fences[vm].map(|step| &shape.plan.steps[step].id);
-                    self.vms[vm].unasked |= fence.is_some_and(|id| before.status(id).is_met());
+                    let asks = fence.filter(|id| !shape.plan.is_frozen(id));
+                    self.vms[vm].unasked |= asks.is_some_and(|id| before.status(id).is_met());
                 }
             }
             Fact::SplitBrain { vm, .. } => {

@@ -247,6 +247,9 @@ impl World {
 
     fn do_by_hand(&mut self, index: usize) {
         let id = &self.shape.plan.steps[index].id;
+        if self.shape.plan.is_frozen(id) {
+            return;
+        }
         let acts = self.folded.status(id).is_active();
         self.disown(index);
         if !acts && self.dice.one_in(2) {
@@ -260,23 +263,25 @@ impl World {
     /// An answers file's part: what it has and what it lacks.
     pub(super) fn answer_from_file(&mut self) -> Option<OperatorInput> {
         let asking: Vec<usize> = (0..self.shape.work.len())
-            .filter(|index| !self.unanswered.contains(index))
             .filter(|index| {
                 let known = self.folded.steps.get(&self.shape.plan.steps[*index].id);
-                known.is_some_and(|step| step.status == Status::Asking || step.question.is_some())
+                known.is_some_and(|step| {
+                    let asks = step.status == Status::Asking || step.question.is_some();
+                    asks && !self.unanswered.contains(&(*index, step.attempt))
+                })
             })
             .collect();
         let index = *asking.first()?;
         let step = self.shape.plan.steps[index].id.clone();
+        let attempt = self.folded.step(&step).attempt;
         let lacks = self.mischief(Mischief::Person, 4);
         if lacks {
-            self.unanswered.insert(index);
+            self.unanswered.insert((index, attempt));
             return Some(OperatorInput::NoAnswer { step });
         }
         if let Some(answer) = self.answer_question(index, false) {
             return Some(answer);
         }
-        let attempt = self.folded.step(&step).attempt;
         Some(self.confirm(index, attempt, self.full(index)))
     }
 }

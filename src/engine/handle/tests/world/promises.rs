@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::super::super::consent;
+use super::chapters;
 use super::owners::Owners;
 use super::shapes::{Kind, Shape};
 use super::site::Site;
@@ -37,7 +38,8 @@ pub(super) fn ensure(holds: bool, promise: u8, how: impl FnOnce() -> String) -> 
 
 struct Sent {
     op: OpId,
-    step: usize,
+    /// None where it is about the run as a whole.
+    step: Option<usize>,
     command: String,
     bulk: bool,
     /// It left, or may have left.
@@ -76,8 +78,8 @@ impl Watch {
     }
 
     /// Learns what a journal says, without judging it.
-    pub(super) fn replay(shape: &Shape, journal: &[Arc<Entry>]) -> Self {
-        let mut watch = Self::new(shape.work.len());
+    pub(super) fn replay(shape: &Shape, steps: usize, journal: &[Arc<Entry>]) -> Self {
+        let mut watch = Self::new(steps);
         for entry in journal {
             watch.learn(shape, entry);
         }
@@ -93,7 +95,7 @@ impl Watch {
                 RunEvent::WriteIntended {
                     op, command, bulk, ..
                 },
-                Some(step),
+                step,
             ) => {
                 self.sent.push(Sent {
                     op: *op,
@@ -142,9 +144,18 @@ impl Watch {
             || "the journal's time went back".to_owned(),
         )?;
         if let RunEvent::RunFinished { .. } = entry.event {
+            site.locks.ended()?;
+            chapters::ended(shape, &site.bits, before)?;
             return self.finished(shape, before);
         }
         let Some(id) = &entry.step else { return Ok(()) };
+        let begins = matches!(
+            entry.event,
+            RunEvent::StepStarted | RunEvent::StepConfirmed(_) | RunEvent::ProbeAnswered(_)
+        );
+        ensure(!begins || !shape.plan.is_frozen(id), 0, || {
+            format!("{id} goes on in a run that is being ended")
+        })?;
         let index = position(shape, id).ok_or_else(|| Broken::new(0, format!("no step {id}")))?;
         let status = before.status(id);
         let open = || before.open_ops(id).next().is_some();
@@ -197,7 +208,10 @@ impl Watch {
                     format!("{id} is green with a write in doubt")
                 })?;
                 // A fence rests on what is seen of the other site, or vouched for.
-                let words = matches!(shape.work[index].kind, Kind::Prompt | Kind::Fence);
+                let words = matches!(
+                    shape.work[index].kind,
+                    Kind::Prompt | Kind::Fence | Kind::Agree
+                );
                 ensure(words || site.took_effect(shape, index), 2, || {
                     format!("{id} is green and not done")
                 })
@@ -259,6 +273,16 @@ impl Watch {
             });
         }
         ensure(gaps.is_empty(), 3, || format!("{id}: {gaps:?}"))?;
+        if confirmation.how == Consent::Agreed {
+            let agreed = shape
+                .work
+                .iter()
+                .zip(&shape.plan.steps)
+                .any(|(work, step)| {
+                    work.kind == Kind::Agree && before.status(&step.id) == Status::Done
+                });
+            return ensure(agreed, 0, || format!("nobody agreed to {id}"));
+        }
         let shown = self.confirming.as_ref();
         ensure(
             shown.is_some_and(|(shown, held)| shown == id && Some(*held) == attempt),
@@ -287,7 +311,7 @@ impl Watch {
             return Ok(());
         }
         for earlier in &self.sent {
-            if earlier.step != step || earlier.bulk || earlier.stops_another() {
+            if earlier.step != Some(step) || earlier.bulk || earlier.stops_another() {
                 continue;
             }
             let not_sent = before
@@ -334,7 +358,8 @@ impl Watch {
     fn finished(&self, shape: &Shape, before: &RunState) -> Result<(), Broken> {
         for (index, step) in shape.plan.steps.iter().enumerate() {
             let status = before.status(&step.id);
-            ensure(met(shape, before, index), 9, || {
+            let left = shape.plan.is_frozen(&step.id);
+            ensure(left || met(shape, before, index), 9, || {
                 format!("the run is finished and {} is {}", step.id, status.as_str())
             })?;
             let settled_by_person = matches!(status, Status::Skipped | Status::ByHand);

@@ -22,6 +22,10 @@ pub(super) enum Kind {
     Write,
     /// Starts the VM here: needs evidence or an attestation.
     PowerOn,
+    /// Asks about everything that a run is ended by.
+    Agree,
+    /// Takes another step back, to end a run.
+    Back,
 }
 
 /// A step as the site sees it.
@@ -32,6 +36,8 @@ pub(super) struct Work {
     pub(super) parts: u8,
     pub(super) host: usize,
     pub(super) vm: usize,
+    /// The step that it takes back.
+    pub(super) of: usize,
 }
 
 pub(super) struct Shape {
@@ -98,19 +104,20 @@ fn shape(seed: u64) -> Shape {
     let mut plan = Arc::unwrap_or_clone(plan(&[]));
     plan.steps = steps;
     let plan = Arc::new(plan);
-    let find = |kind| {
-        [0, 1].map(|vm| {
-            let is = |work: &Work| work.kind == kind && work.vm == vm;
-            work.iter().position(is)
-        })
-    };
-    let (starts, fences) = (find(Kind::PowerOn), find(Kind::Fence));
     Shape {
+        starts: find(&work, Kind::PowerOn),
+        fences: find(&work, Kind::Fence),
         plan,
         work,
-        starts,
-        fences,
     }
+}
+
+/// Each VM's step of a kind.
+pub(super) fn find(work: &[Work], kind: Kind) -> [Option<usize>; 2] {
+    [0, 1].map(|vm| {
+        let is = |work: &Work| work.kind == kind && work.vm == vm;
+        work.iter().position(is)
+    })
 }
 
 fn add(
@@ -142,7 +149,7 @@ fn add(
         Kind::Write => ActionSpec::Register {
             vm: vm_name.clone(),
         },
-        Kind::PowerOn => ActionSpec::PowerOn {
+        Kind::PowerOn | Kind::Agree | Kind::Back => ActionSpec::PowerOn {
             vm: vm_name.clone(),
         },
     };
@@ -200,12 +207,13 @@ fn add(
     work.push(Work {
         kind,
         parts: match kind {
-            Kind::Prompt | Kind::Fence => 0,
+            Kind::Prompt | Kind::Fence | Kind::Agree | Kind::Back => 0,
             // The second part of a start: its autostart entry, say.
             Kind::Copy | Kind::Write | Kind::PowerOn => 1 + u8::from(dice.one_in(3)),
         },
         host,
         vm,
+        of: 0,
     });
 }
 

@@ -1,5 +1,6 @@
 //! What is true at the sites, whatever the console believes.
 
+use super::locks::{Locks, Owner};
 use super::promises::Broken;
 use super::shapes::{Kind, Shape};
 
@@ -48,6 +49,19 @@ pub(super) enum Write {
     StopHome,
     /// Stops it at the recovery site.
     StopHere,
+    /// Takes back a part of another step.
+    Take(usize, u8),
+    /// Takes the lock of its VM, which nobody has.
+    Lock(u64),
+    /// Takes it in its owner's stead.
+    Break(Owner, u64),
+}
+
+impl Write {
+    /// It changes nothing but who holds the VM.
+    pub(super) fn is_about_lock(self) -> bool {
+        matches!(self, Self::Lock(_) | Self::Break(..))
+    }
 }
 
 /// A command that left and may still take effect.
@@ -67,6 +81,7 @@ pub(super) struct Site {
     /// VMs that ran at the recovery site and were stopped there, as the copy that does not live.
     pub(super) given_up: [bool; 2],
     pub(super) flights: Vec<Flight>,
+    pub(super) locks: Locks,
 }
 
 impl Site {
@@ -81,6 +96,9 @@ impl Site {
     /// All its commands did what they say; others may have changed the world since.
     pub(super) fn took_effect(&self, shape: &Shape, step: usize) -> bool {
         let work = &shape.work[step];
+        if work.kind == Kind::Back {
+            return self.bits[work.of] == 0;
+        }
         let given_up = work.kind == Kind::PowerOn && self.given_up[work.vm];
         given_up || self.is_done(shape, step)
     }
@@ -98,6 +116,8 @@ impl Site {
             Write::Clear(part) => self.bits[step] & (1 << part) == 0,
             Write::StopHome => !self.homes[vm].runs,
             Write::StopHere => !self.runs_here(shape, vm),
+            Write::Take(of, part) => self.bits[of] & (1 << part) == 0,
+            Write::Lock(_) | Write::Break(..) => self.locks.is_ours(vm),
         }
     }
 
@@ -105,7 +125,9 @@ impl Site {
     pub(super) fn land(&mut self, shape: &Shape, index: usize) -> Result<(), Broken> {
         let flight = self.flights.swap_remove(index);
         let (step, work) = (flight.step, &shape.work[flight.step]);
-        let harmless = flight.disowned || matches!(work.kind, Kind::Copy | Kind::Fence);
+        let harmless = flight.disowned
+            || matches!(work.kind, Kind::Copy | Kind::Fence)
+            || flight.write.is_about_lock();
         if self.stands(shape, step, flight.write) && !harmless {
             return Err(Broken::new(
                 5,
@@ -121,7 +143,10 @@ impl Site {
                 self.given_up[work.vm] &= work.kind != Kind::PowerOn;
             }
             Write::Clear(part) => self.bits[step] &= !(1 << part),
+            Write::Take(of, part) => self.bits[of] &= !(1 << part),
             Write::StopHome => self.homes[work.vm].runs = false,
+            Write::Lock(turn) => self.locks.take(work.vm, None, turn),
+            Write::Break(owner, turn) => self.locks.take(work.vm, Some(owner), turn),
             Write::StopHere => {
                 if let Some(started) = shape.starts[work.vm] {
                     self.bits[started] &= !1;
