@@ -40,18 +40,39 @@ pub struct RemoteFile {
 /// Over which connection a file is open.
 enum Way {
     /// The session of a lane, which knows the file by this number.
-    Lane { lane: Arc<LaneThread>, id: u64 },
+    Lane {
+        lane: Arc<LaneThread>,
+        id: u64,
+        unconfirmed: Unconfirmed,
+    },
     /// The session for bulk data.
     Bulk(Box<BulkFile>),
 }
 
+/// What was written and is not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unconfirmed {
+    Nothing,
+    /// From this place on.
+    From(u64),
+    /// That cannot be told.
+    Unknown,
+}
+
 impl RemoteFile {
-    pub(super) fn new(lane: Arc<LaneThread>, host: Arc<Shared>, path: Arc<str>, id: u64) -> Self {
-        Self {
-            host,
-            path,
-            way: Way::Lane { lane, id },
-        }
+    pub(super) fn new(
+        lane: Arc<LaneThread>,
+        host: Arc<Shared>,
+        path: Arc<str>,
+        id: u64,
+        unconfirmed: Unconfirmed,
+    ) -> Self {
+        let way = Way::Lane {
+            lane,
+            id,
+            unconfirmed,
+        };
+        Self { host, path, way }
     }
 
     pub(super) fn over_bulk(host: Arc<Shared>, path: Arc<str>, file: BulkFile) -> Self {
@@ -76,22 +97,29 @@ impl RemoteFile {
     /// [`WriteError::Failed`] if the host said no, to this or an earlier piece;
     /// [`WriteError::Lost`] if the connection died or two minutes passed.
     pub async fn write_at(&mut self, offset: u64, data: Vec<u8>) -> Result<(), WriteError> {
-        let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id } => (lane, *id),
+        let (lane, id, unconfirmed) = match &mut self.way {
+            Way::Lane {
+                lane,
+                id,
+                unconfirmed,
+            } => (lane, *id, unconfirmed),
             Way::Bulk(file) => {
                 let written = file.write_at(offset, data).await;
                 return written.map_err(FileError::into_write);
             }
         };
-        lane.call(move |worker, cancel| {
-            worker.with_file(id, cancel, |file, link, limit| match file {
-                OpenFile::Sftp(file) => file.write_at(link, limit, offset, &data),
-                OpenFile::Dd(file) => file.write_at(link, limit, offset, &data),
+        let writing = lane.call(move |worker, cancel| {
+            worker.with_file(id, cancel, |file, link, limit| {
+                match file {
+                    OpenFile::Sftp(file) => file.write_at(link, limit, offset, &data)?,
+                    OpenFile::Dd(file) => file.write_at(link, limit, offset, &data)?,
+                }
+                Ok(file.unconfirmed())
             })
-        })
-        .await
-        .map_err(WriteError::NotSent)?
-        .map_err(FileError::into_write)
+        });
+        let written = writing.await.map_err(WriteError::NotSent)?;
+        *unconfirmed = written.map_err(FileError::into_write)?;
+        Ok(())
     }
 
     /// Where the first byte lies that was written and is not confirmed, or `offset` if that comes
@@ -100,7 +128,11 @@ impl RemoteFile {
     #[must_use]
     pub fn confirmed(&self, offset: u64) -> Option<u64> {
         match &self.way {
-            Way::Lane { .. } => None,
+            Way::Lane { unconfirmed, .. } => match unconfirmed {
+                Unconfirmed::Nothing => Some(offset),
+                Unconfirmed::From(place) => Some(offset.min(*place)),
+                Unconfirmed::Unknown => None,
+            },
             Way::Bulk(file) => file.confirmed_below(offset),
         }
     }
@@ -112,7 +144,7 @@ impl RemoteFile {
     /// passed.
     pub async fn read_at(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, HostError> {
         let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id } => (lane, *id),
+            Way::Lane { lane, id, .. } => (lane, *id),
             Way::Bulk(file) => {
                 let read = file.read_at(offset, len).await;
                 return read.map_err(FileError::into_cause);
@@ -134,7 +166,7 @@ impl RemoteFile {
     /// As for [`read_at`](Self::read_at).
     pub async fn size(&mut self) -> Result<u64, HostError> {
         let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id } => (lane, *id),
+            Way::Lane { lane, id, .. } => (lane, *id),
             Way::Bulk(file) => return file.size().await.map_err(FileError::into_cause),
         };
         lane.call(move |worker, cancel| {
@@ -155,7 +187,7 @@ impl RemoteFile {
     /// case.
     pub async fn finish(mut self) -> Result<(), WriteError> {
         let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id } => (lane, *id),
+            Way::Lane { lane, id, .. } => (lane, *id),
             Way::Bulk(file) => return file.finish().await.map_err(FileError::into_write),
         };
         lane.call(move |worker, cancel| {
@@ -181,7 +213,7 @@ impl std::fmt::Debug for RemoteFile {
 
 impl Drop for RemoteFile {
     fn drop(&mut self) {
-        let Way::Lane { lane, id } = &self.way else {
+        let Way::Lane { lane, id, .. } = &self.way else {
             return;
         };
         let id = *id;
@@ -265,6 +297,16 @@ impl OpenFile {
         }
     }
 
+    /// What was written and is not confirmed.
+    fn unconfirmed(&self) -> Unconfirmed {
+        match self {
+            Self::Sftp(file) => file
+                .first_unconfirmed()
+                .map_or(Unconfirmed::Nothing, Unconfirmed::From),
+            Self::Dd(_) => Unconfirmed::Unknown,
+        }
+    }
+
     /// Whether written data is on its way.
     pub(super) fn is_pending(&self) -> bool {
         matches!(self, Self::Sftp(file) if file.is_pending())
@@ -317,13 +359,16 @@ impl Worker {
         path: &str,
         writes: bool,
         cancel: &Cancel,
-    ) -> Result<u64, HostError> {
+    ) -> Result<(u64, Unconfirmed), HostError> {
         loop {
             let (_, reused) = self.link(cancel)?;
             let limit = Limit::new(self.host.run.limits.file, cancel);
             self.drain_files(&limit);
             match self.try_open(path, writes, &limit) {
-                Ok(file) => return Ok(self.keep_file(file)),
+                Ok(file) => {
+                    let unconfirmed = file.unconfirmed();
+                    return Ok((self.keep_file(file), unconfirmed));
+                }
                 Err(FileError::Refused(cause)) => return Err(cause),
                 Err(error) => {
                     self.drop_link();

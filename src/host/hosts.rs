@@ -12,9 +12,10 @@ use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
-use super::bulk::{BulkFile, Dialogue, NotOpen, Session};
+use super::bulk::{self, BulkFile, NotOpen, Session};
 use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret, Via};
+use super::dialogue::Dialogue;
 use super::error::{HostError, WriteError};
 use super::file::{FileAccess, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
@@ -397,17 +398,23 @@ impl Host {
         {
             return Ok(RemoteFile::over_bulk(self.shared.clone(), path, file));
         }
-        let id = thread
+        let (id, unconfirmed) = thread
             .call({
                 let path = path.clone();
                 move |worker, cancel| worker.open(&path, writes, cancel)
             })
             .await??;
-        Ok(RemoteFile::new(thread, self.shared.clone(), path, id))
+        Ok(RemoteFile::new(
+            thread,
+            self.shared.clone(),
+            path,
+            id,
+            unconfirmed,
+        ))
     }
 
-    /// Starts a command that only looks beside a file that is open over the session for bulk data,
-    /// to be told more while it runs. `None` where there is no such session.
+    /// Starts a command that only looks beside a file that is open on this lane, to be told more
+    /// while it runs. `None` where no session is open.
     ///
     /// # Errors
     /// [`HostError::PolicyRefused`] for a command whose effect is `Write`; else why it could not be
@@ -422,10 +429,11 @@ impl Host {
             .policy
             .permit(Deed::Read(command.effect()))?;
         let Some(session) = self.shared.bulk.alive() else {
-            return Ok(None);
+            let thread = self.lane(lane)?;
+            return Dialogue::on_lane(&self.shared, thread, lane.session(), command).await;
         };
-        let started = Dialogue::start(&self.shared, session, lane.session(), command).await;
-        started.map(Some)
+        let started = bulk::Dialogue::start(&self.shared, session, lane.session(), command).await;
+        started.map(|dialogue| Some(Dialogue::over_bulk(dialogue)))
     }
 
     /// The session for bulk data, opened if there is none; `None` where ssh2 carries it.

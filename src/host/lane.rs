@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::command::Effect;
 use super::connect::{connect, prove};
+use super::dialogue::Talk;
 use super::error::{HostError, WriteError};
 use super::file::OpenFile;
 use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
@@ -89,6 +90,7 @@ impl LaneThread {
         let mut worker = Worker {
             files: HashMap::new(),
             streams: HashMap::new(),
+            talks: HashMap::new(),
             sftp: None,
             link: None,
             host,
@@ -202,10 +204,11 @@ impl Drop for GiveUp {
     }
 }
 
-/// What lives on the thread. Fields are dropped in this order: files, SFTP, connection.
+/// What lives on the thread. Fields are dropped in this order: what uses it, SFTP, connection.
 pub(super) struct Worker {
     pub(super) files: HashMap<u64, OpenFile>,
     pub(super) streams: HashMap<u64, Streaming>,
+    pub(super) talks: HashMap<u64, Talk>,
     pub(super) sftp: Option<ssh2::Sftp>,
     pub(super) link: Option<Link>,
     pub(super) host: Arc<Shared>,
@@ -253,9 +256,14 @@ impl Worker {
         for file in self.files.values_mut() {
             moved = moved.and_then(|moved| Ok(moved | file.push(link, &limit)?));
         }
+        for talk in self.talks.values_mut() {
+            moved = moved.and_then(|moved| Ok(moved | talk.listen(link, &limit)?));
+        }
+        let reads =
+            self.files.values().any(OpenFile::is_pending) || self.talks.values().any(Talk::is_on);
         let result = match moved {
             Ok(true) => Ok(()),
-            Ok(false) => link.idle(self.files.values().any(OpenFile::is_pending)),
+            Ok(false) => link.idle(reads),
             Err(stopped) => Err(stopped),
         };
         if result.is_err() {
@@ -303,6 +311,7 @@ impl Worker {
         }
         self.files.clear();
         self.streams.clear();
+        self.talks.clear();
         self.sftp = None;
         self.link = None;
     }
@@ -316,6 +325,12 @@ impl Worker {
     pub(super) fn keep_stream(&mut self, stream: Streaming) -> u64 {
         self.next_file += 1;
         self.streams.insert(self.next_file, stream);
+        self.next_file
+    }
+
+    pub(super) fn keep_talk(&mut self, talk: Talk) -> u64 {
+        self.next_file += 1;
+        self.talks.insert(self.next_file, talk);
         self.next_file
     }
 

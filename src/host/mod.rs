@@ -16,6 +16,7 @@ mod command;
 mod config;
 mod connect;
 mod dd;
+mod dialogue;
 mod error;
 mod file;
 mod gate;
@@ -40,9 +41,9 @@ mod stream;
 mod turn;
 mod wire;
 
-pub use bulk::Dialogue;
 pub use command::{Effect, HostCommand};
 pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
+pub use dialogue::Dialogue;
 pub use error::{HostError, WriteError, where_its_key_is_read};
 pub use file::{FileAccess, RemoteFile};
 pub use hosts::{Following, Host, Hosts};

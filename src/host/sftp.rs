@@ -66,6 +66,11 @@ impl SftpFile {
         self.unconfirmed() > 0 && self.failed.is_none()
     }
 
+    /// Where the first byte belongs that was written and is not confirmed.
+    pub(super) fn first_unconfirmed(&self) -> Option<u64> {
+        (self.unconfirmed() > 0).then_some(self.offset)
+    }
+
     fn unconfirmed(&self) -> usize {
         self.pending.len() - self.confirmed
     }

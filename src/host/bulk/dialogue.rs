@@ -1,7 +1,6 @@
 //! A command on the session for bulk data that is told more while it runs.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -10,16 +9,17 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::command::{Effect, HostCommand};
+use super::super::command::HostCommand;
+use super::super::dialogue::Heard;
 use super::super::error::HostError;
 use super::super::lane::Lane;
-use super::super::live::{Stream, Tap};
+use super::super::live::Stream;
 use super::super::output::Output;
 use super::super::shared::{Limits, Shared};
 use super::Session;
 
-/// A running command that only looks. Dropping it closes its standard input and its channel.
-pub struct Dialogue {
+/// See [`Dialogue`](super::super::Dialogue).
+pub(in super::super) struct Dialogue {
     out: Arc<ChannelWriteHalf<Msg>>,
     /// What it said on standard error so far, its last whole line; closed with the channel.
     said: watch::Receiver<String>,
@@ -49,23 +49,15 @@ impl Dialogue {
         let started = timeout(limits.file, starting).await.map_err(|_| late())?;
         let channel =
             started.map_err(|error: russh::Error| HostError::NotRun(error.to_string()))?;
-        let tap = Tap::new(
-            host.sink(),
-            host.config.name.clone(),
-            lane,
-            &command.line(),
-            Effect::Read,
-            host.run.redactor.clone(),
-        );
-        tap.sent();
+        let (heard, said) = Heard::new(host, lane, command);
+        heard.sent();
         let (arriving, out) = channel.split();
-        let (say, said) = watch::channel(String::new());
         let (wanted, unwanted) = oneshot::channel();
-        let listening = listen(arriving, tap, command.output_limit(), say, unwanted);
+        let listening = tokio::spawn(listen(arriving, heard, unwanted));
         Ok(Self {
             out: Arc::new(out),
             said,
-            listening: tokio::spawn(listening),
+            listening,
             wanted: Some(wanted),
             command: command.clone(),
             limits,
@@ -73,11 +65,7 @@ impl Dialogue {
         })
     }
 
-    /// Puts a line on its standard input.
-    ///
-    /// # Errors
-    /// It has ended, or the connection did.
-    pub async fn tell(&mut self, line: &str) -> Result<(), HostError> {
+    pub(in super::super) async fn tell(&mut self, line: &str) -> Result<(), HostError> {
         let line = Bytes::from(format!("{line}\n"));
         let out = self.out.clone();
         let telling = async {
@@ -94,17 +82,11 @@ impl Dialogue {
         }
     }
 
-    /// The last whole line that it said on standard error; its channel closes when it ends.
-    #[must_use]
-    pub fn said(&self) -> watch::Receiver<String> {
+    pub(in super::super) fn said(&self) -> watch::Receiver<String> {
         self.said.clone()
     }
 
-    /// Tells it that nothing more comes, and waits for its end.
-    ///
-    /// # Errors
-    /// The connection ended before it did, or its time limit, counted from here, is over.
-    pub async fn finish(&mut self) -> Result<Output, HostError> {
+    pub(in super::super) async fn finish(&mut self) -> Result<Output, HostError> {
         // If nobody is there any more, the end has no status.
         let _ = self.out.eof().await;
         match timeout(self.command.time_limit(), &mut self.listening).await {
@@ -142,15 +124,10 @@ fn ended() -> HostError {
 /// came.
 async fn listen(
     mut arriving: ChannelReadHalf,
-    mut tap: Tap,
-    keep: usize,
-    say: watch::Sender<String>,
+    mut heard: Heard,
     mut unwanted: oneshot::Receiver<()>,
 ) -> Option<Output> {
-    let begun = Instant::now();
-    let mut output = Output::default();
     let mut status = None;
-    let mut line = Vec::new();
     loop {
         let message = tokio::select! {
             message = arriving.wait() => message,
@@ -158,26 +135,8 @@ async fn listen(
         };
         let Some(message) = message else { break };
         match message {
-            ChannelMsg::Data { data } => {
-                tap.feed(Stream::Out, &data);
-                let room = keep.saturating_sub(output.stdout.len()).min(data.len());
-                output.truncated |= room < data.len();
-                output.stdout.extend(data.iter().take(room));
-            }
-            ChannelMsg::ExtendedData { data, .. } => {
-                tap.feed(Stream::Err, &data);
-                for byte in data {
-                    match byte {
-                        b'\n' => {
-                            let text = String::from_utf8_lossy(&line).into_owned();
-                            say.send_replace(text);
-                            line.clear();
-                        }
-                        byte if line.len() < keep => line.push(byte),
-                        _ => {}
-                    }
-                }
-            }
+            ChannelMsg::Data { data } => heard.take(Stream::Out, &data),
+            ChannelMsg::ExtendedData { data, .. } => heard.take(Stream::Err, &data),
             ChannelMsg::ExitStatus { exit_status } => {
                 status = Some(i32::try_from(exit_status).unwrap_or(i32::MAX));
             }
@@ -185,8 +144,5 @@ async fn listen(
             _ => {}
         }
     }
-    tap.ended(status);
-    output.status = status?;
-    output.took = begun.elapsed();
-    Some(output)
+    heard.end(status)
 }

@@ -29,7 +29,7 @@ use super::link::{Cancel, Limit, Stopped};
 use super::shared::{Limits, Shared};
 use super::wire::Wire;
 
-pub use dialogue::Dialogue;
+pub(super) use dialogue::Dialogue;
 pub(super) use file::{BulkFile, NotOpen};
 pub(super) use login::{Proven, ProvenWay};
 

@@ -513,14 +513,28 @@ async fn beside_a_file(host: &Host, sshd: &Sshd) -> RemoteFile {
     .unwrap()
 }
 
+/// Over the session for bulk data, and where there is none.
+async fn both_ways(talk: impl AsyncFn(&Sshd, Hosts, Arc<Host>)) {
+    for bulk_session in [true, false] {
+        let Some(sshd) = Sshd::start("") else { return };
+        let (hosts, host) = one(HostConfig {
+            bulk_session,
+            ..sshd.config()
+        });
+        talk(&sshd, hosts, host).await;
+    }
+}
+
 #[tokio::test]
 async fn a_command_beside_a_file_is_told_more_while_it_runs() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (hosts, host) = one(sshd.config());
+    both_ways(talks_on).await;
+}
+
+async fn talks_on(sshd: &Sshd, hosts: Hosts, host: Arc<Host>) {
     let command = converse("while read -r n; do echo $((n + 1)) >&2; done; echo out; exit 3");
     let none = host.converse(Lane::Transfer(0), &command).await.unwrap();
-    assert!(none.is_none(), "there is no session for bulk data yet");
-    let mut file = beside_a_file(&host, &sshd).await;
+    assert!(none.is_none(), "there is no session yet");
+    let mut file = beside_a_file(&host, sshd).await;
     let mut running = host
         .converse(Lane::Transfer(0), &command)
         .await
@@ -544,9 +558,11 @@ async fn a_command_beside_a_file_is_told_more_while_it_runs() {
 
 #[tokio::test]
 async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up_nobody() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (_hosts, host) = one(sshd.config());
-    let _file = beside_a_file(&host, &sshd).await;
+    both_ways(ends_early).await;
+}
+
+async fn ends_early(sshd: &Sshd, _hosts: Hosts, host: Arc<Host>) {
+    let _file = beside_a_file(&host, sshd).await;
     let start = |script: &str| {
         let command = converse(script);
         let host = host.clone();
@@ -555,9 +571,12 @@ async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up
     let begun = Instant::now();
     let mut ended = start("exit 4").await.unwrap().unwrap();
     let mut said = ended.said();
-    while said.changed().await.is_ok() {}
-    assert!(ended.tell("1").await.is_err());
+    // On a lane its end is noticed when something is asked of it.
+    while ended.tell("1").await.is_ok() {
+        assert!(begun.elapsed() < SOON);
+    }
     assert_eq!(ended.finish().await.unwrap().status, 4);
+    while said.changed().await.is_ok() {}
     let mark = sshd.path("gone");
     let line = format!("read -r n; cat >/dev/null; : >{}", mark.display());
     let mut dropped = start(&line).await.unwrap().unwrap();
@@ -568,7 +587,8 @@ async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let mut killed = start("kill -9 $$").await.unwrap().unwrap();
-    assert!(killed.finish().await.is_err(), "no exit status came");
+    let killed = killed.finish().await;
+    assert!(killed.map_or(true, |output| output.status != 0));
     let endless = converse("exec sleep 1000").deadline(Duration::from_millis(300));
     let mut endless = host
         .converse(Lane::Transfer(0), &endless)
@@ -598,6 +618,25 @@ async fn a_file_tells_up_to_where_its_writes_are_confirmed() {
         assert!(arrived.len() as u64 >= confirmed);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    file.write_at(8 << 20, vec![1; 4 << 20]).await.unwrap();
+    assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
+    hosts.close().await;
+}
+
+#[tokio::test]
+async fn a_file_on_a_lane_tells_it_too() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (hosts, host) = one(HostConfig {
+        bulk_session: false,
+        ..sshd.config()
+    });
+    let mut file = beside_a_file(&host, &sshd).await;
+    assert_eq!(file.confirmed(0), Some(0), "nothing is on its way");
+    file.write_at(0, vec![1; 4 << 20]).await.unwrap();
+    let confirmed = file.confirmed(4 << 20).unwrap();
+    assert!(confirmed >= 3 << 20, "a MiB is on its way: {confirmed}");
+    let arrived = std::fs::read(sshd.path("disk")).unwrap();
+    assert!(arrived.len() as u64 >= confirmed);
     file.write_at(8 << 20, vec![1; 4 << 20]).await.unwrap();
     assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
     hosts.close().await;

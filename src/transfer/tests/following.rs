@@ -17,11 +17,15 @@ fn quiet() -> Tell {
 
 /// A site whose hosts have a python: it sums what arrives, and nothing else that is looked at here.
 fn start() -> Option<Site> {
+    start_with(true)
+}
+
+fn start_with(bulk_session: bool) -> Option<Site> {
     if !Path::new(PYTHON).exists() {
         println!("SKIPPED: {PYTHON} is not installed");
         return None;
     }
-    Site::start(Driver::Esxi, "")
+    Site::start_with(Driver::Esxi, "", bulk_session)
 }
 
 fn tool(landed: &[Landed], name: &str) -> SummedBy {
@@ -46,7 +50,15 @@ fn same(site: &Site, from: &str) -> bool {
 
 #[tokio::test]
 async fn a_large_file_is_summed_while_it_arrives() {
-    let Some(site) = start() else { return };
+    for bulk_session in [true, false] {
+        let Some(site) = start_with(bulk_session) else {
+            return;
+        };
+        is_summed_while_it_arrives(&site).await;
+    }
+}
+
+async fn is_summed_while_it_arrives(site: &Site) {
     for from in ["here", "there"] {
         let items = put_vm(&site.path(from));
         let source = match from {
@@ -59,7 +71,7 @@ async fn a_large_file_is_summed_while_it_arrives() {
         assert_eq!(by, SummedBy::Host(SumTool::Python3), "{from}");
         let small = tool(&landed, "web01.nvram");
         assert_ne!(small, SummedBy::Host(SumTool::Python3));
-        assert!(same(&site, from));
+        assert!(same(site, from));
         std::fs::remove_dir_all(site.path("target/vm")).unwrap();
     }
 }

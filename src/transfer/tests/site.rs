@@ -40,6 +40,11 @@ impl Drop for Sshd {
 impl Site {
     /// `None`, said aloud, where OpenSSH's server is not installed.
     pub(super) fn start(driver: Driver, extra: &str) -> Option<Self> {
+        Self::start_with(driver, extra, true)
+    }
+
+    /// The same; bulk data may or may not have a session of its own.
+    pub(super) fn start_with(driver: Driver, extra: &str, bulk_session: bool) -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").exists() {
             println!("SKIPPED: /usr/sbin/sshd is not installed (apt install openssh-server)");
             return None;
@@ -96,6 +101,7 @@ impl Site {
         let host = |name: &str, port, driver| HostConfig {
             role: SiteRole::Recovery,
             driver,
+            bulk_session,
             auth: vec![Credential::Key(at("id"))],
             host_keys: vec![listed.split(' ').nth(1).unwrap().to_owned()],
             ..HostConfig::plain(name.into(), address(port), "root".to_owned())

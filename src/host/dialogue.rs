@@ -1,0 +1,317 @@
+//! A command that only looks, beside a file that is open: it is told more while it runs.
+//!
+//! It goes over the session that carries the file: that for bulk data, else its lane's.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::bulk;
+use super::command::{Effect, HostCommand};
+use super::error::HostError;
+use super::file::FileError;
+use super::lane::{Lane, LaneThread, Worker};
+use super::link::{Cancel, Limit, Link, Stopped};
+use super::live::{Stream, Tap};
+use super::output::Output;
+use super::process::Process;
+use super::shared::Shared;
+
+/// A running command that only looks. Dropping it closes its standard input and its channel.
+pub struct Dialogue(Way);
+
+enum Way {
+    Bulk(bulk::Dialogue),
+    Lane(OnLane),
+}
+
+impl Dialogue {
+    pub(super) fn over_bulk(dialogue: bulk::Dialogue) -> Self {
+        Self(Way::Bulk(dialogue))
+    }
+
+    /// Starts a command on a lane's session; `None` where it has none.
+    pub(super) async fn on_lane(
+        host: &Shared,
+        thread: Arc<LaneThread>,
+        lane: Lane,
+        command: &HostCommand,
+    ) -> Result<Option<Self>, HostError> {
+        let (heard, said) = Heard::new(host, lane, command);
+        let line = command.line();
+        let starting = thread.call(move |worker, cancel| worker.start_talk(&line, heard, cancel));
+        let Some(id) = starting.await?? else {
+            return Ok(None);
+        };
+        Ok(Some(Self(Way::Lane(OnLane {
+            thread,
+            id,
+            said,
+            patience: command.time_limit(),
+        }))))
+    }
+
+    /// Puts a line on its standard input.
+    ///
+    /// # Errors
+    /// It has ended, or the connection did.
+    pub async fn tell(&mut self, line: &str) -> Result<(), HostError> {
+        match &mut self.0 {
+            Way::Bulk(dialogue) => dialogue.tell(line).await,
+            Way::Lane(talk) => {
+                let (id, line) = (talk.id, format!("{line}\n"));
+                let telling = talk.thread.call(move |worker, cancel| {
+                    let limit = Limit::new(worker.host.run.limits.file, cancel);
+                    worker.with_talk(id, &limit, |talk, link| talk.tell(link, &limit, &line))
+                });
+                telling.await?
+            }
+        }
+    }
+
+    /// The last whole line that it said on standard error; its channel closes at its end, or once
+    /// that was waited for.
+    #[must_use]
+    pub fn said(&self) -> watch::Receiver<String> {
+        match &self.0 {
+            Way::Bulk(dialogue) => dialogue.said(),
+            Way::Lane(talk) => talk.said.clone(),
+        }
+    }
+
+    /// Tells it that nothing more comes, and waits for its end.
+    ///
+    /// # Errors
+    /// The connection ended before it did, or its time limit, counted from here, is over.
+    pub async fn finish(&mut self) -> Result<Output, HostError> {
+        match &mut self.0 {
+            Way::Bulk(dialogue) => dialogue.finish().await,
+            Way::Lane(talk) => {
+                let (id, patience) = (talk.id, talk.patience);
+                let ending = talk.thread.call(move |worker, cancel| {
+                    let limit = Limit::new(patience, cancel);
+                    let ended = worker.with_talk(id, &limit, |talk, link| talk.end(link, &limit));
+                    // Whoever listens is told that nothing more is said.
+                    worker.talks.remove(&id);
+                    ended
+                });
+                ending.await?
+            }
+        }
+    }
+}
+
+/// One that a lane's session carries, which knows it by this number.
+struct OnLane {
+    thread: Arc<LaneThread>,
+    id: u64,
+    said: watch::Receiver<String>,
+    patience: Duration,
+}
+
+impl Drop for OnLane {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.thread.post(move |worker, _| {
+            worker.talks.remove(&id);
+        });
+    }
+}
+
+/// What such a command says.
+pub(super) struct Heard {
+    output: Output,
+    keep: usize,
+    /// The beginning of a line on standard error.
+    line: Vec<u8>,
+    say: watch::Sender<String>,
+    tap: Tap,
+    begun: Instant,
+}
+
+impl Heard {
+    /// For a command that is about to be sent, and where its last line is to be read.
+    pub(super) fn new(
+        host: &Shared,
+        lane: Lane,
+        command: &HostCommand,
+    ) -> (Self, watch::Receiver<String>) {
+        let (say, said) = watch::channel(String::new());
+        let tap = Tap::new(
+            host.sink(),
+            host.config.name.clone(),
+            lane,
+            &command.line(),
+            Effect::Read,
+            host.run.redactor.clone(),
+        );
+        let heard = Self {
+            output: Output::default(),
+            keep: command.output_limit(),
+            line: Vec::new(),
+            say,
+            tap,
+            begun: Instant::now(),
+        };
+        (heard, said)
+    }
+
+    /// It was sent.
+    pub(super) fn sent(&self) {
+        self.tap.sent();
+    }
+
+    pub(super) fn take(&mut self, stream: Stream, data: &[u8]) {
+        self.tap.feed(stream, data);
+        if stream == Stream::Out {
+            let room = self.keep.saturating_sub(self.output.stdout.len());
+            self.output.truncated |= room < data.len();
+            self.output.stdout.extend(data.iter().take(room));
+            return;
+        }
+        for byte in data {
+            match byte {
+                b'\n' => {
+                    let text = String::from_utf8_lossy(&self.line).into_owned();
+                    self.say.send_replace(text);
+                    self.line.clear();
+                }
+                byte if self.line.len() < self.keep => self.line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    /// It ended; `None` where no exit status came.
+    pub(super) fn end(&mut self, status: Option<i32>) -> Option<Output> {
+        self.tap.ended(status);
+        let output = std::mem::take(&mut self.output);
+        Some(Output {
+            status: status?,
+            took: self.begun.elapsed(),
+            ..output
+        })
+    }
+}
+
+/// One as its session's thread holds it.
+pub(super) struct Talk {
+    process: Process,
+    heard: Heard,
+}
+
+impl Talk {
+    /// Takes in what it says, without waiting; whether it said anything.
+    pub(super) fn listen(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
+        if !self.is_on() {
+            return Ok(false);
+        }
+        let (_, moved) = self.exchange(link, limit, &[], false)?;
+        Ok(moved)
+    }
+
+    /// It may say more.
+    pub(super) fn is_on(&self) -> bool {
+        !self.process.ended()
+    }
+
+    fn tell(&mut self, link: &mut Link, limit: &Limit, line: &str) -> Result<(), FileError> {
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() && self.is_on() {
+            let (written, moved) = self.exchange(link, limit, rest, false).map_err(broken)?;
+            rest = rest.get(written..).unwrap_or_default();
+            if !moved && self.is_on() {
+                link.wait(limit).map_err(broken)?;
+            }
+        }
+        if !self.is_on() {
+            let ended = "a command beside a file ended early".to_owned();
+            return Err(FileError::Refused(HostError::Lost(ended)));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, link: &mut Link, limit: &Limit) -> Result<Output, FileError> {
+        let mut idle_turns = 0;
+        while self.is_on() {
+            let (_, moved) = self.exchange(link, limit, &[], true).map_err(broken)?;
+            idle_turns = if moved { 0 } else { idle_turns + 1 };
+            if !moved && self.is_on() {
+                self.process
+                    .settle(link, limit, idle_turns)
+                    .map_err(broken)?;
+            }
+        }
+        let status = self.process.status(link, limit).map_err(broken)?;
+        let output = self.heard.end(Some(status));
+        output.ok_or(FileError::Gone)
+    }
+
+    fn exchange(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+        input: &[u8],
+        last: bool,
+    ) -> Result<(usize, bool), Stopped> {
+        let Self { process, heard } = self;
+        let mut take = |stream, bytes: &[u8]| heard.take(stream, bytes);
+        process.exchange(link, limit, input, last, &mut take)
+    }
+}
+
+fn broken(stopped: Stopped) -> FileError {
+    FileError::Broken {
+        pid: None,
+        cause: stopped.during("talking to a command beside a file"),
+    }
+}
+
+impl Worker {
+    fn start_talk(
+        &mut self,
+        line: &str,
+        heard: Heard,
+        cancel: &Cancel,
+    ) -> Result<Option<u64>, HostError> {
+        let limit = Limit::new(self.host.run.limits.file, cancel);
+        self.drain_files(&limit);
+        let Some(link) = &mut self.link else {
+            return Ok(None);
+        };
+        match Process::start(link, line, &limit) {
+            Ok(process) => {
+                heard.sent();
+                Ok(Some(self.keep_talk(Talk { process, heard })))
+            }
+            Err(not) => {
+                if !not.intact {
+                    self.drop_link();
+                }
+                Err(not.cause)
+            }
+        }
+    }
+
+    fn with_talk<T>(
+        &mut self,
+        id: u64,
+        limit: &Limit,
+        op: impl FnOnce(&mut Talk, &mut Link) -> Result<T, FileError>,
+    ) -> Result<T, HostError> {
+        let gone = || HostError::Lost("the session that the command ran in has ended".to_owned());
+        let mut talk = self.talks.remove(&id).ok_or_else(gone)?;
+        // Its file's data may wait on this session.
+        self.drain_files(limit);
+        let link = self.link.as_mut().ok_or_else(gone)?;
+        let result = op(&mut talk, link);
+        if matches!(result, Err(FileError::Broken { .. })) {
+            drop(talk);
+            self.drop_link();
+        } else {
+            self.talks.insert(id, talk);
+        }
+        result.map_err(FileError::into_cause)
+    }
+}
