@@ -179,3 +179,21 @@ async fn what_is_sent_in_two_goes_is_summed_only_where_it_stays() {
     assert_eq!(sessions(&journal), 2);
     assert!(same(&site, "here"));
 }
+
+#[tokio::test]
+async fn a_host_that_changes_its_keys_all_the_time_gets_all_of_it() {
+    for bulk_session in [true, false] {
+        let Some(site) = Site::start_with(Driver::Esxi, "RekeyLimit 1M", bulk_session) else {
+            return;
+        };
+        let mut items = put_vm(&site.path("here"));
+        let disk = site.path("here/web01-flat.vmdk");
+        std::fs::write(&disk, noise(30 << 20, 9)).unwrap();
+        let item = items.iter_mut().find(|item| item.name.contains("flat"));
+        item.unwrap().sum = Some(Sum::of(&std::fs::read(&disk).unwrap()));
+        let from = Folder::Here(site.path("here"));
+        let delivery = site.delivery(from, items, Landing::Fresh);
+        delivery.bring(&Journal::new(), quiet()).await.unwrap();
+        assert!(same(&site, "here"), "bulk session: {bulk_session}");
+    }
+}
