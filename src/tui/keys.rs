@@ -158,6 +158,8 @@ pub(super) enum Action {
     Pane(u8),
     /// Choose otherwise than is proposed.
     Choose,
+    /// Scripts on the card whole, or by their names again.
+    Exact,
     /// Up.
     Up,
     /// Down.
@@ -255,6 +257,12 @@ pub(super) const RUN: &[Binding<Action>] = &[
         &[char('c')],
         "choose",
         "Another restore point than the step proposes; its card is shown before anything is sent.",
+    ),
+    row(
+        Action::Exact,
+        &[char('e')],
+        "exact",
+        "On the card: the scripts behind its commands, whole, or by their names again.",
     ),
     hint(
         Action::Pace,

@@ -33,7 +33,7 @@ pub use processes::{Trace, list_processes, stop, trace};
 pub use run_lock::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };
-pub use scripts::{Script, script};
+pub use scripts::{Script, folded, in_short};
 pub use sums::{Sha256, SumTool, sha256, sha256_arriving, sha256_part};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.

@@ -68,14 +68,68 @@ const SCRIPTS: [Script; 10] = [
 ];
 
 /// The script with this text.
-#[must_use]
-pub fn script(text: &str) -> Option<&'static Script> {
+fn script(text: &str) -> Option<&'static Script> {
     SCRIPTS.iter().find(|script| script.text == text)
+}
+
+impl Script {
+    /// What stands for it in a line: `‹lock›`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("‹{}›", self.name)
+    }
+
+    /// The command up to its values, as it is sent.
+    #[must_use]
+    pub fn opening(&self) -> String {
+        shell_words::join(["sh", "-c", self.text, "_"])
+    }
+}
+
+/// The script that a line runs, and its values as they stand there.
+#[must_use]
+pub fn folded(line: &str) -> Option<(&'static Script, &str)> {
+    let words = shell_words::split(line).ok()?;
+    let [sh, dash_c, text, ..] = words.as_slice() else {
+        return None;
+    };
+    if sh != "sh" || dash_c != "-c" {
+        return None;
+    }
+    let script = script(text)?;
+    let values = line.strip_prefix(&script.opening())?.strip_prefix(' ')?;
+    Some((script, values))
+}
+
+/// A line in short: a script of Lifeboat's by its label, with its values; any other line as it is.
+#[must_use]
+pub fn in_short(line: &str) -> String {
+    match folded(line) {
+        Some((script, values)) => format!("{} {values}", script.label()),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_in_short_and_its_script_are_the_whole_line() {
+        let line =
+            crate::hypervisor::shell::take_lock("/vmfs/volumes/d/x y", "lifeboat-lock r").line();
+        let short = in_short(&line);
+        assert_eq!(short, "‹lock› '/vmfs/volumes/d/x y' 'lifeboat-lock r'");
+        let (script, _) = folded(&line).unwrap();
+        assert_eq!(short.replacen(&script.label(), &script.opening(), 1), line);
+        for own in [
+            "sh -c 'logger \"$1\"' _ done",
+            "vim-cmd vmsvc/power.on 3",
+            "sh -c '",
+        ] {
+            assert_eq!(in_short(own), own);
+        }
+    }
 
     #[test]
     fn every_value_that_a_script_takes_is_spoken_of() {

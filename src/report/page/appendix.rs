@@ -1,5 +1,6 @@
 //! Everything behind the first page: the timeline, steps, decisions, commands, files, integrity.
 
+use crate::hypervisor::shell::{self, Script};
 use crate::report::CHECK;
 use crate::report::document::{Document, Tone};
 use crate::report::prose::{Text, code, plain};
@@ -137,7 +138,16 @@ fn decisions(document: &Document) -> Section {
     )
 }
 
+/// Scripts of Lifeboat's stand in the table by their names, and once below it as they are sent.
 fn commands(document: &Document) -> Section {
+    let mut scripts: Vec<&Script> = Vec::new();
+    for one in &document.commands {
+        if let Some((script, _)) = shell::folded(&one.command)
+            && !scripts.contains(&script)
+        {
+            scripts.push(script);
+        }
+    }
     let rows = document
         .commands
         .iter()
@@ -146,7 +156,7 @@ fn commands(document: &Document) -> Section {
             vec![
                 clock(one.at, document.run.began).into(),
                 one.host.as_str().into(),
-                code(&one.command).into(),
+                code(shell::in_short(&one.command)).into(),
                 Cell {
                     text: plain(&one.outcome),
                     tone: if one.exit == Some(0) {
@@ -161,7 +171,7 @@ fn commands(document: &Document) -> Section {
             ]
         })
         .collect();
-    tabled(
+    let mut section = tabled(
         "Commands",
         "Every command that could change something, as it was sent; an exit status alone proves nothing.",
         Table {
@@ -176,7 +186,19 @@ fn commands(document: &Document) -> Section {
             ],
             rows,
         },
-    )
+    );
+    for script in scripts {
+        let words = format!(
+            "{} stands for the lines below it, and {}",
+            script.label(),
+            script.does
+        );
+        section
+            .blocks
+            .push(Block::Items(vec![(Tone::Plain, plain(words))]));
+        section.blocks.push(Block::Script(script.opening()));
+    }
+    section
 }
 
 fn files(document: &Document) -> Section {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::{Chapter, DrillTerms, Finding};
+use crate::names::OpId;
 
 fn opened(chapter: Chapter) -> RunEvent {
     RunEvent::ChapterOpened {
@@ -235,4 +236,31 @@ fn a_decision_of_the_next_day_bears_its_day() {
     let rows: Vec<&str> = table.lines().filter(|row| row.contains("bob")).collect();
     assert!(!rows[0].contains("2026-"), "{rows:?}");
     assert!(rows[1].starts_with("| 2026-01-03 "), "{rows:?}");
+}
+
+#[test]
+fn a_script_stands_once_below_the_commands_and_whole_in_the_json() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let lines = ["sql01", "app01"].map(|vm| {
+        let folder = format!("/vmfs/volumes/local1/.lifeboat-lock-{vm}");
+        crate::hypervisor::shell::take_lock(&folder, "r1").line()
+    });
+    for (op, line) in (1..).zip(&lines) {
+        let intended = RunEvent::WriteIntended {
+            op: OpId(op),
+            host: "lee-esx1".into(),
+            command: line.clone(),
+            bulk: false,
+        };
+        case.step(10, "failover/recover/sql01/restore", intended);
+    }
+    let report = document(&case.report(), &[]);
+    let text = Format::Markdown.render(&report);
+    let table = text.split("## Commands").nth(1).unwrap();
+    assert!(
+        table.contains("`‹lock› /vmfs/volumes/local1/.lifeboat-lock-app01 r1`"),
+        "{table}"
+    );
+    assert_eq!(table.matches("mkdir").count(), 1, "{table}");
+    assert_eq!(report.commands[1].command, lines[1]);
 }

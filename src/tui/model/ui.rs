@@ -96,6 +96,8 @@ pub(in crate::tui) struct Card {
     pub read_to: usize,
     /// The person wants the other panes beside it, however long it is.
     pub beside: bool,
+    /// The scripts of its commands stand whole.
+    pub exact: bool,
 }
 
 impl Ui {

@@ -244,6 +244,7 @@ impl Run {
             Action::Retry => self.ui.dialog = Some(self.retry_menu(shown)),
             Action::Undo => self.ui.dialog = Some(self.undo_menu(shown)),
             Action::Choose => self.ui.dialog = self.choice(shown),
+            Action::Exact => self.ui.card.exact = !self.ui.card.exact,
             Action::Pace => self.ui.dialog = Some(self.pace_menu()),
             Action::Pause if self.state.paused => {
                 cmds.push(Cmd::Send(OperatorInput::Continue { by }));

@@ -1,5 +1,6 @@
 //! The step card: why, what will be sent, what was found, what follows, how it is taken back. It
-//! is the confirmation, so nothing on it is ever cut: what does not fit is scrolled to.
+//! is the confirmation, so nothing on it is ever cut: what does not fit is scrolled to, and scripts
+//! of Lifeboat's own are one key away.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,6 +8,7 @@ use ratatui::text::{Line, Span};
 
 use crate::actions::Progress;
 use crate::engine::{OpStatus, Proposal, Status, StepState};
+use crate::hypervisor::shell;
 use crate::plan::{ActionSpec, Close, Risk, Step};
 use crate::tui::model::Run;
 use crate::tui::model::dialog::Stage;
@@ -160,7 +162,7 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         let settled = known.status.is_met();
         if let Some(proposal) = &known.proposal {
             changes(&mut lines, width, step, proposal);
-            commands::draw(&mut lines, width, proposal, settled);
+            commands::draw(&mut lines, width, proposal, settled, run.ui.card.exact);
         }
         found(run, &mut lines, width, known);
         if let Some(proposal) = &known.proposal {
@@ -337,7 +339,7 @@ fn open_writes(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: u
             .unwrap_or_default();
         let line = format!(
             "{} on {} (write {id}{pid}), {word} since {}",
-            commands::short(&op.command),
+            shell::in_short(&op.command),
             op.host,
             text::time(op.intended)
         );

@@ -1,5 +1,5 @@
 //! The commands of a step, exact. A script that Lifeboat sends with ever other values stands once, in
-//! words and whole, below the commands, which name it: `‹rename› FROM TO`.
+//! words, below the commands, which name it: `‹rename› FROM TO`; a key shows it whole.
 
 use ratatui::text::Line;
 
@@ -10,12 +10,13 @@ use crate::tui::theme::Role;
 
 use super::frame::{beside_label, under_label};
 
-/// Every command below its host; a line that goes on ends in a backslash.
+/// Every command below its host; a line that goes on ends in a backslash. `exact`: scripts whole.
 pub(super) fn draw(
     lines: &mut Vec<Line<'static>>,
     width: usize,
     proposal: &Proposal,
     settled: bool,
+    exact: bool,
 ) {
     let room = beside_label(width);
     let mut scripts: Vec<&Script> = Vec::new();
@@ -32,15 +33,12 @@ pub(super) fn draw(
         } else {
             Role::Plain
         };
-        let line = match folded(&command.line) {
-            Some((script, values)) => {
-                if !scripts.contains(&script) {
-                    scripts.push(script);
-                }
-                format!("{} {values}", name(script))
-            }
-            None => command.line.clone(),
-        };
+        if let Some((script, _)) = shell::folded(&command.line)
+            && !scripts.contains(&script)
+        {
+            scripts.push(script);
+        }
+        let line = shell::in_short(&command.line);
         texts.extend(
             text::wrap_command(&line, room)
                 .into_iter()
@@ -49,21 +47,19 @@ pub(super) fn draw(
     }
     under_label(lines, if settled { "sent" } else { "now" }, texts);
     for script in scripts {
-        let words = format!("{} {}; it stands for:", name(script), script.does);
+        let opening = script.opening();
+        let rest = if exact {
+            "it stands for:".to_owned()
+        } else {
+            format!("[e] shows its {} lines", opening.lines().count())
+        };
+        let words = format!("{} {}; {rest}", script.label(), script.does);
         let words = text::wrap(&words, room)
             .into_iter()
             .map(|line| (Role::Host, line));
-        let exact = text::wrap_command(&opening(script), room);
-        let exact = exact.into_iter().map(|line| (Role::Dim, line));
-        under_label(lines, "script", words.chain(exact));
-    }
-}
-
-/// A command in one line that says what it does; not exact.
-pub(super) fn short(line: &str) -> String {
-    match folded(line) {
-        Some((script, values)) => format!("{} {values}", name(script)),
-        None => line.to_owned(),
+        let opening = text::wrap_command(&opening, room);
+        let opening = opening.into_iter().map(|line| (Role::Dim, line));
+        under_label(lines, "script", words.chain(opening.filter(|_| exact)));
     }
 }
 
@@ -75,37 +71,14 @@ fn heading(command: &ShownCommand) -> String {
     format!("on {}, {effect}:", text::clean(host.as_str()))
 }
 
-fn name(script: &Script) -> String {
-    format!("‹{}›", script.name)
-}
-
-/// The command up to its values.
-fn opening(script: &Script) -> String {
-    shell_words::join(["sh", "-c", script.text, "_"])
-}
-
-/// The script that a line runs and its values as they stand there.
-fn folded(line: &str) -> Option<(&'static Script, &str)> {
-    let words = shell_words::split(line).ok()?;
-    let [sh, dash_c, text, ..] = words.as_slice() else {
-        return None;
-    };
-    if sh != "sh" || dash_c != "-c" {
-        return None;
-    }
-    let script = shell::script(text)?;
-    let values = line.strip_prefix(&opening(script))?.strip_prefix(' ')?;
-    Some((script, values))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tui::fixture::write;
 
-    fn shown(proposal: &Proposal) -> String {
+    fn shown(proposal: &Proposal, exact: bool) -> String {
         let mut lines = Vec::new();
-        draw(&mut lines, 100, proposal, false);
+        draw(&mut lines, 100, proposal, false, exact);
         lines.iter().map(|line| line.to_string() + "\n").collect()
     }
 
@@ -120,7 +93,16 @@ mod tests {
             commands: lines.iter().map(|line| write("lee-esx1", line)).collect(),
             ..Proposal::default()
         };
-        let shown = shown(&proposal);
+        let short = shown(&proposal, false);
+        assert!(
+            short.contains("‹rename› '/a b/part' '/a b/disk'"),
+            "{short}"
+        );
+        assert!(
+            short.contains("[e] shows its") && !short.contains("mv "),
+            "{short}"
+        );
+        let shown = shown(&proposal, true);
         let flat = |text: &str| {
             let rows = text.lines().map(|row| row.get(8..).unwrap_or_default());
             rows.collect::<Vec<_>>().join("\n")
@@ -142,6 +124,6 @@ mod tests {
             commands: vec![write("lee-bk1", line)],
             ..Proposal::default()
         };
-        assert!(shown(&proposal).contains(line));
+        assert!(shown(&proposal, false).contains(line));
     }
 }

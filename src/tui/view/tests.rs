@@ -183,7 +183,10 @@ fn renames() -> Story {
 fn a_long_card_has_the_whole_screen_until_the_steps_are_wanted() {
     small("long-card", &renames(), |_| {});
     small("long-card-read", &renames(), |bench| {
-        bench.calmly("<Enter><Enter>");
+        bench.calmly("<Enter>");
+    });
+    small("long-card-exact", &renames(), |bench| {
+        bench.calmly("e<Enter>");
     });
     let beside = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
         bench.calmly("1");
