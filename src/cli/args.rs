@@ -90,6 +90,10 @@ Before the first step the hosts are looked at, as `lifeboat check` does. What wa
 confirmed, a blocker with a reason; with --headless it is printed and the run starts, since each step
 looks again before it acts. Either way the journal keeps it.
 
+A prompt can be answered with no (d, and a reason): the step fails, and you choose the way on. In an
+answers file: `STEP-ID: { by: alice, decline: the owner is against it }`. Where two people confirm,
+`second` is another one than `by`, and answers a challenge with `response`.
+
 Examples:
   lifeboat run my-runbook.yaml
   lifeboat run my-runbook.yaml --planned
