@@ -186,9 +186,9 @@ by itself when the run does. Any number of consoles may watch. The status is the
 With --hosts it looks at the hosts of both sites too, with commands that only look, from the end of
 the steps until somebody commits the run, rolls it back or takes its VMs home. It prints plain lines,
 and rings at a terminal when a VM of the run runs at both sites (recovery required, with the ways out),
-a host that was silent answers again (and what runs there), a VM that the run started is not on any
-more, or a host cannot be reached. It never stops or starts anything. Where the run's steps are over
-and no console has it open, what it sees of a VM that runs twice, and of a host that is back, is added
+a host that was silent answers again (and what runs there, or that it lets nobody look), a VM that the
+run started is not on any more or runs at the site that it left, or a host cannot be reached. It never
+stops or starts anything. Where the run's steps are over and no console has it open, what it sees of a VM that runs twice, and of a host that is back, is added
 to the run's journal, so that the report says it and commit waits; everything else is only printed.
 
 Exit status with --hosts: 0 nothing is wrong as last seen; 1 something is; 2 usage, unknown run, a

@@ -62,7 +62,7 @@ pub(super) async fn end(
     go_on(console, past, up).await
 }
 
-fn refused(chapter: Chapter, run: &RunId, why: String, next: String) -> Failure {
+pub(super) fn refused(chapter: Chapter, run: &RunId, why: String, next: String) -> Failure {
     let fault = Fault::new(
         format!("there can be no {chapter} of this run: {why}"),
         format!("run {run}"),

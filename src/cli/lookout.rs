@@ -65,8 +65,9 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
     };
     drop(watch);
     hosts.close().await;
+    let written = write_report_again(&past, &teller);
     looked?;
-    write_report_again(&past, &teller)?;
+    written?;
     Ok(exit)
 }
 
@@ -147,7 +148,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
             if let Some(home) = taken_home_by(&console.store, &teller.run)? {
                 teller.line(
                     &Line::Ended,
-                    &format!("failback {home} takes its VMs home, and looks for itself"),
+                    &format!("failback {home} takes its VMs home: what is seen from now on is for it to judge, while its console is at it"),
                 );
                 return Ok(Ended::Run);
             }
@@ -158,7 +159,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
             news = watch.next() => news.map_err(|fault| Failure::of(Exit::Findings, &fault))?,
         };
         for news in news {
-            let walked = watch.state().finished.is_none();
+            let walked = watch.state().own_end.is_none();
             if teller.news(&news, walked) {
                 return Ok(Ended::Run);
             }
@@ -244,7 +245,9 @@ impl Teller {
             News::Ended(ending) => {
                 let words = match ending {
                     Ending::Committed => "the run is committed: nothing is left to watch",
-                    Ending::TakenBack => "the run is being taken back, and that looks for itself",
+                    Ending::TakenBack => {
+                        "the run is being taken back: whoever does that looks, while the console is at it"
+                    }
                 };
                 self.line(&Line::Ended, words);
                 return true;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::engine::RunState;
+use crate::engine::{Opening, RunState, opening};
 use crate::error::Fault;
 use crate::host::{HostConfig, Hosts, Policy, Secret, SshConfig};
 use crate::journal::{self, JournalError, RunFolder};
@@ -20,6 +20,7 @@ use super::args::ResumeArgs;
 use super::console::{Conclusion, Console, verdict};
 use super::correct::correct;
 use super::drill::refuse_aborted;
+use super::ending::refused;
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::handover::take_over;
@@ -52,6 +53,12 @@ pub(super) async fn resume(
         });
     }
     refuse_aborted(&past)?;
+    if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
+        let run = &past.folder.id;
+        if let Opening::Refused(why, next) = opening(opened.chapter, run, &state) {
+            return Err(refused(opened.chapter, run, why, next));
+        }
+    }
     let (past, corrected) = correct(console, past, args).await?;
     let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;

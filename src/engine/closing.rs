@@ -43,6 +43,14 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
     }
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         if opened.chapter == chapter {
+            let splits = state.splits();
+            // What it goes on to remove may be what the copy that is to live needs.
+            if chapter == Chapter::Commit && !splits.is_empty() {
+                let next = format!(
+                    "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; then go on: lifeboat commit {run}"
+                );
+                return refused(&recovery_required(&splits), next);
+            }
             return Opening::GoOn;
         }
         let word = opened.chapter;
@@ -85,6 +93,11 @@ pub fn going_live(run: &RunId, state: &RunState) -> Option<String> {
         let commands = for_real(run, state);
         format!("these copies do not go live: {commands}")
     })
+}
+
+fn recovery_required(splits: &[Split]) -> String {
+    let splits: Vec<String> = splits.iter().map(Split::in_words).collect();
+    format!("recovery is required (split brain): {}", splits.join("; "))
 }
 
 fn was(state: &RunState, chapter: Chapter) -> bool {
@@ -130,15 +143,12 @@ fn commit(run: &RunId, state: &RunState) -> Opening {
             "it is not finished, so nobody knows what would stay",
             format!("finish it: lifeboat resume {run}; or take it back: lifeboat rollback {run}"),
         ),
-        Stage::SplitSince(splits) => {
-            let split: Vec<String> = splits.iter().map(Split::in_words).collect();
-            refused(
-                &format!("recovery is required (split brain): {}", split.join("; ")),
-                format!(
-                    "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; or take it back: lifeboat rollback {run}"
-                ),
-            )
-        }
+        Stage::SplitSince(splits) => refused(
+            &recovery_required(&splits),
+            format!(
+                "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; or take it back: lifeboat rollback {run}"
+            ),
+        ),
         _ => Opening::New,
     }
 }

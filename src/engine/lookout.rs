@@ -4,8 +4,10 @@
 //! It decides nothing and stops nothing. While steps are walked the engine itself watches, and acts
 //! on what it sees.
 
+mod look;
 mod sign;
 
+pub use look::Presence;
 pub use sign::Sign;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +16,11 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::input::Input;
+use super::owners::Split;
 use super::state::RunState;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Runbook, SiteRole};
+use look::{Look, Told, Whereabouts};
 
 /// Looks in a row that a host which answered may miss: one may be the link's own trouble.
 const MISSES: u32 = 2;
@@ -30,8 +34,17 @@ pub struct Sighting {
     pub role: SiteRole,
     /// When it was asked.
     pub asked: Timestamp,
-    /// The run's VMs that run there, or why it could not be asked.
-    pub running: Result<Vec<VmName>, String>,
+    /// The run's VMs that run there, or why it did not tell.
+    pub running: Result<Vec<VmName>, Unheard>,
+}
+
+/// Why a host did not tell what it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// In words.
+    pub why: String,
+    /// What is at its address.
+    pub presence: Presence,
 }
 
 impl From<Sighting> for Input {
@@ -45,25 +58,16 @@ impl From<Sighting> for Input {
     }
 }
 
-/// What is known of a host.
-#[derive(Clone, Debug, Default)]
-struct Look {
-    /// When it last told what runs, and what that was.
-    told: Option<(Timestamp, Vec<VmName>)>,
-    /// Looks in a row that it missed.
-    misses: u32,
-    /// It was called silent.
-    silent: Option<Sign>,
-}
-
 /// What was seen of a run so far.
 #[derive(Clone, Debug)]
 pub struct Lookout {
     roles: BTreeMap<HostName, SiteRole>,
     looks: BTreeMap<HostName, Look>,
     wrong: BTreeMap<VmName, Sign>,
-    /// VMs that were seen as they should be since something was wrong with them.
-    well: BTreeSet<VmName>,
+    /// VMs that this watch saw at both sites.
+    found: BTreeMap<VmName, Split>,
+    /// Splits that were said to be over, by when they were found.
+    over: BTreeMap<VmName, Timestamp>,
 }
 
 impl Lookout {
@@ -79,7 +83,8 @@ impl Lookout {
             roles: roles.collect(),
             looks: BTreeMap::new(),
             wrong: BTreeMap::new(),
-            well: BTreeSet::new(),
+            found: BTreeMap::new(),
+            over: BTreeMap::new(),
         }
     }
 
@@ -87,36 +92,36 @@ impl Lookout {
     #[must_use]
     pub fn has_looked(&self) -> bool {
         let mut looks = self.looks.values();
-        looks.any(|look| look.told.is_some() || look.silent.is_some())
+        looks.any(|look| look.told.is_some() || look.unheard.is_some())
     }
 
     /// What is wrong, as last seen.
     #[must_use]
     pub fn wrong(&self) -> Vec<Sign> {
-        let silent = self.looks.values().filter_map(|look| look.silent.clone());
-        let silent = silent.filter(Sign::is_alarm);
-        self.wrong.values().cloned().chain(silent).collect()
+        let unheard = self.looks.values().filter_map(|look| look.unheard.as_ref());
+        let unheard = unheard.map(|(sign, _)| sign.clone()).filter(Sign::is_alarm);
+        self.wrong.values().cloned().chain(unheard).collect()
     }
 
     /// Takes a look in, and says what has changed with it.
     pub fn take(&mut self, state: &RunState, sighting: &Sighting) -> Vec<Sign> {
-        let mut signs: Vec<Sign> = self.take_host(state, sighting).into_iter().collect();
+        let changed = match &sighting.running {
+            Ok(running) => self.heard(state, sighting, running),
+            Err(unheard) => self.not_heard(state, &sighting.host, unheard),
+        };
+        let mut signs: Vec<Sign> = changed.into_iter().collect();
         let started = started(state);
         self.wrong.retain(|vm, _| started.contains(vm));
+        self.found.retain(|vm, split| {
+            started.contains(vm) && state.single_since(vm).is_none_or(|at| split.at > at)
+        });
+        signs.extend(self.splits_over(state));
         for vm in &started {
-            let Some(now) = self.condition(state, vm) else {
-                continue;
-            };
-            match now {
-                Sign::Well { .. } => {
-                    if let Some(was) = self.known_wrong(state, vm) {
-                        signs.push(well_after(now, &was));
-                    }
-                    self.wrong.remove(vm);
-                    self.well.insert(vm.clone());
+            match self.condition(state, vm) {
+                Some(now @ Sign::Well { .. }) => {
+                    signs.extend(self.wrong.remove(vm).map(|_| now));
                 }
-                now if self.wrong.get(vm) != Some(&now) => {
-                    self.well.remove(vm);
+                Some(now) if self.wrong.get(vm) != Some(&now) => {
                     self.wrong.insert(vm.clone(), now.clone());
                     signs.push(now);
                 }
@@ -126,46 +131,104 @@ impl Lookout {
         signs
     }
 
-    fn take_host(&mut self, state: &RunState, sighting: &Sighting) -> Option<Sign> {
-        let host = &sighting.host;
-        let left = self.is_of_the_site_left(state, host);
-        let look = self.looks.entry(host.clone()).or_default();
-        let silent_for = state.silent_for(host);
-        let unheard = silent_for.iter().any(|(_, answered)| !answered);
-        let running = match &sighting.running {
-            Ok(running) => running.clone(),
-            Err(why) => {
-                look.misses += 1;
-                let expected = unheard && look.told.is_none();
-                if look.silent.is_some() || !(expected || look.misses >= MISSES) {
-                    return None;
-                }
-                let sign = Sign::Silent {
-                    host: host.clone(),
-                    why: why.clone(),
-                    expected,
-                    started: started_there(state, host),
-                };
-                look.told = None;
-                look.silent = Some(sign.clone());
-                return Some(sign);
-            }
+    /// What of all that was seen belongs in the run's journal and is not there: who owns a VM. Until
+    /// it is, it is handed out again.
+    #[must_use]
+    pub fn evidence(&self, state: &RunState) -> Vec<Fact> {
+        let Some((ended, _)) = state.own_end.as_ref() else {
+            return Vec::new();
         };
+        let returned = self.looks.iter().filter_map(|(host, look)| {
+            let told = look.told.as_ref().filter(|told| told.asked > *ended)?;
+            let vms = not_answered_for(state, host);
+            (!vms.is_empty()).then(|| Fact::HostReturned {
+                host: host.clone(),
+                vms,
+                running: told.running(),
+            })
+        });
+        let known = state.splits();
+        let found = self.not_kept(&known).into_iter();
+        let begun = found.map(|split| Fact::SplitBrain {
+            vm: split.vm,
+            started: split.started,
+            also: split.also,
+        });
+        let over = known.iter().filter_map(|split| {
+            Some(Fact::SplitBrainEnded {
+                vm: split.vm.clone(),
+                how: format!(
+                    "{} does not run it any more (esxcli vm process list)",
+                    self.seen_off(split)?
+                ),
+            })
+        });
+        returned.chain(begun).chain(over).collect()
+    }
+
+    fn heard(&mut self, state: &RunState, sighting: &Sighting, running: &[VmName]) -> Option<Sign> {
+        let host = sighting.host.clone();
+        let left = self.is_of_the_site_left(state, &host);
+        let was_dark = !not_answered_for(state, &host).is_empty();
+        let look = self.looks.entry(host.clone()).or_default();
         look.misses = 0;
         let first = look.told.is_none();
-        look.told = Some((sighting.asked, running.clone()));
-        let was_silent = look.silent.take().is_some();
-        let host = host.clone();
-        if was_silent || (first && unheard) {
-            let vms = silent_for.into_iter().map(|(vm, _)| vm).collect();
+        let told = Told::after(look.told.as_ref(), sighting.asked, running);
+        look.told = Some(told);
+        let was_unheard = look.unheard.take().is_some();
+        let running = running.to_vec();
+        if was_unheard || (first && was_dark) {
+            let silent_for = state.silent_for(&host).into_iter();
             return Some(Sign::Returned {
                 host,
-                vms,
+                vms: silent_for.map(|(vm, _)| vm).collect(),
                 running,
                 left,
             });
         }
         first.then_some(Sign::Answers { host, running })
+    }
+
+    fn not_heard(&mut self, state: &RunState, host: &HostName, unheard: &Unheard) -> Option<Sign> {
+        let was_dark = !not_answered_for(state, host).is_empty();
+        let look = self.looks.entry(host.clone()).or_default();
+        look.misses = look.misses.saturating_add(1);
+        let is_said = match &look.unheard {
+            // Whoever stirs may start its VMs.
+            Some((_, before)) if unheard.presence > *before => true,
+            Some((_, before)) if unheard.presence < *before => look.misses >= MISSES,
+            Some(_) => {
+                look.misses = 0;
+                false
+            }
+            None => (was_dark && look.told.is_none()) || look.misses >= MISSES,
+        };
+        if !is_said {
+            return None;
+        }
+        let stirs = match &look.unheard {
+            Some((_, before)) => unheard.presence > *before,
+            None => unheard.presence == Presence::Answers,
+        };
+        let (host, why, ours) = (
+            host.clone(),
+            unheard.why.clone(),
+            started_there(state, host),
+        );
+        let sign = if stirs {
+            Sign::Refuses { host, why, ours }
+        } else {
+            Sign::Silent {
+                host,
+                why,
+                expected: was_dark && look.told.is_none(),
+                ours,
+            }
+        };
+        look.told = None;
+        look.misses = 0;
+        look.unheard = Some((sign.clone(), unheard.presence));
+        Some(sign)
     }
 
     /// Whether the run started its VMs at the other site than this host's.
@@ -178,87 +241,128 @@ impl Lookout {
         })
     }
 
-    /// How a VM that the run started stands, as far as those who are to tell told it.
-    fn condition(&self, state: &RunState, vm: &VmName) -> Option<Sign> {
-        let (started, since) = state.started_on(vm)?;
-        let role = *self.roles.get(started)?;
-        let (mut home, mut also, mut own) = (None, None, None);
-        for (host, look) in &self.looks {
-            // What was asked before the VM was started here says nothing of it.
-            let Some((_, running)) = look.told.as_ref().filter(|(asked, _)| *asked > since) else {
+    /// Says once of each split that a copy of it was seen off, whoever saw the split.
+    fn splits_over(&mut self, state: &RunState) -> Vec<Sign> {
+        let mut signs = Vec::new();
+        let mut splits = state.splits();
+        splits.extend(self.not_kept(&splits));
+        for split in splits {
+            let Some(off) = self.seen_off(&split).cloned() else {
                 continue;
             };
-            let runs = running.contains(vm);
-            let is_here = self.roles.get(host) == Some(&role);
-            if host == started {
-                own = Some(runs);
+            let vm = split.vm;
+            if self.found.remove(&vm).is_some() || self.over.get(&vm) != Some(&split.at) {
+                signs.push(Sign::Single {
+                    vm: vm.clone(),
+                    off,
+                });
+                self.wrong.remove(&vm);
             }
-            match (runs, is_here) {
-                (true, true) => home = Some(host),
-                (true, false) => also = Some(host),
-                (false, _) => {}
-            }
+            self.over.insert(vm, split.at);
         }
-        let (vm, started) = (vm.clone(), started.clone());
+        signs
+    }
+
+    /// Splits that this watch saw and that are not among those of the journal.
+    fn not_kept(&self, known: &[Split]) -> Vec<Split> {
+        let found = self.found.values();
+        let is_new = |split: &&Split| known.iter().all(|known| known.vm != split.vm);
+        found.filter(is_new).cloned().collect()
+    }
+
+    /// The host of a split that has told since that it does not run the VM.
+    fn seen_off<'a>(&self, split: &'a Split) -> Option<&'a HostName> {
+        [&split.also, &split.started].into_iter().find(|host| {
+            let told = self.looks.get(*host).and_then(|look| look.told.as_ref());
+            told.is_some_and(|told| told.asked > split.at && !told.runs(&split.vm))
+        })
+    }
+
+    /// How a VM that the run started stands, as far as those who are to tell told it.
+    fn condition(&mut self, state: &RunState, vm: &VmName) -> Option<Sign> {
+        let seen = self.whereabouts(state, vm)?;
+        let split = seen.split(vm);
+        let home = seen.here.first().map(|stay| stay.host.clone());
+        let also = seen.there.first().map(|stay| stay.host.clone());
+        let (own, started, vm) = (seen.own, seen.started.clone(), vm.clone());
+        if let Some(split) = split {
+            let sign = Sign::of_split(&split);
+            self.found.entry(vm).or_insert(split);
+            return Some(sign);
+        }
         Some(match (home, also, own) {
-            (None, Some(also), Some(false)) => Sign::Away {
-                vm,
-                started,
-                also: also.clone(),
-            },
-            // A host that cannot be asked may run it still.
-            (home, Some(also), _) => Sign::Split {
-                vm,
-                started: home.cloned().unwrap_or(started),
-                also: also.clone(),
+            (None, Some(also), Some(false)) => Sign::Away { vm, started, also },
+            // The host where it was started may run it still.
+            (home, Some(also), _) => match self.known_split(state, &vm) {
+                Some(split) => Sign::of_split(&split),
+                None => Sign::Elsewhere {
+                    vm,
+                    started: home.unwrap_or(started),
+                    also,
+                },
             },
             (_, None, _) if self.may_hide_it(state, &vm) => return None,
-            (Some(home), None, _) => Sign::Well {
-                vm,
-                host: home.clone(),
-                ended: None,
-            },
+            (Some(host), None, _) => Sign::Well { vm, host },
             // While steps are walked they may be about to stop it.
             (None, None, Some(_)) if state.own_end.is_some() => Sign::Off { vm, host: started },
             (None, None, _) => return None,
         })
     }
 
-    /// What is wrong with a VM, as this watch saw it, or whoever watched before.
-    fn known_wrong(&self, state: &RunState, vm: &VmName) -> Option<Sign> {
-        if let Some(sign) = self.wrong.get(vm) {
-            return Some(sign.clone());
+    fn whereabouts<'a>(&'a self, state: &'a RunState, vm: &VmName) -> Option<Whereabouts<'a>> {
+        let (started, at) = state.started_on(vm)?;
+        let role = *self.roles.get(started)?;
+        // What was asked before the VM was started here, or seen to run once, says nothing of it.
+        let since = state.single_since(vm).map_or(at, |single| single.max(at));
+        let mut seen = Whereabouts {
+            started,
+            own: None,
+            here: Vec::new(),
+            there: Vec::new(),
+        };
+        for (host, look) in &self.looks {
+            let Some(told) = look.told.as_ref().filter(|told| told.asked > since) else {
+                continue;
+            };
+            if host == started {
+                seen.own = Some(told.runs(vm));
+            }
+            let stay = told.stay(host, vm, since);
+            if self.roles.get(host) == Some(&role) {
+                seen.here.extend(stay);
+            } else {
+                seen.there.extend(stay);
+            }
         }
-        let mut splits = state.splits().into_iter();
-        let split = splits.find(|split| split.vm == *vm && !self.well.contains(vm))?;
-        Some(Sign::Split {
-            vm: split.vm,
-            started: split.started,
-            also: split.also,
-        })
+        Some(seen)
     }
 
-    /// Whether it was seen running on a host of the other site that does not tell now.
+    /// A VM that runs at both sites, as this watch saw it, or whoever watched before.
+    fn known_split(&self, state: &RunState, vm: &VmName) -> Option<Split> {
+        let mut splits = state.splits().into_iter();
+        let known = splits.find(|split| split.vm == *vm);
+        self.found.get(vm).cloned().or(known)
+    }
+
+    /// Whether it was seen running on a host of the other site that has not told since that it does
+    /// not.
     fn may_hide_it(&self, state: &RunState, vm: &VmName) -> bool {
-        match self.known_wrong(state, vm) {
-            Some(Sign::Split { also, .. } | Sign::Away { also, .. }) => {
-                self.looks.get(&also).is_none_or(|look| look.told.is_none())
-            }
+        let is_hidden =
+            |host: &HostName| self.looks.get(host).is_none_or(|look| look.told.is_none());
+        let was = match self.wrong.get(vm) {
+            Some(Sign::Away { also, .. } | Sign::Elsewhere { also, .. }) => is_hidden(also),
             _ => false,
-        }
+        };
+        let split = self.known_split(state, vm);
+        was || split.is_some_and(|split| self.seen_off(&split).is_none())
     }
 }
 
-/// The VM runs as it should, after this was wrong with it.
-fn well_after(now: Sign, was: &Sign) -> Sign {
-    match (now, was) {
-        (Sign::Well { vm, host, .. }, Sign::Split { also, .. }) => Sign::Well {
-            vm,
-            host,
-            ended: Some(also.clone()),
-        },
-        (now, _) => now,
-    }
+/// VMs for which a host was silent when their owner was last looked for, and has not answered since.
+fn not_answered_for(state: &RunState, host: &HostName) -> Vec<VmName> {
+    let silent_for = state.silent_for(host).into_iter();
+    let open = silent_for.filter(|(_, answered)| !answered);
+    open.map(|(vm, _)| vm).collect()
 }
 
 /// VMs that the run started and has not stopped since.

@@ -44,7 +44,7 @@ pub use finding::{Finding, FindingsStatement};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing};
-pub use lookout::{Lookout, Sighting, Sign};
+pub use lookout::{Lookout, Presence, Sighting, Sign, Unheard};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,

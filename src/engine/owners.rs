@@ -53,15 +53,13 @@ impl Fact {
                     list(running)
                 };
                 format!(
-                    "{host} ANSWERS AGAIN (silent before about {}); it runs {runs}; no VM starts \
-                     before fence has looked there",
+                    "{host} ANSWERS AGAIN (silent before about {}); it runs {runs}",
                     list(vms)
                 )
             }
-            Self::SplitBrain { vm, started, also } => format!(
-                "RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}; its fence \
-                 step asks which copy lives"
-            ),
+            Self::SplitBrain { vm, started, also } => {
+                format!("RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}")
+            }
             Self::RunsElsewhere { vm, host } => format!(
                 "{vm} RUNS ON {host}, seen after it was fenced; it does not start before that is \
                  looked into"
@@ -80,6 +78,8 @@ pub struct Split {
     pub started: HostName,
     /// Where it was seen running too.
     pub also: HostName,
+    /// When that was found.
+    pub at: Timestamp,
 }
 
 impl Split {
@@ -105,6 +105,7 @@ impl RunState {
                         vm: vm.clone(),
                         started: started.clone(),
                         also: also.clone(),
+                        at: found.at,
                     });
                 }
                 // A fence keeps its evidence when it is over.
@@ -118,6 +119,18 @@ impl RunState {
             }
         }
         splits
+    }
+
+    /// When it was last found that the VM does not run at both sites, or was seen to it.
+    pub(super) fn single_since(&self, vm: &VmName) -> Option<Timestamp> {
+        let found = self.facts.iter().rev();
+        let mut single = found.filter(|found| match &found.fact {
+            Fact::SplitBrainEnded { vm: of, .. }
+            | Fact::OwnershipEvidence { vm: of, .. }
+            | Fact::Stopped { vm: of, .. } => of == vm,
+            _ => false,
+        });
+        single.next().map(|found| found.at)
     }
 
     /// The host on which this run started the VM and has not stopped it since, and when that was

@@ -12,11 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
-use crate::engine::{Chapter, Entry, Fact, Lookout, RunEvent, RunState, Sign};
+use crate::engine::{Chapter, Entry, Lookout, RunEvent, RunState, Sign};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::{FILE_NAME, Follower, Journal, JournalError};
-use crate::names::VmName;
 use crate::runbook::model::Runbook;
 use crate::telemetry::{self, HostFigures, Panes};
 
@@ -32,7 +31,7 @@ pub enum News {
     Sign(Sign),
     /// The journal has a line more about it.
     Kept,
-    /// It belongs in the journal and could not be written there.
+    /// It belongs in the journal and could not be written there; it is tried again at each look.
     NotKept(String),
     /// Nothing is left to watch.
     Ended(Ending),
@@ -57,6 +56,8 @@ pub struct Watch {
     follower: Follower,
     state: RunState,
     lookout: Lookout,
+    /// Why the journal did not take a line, as last said.
+    not_kept: Option<String>,
     figures: mpsc::UnboundedReceiver<HostFigures>,
     _panes: Panes,
 }
@@ -91,6 +92,7 @@ impl Watch {
         Ok(Self {
             dir,
             lookout: Lookout::new(&runbook),
+            not_kept: None,
             runbook,
             hosts,
             clock,
@@ -130,15 +132,12 @@ impl Watch {
         let Some(mut sighting) = polls::seen(&self.runbook, &self.state, &figures) else {
             return Ok(Vec::new());
         };
-        sighting.running = sighting.running.map_err(|why| self.hosts.clean(&why));
-        let mut news = Vec::new();
-        for sign in self.lookout.take(&self.state, &sighting) {
-            let evidence = sign.evidence();
-            news.push(News::Sign(sign));
-            if let Some(fact) = evidence.filter(|fact| belongs(fact, &self.state)) {
-                news.extend(self.keep(fact)?);
-            }
+        if let Err(unheard) = &mut sighting.running {
+            unheard.why = self.hosts.clean(&unheard.why);
         }
+        let signs = self.lookout.take(&self.state, &sighting);
+        let mut news: Vec<News> = signs.into_iter().map(News::Sign).collect();
+        news.extend(self.keep()?);
         Ok(news)
     }
 
@@ -162,45 +161,54 @@ impl Watch {
         }
     }
 
-    /// Adds a line to the journal. An engine that walks the run watches for itself, and does more
-    /// than to write it down, so nothing is put in beside it.
-    fn keep(&mut self, fact: Fact) -> Result<Option<News>, Fault> {
-        let (operator, console) = &self.operator;
-        let written = match Journal::reopen(&self.dir, operator, console) {
-            Ok((mut journal, entries)) => {
-                let state = RunState::fold(entries.iter().map(AsRef::as_ref));
-                // Somebody may have gone on with it, or said this, since it was read.
-                if !belongs(&fact, &state) {
-                    return Ok(None);
-                }
-                let entry = Entry {
-                    seq: state.last_seq + 1,
-                    at: self.clock.now(),
-                    step: None,
-                    attempt: None,
-                    event: RunEvent::FactFound(fact),
-                };
-                journal.append(&entry)
-            }
-            Err(error) => Err(error),
+    /// Adds to the journal what belongs there and is not there. An engine that walks the run watches
+    /// for itself, and does more than to write it down, so nothing is put in beside it.
+    fn keep(&mut self) -> Result<Vec<News>, Fault> {
+        if !takes_evidence(&self.state) || self.lookout.evidence(&self.state).is_empty() {
+            self.not_kept = None;
+            return Ok(Vec::new());
+        }
+        let (kept, error) = match self.write() {
+            Ok(kept) => (kept, None),
+            Err(error) => (0, Some(error.fault().what)),
         };
         self.read_on()?;
-        Ok(Some(match written {
-            Ok(()) => News::Kept,
-            Err(error) => News::NotKept(error.fault().what),
-        }))
+        let mut news = vec![News::Kept; kept];
+        if self.not_kept != error {
+            news.extend(error.clone().map(News::NotKept));
+            self.not_kept = error;
+        }
+        Ok(news)
+    }
+
+    /// Writes what is still missing once the journal is this console's, and how many lines that were.
+    fn write(&self) -> Result<usize, JournalError> {
+        let (operator, console) = &self.operator;
+        let (mut journal, entries) = Journal::reopen(&self.dir, operator, console)?;
+        let state = RunState::fold(entries.iter().map(AsRef::as_ref));
+        // Somebody may have gone on with it, or said this, since it was read.
+        if !takes_evidence(&state) {
+            return Ok(0);
+        }
+        let facts = self.lookout.evidence(&state);
+        for (seq, fact) in (state.last_seq + 1..).zip(&facts) {
+            journal.append(&Entry {
+                seq,
+                at: self.clock.now(),
+                step: None,
+                attempt: None,
+                event: RunEvent::FactFound(fact.clone()),
+            })?;
+        }
+        Ok(facts.len())
     }
 }
 
-/// Whether a fact is to be added to a run: its steps are over, nothing was begun to end it, and it
-/// does not say this already.
-fn belongs(fact: &Fact, state: &RunState) -> bool {
-    let is_split = |of: &VmName| state.splits().iter().any(|split| split.vm == *of);
-    state.finished.is_some()
-        && state.chapter().is_none()
-        && match fact {
-            Fact::SplitBrain { vm, .. } => !is_split(vm),
-            Fact::SplitBrainEnded { vm, .. } => is_split(vm),
-            _ => true,
-        }
+/// Whether what is seen is to be added to a run: its own steps are over, and it is not being taken
+/// back. A commit that was begun and left must not go on over a split that nobody wrote down.
+fn takes_evidence(state: &RunState) -> bool {
+    match state.chapter() {
+        None => state.finished.is_some(),
+        Some(opened) => opened.chapter == Chapter::Commit && opened.ended.is_none(),
+    }
 }

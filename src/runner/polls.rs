@@ -1,6 +1,6 @@
 //! What a poll of a host means for the run: which of its VMs run there.
 
-use crate::engine::{Fact, RunState, Sighting};
+use crate::engine::{Fact, RunState, Sighting, Unheard};
 use crate::names::VmName;
 use crate::runbook::model::{Driver, Runbook, Vm};
 use crate::telemetry::{HostFigures, LinkState};
@@ -17,12 +17,15 @@ pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -
         let vms = runbook.vms.keys().filter(|name| !Vm::is_pattern(name));
         vms.filter(|vm| runs(state, figures, vm)).cloned().collect()
     });
-    let why = || figures.trouble.clone().unwrap_or_default();
+    let unheard = || Unheard {
+        why: figures.trouble.clone().unwrap_or_default(),
+        presence: figures.presence,
+    };
     Some(Sighting {
         host: figures.host.clone(),
         role,
         asked: figures.asked.unwrap_or_default(),
-        running: running.ok_or_else(why),
+        running: running.ok_or_else(unheard),
     })
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::engine::Presence;
 use crate::names::{HostName, VmName};
 
 /// What a host pane shows.
@@ -21,6 +22,8 @@ pub struct HostFigures {
     pub answered: Option<Timestamp>,
     /// How it goes.
     pub link: LinkState,
+    /// What is at its own address, whether or not a hop on the way lets us in.
+    pub presence: Presence,
     /// What it runs: `VMware ESXi 8.0.2`.
     pub product: String,
     /// Since its boot.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::engine::Presence;
 use crate::host::{Host, HostError, Hosts};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Backup, Driver, Place, Runbook, SiteRole, Vm};
@@ -148,6 +149,7 @@ impl Poll {
                 } else {
                     LinkState::Up
                 };
+                figures.presence = Presence::Answers;
                 figures.answered = Some(clock.now());
                 figures.poll_took = Some(took);
                 figures.trouble = trouble;
@@ -158,6 +160,7 @@ impl Poll {
                 figures.asked = None;
                 let (by, cause) = error.origin(self.host.name());
                 figures.link = link(cause);
+                figures.presence = presence(&error);
                 figures.refused_key = refused_key(by, cause);
                 figures.trouble = Some(error.fault(self.host.name()).what);
             }
@@ -175,6 +178,22 @@ fn link(error: &HostError) -> LinkState {
         | HostError::NoWay(_)
         | HostError::PolicyRefused(_) => LinkState::Refused,
         _ => LinkState::Down,
+    }
+}
+
+/// What a hop on the way says, or leaves unsaid, tells nothing of the host.
+fn presence(error: &HostError) -> Presence {
+    match error {
+        HostError::Refused { .. } => Presence::NoServer,
+        HostError::HostKeyUnknown { .. }
+        | HostError::HostKeyChanged { .. }
+        | HostError::LoginRefused { .. }
+        | HostError::NoCommonAlgorithm { .. }
+        | HostError::Handshake { .. }
+        | HostError::NotRun(_)
+        | HostError::File { .. }
+        | HostError::TooMuchOutput(_) => Presence::Answers,
+        _ => Presence::Dark,
     }
 }
 
@@ -209,6 +228,26 @@ fn pause(took: Duration, failures: u32, most: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_refuses_is_there_and_one_behind_a_hop_that_refuses_may_not_be() {
+        let refused = HostError::LoginRefused {
+            user: "root".into(),
+            tried: Vec::new(),
+        };
+        assert_eq!(presence(&refused), Presence::Answers);
+        let of_hop = HostError::Hop {
+            hop: "bastion".into(),
+            cause: Box::new(refused),
+        };
+        assert_eq!(presence(&of_hop), Presence::Dark);
+        let address = "10.0.0.1:22".to_owned();
+        assert_eq!(
+            presence(&HostError::Refused { address }),
+            Presence::NoServer
+        );
+        assert_eq!(presence(&HostError::Lost("reset".into())), Presence::Dark);
+    }
 
     #[test]
     fn a_host_that_is_slow_or_silent_is_asked_less_often() {

@@ -392,6 +392,25 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
 }
 
 #[test]
+fn a_commit_that_was_left_does_not_go_on_over_a_split() {
+    let mut state = half_way(Mode::Failover);
+    finish(&mut state);
+    open(&mut state, Chapter::Commit);
+    assert_eq!(word(Chapter::Commit, &state), "go on");
+    let found = |fact| RunEvent::FactFound(fact);
+    let split = Fact::SplitBrain {
+        vm: "sql01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    };
+    add(&mut state, "-", found(split));
+    assert_eq!(word(Chapter::Commit, &state), "refused");
+    let (vm, how) = ("sql01".into(), "seen".to_owned());
+    add(&mut state, "-", found(Fact::SplitBrainEnded { vm, how }));
+    assert_eq!(word(Chapter::Commit, &state), "go on");
+}
+
+#[test]
 fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
     let mut state = half_way(Mode::Drill);
     run_on(&mut state);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::fact::Fact;
+use crate::engine::owners::Split;
 use crate::names::{HostName, RunId, VmName};
 
 /// Something that has changed since the looks before.
@@ -25,7 +25,16 @@ pub enum Sign {
         /// It was silent when the run looked for the owners of VMs, and is so still.
         expected: bool,
         /// VMs that the run started there.
-        started: Vec<VmName>,
+        ours: Vec<VmName>,
+    },
+    /// Something answers at a host's address, and it does not tell what runs there.
+    Refuses {
+        /// Which host.
+        host: HostName,
+        /// Why.
+        why: String,
+        /// VMs that the run started there.
+        ours: Vec<VmName>,
     },
     /// A host that was silent answers again.
     Returned {
@@ -56,6 +65,23 @@ pub enum Sign {
         /// Where it runs.
         also: HostName,
     },
+    /// A VM runs at the site that it left, and nothing tells whether it runs too where this run
+    /// started it.
+    Elsewhere {
+        /// Which VM.
+        vm: VmName,
+        /// Where this run started it.
+        started: HostName,
+        /// Where it runs.
+        also: HostName,
+    },
+    /// A VM that ran at both sites was seen off at one of them.
+    Single {
+        /// Which VM.
+        vm: VmName,
+        /// Where it does not run any more.
+        off: HostName,
+    },
     /// A VM that this run started is not on any more.
     Off {
         /// Which VM.
@@ -69,20 +95,30 @@ pub enum Sign {
         vm: VmName,
         /// Where.
         host: HostName,
-        /// A host of the other site that ran it too, and does not any more.
-        ended: Option<HostName>,
     },
 }
 
 impl Sign {
+    pub(super) fn of_split(split: &Split) -> Self {
+        Self::Split {
+            vm: split.vm.clone(),
+            started: split.started.clone(),
+            also: split.also.clone(),
+        }
+    }
+
     /// Whether somebody has to hear of it at once.
     #[must_use]
     pub fn is_alarm(&self) -> bool {
         match self {
-            Self::Answers { .. } | Self::Well { .. } => false,
+            Self::Answers { .. } | Self::Single { .. } | Self::Well { .. } => false,
             Self::Silent { expected, .. } => !expected,
             Self::Returned { left, .. } => *left,
-            Self::Split { .. } | Self::Away { .. } | Self::Off { .. } => true,
+            Self::Refuses { .. }
+            | Self::Split { .. }
+            | Self::Away { .. }
+            | Self::Elsewhere { .. }
+            | Self::Off { .. } => true,
         }
     }
 
@@ -98,13 +134,11 @@ impl Sign {
                 ..
             } => format!("{host} is silent, as it was when the VMs were started: {why}"),
             Self::Silent {
-                host, why, started, ..
-            } if started.is_empty() => format!("{host} CANNOT BE REACHED: {why}"),
-            Self::Silent {
-                host, why, started, ..
-            } => format!(
-                "{host} CANNOT BE REACHED: {why}; this run started {} there",
-                names(started)
+                host, why, ours, ..
+            } => format!("{host} CANNOT BE REACHED: {why}{}", started_there(ours)),
+            Self::Refuses { host, why, ours } => format!(
+                "{host} IS THERE, AND DOES NOT TELL what it runs: {why}{}",
+                started_there(ours)
             ),
             Self::Returned {
                 host,
@@ -124,15 +158,16 @@ impl Sign {
             Self::Away { vm, started, also } => format!(
                 "{vm} RUNS ON {also}, and no longer on {started}, where this run started it"
             ),
+            Self::Elsewhere { vm, started, also } => {
+                format!("{vm} RUNS ON {also}; whether it runs on {started} too is not known yet")
+            }
+            Self::Single { vm, off } => {
+                format!("{vm} runs at one site again: {off} does not run it any more")
+            }
             Self::Off { vm, host } => {
                 format!("{vm} IS NOT ON any more on {host}, where this run started it")
             }
-            Self::Well {
-                vm,
-                host,
-                ended: Some(also),
-            } => format!("{vm} runs at one site again: on {host}, and on {also} no more"),
-            Self::Well { vm, host, .. } => format!("{vm} runs again, on {host}"),
+            Self::Well { vm, host } => format!("{vm} runs again, on {host}"),
         }
     }
 
@@ -161,6 +196,12 @@ impl Sign {
                     shut_down(vm)
                 ),
             ],
+            Self::Elsewhere { started, also, vm } => vec![format!(
+                "see on {started} whether it runs there too (vim-cmd vmsvc/getallvms, then vmsvc/power.getstate), and who started {vm} on {also}"
+            )],
+            Self::Refuses { host, .. } => vec![format!(
+                "see on the console of {host} which VMs run there; let it be asked (SSH, the login, its key): this watch looks again by itself"
+            )],
             Self::Off { vm, host } => vec![format!(
                 "find out on {host} who stopped {vm} and why; start it only while no other copy runs"
             )],
@@ -177,40 +218,19 @@ impl Sign {
             _ => Vec::new(),
         }
     }
-
-    /// What of it belongs in the run's journal: who owns a VM.
-    #[must_use]
-    pub fn evidence(&self) -> Option<Fact> {
-        Some(match self {
-            Self::Returned {
-                host, vms, running, ..
-            } if !vms.is_empty() => Fact::HostReturned {
-                host: host.clone(),
-                vms: vms.clone(),
-                running: running.clone(),
-            },
-            Self::Split { vm, started, also } => Fact::SplitBrain {
-                vm: vm.clone(),
-                started: started.clone(),
-                also: also.clone(),
-            },
-            Self::Well {
-                vm,
-                ended: Some(also),
-                ..
-            } => Fact::SplitBrainEnded {
-                vm: vm.clone(),
-                how: format!("{also} does not run it any more (esxcli vm process list)"),
-            },
-            _ => return None,
-        })
-    }
 }
 
 fn shut_down(vm: &VmName) -> String {
     format!(
         "vim-cmd vmsvc/getallvms, then vim-cmd vmsvc/power.shutdown \u{2039}vmid of {vm}\u{203a}"
     )
+}
+
+fn started_there(ours: &[VmName]) -> String {
+    match ours {
+        [] => String::new(),
+        _ => format!("; this run started {} there", names(ours)),
+    }
 }
 
 fn names(vms: &[VmName]) -> String {

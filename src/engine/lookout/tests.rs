@@ -66,8 +66,18 @@ impl Story {
     }
 
     fn signs(&mut self, host: &str, running: Result<&[&str], &str>) -> Vec<Sign> {
-        self.second += 1;
         let running = running.map(|vms| vms.iter().map(|vm| (*vm).into()).collect());
+        let presence = Presence::Dark;
+        self.seen(host, running.map_err(|why| (why, presence)))
+    }
+
+    /// A look at London, which does not tell.
+    fn met(&mut self, presence: Presence, why: &str) -> Vec<Sign> {
+        self.seen("lon-esx1", Err((why, presence)))
+    }
+
+    fn seen(&mut self, host: &str, told: Result<Vec<VmName>, (&str, Presence)>) -> Vec<Sign> {
+        self.second += 1;
         let role = match host {
             "lon-esx1" => SiteRole::Protected,
             _ => SiteRole::Recovery,
@@ -76,9 +86,34 @@ impl Story {
             host: host.into(),
             role,
             asked: self.now(),
-            running: running.map_err(str::to_owned),
+            running: told.map_err(|(why, presence)| Unheard {
+                why: why.to_owned(),
+                presence,
+            }),
         };
         self.lookout.take(&self.state, &sighting)
+    }
+
+    fn evidence(&self) -> Vec<Fact> {
+        self.lookout.evidence(&self.state)
+    }
+
+    /// What belongs in the journal is written there.
+    fn keep(&mut self) {
+        for fact in self.evidence() {
+            self.fact(fact);
+        }
+        assert!(self.evidence().is_empty(), "once is enough");
+    }
+
+    /// sql01 was seen at both sites, and that is kept.
+    fn split() -> Self {
+        let mut story = Self::watched();
+        story.look("lon-esx1", Ok(&["sql01"]));
+        story.look("lee-esx1", Ok(&["app01", "sql01"]));
+        story.keep();
+        assert_eq!(story.state.splits().len(), 1);
+        story
     }
 
     /// Leeds runs both, London is dark, and both were looked at.
@@ -102,10 +137,9 @@ fn a_dark_host_that_comes_back_rings_once_and_says_what_runs_there() {
         "lon-esx1 ANSWERS AGAIN (silent before about app01, sql01); it runs none of this run's VMs";
     assert_eq!(back[0].in_words(), said);
     assert!(back[0].is_alarm() && back.len() == 1, "{back:?}");
-    assert!(matches!(
-        back[0].evidence(),
-        Some(Fact::HostReturned { .. })
-    ));
+    let kept = story.evidence();
+    assert!(matches!(&kept[..], [Fact::HostReturned { .. }]), "{kept:?}");
+    story.keep();
     assert!(story.look("lon-esx1", Ok(&[])).is_empty(), "no news");
     assert!(story.lookout.wrong().is_empty());
 }
@@ -114,16 +148,27 @@ fn a_dark_host_that_comes_back_rings_once_and_says_what_runs_there() {
 fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
     let mut story = Story::watched();
     let signs = story.signs("lon-esx1", Ok(&["sql01"]));
-    let [back, split] = &signs[..] else {
+    let [back, elsewhere] = &signs[..] else {
         panic!("{signs:?}")
     };
     assert!(back.in_words().ends_with("it runs sql01"));
+    let said = "sql01 RUNS ON lon-esx1; whether it runs on lee-esx1 too is not known yet";
+    assert_eq!(elsewhere.in_words(), said, "Leeds was asked before");
+    assert!(elsewhere.is_alarm());
+    story.keep();
+    assert!(story.state.splits().is_empty(), "it is not proven");
+
+    let signs = story.signs("lee-esx1", Ok(&["app01", "sql01"]));
+    let [split] = &signs[..] else {
+        panic!("{signs:?}")
+    };
     let said = "RECOVERY REQUIRED (split brain): sql01 runs on lee-esx1 and on lon-esx1";
     assert_eq!(split.in_words(), said);
     let ways = split.ways(&"r1".into(), false);
     assert!(ways[0].contains("vim-cmd vmsvc/power.shutdown"), "{ways:?}");
     assert!(ways[1].contains("lifeboat rollback r1"), "{ways:?}");
-    story.fact(split.evidence().unwrap());
+    story.keep();
+    assert_eq!(story.state.splits().len(), 1);
 
     assert!(story.look("lee-esx1", Ok(&["app01", "sql01"])).is_empty());
     story.look("lon-esx1", Err("gone"));
@@ -135,6 +180,9 @@ fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
     let over = story.look("lon-esx1", Ok(&[]));
     assert!(over[1].contains("sql01 runs at one site again"), "{over:?}");
     assert!(!standing(&story));
+    story.keep();
+    assert!(story.state.splits().is_empty());
+    assert!(story.look("lee-esx1", Ok(&["app01", "sql01"])).is_empty());
 }
 
 #[test]
@@ -147,10 +195,12 @@ fn a_split_that_was_seen_by_somebody_else_is_ended_by_a_look_at_its_host() {
     });
     story.look("lee-esx1", Ok(&["sql01", "app01"]));
     let signs = story.signs("lon-esx1", Ok(&[]));
-    let ended = |sign: &Sign| matches!(sign.evidence(), Some(Fact::SplitBrainEnded { .. }));
+    let ended = |sign: &Sign| matches!(sign, Sign::Single { .. });
     assert!(signs.iter().any(ended), "{signs:?}");
     let again = story.signs("lon-esx1", Ok(&[]));
     assert!(again.is_empty(), "said once: {again:?}");
+    story.keep();
+    assert!(story.state.splits().is_empty(), "kept when it could be");
 }
 
 #[test]
@@ -184,8 +234,123 @@ fn a_copy_that_runs_only_where_the_vm_came_from_is_no_split() {
     let mut story = Story::watched();
     story.look("lee-esx1", Ok(&["app01"]));
     let signs = story.signs("lon-esx1", Ok(&["sql01"]));
-    let away = |sign: &Sign| matches!(sign, Sign::Away { .. }) && sign.evidence().is_none();
+    let away = |sign: &Sign| matches!(sign, Sign::Away { .. });
     assert!(signs.iter().any(away), "{signs:?}");
+    story.keep();
+    assert!(story.state.splits().is_empty());
+}
+
+#[test]
+fn a_dark_host_that_stirs_rings_though_it_does_not_tell_what_it_runs() {
+    let mut story = Story::watched();
+    let stirs = story.met(Presence::NoServer, "SSH is off");
+    let said = "lon-esx1 IS THERE, AND DOES NOT TELL what it runs: SSH is off";
+    assert_eq!(stirs[0].in_words(), said);
+    assert!(stirs[0].is_alarm());
+    assert!(story.met(Presence::NoServer, "SSH is off").is_empty());
+    let changed = story.met(Presence::Answers, "the host key changed");
+    assert!(changed[0].is_alarm(), "{changed:?}");
+    assert_eq!(story.lookout.wrong(), changed);
+    // One look through the network's own trouble is no news, and no reason to ring anew.
+    assert!(story.met(Presence::Dark, "no route").is_empty());
+    assert!(
+        story
+            .met(Presence::Answers, "the host key changed")
+            .is_empty()
+    );
+    story.met(Presence::Dark, "no route");
+    let dark = story.met(Presence::Dark, "no route");
+    assert!(!dark[0].is_alarm() && story.lookout.wrong().is_empty());
+
+    let mut story = Story::over();
+    let first = story.met(Presence::Answers, "login refused");
+    assert!(first[0].is_alarm(), "whatever it was before: {first:?}");
+}
+
+#[test]
+fn a_host_that_flaps_is_kept_once_until_owners_are_looked_for_again() {
+    let mut story = Story::watched();
+    story.look("lon-esx1", Ok(&[]));
+    story.keep();
+    for _ in 0..3 {
+        story.look("lon-esx1", Err("gone"));
+        story.look("lon-esx1", Err("gone"));
+        let back = story.signs("lon-esx1", Ok(&[]));
+        assert!(back[0].is_alarm(), "it rings each time");
+        assert!(story.evidence().is_empty());
+    }
+}
+
+#[test]
+fn a_split_is_over_whichever_copy_went_down() {
+    let mut story = Story::split();
+    let signs = story.look("lee-esx1", Ok(&["app01"]));
+    let said = [
+        "sql01 runs at one site again: lee-esx1 does not run it any more",
+        "sql01 RUNS ON lon-esx1, and no longer on lee-esx1, where this run started it",
+    ];
+    assert_eq!(signs, said);
+    story.keep();
+    assert!(story.state.splits().is_empty());
+    // Leeds is to have it after all.
+    story.look("lon-esx1", Ok(&[]));
+    let signs = story.look("lee-esx1", Ok(&["app01", "sql01"]));
+    assert_eq!(signs, ["sql01 runs again, on lee-esx1"]);
+    assert!(story.lookout.wrong().is_empty() && story.evidence().is_empty());
+}
+
+#[test]
+fn a_host_that_was_not_asked_since_makes_no_split() {
+    let mut story = Story::over();
+    story.look("lon-esx1", Ok(&["sql01"]));
+    let before = story.lookout.wrong();
+    assert!(matches!(before[0], Sign::Elsewhere { .. }), "{before:?}");
+    story.look("lee-esx1", Ok(&["app01"]));
+    let now = story.lookout.wrong();
+    assert!(matches!(now[0], Sign::Away { .. }), "{now:?}");
+    // Somebody moves it from London to Leeds between two looks.
+    story.look("lee-esx1", Ok(&["app01", "sql01"]));
+    story.look("lon-esx1", Ok(&[]));
+    story.keep();
+    assert!(story.state.splits().is_empty() && story.lookout.wrong().is_empty());
+}
+
+#[test]
+fn a_look_from_before_a_split_does_not_end_it() {
+    let mut story = Story::over();
+    story.look("lee-esx1", Ok(&["sql01", "app01"]));
+    // Another watch finds it while this one's question to London is on its way.
+    story.second += 10;
+    story.fact(Fact::SplitBrain {
+        vm: "sql01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    });
+    story.second -= 5;
+    story.look("lon-esx1", Ok(&[]));
+    let over = |fact: &Fact| matches!(fact, Fact::SplitBrainEnded { .. });
+    assert!(!story.evidence().iter().any(over));
+    story.second += 20;
+    story.look("lon-esx1", Ok(&[]));
+    assert!(story.evidence().iter().any(over));
+}
+
+#[test]
+fn what_another_watch_ended_is_not_written_anew() {
+    let mut story = Story::watched();
+    story.look("lon-esx1", Ok(&["sql01"]));
+    story.look("lee-esx1", Ok(&["app01", "sql01"]));
+    story.keep();
+    story.fact(Fact::SplitBrainEnded {
+        vm: "sql01".into(),
+        how: "London does not run it any more".into(),
+    });
+    story.look("lee-esx1", Ok(&["app01", "sql01"]));
+    assert!(story.evidence().is_empty(), "London's list is older");
+    story.look("lon-esx1", Ok(&["sql01"]));
+    story.look("lee-esx1", Ok(&["app01", "sql01"]));
+    let again = story.evidence();
+    assert!(matches!(&again[..], [Fact::SplitBrain { .. }]), "{again:?}");
 }
 
 #[test]

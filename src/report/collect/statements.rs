@@ -62,7 +62,7 @@ impl Said {
 /// VMs that run at both sites, or did, before anything else.
 fn splits(run: &Run<'_>, all: &mut Said) {
     for split in run.state.splits() {
-        let next = if run.state.finished.is_some() {
+        let next = if run.state.own_end.is_some() {
             "Shut one copy down on its host, or roll the run back."
         } else {
             "Choose in its fence step which copy lives."
