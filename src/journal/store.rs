@@ -18,8 +18,10 @@ use super::error::StoreError;
 use super::holder::Holder;
 use super::writer::held_by;
 
-/// How much of a journal's end is read for the list of runs.
+/// How much of a journal's end is read at first for the list of runs.
 const TAIL: u64 = 64 << 10;
+/// How many times as much, where that does not tell how the run stands.
+const FURTHER: u64 = 8;
 /// How much of its first line.
 const FIRST_LINE: u64 = 1 << 20;
 /// Letters and digits that are not taken for each other when read out on the phone.
@@ -135,6 +137,15 @@ struct Glance {
     at: Timestamp,
     event: String,
     data: Value,
+}
+
+impl Glance {
+    fn settles(&self) -> bool {
+        matches!(
+            self.event.as_str(),
+            "run-finished" | "drill-aborted" | "run-resumed"
+        )
+    }
 }
 
 impl Store {
@@ -342,12 +353,24 @@ fn first_line(file: &File) -> Option<Glance> {
     serde_json::from_slice(&line).ok()
 }
 
+/// The lines from the last one on that tells how the run stands, whatever came before it.
 fn last_lines(mut file: &File) -> io::Result<Vec<Glance>> {
     let length = file.seek(SeekFrom::End(0))?;
-    let from = length.saturating_sub(TAIL);
+    let mut reach = TAIL;
+    loop {
+        let lines = lines_from(file, length.saturating_sub(reach))?;
+        if reach >= length || lines.iter().any(Glance::settles) {
+            return Ok(lines);
+        }
+        reach = reach.saturating_mul(FURTHER);
+    }
+}
+
+/// The whole lines after a place in the file.
+fn lines_from(mut file: &File, from: u64) -> io::Result<Vec<Glance>> {
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
-    file.take(TAIL).read_to_end(&mut tail)?;
+    file.read_to_end(&mut tail)?;
     Ok(tail
         .split_inclusive(|byte| *byte == b'\n')
         .skip(usize::from(from > 0))

@@ -430,6 +430,11 @@ fn runs_are_listed_and_found() {
         }),
     )
     .unwrap();
+    // Much can be seen of a run that is over.
+    for _ in 0..100 {
+        let (by, text) = ("bob".to_owned(), "x".repeat(1 << 10));
+        append(&mut journal, run(RunEvent::NoteAdded { by, text })).unwrap();
+    }
     drop(journal);
     fs::write(broken.journal(), b"\xff\xfe").unwrap();
     let aborted = store
