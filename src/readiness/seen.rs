@@ -68,6 +68,8 @@ pub struct Shut {
     pub by: HostName,
     /// Why.
     pub fault: Fault,
+    /// Nothing answered there, or no SSH server: so it is where a machine is off.
+    pub is_silent: bool,
 }
 
 impl Shut {
@@ -78,6 +80,13 @@ impl Shut {
         Self {
             by: by.clone(),
             fault: cause.fault(by),
+            is_silent: matches!(
+                cause,
+                HostError::Refused { .. }
+                    | HostError::Unreachable { .. }
+                    | HostError::UnreachableFromHop { .. }
+                    | HostError::TimedOut { .. }
+            ),
         }
     }
 
@@ -92,6 +101,7 @@ impl Shut {
                 "nothing was sent",
                 "give it a user and a way to log in in the runbook",
             ),
+            is_silent: false,
         }
     }
 }
@@ -169,19 +179,27 @@ pub struct EsxiSeen {
 }
 
 impl EsxiSeen {
-    /// What is registered from a place; `None` where that is not known.
+    /// What is registered from the folder of a place; `None` where that is not known.
     #[must_use]
-    pub fn at(&self, place: &Place) -> Option<Vec<&Registered>> {
+    pub fn in_folder(&self, place: &Place) -> Option<Vec<&Registered>> {
         let rows = self.registered.as_ref().ok()?.iter();
         Some(rows.filter(|row| row.within(place).is_some()).collect())
+    }
+
+    /// The VM that is registered from a place, if there is one: by its .vmx where that is given.
+    /// `None` where it is not known.
+    #[must_use]
+    pub fn at(&self, place: &Place) -> Option<Option<&Registered>> {
+        let is_its_file = |file: &str| place.vmx.as_ref().is_none_or(|vmx| file == vmx);
+        let mut rows = self.registered.as_ref().ok()?.iter();
+        Some(rows.find(|row| row.within(place).is_some_and(is_its_file)))
     }
 
     /// Whether a registered VM runs there; `None` where that is not known.
     #[must_use]
     pub fn runs(&self, row: &Registered) -> Option<bool> {
-        let file = format!("/{}", row.path);
-        let is_it = |vm: &RunningVm| vm.name == row.name && vm.config_file.ends_with(&file);
-        Some(self.running.as_ref().ok()?.iter().any(is_it))
+        let mut running = self.running.as_ref().ok()?.iter();
+        Some(running.any(|vm| vm.is_from(&row.path, row.identity.uuid.as_ref())))
     }
 
     /// Questions without an answer.

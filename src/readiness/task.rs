@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use super::open_drill::OpenDrill;
 use crate::names::{HostName, RunId, VmName};
-use crate::plan::{ActionSpec, Plan};
-use crate::runbook::model::{Adapter, PointChoice, PortGroup, Runbook, SiteRole, Vm};
+use crate::plan::{ActionSpec, Plan, Step};
+use crate::runbook::model::{
+    Adapter, DeclaredEffect, PointChoice, PortGroup, Runbook, SiteRole, Vm,
+};
 
 /// What a failover would do, and what was done before.
 #[derive(Clone, Debug)]
@@ -49,6 +51,9 @@ pub struct Standing {
     pub registered_by_plan: bool,
     /// A step starts it.
     pub started_by_plan: bool,
+    /// A command or a hand-off before its first step may bring it, register it or start it: an
+    /// array's own promotion, a site's scripts.
+    pub prepared_by_plan: bool,
 }
 
 /// A drill that ended well.
@@ -83,7 +88,7 @@ impl Task {
         });
         Self {
             restores: restores(plan),
-            standing: standing(plan),
+            standing: standing(&runbook, plan),
             frees: frees.cloned().collect(),
             vms: plan.vms.clone(),
             runbook,
@@ -197,20 +202,47 @@ fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {
 }
 
 /// VMs that steps use at the recovery site and none brings there.
-fn standing(plan: &Plan) -> IndexMap<VmName, Standing> {
+fn standing(runbook: &Runbook, plan: &Plan) -> IndexMap<VmName, Standing> {
     let has = |vm: &VmName, verbs: &[&str]| {
         let mut steps = plan.steps.iter();
         steps.any(|step| step.action.vm() == Some(vm) && verbs.contains(&step.action.verb()))
     };
-    let is_used = |vm: &&VmName| has(vm, &["register", "power_on", "ready", "restore_files"]);
     let is_brought = |vm: &&VmName| has(vm, &["restore", "replicate"]);
-    let standing = plan.vms.iter().filter(is_used).filter(|vm| !is_brought(vm));
-    let known = standing.map(|vm| {
-        let standing = Standing {
-            registered_by_plan: has(vm, &["register"]),
-            started_by_plan: has(vm, &["power_on"]),
-        };
-        (vm.clone(), standing)
-    });
+    let known = plan
+        .vms
+        .iter()
+        .filter(|vm| !is_brought(vm))
+        .filter_map(|vm| {
+            let is_use = |step: &Step| {
+                let verb = step.action.verb();
+                step.action.vm() == Some(vm)
+                    && ["register", "power_on", "ready", "restore_files"].contains(&verb)
+            };
+            let first = plan.steps.iter().position(is_use)?;
+            let standing = Standing {
+                registered_by_plan: has(vm, &["register"]),
+                started_by_plan: has(vm, &["power_on"]),
+                prepared_by_plan: plan
+                    .steps
+                    .iter()
+                    .take(first)
+                    .any(|step| changes_unseen(runbook, step)),
+            };
+            Some((vm.clone(), standing))
+        });
     known.collect()
+}
+
+/// Whether a step may change a site in a way that only its author knows. What is run within a guest
+/// starts no machine and brings none.
+fn changes_unseen(runbook: &Runbook, step: &Step) -> bool {
+    match &step.action {
+        ActionSpec::Command(command) => {
+            let host = runbook.hosts.get(&command.host);
+            command.effect != DeclaredEffect::Read && host.is_none_or(|host| host.guest.is_none())
+        }
+        ActionSpec::Local(command) => command.effect != DeclaredEffect::Read,
+        ActionSpec::HandOff(_) => true,
+        _ => false,
+    }
 }

@@ -121,10 +121,7 @@ fn vms(
                     ..VmFigures::default()
                 };
             };
-            let path = format!("/{}", entry.path);
-            let is_on = running
-                .iter()
-                .any(|vm| vm.name == entry.name && vm.config_file.ends_with(&path));
+            let is_on = running.iter().any(|vm| vm.is_from(&entry.path, None));
             VmFigures {
                 vm: watched.vm.clone(),
                 power: if is_on { "on" } else { "off" }.to_owned(),

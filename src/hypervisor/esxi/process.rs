@@ -28,6 +28,15 @@ pub struct RunningVm {
 }
 
 impl RunningVm {
+    /// Whether it is the VM that is registered with this .vmx, a path within its datastore: the file
+    /// and the uuid.bios tell, as far as both are known, and not the name, which can change.
+    #[must_use]
+    pub fn is_from(&self, vmx: &str, uuid_bios: Option<&BiosUuid>) -> bool {
+        let mut known = self.uuid_bios.as_ref().zip(uuid_bios).into_iter();
+        let folder = self.config_file.strip_suffix(vmx);
+        folder.is_some_and(|folder| folder.ends_with('/')) && known.all(|(its, given)| its == given)
+    }
+
     /// Reads the reply of [`running`](super::commands::running).
     ///
     /// # Errors

@@ -23,10 +23,10 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
         let Some(esxi) = seen.esxi(&place.host) else {
             continue;
         };
-        let Ok(registered) = esxi.registered.as_ref() else {
+        let Some(registered) = esxi.at(place) else {
             continue;
         };
-        match registered.iter().find(|row| is_at(row, place)) {
+        match registered {
             Some(row) => {
                 findings.extend(backed_up(name, place, row, seen));
                 let starting = esxi.autostart.as_ref();
@@ -39,11 +39,6 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     }
     findings.extend(starts.into_iter().map(|(host, vms)| autostart(host, vms)));
     findings
-}
-
-fn is_at(row: &Registered, place: &Place) -> bool {
-    let same_file = |file: &str| place.vmx.as_ref().is_none_or(|vmx| file == vmx);
-    row.within(place).is_some_and(same_file)
 }
 
 /// The VM is not where the runbook says.

@@ -100,8 +100,8 @@ fn held(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
 /// Something lies where the VM is to come, or is registered from there.
 fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     let names = esxi.folders.get(vm)?.as_ref().ok()?;
-    let rows = esxi.registered.as_ref().ok();
-    let row = rows.and_then(|rows| rows.iter().find(|row| row.within(place).is_some()));
+    let rows = esxi.in_folder(place).unwrap_or_default();
+    let row = rows.first();
     if names.is_empty() && row.is_none() {
         return None;
     }

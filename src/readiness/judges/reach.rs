@@ -24,7 +24,7 @@ fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut asleep = Vec::new();
     for (name, host) in &seen.hosts {
         let Err(shut) = host else { continue };
-        if let Some(finding) = guest_of_one_that_is_off(task, seen, name) {
+        if let Some(finding) = guest_of_one_that_is_off(task, seen, name, shut) {
             asleep.push(finding);
             continue;
         }
@@ -52,14 +52,21 @@ fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
     causes.into_iter().map(finding).chain(asleep).collect()
 }
 
-/// An operating system whose machine is off answers once that is on.
-fn guest_of_one_that_is_off(task: &Task, seen: &Seen, name: &HostName) -> Option<Finding> {
+/// An operating system whose machine is off answers once that is on. Whatever answers at its address
+/// meanwhile is another machine.
+fn guest_of_one_that_is_off(
+    task: &Task,
+    seen: &Seen,
+    name: &HostName,
+    shut: &Shut,
+) -> Option<Finding> {
+    if !shut.is_silent || shut.by != *name {
+        return None;
+    }
     let vm = task.runbook.hosts.get(name)?.guest.as_ref()?;
     let place = task.runbook.vms.get(vm)?.place(task.role(name)?)?;
     let esxi = seen.esxi(&place.host)?;
-    let rows = esxi.at(place)?;
-    let row = rows.first()?;
-    if esxi.runs(row)? {
+    if esxi.runs(esxi.at(place)??)? {
         return None;
     }
     let fault = Fault::new(

@@ -18,12 +18,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 
 fn of_vm(vm: &VmName, standing: Standing, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     let at = format!("[{}] {}", place.datastore, place.folder);
-    let is_its_file = |inside: &str| place.vmx.as_ref().is_none_or(|vmx| inside == vmx);
-    let rows = esxi.at(place)?;
-    let row = rows
-        .iter()
-        .find(|row| row.within(place).is_some_and(is_its_file));
-    match row {
+    match esxi.at(place)? {
         Some(row) => of_power(vm, standing, place, esxi.runs(row)?),
         None if standing.registered_by_plan => {
             let names = esxi.folders.get(vm)?.as_ref().ok()?;
@@ -31,13 +26,13 @@ fn of_vm(vm: &VmName, standing: Standing, place: &Place, esxi: &EsxiSeen) -> Opt
             (!has_vmx).then(|| {
                 let what = format!("there is no .vmx of {vm} in {at}, and no step brings it there");
                 let next = "see whether what replicates it still does, or bring it with `restore` or `replicate`";
-                stops(vm, place, what, next)
+                lacks(vm, standing, place, what, next)
             })
         }
         None => {
             let what = format!("{vm}, which is to stand ready, is not registered from {at}");
             let next = "register it there, or correct its `recovery` in the runbook";
-            Some(stops(vm, place, what, next))
+            Some(lacks(vm, standing, place, what, next))
         }
     }
 }
@@ -47,7 +42,7 @@ fn of_power(vm: &VmName, standing: Standing, place: &Place, runs: bool) -> Optio
         (false, false) => {
             let what = format!("{vm}, which is to stand ready, is off, and no step starts it");
             let next = "start it, or give the runbook a `power_on` for it";
-            Some(stops(vm, place, what, next))
+            Some(lacks(vm, standing, place, what, next))
         }
         (true, true) => {
             let fault = Fault::new(
@@ -63,8 +58,14 @@ fn of_power(vm: &VmName, standing: Standing, place: &Place, runs: bool) -> Optio
     }
 }
 
-fn stops(vm: &VmName, place: &Place, what: String, next: &str) -> Finding {
+/// What is not there keeps the VM down, unless a step that this check cannot see through sees to it.
+fn lacks(vm: &VmName, standing: Standing, place: &Place, what: String, next: &str) -> Finding {
+    let (key, vms) = (format!("vm/{vm}/standing"), vec![vm.clone()]);
+    if standing.prepared_by_plan {
+        let state = "a command or a hand-off before it may see to that; a check cannot tell";
+        let fault = Fault::new(what, place.host.as_str(), state, next);
+        return Finding::warning(key, vms, fault);
+    }
     let state = format!("{vm} cannot be brought up there");
-    let fault = Fault::new(what, place.host.as_str(), state, next);
-    Finding::stops(format!("vm/{vm}/standing"), vec![vm.clone()], fault)
+    Finding::stops(key, vms, Fault::new(what, place.host.as_str(), state, next))
 }

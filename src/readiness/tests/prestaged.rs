@@ -80,6 +80,76 @@ fn a_machine_that_stands_ready_is_no_leftover_and_its_guest_need_not_answer() {
 }
 
 #[test]
+fn whoever_answers_at_the_address_of_a_guest_that_is_off_is_named() {
+    let key = || "SHA256:other".to_owned();
+    let changed = HostError::HostKeyChanged {
+        fingerprint: key(),
+        key_type: "ssh-ed25519".into(),
+        known: vec![key()],
+    };
+    let (keys, texts) = judged(|seen| {
+        let shut = Shut::new(&"hr-lee".into(), &changed);
+        seen.hosts.insert("hr-lee".into(), Err(shut));
+    });
+    assert_eq!(keys, ["blocker host/hr-lee/reach"], "{texts}");
+    assert!(texts.contains("host key changed"), "{texts}");
+
+    let dead = HostError::Hop {
+        hop: "bastion".into(),
+        cause: Box::new(HostError::Refused {
+            address: "bastion:22".into(),
+        }),
+    };
+    let (keys, texts) = judged(|seen| {
+        let shut = Shut::new(&"hr-lee".into(), &dead);
+        seen.hosts.insert("hr-lee".into(), Err(shut));
+    });
+    assert_eq!(keys, ["blocker host/bastion/reach"], "{texts}");
+}
+
+#[test]
+fn a_machine_that_was_renamed_while_it_runs_is_no_other_and_one_of_another_uuid_is() {
+    let run = |name: &str, uuid_bios| {
+        judged(|seen| {
+            let vm = running(name, "hr01-prestaged/hr01.vmx");
+            lee(seen).running = Ok(vec![RunningVm { uuid_bios, ..vm }]);
+        })
+    };
+    let own = registered(1, "hr01").identity.uuid;
+    let (keys, texts) = run("renamed", own);
+    assert!(
+        keys.contains(&"warning vm/hr01/standing".to_owned()),
+        "{texts}"
+    );
+    let other = registered(1, "app01").identity.uuid;
+    assert!(other.is_some() && other != own);
+    assert_eq!(run("hr01", other).0, ["note host/hr-lee/reach"]);
+}
+
+#[test]
+fn what_a_command_may_bring_there_is_a_warning_where_it_is_not_there_yet() {
+    let promoted = BY_AGENT.replacen(
+        "failover:\n",
+        "failover:\n  - phase: Storage\n    steps:\n      - command: { host: lee-bk1, argv: [promote-the-array], effect: write }\n",
+        1,
+    );
+    let task = task_of(&promoted);
+    let mut seen = site();
+    lee(&mut seen).registered = Ok(Vec::new());
+    let (keys, texts) = told(&judge(&task, &seen));
+    assert!(
+        keys.contains(&"warning vm/hr01/standing".to_owned()),
+        "{texts}"
+    );
+    let only_looks = promoted.replace("effect: write", "effect: read");
+    let (keys, texts) = told(&judge(&task_of(&only_looks), &seen));
+    assert!(
+        keys.contains(&"blocker vm/hr01/standing".to_owned()),
+        "{texts}"
+    );
+}
+
+#[test]
 fn a_machine_that_does_not_stand_ready_or_runs_already_is_named() {
     let (keys, texts) = judged(|seen| lee(seen).registered = Ok(Vec::new()));
     assert!(
