@@ -158,8 +158,8 @@ impl Ledger {
             op.status != OpStatus::NotSent
                 && Chapter::of(&op.step).is_none()
                 && !is_sites_own(&op.step)
-                // What it starts again is told by facts.
-                && verb(&op.step) != "return_capacity"
+                // What they start again is told by facts, an undo's too.
+                && !matches!(verb(&op.step), "free_capacity" | "return_capacity")
         };
         let sent = state.ops.values().filter(counts).flat_map(|op| {
             let announced = announced::of(&op.command, &mark).into_iter();

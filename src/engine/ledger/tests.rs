@@ -344,7 +344,9 @@ fn what_made_room_is_due_back_from_its_announcement_until_it_is_seen_on() {
     };
     told.said(step, freed);
     assert_eq!(told.standing(), [line]);
-    // Starting it again is not a start of the run's.
+    // Starting it again is not a start of the run's: not by an undo that failed half way, either.
+    told.sent(step, AWAY, "vim-cmd vmsvc/power.on 7");
+    assert_eq!(told.standing(), [line]);
     let back = "failback/give-back/-/return_capacity";
     told.sent(back, AWAY, "vim-cmd vmsvc/power.on 7");
     assert_eq!(told.standing(), [line]);
