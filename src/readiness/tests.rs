@@ -559,6 +559,14 @@ fn memory_is_counted_with_what_will_be_freed() {
             lee(seen).spares = Ok(vec![spare("lab-1", 2, true), off.clone()]);
         },
     );
+    let (_, texts) = found(|_, seen| {
+        used(seen, 63);
+        lee(seen).spares = Err(silent("how large its expendable VMs are", true));
+    });
+    assert!(
+        texts.contains("what free_capacity gives is not known"),
+        "{texts}"
+    );
     assert_eq!(found(|_, seen| used(seen, 61)).0, [""; 0]);
     only("note host/lee-esx1/spares", "called lab-*", |task, _| {
         let text = RUNBOOK.replacen(

@@ -68,13 +68,13 @@ impl Coming {
     fn finding(&self, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
         let summary = esxi.summary.as_ref().ok()?;
         let free = summary.memory?.saturating_sub(summary.memory_used?);
-        let needed = self.known.iter().map(|(_, memory)| *memory).sum::<u64>();
+        let needed = sum(self.known.iter().map(|(_, memory)| *memory));
         if needed <= free {
             return None;
         }
         let spares = esxi.spares.as_deref().unwrap_or_default();
         let running: Vec<&SpareSeen> = spares.iter().filter(|spare| spare.runs).collect();
-        let freed: u64 = running.iter().filter_map(|spare| spare.memory).sum();
+        let freed = sum(running.iter().filter_map(|spare| spare.memory));
         let names: Vec<&str> = running.iter().map(|spare| spare.name.as_str()).collect();
         let what = format!(
             "{} of memory are free, and {} are needed: {}{}",
@@ -82,6 +82,7 @@ impl Coming {
             size(needed),
             self.counted(),
             match names.as_slice() {
+                [] if esxi.spares.is_err() => "; what free_capacity gives is not known".to_owned(),
                 [] => "; nothing is shut down to free some".to_owned(),
                 names => format!(
                     "; free_capacity gives up to {} ({})",
@@ -120,9 +121,25 @@ impl Coming {
     }
 }
 
+/// No figure that a .vmx claims makes it small again.
+fn sum(mut figures: impl Iterator<Item = u64>) -> u64 {
+    figures.try_fold(0, u64::checked_add).unwrap_or(u64::MAX)
+}
+
 /// What a VM takes of its host's memory, by the .vmx that is restored, in bytes.
 fn memory_of(seen: &Seen, vm: &VmName) -> Option<u64> {
     let vmx = Vmx::parse(seen.used(vm)?.vmx()?).ok()?;
     let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
     Some(mib.saturating_mul(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_beyond_all_bounds_stays_one() {
+        assert_eq!(sum([2, 3].into_iter()), 5);
+        assert_eq!(sum([u64::MAX, 3].into_iter()), u64::MAX);
+    }
 }
