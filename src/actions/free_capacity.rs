@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Fact, ProbeAnswer, Proposal};
+use crate::engine::{Confirmation, Fact, ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
@@ -19,7 +19,7 @@ use super::context::Ctx;
 use super::link::ActError;
 use super::return_capacity::ReturnCapacity;
 use super::spares::{self, Spare, Told};
-use super::stopping::{self, Way};
+use super::stopping;
 use super::words::{size, span};
 
 /// The word that lets VMs be powered off without their guests.
@@ -216,6 +216,15 @@ async fn keep_freed(ctx: &Ctx, spare: &Spare, how: &str) -> Result<(), ActError>
     ctx.link.fact(fact).await
 }
 
+/// Why a VM is powered off, and on whose word.
+fn with_consent(why: &str, confirmation: Option<&Confirmation>) -> String {
+    let by = confirmation.map(|said| said.by.as_str());
+    by.filter(|by| !by.is_empty()).map_or_else(
+        || why.to_owned(),
+        |by| format!("{why}; {by} typed `{CONSENT}`"),
+    )
+}
+
 /// Why the guest of a VM is not asked, or not again.
 fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
     let own = ctx.run_facts();
@@ -273,9 +282,11 @@ impl Action for FreeCapacity<'_> {
         if !to_ask.is_empty() {
             return self.ask(ctx, &to_ask).await;
         }
-        for (spare, _) in &seen.unheeded {
+        for (spare, why) in &seen.unheeded {
             let (host, vm, vmx) = (&spare.host, &spare.vm, &spare.vmx);
-            let how = stopping::bring_down(ctx, host, vm, vmx, Way::AtOnce).await?;
+            let why = with_consent(why, ctx.confirmation.as_ref());
+            stopping::keep_wanted(ctx, host, vm, vmx).await?;
+            let how = stopping::power_off(ctx, host, vm, vmx, &why).await?;
             keep_freed(ctx, spare, &how).await?;
         }
         Ok(())
@@ -305,10 +316,17 @@ impl Action for FreeCapacity<'_> {
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
         let seen = self.back.observe(ctx).await?;
-        self.back.act(ctx, &seen).await?;
+        let started = match self.back.act(ctx, &seen).await {
+            Err(ActError::Failed(fault)) => Err(fault),
+            other => Ok(other?),
+        };
         let seen = self.back.observe(ctx).await?;
+        // Those that are on are not left over, whatever became of the others.
         self.back.settle(ctx, &seen).await?;
-        self.back.undone(&seen)
+        self.back.undone(&seen).map_err(|error| match started {
+            Err(fault) => ActError::Failed(fault),
+            Ok(()) => error,
+        })
     }
 }
 

@@ -54,10 +54,7 @@ pub(super) async fn stop(
 }
 
 /// As [`stop`], and keeps nothing but that it runs.
-///
-/// # Errors
-/// As [`stop`].
-pub(super) async fn bring_down(
+async fn bring_down(
     ctx: &Ctx,
     host: &HostName,
     vm: &VmName,
@@ -86,6 +83,20 @@ pub(super) async fn bring_down(
             Err(fault) => why = format!("its guest could not be asked: {fault}"),
         }
     }
+    power_off(ctx, host, vm, vmx, &why).await
+}
+
+/// Powers a VM off without its guest, and gives how it went, with why.
+///
+/// # Errors
+/// As [`stop`].
+pub(super) async fn power_off(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+    why: &str,
+) -> Result<String, ActError> {
     ctx.doing(format!("powering {vm} off"));
     // Minutes may have passed: the number is looked up again.
     let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;

@@ -68,3 +68,21 @@ fn what_is_off_already_is_left_alone() {
     let nobody = decided(&seen(&[], &[]));
     assert_eq!(done(&nobody)[0], "lee-esx1 has no such VM");
 }
+
+#[test]
+fn what_is_powered_off_on_a_persons_word_says_whose_and_why() {
+    let why = "its guest's tools do not run";
+    assert_eq!(with_consent(why, None), why);
+    let said = Confirmation {
+        by: "alice".to_owned(),
+        second: None,
+        typed: Some(CONSENT.to_owned()),
+        attest: None,
+        response: None,
+        decline: None,
+        answers: std::collections::BTreeMap::new(),
+        how: crate::engine::Consent::Person,
+    };
+    let told = with_consent(why, Some(&said));
+    assert_eq!(told, format!("{why}; alice typed `power off`"));
+}
