@@ -45,6 +45,11 @@ pub(super) trait Action: Sync {
         async { Ok(()) }
     }
 
+    /// Whether what became known is kept even while a part of the step is not done.
+    fn settles_in_part(&self) -> bool {
+        false
+    }
+
     /// Takes it back and gives what was seen afterwards.
     fn undo(&self, ctx: &Ctx) -> impl Future<Output = Result<Vec<String>, ActError>> + Send {
         let fault = no_undo(ctx);
@@ -55,7 +60,7 @@ pub(super) trait Action: Sync {
 /// Looks and decides.
 pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
     let (observed, guarded) = look(action, ctx).await?;
-    if matches!(guarded.answer.verdict, Verdict::AlreadyDone { .. }) {
+    if matches!(guarded.answer.verdict, Verdict::AlreadyDone { .. }) || action.settles_in_part() {
         // A fact that cannot be kept now is kept when the step is looked at again.
         let _ = action.settle(ctx, &observed).await;
     }
@@ -128,6 +133,10 @@ async fn verify<A: Action>(
         }
     };
     let answer = action.decide(&observed);
+    let is_done = matches!(answer.verdict, Verdict::AlreadyDone { .. });
+    if !is_done && action.settles_in_part() {
+        action.settle(ctx, &observed).await?;
+    }
     if fault.is_none() && action.has_next(&observed) {
         let guarded = lock::guard(ctx, answer).await?;
         return Ok(Performed::Changed(Box::new(guarded.answer)));

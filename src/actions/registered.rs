@@ -176,12 +176,19 @@ fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry
 /// # Errors
 /// The host could not be asked.
 pub(super) async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
+    let running = running(ctx, &at.host).await?;
+    Ok(running.iter().any(|vm| at.is_at(&vm.config_file)))
+}
+
+/// A host's list of running VMs.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn running(ctx: &Ctx, host: &HostName) -> Result<Vec<RunningVm>, Fault> {
     let doing = "reading the list of running VMs";
     let parse = RunningVm::parse_all;
-    let running = ctx
-        .read(&at.host, Lane::Control, &commands::running(), parse, doing)
-        .await?;
-    Ok(running.iter().any(|vm| at.is_at(&vm.config_file)))
+    ctx.read(host, Lane::Control, &commands::running(), parse, doing)
+        .await
 }
 
 /// A host's inventory.

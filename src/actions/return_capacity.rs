@@ -1,13 +1,15 @@
 //! `return_capacity` starts the expendable VMs again that the run, or the one that it takes back,
 //! stopped to free capacity: those and no others, as the ledger has them.
 
-use crate::engine::{Fact, Item, ProbeAnswer, Proposal, Thing, Verdict};
+use std::collections::BTreeSet;
+
+use crate::engine::{Chapter, Fact, Item, ProbeAnswer, Proposal, Thing, Verdict};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::SiteRole;
 
@@ -20,10 +22,21 @@ use super::questions::{self, Watch};
 use super::registered::{self, Entry, Registration};
 use super::{power_on, power_tasks, spares};
 
+/// The word that lets them be started where what they made room for still runs.
+const CONSENT: &str = "start";
+
 /// The verb about the VMs of some keys; of none for everything that the run stopped.
 pub(super) struct ReturnCapacity<'a> {
     title: String,
     keys: &'a [VmName],
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    due: Vec<Due>,
+    /// VMs of the runbook that still run on those hosts, on the memory that was freed for them.
+    tenants: Vec<String>,
 }
 
 /// A VM that is due back.
@@ -63,17 +76,25 @@ impl<'a> ReturnCapacity<'a> {
         }
     }
 
-    fn proposal(off: &[&Due]) -> Proposal {
+    fn proposal(off: &[&Due], tenants: &[String]) -> Proposal {
+        let mut changes: Vec<String> = off
+            .iter()
+            .map(|due| {
+                format!(
+                    "{} is started again: it was stopped to free capacity",
+                    due.at.who()
+                )
+            })
+            .collect();
+        if !tenants.is_empty() {
+            changes.push(format!(
+                "they share the memory that was freed with what still runs there: {}",
+                tenants.join(", ")
+            ));
+        }
         Proposal {
-            changes: off
-                .iter()
-                .map(|due| {
-                    format!(
-                        "{} is started again: it was stopped to free capacity",
-                        due.at.who()
-                    )
-                })
-                .collect(),
+            changes,
+            typed: (!tenants.is_empty()).then(|| CONSENT.to_owned()),
             commands: off
                 .iter()
                 .map(|due| {
@@ -100,7 +121,7 @@ impl<'a> ReturnCapacity<'a> {
             changes: vec![format!(
                 "what{of} the run stopped to free capacity is started again"
             )],
-            ..Self::proposal(&[])
+            ..Self::proposal(&[], &[])
         }
     }
 
@@ -129,7 +150,7 @@ impl<'a> ReturnCapacity<'a> {
     ///
     /// # Errors
     /// One is not.
-    pub fn undone(&self, seen: &Option<Vec<Due>>) -> Result<Vec<String>, ActError> {
+    pub fn undone(&self, seen: &Option<Seen>) -> Result<Vec<String>, ActError> {
         match self.decide(seen).verdict {
             Verdict::AlreadyDone { evidence } => Ok(evidence),
             Verdict::Blocked { fault, .. } => Err(ActError::Failed(fault)),
@@ -144,14 +165,14 @@ impl<'a> ReturnCapacity<'a> {
 }
 
 impl Action for ReturnCapacity<'_> {
-    type Observed = Option<Vec<Due>>;
+    type Observed = Option<Seen>;
 
     fn unknown(&self) -> Self::Observed {
         None
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Self::Observed, Fault> {
-        let mut all = Vec::new();
+        let mut seen = Seen::default();
         for item in spares::stopped(ctx, self.keys) {
             let (Some(vm), Thing::Freed(vmx)) = (&item.vm, &item.thing) else {
                 continue;
@@ -173,15 +194,17 @@ impl Action for ReturnCapacity<'_> {
                 due.under_way =
                     !due.is_on() && power_tasks::is_under_way(ctx, &due.at, vmid).await?;
             }
-            all.push(due);
+            seen.due.push(due);
         }
-        Ok(Some(all))
+        seen.tenants = tenants(ctx, &seen.due).await?;
+        Ok(Some(seen))
     }
 
     fn decide(&self, seen: &Self::Observed) -> ProbeAnswer {
-        let Some(all) = seen else {
+        let Some(seen) = seen else {
             return needed("not asked", self.outline());
         };
+        let all = &seen.due;
         if all.is_empty() {
             let found = "nothing that the run stopped to free capacity is off";
             return done(found, vec![found.to_owned()]);
@@ -189,7 +212,8 @@ impl Action for ReturnCapacity<'_> {
         let off: Vec<&Due> = all.iter().filter(|due| due.is_off()).collect();
         if !off.is_empty() {
             let names: Vec<String> = off.iter().map(|due| due.at.who()).collect();
-            return needed(format!("off: {}", names.join(", ")), Self::proposal(&off));
+            let proposal = Self::proposal(&off, &seen.tenants);
+            return needed(format!("off: {}", names.join(", ")), proposal);
         }
         let gone: Vec<&Due> = all.iter().filter(|due| due.entry().is_none()).collect();
         if !gone.is_empty() {
@@ -203,27 +227,31 @@ impl Action for ReturnCapacity<'_> {
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Self::Observed) -> Result<(), ActError> {
-        for due in seen.iter().flatten().filter(|due| due.is_off()) {
-            let Some(entry) = due.entry() else { continue };
-            if due.question.is_some() || due.under_way {
-                let vmx = entry.inventory_path();
-                let watch = Watch::new(&due.at, &vmx, commands::POWER_ON_DEADLINE);
-                questions::answer_until_on(ctx, &watch).await?;
-            } else {
-                power_on::start(ctx, &due.at, entry, |_| std::future::pending()).await?;
+        let mut faults = Vec::new();
+        for due in all(seen).filter(|due| due.is_off()) {
+            match start(ctx, due).await {
+                Ok(()) => {}
+                // It keeps none of the others off.
+                Err(ActError::Failed(fault)) => faults.push(fault),
+                Err(other) => return Err(other),
             }
         }
-        Ok(())
+        together(faults).map_or(Ok(()), |fault| Err(ActError::Failed(fault)))
     }
 
     /// Those that nobody can start here come after all others.
     fn has_next(&self, seen: &Self::Observed) -> bool {
         let gone = |due: &Due| due.entry().is_none();
-        seen.iter().flatten().all(|due| due.is_on() || gone(due)) && seen.iter().flatten().any(gone)
+        all(seen).all(|due| due.is_on() || gone(due)) && all(seen).any(gone)
+    }
+
+    /// What is on is not left over, whatever became of the others.
+    fn settles_in_part(&self) -> bool {
+        true
     }
 
     async fn settle(&self, ctx: &Ctx, seen: &Self::Observed) -> Result<(), ActError> {
-        for due in seen.iter().flatten().filter(|due| due.is_on()) {
+        for due in all(seen).filter(|due| due.is_on()) {
             let fact = Fact::Gone {
                 host: due.item.host.clone(),
                 what: due.item.what(),
@@ -233,3 +261,50 @@ impl Action for ReturnCapacity<'_> {
         Ok(())
     }
 }
+
+fn all(seen: &Option<Seen>) -> impl Iterator<Item = &Due> {
+    seen.iter().flat_map(|seen| &seen.due)
+}
+
+/// VMs of the runbook that run where these are due back. The end of a run has an order of its own.
+async fn tenants(ctx: &Ctx, all: &[Due]) -> Result<Vec<String>, Fault> {
+    let mut tenants = Vec::new();
+    if Chapter::of(&ctx.step.id).is_some() {
+        return Ok(tenants);
+    }
+    let hosts: BTreeSet<&HostName> = all.iter().map(|due| &due.at.host).collect();
+    for host in hosts {
+        let running = registered::running(ctx, host).await?;
+        let vms = ctx.runbook.recoverable_vms();
+        let places = vms.filter_map(|(vm, _)| VmAt::new(&ctx.runbook, vm, SiteRole::Recovery).ok());
+        let runs =
+            |at: &VmAt| at.host == *host && running.iter().any(|vm| at.is_at(&vm.config_file));
+        tenants.extend(places.filter(runs).map(|at| at.who()));
+    }
+    Ok(tenants)
+}
+
+async fn start(ctx: &Ctx, due: &Due) -> Result<(), ActError> {
+    let Some(entry) = due.entry() else {
+        return Ok(());
+    };
+    if due.question.is_some() || due.under_way {
+        let vmx = entry.inventory_path();
+        let watch = Watch::new(&due.at, &vmx, commands::POWER_ON_DEADLINE);
+        return questions::answer_until_on(ctx, &watch).await;
+    }
+    power_on::start(ctx, &due.at, entry, |_| std::future::pending()).await
+}
+
+/// What failed of several, in one.
+fn together(faults: Vec<Fault>) -> Option<Fault> {
+    faults.into_iter().reduce(|first, next| Fault {
+        what: format!("{}; {}", first.what, next.what),
+        state: format!("{}; {}", first.state, next.state),
+        passing: first.passing && next.passing,
+        ..first
+    })
+}
+
+#[cfg(test)]
+mod tests;

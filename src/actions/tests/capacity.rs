@@ -2,9 +2,11 @@
 
 use super::world::World;
 use super::{RUNBOOK, done, lines, needed};
-use crate::engine::{Chapter, Fact, closing_plan};
+use crate::engine::{Chapter, Fact, Performed, Verdict, closing_plan};
+use crate::host::{HostCommand, Lane};
 
 const FREE: &str = "failover/make-room/-/free_capacity";
+const BACK: &str = "rollback/bring-back/-/return_capacity";
 
 /// The bundled runbook with expendable VMs in Leeds, which make room first.
 fn with_spares() -> String {
@@ -12,6 +14,20 @@ fn with_spares() -> String {
     let phase = "\nfailover:\n  - phase: Make room\n    steps: [{ free_capacity: [\"lab-*\"] }]\n";
     let text = RUNBOOK.replacen("\nvms:\n", vms, 1);
     text.replacen("\nfailover:\n", phase, 1)
+}
+
+/// Goes on with the steps that take the run back.
+fn roll_back(world: &mut World) {
+    let state = world.keeper.state.lock().unwrap().clone();
+    let own = world.plans[0].clone();
+    let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
+    world.plans.push(plan);
+}
+
+fn returned(world: &World) -> usize {
+    let facts = world.facts();
+    let gone = |fact: &&Fact| matches!(fact, Fact::Gone { .. });
+    facts.iter().filter(gone).count()
 }
 
 fn freed(world: &World) -> Vec<String> {
@@ -47,19 +63,39 @@ async fn what_made_room_is_named_shut_down_by_its_guest_and_started_again() {
     done(&world.probe(FREE).await);
     assert_eq!(freed(&world), stopped, "told once");
 
-    let state = world.keeper.state.lock().unwrap().clone();
-    let own = world.plans[0].clone();
-    let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
-    world.plans.push(plan);
-    let back = "rollback/bring-back/-/return_capacity";
-    let answer = world.probe(back).await;
+    roll_back(&mut world);
+    let answer = world.probe(BACK).await;
     assert_eq!(lines(needed(&answer)).len(), 2, "{answer:?}");
-    let evidence = world.go(back).await;
+    let evidence = world.go(BACK).await;
     assert_eq!(evidence[0], "lab-1 on lee-esx1 is on, as it was before");
     let before = world.writes("lee-esx1").len();
-    done(&world.probe(back).await);
+    done(&world.probe(BACK).await);
     assert_eq!(world.writes("lee-esx1").len(), before);
-    let gone = |fact: &Fact| matches!(fact, Fact::Gone { .. });
-    assert_eq!(world.facts().iter().filter(|fact| gone(fact)).count(), 2);
+    assert_eq!(returned(&world), 2);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_again_is_not_left_over_though_another_cannot_be_started() {
+    let mut world = World::with(&with_spares()).await;
+    world.go(FREE).await;
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    let by_hand = async |words: &[&str]| {
+        let command = HostCommand::read(words.iter().copied());
+        let output = host.read(Lane::Telemetry, &command).await.unwrap();
+        output.text().to_string()
+    };
+    let list = by_hand(&["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("lab-1.vmx"));
+    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
+    by_hand(&["vim-cmd", "vmsvc/unregister", vmid]).await;
+
+    roll_back(&mut world);
+    assert_eq!(lines(needed(&world.probe(BACK).await)).len(), 1);
+    let Performed::Changed(answer) = world.perform(BACK).await else {
+        panic!("nobody can start lab-1 here");
+    };
+    assert!(matches!(answer.verdict, Verdict::Blocked { .. }));
+    assert_eq!(returned(&world), 1, "lab-2 is on");
     world.end().await;
 }
