@@ -52,17 +52,20 @@ pub fn isolated(runbook: &Runbook, run: &RunId) -> Runbook {
         // Nothing outside has a path into the isolation.
         network.probe_from = None;
     }
+    let mut written = Vec::new();
     for (name, vm) in &mut drill.vms {
         if vm.expendable || Vm::is_pattern(name) {
             continue;
         }
         if let Some(place) = &mut vm.recovery {
+            written.push(place.clone());
             place.folder = drill_name(run, name);
         }
     }
     let first = groups.first().cloned();
     drill.isolation = Some(Isolation {
         run: run.clone(),
+        written,
         spare: first.unwrap_or_else(|| group(&vswitch, &vswitch, 0)),
         vswitch,
         groups,

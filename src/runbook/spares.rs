@@ -28,10 +28,17 @@ impl Runbook {
             is_here(place) && inside.is_some_and(|rest| rest.starts_with('/'))
         };
         let mut recovered = self.recoverable_vms();
+        // A drill has its VMs in folders of its own, and stops nothing in theirs.
+        let mut written = self
+            .isolation
+            .iter()
+            .flat_map(|isolation| &isolation.written);
         keys.iter().any(stands_for)
             && drill_of(vm).is_none()
+            && !written.any(lies_in)
             && !recovered.any(|(name, known)| {
-                name.as_str() == vm || known.recovery.as_ref().is_some_and(lies_in)
+                name.as_str().eq_ignore_ascii_case(vm)
+                    || known.recovery.as_ref().is_some_and(lies_in)
             })
     }
 }
@@ -39,6 +46,7 @@ impl Runbook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runbook::drill::isolated;
     use crate::runbook::{Limits, load};
 
     const TEXT: &str = include_str!("../../runbooks/v2v-image-restore.yaml");
@@ -73,7 +81,12 @@ mod tests {
         assert!(!is("lon-esx1", "lab-1", "local1", "lab-1/lab-1.vmx"));
         assert!(!is("lee-esx1", "sql01", "other", "x/x.vmx"));
         assert!(!is("lee-esx1", "renamed", "local1", "sql01/sql01.vmx"));
+        assert!(!is("lee-esx1", "SQL01", "other", "x/x.vmx"));
         assert!(is("lee-esx1", "sql011", "local1", "sql011/sql011.vmx"));
+        let drill = isolated(&runbook, &"20260102-030405-k7qd".into());
+        let in_drill =
+            |path| drill.makes_room(&keys, &"lee-esx1".into(), "standby", ("local1", path));
+        assert!(!in_drill("sql01/sql01.vmx") && in_drill("lab-1/lab-1.vmx"));
         let drills = "drill-20260102-030405-k7qd-sql01";
         assert!(!is("lee-esx1", drills, "local1", "a/a.vmx"));
         let none: [VmName; 0] = [];

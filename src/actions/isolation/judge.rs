@@ -201,6 +201,7 @@ mod tests {
         };
         Isolation {
             run: "20260102-030405-k7qd".into(),
+            written: Vec::new(),
             vswitch: SWITCH.into(),
             groups: vec![group.clone()],
             spare: group,

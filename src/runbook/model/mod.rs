@@ -203,6 +203,8 @@ pub struct Objectives {
 pub struct Isolation {
     /// The drill.
     pub run: RunId,
+    /// Where the runbook places its VMs out of drills: what stands there is production's.
+    pub written: Vec<Place>,
     /// The virtual switch that it makes on each host: no uplink, and nothing on it but the drill.
     pub vswitch: String,
     /// Its port groups there, each with a VLAN of its own, so that networks stay apart.
