@@ -32,7 +32,7 @@ use super::link::ActError;
 use super::waiting::Pauses;
 use owner::Owner;
 pub use place::lock_folder;
-use place::{Place, host_changed};
+use place::{Place, hosts_changed};
 
 mod owner;
 mod place;
@@ -162,7 +162,7 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
     let owner = Owner::this(ctx).line();
     let mut theirs = Vec::new();
     let places = Place::of_step(&ctx.runbook, &ctx.step);
-    if places.is_empty() && host_changed(&ctx.step).is_some() {
+    if places.len() < hosts_changed(&ctx.step).len() {
         proposal.changes.push(unlocked());
     }
     for place in places {
@@ -220,7 +220,7 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
         && changes_a_host(proposal)
     {
         let places = Place::of_step(runbook, step);
-        if places.is_empty() && host_changed(step).is_some() {
+        if places.len() < hosts_changed(step).len() {
             proposal.changes.push(unlocked());
         }
         for place in places.into_iter().rev() {

@@ -26,7 +26,7 @@ pub(super) struct Place {
 
 impl Place {
     /// What a step has to hold, in the order in which the locks are taken: its VM; and where it is
-    /// about none that has a place, the host that it changes.
+    /// about none that has a place, the hosts that it changes.
     pub(super) fn of_step(runbook: &Runbook, step: &Step) -> Vec<Self> {
         let home = format!("{}/", Section::Failback.as_str());
         let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
@@ -45,16 +45,18 @@ impl Place {
             })
             .collect();
         if of_vm.is_empty() {
-            Self::of_host(runbook, step).into_iter().collect()
+            let hosts = hosts_changed(step).into_iter();
+            hosts
+                .filter_map(|host| Self::of_host(runbook, host))
+                .collect()
         } else {
             of_vm
         }
     }
 
-    /// Of the host that a step changes without being about a VM. Consoles with other runbooks are
+    /// Of a host that a step changes without being about a VM. Consoles with other runbooks are
     /// not kept off it: what is to be driven once is this runbook.
-    fn of_host(runbook: &Runbook, step: &Step) -> Option<Self> {
-        let host = host_changed(step)?;
+    fn of_host(runbook: &Runbook, host: &HostName) -> Option<Self> {
         let name = format!("{OF_HOST}{}+{host}", runbook.name);
         let folder = match runbook.hosts.get(host)?.driver {
             Driver::Esxi => format!("{}/{name}", volume_on(runbook, host)?),
@@ -96,14 +98,18 @@ impl Place {
     }
 }
 
-/// The host that a step changes by a command of the runbook's own, or to end a run.
-pub(super) fn host_changed(step: &Step) -> Option<&HostName> {
+/// The hosts that a step changes by a command of the runbook's own, to make room and give it back, or
+/// to end a run.
+pub(super) fn hosts_changed(step: &Step) -> Vec<&HostName> {
     match &step.action {
         ActionSpec::Command(command) | ActionSpec::RestoreFiles { command, .. } => {
-            Some(&command.host)
+            vec![&command.host]
         }
-        ActionSpec::Close(close) => close.host(),
-        _ => None,
+        ActionSpec::FreeCapacity { .. } | ActionSpec::ReturnCapacity { .. } => {
+            step.hosts.iter().collect()
+        }
+        ActionSpec::Close(close) => close.host().into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 

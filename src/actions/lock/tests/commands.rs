@@ -150,6 +150,14 @@ fn a_command_is_kept_by_its_vm_or_by_its_host_where_that_has_a_place() {
     });
     assert_eq!(places(&ending), places(&commanding("lee-esx1", None)));
 
+    let mut room = commanding("lee-esx1", None);
+    room.1.action = ActionSpec::FreeCapacity {
+        vms: vec!["lab-*".into()],
+    };
+    room.1.subject = Subject::Run;
+    room.1.hosts = vec!["lee-esx1".into()];
+    assert_eq!(places(&room), places(&commanding("lee-esx1", None)));
+
     let (mut runbook, step) = commanding("lee-esx1", None);
     let first = runbook.vms.get_mut("sql01").unwrap();
     (first.expendable, first.recovery.as_mut().unwrap().datastore) = (true, String::new());
