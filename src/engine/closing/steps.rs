@@ -92,7 +92,10 @@ impl Draft<'_> {
             lines.extend(self.state.unprotected().iter().map(|open| {
                 format!("{open}: no restore point was seen that was taken after it moved")
             }));
-            lines.extend(freed.map(|item| format!("{item}: off until a failback starts it again")));
+            // Another run may have taken it back by now.
+            lines.extend(freed.map(|item| {
+                format!("{item}: not looked at since; a failback starts it again, if none has")
+            }));
         }
         let close = Close::Agree { question, lines };
         self.push(AGREE, Subject::Run, ActionSpec::Close(close), Vec::new())

@@ -430,4 +430,10 @@ fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
     assert!(back.after.contains(&stop), "{:?}", back.after);
     assert_eq!(back.hosts, ["lee-esx1".into()]);
     assert!(is_closing_id(&runbook(), &back.id));
+    let commit = closed(Chapter::Commit, Mode::Drill, &state);
+    let ActionSpec::Close(Close::Agree { lines, .. }) = &commit.open_steps()[0].action else {
+        panic!("it asks first");
+    };
+    let told = lines.iter().find(|line| line.contains("lab-1")).unwrap();
+    assert!(told.contains("not looked at since"), "{told}");
 }
