@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Confirmation, Fact, ProbeAnswer, Proposal};
+use crate::engine::{Confirmation, Fact, ProbeAnswer, Proposal, Thing};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
@@ -14,7 +14,7 @@ use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
 use super::action::Action;
-use super::answer::{Known, done, needed, shown_for};
+use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
 use super::return_capacity::ReturnCapacity;
@@ -47,6 +47,12 @@ impl Seen {
         self.hosts.iter().flat_map(|(_, told)| &told.spares)
     }
 
+    /// Those that run and that no list of VMs has, with their hosts.
+    fn unlisted(&self) -> impl Iterator<Item = &str> {
+        let all = self.hosts.iter().flat_map(|(_, told)| &told.unlisted);
+        all.map(String::as_str)
+    }
+
     /// Those that run and whose guest can be asked.
     fn to_ask(&self) -> Vec<&Spare> {
         let in_vain = |spare: &&Spare| self.unheeded.iter().any(|(other, _)| other == *spare);
@@ -64,6 +70,7 @@ impl Seen {
             if told.spares.is_empty() {
                 lines.push(format!("{host} has no such VM"));
             }
+            lines.extend(told.unsure(host));
             if let Some((free, all)) = told.memory {
                 let (free, all) = (size(free), size(all));
                 lines.push(format!("{host} has {free} of {all} of memory free"));
@@ -113,6 +120,18 @@ impl<'a> FreeCapacity<'a> {
             risk: Some(Risk::Disruptive),
             ..Proposal::default()
         }
+    }
+
+    /// What its host's list of VMs does not name cannot be stopped by a number of that list.
+    fn unlisted(&self, names: &str) -> ProbeAnswer {
+        let found = format!("on, and in no list of VMs that could be read: {names}");
+        let fault = Fault::new(
+            format!("{names} cannot be shut down from here"),
+            self.hosts.first().map_or("", |host| host.as_str()),
+            "esxcli vm process list has it, getallvms does not; nothing was changed",
+            "shut it down from inside its guest, or register it there again; then retry",
+        );
+        blocked(found, fault, &["skip the step: its memory stays in use"])
     }
 
     fn asking(&self, seen: &Seen, spares: &[&Spare]) -> Proposal {
@@ -201,6 +220,7 @@ async fn keep_unheeded(ctx: &Ctx, spare: &Spare, why: String) -> Result<(), ActE
     let fact = Fact::ShutdownUnheeded {
         vm: spare.vm.clone(),
         host: spare.host.clone(),
+        vmx: spare.vmx.clone(),
         why,
     };
     ctx.link.fact(fact).await
@@ -225,16 +245,28 @@ fn with_consent(why: &str, confirmation: Option<&Confirmation>) -> String {
     )
 }
 
-/// Why the guest of a VM is not asked, or not again.
-fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
-    let own = ctx.run_facts();
-    let told = own.iter().rev().find_map(|fact| match fact {
-        Fact::ShutdownUnheeded { vm, host, why } if *vm == spare.vm && *host == spare.host => {
-            Some(why.clone())
+/// Why its guest was asked in vain, unless it went down since.
+fn unheeded(facts: &[Fact], spare: &Spare) -> Option<String> {
+    let is_it = |vm: &VmName, vmx: &str| match vmx {
+        "" => *vm == spare.vm,
+        vmx => vmx == spare.vmx,
+    };
+    let last = facts.iter().rev().find_map(|fact| match fact {
+        Fact::ShutdownUnheeded { vm, host, vmx, why } if *host == spare.host && is_it(vm, vmx) => {
+            Some(Some(why.clone()))
         }
+        Fact::CapacityFreed {
+            name, host, vmx, ..
+        } if *host == spare.host && is_it(name, vmx) => Some(None),
         _ => None,
     });
-    told.or_else(|| (!spare.tools).then(|| "its guest's tools do not run".to_owned()))
+    last.flatten()
+}
+
+/// Why the guest of a VM is not asked, or not again.
+fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
+    unheeded(&ctx.run_facts(), spare)
+        .or_else(|| (!spare.tools).then(|| "its guest's tools do not run".to_owned()))
 }
 
 impl Action for FreeCapacity<'_> {
@@ -263,6 +295,10 @@ impl Action for FreeCapacity<'_> {
             return needed("not asked", self.outline());
         }
         let running: Vec<&Spare> = seen.spares().filter(|spare| runs(spare)).collect();
+        let unlisted: Vec<&str> = seen.unlisted().collect();
+        if running.is_empty() && !unlisted.is_empty() {
+            return self.unlisted(&unlisted.join(", "));
+        }
         if running.is_empty() {
             return done("no expendable VM runs there", seen.lines());
         }
@@ -301,7 +337,9 @@ impl Action for FreeCapacity<'_> {
     async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         for item in spares::stopped(ctx, self.keys) {
             let is_it = |spare: &&Spare| {
-                item.announced && spare.host == item.host && item.vm.as_ref() == Some(&spare.vm)
+                item.announced
+                    && spare.host == item.host
+                    && item.thing == Thing::Freed(spare.vmx.clone())
             };
             let Some(spare) = seen.spares().find(is_it).filter(|spare| !runs(spare)) else {
                 continue;

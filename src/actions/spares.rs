@@ -7,13 +7,15 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
-use crate::hypervisor::esxi::inventory::InventoryEntry;
+use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::process::RunningVm;
 use crate::names::{HostName, VmName};
+use crate::runbook::drill_of;
 use crate::runbook::model::Vm;
 
 use super::context::Ctx;
-use super::registered::{inventory, inventory_path, summary};
+use super::registered::{self, inventory, inventory_path, summary};
 use super::words::size;
 
 /// An expendable VM as its host has it.
@@ -47,8 +49,22 @@ impl Spare {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     pub spares: Vec<Spare>,
+    /// Entries of its list that could not be read, by it or by us.
+    pub unread: usize,
+    /// Those that run while such an entry may stand for them, each with its host.
+    pub unlisted: Vec<String>,
     /// Memory that nothing uses, in bytes, and all of it; where the host tells it.
     pub memory: Option<(u64, u64)>,
+}
+
+impl Told {
+    /// That the list may not name all of them.
+    pub fn unsure(&self, host: &HostName) -> Option<String> {
+        let unread = self.unread;
+        (unread > 0).then(|| {
+            format!("{host}: {unread} entries of getallvms could not be read; none of them runs under such a name")
+        })
+    }
 }
 
 /// Asks a host for the VMs that these keys of the runbook stand for.
@@ -78,6 +94,10 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<
             memory: now.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
         });
     }
+    told.unread = listed.unread.len() + listed.invalid.len();
+    if told.unread > 0 {
+        told.unlisted = unlisted(ctx, host, keys, &listed).await?;
+    }
     let command = commands::host_summary();
     let doing = "reading the host's memory";
     let figures = ctx.read(host, Lane::Control, &command, HostSummary::parse, doing);
@@ -86,6 +106,30 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<
         told.memory = figures.memory.zip(figures.memory_used).map(free);
     }
     Ok(told)
+}
+
+/// What runs under a name that the keys stand for, from a file that the list has no row for.
+async fn unlisted(
+    ctx: &Ctx,
+    host: &HostName,
+    keys: &[VmName],
+    listed: &Inventory,
+) -> Result<Vec<String>, Fault> {
+    let running = registered::running(ctx, host).await?;
+    let is_listed = |vm: &RunningVm| {
+        let mut rows = listed.vms.iter();
+        rows.any(|row| vm.config_file.ends_with(&format!("/{}", row.path)))
+    };
+    let is_meant = |vm: &RunningVm| {
+        let mut recovered = ctx.runbook.recoverable_vms();
+        keys.iter().any(|key| Vm::covers(key, &vm.name))
+            && drill_of(&vm.name).is_none()
+            && !recovered.any(|(name, _)| name.as_str().eq_ignore_ascii_case(&vm.name))
+    };
+    let unlisted = running.iter().filter(|vm| is_meant(vm) && !is_listed(vm));
+    Ok(unlisted
+        .map(|vm| format!("{} on {host}", vm.name))
+        .collect())
 }
 
 /// What the run, and the one that it takes back, stopped to free capacity and nobody has seen started

@@ -253,6 +253,9 @@ pub enum Fact {
         vm: VmName,
         /// Where.
         host: HostName,
+        /// Its .vmx, as the host names it; older journals do not tell it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        vmx: String,
         /// Why: `its guest did not shut down within 5m`.
         why: String,
     },

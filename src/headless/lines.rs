@@ -369,7 +369,7 @@ fn known(fact: &Fact) -> Option<String> {
         Fact::Serves { vm } => format!("{vm} serves"),
         Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
-        Fact::ShutdownUnheeded { vm, host, why } => format!("{vm} on {host} still runs: {why}"),
+        Fact::ShutdownUnheeded { vm, host, why, .. } => format!("{vm} on {host} still runs: {why}"),
         Fact::CapacityFreed {
             host, name, how, ..
         } => format!("{name} on {host} makes room: {how}"),

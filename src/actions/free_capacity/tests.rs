@@ -1,4 +1,4 @@
-use super::super::tests::{done, lines, needed, step};
+use super::super::tests::{blocked, done, lines, needed, step};
 use super::*;
 use crate::hypervisor::esxi::Vmid;
 
@@ -18,6 +18,7 @@ fn seen(spares: &[Spare], unheeded: &[(Spare, &str)]) -> Seen {
     let told = Told {
         spares: spares.to_vec(),
         memory: Some((16 << 30, 64 << 30)),
+        ..Told::default()
     };
     let why = unheeded.iter();
     Seen {
@@ -85,4 +86,36 @@ fn what_is_powered_off_on_a_persons_word_says_whose_and_why() {
     };
     let told = with_consent(why, Some(&said));
     assert_eq!(told, format!("{why}; alice typed `power off`"));
+}
+
+#[test]
+fn a_guest_that_did_not_obey_is_asked_again_once_it_was_down() {
+    let spare = spare("lab-1", 7, PowerState::On);
+    let deaf = |vmx: &str| Fact::ShutdownUnheeded {
+        vm: "lab-1".into(),
+        host: "lee-esx1".into(),
+        vmx: vmx.to_owned(),
+        why: "its guest did not shut down within 5m".to_owned(),
+    };
+    let freed = Fact::CapacityFreed {
+        host: "lee-esx1".into(),
+        name: "lab-1".into(),
+        vmx: spare.vmx.clone(),
+        how: "powered off".to_owned(),
+    };
+    assert!(unheeded(&[deaf(&spare.vmx)], &spare).is_some());
+    assert!(unheeded(&[deaf("")], &spare).is_some(), "an older journal");
+    assert_eq!(unheeded(&[deaf("[other] lab-1/lab-1.vmx")], &spare), None);
+    assert_eq!(unheeded(&[deaf(&spare.vmx), freed], &spare), None);
+}
+
+#[test]
+fn what_runs_and_is_in_no_list_is_not_called_off() {
+    let mut nobody = seen(&[], &[]);
+    nobody.hosts[0].1.unread = 1;
+    let answer = decided(&nobody);
+    assert!(done(&answer)[1].contains("could not be read"));
+    nobody.hosts[0].1.unlisted = vec!["lab-9 on lee-esx1".to_owned()];
+    let answer = decided(&nobody);
+    assert!(blocked(&answer).what.starts_with("lab-9 on lee-esx1"));
 }

@@ -109,7 +109,7 @@ pub(super) fn say(fact: &Fact) -> String {
         }
         Fact::Gone { host, what } => format!("no longer on {host}: {what}"),
         Fact::StopWanted { vm, host, .. } => format!("{vm} runs on {host} and is to be stopped"),
-        Fact::ShutdownUnheeded { vm, host, why } => format!("{vm} on {host} still runs: {why}"),
+        Fact::ShutdownUnheeded { vm, host, why, .. } => format!("{vm} on {host} still runs: {why}"),
         Fact::CapacityFreed {
             host, name, how, ..
         } => format!("{name} on {host} makes room: {how}"),
