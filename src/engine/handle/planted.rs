@@ -32,6 +32,8 @@ pub(in crate::engine) enum Bug {
     UndoInDoubt,
     /// VMs are started whatever the watch of the other site has seen.
     PowerOnNotHeld,
+    /// A start is taken back, and begins anew, while its command may still take effect.
+    StartForgotten,
     /// That a host came back is told before its fences are let look again.
     ToldBeforeAsked,
     /// What a host said counts, however long ago it was asked.
@@ -48,7 +50,7 @@ pub(in crate::engine) enum Bug {
 
 impl Bug {
     /// All of them.
-    pub(in crate::engine) const ALL: [Self; 20] = [
+    pub(in crate::engine) const ALL: [Self; 21] = [
         Self::RecordAfterRun,
         Self::NoProbeAfterLoss,
         Self::LostNotStopped,
@@ -63,6 +65,7 @@ impl Bug {
         Self::NotRecalled,
         Self::UndoInDoubt,
         Self::PowerOnNotHeld,
+        Self::StartForgotten,
         Self::ToldBeforeAsked,
         Self::OldPoll,
         Self::LockIgnored,

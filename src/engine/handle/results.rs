@@ -104,7 +104,7 @@ impl Engine {
         }
     }
 
-    fn after_loss(&mut self, step: &StepId) {
+    pub(super) fn after_loss(&mut self, step: &StepId) {
         #[cfg(test)]
         if self.planted == Some(Bug::LostNotStopped) {
             let open: Vec<_> = self.state.open_ops(step).map(|(op, _)| op).collect();

@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// It looks, or has begun to act, and no command of it is on its way.
-    fn has_sent_nothing(&self, id: &StepId) -> bool {
+    pub(super) fn has_sent_nothing(&self, id: &StepId) -> bool {
         match self.state.status(id) {
             Status::Probing => true,
             Status::Running => self.state.open_ops(id).next().is_none(),

@@ -1,8 +1,8 @@
 //! A host of the other site answers again, at every moment of a failover.
 
 use super::*;
-use crate::engine::{Fact, Pace, Performed, Status};
-use crate::names::VmName;
+use crate::engine::{Fact, Pace, Performed, Status, StopOutcome};
+use crate::names::{OpId, VmName};
 
 const FENCE: usize = 0;
 const POWER_ON: usize = 2;
@@ -87,6 +87,19 @@ impl Story {
         assert!(effects.contains(&"KEPT".to_owned()), "{effects:?}");
     }
 
+    /// The start of vm0 wants to send something.
+    fn wants(&mut self, command: &str) -> Vec<String> {
+        let step = self.id(POWER_ON);
+        self.put(Input::WriteWanted {
+            step,
+            attempt: Attempt(1),
+            ticket: 9,
+            host: "lee".into(),
+            command: command.to_owned(),
+            bulk: false,
+        })
+    }
+
     fn evidence(&mut self, silent: &[&str]) {
         let fact = Fact::OwnershipEvidence {
             vm: "vm0".into(),
@@ -145,21 +158,36 @@ fn a_silent_host_that_answers_rings_and_is_asked_before_any_start() {
     assert!(!returned(&story.london(Some(&[]))), "once");
     assert_eq!(story.status(POWER_ON), Status::Waiting);
     // A late word of the attempt that was taken back starts nothing.
-    let step = story.id(POWER_ON);
-    let late = Input::WriteWanted {
-        step,
-        attempt: Attempt(1),
-        ticket: 9,
-        host: "lee".into(),
-        command: "vim-cmd vmsvc/power.on 7".to_owned(),
-        bulk: false,
-    };
-    assert_eq!(story.put(late), ["DENY"]);
+    assert_eq!(story.wants("vim-cmd vmsvc/power.on 7"), ["DENY"]);
     story.evidence(&[]);
     let effects = story.answer(FENCE, already());
     assert!(effects.contains(&"PROBE 2".to_owned()), "{effects:?}");
     assert_eq!(story.status(POWER_ON), Status::Probing, "held no more");
     assert!(!returned(&story.london(Some(&[]))));
+}
+
+#[test]
+fn a_start_that_asks_something_is_stopped_before_it_begins_anew() {
+    let mut story = Story::attested();
+    story.answer(1, already());
+    story.answer(POWER_ON, needed());
+    let sent = story.wants("vim-cmd vmsvc/power.on 7");
+    assert_eq!(sent, ["write-intended", "GRANT 1"]);
+    story.london(Some(&[]));
+    assert_eq!(story.status(POWER_ON), Status::Running, "it is on its way");
+    let refused = story.wants("vim-cmd vmsvc/message 7 _vmx1 2");
+    assert_eq!(refused, ["DENY", "CANCEL", "write-lost", "STOP 1"]);
+    story.evidence(&[]);
+    story.answer(FENCE, already());
+    assert_eq!(story.status(POWER_ON), Status::InDoubt, "London was asked");
+    let (step, op) = (story.id(POWER_ON), OpId(1));
+    story.put(Input::Stopped {
+        step,
+        attempt: Attempt(1),
+        op,
+        outcome: Ok(StopOutcome::Killed),
+    });
+    assert_eq!(story.status(POWER_ON), Status::Probing);
 }
 
 #[test]

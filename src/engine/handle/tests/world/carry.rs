@@ -51,7 +51,7 @@ impl World {
             }
             Effect::Deny { ticket } => {
                 let stale = |job: &&mut Job| {
-                    job.stage == Stage::AwaitGrant(ticket) || job.stage == Stage::AwaitKept(ticket)
+                    job.awaits_grant(ticket) || job.stage == Stage::AwaitKept(ticket)
                 };
                 if let Some(job) = self.jobs.iter_mut().find(stale) {
                     job.stage = match job.task {
@@ -70,7 +70,7 @@ impl World {
                         && job.stage == Stage::AwaitAnswer
                 };
                 match self.jobs.iter_mut().find(asks) {
-                    Some(job) => job.stage = Stage::Outcome,
+                    Some(job) => job.stage = Stage::Answer,
                     None => return Err(Broken::new(8, "an answer that nobody asked for")),
                 }
             }

@@ -12,6 +12,9 @@ use crate::engine::{Fact, Performed, Question, StopOutcome};
 use crate::error::Fault;
 use crate::names::OpId;
 
+/// The command that answers a VM's question.
+pub(super) const ANSWER: &str = "answer";
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Task {
     Probe,
@@ -42,6 +45,10 @@ pub(super) enum Stage {
     Sent,
     Ask,
     AwaitAnswer,
+    /// The answer goes out as a write of its own, while the first is under way.
+    Answer,
+    AwaitAnswerGrant(u64),
+    Answered(OpId),
     Outcome,
     Verify,
     AwaitKept(u64),
@@ -112,8 +119,16 @@ impl Job {
     pub(super) fn can_go_on(&self) -> bool {
         !matches!(
             self.stage,
-            Stage::AwaitGrant(_) | Stage::AwaitAnswer | Stage::AwaitKept(_)
+            Stage::AwaitGrant(_)
+                | Stage::AwaitAnswer
+                | Stage::AwaitAnswerGrant(_)
+                | Stage::AwaitKept(_)
         )
+    }
+
+    /// It waits for the licence to send.
+    pub(super) fn awaits_grant(&self, ticket: u64) -> bool {
+        self.stage == Stage::AwaitGrant(ticket) || self.stage == Stage::AwaitAnswerGrant(ticket)
     }
 }
 
@@ -149,7 +164,9 @@ impl World {
                 }
             }
             Stage::Ask => {
-                let asks = job.fate == Fate::Good && self.dice.one_in(8);
+                let starts = self.shape.work[job.step].kind == Kind::PowerOn;
+                let seldom = if starts { 2 } else { 8 };
+                let asks = job.fate == Fate::Good && self.dice.one_in(seldom);
                 job.stage = if asks {
                     Stage::AwaitAnswer
                 } else {
@@ -164,6 +181,19 @@ impl World {
                 }
                 job.stage = Stage::Outcome;
             }
+            Stage::Answer => {
+                self.ticket += 1;
+                job.stage = Stage::AwaitAnswerGrant(self.ticket);
+                return Ok(Some(Input::WriteWanted {
+                    step,
+                    attempt,
+                    ticket: self.ticket,
+                    host: HOSTS[self.shape.work[job.step].host].into(),
+                    bulk: false,
+                    command: ANSWER.to_owned(),
+                }));
+            }
+            Stage::Answered(op) => return Ok(Some(self.answered(job, op))),
             Stage::Outcome => return self.outcome(job),
             Stage::Verify => self.verify(job),
             Stage::Found(answer) => {
@@ -191,7 +221,10 @@ impl World {
                     outcome,
                 }));
             }
-            Stage::AwaitGrant(_) | Stage::AwaitAnswer | Stage::AwaitKept(_) => {
+            Stage::AwaitGrant(_)
+            | Stage::AwaitAnswer
+            | Stage::AwaitAnswerGrant(_)
+            | Stage::AwaitKept(_) => {
                 return Err(Broken::new(0, "the world is wrong: a waiting job went on"));
             }
         }
@@ -426,13 +459,16 @@ impl World {
             }
             return Ok(());
         }
-        let waits = |job: &&mut Job| job.stage == Stage::AwaitGrant(ticket);
-        let Some(at) = self.jobs.iter_mut().position(|job| waits(&job)) else {
+        let Some(at) = self.jobs.iter().position(|job| job.awaits_grant(ticket)) else {
             // The action is gone: nothing leaves.
             let why = "its action had ended".to_owned();
             self.late.push(Input::WriteNotSent { op, why });
             return Ok(());
         };
+        if self.jobs[at].stage == Stage::AwaitAnswerGrant(ticket) {
+            self.jobs[at].stage = Stage::Answered(op);
+            return self.check_start(&self.jobs[at]);
+        }
         let mut job = self.jobs.swap_remove(at);
         job.op = op;
         job.stage = Stage::Sent;
@@ -471,10 +507,32 @@ impl World {
                 format!("step {} is sent while a write of it is under way", job.step),
             ));
         }
+        self.check_start(job)
+    }
+
+    /// The answer to a VM's question lets its start go on, and is one as well.
+    fn check_start(&self, job: &Job) -> Result<(), Broken> {
+        let work = &self.shape.work[job.step];
         if work.kind == Kind::PowerOn && job.write == Write::Set(0) {
             self.watch.owners.starts(&self.folded, work.vm)?;
         }
         Ok(())
+    }
+
+    /// Where the answer is lost, nobody knows what the first write does.
+    fn answered(&mut self, job: &mut Job, op: OpId) -> Input {
+        if self.mischief(Mischief::Lost, 8) {
+            job.stage = Stage::End(Performed::Lost);
+            let why = "cut".to_owned();
+            return Input::WriteLost { op, why };
+        }
+        job.stage = Stage::Outcome;
+        Input::WriteFinished {
+            op,
+            exit: 0,
+            took_ms: 1,
+            output_sha256: None,
+        }
     }
 
     fn fate(&mut self) -> Fate {

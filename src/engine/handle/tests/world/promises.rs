@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::super::super::consent;
 use super::chapters;
+use super::jobs::ANSWER;
 use super::owners::Owners;
 use super::shapes::{Kind, Shape};
 use super::site::Site;
@@ -307,7 +308,8 @@ impl Watch {
         ensure(acts, 5, || {
             format!("`{command}` was granted while {}", status.as_str())
         })?;
-        if bulk || command.starts_with("kill") {
+        // An answer goes out while what asks is under way.
+        if bulk || command.starts_with("kill") || command == ANSWER {
             return Ok(());
         }
         for earlier in &self.sent {
