@@ -23,6 +23,7 @@ pub struct HostCommand {
     deadline: Duration,
     stdin: Vec<u8>,
     max_output: usize,
+    untold: bool,
 }
 
 impl HostCommand {
@@ -61,6 +62,7 @@ impl HostCommand {
             deadline: Self::DEADLINE,
             stdin: Vec::new(),
             max_output: Self::MAX_OUTPUT,
+            untold: false,
         }
     }
 
@@ -82,6 +84,14 @@ impl HostCommand {
     #[must_use]
     pub fn max_output(mut self, bytes: usize) -> Self {
         self.max_output = bytes;
+        self
+    }
+
+    /// The same command, of which the sink is not told what it prints: somebody is to read that
+    /// elsewhere.
+    #[must_use]
+    pub fn untold(mut self) -> Self {
+        self.untold = true;
         self
     }
 
@@ -113,6 +123,12 @@ impl HostCommand {
     #[must_use]
     pub fn output_limit(&self) -> usize {
         self.max_output
+    }
+
+    /// Whether what it prints is kept from the sink.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.untold
     }
 
     /// The line as a POSIX shell reads it, each word quoted where needed.

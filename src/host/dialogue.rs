@@ -145,7 +145,8 @@ impl Heard {
             &command.line(),
             Effect::Read,
             host.run.redactor.clone(),
-        );
+        )
+        .untold(command.is_untold());
         let heard = Self {
             output: Output::default(),
             keep: command.output_limit(),

@@ -591,5 +591,6 @@ fn sendable(command: &HostCommand, line: String) -> Sendable {
         stdin: command.input().to_vec(),
         keep: command.output_limit(),
         allowed: command.time_limit(),
+        untold: command.is_untold(),
     }
 }

@@ -423,7 +423,8 @@ impl Worker {
             &command.shown,
             effect,
             host.run.redactor.clone(),
-        );
+        )
+        .untold(command.untold);
         let request = Request {
             line: &command.line,
             stdin: &command.stdin,
@@ -449,4 +450,5 @@ pub(super) struct Sendable {
     pub(super) stdin: Vec<u8>,
     pub(super) keep: usize,
     pub(super) allowed: Duration,
+    pub(super) untold: bool,
 }

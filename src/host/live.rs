@@ -71,6 +71,7 @@ pub(super) struct Tap {
     effect: Effect,
     redactor: Redactor,
     lines: [Lines; 2],
+    untold: bool,
 }
 
 impl Tap {
@@ -91,7 +92,14 @@ impl Tap {
             effect,
             redactor,
             lines: Default::default(),
+            untold: false,
         }
+    }
+
+    /// Tells what it prints or, where that is for somebody to read elsewhere, only that it runs.
+    pub(super) fn untold(mut self, untold: bool) -> Self {
+        self.untold = untold;
+        self
     }
 
     pub(super) fn sent(&self) {
@@ -99,7 +107,7 @@ impl Tap {
     }
 
     pub(super) fn feed(&mut self, stream: Stream, chunk: &[u8]) {
-        if self.sink.is_some() {
+        if self.sink.is_some() && !self.untold {
             self.with_lines(stream, |lines, out| lines.feed(chunk, out));
         }
     }

@@ -473,12 +473,17 @@ async fn output_is_told_as_it_comes_sanitised_and_masked() {
         .await
         .unwrap();
     assert!(output.text().contains("\x1b[31m"));
+    let for_somebody_else = sh("echo 1417; echo 1418 >&2").untold();
+    let output = host.read(Lane::Control, &for_somebody_else).await.unwrap();
+    assert_eq!(output.text(), "1417\n");
     let events = events.lock().unwrap();
     let line = |text: &str| LiveOutput::Line {
         stream: Stream::Out,
         text: text.into(),
     };
-    let what: Vec<_> = events.iter().map(|event| event.what.clone()).collect();
+    let told: Vec<_> = events.iter().map(|event| event.what.clone()).collect();
+    let (what, untold) = told.split_at(5);
+    assert_eq!(untold, [LiveOutput::Sent, LiveOutput::Ended { status: Some(0) }]);
     let progress = LiveOutput::Progress {
         stream: Stream::Out,
         text: "5%".into(),
