@@ -27,6 +27,8 @@ use super::{configuration, http, moving, reach, registered};
 
 /// The longest part of an output that is repeated in a line.
 const SHOWN: usize = 120;
+/// What stands between a point and its age.
+const TAKEN: &str = " was taken ";
 
 /// What a probe showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,23 +76,52 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
     }
 }
 
-/// What the one command of a probe prints, to be compared with; nothing is nothing to compare with.
+/// What the one command of a probe prints, to be compared with what somebody reads elsewhere.
+/// Nobody is told it until then.
 pub(super) async fn print(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
     let printed = match probe.looks() {
-        [look] => output(ctx, look, patience)
-            .await
-            .and_then(|output| whole(&output)),
+        [look] => {
+            let command = asking(look, patience).untold();
+            let output = answer(ctx, &look.host, &command).await;
+            output.and_then(|output| whole(&output))
+        }
         _ => Err("it is not one command".to_owned()),
     };
-    let printed = printed.and_then(|text| match text.as_str() {
-        "" => Err("it printed nothing".to_owned()),
-        _ => Ok(text),
-    });
+    let printed = printed.and_then(comparable);
     let asked = probe.looks().iter().map(line);
     Seen {
         asked: asked.collect::<Vec<_>>().join(", "),
         passed: printed.is_ok(),
         said: printed.unwrap_or_else(|why| why),
+    }
+}
+
+/// A value that somebody can type: one line of it, and not a long one.
+fn comparable(text: String) -> Looked {
+    match (text.lines().count(), text.chars().count()) {
+        (0, _) => Err("it printed nothing".to_owned()),
+        (1, ..=SHOWN) => Ok(text),
+        (1, long) => Err(format!(
+            "it printed a line of {long} characters; to be compared it is one of at most {SHOWN}"
+        )),
+        (lines, _) => Err(format!(
+            "it printed {lines} lines; to be compared it is one, of at most {SHOWN} characters"
+        )),
+    }
+}
+
+/// What of a line about a probe lasts while people talk it over: a point grows older, and a number is
+/// as good as any other that the runbook allows.
+pub(super) fn lasting<'l>(probe: &Probe, line: &'l str) -> &'l str {
+    match probe {
+        Probe::Point { .. } => line
+            .rsplit_once(TAKEN)
+            .map_or(line, |(point_and_before, _)| point_and_before),
+        Probe::Command {
+            expect: Expect::Within { .. },
+            ..
+        } => "",
+        _ => line,
     }
 }
 
@@ -256,10 +287,17 @@ fn is_outside(ctx: &Ctx, host: &str) -> bool {
 
 /// What a command says that ends with status 0.
 async fn output(ctx: &Ctx, look: &Look, patience: Duration) -> Result<Output, String> {
-    let command = HostCommand::read(look.argv.clone()).deadline(patience);
-    let host = ctx.host(&look.host).map_err(|fault| fault.what)?;
-    let output = host.read(Lane::Control, &command).await;
-    let output = output.map_err(|error| error.fault(&look.host).what)?;
+    answer(ctx, &look.host, &asking(look, patience)).await
+}
+
+fn asking(look: &Look, patience: Duration) -> HostCommand {
+    HostCommand::read(look.argv.clone()).deadline(patience)
+}
+
+async fn answer(ctx: &Ctx, name: &HostName, command: &HostCommand) -> Result<Output, String> {
+    let host = ctx.host(name).map_err(|fault| fault.what)?;
+    let output = host.read(Lane::Control, command).await;
+    let output = output.map_err(|error| error.fault(name).what)?;
     if output.status == 0 {
         return Ok(output);
     }
@@ -357,7 +395,7 @@ async fn point(ctx: &Ctx, vm: &str, backup: Option<&BackupName>, young: Young) -
         _ => (ctx.clock.now(), "ago"),
     };
     let old = Duration::try_from(point.stamp.age_at(until)).unwrap_or_default();
-    let said = format!("{} was taken {} {of}", point.name, span(old));
+    let said = format!("{}{TAKEN}{} {of}", point.name, span(old));
     if old <= most { Ok(said) } else { Err(said) }
 }
 
@@ -451,6 +489,33 @@ mod tests {
         ] {
             assert_eq!(judge(text, &expect).is_ok(), passes, "{text:?} {expect:?}");
         }
+    }
+
+    #[test]
+    fn only_a_line_that_can_be_typed_is_compared() {
+        assert_eq!(comparable("14".into()).as_deref(), Ok("14"));
+        for (text, why) in [
+            (String::new(), "nothing"),
+            ("1417\n1418".into(), "2 lines"),
+            ("7".repeat(SHOWN + 1), "121 characters"),
+        ] {
+            let told = comparable(text).unwrap_err();
+            assert!(told.contains(why) && !told.contains("141"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_point_that_grows_older_is_the_same_and_another_is_not() {
+        let point = Probe::Point {
+            vm: "sql01".into(),
+            backup: None,
+            young: Young::Within(None),
+        };
+        let said = |point: &str, age: &str| format!("{point}{TAKEN}{age} ago");
+        let [one, later, other] =
+            [said("p1", "6h"), said("p1", "7h"), said("p2", "6h")];
+        assert_eq!(lasting(&point, &one), lasting(&point, &later));
+        assert_ne!(lasting(&point, &one), lasting(&point, &other));
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::{
-    Confirmation, Consent, Judged, Performed, ProbeAnswer, Prompt, Proposal, judge,
+    Confirmation, Consent, Judged, Performed, ProbeAnswer, Prompt, Proposal, Verdict, judge,
 };
 use crate::error::Fault;
 use crate::plan::Step;
@@ -16,6 +17,9 @@ use super::answer::needed;
 use super::check::PATIENCE;
 use super::checks::{self, Seen};
 use super::context::Ctx;
+
+/// How long what was seen is taken as it was.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
 /// The verb about one prompt.
 pub(super) struct Confirm<'a> {
@@ -84,29 +88,85 @@ impl<'a> Confirm<'a> {
         needed(found, proposal)
     }
 
-    /// Turns what was answered into evidence.
-    pub fn perform(&self, ctx: &Ctx) -> Performed {
+    /// Turns what was answered into evidence; where people took their time, hosts are asked once more.
+    pub async fn perform(&self, ctx: &Ctx) -> Performed {
         let step = ctx.state.steps.get(&ctx.step.id);
-        let shown = step.and_then(|step| step.proposal.as_deref());
-        let evidence = match (&ctx.confirmation, shown) {
-            (Some(confirmation), Some(shown)) => {
-                evidence(confirmation, ctx.step.challenge.as_ref(), &shown.ask)
-            }
-            _ => Err("nobody answered it".to_owned()),
+        let shown = step.and_then(|step| Some((step.proposal.as_deref()?, step.proposed_at?)));
+        let (Some(confirmation), Some((shown, at))) = (&ctx.confirmation, shown) else {
+            return self.not_answered(ctx, "nobody answered it");
         };
-        match evidence {
-            Ok(evidence) => Performed::Done { evidence },
-            Err(why) => Performed::Failed(Fault::new(
-                format!(
-                    "{:?} was not answered as the runbook asks: {why}",
-                    self.question
-                ),
-                ctx.step.id.as_str(),
-                "nothing was sent to any host",
-                "answer it again",
-            )),
+        let mut evidence = match evidence(confirmation, ctx.step.challenge.as_ref(), &shown.ask) {
+            Ok(evidence) => evidence,
+            Err(why) => return self.not_answered(ctx, &why),
+        };
+        if self.ask.values().all(|ask| ask.probe().is_none()) {
+            return Performed::Done { evidence };
         }
+        let mut looks = format!("looked at {}", time(at));
+        if ctx.clock.now().duration_since(at) > FRESH {
+            let answer = match self.probe(ctx).await {
+                Ok(answer) => answer,
+                Err(mut fault) => {
+                    "nothing was changed; what was answered does not count".clone_into(&mut fault.state);
+                    return Performed::Failed(fault);
+                }
+            };
+            if !self.is_as_shown(&shown.ask, &answer, &|text| ctx.hosts.clean(text)) {
+                return Performed::Changed(Box::new(answer));
+            }
+            looks += &format!(", and at {} it was the same", time(ctx.clock.now()));
+        }
+        evidence.push(looks);
+        Performed::Done { evidence }
     }
+
+    fn not_answered(&self, ctx: &Ctx, why: &str) -> Performed {
+        let question = self.question;
+        Performed::Failed(Fault::new(
+            format!("{question:?} was not answered as the runbook asks: {why}"),
+            ctx.step.id.as_str(),
+            "nothing was sent to any host",
+            "answer it again",
+        ))
+    }
+
+    /// Whether people would be shown the same again. What was shown was cleaned before it was kept.
+    fn is_as_shown(
+        &self,
+        shown: &IndexMap<String, Prompt>,
+        now: &ProbeAnswer,
+        clean: &dyn Fn(&str) -> String,
+    ) -> bool {
+        let Verdict::Needed(now) = &now.verdict else {
+            return false;
+        };
+        self.ask.iter().all(|(key, ask)| {
+            let before = shown.get(key).and_then(seen_for);
+            let now = now.ask.get(key).and_then(seen_for).map(clean);
+            match ask {
+                Ask::Check { probe, .. } => {
+                    let lasting = |line| checks::lasting(probe, line);
+                    before.map(lasting) == now.as_deref().map(lasting)
+                }
+                _ => before == now.as_deref(),
+            }
+        })
+    }
+}
+
+/// What was seen for a question.
+fn seen_for(prompt: &Prompt) -> Option<&str> {
+    match prompt {
+        Prompt::Compare { printed: seen, .. } | Prompt::Check { seen, .. } => seen.as_deref(),
+        Prompt::Choose { .. }
+        | Prompt::Value { .. }
+        | Prompt::Acknowledge { .. }
+        | Prompt::Evidence { .. } => None,
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// A question as it is shown, with what was seen for it.

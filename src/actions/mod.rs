@@ -251,7 +251,7 @@ pub async fn perform(ctx: &Ctx) -> Performed {
         Err(fault) => return Performed::Failed(fault),
     };
     by_verb!(verb, verb => Box::pin(action::perform(&verb, ctx)).await, {
-        Verb::Confirm(prompt) => prompt.perform(ctx),
+        Verb::Confirm(prompt) => Box::pin(prompt.perform(ctx)).await,
         Verb::Note(text) => confirm::noted(ctx, text),
         Verb::Agree(_, question) => confirm::noted(ctx, question),
         Verb::Command(command) => Box::pin(command.perform(ctx)).await,

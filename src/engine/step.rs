@@ -110,6 +110,8 @@ pub struct StepState {
     pub found: String,
     /// What it would do, or is doing.
     pub proposal: Option<Box<Proposal>>,
+    /// When that was looked at.
+    pub proposed_at: Option<Timestamp>,
     /// Who let it go on (this attempt).
     pub confirmation: Option<Box<Confirmation>>,
     /// What is wrong, while it is failed or held, and while it looks again.
@@ -166,6 +168,7 @@ impl StepState {
                     self.confirmation = None;
                     self.confirmed_at = None;
                     self.proposal = None;
+                    self.proposed_at = None;
                     self.refused = 0;
                     self.probe_failures = 0;
                 }
@@ -238,6 +241,7 @@ impl StepState {
             Verdict::AlreadyDone { .. } => {}
             Verdict::Needed(proposal) => {
                 self.proposal = Some(proposal.clone());
+                self.proposed_at = Some(at);
                 self.move_to(Status::Asking, at);
             }
             Verdict::Blocked { fault, remedies } => {

@@ -185,6 +185,49 @@ async fn a_prompt_looks_first_and_asks_nobody_about_what_is_not_so() {
 }
 
 #[tokio::test]
+async fn an_answer_that_took_long_counts_only_for_what_is_still_so() {
+    let world = world(
+        "      - confirm: Is it the same?
+        ask:
+          count: { compare: The number on the screen, with: { host: lee-bk1, argv: [cat, /tmp/number] } }
+",
+    )
+    .await;
+    let number = world.on("lee-bk1", "/tmp/number");
+    std::fs::write(&number, "14\n").unwrap();
+    let id = "look/-/confirm";
+    let looked_long_ago = || {
+        let mut state = world.keeper.state.lock().unwrap();
+        let step = state.steps.get_mut(&world.step(id).id).unwrap();
+        step.proposed_at = Some(jiff::Timestamp::now() - jiff::SignedDuration::from_secs(90));
+    };
+    world.probe(id).await;
+    looked_long_ago();
+    let Performed::Done { evidence } = world.perform(id).await else {
+        panic!("it is still 14")
+    };
+    assert!(evidence[2].ends_with("it was the same"), "{evidence:?}");
+
+    world.probe(id).await;
+    looked_long_ago();
+    std::fs::write(&number, "15\n").unwrap();
+    let performed = world.perform(id).await;
+    let Performed::Changed(answer) = performed else {
+        panic!("{performed:?}")
+    };
+    let Some(Prompt::Compare { printed, .. }) = needed(&answer).ask.get("count") else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(printed.as_deref(), Some("15"));
+
+    // What nobody can type is not asked for, and stands nowhere.
+    std::fs::write(&number, "14\n15\n").unwrap();
+    let fault = world.try_probe(id).await.unwrap_err();
+    assert!(fault.what.ends_with("it printed 2 lines; to be compared it is one, of at most 120 characters"), "{fault}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_pause_counts_from_its_first_begin_and_a_look_is_repeated_until_it_is_seen() {
     let world = world(
         "      - wait: 1s
