@@ -43,6 +43,19 @@ pub(super) struct Conclusion {
     pub(super) lines: Vec<String>,
 }
 
+impl Conclusion {
+    /// Adds what is told of what came after the run; a failure of it takes nothing of the rest away.
+    pub(super) fn take_in(&mut self, then: Result<Vec<String>, Failure>) {
+        match then {
+            Ok(lines) => self.lines.extend(lines),
+            Err(failure) => {
+                self.lines.push(failure.text);
+                self.exit = failure.exit;
+            }
+        }
+    }
+}
+
 impl Console {
     /// Settles where things are and starts the log. Without `--headless` there must be a terminal.
     pub(super) fn open(state: Option<PathBuf>, act: ActArgs) -> Result<Self, Failure> {
@@ -141,10 +154,7 @@ impl Console {
                 .await
                 .map_err(|error| no_terminal(&error))?;
         }
-        let unstated = findings::have_stated(self, folder, &drill).await?;
-        let mut conclusion = conclude(folder, &unanswered, fault.as_ref())?;
-        conclusion.lines.extend(unstated);
-        Ok(conclusion)
+        findings::close(self, folder, &drill, &unanswered, fault.as_ref()).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! `lifeboat cleanup`, `commit` and `rollback`: a run ended in one of its ways.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{Chapter, Opening, RunState, Stage, closing_plan, opening};
 use crate::error::Fault;
 use crate::journal::{RunSummary, Store};
@@ -53,7 +55,14 @@ pub(super) async fn end(
                 Some(path) => answers::read(path, &past.loaded.runbook)?,
                 None => Answers::default(),
             };
-            return findings::close(console, &past.folder, &answers.drill).await;
+            return findings::close(
+                console,
+                &past.folder,
+                &answers.drill,
+                &BTreeMap::new(),
+                None,
+            )
+            .await;
         }
         Opening::Refused(why, next) => return Err(refused(chapter, &run, why, next)),
     };

@@ -321,6 +321,9 @@ pub enum RunEvent {
         by: String,
         /// What.
         findings: Vec<Finding>,
+        /// What the run itself showed and nobody stated.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unstated: Vec<String>,
     },
 }
 
@@ -408,7 +411,11 @@ impl RunEvent {
             ),
             Self::ShellClosed { by } => (by, "left the shell".to_owned()),
             Self::DrillAborted { by, why } => (by, format!("aborted the drill: {why}")),
-            Self::FindingsStated { by, findings } => (by, stated(findings)),
+            Self::FindingsStated {
+                by,
+                findings,
+                unstated,
+            } => (by, stated(findings, unstated)),
             _ => return None,
         })
     }

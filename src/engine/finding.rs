@@ -43,13 +43,23 @@ pub struct FindingsStatement {
     pub by: String,
     /// What was learnt; empty is the statement that there was nothing.
     pub findings: Vec<Finding>,
+    /// What the run itself showed and nobody stated.
+    pub unstated: Vec<String>,
 }
 
 /// `stated that there are no findings`.
-pub(super) fn stated(findings: &[Finding]) -> String {
-    if findings.is_empty() {
-        return "stated that there are no findings".to_owned();
-    }
+pub(super) fn stated(findings: &[Finding], unstated: &[String]) -> String {
     let each: Vec<String> = findings.iter().map(Finding::in_words).collect();
-    format!("stated findings: {}", each.join("; "))
+    let said = if each.is_empty() {
+        "stated that there are no findings".to_owned()
+    } else {
+        format!("stated findings: {}", each.join("; "))
+    };
+    if unstated.is_empty() {
+        return said;
+    }
+    format!(
+        "{said}; left unstated, although the run itself showed it: {}",
+        unstated.join("; ")
+    )
 }

@@ -166,11 +166,16 @@ impl People {
                     step: None,
                 });
             }
-            RunEvent::FindingsStated { by, findings } => {
+            RunEvent::FindingsStated {
+                by,
+                findings,
+                unstated,
+            } => {
                 self.findings = Some(FindingsStatement {
                     at: entry.at,
                     by: by.clone(),
                     findings: findings.clone(),
+                    unstated: unstated.clone(),
                 });
             }
             _ => {}

@@ -344,6 +344,9 @@ pub struct Stated {
     pub by: String,
     /// What was learnt, with who mends it by when; empty: there was nothing.
     pub findings: Vec<engine::Finding>,
+    /// What the run itself showed and nobody stated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unstated: Vec<String>,
 }
 
 /// What a person put in place of what the runbook or a proof would have said.

@@ -16,6 +16,7 @@ pub fn state_findings(
     by: &str,
     console: &str,
     findings: Vec<Finding>,
+    unstated: Vec<String>,
 ) -> Result<(), Fault> {
     let (mut journal, past) = Journal::reopen(dir, by, console).map_err(|error| error.fault())?;
     let state = RunState::fold(past.iter().map(AsRef::as_ref));
@@ -35,7 +36,11 @@ pub fn state_findings(
         at: clock.now(),
         step: None,
         attempt: None,
-        event: RunEvent::FindingsStated { by, findings },
+        event: RunEvent::FindingsStated {
+            by,
+            findings,
+            unstated,
+        },
     };
     journal.append(&entry).map_err(|error| error.fault())
 }

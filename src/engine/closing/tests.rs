@@ -385,8 +385,12 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
     open(&mut clean, Chapter::Cleanup);
     finish(&mut clean);
     assert_eq!(words(&clean)[2], "findings", "before it is closed");
-    let (by, findings) = ("alice".to_owned(), Vec::new());
-    add(&mut clean, "-", RunEvent::FindingsStated { by, findings });
+    let stated = RunEvent::FindingsStated {
+        by: "alice".to_owned(),
+        findings: Vec::new(),
+        unstated: Vec::new(),
+    };
+    add(&mut clean, "-", stated);
     assert_eq!(words(&clean)[2], "nothing");
     assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
 }

@@ -29,6 +29,7 @@ pub(super) fn stated(run: &Run<'_>) -> Option<Stated> {
         at: stated.at,
         by: stated.by.clone(),
         findings: stated.findings.clone(),
+        unstated: stated.unstated.clone(),
     })
 }
 

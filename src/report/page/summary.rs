@@ -289,14 +289,25 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
 /// By what a drill is closed.
 fn stated(document: &Document) -> Section {
     let heading = "Findings stated by the drill's people";
-    let Some(Stated { at, by, findings }) = &document.stated else {
+    let Some(Stated {
+        at,
+        by,
+        findings,
+        unstated,
+    }) = &document.stated
+    else {
         let cleanup = format!("lifeboat cleanup {}", document.run.id);
         let words = plain("Not stated yet, so the drill is not closed: ").code(&cleanup);
         let is_drill = document.run.mode == Some(Mode::Drill);
         let missing = is_drill.then_some((Tone::Warn, words));
         return listed(heading, "", missing.into_iter().collect(), None);
     };
-    let lead = format!("Stated by {by} at {}.", time(*at));
+    let mut lead = format!("Stated by {by} at {}", time(*at));
+    if !unstated.is_empty() {
+        lead += "; nobody stated what the run itself showed: ";
+        lead += &unstated.join("; ");
+    }
+    lead.push('.');
     let items = findings
         .iter()
         .map(|finding| (Tone::Warn, plain(finding.in_words())))

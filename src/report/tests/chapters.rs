@@ -142,13 +142,19 @@ fn a_drill_is_closed_by_what_its_people_state() {
         ),
     ] {
         let mut case = case.clone();
-        let by = "bob".to_owned();
-        case.run(50, RunEvent::FindingsStated { by, findings });
+        let stated = RunEvent::FindingsStated {
+            by: "bob".to_owned(),
+            findings,
+            unstated: vec!["the drill took 2h".to_owned()],
+        };
+        case.run(50, stated);
         let closed = document(&case.report(), &[]);
         assert_eq!((&*closed.result.state, closed.result.next), (state, None));
         let text = markdown(&case.report());
         assert!(text.contains(words), "{text}");
         assert!(text.contains("Stated by bob"), "{text}");
+        let left = "nobody stated what the run itself showed: the drill took 2h";
+        assert!(text.contains(left), "{text}");
     }
 }
 
