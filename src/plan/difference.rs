@@ -246,8 +246,12 @@ fn manner(old: (&Plan, &Step), new: (&Plan, &Step)) -> Vec<String> {
     words.compare("gate", before.gate, after.gate, debug);
     words.compare("typed", &before.typed, &after.typed, debug);
     words.compare("people", before.people, after.people, debug);
-    words.compare("challenge", &before.challenge, &after.challenge, |_| {
-        String::new()
+    // Never the response: whoever reads this may be asked it.
+    words.0.extend(match (&before.challenge, &after.challenge) {
+        (None, Some(_)) => Some("challenge added".to_owned()),
+        (Some(_), None) => Some("challenge removed".to_owned()),
+        (was, is) if was != is => Some("challenge changed".to_owned()),
+        _ => None,
     });
     words.compare(
         "what comes before it",

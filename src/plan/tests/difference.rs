@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::{Difference, Version, difference};
+use crate::runbook::model::Challenge;
 
 const FAILOVER: &str = "failover:
   - phase: Recover
@@ -67,6 +68,32 @@ fn a_step_that_has_not_begun_may_change_and_one_that_stands_may_not() {
     let bound = compare(&new, &[LAST]);
     assert!(bound.changed.is_empty());
     assert_eq!(bound.refused[0].step.as_str(), LAST);
+}
+
+#[test]
+fn a_challenge_comes_goes_and_changes_and_its_response_is_not_told() {
+    let runbook = old();
+    let with = |response: Option<&str>| {
+        let mut plan = failover(&runbook);
+        plan.steps[0].challenge = response.map(|response| Challenge {
+            say: "Which site stops?".to_owned(),
+            response: response.to_owned(),
+        });
+        plan
+    };
+    let (none, leeds, london) = (with(None), with(Some("Leeds")), with(Some("London")));
+    for (was, is, says) in [
+        (&none, &leeds, "challenge added"),
+        (&leeds, &london, "challenge changed"),
+        (&leeds, &none, "challenge removed"),
+    ] {
+        let version = |plan| Version {
+            plan,
+            runbook: &runbook,
+        };
+        let found = difference(version(was), version(is), |_| false);
+        assert_eq!(found.changed[0].what, [says]);
+    }
 }
 
 #[test]
