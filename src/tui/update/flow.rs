@@ -98,7 +98,7 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
                 confirmation.response = Some(said);
                 if !met {
                     field.input.reset();
-                    field.error = Some("that is not the response; it is recorded".to_owned());
+                    field.error = Some("that is not the response".to_owned());
                     return send(run, flow).map_or(Outcome::Close, Outcome::SendAndStay);
                 }
                 true

@@ -138,11 +138,15 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         }) => {
             let second = flow.confirmation.second.as_deref().unwrap_or_default();
             let reads = format!("{} reads aloud:", run.operator);
-            let wrong = "Another answer than the agreed one is recorded and refused.";
+            let wrong = "Another answer than the agreed one is recorded and refused";
+            let wrong = match run.known(flow.step).map_or(0, |known| known.refused) {
+                0 => format!("{wrong}."),
+                refused => format!("{wrong}: {refused} so far."),
+            };
             let texts = [
                 (Role::Plain, reads.as_str()),
                 (Role::Strong, challenge.say.as_str()),
-                (Role::Plain, wrong),
+                (Role::Plain, wrong.as_str()),
             ];
             content.body = paragraphs(width, texts);
             field(&mut content, &format!("{second} answers"), typed, width);

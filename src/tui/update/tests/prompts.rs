@@ -114,9 +114,27 @@ fn the_second_person_answers_what_the_screen_does_not_show() {
     shows(&mut bench, "bob answers");
     assert!(!bench.text().contains("Bradford"), "{}", bench.text());
     bench.keys("London<Enter>");
-    shows(&mut bench, "that is not the response; it is recorded");
+    shows(&mut bench, "that is not the response");
     let refused = confirmed(&mut bench);
     assert_eq!(refused.response.as_deref(), Some("London"));
+    // Only the engine knows that it is recorded.
+    assert!(!bench.text().contains("so far"), "{}", bench.text());
+    let state = &bench.run.state;
+    let step = bench.run.plan.steps[0].id.clone();
+    let entry = Entry {
+        seq: state.last_seq + 1,
+        at: state.last_at.unwrap(),
+        attempt: Some(state.attempt(&step)),
+        step: Some(step),
+        event: RunEvent::ResponseRefused {
+            by: "alice".to_owned(),
+            second: "bob".to_owned(),
+            said: "London".to_owned(),
+            how: Consent::Person,
+        },
+    };
+    bench.msg(Msg::Updates(vec![Update::Entry(entry.into())]));
+    shows(&mut bench, "1 so far");
     bench.keys("bradford<Enter>");
     let said = confirmed(&mut bench);
     assert_eq!(said.response.as_deref(), Some("bradford"));
