@@ -512,8 +512,7 @@ mod tests {
             young: Young::Within(None),
         };
         let said = |point: &str, age: &str| format!("{point}{TAKEN}{age} ago");
-        let [one, later, other] =
-            [said("p1", "6h"), said("p1", "7h"), said("p2", "6h")];
+        let [one, later, other] = [said("p1", "6h"), said("p1", "7h"), said("p2", "6h")];
         assert_eq!(lasting(&point, &one), lasting(&point, &later));
         assert_ne!(lasting(&point, &one), lasting(&point, &other));
     }

@@ -107,7 +107,8 @@ impl<'a> Confirm<'a> {
             let answer = match self.probe(ctx).await {
                 Ok(answer) => answer,
                 Err(mut fault) => {
-                    "nothing was changed; what was answered does not count".clone_into(&mut fault.state);
+                    "nothing was changed; what was answered does not count"
+                        .clone_into(&mut fault.state);
                     return Performed::Failed(fault);
                 }
             };
@@ -242,13 +243,12 @@ fn evidence(
         Consent::Agreed => "with the rest",
     };
     let mut evidence = vec![format!("confirmed by {who}, {how}")];
-    if let (Some(challenge), Some(second), Some(said)) = (challenge, second, &confirmation.response)
+    if let (Some(challenge), Some(second)) = (challenge, second)
+        && confirmation.response.is_some()
     {
+        let (say, second) = (&challenge.say, second.trim());
         evidence.push(format!(
-            "challenge \u{201c}{}\u{201d}: {} answered \u{201c}{}\u{201d}",
-            challenge.say,
-            second.trim(),
-            said.trim()
+            "challenge \u{201c}{say}\u{201d}: {second} answered as agreed"
         ));
     }
     for (key, asked) in asked {
@@ -296,8 +296,7 @@ mod tests {
             ..both
         };
         let said = evidence(&answered, Some(&challenge), &none).unwrap();
-        let words =
-            "challenge \u{201c}Which site stops?\u{201d}: bob answered \u{201c}leeds\u{201d}";
+        let words = "challenge \u{201c}Which site stops?\u{201d}: bob answered as agreed";
         assert_eq!(said[1], words);
     }
 

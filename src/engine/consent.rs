@@ -155,6 +155,20 @@ pub fn can_decline(step: &Step) -> bool {
     asks || step.gate || step.people > 1
 }
 
+/// What is kept in place of the agreed response to a challenge: it is asked for again, at other VMs
+/// and after a retry, and whoever could read it would answer for a second person.
+pub const AS_AGREED: &str = "as agreed";
+
+/// The confirmation as it is kept.
+pub(super) fn to_keep(step: &Step, mut confirmation: Confirmation) -> Confirmation {
+    if let (Some(challenge), Some(said)) = (&step.challenge, &mut confirmation.response)
+        && challenge.is_met_by(said)
+    {
+        AS_AGREED.clone_into(said);
+    }
+    confirmation
+}
+
 /// Whether all that a confirmation lacks is another answer to the challenge than the one it has.
 #[must_use]
 pub fn is_wrong_response(gaps: &[Gap], confirmation: &Confirmation) -> bool {

@@ -193,7 +193,8 @@ pub struct Confirmation {
     /// The attestation, in the person's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attest: Option<String>,
-    /// What the second person answered to the challenge.
+    /// What the second person answered to the challenge; what is kept says only that it was the
+    /// agreed answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub response: Option<String>,
     /// Why the answer is no, in words; it is yes without them.

@@ -75,7 +75,8 @@ fn what_is_said_at_a_terminal_and_in_a_file_is_one_record() {
         "answered no by the answers file: “nobody answers”",
         "number: n4",
         "whose answer “London” was refused",
-        "bob answered “Leeds”",
+        "who answered the challenge “Which site stops?” as agreed",
+        "bob answered as agreed",
         "number: nfour, as printf 'n%s' four on lee-bk1 printed",
     ] {
         assert!(report.contains(part), "{part}: {report}");

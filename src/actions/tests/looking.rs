@@ -223,7 +223,12 @@ async fn an_answer_that_took_long_counts_only_for_what_is_still_so() {
     // What nobody can type is not asked for, and stands nowhere.
     std::fs::write(&number, "14\n15\n").unwrap();
     let fault = world.try_probe(id).await.unwrap_err();
-    assert!(fault.what.ends_with("it printed 2 lines; to be compared it is one, of at most 120 characters"), "{fault}");
+    assert!(
+        fault
+            .what
+            .ends_with("it printed 2 lines; to be compared it is one, of at most 120 characters"),
+        "{fault}"
+    );
     world.end().await;
 }
 

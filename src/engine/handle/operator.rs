@@ -108,7 +108,9 @@ impl Engine {
         if consent::is_wrong_response(&gaps, &confirmation) {
             self.refuse_response(id, confirmation);
         } else if gaps.is_empty() {
-            match consent::objection(proposal, &confirmation) {
+            let objection = consent::objection(proposal, &confirmation);
+            let confirmation = consent::to_keep(step, confirmation);
+            match objection {
                 Some(why) => self.decline(id, confirmation, &why),
                 None => self.confirm(id, confirmation),
             }

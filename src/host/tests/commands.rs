@@ -483,7 +483,10 @@ async fn output_is_told_as_it_comes_sanitised_and_masked() {
     };
     let told: Vec<_> = events.iter().map(|event| event.what.clone()).collect();
     let (what, untold) = told.split_at(5);
-    assert_eq!(untold, [LiveOutput::Sent, LiveOutput::Ended { status: Some(0) }]);
+    assert_eq!(
+        untold,
+        [LiveOutput::Sent, LiveOutput::Ended { status: Some(0) }]
+    );
     let progress = LiveOutput::Progress {
         stream: Stream::Out,
         text: "5%".into(),

@@ -4,6 +4,7 @@ use crate::engine::{BY_RULE, Confirmation, Consent, Fact, RunEvent, Status};
 use crate::report::Run;
 use crate::report::document::{Decision, Note, Override};
 use crate::report::prose::{Text, code, plain};
+use crate::runbook::model::Challenge;
 
 use super::statements::picked;
 
@@ -12,7 +13,9 @@ pub(super) fn decisions(run: &Run<'_>) -> Vec<Decision> {
     run.entries
         .iter()
         .filter_map(|entry| {
-            let (who, what) = decision(&entry.event)?;
+            let asked = entry.step.as_ref().and_then(|id| run.plan.step(id));
+            let challenge = asked.and_then(|step| step.challenge.as_ref());
+            let (who, what) = decision(&entry.event, challenge)?;
             Some(Decision {
                 at: entry.at,
                 who,
@@ -23,9 +26,11 @@ pub(super) fn decisions(run: &Run<'_>) -> Vec<Decision> {
         .collect()
 }
 
-fn decision(event: &RunEvent) -> Option<(String, Text)> {
+fn decision(event: &RunEvent, challenge: Option<&Challenge>) -> Option<(String, Text)> {
     let (who, what) = match event {
-        RunEvent::StepConfirmed(confirmation) => (&confirmation.by, confirmed(confirmation)),
+        RunEvent::StepConfirmed(confirmation) => {
+            (&confirmation.by, confirmed(confirmation, challenge))
+        }
         RunEvent::StepDeclined(confirmation) => (&confirmation.by, declined(confirmation)),
         RunEvent::ResponseRefused {
             by,
@@ -33,7 +38,9 @@ fn decision(event: &RunEvent) -> Option<(String, Text)> {
             said,
             how,
         } => {
-            let said = plain(format!("read the challenge to {second}, whose answer "))
+            let said = plain("read the challenge ")
+                .then(quoted(challenge))
+                .plain(format!("to {second}, whose answer "))
                 .quoted(said)
                 .plain(" was refused")
                 .then(on_behalf(*how));
@@ -76,15 +83,23 @@ fn decision(event: &RunEvent) -> Option<(String, Text)> {
     Some((who.clone(), what))
 }
 
-fn confirmed(confirmation: &Confirmation) -> Text {
+/// What was read aloud, where the plan knows it.
+fn quoted(challenge: Option<&Challenge>) -> Text {
+    challenge.map_or_else(Text::default, |challenge| {
+        Text::default().quoted(&challenge.say).plain(" ")
+    })
+}
+
+fn confirmed(confirmation: &Confirmation, challenge: Option<&Challenge>) -> Text {
     let mut said = plain("let it go on").then(on_behalf(confirmation.how));
     if let Some(second) = &confirmation.second {
         said = said.plain(format!(", with {second}"));
     }
-    if let Some(response) = &confirmation.response {
+    if confirmation.response.is_some() {
         said = said
-            .plain(" who answered the challenge with ")
-            .quoted(response);
+            .plain(" who answered the challenge ")
+            .then(quoted(challenge))
+            .plain("as agreed");
     }
     if let Some(typed) = &confirmation.typed {
         said = said.plain(", typed ").code(typed);
@@ -170,7 +185,7 @@ pub(super) fn overrides(run: &Run<'_>) -> Vec<Override> {
     }
     all.extend(run.entries.iter().filter_map(|entry| {
         let (by, text) = match &entry.event {
-            RunEvent::HostTrusted { by, .. } => (by, decision(&entry.event)?.1),
+            RunEvent::HostTrusted { by, .. } => (by, decision(&entry.event, None)?.1),
             RunEvent::RunbookCorrected {
                 by, reason, sha256, ..
             } => (
@@ -215,4 +230,32 @@ fn settled(run: &Run<'_>) -> Vec<Override> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_told_with_what_was_asked_and_never_with_its_response() {
+        let challenge = Challenge {
+            say: "Which site stops?".to_owned(),
+            response: "Leeds".to_owned(),
+        };
+        // A journal of an earlier version has the response itself.
+        let confirmation = Confirmation {
+            by: "alice".to_owned(),
+            second: Some("bob".to_owned()),
+            typed: None,
+            attest: None,
+            response: Some("Leeds".to_owned()),
+            decline: None,
+            answers: std::collections::BTreeMap::new(),
+            how: Consent::Person,
+        };
+        let event = RunEvent::StepConfirmed(Box::new(confirmation));
+        let (_, said) = decision(&event, Some(&challenge)).unwrap();
+        let words = "let it go on, with bob who answered the challenge \u{201c}Which site stops?\u{201d} as agreed";
+        assert_eq!(said.words(), words);
+    }
 }

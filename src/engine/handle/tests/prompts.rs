@@ -177,4 +177,6 @@ fn another_answer_to_the_challenge_is_recorded_and_refused() {
     assert_eq!((known.status, known.refused), (Status::Asking, 1));
     let right = say(&mut engine, &step, answered("bob", Some(" leeds")));
     assert_eq!(right, ["step-confirmed", "START 1"]);
+    let kept = engine.state().step(&step).confirmation.unwrap();
+    assert_eq!(kept.response.as_deref(), Some("as agreed"));
 }
