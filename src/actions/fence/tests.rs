@@ -200,7 +200,7 @@ fn nobody_is_asked_whether_a_drills_copy_lives() {
     };
     split.elsewhere = Some(ownership(
         "Leeds",
-        &[copies(&[drilled.clone()])],
+        &[copies(std::slice::from_ref(&drilled))],
         Heard::NotAsked,
     ));
     let answer = fence().decide(&split);
