@@ -61,8 +61,8 @@ impl Fact {
                 format!("RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}")
             }
             Self::RunsElsewhere { vm, host } => format!(
-                "{vm} RUNS ON {host}, seen after it was fenced; it does not start before that is \
-                 looked into"
+                "{vm} RUNS ON {host}, seen after it was fenced; no start of it goes on before that \
+                 is looked into"
             ),
             _ => return None,
         })

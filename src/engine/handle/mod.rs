@@ -93,8 +93,10 @@ pub struct Engine {
     unanswered: BTreeSet<StepId>,
     /// Hosts that did not answer the last poll.
     quiet: BTreeSet<HostName>,
-    /// When this console learned last where a VM runs, by its own clock.
+    /// When this console learned last that a VM does not run at the other site, by its own clock.
     learned: BTreeMap<VmName, Timestamp>,
+    /// When it learned that a VM was started, by the same clock.
+    started: BTreeMap<VmName, Timestamp>,
     /// VMs seen running elsewhere since their `power_on` has looked.
     doubted: BTreeSet<VmName>,
     /// The time as the input came with it.
@@ -128,6 +130,7 @@ impl Engine {
             unanswered: BTreeSet::new(),
             quiet: BTreeSet::new(),
             learned: BTreeMap::new(),
+            started: BTreeMap::new(),
             doubted: BTreeSet::new(),
             clock: now,
             closing: Closing::Open,

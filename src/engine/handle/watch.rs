@@ -67,12 +67,17 @@ impl Engine {
         }
     }
 
-    /// Keeps when this console learned where a VM runs: what a host says is measured against that.
+    /// Keeps when this console learned that a VM does not run at the other site, and that it was
+    /// started at this one: what a host says is measured against that.
     pub(super) fn note_owner(&mut self, fact: &Fact) {
         let (vm, at) = match fact {
+            Fact::PoweredOn { vm, .. } => {
+                self.started.insert(vm.clone(), self.clock);
+                return;
+            }
             Fact::OwnershipEvidence { vm, at, .. } => (vm, *at),
-            Fact::PoweredOn { vm, .. }
-            | Fact::Attested { vm, .. }
+            Fact::Attested { vm, .. }
+            | Fact::Stopped { vm, .. }
             | Fact::SplitBrain { vm, .. }
             | Fact::SplitBrainEnded { vm, .. }
             | Fact::RunsElsewhere { vm, .. } => (vm, self.clock),
@@ -82,15 +87,25 @@ impl Engine {
         *learned = at.max(*learned);
     }
 
-    /// Whether a poll is younger than all that is known of where the VM runs. Times are compared
-    /// as this console's own clock told them, for the journal's cannot go back as a clock can; what
-    /// an earlier console learned is older than any poll of this one.
+    /// Whether a poll is younger than all that was found out of the VM at the other site. Times are
+    /// compared as this console's own clock told them, for the journal's cannot go back as a clock
+    /// can; what an earlier console learned is older than any poll of this one.
     fn is_news(&self, vm: &VmName, asked: Timestamp) -> bool {
         #[cfg(test)]
         if self.planted == Some(Bug::OldPoll) {
             return true;
         }
         self.learned.get(vm).is_none_or(|learned| asked > *learned)
+    }
+
+    /// Whether it is also younger than the VM's start at this site: whoever is seen running at the
+    /// other one then runs at both.
+    fn is_since_start(&self, vm: &VmName, asked: Timestamp) -> bool {
+        #[cfg(test)]
+        if self.planted == Some(Bug::OldPoll) {
+            return true;
+        }
+        self.started.get(vm).is_none_or(|started| asked > *started)
     }
 
     fn end_splits(&mut self, host: &HostName, asked: Timestamp, running: &[VmName]) {
@@ -132,7 +147,7 @@ impl Engine {
             let started = started.clone();
             let known = self.state.splits().iter().any(|split| split.vm == *vm);
             // A list that was asked for before the VM was started here may still have the old copy.
-            let is_news = self.is_news(vm, asked);
+            let is_news = self.is_news(vm, asked) && self.is_since_start(vm, asked);
             if known || !is_news || self.side_of(vm, &started) != Some(role.other()) {
                 continue;
             }
@@ -185,8 +200,9 @@ impl Engine {
         self.record(None, RunEvent::FactFound(fact));
     }
 
-    /// A VM that is yet to be started here was seen running where it is not to run any more, be it
-    /// after it was fenced there: whatever was vouched for, it looks again before it starts.
+    /// A VM that is yet to be started here, or was being started meanwhile, was seen running where it
+    /// is not to run any more, be it after it was fenced there: whatever was vouched for, it looks
+    /// again before it starts.
     fn find_unfenced(
         &mut self,
         host: &HostName,
@@ -195,16 +211,17 @@ impl Engine {
         running: &[VmName],
     ) {
         for vm in running {
+            let is_started = self.state.started_on(vm).is_some();
             let is_to_start = |step: &Step| {
                 let status = self.state.status(&step.id);
                 started_by(step) == Some(vm)
                     && step.side == role.other()
-                    && !status.is_met()
-                    && status != Status::Undone
+                    && (is_started || !status.is_met() && status != Status::Undone)
             };
+            let is_split = self.state.splits().iter().any(|split| split.vm == *vm);
             let counts = self.plan.open_steps().iter().any(is_to_start)
                 && self.state.is_seen_off(vm)
-                && self.state.started_on(vm).is_none()
+                && !is_split
                 && self.is_news(vm, asked);
             if !counts {
                 continue;

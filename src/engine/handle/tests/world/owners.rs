@@ -75,7 +75,8 @@ impl Owners {
         }
         if running.contains(&name) {
             known.runs = known.runs.max(Some(asked));
-            if state.started_on(&name).is_some() && asked > known.started.max(known.split) {
+            let looked = known.fence_looked.max(known.started).max(known.split);
+            if state.started_on(&name).is_some() && asked > looked {
                 due.push(Due::Split(host));
             }
         }
