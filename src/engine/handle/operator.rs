@@ -127,7 +127,7 @@ impl Engine {
         let fault = Fault::new(
             what,
             id.as_str(),
-            "nothing was sent for it",
+            "nothing was sent in this attempt",
             "settle what stands against it, then try again; or leave it out with a reason",
         );
         self.unanswered.remove(id);

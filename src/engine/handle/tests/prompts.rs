@@ -96,6 +96,7 @@ fn a_no_fails_the_step_with_its_reason_and_no_rule_tries_it_again() {
         let known = engine.state().step(&step);
         assert_eq!(known.status, Status::Failed);
         let fault = known.fault.unwrap();
+        assert_eq!(fault.state, "nothing was sent in this attempt");
         assert!(
             fault
                 .what
