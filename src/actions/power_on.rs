@@ -213,6 +213,17 @@ impl Action for PowerOn {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
         let Some(entry) = entry.filter(|entry| entry.power() == PowerState::On) else {
+            let how = "was off when its start was taken back";
+            let known = ctx.state.started_on(self.vm());
+            if known.is_some_and(|(host, _)| *host == at.host) {
+                let fact = Fact::Stopped {
+                    vm: at.vm.clone(),
+                    host: at.host.clone(),
+                    how: how.to_owned(),
+                    at: ctx.clock.now(),
+                };
+                ctx.link.fact(fact).await?;
+            }
             return Ok(vec![format!("{} does not run (get.summary)", at.who())]);
         };
         let vmx = entry.inventory_path();

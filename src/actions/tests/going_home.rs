@@ -168,7 +168,7 @@ fn without_line(text: &str, key: &str) -> String {
 }
 
 /// Somebody works on a host past Lifeboat.
-async fn by_hand(world: &World, host: &str, words: &[&str]) -> String {
+pub(super) async fn by_hand(world: &World, host: &str, words: &[&str]) -> String {
     let host = world.hosts.host(&host.into()).unwrap();
     let command = HostCommand::read(words.iter().copied());
     let output = host.read(Lane::Telemetry, &command).await.unwrap();

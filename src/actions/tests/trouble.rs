@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::going_home::by_hand;
 use super::world::{World, is_done, out};
 use super::{blocked, lines, needed};
-use crate::engine::{Performed, StopOutcome};
+use crate::engine::{Fact, Performed, StopOutcome};
 use crate::host::{HostCommand, Lane};
 use crate::runbook::model::SiteRole;
 use crate::sim::Injection;
@@ -89,6 +90,29 @@ async fn a_command_without_a_number_is_waited_for_and_never_stopped() {
     assert_eq!(runs.await.unwrap(), Ok(0), "it ended by itself");
     let started = world.writes("lee-esx1").len();
     assert_eq!(started, 0, "and nothing was sent to end it");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_taken_back_has_stopped_although_the_vm_was_off_by_then() {
+    let world = World::out_to("power_on").await;
+    world.go(&out("power_on")).await;
+    let list = by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("sql01.vmx"));
+    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
+    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.off", vmid]).await;
+    let stops = || {
+        let facts = world.facts();
+        let here = facts.iter().filter(
+            |fact| matches!(fact, Fact::Stopped { host, .. } if host.as_str() == "lee-esx1"),
+        );
+        here.count()
+    };
+    for _ in 0..2 {
+        let undone = world.undo(&out("power_on")).await;
+        assert!(matches!(undone, Performed::Undone { .. }), "{undone:?}");
+        assert_eq!(stops(), 1, "once");
+    }
     world.end().await;
 }
 
