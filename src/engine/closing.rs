@@ -3,11 +3,14 @@
 
 mod steps;
 
+use jiff::Timestamp;
+
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
 use super::stage::{Stage, residue};
 use super::state::RunState;
+use super::step::Status;
 use crate::names::{RunId, StepId};
 use crate::plan::{Aside, Close, Plan, then_closed};
 use crate::runbook::model::{Mode, Runbook};
@@ -103,6 +106,17 @@ fn recovery_required(splits: &[Split]) -> String {
 fn was(state: &RunState, chapter: Chapter) -> bool {
     let mut opened = state.chapters.iter();
     opened.any(|opened| opened.chapter == chapter)
+}
+
+/// When somebody agreed to what a chapter does.
+pub(super) fn agreed_at(chapter: Chapter, state: &RunState) -> Option<Timestamp> {
+    let asks = |id: &StepId| {
+        let phase = id.as_str().split('/').nth(1);
+        Chapter::of(id) == Some(chapter) && phase == Some(steps::PHASES[0].0)
+    };
+    let mut agreed = state.steps.iter().filter(|(id, _)| asks(id));
+    let (_, step) = agreed.find(|(_, step)| step.status == Status::Done)?;
+    step.ended
 }
 
 fn cleanup(mode: Option<Mode>, run: &RunId, state: &RunState) -> Opening {

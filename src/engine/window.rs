@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::closing::agreed_at;
 use super::event::Chapter;
 use super::state::RunState;
 use crate::runbook::model::Mode;
@@ -14,7 +15,7 @@ pub struct CommitWindow {
     pub within: SignedDuration,
     /// When it ends.
     pub until: Timestamp,
-    /// When it was decided: the commit or rollback began.
+    /// When it was decided: somebody agreed to the commit, or the rollback began.
     pub decided: Option<Timestamp>,
 }
 
@@ -27,15 +28,25 @@ impl CommitWindow {
         let within = info.commit_within_s.filter(|_| moves)?;
         let within = SignedDuration::from_secs(i64::try_from(within).ok()?);
         let (ended, _) = state.own_end.as_ref()?;
-        let decides = |chapter| matches!(chapter, Chapter::Commit | Chapter::Rollback);
-        let mut chapters = state.chapters.iter();
-        let decided = chapters.find(|opened| decides(opened.chapter));
+        let decided = state
+            .chapters
+            .iter()
+            .find_map(|opened| match opened.chapter {
+                // To open it only asks; it came to its end as well where somebody left the asking out.
+                Chapter::Commit => {
+                    let ended = opened.ended.as_ref().map(|(at, _)| *at);
+                    agreed_at(Chapter::Commit, state).or(ended)
+                }
+                Chapter::Rollback => Some(opened.at),
+                Chapter::Cleanup => None,
+            });
         let window = Self {
             within,
             until: ended.checked_add(within).ok()?,
-            decided: decided.map(|opened| opened.at),
+            decided,
         };
-        let due = state.chapters.is_empty();
+        let mut chapters = state.chapters.iter();
+        let due = chapters.all(|opened| opened.chapter == Chapter::Commit);
         (due || window.decided.is_some()).then_some(window)
     }
 
@@ -59,6 +70,7 @@ impl CommitWindow {
 mod tests {
     use super::*;
     use crate::engine::{Entry, RunEvent, RunInfo, RunResult};
+    use crate::names::Attempt;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -106,6 +118,29 @@ mod tests {
             let window = CommitWindow::of(&fold(Mode::Failover, Some(60), &decided)).unwrap();
             assert_eq!((window.left(at(900)), window.late()), (None, late));
         }
+    }
+
+    #[test]
+    fn a_commit_is_decided_once_somebody_agreed_to_it() {
+        let asked = [(100, ended()), (110, opened(Chapter::Commit))];
+        let mut state = fold(Mode::Failover, Some(60), &asked);
+        let window = CommitWindow::of(&state).unwrap();
+        assert_eq!(window.left(at(170)), Some(SignedDuration::from_secs(-10)));
+        for (seq, event) in [
+            (4, RunEvent::StepStarted),
+            (5, RunEvent::StepDone { evidence: vec![] }),
+        ] {
+            state.apply(&Entry {
+                seq,
+                at: at(180),
+                step: Some("commit/agree/-/agree".into()),
+                attempt: Some(Attempt::FIRST),
+                event,
+            });
+        }
+        let window = CommitWindow::of(&state).unwrap();
+        assert_eq!(window.decided, Some(at(180)));
+        assert_eq!(window.late(), Some(SignedDuration::from_secs(20)));
     }
 
     #[test]
