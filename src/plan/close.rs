@@ -153,10 +153,8 @@ impl Close {
             sum.word(host.as_str());
         }
         match self {
-            Self::Agree { question, lines } => {
-                sum.word(question);
-                sum.words(lines);
-            }
+            // What is told beside the question is worded anew by each version.
+            Self::Agree { question, .. } => sum.word(question),
             Self::Stop { vmx, .. }
             | Self::Unregister { vmx, .. }
             | Self::AutostartBack { vmx, .. } => sum.word(vmx),

@@ -425,6 +425,7 @@ fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
         how: "shut down by its guest".to_owned(),
     };
     let free = "failover/make-room/-/free_capacity";
+    let before = closed(Chapter::Commit, Mode::Drill, &state);
     add(&mut state, free, RunEvent::FactFound(freed));
     let plan = closed(Chapter::Cleanup, Mode::Drill, &state);
     let all = plan.open_steps();
@@ -440,4 +441,5 @@ fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
     };
     let told = lines.iter().find(|line| line.contains("lab-1")).unwrap();
     assert!(told.contains("not looked at since"), "{told}");
+    assert_eq!(commit.fingerprint, before.fingerprint, "it is only told");
 }
