@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::names::{HostName, StepId, VariableName};
+use crate::runbook::model::spoken;
 
 use super::StopOutcome;
 use super::event::{Entry, RunEvent};
@@ -266,16 +267,22 @@ pub fn takes_over(typed: &str) -> bool {
     typed.trim().eq_ignore_ascii_case(TAKE_OVER)
 }
 
-/// Whether two names mean the same person: case and blanks around do not make another one.
+/// Whether two names mean the same person: case and blanks do not make another one.
 #[must_use]
 pub fn is_same_person(one: &str, other: &str) -> bool {
-    one.trim().to_lowercase() == other.trim().to_lowercase()
+    spoken(one) == spoken(other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::{RunInfo, RunState};
+
+    #[test]
+    fn case_and_blanks_make_no_other_person() {
+        assert!(is_same_person("alice smith", " Alice  Smith"));
+        assert!(!is_same_person("alice smith", "alice smithson"));
+    }
 
     fn fold(events: impl IntoIterator<Item = RunEvent>) -> RunState {
         let entries: Vec<Entry> = events

@@ -85,6 +85,13 @@ impl Ask {
     }
 }
 
+/// A text as it is heard: upper and lower case and blanks make no other one of it.
+#[must_use]
+pub fn spoken(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
 /// What the first of two people reads aloud, and what the second has to answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
@@ -98,10 +105,6 @@ impl Challenge {
     /// Whether this is the answer; upper and lower case and blanks make no other one of it.
     #[must_use]
     pub fn is_met_by(&self, said: &str) -> bool {
-        let spoken = |text: &str| {
-            let words = text.split_whitespace();
-            words.collect::<Vec<_>>().join(" ").to_lowercase()
-        };
         spoken(&self.response) == spoken(said)
     }
 }

@@ -11,7 +11,7 @@ mod probes;
 mod steps;
 mod vms;
 
-pub use asks::{Ask, Challenge};
+pub use asks::{Ask, Challenge, spoken};
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use probes::{Expect, Look, Probe, VmSign, Young};
