@@ -79,8 +79,7 @@ impl Engine {
             Fact::Attested { vm, .. }
             | Fact::Stopped { vm, .. }
             | Fact::SplitBrain { vm, .. }
-            | Fact::SplitBrainEnded { vm, .. }
-            | Fact::RunsElsewhere { vm, .. } => (vm, self.clock),
+            | Fact::SplitBrainEnded { vm, .. } => (vm, self.clock),
             _ => return,
         };
         let learned = self.learned.entry(vm.clone()).or_insert(at);
