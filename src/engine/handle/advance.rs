@@ -271,7 +271,7 @@ impl Engine {
                 _ => return,
             }
         }
-        if !self.is_closed() {
+        if self.frozen_is_open() || !self.is_closed() {
             return;
         }
         self.record(None, RunEvent::RunFinished { result });
