@@ -97,6 +97,8 @@ pub struct Engine {
     learned: BTreeMap<VmName, Timestamp>,
     /// When it learned that a VM was started, by the same clock.
     started: BTreeMap<VmName, Timestamp>,
+    /// The host that said last that it runs a VM.
+    sighted: BTreeMap<VmName, watch::Sight>,
     /// VMs seen running elsewhere since their `power_on` has looked.
     doubted: BTreeSet<VmName>,
     /// The time as the input came with it.
@@ -131,6 +133,7 @@ impl Engine {
             quiet: BTreeSet::new(),
             learned: BTreeMap::new(),
             started: BTreeMap::new(),
+            sighted: BTreeMap::new(),
             doubted: BTreeSet::new(),
             clock: now,
             closing: Closing::Open,

@@ -35,7 +35,39 @@ impl Engine {
         self.find_splits(host, role, asked, running);
         self.take_return(host, role, running);
         self.find_unfenced(host, role, asked, running);
+        self.keep_sight(host, role, asked, running);
         self.quiet.remove(host);
+    }
+
+    /// Keeps who was seen running where, for evidence of before that is told later.
+    fn keep_sight(
+        &mut self,
+        host: &HostName,
+        role: SiteRole,
+        asked: Timestamp,
+        running: &[VmName],
+    ) {
+        self.sighted
+            .retain(|_, seen| seen.host != *host || seen.asked > asked);
+        for vm in running {
+            let known = self.sighted.get(vm);
+            if known.is_none_or(|seen| seen.asked < asked) {
+                let host = host.clone();
+                let seen = Sight { host, role, asked };
+                self.sighted.insert(vm.clone(), seen);
+            }
+        }
+    }
+
+    /// A step told where its VM runs. A host may have been asked after that look and have told before
+    /// it: what it said then counts now.
+    pub(super) fn weigh(&mut self, fact: &Fact) {
+        if let Fact::OwnershipEvidence { vm, at, .. } = fact
+            && let Some(seen) = self.sighted.get(vm).filter(|seen| seen.asked > *at)
+        {
+            let Sight { host, role, asked } = seen.clone();
+            self.find_unfenced(&host, role, asked, std::slice::from_ref(vm));
+        }
     }
 
     /// No VM is started while a host that came back has not been asked about all its VMs, or while
@@ -295,6 +327,15 @@ impl Engine {
         let why = why.to_owned();
         self.record(Some(id), RunEvent::StepInterrupted { why });
     }
+}
+
+/// A host that said that it runs a VM.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    host: HostName,
+    role: SiteRole,
+    /// When it was asked.
+    asked: Timestamp,
 }
 
 /// The VM that a step starts.

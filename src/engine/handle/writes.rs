@@ -105,8 +105,9 @@ impl Engine {
             self.effects.push(Effect::Deny { ticket });
             return;
         }
-        self.record((!closes).then_some(step), RunEvent::FactFound(fact));
+        self.record((!closes).then_some(step), RunEvent::FactFound(fact.clone()));
         self.effects.push(Effect::Kept { ticket });
+        self.weigh(&fact);
     }
 
     pub(super) fn questioned(&mut self, step: &StepId, attempt: Attempt, question: Question) {
