@@ -2,7 +2,7 @@
 //! terminal to another, a runbook corrected in mid-run.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -80,7 +80,15 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     terminal.press("\x04");
     terminal.wait_for("ended with status 0; its step looks again", SOON);
     assert!(terminal.in_alternate_screen(), "the screen is back");
-    let journal = place.journal();
+    // The screen may say so a moment before the disk has it.
+    let until = Instant::now() + SOON;
+    let journal = loop {
+        let journal = place.journal();
+        if tags(&journal).contains(&"step-retried") || Instant::now() > until {
+            break journal;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     let tags = tags(&journal);
     let opened = tags
         .iter()

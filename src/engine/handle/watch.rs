@@ -108,8 +108,8 @@ impl Engine {
                 return;
             }
             Fact::OwnershipEvidence { vm, at, .. } => (vm, *at),
+            Fact::Stopped { vm, at, .. } => (vm, self.clock.min(*at)),
             Fact::Attested { vm, .. }
-            | Fact::Stopped { vm, .. }
             | Fact::SplitBrain { vm, .. }
             | Fact::SplitBrainEnded { vm, .. } => (vm, self.clock),
             _ => return,
