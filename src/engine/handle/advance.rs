@@ -28,7 +28,8 @@ impl Engine {
         self.finish();
     }
 
-    /// What rests on a step that is not settled any more, and has sent nothing yet, waits for it again.
+    /// What rests on a step that is not settled any more, and has sent nothing yet, waits for it again;
+    /// so does a start that something speaks against, be it since before this console.
     fn recall(&mut self) {
         #[cfg(test)]
         if self.planted == Some(Bug::NotRecalled) {
@@ -42,11 +43,17 @@ impl Engine {
             ) {
                 continue;
             }
-            if let Some(open) = self.first_unmet(step).map(|earlier| earlier.id.clone()) {
-                self.abandon(&step.id);
-                let why = format!("{open}, which comes before it, is not settled any more");
-                self.record(Some(&step.id), RunEvent::StepInterrupted { why });
-            }
+            let why = match self.first_unmet(step) {
+                Some(open) => format!(
+                    "{}, which comes before it, is not settled any more",
+                    open.id
+                ),
+                None if self.must_not_start(&step.id) => {
+                    "what runs at the other site is looked into before any start".to_owned()
+                }
+                None => continue,
+            };
+            self.begin_anew(&step.id, &why);
         }
     }
 
