@@ -284,6 +284,8 @@ impl Engine {
             if self.state.status(&step.id).is_met() {
                 let by = BY_RULE.to_owned();
                 self.record(Some(&step.id), RunEvent::StepRetried { by });
+                // A person may have settled it while a command of it was in doubt.
+                self.stop_open_ops(&step.id);
             } else if self.has_sent_nothing(&step.id) {
                 self.begin_anew(&step.id, "what it has seen so far is out of date");
             }

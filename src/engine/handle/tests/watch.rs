@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::{Fact, Pace, Performed, Status, StopOutcome};
+use crate::error::Fault;
 use crate::names::{OpId, VmName};
 
 const FENCE: usize = 0;
@@ -36,6 +37,13 @@ struct Story {
 impl Story {
     /// vm0 was fenced by attestation, London being silent, and is about to be registered.
     fn attested() -> Self {
+        let mut story = Self::unheard();
+        story.answer(FENCE, already());
+        story
+    }
+
+    /// The fence of vm0 looks, and London is silent.
+    fn unheard() -> Self {
         let plan = failover();
         let mut story = Self {
             engine: engine(&plan),
@@ -48,7 +56,6 @@ impl Story {
             by: "alice".to_owned(),
         }));
         story.evidence(&["lon"]);
-        story.answer(FENCE, already());
         story
     }
 
@@ -89,7 +96,11 @@ impl Story {
 
     /// The start of vm0 wants to send something.
     fn wants(&mut self, command: &str) -> Vec<String> {
-        let step = self.id(POWER_ON);
+        self.step_wants(POWER_ON, command)
+    }
+
+    fn step_wants(&mut self, step: usize, command: &str) -> Vec<String> {
+        let step = self.id(step);
         self.put(Input::WriteWanted {
             step,
             attempt: Attempt(1),
@@ -188,6 +199,43 @@ fn a_start_that_asks_something_is_stopped_before_it_begins_anew() {
         outcome: Ok(StopOutcome::Killed),
     });
     assert_eq!(story.status(POWER_ON), Status::Probing);
+}
+
+#[test]
+fn a_fence_that_a_person_settled_in_doubt_is_stopped_before_it_looks_again() {
+    let mut story = Story::unheard();
+    story.answer(FENCE, needed());
+    let sent = story.step_wants(FENCE, "vim-cmd vmsvc/power.off 7");
+    assert_eq!(sent, ["write-intended", "GRANT 1"]);
+    let (op, step, attempt) = (OpId(1), story.id(FENCE), Attempt(1));
+    let why = "cut".to_owned();
+    story.put(Input::WriteLost { op, why });
+    let result = Performed::Lost;
+    story.put(Input::Performed {
+        step,
+        attempt,
+        result,
+    });
+    let stop_failed = |story: &Story| Input::Stopped {
+        step: story.id(FENCE),
+        attempt,
+        op,
+        outcome: Err(Fault::default()),
+    };
+    story.put(stop_failed(&story));
+    let by_hand = OperatorInput::ByHand {
+        step: story.id(FENCE),
+        by: "alice".to_owned(),
+        evidence: "seen off in the host client".to_owned(),
+    };
+    story.put(Input::Operator(by_hand));
+    assert_eq!(story.status(FENCE), Status::ByHand);
+
+    let told = story.london(Some(&["vm0"]));
+    assert!(told.contains(&"STOP 1".to_owned()), "{told:?}");
+    assert_eq!(story.status(FENCE), Status::InDoubt);
+    story.put(stop_failed(&story));
+    assert_eq!(story.status(FENCE), Status::Held, "a person is asked");
 }
 
 #[test]
