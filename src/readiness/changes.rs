@@ -97,7 +97,9 @@ fn tells_of(host: &HostSeen, about: &str) -> bool {
         return host.clock.is_ok();
     }
     host.esxi.as_ref().is_none_or(|esxi| match about {
-        "maintenance" | "memory" => esxi.summary.is_ok(),
+        "maintenance" => esxi.summary.is_ok(),
+        "memory" => esxi.summary.is_ok() && esxi.spares.is_ok(),
+        "spares" => esxi.spares.is_ok(),
         "licence" => esxi.licences.is_ok(),
         "vcenter" => esxi.summary.is_ok() && esxi.vcenter.is_ok(),
         "uplink" => esxi.nics.is_ok(),

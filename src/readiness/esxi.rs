@@ -159,7 +159,7 @@ async fn spares(
     };
     for vm in registered.iter().filter(makes_room) {
         let summary = asker
-            .ask(
+            .ask_extra(
                 "how large its expendable VMs are",
                 commands::summary(vm.vmid),
                 VmSummary::parse,

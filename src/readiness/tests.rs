@@ -568,14 +568,38 @@ fn memory_is_counted_with_what_will_be_freed() {
         "{texts}"
     );
     assert_eq!(found(|_, seen| used(seen, 61)).0, [""; 0]);
-    only("note host/lee-esx1/spares", "called lab-*", |task, _| {
-        let text = RUNBOOK.replacen(
-            "\nvms:\n",
-            "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }\n",
-            1,
-        );
+    let frees = |task: &mut Task| {
+        let vms = "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }
+  lba-1: { recovery: { host: lee-esx1 }, role: expendable }\n";
+        let text = RUNBOOK.replacen("\nvms:\n", vms, 1);
         let loaded = runbook::load("r.yaml", &text, &runbook::Limits::default());
         task.runbook = Arc::new(loaded.unwrap().runbook);
-        task.frees = vec!["lab-*".into()];
+        task.frees = vec!["lab-*".into(), "lba-1".into()];
+    };
+    let key = "note host/lee-esx1/spares";
+    only(key, "called lab-*, lba-1", |task, _| frees(task));
+    only(key, "called lba-1", |task, seen| {
+        frees(task);
+        lee(seen).spares = Ok(vec![spare("lab-1", 1, true)]);
     });
+    let (_, texts) = found(|task, seen| {
+        frees(task);
+        lee(seen).registered = Err(silent("what is registered there", false));
+    });
+    assert!(!texts.contains("called"), "{texts}");
+
+    // A host that does not tell how large they are takes nothing back.
+    let (mut task, mut seen) = (task(), seen());
+    frees(&mut task);
+    used(&mut seen, 63);
+    let before = judge(&task, &seen);
+    assert_eq!(before.len(), 2, "{before:?}");
+    lee(&mut seen).spares = Err(silent("how large its expendable VMs are", true));
+    let mut now = judge(&task, &seen);
+    carry_over(&task, &seen, &before, &mut now);
+    let changed = changes(&before, &now);
+    assert!(
+        matches!(changed.as_slice(), [Change::New(found)] if found.key == "host/lee-esx1/extras"),
+        "{changed:?}"
+    );
 }

@@ -7,6 +7,7 @@ use crate::names::{HostName, VmName};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen, SpareSeen};
 use crate::readiness::task::Task;
+use crate::runbook::model::Vm;
 use crate::vmfiles::Vmx;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
@@ -22,20 +23,27 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 
 /// A name that stands for nothing frees nothing: it may be misspelt.
 fn nothing_fits(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
+    let spares = esxi.spares.as_ref().ok()?;
+    esxi.registered.as_ref().ok()?;
     let here = |key: &&VmName| {
         let vm = task.runbook.vms.get(*key);
         let place = vm.and_then(|vm| vm.recovery.as_ref());
         place.is_some_and(|place| place.host == *host)
     };
-    let keys: Vec<&VmName> = task.frees.iter().filter(here).collect();
-    if keys.is_empty() || !esxi.spares.as_ref().ok()?.is_empty() {
+    let fits = |key: &VmName| spares.iter().any(|spare| Vm::covers(key, &spare.name));
+    let keys: Vec<&VmName> = task
+        .frees
+        .iter()
+        .filter(|key| here(key) && !fits(key))
+        .collect();
+    if keys.is_empty() {
         return None;
     }
     let fault = Fault::new(
         format!("no VM there is called {}", listed(&keys)),
         host.as_str(),
-        "free_capacity finds nothing to shut down",
-        "correct the name, or take the step out",
+        "free_capacity finds nothing of that name to shut down",
+        "correct the name, or take it out of the step",
     );
     Some(Finding::note(
         format!("host/{host}/spares"),
