@@ -14,7 +14,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::engine::RunState;
 use crate::host::{Hosts, Policy};
 use crate::journal::RunSummary;
 use crate::names::{HostName, VmName};
@@ -35,7 +34,7 @@ use super::forms;
 use super::load::load_runbook;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::past::{self, Past, make_plan};
-use super::runs::state_of;
+use super::runs::{Row, drills_of};
 use super::start::{check_selection, fetch_secrets, keep_secrets, with_own_paths};
 use super::variables::{Sources, gather};
 
@@ -108,11 +107,13 @@ pub(super) fn task(
     let mut task = Task::new(reached, plan);
     let runs = console.store.list()?;
     let name = &loaded.runbook.name;
-    task.drills = open_drills(&runs, name);
+    let drills = drills_of(&runs, name);
+    let open = |drill: &Row<'_>| OpenDrill::of(&drill.run.folder.id, drill.state.as_ref()?);
+    task.drills = drills.iter().filter_map(open).collect();
     let is_told = |run: &Unfinished| task.drills.iter().any(|drill| drill.run == run.run);
     task.unfinished = unfinished(&runs, name);
     task.unfinished.retain(|run| !is_told(run));
-    task.rehearsal = rehearsal(&runs, loaded, plan);
+    task.rehearsal = rehearsal(&drills, loaded, plan);
     Ok(task)
 }
 
@@ -152,45 +153,24 @@ fn unfinished(runs: &[RunSummary], runbook: &str) -> Vec<Unfinished> {
     told.collect()
 }
 
-/// Drills of this runbook that hold something at its sites.
-fn open_drills(runs: &[RunSummary], runbook: &str) -> Vec<OpenDrill> {
-    let of_this = runs.iter().filter(|run| {
-        let info = run.info.as_deref();
-        info.is_some_and(|info| info.mode == Some(Mode::Drill) && info.runbook == runbook)
-    });
-    of_this
-        .filter_map(|run| OpenDrill::of(&run.folder.id, &state_of(run)?))
-        .collect()
-}
-
 /// The newest drill of this runbook that ended well, and brought up what the plan brings up.
-fn rehearsal(runs: &[RunSummary], loaded: &Loaded, plan: &Plan) -> Option<Rehearsal> {
-    let drills = runs.iter().filter(|run| {
-        let info = run.info.as_deref();
-        info.is_some_and(|info| {
-            info.mode == Some(Mode::Drill) && info.runbook == loaded.runbook.name
-        })
+fn rehearsal(drills: &[Row<'_>], loaded: &Loaded, plan: &Plan) -> Option<Rehearsal> {
+    let ended_well = drills.iter().filter_map(|drill| {
+        let at = drill.state.as_ref()?.rehearsed()?;
+        Some((at, Past::read(drill.run.folder.clone()).ok()?))
     });
-    let mut pasts = drills.filter_map(|run| Past::read(run.folder.clone()).ok());
-    pasts.find_map(|past| {
-        let at = ended_well(&past.state()).filter(|_| covers(&past.info.only, &past.plan, plan))?;
-        let changed = if past.loaded.sha256 == loaded.sha256 {
-            Some(Vec::new())
-        } else {
-            differences(&past, &loaded.runbook).ok()
-        };
-        Some(Rehearsal {
-            run: past.folder.id,
-            at,
-            changed,
-        })
+    let mut fitting = ended_well.filter(|(_, past)| covers(&past.info.only, &past.plan, plan));
+    let (at, past) = fitting.next()?;
+    let changed = if past.loaded.sha256 == loaded.sha256 {
+        Some(Vec::new())
+    } else {
+        differences(&past, &loaded.runbook).ok()
+    };
+    Some(Rehearsal {
+        run: past.folder.id,
+        at,
+        changed,
     })
-}
-
-/// When the drill's own steps were settled, if all went well. What cleaned it up says nothing of that.
-fn ended_well(state: &RunState) -> Option<Timestamp> {
-    let (at, result) = state.own_end.as_ref()?;
-    (state.people.aborted.is_none() && result.is_clean()).then_some(*at)
 }
 
 /// Whether every VM of the plan was drilled. One that the runbook got since is a change of it.
@@ -368,38 +348,6 @@ impl Signals {
 mod tests {
     use super::*;
     use crate::cli::load::load_bundled;
-    use crate::engine::{Note, RunResult};
-
-    #[test]
-    fn a_drill_counts_by_its_own_end() {
-        let end = |failed| {
-            let result = RunResult {
-                failed,
-                ..RunResult::default()
-            };
-            Some((Timestamp::UNIX_EPOCH, result))
-        };
-        let mut state = RunState {
-            // Its cleanup ended well.
-            finished: Some(RunResult::default()),
-            finished_at: Some(Timestamp::MAX),
-            ..RunState::default()
-        };
-        assert_eq!(ended_well(&state), None, "cleaned up before its end");
-        state.own_end = end(1);
-        assert_eq!(ended_well(&state), None, "a step failed");
-        state.own_end = end(0);
-        // Its cleanup is half done.
-        state.finished = None;
-        assert_eq!(ended_well(&state), Some(Timestamp::UNIX_EPOCH));
-        state.people.aborted = Some(Note {
-            at: Timestamp::UNIX_EPOCH,
-            by: "bob".to_owned(),
-            text: "an alarm".to_owned(),
-            step: None,
-        });
-        assert_eq!(ended_well(&state), None, "aborted");
-    }
 
     #[test]
     fn a_drill_of_some_vms_counts_for_those() {

@@ -1,12 +1,10 @@
 //! `lifeboat` alone: what there is, and one key to the next right thing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
-use crate::engine::{CommitWindow, Stage};
+use crate::engine::{CommitWindow, RunState, Stage};
 use crate::journal::{self, RunSummary, Store};
 use crate::report::Format;
 use crate::runbook::Loaded;
@@ -19,13 +17,15 @@ use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
-use super::runs::{last_drills, state_of};
+use super::runs::{Row, drilled, last_drills};
 use super::{failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
 const MOST_FILES: usize = 200;
 /// No more unfinished runs are read for their steps.
 const MOST_UNFINISHED: usize = 8;
+/// No more runs that are over are shown; `lifeboat runs` lists all.
+const MOST_FINISHED: usize = 30;
 
 /// A runbook that was found.
 #[derive(Debug)]
@@ -120,14 +120,8 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
 
 fn survey(store: &Store) -> Result<Home, Failure> {
     let runs = store.list()?;
-    let drills: BTreeMap<String, Timestamp> = last_drills(&runs)
-        .into_iter()
-        .map(|(runbook, at)| (runbook.to_owned(), at))
-        .collect();
-    let (unfinished, finished): (Vec<_>, Vec<_>) = runs
-        .into_iter()
-        .filter(|run| run.info.is_some())
-        .partition(RunSummary::is_unfinished);
+    let rows = looked_into(&runs);
+    let drills = last_drills(&rows);
     let mut runbooks: Vec<RunbookEntry> = found_runbooks().into_iter().map(entry_of).collect();
     runbooks.extend(
         load_bundled()
@@ -135,8 +129,16 @@ fn survey(store: &Store) -> Result<Home, Failure> {
             .map(|loaded| described(&loaded.runbook, None)),
     );
     for runbook in &mut runbooks {
-        runbook.last_drill = drills.get(&runbook.name).copied();
+        runbook.last_drill = drills.get(runbook.name.as_str()).copied();
     }
+    let known = runs.iter().filter(|run| run.info.is_some());
+    let (unfinished, over): (Vec<_>, Vec<_>) = known.partition(|run| run.is_unfinished());
+    let finished: Vec<FinishedRun> = rows
+        .into_iter()
+        .filter(|row| !row.run.is_unfinished())
+        .take(MOST_FINISHED)
+        .filter_map(finished_of)
+        .collect();
     Ok(Home {
         unfinished: unfinished
             .into_iter()
@@ -144,12 +146,34 @@ fn survey(store: &Store) -> Result<Home, Failure> {
             .map(unfinished_of)
             .collect(),
         runbooks,
-        finished: finished.into_iter().filter_map(finished_of).collect(),
+        older: over.len() - finished.len(),
+        finished,
         state_dir: store.root().to_owned(),
     })
 }
 
-fn unfinished_of(run: RunSummary) -> UnfinishedRun {
+/// The runs whose journals home needs, each read once: the newest that are over, and of each runbook
+/// the drills back to the last one that came to its end.
+fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
+    let mut shown = 0;
+    let mut drills = BTreeSet::new();
+    let mut rows = Vec::new();
+    for run in runs.iter().filter(|run| run.info.is_some()) {
+        let is_shown = !run.is_unfinished() && shown < MOST_FINISHED;
+        shown += usize::from(is_shown);
+        let drill = drilled(run).filter(|runbook| !drills.contains(runbook));
+        if !is_shown && drill.is_none() {
+            continue;
+        }
+        let row = Row::read(run);
+        let was_held = row.state.as_ref().and_then(RunState::drilled).is_some();
+        drills.extend(drill.filter(|_| was_held));
+        rows.push(row);
+    }
+    rows
+}
+
+fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
     let info = run.info.as_deref();
     let mut shown = UnfinishedRun {
         run: run.folder.id.clone(),
@@ -163,7 +187,7 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
         Ok(None) => {}
         Err(error) => shown.problem = Some(error.to_string()),
     }
-    match Past::read(run.folder).and_then(Past::whole) {
+    match Past::read(run.folder.clone()).and_then(Past::whole) {
         Ok(past) => {
             let state = past.state();
             let is_over = |step: &&crate::plan::Step| state.status(&step.id).is_met();
@@ -184,16 +208,15 @@ fn unfinished_of(run: RunSummary) -> UnfinishedRun {
     shown
 }
 
-fn finished_of(run: RunSummary) -> Option<FinishedRun> {
-    let state = state_of(&run);
+fn finished_of(Row { run, state, .. }: Row<'_>) -> Option<FinishedRun> {
     let stage = state.as_ref().map(Stage::of);
-    let info = run.info?;
+    let info = run.info.as_deref()?;
     let ways = stage
         .as_ref()
         .map(|stage| stage.ways(&run.folder.id, info.mode));
     Some(FinishedRun {
-        run: run.folder.id,
-        runbook: info.runbook,
+        run: run.folder.id.clone(),
+        runbook: info.runbook.clone(),
         mode: info.mode,
         ended: run.last_at.or(run.started).unwrap_or_default(),
         window: state.as_ref().and_then(CommitWindow::of),
@@ -294,6 +317,7 @@ fn first_line(error: &LoadError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::runs::tests::{finished, keep};
 
     #[test]
     fn runbooks_are_found_and_other_yaml_is_left_alone() {
@@ -320,6 +344,24 @@ mod tests {
         assert_eq!((entries[1].vms, entries[1].failback), (3, true));
         assert_eq!(entries[1].sites, ["London".to_owned(), "Leeds".to_owned()]);
         assert!(in_folder(Path::new("/no/such/folder")).is_empty());
+    }
+
+    #[test]
+    fn the_newest_runs_are_read_and_the_last_drill_of_each_runbook() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        for _ in 0..=MOST_FINISHED {
+            keep(&store, Mode::Practice, vec![finished(0)]);
+        }
+        keep(&store, Mode::Drill, vec![finished(0)]);
+        keep(&store, Mode::Failover, Vec::new());
+        let home = survey(&store).unwrap();
+        assert_eq!((home.finished.len(), home.older), (MOST_FINISHED, 2));
+        assert_eq!(home.unfinished.len(), 1);
+        let runs = store.list().unwrap();
+        let rows = looked_into(&runs);
+        assert!(rows.len() <= MOST_FINISHED + 1);
+        assert!(last_drills(&rows).contains_key("v2v"));
     }
 
     #[test]

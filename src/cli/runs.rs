@@ -38,10 +38,10 @@ pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Re
 }
 
 /// A run, and what its journal tells.
-struct Row<'a> {
-    run: &'a RunSummary,
+pub(super) struct Row<'a> {
+    pub(super) run: &'a RunSummary,
     /// How it stands; nothing where its journal does not fit.
-    state: Option<RunState>,
+    pub(super) state: Option<RunState>,
     /// What it reached, of one that is compared.
     reached: Option<Reached>,
     /// How often its runbook is to be drilled, of the newest run of one.
@@ -49,7 +49,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn read(run: &'a RunSummary) -> Self {
+    pub(super) fn read(run: &'a RunSummary) -> Self {
         Self::of(run, journal_of(run).as_ref())
     }
 
@@ -166,7 +166,7 @@ fn is_finished(run: &RunSummary) -> bool {
 
 /// A line for each runbook whose newest run says how often it is to be drilled.
 fn drills(rows: &[Row<'_>], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    let last = last_of(rows);
+    let last = last_drills(rows);
     let due = rows.iter().filter_map(|row| {
         let name = row.run.info.as_ref()?.runbook.as_str();
         let every = row.every?;
@@ -184,29 +184,26 @@ fn drills(rows: &[Row<'_>], now: Timestamp, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// When each runbook's last drill began that came to its end; one that was aborted did not, whatever
-/// became of its cleanup.
-pub(super) fn last_drills(runs: &[RunSummary]) -> BTreeMap<&str, Timestamp> {
-    let rows: Vec<Row<'_>> = runs
-        .iter()
-        .filter(|run| is_drill(run))
-        .map(Row::read)
-        .collect();
-    last_of(&rows)
+/// The drills of a runbook, the newest first.
+pub(super) fn drills_of<'a>(runs: &'a [RunSummary], runbook: &str) -> Vec<Row<'a>> {
+    let of_this = runs.iter().filter(|run| drilled(run) == Some(runbook));
+    of_this.map(Row::read).collect()
 }
 
-fn is_drill(run: &RunSummary) -> bool {
-    let info = run.info.as_ref();
-    info.is_some_and(|info| info.mode == Some(Mode::Drill))
+/// The runbook that a drill drills.
+pub(super) fn drilled(run: &RunSummary) -> Option<&str> {
+    let info = run.info.as_deref()?;
+    (info.mode == Some(Mode::Drill)).then_some(info.runbook.as_str())
 }
 
-fn last_of<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a str, Timestamp> {
+/// When each runbook's last drill began that came to its end.
+pub(super) fn last_drills<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a str, Timestamp> {
     let mut last = BTreeMap::new();
-    for Row { run, state, .. } in rows.iter().filter(|row| is_drill(row.run)) {
-        if let (Some(info), Some(began), Some(state)) = (&run.info, run.started, state)
-            && state.own_end.is_some()
+    for Row { run, state, .. } in rows {
+        if let (Some(runbook), Some(began), Some(state)) = (drilled(run), run.started, state)
+            && state.drilled().is_some()
         {
-            let newest = last.entry(info.runbook.as_str()).or_insert(began);
+            let newest = last.entry(runbook).or_insert(began);
             *newest = began.max(*newest);
         }
     }
@@ -238,13 +235,8 @@ fn decided_by(state: &RunState, now: Timestamp) -> Option<String> {
     CommitWindow::of(state).and_then(|window| decide_by(&window, now))
 }
 
-/// How a run stands; nothing where its journal does not fit.
-pub(super) fn state_of(run: &RunSummary) -> Option<RunState> {
-    Row::read(run).state
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::engine::{Chapter, Entry, RunEvent, RunInfo, RunResult};
     use crate::journal::{Journal, Store};
@@ -254,7 +246,7 @@ mod tests {
         "2026-01-02T03:04:05Z".parse().unwrap()
     }
 
-    fn keep(store: &Store, mode: Mode, then: Vec<RunEvent>) {
+    pub(in crate::cli) fn keep(store: &Store, mode: Mode, then: Vec<RunEvent>) {
         let info = RunInfo {
             format: 1,
             mode: Some(mode),
@@ -293,7 +285,7 @@ mod tests {
             .to_owned()
     }
 
-    fn finished(skipped: usize) -> RunEvent {
+    pub(in crate::cli) fn finished(skipped: usize) -> RunEvent {
         RunEvent::RunFinished {
             result: RunResult {
                 skipped,
@@ -316,7 +308,8 @@ mod tests {
             let state = tempfile::tempdir().unwrap();
             let store = Store::new(state.path());
             keep(&store, Mode::Drill, then);
-            !last_drills(&store.list().unwrap()).is_empty()
+            let runs = store.list().unwrap();
+            !last_drills(&drills_of(&runs, "v2v")).is_empty()
         };
         let cleaned = || [opened(Chapter::Cleanup), finished(0)];
         let aborted = RunEvent::DrillAborted {

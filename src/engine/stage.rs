@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
@@ -252,6 +254,25 @@ impl Stage {
                 | Self::Cleaned
                 | Self::Closed { .. }
         )
+    }
+}
+
+impl RunState {
+    /// When a drill came to its own end: it was held, however well it went. One that was aborted was
+    /// not, whatever became of its cleanup.
+    #[must_use]
+    pub fn drilled(&self) -> Option<Timestamp> {
+        let own_end = self.own_end.as_ref();
+        own_end
+            .filter(|_| self.people.aborted.is_none())
+            .map(|(at, _)| *at)
+    }
+
+    /// When a drill came to that end with nothing failed or skipped: it was a rehearsal.
+    #[must_use]
+    pub fn rehearsed(&self) -> Option<Timestamp> {
+        let (_, result) = self.own_end.as_ref()?;
+        self.drilled().filter(|_| result.is_clean())
     }
 }
 

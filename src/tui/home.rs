@@ -29,6 +29,8 @@ pub struct Home {
     pub runbooks: Vec<RunbookEntry>,
     /// Runs that are over, the latest first.
     pub finished: Vec<FinishedRun>,
+    /// How many more there are, older ones.
+    pub older: usize,
     /// Where runs are kept.
     pub state_dir: PathBuf,
 }
@@ -349,6 +351,10 @@ impl HomePage {
                 .map(|run| self.finished_line(run))
                 .collect();
             section("runs before", rows, "");
+        }
+        if home.older > 0 {
+            let words = format!(" and {} before them: lifeboat runs", home.older);
+            lines.push((None, Line::styled(words, Role::Dim.style()), ""));
         }
         let rows = usize::from(area.height);
         let extent = Extent {

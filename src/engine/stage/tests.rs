@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::{Note, RunResult};
 
 #[test]
 fn every_stage_that_is_not_the_end_names_the_next_move() {
@@ -50,5 +51,42 @@ fn every_stage_that_is_not_the_end_names_the_next_move() {
     assert_eq!(
         Stage::CleanupIncomplete { residue: 1 }.words(),
         "cleanup incomplete, 1 thing is left"
+    );
+}
+
+#[test]
+fn a_drill_is_held_and_a_rehearsal_by_its_own_end() {
+    let end = |failed| {
+        let result = RunResult {
+            failed,
+            ..RunResult::default()
+        };
+        Some((Timestamp::UNIX_EPOCH, result))
+    };
+    let mut state = RunState {
+        // Its cleanup ended well.
+        finished: Some(RunResult::default()),
+        finished_at: Some(Timestamp::MAX),
+        ..RunState::default()
+    };
+    assert_eq!(state.rehearsed(), None, "cleaned up before its end");
+    assert_eq!(state.drilled(), None);
+    state.own_end = end(1);
+    assert!(state.drilled().is_some(), "it was held");
+    assert_eq!(state.rehearsed(), None, "a step failed");
+    state.own_end = end(0);
+    // Its cleanup is half done.
+    state.finished = None;
+    assert_eq!(state.rehearsed(), Some(Timestamp::UNIX_EPOCH));
+    state.people.aborted = Some(Note {
+        at: Timestamp::UNIX_EPOCH,
+        by: "bob".to_owned(),
+        text: "an alarm".to_owned(),
+        step: None,
+    });
+    assert_eq!(
+        (state.drilled(), state.rehearsed()),
+        (None, None),
+        "aborted"
     );
 }

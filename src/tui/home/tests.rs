@@ -73,6 +73,7 @@ fn home() -> Home {
             stage: Some(due),
             can_fail_back: true,
         }],
+        older: 0,
         state_dir: "/home/alice/.local/state/lifeboat".into(),
     }
 }
@@ -101,6 +102,19 @@ fn shot(page: &HomePage, size: (u16, u16), theme: Theme) -> String {
     page.view(&mut buffer);
     theme.degrade(&mut buffer);
     text(&buffer)
+}
+
+#[test]
+fn runs_that_are_not_shown_are_counted() {
+    let many = Home {
+        older: 12,
+        ..home()
+    };
+    let shown = shot(&page(many), (84, 50), FULL);
+    assert!(
+        shown.contains("and 12 before them: lifeboat runs"),
+        "{shown}"
+    );
 }
 
 #[test]
