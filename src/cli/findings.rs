@@ -54,15 +54,13 @@ async fn have_stated(
         return Ok(Vec::new());
     }
     let headless = console.act.headless;
-    let mut draft = Draft::new(shown_by_itself(&past));
-    match &answers.findings {
-        Some(findings) => draft.stated.clone_from(findings),
-        None if headless => return Ok(vec![MISSING.to_owned()]),
-        None => {
-            if !asked(console, &past, &mut draft).await? {
-                return Ok(draft.dropped());
-            }
-        }
+    let given = answers.findings.as_deref();
+    if headless && given.is_none() {
+        return Ok(vec![MISSING.to_owned()]);
+    }
+    let mut draft = Draft::new(shown_by_itself(&past), given.unwrap_or_default());
+    if !headless && !asked(console, &past, &mut draft).await? {
+        return Ok(draft.dropped());
     }
     let clean = |text: &str| console.redactor.mask(&visible(text.trim()));
     let unstated = draft.unstated().map(|text| clean(text)).collect();
@@ -132,10 +130,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(shown: Vec<String>) -> Self {
+    /// What stands in the answers file is stated already: at a terminal a person says that it was all.
+    fn new(shown: Vec<String>, given: &[Finding]) -> Self {
         Self {
             shown,
-            stated: Vec::new(),
+            stated: given.to_vec(),
             typed: None,
             warned: None,
         }
@@ -307,7 +306,17 @@ mod tests {
     }
 
     fn draft() -> Draft {
-        Draft::new(vec!["the drill was aborted".into(), "it took 2h".into()])
+        Draft::new(
+            vec!["the drill was aborted".into(), "it took 2h".into()],
+            &[],
+        )
+    }
+
+    #[test]
+    fn what_a_file_states_is_shown_before_the_drill_is_closed_by_it() {
+        let draft = Draft::new(Vec::new(), &[finding("the phone list is old")]);
+        let stated = "Stated: the phone list is old (ann, by 2026-02-01)";
+        assert!(draft.intro().iter().any(|line| line == stated));
     }
 
     #[test]
