@@ -367,7 +367,9 @@ fn known(fact: &Fact) -> Option<String> {
             format!("{vm} is protected again, by {point} in {backup}")
         }
         Fact::Serves { vm } => format!("{vm} serves"),
-        Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
+        Fact::WaitBegan { until, .. } => {
+            format!("waits until {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
         Fact::ShutdownUnheeded { vm, host, why, .. } => format!("{vm} on {host} still runs: {why}"),
         Fact::CapacityFreed {

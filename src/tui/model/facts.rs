@@ -51,7 +51,9 @@ pub(super) fn say(fact: &Fact) -> String {
             quiesced,
             ..
         } => format!("{vm}: files of {backup} {stamp} for {host}; quiesced: {quiesced}"),
-        Fact::WaitBegan { until, .. } => format!("waits until {}", until.strftime("%H:%M:%S UTC")),
+        Fact::WaitBegan { until, .. } => {
+            format!("waits until {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        }
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
         Fact::PointPicked { .. } => fact.pick().unwrap_or_default(),
         Fact::FilePlaced {
