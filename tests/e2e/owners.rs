@@ -204,7 +204,14 @@ impl Watching {
     }
 
     fn end(&mut self) -> Option<i32> {
-        self.child.wait().expect("its end").code()
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its status") {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "it watches on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -100,17 +100,28 @@ impl Terminal {
         self.keys.flush().expect("a key");
     }
 
-    /// Presses until it shows: a key that comes too soon after a question has appeared is not taken.
+    /// Presses until it shows: a key that comes too soon after a question has appeared is not taken,
+    /// and the screen says so. Without that a console is only slow: pressed again, the key would
+    /// answer whatever the first one opened.
     #[track_caller]
     pub fn press_for(&mut self, keys: &str, what: &str, limit: Duration) -> String {
-        const SLOW: Duration = Duration::from_secs(2);
+        const REFUSED: Duration = Duration::from_secs(2);
+        const LOST: Duration = Duration::from_secs(8);
         let until = Instant::now() + limit;
         loop {
             std::thread::sleep(Duration::from_millis(600));
             self.press(keys);
             let pressed = Instant::now();
-            while pressed.elapsed() < SLOW {
+            loop {
                 let text = self.text();
+                let patience = if text.contains("too early") {
+                    REFUSED
+                } else {
+                    LOST
+                };
+                if !text.contains(what) && pressed.elapsed() > patience {
+                    break;
+                }
                 if text.contains(what) {
                     return text;
                 }
