@@ -191,6 +191,11 @@ enum Line<'a> {
         alarm: bool,
         ways: &'a [String],
     },
+    /// What is wrong as last seen, where the watch ends.
+    Wrong {
+        #[serde(flatten)]
+        sign: &'a Sign,
+    },
     Kept,
     NotKept,
     Ended,
@@ -283,7 +288,8 @@ impl Teller {
         let lookout = watch.lookout();
         let wrong = lookout.wrong();
         for sign in &wrong {
-            self.line(&Line::Left, &format!("as last seen: {}", sign.in_words()));
+            let words = format!("as last seen: {}", sign.in_words());
+            self.line(&Line::Wrong { sign }, &words);
         }
         if matches!(ended, Ended::Left) {
             let words = format!(
