@@ -34,8 +34,7 @@ run is held elsewhere; 4 can be resumed: a signal, or an answer is missing.";
     about = "Walks you through restoring virtual machines at a recovery site, and back, over SSH",
     long_about = "Walks you through restoring virtual machines at a recovery site, and back, over SSH.\n\n\
         Without a command it shows what there is: unfinished runs, runbooks, practice.",
-    after_help = EXAMPLES,
-    max_term_width = 100
+    after_help = EXAMPLES
 )]
 pub struct Cli {
     /// Where runs and logs are kept [default: $LIFEBOAT_STATE, else the XDG state folder]
@@ -188,8 +187,9 @@ the steps until somebody commits the run, rolls it back or takes its VMs home. I
 and rings at a terminal when a VM of the run runs at both sites (recovery required, with the ways out),
 a host that was silent answers again (and what runs there, or that it lets nobody look), a VM that the
 run started is not on any more or runs at the site that it left, or a host cannot be reached. It never
-stops or starts anything. Where the run's steps are over and no console has it open, what it sees of a VM that runs twice, and of a host that is back, is added
-to the run's journal, so that the report says it and commit waits; everything else is only printed.
+stops or starts anything. Where the run's steps are over and no console has it open, what it sees of a
+VM that runs twice, and of a host that is back, is added to the run's journal, so that the report says
+it and commit waits; everything else is only printed.
 
 Exit status with --hosts: 0 nothing is wrong as last seen; 1 something is; 2 usage, unknown run, a
 missing password; 3 there is nothing to watch (a practice, a drill, a run that was ended); 4 a signal
@@ -376,6 +376,9 @@ pub struct WatchArgs {
     /// An answers file: its secrets are used
     #[arg(long, value_name = "FILE", requires = "hosts")]
     pub answers: Option<PathBuf>,
+    /// Who watches, as the run's journal names them [default: the login name]
+    #[arg(long, value_name = "NAME", requires = "hosts")]
+    pub operator: Option<String>,
 }
 
 /// What resume takes.
@@ -408,7 +411,7 @@ pub struct ActArgs {
     /// Accept steps of risk read and write (in practice: everything)
     #[arg(long, requires = "headless")]
     pub yes: bool,
-    /// Answers that were made before; without --headless only its variables and secrets are used
+    /// Answers made before; at a terminal only variables, secrets, and proposals for a drill
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
     /// Who works at the console [default: the login name]
@@ -684,6 +687,10 @@ mod tests {
     fn every_command_says_what_it_does() {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
+            let more = command.get_after_help().map(ToString::to_string);
+            let mut lines = more.iter().flat_map(|text| text.lines());
+            let wide = lines.find(|line| line.chars().count() > 108);
+            assert_eq!(wide, None, "nothing breaks it: {}", command.get_name());
             for argument in command.get_arguments() {
                 assert!(
                     argument.get_help().is_some(),

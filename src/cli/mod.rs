@@ -191,6 +191,7 @@ fn watch_run(state: Option<PathBuf>, args: &WatchArgs) -> Result<Exit, Failure> 
     let act = args::ActArgs {
         // Its hosts are watched in plain lines; a terminal serves to ask for passwords.
         headless: args.headless || args.json || (args.hosts && !terminal),
+        operator: args.operator.clone(),
         ..args::ActArgs::default()
     };
     let mut console = Console::open(state, act)?;
