@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::input::Input;
-use super::owners::Split;
+use super::owners::{Split, Word};
 use super::state::RunState;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Runbook, SiteRole};
@@ -65,9 +65,25 @@ pub struct Lookout {
     looks: BTreeMap<HostName, Look>,
     wrong: BTreeMap<VmName, Sign>,
     /// VMs that this watch saw at both sites.
-    found: BTreeMap<VmName, Split>,
-    /// Splits that were said to be over, by when they were found.
+    found: BTreeMap<VmName, Found>,
+    /// Splits of the journal that were said to be over, by when they were found.
     over: BTreeMap<VmName, Timestamp>,
+}
+
+/// A split that this watch saw.
+#[derive(Clone, Debug)]
+struct Found {
+    split: Split,
+    /// The host that was seen not to run the VM any more.
+    off: Option<HostName>,
+}
+
+impl Found {
+    /// Whether the journal has it that the VM ran once since.
+    fn is_kept(&self, state: &RunState) -> bool {
+        let single = state.single_since(&self.split.vm);
+        single.is_some_and(|at| at >= self.split.at)
+    }
 }
 
 impl Lookout {
@@ -112,9 +128,8 @@ impl Lookout {
         let mut signs: Vec<Sign> = changed.into_iter().collect();
         let started = started(state);
         self.wrong.retain(|vm, _| started.contains(vm));
-        self.found.retain(|vm, split| {
-            started.contains(vm) && state.single_since(vm).is_none_or(|at| split.at > at)
-        });
+        self.found
+            .retain(|vm, found| started.contains(vm) && !found.is_kept(state));
         signs.extend(self.splits_over(state));
         for vm in &started {
             match self.condition(state, vm) {
@@ -148,21 +163,14 @@ impl Lookout {
             })
         });
         let known = state.splits();
-        let found = self.not_kept(&known).into_iter();
-        let begun = found.map(|split| Fact::SplitBrain {
-            vm: split.vm,
-            started: split.started,
-            also: split.also,
+        // One that is over is told whole.
+        let found = self.not_kept(state, &known).flat_map(|found| {
+            let over = found.off.as_ref().map(|off| found.split.ended(off));
+            [Some(found.split.begun()), over]
         });
-        let over = known.iter().filter_map(|split| {
-            Some(Fact::SplitBrainEnded {
-                vm: split.vm.clone(),
-                how: format!(
-                    "{} does not run it any more (esxcli vm process list)",
-                    self.seen_off(split)?
-                ),
-            })
-        });
+        let begun: Vec<Fact> = found.flatten().collect();
+        let over = known.iter();
+        let over = over.filter_map(|split| Some(split.ended(self.seen_off(split)?)));
         returned.chain(begun).chain(over).collect()
     }
 
@@ -174,7 +182,7 @@ impl Lookout {
         look.misses = 0;
         let first = look.told.is_none();
         let told = Told::after(look.told.as_ref(), sighting.asked, running);
-        look.told = Some(told);
+        (look.told, look.before) = (Some(told), None);
         let was_unheard = look.unheard.take().is_some();
         let running = running.to_vec();
         if was_unheard || (first && was_dark) {
@@ -225,7 +233,7 @@ impl Lookout {
                 ours,
             }
         };
-        look.told = None;
+        look.before = look.told.take().or(look.before.take());
         look.misses = 0;
         look.unheard = Some((sign.clone(), unheard.presence));
         Some(sign)
@@ -244,14 +252,18 @@ impl Lookout {
     /// Says once of each split that a copy of it was seen off, whoever saw the split.
     fn splits_over(&mut self, state: &RunState) -> Vec<Sign> {
         let mut signs = Vec::new();
-        let mut splits = state.splits();
-        splits.extend(self.not_kept(&splits));
-        for split in splits {
+        let known = state.splits();
+        let found = self.not_kept(state, &known);
+        let own = found.filter(|found| found.off.is_none());
+        let own: Vec<Split> = own.map(|found| found.split.clone()).collect();
+        for split in known.into_iter().chain(own) {
             let Some(off) = self.seen_off(&split).cloned() else {
                 continue;
             };
             let vm = split.vm;
-            if self.found.remove(&vm).is_some() || self.over.get(&vm) != Some(&split.at) {
+            let own = self.found.get_mut(&vm);
+            let is_first = own.is_some_and(|found| found.off.replace(off.clone()).is_none());
+            if is_first || self.over.get(&vm) != Some(&split.at) {
                 signs.push(Sign::Single {
                     vm: vm.clone(),
                     off,
@@ -263,19 +275,23 @@ impl Lookout {
         signs
     }
 
-    /// Splits that this watch saw and that are not among those of the journal.
-    fn not_kept(&self, known: &[Split]) -> Vec<Split> {
+    /// Splits that this watch saw and that the journal does not have.
+    fn not_kept(&self, state: &RunState, known: &[Split]) -> impl Iterator<Item = &Found> {
+        let is_known = |found: &Found| known.iter().any(|known| known.vm == found.split.vm);
         let found = self.found.values();
-        let is_new = |split: &&Split| known.iter().all(|known| known.vm != split.vm);
-        found.filter(is_new).cloned().collect()
+        found.filter(move |found| !is_known(found) && !found.is_kept(state))
     }
 
     /// The host of a split that has told since that it does not run the VM.
     fn seen_off<'a>(&self, split: &'a Split) -> Option<&'a HostName> {
-        [&split.also, &split.started].into_iter().find(|host| {
-            let told = self.looks.get(*host).and_then(|look| look.told.as_ref());
-            told.is_some_and(|told| told.asked > split.at && !told.runs(&split.vm))
-        })
+        let words = self.looks.iter().filter_map(|(host, look)| {
+            Some(Word {
+                host,
+                role: *self.roles.get(host)?,
+                runs: look.runs(&split.vm, split.at)?,
+            })
+        });
+        split.seen_off(&words.collect::<Vec<_>>())
     }
 
     /// How a VM that the run started stands, as far as those who are to tell told it.
@@ -287,7 +303,9 @@ impl Lookout {
         let (own, started, vm) = (seen.own, seen.started.clone(), vm.clone());
         if let Some(split) = split {
             let sign = Sign::of_split(&split);
-            self.found.entry(vm).or_insert(split);
+            if self.found.get(&vm).is_none_or(|found| found.off.is_some()) {
+                self.found.insert(vm, Found { split, off: None });
+            }
             return Some(sign);
         }
         Some(match (home, also, own) {
@@ -341,7 +359,8 @@ impl Lookout {
     fn known_split(&self, state: &RunState, vm: &VmName) -> Option<Split> {
         let mut splits = state.splits().into_iter();
         let known = splits.find(|split| split.vm == *vm);
-        self.found.get(vm).cloned().or(known)
+        let own = self.found.get(vm).filter(|found| found.off.is_none());
+        own.map(|found| found.split.clone()).or(known)
     }
 
     /// Whether it was seen running on a host of the other site that has not told since that it does

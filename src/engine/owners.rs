@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::fact::Fact;
 use super::state::RunState;
 use crate::names::{HostName, VmName};
+use crate::runbook::model::SiteRole;
 
 impl Fact {
     /// What a lock is on, in words: `sql01 on lee-esx1`, or the host alone.
@@ -88,6 +89,45 @@ impl Split {
     pub fn in_words(&self) -> String {
         format!("{} runs on {} and on {}", self.vm, self.started, self.also)
     }
+
+    /// The host of it that does not run the VM any more, as far as the hosts told since it was found.
+    /// A VM that another host of that site runs was moved there, by its cluster or by a person.
+    pub(super) fn seen_off(&self, words: &[Word<'_>]) -> Option<&HostName> {
+        let is_off = |host: &&&HostName| {
+            let mut of_host = words.iter().filter(|word| word.host == **host);
+            of_host.next().is_some_and(|told| {
+                let mut of_site = words.iter().filter(|word| word.role == told.role);
+                of_site.all(|word| !word.runs)
+            })
+        };
+        [&self.also, &self.started].iter().find(is_off).copied()
+    }
+
+    /// That it was found.
+    pub(super) fn begun(&self) -> Fact {
+        Fact::SplitBrain {
+            vm: self.vm.clone(),
+            started: self.started.clone(),
+            also: self.also.clone(),
+        }
+    }
+
+    /// That it is over, for this host does not run the VM any more.
+    pub(super) fn ended(&self, off: &HostName) -> Fact {
+        Fact::SplitBrainEnded {
+            vm: self.vm.clone(),
+            how: format!("{off} does not run it any more (esxcli vm process list)"),
+        }
+    }
+}
+
+/// What a host told of a VM since a split of it was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Word<'a> {
+    pub(super) host: &'a HostName,
+    pub(super) role: SiteRole,
+    /// Whether the VM runs there.
+    pub(super) runs: bool,
 }
 
 impl RunState {

@@ -97,8 +97,8 @@ pub struct Engine {
     learned: BTreeMap<VmName, Timestamp>,
     /// When it learned that a VM was started, by the same clock.
     started: BTreeMap<VmName, Timestamp>,
-    /// The host that said last that it runs a VM.
-    sighted: BTreeMap<VmName, watch::Sight>,
+    /// What each host told last.
+    sighted: BTreeMap<HostName, watch::Sight>,
     /// VMs seen running elsewhere since their `power_on` has looked.
     doubted: BTreeSet<VmName>,
     /// The time as the input came with it.

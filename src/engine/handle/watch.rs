@@ -13,6 +13,7 @@ use crate::runbook::model::SiteRole;
 use super::Engine;
 #[cfg(test)]
 use super::planted::Bug;
+use crate::engine::owners::Word;
 use crate::engine::{BY_RULE, Fact, RunEvent, Status};
 
 impl Engine {
@@ -31,15 +32,16 @@ impl Engine {
             self.quiet.insert(host.clone());
             return;
         };
-        self.end_splits(host, asked, running);
+        self.keep_sight(host, role, asked, running);
+        self.end_splits(host, asked);
         self.find_splits(host, role, asked, running);
         self.take_return(host, role, running);
         self.find_unfenced(host, role, asked, running);
-        self.keep_sight(host, role, asked, running);
         self.quiet.remove(host);
     }
 
-    /// Keeps who was seen running where, for evidence of before that is told later.
+    /// Keeps what each host told last: for evidence of before that is told later, and for a split
+    /// whose VM was moved within a site.
     fn keep_sight(
         &mut self,
         host: &HostName,
@@ -47,26 +49,28 @@ impl Engine {
         asked: Timestamp,
         running: &[VmName],
     ) {
-        self.sighted
-            .retain(|_, seen| seen.host != *host || seen.asked > asked);
-        for vm in running {
-            let known = self.sighted.get(vm);
-            if known.is_none_or(|seen| seen.asked < asked) {
-                let host = host.clone();
-                let seen = Sight { host, role, asked };
-                self.sighted.insert(vm.clone(), seen);
-            }
+        let known = self.sighted.get(host);
+        if known.is_none_or(|seen| seen.asked <= asked) {
+            let running = running.to_vec();
+            let seen = Sight {
+                role,
+                asked,
+                running,
+            };
+            self.sighted.insert(host.clone(), seen);
         }
     }
 
     /// A step told where its VM runs. A host may have been asked after that look and have told before
     /// it: what it said then counts now.
     pub(super) fn weigh(&mut self, fact: &Fact) {
-        if let Fact::OwnershipEvidence { vm, at, .. } = fact
-            && let Some(seen) = self.sighted.get(vm).filter(|seen| seen.asked > *at)
-        {
-            let Sight { host, role, asked } = seen.clone();
-            self.find_unfenced(&host, role, asked, std::slice::from_ref(vm));
+        let Fact::OwnershipEvidence { vm, at, .. } = fact else {
+            return;
+        };
+        for (host, seen) in self.sighted.clone() {
+            if seen.asked > *at && seen.running.contains(vm) {
+                self.find_unfenced(&host, seen.role, seen.asked, std::slice::from_ref(vm));
+            }
         }
     }
 
@@ -139,18 +143,25 @@ impl Engine {
         self.started.get(vm).is_none_or(|started| asked > *started)
     }
 
-    fn end_splits(&mut self, host: &HostName, asked: Timestamp, running: &[VmName]) {
+    /// What this run started runs for it until a step stops it: only the other copy is seen off.
+    fn end_splits(&mut self, host: &HostName, asked: Timestamp) {
         for split in self.state.splits() {
-            let is_gone = split.also == *host && !running.contains(&split.vm);
-            if is_gone && self.is_news(&split.vm, asked) {
-                let how = format!("{host} does not run it any more (esxcli vm process list)");
-                self.end_split(split.vm, how);
+            if split.also != *host || !self.is_news(&split.vm, asked) {
+                continue;
+            }
+            let told = self.sighted.iter().filter(|(host, seen)| {
+                **host != split.started && self.is_news(&split.vm, seen.asked)
+            });
+            let words = told.map(|(host, seen)| Word {
+                host,
+                role: seen.role,
+                runs: seen.running.contains(&split.vm),
+            });
+            let words: Vec<Word<'_>> = words.collect();
+            if let Some(over) = split.seen_off(&words).map(|off| split.ended(off)) {
+                self.record(None, RunEvent::FactFound(over));
             }
         }
-    }
-
-    fn end_split(&mut self, vm: VmName, how: String) {
-        self.record(None, RunEvent::FactFound(Fact::SplitBrainEnded { vm, how }));
     }
 
     /// A person saw to it that a VM does not run at the site of this step any more.
@@ -160,7 +171,7 @@ impl Engine {
         };
         if self.state.splits().iter().any(|split| split.vm == *vm) {
             let (vm, how) = (vm.clone(), format!("{by} saw to it: {evidence}"));
-            self.end_split(vm, how);
+            self.record(None, RunEvent::FactFound(Fact::SplitBrainEnded { vm, how }));
         }
     }
 
@@ -331,13 +342,13 @@ impl Engine {
     }
 }
 
-/// A host that said that it runs a VM.
+/// What a host told last.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {
-    host: HostName,
     role: SiteRole,
     /// When it was asked.
     asked: Timestamp,
+    running: Vec<VmName>,
 }
 
 /// The VM that a step starts.

@@ -25,10 +25,22 @@ pub enum Presence {
 pub(super) struct Look {
     /// What it last told.
     pub(super) told: Option<Told>,
+    /// What it had told when it fell silent: what it ran then, it may run still.
+    pub(super) before: Option<Told>,
     /// Looks in a row that it missed.
     pub(super) misses: u32,
     /// What was said of it since it tells nothing any more, and what was at its address then.
     pub(super) unheard: Option<(Sign, Presence)>,
+}
+
+impl Look {
+    /// Whether the VM was found there by the last list that the host gave, asked after `since`. One
+    /// that is silent now tells of no VM that it does not run it.
+    pub(super) fn runs(&self, vm: &VmName, since: Timestamp) -> Option<bool> {
+        let before = self.before.as_ref().filter(|before| before.runs(vm));
+        let told = self.told.as_ref().or(before)?;
+        (told.asked > since).then(|| told.runs(vm))
+    }
 }
 
 /// What a host told that runs there.

@@ -336,6 +336,57 @@ fn a_look_from_before_a_split_does_not_end_it() {
 }
 
 #[test]
+fn a_copy_that_was_moved_within_its_site_is_a_second_one_still() {
+    let mut story = Story::split();
+    let roles = &mut story.lookout.roles;
+    roles.insert("lon-esx2".into(), SiteRole::Protected);
+    let ended = |story: &Story| {
+        let over = |fact: &Fact| matches!(fact, Fact::SplitBrainEnded { .. });
+        story.evidence().iter().any(over)
+    };
+    story.look("lon-esx2", Ok(&["sql01"]));
+    story.look("lon-esx1", Ok(&[]));
+    assert!(!ended(&story), "lon-esx2 runs it");
+    for _ in 0..2 {
+        story.look("lon-esx2", Err("gone"));
+    }
+    story.look("lon-esx1", Ok(&[]));
+    assert!(!ended(&story), "a silent host may run it still");
+    story.look("lon-esx2", Ok(&[]));
+    assert!(ended(&story));
+}
+
+#[test]
+fn a_split_that_began_and_ended_while_the_journal_was_held_is_kept_whole() {
+    let mut story = Story::watched();
+    story.look("lon-esx1", Ok(&["sql01"]));
+    story.keep();
+    let signs = story.signs("lee-esx1", Ok(&["app01", "sql01"]));
+    assert!(matches!(signs[..], [Sign::Split { .. }]), "{signs:?}");
+    let signs = story.look("lon-esx1", Ok(&[]));
+    assert!(signs[0].contains("at one site again"), "{signs:?}");
+    for _ in 0..2 {
+        story.look("lon-esx1", Err("gone"));
+    }
+    assert!(story.look("lee-esx1", Ok(&["app01", "sql01"])).is_empty());
+    let kept = story.evidence();
+    assert!(
+        matches!(
+            &kept[..],
+            [Fact::SplitBrain { .. }, Fact::SplitBrainEnded { .. }]
+        ),
+        "{kept:?}"
+    );
+    story.keep();
+    // It comes up once more.
+    story.look("lon-esx1", Ok(&["sql01"]));
+    let signs = story.signs("lee-esx1", Ok(&["app01", "sql01"]));
+    assert!(matches!(signs[..], [Sign::Split { .. }]), "{signs:?}");
+    story.keep();
+    assert_eq!(story.state.splits().len(), 1);
+}
+
+#[test]
 fn what_another_watch_ended_is_not_written_anew() {
     let mut story = Story::watched();
     story.look("lon-esx1", Ok(&["sql01"]));

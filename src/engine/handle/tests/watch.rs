@@ -299,6 +299,29 @@ fn a_split_ends_too_when_the_host_says_that_it_runs_it_no_more() {
 }
 
 #[test]
+fn a_copy_that_was_moved_within_its_site_is_a_second_one_still() {
+    let mut story = Story::started();
+    story.london(Some(&["vm0"]));
+    story.answer(FENCE, already());
+    story.answer(3, already());
+    let moved = |story: &mut Story, running: &[&str]| {
+        let running = running.iter().map(|vm| (*vm).into()).collect();
+        story.put(Input::HostSeen {
+            host: "lon2".into(),
+            role: SiteRole::Protected,
+            asked: at(story.second + 1),
+            running: Some(running),
+        });
+    };
+    moved(&mut story, &["vm0"]);
+    story.london(Some(&[]));
+    assert_eq!(story.engine.state().splits().len(), 1, "lon2 runs it");
+    moved(&mut story, &[]);
+    story.london(Some(&[]));
+    assert!(story.engine.state().splits().is_empty());
+}
+
+#[test]
 fn a_list_from_before_the_start_is_no_second_copy() {
     let mut story = Story::started();
     let old = Input::HostSeen {
