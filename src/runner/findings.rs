@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use crate::clock::Clock;
-use crate::engine::{Entry, Finding, RunEvent, RunState, Stage};
+use crate::engine::{Finding, RunEvent, Stage};
 use crate::error::Fault;
-use crate::journal::Journal;
+
+use super::rest::AtRest;
 
 /// Writes the statement by which a drill is closed; an empty one says that there was nothing.
 ///
@@ -18,9 +19,8 @@ pub fn state_findings(
     findings: Vec<Finding>,
     unstated: Vec<String>,
 ) -> Result<(), Fault> {
-    let (mut journal, past) = Journal::reopen(dir, by, console).map_err(|error| error.fault())?;
-    let state = RunState::fold(past.iter().map(AsRef::as_ref));
-    let stage = Stage::of(&state);
+    let mut run = AtRest::take(dir, by, console).map_err(|error| error.fault())?;
+    let stage = Stage::of(run.state());
     if stage != Stage::FindingsDue {
         return Err(Fault::new(
             format!("its findings cannot be stated now: it is {}", stage.words()),
@@ -29,18 +29,11 @@ pub fn state_findings(
             "see how it stands with `lifeboat runs`",
         ));
     }
-    let (clock, _) = Clock::system().not_before(state.last_at.unwrap_or_default());
-    let by = by.to_owned();
-    let entry = Entry {
-        seq: state.last_seq + 1,
-        at: clock.now(),
-        step: None,
-        attempt: None,
-        event: RunEvent::FindingsStated {
-            by,
-            findings,
-            unstated,
-        },
+    let stated = RunEvent::FindingsStated {
+        by: by.to_owned(),
+        findings,
+        unstated,
     };
-    journal.append(&entry).map_err(|error| error.fault())
+    run.add(&Clock::system(), stated)
+        .map_err(|error| error.fault())
 }

@@ -15,11 +15,12 @@ use crate::clock::Clock;
 use crate::engine::{Chapter, Entry, Lookout, RunEvent, RunState, Sign};
 use crate::error::Fault;
 use crate::host::Hosts;
-use crate::journal::{FILE_NAME, Follower, Journal, JournalError};
+use crate::journal::{FILE_NAME, Follower, JournalError};
 use crate::runbook::model::Runbook;
 use crate::telemetry::{self, HostFigures, Panes};
 
 use super::polls;
+use super::rest::AtRest;
 
 /// Between two looks at the journal.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -54,6 +55,8 @@ pub struct Watch {
     clock: Clock,
     operator: (String, String),
     follower: Follower,
+    /// The run as it was read. What was read since the watch began counts from then: looks are
+    /// measured against it, and another console's clock may tell another time.
     state: RunState,
     lookout: Lookout,
     /// Why the journal did not take a line, as last said.
@@ -142,8 +145,10 @@ impl Watch {
     }
 
     fn read_on(&mut self) -> Result<(), Fault> {
+        let at = self.clock.now();
         for entry in self.follower.poll().map_err(|error| error.fault())? {
-            self.state.apply(entry);
+            let entry = Entry::clone(entry);
+            self.state.apply(&Entry { at, ..entry });
         }
         let Some(problem) = self.follower.journal().problem.clone() else {
             return Ok(());
@@ -168,10 +173,8 @@ impl Watch {
             self.not_kept = None;
             return Ok(Vec::new());
         }
-        let (kept, error) = match self.write() {
-            Ok(kept) => (kept, None),
-            Err(error) => (0, Some(error.fault().what)),
-        };
+        let mut kept = 0;
+        let error = self.write(&mut kept)?.map(|error| error.fault().what);
         self.read_on()?;
         let mut news = vec![News::Kept; kept];
         if self.not_kept != error {
@@ -181,26 +184,26 @@ impl Watch {
         Ok(news)
     }
 
-    /// Writes what is still missing once the journal is this console's, and how many lines that were.
-    fn write(&self) -> Result<usize, JournalError> {
+    /// Writes what is still missing once the journal is this console's, and counts those lines; why
+    /// the journal did not take one, if it did not.
+    fn write(&mut self, kept: &mut usize) -> Result<Option<JournalError>, Fault> {
         let (operator, console) = &self.operator;
-        let (mut journal, entries) = Journal::reopen(&self.dir, operator, console)?;
-        let state = RunState::fold(entries.iter().map(AsRef::as_ref));
+        let mut run = match AtRest::take(&self.dir, operator, console) {
+            Ok(run) => run,
+            Err(error) => return Ok(Some(error)),
+        };
         // Somebody may have gone on with it, or said this, since it was read.
-        if !takes_evidence(&state) {
-            return Ok(0);
+        self.read_on()?;
+        if !takes_evidence(&self.state) {
+            return Ok(None);
         }
-        let facts = self.lookout.evidence(&state);
-        for (seq, fact) in (state.last_seq + 1..).zip(&facts) {
-            journal.append(&Entry {
-                seq,
-                at: self.clock.now(),
-                step: None,
-                attempt: None,
-                event: RunEvent::FactFound(fact.clone()),
-            })?;
+        for fact in self.lookout.evidence(&self.state) {
+            if let Err(error) = run.add(&self.clock, RunEvent::FactFound(fact)) {
+                return Ok(Some(error));
+            }
+            *kept += 1;
         }
-        Ok(facts.len())
+        Ok(None)
     }
 }
 
@@ -210,5 +213,88 @@ fn takes_evidence(state: &RunState) -> bool {
     match state.chapter() {
         None => state.finished.is_some(),
         Some(opened) => opened.chapter == Chapter::Commit && opened.ended.is_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Fact, RunInfo, RunResult, Sighting};
+    use crate::host::Policy;
+    use crate::host::Redactor;
+    use crate::journal::{Journal, read};
+    use crate::names::{HostName, VmName};
+    use crate::runbook::Limits;
+    use crate::runbook::model::{Mode, SiteRole};
+
+    const TEXT: &str = include_str!("../../runbooks/v2v-image-restore.yaml");
+
+    #[tokio::test]
+    async fn a_console_whose_clock_is_ahead_does_not_hold_up_the_watch() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let mut other = Journal::create(dir, "alice", "noc-1").unwrap();
+        let mut seq = 0;
+        let mut says = |event, at| {
+            seq += 1;
+            let (step, attempt) = (None, None);
+            let entry = Entry {
+                seq,
+                at,
+                step,
+                attempt,
+                event,
+            };
+            other.append(&entry).unwrap();
+        };
+        let now = Clock::system().now();
+        let (vm, host): (VmName, HostName) = ("sql01".into(), "lee-esx1".into());
+        let on = Fact::PoweredOn {
+            vm: vm.clone(),
+            host: host.clone(),
+        };
+        let info = RunInfo {
+            format: 1,
+            ..RunInfo::default()
+        };
+        says(RunEvent::RunStarted(Box::new(info)), now);
+        says(RunEvent::FactFound(on), now);
+        let result = RunResult::default();
+        says(RunEvent::RunFinished { result }, now);
+        let runbook = crate::runbook::load("bundled", TEXT, &Limits::default());
+        let hosts = Hosts::new(
+            Vec::new(),
+            Policy::for_mode(Mode::Drill),
+            Redactor::default(),
+        );
+        let mut watch = Watch::begin(
+            dir.to_owned(),
+            Arc::new(runbook.unwrap().runbook),
+            hosts,
+            "bob".to_owned(),
+            "noc-2".to_owned(),
+        )
+        .unwrap();
+        let split = Fact::SplitBrain {
+            vm,
+            started: host,
+            also: "lon-esx1".into(),
+        };
+        let ahead = now + Duration::from_secs(3_600);
+        says(RunEvent::FactFound(split), ahead);
+        drop(other);
+
+        watch.read_on().unwrap();
+        let sighting = Sighting {
+            host: "lon-esx1".into(),
+            role: SiteRole::Protected,
+            asked: watch.clock.now() + Duration::from_millis(1),
+            running: Ok(Vec::new()),
+        };
+        watch.lookout.take(&watch.state, &sighting);
+        assert_eq!(watch.keep().unwrap(), [News::Kept]);
+        assert!(watch.state.splits().is_empty());
+        let lines = read(&dir.join(FILE_NAME)).unwrap().entries;
+        assert_eq!(lines.last().unwrap().at, ahead, "no time goes back");
     }
 }

@@ -9,6 +9,7 @@ mod handle;
 mod launch;
 mod lookout;
 mod polls;
+mod rest;
 mod spool;
 mod tasks;
 mod watch;
