@@ -87,6 +87,7 @@ fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
             | Stage::Interrupted
             | Stage::RecoveryRequired(_)
             | Stage::SplitSince(_)
+            | Stage::SplitInCommit(_)
             | Stage::CommitDue { .. }
             | Stage::Committing
     );
@@ -159,8 +160,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
             news = watch.next() => news.map_err(|fault| Failure::of(Exit::Findings, &fault))?,
         };
         for news in news {
-            let walked = watch.state().own_end.is_none();
-            if teller.news(&news, walked) {
+            if teller.news(&news, &Stage::of(watch.state())) {
                 return Ok(Ended::Run);
             }
         }
@@ -234,9 +234,9 @@ impl Teller {
     }
 
     /// Says one thing, and whether it ends the watch.
-    fn news(&mut self, news: &News, walked: bool) -> bool {
+    fn news(&mut self, news: &News, stage: &Stage) -> bool {
         match news {
-            News::Sign(sign) => self.sign(sign, walked),
+            News::Sign(sign) => self.sign(sign, stage),
             News::Kept => {
                 self.kept += 1;
                 self.line(&Line::Kept, "kept in the run's journal");
@@ -261,8 +261,8 @@ impl Teller {
         false
     }
 
-    fn sign(&mut self, sign: &Sign, walked: bool) {
-        let ways = sign.ways(&self.run, walked);
+    fn sign(&mut self, sign: &Sign, stage: &Stage) {
+        let ways = sign.ways(&self.run, stage);
         let alarm = sign.is_alarm();
         self.alarms += usize::from(alarm);
         let line = Line::Sign {

@@ -220,7 +220,7 @@ fn how_it_stands(row: &Row<'_>, now: Timestamp) -> String {
     }
     match (row.state.as_ref().map(Stage::of), &run.holder) {
         // What stands before everything else.
-        (Some(split @ (Stage::RecoveryRequired(_) | Stage::SplitSince(_))), _) => split.words(),
+        (Some(stage), _) if stage.is_split() => stage.words(),
         (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
         (Some(stage), _) => match row.state.as_ref().and_then(|state| decided_by(state, now)) {
             Some(window) => format!("{}; {window}", stage.words()),

@@ -45,15 +45,15 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
         );
     }
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
+        let splits = state.splits();
+        // What it goes on to remove may be what the copy that is to live needs.
+        if opened.chapter == Chapter::Commit && !splits.is_empty() {
+            let next = format!(
+                "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; then go on: lifeboat commit {run}"
+            );
+            return refused(&recovery_required(&splits), next);
+        }
         if opened.chapter == chapter {
-            let splits = state.splits();
-            // What it goes on to remove may be what the copy that is to live needs.
-            if chapter == Chapter::Commit && !splits.is_empty() {
-                let next = format!(
-                    "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; then go on: lifeboat commit {run}"
-                );
-                return refused(&recovery_required(&splits), next);
-            }
             return Opening::GoOn;
         }
         let word = opened.chapter;
@@ -80,7 +80,8 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
 /// The commands that do for real what a drill did, once it is out of the way.
 fn for_real(run: &RunId, state: &RunState) -> String {
     let path = state.info.as_ref().map(|info| info.runbook_path.as_str());
-    let path = path.filter(|path| !path.is_empty()).unwrap_or("RUNBOOK");
+    let path = path.filter(|path| !path.is_empty());
+    let path = path.map_or("RUNBOOK".into(), shell_words::quote);
     format!("lifeboat cleanup {run}, then lifeboat run {path}")
 }
 
@@ -101,6 +102,13 @@ pub fn going_live(run: &RunId, state: &RunState) -> Option<String> {
 fn recovery_required(splits: &[Split]) -> String {
     let splits: Vec<String> = splits.iter().map(Split::in_words).collect();
     format!("recovery is required (split brain): {}", splits.join("; "))
+}
+
+fn split_since(run: &RunId, splits: &[Split]) -> Opening {
+    let next = format!(
+        "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; or take it back: lifeboat rollback {run}"
+    );
+    refused(&recovery_required(splits), next)
 }
 
 fn was(state: &RunState, chapter: Chapter) -> bool {
@@ -137,6 +145,7 @@ fn cleanup(mode: Option<Mode>, run: &RunId, state: &RunState) -> Opening {
             "it is not finished, and what it made so far may be in use",
             format!("go on: lifeboat resume {run}; or take it back: lifeboat rollback {run}"),
         ),
+        Stage::SplitSince(splits) => split_since(run, &splits),
         _ => refused(
             "what it made is in use: only a drill, or what a rollback left, is cleaned up",
             format!("decide first: lifeboat commit {run}, or lifeboat rollback {run}"),
@@ -157,12 +166,7 @@ fn commit(run: &RunId, state: &RunState) -> Opening {
             "it is not finished, so nobody knows what would stay",
             format!("finish it: lifeboat resume {run}; or take it back: lifeboat rollback {run}"),
         ),
-        Stage::SplitSince(splits) => refused(
-            &recovery_required(&splits),
-            format!(
-                "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; or take it back: lifeboat rollback {run}"
-            ),
-        ),
+        Stage::SplitSince(splits) => split_since(run, &splits),
         _ => Opening::New,
     }
 }

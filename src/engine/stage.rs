@@ -25,6 +25,8 @@ pub enum Stage {
     RecoveryRequired(Vec<Split>),
     /// A VM was seen running at both sites after every step was settled.
     SplitSince(Vec<Split>),
+    /// The same, and its commit was begun: that does not go on, and nothing takes the run back.
+    SplitInCommit(Vec<Split>),
     /// Every step is settled, and nothing is due.
     Finished {
         /// Steps that failed.
@@ -93,10 +95,16 @@ impl Stage {
     #[must_use]
     pub fn of(state: &RunState) -> Self {
         let splits = state.splits();
+        let opened = state.chapter();
+        let commits = opened
+            .is_some_and(|opened| opened.chapter == Chapter::Commit && opened.ended.is_none());
+        if !splits.is_empty() && commits {
+            return Self::SplitInCommit(splits);
+        }
         if !splits.is_empty() && state.finished.is_none() {
             return Self::RecoveryRequired(splits);
         }
-        let Some(opened) = state.chapter() else {
+        let Some(opened) = opened else {
             return if splits.is_empty() {
                 Self::without_chapter(state)
             } else {
@@ -151,7 +159,9 @@ impl Stage {
         match self {
             Self::Unfinished => "unfinished: the console left".to_owned(),
             Self::Interrupted => "unfinished: the console died".to_owned(),
-            Self::RecoveryRequired(splits) | Self::SplitSince(splits) => {
+            Self::RecoveryRequired(splits)
+            | Self::SplitSince(splits)
+            | Self::SplitInCommit(splits) => {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
                 format!("recovery required (split brain): {first}")
             }
@@ -192,6 +202,10 @@ impl Stage {
             does,
         };
         let rollback = || way("rollback", "take back what it did");
+        let watch = || {
+            let does = "what can be done, and sees when it is over";
+            way("watch --hosts", does)
+        };
         match self {
             Self::Unfinished | Self::Interrupted => {
                 let mut ways = vec![way("resume", "go on where it stopped")];
@@ -203,13 +217,8 @@ impl Stage {
                 ways
             }
             Self::RecoveryRequired(_) => vec![way("resume", "end the split first")],
-            Self::SplitSince(_) => vec![
-                way(
-                    "watch --hosts",
-                    "what can be done, and sees when it is over",
-                ),
-                rollback(),
-            ],
+            Self::SplitSince(_) => vec![watch(), rollback()],
+            Self::SplitInCommit(_) => vec![watch()],
             Self::CommitDue { .. } => vec![
                 way("commit", "what it did stays"),
                 rollback(),
@@ -232,6 +241,30 @@ impl Stage {
             }
             Self::Finished { .. } | Self::Cleaned | Self::Closed { .. } => Vec::new(),
         }
+    }
+
+    /// Whether its own steps are being walked, so that they ask.
+    #[must_use]
+    pub fn is_walked(&self) -> bool {
+        matches!(
+            self,
+            Self::Unfinished | Self::Interrupted | Self::RecoveryRequired(_)
+        )
+    }
+
+    /// Whether a VM runs at both sites.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        matches!(
+            self,
+            Self::RecoveryRequired(_) | Self::SplitSince(_) | Self::SplitInCommit(_)
+        )
+    }
+
+    /// Whether a commit was begun, so that nothing takes the run back any more.
+    #[must_use]
+    pub fn is_being_committed(&self) -> bool {
+        matches!(self, Self::Committing | Self::SplitInCommit(_))
     }
 
     /// Whether nothing is left to do and nothing was left out.

@@ -399,6 +399,7 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
 fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let mut state = half_way(Mode::Failover);
     finish(&mut state);
+    let mut before = state.clone();
     open(&mut state, Chapter::Commit);
     assert_eq!(word(Chapter::Commit, &state), "go on");
     let found = |fact| RunEvent::FactFound(fact);
@@ -407,11 +408,37 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
         started: "lee-esx1".into(),
         also: "lon-esx1".into(),
     };
-    add(&mut state, "-", found(split));
-    assert_eq!(word(Chapter::Commit, &state), "refused");
+    add(&mut state, "-", found(split.clone()));
+    let run = "r1".into();
+    let stage = Stage::of(&state);
+    assert!(stage.is_split() && stage.is_being_committed(), "{stage:?}");
+    let ways = stage.ways(&run, Some(Mode::Failover));
+    assert_eq!(ways[0].command, "lifeboat watch --hosts r1");
+    add(&mut before, "-", found(split));
+    let waits = |chapter, state: &RunState| match opening(chapter, &run, state) {
+        Opening::Refused(_, next) => next.contains("watch --hosts r1"),
+        _ => false,
+    };
+    for chapter in [Chapter::Commit, Chapter::Rollback, Chapter::Cleanup] {
+        assert!(waits(chapter, &state), "{chapter} while it is committed");
+        let is_way_out = chapter == Chapter::Rollback;
+        assert_ne!(waits(chapter, &before), is_way_out, "{chapter} before");
+    }
     let (vm, how) = ("sql01".into(), "seen".to_owned());
     add(&mut state, "-", found(Fact::SplitBrainEnded { vm, how }));
     assert_eq!(word(Chapter::Commit, &state), "go on");
+}
+
+#[test]
+fn the_real_thing_is_named_as_a_shell_takes_it() {
+    let mut state = started(Mode::Drill);
+    let info = state.info.as_mut().unwrap();
+    info.runbook_path = "/srv/run books/site.yaml".to_owned();
+    let told = going_live(&"r1".into(), &state).unwrap();
+    assert!(
+        told.ends_with("lifeboat run '/srv/run books/site.yaml'"),
+        "{told}"
+    );
 }
 
 #[test]

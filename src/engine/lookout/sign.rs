@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::engine::Stage;
 use crate::engine::owners::Split;
 use crate::names::{HostName, RunId, VmName};
 
@@ -171,13 +172,13 @@ impl Sign {
         }
     }
 
-    /// What can be done about it, the usual one first. `walked`: the run's own steps are not over, so
-    /// that they ask.
+    /// What can be done about it where the run stands, the usual one first.
     #[must_use]
-    pub fn ways(&self, run: &RunId, walked: bool) -> Vec<String> {
+    pub fn ways(&self, run: &RunId, stage: &Stage) -> Vec<String> {
         let back = format!("lifeboat rollback {run}");
+        let stays = stage.is_being_committed();
         match self {
-            Self::Split { .. } if walked => vec![format!(
+            Self::Split { .. } if stage.is_walked() => vec![format!(
                 "its fence step asks which copy lives, at the console that has the run, else: lifeboat resume {run}"
             )],
             Self::Split { started, also, vm } => vec![
@@ -185,10 +186,20 @@ impl Sign {
                     "to keep the copy on {started}, shut the one on {also} down there: {}",
                     shut_down(vm)
                 ),
-                format!(
-                    "to keep the copy on {also}: {back} stops and takes back all that this run started"
-                ),
+                if stays {
+                    format!(
+                        "to keep the copy on {also}, shut the one on {started} down, and leave the commit that was begun: it removes what was there before the run"
+                    )
+                } else {
+                    format!(
+                        "to keep the copy on {also}: {back} stops and takes back all that this run started"
+                    )
+                },
             ],
+            Self::Away { started, also, vm } if stays => vec![format!(
+                "shut it down on {also}, then start it on {started}: {}; a commit was begun, so nothing takes the run back",
+                shut_down(vm)
+            )],
             Self::Away { started, also, vm } => vec![
                 format!("if {also} is to keep it: {back} takes back all that this run did"),
                 format!(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Entry, RunEvent, RunResult};
+use crate::engine::{Entry, RunEvent, RunResult, Stage};
 use crate::runbook::Limits;
 
 const TEXT: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
@@ -164,9 +164,12 @@ fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
     };
     let said = "RECOVERY REQUIRED (split brain): sql01 runs on lee-esx1 and on lon-esx1";
     assert_eq!(split.in_words(), said);
-    let ways = split.ways(&"r1".into(), false);
+    let stage = Stage::of(&story.state);
+    let ways = split.ways(&"r1".into(), &stage);
     assert!(ways[0].contains("vim-cmd vmsvc/power.shutdown"), "{ways:?}");
     assert!(ways[1].contains("lifeboat rollback r1"), "{ways:?}");
+    let ways = split.ways(&"r1".into(), &Stage::Committing);
+    assert!(!ways.concat().contains("rollback"), "{ways:?}");
     story.keep();
     assert_eq!(story.state.splits().len(), 1);
 

@@ -87,9 +87,9 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         .iter()
         .map(|split| split.in_words())
         .collect();
+    let stage = Stage::of(state);
     match &state.finished {
         Some(result) => {
-            let stage = Stage::of(state);
             (outcome.state, outcome.tone) = match state.chapter() {
                 Some(_) => ended(&stage),
                 None if splits.is_empty() => verdict(result, findings),
@@ -121,7 +121,7 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             outcome.state = SPLIT.to_owned();
             outcome.detail = format!("{}; {}not finished", splits.join("; "), waiting(findings));
             outcome.tone = Tone::Bad;
-            outcome.next = Some(format!("lifeboat resume {}", info.run));
+            outcome.next = the_only(stage.ways(&info.run, info.mode));
         }
     }
     outcome

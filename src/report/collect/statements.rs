@@ -1,7 +1,7 @@
 //! What stands at the head of a report: what was vouched for instead of proven, and what was not
 //! looked at.
 
-use crate::engine::{Fact, FoundFact, Status};
+use crate::engine::{Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
 use crate::plan::ActionSpec;
 use crate::report::Run;
@@ -61,8 +61,11 @@ impl Said {
 
 /// VMs that run at both sites, or did, before anything else.
 fn splits(run: &Run<'_>, all: &mut Said) {
+    let stage = Stage::of(&run.state);
     for split in run.state.splits() {
-        let next = if run.state.own_end.is_some() {
+        let next = if stage.is_being_committed() {
+            "Shut one copy down on its host: the commit that was begun waits for that."
+        } else if run.state.own_end.is_some() {
             "Shut one copy down on its host, or roll the run back."
         } else {
             "Choose in its fence step which copy lives."
