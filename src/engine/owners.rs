@@ -62,8 +62,8 @@ impl Fact {
                 format!("RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}")
             }
             Self::RunsElsewhere { vm, host } => format!(
-                "{vm} RUNS ON {host}, seen after it was fenced; no start of it goes on before that \
-                 is looked into"
+                "{vm} RUNS ON {host}, seen after it was seen off or vouched for; no start of it \
+                 goes on before that is looked into"
             ),
             _ => return None,
         })

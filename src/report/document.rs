@@ -224,6 +224,8 @@ pub enum StatementKind {
     NotProbed,
     /// A host that had been silent answered again.
     HostReturned,
+    /// A VM that was to start here was seen running where it is not to run any more.
+    RunsElsewhere,
     /// A needed VM was left out by choice.
     LeftOut,
     /// A host's key was accepted by a person.

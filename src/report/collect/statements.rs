@@ -93,7 +93,7 @@ fn splits(run: &Run<'_>, all: &mut Said) {
                 format!("{host}, silent before, answered again and was asked what it runs"),
             ),
             Fact::RunsElsewhere { vm, host } => (
-                Kind::HostReturned,
+                Kind::RunsElsewhere,
                 format!("{vm} was seen running on {host} before it was started here"),
             ),
             _ => continue,
