@@ -21,14 +21,12 @@ use crate::engine::{Answer, Finding, is_closing_id};
 use crate::headless::StepAnswer;
 use crate::names::{StepId, VariableName};
 use crate::plan;
-use crate::runbook::model::Runbook;
+use crate::runbook::model::{Ask, Runbook};
 
 use super::exit::Failure;
 
 /// No answers file is larger.
 const MOST_BYTES: u64 = 1 << 20;
-/// Keys of a step that are not names of what its prompt asks for.
-const RESERVED: [&str; 6] = ["by", "second", "typed", "attest", "response", "decline"];
 
 /// Everything that a file answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -267,7 +265,7 @@ fn take_secret(runbook: &Runbook, name: &str, value: Value) -> Result<SecretSour
 fn take_step(fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
     let mut answer = StepAnswer::default();
     for (key, value) in fields {
-        if RESERVED.contains(&key.as_str()) {
+        if Ask::RESERVED.contains(&key.as_str()) {
             let text = scalar(&value).ok_or_else(|| format!("`{key}` is not a single value"))?;
             let field = match key.as_str() {
                 "by" => &mut answer.by,

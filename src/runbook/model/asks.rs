@@ -46,6 +46,9 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Keys of an answer that mean something else than what is asked: who confirmed it, and how.
+    pub const RESERVED: [&str; 6] = ["by", "second", "typed", "attest", "response", "decline"];
+
     /// What is looked at before anybody is asked.
     #[must_use]
     pub fn probe(&self) -> Option<&Probe> {

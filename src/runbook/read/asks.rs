@@ -9,9 +9,6 @@ use crate::runbook::model::{Ask, Challenge, Expect, Probe};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
 use crate::runbook::values;
 
-/// Keys of an answer to a prompt that mean something else (who confirmed it, and how).
-const RESERVED_ANSWERS: [&str; 6] = ["by", "second", "typed", "attest", "decline", "response"];
-
 pub(in crate::runbook) const ASK: Shape = Shape::new(
     "a question",
     &[],
@@ -50,7 +47,7 @@ pub(super) fn asks<'a>(
 ) -> IndexMap<String, Ask> {
     let mut asks = IndexMap::new();
     for entry in reader.entries(at, "what is asked") {
-        if RESERVED_ANSWERS.contains(&entry.name.as_str()) {
+        if Ask::RESERVED.contains(&entry.name.as_str()) {
             let message = format!("`{}` has a meaning of its own in answers", entry.name);
             reader.report(entry.key, message, "choose another name");
         } else if !values::is_name(&entry.name) {
