@@ -26,14 +26,12 @@ pub(super) struct Shape {
     pub(super) optional: &'static [&'static str],
     /// Further optional ones, where shapes have most in common.
     pub(super) also: &'static [&'static str],
-    /// Keys of the format that this version does not serve.
-    pub(super) later: &'static [&'static str],
     /// Whether keys that start with `x-` may hold anything, as a home for anchors.
     pub(super) extensible: bool,
 }
 
 impl Shape {
-    /// A shape whose every key this version serves.
+    /// A shape with these keys and no others.
     pub(super) const fn new(
         what: &'static str,
         required: &'static [&'static str],
@@ -44,7 +42,6 @@ impl Shape {
             required,
             optional,
             also: &[],
-            later: &[],
             extensible: false,
         }
     }
@@ -179,11 +176,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let node = self.places.key(at.node, key).unwrap_or(at.node);
-            if shape.later.contains(&key) {
-                self.later(node, "key", key);
-            } else {
-                self.unknown_key(node, "key", key, shape.what, shape.known());
-            }
+            self.unknown_key(node, "key", key, shape.what, shape.known());
         }
         for key in shape.required {
             if !mapping.contains_key(key) {

@@ -73,7 +73,6 @@ pub(in crate::runbook) const RUNBOOK: Shape = Shape {
         "failback",
     ],
     also: &[],
-    later: &[],
     extensible: true,
 };
 pub(in crate::runbook) const CONTACT: Shape =

@@ -13,10 +13,10 @@ use crate::runbook::template::{self, Part};
 use crate::runbook::values;
 
 pub(in crate::runbook) const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
-pub(in crate::runbook) const HOST: Shape = Shape {
-    what: "a host",
-    required: &["site", "driver", "address"],
-    optional: &[
+pub(in crate::runbook) const HOST: Shape = Shape::new(
+    "a host",
+    &["site", "driver", "address"],
+    &[
         "user",
         "auth",
         "host_key",
@@ -26,10 +26,7 @@ pub(in crate::runbook) const HOST: Shape = Shape {
         "steps",
         "bulk_session",
     ],
-    also: &[],
-    later: &[],
-    extensible: false,
-};
+);
 pub(in crate::runbook) const KEY_LOGIN: Shape =
     Shape::new("a way to log in", &[], &["key", "password"]);
 
