@@ -28,14 +28,14 @@ pub(in crate::runbook) const ASK: Shape = Shape::new(
 pub(in crate::runbook) const CHALLENGE: Shape =
     Shape::new("a challenge", &["say", "response"], &[]);
 
-/// Every kind of question by the key that tells it, with the keys that go with it.
-const KINDS: [(&str, &[&str]); 6] = [
-    ("choose", &["at_least"]),
-    ("value", &["pattern"]),
-    ("acknowledge", &[]),
-    ("evidence", &[]),
-    ("compare", &["with"]),
-    ("check", &["probe"]),
+/// Every kind of question by the key that tells it, with the keys that it needs and may have.
+pub(in crate::runbook) const KINDS: [(&str, &[&str], &[&str]); 6] = [
+    ("choose", &[], &["at_least"]),
+    ("value", &[], &["pattern"]),
+    ("acknowledge", &[], &[]),
+    ("evidence", &[], &[]),
+    ("compare", &["with"], &[]),
+    ("check", &["probe"], &[]),
 ];
 const HINT: &str = "there are: { choose: [power, network], at_least: 2 }, { value: Ticket number, pattern: \"INC[0-9]+\" }, { acknowledge: … }, { evidence: … }, { compare: …, with: { host: …, argv: […] } }, { check: …, probe: … }";
 
@@ -63,10 +63,13 @@ pub(super) fn asks<'a>(
 
 fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ask> {
     let fields = reader.fields(entry.at, &ASK)?;
-    let mut kinds = KINDS.iter().filter(|(kind, _)| fields.get(kind).is_some());
-    let (kind, own) = match (kinds.next(), kinds.next()) {
-        (Some((kind, own)), None) => (*kind, *own),
-        (Some((one, _)), Some((other, _))) => {
+    let mut kinds = KINDS
+        .iter()
+        .map(|(kind, ..)| *kind)
+        .filter(|kind| fields.get(kind).is_some());
+    let kind = match (kinds.next(), kinds.next()) {
+        (Some(kind), None) => kind,
+        (Some(one), Some(other)) => {
             let message = format!("a question is of one kind, and this has `{one}` and `{other}`");
             reader.report(entry.key, message, HINT);
             return None;
@@ -76,8 +79,8 @@ fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Opti
             return None;
         }
     };
-    for (owner, keys) in KINDS {
-        for key in keys.iter().filter(|key| !own.contains(*key)) {
+    for (owner, needs, may) in KINDS.iter().filter(|(owner, ..)| *owner != kind) {
+        for key in needs.iter().chain(*may) {
             if fields.get(key).is_some() {
                 let message = format!("`{key}` belongs to `{owner}`");
                 reader.report(fields.key(key), message, HINT);

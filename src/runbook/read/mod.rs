@@ -16,7 +16,7 @@ mod vms;
 
 /// What mappings may hold and which words there are, for the schema.
 pub(super) mod shapes {
-    pub(in crate::runbook) use super::asks::{ASK, CHALLENGE};
+    pub(in crate::runbook) use super::asks::{ASK, CHALLENGE, KINDS};
     pub(in crate::runbook) use super::backups::{BACKUP, BORG, COMMAND as TOOL, LAYOUTS, RESTIC};
     pub(in crate::runbook) use super::commands::{COMMAND, EFFECTS, LOCAL};
     pub(in crate::runbook) use super::network::PORT_GROUP;

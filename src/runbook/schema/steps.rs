@@ -152,24 +152,15 @@ fn ask() -> Value {
             ("probe", about(probe_ref(), "What is looked at first")),
         ],
     );
-    let of = |kind: &str| json!({ "required": [kind] });
-    let kinds = [
-        "choose",
-        "value",
-        "acknowledge",
-        "evidence",
-        "compare",
-        "check",
-    ];
-    ask["oneOf"] = json!(kinds.map(of));
-    ask["dependencies"] = json!({
-        "at_least": ["choose"],
-        "pattern": ["value"],
-        "with": ["compare"],
-        "compare": ["with"],
-        "probe": ["check"],
-        "check": ["probe"],
-    });
+    ask["oneOf"] = json!(shapes::KINDS.map(|(kind, ..)| json!({ "required": [kind] })));
+    for (kind, needs, may) in shapes::KINDS {
+        for key in needs.iter().chain(may) {
+            ask["dependencies"][key] = json!([kind]);
+        }
+        if !needs.is_empty() {
+            ask["dependencies"][kind] = json!(needs);
+        }
+    }
     ask
 }
 
