@@ -71,7 +71,7 @@ impl Sources<'_> {
             auth,
             host_keys: host.host_key.clone(),
             known_hosts: self.known_hosts.to_vec(),
-            bulk_session: !host.without_bulk_session,
+            bulk_session: host.bulk_session,
             ..HostConfig::plain(name.clone(), host.address.clone(), host.user.clone())
         };
         let fixed = Fixed {

@@ -30,8 +30,8 @@ pub struct Host {
     pub guest: Option<VmName>,
     /// How much may go on there at a time.
     pub at_once: AtOnce,
-    /// Bulk data must not have a session of its own: it goes over that of its commands.
-    pub without_bulk_session: bool,
+    /// Bulk data may have a session of its own; else it goes over that of its commands.
+    pub bulk_session: bool,
     /// The file gives the user.
     pub user_given: bool,
     /// The file gives the port.

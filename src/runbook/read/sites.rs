@@ -116,7 +116,7 @@ fn host<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Host> 
     Some(Host {
         guest,
         at_once,
-        without_bulk_session: bulk_session == Some(false),
+        bulk_session: bulk_session.unwrap_or(true),
         site: site?,
         driver: driver?,
         address,
