@@ -141,7 +141,7 @@ fn was_rolled_back(state: &RunState) -> bool {
 /// The newest finished failover of the same runbook that stands, where there is one.
 fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>, Failure> {
     for run in console.store.list()? {
-        let is_one = matches!(run.ending, Ending::Finished(_))
+        let is_one = run.ending == Ending::Finished
             && run.info.as_ref().is_some_and(|info| {
                 info.runbook == loaded.runbook.name
                     && matches!(info.mode, Some(Mode::Failover | Mode::Planned))

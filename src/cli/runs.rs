@@ -161,7 +161,7 @@ fn compared(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn is_finished(run: &RunSummary) -> bool {
-    matches!(run.ending, Ending::Finished(_))
+    run.ending == Ending::Finished
 }
 
 /// A line for each runbook whose newest run says how often it is to be drilled.

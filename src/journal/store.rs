@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::engine::{RunInfo, RunResult};
+use crate::engine::RunInfo;
 use crate::names::RunId;
 
 use super::error::StoreError;
@@ -90,7 +90,7 @@ impl RunFolder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Every step is settled.
-    Finished(RunResult),
+    Finished,
     /// A drill was ended early; it is cleaned up, not resumed.
     Aborted,
     /// The console left on purpose; it can be resumed.
@@ -103,7 +103,7 @@ impl Ending {
     /// Whether the run's own steps are over.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Finished(_) | Self::Aborted)
+        matches!(self, Self::Finished | Self::Aborted)
     }
 }
 
@@ -317,12 +317,7 @@ fn summarise(folder: RunFolder) -> RunSummary {
     for glance in last_lines(&file).unwrap_or_default() {
         summary.last_at = Some(glance.at);
         match glance.event.as_str() {
-            "run-finished" => {
-                summary.ending = Ending::Finished(
-                    serde_json::from_value(glance.data)
-                        .map_or_else(|_| RunResult::default(), |Finished { result }| result),
-                );
-            }
+            "run-finished" => summary.ending = Ending::Finished,
             "drill-aborted" => summary.ending = Ending::Aborted,
             "run-detached" if !summary.ending.is_final() => {
                 summary.ending = Ending::Detached;
@@ -337,11 +332,6 @@ fn summarise(folder: RunFolder) -> RunSummary {
         summary.holder = held_by(&summary.folder.path).ok().flatten();
     }
     summary
-}
-
-#[derive(Deserialize)]
-struct Finished {
-    result: RunResult,
 }
 
 fn first_line(file: &File) -> Option<Glance> {
