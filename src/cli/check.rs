@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::host::{Hosts, Policy};
+use crate::host::Hosts;
 use crate::journal::RunSummary;
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Plan, PlanInputs, Version};
@@ -30,12 +30,11 @@ use super::args::{ActArgs, CheckArgs};
 use super::console::Console;
 use super::drill::as_walked;
 use super::exit::{Exit, Failure};
-use super::forms;
 use super::load::load_runbook;
-use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
+use super::logins::readers;
 use super::past::{self, Past, make_plan};
 use super::runs::{Row, drills_of};
-use super::start::{check_selection, fetch_secrets, keep_secrets, with_own_paths};
+use super::start::check_selection;
 use super::variables::{Sources, gather};
 
 /// Differences to the drilled runbook that are named.
@@ -66,7 +65,7 @@ pub(super) async fn check(console: &mut Console, args: &CheckArgs) -> Result<Exi
     exit
 }
 
-/// The task, and sessions that carry nothing but reads: no command of it has an intent.
+/// The task, and the sessions for it.
 async fn prepare(
     console: &mut Console,
     args: &CheckArgs,
@@ -80,20 +79,9 @@ async fn prepare(
     let only: Vec<VmName> = args.only.iter().map(|vm| vm.trim().into()).collect();
     check_selection(runbook, &only)?;
     let plan = plan_of(runbook, &answers, &args.set, only)?;
-    let mut secrets = fetch_secrets(console, &answers)?;
-    if !console.act.headless {
-        let typed = forms::secrets(console, "To look at the hosts", runbook, &secrets).await?;
-        secrets.extend(keep_secrets(console, typed));
-        console.close_screen();
-    }
-    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
     let path = std::path::absolute(&args.runbook).unwrap_or_else(|_| args.runbook.clone());
-    let reached = with_own_paths(runbook, &path.display().to_string());
-    let reached = as_reached(reached, &configs);
-    // The strictest rules that there are.
-    let policy = Policy::for_mode(Mode::Drill);
-    let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
-    let task = task(console, loaded, Arc::new(reached), &plan)?;
+    let (reached, hosts) = readers(console, &answers, runbook, &path).await?;
+    let task = task(console, loaded, reached, &plan)?;
     Ok((task, hosts))
 }
 
@@ -234,13 +222,7 @@ async fn rounds(
     every: Option<Duration>,
     printer: &Printer,
 ) -> Result<Exit, Failure> {
-    let mut signals = Signals::new().map_err(|error| {
-        Failure::invalid(
-            format!("signals cannot be listened for: {error}"),
-            "this machine",
-            "free processes or memory, then start it again",
-        )
-    })?;
+    let mut signals = Signals::new()?;
     let mut before: Option<Vec<Finding>> = None;
     let progress = std::io::stderr().is_terminal() && !printer.json && every.is_none();
     let tell = |host: &HostName, took, opened| {
@@ -329,10 +311,19 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::invalid(
+                    format!("signals cannot be listened for: {error}"),
+                    "this machine",
+                    "free processes or memory, then start it again",
+                )
+            })
+        };
         Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
         })
     }
 

@@ -1,14 +1,21 @@
 //! From a runbook's hosts to what their sessions need.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::host::sanitise::visible;
-use crate::host::{Credential, Fixed, HostConfig, Secret, SshConfig, Via, Way, WrittenHop};
+use crate::host::{
+    Credential, Fixed, HostConfig, Hosts, Policy, Secret, SshConfig, Via, Way, WrittenHop,
+};
 use crate::names::{HostName, VariableName};
-use crate::runbook::model::{Auth, Hop, Host, Runbook, SiteRole};
+use crate::runbook::model::{Auth, Hop, Host, Mode, Runbook, SiteRole};
 
+use super::answers::Answers;
+use super::console::Console;
 use super::exit::Failure;
+use super::forms;
+use super::start::{fetch_secrets, keep_secrets, with_own_paths};
 
 /// More hops in a row than any site has; a circle ends here.
 const MAX_HOPS: usize = 8;
@@ -34,6 +41,29 @@ pub(super) fn host_configs(
     hosts
         .map(|(name, host)| sources.host(name, host, MAX_HOPS))
         .collect()
+}
+
+/// Sessions that carry nothing but reads, for no command of them has an intent, and the runbook as
+/// they reach its hosts. Secrets that `answers` do not give are asked for at a terminal.
+pub(super) async fn readers(
+    console: &mut Console,
+    answers: &Answers,
+    runbook: &Runbook,
+    path: &Path,
+) -> Result<(Arc<Runbook>, Hosts), Failure> {
+    let mut secrets = fetch_secrets(console, answers)?;
+    if !console.act.headless {
+        let typed = forms::secrets(console, "To look at the hosts", runbook, &secrets).await?;
+        secrets.extend(keep_secrets(console, typed));
+        console.close_screen();
+    }
+    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
+    let reached = with_own_paths(runbook, &path.display().to_string());
+    let reached = as_reached(reached, &configs);
+    // The strictest rules that there are.
+    let policy = Policy::for_mode(Mode::Drill);
+    let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
+    Ok((Arc::new(reached), hosts))
 }
 
 /// The runbook as people are shown it in a run: with the addresses and users that are really used,

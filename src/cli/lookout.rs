@@ -2,7 +2,7 @@
 //! commits it, takes it back or takes its VMs home. It sends nothing but reads.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::engine::{Sign, Stage};
 use crate::error::Fault;
-use crate::host::{Hosts, Policy};
+use crate::host::Hosts;
 use crate::journal;
 use crate::names::RunId;
 use crate::runbook::model::Mode;
@@ -23,11 +23,9 @@ use super::check::Signals;
 use super::console::Console;
 use super::ending::taken_home_by;
 use super::exit::{Exit, Failure};
-use super::forms;
-use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
+use super::logins::readers;
 use super::past::Past;
 use super::report::{document, write_all};
-use super::start::{fetch_secrets, keep_secrets, with_own_paths};
 
 /// Between two looks at the other runs: one of them may take this run's VMs home.
 const OTHERS: Duration = Duration::from_secs(10);
@@ -42,7 +40,7 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
         json: args.json,
         rings: std::io::stdout().is_terminal(),
         alarms: 0,
-        kept: 0,
+        kept: false,
         deaf: false,
     };
     if let Some(why) = nothing_to_see(&past, mode) {
@@ -59,14 +57,11 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
     let (mut watch, hosts) = begin(console, args, &past).await?;
     teller.begins(&past, &watch);
     let looked = look(console, &mut watch, &mut teller).await;
-    let exit = match &looked {
-        Ok(ended) => teller.ends(&watch, *ended),
-        Err(_) => Exit::Findings,
-    };
+    let exit = looked.map(|ended| teller.ends(&watch, ended));
     drop(watch);
     hosts.close().await;
     let written = write_report_again(&past, &teller);
-    looked?;
+    let exit = exit?;
     written?;
     Ok(exit)
 }
@@ -94,7 +89,6 @@ fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
     (!is_open).then(|| format!("the run is {}", stage.words()))
 }
 
-/// Sessions that carry nothing but reads: no command of them has an intent.
 async fn begin(
     console: &mut Console,
     args: &WatchArgs,
@@ -105,18 +99,8 @@ async fn begin(
         Some(path) => answers::read(path, runbook)?,
         None => Answers::default(),
     };
-    let mut secrets = fetch_secrets(console, &answers)?;
-    if !console.act.headless {
-        let typed = forms::secrets(console, "To look at the hosts", runbook, &secrets).await?;
-        secrets.extend(keep_secrets(console, typed));
-        console.close_screen();
-    }
-    let configs = host_configs(runbook, &secrets, &known_hosts(), &ssh_config())?;
-    let runbook = with_own_paths(runbook, &past.info.runbook_path);
-    let runbook = Arc::new(as_reached(runbook, &configs));
-    // The strictest rules that there are.
-    let policy = Policy::for_mode(Mode::Drill);
-    let hosts = Hosts::new(configs, policy, console.redactor.clone()).with_secrets(secrets);
+    let path = Path::new(&past.info.runbook_path);
+    let (runbook, hosts) = readers(console, &answers, runbook, path).await?;
     let operator = console.settings.operator.clone();
     let place = console.settings.console.clone();
     let dir = past.folder.path.clone();
@@ -135,13 +119,7 @@ enum Ended {
 }
 
 async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Result<Ended, Failure> {
-    let mut signals = Signals::new().map_err(|error| {
-        Failure::invalid(
-            format!("signals cannot be listened for: {error}"),
-            "this machine",
-            "free processes or memory, then start it again",
-        )
-    })?;
+    let mut signals = Signals::new()?;
     let mut others: Option<Instant> = None;
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
@@ -173,7 +151,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
 /// The report says what the journal says: written again where the watch added to that.
 fn write_report_again(past: &Past, teller: &Teller) -> Result<(), Failure> {
     // Whoever has the run open writes its report.
-    if teller.kept == 0 || journal::held_by(&past.folder.path)?.is_some() {
+    if !teller.kept || journal::held_by(&past.folder.path)?.is_some() {
         return Ok(());
     }
     let now = Past::read(past.folder.clone())?;
@@ -218,7 +196,8 @@ struct Teller {
     json: bool,
     rings: bool,
     alarms: usize,
-    kept: usize,
+    /// Something was added to the run's journal.
+    kept: bool,
     /// Nobody reads any more.
     deaf: bool,
 }
@@ -238,7 +217,7 @@ impl Teller {
         match news {
             News::Sign(sign) => self.sign(sign, stage),
             News::Kept => {
-                self.kept += 1;
+                self.kept = true;
                 self.line(&Line::Kept, "kept in the run's journal");
             }
             News::NotKept(why) => {
