@@ -7,7 +7,7 @@ use jiff::{Timestamp, Zoned};
 use crate::engine::DrillTerms;
 use crate::host::Secret;
 use crate::names::VariableName;
-use crate::runbook::model::{Auth, Backup, Mode, Runbook};
+use crate::runbook::model::{Auth, Backup, Mode, Runbook, Variable};
 use crate::tui::{Form, FormField};
 
 use super::console::{Console, no_terminal};
@@ -188,13 +188,6 @@ fn variable_fields_of(
             let default = known(name);
             let checked = variable.clone();
             FormField {
-                key: name.to_string(),
-                prompt: if variable.prompt.is_empty() {
-                    name.to_string()
-                } else {
-                    variable.prompt.clone()
-                },
-                secret: false,
                 default: default.unwrap_or_default(),
                 help: example.map_or_else(String::new, |example| format!("for example {example}")),
                 check: Box::new(move |value: &str| {
@@ -204,6 +197,7 @@ fn variable_fields_of(
                         checked.check(value)
                     }
                 }),
+                ..variable_field(name, variable)
             }
         })
         .collect()
@@ -222,14 +216,7 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
             let needed = is_only_way_in(runbook, name) || opens_a_backup(runbook, name);
             let checked = variable.clone();
             FormField {
-                key: name.to_string(),
-                prompt: if variable.prompt.is_empty() {
-                    name.to_string()
-                } else {
-                    variable.prompt.clone()
-                },
                 secret: true,
-                default: String::new(),
                 help: if needed {
                     "never written anywhere".to_owned()
                 } else {
@@ -240,9 +227,19 @@ fn secret_fields(runbook: &Runbook, known: &BTreeMap<VariableName, Secret>) -> V
                     "" => Ok(()),
                     value => checked.check(value),
                 }),
+                ..variable_field(name, variable)
             }
         })
         .collect()
+}
+
+fn variable_field(name: &VariableName, variable: &Variable) -> FormField {
+    let prompt = if variable.prompt.is_empty() {
+        name.as_str()
+    } else {
+        &variable.prompt
+    };
+    FormField::new(name.as_str(), prompt)
 }
 
 fn opens_a_host(runbook: &Runbook, name: &VariableName) -> bool {
@@ -271,20 +268,16 @@ fn outage_fields(before: &Before<'_>, now: &Zoned) -> [FormField; 2] {
     let now = now.clone();
     [
         FormField {
-            key: OUTAGE.to_owned(),
-            prompt: "When was service lost?".to_owned(),
-            secret: false,
             default: before.outage_at.unwrap_or("now").to_owned(),
             help: outage::FORMS.to_owned(),
             check: Box::new(move |value: &str| outage::parse(value, &now).map(drop)),
+            ..FormField::new(OUTAGE, "When was service lost?")
         },
         FormField {
-            key: REASON.to_owned(),
-            prompt: "How is that known, if it is not now?".to_owned(),
-            secret: false,
             default: before.outage_reason.unwrap_or_default().to_owned(),
             help: "RTO and RPO count from that time".to_owned(),
             check: Box::new(|_| Ok(())),
+            ..FormField::new(REASON, "How is that known, if it is not now?")
         },
     ]
 }
@@ -292,10 +285,6 @@ fn outage_fields(before: &Before<'_>, now: &Zoned) -> [FormField; 2] {
 /// Asked alone where the time was changed and the reason left empty.
 fn reason_field() -> FormField {
     FormField {
-        key: REASON.to_owned(),
-        prompt: "How is it known when service was lost?".to_owned(),
-        secret: false,
-        default: String::new(),
         help: "goes into the report: RTO and RPO count from that time".to_owned(),
         check: Box::new(|value: &str| {
             if value.trim().is_empty() {
@@ -304,6 +293,7 @@ fn reason_field() -> FormField {
                 Ok(())
             }
         }),
+        ..FormField::new(REASON, "How is it known when service was lost?")
     }
 }
 
