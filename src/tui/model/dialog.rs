@@ -48,8 +48,7 @@ impl Dialog {
                 | Stage::Attest { field, .. }
                 | Stage::Typed { field, .. }
                 | Stage::Second { field }
-                | Stage::Response { field, .. }
-                | Stage::Why { field } => Some(field),
+                | Stage::Response { field, .. } => Some(field),
             },
             Kind::Menu(_) => None,
         }
@@ -137,6 +136,8 @@ pub(in crate::tui) enum Purpose {
     Skip(usize),
     /// What was seen of a step that was done by hand.
     ByHand(usize),
+    /// Why the answer to this attempt at a step is no.
+    Decline(usize, Attempt),
     /// A remark, about a step.
     Note(usize),
     /// What those who wait are told.
@@ -165,6 +166,11 @@ pub(in crate::tui) struct Flow {
 }
 
 impl Flow {
+    /// What is on screen.
+    pub(in crate::tui) fn stage(&self) -> Option<&Stage> {
+        self.stages.get(self.at)
+    }
+
     /// Goes one question back, from the reason of a no to its own; false at the first.
     pub(in crate::tui) fn goes_back(&mut self) -> bool {
         if let Some(Stage::YesNo { why, .. }) = self.stages.get_mut(self.at)
@@ -251,11 +257,16 @@ pub(in crate::tui) enum Stage {
         /// The answer.
         field: Field,
     },
-    /// Why the answer to the step is no.
-    Why {
-        /// The words.
-        field: Field,
-    },
+}
+
+impl Stage {
+    /// Whether one key answers it, or a few: nothing is typed.
+    pub(in crate::tui) fn is_picked(&self) -> bool {
+        matches!(
+            self,
+            Self::Choose { .. } | Self::Pick { .. } | Self::YesNo { why: None, .. }
+        )
+    }
 }
 
 /// One of several ways.

@@ -4,18 +4,12 @@ use crate::engine::{Pace, RetryScope, Status};
 use crate::tui::keys::Action;
 
 use super::Run;
-use super::dialog::{About, Choice, Dialog, Field, Flow, Item, Kind, Menu, Stage};
+use super::dialog::{About, Choice, Dialog, Flow, Item, Kind, Menu, Stage};
 
 impl Run {
     /// The dialog that asks for what a confirmation needs.
     pub(in crate::tui) fn flow(&self, step: usize) -> Dialog {
         self.asking(step, self.stages(step))
-    }
-
-    /// The dialog in which the answer to a step is no.
-    pub(in crate::tui) fn declining(&self, step: usize) -> Dialog {
-        let field = Field::default();
-        self.asking(step, vec![Stage::Why { field }])
     }
 
     fn asking(&self, step: usize, stages: Vec<Stage>) -> Dialog {

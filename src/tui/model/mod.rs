@@ -30,7 +30,7 @@ use super::text;
 pub(super) use decision::{Enter, armed_after};
 pub(super) use ui::Page;
 
-use dialog::{About, Dialog, Kind};
+use dialog::{About, Dialog, Kind, Purpose};
 use log::Log;
 use outline::Outline;
 use ui::{Card, Ui};
@@ -418,10 +418,11 @@ impl Run {
         let Some(dialog) = &self.ui.dialog else {
             return;
         };
+        let is_asked = |step: usize, attempt: Attempt| {
+            self.status(step) == Status::Asking && self.attempt(step) == attempt
+        };
         let stale = match &dialog.kind {
-            Kind::Flow(flow) => {
-                self.status(flow.step) != Status::Asking || self.attempt(flow.step) != flow.attempt
-            }
+            Kind::Flow(flow) => !is_asked(flow.step, flow.attempt),
             Kind::Menu(menu) => match &menu.about {
                 About::Trouble(step, attempt) => {
                     !self.can_retry(*step) || self.attempt(*step) != *attempt
@@ -434,7 +435,10 @@ impl Run {
             },
             Kind::HostKey(dialog) => !self.host_keys.iter().any(|key| key.host == dialog.host),
             Kind::TakeOver(_) => self.state.people.offer.is_none(),
-            Kind::Text(_) => false,
+            Kind::Text(text) => match text.purpose {
+                Purpose::Decline(step, attempt) => !is_asked(step, attempt),
+                _ => false,
+            },
         };
         if stale || self.is_over() && !matches!(dialog.kind, Kind::Text(_)) {
             self.ui.dialog = None;

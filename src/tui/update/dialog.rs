@@ -2,10 +2,10 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use crate::engine::{self, Consent, OperatorInput, PeopleInput, TAKE_OVER};
+use crate::engine::{self, Confirmation, Consent, OperatorInput, PeopleInput, TAKE_OVER};
 use crate::names::HostName;
 use crate::tui::model::dialog::{
-    About, Choice, Dialog, HostKey, Kind, Menu, Purpose, Stage, TakeOver, Text,
+    About, Choice, Dialog, HostKey, Kind, Menu, Purpose, TakeOver, Text,
 };
 use crate::tui::model::{Page, Run, armed_after};
 
@@ -86,7 +86,7 @@ impl Run {
         let disruptive = match &dialog.kind {
             Kind::Menu(menu) => matches!(menu.about, About::Question(..)),
             Kind::Flow(flow) => {
-                return matches!(flow.stages.get(flow.at), Some(stage) if !matches!(stage, Stage::Choose { .. } | Stage::Pick { .. } | Stage::YesNo { why: None, .. }))
+                return flow.stage().is_some_and(|stage| !stage.is_picked())
                     || self.armed(dialog, false);
             }
             Kind::Text(_) | Kind::HostKey(_) | Kind::TakeOver(_) => return true,
@@ -168,6 +168,14 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
             step,
             by,
             evidence: words,
+        }),
+        Purpose::Decline(step, attempt) => id(step).map(|step| OperatorInput::Confirm {
+            step,
+            attempt,
+            confirmation: Confirmation {
+                decline: Some(words),
+                ..run.confirmation()
+            },
         }),
         Purpose::Note(step) => Some(OperatorInput::Note {
             step: id(step),

@@ -105,9 +105,6 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
             }
             None => false,
         },
-        Stage::Why { field } => accept(field, |_| Ok(()))
-            .map(|words| confirmation.decline = Some(words))
-            .is_some(),
     };
     if !answered {
         return Outcome::Open;

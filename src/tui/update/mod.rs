@@ -237,7 +237,7 @@ impl Run {
             Action::Act => self.press_enter(cmds),
             Action::Skip => self.ask(Purpose::Skip(shown)),
             Action::ByHand => self.ask(Purpose::ByHand(shown)),
-            Action::Decline => self.ui.dialog = Some(self.declining(shown)),
+            Action::Decline => self.ask(Purpose::Decline(shown, self.attempt(shown))),
             Action::Note => self.ask(Purpose::Note(shown)),
             Action::Abort => self.ask(Purpose::Abort),
             Action::Search => self.ask(Purpose::Search),

@@ -438,7 +438,6 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
                 0 => "that person's answer to a challenge".to_owned(),
                 refused => format!("that person's answer to a challenge ({refused} refused)"),
             },
-            Stage::Why { .. } => continue,
         };
         labelled(lines, width, "needs", Role::Warn, &words);
     }

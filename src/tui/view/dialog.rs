@@ -9,12 +9,12 @@ use crate::engine::{DrillTerms, TAKE_OVER};
 use crate::host::where_its_key_is_read;
 use crate::runbook::model::Driver;
 use crate::tui::model::Run;
-use crate::tui::model::dialog::{Dialog, Field, Flow, Kind, Menu, Purpose, Stage, TakeOver, Text};
+use crate::tui::model::dialog::{Dialog, Field, Kind, Menu, Purpose, Stage, TakeOver, Text};
 use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::{Role, mode_style};
 
-use super::flow::flow_content;
+use super::flow::{WHY, flow_content};
 use super::{keys_line, list, place, put};
 
 /// The widest a dialog gets.
@@ -108,6 +108,9 @@ pub(super) fn draw(
     (extent, cursor)
 }
 
+/// The keys where something is typed.
+const TYPED: &[(&str, &str)] = &[("Enter", "accept"), ("Esc", "no, back")];
+
 /// The keys that count in the dialog.
 pub(super) fn keys(run: &Run) -> Line<'static> {
     let pairs: &[(&str, &str)] = match run.ui.dialog.as_ref().map(|dialog| &dialog.kind) {
@@ -117,36 +120,27 @@ pub(super) fn keys(run: &Run) -> Line<'static> {
             ("Up/Down", "choose"),
             ("Esc", "no, back"),
         ],
-        Some(Kind::Flow(Flow { stages, at, .. }))
-            if matches!(stages.get(*at), Some(Stage::Pick { .. })) =>
-        {
-            &[
+        Some(Kind::Flow(flow)) => match flow.stage() {
+            Some(Stage::Pick { .. }) => &[
                 ("Enter", "take it"),
                 ("Up/Down", "move"),
                 ("Esc", "no, back"),
-            ]
-        }
-        Some(Kind::Flow(Flow { stages, at, .. }))
-            if matches!(stages.get(*at), Some(Stage::YesNo { why: None, .. })) =>
-        {
-            &[
+            ],
+            Some(Stage::YesNo { why: None, .. }) => &[
                 ("Enter", "go on"),
                 ("y", "yes"),
                 ("n", "no"),
                 ("Esc", "not now"),
-            ]
-        }
-        Some(Kind::Flow(Flow { stages, at, .. }))
-            if matches!(stages.get(*at), Some(Stage::Choose { .. })) =>
-        {
-            &[
+            ],
+            Some(Stage::Choose { .. }) => &[
                 ("Enter", "go on"),
                 ("Space", "tick"),
                 ("Up/Down", "move"),
                 ("Esc", "no, back"),
-            ]
-        }
-        _ => &[("Enter", "accept"), ("Esc", "no, back")],
+            ],
+            _ => TYPED,
+        },
+        _ => TYPED,
     };
     let parts = pairs.iter().enumerate().map(|(at, (key, label))| {
         let words = format!("[{key}] {label}");
@@ -261,6 +255,11 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
             format!("Done by hand: {}", title_of(run, step)),
             "It counts as done on your word; the report says so.",
             "What did you see that shows it is done?",
+        ),
+        Purpose::Decline(step, _) => (
+            title_of(run, step).to_owned(),
+            "Your answer is no. The step fails with what you write, nothing is sent for it, and you choose the way on.",
+            WHY,
         ),
         Purpose::Note(step) => (
             format!("Note on: {}", title_of(run, step)),

@@ -11,7 +11,7 @@ use crate::tui::theme::Role;
 use super::dialog::{Content, error, field, paragraphs, title_of};
 
 /// What is asked of whoever says no.
-const WHY: &str = "Why not?";
+pub(super) const WHY: &str = "Why not?";
 
 pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
     let step = title_of(run, flow.step);
@@ -25,7 +25,7 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         foot: Vec::new(),
         cursor: None,
     };
-    match flow.stages.get(flow.at) {
+    match flow.stage() {
         Some(Stage::Choose {
             key,
             ask,
@@ -151,7 +151,6 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             content.body = paragraphs(width, texts);
             field(&mut content, &format!("{second} answers"), typed, width);
         }
-        Some(Stage::Why { field: typed }) => why_content(typed, width, &mut content),
         Some(Stage::YesNo {
             ask,
             yes,
@@ -203,12 +202,6 @@ fn yes_no_content(
         content.foot.push(Line::styled(words, role.style()));
     }
     error(content, wrong, width);
-}
-
-fn why_content(typed: &Field, width: usize, content: &mut Content) {
-    let words = "Your answer is no. The step fails with what you write, nothing is sent for it, and you choose the way on.";
-    content.body = paragraphs(width, [(Role::Plain, words)]);
-    field(content, WHY, typed, width);
 }
 
 /// What is known of the highlighted one stands above the list, where there is room for all of it.
