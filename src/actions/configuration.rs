@@ -12,6 +12,7 @@ use super::answer::blocked;
 use super::context::Ctx;
 use super::place::VmAt;
 use super::replacing::Names;
+use super::store;
 
 /// The file, or why there is none that can be worked with.
 #[derive(Clone, Debug, PartialEq)]
@@ -311,12 +312,12 @@ pub(super) async fn invalid_entry(
             doing,
         )
         .await;
-    let is_ours = |(vmid, its): &(Vmid, String)| invalid.contains(vmid) && at.is_at(its);
-    Ok(entries
-        .unwrap_or_default()
-        .into_iter()
-        .find(is_ours)
-        .map(|(vmid, _)| vmid))
+    for (vmid, path) in entries.unwrap_or_default() {
+        if invalid.contains(&vmid) && store::is_own(ctx, at, &path).await? {
+            return Ok(Some(vmid));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub(super) use files::EndFiles;
 pub(super) use networks::EndNetworks;
 pub(super) use vms::EndVm;
 
+/// The way past something that has to stay.
+const LEFT: &str = "skip the step: what stays is listed as left over";
+
 /// The question about everything that follows.
 pub(super) fn agreement(lines: &[String], question: &str) -> ProbeAnswer {
     let mut changes = vec![question.to_owned()];

@@ -84,18 +84,16 @@ impl VmAt {
     }
 
     /// The place of a file as a host names it: `/vmfs/volumes/local1/sql01/sql01.vmx`, or
-    /// `[local1] sql01/sql01.vmx`; a folder ends in `/`. `None` where it is on no datastore.
+    /// `[local1] sql01/sql01.vmx`; a folder ends in `/`. `None` where it is on no datastore. A file at
+    /// the root of a datastore lies in a folder without a name.
     pub fn of_path(
         runbook: &Runbook,
         role: SiteRole,
         (host, vm): (&HostName, &VmName),
         path: &str,
     ) -> Option<Self> {
-        let (datastore, rest) = match path.strip_prefix("/vmfs/volumes/") {
-            Some(rest) => rest.split_once('/')?,
-            None => split_datastore_path(path)?,
-        };
-        let (folder, file) = rest.rsplit_once('/')?;
+        let (datastore, rest) = within(path)?;
+        let (folder, file) = folder_and_file(rest);
         Some(Self {
             vm: vm.clone(),
             role,
@@ -117,7 +115,8 @@ impl VmAt {
 
     /// The folder on the host, by the datastore's label.
     pub fn folder_path(&self) -> String {
-        format!("/vmfs/volumes/{}/{}", self.datastore, self.folder)
+        let path = format!("/vmfs/volumes/{}/{}", self.datastore, self.folder);
+        path.trim_end_matches('/').to_owned()
     }
 
     /// The .vmx on the host, or a hole.
@@ -137,12 +136,16 @@ impl VmAt {
     /// Whether a path names its .vmx, whatever its volume is called: any of its folder where the
     /// file's name is not known.
     pub fn is_at(&self, path: &str) -> bool {
-        path_tail(path).is_some_and(|(folder, file)| {
-            file_name(&self.folder) == Some(folder)
-                && match &self.vmx {
-                    Some(vmx) => file == vmx,
-                    None => file.ends_with(".vmx"),
-                }
+        let tail = match file_name(&self.folder) {
+            Some(own) => path_tail(path).filter(|(folder, _)| *folder == own),
+            None => {
+                let at_root = within(path).map(|(_, rest)| folder_and_file(rest));
+                at_root.filter(|(folder, _)| folder.is_empty())
+            }
+        };
+        tail.is_some_and(|(_, file)| match &self.vmx {
+            Some(vmx) => file == vmx,
+            None => file.ends_with(".vmx"),
         })
     }
 
@@ -185,6 +188,20 @@ pub(super) fn file_name(path: &str) -> Option<&str> {
     path.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
+/// The datastore of a path, by its label or its UUID, and the path on it.
+pub(super) fn within(path: &str) -> Option<(&str, &str)> {
+    let split = match path.strip_prefix("/vmfs/volumes/") {
+        Some(rest) => rest.split_once('/'),
+        None => split_datastore_path(path),
+    };
+    split.filter(|(_, rest)| !rest.is_empty())
+}
+
+/// The folder and file of a path on a datastore; of one at its root, a folder without a name.
+pub(super) fn folder_and_file(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
 /// The folder and file of a path, which stay the same whatever a volume is called: of
 /// `/vmfs/volumes/<volume>/folder/file.vmx` and of `[volume] folder/file.vmx`.
 pub(super) fn path_tail(path: &str) -> Option<(&str, &str)> {
@@ -225,6 +242,23 @@ mod tests {
         at.vmx = None;
         assert!(at.is_at(&format!("{volume}/sql01/other.vmx")));
         assert!(!at.is_at(&format!("{volume}/sql02/sql01.vmx")));
+    }
+
+    #[test]
+    fn a_vm_at_the_root_of_a_datastore_has_a_place() {
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+        let loaded = crate::runbook::load("r.yaml", text, &crate::runbook::Limits::default());
+        let runbook = loaded.ok().unwrap().runbook;
+        let of = |path| {
+            let vm = (&"lee-esx1".into(), &"lab-1".into());
+            VmAt::of_path(&runbook, SiteRole::Recovery, vm, path)
+        };
+        let at = of("[local1] lab-1.vmx").unwrap();
+        assert_eq!(at.vmx_path(), "/vmfs/volumes/local1/lab-1.vmx");
+        assert!(at.is_at("/vmfs/volumes/5cc5b591/lab-1.vmx"));
+        assert!(!at.is_at("/vmfs/volumes/5cc5b591/local1/lab-1.vmx"));
+        assert_eq!(of("/vmfs/volumes/local1/"), None);
+        assert_eq!(of("/scratch/lab-1.vmx"), None);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 
 use super::answer::blocked;
-use super::configuration;
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::VmAt;
+use super::place::{VmAt, folder_and_file};
+use super::{configuration, store};
 
 /// The VM's own entry and what else may stand in its way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub(super) struct Registration {
     pub invalid: Vec<Vmid>,
     /// Lines of the list that could not be read: "not registered" is not proven by it.
     pub unread: usize,
+    /// What there is of it without an entry in the list; nothing where [`look_past`] did not ask.
+    pub unlisted: Unlisted,
 }
 
 impl Registration {
@@ -37,6 +39,12 @@ impl Registration {
         } else {
             "getallvms"
         }
+    }
+
+    /// The entry that stands for it, be it readable or not.
+    pub fn vmid(&self) -> Option<Vmid> {
+        let entry = self.entry.as_ref().map(|entry| entry.vmid);
+        entry.or(self.unlisted.invalid)
     }
 
     /// That the list has no row for it.
@@ -65,12 +73,15 @@ impl Unlisted {
         } else {
             configuration::invalid_entry(ctx, at, invalid).await?
         };
-        let runs = runs(ctx, at).await?;
+        let mut runs = false;
+        for vm in running(ctx, &at.host).await? {
+            runs |= store::is_own(ctx, at, &vm.config_file).await?;
+        }
         Ok(Self { invalid, runs })
     }
 
-    /// Why nothing is done about a VM that runs without a row of its own.
-    pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
+    /// Why nothing is done about a VM that runs without a row of its own, and the way past it.
+    pub fn blocks(&self, at: &VmAt, way: &str) -> Option<ProbeAnswer> {
         let found = format!(
             "a VM runs from {} that getallvms does not list (esxcli vm process list)",
             at.folder_path()
@@ -81,8 +92,7 @@ impl Unlisted {
             format!("{found}; nothing was changed"),
             "shut it down from inside its guest, or register it on that host again; then retry",
         );
-        let ways = &["skip the step: what stays is listed as left over"];
-        self.runs.then(|| blocked(found, fault, ways))
+        self.runs.then(|| blocked(found, fault, &[way]))
     }
 }
 
@@ -151,21 +161,29 @@ pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registratio
             .collect(),
         invalid: inventory.invalid.clone(),
         unread: inventory.unread.len(),
+        unlisted: Unlisted::default(),
     })
+}
+
+/// As [`look`], and past the list where that has no entry for the VM: this proves neither that there
+/// is none nor that it is off.
+///
+/// # Errors
+/// As [`look`].
+pub(super) async fn look_past(ctx: &Ctx, at: &VmAt) -> Result<Registration, Fault> {
+    let mut registration = look(ctx, at, Lane::Control).await?;
+    if registration.entry.is_none() {
+        registration.unlisted = Unlisted::look(ctx, at, &registration.invalid).await?;
+    }
+    Ok(registration)
 }
 
 /// The row for the VM's own file: the .vmx where its name is known, else the only one in its folder.
 fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry> {
-    let folder = format!("{}/", at.folder);
     let mut rows = inventory.vms.iter().filter(|row| {
-        row.datastore == at.datastore
-            && row
-                .path
-                .strip_prefix(&folder)
-                .is_some_and(|file| match &at.vmx {
-                    Some(vmx) => file == vmx,
-                    None => !file.contains('/'),
-                })
+        let (folder, file) = folder_and_file(&row.path);
+        let is_its = at.vmx.as_deref().is_none_or(|vmx| vmx == file);
+        row.datastore == at.datastore && folder == at.folder && is_its
     });
     let first = rows.next()?;
     rows.next().is_none().then_some(first)

@@ -5,10 +5,11 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
+use crate::names::HostName;
 
 use super::context::Ctx;
 use super::link::ActError;
-use super::place::VmAt;
+use super::place::{VmAt, folder_and_file};
 use super::words::size;
 
 /// The VM's datastore on its host.
@@ -38,11 +39,7 @@ impl Store {
     /// # Errors
     /// The host could not be asked.
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
-        let command = commands::volumes();
-        let doing = "reading the volumes";
-        let volumes = ctx
-            .read(&at.host, Lane::Control, &command, Volumes::parse, doing)
-            .await?;
+        let volumes = volumes(ctx, &at.host).await?;
         let Some(volume) = volumes
             .labelled(&at.datastore)
             .filter(|volume| volume.mounted)
@@ -112,6 +109,33 @@ impl Store {
     }
 }
 
+/// Whether a path names the VM's own .vmx, on its own datastore.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn is_own(ctx: &Ctx, at: &VmAt, path: &str) -> Result<bool, Fault> {
+    Ok(at.is_at(path) && lies_there(&volumes(ctx, &at.host).await?, at, path))
+}
+
+/// Whether a file lies in the VM's own folder. One of that name may be on another datastore too; it is
+/// told apart only where the host knows both.
+fn lies_there(volumes: &Volumes, at: &VmAt, path: &str) -> bool {
+    let own = at.folder_path();
+    let both_known = volumes.of(path).is_some() && volumes.of(&own).is_some();
+    let path = volumes.by_uuid(path);
+    !both_known || folder_and_file(&path).0 == volumes.by_uuid(&own)
+}
+
+/// A host's volumes.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn volumes(ctx: &Ctx, host: &HostName) -> Result<Volumes, Fault> {
+    let (lane, command) = (Lane::Control, commands::volumes());
+    let doing = "reading the volumes";
+    ctx.read(host, lane, &command, Volumes::parse, doing).await
+}
+
 /// Why there is too little room, with figures.
 pub(super) fn no_room(at: &VmAt, needed: u64, free: u64) -> Fault {
     Fault::new(
@@ -129,4 +153,40 @@ pub(super) fn no_room(at: &VmAt, needed: u64, free: u64) -> Fault {
             size(needed - free)
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hypervisor::esxi::storage::Volume;
+    use crate::runbook::model::SiteRole;
+
+    #[test]
+    fn a_folder_of_that_name_on_another_datastore_is_another() {
+        let volume = |label: &str, uuid: &str| Volume {
+            mount_point: format!("/vmfs/volumes/{uuid}"),
+            label: label.into(),
+            uuid: uuid.into(),
+            mounted: true,
+            kind: "VMFS-6".into(),
+            size: 2,
+            free: 1,
+        };
+        let at = VmAt {
+            vm: "sql01".into(),
+            role: SiteRole::Recovery,
+            site: "Leeds".into(),
+            host: "lee-esx1".into(),
+            datastore: "local1".into(),
+            folder: "sql01".into(),
+            vmx: None,
+        };
+        let volumes = Volumes(vec![volume("local1", "aaa-1"), volume("local2", "bbb-2")]);
+        let there = |path: &str| lies_there(&volumes, &at, path);
+        assert!(there("/vmfs/volumes/aaa-1/sql01/sql01.vmx"));
+        assert!(there("/vmfs/volumes/local1/sql01/sql01.vmx"));
+        assert!(!there("/vmfs/volumes/bbb-2/sql01/sql01.vmx"));
+        assert!(!there("/vmfs/volumes/aaa-1/old/sql01/sql01.vmx"));
+        assert!(there("/vmfs/volumes/ccc-3/sql01/sql01.vmx"), "who knows");
+    }
 }

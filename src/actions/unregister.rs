@@ -17,8 +17,11 @@ use super::configuration;
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
-use super::registered::{self, Registration, Unlisted};
+use super::registered::{self, Registration};
 use super::whereabouts;
+
+/// The way past a VM that runs.
+const STAYS: &str = "skip the step: it stays registered";
 
 /// The verb about one VM.
 pub(super) struct Unregister {
@@ -30,16 +33,6 @@ pub(super) struct Unregister {
 pub(super) struct Seen {
     at: Option<VmAt>,
     registration: Known<Registration>,
-    /// What there is of it, where it is not registered.
-    unlisted: Unlisted,
-}
-
-impl Seen {
-    /// The entry that goes.
-    fn vmid(&self) -> Option<Vmid> {
-        let entry = self.registration.get().and_then(|seen| seen.entry.as_ref());
-        entry.map(|entry| entry.vmid).or(self.unlisted.invalid)
-    }
 }
 
 impl Unregister {
@@ -71,15 +64,10 @@ impl Action for Unregister {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = self.place(ctx).await?;
-        let registration = registered::look(ctx, &at, Lane::Control).await?;
-        let unlisted = match registration.entry {
-            Some(_) => Unlisted::default(),
-            None => Unlisted::look(ctx, &at, &registration.invalid).await?,
-        };
+        let registration = registered::look_past(ctx, &at).await?;
         Ok(Seen {
             at: Some(at),
             registration: Known::Is(registration),
-            unlisted,
         })
     }
 
@@ -89,10 +77,10 @@ impl Action for Unregister {
             return needed("not asked", proposal(at, Known::Not));
         };
         let Some(entry) = &registration.entry else {
-            if let Some(answer) = seen.unlisted.blocks(at) {
+            if let Some(answer) = registration.unlisted.blocks(at, STAYS) {
                 return answer;
             }
-            if let Some(vmid) = seen.unlisted.invalid {
+            if let Some(vmid) = registration.vmid() {
                 let found = registered::unreadable(vmid);
                 return needed(found, proposal(at, Known::Is(vmid)));
             }
@@ -113,16 +101,12 @@ impl Action for Unregister {
             format!("{found}; nothing was changed"),
             "shut it down there first (shut_down, or by hand), then retry",
         );
-        blocked(
-            found,
-            fault,
-            &["skip the step: an entry that stays is listed as left over"],
-        )
+        blocked(found, fault, &[STAYS])
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         let at = seen.at.as_ref().unwrap_or(&self.at);
-        let Some(vmid) = seen.vmid() else {
+        let Some(vmid) = seen.registration.get().and_then(Registration::vmid) else {
             return Ok(());
         };
         let doing = format!("unregistering {}", at.vm);

@@ -20,7 +20,7 @@ use super::super::registered::Unlisted;
 use super::super::store::Store;
 use super::super::words::{count, size};
 use super::super::{configuration, registered, replacing};
-use super::tell_gone;
+use super::{LEFT, tell_gone};
 
 /// Names that a run gives to work it has in hand. Files of before the run are not among them.
 const WORK: [&str; 5] = ["part", "clone", "source", "new", "undone"];
@@ -109,7 +109,7 @@ impl<'a> EndFiles<'a> {
         // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
         let is_vms = |name: &String| !name.contains(&seen.mark);
         let in_use = folder_goes || doomed.iter().any(is_vms);
-        if let Some(answer) = seen.unlisted.blocks(&self.at).filter(|_| in_use) {
+        if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT).filter(|_| in_use) {
             return answer;
         }
         let has_entry = !seen.registered.is_empty() || seen.unlisted.invalid.is_some();
@@ -120,11 +120,7 @@ impl<'a> EndFiles<'a> {
                 format!("{found}; nothing was removed"),
                 "unregister it first (retry that step, or by hand), then retry",
             );
-            return blocked(
-                found,
-                fault,
-                &["skip the step: what stays is listed as left over"],
-            );
+            return blocked(found, fault, &[LEFT]);
         }
         let mut proposal = self.removal(placed, &doomed, &others, folder_goes);
         if in_use && seen.doubtful {
@@ -226,7 +222,7 @@ impl<'a> EndFiles<'a> {
             "{} of before under names of the run",
             count(due.len(), "file")
         );
-        if let Some(answer) = seen.unlisted.blocks(&self.at) {
+        if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT) {
             return answer;
         }
         if seen.registered.iter().any(|(_, on)| *on) {

@@ -297,11 +297,11 @@ fn a_vm_without_a_row_in_the_list_may_run_and_may_have_an_entry() {
     let of_vm = |close: &Close, unread: usize, unlisted: &Unlisted| {
         let registration = Registration {
             unread,
+            unlisted: unlisted.clone(),
             ..Registration::default()
         };
         let seen = vms::Seen {
             registration: Known::Is(registration),
-            unlisted: unlisted.clone(),
             ..vms::Seen::default()
         };
         EndVm::new(close, at()).decide(&seen)

@@ -2,7 +2,6 @@
 
 use crate::engine::{AutostartEntry, ProbeAnswer, Proposal};
 use crate::error::Fault;
-use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
@@ -13,9 +12,9 @@ use super::super::answer::{Known, blocked, done, needed, shown_for};
 use super::super::context::Ctx;
 use super::super::link::ActError;
 use super::super::place::VmAt;
-use super::super::registered::{self, Entry, Registration, Unlisted};
+use super::super::registered::{self, Entry, Registration};
 use super::super::{autostart, stopping, unregister};
-use super::tell_gone;
+use super::{LEFT, tell_gone};
 
 /// The step about one VM.
 pub(in crate::actions) struct EndVm<'a> {
@@ -27,8 +26,6 @@ pub(in crate::actions) struct EndVm<'a> {
 #[derive(Clone, Debug, Default)]
 pub(in crate::actions) struct Seen {
     pub(super) registration: Known<Registration>,
-    /// What there is of it, where it is not registered.
-    pub(super) unlisted: Unlisted,
     /// The autostart entry that is due back.
     pub(super) due: Option<AutostartEntry>,
 }
@@ -38,10 +35,8 @@ impl Seen {
         self.registration.get().and_then(|seen| seen.entry.as_ref())
     }
 
-    /// The entry that stands for it, be it readable or not.
     fn vmid(&self) -> Option<Vmid> {
-        let entry = self.entry().map(|entry| entry.vmid);
-        entry.or(self.unlisted.invalid)
+        self.registration.get().and_then(Registration::vmid)
     }
 }
 
@@ -103,21 +98,17 @@ impl<'a> EndVm<'a> {
             format!("{found}; nothing was changed"),
             "stop it there first (retry its stop step, or by hand), then retry",
         );
-        blocked(
-            found,
-            fault,
-            &["skip the step: what stays is listed as left over"],
-        )
+        blocked(found, fault, &[LEFT])
     }
 }
 
 impl EndVm<'_> {
     /// That the list has no row for it proves neither that it has no entry nor that it is off.
     fn unlisted(&self, registration: &Registration, seen: &Seen) -> ProbeAnswer {
-        if let Some(answer) = seen.unlisted.blocks(&self.at) {
+        if let Some(answer) = registration.unlisted.blocks(&self.at, LEFT) {
             return answer;
         }
-        let Some(vmid) = seen.unlisted.invalid else {
+        let Some(vmid) = registration.vmid() else {
             let found = registration.is_none(&self.at);
             return done(found.clone(), vec![found]);
         };
@@ -152,20 +143,15 @@ impl Action for EndVm<'_> {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let registration = registered::look(ctx, &self.at, Lane::Control).await?;
+        let registration = registered::look_past(ctx, &self.at).await?;
         let due = match (&registration.entry, self.close) {
             (Some(entry), Close::AutostartBack { .. }) => {
                 autostart::due(ctx, &self.at, entry.vmid).await?
             }
             _ => None,
         };
-        let unlisted = match registration.entry {
-            Some(_) => Unlisted::default(),
-            None => Unlisted::look(ctx, &self.at, &registration.invalid).await?,
-        };
         Ok(Seen {
             registration: Known::Is(registration),
-            unlisted,
             due,
         })
     }

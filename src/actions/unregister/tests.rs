@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::registered::Unlisted;
 use crate::actions::tests::parts::{entry, registration};
 use crate::actions::tests::{blocked, done, lines, needed, step};
 
@@ -32,10 +33,14 @@ fn only_a_vm_that_does_not_run_leaves_the_inventory() {
 
 #[test]
 fn no_row_in_the_list_proves_little() {
-    let answer = |registration: Registration, unlisted: Unlisted| {
+    let answer = |unread: usize, unlisted: Unlisted| {
+        let registration = Registration {
+            unread,
+            unlisted,
+            ..Registration::default()
+        };
         unregister().decide(&Seen {
             registration: Known::Is(registration),
-            unlisted,
             ..Seen::default()
         })
     };
@@ -43,20 +48,16 @@ fn no_row_in_the_list_proves_little() {
         invalid: Some(Vmid(9)),
         runs: false,
     };
-    let hidden = answer(registration(None), invalid.clone());
+    let hidden = answer(0, invalid.clone());
     assert_eq!(lines(needed(&hidden)), ["vim-cmd vmsvc/unregister 9"]);
     for invalid in [None, invalid.invalid] {
         let runs = Unlisted {
             invalid,
             runs: true,
         };
-        let runs = answer(registration(None), runs);
+        let runs = answer(0, runs);
         assert!(blocked(&runs).what.contains("without being registered"));
     }
-    let doubtful = Registration {
-        unread: 1,
-        ..Registration::default()
-    };
-    let doubtful = answer(doubtful, Unlisted::default());
+    let doubtful = answer(1, Unlisted::default());
     assert!(done(&doubtful)[0].contains("some lines could not be read"));
 }

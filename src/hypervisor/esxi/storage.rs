@@ -79,6 +79,14 @@ impl Volumes {
             .find(|volume| !label.is_empty() && volume.label == label)
     }
 
+    /// The volume that a path below `/vmfs/volumes` lies on.
+    #[must_use]
+    pub fn of(&self, path: &str) -> Option<&Volume> {
+        let name = path.strip_prefix("/vmfs/volumes/")?.split('/').next()?;
+        let by_uuid = || self.0.iter().find(|volume| volume.uuid == name);
+        self.labelled(name).or_else(by_uuid)
+    }
+
     /// A path below `/vmfs/volumes` with the volume's UUID instead of its label, so that two
     /// spellings of one file compare equal. Other paths come back as they are.
     #[must_use]
@@ -143,6 +151,11 @@ mod tests {
             "/vmfs/volumes/aaa-1"
         );
         assert_eq!(volumes.by_uuid("/elsewhere/x"), "/elsewhere/x");
+        assert!(
+            volumes.of(by_uuid).is_some()
+                && volumes.of(by_uuid) == volumes.of("/vmfs/volumes/local 1")
+        );
+        assert_eq!(volumes.of("/vmfs/volumes/other/x"), None);
     }
 
     #[test]
