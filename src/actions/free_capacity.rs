@@ -189,7 +189,7 @@ impl<'a> FreeCapacity<'a> {
         let mut asked = Vec::new();
         for spare in spares {
             stopping::keep_wanted(ctx, &spare.host, &spare.vm, &spare.vmx).await?;
-            match stopping::ask_guest(ctx, &spare.host, &spare.vm, spare.vmid).await? {
+            match stopping::ask_guest(ctx, &spare.host, &spare.vm, &spare.vmx).await? {
                 Ok(()) => asked.push(*spare),
                 Err(fault) => {
                     let why = format!("its guest could not be asked: {fault}");
@@ -353,12 +353,14 @@ impl Action for FreeCapacity<'_> {
     }
 
     async fn undo(&self, ctx: &Ctx) -> Result<Vec<String>, ActError> {
-        let seen = self.back.observe(ctx).await?;
+        let own = || spares::stopped_here(ctx);
+        let seen = self.back.look(ctx, own()).await?;
+        self.back.may_start_unasked(&seen)?;
         let started = match self.back.act(ctx, &seen).await {
             Err(ActError::Failed(fault)) => Err(fault),
             other => Ok(other?),
         };
-        let seen = self.back.observe(ctx).await?;
+        let seen = self.back.look(ctx, own()).await?;
         // Those that are on are not left over, whatever became of the others.
         self.back.settle(ctx, &seen).await?;
         self.back.undone(&seen).map_err(|error| match started {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::engine;
+use crate::engine::{self, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
@@ -15,6 +15,7 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
 use crate::runbook::model::Identity;
 
+use super::answer::{Known, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
@@ -44,6 +45,15 @@ impl<'a> Watch<'a> {
             patience,
         }
     }
+}
+
+/// The command that answers a question, before anybody chose.
+pub(super) fn shown_answer(at: &VmAt, vmid: Vmid, question: &Question) -> ShownCommand {
+    let answer = |vmid| commands::answer(vmid, &question.id, u32::MAX);
+    let mut shown = shown_for(&at.host, &at.vm, Known::Is(vmid), answer);
+    let number = u32::MAX.to_string();
+    shown.line = shown.line.replace(&number, "‹number of your choice›");
+    shown
 }
 
 /// The question on which a VM waits.

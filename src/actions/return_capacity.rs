@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::{Chapter, Fact, Item, ProbeAnswer, Proposal, Thing, Verdict};
+use crate::engine::{Chapter, Fact, Item, ProbeAnswer, Proposal, ShownCommand, Thing, Verdict};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
@@ -62,8 +62,57 @@ impl Due {
     }
 
     /// It is known to its host, and not on.
-    fn is_off(&self) -> bool {
+    fn is_to_start(&self) -> bool {
         self.entry().is_some() && !self.is_on()
+    }
+
+    /// What keeps it from being on.
+    fn found(&self) -> String {
+        let who = self.at.who();
+        match &self.question {
+            Some(_) => format!("{who} waits on a question"),
+            None if self.under_way => format!("{who} is being started"),
+            None => format!("{who} is off"),
+        }
+    }
+
+    fn change(&self) -> String {
+        let who = self.at.who();
+        match &self.question {
+            Some(_) => format!(
+                "{who} was started, and waits for an answer: the question is shown, and answered as \
+                 you choose"
+            ),
+            None if self.under_way => {
+                format!("{who} was started before: its end is awaited, nothing is sent")
+            }
+            None => format!("{who} is started again: it was stopped to free capacity"),
+        }
+    }
+
+    fn command(&self) -> Option<ShownCommand> {
+        let vmid = self.entry()?.vmid;
+        match &self.question {
+            Some(question) => Some(questions::shown_answer(&self.at, vmid, question)),
+            None if self.under_way => None,
+            None => {
+                let (host, vm) = (&self.at.host, &self.at.vm);
+                Some(shown_for(host, vm, Known::Is(vmid), commands::power_on))
+            }
+        }
+    }
+
+    /// Why its host cannot be told to start it.
+    fn missing(&self) -> String {
+        let who = self.at.who();
+        let unlisted = &self.registration.unlisted;
+        match unlisted.invalid {
+            _ if unlisted.runs => {
+                format!("{who} runs, and getallvms does not list it (esxcli vm process list)")
+            }
+            Some(vmid) => format!("{who}: {}", registered::unreadable(vmid)),
+            None => self.registration.is_none(&self.at),
+        }
     }
 }
 
@@ -77,15 +126,7 @@ impl<'a> ReturnCapacity<'a> {
     }
 
     fn proposal(off: &[&Due], tenants: &[String]) -> Proposal {
-        let mut changes: Vec<String> = off
-            .iter()
-            .map(|due| {
-                format!(
-                    "{} is started again: it was stopped to free capacity",
-                    due.at.who()
-                )
-            })
-            .collect();
+        let mut changes: Vec<String> = off.iter().map(|due| due.change()).collect();
         if !tenants.is_empty() {
             changes.push(format!(
                 "they share the memory that was freed with what still runs there: {}",
@@ -95,15 +136,7 @@ impl<'a> ReturnCapacity<'a> {
         Proposal {
             changes,
             typed: (!tenants.is_empty()).then(|| CONSENT.to_owned()),
-            commands: off
-                .iter()
-                .map(|due| {
-                    let vmid = due
-                        .entry()
-                        .map_or(Known::Not, |entry| Known::Is(entry.vmid));
-                    shown_for(&due.at.host, &due.at.vm, vmid, commands::power_on)
-                })
-                .collect(),
+            commands: off.iter().filter_map(|due| due.command()).collect(),
             then: "they are on, as they were before".to_owned(),
             risk: Some(Risk::Write),
             ..Proposal::default()
@@ -125,10 +158,11 @@ impl<'a> ReturnCapacity<'a> {
         }
     }
 
-    /// A VM that its host does not know any more cannot be started by it.
+    /// A VM that its host does not list cannot be started by it.
     fn gone(&self, gone: &[&Due]) -> ProbeAnswer {
         let names: Vec<String> = gone.iter().map(|due| due.at.who()).collect();
-        let found = format!("not registered (getallvms): {}", names.join(", "));
+        let found: Vec<String> = gone.iter().map(|due| due.missing()).collect();
+        let found = found.join("; ");
         let fault = Fault::new(
             format!(
                 "{}: {} cannot be started again",
@@ -137,12 +171,76 @@ impl<'a> ReturnCapacity<'a> {
             ),
             gone.first().map_or("", |due| due.at.host.as_str()),
             format!("{found}; the run stopped it there to free capacity"),
-            "look who took it out of the inventory; register it there again, then retry",
+            "have it listed there again (register it, or make its .vmx readable to the host), then retry",
         );
         blocked(
             found,
             fault,
             &["skip the step: what stays off is listed as left over"],
+        )
+    }
+
+    /// Nobody can consent to what an undo starts, so it starts nothing that takes a consent.
+    ///
+    /// # Errors
+    /// What is off shares its memory with VMs of the runbook that run there.
+    pub fn may_start_unasked(&self, seen: &Option<Seen>) -> Result<(), Fault> {
+        let tenants = seen.iter().flat_map(|seen| seen.tenants.clone());
+        let tenants: Vec<String> = tenants.collect();
+        if tenants.is_empty() || !all(seen).any(Due::is_to_start) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            format!(
+                "what made room stays off: {} runs on it",
+                tenants.join(", ")
+            ),
+            self.title.clone(),
+            "nothing was started",
+            "take back what runs there first, then undo this again; or start it by hand",
+        ))
+    }
+
+    /// What is due back of these, as its host has it now.
+    ///
+    /// # Errors
+    /// A host could not be asked.
+    pub async fn look(&self, ctx: &Ctx, items: Vec<Item>) -> Result<Option<Seen>, Fault> {
+        let mut seen = Seen::default();
+        for item in items {
+            let (Some(vm), Thing::Freed(vmx)) = (&item.vm, &item.thing) else {
+                continue;
+            };
+            let place = (&item.host, vm);
+            let at = VmAt::of_path(&ctx.runbook, SiteRole::Recovery, place, vmx);
+            let at = at.ok_or_else(|| self.nowhere(&item))?;
+            let registration = registered::look_past(ctx, &at).await?;
+            let mut due = Due {
+                item,
+                at,
+                registration,
+                question: None,
+                under_way: false,
+            };
+            if let Some(vmid) = due.entry().map(|entry| entry.vmid) {
+                due.question = questions::pending(ctx, &due.at.host, Lane::Control, vmid).await?;
+                due.under_way =
+                    !due.is_on() && power_tasks::is_under_way(ctx, &due.at, vmid).await?;
+            }
+            seen.due.push(due);
+        }
+        seen.tenants = tenants(ctx, &seen.due).await?;
+        Ok(Some(seen))
+    }
+
+    /// Nothing is left off because its place is not understood.
+    fn nowhere(&self, item: &Item) -> Fault {
+        let title = &self.title;
+        Fault::new(
+            format!("{title}: {} has no place on a datastore", item.what()),
+            item.host.as_str(),
+            "nothing was started",
+            "start it by hand, then skip the step",
         )
     }
 
@@ -172,32 +270,7 @@ impl Action for ReturnCapacity<'_> {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Self::Observed, Fault> {
-        let mut seen = Seen::default();
-        for item in spares::stopped(ctx, self.keys) {
-            let (Some(vm), Thing::Freed(vmx)) = (&item.vm, &item.thing) else {
-                continue;
-            };
-            let place = (&item.host, vm);
-            let Some(at) = VmAt::of_path(&ctx.runbook, SiteRole::Recovery, place, vmx) else {
-                continue;
-            };
-            let registration = registered::look(ctx, &at, Lane::Control).await?;
-            let mut due = Due {
-                item,
-                at,
-                registration,
-                question: None,
-                under_way: false,
-            };
-            if let Some(vmid) = due.entry().map(|entry| entry.vmid) {
-                due.question = questions::pending(ctx, &due.at.host, Lane::Control, vmid).await?;
-                due.under_way =
-                    !due.is_on() && power_tasks::is_under_way(ctx, &due.at, vmid).await?;
-            }
-            seen.due.push(due);
-        }
-        seen.tenants = tenants(ctx, &seen.due).await?;
-        Ok(Some(seen))
+        self.look(ctx, spares::stopped(ctx, self.keys)).await
     }
 
     fn decide(&self, seen: &Self::Observed) -> ProbeAnswer {
@@ -209,11 +282,10 @@ impl Action for ReturnCapacity<'_> {
             let found = "nothing that the run stopped to free capacity is off";
             return done(found, vec![found.to_owned()]);
         }
-        let off: Vec<&Due> = all.iter().filter(|due| due.is_off()).collect();
+        let off: Vec<&Due> = all.iter().filter(|due| due.is_to_start()).collect();
         if !off.is_empty() {
-            let names: Vec<String> = off.iter().map(|due| due.at.who()).collect();
-            let proposal = Self::proposal(&off, &seen.tenants);
-            return needed(format!("off: {}", names.join(", ")), proposal);
+            let found: Vec<String> = off.iter().map(|due| due.found()).collect();
+            return needed(found.join("; "), Self::proposal(&off, &seen.tenants));
         }
         let gone: Vec<&Due> = all.iter().filter(|due| due.entry().is_none()).collect();
         if !gone.is_empty() {
@@ -228,7 +300,7 @@ impl Action for ReturnCapacity<'_> {
 
     async fn act(&self, ctx: &Ctx, seen: &Self::Observed) -> Result<(), ActError> {
         let mut faults = Vec::new();
-        for due in all(seen).filter(|due| due.is_off()) {
+        for due in all(seen).filter(|due| due.is_to_start()) {
             match start(ctx, due).await {
                 Ok(()) => {}
                 // It keeps none of the others off.

@@ -1,7 +1,7 @@
 //! Expendable VMs on hosts of the recovery site: what runs there under the names that a runbook gives
 //! them, and never a VM that it recovers.
 
-use crate::engine::{Fact, Item, Ledger, Thing};
+use crate::engine::{Fact, Item, Ledger, RunState, Thing};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::Vmid;
@@ -10,12 +10,14 @@ use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
+use crate::hypervisor::esxi::storage::Volumes;
 use crate::names::{HostName, VmName};
-use crate::runbook::drill_of;
 use crate::runbook::model::Vm;
 
 use super::context::Ctx;
+use super::place::within;
 use super::registered::{self, inventory, inventory_path, summary};
+use super::store;
 use super::words::size;
 
 /// An expendable VM as its host has it.
@@ -108,7 +110,7 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<
     Ok(told)
 }
 
-/// What runs under a name that the keys stand for, from a file that the list has no row for.
+/// What runs and is meant by the keys, from a file that the list has no row for.
 async fn unlisted(
     ctx: &Ctx,
     host: &HostName,
@@ -116,36 +118,62 @@ async fn unlisted(
     listed: &Inventory,
 ) -> Result<Vec<String>, Fault> {
     let running = registered::running(ctx, host).await?;
-    let is_listed = |vm: &RunningVm| {
-        let mut rows = listed.vms.iter();
-        rows.any(|row| vm.config_file.ends_with(&format!("/{}", row.path)))
+    let volumes = store::volumes(ctx, host).await?;
+    let is_meant = |vm: &&RunningVm| {
+        let volume = volumes.of(&vm.config_file);
+        within(&vm.config_file).is_some_and(|(name, path)| {
+            let datastore = volume.map_or(name, |volume| volume.label.as_str());
+            ctx.runbook
+                .makes_room(keys, host, &vm.name, (datastore, path))
+        })
     };
-    let is_meant = |vm: &RunningVm| {
-        let mut recovered = ctx.runbook.recoverable_vms();
-        keys.iter().any(|key| Vm::covers(key, &vm.name))
-            && drill_of(&vm.name).is_none()
-            && !recovered.any(|(name, _)| name.as_str().eq_ignore_ascii_case(&vm.name))
-    };
-    let unlisted = running.iter().filter(|vm| is_meant(vm) && !is_listed(vm));
+    let unlisted = running.iter().filter(is_meant);
+    let unlisted = unlisted.filter(|vm| !is_listed(vm, listed, &volumes));
     Ok(unlisted
         .map(|vm| format!("{} on {host}", vm.name))
         .collect())
 }
 
+/// Whether the list has a row for the file of a VM that runs.
+fn is_listed(vm: &RunningVm, listed: &Inventory, volumes: &Volumes) -> bool {
+    let file = volumes.by_uuid(&vm.config_file);
+    let mut rows = listed.vms.iter();
+    rows.any(|row| volumes.by_uuid(&row.vmx_path()) == file)
+}
+
 /// What the run, and the one that it takes back, stopped to free capacity and nobody has seen started
 /// again, of those that the keys stand for; all of it where there are none.
 pub(super) fn stopped(ctx: &Ctx, keys: &[VmName]) -> Vec<Item> {
-    let before = ctx.parent.as_deref().map(Ledger::of).unwrap_or_default();
-    let own = Ledger::of(&ctx.state);
-    let mut items: Vec<Item> = Vec::new();
-    for item in before.standing().chain(own.standing()) {
-        let is_meant =
-            |vm: &VmName| keys.is_empty() || keys.iter().any(|key| Vm::covers(key, vm.as_str()));
-        let is_freed = matches!(item.thing, Thing::Freed(_));
-        if is_freed && item.vm.as_ref().is_some_and(is_meant) {
-            items.push(item.clone());
+    let is_meant =
+        |vm: &VmName| keys.is_empty() || keys.iter().any(|key| Vm::covers(key, vm.as_str()));
+    let mut items = freed(&ctx.state);
+    // What stands from both is one VM, to be started once.
+    for item in ctx.parent.as_deref().map(freed).unwrap_or_default() {
+        let same = |own: &Item| own.host == item.host && own.thing == item.thing;
+        if !items.iter().any(same) {
+            items.push(item);
         }
     }
+    items.retain(|item| item.vm.as_ref().is_some_and(is_meant));
+    still_off(ctx, items)
+}
+
+/// What this step stopped to free capacity, of which nobody has seen that it was started again.
+pub(super) fn stopped_here(ctx: &Ctx) -> Vec<Item> {
+    let mut items = freed(&ctx.state);
+    items.retain(|item| item.step.as_ref() == Some(&ctx.step.id));
+    still_off(ctx, items)
+}
+
+/// What stands in a run's ledger as stopped to free capacity.
+fn freed(state: &RunState) -> Vec<Item> {
+    let ledger = Ledger::of(state);
+    let freed = ledger.standing();
+    let freed = freed.filter(|item| matches!(item.thing, Thing::Freed(_)));
+    freed.cloned().collect()
+}
+
+fn still_off(ctx: &Ctx, mut items: Vec<Item>) -> Vec<Item> {
     let facts = ctx.run_facts();
     items.retain(|item| {
         let stopped = facts.iter().rposition(|fact| is_stop(fact, item));
@@ -164,4 +192,46 @@ fn is_stop(fact: &Fact, item: &Item) -> bool {
 
 fn is_start(fact: &Fact, item: &Item) -> bool {
     matches!(fact, Fact::Gone { host, what } if *host == item.host && *what == item.what())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hypervisor::esxi::storage::Volume;
+
+    #[test]
+    fn a_row_of_another_datastore_does_not_list_what_runs() {
+        let volume = |label: &str, uuid: &str| Volume {
+            mount_point: format!("/vmfs/volumes/{uuid}"),
+            label: label.into(),
+            uuid: uuid.into(),
+            mounted: true,
+            kind: "VMFS-6".into(),
+            size: 2,
+            free: 1,
+        };
+        let volumes = Volumes(vec![volume("local1", "aaa-1"), volume("local2", "bbb-2")]);
+        let running = RunningVm {
+            world_id: 1,
+            uuid_bios: None,
+            config_file: "/vmfs/volumes/aaa-1/lab-1/lab-1.vmx".into(),
+            name: "lab-1".into(),
+        };
+        let has = |datastore: &str| {
+            let row = InventoryEntry {
+                vmid: Vmid(1),
+                name: "lab-1".into(),
+                datastore: datastore.into(),
+                path: "lab-1/lab-1.vmx".into(),
+                guest_os: String::new(),
+                version: String::new(),
+            };
+            let listed = Inventory {
+                vms: vec![row],
+                ..Inventory::default()
+            };
+            is_listed(&running, &listed, &volumes)
+        };
+        assert!(has("local1") && !has("local2"));
+    }
 }

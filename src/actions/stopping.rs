@@ -6,9 +6,9 @@ use crate::engine::Fact;
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
-use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
 use super::context::Ctx;
@@ -72,7 +72,7 @@ async fn bring_down(
         Way::AtOnce => ("as the runbook says".to_owned(), None),
     };
     if let Some(patience) = patience.filter(|_| now.power == PowerState::On) {
-        match ask_guest(ctx, host, vm, vmid).await? {
+        match ask_guest(ctx, host, vm, vmx).await? {
             Ok(()) => {
                 ctx.doing(format!("waiting for the guest of {vm} to shut down"));
                 if wait_until_off(ctx, host, vmx, patience).await? {
@@ -143,14 +143,15 @@ pub(super) async fn keep_wanted(
 /// Asks the guest; the inner error says why it cannot be asked.
 ///
 /// # Errors
-/// The write did not leave, or was lost.
+/// The write did not leave or was lost, or the host could not be asked.
 pub(super) async fn ask_guest(
     ctx: &Ctx,
     host: &HostName,
     vm: &VmName,
-    vmid: Vmid,
+    vmx: &str,
 ) -> Result<Result<(), DriverFault>, ActError> {
     ctx.doing(format!("asking the guest of {vm} to shut down"));
+    let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
     let output = ctx
         .write(host, Lane::Control, &commands::shutdown_guest(vmid))
         .await?;

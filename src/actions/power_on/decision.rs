@@ -4,6 +4,7 @@ use crate::actions::answer::{Known, blocked, done, needed, shown_for};
 use crate::actions::autostart;
 use crate::actions::isolation::Ground;
 use crate::actions::ownership::{Heard, Ownership, Standing};
+use crate::actions::questions;
 use crate::actions::registered::Entry;
 use crate::engine::{AutostartEntry, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
@@ -97,21 +98,14 @@ impl PowerOn {
 
     /// It is on, or on its way.
     pub(super) fn decide_on(&self, seen: &Seen, entry: &Entry) -> ProbeAnswer {
-        let host = &self.at.host;
         if let Some(question) = &seen.question {
             let found = format!("it waits on a question: {}", first_line(&question.text));
             let mut proposal = self.proposal(vec![
                 "it was started, and waits for an answer: the question is shown, and answered as you choose"
                     .into(),
             ]);
-            proposal.commands = vec![shown_for(host, self.vm(), Known::Is(entry.vmid), |vmid| {
-                commands::answer(vmid, &question.id, u32::MAX)
-            })];
-            for command in &mut proposal.commands {
-                command.line = command
-                    .line
-                    .replace(&u32::MAX.to_string(), "‹number of your choice›");
-            }
+            let command = questions::shown_answer(&self.at, entry.vmid, question);
+            proposal.commands = vec![command];
             return needed(found, proposal);
         }
         if !seen.runs {
