@@ -1,11 +1,13 @@
 //! A command that only looks, beside a file that is open: it is told more while it runs.
 //!
-//! It goes over the session that carries the file: that for bulk data, else its lane's.
+//! It goes over the session for bulk data where there is one that opens a channel for it, else over its
+//! lane's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use super::bulk;
 use super::command::{Effect, HostCommand};
@@ -88,15 +90,17 @@ impl Dialogue {
         match &mut self.0 {
             Way::Bulk(dialogue) => dialogue.finish().await,
             Way::Lane(talk) => {
-                let (id, patience) = (talk.id, talk.patience);
-                let ending = talk.thread.call(move |worker, cancel| {
-                    let limit = Limit::new(patience, cancel);
-                    let ended = worker.with_talk(id, &limit, |talk, link| talk.end(link, &limit));
-                    // Whoever listens is told that nothing more is said.
-                    worker.talks.remove(&id);
-                    ended
-                });
-                ending.await?
+                let id = talk.id;
+                let ending = talk.thread.call(move |worker, _| worker.end_talk(id));
+                let ended = ending.await?.ok_or_else(gone)?;
+                let ended = timeout(talk.patience, ended).await;
+                // Whoever listens is told that nothing more is said.
+                talk.give_up();
+                let late = |_| HostError::TimedOut {
+                    what: "a command beside a file".to_owned(),
+                    after: talk.patience,
+                };
+                ended.map_err(late)?.map_err(|_| gone())
             }
         }
     }
@@ -110,12 +114,19 @@ struct OnLane {
     patience: Duration,
 }
 
-impl Drop for OnLane {
-    fn drop(&mut self) {
+impl OnLane {
+    /// Nobody waits for it any more. What else is open on its session goes on.
+    fn give_up(&self) {
         let id = self.id;
         self.thread.post(move |worker, _| {
             worker.talks.remove(&id);
         });
+    }
+}
+
+impl Drop for OnLane {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -200,20 +211,39 @@ impl Heard {
 pub(super) struct Talk {
     process: Process,
     heard: Heard,
+    /// Nothing more comes for it, and its end goes here.
+    end: Option<oneshot::Sender<Output>>,
 }
 
 impl Talk {
     /// Takes in what it says, without waiting; whether it said anything.
     pub(super) fn listen(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, Stopped> {
-        if !self.is_on() {
+        // Reading one output may have taken in bytes of the other, which the socket does not tell again.
+        for _ in 0..2 {
+            if self.is_on() && self.exchange(link, limit, &[], self.end.is_some())?.1 {
+                return Ok(true);
+            }
+        }
+        if self.is_on() || self.end.is_none() {
             return Ok(false);
         }
-        let (_, moved) = self.exchange(link, limit, &[], false)?;
-        Ok(moved)
+        let Some(status) = self.process.poll_status(link, limit)? else {
+            return Ok(false);
+        };
+        if let (Some(output), Some(end)) = (self.heard.end(Some(status)), self.end.take()) {
+            // Whoever asked may have given up.
+            let _ = end.send(output);
+        }
+        Ok(true)
+    }
+
+    /// Something of it is still to come.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_on() || self.end.is_some()
     }
 
     /// It may say more.
-    pub(super) fn is_on(&self) -> bool {
+    fn is_on(&self) -> bool {
         !self.process.ended()
     }
 
@@ -233,22 +263,6 @@ impl Talk {
         Ok(())
     }
 
-    fn end(&mut self, link: &mut Link, limit: &Limit) -> Result<Output, FileError> {
-        let mut idle_turns = 0;
-        while self.is_on() {
-            let (_, moved) = self.exchange(link, limit, &[], true).map_err(broken)?;
-            idle_turns = if moved { 0 } else { idle_turns + 1 };
-            if !moved && self.is_on() {
-                self.process
-                    .settle(link, limit, idle_turns)
-                    .map_err(broken)?;
-            }
-        }
-        let status = self.process.status(link, limit).map_err(broken)?;
-        let output = self.heard.end(Some(status));
-        output.ok_or(FileError::Gone)
-    }
-
     fn exchange(
         &mut self,
         link: &mut Link,
@@ -256,7 +270,7 @@ impl Talk {
         input: &[u8],
         last: bool,
     ) -> Result<(usize, bool), Stopped> {
-        let Self { process, heard } = self;
+        let Self { process, heard, .. } = self;
         let mut take = |stream, bytes: &[u8]| heard.take(stream, bytes);
         process.exchange(link, limit, input, last, &mut take)
     }
@@ -267,6 +281,10 @@ fn broken(stopped: Stopped) -> FileError {
         pid: None,
         cause: stopped.during("talking to a command beside a file"),
     }
+}
+
+fn gone() -> HostError {
+    HostError::Lost("the session that the command ran in has ended".to_owned())
 }
 
 impl Worker {
@@ -284,7 +302,11 @@ impl Worker {
         match Process::start(link, line, &limit) {
             Ok(process) => {
                 heard.sent();
-                Ok(Some(self.keep_talk(Talk { process, heard })))
+                Ok(Some(self.keep_talk(Talk {
+                    process,
+                    heard,
+                    end: None,
+                })))
             }
             Err(not) => {
                 if !not.intact {
@@ -295,13 +317,20 @@ impl Worker {
         }
     }
 
+    /// Has a talk ended while the session is idle, and tells where its end is to be read; `None` where
+    /// there is no such talk any more.
+    fn end_talk(&mut self, id: u64) -> Option<oneshot::Receiver<Output>> {
+        let (end, ended) = oneshot::channel();
+        self.talks.get_mut(&id)?.end = Some(end);
+        Some(ended)
+    }
+
     fn with_talk<T>(
         &mut self,
         id: u64,
         limit: &Limit,
         op: impl FnOnce(&mut Talk, &mut Link) -> Result<T, FileError>,
     ) -> Result<T, HostError> {
-        let gone = || HostError::Lost("the session that the command ran in has ended".to_owned());
         let mut talk = self.talks.remove(&id).ok_or_else(gone)?;
         // Its file's data may wait on this session.
         self.drain_files(limit);

@@ -428,12 +428,14 @@ impl Host {
             .run
             .policy
             .permit(Deed::Read(command.effect()))?;
-        let Some(session) = self.shared.bulk.alive() else {
-            let thread = self.lane(lane)?;
-            return Dialogue::on_lane(&self.shared, thread, lane.session(), command).await;
-        };
-        let started = bulk::Dialogue::start(&self.shared, session, lane.session(), command).await;
-        started.map(|dialogue| Some(Dialogue::over_bulk(dialogue)))
+        let (shared, session) = (&self.shared, lane.session());
+        if let Some(bulk) = shared.bulk.alive()
+            && let Some(talk) = bulk::Dialogue::start(shared, bulk, session, command).await?
+        {
+            return Ok(Some(Dialogue::over_bulk(talk)));
+        }
+        // As for the file: a host that opens no further channel there may open one on its lane.
+        Dialogue::on_lane(shared, self.lane(lane)?, session, command).await
     }
 
     /// The session for bulk data, opened if there is none; `None` where ssh2 carries it.

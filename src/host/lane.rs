@@ -235,7 +235,7 @@ impl Worker {
                 Err(TryRecvError::Empty) => self.idle(),
                 Err(TryRecvError::Disconnected) => break,
             }
-            let idle = self.files.is_empty() && self.streams.is_empty();
+            let idle = self.files.is_empty() && self.streams.is_empty() && self.talks.is_empty();
             self.idle.store(idle, Ordering::Relaxed);
         }
         self.drop_link();
@@ -259,8 +259,8 @@ impl Worker {
         for talk in self.talks.values_mut() {
             moved = moved.and_then(|moved| Ok(moved | talk.listen(link, &limit)?));
         }
-        let reads =
-            self.files.values().any(OpenFile::is_pending) || self.talks.values().any(Talk::is_on);
+        let reads = self.files.values().any(OpenFile::is_pending)
+            || self.talks.values().any(Talk::is_awaited);
         let result = match moved {
             Ok(true) => Ok(()),
             Ok(false) => link.idle(reads),

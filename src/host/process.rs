@@ -151,6 +151,16 @@ impl Process {
         self.channel.eof()
     }
 
+    /// Its exit status, if it has come.
+    pub(super) fn poll_status(
+        &mut self,
+        link: &mut Link,
+        limit: &Limit,
+    ) -> Result<Option<i32>, Stopped> {
+        let closed = link.attempt(limit, || Ok(self.channel.wait_close()?))?;
+        closed.map(|()| self.status(link, limit)).transpose()
+    }
+
     /// Waits for the exit status. A signal counts as 128 and its number.
     pub(super) fn status(&mut self, link: &mut Link, limit: &Limit) -> Result<i32, Stopped> {
         link.drive(limit, |_| self.channel.wait_close())?;

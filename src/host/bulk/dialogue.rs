@@ -33,12 +33,13 @@ pub(in super::super) struct Dialogue {
 }
 
 impl Dialogue {
+    /// Starts a command; `None` where the host opens no further channel on this session.
     pub(in super::super) async fn start(
         host: &Arc<Shared>,
         session: Arc<Session>,
         lane: Lane,
         command: &HostCommand,
-    ) -> Result<Self, HostError> {
+    ) -> Result<Option<Self>, HostError> {
         let limits = session.limits;
         let starting = async {
             let channel = session.channel().await?;
@@ -47,14 +48,17 @@ impl Dialogue {
         };
         let late = || HostError::Lost("starting a command beside a file took too long".to_owned());
         let started = timeout(limits.file, starting).await.map_err(|_| late())?;
-        let channel =
-            started.map_err(|error: russh::Error| HostError::NotRun(error.to_string()))?;
+        let channel = match started {
+            Ok(channel) => channel,
+            Err(russh::Error::ChannelOpenFailure(_)) => return Ok(None),
+            Err(error) => return Err(HostError::NotRun(error.to_string())),
+        };
         let (heard, said) = Heard::new(host, lane, command);
         heard.sent();
         let (arriving, out) = channel.split();
         let (wanted, unwanted) = oneshot::channel();
         let listening = tokio::spawn(listen(arriving, heard, unwanted));
-        Ok(Self {
+        Ok(Some(Self {
             out: Arc::new(out),
             said,
             listening,
@@ -62,7 +66,7 @@ impl Dialogue {
             command: command.clone(),
             limits,
             _session: session,
-        })
+        }))
     }
 
     pub(in super::super) async fn tell(&mut self, line: &str) -> Result<(), HostError> {

@@ -565,12 +565,26 @@ async fn talks_on(sshd: &Sshd, hosts: Hosts, host: Arc<Host>) {
 }
 
 #[tokio::test]
+async fn a_command_beside_a_file_takes_its_lane_where_no_further_channel_is_opened() {
+    let Some(sshd) = Sshd::start("MaxSessions 1") else {
+        return;
+    };
+    let (_hosts, host) = one(sshd.config());
+    let _file = beside_a_file(&host, &sshd).await;
+    let command = converse("read -r n; echo $n");
+    let talk = host.converse(Lane::Transfer(0), &command).await;
+    let mut talk = talk.unwrap().unwrap();
+    talk.tell("7").await.unwrap();
+    assert_eq!(talk.finish().await.unwrap().text(), "7\n");
+}
+
+#[tokio::test]
 async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up_nobody() {
     both_ways(ends_early).await;
 }
 
 async fn ends_early(sshd: &Sshd, _hosts: Hosts, host: Arc<Host>) {
-    let _file = beside_a_file(&host, sshd).await;
+    let mut file = beside_a_file(&host, sshd).await;
     let start = |script: &str| {
         let command = converse(script);
         let host = host.clone();
@@ -604,8 +618,14 @@ async fn ends_early(sshd: &Sshd, _hosts: Hosts, host: Arc<Host>) {
         .unwrap()
         .unwrap();
     let mut said = endless.said();
+    tokio::select! {
+        biased;
+        _ = endless.finish() => panic!("its file waited for it"),
+        written = file.write_at(0, vec![1; 9]) => written.unwrap(),
+    }
     assert!(endless.finish().await.is_err(), "it has not ended");
     assert!(said.changed().await.is_err(), "nobody hears it any more");
+    file.finish().await.unwrap();
     assert!(begun.elapsed() < SOON);
 }
 
