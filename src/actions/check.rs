@@ -7,6 +7,7 @@ use crate::error::Fault;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Probe;
 
+use super::action::ended;
 use super::answer::needed;
 use super::checks::{self, Seen};
 use super::context::Ctx;
@@ -53,7 +54,11 @@ impl<'a> Check<'a> {
         let mut seen = Vec::with_capacity(self.probes.len());
         for probe in self.probes {
             ctx.doing(format!("looking whether {}", checks::in_words(probe)));
-            seen.push(checks::look(ctx, probe, self.patience).await);
+            let looked = checks::look(ctx, probe, self.patience).await;
+            if let Err(error) = looked.keep(ctx).await {
+                return ended(error);
+            }
+            seen.push(looked);
         }
         let (passed, failed): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|one| one.passed);
         let lines = |seen: &[Seen]| seen.iter().map(Seen::line).collect::<Vec<_>>();

@@ -20,6 +20,7 @@ use crate::transfer::{self, Point, choose};
 use super::action::Action;
 use super::answer::shown;
 use super::context::Ctx;
+use super::link::ActError;
 use super::place::VmAt;
 use super::ready::Ready;
 use super::words::{one_line, size, span};
@@ -31,7 +32,7 @@ const SHOWN: usize = 120;
 const TAKEN: &str = " was taken ";
 
 /// What a probe showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
     /// What was asked, in words.
     pub asked: String,
@@ -39,9 +40,22 @@ pub(super) struct Seen {
     pub passed: bool,
     /// What was seen, or why nothing was.
     pub said: String,
+    /// What the run may keep as proven by it.
+    pub proves: Option<Fact>,
 }
 
 impl Seen {
+    /// Keeps what it proves, now that a step counts on it.
+    ///
+    /// # Errors
+    /// The run no longer waits for this action.
+    pub async fn keep(&self, ctx: &Ctx) -> Result<(), ActError> {
+        let Some(fact) = &self.proves else {
+            return Ok(());
+        };
+        ctx.keep_once(fact.clone(), |kept| kept == fact).await
+    }
+
     /// `lee-bk1 accepts connections: no reply (asked by the console)`.
     pub fn line(&self) -> String {
         format!("{}: {}", self.asked, self.said)
@@ -50,6 +64,7 @@ impl Seen {
 
 /// Looks. What could not be asked is not as expected.
 pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
+    let mut proves = None;
     let looked = match probe {
         Probe::Vm { vm, site, sign } => vm_sign(ctx, vm, site.as_ref(), *sign).await,
         Probe::Tcp { host, port, from } => tcp(ctx, host, *port, from.as_ref()).await,
@@ -61,7 +76,22 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
             Err(why) => Err(why),
         },
         Probe::Compare(both) => compare(ctx, both, patience).await,
-        Probe::Point { vm, backup, young } => point(ctx, vm, backup.as_ref(), *young).await,
+        Probe::Point {
+            vm,
+            backup,
+            young: Young::Within(most),
+        } => point(ctx, vm, backup.as_ref(), *most).await,
+        Probe::Point {
+            vm,
+            backup,
+            young: Young::SinceMove,
+        } => {
+            let looked = protected_again(ctx, vm, backup.as_ref()).await;
+            looked.map(|(said, fact)| {
+                proves = fact;
+                said
+            })
+        }
         Probe::Attested {
             dated, by, every, ..
         } => {
@@ -73,6 +103,7 @@ pub(super) async fn look(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen {
         asked: in_words(probe),
         passed: looked.is_ok(),
         said: looked.unwrap_or_else(|why| why),
+        proves,
     }
 }
 
@@ -93,6 +124,7 @@ pub(super) async fn print(ctx: &Ctx, probe: &Probe, patience: Duration) -> Seen 
         asked: asked.collect::<Vec<_>>().join(", "),
         passed: printed.is_ok(),
         said: printed.unwrap_or_else(|why| why),
+        proves: None,
     }
 }
 
@@ -123,6 +155,12 @@ pub(super) fn lasting<'l>(probe: &Probe, line: &'l str) -> &'l str {
         } => "",
         _ => line,
     }
+}
+
+/// Whether a look by this probe may prove something that the run keeps.
+pub(super) fn may_prove(probe: &Probe) -> bool {
+    let young = Young::SinceMove;
+    matches!(probe, Probe::Point { young: its, .. } if *its == young)
 }
 
 /// What a probe asks, in words.
@@ -374,17 +412,21 @@ async fn compare(ctx: &Ctx, both: &[Look; 2], patience: Duration) -> Looked {
     ))
 }
 
-async fn point(ctx: &Ctx, vm: &str, backup: Option<&BackupName>, young: Young) -> Looked {
+/// The backup that is given, or the VM's own.
+fn backup_of<'b>(
+    ctx: &'b Ctx,
+    vm: &VmName,
+    given: Option<&'b BackupName>,
+) -> Result<&'b BackupName, String> {
+    let own = || ctx.runbook.vms.get(vm)?.backup.as_ref();
+    let backup = given.or_else(own);
+    backup.ok_or_else(|| "the runbook gives it no backup".to_owned())
+}
+
+async fn point(ctx: &Ctx, vm: &str, backup: Option<&BackupName>, most: Option<Duration>) -> Looked {
     let name = VmName::from(vm);
-    let own = ctx.runbook.vms.get(&name).and_then(|vm| vm.backup.as_ref());
-    let Some(backup) = backup.or(own) else {
-        return Err("the runbook gives it no backup".to_owned());
-    };
-    let most = match young {
-        Young::SinceMove => return protected_again(ctx, &name, backup).await,
-        Young::Within(age) => age.or_else(|| ctx.runbook.rpo(&name)),
-    };
-    let Some(most) = most else {
+    let backup = backup_of(ctx, &name, backup)?;
+    let Some(most) = most.or_else(|| ctx.runbook.rpo(&name)) else {
         return Err("the runbook gives it no RPO and the check no age".to_owned());
     };
     let point = newest(ctx, &name, backup).await?;
@@ -415,17 +457,24 @@ async fn newest(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Result<Point, St
     Ok(chosen.point.clone())
 }
 
-/// Whether a VM that moved is backed up where it runs now: the run keeps that it is.
-async fn protected_again(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Looked {
+/// Whether a VM that moved is backed up where it runs now, and the fact that it is.
+async fn protected_again(
+    ctx: &Ctx,
+    vm: &str,
+    backup: Option<&BackupName>,
+) -> Result<(String, Option<Fact>), String> {
+    let vm = VmName::from(vm);
+    let backup = backup_of(ctx, &vm, backup)?;
+    let not_looked = |why: &str| Ok((format!("not looked at: {why}"), None));
     match ctx.mode {
-        Mode::Drill => return Ok("not looked at: nothing backs up what a drill brought up".into()),
-        Mode::Practice => return Ok("not looked at: the simulated site makes no backups".into()),
+        Mode::Drill => return not_looked("nothing backs up what a drill brought up"),
+        Mode::Practice => return not_looked("the simulated site makes no backups"),
         Mode::Failover | Mode::Planned | Mode::Failback => {}
     }
-    let Some(moved) = ctx.state.moved_at(vm) else {
+    let Some(moved) = ctx.state.moved_at(&vm) else {
         return Err("this run has not moved it".to_owned());
     };
-    let point = newest(ctx, vm, backup).await?;
+    let point = newest(ctx, &vm, backup).await?;
     let at = moved.strftime("%Y-%m-%d %H:%M:%SZ");
     let old = point.stamp.age_at(moved);
     if old.is_positive() {
@@ -435,18 +484,16 @@ async fn protected_again(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Looked 
             point.name
         ));
     }
-    let fact = Fact::ProtectedAgain {
-        vm: vm.clone(),
-        backup: backup.clone(),
-        point: point.name.clone(),
-    };
-    let same = fact.clone();
-    let kept = ctx.keep_once(fact, |fact| *fact == same).await;
-    kept.map_err(|_| "the run no longer waits for this look".to_owned())?;
-    Ok(format!(
+    let said = format!(
         "{} in {backup} was taken since it moved at {at}",
         point.name
-    ))
+    );
+    let fact = Fact::ProtectedAgain {
+        vm,
+        backup: backup.clone(),
+        point: point.name,
+    };
+    Ok((said, Some(fact)))
 }
 
 fn attested(today: Date, dated: &str, by: Option<&str>, every: Duration) -> Looked {

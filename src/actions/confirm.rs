@@ -13,6 +13,7 @@ use crate::error::Fault;
 use crate::plan::Step;
 use crate::runbook::model::{Ask, Challenge, Probe};
 
+use super::action::ended;
 use super::answer::needed;
 use super::check::PATIENCE;
 use super::checks::{self, Seen};
@@ -48,6 +49,11 @@ impl<'a> Confirm<'a> {
     /// # Errors
     /// Something is not as it should be, or not yet: nobody is asked.
     pub async fn probe(&self, ctx: &Ctx) -> Result<ProbeAnswer, Fault> {
+        let seen = self.look(ctx).await?;
+        Ok(self.asks_with(&seen))
+    }
+
+    async fn look(&self, ctx: &Ctx) -> Result<IndexMap<&str, Seen>, Fault> {
         let mut seen: IndexMap<&str, Seen> = IndexMap::new();
         for (key, ask) in self.ask {
             let looked = match ask {
@@ -63,6 +69,10 @@ impl<'a> Confirm<'a> {
             }
             seen.insert(key, looked);
         }
+        Ok(seen)
+    }
+
+    fn asks_with(&self, seen: &IndexMap<&str, Seen>) -> ProbeAnswer {
         // What somebody has to read elsewhere is not told here.
         let told = seen.iter().map(|(key, seen)| match self.ask.get(*key) {
             Some(Ask::Check { .. }) => seen.line(),
@@ -71,7 +81,7 @@ impl<'a> Confirm<'a> {
         let told = told.collect::<Vec<_>>().join("; ");
         let found = Some(told).filter(|told| !told.is_empty());
         let found = found.unwrap_or_else(|| "this is for people to answer".to_owned());
-        Ok(self.asks(found, |key| seen.get(key)))
+        self.asks(found, |key| seen.get(key))
     }
 
     fn asks<'s>(&self, found: String, seen: impl Fn(&str) -> Option<&'s Seen>) -> ProbeAnswer {
@@ -103,17 +113,26 @@ impl<'a> Confirm<'a> {
             return Performed::Done { evidence };
         }
         let mut looks = format!("looked at {}", time(at));
-        if ctx.clock.now().duration_since(at) > FRESH {
-            let answer = match self.probe(ctx).await {
-                Ok(answer) => answer,
+        // What a look proves is kept with the answer, from a look of its own.
+        let mut probes = self.ask.values().filter_map(Ask::probe);
+        let proves = probes.any(checks::may_prove);
+        if proves || ctx.clock.now().duration_since(at) > FRESH {
+            let seen = match self.look(ctx).await {
+                Ok(seen) => seen,
                 Err(mut fault) => {
                     "nothing was changed; what was answered does not count"
                         .clone_into(&mut fault.state);
                     return Performed::Failed(fault);
                 }
             };
+            let answer = self.asks_with(&seen);
             if !self.is_as_shown(&shown.ask, &answer, &|text| ctx.hosts.clean(text)) {
                 return Performed::Changed(Box::new(answer));
+            }
+            for seen in seen.values() {
+                if let Err(error) = seen.keep(ctx).await {
+                    return ended(error);
+                }
             }
             looks += &format!(", and at {} it was the same", time(ctx.clock.now()));
         }

@@ -212,6 +212,7 @@ pub(super) async fn until_seen(
         looks += 1;
         let took = began.elapsed();
         if seen.passed {
+            seen.keep(ctx).await?;
             let when = format!("seen after {} ({})", span(took), count(looks, "look"));
             return Ok(vec![seen.line(), when]);
         }

@@ -66,7 +66,14 @@ async fn a_check_tells_everything_that_it_saw_and_fails_by_one() {
 
 #[tokio::test]
 async fn a_vm_is_protected_again_by_a_point_that_was_taken_since_it_moved() {
-    let world = world("      - check: { point: { vm: sql01, in: nightly, since: move } }\n").await;
+    let world = world(
+        "      - check: { point: { vm: sql01, in: nightly, since: move } }
+      - confirm: Is it protected?
+        ask:
+          again: { check: Is that so?, probe: { point: { vm: sql01, in: nightly, since: move } } }
+",
+    )
+    .await;
     let id = "look/-/check";
     world.probe(id).await;
     let why = failure(world.perform(id).await);
@@ -94,13 +101,16 @@ async fn a_vm_is_protected_again_by_a_point_that_was_taken_since_it_moved() {
             .to_string(),
     );
     std::fs::rename(newest, taken).unwrap();
+    let again = |fact: &Fact| matches!(fact, Fact::ProtectedAgain { .. });
+    world.probe("look/-/confirm").await;
+    assert!(!world.facts().iter().any(again), "nobody has answered yet");
+    world.go("look/-/confirm").await;
+    assert!(world.facts().iter().any(again));
     let seen = world.go(id).await;
     assert!(
         seen[0].contains("in nightly was taken since it moved"),
         "{seen:?}"
     );
-    let again = |fact: &Fact| matches!(fact, Fact::ProtectedAgain { .. });
-    assert!(world.facts().iter().any(again));
     world.end().await;
 }
 
