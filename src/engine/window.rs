@@ -38,16 +38,14 @@ impl CommitWindow {
                     agreed_at(Chapter::Commit, state).or(ended)
                 }
                 Chapter::Rollback => Some(opened.at),
+                // It only follows a rollback.
                 Chapter::Cleanup => None,
             });
-        let window = Self {
+        Some(Self {
             within,
             until: ended.checked_add(within).ok()?,
             decided,
-        };
-        let mut chapters = state.chapters.iter();
-        let due = chapters.all(|opened| opened.chapter == Chapter::Commit);
-        (due || window.decided.is_some()).then_some(window)
+        })
     }
 
     /// What is left of it; negative once it is over. `None`: it was decided.
