@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::names::VmName;
 use crate::runbook::model::{
@@ -88,22 +88,16 @@ fn made_room(runbook: &Runbook) -> Vec<VmName> {
         let phases = phases(runbook, section).iter();
         phases.flat_map(|phase| phase.steps.iter().map(|step| &step.verb))
     };
-    let mut made: Vec<VmName> = Vec::new();
-    for verb in verbs(Section::Failover) {
-        if let Verb::FreeCapacity { vms } = verb {
-            made.extend(
-                vms.iter()
-                    .filter(|vm| !made.contains(vm))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-        }
-    }
-    made.retain(|vm| {
-        let mut home = verbs(Section::Failback);
-        !home.any(|verb| matches!(verb, Verb::ReturnCapacity { vms } if vms.contains(vm)))
+    let freed = verbs(Section::Failover).flat_map(|verb| match verb {
+        Verb::FreeCapacity { vms } => vms.as_slice(),
+        _ => &[],
     });
-    made
+    let is_returned = |vm: &VmName| {
+        let mut home = verbs(Section::Failback);
+        home.any(|verb| matches!(verb, Verb::ReturnCapacity { vms } if vms.contains(vm)))
+    };
+    let made: IndexSet<&VmName> = freed.filter(|vm| !is_returned(vm)).collect();
+    made.into_iter().cloned().collect()
 }
 
 /// The VMs that a phase's steps are about.
