@@ -35,7 +35,7 @@ impl Finding {
 }
 
 /// The statement by which a drill is closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FindingsStatement {
     /// When.
     pub at: Timestamp,
@@ -44,6 +44,7 @@ pub struct FindingsStatement {
     /// What was learnt; empty is the statement that there was nothing.
     pub findings: Vec<Finding>,
     /// What the run itself showed and nobody stated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstated: Vec<String>,
 }
 

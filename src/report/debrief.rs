@@ -1,9 +1,9 @@
 //! The end of a run in a few lines, for the terminal.
 
-use crate::engine;
+use crate::engine::{self, FindingsStatement};
 use crate::names::VmName;
 
-use super::document::{Document, FindingKind, Graded, Stated, StatementKind};
+use super::document::{Document, FindingKind, Graded, StatementKind};
 use super::text::duration;
 
 /// What came of the run, as plain lines: result, objectives, findings, what was vouched for.
@@ -47,7 +47,7 @@ pub fn debrief(document: &Document) -> Vec<String> {
             lines.push(format!("  next: {next}"));
         }
     }
-    if let Some(Stated { by, findings, .. }) = &document.stated {
+    if let Some(FindingsStatement { by, findings, .. }) = &document.stated {
         let each = findings.iter().map(engine::Finding::in_words);
         lines.extend(each.map(|words| format!("stated by {by}: {words}")));
         if findings.is_empty() {

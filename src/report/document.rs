@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 
-use crate::engine::{self, DrillTerms};
+use crate::engine::{DrillTerms, FindingsStatement};
 use crate::names::{HostName, RunId, StepId, VariableName, VmName};
 use crate::runbook::model::{Mode, Section};
 
@@ -47,7 +47,7 @@ pub struct Document {
     /// What has to be looked into.
     pub findings: Vec<Finding>,
     /// What a drill's people say of it, once they do.
-    pub stated: Option<Stated>,
+    pub stated: Option<FindingsStatement>,
     /// What people put in place of what the runbook or a proof would have said.
     pub overrides: Vec<Override>,
     /// Steps that took longer or shorter than they usually do.
@@ -335,20 +335,6 @@ pub enum FindingKind {
     Window,
     /// A step did not work, or waits for somebody.
     Step,
-}
-
-/// The statement by which a drill is closed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Stated {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub by: String,
-    /// What was learnt, with who mends it by when; empty: there was nothing.
-    pub findings: Vec<engine::Finding>,
-    /// What the run itself showed and nobody stated.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unstated: Vec<String>,
 }
 
 /// What a person put in place of what the runbook or a proof would have said.

@@ -32,7 +32,7 @@ pub use debrief::debrief;
 pub use document::{
     Bar, Command, Correction, Decision, Deviation, Document, Evidence, FORMAT, File, Finding,
     FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
-    Residue, RunHead, Stated, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
+    Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
 };
 pub use history::{DrillDue, Reached, trend};
 pub use objectives::{Grade, Measure, VmMeasure, measures};

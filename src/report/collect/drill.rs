@@ -3,7 +3,7 @@
 use crate::engine::Fact;
 use crate::names::VmName;
 use crate::report::Run;
-use crate::report::document::{Stated, StatementKind as Kind};
+use crate::report::document::StatementKind as Kind;
 use crate::report::prose::plain;
 use crate::report::text::{duration, length, time};
 
@@ -20,17 +20,6 @@ pub(super) fn aborted(run: &Run<'_>) -> Option<String> {
 pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
     let aborted = aborted(run).map(|words| format!("the drill was aborted {words}"));
     aborted.into_iter().chain(passed_limit(run)).collect()
-}
-
-/// What its people state to have learnt.
-pub(super) fn stated(run: &Run<'_>) -> Option<Stated> {
-    let stated = run.state.people.findings.as_ref()?;
-    Some(Stated {
-        at: stated.at,
-        by: stated.by.clone(),
-        findings: stated.findings.clone(),
-        unstated: stated.unstated.clone(),
-    })
 }
 
 fn passed_limit(run: &Run<'_>) -> Option<String> {

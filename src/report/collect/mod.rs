@@ -28,7 +28,7 @@ pub fn document(run: &Run<'_>, evidence: &[Evidence]) -> Document {
         statements: statements::statements(run),
         objectives: objectives(run),
         findings,
-        stated: drill::stated(run),
+        stated: run.state.people.findings.clone(),
         overrides: people::overrides(run),
         deviations: steps::deviations(run),
         timeline: lanes::timeline(run),

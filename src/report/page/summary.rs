@@ -1,7 +1,8 @@
 //! The first page: how it went, what was not proven, objectives against actuals, findings.
 
+use crate::engine::FindingsStatement;
 use crate::names::VmName;
-use crate::report::document::{Document, Graded, RunHead, Stated, Tone};
+use crate::report::document::{Document, Graded, RunHead, Tone};
 use crate::report::objectives::Grade;
 use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, length, time};
@@ -289,7 +290,7 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
 /// By what a drill is closed.
 fn stated(document: &Document) -> Section {
     let heading = "Findings stated by the drill's people";
-    let Some(Stated {
+    let Some(FindingsStatement {
         at,
         by,
         findings,
