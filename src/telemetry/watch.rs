@@ -159,8 +159,7 @@ impl Poll {
             Err(error) => {
                 figures.asked = None;
                 let (by, cause) = error.origin(self.host.name());
-                figures.link = link(cause);
-                figures.presence = presence(&error);
+                (figures.link, figures.presence) = meaning(&error);
                 figures.refused_key = refused_key(by, cause);
                 figures.trouble = Some(error.fault(self.host.name()).what);
             }
@@ -169,31 +168,29 @@ impl Poll {
     }
 }
 
-fn link(error: &HostError) -> LinkState {
+/// What an error says of the link to a host, and of the host itself: what a hop on the way says, or
+/// leaves unsaid, tells nothing of that.
+fn meaning(error: &HostError) -> (LinkState, Presence) {
     match error {
+        HostError::Hop { cause, .. } => (meaning(cause).0, Presence::Dark),
+        HostError::Refused { .. } => (LinkState::Down, Presence::NoServer),
         HostError::HostKeyUnknown { .. }
         | HostError::HostKeyChanged { .. }
-        | HostError::LoginRefused { .. }
-        | HostError::NotForwarded { .. }
-        | HostError::NoWay(_)
-        | HostError::PolicyRefused(_) => LinkState::Refused,
-        _ => LinkState::Down,
-    }
-}
-
-/// What a hop on the way says, or leaves unsaid, tells nothing of the host.
-fn presence(error: &HostError) -> Presence {
-    match error {
-        HostError::Refused { .. } => Presence::NoServer,
-        HostError::HostKeyUnknown { .. }
-        | HostError::HostKeyChanged { .. }
-        | HostError::LoginRefused { .. }
-        | HostError::NoCommonAlgorithm { .. }
+        | HostError::LoginRefused { .. } => (LinkState::Refused, Presence::Answers),
+        HostError::NoCommonAlgorithm { .. }
         | HostError::Handshake { .. }
         | HostError::NotRun(_)
         | HostError::File { .. }
-        | HostError::TooMuchOutput(_) => Presence::Answers,
-        _ => Presence::Dark,
+        | HostError::TooMuchOutput(_) => (LinkState::Down, Presence::Answers),
+        HostError::NotForwarded { .. } | HostError::NoWay(_) | HostError::PolicyRefused(_) => {
+            (LinkState::Refused, Presence::Dark)
+        }
+        HostError::Unreachable { .. }
+        | HostError::TimedOut { .. }
+        | HostError::UnreachableFromHop { .. }
+        | HostError::Lost(_)
+        | HostError::Cancelled
+        | HostError::Closed => (LinkState::Down, Presence::Dark),
     }
 }
 
@@ -235,18 +232,19 @@ mod tests {
             user: "root".into(),
             tried: Vec::new(),
         };
-        assert_eq!(presence(&refused), Presence::Answers);
+        let refuses = (LinkState::Refused, Presence::Answers);
+        assert_eq!(meaning(&refused), refuses);
         let of_hop = HostError::Hop {
             hop: "bastion".into(),
             cause: Box::new(refused),
         };
-        assert_eq!(presence(&of_hop), Presence::Dark);
+        let unseen = (LinkState::Refused, Presence::Dark);
+        assert_eq!(meaning(&of_hop), unseen);
         let address = "10.0.0.1:22".to_owned();
-        assert_eq!(
-            presence(&HostError::Refused { address }),
-            Presence::NoServer
-        );
-        assert_eq!(presence(&HostError::Lost("reset".into())), Presence::Dark);
+        let no_server = (LinkState::Down, Presence::NoServer);
+        assert_eq!(meaning(&HostError::Refused { address }), no_server);
+        let lost = HostError::Lost("reset".into());
+        assert_eq!(meaning(&lost), (LinkState::Down, Presence::Dark));
     }
 
     #[test]
