@@ -96,7 +96,7 @@ impl Sources<'_> {
             )
         })?;
         let mut config = HostConfig {
-            role: role_of(self.runbook, host),
+            role: self.runbook.role_of(name).unwrap_or(SiteRole::Protected),
             driver: host.driver,
             auth,
             host_keys: host.host_key.clone(),
@@ -216,13 +216,6 @@ impl Sources<'_> {
             }
         }
     }
-}
-
-fn role_of(runbook: &Runbook, host: &Host) -> SiteRole {
-    runbook
-        .sites
-        .get(&host.site)
-        .map_or(SiteRole::Protected, |site| site.role)
 }
 
 fn credentials(

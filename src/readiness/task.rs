@@ -162,13 +162,6 @@ impl Task {
         let site = self.runbook.site_with(SiteRole::Recovery);
         self.runbook.networks.get(&adapter.network)?.at.get(&site)
     }
-
-    /// The role of a host's site.
-    #[must_use]
-    pub fn role(&self, host: &HostName) -> Option<SiteRole> {
-        let host = self.runbook.hosts.get(host)?;
-        self.runbook.sites.get(&host.site).map(|site| site.role)
-    }
 }
 
 fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {

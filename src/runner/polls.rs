@@ -12,7 +12,7 @@ pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -
     if host.driver != Driver::Esxi || figures.link == LinkState::Unknown {
         return None;
     }
-    let role = runbook.sites.get(&host.site)?.role;
+    let role = runbook.role_of(&figures.host)?;
     let running = figures.asked.map(|_| {
         let vms = runbook.vms.keys().filter(|name| !Vm::is_pattern(name));
         vms.filter(|vm| runs(state, figures, vm)).cloned().collect()

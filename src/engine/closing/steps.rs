@@ -457,9 +457,7 @@ impl Draft<'_> {
     }
 
     fn role(&self, host: &HostName) -> SiteRole {
-        let site = self.runbook.hosts.get(host).map(|host| &host.site);
-        let role = site.and_then(|site| self.runbook.sites.get(site));
-        role.map_or(SiteRole::Recovery, |site| site.role)
+        self.runbook.role_of(host).unwrap_or(SiteRole::Recovery)
     }
 
     fn close(&mut self, phase: (&str, &str), close: Close, after: Vec<usize>) -> usize {

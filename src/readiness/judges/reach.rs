@@ -64,7 +64,11 @@ fn guest_of_one_that_is_off(
         return None;
     }
     let vm = task.runbook.hosts.get(name)?.guest.as_ref()?;
-    let place = task.runbook.vms.get(vm)?.place(task.role(name)?)?;
+    let place = task
+        .runbook
+        .vms
+        .get(vm)?
+        .place(task.runbook.role_of(name)?)?;
     let esxi = seen.esxi(&place.host)?;
     if esxi.runs(esxi.at(place)??)? {
         return None;
@@ -87,7 +91,7 @@ fn guest_of_one_that_is_off(
 
 /// What it means that nothing is known of these hosts.
 fn consequence(task: &Task, hosts: &[&HostName], vms: &[VmName]) -> String {
-    let is_home = |host: &&HostName| task.role(host) == Some(SiteRole::Protected);
+    let is_home = |host: &&HostName| task.runbook.role_of(host) == Some(SiteRole::Protected);
     if !vms.is_empty() {
         format!("{} cannot be brought up without it", listed(vms))
     } else if hosts.iter().all(is_home) {

@@ -122,15 +122,15 @@ impl Checker<'_, '_> {
 
     /// A guest that could never run, or whose door no shell is behind.
     fn guests(&mut self) {
-        let of = |host: &Host| {
+        let of = |name: &HostName, host: &Host| {
             let vm = self.runbook.vms.get(host.guest.as_ref()?)?;
-            let role = self.runbook.sites.get(&host.site)?.role;
+            let role = self.runbook.role_of(name)?;
             let physical = role == SiteRole::Protected && vm.physical.is_some();
             Some((host.guest.clone()?, physical || vm.place(role).is_some()))
         };
         let mut wrong = Vec::new();
         for (name, host) in &self.runbook.hosts {
-            let Some((vm, placed)) = of(host) else {
+            let Some((vm, placed)) = of(name, host) else {
                 continue;
             };
             if host.driver != Driver::Posix {

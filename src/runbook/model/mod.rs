@@ -91,6 +91,13 @@ impl Runbook {
             .unwrap_or_default()
     }
 
+    /// The role of a host's site.
+    #[must_use]
+    pub fn role_of(&self, host: &HostName) -> Option<SiteRole> {
+        let host = self.hosts.get(host)?;
+        self.sites.get(&host.site).map(|site| site.role)
+    }
+
     /// The hosts of a site, in the file's order.
     pub fn hosts_of<'a>(
         &'a self,

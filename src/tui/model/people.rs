@@ -140,8 +140,7 @@ impl Run {
     }
 
     fn why_no_shell(&self, host: &HostName) -> Option<String> {
-        let known = self.runbook.hosts.get(host)?;
-        let role = self.runbook.sites.get(&known.site)?.role;
+        let role = self.runbook.role_of(host)?;
         (self.plan.mode == Mode::Drill && role == SiteRole::Protected)
             .then(|| "not in a drill: it belongs to the protected site".to_owned())
     }
