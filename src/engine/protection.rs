@@ -20,6 +20,14 @@ pub struct Unprotected {
     pub since: Timestamp,
 }
 
+impl Unprotected {
+    /// The same with how that is known.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        format!("{self}: no restore point was seen that was taken after it moved")
+    }
+}
+
 impl fmt::Display for Unprotected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.strftime("%Y-%m-%d %H:%M:%SZ");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::event::Chapter;
 use super::super::fact::Fact;
 use super::super::ledger::{Item, Ledger, Thing};
+use super::super::protection::Unprotected;
 use super::super::stage::residue;
 use super::super::state::{Op, OpStatus, RunState};
 use super::super::step::Status;
@@ -89,9 +90,8 @@ impl Draft<'_> {
         if self.chapter == Chapter::Commit {
             let freed = self.ledger.standing();
             let freed = freed.filter(|item| matches!(item.thing, Thing::Freed(_)));
-            lines.extend(self.state.unprotected().iter().map(|open| {
-                format!("{open}: no restore point was seen that was taken after it moved")
-            }));
+            let unprotected = self.state.unprotected();
+            lines.extend(unprotected.iter().map(Unprotected::in_full));
             // Another run may have taken it back by now.
             lines.extend(freed.map(|item| {
                 format!("{item}: not looked at since; a failback starts it again, if none has")

@@ -211,11 +211,7 @@ fn unprotected(run: &Run<'_>, all: &mut Said) {
         return;
     }
     for open in run.state.unprotected() {
-        let said = format!(
-            "{} is not protected since {}: no restore point was seen that was taken after it moved.",
-            open.vm,
-            time(open.since)
-        );
+        let said = format!("{}.", open.in_full());
         all.say(Kind::NotProtected, plain(said));
     }
 }
