@@ -58,6 +58,37 @@ name!(
     /// A step's id, `section/phase-slug/subject/verb[.n]`.
     StepId
 );
+impl StepId {
+    /// `failover`, `failback`, or the chapter that ends a run.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        self.part(0)
+    }
+
+    /// The slug of its phase.
+    #[must_use]
+    pub fn phase(&self) -> &str {
+        self.part(1)
+    }
+
+    /// What it is about: a VM, a host, or `-`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.part(2)
+    }
+
+    /// What it does, without the number that tells it from others like it.
+    #[must_use]
+    pub fn verb(&self) -> &str {
+        let verb = self.part(3);
+        verb.split_once('.').map_or(verb, |(verb, _)| verb)
+    }
+
+    fn part(&self, at: usize) -> &str {
+        self.0.split('/').nth(at).unwrap_or_default()
+    }
+}
+
 name!(
     /// A host as the runbook calls it, e.g. `lee-esx1`.
     HostName

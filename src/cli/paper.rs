@@ -16,7 +16,7 @@ pub fn paper(runbook: &Runbook, plan: &Plan) -> String {
     head(&mut out, runbook, plan);
     let mut heading = String::new();
     for (index, step) in plan.steps.iter().enumerate() {
-        let section = step.id.as_str().split('/').next().unwrap_or_default();
+        let section = step.id.section();
         let phase = format!("## {section}: {}", step.phase);
         if phase != heading {
             let _ = writeln!(out, "\n{phase}");

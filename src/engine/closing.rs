@@ -118,10 +118,7 @@ fn was(state: &RunState, chapter: Chapter) -> bool {
 
 /// When somebody agreed to what a chapter does.
 pub(super) fn agreed_at(chapter: Chapter, state: &RunState) -> Option<Timestamp> {
-    let asks = |id: &StepId| {
-        let phase = id.as_str().split('/').nth(1);
-        Chapter::of(id) == Some(chapter) && phase == Some(steps::PHASES[0].0)
-    };
+    let asks = |id: &StepId| Chapter::of(id) == Some(chapter) && id.phase() == steps::PHASES[0].0;
     let mut agreed = state.steps.iter().filter(|(id, _)| asks(id));
     let (_, step) = agreed.find(|(_, step)| step.status == Status::Done)?;
     step.ended

@@ -157,7 +157,7 @@ pub fn can_decline(step: &Step) -> bool {
 
 /// What is kept in place of the agreed response to a challenge: it is asked for again, at other VMs
 /// and after a retry, and whoever could read it would answer for a second person.
-pub const AS_AGREED: &str = "as agreed";
+const AS_AGREED: &str = "as agreed";
 
 /// The confirmation as it is kept.
 pub(super) fn to_keep(step: &Step, mut confirmation: Confirmation) -> Confirmation {
@@ -203,7 +203,7 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
 fn phase_is_open(plan: &Plan, state: &RunState, step: &Step) -> bool {
     plan.steps
         .iter()
-        .filter(|other| other.phase == step.phase && section_of(&other.id) == section_of(&step.id))
+        .filter(|other| other.phase == step.phase && other.id.section() == step.id.section())
         .filter_map(|other| state.steps.get(&other.id))
         .any(|other| other.confirmation.is_some())
 }
@@ -241,10 +241,6 @@ pub(super) fn plain(by: String, how: Consent) -> Confirmation {
         answers: BTreeMap::new(),
         how,
     }
-}
-
-fn section_of(id: &StepId) -> &str {
-    id.as_str().split('/').next().unwrap_or_default()
 }
 
 /// Whether people decide about a step: of what is being closed, about what a command of it may still

@@ -380,9 +380,9 @@ impl Chapter {
     /// The chapter to which a step belongs; `None`: it is one of the run's own.
     #[must_use]
     pub fn of(step: &StepId) -> Option<Self> {
-        let section = step.as_str().split('/').next().unwrap_or_default();
         let all = [Self::Commit, Self::Rollback, Self::Cleanup];
-        all.into_iter().find(|chapter| chapter.as_str() == section)
+        all.into_iter()
+            .find(|chapter| chapter.as_str() == step.section())
     }
 }
 

@@ -159,7 +159,7 @@ impl Ledger {
                 && Chapter::of(&op.step).is_none()
                 && !is_sites_own(&op.step)
                 // What they start again is told by facts, an undo's too.
-                && !matches!(verb(&op.step), "free_capacity" | "return_capacity")
+                && !matches!(op.step.verb(), "free_capacity" | "return_capacity")
         };
         let sent = state.ops.values().filter(counts).flat_map(|op| {
             let announced = announced::of(&op.command, &mark).into_iter();
@@ -208,7 +208,7 @@ impl Ledger {
 
     fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op) {
         let Op { host, step, .. } = op;
-        let vm = VmName::from(subject(step));
+        let vm = VmName::from(step.subject());
         let (thing, vm) = match announced {
             Announced::Register(vmx) => (Thing::Registered(vmx), Some(vm)),
             Announced::Unregister => {
@@ -256,7 +256,7 @@ impl Ledger {
     fn said(&mut self, at: Timestamp, fact: &Fact, step: Option<&StepId>) {
         match fact {
             Fact::FolderMade { host, path } => {
-                let vm = step.map(|step| VmName::from(subject(step)));
+                let vm = step.map(|step| VmName::from(step.subject()));
                 self.add(
                     at,
                     host.clone(),
@@ -305,7 +305,7 @@ impl Ledger {
                 self.add(at, host.clone(), None, thing, step, false);
             }
             Fact::StopWanted { vm, host, vmx } => {
-                if step.is_some_and(|step| verb(step) == "free_capacity") {
+                if step.is_some_and(|step| step.verb() == "free_capacity") {
                     let (thing, vm) = (Thing::Freed(vmx.clone()), Some(vm.clone()));
                     self.add(at, host.clone(), vm, thing, step, true);
                 } else {
@@ -415,7 +415,7 @@ impl Ledger {
     fn take_unregistered(&mut self, state: &RunState) {
         for (id, step) in &state.steps {
             let is_done = matches!(step.status, Status::Done | Status::AlreadyDone);
-            let is_out = is_done && verb(id) == "unregister";
+            let is_out = is_done && id.verb() == "unregister";
             let ops = state.ops.values().filter(|op| is_out && op.step == *id);
             for op in ops {
                 let of_step = |item: &&mut Item| {
@@ -424,7 +424,7 @@ impl Ledger {
                         && item
                             .vm
                             .as_ref()
-                            .is_some_and(|vm| vm.as_str() == subject(id))
+                            .is_some_and(|vm| vm.as_str() == id.subject())
                         && item.since < op.intended
                 };
                 for item in self.items.iter_mut().filter(of_step) {
@@ -444,18 +444,7 @@ fn mark(state: &RunState) -> String {
 /// Whether the commands of a step are the runbook's own words. What they do is known to the site
 /// alone, however much they look like what a verb sends.
 fn is_sites_own(step: &StepId) -> bool {
-    matches!(verb(step), "command" | "restore_files")
-}
-
-/// What a step does, from its id.
-fn verb(step: &StepId) -> &str {
-    let verb = step.as_str().rsplit('/').next().unwrap_or_default();
-    verb.split_once('.').map_or(verb, |(verb, _)| verb)
-}
-
-/// What a step is about, from its id.
-fn subject(step: &StepId) -> &str {
-    step.as_str().split('/').nth(2).unwrap_or_default()
+    matches!(step.verb(), "command" | "restore_files")
 }
 
 #[cfg(test)]

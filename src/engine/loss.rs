@@ -65,10 +65,7 @@ fn is_at_source(found: &FoundFact) -> bool {
     let Some(id) = &found.step else {
         return false;
     };
-    let mut parts = id.as_str().split('/');
-    let section = parts.next();
-    let verb = parts.next_back().and_then(|verb| verb.split('.').next());
-    section == Some(Section::Failover.as_str()) && matches!(verb, Some("shut_down" | "fence"))
+    id.section() == Section::Failover.as_str() && matches!(id.verb(), "shut_down" | "fence")
 }
 
 #[cfg(test)]

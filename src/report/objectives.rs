@@ -157,7 +157,7 @@ fn is_brought_up(run: &Run<'_>, section: Section, vm: &VmName) -> bool {
 }
 
 pub(super) fn is_of(step: &StepId, section: Section) -> bool {
-    step.as_str().split('/').next() == Some(section.as_str())
+    step.section() == section.as_str()
 }
 
 /// What `pick` recognises among the facts that steps of this half found, newest first.

@@ -15,7 +15,7 @@ const WORTH_A_LINE: i32 = 4;
 pub(super) fn phases(run: &Run<'_>) -> Vec<Phase> {
     let mut all: Vec<Phase> = Vec::new();
     for step in &run.plan.steps {
-        let section = step.id.as_str().split('/').next().unwrap_or_default();
+        let section = step.id.section();
         let shown = shown(step, &run.state.step(&step.id));
         match all.last_mut() {
             Some(phase) if phase.section == section && phase.phase == step.phase => {

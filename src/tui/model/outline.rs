@@ -45,11 +45,6 @@ impl Group {
     }
 }
 
-/// The section of a step id.
-pub(in crate::tui) fn section(id: &StepId) -> &str {
-    id.as_str().split('/').next().unwrap_or_default()
-}
-
 fn phase_key(id: &StepId) -> &str {
     let id = id.as_str();
     match id.match_indices('/').nth(1) {
@@ -61,15 +56,15 @@ fn phase_key(id: &StepId) -> &str {
 impl Outline {
     pub(in crate::tui) fn new(plan: &Plan) -> Self {
         let mut outline = Self::default();
-        let first = plan.steps.first().map_or("", |step| section(&step.id));
-        let both = plan.steps.iter().any(|step| section(&step.id) != first);
+        let first = plan.steps.first().map_or("", |step| step.id.section());
+        let both = plan.steps.iter().any(|step| step.id.section() != first);
         for (at, step) in plan.steps.iter().enumerate() {
             outline.index.insert(step.id.clone(), at);
             let key = phase_key(&step.id);
             let known = outline.phases.iter().position(|phase| phase.key == key);
             let phase = known.unwrap_or_else(|| {
                 let title = if both {
-                    format!("{}: {}", section(&step.id), step.phase)
+                    format!("{}: {}", step.id.section(), step.phase)
                 } else {
                     step.phase.clone()
                 };

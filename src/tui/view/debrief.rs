@@ -8,7 +8,7 @@ use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status, going_live};
 use crate::names::VmName;
 use crate::report::decide_by;
 use crate::runbook::model::Section;
-use crate::tui::model::{Run, outline};
+use crate::tui::model::Run;
 use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::Role;
@@ -147,7 +147,7 @@ fn of_section(run: &Run, section: Section) -> impl DoubleEndedIterator<Item = &F
         found
             .step
             .as_ref()
-            .is_some_and(|id| outline::section(id) == section.as_str())
+            .is_some_and(|id| id.section() == section.as_str())
     })
 }
 

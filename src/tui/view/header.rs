@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use crate::engine::{CommitWindow, DrillTerms, Fact};
 use crate::runbook::model::{Mode, Section};
 use crate::tui::keys::{Action, Binding};
-use crate::tui::model::{Enter, Page, Run, outline};
+use crate::tui::model::{Enter, Page, Run};
 use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::{Role, mode_style};
@@ -93,7 +93,7 @@ fn identity(run: &Run) -> Vec<Part> {
             run.plan
                 .steps
                 .get(run.ui.current)
-                .is_some_and(|step| outline::section(&step.id) == Section::Failback.as_str())
+                .is_some_and(|step| step.id.section() == Section::Failback.as_str())
         });
         let way = if home {
             format!("{recovery} -> {protected}")
@@ -135,7 +135,7 @@ fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
             let way_out = found
                 .step
                 .as_ref()
-                .is_none_or(|id| outline::section(id) == Section::Failover.as_str());
+                .is_none_or(|id| id.section() == Section::Failover.as_str());
             way_out && matches!(&found.fact, Fact::Serves { vm: served } if served == vm)
         });
         fact.map(|found| found.at)
