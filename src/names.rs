@@ -118,6 +118,13 @@ name!(
     RunId
 );
 
+/// Names, one after the other: `sql01, web01`.
+#[must_use]
+pub fn listed<T: fmt::Display>(names: &[T]) -> String {
+    let words: Vec<String> = names.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
+
 /// The how-manieth try of a step, from 1 on. A confirmation holds for one attempt only.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

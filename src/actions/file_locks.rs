@@ -11,7 +11,7 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::locks::{FileLock, Lock};
 use crate::hypervisor::esxi::network::{Nic, Vmknic};
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::runbook::model::{Driver, SiteRole};
 
 use super::context::Ctx;
@@ -71,15 +71,12 @@ impl Hold {
                 "a host that is not in the runbook holds the lock of {} (MAC {mac})",
                 self.file
             )),
-            Holder::Stranger { mac, silent } => {
-                let silent: Vec<&str> = silent.iter().map(HostName::as_str).collect();
-                Some(format!(
-                    "a host that does not answer ({}) or is not in the runbook holds the lock of {} \
-                     (MAC {mac})",
-                    silent.join(", "),
-                    self.file
-                ))
-            }
+            Holder::Stranger { mac, silent } => Some(format!(
+                "a host that does not answer ({}) or is not in the runbook holds the lock of {} \
+                 (MAC {mac})",
+                listed(silent),
+                self.file
+            )),
             Holder::Reader | Holder::Several | Holder::LockFile => None,
         }
     }

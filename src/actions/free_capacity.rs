@@ -9,7 +9,7 @@ use crate::engine::{Confirmation, Fact, ProbeAnswer, Proposal, Thing};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
@@ -97,16 +97,16 @@ impl<'a> FreeCapacity<'a> {
 
     /// What would be done where nobody was asked which VMs there are.
     fn outline(&self) -> Proposal {
-        let keys: Vec<&str> = self.keys.iter().map(VmName::as_str).collect();
+        let keys = listed(self.keys);
         let each = |host: &HostName| {
-            let vm: VmName = keys.join(", ").into();
+            let vm: VmName = keys.as_str().into();
             shown_for(host, &vm, Known::Not, commands::shutdown_guest)
         };
         Proposal {
             changes: self
                 .hosts
                 .iter()
-                .map(|host| format!("what runs on {host} as {} is shut down", keys.join(", ")))
+                .map(|host| format!("what runs on {host} as {keys} is shut down"))
                 .collect(),
             commands: self.hosts.iter().map(each).collect(),
             ..self.proposal()

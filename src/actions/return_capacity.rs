@@ -9,7 +9,7 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::SiteRole;
 
@@ -144,11 +144,10 @@ impl<'a> ReturnCapacity<'a> {
     }
 
     fn outline(&self) -> Proposal {
-        let keys: Vec<&str> = self.keys.iter().map(VmName::as_str).collect();
-        let of = if keys.is_empty() {
+        let of = if self.keys.is_empty() {
             String::new()
         } else {
-            format!(" of {}", keys.join(", "))
+            format!(" of {}", listed(self.keys))
         };
         Proposal {
             changes: vec![format!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{ActionSpec, Risk, Subject};
-use crate::names::VmName;
+use crate::names::listed;
 use crate::runbook::model::{Ask, DeclaredEffect, Probe, Verb, WaitSpec};
 use crate::runbook::spelled;
 
@@ -100,11 +100,6 @@ pub(super) fn title(action: &ActionSpec, subject: &Subject) -> String {
         ActionSpec::HandOff(given) => format!("hand off to {}", given.to),
         _ => format!("{} {}", action.verb().replace('_', " "), subject.as_str()),
     }
-}
-
-fn listed(vms: &[VmName]) -> String {
-    let names: Vec<&str> = vms.iter().map(VmName::as_str).collect();
-    names.join(", ")
 }
 
 /// What some probes look at, each named once.

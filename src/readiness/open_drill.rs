@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::actions::size;
 use crate::engine::{Fact, Ledger, RunState, Stage, Thing};
-use crate::names::{HostName, RunId, VmName};
+use crate::names::{HostName, RunId, VmName, listed};
 use crate::runbook::model::Mode;
-
-use super::judges::listed;
 
 /// A drill of which something stands, as its journal tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

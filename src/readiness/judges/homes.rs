@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::listed;
 use crate::error::Fault;
 use crate::hypervisor::esxi::identity::Identity;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Registered, Seen};
 use crate::readiness::task::Task;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::listed;
 use crate::error::Fault;
-use crate::names::{HostName, RunId, VmName};
+use crate::names::{HostName, RunId, VmName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;

@@ -1,9 +1,8 @@
 //! Memory on each host for everything that comes up there, with what will be freed.
 
-use super::listed;
 use crate::actions::size;
 use crate::error::Fault;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen, SpareSeen};
 use crate::readiness::task::Task;

@@ -47,9 +47,3 @@ pub fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     findings.sort_by(Finding::order);
     findings
 }
-
-/// `sql01, web01`.
-pub(super) fn listed<T: std::fmt::Display>(items: &[T]) -> String {
-    let words: Vec<String> = items.iter().map(ToString::to_string).collect();
-    words.join(", ")
-}

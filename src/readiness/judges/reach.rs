@@ -1,8 +1,7 @@
 //! Hosts that could not be asked, and questions that have no answer, host by host.
 
-use super::listed;
 use crate::error::Fault;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{HostSeen, Seen, Shut, Silence};
 use crate::readiness::task::Task;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::listed;
 use crate::actions::size;
 use crate::error::Fault;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::Seen;
 use crate::readiness::task::Task;

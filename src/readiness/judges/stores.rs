@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::listed;
 use crate::error::Fault;
 use crate::hypervisor::esxi::storage::{Volume, Volumes};
-use crate::names::HostName;
+use crate::names::{HostName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;

@@ -1,7 +1,7 @@
 //! The first page: how it went, what was not proven, objectives against actuals, findings.
 
 use crate::engine::FindingsStatement;
-use crate::names::VmName;
+use crate::names;
 use crate::report::document::{Document, Graded, RunHead, Tone};
 use crate::report::objectives::Grade;
 use crate::report::prose::{Text, code, plain, strong};
@@ -233,11 +233,8 @@ fn choices(run: &RunHead, add: &mut impl FnMut(&str, Text)) {
         add("Corrected runbook", said);
     }
     if !run.only.is_empty() {
-        let only: Vec<_> = run.only.iter().map(VmName::as_str).collect();
-        let said = format!(
-            "{} (the other VMs' steps are not in this run)",
-            only.join(", ")
-        );
+        let only = names::listed(&run.only);
+        let said = format!("{only} (the other VMs' steps are not in this run)");
         add("Selection", plain(said));
     }
     for (name, value) in &run.variables {
