@@ -10,6 +10,7 @@ use crate::engine::{
     Confirmation, Consent, Entry, Fact, ProbeAnswer, RunEvent, ShownCommand, Status, Verdict,
 };
 use crate::error::Fault;
+use crate::hypervisor::shell;
 use crate::names::StepId;
 use crate::report;
 
@@ -205,7 +206,10 @@ fn of_run(event: &RunEvent) -> Option<String> {
 
 fn of_write(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::WriteIntended { host, command, .. } => format!("sending to {host}: {command}"),
+        // Its exact text stands in the journal.
+        RunEvent::WriteIntended { host, command, .. } => {
+            format!("sending to {host}: {}", shell::in_short(command))
+        }
         RunEvent::WriteFinished { exit, took_ms, .. } => {
             format!(
                 "exit {exit} after {}.{} s",

@@ -12,7 +12,8 @@ use super::*;
 use crate::engine::{
     Answer, AttestRequest, Consent, ProbeAnswer, Prompt, Proposal, Question, Verdict,
 };
-use crate::names::RunId;
+use crate::hypervisor::shell;
+use crate::names::{OpId, RunId};
 use crate::plan::{Plan, PlanInputs, Risk, Step};
 use crate::runbook::model::{Challenge, Mode, Runbook, Section};
 use crate::runbook::{Limits, load};
@@ -446,4 +447,25 @@ async fn a_paused_run_is_continued_and_progress_is_a_line_a_tenth() {
     let text = walked.await.unwrap();
     assert_eq!(text.matches("sending").count(), 11, "{text}");
     assert!(text.contains("sending 100 % of 1000 B"), "{text}");
+}
+
+#[test]
+fn a_script_is_said_in_short_when_it_is_sent() {
+    let entry = Entry {
+        seq: 1,
+        at: at(1),
+        step: None,
+        attempt: None,
+        event: RunEvent::WriteIntended {
+            op: OpId(1),
+            host: "lee-esx1".into(),
+            command: shell::take_lock("/vmfs/volumes/d/x", "r1").line(),
+            bulk: false,
+        },
+    };
+    let mut out = Vec::new();
+    Printer::new(&mut out, None).entry(&entry);
+    let said = String::from_utf8(out).unwrap();
+    let short = "sending to lee-esx1: ‹lock› /vmfs/volumes/d/x r1\n";
+    assert!(said.ends_with(short), "{said}");
 }
