@@ -4,7 +4,7 @@
 mod json;
 mod lines;
 
-pub(super) use lines::verdict;
+pub(super) use lines::{put, verdict};
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

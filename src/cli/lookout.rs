@@ -19,7 +19,7 @@ use crate::runner::{Ending, News, Watch};
 
 use super::answers::{self, Answers};
 use super::args::WatchArgs;
-use super::check::Signals;
+use super::check::{self, Signals};
 use super::console::Console;
 use super::ending::taken_home_by;
 use super::exit::{Exit, Failure};
@@ -29,6 +29,8 @@ use super::report::{document, write_all};
 
 /// Between two looks at the other runs: one of them may take this run's VMs home.
 const OTHERS: Duration = Duration::from_secs(10);
+/// Where words begin, beside the time.
+const INDENT: usize = 22;
 
 /// Looks until the run is ended or a signal comes.
 pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<Exit, Failure> {
@@ -254,7 +256,7 @@ impl Teller {
             return;
         }
         for way in &ways {
-            self.put(&format!("                      way on: {way}"));
+            self.put_words("", &format!("way on: {way}"));
         }
         if alarm && self.rings {
             let mut out = std::io::stdout().lock();
@@ -289,7 +291,7 @@ impl Teller {
     fn line(&mut self, line: &Line<'_>, words: &str) {
         let at = Clock::system().now();
         if !self.json {
-            self.put(&format!("{}  {words}", at.strftime("%Y-%m-%d %H:%M:%SZ")));
+            self.put_words(&at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(), words);
             return;
         }
         let line = JsonLine {
@@ -300,14 +302,21 @@ impl Teller {
             words,
         };
         match serde_json::to_string(&line) {
-            Ok(text) => self.put(&text),
+            Ok(text) => self.put(&(text + "\n")),
             Err(error) => tracing::warn!(%error, "a line could not be made"),
         }
     }
 
+    /// Words beside the time, or below those before.
+    fn put_words(&mut self, time: &str, words: &str) {
+        let mut text = String::new();
+        check::put(&mut text, &format!("{time:<INDENT$}"), words, INDENT);
+        self.put(&text);
+    }
+
     fn put(&mut self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         self.deaf |= written.is_err();
     }
 }

@@ -195,7 +195,8 @@ impl Watching {
         let until = Instant::now() + LIMIT;
         loop {
             let said = std::fs::read_to_string(&self.said).expect("what it said");
-            if said.matches(words).count() >= times {
+            let unwrapped = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            if unwrapped.matches(words).count() >= times {
                 return;
             }
             assert!(Instant::now() < until, "{words}: not in\n{said}");

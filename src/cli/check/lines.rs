@@ -203,7 +203,7 @@ fn painted(label: &str, columns: usize, code: &str) -> String {
 }
 
 /// A label, and words that go on under each other beside it.
-fn put(text: &mut String, label: &str, words: &str, indent: usize) {
+pub(in crate::cli) fn put(text: &mut String, label: &str, words: &str, indent: usize) {
     let mut label = label.to_owned();
     for line in wrap(words, WIDTH - indent) {
         let _ = writeln!(text, "{label}{line}");
