@@ -123,18 +123,11 @@ impl DdFile {
         let Some(running) = &mut self.running else {
             return Err(FileError::Gone);
         };
-        let mut idle_turns = 0;
         while running.output.len() < skip + len && !running.process.ended() {
-            let (_, moved) = running
+            running
                 .exchange(link, limit, &[], false)
+                .and_then(|_| running.process.settle(link, limit))
                 .map_err(|stopped| running.broken(&path, "reading", stopped))?;
-            idle_turns = if moved { 0 } else { idle_turns + 1 };
-            if !moved && !running.process.ended() {
-                running
-                    .process
-                    .settle(link, limit, idle_turns)
-                    .map_err(|stopped| running.broken(&path, "reading", stopped))?;
-            }
         }
         let end = running.output.len().min(skip + len);
         let data: Vec<u8> = running.output.drain(..end).skip(skip).collect();
@@ -256,17 +249,10 @@ impl Running {
         path: &str,
         what: &str,
     ) -> Result<(), FileError> {
-        let mut idle_turns = 0;
         while !self.process.ended() {
-            let (_, moved) = self
-                .exchange(link, limit, &[], true)
+            self.exchange(link, limit, &[], true)
+                .and_then(|_| self.process.settle(link, limit))
                 .map_err(|stopped| self.broken(path, what, stopped))?;
-            idle_turns = if moved { 0 } else { idle_turns + 1 };
-            if !moved && !self.process.ended() {
-                self.process
-                    .settle(link, limit, idle_turns)
-                    .map_err(|stopped| self.broken(path, what, stopped))?;
-            }
         }
         match self.process.status(link, limit) {
             Ok(0) => Ok(()),

@@ -24,6 +24,8 @@ pub(super) struct Process {
     channel: Channel,
     eof_sent: bool,
     buffer: Vec<u8>,
+    /// Exchanges in a row that moved nothing.
+    idle_turns: u32,
 }
 
 /// Why a command was not started.
@@ -56,6 +58,7 @@ impl Process {
                 channel,
                 eof_sent: false,
                 buffer: vec![0; CHUNK],
+                idle_turns: 0,
             }),
             Err(Stopped::Ssh(code::CHANNEL_REQUEST_DENIED, detail)) => Err(NotStarted {
                 cause: HostError::NotRun(detail),
@@ -106,6 +109,11 @@ impl Process {
             self.buffer = buffer;
             moved |= read? > 0;
         }
+        self.idle_turns = if moved {
+            0
+        } else {
+            self.idle_turns.saturating_add(1)
+        };
         Ok((written, moved))
     }
 
@@ -131,19 +139,16 @@ impl Process {
         Ok(count)
     }
 
-    /// Waits until something can move again, unless something already can.
-    pub(super) fn settle(
-        &self,
-        link: &mut Link,
-        limit: &Limit,
-        idle_turns: u32,
-    ) -> Result<(), Stopped> {
+    /// After an exchange: waits until something can move again, unless something already can or
+    /// nothing more will.
+    pub(super) fn settle(&self, link: &mut Link, limit: &Limit) -> Result<(), Stopped> {
         // Reading one output may have taken in bytes of the other. The second turn without
         // progress proves that what is there belongs to a stream that nobody reads.
-        if self.channel.read_window().available == 0 || idle_turns > 1 {
-            link.wait(limit)?;
+        let may_move = self.idle_turns == 1 && self.channel.read_window().available > 0;
+        if self.idle_turns == 0 || may_move || self.ended() {
+            return Ok(());
         }
-        Ok(())
+        link.wait(limit)
     }
 
     /// Both outputs have ended and are read.
@@ -260,10 +265,9 @@ fn converse(
     limit: &Limit,
     kept: &mut Kept<'_>,
 ) -> Result<(), HostError> {
-    let mut idle_turns = 0;
     while !process.ended() {
         limit.left().map_err(|stopped| lost(stopped, limit))?;
-        let (written, moved) = process
+        let (written, _) = process
             .exchange(link, limit, input, true, &mut |stream, bytes| {
                 kept.take(stream, bytes)
             })
@@ -272,14 +276,9 @@ fn converse(
         if kept.total > kept.keep as u64 * 2 + MAX_DROPPED {
             return Err(HostError::TooMuchOutput(kept.total));
         }
-        if moved {
-            idle_turns = 0;
-        } else if !process.ended() {
-            idle_turns += 1;
-            process
-                .settle(link, limit, idle_turns)
-                .map_err(|stopped| lost(stopped, limit))?;
-        }
+        process
+            .settle(link, limit)
+            .map_err(|stopped| lost(stopped, limit))?;
     }
     Ok(())
 }

@@ -201,21 +201,15 @@ pub(super) struct Streaming {
 
 impl Streaming {
     fn read(&mut self, link: &mut Link, limit: &Limit, len: usize) -> Result<Vec<u8>, FileError> {
-        let mut idle_turns = 0;
         while self.output.len() < len && !self.process.ended() {
-            let moved = self.exchange(link, limit)?;
-            idle_turns = if moved { 0 } else { idle_turns + 1 };
-            if !moved && !self.process.ended() {
-                self.process
-                    .settle(link, limit, idle_turns)
-                    .map_err(broken)?;
-            }
+            self.exchange(link, limit)?;
+            self.process.settle(link, limit).map_err(broken)?;
         }
         let len = len.min(self.output.len());
         Ok(self.output.drain(..len).collect())
     }
 
-    fn exchange(&mut self, link: &mut Link, limit: &Limit) -> Result<bool, FileError> {
+    fn exchange(&mut self, link: &mut Link, limit: &Limit) -> Result<(), FileError> {
         let Self {
             process,
             input,
@@ -223,7 +217,7 @@ impl Streaming {
             message,
             ..
         } = self;
-        let (written, moved) = process
+        let (written, _) = process
             .exchange(
                 link,
                 limit,
@@ -245,7 +239,7 @@ impl Streaming {
             self.told = true;
             self.input.push(b'\n');
         }
-        Ok(moved)
+        Ok(())
     }
 
     fn end(&mut self, link: &mut Link, limit: &Limit) -> Result<OutputEnd, FileError> {
