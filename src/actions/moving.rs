@@ -20,9 +20,6 @@ use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
 
-/// Sessions of a host that transfers share.
-const LANES: usize = 2;
-
 /// The journal's side of a transfer.
 struct Announced {
     ctx: Ctx,
@@ -187,8 +184,7 @@ pub(super) fn get_ready(ctx: &Ctx, at: &VmAt, source: &Folder) {
 
 /// VMs that move at the same time use sessions of their own.
 pub(super) fn lane(runbook: &Runbook, vm: &VmName) -> Lane {
-    let index = runbook.vms.get_index_of(vm).unwrap_or_default() % LANES;
-    Lane::Transfer(u8::try_from(index).unwrap_or_default())
+    Lane::transfer(runbook.vms.get_index_of(vm).unwrap_or_default())
 }
 
 /// How long a transfer waits for a link that is down.

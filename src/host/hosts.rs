@@ -542,10 +542,11 @@ impl Host {
         if let Ok(order) = own.order.clone().try_lock_owned() {
             return Ok((own, order));
         }
-        let other = match lane.other() {
-            Some(other) => self.lane(other)?,
-            None => own.clone(),
+        let Some(other) = lane.other() else {
+            let order = own.order.clone().lock_owned().await;
+            return Ok((own, order));
         };
+        let other = self.lane(other)?;
         tokio::select! {
             biased;
             order = own.order.clone().lock_owned() => Ok((own, order)),

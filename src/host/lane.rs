@@ -38,6 +38,13 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// One of those for transfers, so that what moves at the same time is spread over them.
+    #[must_use]
+    pub fn transfer(index: usize) -> Self {
+        let number = index % usize::from(TRANSFERS);
+        Self::Transfer(u8::try_from(number).unwrap_or_default())
+    }
+
     /// The lane whose session is used.
     pub(super) fn session(self) -> Self {
         match self {

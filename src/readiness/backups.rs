@@ -19,8 +19,6 @@ use crate::vmfiles::{Vmx, path_on_host};
 
 /// How long a backup may take to tell what it holds of one VM.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Sessions that read beside the one that asks the host.
-const LANES: usize = 2;
 
 /// The points of VMs, or why they are not known.
 pub(super) type Points = BTreeMap<VmName, Told<PointsSeen>>;
@@ -34,7 +32,7 @@ pub(super) async fn read(task: &Task, hosts: &Hosts, on: Option<&HostName>) -> P
     });
     let reading = wanted.enumerate().map(async |(index, wanted)| {
         let (name, restore, backup, place) = wanted;
-        let lane = Lane::Transfer(u8::try_from(index % LANES).unwrap_or_default());
+        let lane = Lane::transfer(index);
         let source = Source {
             vm: name,
             restore,
