@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::engine::{
     Confirmation, Consent, Judged, Performed, ProbeAnswer, Prompt, Proposal, Verdict, judge,
@@ -18,9 +18,7 @@ use super::answer::needed;
 use super::check::PATIENCE;
 use super::checks::{self, Seen};
 use super::context::Ctx;
-
-/// How long what was seen is taken as it was.
-const FRESH: SignedDuration = SignedDuration::from_secs(60);
+use super::ownership::is_stale;
 
 /// The verb about one prompt.
 pub(super) struct Confirm<'a> {
@@ -116,7 +114,7 @@ impl<'a> Confirm<'a> {
         // What a look proves is kept with the answer, from a look of its own.
         let mut probes = self.ask.values().filter_map(Ask::probe);
         let proves = probes.any(checks::may_prove);
-        if proves || ctx.clock.now().duration_since(at) > FRESH {
+        if proves || is_stale(ctx.clock.now(), Some(at)) {
             let seen = match self.look(ctx).await {
                 Ok(seen) => seen,
                 Err(mut fault) => {

@@ -13,14 +13,13 @@ use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::joined;
 use crate::hypervisor::esxi::network::Vmknic;
-use crate::hypervisor::esxi::process::RunningVm;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Isolation, PortGroup, Runbook};
 use crate::vmfiles::{Vmx, fit_to_host};
 
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership::FRESH;
+use super::ownership;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
 use super::register::fit;
@@ -75,8 +74,7 @@ impl Ground {
 
     /// Whether it is too old to act on.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.at
-            .is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+        ownership::is_stale(now, self.at)
     }
 }
 
@@ -135,11 +133,7 @@ pub(super) async fn look(
 /// in it.
 async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fault> {
     let inventory = registered::inventory(ctx, host, Lane::Control).await?;
-    let doing = "reading the list of running VMs";
-    let parse = RunningVm::parse_all;
-    let running = ctx
-        .read(host, Lane::Control, &commands::running(), parse, doing)
-        .await?;
+    let running = registered::running(ctx, host).await?;
     let listed = inventory.vms.iter().map(|entry| Joined {
         name: entry.name.clone(),
         vmx: entry.vmx_path(),

@@ -15,7 +15,12 @@ use crate::names::{HostName, VmName};
 use super::file_locks::Locks;
 
 /// Evidence older than this is no evidence.
-pub(super) const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Whether what was seen then, or never, is too old to act on.
+pub(super) fn is_stale(now: Timestamp, seen: Option<Timestamp>) -> bool {
+    seen.is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+}
 
 /// What one host told about the VM.
 #[derive(Clone, Debug, PartialEq)]
@@ -280,8 +285,7 @@ impl Ownership {
 
     /// Whether it is too old to act on.
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.at
-            .is_none_or(|at| now.duration_since(at).unsigned_abs() > FRESH)
+        is_stale(now, self.at)
     }
 
     /// What a person would vouch for. The same words at `fence` and at `power_on`, so that one

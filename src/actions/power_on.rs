@@ -216,12 +216,7 @@ impl Action for PowerOn {
             let how = "was off when its start was taken back";
             let known = ctx.state.started_on(self.vm());
             if known.is_some_and(|(host, _)| *host == at.host) {
-                let fact = Fact::Stopped {
-                    vm: at.vm.clone(),
-                    host: at.host.clone(),
-                    how: how.to_owned(),
-                    at: ctx.clock.now(),
-                };
+                let fact = stopping::stopped(ctx, &at.vm, &at.host, how);
                 ctx.link.fact(fact).await?;
             }
             return Ok(vec![format!("{} does not run (get.summary)", at.who())]);

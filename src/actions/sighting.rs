@@ -152,16 +152,7 @@ async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, boo
 
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let lane = Lane::Control;
-    let doing = "reading the list of running VMs";
-    let running = ctx
-        .read(
-            host,
-            lane,
-            &commands::running(),
-            RunningVm::parse_all,
-            doing,
-        )
-        .await?;
+    let running = registered::running(ctx, host).await?;
     let inventory = registered::inventory(ctx, host, lane).await?;
     let parse = autostart::AutostartEntry::parse_all;
     let entries = ctx

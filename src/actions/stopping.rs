@@ -43,13 +43,7 @@ pub(super) async fn stop(
     way: Way,
 ) -> Result<String, ActError> {
     let how = bring_down(ctx, host, vm, vmx, way).await?;
-    let fact = Fact::Stopped {
-        vm: vm.clone(),
-        host: host.clone(),
-        how: how.clone(),
-        at: ctx.clock.now(),
-    };
-    ctx.link.fact(fact).await?;
+    ctx.link.fact(stopped(ctx, vm, host, &how)).await?;
     Ok(how)
 }
 
@@ -216,14 +210,16 @@ pub(super) async fn keep_stopped(
     host: &HostName,
     how: &str,
 ) -> Result<(), ActError> {
-    let (vm, host, how) = (vm.clone(), host.clone(), how.to_owned());
-    let (its, there) = (vm.clone(), host.clone());
-    let fact = Fact::Stopped {
-        vm,
-        host,
-        how,
+    let same = |kept: &Fact| matches!(kept, Fact::Stopped { vm: its, host: there, .. } if its == vm && there == host);
+    ctx.keep_once(stopped(ctx, vm, host, how), same).await
+}
+
+/// That a VM was seen off now, and how it came to that.
+pub(super) fn stopped(ctx: &Ctx, vm: &VmName, host: &HostName, how: &str) -> Fact {
+    Fact::Stopped {
+        vm: vm.clone(),
+        host: host.clone(),
+        how: how.to_owned(),
         at: ctx.clock.now(),
-    };
-    let same = |kept: &Fact| matches!(kept, Fact::Stopped { vm, host, .. } if *vm == its && *host == there);
-    ctx.keep_once(fact, same).await
+    }
 }

@@ -9,7 +9,6 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::identity::{Identity, parse_all};
-use crate::hypervisor::esxi::process::RunningVm;
 use crate::names::{HostName, RunId};
 use crate::runbook::drill_of;
 use crate::runbook::model::Driver;
@@ -140,11 +139,7 @@ async fn on_host(
     });
     let mut rows: Vec<Row> = rows.collect();
     if rows.iter().any(|row| row.drill().is_some()) {
-        let doing = "reading the list of running VMs";
-        let parse = RunningVm::parse_all;
-        let running = ctx
-            .read(host, Lane::Control, &commands::running(), parse, doing)
-            .await?;
+        let running = registered::running(ctx, host).await?;
         for row in &mut rows {
             let its = path_tail(&row.path);
             let mut running = running.iter();
