@@ -144,8 +144,12 @@ Examples:
 It shows every file and asks once. After that there is no rollback. `commit: { within: 24h }` in the
 runbook gives this decision a clock; when it is over nothing happens by itself.
 
+A commit that was begun, and of which nothing was done yet, can be left with a reason: the run then
+waits for its decision as before, and the journal tells who left it.
+
 Examples:
   lifeboat commit 20260102-030405-k7qd
+  lifeboat commit 20260102-030405-k7qd --leave --reason 'the owner of sql01 is against it'
   lifeboat commit 20260102-030405-k7qd --headless --yes")]
     Commit(EndArgs),
     /// End a run: take back what it did, step by step, also from half-way
@@ -156,8 +160,10 @@ again once no other copy runs, and the files that it brought are removed, each b
 run did not make is left alone. Where a VM has run from files that are to be removed, its name has to
 be typed: what it wrote may be nowhere else; skip that step, with a reason, to keep them.
 
-Refused after a commit, and once a failback has begun to move the VMs home. It can be left and gone on
-with like any run. Exit status 1: something is left; `lifeboat cleanup RUN` tries that again.")]
+Refused after a commit, and once a failback has begun to move the VMs home. A commit that was begun and
+of which nothing was done is left for it: a reason is asked (--reason). It can be gone on with like any
+run, and left as long as nothing of it was done (--leave). Exit status 1: something is left; `lifeboat
+cleanup RUN` tries that again.")]
     Rollback(EndArgs),
     /// End a run: try again what a rollback left; after a drill, remove everything that it made
     #[command(after_help = "\
@@ -499,6 +505,12 @@ pub enum Scenario {
 pub struct EndArgs {
     /// The run (its id, or the beginning of it)
     pub run: String,
+    /// Leave what was begun of it: only as long as nothing of it was done
+    #[arg(long)]
+    pub leave: bool,
+    /// Why an ending that was begun is left; asked at a terminal
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// Take the run over from the one who offers to hand it over
     #[arg(long)]
     pub take_over: bool,

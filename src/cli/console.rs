@@ -185,10 +185,19 @@ pub(super) fn conclude(
 /// Where the run stands, what is left of it, and what can be typed next.
 fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     let (state, run) = (past.state(), &past.folder.id);
-    if exit == Exit::Resumable {
-        return vec![format!("resume with: lifeboat resume {run}{elsewhere}")];
-    }
     let stage = Stage::of(&state);
+    if exit == Exit::Resumable {
+        let ways = stage.ways(run, past.info.mode);
+        // It is resumed by the first of them, too.
+        let others = ways
+            .iter()
+            .skip(1)
+            .filter(|_| matches!(stage, Stage::Begun(_)));
+        let resume = format!("resume with: lifeboat resume {run}{elsewhere}");
+        return std::iter::once(resume)
+            .chain(others.map(|way| format!("or: {way}")))
+            .collect();
+    }
     let mut lines = vec![format!("state: {}", stage.words())];
     let window = CommitWindow::of(&state);
     let decide = window.and_then(|window| report::decide_by(&window, Timestamp::now()));

@@ -15,6 +15,7 @@ use super::console::{Conclusion, Console};
 use super::exit::{Exit, Failure};
 use super::findings;
 use super::handover::take_over;
+use super::leaving::{leave, leave_for};
 use super::past::Past;
 use super::resume::{free, go_on};
 
@@ -26,14 +27,21 @@ pub(super) async fn end(
 ) -> Result<Conclusion, Failure> {
     let folder = free(console.store.find(&args.run)?)?;
     let mut past = Past::read(folder)?.whole()?;
+    if args.leave {
+        return leave(console, chapter, args, &past).await;
+    }
     let state = past.state();
     let run = past.folder.id.clone();
     let opens = match opening(chapter, &run, &state) {
         Opening::GoOn => None,
-        Opening::New => {
+        opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
                 refuse_if_taken_home(console, &run)?;
             }
+            if opening == Opening::AfterLeaving {
+                past = leave_for(console, chapter, args, past).await?;
+            }
+            let state = past.state();
             past.plan = closing_plan(chapter, &past.loaded.runbook, past.plan, &state);
             Some(Opens {
                 chapter,

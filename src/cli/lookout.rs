@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::Clock;
-use crate::engine::{Sign, Stage};
+use crate::engine::{Chapter, Sign, Stage};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal;
@@ -86,6 +86,7 @@ fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
             | Stage::SplitSince(_)
             | Stage::SplitInCommit(_)
             | Stage::CommitDue { .. }
+            | Stage::Begun(Chapter::Commit)
             | Stage::Committing
     );
     (!is_open).then(|| format!("the run is {}", stage.words()))

@@ -239,7 +239,7 @@ fn decided_by(state: &RunState, now: Timestamp) -> Option<String> {
 pub(super) mod tests {
     use super::*;
     use crate::engine::{Chapter, Entry, RunEvent, RunInfo, RunResult};
-    use crate::journal::{Journal, Store};
+    use crate::journal::{Ending, Journal, Store};
     use crate::runbook::model::Mode;
 
     fn began() -> Timestamp {
@@ -324,6 +324,33 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_run_stands_as_before_once_its_ending_was_left() {
+        let left = |result| RunEvent::ChapterLeft {
+            chapter: Chapter::Rollback,
+            by: "bob".to_owned(),
+            reason: "too early".to_owned(),
+            result,
+        };
+        let resumed = RunEvent::RunResumed {
+            operator: "bob".to_owned(),
+            console: "noc-1".to_owned(),
+            clock_back_s: None,
+        };
+        let begun = [resumed, opened(Chapter::Rollback)];
+        let summary = |then: Vec<RunEvent>| {
+            let state = tempfile::tempdir().unwrap();
+            let store = Store::new(state.path());
+            keep(&store, Mode::Failover, then);
+            store.list().unwrap().remove(0)
+        };
+        let half_way = summary([&begun[..], &[left(None)]].concat());
+        assert!(half_way.is_unfinished(), "{half_way:?}");
+        let settled = left(Some(RunResult::default()));
+        let over = summary([&[finished(0)], &begun[..], &[settled]].concat());
+        assert_eq!(over.ending, Ending::Finished);
+    }
+
+    #[test]
     fn each_run_is_a_line_with_its_state() {
         let opened = opened(Chapter::Rollback);
         let left = RunEvent::RunDetached {
@@ -347,7 +374,7 @@ pub(super) mod tests {
             (
                 Mode::Failover,
                 vec![opened.clone()],
-                "rollback not finished",
+                "rollback begun, and nothing of it was done",
             ),
             (Mode::Failover, vec![opened, finished(0)], "rolled back"),
         ] {

@@ -26,6 +26,8 @@ pub enum Opening {
     Nothing(String),
     /// All is done on the hosts; what was learnt is to be stated.
     Findings,
+    /// Another chapter was begun, and nothing was done of it: once that is left, this one is opened.
+    AfterLeaving,
     /// It must not be: why, and the next move.
     Refused(String, String),
 }
@@ -47,7 +49,8 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         let splits = state.splits();
         // What it goes on to remove may be what the copy that is to live needs.
-        if opened.chapter == Chapter::Commit && !splits.is_empty() {
+        let stays = chapter == opened.chapter || state.leavable().is_none();
+        if opened.chapter == Chapter::Commit && stays && !splits.is_empty() {
             let next = format!(
                 "shut one copy down, and let it be seen: lifeboat watch --hosts {run}; then go on: lifeboat commit {run}"
             );
@@ -56,11 +59,7 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
         if opened.chapter == chapter {
             return Opening::GoOn;
         }
-        let word = opened.chapter;
-        return refused(
-            &format!("its {word} was begun and is not finished"),
-            format!("finish that first: lifeboat {word} {run}"),
-        );
+        return other_begun(chapter, opened.chapter, run, state);
     }
     match (chapter, mode) {
         (Chapter::Cleanup, _) => cleanup(mode, run, state),
@@ -75,6 +74,21 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
         (Chapter::Commit, _) => commit(run, state),
         (Chapter::Rollback, _) => rollback(run, state),
     }
+}
+
+/// What becomes of a wish to end a run in one way while another one was begun.
+fn other_begun(wanted: Chapter, begun: Chapter, run: &RunId, state: &RunState) -> Opening {
+    if state.leavable().is_some() {
+        let mut before = state.clone();
+        before.leave_chapter(state.last_at.unwrap_or_default());
+        if opening(wanted, run, &before) == Opening::New {
+            return Opening::AfterLeaving;
+        }
+    }
+    refused(
+        &format!("its {begun} was begun and is not finished"),
+        format!("finish that first: lifeboat {begun} {run}"),
+    )
 }
 
 /// The commands that do for real what a drill did, once it is out of the way.

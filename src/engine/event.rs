@@ -254,6 +254,18 @@ pub enum RunEvent {
         /// Fingerprint of the plan with the chapter's steps.
         plan: String,
     },
+    /// An ending of which nothing was done is left: the run stands as before it was opened.
+    ChapterLeft {
+        /// Which one.
+        chapter: Chapter,
+        /// Who.
+        by: String,
+        /// Why; not empty.
+        reason: String,
+        /// How the run was settled before, if it was.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        result: Option<RunResult>,
+    },
     /// The operator offers the run to somebody else, and stays accountable until it is taken.
     HandoverOffered {
         /// Who.
@@ -405,6 +417,15 @@ impl RunEvent {
                 by, reason, file, ..
             } => (by, format!("corrected the runbook ({file}): {reason}")),
             Self::ChapterOpened { chapter, by, .. } => (by, format!("began the {chapter}")),
+            Self::ChapterLeft {
+                chapter,
+                by,
+                reason,
+                ..
+            } => (
+                by,
+                format!("left the {chapter}, of which nothing was done: {reason}"),
+            ),
             Self::ShellOpened { host, by, reason } => (
                 by,
                 format!("opened a shell on {host} (what is typed there is not recorded): {reason}"),

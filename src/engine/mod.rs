@@ -13,6 +13,7 @@ mod fact;
 mod finding;
 mod handle;
 mod input;
+mod leaving;
 mod ledger;
 mod lookout;
 mod loss;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
-use super::state::RunState;
+use super::state::{OpenedChapter, RunState};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 
@@ -41,6 +41,8 @@ pub enum Stage {
         /// Steps that were skipped.
         skipped: usize,
     },
+    /// It was begun to be ended in this way, and nothing was done of that: it can be left.
+    Begun(Chapter),
     /// A commit is under way.
     Committing,
     /// What it did stays.
@@ -96,13 +98,18 @@ impl Stage {
     pub fn of(state: &RunState) -> Self {
         let splits = state.splits();
         let opened = state.chapter();
-        let commits = opened
-            .is_some_and(|opened| opened.chapter == Chapter::Commit && opened.ended.is_none());
-        if !splits.is_empty() && commits {
-            return Self::SplitInCommit(splits);
-        }
-        if !splits.is_empty() && state.finished.is_none() {
-            return Self::RecoveryRequired(splits);
+        let begun = state.leavable().map(|opened| opened.chapter);
+        if !splits.is_empty() {
+            let commits = |opened: &OpenedChapter| {
+                opened.chapter == Chapter::Commit && opened.ended.is_none()
+            };
+            if begun == Some(Chapter::Commit) {
+                return Self::SplitSince(splits);
+            } else if opened.is_some_and(commits) {
+                return Self::SplitInCommit(splits);
+            } else if state.finished.is_none() {
+                return Self::RecoveryRequired(splits);
+            }
         }
         let Some(opened) = opened else {
             return if splits.is_empty() {
@@ -111,6 +118,9 @@ impl Stage {
                 Self::SplitSince(splits)
             };
         };
+        if let Some(begun) = begun {
+            return Self::Begun(begun);
+        }
         let mode = state.info.as_ref().and_then(|info| info.mode);
         let left = || residue(&Ledger::of(state), opened.chapter).len();
         match (opened.chapter, &opened.ended) {
@@ -179,6 +189,7 @@ impl Stage {
             Self::CommitDue { failed, skipped } => format!(
                 "partially recovered, {failed} failed, {skipped} skipped: commit or roll back"
             ),
+            Self::Begun(chapter) => format!("{chapter} begun, and nothing of it was done"),
             Self::Committing => "commit not finished".to_owned(),
             Self::Committed { residue } => with_residue("committed", *residue),
             Self::RollingBack => "rollback not finished".to_owned(),
@@ -227,6 +238,13 @@ impl Stage {
                     "until then: rings when a VM comes up twice",
                 ),
             ],
+            Self::Begun(chapter) => vec![
+                way(chapter.as_str(), "go on with it"),
+                way(
+                    &format!("{chapter} --leave"),
+                    "leave it: the run is as before",
+                ),
+            ],
             Self::Committing => vec![way("commit", "go on with it")],
             Self::RollingBack => vec![way("rollback", "go on with it")],
             Self::CleanupDue => vec![way("cleanup", "remove what it made, and prove it")],
@@ -261,7 +279,7 @@ impl Stage {
         )
     }
 
-    /// Whether a commit was begun, so that nothing takes the run back any more.
+    /// Whether something of a commit was done, so that nothing takes the run back any more.
     #[must_use]
     pub fn is_being_committed(&self) -> bool {
         matches!(self, Self::Committing | Self::SplitInCommit(_))

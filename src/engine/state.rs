@@ -308,6 +308,7 @@ impl RunState {
                     ended: None,
                 });
             }
+            RunEvent::ChapterLeft { .. } => self.leave_chapter(entry.at),
             RunEvent::RunFinished { result } => self.finish(entry.at, result),
             RunEvent::FactFound(fact) => self.facts.push(FoundFact {
                 at: entry.at,

@@ -161,6 +161,7 @@ fn said(event: &RunEvent) -> Vec<String> {
         | RunEvent::UpdatePosted { .. }
         | RunEvent::RunbookCorrected { .. }
         | RunEvent::ChapterOpened { .. }
+        | RunEvent::ChapterLeft { .. }
         | RunEvent::ShellOpened { .. }
         | RunEvent::ShellClosed { .. }
         | RunEvent::DrillAborted { .. }

@@ -143,7 +143,7 @@ impl Glance {
     fn settles(&self) -> bool {
         matches!(
             self.event.as_str(),
-            "run-finished" | "drill-aborted" | "run-resumed"
+            "run-finished" | "drill-aborted" | "run-resumed" | "chapter-left"
         )
     }
 }
@@ -318,6 +318,11 @@ fn summarise(folder: RunFolder) -> RunSummary {
         summary.last_at = Some(glance.at);
         match glance.event.as_str() {
             "run-finished" => summary.ending = Ending::Finished,
+            // It tells how the run was settled before, if it was.
+            "chapter-left" if glance.data.get("result").is_some() => {
+                summary.ending = Ending::Finished;
+            }
+            "chapter-left" => summary.ending = Ending::Detached,
             "drill-aborted" => summary.ending = Ending::Aborted,
             "run-detached" if !summary.ending.is_final() => {
                 summary.ending = Ending::Detached;

@@ -337,6 +337,7 @@ fn word(chapter: Chapter, state: &RunState) -> &'static str {
         Opening::GoOn => "go on",
         Opening::Nothing(_) => "nothing",
         Opening::Findings => "findings",
+        Opening::AfterLeaving => "after leaving",
         Opening::Refused(why, next) => {
             assert!(!why.is_empty() && !next.is_empty());
             "refused"
@@ -357,6 +358,12 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
     assert_eq!(words(&state), ["new", "new", "refused"], "finished");
     let mut rolled = state.clone();
     open(&mut rolled, Chapter::Rollback);
+    assert_eq!(
+        words(&rolled),
+        ["after leaving", "go on", "refused"],
+        "rollback begun"
+    );
+    sent(&mut rolled, "rollback/take-down/sql01/stop", "power.off");
     assert_eq!(
         words(&rolled),
         ["refused", "go on", "refused"],
@@ -395,6 +402,59 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
     assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
 }
 
+fn leave(state: &mut RunState, chapter: Chapter) {
+    let left = RunEvent::ChapterLeft {
+        chapter,
+        by: "bob".to_owned(),
+        reason: "its owner is against it".to_owned(),
+        result: state.settled_before(),
+    };
+    add(state, "-", left);
+}
+
+#[test]
+fn an_ending_of_which_nothing_was_done_is_left_as_if_it_had_not_begun() {
+    let agree = "commit/agree/-/agree";
+    let mut state = half_way(Mode::Failover);
+    finish(&mut state);
+    let before = (words(&state), Stage::of(&state));
+    open(&mut state, Chapter::Commit);
+    assert_eq!(words(&state), ["go on", "after leaving", "refused"]);
+    assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Commit));
+    // Agreed to, and what it would have deleted was not asked to go.
+    add(&mut state, agree, RunEvent::StepStarted);
+    add(&mut state, agree, RunEvent::StepDone { evidence: vec![] });
+    let never = "commit/clear-away/sql01/remove_originals";
+    let op = OpId(state.last_seq);
+    sent(&mut state, never, "rm");
+    assert_eq!(words(&state)[1], "refused", "it may have left");
+    let why = "the link was down".to_owned();
+    add(&mut state, never, RunEvent::WriteNotSent { op, why });
+    leave(&mut state, Chapter::Commit);
+    assert_eq!((words(&state), Stage::of(&state)), before);
+    assert!(state.finished.is_some() && state.chapter().is_none());
+    let again = closed(Chapter::Commit, Mode::Failover, &state);
+    let asks = &again.open_steps()[0].id;
+    assert_eq!(
+        (asks.as_str(), state.status(asks)),
+        (agree, Status::Waiting)
+    );
+}
+
+#[test]
+fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
+    let mut state = half_way(Mode::Failover);
+    open(&mut state, Chapter::Rollback);
+    let mut by_hand = state.clone();
+    leave(&mut state, Chapter::Rollback);
+    assert_eq!(Stage::of(&state), Stage::Unfinished);
+    assert_eq!(words(&state), ["refused", "new", "refused"], "half-way");
+    let (by, evidence) = ("bob".to_owned(), "off at its console".to_owned());
+    let stop = "rollback/take-down/sql01/stop";
+    add(&mut by_hand, stop, RunEvent::StepByHand { by, evidence });
+    assert_eq!(by_hand.leavable(), None, "somebody stopped a VM");
+}
+
 #[test]
 fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let mut state = half_way(Mode::Failover);
@@ -410,6 +470,10 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     };
     add(&mut state, "-", found(split.clone()));
     let run = "r1".into();
+    let stage = Stage::of(&state);
+    assert!(stage.is_split() && !stage.is_being_committed(), "{stage:?}");
+    assert_eq!(word(Chapter::Rollback, &state), "after leaving");
+    sent(&mut state, "commit/clear-away/sql01/remove_originals", "rm");
     let stage = Stage::of(&state);
     assert!(stage.is_split() && stage.is_being_committed(), "{stage:?}");
     let ways = stage.ways(&run, Some(Mode::Failover));

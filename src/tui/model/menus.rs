@@ -253,6 +253,13 @@ impl Run {
             "The run stays resumable: lifeboat resume {}",
             self.run
         )];
+        if let Some(begun) = self.state.leavable() {
+            body.push(format!(
+                "To leave the {chapter} too, of which nothing was done: lifeboat {chapter} --leave {}",
+                self.run,
+                chapter = begun.chapter
+            ));
+        }
         if !active.is_empty() {
             body.push(format!(
                 "Under way, to be stopped between two commands: {}",

@@ -1,0 +1,125 @@
+//! Leaving an ending that was begun and of which nothing was done, for a reason.
+
+use std::collections::BTreeMap;
+
+use crate::engine::{Chapter, OpenedChapter, RunState, Stage};
+use crate::error::Fault;
+use crate::host::visible;
+use crate::names::RunId;
+use crate::runner;
+use crate::tui::FormField;
+
+use super::args::EndArgs;
+use super::console::{Conclusion, Console, conclude};
+use super::exit::{Exit, Failure};
+use super::forms;
+use super::past::Past;
+
+/// What `--reason` and the form's field are called.
+const REASON: &str = "reason";
+
+/// `--leave`: the run stands as before it was begun to be ended.
+///
+/// # Errors
+/// Status 3 where there is nothing to leave or something of it was done, 4 where nobody says why.
+pub(super) async fn leave(
+    console: &mut Console,
+    chapter: Chapter,
+    args: &EndArgs,
+    past: &Past,
+) -> Result<Conclusion, Failure> {
+    let (run, state) = (&past.folder.id, past.state());
+    let Some(begun) = state.leavable().filter(|begun| begun.chapter == chapter) else {
+        return Err(nothing_to_leave(chapter, run, &state));
+    };
+    let then = "The run then stands as before.".to_owned();
+    let reason = reason(console, begun, args, run, then).await?;
+    left(console, chapter, past, reason)?;
+    conclude(&past.folder, &BTreeMap::new(), None)
+}
+
+/// Leaves what was begun for another way to end the run.
+pub(super) async fn leave_for(
+    console: &mut Console,
+    wanted: Chapter,
+    args: &EndArgs,
+    past: Past,
+) -> Result<Past, Failure> {
+    let state = past.state();
+    let Some(begun) = state.leavable() else {
+        return Ok(past);
+    };
+    let then = format!("The {wanted} is begun once you have said why.");
+    let reason = reason(console, begun, args, &past.folder.id, then).await?;
+    left(console, begun.chapter, &past, reason)?;
+    Past::read(past.folder)?.whole()
+}
+
+/// Who begun it, and why it is left.
+async fn reason(
+    console: &mut Console,
+    begun: &OpenedChapter,
+    args: &EndArgs,
+    run: &RunId,
+    then: String,
+) -> Result<String, Failure> {
+    let OpenedChapter { chapter, by, .. } = begun;
+    let given = args.reason.as_deref().map_or("", str::trim);
+    let typed = if console.act.headless {
+        given.to_owned()
+    } else {
+        let field = FormField {
+            default: given.to_owned(),
+            help: "it stands in the journal and in the report".to_owned(),
+            ..FormField::new(REASON, format!("Why is the {chapter} left?"))
+        };
+        let intro = format!("{by} began the {chapter}, and nothing of it was done. {then}");
+        let title = format!("Leave the {chapter} of {run}");
+        let mut filled = forms::show(console, title, vec![intro], vec![field]).await?;
+        filled.remove(REASON).unwrap_or_default()
+    };
+    let said = console.redactor.mask(&visible(typed.trim()));
+    if said.is_empty() {
+        let fault = Fault::new(
+            format!("its {chapter} was begun by {by}, and nobody said why it is left"),
+            format!("run {run}"),
+            "the run is as it was; nothing was sent to any host",
+            format!("give --reason TEXT; or go on with it: lifeboat {chapter} {run}"),
+        );
+        return Err(Failure::of(Exit::Resumable, &fault));
+    }
+    Ok(said)
+}
+
+fn left(console: &Console, chapter: Chapter, past: &Past, reason: String) -> Result<(), Failure> {
+    let who = (
+        console.settings.operator.as_str(),
+        console.settings.console.as_str(),
+    );
+    runner::leave_chapter(&past.folder.path, who, chapter, reason)
+        .map_err(|fault| Failure::of(Exit::Refused, &fault))
+}
+
+fn nothing_to_leave(chapter: Chapter, run: &RunId, state: &RunState) -> Failure {
+    let begun = state.chapter().filter(|opened| opened.ended.is_none());
+    let (what, next) = match begun {
+        Some(opened) if opened.chapter == chapter => (
+            format!("something of its {chapter} was done already"),
+            format!("finish it: lifeboat {chapter} {run}"),
+        ),
+        _ => (
+            format!(
+                "there is no {chapter} that was begun: {}",
+                Stage::of(state).words()
+            ),
+            "see how it stands with `lifeboat runs`".to_owned(),
+        ),
+    };
+    let fault = Fault::new(
+        what,
+        format!("run {run}"),
+        "nothing was left; the run is as it was",
+        next,
+    );
+    Failure::of(Exit::Refused, &fault)
+}
