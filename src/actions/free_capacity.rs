@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::{Confirmation, Fact, ProbeAnswer, Proposal, Thing};
+use crate::engine::{Confirmation, Fact, FoundFact, ProbeAnswer, Proposal, RunState, Thing};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::names::{HostName, VmName, listed};
+use crate::names::{HostName, StepId, VmName, listed};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
@@ -263,9 +263,24 @@ fn unheeded(facts: &[Fact], spare: &Spare) -> Option<String> {
     last.flatten()
 }
 
+/// What the run knows, without guests that this step asked in vain before a person wanted it tried
+/// again: these are asked once more.
+fn still_stands(state: &RunState, step: &StepId) -> Vec<Fact> {
+    let retried = state.step(step).retried_at;
+    let is_void = |found: &&FoundFact| {
+        matches!(found.fact, Fact::ShutdownUnheeded { .. })
+            && found.step.as_ref() == Some(step)
+            && retried.is_some_and(|retried| found.at <= retried)
+    };
+    let standing = state.facts.iter().filter(|found| !is_void(found));
+    standing.map(|found| found.fact.clone()).collect()
+}
+
 /// Why the guest of a VM is not asked, or not again.
 fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
-    unheeded(&ctx.run_facts(), spare)
+    let mut facts = still_stands(&ctx.state, &ctx.step.id);
+    facts.extend(ctx.link.kept());
+    unheeded(&facts, spare)
         .or_else(|| (!spare.tools).then(|| "its guest's tools do not run".to_owned()))
 }
 

@@ -136,6 +136,8 @@ pub struct StepState {
     pub unwanted: bool,
     /// Somebody had a shell on a host for it since it was let go on last: it waits for a person.
     pub looked_into: bool,
+    /// When a person last wanted it tried again.
+    pub retried_at: Option<Timestamp>,
     /// Lost writes so far, over all attempts since a person last retried.
     pub losses: u32,
 }
@@ -217,6 +219,7 @@ impl StepState {
                     self.failures = 0;
                     self.losses = 0;
                     self.unwanted = false;
+                    self.retried_at = Some(at);
                 }
                 self.reopened |= by == super::BY_RULE && self.status.is_met();
                 self.move_to(Status::Waiting, at);

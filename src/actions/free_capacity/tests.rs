@@ -1,6 +1,10 @@
 use super::super::tests::{blocked, done, lines, needed, step};
+use jiff::Timestamp;
+
 use super::*;
+use crate::engine::{BY_RULE, Entry, RunEvent};
 use crate::hypervisor::esxi::Vmid;
+use crate::names::Attempt;
 
 fn spare(vm: &str, vmid: u32, power: PowerState) -> Spare {
     Spare {
@@ -107,6 +111,39 @@ fn a_guest_that_did_not_obey_is_asked_again_once_it_was_down() {
     assert!(unheeded(&[deaf("")], &spare).is_some(), "an older journal");
     assert_eq!(unheeded(&[deaf("[other] lab-1/lab-1.vmx")], &spare), None);
     assert_eq!(unheeded(&[deaf(&spare.vmx), freed], &spare), None);
+}
+
+#[test]
+fn a_guest_that_did_not_obey_is_asked_again_once_a_person_retries_the_step() {
+    let spare = spare("lab-1", 7, PowerState::On);
+    let step = StepId::from("failover/make-room/-/free_capacity");
+    let mut state = RunState::default();
+    let mut stands_after = |of: &StepId, event| {
+        let seq = state.last_seq + 1;
+        let second = i64::try_from(seq).unwrap();
+        state.apply(&Entry {
+            seq,
+            at: Timestamp::from_second(second).unwrap(),
+            step: Some(of.clone()),
+            attempt: Some(Attempt::FIRST),
+            event,
+        });
+        unheeded(&still_stands(&state, &step), &spare).is_some()
+    };
+    let deaf = RunEvent::FactFound(Fact::ShutdownUnheeded {
+        vm: "lab-1".into(),
+        host: "lee-esx1".into(),
+        vmx: spare.vmx.clone(),
+        why: "its guest did not shut down within 5m".to_owned(),
+    });
+    let retried = |by: &str| RunEvent::StepRetried { by: by.to_owned() };
+    assert!(stands_after(&step, deaf.clone()));
+    let by_rule = stands_after(&step, retried(BY_RULE));
+    assert!(by_rule, "no person has seen to it");
+    assert!(!stands_after(&step, retried("alice")), "it is asked again");
+    assert!(stands_after(&step, deaf), "and did not obey again");
+    let other = "cleanup/bring-back/-/return_capacity".into();
+    assert!(stands_after(&other, retried("alice")), "another step");
 }
 
 #[test]
