@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::fact::Fact;
-use super::state::RunState;
+use super::state::{FoundFact, RunState};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::SiteRole;
 
@@ -202,6 +202,22 @@ impl RunState {
             _ => None,
         });
         words.next().unwrap_or(false)
+    }
+
+    /// What was told last that speaks against the VM's start, unless somebody has looked or vouched
+    /// for it since.
+    pub(super) fn told_against(&self, vm: &VmName) -> Option<&FoundFact> {
+        let mut newest = self.facts.iter().rev();
+        let word = newest.find(|found| match &found.fact {
+            Fact::HostReturned { vms, .. } => vms.contains(vm),
+            Fact::RunsElsewhere { vm: of, .. }
+            | Fact::SplitBrain { vm: of, .. }
+            | Fact::SplitBrainEnded { vm: of, .. }
+            | Fact::OwnershipEvidence { vm: of, .. }
+            | Fact::Attested { vm: of, .. } => of == vm,
+            _ => false,
+        })?;
+        word.fact.alarm().is_some().then_some(word)
     }
 
     /// VMs for which a host was silent when their owner was last looked for, and whether it has

@@ -11,6 +11,7 @@ impl Engine {
     /// Looks at every step that has begun and orders what makes it whole again.
     pub(super) fn begin(&mut self) {
         self.settle_bulk();
+        self.let_fences_look();
         let begun: Vec<(StepId, Status)> = self
             .plan
             .steps

@@ -34,8 +34,8 @@ pub(in crate::engine) enum Bug {
     PowerOnNotHeld,
     /// A start is taken back, and begins anew, while its command may still take effect.
     StartForgotten,
-    /// That a host came back is told before its fences are let look again.
-    ToldBeforeAsked,
+    /// What a console told before it died does not let the fences look again.
+    ToldNotAsked,
     /// What a host said counts, however long ago it was asked.
     OldPoll,
     /// An action looks at a lock and takes whoever owns it for its own run.
@@ -66,7 +66,7 @@ impl Bug {
         Self::UndoInDoubt,
         Self::PowerOnNotHeld,
         Self::StartForgotten,
-        Self::ToldBeforeAsked,
+        Self::ToldNotAsked,
         Self::OldPoll,
         Self::LockIgnored,
         Self::ClosedAtOnce,

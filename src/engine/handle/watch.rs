@@ -230,16 +230,36 @@ impl Engine {
         self.hold_power_on(host);
     }
 
-    /// Tells what was seen of VMs at a site, and lets their fences look again. The fences come first:
-    /// a console that dies in between leaves them to look, and whoever takes over hears of it anew.
+    /// Tells what was seen of VMs at a site, and lets their fences look again. It is told first: a
+    /// console that dies in between leaves what speaks against their starts in the journal, and
+    /// whoever takes over lets the fences look.
     fn ring(&mut self, role: SiteRole, vms: &[VmName], fact: Fact) {
-        #[cfg(test)]
-        if self.planted == Some(Bug::ToldBeforeAsked) {
-            self.record(None, RunEvent::FactFound(fact.clone()));
-        }
         let is_split = matches!(fact, Fact::SplitBrain { .. });
-        self.look_again(role, vms, is_split);
         self.record(None, RunEvent::FactFound(fact));
+        self.look_again(role, vms, is_split);
+    }
+
+    /// An earlier console told what was seen of a VM and died before its fence was let look again.
+    pub(super) fn let_fences_look(&mut self) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::ToldNotAsked) {
+            return;
+        }
+        let plan = std::sync::Arc::clone(&self.plan);
+        for step in plan.open_steps() {
+            let ActionSpec::Fence { vm } = &step.action else {
+                continue;
+            };
+            let known = self.state.steps.get(&step.id);
+            let ended = known.and_then(|known| known.ended);
+            let Some(told) = self.state.told_against(vm) else {
+                continue;
+            };
+            if ended.is_some_and(|ended| ended <= told.at) {
+                let is_split = matches!(told.fact, Fact::SplitBrain { .. });
+                self.let_look(step, vm, is_split);
+            }
+        }
     }
 
     /// A VM that is yet to be started here, or was being started meanwhile, was seen running where it
@@ -278,28 +298,32 @@ impl Engine {
         }
     }
 
-    /// Lets the `fence` steps of VMs at a site look again. Where a VM is on its way back there, its
-    /// own steps look at both sites, and only a VM that runs at both is fenced once more.
+    /// Lets the `fence` steps of VMs at a site look again.
     fn look_again(&mut self, role: SiteRole, vms: &[VmName], is_split: bool) {
         let plan = std::sync::Arc::clone(&self.plan);
         for step in plan.open_steps() {
-            let ActionSpec::Fence { vm } = &step.action else {
-                continue;
-            };
-            let counts = step.side == role
-                && vms.contains(vm)
-                && (is_split || !self.is_on_its_way_back(step, vm));
-            if !counts {
-                continue;
+            match &step.action {
+                ActionSpec::Fence { vm } if step.side == role && vms.contains(vm) => {
+                    self.let_look(step, vm, is_split);
+                }
+                _ => {}
             }
-            if self.state.status(&step.id).is_met() {
-                let by = BY_RULE.to_owned();
-                self.record(Some(&step.id), RunEvent::StepRetried { by });
-                // A person may have settled it while a command of it was in doubt.
-                self.stop_open_ops(&step.id);
-            } else if self.has_sent_nothing(&step.id) {
-                self.begin_anew(&step.id, "what it has seen so far is out of date");
-            }
+        }
+    }
+
+    /// Where a VM is on its way back to the site of its fence, its own steps look at both sites, and
+    /// only a VM that runs at both is fenced once more.
+    fn let_look(&mut self, fence: &Step, vm: &VmName, is_split: bool) {
+        if !is_split && self.is_on_its_way_back(fence, vm) {
+            return;
+        }
+        if self.state.status(&fence.id).is_met() {
+            let by = BY_RULE.to_owned();
+            self.record(Some(&fence.id), RunEvent::StepRetried { by });
+            // A person may have settled it while a command of it was in doubt.
+            self.stop_open_ops(&fence.id);
+        } else if self.has_sent_nothing(&fence.id) {
+            self.begin_anew(&fence.id, "what it has seen so far is out of date");
         }
     }
 

@@ -134,6 +134,17 @@ impl Story {
         })
     }
 
+    /// Another console takes the run up where its journal ends.
+    fn taken_over(&mut self, state: RunState) {
+        self.engine = Engine::new(Arc::clone(&self.plan), state, Settings::default());
+        self.put(Input::Resume {
+            operator: "bob".to_owned(),
+            console: "c".to_owned(),
+            clock_back_s: None,
+            with: Vec::new(),
+        });
+    }
+
     /// vm0 runs in Leeds, and nothing is left to do but vm1.
     fn started() -> Self {
         let mut story = Self::attested();
@@ -236,6 +247,33 @@ fn a_fence_that_a_person_settled_in_doubt_is_stopped_before_it_looks_again() {
     assert_eq!(story.status(FENCE), Status::InDoubt);
     story.put(stop_failed(&story));
     assert_eq!(story.status(FENCE), Status::Held, "a person is asked");
+}
+
+#[test]
+fn what_a_console_told_before_it_died_is_looked_into_by_the_next() {
+    let mut story = Story::attested();
+    let mut state = story.engine.state().clone();
+    let told = story.engine.handle(
+        at(90),
+        Input::HostSeen {
+            host: "lon".into(),
+            role: SiteRole::Protected,
+            asked: at(89),
+            running: Some(vec!["vm0".into()]),
+        },
+    );
+    let Some(Effect::Record(first)) = told.first() else {
+        panic!("nothing was kept: {told:?}");
+    };
+    state.apply(first);
+    story.taken_over(state.clone());
+    assert_eq!(story.status(FENCE), Status::Probing, "London is asked");
+    assert_eq!(story.status(1), Status::Probing, "what is no start goes on");
+
+    story.evidence(&["lon"]);
+    story.answer(FENCE, already());
+    story.taken_over(story.engine.state().clone());
+    assert_eq!(story.status(FENCE), Status::AlreadyDone, "once");
 }
 
 #[test]
@@ -365,16 +403,7 @@ impl Story {
             (0, _) => drop(self.london(None)),
             (1, _) => drop(self.london(Some(&[]))),
             (2, _) => drop(self.london(Some(&["vm0"]))),
-            (3, _) => {
-                let state = self.engine.state().clone();
-                self.engine = Engine::new(Arc::clone(&self.plan), state, Settings::default());
-                self.put(Input::Resume {
-                    operator: "bob".to_owned(),
-                    console: "c".to_owned(),
-                    clock_back_s: None,
-                    with: Vec::new(),
-                });
-            }
+            (3, _) => self.taken_over(self.engine.state().clone()),
             (4, Status::Probing) => drop(self.answer(step, already())),
             (_, Status::Probing) if step == FENCE => {
                 self.evidence(if dice.below(2) == 0 { &["lon"] } else { &[] });
