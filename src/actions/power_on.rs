@@ -12,13 +12,13 @@ use std::time::Duration;
 use crate::engine::{AutostartEntry, Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
 use crate::plan::Step;
 use crate::runbook::model::{Isolation, Runbook, SiteRole};
 
+mod begun;
 mod connecting;
 mod decision;
 mod starting;
@@ -30,7 +30,7 @@ use super::isolation::{self, Ground};
 use super::link::ActError;
 use super::ownership::Ownership;
 use super::place::{VmAt, site_title};
-use super::questions::{self, Watch};
+use super::questions;
 use super::registered::{self, Registration};
 use super::twins::{self, Twins};
 use super::{autostart, configuration, power_tasks, sighting, stopping};
@@ -65,6 +65,8 @@ pub(super) struct Seen {
     under_way: bool,
     /// What is known of it at the other site; not asked while it runs here.
     other: Option<Ownership>,
+    /// What the hosts of the other site say, where a start is under way here or waits on a question.
+    begun: Option<Ownership>,
     /// In a drill, the proof of its isolation instead; not asked while it runs here.
     ground: Option<Ground>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
@@ -122,6 +124,7 @@ impl Action for PowerOn {
                 seen.question =
                     questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 seen.runs = registered::runs(ctx, &at).await?;
+                seen.under_way = !seen.runs;
                 if seen.runs && seen.question.is_none() {
                     seen.blind = self.look_at_blind(ctx, &at, entry).await?;
                 }
@@ -145,6 +148,10 @@ impl Action for PowerOn {
                     }
                 }
             }
+        }
+        if self.isolation.is_none() && (seen.question.is_some() || seen.under_way) {
+            let begun = sighting::of_answering(ctx, self.vm(), self.other).await;
+            seen.begun = Some(begun);
         }
         seen.registration = Known::Is(registration);
         Ok(seen)
@@ -179,8 +186,7 @@ impl Action for PowerOn {
             let evidence = self.isolated(ctx, isolation, at, entry).await?;
             self.start(ctx, at, entry, &evidence).await?;
         } else if seen.question.is_some() || !seen.runs {
-            let watch = Watch::new(at, &entry.inventory_path(), commands::POWER_ON_DEADLINE);
-            questions::answer_until_on(ctx, &watch).await?;
+            self.see_through(ctx, at, entry, seen).await?;
         } else if !seen.blind.open.is_empty() {
             self.connect(ctx, at, entry, &seen.blind.open).await?;
         }

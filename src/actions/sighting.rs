@@ -116,6 +116,13 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
     }
 }
 
+/// As [`of_hosts`], with what a person vouched for of those that do not answer.
+pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let mut ownership = of_hosts(ctx, vm, role).await;
+    ownership.attested = attestation(ctx, vm, &ownership.statement());
+    ownership
+}
+
 async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
     // A physical server runs on no host: what hosts say of it is no evidence.
     if ctx

@@ -100,19 +100,26 @@ impl PowerOn {
     pub(super) fn decide_on(&self, seen: &Seen, entry: &Entry) -> ProbeAnswer {
         if let Some(question) = &seen.question {
             let found = format!("it waits on a question: {}", first_line(&question.text));
+            if let Some(answer) = self.blocked_begun(&found, seen) {
+                return answer;
+            }
             let mut proposal = self.proposal(vec![
                 "it was started, and waits for an answer: the question is shown, and answered as you choose"
                     .into(),
             ]);
             let command = questions::shown_answer(&self.at, entry.vmid, question);
             proposal.commands = vec![command];
-            return needed(found, proposal);
+            return needed(found, Self::vouched(seen, proposal));
         }
         if !seen.runs {
+            let found = "a power-on is under way";
+            if let Some(answer) = self.blocked_begun(found, seen) {
+                return answer;
+            }
             let change = "it was started before; its end is awaited, nothing is sent";
             return needed(
-                "a power-on is under way",
-                self.proposal(vec![change.into()]),
+                found,
+                Self::vouched(seen, self.proposal(vec![change.into()])),
             );
         }
         let since = entry

@@ -127,6 +127,24 @@ fn a_question_is_answered_and_the_start_is_not_sent_again() {
 }
 
 #[test]
+fn a_start_under_way_goes_on_only_while_the_other_site_does_not_run_it() {
+    let begun = |told| Seen {
+        begun: Some(ownership("London", &[told], Heard::NotAsked)),
+        ..on(false)
+    };
+    assert_eq!(needed(&power_on().decide(&begun(no()))).attest, None);
+
+    let silent = power_on().decide(&begun(dark()));
+    let asked = needed(&silent).attest.as_ref().unwrap();
+    assert!(asked.statement.contains("does not run in London"));
+
+    let answer = power_on().decide(&begun(Told::Copies(vec![copy(PowerState::On)])));
+    let fault = blocked(&answer);
+    assert!(fault.what.contains("does not go on"), "{fault:?}");
+    assert!(fault.next.contains("undo this step"), "{fault:?}");
+}
+
+#[test]
 fn the_autostart_entry_that_fence_took_is_put_back() {
     let seen = Seen {
         autostart: Some(autostart()),
