@@ -31,7 +31,7 @@ impl Engine {
             OperatorInput::ByHand { step, by, evidence } => {
                 if !evidence.trim().is_empty() && self.can_settle(&step) {
                     self.abandon(&step);
-                    self.fenced_by_hand(&step, &by, &evidence);
+                    self.seen_to_by_hand(&step, &by, &evidence);
                     self.record(Some(&step), RunEvent::StepByHand { by, evidence });
                 }
             }

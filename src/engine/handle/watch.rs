@@ -164,15 +164,32 @@ impl Engine {
         }
     }
 
-    /// A person saw to it that a VM does not run at the site of this step any more.
-    pub(super) fn fenced_by_hand(&mut self, step: &StepId, by: &str, evidence: &str) {
-        let Some(ActionSpec::Fence { vm }) = self.plan.step(step).map(|step| &step.action) else {
+    /// A person saw to it that a VM does not run at the site of a step any more, or that it does: what
+    /// they started is watched as what the run started.
+    pub(super) fn seen_to_by_hand(&mut self, step: &StepId, by: &str, evidence: &str) {
+        let Some(step) = self.plan.step(step) else {
             return;
         };
-        if self.state.splits().iter().any(|split| split.vm == *vm) {
-            let (vm, how) = (vm.clone(), format!("{by} saw to it: {evidence}"));
-            self.record(None, RunEvent::FactFound(Fact::SplitBrainEnded { vm, how }));
-        }
+        let (id, action) = (step.id.clone(), step.action.clone());
+        let fact = match (action, step.hosts.first().cloned()) {
+            (ActionSpec::Fence { vm }, _) if self.runs_twice(&vm) => {
+                let how = format!("{by} saw to it: {evidence}");
+                Fact::SplitBrainEnded { vm, how }
+            }
+            (ActionSpec::PowerOn { vm }, Some(host)) => {
+                let known = self.state.started_on(&vm);
+                if known.is_some_and(|(on, _)| *on == host) {
+                    return;
+                }
+                Fact::PoweredOn { vm, host }
+            }
+            _ => return,
+        };
+        self.record(Some(&id), RunEvent::FactFound(fact));
+    }
+
+    fn runs_twice(&self, vm: &VmName) -> bool {
+        self.state.splits().iter().any(|split| split.vm == *vm)
     }
 
     fn find_splits(
@@ -187,7 +204,7 @@ impl Engine {
                 continue;
             };
             let started = started.clone();
-            let known = self.state.splits().iter().any(|split| split.vm == *vm);
+            let known = self.runs_twice(vm);
             // A list that was asked for before the VM was started here may still have the old copy.
             let is_news = self.is_news(vm, asked) && self.is_since_start(vm, asked);
             if known || !is_news || self.side_of(vm, &started) != Some(role.other()) {
@@ -280,7 +297,7 @@ impl Engine {
                     && step.side == role.other()
                     && (is_started || !status.is_met() && status != Status::Undone)
             };
-            let is_split = self.state.splits().iter().any(|split| split.vm == *vm);
+            let is_split = self.runs_twice(vm);
             let counts = self.plan.open_steps().iter().any(is_to_start)
                 && self.state.is_seen_off(vm)
                 && !is_split

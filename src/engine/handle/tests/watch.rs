@@ -1,7 +1,7 @@
 //! A host of the other site answers again, at every moment of a failover.
 
 use super::*;
-use crate::engine::{Fact, Pace, Performed, Status, StopOutcome};
+use crate::engine::{Fact, Pace, Performed, Split, Status, StopOutcome};
 use crate::error::Fault;
 use crate::names::{OpId, VmName};
 
@@ -274,6 +274,31 @@ fn what_a_console_told_before_it_died_is_looked_into_by_the_next() {
     story.answer(FENCE, already());
     story.taken_over(story.engine.state().clone());
     assert_eq!(story.status(FENCE), Status::AlreadyDone, "once");
+}
+
+#[test]
+fn a_vm_that_a_person_started_is_watched_as_one_of_the_run() {
+    let mut story = Story::attested();
+    story.answer(1, already());
+    story.answer(POWER_ON, needed());
+    let result = Performed::Failed(Fault::default());
+    let step = story.id(POWER_ON);
+    let attempt = Attempt(1);
+    story.put(Input::Performed {
+        step: step.clone(),
+        attempt,
+        result,
+    });
+    story.put(Input::Operator(OperatorInput::ByHand {
+        step,
+        by: "alice".to_owned(),
+        evidence: "started in the host client".to_owned(),
+    }));
+    assert_eq!(story.status(POWER_ON), Status::ByHand);
+    story.london(Some(&["vm0"]));
+    let splits = story.engine.state().splits();
+    let split = splits.first().map(Split::in_words);
+    assert_eq!(split.as_deref(), Some("vm0 runs on lee and on lon"));
 }
 
 #[test]
