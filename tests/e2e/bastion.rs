@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kill::real_answers;
 use crate::openssh::{Behind, Front, free_port, is_here, keygen, user};
-use crate::program::Place;
+use crate::program::{Place, until};
 use crate::site::{Site, answers};
 
 /// An sshd that carries connections, and leaves a file behind if it is ever given a command.
@@ -43,11 +43,10 @@ impl Bastion {
             .stderr(std::fs::File::create(dir.join("log")).expect("a log"))
             .spawn()
             .expect("sshd");
-        let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < until, "the bastion does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let limit = Duration::from_secs(10);
+        until(limit, "the bastion does not listen", || {
+            TcpStream::connect(address).is_ok()
+        });
         Self {
             child,
             address,

@@ -1,9 +1,9 @@
 //! kill -9 of the console in the middle of things; resume; the hosts' command logs are the evidence.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::program::Place;
+use crate::program::{Place, until};
 use crate::site::{Site, answers};
 
 /// Starts a headless run and kills it as soon as `when` sees the journal it waits for.
@@ -14,18 +14,15 @@ pub fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Va
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("lifeboat");
-    let until = Instant::now() + Duration::from_secs(90);
-    loop {
-        assert!(Instant::now() < until, "the moment to kill did not come");
-        if when(&place.journal()) {
-            break;
-        }
+    let limit = Duration::from_secs(90);
+    until(limit, "the moment to kill does not come", || {
+        let has_come = when(&place.journal());
         assert!(
-            child.try_wait().expect("its status").is_none(),
+            has_come || child.try_wait().expect("its status").is_none(),
             "it ended before the kill"
         );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        has_come
+    });
     child.kill().expect("kill -9");
     child.wait().expect("its end");
 }

@@ -5,14 +5,14 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lifeboat::sim::Endpoint;
 
 use crate::cable::Cable;
 use crate::ending::contents;
 use crate::kill::real_answers;
-use crate::program::Place;
+use crate::program::{Place, until};
 use crate::site::{Site, answers};
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -79,11 +79,10 @@ impl Front {
             .stderr(std::fs::File::create(dir.join("log")).expect("a log"))
             .spawn()
             .expect("sshd");
-        let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < until, "sshd does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let limit = Duration::from_secs(10);
+        until(limit, "sshd does not listen", || {
+            TcpStream::connect(address).is_ok()
+        });
         let fingerprint = fingerprint(&host_key);
         Self {
             sshd,
@@ -145,11 +144,8 @@ fn share(behind: &Behind, socket: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("ssh");
-    let until = Instant::now() + Duration::from_secs(20);
-    while !socket.exists() {
-        assert!(Instant::now() < until, "no connection to share");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let limit = Duration::from_secs(20);
+    until(limit, "there is no connection to share", || socket.exists());
     shared
 }
 

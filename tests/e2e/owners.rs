@@ -12,7 +12,7 @@ use lifeboat::runbook::model::{Mode, SiteRole};
 use lifeboat::sim::{Site, SiteOptions};
 use tokio::runtime::Runtime;
 
-use crate::program::Place;
+use crate::program::{Place, within};
 use crate::site::{RUNBOOK, answers};
 use crate::terminal::Terminal;
 
@@ -192,27 +192,18 @@ impl Watching {
     }
 
     fn hears_so_often(&self, words: &str, times: usize) {
-        let until = Instant::now() + LIMIT;
-        loop {
-            let said = std::fs::read_to_string(&self.said).expect("what it said");
+        let mut said = String::new();
+        let heard = || {
+            said = std::fs::read_to_string(&self.said).expect("what it said");
             let unwrapped = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            if unwrapped.matches(words).count() >= times {
-                return;
-            }
-            assert!(Instant::now() < until, "{words}: not in\n{said}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            (unwrapped.matches(words).count() >= times).then_some(())
+        };
+        assert!(within(LIMIT, heard).is_some(), "{words}: not in\n{said}");
     }
 
     fn end(&mut self) -> Option<i32> {
-        let until = Instant::now() + LIMIT;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "it watches on");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let ended = within(LIMIT, || self.child.try_wait().expect("its status"));
+        ended.expect("it watches on").code()
     }
 }
 

@@ -2,12 +2,12 @@
 //! terminal to another, a runbook corrected in mid-run.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::practice::run_id;
-use crate::program::Place;
+use crate::program::{Place, until};
 use crate::site::Site;
 use crate::terminal::Terminal;
 
@@ -81,14 +81,10 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     terminal.wait_for("ended with status 0; its step looks again", SOON);
     assert!(terminal.in_alternate_screen(), "the screen is back");
     // The screen may say so a moment before the disk has it.
-    let until = Instant::now() + SOON;
-    let journal = loop {
-        let journal = place.journal();
-        if tags(&journal).contains(&"step-retried") || Instant::now() > until {
-            break journal;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    until(SOON, "the step does not look again", || {
+        tags(&place.journal()).contains(&"step-retried")
+    });
+    let journal = place.journal();
     let tags = tags(&journal);
     let opened = tags
         .iter()

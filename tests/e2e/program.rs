@@ -108,6 +108,25 @@ impl Ran {
     }
 }
 
+/// What `look` gives at last; nothing where that takes too long.
+pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
+        let seen = look();
+        if seen.is_some() || Instant::now() >= end {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub fn until(limit: Duration, missing: &str, mut is_so: impl FnMut() -> bool) {
+    let met = within(limit, || is_so().then_some(()));
+    assert!(met.is_some(), "{missing}, for {limit:?}");
+}
+
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
@@ -153,24 +172,18 @@ fn wait(child: &mut Child, limit: Duration) -> Option<Output> {
         let _ = err.read_to_end(&mut bytes);
         bytes
     });
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("its status") {
-            break status;
-        }
-        if Instant::now() > until {
-            let _ = child.kill();
-            let _ = child.wait();
-            let stdout = read_out.join().unwrap_or_default();
-            let stderr = read_err.join().unwrap_or_default();
-            eprintln!(
-                "{}\n{}",
-                tail(&String::from_utf8_lossy(&stdout)),
-                tail(&String::from_utf8_lossy(&stderr))
-            );
-            panic!("no end within {limit:?}");
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    let ended = within(limit, || child.try_wait().expect("its status"));
+    let Some(status) = ended else {
+        let _ = child.kill();
+        let _ = child.wait();
+        let stdout = read_out.join().unwrap_or_default();
+        let stderr = read_err.join().unwrap_or_default();
+        eprintln!(
+            "{}\n{}",
+            tail(&String::from_utf8_lossy(&stdout)),
+            tail(&String::from_utf8_lossy(&stderr))
+        );
+        panic!("no end within {limit:?}");
     };
     let stdout = read_out.join().unwrap_or_default();
     let stderr = read_err.join().unwrap_or_default();

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kill::real_answers;
 use crate::practice::run_id;
-use crate::program::{Place, finish};
+use crate::program::{Place, finish, until};
 use crate::site::{Site, answers};
 
 /// Locks of VMs that lie on any datastore of a site.
@@ -46,7 +46,6 @@ fn hung_with_a_lock(place: &Place, args: &[&str]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("lifeboat");
-    let until = Instant::now() + Duration::from_secs(60);
     let is_locked = |journal: &[serde_json::Value]| {
         let op = journal.iter().find_map(|line| {
             let command = line["data"]["command"].as_str()?;
@@ -64,11 +63,14 @@ fn hung_with_a_lock(place: &Place, args: &[&str]) -> Child {
         };
         op.is_some_and(|op| ends(&op))
     };
-    while !is_locked(&place.journal()) {
-        assert!(child.try_wait().expect("its status").is_none(), "it ended");
-        assert!(Instant::now() < until, "sql01 was not locked");
-        std::thread::sleep(Duration::from_millis(3));
-    }
+    until(Duration::from_secs(60), "sql01 is not locked", || {
+        let is_locked = is_locked(&place.journal());
+        assert!(
+            is_locked || child.try_wait().expect("its status").is_none(),
+            "it ended"
+        );
+        is_locked
+    });
     signal(&child, "-STOP");
     child
 }

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_yaml::Value;
 
-use crate::program::Place;
+use crate::program::{Place, until};
 
 /// The bundled runbook, as a user would start from it.
 pub const RUNBOOK: &str = concat!(
@@ -48,11 +48,8 @@ impl Site {
             runbook,
             dir: state,
         };
-        let until = Instant::now() + Duration::from_secs(60);
-        while !site.runbook.exists() {
-            assert!(Instant::now() < until, "the site did not emit its runbook");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let limit = Duration::from_secs(60);
+        until(limit, "the site emits no runbook", || site.runbook.exists());
         site
     }
 
