@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::kill::real_answers;
 use crate::openssh::{Behind, Front, free_port, is_here, keygen, user};
-use crate::program::{Place, until};
+use crate::program::{Place, headless, until};
 use crate::site::{Site, answers};
 
 /// An sshd that carries connections, and leaves a file behind if it is ever given a command.
@@ -121,16 +121,7 @@ fn a_vm_is_restored_through_a_bastion_that_ssh_config_names() {
     let runbook = place.path().join("behind.yaml");
     std::fs::write(&runbook, serde_yaml::to_string(&document).expect("YAML")).expect("a runbook");
     let (runbook, answers) = (runbook.to_string_lossy(), answers(&place, &real_answers()));
-    let run = [
-        "run",
-        &runbook,
-        "--only",
-        "sql01",
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let run = headless(&["run", &runbook, "--only", "sql01"], &answers);
 
     // A bastion that shows another key than the known one is refused by its own name.
     let list = place.path().join("home/.ssh/leeds_hosts");
@@ -146,10 +137,7 @@ fn a_vm_is_restored_through_a_bastion_that_ssh_config_names() {
 
     std::fs::write(&list, right).expect("known hosts");
     place
-        .run(
-            &["resume", "--headless", "--yes", "--answers", &answers],
-            Duration::from_secs(200),
-        )
+        .run(&headless(&["resume"], &answers), Duration::from_secs(200))
         .expect(0);
     let log = bastion.log();
     for front in &fronts {

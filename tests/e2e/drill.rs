@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::ending::contents;
 use crate::kill::{intended, run_and_kill};
 use crate::practice::run_id;
-use crate::program::Place;
+use crate::program::{Place, headless};
 use crate::site::{RUNBOOK, Site, answers};
 use crate::terminal::Terminal;
 
@@ -89,14 +89,7 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     let runbook = site.runbook.to_string_lossy().into_owned();
     let answers = drill_answers(&place, MAKE_ROOM);
     let before = contents(&site, "lee-esx1");
-    let drill = [
-        "drill",
-        &runbook,
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let drill = headless(&["drill", &runbook], &answers);
     // Killed while a VM starts, it goes on at the places that it has.
     run_and_kill(&place, &drill, |journal| {
         !facts(journal, "isolation-seen").is_empty()
@@ -106,7 +99,7 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
                     .is_some_and(|command| command.contains("power.on"))
             })
     });
-    let resume = ["resume", "--headless", "--yes", "--answers", &answers];
+    let resume = headless(&["resume"], &answers);
     place.run(&resume, LONG).expect(0);
 
     assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
@@ -145,14 +138,7 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     }
     place.run(&["verify", &run], SOON).expect(0);
 
-    let cleanup = [
-        "cleanup",
-        &run,
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let cleanup = headless(&["cleanup", &run], &answers);
     run_and_kill(&place, &cleanup, |journal| {
         intended(journal, "vmsvc/unregister")
     });
@@ -243,14 +229,7 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
     assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
 
     // That it was cleaned up makes it no good one.
-    let cleanup = [
-        "cleanup",
-        &run,
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let cleanup = headless(&["cleanup", &run], &answers);
     place.run(&cleanup, LONG).expect(1);
     // What the run itself shows is proposed.
     let mut terminal = Terminal::open(&place, &["cleanup", &run], 80, 24);

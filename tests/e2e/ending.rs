@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kill::{intended, run_and_kill};
-use crate::program::Place;
+use crate::program::{Place, headless};
 use crate::site::{Site, answers};
 use crate::terminal::Terminal;
 
@@ -81,7 +81,7 @@ fn half_a_failover_is_rolled_back_through_kills_and_leaves_nothing() {
     assert!(!before.is_empty());
     let given = answers(&place, &half_way());
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let run = ["run", &runbook, "--headless", "--yes", "--answers", &given];
+    let run = headless(&["run", &runbook], &given);
     place.run(&run, Duration::from_secs(120)).expect(4);
     let id = place
         .run_dir()
@@ -96,7 +96,7 @@ fn half_a_failover_is_rolled_back_through_kills_and_leaves_nothing() {
     }
 
     let given = answers(&place, &taking_back());
-    let back = ["rollback", &id, "--headless", "--yes", "--answers", &given];
+    let back = headless(&["rollback", &id], &given);
     run_and_kill(&place, &back, |journal| {
         intended(journal, "vmsvc/unregister")
     });
@@ -147,16 +147,7 @@ fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill
     let site = Site::start(&place, &["--speed", "20", "--scale", "4MiB"]);
     let given = answers(&place, &half_way());
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let run = [
-        "run",
-        &runbook,
-        "--only",
-        "sql01",
-        "--headless",
-        "--yes",
-        "--answers",
-        &given,
-    ];
+    let run = headless(&["run", &runbook, "--only", "sql01"], &given);
     place.run(&run, Duration::from_secs(120)).expect(0);
     let id = place
         .run_dir()
@@ -227,10 +218,7 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     let site = Site::start(&place, &["--speed", "20", "--scale", "1MiB"]);
     let given = answers(&place, THERE_AND_BACK);
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let act = |words: &[&str]| {
-        let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
-        place.run(&line, Duration::from_secs(120))
-    };
+    let act = |words: &[&str]| place.run(&headless(words, &given), Duration::from_secs(120));
     let there = act(&["run", &runbook, "--only", "sql01"]);
     there.expect(0);
     let over = to_commit(&there.all());
@@ -270,7 +258,7 @@ fn a_failback_is_rolled_back_and_home_is_as_it_was() {
     let given = answers(&place, THERE_AND_BACK);
     let runbook = site.runbook.to_string_lossy().into_owned();
     let act = |words: &[&str]| {
-        let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
+        let line = headless(words, &given);
         place.run(&line, Duration::from_secs(120))
     };
     let at_home = || {

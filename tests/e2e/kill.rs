@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::program::{Place, until};
+use crate::program::{Place, headless, until};
 use crate::site::{Site, answers};
 
 /// Starts a headless run and kills it as soon as `when` sees the journal it waits for.
@@ -59,16 +59,9 @@ fn killed_in_a_restore_and_in_a_power_on_it_goes_on_and_sends_nothing_twice() {
     let site = Site::start(&place, &["--speed", "20", "--scale", "16MiB"]);
     let answers = answers(&place, &real_answers());
     let runbook = site.runbook.to_string_lossy().into_owned();
-    let run = [
-        "run",
-        &runbook,
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let run = headless(&["run", &runbook], &answers);
     run_and_kill(&place, &run, |journal| intended(journal, "-flat.vmdk"));
-    let resume = ["resume", "--headless", "--yes", "--answers", &answers];
+    let resume = headless(&["resume"], &answers);
     run_and_kill(&place, &resume, |journal| intended(journal, "power.on"));
     let ran = place.run(&resume, Duration::from_secs(120));
     ran.expect(0);

@@ -12,7 +12,7 @@ use lifeboat::sim::Endpoint;
 use crate::cable::Cable;
 use crate::ending::contents;
 use crate::kill::real_answers;
-use crate::program::{Place, until};
+use crate::program::{Place, headless, until};
 use crate::site::{Site, answers};
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -253,15 +253,7 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
     let answers = answers(&place, &real_answers());
     cable.cut_after(3 << 20);
     // Each command has a second way to go here, so one VM of the three walks it.
-    let rest = [
-        "--only",
-        "sql01",
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
-    let run = [&["run", runbook][..], &rest].concat();
+    let run = headless(&["run", runbook, "--only", "sql01"], &answers);
     place.run(&run, Duration::from_secs(200)).expect(0);
     assert!(!cable.is_armed(), "the link was cut");
     let journal = place.journal();
@@ -270,7 +262,7 @@ fn failover_and_failback_through_openssh_with_the_link_cut_in_between() {
         "and a write was lost"
     );
     let parent = crate::practice::run_id(&place);
-    let failback = [&["failback", &parent][..], &rest].concat();
+    let failback = headless(&["failback", &parent, "--only", "sql01"], &answers);
     place.run(&failback, Duration::from_secs(200)).expect(0);
     let serves = place
         .journal()
@@ -308,7 +300,7 @@ steps:
         ("run", "rollback", "rolled back"),
     ] {
         let act = |words: &[&str], cut: u64| {
-            let line = [words, &["--headless", "--yes", "--answers", &given]].concat();
+            let line = headless(words, &given);
             cable.cut_after(cut);
             let ran = place.run(&line, Duration::from_secs(200));
             ran.expect(0);
@@ -353,14 +345,7 @@ fn a_changed_host_key_is_refused_with_both_fingerprints() {
     let runbook = rewrite(&site, &place, &[("lee-esx1", front.address, other)]);
     let answers = answers(&place, &real_answers());
     let ran = place.run(
-        &[
-            "run",
-            &runbook.to_string_lossy(),
-            "--headless",
-            "--yes",
-            "--answers",
-            &answers,
-        ],
+        &headless(&["run", &runbook.to_string_lossy()], &answers),
         Duration::from_secs(120),
     );
     ran.expect(4);

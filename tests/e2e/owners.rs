@@ -12,7 +12,7 @@ use lifeboat::runbook::model::{Mode, SiteRole};
 use lifeboat::sim::{Site, SiteOptions};
 use tokio::runtime::Runtime;
 
-use crate::program::{Place, within};
+use crate::program::{Place, headless, within};
 use crate::site::{RUNBOOK, answers};
 use crate::terminal::Terminal;
 
@@ -91,10 +91,6 @@ fn runs(site: &Site, host: &str) -> bool {
     })
 }
 
-fn args<'a>(words: &[&'a str], answers: &'a str) -> Vec<&'a str> {
-    [words, &["--headless", "--yes", "--answers", answers]].concat()
-}
-
 #[test]
 fn london_comes_back_alive_in_the_middle_of_a_failover() {
     let place = Place::new();
@@ -116,7 +112,7 @@ fn london_comes_back_alive_in_the_middle_of_a_failover() {
     // Nobody has said that app01 may start: sql01 runs, and the console leaves.
     let path = answers(&place, &from_the_dark(&["sql01"], ""));
     let first = ["run", &*runbook.to_string_lossy()];
-    place.run(&args(&first, &path), LIMIT).expect(4);
+    place.run(&headless(&first, &path), LIMIT).expect(4);
     assert!(runs(&site, "lee-esx1"));
     site.come_back(SiteRole::Protected);
     runtime.block_on(in_london(&site, START));
@@ -127,13 +123,13 @@ fn london_comes_back_alive_in_the_middle_of_a_failover() {
     // Without the choice no answer helps, and nothing else is started.
     let all = ["sql01", "app01", "web01"];
     let path = answers(&place, &from_the_dark(&all, ""));
-    let resumed = place.run(&args(&["resume"], &path), LIMIT);
+    let resumed = place.run(&headless(&["resume"], &path), LIMIT);
     resumed.expect(4);
     assert!(resumed.all().contains("lives"), "{}", resumed.all());
     let said = place.journal_text();
     assert!(!started(&said, "app01"), "a start is held");
     let path = answers(&place, &from_the_dark(&all, ", lives: [Leeds]"));
-    place.run(&args(&["resume"], &path), LIMIT).expect(0);
+    place.run(&headless(&["resume"], &path), LIMIT).expect(0);
     assert!(runs(&site, "lee-esx1") && !runs(&site, "lon-esx1"));
     let said = place.journal_text();
     assert!(started(&said, "web01") && said.contains("\"survivor-chosen\""));

@@ -79,6 +79,11 @@ impl Place {
     }
 }
 
+/// The words of a command that goes on by itself where `answers` say what to.
+pub fn headless<'a>(words: &[&'a str], answers: &'a str) -> Vec<&'a str> {
+    [words, &["--headless", "--yes", "--answers", answers]].concat()
+}
+
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ran {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::kill::real_answers;
 use crate::practice::run_id;
-use crate::program::{Place, finish, until};
+use crate::program::{Place, finish, headless, until};
 use crate::site::{Site, answers};
 
 /// Locks of VMs that lie on any datastore of a site.
@@ -146,7 +146,7 @@ fn the_second_console_is_refused_and_goes_on_when_the_lock_of_a_dead_one_is_brok
         .map(|line| format!("{line}\n"))
         .collect::<String>();
     answers(&second, &format!("{breaking}{}", breaks.concat()));
-    let resume = ["resume", "--headless", "--yes", "--answers", &own];
+    let resume = headless(&["resume"], &own);
     let broken = second.run(&resume, limit);
     assert!(
         broken.stdout.contains("had the lock of run"),
@@ -166,10 +166,7 @@ fn the_second_console_is_refused_and_goes_on_when_the_lock_of_a_dead_one_is_brok
     assert_eq!(locks(&site.dir), Vec::<String>::new());
 
     // The first one finds itself without a VM, and nothing to do that is not done.
-    let back = first.run(
-        &["resume", "--headless", "--yes", "--answers", &given],
-        limit,
-    );
+    let back = first.run(&headless(&["resume"], &given), limit);
     assert!(matches!(back.status, Some(0 | 1 | 4)), "{}", back.all());
     let verified = first.run(&["verify", &holder], limit);
     verified.expect(0);

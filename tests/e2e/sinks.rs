@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_yaml::Value;
 
 use crate::kill::real_answers;
-use crate::program::{Place, finish};
+use crate::program::{Place, finish, headless};
 use crate::site::{Site, answers};
 
 /// What hosts print besides: a title, a colour, a reordering and an 8-bit sequence.
@@ -146,16 +146,7 @@ fn no_sink_of_a_run_holds_a_secret_or_a_control_code_or_is_open_to_others() {
 
     let stop = Arc::new(AtomicBool::new(false));
     let watcher = watch_processes(secret.clone(), stop.clone());
-    let args = [
-        "run",
-        &runbook,
-        "--only",
-        "sql01",
-        "--headless",
-        "--yes",
-        "--answers",
-        &answers,
-    ];
+    let args = headless(&["run", &runbook, "--only", "sql01"], &answers);
     let ran = finish(open_handed(&place, &args), &args, Duration::from_secs(150));
     stop.store(true, Ordering::Relaxed);
     let shown = watcher.join().expect("the watcher");

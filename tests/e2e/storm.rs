@@ -16,7 +16,7 @@ use lifeboat::sim::{Injection, Site, SiteOptions};
 use crate::cable::Cable;
 use crate::kill::real_answers;
 use crate::openssh::{Behind, Front};
-use crate::program::Place;
+use crate::program::{Place, headless};
 use crate::site::{RUNBOOK, answers};
 
 const HOSTS: [&str; 3] = ["lon-esx1", "lee-esx1", "lee-bk1"];
@@ -224,8 +224,7 @@ impl Storm {
             .open(self.place.path().join("console.log"));
         let log = log.expect("a log");
         let errors = log.try_clone().expect("its clone");
-        let rest = ["--headless", "--yes", "--answers", &self.answers];
-        let mut command = self.place.command(&[words, &rest].concat());
+        let mut command = self.place.command(&headless(words, &self.answers));
         command.stdout(log).stderr(errors).stdin(Stdio::null());
         command.spawn().expect("lifeboat")
     }
