@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::{Fact, ShownCommand};
+use crate::engine::{Fact, ShownCommand, folder_of};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::shell::{self, Found};
@@ -220,7 +220,7 @@ pub(super) async fn allocated(ctx: &Ctx, delivery: &Delivery) -> BTreeMap<String
     let folders: BTreeSet<&str> = delivery
         .items
         .iter()
-        .map(|item| item.at.rsplit_once('/').map_or("", |(folder, _)| folder))
+        .map(|item| folder_of(&item.at))
         .collect();
     let mut allocated = BTreeMap::new();
     for folder in folders {

@@ -125,6 +125,12 @@ impl fmt::Display for Item {
     }
 }
 
+/// What a path is in; nothing for a bare name.
+#[must_use]
+pub fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// The last part of a path.
 fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

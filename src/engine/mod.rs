@@ -44,7 +44,7 @@ pub use fact::{AutostartEntry, Fact};
 pub use finding::{Finding, FindingsStatement};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
-pub use ledger::{Item, Ledger, Thing};
+pub use ledger::{Item, Ledger, Thing, folder_of};
 pub use lookout::{Lookout, Presence, Sighting, Sign, Unheard};
 pub use owners::Split;
 pub use people::{

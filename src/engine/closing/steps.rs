@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::event::Chapter;
 use super::super::fact::Fact;
-use super::super::ledger::{Item, Ledger, Thing};
+use super::super::ledger::{Item, Ledger, Thing, folder_of};
 use super::super::protection::Unprotected;
 use super::super::stage::residue;
 use super::super::state::{Op, OpStatus, RunState};
@@ -537,10 +537,6 @@ impl Draft<'_> {
         let mut free = numbered.filter(|id| !taken(id));
         free.next().unwrap_or_default().into()
     }
-}
-
-fn folder_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 fn title(action: &ActionSpec, chapter: Chapter, subject: &Subject) -> String {

@@ -1,6 +1,8 @@
 //! What an announced command is for, where that is something that outlives its step. The drivers
 //! write these lines.
 
+use super::folder_of;
+
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Announced {
@@ -73,8 +75,7 @@ fn files(words: &[&str], mark: &str) -> Vec<Announced> {
         let Some((before, _)) = word.split_once(mark) else {
             continue;
         };
-        let folder = before.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let work = Announced::Workfiles(folder.to_owned());
+        let work = Announced::Workfiles(folder_of(before).to_owned());
         if !is_kept(word, mark) && !found.contains(&work) {
             found.push(work);
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Fact, Item, Ledger, Thing};
+use crate::engine::{Fact, Item, Ledger, Thing, folder_of};
 use crate::names::HostName;
 use crate::report::Run;
 use crate::report::document::Residue;
@@ -20,11 +20,11 @@ pub(super) fn residue(run: &Run<'_>) -> Vec<Residue> {
         .partition(|item| matches!(item.thing, Thing::Workfiles(_)));
     let left = standing.iter().filter_map(|item| {
         let text = match &item.thing {
-            Thing::File(path) => match files.get(&(&item.host, folder(path))) {
+            Thing::File(path) => match files.get(&(&item.host, folder_of(path))) {
                 Some((1, _)) | None => words(item),
                 // Told with the first of them.
                 Some((_, first)) if *first != path => return None,
-                Some((count, _)) => plain(format!("{count} files in ")).code(folder(path)),
+                Some((count, _)) => plain(format!("{count} files in ")).code(folder_of(path)),
             },
             Thing::Original { path, aside, .. } if !ledger.is_of_before(item) => {
                 plain("the run's own earlier ")
@@ -62,16 +62,12 @@ fn files<'a>(standing: &[&'a Item]) -> BTreeMap<(&'a HostName, &'a str), (usize,
     for item in standing {
         if let Thing::File(path) = &item.thing {
             let (count, _) = files
-                .entry((&item.host, folder(path)))
+                .entry((&item.host, folder_of(path)))
                 .or_insert((0, path.as_str()));
             *count += 1;
         }
     }
     files
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Work files, of which nobody knows before somebody looks whether a transfer left some: one line for
