@@ -73,10 +73,7 @@ impl Unlisted {
         } else {
             configuration::invalid_entry(ctx, at, invalid).await?
         };
-        let mut runs = false;
-        for vm in running(ctx, &at.host).await? {
-            runs |= store::is_own(ctx, at, &vm.config_file).await?;
-        }
+        let runs = runs(ctx, at).await?;
         Ok(Self { invalid, runs })
     }
 
@@ -194,8 +191,20 @@ fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry
 /// # Errors
 /// The host could not be asked.
 pub(super) async fn runs(ctx: &Ctx, at: &VmAt) -> Result<bool, Fault> {
-    let running = running(ctx, &at.host).await?;
-    Ok(running.iter().any(|vm| at.is_at(&vm.config_file)))
+    is_among(ctx, at, &running(ctx, &at.host).await?).await
+}
+
+/// Whether it is one of those that run on its host.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn is_among(ctx: &Ctx, at: &VmAt, running: &[RunningVm]) -> Result<bool, Fault> {
+    for vm in running {
+        if store::is_own(ctx, at, &vm.config_file).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A host's list of running VMs.

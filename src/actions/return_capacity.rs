@@ -348,9 +348,11 @@ async fn tenants(ctx: &Ctx, all: &[Due]) -> Result<Vec<String>, Fault> {
         let running = registered::running(ctx, host).await?;
         let vms = ctx.runbook.recoverable_vms();
         let places = vms.filter_map(|(vm, _)| VmAt::new(&ctx.runbook, vm, SiteRole::Recovery).ok());
-        let runs =
-            |at: &VmAt| at.host == *host && running.iter().any(|vm| at.is_at(&vm.config_file));
-        tenants.extend(places.filter(runs).map(|at| at.who()));
+        for at in places.filter(|at| at.host == *host) {
+            if registered::is_among(ctx, &at, &running).await? {
+                tenants.push(at.who());
+            }
+        }
     }
     Ok(tenants)
 }
