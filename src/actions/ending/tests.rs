@@ -244,8 +244,8 @@ fn an_original_is_deleted_only_beside_the_file_that_took_its_place() {
     done(&decide(&close, folder(&["sql01.vmdk"])));
 }
 
-#[test]
-fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
+/// To unregister it, to give its autostart entry back, and to stop it.
+fn of_a_vm() -> [Close; 3] {
     let vmx = format!("{FOLDER}/sql01.vmx");
     let (vm, host) = (VmName::from("sql01"), HostName::from("lee-esx1"));
     let unregister = Close::Unregister {
@@ -253,14 +253,28 @@ fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
         host: host.clone(),
         vmx: vmx.clone(),
     };
-    let stop = Close::Stop { vm, host, vmx };
+    let autostart = Close::AutostartBack {
+        vm: vm.clone(),
+        host: host.clone(),
+        vmx: vmx.clone(),
+    };
+    [unregister, autostart, Close::Stop { vm, host, vmx }]
+}
+
+fn decide_vm(close: &Close, registration: Registration) -> ProbeAnswer {
+    let seen = vms::Seen {
+        registration: Known::Is(registration),
+        ..vms::Seen::default()
+    };
+    EndVm::new(close, at()).decide(&seen)
+}
+
+#[test]
+fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
+    let [unregister, _, stop] = of_a_vm();
     let decide = |close: &Close, power: Option<PowerState>| {
-        let seen = registration(power.map(|power| entry(power, "connected")));
-        let seen = vms::Seen {
-            registration: Known::Is(seen),
-            ..vms::Seen::default()
-        };
-        EndVm::new(close, at()).decide(&seen)
+        let entry = power.map(|power| entry(power, "connected"));
+        decide_vm(close, registration(entry))
     };
     assert_eq!(
         lines(needed(&decide(&unregister, Some(PowerState::Off)))),
@@ -281,30 +295,14 @@ fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
 
 #[test]
 fn a_vm_without_a_row_in_the_list_may_run_and_may_have_an_entry() {
-    let vmx = format!("{FOLDER}/sql01.vmx");
-    let (vm, host) = (VmName::from("sql01"), HostName::from("lee-esx1"));
-    let unregister = Close::Unregister {
-        vm: vm.clone(),
-        host: host.clone(),
-        vmx: vmx.clone(),
-    };
-    let autostart = Close::AutostartBack {
-        vm: vm.clone(),
-        host: host.clone(),
-        vmx: vmx.clone(),
-    };
-    let stop = Close::Stop { vm, host, vmx };
+    let [unregister, autostart, stop] = of_a_vm();
     let of_vm = |close: &Close, unread: usize, unlisted: &Unlisted| {
         let registration = Registration {
             unread,
             unlisted: unlisted.clone(),
             ..Registration::default()
         };
-        let seen = vms::Seen {
-            registration: Known::Is(registration),
-            ..vms::Seen::default()
-        };
-        EndVm::new(close, at()).decide(&seen)
+        decide_vm(close, registration)
     };
     let of_files = |names: &[&str], unlisted: &Unlisted| {
         let mut seen = folder(names);

@@ -250,17 +250,23 @@ async fn the_sessions_of_a_transfer_are_there_before_it_begins() {
     assert_eq!(proxy.accepted(), 2);
 }
 
-#[tokio::test]
-async fn where_no_further_session_comes_about_the_one_for_commands_carries_the_data() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let proxy = Proxy::to(sshd.port);
+/// A host that is connected, and that waits for no other session for long.
+async fn hasty(config: HostConfig) -> (Hosts, Arc<Host>) {
     let limits = Limits {
         handshake: Duration::from_millis(500),
         ..limits()
     };
-    let hosts = hosts_within(vec![sshd.config_via(proxy.port)], limits);
+    let hosts = hosts_within(vec![config], limits);
     let host = hosts.host(&name()).unwrap();
     assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    (hosts, host)
+}
+
+#[tokio::test]
+async fn where_no_further_session_comes_about_the_one_for_commands_carries_the_data() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (_hosts, host) = hasty(sshd.config_via(proxy.port)).await;
     proxy.fill();
     let path = sshd.path("disk");
     let mut tries = 0;
@@ -281,13 +287,7 @@ async fn where_no_further_session_comes_about_the_one_for_commands_carries_the_d
 async fn a_host_that_is_away_for_a_while_gets_its_session_for_bulk_data_again() {
     let Some(sshd) = Sshd::start("") else { return };
     let proxy = Proxy::to(sshd.port);
-    let limits = Limits {
-        handshake: Duration::from_millis(500),
-        ..limits()
-    };
-    let hosts = hosts_within(vec![sshd.config_via(proxy.port)], limits);
-    let host = hosts.host(&name()).unwrap();
-    assert!(host.read(Lane::Transfer(0), &sh("true")).await.is_ok());
+    let (_hosts, host) = hasty(sshd.config_via(proxy.port)).await;
     proxy.fill();
     proxy.cut();
     for _ in 0..4 {
