@@ -3,6 +3,7 @@
 //! It goes over the session for bulk data where there is one that opens a channel for it, else over its
 //! lane's.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use tokio::time::timeout;
 use super::bulk;
 use super::command::{Effect, HostCommand};
 use super::error::HostError;
-use super::file::FileError;
-use super::lane::{Lane, LaneThread, Worker};
+use super::file::{FileError, gone};
+use super::lane::{Kept, Lane, LaneThread, Worker};
 use super::link::{Cancel, Limit, Link, Stopped};
 use super::live::{Stream, Tap};
 use super::output::Output;
@@ -65,9 +66,11 @@ impl Dialogue {
                 let (id, line) = (talk.id, format!("{line}\n"));
                 let telling = talk.thread.call(move |worker, cancel| {
                     let limit = Limit::new(worker.host.run.limits.file, cancel);
-                    worker.with_talk(id, &limit, |talk, link| talk.tell(link, &limit, &line))
+                    worker.with(id, &limit, |talk: &mut Talk, link| {
+                        talk.tell(link, &limit, &line)
+                    })
                 });
-                telling.await?
+                telling.await?.map_err(FileError::into_cause)
             }
         }
     }
@@ -283,8 +286,10 @@ fn broken(stopped: Stopped) -> FileError {
     }
 }
 
-fn gone() -> HostError {
-    HostError::Lost("the session that the command ran in has ended".to_owned())
+impl Kept for Talk {
+    fn all(worker: &mut Worker) -> &mut HashMap<u64, Self> {
+        &mut worker.talks
+    }
 }
 
 impl Worker {
@@ -302,7 +307,7 @@ impl Worker {
         match Process::start(link, line, &limit) {
             Ok(process) => {
                 heard.sent();
-                Ok(Some(self.keep_talk(Talk {
+                Ok(Some(self.keep(Talk {
                     process,
                     heard,
                     end: None,
@@ -323,25 +328,5 @@ impl Worker {
         let (end, ended) = oneshot::channel();
         self.talks.get_mut(&id)?.end = Some(end);
         Some(ended)
-    }
-
-    fn with_talk<T>(
-        &mut self,
-        id: u64,
-        limit: &Limit,
-        op: impl FnOnce(&mut Talk, &mut Link) -> Result<T, FileError>,
-    ) -> Result<T, HostError> {
-        let mut talk = self.talks.remove(&id).ok_or_else(gone)?;
-        // Its file's data may wait on this session.
-        self.drain_files(limit);
-        let link = self.link.as_mut().ok_or_else(gone)?;
-        let result = op(&mut talk, link);
-        if matches!(result, Err(FileError::Broken { .. })) {
-            drop(talk);
-            self.drop_link();
-        } else {
-            self.talks.insert(id, talk);
-        }
-        result.map_err(FileError::into_cause)
     }
 }

@@ -4,6 +4,7 @@
 //! ESXi) through `dd`. Every write names its offset
 //! and nothing is ever truncated, so that a write which arrives late can do no harm.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::journal::Intent;
 use super::bulk::BulkFile;
 use super::dd::DdFile;
 use super::error::{HostError, WriteError};
-use super::lane::{LaneThread, Worker};
+use super::lane::{Kept, LaneThread, Worker};
 use super::link::{Cancel, Limit, Link, Stopped};
 use super::sftp::SftpFile;
 use super::shared::Shared;
@@ -277,8 +278,8 @@ impl FileError {
     }
 }
 
-fn gone() -> HostError {
-    HostError::Lost("the session that had the file open has ended".to_owned())
+pub(super) fn gone() -> HostError {
+    HostError::Lost("the session that it was open on has ended".to_owned())
 }
 
 /// A file as its session's thread holds it.
@@ -327,6 +328,12 @@ impl OpenFile {
     }
 }
 
+impl Kept for OpenFile {
+    fn all(worker: &mut Worker) -> &mut HashMap<u64, Self> {
+        &mut worker.files
+    }
+}
+
 impl Worker {
     /// Runs `op` on an open file, with a deadline of its own.
     fn with_file<T>(
@@ -336,20 +343,7 @@ impl Worker {
         op: impl FnOnce(&mut OpenFile, &mut Link, &Limit) -> Result<T, FileError>,
     ) -> Result<T, FileError> {
         let limit = Limit::new(self.host.run.limits.file, cancel);
-        let Some(mut file) = self.files.remove(&id) else {
-            return Err(FileError::Gone);
-        };
-        // Two files share a session's SFTP channel: the other one's data goes first.
-        self.drain_files(&limit);
-        let Some(link) = &mut self.link else {
-            return Err(FileError::Gone);
-        };
-        let result = op(&mut file, link, &limit);
-        self.files.insert(id, file);
-        if matches!(result, Err(FileError::Broken { .. })) {
-            self.drop_link();
-        }
-        result
+        self.with(id, &limit, |file, link| op(file, link, &limit))
     }
 
     /// Opens a file; through `dd` where the host has no SFTP. Opening neither truncates nor writes,
@@ -367,7 +361,7 @@ impl Worker {
             match self.try_open(path, writes, &limit) {
                 Ok(file) => {
                     let unconfirmed = file.unconfirmed();
-                    return Ok((self.keep_file(file), unconfirmed));
+                    return Ok((self.keep(file), unconfirmed));
                 }
                 Err(FileError::Refused(cause)) => return Err(cause),
                 Err(error) => {

@@ -15,7 +15,7 @@ use super::command::Effect;
 use super::connect::{connect, prove};
 use super::dialogue::Talk;
 use super::error::{HostError, WriteError};
-use super::file::OpenFile;
+use super::file::{FileError, OpenFile};
 use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
 use super::live::Tap;
 use super::output::Output;
@@ -105,7 +105,7 @@ impl LaneThread {
             wake: wake.clone(),
             closed: closed.clone(),
             idle: idle.clone(),
-            next_file: 0,
+            next_open: 0,
         };
         std::thread::Builder::new().name(name).spawn(move || {
             // Dropped with the thread, however it ends.
@@ -223,7 +223,13 @@ pub(super) struct Worker {
     wake: Arc<Wake>,
     closed: Arc<AtomicBool>,
     idle: Arc<AtomicBool>,
-    next_file: u64,
+    next_open: u64,
+}
+
+/// What stays open on a session between two jobs, each under a number.
+pub(super) trait Kept: Sized {
+    /// All of its kind that are open.
+    fn all(worker: &mut Worker) -> &mut HashMap<u64, Self>;
 }
 
 impl Worker {
@@ -323,22 +329,31 @@ impl Worker {
         self.link = None;
     }
 
-    pub(super) fn keep_file(&mut self, file: OpenFile) -> u64 {
-        self.next_file += 1;
-        self.files.insert(self.next_file, file);
-        self.next_file
+    /// Keeps something open, under the number that is returned.
+    pub(super) fn keep<K: Kept>(&mut self, open: K) -> u64 {
+        self.next_open += 1;
+        let number = self.next_open;
+        K::all(self).insert(number, open);
+        number
     }
 
-    pub(super) fn keep_stream(&mut self, stream: Streaming) -> u64 {
-        self.next_file += 1;
-        self.streams.insert(self.next_file, stream);
-        self.next_file
-    }
-
-    pub(super) fn keep_talk(&mut self, talk: Talk) -> u64 {
-        self.next_file += 1;
-        self.talks.insert(self.next_file, talk);
-        self.next_file
+    /// Runs `op` on something that is open.
+    pub(super) fn with<K: Kept, T>(
+        &mut self,
+        id: u64,
+        limit: &Limit,
+        op: impl FnOnce(&mut K, &mut Link) -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let mut open = K::all(self).remove(&id).ok_or(FileError::Gone)?;
+        // They share the session: what was written to files goes first.
+        self.drain_files(limit);
+        let link = self.link.as_mut().ok_or(FileError::Gone)?;
+        let result = op(&mut open, link);
+        K::all(self).insert(id, open);
+        if matches!(result, Err(FileError::Broken { .. })) {
+            self.drop_link();
+        }
+        result
     }
 
     /// Written data that is still on its way must be through before anything else is sent.

@@ -5,7 +5,7 @@
 //! then waits for a line. Where its input ends instead, because the console let go or the link died,
 //! it ends the program.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::command::{Effect, HostCommand};
 use super::config::Secret;
 use super::error::HostError;
 use super::file::FileError;
-use super::lane::{LaneThread, Worker};
+use super::lane::{Kept, LaneThread, Worker};
 use super::link::{Cancel, Limit, Link};
 use super::live::Stream;
 use super::process::Process;
@@ -277,6 +277,12 @@ fn status_in(message: &[u8]) -> Option<(i32, &[u8])> {
     Some((status, said))
 }
 
+impl Kept for Streaming {
+    fn all(worker: &mut Worker) -> &mut HashMap<u64, Self> {
+        &mut worker.streams
+    }
+}
+
 impl Worker {
     /// Starts a program; once more on a new session if the old one proves dead.
     pub(super) fn start_stream(
@@ -293,7 +299,7 @@ impl Worker {
             let (link, _) = self.link(cancel)?;
             match Process::start(link, &line, &limit) {
                 Ok(process) => {
-                    return Ok(self.keep_stream(Streaming {
+                    return Ok(self.keep(Streaming {
                         process,
                         input: program.input(),
                         output: VecDeque::new(),
@@ -318,25 +324,9 @@ impl Worker {
         cancel: &Cancel,
         op: impl FnOnce(&mut Streaming, &mut Link, &Limit) -> Result<T, FileError>,
     ) -> Result<T, HostError> {
-        let gone = || HostError::Lost("the session that the program ran in has ended".to_owned());
         let limit = Limit::new(PATIENCE, cancel);
-        let mut stream = self.streams.remove(&id).ok_or_else(gone)?;
-        // Another file's data may wait on this session.
-        self.drain_files(&limit);
-        let link = self.link.as_mut().ok_or_else(gone)?;
-        match op(&mut stream, link, &limit) {
-            Ok(value) => {
-                self.streams.insert(id, stream);
-                Ok(value)
-            }
-            Err(FileError::Broken { cause, .. }) => {
-                drop(stream);
-                self.drop_link();
-                Err(cause)
-            }
-            Err(FileError::Refused(cause)) => Err(cause),
-            Err(FileError::Gone) => Err(gone()),
-        }
+        let result = self.with(id, &limit, |stream, link| op(stream, link, &limit));
+        result.map_err(FileError::into_cause)
     }
 }
 
