@@ -501,7 +501,7 @@ pub enum Scenario {
 }
 
 /// What the commands take that end a run.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct EndArgs {
     /// The run (its id, or the beginning of it)
     pub run: String,

@@ -189,10 +189,7 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     if exit == Exit::Resumable {
         let ways = stage.ways(run, past.info.mode);
         // It is resumed by the first of them, too.
-        let others = ways
-            .iter()
-            .skip(1)
-            .filter(|_| matches!(stage, Stage::Begun(_)));
+        let others = ways.iter().skip(1).filter(|_| stage.is_begun());
         let resume = format!("resume with: lifeboat resume {run}{elsewhere}");
         return std::iter::once(resume)
             .chain(others.map(|way| format!("or: {way}")))

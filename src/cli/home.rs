@@ -11,14 +11,14 @@ use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, SiteRole};
 use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 
-use super::args::{ActArgs, PracticeArgs, ResumeArgs, StartArgs};
+use super::args::{ActArgs, EndArgs, PracticeArgs, ResumeArgs, StartArgs};
 use super::console::{Conclusion, Console, no_terminal};
 use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
 use super::runs::{Row, drilled, last_drills};
-use super::{failback, failover, practice, resume, watch};
+use super::{ending, failback, failover, practice, resume, watch};
 
 /// No more files of a folder are looked at.
 const MOST_FILES: usize = 200;
@@ -90,6 +90,26 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         }
         HomeChoice::FailbackRunbook(path) => {
             failback::failback(console, &path.to_string_lossy(), StartArgs::default()).await
+        }
+        HomeChoice::Close(run, chapter) => {
+            let args = EndArgs {
+                run: run.to_string(),
+                ..EndArgs::default()
+            };
+            ending::end(console, chapter, &args).await
+        }
+        HomeChoice::Leave(run, chapter) => {
+            let args = EndArgs {
+                run: run.to_string(),
+                leave: true,
+                ..EndArgs::default()
+            };
+            let left = ending::end(console, chapter, &args).await?;
+            // It stands as before, and that is seen at home.
+            Ok(Conclusion {
+                exit: Exit::Clean,
+                ..left
+            })
         }
         // Whoever stops watching is back at home, however that run stands.
         HomeChoice::Watch(run) => watch::watch(console, run.as_str())
@@ -195,6 +215,9 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
             shown.steps = steps.len();
             shown.settled = steps.iter().filter(is_over).count();
             let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
+            let stage = Stage::of(&state);
+            shown.ways = stage.ways(&shown.run, shown.mode);
+            shown.stage = Some(stage);
             let split = state.splits().into_iter().next();
             shown.waits_for = split
                 .map(|split| format!("RECOVERY REQUIRED (split brain): {}", split.in_words()))

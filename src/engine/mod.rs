@@ -55,7 +55,7 @@ pub use proposal::{
     Question, ShownCommand, Verdict,
 };
 pub use protection::Unprotected;
-pub use stage::{Stage, Way};
+pub use stage::{Move, Stage, Way};
 pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};
 pub use texts::Clean;

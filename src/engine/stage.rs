@@ -77,9 +77,24 @@ pub enum Stage {
     },
 }
 
+/// What can be done next with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Walk on where it stopped.
+    Resume,
+    /// Open a chapter, or go on with it.
+    Close(Chapter),
+    /// Leave a chapter of which nothing was done.
+    Leave(Chapter),
+    /// Look at its hosts.
+    Watch,
+}
+
 /// A command with which a run can be gone on with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
+    /// What it leads to.
+    pub to: Move,
     /// `lifeboat commit RUN`.
     pub command: String,
     /// What it does.
@@ -208,57 +223,72 @@ impl Stage {
     /// What to type next, and what that does; the first is the usual one.
     #[must_use]
     pub fn ways(&self, run: &RunId, mode: Option<Mode>) -> Vec<Way> {
-        let way = |command: &str, does: &'static str| Way {
-            command: format!("lifeboat {command} {run}"),
+        let way = |to: Move, does: &'static str| Way {
+            to,
+            command: match to {
+                Move::Resume => format!("lifeboat resume {run}"),
+                Move::Close(chapter) => format!("lifeboat {chapter} {run}"),
+                Move::Leave(chapter) => format!("lifeboat {chapter} --leave {run}"),
+                Move::Watch => format!("lifeboat watch --hosts {run}"),
+            },
             does,
         };
-        let rollback = || way("rollback", "take back what it did");
-        let watch = || {
+        let commit = |does| way(Move::Close(Chapter::Commit), does);
+        let rollback = |does| way(Move::Close(Chapter::Rollback), does);
+        let cleanup = |does| way(Move::Close(Chapter::Cleanup), does);
+        let (go_on, take_back) = ("go on with it", "take back what it did");
+        let watch_split = || {
             let does = "what can be done, and sees when it is over";
-            way("watch --hosts", does)
+            way(Move::Watch, does)
         };
         match self {
             Self::Unfinished | Self::Interrupted => {
-                let mut ways = vec![way("resume", "go on where it stopped")];
+                let mut ways = vec![way(Move::Resume, "go on where it stopped")];
                 match mode {
-                    Some(Mode::Drill) => ways.push(way("cleanup", "remove what it made so far")),
-                    Some(Mode::Failover | Mode::Planned | Mode::Failback) => ways.push(rollback()),
+                    Some(Mode::Drill) => ways.push(cleanup("remove what it made so far")),
+                    Some(Mode::Failover | Mode::Planned | Mode::Failback) => {
+                        ways.push(rollback(take_back));
+                    }
                     Some(Mode::Practice) | None => {}
                 }
                 ways
             }
-            Self::RecoveryRequired(_) => vec![way("resume", "end the split first")],
-            Self::SplitSince(_) => vec![watch(), rollback()],
-            Self::SplitInCommit(_) => vec![watch()],
-            Self::CommitDue { .. } => vec![
-                way("commit", "what it did stays"),
-                rollback(),
-                way(
-                    "watch --hosts",
-                    "until then: rings when a VM comes up twice",
-                ),
-            ],
-            Self::Begun(chapter) => vec![
-                way(chapter.as_str(), "go on with it"),
-                way(
-                    &format!("{chapter} --leave"),
-                    "leave it: the run is as before",
-                ),
-            ],
-            Self::Committing => vec![way("commit", "go on with it")],
-            Self::RollingBack => vec![way("rollback", "go on with it")],
-            Self::CleanupDue => vec![way("cleanup", "remove what it made, and prove it")],
-            Self::CleaningUp => vec![way("cleanup", "go on with it")],
-            Self::CleanupIncomplete { .. } => vec![way("cleanup", "try again what is left")],
-            Self::Committed { residue: 0 } | Self::RolledBack { residue: 0 } => Vec::new(),
-            Self::Committed { .. } => vec![way("commit", "try again what is left")],
-            Self::RolledBack { .. } => vec![way("cleanup", "remove what is left")],
-            Self::FindingsDue => {
-                let does = "say what was learnt, or that there was nothing";
-                vec![way("cleanup", does)]
+            Self::RecoveryRequired(_) => vec![way(Move::Resume, "end the split first")],
+            Self::SplitSince(_) => vec![watch_split(), rollback(take_back)],
+            Self::SplitInCommit(_) => vec![watch_split()],
+            Self::CommitDue { .. } => {
+                let until = "until then: rings when a VM comes up twice";
+                vec![
+                    commit("what it did stays"),
+                    rollback(take_back),
+                    way(Move::Watch, until),
+                ]
             }
+            Self::Begun(chapter) => {
+                let mut ways = vec![way(Move::Close(*chapter), go_on)];
+                if *chapter == Chapter::Commit {
+                    ways.push(rollback("leave it, and take back what the run did"));
+                }
+                ways.push(way(Move::Leave(*chapter), "leave it: the run is as before"));
+                ways
+            }
+            Self::Committing => vec![commit(go_on)],
+            Self::RollingBack => vec![rollback(go_on)],
+            Self::CleanupDue => vec![cleanup("remove what it made, and prove it")],
+            Self::CleaningUp => vec![cleanup(go_on)],
+            Self::CleanupIncomplete { .. } => vec![cleanup("try again what is left")],
+            Self::Committed { residue: 0 } | Self::RolledBack { residue: 0 } => Vec::new(),
+            Self::Committed { .. } => vec![commit("try again what is left")],
+            Self::RolledBack { .. } => vec![cleanup("remove what is left")],
+            Self::FindingsDue => vec![cleanup("say what was learnt, or that there was nothing")],
             Self::Finished { .. } | Self::Cleaned | Self::Closed { .. } => Vec::new(),
         }
+    }
+
+    /// Whether an ending was begun of which nothing was done.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        matches!(self, Self::Begun(_))
     }
 
     /// Whether its own steps are being walked, so that they ask.

@@ -450,6 +450,14 @@ pub(super) enum HomeAction {
     Run,
     /// The way home.
     Failback,
+    /// What the run did stays.
+    Commit,
+    /// What the run did is taken back.
+    Rollback,
+    /// What the run made is removed.
+    Cleanup,
+    /// An ending that was begun is left.
+    LeaveEnding,
     /// Read the report.
     Report,
     /// Up.
@@ -491,6 +499,30 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
         &[char('b')],
         "fail back",
         "Bring the VMs of this run, or this runbook, home.",
+    ),
+    hint(
+        HomeAction::Commit,
+        &[char('c')],
+        "commit",
+        "What this run did stays; it shows what is deleted, and asks.",
+    ),
+    hint(
+        HomeAction::Rollback,
+        &[char('u')],
+        "roll back",
+        "Take back what this run did, step by step.",
+    ),
+    hint(
+        HomeAction::Cleanup,
+        &[char('x')],
+        "clean up",
+        "Remove what this run made; it shows the list, and asks.",
+    ),
+    hint(
+        HomeAction::LeaveEnding,
+        &[char('l')],
+        "leave",
+        "Leave an ending of which nothing was done, with a reason.",
     ),
     hint(
         HomeAction::Report,

@@ -20,6 +20,8 @@ fn home() -> Home {
                 settled: 14,
                 steps: 37,
                 waits_for: Some("register sql01".to_owned()),
+                ways: Stage::Unfinished.ways(&"20260102-030405-k7qd".into(), Some(Mode::Failover)),
+                stage: Some(Stage::Unfinished),
                 ..UnfinishedRun::default()
             },
             UnfinishedRun {
@@ -31,7 +33,7 @@ fn home() -> Home {
                 steps: 37,
                 waits_for: None,
                 holder: Some("bob on dr-console, process 4711".to_owned()),
-                problem: None,
+                ..UnfinishedRun::default()
             },
         ],
         runbooks: vec![
@@ -170,6 +172,44 @@ fn the_default_key_resumes_and_every_row_has_its_own() {
 }
 
 #[test]
+fn a_run_is_ended_in_the_ways_that_its_stage_allows() {
+    let close = |run: &str, chapter| Some(HomeChoice::Close(run.into(), chapter));
+    let (half_way, due) = ("20260102-030405-k7qd", "20251230-080000-aaaa");
+    let pressed = |keys| press(&mut page(home()), keys);
+    assert_eq!(pressed("u"), close(half_way, Chapter::Rollback));
+    assert_eq!(pressed("jjjjjc"), close(due, Chapter::Commit));
+    assert_eq!(pressed("jjjjju"), close(due, Chapter::Rollback));
+    let mut begun = home();
+    let run = begun.unfinished.first_mut().unwrap();
+    let stage = Stage::Begun(Chapter::Commit);
+    run.ways = stage.ways(&run.run, run.mode);
+    run.stage = Some(stage);
+    run.waits_for = Some("agree to the commit".to_owned());
+    let left = HomeChoice::Leave(half_way.into(), Chapter::Commit);
+    assert_eq!(press(&mut page(begun.clone()), "l"), Some(left));
+    assert_eq!(
+        press(&mut page(begun.clone()), "u"),
+        close(half_way, Chapter::Rollback)
+    );
+    insta::assert_snapshot!("home-begun", shot(&page(begun), (80, 24), FULL));
+    let mut at_due = page(home());
+    assert_eq!(press(&mut at_due, "jjjjj"), None);
+    insta::assert_snapshot!("home-due", shot(&at_due, (80, 24), FULL));
+}
+
+#[test]
+fn a_drill_is_cleaned_up_from_home() {
+    let mut drilled = home();
+    let run = drilled.finished.first_mut().unwrap();
+    run.mode = Some(Mode::Drill);
+    run.window = None;
+    run.ways = Stage::CleanupDue.ways(&run.run, run.mode);
+    run.stage = Some(Stage::CleanupDue);
+    let cleanup = HomeChoice::Close("20251230-080000-aaaa".into(), Chapter::Cleanup);
+    assert_eq!(press(&mut page(drilled), "jjjjjx"), Some(cleanup));
+}
+
+#[test]
 fn what_cannot_be_chosen_says_why() {
     let mut broken = home();
     broken.unfinished[1].problem = Some("line 7 does not fit".to_owned());
@@ -178,6 +218,11 @@ fn what_cannot_be_chosen_says_why() {
     assert!(shot(&page_of_broken, (80, 24), FULL).contains("line 7 does not fit"));
     let refused = [
         ("r", "choose a runbook"),
+        ("c", "no commit of this run: unfinished"),
+        ("l", "no ending of this run was begun"),
+        ("jx", "held by bob"),
+        ("jjc", "endings belong to runs"),
+        ("jjjjjx", "no cleanup of this run: partially recovered"),
         ("jjjr", "unknown host lee-esx3"),
         ("jjjjr", "can only be practised"),
     ];
@@ -203,7 +248,7 @@ fn a_drill_that_is_overdue_is_said() {
             wall: at(0),
             mono: Duration::ZERO,
         };
-        super::runbook_line(&runbook, 80, now).to_string()
+        super::draw::runbook_line(&runbook, 80, now).to_string()
     };
     assert!(
         drilled(13).contains("valid  drilled 12d"),

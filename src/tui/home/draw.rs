@@ -1,0 +1,295 @@
+//! How home looks.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::engine::{Stage, Way};
+use crate::report::{DrillDue, decide_by};
+use crate::runbook::model::Mode;
+
+use super::super::keys::{self, HomeAction};
+use super::super::page::{Extent, Now};
+use super::super::text;
+use super::super::theme::{Role, mode_style};
+use super::super::view::{hint, keys_line, labelled, put, rule};
+use super::{FinishedRun, HomePage, Row, RunbookEntry, UnfinishedRun, choice};
+
+impl HomePage {
+    pub(super) fn draw_rows(&self, buffer: &mut Buffer, area: Rect) -> Extent {
+        let width = usize::from(area.width);
+        // A heading is a line without a row's index.
+        let mut lines: Vec<(Option<usize>, Line<'static>, &str)> = Vec::new();
+        let mut index = 0;
+        let mut section = |name, rows: Vec<Line<'static>>, empty: &'static str| {
+            lines.push((None, Line::default(), name));
+            if rows.is_empty() {
+                lines.push((
+                    None,
+                    Line::styled(format!(" {empty}"), Role::Dim.style()),
+                    "",
+                ));
+            }
+            for row in rows {
+                lines.push((Some(index), row, ""));
+                index += 1;
+            }
+        };
+        let home = &self.home;
+        if !home.unfinished.is_empty() {
+            let rows = home
+                .unfinished
+                .iter()
+                .map(|run| self.unfinished_line(run))
+                .collect();
+            section("unfinished runs", rows, "");
+        }
+        let rows = home
+            .runbooks
+            .iter()
+            .map(|runbook| runbook_line(runbook, width, self.now))
+            .collect();
+        section(
+            "runbooks",
+            rows,
+            "none in this folder; [Enter] practises with the bundled one",
+        );
+        if !home.finished.is_empty() {
+            let rows = home
+                .finished
+                .iter()
+                .map(|run| self.finished_line(run))
+                .collect();
+            section("runs before", rows, "");
+        }
+        if home.older > 0 {
+            let words = format!(" and {} before them: lifeboat runs", home.older);
+            lines.push((None, Line::styled(words, Role::Dim.style()), ""));
+        }
+        let rows = usize::from(area.height);
+        let extent = Extent {
+            lines: lines.len(),
+            rows,
+        };
+        let at = lines
+            .iter()
+            .position(|(row, ..)| *row == Some(self.at))
+            .unwrap_or(0);
+        let top = (at + 2).saturating_sub(rows).min(extent.last_offset());
+        for ((row, line, heading), y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
+            let place = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            if !heading.is_empty() {
+                rule(buffer, place, heading, "", Role::Strong.style());
+            } else if row == Some(self.at) {
+                put(buffer, place, &line.patch_style(Role::Chosen.style()));
+            } else {
+                put(buffer, place, &line);
+            }
+        }
+        extent
+    }
+
+    fn unfinished_line(&self, run: &UnfinishedRun) -> Line<'static> {
+        let state = match (&run.problem, &run.waits_for) {
+            (Some(problem), _) => (Role::Bad, problem.clone()),
+            (None, _) if run.holder.is_some() => {
+                let holder = run.holder.as_deref().unwrap_or_default();
+                (Role::Plain, format!("held by {holder}"))
+            }
+            (None, Some(step)) => (Role::Warn, format!("needs you: {step}")),
+            (None, None) => (Role::Plain, String::new()),
+        };
+        let age = text::ago(run.last, self.now.wall);
+        Line::from(vec![
+            Span::raw(format!(
+                " {}  ",
+                text::fit(&text::clean(run.run.as_str()), 20)
+            )),
+            mode_span(run.mode),
+            Span::raw(format!("  {}/{}  {age}  ", run.settled, run.steps)),
+            Span::styled(text::clean(&state.1).into_owned(), state.0.style()),
+        ])
+    }
+
+    fn finished_line(&self, run: &FinishedRun) -> Line<'static> {
+        let left = run.window.and_then(|window| window.left(self.now.wall));
+        let late = left.filter(|left| left.is_negative());
+        let (role, words) = match (&run.stage, late) {
+            (Some(_), Some(late)) => {
+                let late = text::short(late.as_secs().unsigned_abs());
+                (Role::Bad, format!("overdue by {late}: commit or roll back"))
+            }
+            (Some(stage), None) if stage.is_well() => (Role::Good, stage.words()),
+            (Some(stage), None) => (Role::Warn, stage.words()),
+            (None, _) => (Role::Bad, "its journal does not fit".to_owned()),
+        };
+        Line::from(vec![
+            Span::raw(format!(
+                " {}  ",
+                text::fit(&text::clean(run.run.as_str()), 20)
+            )),
+            mode_span(run.mode),
+            Span::raw(format!("  {}  ", text::ago(run.ended, self.now.wall))),
+            Span::styled(words, role.style()),
+        ])
+    }
+
+    pub(super) fn draw_detail(&self, buffer: &mut Buffer, area: Rect) {
+        rule(buffer, area, "", "", Style::new());
+        let width = usize::from(area.width.saturating_sub(2)).min(100);
+        let mut lines = Vec::new();
+        match self.rows().get(self.at) {
+            Some(Row::Unfinished(run)) => {
+                labelled(&mut lines, width, "runbook", Role::Plain, &run.runbook);
+                labelled(
+                    &mut lines,
+                    width,
+                    "last",
+                    Role::Plain,
+                    &text::date(run.last),
+                );
+                let held = run.holder.as_ref().map(|holder| {
+                    format!("{holder} drives it; Enter looks on and decides nothing")
+                });
+                let begun = run.stage.as_ref().filter(|stage| stage.is_begun());
+                let begun = begun.map(Stage::words);
+                let (label, words) = match (&run.problem, &held, &begun) {
+                    (Some(problem), ..) => ("resume", problem.as_str()),
+                    (None, Some(held), _) => ("watch", held.as_str()),
+                    (None, None, Some(begun)) => ("stands", begun.as_str()),
+                    (None, None, None) => ("resume", "nothing is lost: it goes on where it stood"),
+                };
+                labelled(&mut lines, width, label, Role::Plain, words);
+            }
+            Some(Row::Runbook(runbook)) => {
+                labelled(&mut lines, width, "title", Role::Plain, &runbook.title);
+                let [from, to] = &runbook.sites;
+                let way = if from.is_empty() {
+                    String::new()
+                } else {
+                    format!("{from} -> {to}")
+                };
+                labelled(&mut lines, width, "sites", Role::Plain, &way);
+                let bundled = "in the program itself".to_owned();
+                let path = runbook
+                    .path
+                    .as_ref()
+                    .map_or(bundled, |path| path.display().to_string());
+                labelled(&mut lines, width, "file", Role::Plain, &path);
+                let problem = runbook.problem.as_deref().unwrap_or_default();
+                labelled(&mut lines, width, "wrong", Role::Bad, problem);
+            }
+            Some(Row::Finished(run)) => {
+                let words = format!("{}, ended {}", run.runbook, text::date(run.ended));
+                labelled(&mut lines, width, "runbook", Role::Plain, &words);
+                let window = run.window.as_ref();
+                let decide = window.and_then(|window| decide_by(window, self.now.wall));
+                if let Some(words) = decide {
+                    labelled(&mut lines, width, "window", Role::Warn, &words);
+                }
+                for way in &run.ways {
+                    labelled(&mut lines, width, "next", Role::Plain, &way_line(way));
+                }
+            }
+            None => {}
+        }
+        for (line, y) in lines.iter().zip(area.y + 1..area.bottom()) {
+            put(
+                buffer,
+                Rect {
+                    x: area.x + 1,
+                    y,
+                    height: 1,
+                    ..area
+                },
+                line,
+            );
+        }
+    }
+
+    pub(super) fn draw_keys(&self, buffer: &mut Buffer, area: Rect) {
+        let mut parts = Vec::new();
+        for binding in keys::HOME.iter().filter(|binding| binding.hint) {
+            let enabled = self.choice(binding.action).is_ok();
+            match binding.action {
+                HomeAction::Act if enabled => {
+                    let words = format!(" [Enter] {} ", self.act_label());
+                    parts.push((Line::styled(words, Role::Chosen.style()), true));
+                }
+                HomeAction::Act => {}
+                action if !enabled && is_ending(action) => {}
+                _ => parts.push(hint(binding, binding.label, enabled)),
+            }
+        }
+        put(buffer, area, &keys_line(parts, usize::from(area.width)));
+    }
+}
+
+fn is_ending(action: HomeAction) -> bool {
+    matches!(
+        action,
+        HomeAction::Commit | HomeAction::Rollback | HomeAction::Cleanup | HomeAction::LeaveEnding
+    )
+}
+
+/// `[c] lifeboat commit RUN`; without the key where home has none.
+fn way_line(way: &Way) -> String {
+    let action = choice::key_of(way.to);
+    let mut bindings = keys::HOME.iter();
+    let binding = action.and_then(|action| bindings.find(|binding| binding.action == action));
+    let key = binding.and_then(|binding| binding.keys.first());
+    match key {
+        Some(key) => format!("[{}] {}", key.name(), way.command),
+        None => way.command.clone(),
+    }
+}
+
+fn mode_span(mode: Option<Mode>) -> Span<'static> {
+    match mode {
+        Some(mode) => Span::styled(
+            format!(" {:8} ", mode.as_str().to_uppercase()),
+            mode_style(mode),
+        ),
+        None => Span::raw(" ?        "),
+    }
+}
+
+pub(super) fn runbook_line(runbook: &RunbookEntry, width: usize, now: Now) -> Line<'static> {
+    let mut facts = format!("{} VMs", runbook.vms);
+    for (word, time) in [("RTO", runbook.rto), ("RPO", runbook.rpo)] {
+        if let Some(time) = time {
+            facts.push_str(&format!("  {word} {}", text::short(time.as_secs())));
+        }
+    }
+    let (role, state) = match (&runbook.problem, runbook.last_drill) {
+        (Some(_), _) => (Role::Bad, "not valid".to_owned()),
+        (None, Some(at)) if is_overdue(at, runbook.drill_every, now.wall) => (
+            Role::Warn,
+            format!("overdue: drilled {}", text::ago(at, now.wall)),
+        ),
+        (None, Some(at)) => (
+            Role::Plain,
+            format!("valid  drilled {}", text::ago(at, now.wall)),
+        ),
+        (None, None) if runbook.path.is_none() => (Role::Dim, "bundled".to_owned()),
+        (None, None) => (Role::Warn, "valid  never drilled".to_owned()),
+    };
+    let name = text::fit(&text::clean(&runbook.name), (width / 3).clamp(16, 40));
+    Line::from(vec![
+        Span::styled(format!(" {name}  "), Role::Strong.style()),
+        Span::raw(format!("{}  ", text::fit(&facts, 24))),
+        Span::styled(state, role.style()),
+    ])
+}
+
+fn is_overdue(last: Timestamp, every: Option<Duration>, now: Timestamp) -> bool {
+    every.is_some_and(|every| matches!(DrillDue::new(Some(last), every, now), DrillDue::Overdue(_)))
+}
