@@ -303,6 +303,9 @@ impl World {
                     Flow::On => {}
                     Flow::Crash => {
                         self.coverage.crashes += 1;
+                        if self.folded.facts.len() == facts {
+                            self.watch.owners.unheard();
+                        }
                         return Ok(End::Crashed);
                     }
                     Flow::Leave if self.folded.finished.is_some() => return Ok(End::Finished),

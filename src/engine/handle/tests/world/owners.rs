@@ -31,6 +31,8 @@ pub(super) struct Owners {
     now: u64,
     /// When the poll was ordered that is heard right now.
     heard: Option<u64>,
+    /// Which VM it told to run at home, and when the one before it that did was ordered.
+    told: Option<(usize, Option<u64>)>,
 }
 
 /// What has to be in the journal once a poll was taken in.
@@ -53,7 +55,7 @@ impl Owners {
 
     /// The next input is about to be taken in.
     pub(super) fn tick(&mut self, now: u64) {
-        (self.now, self.heard) = (now, None);
+        (self.now, self.heard, self.told) = (now, None, None);
     }
 
     /// A poll that was ordered at `asked` is about to be taken in.
@@ -74,6 +76,7 @@ impl Owners {
             due.push(Due::Return(host));
         }
         if running.contains(&name) {
+            self.told = Some((host, known.runs));
             known.runs = known.runs.max(Some(asked));
             let looked = known.fence_looked.max(known.started).max(known.split);
             if state.started_on(&name).is_some() && asked > looked {
@@ -81,6 +84,13 @@ impl Owners {
             }
         }
         due
+    }
+
+    /// The console died before it kept anything of the poll: nobody ever hears of it.
+    pub(super) fn unheard(&mut self) {
+        if let Some((vm, runs)) = self.told.take() {
+            self.vms[vm].runs = runs;
+        }
     }
 
     /// What was due is in the journal.
