@@ -72,7 +72,8 @@ pub(super) fn handshake(endpoint: &Endpoint) -> ssh2::Session {
     stream.set_nodelay(true).unwrap();
     let mut session = ssh2::Session::new().unwrap();
     session.set_tcp_stream(stream);
-    session.set_timeout(20_000);
+    // A `power.on` that waits on a question is read for as long as the test takes to get there.
+    session.set_timeout(120_000);
     session.handshake().unwrap();
     session
 }
