@@ -19,7 +19,7 @@ use super::answer::{Known, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
-use super::registered::{summary, vmid_of};
+use super::registered::{Entry, entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
 
@@ -105,8 +105,8 @@ pub(super) async fn answer_until_on(ctx: &Ctx, watch: &Watch<'_>) -> Result<(), 
         if answer_pending(ctx, watch).await? {
             pauses = Pauses::within(watch.patience);
         }
-        let vmid = vmid_of(ctx, host, Lane::Answer, &watch.vmx).await?;
-        let now = summary(ctx, host, Lane::Answer, vmid).await?;
+        let entry = entry_of(ctx, host, Lane::Answer, &watch.vmx).await?;
+        let Entry { vmid, summary: now } = entry;
         if now.power == PowerState::On && !now.has_question {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
-use crate::host::Lane;
+use crate::host::{Lane, Output};
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, split_datastore_path};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
@@ -130,32 +130,25 @@ impl Entry {
 /// The host could not be asked, or its list is not to be believed.
 pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registration, Fault> {
     let inventory = inventory(ctx, &at.host, lane).await?;
-    let own = own_row(&inventory, at);
-    let entry = match own {
-        Some(row) => {
-            let summary = summary(ctx, &at.host, lane, row.vmid).await?;
-            // A row is a claim: notes of other VMs stand in the same list, and may look like one.
-            (summary.path == row.path).then_some(Entry {
+    let mut own = Vec::new();
+    for row in own_rows(&inventory, at) {
+        if let Some(summary) = confirmed(ctx, &at.host, lane, row).await? {
+            own.push(Entry {
                 vmid: row.vmid,
                 summary,
-            })
+            });
         }
-        None => None,
-    };
-    let namesake = |row: &&InventoryEntry| {
-        own.is_none_or(|own| own.vmid != row.vmid)
-            && (row.name.eq_ignore_ascii_case(at.display_name())
-                || at
-                    .vmx
-                    .as_ref()
-                    .is_some_and(|vmx| row.path.ends_with(&format!("{}/{vmx}", at.folder))))
-    };
-    let namesakes = inventory.vms.iter().filter(namesake);
+    }
+    let mut namesakes = Vec::new();
+    for row in namesakes_of(&inventory, at) {
+        if !matches!(confirmed(ctx, &at.host, lane, row).await, Ok(None)) {
+            namesakes.push(inventory_path(row));
+        }
+    }
     Ok(Registration {
-        entry,
-        namesakes: namesakes
-            .map(|row| format!("[{}] {}", row.datastore, row.path))
-            .collect(),
+        // Two files in its folder, and it is not known which is its own.
+        entry: own.pop().filter(|_| own.is_empty()),
+        namesakes,
         invalid: inventory.invalid.clone(),
         unread: inventory.unread.len(),
         unlisted: Unlisted::default(),
@@ -175,15 +168,49 @@ pub(super) async fn look_past(ctx: &Ctx, at: &VmAt) -> Result<Registration, Faul
     Ok(registration)
 }
 
-/// The row for the VM's own file: the .vmx where its name is known, else the only one in its folder.
-fn own_row<'a>(inventory: &'a Inventory, at: &VmAt) -> Option<&'a InventoryEntry> {
-    let mut rows = inventory.vms.iter().filter(|row| {
-        let (folder, file) = folder_and_file(&row.path);
-        let is_its = at.vmx.as_deref().is_none_or(|vmx| vmx == file);
-        row.datastore == at.datastore && folder == at.folder && is_its
-    });
-    let first = rows.next()?;
-    rows.next().is_none().then_some(first)
+/// The rows for the VM's own file: the .vmx where its name is known, else any in its folder.
+fn own_rows<'a>(
+    inventory: &'a Inventory,
+    at: &'a VmAt,
+) -> impl Iterator<Item = &'a InventoryEntry> {
+    inventory.vms.iter().filter(|row| is_own(row, at))
+}
+
+fn is_own(row: &InventoryEntry, at: &VmAt) -> bool {
+    let (folder, file) = folder_and_file(&row.path);
+    let is_its = at.vmx.as_deref().is_none_or(|vmx| vmx == file);
+    row.datastore == at.datastore && folder == at.folder && is_its
+}
+
+/// The rows for other files that bear the VM's name.
+fn namesakes_of<'a>(
+    inventory: &'a Inventory,
+    at: &'a VmAt,
+) -> impl Iterator<Item = &'a InventoryEntry> {
+    let several = own_rows(inventory, at).count() > 1 && at.vmx.is_none();
+    inventory.vms.iter().filter(move |row| {
+        let tail = |vmx: &String| row.path.ends_with(&format!("{}/{vmx}", at.folder));
+        (several || !is_own(row, at))
+            && (row.name.eq_ignore_ascii_case(at.display_name())
+                || at.vmx.as_ref().is_some_and(tail))
+    })
+}
+
+/// What hostd knows of the VM that a row stands for; nothing where the row is none. Notes of other
+/// VMs stand in the same list and may look like one: then another VM has that number, or none has.
+///
+/// # Errors
+/// The host could not be asked, or the entry is invalid.
+pub(super) async fn confirmed(
+    ctx: &Ctx,
+    host: &HostName,
+    lane: Lane,
+    row: &InventoryEntry,
+) -> Result<Option<VmSummary>, Fault> {
+    let parse = |output: &Output| row.confirmed(VmSummary::parse(output));
+    let command = commands::summary(row.vmid);
+    ctx.read(host, lane, &command, parse, "reading the VM's summary")
+        .await
 }
 
 /// Whether the host's list of running VMs has it.
@@ -233,26 +260,6 @@ pub(super) async fn inventory(ctx: &Ctx, host: &HostName, lane: Lane) -> Result<
     .await
 }
 
-/// What hostd knows of one VM.
-///
-/// # Errors
-/// The host could not be asked, or the entry is invalid.
-pub(super) async fn summary(
-    ctx: &Ctx,
-    host: &HostName,
-    lane: Lane,
-    vmid: Vmid,
-) -> Result<VmSummary, Fault> {
-    ctx.read(
-        host,
-        lane,
-        &commands::summary(vmid),
-        VmSummary::parse,
-        "reading the VM's summary",
-    )
-    .await
-}
-
 /// The number of the entry for a file, `[datastore] path`, right now.
 ///
 /// # Errors
@@ -263,17 +270,35 @@ pub(super) async fn vmid_of(
     lane: Lane,
     vmx: &str,
 ) -> Result<Vmid, ActError> {
+    Ok(entry_of(ctx, host, lane, vmx).await?.vmid)
+}
+
+/// The entry for a file, `[datastore] path`, right now.
+///
+/// # Errors
+/// The host could not be asked, or has no such entry.
+pub(super) async fn entry_of(
+    ctx: &Ctx,
+    host: &HostName,
+    lane: Lane,
+    vmx: &str,
+) -> Result<Entry, ActError> {
     let inventory = inventory(ctx, host, lane).await?;
     let (datastore, path) = split_datastore_path(vmx).unwrap_or_default();
-    let row = inventory.claims(datastore, path).next();
-    row.map(|row| row.vmid).ok_or_else(|| {
-        ActError::Failed(Fault::new(
-            format!("{vmx} is not in the inventory any more"),
-            host.as_str(),
-            "nothing was sent for it",
-            "look who took it out; the next look at the step shows what is there now",
-        ))
-    })
+    for row in inventory.claims(datastore, path) {
+        if let Some(summary) = confirmed(ctx, host, lane, row).await? {
+            return Ok(Entry {
+                vmid: row.vmid,
+                summary,
+            });
+        }
+    }
+    Err(ActError::Failed(Fault::new(
+        format!("{vmx} is not in the inventory any more"),
+        host.as_str(),
+        "nothing was sent for it",
+        "look who took it out; the next look at the step shows what is there now",
+    )))
 }
 
 /// `[datastore] folder/file.vmx`, as an inventory names it.
@@ -320,10 +345,20 @@ mod tests {
             ],
             ..Inventory::default()
         };
-        let vmid = |vmx| own_row(&inventory, &at(vmx)).map(|row| row.vmid.0);
-        assert_eq!(vmid(Some("sql01.vmx")), Some(3));
-        assert_eq!(vmid(None), Some(3));
-        assert_eq!(vmid(Some("other.vmx")), None);
+        let own = |inventory: &Inventory, vmx| -> Vec<u32> {
+            let at = at(vmx);
+            own_rows(inventory, &at).map(|row| row.vmid.0).collect()
+        };
+        assert_eq!(own(&inventory, Some("sql01.vmx")), [3]);
+        assert_eq!(own(&inventory, None), [3]);
+        assert_eq!(own(&inventory, Some("other.vmx")), [0; 0]);
+        let namesakes = |vmx| -> Vec<u32> {
+            let at = at(vmx);
+            let rows = namesakes_of(&inventory, &at);
+            rows.map(|row| row.vmid.0).collect()
+        };
+        assert_eq!(namesakes(Some("sql01.vmx")), [1]);
+        assert_eq!(namesakes(None), [0; 0]);
         let two = Inventory {
             vms: vec![
                 row(3, "local1", "sql01/a.vmx"),
@@ -331,6 +366,6 @@ mod tests {
             ],
             ..Inventory::default()
         };
-        assert_eq!(own_row(&two, &at(None)), None);
+        assert_eq!(own(&two, None), [3, 4]);
     }
 }

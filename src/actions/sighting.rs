@@ -239,8 +239,9 @@ async fn copies(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: 
             (_, true) => "name",
             _ => continue,
         };
-        let summary = match registered::summary(ctx, host, Lane::Control, row.vmid).await {
-            Ok(summary) => summary,
+        let summary = match registered::confirmed(ctx, host, Lane::Control, row).await {
+            Ok(Some(summary)) => summary,
+            Ok(None) => continue,
             Err(fault) => return Told::Nothing(fault.what),
         };
         let by = match (marks.uuid, summary.uuid_bios) {

@@ -16,7 +16,7 @@ use crate::runbook::model::Vm;
 
 use super::context::Ctx;
 use super::place::within;
-use super::registered::{self, inventory, inventory_path, summary};
+use super::registered::{self, confirmed, inventory, inventory_path};
 use super::store;
 use super::words::size;
 
@@ -81,9 +81,10 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<
         ctx.runbook.makes_room(keys, host, name, file)
     };
     for row in listed.vms.iter().filter(|row| is_meant(&row.name, row)) {
-        let now = summary(ctx, host, Lane::Control, row.vmid).await?;
-        // A row is a claim: notes of other VMs stand in the same list, and may look like one.
-        if now.path != row.path || !is_meant(&now.name, row) {
+        let Some(now) = confirmed(ctx, host, Lane::Control, row).await? else {
+            continue;
+        };
+        if !is_meant(&now.name, row) {
             continue;
         }
         told.spares.push(Spare {

@@ -13,7 +13,7 @@ use crate::names::{HostName, VmName};
 
 use super::context::Ctx;
 use super::link::ActError;
-use super::registered::{summary, vmid_of};
+use super::registered::{entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
 
@@ -55,8 +55,7 @@ async fn bring_down(
     vmx: &str,
     way: Way,
 ) -> Result<String, ActError> {
-    let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
-    let now = summary(ctx, host, Lane::Control, vmid).await?;
+    let now = entry_of(ctx, host, Lane::Control, vmx).await?.summary;
     if now.power == PowerState::On {
         keep_wanted(ctx, host, vm, vmx).await?;
     }
@@ -164,13 +163,8 @@ pub(super) async fn wait_until_off(
 ) -> Result<bool, ActError> {
     let mut pauses = Pauses::within(patience);
     loop {
-        let vmid = vmid_of(ctx, host, Lane::Control, vmx).await?;
-        let command = commands::power_state(vmid);
-        let doing = "reading the power state";
-        let state = ctx
-            .read(host, Lane::Control, &command, PowerState::parse, doing)
-            .await?;
-        if state != PowerState::On {
+        let entry = entry_of(ctx, host, Lane::Control, vmx).await?;
+        if entry.power() != PowerState::On {
             return Ok(true);
         }
         if !pauses.pause().await {

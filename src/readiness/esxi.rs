@@ -12,7 +12,7 @@ use crate::hypervisor::esxi::autostart::AutostartEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::identity::{self, Identity};
-use crate::hypervisor::esxi::inventory::{Inventory, on_host};
+use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, on_host};
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
 use crate::hypervisor::esxi::power::PowerState;
@@ -110,13 +110,14 @@ fn runs(output: &Output) -> Result<bool, DriverFault> {
 }
 
 async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
-    let inventory = asker
+    let mut inventory = asker
         .ask(
             "what is registered there",
             commands::getallvms(),
             Inventory::parse,
         )
         .await?;
+    once(&mut inventory.vms);
     let paths: Vec<String> = inventory.vms.iter().map(|entry| entry.vmx_path()).collect();
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -130,6 +131,12 @@ async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
         )
         .await;
     identified(inventory, identities)
+}
+
+/// A file that is listed again is a line of somebody's note that looks like a row: it is no twin.
+fn once(rows: &mut Vec<InventoryEntry>) {
+    let mut files = BTreeSet::new();
+    rows.retain(|row| files.insert(row.vmx_path()));
 }
 
 /// What is registered, each with its identity: without them it is not known what is there already.
@@ -162,9 +169,10 @@ async fn spares(
             .ask_extra(
                 "how large its expendable VMs are",
                 commands::summary(vm.vmid),
-                VmSummary::parse,
+                |output| told_of(vm, VmSummary::parse(output)),
             )
             .await?;
+        let Some(summary) = summary else { continue };
         spares.push(SpareSeen {
             name: vm.name.clone(),
             runs: summary.power == PowerState::On,
@@ -172,6 +180,18 @@ async fn spares(
         });
     }
     Ok(spares)
+}
+
+/// What a host tells of a VM, if the VM is what its row in the list claims.
+fn told_of(
+    vm: &Registered,
+    told: Result<VmSummary, DriverFault>,
+) -> Result<Option<VmSummary>, DriverFault> {
+    match told {
+        Ok(now) => Ok((now.path == vm.path).then_some(now)),
+        Err(DriverFault::NotFound { .. }) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// What lies on the datastores that VMs of the task come to, and in their folders.
@@ -240,7 +260,6 @@ mod tests {
     use super::*;
     use crate::error::Fault;
     use crate::hypervisor::esxi::Vmid;
-    use crate::hypervisor::esxi::inventory::InventoryEntry;
     use crate::readiness::seen::Silence;
 
     #[test]
@@ -259,6 +278,9 @@ mod tests {
         };
         let told = identified(inventory(), Ok(vec![Identity::default()])).unwrap();
         assert_eq!(told[0].vmid, Vmid(1));
+        let mut rows = vec![entry.clone(), entry.clone()];
+        once(&mut rows);
+        assert_eq!(rows, vec![entry.clone()]);
 
         let torn = Output {
             stdout: "file\nuuid.bios = \"56".into(),

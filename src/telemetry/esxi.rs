@@ -160,6 +160,10 @@ async fn look_closer(
     let (Ok(summary), Some(vm)) = (VmSummary::parse(&summary), figures.vms.get_mut(index)) else {
         return Ok(());
     };
+    if summary.path != entry.path {
+        // A line of another VM's note that looks like a row.
+        return Ok(());
+    }
     vm.question = summary.has_question;
     vm.guest = match (summary.tools_running, summary.ip_address) {
         (true, Some(address)) => address,

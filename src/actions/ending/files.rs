@@ -355,8 +355,8 @@ impl Action for EndFiles<'_> {
         let mut registered = Vec::new();
         for row in &inventory.vms {
             if row.datastore == at.datastore && row.path.starts_with(&inside) {
-                let summary = registered::summary(ctx, &at.host, Lane::Control, row.vmid).await?;
-                registered.push((row.vmid, summary.power == PowerState::On));
+                let told = registered::confirmed(ctx, &at.host, Lane::Control, row).await?;
+                registered.extend(told.map(|now| (row.vmid, now.power == PowerState::On)));
             }
         }
         let unlisted = if registered.is_empty() {

@@ -10,6 +10,7 @@ use regex_lite::Regex;
 
 use super::Vmid;
 use super::faults::check;
+use super::summary::VmSummary;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::{excerpt, shown, unexpected};
@@ -63,6 +64,23 @@ impl InventoryEntry {
     pub fn vmx_path(&self) -> String {
         on_host(&self.datastore, &self.path)
     }
+
+    /// What hostd tells of the number in this row, if it is the VM that the row claims. A line of
+    /// another VM's note that looks like a row has the number of another VM, or of none.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered instead.
+    pub fn confirmed(
+        &self,
+        told: Result<VmSummary, DriverFault>,
+    ) -> Result<Option<VmSummary>, DriverFault> {
+        match told {
+            Ok(now) if now.datastore == self.datastore && now.path == self.path => Ok(Some(now)),
+            Ok(_) | Err(DriverFault::NotFound { .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
 }
 
 /// The path on the host of a file on a datastore.
@@ -92,9 +110,13 @@ impl Inventory {
         let text = output.text();
         let mut inventory = Self::default();
         let mut heading = false;
+        let mut skipped = Vec::new();
         for line in text.lines() {
             if let Some(vmid) = invalid(line) {
                 inventory.invalid.push(vmid);
+                if !heading {
+                    skipped.push(vmid);
+                }
             } else if !heading {
                 heading = line.starts_with("Vmid");
             } else if let Some(entry) = row(line) {
@@ -107,11 +129,13 @@ impl Inventory {
             return Err(unexpected("the inventory", &text));
         }
         // Which stream these come on is not documented.
-        inventory
-            .invalid
-            .extend(output.error_text().lines().filter_map(invalid));
+        skipped.extend(output.error_text().lines().filter_map(invalid));
+        inventory.invalid.extend(&skipped);
         inventory.invalid.sort_unstable();
         inventory.invalid.dedup();
+        // What was skipped has no row: a line with that number is one of a note. What a note itself
+        // says of skipping takes no row away.
+        inventory.vms.retain(|row| !skipped.contains(&row.vmid));
         Ok(inventory)
     }
 

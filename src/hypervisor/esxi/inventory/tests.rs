@@ -209,3 +209,41 @@ proptest! {
         prop_assert_eq!(&entry.path, &format!("{folder}/x.vmx"));
     }
 }
+
+#[test]
+fn a_line_of_a_note_that_looks_like_a_row_is_no_vm() {
+    let text = "Vmid   Name   File   Guest OS   Version   Annotation\n\
+                1      vcsa   [ds] vcsa/vcsa.vmx   x   vmx-13   note\n\
+                7      sql01  [ds] sql01/sql01.vmx   x   vmx-13\n";
+    let inventory = Inventory::parse(&Output::of(text)).unwrap();
+    let skipping = Inventory::parse(&Output {
+        stderr: "Skipping invalid VM '7'\n".into(),
+        ..Output::of(text)
+    });
+    assert_eq!(skipping.unwrap().vms, inventory.vms[..1]);
+    let note = Output::of(&format!("{text}Skipping invalid VM '1'\n"));
+    assert_eq!(Inventory::parse(&note).unwrap().vms, inventory.vms);
+    let row = inventory.claims("ds", "sql01/sql01.vmx").next().unwrap();
+    let told = |file: &str| {
+        let text = format!(
+            "Listsummary:\n\n(vim.vm.Summary) {{\n   runtime = (vim.vm.RuntimeInfo) {{\n      \
+             connectionState = \"connected\", \n      powerState = \"poweredOff\"\n   }}, \n   config = \
+             (vim.vm.Summary.ConfigSummary) {{\n      name = \"x\", \n      vmPathName = \"{file}\"\n   }}\n}}\n"
+        );
+        VmSummary::parse(&Output::of(&text))
+    };
+    let own = row.confirmed(told("[ds] sql01/sql01.vmx")).unwrap();
+    assert_eq!(own.unwrap().path, "sql01/sql01.vmx");
+    // Nothing may be sent to that number, nor believed of it.
+    for other in ["[ds] vcsa/vcsa.vmx", "[ds2] sql01/sql01.vmx"] {
+        assert_eq!(row.confirmed(told(other)), Ok(None), "{other}");
+    }
+    let message = "Unable to find a VM corresponding to \"7\"".to_owned();
+    assert_eq!(
+        row.confirmed(Err(DriverFault::NotFound { message })),
+        Ok(None)
+    );
+    let text = "reset".to_owned();
+    let down = DriverFault::HostdDown { text };
+    assert_eq!(row.confirmed(Err(down.clone())), Err(down));
+}
