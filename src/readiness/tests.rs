@@ -19,7 +19,7 @@ use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::names::VmName;
 use crate::runbook;
-use crate::transfer::{Flaw, NoPoint};
+use crate::transfer::{Dated, Flaw, NoPoint};
 
 /// Findings of a site with one change, each as `severity key`, and their whole texts.
 fn found(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
@@ -276,6 +276,15 @@ fn restore_points_are_there_young_and_sound() {
     only("note vm/web01/remarks", "source unverified", |_, seen| {
         used(seen, "web01").point.verified = false;
     });
+    only(
+        "note vm/web01/remarks",
+        "restore point 20260102T100000Z of web01: its time is a guess",
+        |_, seen| {
+            let point = &mut used(seen, "web01").point;
+            point.dated = Dated::Configuration;
+            point.remarks = vec!["its time is a guess".to_owned()];
+        },
+    );
 }
 
 #[test]

@@ -167,13 +167,7 @@ fn older(vm: &VmName, seen: &PointsSeen, used: &Used, place: &str) -> Option<Fin
 
 fn remarks(vm: &VmName, used: &Used, place: &str) -> Option<Finding> {
     let point = &used.point;
-    let mut words: Vec<String> = point
-        .dated
-        .remark(point.kind)
-        .map(str::to_owned)
-        .into_iter()
-        .collect();
-    words.extend(point.remarks.iter().cloned());
+    let mut words = point.remarks.clone();
     if !point.verified {
         words.push("no sums were recorded with it: source unverified".to_owned());
     }
