@@ -34,6 +34,21 @@ impl Groups {
     pub fn is_whole(&self) -> bool {
         self.switch.is_none() && self.missing.is_empty() && self.half_made.is_empty()
     }
+
+    /// What has to be made, in words.
+    #[must_use]
+    pub fn lacking(&self) -> String {
+        let switch = self
+            .switch
+            .iter()
+            .map(|name| format!("virtual switch {name} is missing"));
+        let missing = self.missing.iter();
+        let missing = missing.map(|(name, _)| format!("port group {name} is missing"));
+        let half_made = self.half_made.iter();
+        let half_made = half_made.map(|(name, _)| format!("port group {name} has no VLAN yet"));
+        let all: Vec<String> = switch.chain(missing).chain(half_made).collect();
+        all.join(", ")
+    }
 }
 
 /// Compares what is wanted with what a host has; the switch `own` is made where it is missing.
@@ -308,6 +323,25 @@ mod tests {
             name: name.into(),
             create,
         }
+    }
+
+    #[test]
+    fn what_has_to_be_made_is_named() {
+        let spec = || PortGroupSpec {
+            vswitch: "vSwitch0".into(),
+            vlan: 20,
+        };
+        let groups = Groups {
+            switch: Some("lifeboat-x".into()),
+            missing: vec![("A".into(), spec())],
+            half_made: vec![("B".into(), spec())],
+            problems: Vec::new(),
+        };
+        assert_eq!(
+            groups.lacking(),
+            "virtual switch lifeboat-x is missing, port group A is missing, port group B has no VLAN yet"
+        );
+        assert_eq!(Groups::default().lacking(), "");
     }
 
     #[test]

@@ -261,7 +261,10 @@ impl Network {
             .unwrap_or_default();
         let same = fitted.to_bytes() == content.bytes && content.path == at.vmx_path();
         let found = match (same, misjoined.is_empty()) {
-            (true, true) => "adapters are joined as the runbook says".to_owned(),
+            (true, true) if groups.is_whole() => {
+                "adapters are joined as the runbook says".to_owned()
+            }
+            (true, true) => format!("the file is right, but {}", groups.lacking()),
             (true, false) => format!("the file is right, but {}", misjoined.join(", ")),
             (false, _) => {
                 let changes = diff(&content.vmx, &fitted).len();
