@@ -157,15 +157,10 @@ pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Config
             .to_string(),
         );
     }
-    let command = HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1);
+    let command = content(path);
+    let doing = "reading the .vmx";
     let bytes = ctx
-        .read(
-            &at.host,
-            Lane::Control,
-            &command,
-            content_of,
-            "reading the .vmx",
-        )
+        .read(&at.host, Lane::Control, &command, content_of, doing)
         .await?;
     match Vmx::parse(&bytes) {
         Ok(vmx) => {
@@ -181,7 +176,12 @@ pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Config
     }
 }
 
-fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
+/// Prints a file; [`content_of`] takes it.
+pub(super) fn content(path: &str) -> HostCommand {
+    HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1)
+}
+
+pub(super) fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
     if output.status == 0 && !output.truncated {
         return Ok(output.stdout.clone());
     }

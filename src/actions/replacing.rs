@@ -8,14 +8,14 @@ use tokio::io::AsyncWriteExt;
 
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
-use crate::host::{Effect, HostCommand, Lane};
+use crate::host::{Effect, HostCommand, Lane, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell::{self, Renamed};
 use crate::names::HostName;
 use crate::vmfiles::Change;
 
 use super::answer::{console, shown as show};
-use super::configuration::Content;
+use super::configuration::{self, Content};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
@@ -138,7 +138,7 @@ async fn replace(
     before: &Content,
 ) -> Result<(), ActError> {
     let host = &at.host;
-    let succeeded = |output: &crate::host::Output| {
+    let succeeded = |output: &Output| {
         if output.status == 0 {
             return Ok(());
         }
@@ -152,23 +152,9 @@ async fn replace(
     let doing = format!("writing the new .vmx of {}", at.vm);
     ctx.order(host, &write(&names.new, bytes), succeeded, &doing)
         .await?;
-    let doing = "summing the new .vmx";
-    let sum = ctx
-        .read(
-            host,
-            Lane::Control,
-            &shell::sha256(&names.new),
-            shell::Sha256::parse,
-            doing,
-        )
-        .await?;
-    let wanted = hex_sum(bytes);
-    if sum.hex != wanted {
+    if let Some(why) = unlike(ctx, host, &names.new, bytes).await? {
         return Err(ActError::Failed(Fault::new(
-            format!(
-                "the new .vmx of {} did not arrive whole: its sum is {}, not {wanted}",
-                at.vm, sum.hex
-            ),
+            format!("the new .vmx of {} did not arrive whole: {why}", at.vm),
             format!("{host}: {}", names.new),
             "the .vmx itself is as it was",
             "retry; it is written again",
@@ -193,6 +179,38 @@ async fn replace(
         ctx.link.fact(fact).await?;
     }
     rename(ctx, at, &names.new, &names.vmx).await
+}
+
+/// How a file on a host differs from what was written to it: by the host's sum of it, or by reading
+/// it back where the host has nothing to sum with.
+///
+/// # Errors
+/// The host could not be asked.
+async fn unlike(
+    ctx: &Ctx,
+    host: &HostName,
+    path: &str,
+    bytes: &[u8],
+) -> Result<Option<String>, Fault> {
+    let lane = Lane::Control;
+    let parse = |output: &Output| match shell::Sha256::parse(output) {
+        Err(DriverFault::ToolMissing { .. }) => Ok(None),
+        told => told.map(Some),
+    };
+    let doing = "summing the new .vmx";
+    let sum = ctx
+        .read(host, lane, &shell::sha256(path), parse, doing)
+        .await?;
+    if let Some(sum) = sum {
+        let wanted = hex_sum(bytes);
+        return Ok((sum.hex != wanted).then(|| format!("its sum is {}, not {wanted}", sum.hex)));
+    }
+    let command = configuration::content(path);
+    let doing = "reading the new .vmx back";
+    let there = ctx
+        .read(host, lane, &command, configuration::content_of, doing)
+        .await?;
+    Ok((there != bytes).then(|| "what was read back is not what was written".to_owned()))
 }
 
 /// Renames a file of the VM's folder, never over another.

@@ -106,6 +106,8 @@ pub(crate) struct SimHost {
     pub(crate) hung: AtomicBool,
     /// Has no SFTP subsystem (as 5.x and 6.0 hosts).
     pub(crate) without_sftp: AtomicBool,
+    /// Has no `sha256sum`.
+    pub(crate) without_sums: AtomicBool,
     log: Mutex<File>,
     started: Instant,
 }
@@ -157,6 +159,7 @@ impl SimHost {
             network: parts.network,
             hung: AtomicBool::new(false),
             without_sftp: AtomicBool::new(false),
+            without_sums: AtomicBool::new(false),
             log: Mutex::new(log),
             started: Instant::now(),
         })

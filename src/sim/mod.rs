@@ -95,6 +95,8 @@ pub enum Injection {
     Hang(bool),
     /// The SFTP subsystem is missing, as on 5.x and 6.0 hosts.
     WithoutSftp(bool),
+    /// Nothing that takes sums of files is installed.
+    WithoutSums(bool),
 }
 
 /// How to reach a simulated host.
@@ -339,6 +341,7 @@ impl Site {
         match injection {
             Injection::Hang(on) => station.host.hung.store(on, Ordering::Release),
             Injection::WithoutSftp(on) => station.host.without_sftp.store(on, Ordering::Release),
+            Injection::WithoutSums(on) => station.host.without_sums.store(on, Ordering::Release),
             _ => {
                 let faults = &station.host.esxi.as_ref().ok_or_else(unknown)?.faults;
                 match injection {
@@ -350,7 +353,7 @@ impl Site {
                     Injection::CloneBreaksAt(at) => {
                         faults.clone_breaks_at.store(at, Ordering::Release)
                     }
-                    Injection::Hang(_) | Injection::WithoutSftp(_) => {}
+                    Injection::Hang(_) | Injection::WithoutSftp(_) | Injection::WithoutSums(_) => {}
                 }
             }
         }

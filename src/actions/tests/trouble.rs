@@ -74,6 +74,18 @@ async fn a_power_on_that_was_lost_at_its_question_is_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_host_takes_no_sums_an_edited_vmx_is_read_back() {
+    let world = World::out_to("network").await;
+    world
+        .site
+        .inject(&"lee-esx1".into(), Injection::WithoutSums(true))
+        .unwrap();
+    let evidence = world.go(&out("network")).await;
+    assert!(evidence[0].contains("is joined to"), "{evidence:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_without_a_number_is_waited_for_and_never_stopped() {
     let world = World::new().await;
     let host = world.hosts.host(&"lee-esx1".into()).unwrap();
