@@ -90,11 +90,8 @@ impl Lookout {
     /// Nothing was looked at yet.
     #[must_use]
     pub fn new(runbook: &Runbook) -> Self {
-        let hosts = runbook.hosts.iter();
-        let roles = hosts.filter_map(|(name, host)| {
-            let site = runbook.sites.get(&host.site)?;
-            Some((name.clone(), site.role))
-        });
+        let hosts = runbook.hosts.keys();
+        let roles = hosts.filter_map(|host| Some((host.clone(), runbook.role_of(host)?)));
         Self {
             roles: roles.collect(),
             looks: BTreeMap::new(),

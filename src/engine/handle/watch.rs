@@ -345,10 +345,9 @@ impl Engine {
     }
 
     fn is_on_its_way_back(&self, fence: &Step, vm: &VmName) -> bool {
-        let section = |id: &StepId| id.as_str().split('/').next().map(str::to_owned);
         self.plan.steps.iter().any(|step| {
             step.subject.vm() == Some(vm)
-                && section(&step.id) != section(&fence.id)
+                && step.id.section() != fence.id.section()
                 && self.state.status(&step.id) != Status::Waiting
         })
     }
