@@ -10,6 +10,7 @@ mod sign;
 pub use look::Presence;
 pub use sign::Sign;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -198,11 +199,13 @@ impl Lookout {
         let was_dark = !not_answered_for(state, host).is_empty();
         let look = self.looks.entry(host.clone()).or_default();
         look.misses = look.misses.saturating_add(1);
-        let is_said = match &look.unheard {
+        let before = look.unheard.as_ref().map(|(_, before)| before);
+        let change = before.map(|before| unheard.presence.cmp(before));
+        let is_said = match change {
             // Whoever stirs may start its VMs.
-            Some((_, before)) if unheard.presence > *before => true,
-            Some((_, before)) if unheard.presence < *before => look.misses >= MISSES,
-            Some(_) => {
+            Some(Ordering::Greater) => true,
+            Some(Ordering::Less) => look.misses >= MISSES,
+            Some(Ordering::Equal) => {
                 look.misses = 0;
                 false
             }
@@ -211,10 +214,7 @@ impl Lookout {
         if !is_said {
             return None;
         }
-        let stirs = match &look.unheard {
-            Some((_, before)) => unheard.presence > *before,
-            None => unheard.presence == Presence::Answers,
-        };
+        let stirs = change.map_or(unheard.presence == Presence::Answers, Ordering::is_gt);
         let (host, why, ours) = (
             host.clone(),
             unheard.why.clone(),
