@@ -220,7 +220,7 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
             shown.stage = Some(stage);
             let split = state.splits().into_iter().next();
             shown.waits_for = split
-                .map(|split| format!("RECOVERY REQUIRED (split brain): {}", split.in_words()))
+                .map(|split| split.alarm())
                 .or_else(|| steps.iter().find(waits).map(|step| step.title.clone()));
         }
         Err(failure) => {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::state::{FoundFact, RunState};
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::runbook::model::SiteRole;
 
 impl Fact {
@@ -42,25 +42,9 @@ impl Fact {
     /// What the watch of the other site has to say at once, wherever the run is followed.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {
-        let list = |vms: &[VmName]| {
-            let vms: Vec<&str> = vms.iter().map(VmName::as_str).collect();
-            vms.join(", ")
-        };
         Some(match self {
-            Self::HostReturned { host, vms, running } => {
-                let runs = if running.is_empty() {
-                    "none of this run's VMs".to_owned()
-                } else {
-                    list(running)
-                };
-                format!(
-                    "{host} ANSWERS AGAIN (silent before about {}); it runs {runs}",
-                    list(vms)
-                )
-            }
-            Self::SplitBrain { vm, started, also } => {
-                format!("RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}")
-            }
+            Self::HostReturned { host, vms, running } => answers_again(host, vms, running),
+            Self::SplitBrain { vm, started, also } => runs_twice(vm, started, also),
             Self::RunsElsewhere { vm, host } => format!(
                 "{vm} RUNS ON {host}, seen after it was seen off or vouched for; no start of it \
                  goes on before that is looked into"
@@ -68,6 +52,29 @@ impl Fact {
             _ => return None,
         })
     }
+}
+
+/// That a host which was silent about these VMs answers again.
+pub(super) fn answers_again(host: &HostName, vms: &[VmName], running: &[VmName]) -> String {
+    let before = match vms {
+        [] => String::new(),
+        _ => format!(" (silent before about {})", listed(vms)),
+    };
+    let runs = running_there(running);
+    format!("{host} ANSWERS AGAIN{before}; it runs {runs}")
+}
+
+/// What a host runs of what the run is about.
+pub(super) fn running_there(running: &[VmName]) -> String {
+    match running {
+        [] => "none of this run's VMs".to_owned(),
+        _ => listed(running),
+    }
+}
+
+/// That a VM runs at both sites.
+pub(super) fn runs_twice(vm: &VmName, started: &HostName, also: &HostName) -> String {
+    format!("{}: {vm} runs on {started} and on {also}", Split::ALARM)
 }
 
 /// A VM that runs at both sites.
@@ -84,6 +91,17 @@ pub struct Split {
 }
 
 impl Split {
+    /// How a run stands while one of its VMs does.
+    pub const STATE: &str = "recovery required (split brain)";
+    /// The same where it rings.
+    pub const ALARM: &str = "RECOVERY REQUIRED (split brain)";
+
+    /// What is said of it where it rings.
+    #[must_use]
+    pub fn alarm(&self) -> String {
+        runs_twice(&self.vm, &self.started, &self.also)
+    }
+
     /// `sql01 runs on lee-esx1 and on lon-esx1`.
     #[must_use]
     pub fn in_words(&self) -> String {

@@ -188,7 +188,7 @@ impl Stage {
             | Self::SplitSince(splits)
             | Self::SplitInCommit(splits) => {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
-                format!("recovery required (split brain): {first}")
+                format!("{}: {first}", Split::STATE)
             }
             Self::Finished {
                 failed: 0,

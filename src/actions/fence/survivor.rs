@@ -9,7 +9,7 @@ use crate::actions::link::ActError;
 use crate::actions::ownership::{Copy, Ownership, copy_line};
 use crate::actions::place::path_tail;
 use crate::actions::stopping;
-use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal, ShownCommand};
+use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal, ShownCommand, Split};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::names::{HostName, VmName};
@@ -111,8 +111,11 @@ impl Fence {
         };
         let changes = vec![
             format!(
-                "recovery required (split brain): {} runs in {} and in {}",
-                self.vm, elsewhere.site, self.site
+                "{}: {} runs in {} and in {}",
+                Split::STATE,
+                self.vm,
+                elsewhere.site,
+                self.site
             ),
             choice(&elsewhere.site, &seen.ownership),
             choice(&self.site, elsewhere),

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::engine::Stage;
-use crate::engine::owners::Split;
-use crate::names::{HostName, RunId, VmName};
+use crate::engine::owners::{Split, answers_again, running_there, runs_twice};
+use crate::names::{HostName, RunId, VmName, listed};
 
 /// Something that has changed since the looks before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -127,7 +127,9 @@ impl Sign {
     #[must_use]
     pub fn in_words(&self) -> String {
         match self {
-            Self::Answers { host, running } => format!("{host} answers; it runs {}", vms(running)),
+            Self::Answers { host, running } => {
+                format!("{host} answers; it runs {}", running_there(running))
+            }
             Self::Silent {
                 host,
                 why,
@@ -142,20 +144,9 @@ impl Sign {
                 started_there(ours)
             ),
             Self::Returned {
-                host,
-                vms: of,
-                running,
-                ..
-            } => {
-                let before = match of.len() {
-                    0 => String::new(),
-                    _ => format!(" (silent before about {})", names(of)),
-                };
-                format!("{host} ANSWERS AGAIN{before}; it runs {}", vms(running))
-            }
-            Self::Split { vm, started, also } => {
-                format!("RECOVERY REQUIRED (split brain): {vm} runs on {started} and on {also}")
-            }
+                host, vms, running, ..
+            } => answers_again(host, vms, running),
+            Self::Split { vm, started, also } => runs_twice(vm, started, also),
             Self::Away { vm, started, also } => format!(
                 "{vm} RUNS ON {also}, and no longer on {started}, where this run started it"
             ),
@@ -240,19 +231,6 @@ fn shut_down(vm: &VmName) -> String {
 fn started_there(ours: &[VmName]) -> String {
     match ours {
         [] => String::new(),
-        _ => format!("; this run started {} there", names(ours)),
-    }
-}
-
-fn names(vms: &[VmName]) -> String {
-    let names: Vec<&str> = vms.iter().map(VmName::as_str).collect();
-    names.join(", ")
-}
-
-fn vms(running: &[VmName]) -> String {
-    if running.is_empty() {
-        "none of this run's VMs".to_owned()
-    } else {
-        names(running)
+        _ => format!("; this run started {} there", listed(ours)),
     }
 }

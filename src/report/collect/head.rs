@@ -1,6 +1,6 @@
 //! What a run was, and what came of it.
 
-use crate::engine::{CommitWindow, RunResult, Stage, Status, Way};
+use crate::engine::{CommitWindow, RunResult, Split, Stage, Status, Way};
 use crate::report::Run;
 use crate::report::document::{
     Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone, Window,
@@ -9,9 +9,6 @@ use crate::report::window::told;
 use crate::runbook::model::Section;
 
 use super::drill;
-
-/// The state of a run of which a VM runs at both sites.
-const SPLIT: &str = "recovery required (split brain)";
 
 pub(super) fn run(run: &Run<'_>) -> RunHead {
     let info = run.info;
@@ -93,7 +90,7 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             (outcome.state, outcome.tone) = match state.chapter() {
                 Some(_) => ended(&stage),
                 None if splits.is_empty() => verdict(result, findings),
-                None => (SPLIT.to_owned(), Tone::Bad),
+                None => (Split::STATE.to_owned(), Tone::Bad),
             };
             outcome.next = the_only(stage.ways(&info.run, info.mode));
             let RunResult {
@@ -118,7 +115,7 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             outcome.next = Some(format!("lifeboat resume {}", info.run));
         }
         None => {
-            outcome.state = SPLIT.to_owned();
+            outcome.state = Split::STATE.to_owned();
             outcome.detail = format!("{}; {}not finished", splits.join("; "), waiting(findings));
             outcome.tone = Tone::Bad;
             outcome.next = the_only(stage.ways(&info.run, info.mode));

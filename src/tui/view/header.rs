@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{CommitWindow, DrillTerms, Fact};
+use crate::engine::{CommitWindow, DrillTerms, Fact, Split};
 use crate::runbook::model::{Mode, Section};
 use crate::tui::keys::{Action, Binding};
 use crate::tui::model::{Enter, Page, Run};
@@ -155,7 +155,7 @@ fn clocks(run: &Run) -> Vec<Part> {
     let splits = run.state.splits();
     if !splits.is_empty() {
         let vms: Vec<&str> = splits.iter().map(|split| split.vm.as_str()).collect();
-        let words = format!("RECOVERY REQUIRED (split brain): {}", vms.join(", "));
+        let words = format!("{}: {}", Split::ALARM, vms.join(", "));
         parts.push((Role::Bad.style(), words));
     }
     let Some((seconds, word)) = since_outage(run) else {
