@@ -91,6 +91,18 @@ impl ManualTime {
     }
 }
 
+/// A time for people, to the second: `2026-01-02 14:03:05Z`.
+#[must_use]
+pub fn to_second(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// The same where it stands in a sentence: `2026-01-02 14:03:05 UTC`.
+#[must_use]
+pub fn utc(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 fn since_boot() -> SignedDuration {
     let now = clock_gettime(ClockId::Boottime);
     SignedDuration::from_secs(now.tv_sec).saturating_add(SignedDuration::from_nanos(now.tv_nsec))

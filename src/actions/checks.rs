@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use regex_lite::Regex;
 
+use crate::clock::to_second;
 use crate::engine::{Fact, ShownCommand, Verdict};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, sanitise};
@@ -475,7 +476,7 @@ async fn protected_again(
         return Err("this run has not moved it".to_owned());
     };
     let point = newest(ctx, &vm, backup).await?;
-    let at = moved.strftime("%Y-%m-%d %H:%M:%SZ");
+    let at = to_second(moved);
     let old = point.stamp.age_at(moved);
     if old.is_positive() {
         let before = span(Duration::try_from(old).unwrap_or_default());

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use jiff::Timestamp;
 
+use crate::clock::to_second;
 use crate::engine::{
     Confirmation, Consent, Judged, Performed, ProbeAnswer, Prompt, Proposal, Verdict, judge,
 };
@@ -110,7 +110,7 @@ impl<'a> Confirm<'a> {
         if self.ask.values().all(|ask| ask.probe().is_none()) {
             return Performed::Done { evidence };
         }
-        let mut looks = format!("looked at {}", time(at));
+        let mut looks = format!("looked at {}", to_second(at));
         // What a look proves is kept with the answer, from a look of its own.
         let mut probes = self.ask.values().filter_map(Ask::probe);
         let proves = probes.any(checks::may_prove);
@@ -132,7 +132,7 @@ impl<'a> Confirm<'a> {
                     return ended(error);
                 }
             }
-            looks += &format!(", and at {} it was the same", time(ctx.clock.now()));
+            looks += &format!(", and at {} it was the same", to_second(ctx.clock.now()));
         }
         evidence.push(looks);
         Performed::Done { evidence }
@@ -181,10 +181,6 @@ fn seen_for(prompt: &Prompt) -> Option<&str> {
         | Prompt::Acknowledge { .. }
         | Prompt::Evidence { .. } => None,
     }
-}
-
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// A question as it is shown, with what was seen for it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
+use crate::clock::utc;
 use crate::engine::{Fact, Performed, ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::plan::{Risk, Step};
@@ -50,11 +51,11 @@ impl<'a> Wait<'a> {
         let now = ctx.clock.now();
         match (self.end(ctx), began(ctx)) {
             (Some(end), _) if end <= now => {
-                let found = format!("{} has passed", clock(end));
+                let found = format!("{} has passed", utc(end));
                 done(found.clone(), vec![found])
             }
             (Some(end), Some(at)) => needed(
-                format!("began at {}, goes on until {}", clock(at), clock(end)),
+                format!("began at {}, goes on until {}", utc(at), utc(end)),
                 self.proposal(Some(end)),
             ),
             (end, _) => needed("not begun", self.proposal(end)),
@@ -86,7 +87,7 @@ impl<'a> Wait<'a> {
             WaitSpec::Span(length) => (
                 format!("nothing is sent for {}", span(*length)),
                 match end {
-                    Some(end) => format!("it is {}", clock(end)),
+                    Some(end) => format!("it is {}", utc(end)),
                     None => format!("{} have passed", span(*length)),
                 },
                 Vec::new(),
@@ -174,8 +175,8 @@ impl<'a> Wait<'a> {
         let mut evidence = vec![format!(
             "waited {}, from {} to {}",
             span(waited),
-            clock(at),
-            clock(now)
+            utc(at),
+            utc(now)
         )];
         if ctx.mode == Mode::Practice {
             evidence.push("practice: shortened to a few seconds".to_owned());
@@ -241,9 +242,4 @@ fn began(ctx: &Ctx) -> Option<Timestamp> {
         Fact::WaitBegan { at, .. } => Some(*at),
         _ => None,
     })
-}
-
-/// `2026-01-02 14:03:05 UTC`.
-fn clock(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, to_second};
 use crate::engine::{Chapter, Sign, Stage};
 use crate::error::Fault;
 use crate::host::Hosts;
@@ -292,7 +292,7 @@ impl Teller {
     fn line(&mut self, line: &Line<'_>, words: &str) {
         let at = Clock::system().now();
         if !self.json {
-            self.put_words(&at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(), words);
+            self.put_words(&to_second(at).to_string(), words);
             return;
         }
         let line = JsonLine {

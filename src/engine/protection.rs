@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::event::Chapter;
 use super::fact::Fact;
 use super::state::RunState;
+use crate::clock::to_second;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::Mode;
 
@@ -30,7 +31,7 @@ impl Unprotected {
 
 impl fmt::Display for Unprotected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.since.strftime("%Y-%m-%d %H:%M:%SZ");
+        let since = to_second(self.since);
         write!(f, "{} is not protected since {since}", self.vm)
     }
 }

@@ -6,6 +6,7 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use crate::actions::Progress;
+use crate::clock::utc;
 use crate::engine::{
     Confirmation, Consent, Entry, Fact, ProbeAnswer, RunEvent, ShownCommand, Status, Verdict,
 };
@@ -372,9 +373,7 @@ fn known(fact: &Fact) -> Option<String> {
             format!("{vm} is protected again, by {point} in {backup}")
         }
         Fact::Serves { vm } => format!("{vm} serves"),
-        Fact::WaitBegan { until, .. } => {
-            format!("waits until {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
-        }
+        Fact::WaitBegan { until, .. } => format!("waits until {}", utc(*until)),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
         Fact::ShutdownUnheeded { vm, host, why, .. } => format!("{vm} on {host} still runs: {why}"),
         Fact::CapacityFreed {

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use crate::clock::to_second as time;
+
 /// Whole seconds as a length of time.
 pub(super) fn length(seconds: u64) -> Option<SignedDuration> {
     i64::try_from(seconds).ok().map(SignedDuration::from_secs)
@@ -39,11 +41,6 @@ pub fn bytes(count: u64) -> String {
     let one = 1_u128 << (10 * unit);
     let tenths = (u128::from(count) * 10 + one / 2) / one;
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
-/// A time for people, to the second, UTC.
-pub(super) fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 /// The time of day of an event, to the millisecond, UTC; with its day, if that is not the one on

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::actions::{count, size, span};
+use crate::clock::utc;
 use crate::names::VmName;
 use crate::readiness::{Change, Finding, HostSeen, Seen, Severity, Task};
 use crate::transfer::Grade;
@@ -39,7 +40,7 @@ pub(super) fn whole(round: &Round<'_>, colour: bool) -> String {
         "{name}: {} looked at in {:.1} s, {}\n",
         count(round.seen.hosts.len(), "host"),
         round.took.as_secs_f32(),
-        moment(round.seen.at)
+        utc(round.seen.at)
     );
     let hosts = round.seen.hosts.iter().map(|(host, seen)| {
         let words = seen.as_ref().map_or_else(|_| "no answer".to_owned(), told);
@@ -72,7 +73,7 @@ fn put_list(text: &mut String, rows: &[(&str, String)]) {
 
 /// What changed since the look before, and when that was seen.
 pub(super) fn changes(at: Timestamp, changed: &[Change], colour: bool) -> String {
-    let mut text = format!("\n{}\n", moment(at));
+    let mut text = format!("\n{}\n", utc(at));
     for change in changed {
         match change {
             Change::New(finding) => put_finding(&mut text, "new: ", finding, colour),
@@ -126,10 +127,6 @@ pub(in crate::cli) fn verdict(findings: &[Finding]) -> String {
     } else {
         format!("{word}: {}", counted.join(", "))
     }
-}
-
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn told(host: &HostSeen) -> String {

@@ -1,5 +1,6 @@
 //! A fact of the run in a line for people.
 
+use crate::clock::utc;
 use crate::engine::Fact;
 use crate::tui::text;
 
@@ -51,9 +52,7 @@ pub(super) fn say(fact: &Fact) -> String {
             quiesced,
             ..
         } => format!("{vm}: files of {backup} {stamp} for {host}; quiesced: {quiesced}"),
-        Fact::WaitBegan { until, .. } => {
-            format!("waits until {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))
-        }
+        Fact::WaitBegan { until, .. } => format!("waits until {}", utc(*until)),
         Fact::HandedOff { to, .. } => format!("handed off to {to}"),
         Fact::PointPicked { .. } => fact.pick().unwrap_or_default(),
         Fact::FilePlaced {
