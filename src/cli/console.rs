@@ -115,11 +115,16 @@ impl Console {
     /// How the engine works at this console.
     pub(super) fn engine_settings(&self, runbook: &Runbook) -> engine::Settings {
         let hosts = runbook.hosts.iter();
+        let datastores = runbook.sites.values().flat_map(|site| {
+            let each = site.transfers_onto.iter();
+            each.map(|(label, most)| ((site.role, label.clone()), *most))
+        });
         engine::Settings {
             headless: self.act.headless,
             at_once: hosts
                 .map(|(name, host)| (name.clone(), host.at_once))
                 .collect(),
+            transfers_onto: datastores.collect(),
             ..engine::Settings::default()
         }
     }

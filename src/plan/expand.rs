@@ -196,6 +196,10 @@ impl Expander<'_> {
             (None, Risk::Typed) => Some(subject.as_str().to_owned()),
             (typed, _) => typed,
         };
+        let transfer = matches!(
+            action,
+            ActionSpec::Restore { .. } | ActionSpec::Replicate { .. } | ActionSpec::CopyBack { .. }
+        );
         Ok(Step {
             phase: phase.name.clone(),
             side,
@@ -224,12 +228,8 @@ impl Expander<'_> {
                 }),
                 None => None,
             },
-            transfer: matches!(
-                action,
-                ActionSpec::Restore { .. }
-                    | ActionSpec::Replicate { .. }
-                    | ActionSpec::CopyBack { .. }
-            ),
+            transfer,
+            datastore: self.datastore(&action, side).filter(|_| transfer),
             hosts: self.hosts(&action, side),
             line: spec.line,
             id,
@@ -412,6 +412,12 @@ impl Expander<'_> {
         let mut hosts: Vec<HostName> = place(side).into_iter().chain(other).collect();
         hosts.dedup();
         hosts
+    }
+
+    /// The datastore on which its VM has its place.
+    fn datastore(&self, action: &ActionSpec, side: SiteRole) -> Option<String> {
+        let vm = self.runbook.vms.get(action.vm()?)?;
+        vm.place(side).map(|place| place.datastore.clone())
     }
 
     fn backup_host(&self, vm: &Vm) -> Option<HostName> {

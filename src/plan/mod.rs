@@ -228,6 +228,8 @@ pub struct Step {
     pub challenge: Option<Challenge>,
     /// Whether it moves bulk data (capped on its own).
     pub transfer: bool,
+    /// The label of the datastore of its side onto which it moves them.
+    pub datastore: Option<String>,
     /// Hosts it works on, for the cap per host.
     pub hosts: Vec<HostName>,
     /// Line in the runbook.

@@ -236,6 +236,24 @@ fn every_runbook_of_the_project_is_valid() {
 }
 
 #[test]
+fn a_limit_is_on_a_datastore_of_a_vm() {
+    let rest = format!(
+        "vms:\n{}failover: [{{ phase: P, steps: [{{ note: Done }}] }}]\n",
+        vm("sql01", "")
+    );
+    let limited = |label: &str| {
+        let with = format!("role: recovery, datastores: {{ {label}: {{ transfers: 1 }} }}");
+        let text = small(&rest).replacen("role: recovery", &with, 1);
+        load("dr.yaml", &text, &Limits::default())
+    };
+    let loaded = limited("d").unwrap().runbook;
+    let most = &loaded.sites[&loaded.site_with(SiteRole::Recovery)].transfers_onto;
+    assert_eq!(most.get("d"), Some(&1));
+    let said = listed(&limited("dd").unwrap_err());
+    assert!(said.contains("no VM has its place in"), "{said}");
+}
+
+#[test]
 fn a_guest_is_a_posix_host_of_a_machine_at_its_site() {
     let guest = |host: &str, of: &str| {
         let rest = format!(

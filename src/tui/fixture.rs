@@ -70,6 +70,7 @@ pub(super) fn runbook() -> Runbook {
     let site = |role, title: &str| Site {
         role,
         title: title.to_owned(),
+        transfers_onto: BTreeMap::new(),
     };
     let vm = |title: &str| Vm {
         title: title.to_owned(),
@@ -153,6 +154,7 @@ fn step(phase: &str, subject: Subject, action: ActionSpec, risk: Risk) -> Step {
         people: 1,
         challenge: None,
         transfer: false,
+        datastore: None,
         hosts: vec!["lee-esx1".into()],
         line: 1,
     }

@@ -517,6 +517,7 @@ impl Draft<'_> {
             people: 1,
             challenge: None,
             transfer: false,
+            datastore: None,
             hosts: Vec::new(),
             line: 0,
             action,

@@ -223,8 +223,26 @@ impl Engine {
             .any(|step| step.status.is_active() || step.status == Status::Asking)
     }
 
-    /// Whether each of the step's hosts takes one more of its kind.
+    /// Whether each of the step's hosts takes one more of its kind, and its datastore, too.
     fn has_room(&self, step: &Step) -> bool {
+        self.has_room_on_datastore(step) && self.has_room_at_hosts(step)
+    }
+
+    fn has_room_on_datastore(&self, step: &Step) -> bool {
+        let Some(label) = &step.datastore else {
+            return true;
+        };
+        let onto = (step.side, label.clone());
+        let Some(most) = self.settings.transfers_onto.get(&onto) else {
+            return true;
+        };
+        let busy = self.plan.steps.iter().filter(|other| {
+            (other.side, &other.datastore) == (step.side, &step.datastore) && self.takes_room(other)
+        });
+        busy.count() < *most
+    }
+
+    fn has_room_at_hosts(&self, step: &Step) -> bool {
         let most = |host| {
             let at_once = self.settings.at_once.get(host).copied().unwrap_or_default();
             if step.transfer {

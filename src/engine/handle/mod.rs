@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, OpId, StepId, VmName};
 use crate::plan::{Plan, Step};
-use crate::runbook::model::{AtOnce, OnFailure};
+use crate::runbook::model::{AtOnce, OnFailure, SiteRole};
 
 use super::effect::{Effect, TimerId};
 use super::input::{Input, OperatorInput};
@@ -39,6 +39,9 @@ pub struct Settings {
     pub headless: bool,
     /// How much may go on at a time at each host; at one that is not named, the usual.
     pub at_once: BTreeMap<HostName, AtOnce>,
+    /// How many steps may move disks onto a datastore of a site at a time; any number onto one that
+    /// is not named.
+    pub transfers_onto: BTreeMap<(SiteRole, String), usize>,
     /// Probes that may fail in a row before the step fails.
     pub probe_tries: u32,
     /// Lost writes of one step before a person must look.
@@ -50,6 +53,7 @@ impl Default for Settings {
         Self {
             headless: false,
             at_once: BTreeMap::new(),
+            transfers_onto: BTreeMap::new(),
             probe_tries: 5,
             losses: 20,
         }

@@ -21,6 +21,7 @@ pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
         reader,
     };
     checker.sites();
+    checker.datastores();
     checker.host_addresses();
     checker.guests();
     checker.hops();
@@ -100,6 +101,22 @@ impl Checker<'_, '_> {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    /// A limit on what no VM lies on limits nothing, and is a slip.
+    fn datastores(&mut self) {
+        let runbook = self.runbook;
+        for (name, site) in &runbook.sites {
+            let has_place = |label: &String| {
+                let mut places = runbook.vms.values().filter_map(|vm| vm.place(site.role));
+                places.any(|place| place.datastore == *label)
+            };
+            for label in site.transfers_onto.keys().filter(|label| !has_place(label)) {
+                let node = self.find(&["sites", name.as_str(), "datastores", label]);
+                let message = format!("no VM has its place in {} on `{label}`", site.title);
+                self.report(node, message, None, "name a datastore of a VM of this site");
             }
         }
     }

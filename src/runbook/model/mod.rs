@@ -21,6 +21,7 @@ pub use steps::{
 };
 pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -310,6 +311,9 @@ pub struct Site {
     pub role: SiteRole,
     /// One word or two for people; the name where the file gives none.
     pub title: String,
+    /// How many steps may move disks onto a datastore of it at a time, whatever hosts they go
+    /// through, by its label.
+    pub transfers_onto: BTreeMap<String, usize>,
 }
 
 /// What a site is in this runbook.

@@ -26,7 +26,7 @@ pub(super) mod shapes {
         POINT, POWER, SINCE, TCP as TCP_PROBE, VM as VM_PROBE, WAIT,
     };
     pub(in crate::runbook) use super::sites::{
-        DRIVERS, HOST, KEY_LOGIN, MOST_STEPS, MOST_TRANSFERS, ROLES, SITE,
+        DATASTORE, DRIVERS, HOST, KEY_LOGIN, MOST_STEPS, MOST_TRANSFERS, ROLES, SITE,
     };
     pub(in crate::runbook) use super::verbs::{
         BEFORE, ONE_VM, POWER_OFF, RESTORE, RESTORE_FILES, UNREGISTER, VERBS,

@@ -1,5 +1,6 @@
 //! Sites and hosts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
@@ -12,7 +13,9 @@ use crate::runbook::reader::{At, Fields, Reader, Shape, did_you_mean, kind_of};
 use crate::runbook::template::{self, Part};
 use crate::runbook::values;
 
-pub(in crate::runbook) const SITE: Shape = Shape::new("a site", &["role"], &["title"]);
+pub(in crate::runbook) const SITE: Shape =
+    Shape::new("a site", &["role"], &["title", "datastores"]);
+pub(in crate::runbook) const DATASTORE: Shape = Shape::new("a datastore", &["transfers"], &[]);
 pub(in crate::runbook) const HOST: Shape = Shape::new(
     "a host",
     &["site", "driver", "address"],
@@ -64,11 +67,27 @@ pub(super) fn sites<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<IndexMap<
         let role = optional(&fields, "role", reader, |reader, at| {
             reader.one_of(at, "role", &ROLES, &[])
         });
+        let transfers_onto = optional(&fields, "datastores", reader, datastores);
         let Some(role) = role else { continue };
-        let title = title.unwrap_or_else(|| entry.name.clone());
-        sites.insert(SiteName::from(entry.name), Site { role, title });
+        let site = Site {
+            role,
+            title: title.unwrap_or_else(|| entry.name.clone()),
+            transfers_onto: transfers_onto.unwrap_or_default(),
+        };
+        sites.insert(SiteName::from(entry.name), site);
     }
     Some(sites)
+}
+
+fn datastores<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<BTreeMap<String, usize>> {
+    let mut most = BTreeMap::new();
+    for entry in reader.entries(at, "the datastores") {
+        let fields = reader.fields(entry.at, &DATASTORE);
+        let transfers =
+            fields.and_then(|fields| at_once(&fields, "transfers", MOST_TRANSFERS, reader));
+        most.extend(transfers.map(|transfers| (entry.name, transfers)));
+    }
+    Some(most)
 }
 
 pub(super) fn hosts<'a>(

@@ -11,7 +11,30 @@ use crate::runbook::read::shapes;
 pub(super) fn site() -> Value {
     object(
         &shapes::SITE,
-        &[("role", one_of(&shapes::ROLES)), ("title", text())],
+        &[
+            ("role", one_of(&shapes::ROLES)),
+            ("title", text()),
+            (
+                "datastores",
+                about(
+                    entries(datastore()),
+                    "What several of its hosts may do at a time to one datastore that they share, by its label",
+                ),
+            ),
+        ],
+    )
+}
+
+fn datastore() -> Value {
+    object(
+        &shapes::DATASTORE,
+        &[(
+            "transfers",
+            about(
+                whole(1, shapes::MOST_TRANSFERS),
+                "Steps that move disks onto it at a time, through whatever hosts",
+            ),
+        )],
     )
 }
 

@@ -102,6 +102,10 @@ fn it_refuses_what_the_reader_refuses() {
             "- fence: \"${vm}\"",
             "- fence: { vm: \"${vm}\" }\n        timeout: 1h 30m",
         ),
+        (
+            "role: recovery",
+            "role: recovery, datastores: { local1: { transfers: 1 } }",
+        ),
         ("for_each: vms", "for_each: [sql01]"),
         ("name: small", "name: small\nx-anchors: { any: thing }"),
         ("local1 }", "local1, disk: thin }"),
@@ -123,6 +127,14 @@ fn it_refuses_what_the_reader_refuses() {
         ("driver: esxi,", "driver: esxi, steps: 9,"),
         ("driver: esxi,", "driver: esxi, bulk_session: maybe,"),
         ("role: recovery", "role: spare"),
+        (
+            "role: recovery",
+            "role: recovery, datastores: { local1: { transfers: 0 } }",
+        ),
+        (
+            "role: recovery",
+            "role: recovery, datastores: { local1: {} }",
+        ),
         ("local1 }", "local1, disk: fat }"),
         ("for_each: vms", "for_each: all"),
         ("- fence: \"${vm}\"", "- fense: \"${vm}\""),

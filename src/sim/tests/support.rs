@@ -161,6 +161,7 @@ pub(super) fn runbook() -> Runbook {
     let site = |role| SiteEntry {
         role,
         title: String::new(),
+        transfers_onto: Default::default(),
     };
     let host = |site: &SiteName, driver, address: &str, user: &str| Host {
         site: site.clone(),

@@ -63,6 +63,7 @@ fn runbook() -> Runbook {
     let site = |role| SiteEntry {
         role,
         title: String::new(),
+        transfers_onto: Default::default(),
     };
     let backup = |host: &str, path: &str| Backup {
         host: Some(host.into()),

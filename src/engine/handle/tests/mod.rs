@@ -49,6 +49,7 @@ fn plan(after: &[&[usize]]) -> Arc<Plan> {
             people: 1,
             challenge: None,
             transfer: false,
+            datastore: None,
             hosts: vec!["esx".into()],
             line: index + 1,
         })

@@ -319,17 +319,13 @@ fn pace_auto_goes_on_alone_up_to_the_caps_and_waits_at_gates() {
 }
 
 #[test]
-fn a_host_gets_as_much_at_a_time_as_the_runbook_says() {
-    let probes = |transfers, steps| {
+fn hosts_and_datastores_get_as_much_at_a_time_as_the_runbook_says() {
+    let probes_with = |settings| {
         let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[], &[], &[], &[], &[], &[]]));
         for step in &mut plan.steps[4..] {
             step.transfer = true;
+            step.datastore = Some("shared".to_owned());
         }
-        let at_once = AtOnce { transfers, steps };
-        let settings = Settings {
-            at_once: BTreeMap::from([("esx".into(), at_once)]),
-            ..Settings::default()
-        };
         let (mut engine, _) = started_with(&Arc::new(plan), settings);
         let auto = OperatorInput::SetPace {
             pace: Pace::Auto,
@@ -340,10 +336,20 @@ fn a_host_gets_as_much_at_a_time_as_the_runbook_says() {
         let probes = names.iter().filter(|name| name.starts_with("PROBE"));
         probes.count()
     };
+    let at_once = |transfers, steps| Settings {
+        at_once: BTreeMap::from([("esx".into(), AtOnce { transfers, steps })]),
+        ..Settings::default()
+    };
     // The first step was begun before.
-    assert_eq!(probes(1, 2), 1 + 1);
-    assert_eq!(probes(3, 1), 3);
-    assert_eq!(probes(8, 8), 6);
+    assert_eq!(probes_with(at_once(1, 2)), 1 + 1);
+    assert_eq!(probes_with(at_once(3, 1)), 3);
+    assert_eq!(probes_with(at_once(8, 8)), 6);
+    let onto = |side| Settings {
+        transfers_onto: BTreeMap::from([((side, "shared".to_owned()), 1)]),
+        ..at_once(3, 1)
+    };
+    assert_eq!(probes_with(onto(SiteRole::Recovery)), 1);
+    assert_eq!(probes_with(onto(SiteRole::Protected)), 3, "another site's");
 }
 
 #[test]

@@ -91,6 +91,7 @@ fn add(
         typed: None,
         people: 1,
         transfer: false,
+        datastore: None,
         ..like.clone()
     });
     work.push(Work {

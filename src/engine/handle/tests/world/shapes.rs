@@ -197,6 +197,7 @@ fn add(
         },
         challenge: None,
         transfer: kind == Kind::Copy,
+        datastore: None,
         hosts: if kind == Kind::Prompt {
             Vec::new()
         } else {
