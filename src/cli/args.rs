@@ -117,11 +117,17 @@ newest finished failover of that runbook is taken back, if there is one.
 
 VMs that the run did not move stay out, with the reason. A VM that it moved and that no step of
 `failback` is about gets steps of its own: shut down, copied back, started, taken out of the inventory;
-one whose home is a physical server is led through its restore, with evidence asked at each step.")]
+one whose home is a physical server is led through its restore, with evidence asked at each step.
+
+Before the first step the hosts are looked at, as `lifeboat check --failback` does, and what was found is
+treated as by `lifeboat run`.")]
     Failback {
         /// The run to take back (its id, or the beginning of it), or a runbook
         #[arg(value_name = "RUN-or-RUNBOOK", value_hint = ValueHint::FilePath)]
         what: String,
+        /// Start without looking at the hosts first
+        #[arg(long)]
+        no_check: bool,
         #[command(flatten)]
         start: StartArgs,
     },
@@ -224,6 +230,10 @@ that no step brings stands ready, and on where no step starts it; names, MACs an
 twice; what earlier runs have left; when it was last drilled. The data of disks is not read: a restore
 proves it.
 
+With --failback the way home is looked at: of the run, or of the newest failover of the runbook. Where
+each VM is that goes home, and whether it runs at home too; the protected site's hosts, datastores with
+room for what comes beside the originals, memory, port groups, names, MACs and UUIDs.
+
 Severities: a blocker keeps a VM from coming up, a warning makes it worse than it should be, a note
 is worth knowing. With --watch it looks again and again and prints only what changed.
 
@@ -233,6 +243,7 @@ password; 4 a signal before the first look was done. With --watch that of the la
 Examples:
   lifeboat check my-runbook.yaml
   lifeboat check my-runbook.yaml --watch 30m
+  lifeboat check 20260102-030405-k7qd --failback
   lifeboat check my-runbook.yaml --json --answers answers.yaml")]
     Check(CheckArgs),
     /// Check runbook files, without any network
@@ -346,8 +357,11 @@ impl From<ReportFormat> for Format {
 /// What check takes.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
-    /// The runbook
+    /// The runbook; with --failback also a run (its id, or the beginning of it)
     pub runbook: PathBuf,
+    /// Look at the way home instead
+    #[arg(long)]
+    pub failback: bool,
     /// Look again every so often, 5m if not said, and print only what changed
     #[arg(long, value_name = "EVERY", num_args = 0..=1, default_missing_value = "5m", value_parser = parse_every)]
     pub watch: Option<Duration>,

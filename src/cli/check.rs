@@ -1,4 +1,4 @@
-//! `lifeboat check`: is a runbook ready, before the disaster? It asks every host and backup of the
+//! `lifeboat check`: is a runbook ready, before the disaster, or the way home? It asks every host and backup of the
 //! live sites, sends nothing but reads, and writes nothing but its log.
 
 mod json;
@@ -30,6 +30,7 @@ use super::args::{ActArgs, CheckArgs};
 use super::console::Console;
 use super::drill::as_walked;
 use super::exit::{Exit, Failure};
+use super::failback::{WayHome, way_home};
 use super::load::load_runbook;
 use super::logins::readers;
 use super::past::{self, Past, make_plan};
@@ -53,33 +54,49 @@ pub(super) fn open(state: Option<PathBuf>, args: &CheckArgs) -> Result<Console, 
 
 /// Looks once, or again and again until a signal comes.
 pub(super) async fn check(console: &mut Console, args: &CheckArgs) -> Result<Exit, Failure> {
-    let loaded = load_runbook(&args.runbook)?;
-    let (task, hosts) = prepare(console, args, &loaded).await?;
+    let way = way(console, args)?;
+    let (task, hosts) = prepare(console, args, &way).await?;
     let printer = Printer {
         json: args.json,
         colour: super::is_coloured(&std::io::stdout()),
         rings: std::io::stdout().is_terminal(),
     };
-    let exit = rounds(&task, &hosts, &loaded.sha256, args.watch, &printer).await;
+    let exit = rounds(&task, &hosts, &way.loaded.sha256, args.watch, &printer).await;
     hosts.close().await;
     exit
+}
+
+/// What is looked at: a runbook for a failover, or the way home.
+fn way(console: &Console, args: &CheckArgs) -> Result<WayHome, Failure> {
+    let only = args.only.clone();
+    if args.failback {
+        return way_home(console, &args.runbook.to_string_lossy(), only);
+    }
+    Ok(WayHome {
+        loaded: load_runbook(&args.runbook)?,
+        path: Some(args.runbook.clone()),
+        before: None,
+        only,
+    })
 }
 
 /// The task, and the sessions for it.
 async fn prepare(
     console: &mut Console,
     args: &CheckArgs,
-    loaded: &Loaded,
+    way: &WayHome,
 ) -> Result<(Task, Hosts), Failure> {
+    let loaded = &way.loaded;
     let runbook = &loaded.runbook;
     let answers = match &args.answers {
         Some(path) => answers::read(path, runbook)?,
         None => Answers::default(),
     };
-    let only: Vec<VmName> = args.only.iter().map(|vm| vm.trim().into()).collect();
+    let only: Vec<VmName> = way.only.iter().map(|vm| vm.trim().into()).collect();
     check_selection(runbook, &only)?;
-    let plan = plan_of(runbook, &answers, &args.set, only)?;
-    let path = std::path::absolute(&args.runbook).unwrap_or_else(|_| args.runbook.clone());
+    let plan = plan_of(way, args, &answers, only)?;
+    let path = way.path.clone().unwrap_or_default();
+    let path = std::path::absolute(&path).unwrap_or(path);
     let (reached, hosts) = readers(console, &answers, runbook, &path).await?;
     let task = task(console, loaded, reached, &plan)?;
     Ok((task, hosts))
@@ -105,25 +122,31 @@ pub(super) fn task(
     Ok(task)
 }
 
-/// The plan of a failover; a value that nobody gave has a stand-in.
+/// The plan of a failover, or of the way home; a value that nobody gave has a stand-in.
 fn plan_of(
-    runbook: &Runbook,
+    way: &WayHome,
+    args: &CheckArgs,
     answers: &Answers,
-    set: &[(String, String)],
     only: Vec<VmName>,
 ) -> Result<Plan, Failure> {
+    let runbook = &way.loaded.runbook;
     let values = gather(
         runbook,
         &Sources {
-            set,
+            set: &args.set,
             answers,
-            before: None,
+            before: way.before.as_ref().map(|before| &before.variables),
             examples: false,
         },
     )?;
     let variables = values.with_stand_ins();
     let inputs = PlanInputs { variables, only };
-    make_plan(runbook, &[Section::Failover], Mode::Failover, &inputs)
+    let (section, mode) = if args.failback {
+        (Section::Failback, Mode::Failback)
+    } else {
+        (Section::Failover, Mode::Failover)
+    };
+    make_plan(runbook, &[section], mode, &inputs)
 }
 
 /// Runs of this runbook that somebody began for real and did not end.

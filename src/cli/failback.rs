@@ -1,6 +1,6 @@
 //! `lifeboat failback`: a finished failover, taken back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::{Chapter, Parent, RunState, WayOut};
@@ -22,7 +22,39 @@ pub(super) async fn failback(
     console: &mut Console,
     what: &str,
     mut args: StartArgs,
+    looks_first: bool,
 ) -> Result<Conclusion, Failure> {
+    let way = way_home(console, what, args.only)?;
+    args.only = way.only;
+    let order = Order {
+        loaded: way.loaded,
+        path: way.path,
+        mode: Mode::Failback,
+        sections: vec![Section::Failback],
+        parent: way.before,
+        start: args,
+        looks_first,
+    };
+    start(console, order).await
+}
+
+/// What is taken home.
+pub(super) struct WayHome {
+    pub(super) loaded: Loaded,
+    /// The runbook's file; none of the bundled one.
+    pub(super) path: Option<PathBuf>,
+    /// The run that is taken back; none where a runbook has no such run.
+    pub(super) before: Option<Before>,
+    /// The VMs that go home; empty means all.
+    pub(super) only: Vec<String>,
+}
+
+/// The way home of a run, or of the newest failover of a runbook that stands.
+pub(super) fn way_home(
+    console: &Console,
+    what: &str,
+    only: Vec<String>,
+) -> Result<WayHome, Failure> {
     let as_path = Path::new(what);
     let (loaded, path, before) = if as_path.is_file() {
         let loaded = load_runbook(as_path)?;
@@ -34,19 +66,16 @@ pub(super) async fn failback(
         let loaded = past.loaded.clone();
         (loaded, path.map(Into::into), Some(taken_back(past)?))
     };
-    if let Some(before) = &before {
-        args.only = selection(&loaded.runbook, &before.parent, args.only)?;
-    }
-    let order = Order {
+    let only = match &before {
+        Some(before) => selection(&loaded.runbook, &before.parent, only)?,
+        None => only,
+    };
+    Ok(WayHome {
         loaded,
         path,
-        mode: Mode::Failback,
-        sections: vec![Section::Failback],
-        parent: before,
-        start: args,
-        looks_first: false,
-    };
-    start(console, order).await
+        before,
+        only,
+    })
 }
 
 fn refused<T>(run: &RunId, what: String, next: String) -> Result<T, Failure> {

@@ -86,10 +86,10 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
             failover(console, runbook, Mode::Failover, StartArgs::default(), true).await
         }
         HomeChoice::FailbackRun(run) => {
-            failback::failback(console, run.as_str(), StartArgs::default()).await
+            failback::failback(console, run.as_str(), StartArgs::default(), true).await
         }
         HomeChoice::FailbackRunbook(path) => {
-            failback::failback(console, &path.to_string_lossy(), StartArgs::default()).await
+            failback::failback(console, &path.to_string_lossy(), StartArgs::default(), true).await
         }
         HomeChoice::Close(run, chapter) => {
             let args = EndArgs {

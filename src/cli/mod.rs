@@ -116,10 +116,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let walked = block_on(failover(&mut console, runbook, Mode::Drill, start, false));
             finish(walked, console)
         }
-        Some(Command::Failback { what, start }) => {
+        Some(Command::Failback {
+            what,
+            no_check,
+            start,
+        }) => {
             let mut console = Console::open(state, start.act.clone())?;
             finish(
-                block_on(failback::failback(&mut console, &what, start)),
+                block_on(failback::failback(&mut console, &what, start, !no_check)),
                 console,
             )
         }

@@ -28,7 +28,7 @@ pub(super) async fn read(task: &Task, hosts: &Hosts, on: Option<&HostName>) -> P
     let wanted = task.restores.iter().filter_map(|(name, restore)| {
         let vm = task.runbook.vms.get(name)?;
         let backup = task.runbook.backups.get(vm.backup.as_ref()?)?;
-        (backup.host.as_ref() == on).then_some((name, restore, backup, vm.recovery.as_ref()))
+        (backup.host.as_ref() == on).then_some((name, restore, backup, task.place(vm)))
     });
     let reading = wanted.enumerate().map(async |(index, wanted)| {
         let (name, restore, backup, place) = wanted;
@@ -174,7 +174,7 @@ fn silence(fault: Fault) -> Silence {
 /// Asks recovery hosts which of the files exist that a .vmx names outside the VM's folder.
 pub(super) async fn look_outside(task: &Task, hosts: &Hosts, seen: &mut Seen) {
     let asking = task.chosen().filter_map(|(name, vm)| {
-        let place = vm.recovery.as_ref()?;
+        let place = task.place(vm)?;
         seen.esxi(&place.host)?;
         let vmx = seen.used(name)?.vmx()?;
         let paths = Vmx::parse(vmx).ok()?.outside_paths();

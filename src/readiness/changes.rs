@@ -77,7 +77,7 @@ fn was_judged(task: &Task, seen: &Seen, finding: &Finding) -> bool {
     };
     let is_known = |host: &HostName| matches!(seen.hosts.get(host), Some(Ok(host)) if tells(host));
     let of_vm = |vm: &VmName| {
-        let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
+        let place = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
         let restored = task.restores.contains_key(vm);
         place.is_none_or(|place| is_known(&place.host))
             && (!restored || seen.points.get(vm).is_some_and(Result::is_ok))

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Asker;
-use super::seen::{EsxiSeen, Registered, SpareSeen, Told};
+use super::seen::{EsxiSeen, Leaving, Registered, SpareSeen, Told};
 use super::task::Task;
 use crate::actions::{holder, lock_folder};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::autostart::AutostartEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
@@ -97,9 +98,12 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         autostart,
         tops: BTreeMap::new(),
         folders: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        leaving: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;
+    look_at_leaving(asker, task, host, &mut seen).await;
     seen
 }
 
@@ -202,7 +206,7 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
     };
     let places: Vec<(VmName, String, String)> = task
         .chosen()
-        .filter_map(|(name, vm)| Some((name, vm.recovery.as_ref()?)))
+        .filter_map(|(name, vm)| Some((name, task.place(vm)?)))
         .filter(|(_, place)| place.host == *host && there(&place.datastore))
         .map(|(name, place)| (name.clone(), place.datastore.clone(), place.folder.clone()))
         .collect();
@@ -235,24 +239,68 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
                 seen.holders.insert(vm.clone(), words);
             }
         }
-        let names = in_folder(asker, &on_host(&datastore, &folder)).await;
-        seen.folders.insert(vm, names);
+        let entries = in_folder(asker, &on_host(&datastore, &folder)).await;
+        if let Ok(entries) = &entries {
+            seen.taken.insert(vm.clone(), room_of(entries));
+        }
+        seen.folders.insert(vm, entries.map(|all| names_of(&all)));
     }
 }
 
-/// The names in a folder; none where there is no such folder.
-async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<String>> {
+/// What the VMs take that go home from this host, by where the runbook says that they are.
+async fn look_at_leaving(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
+    for vm in &task.homing {
+        let Some(place) = task.leaves(vm).filter(|place| place.host == *host) else {
+            continue;
+        };
+        // What is not registered there is judged by that.
+        let Some(Some(row)) = seen.at(place) else {
+            continue;
+        };
+        let vmid = row.vmid;
+        let told = leaving(asker, vmid, &on_host(&place.datastore, &place.folder)).await;
+        seen.leaving.insert(vm.clone(), told);
+    }
+}
+
+async fn leaving(asker: &mut Asker, vmid: Vmid, folder: &str) -> Told<Leaving> {
+    let entries = in_folder(asker, folder).await?;
+    let summary = asker
+        .ask_extra(
+            "how large VMs are that go home",
+            commands::summary(vmid),
+            VmSummary::parse,
+        )
+        .await?;
+    Ok(Leaving {
+        bytes: room_of(&entries),
+        memory: summary.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+    })
+}
+
+/// What lies in a folder; nothing where there is no such folder.
+async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<shell::Entry>> {
     let asked = "what lies in a VM's folder";
     match asker.ask(asked, shell::find(folder), Found::parse).await? {
-        Found::There(_) => asker.ask(asked, shell::list(folder), names).await,
+        Found::There(_) => asker.ask(asked, shell::list(folder), shell::entries).await,
         Found::Absent | Found::NoFolder => Ok(Vec::new()),
     }
 }
 
 fn names(output: &Output) -> Result<Vec<String>, DriverFault> {
-    let entries = shell::entries(output)?;
+    Ok(names_of(&shell::entries(output)?))
+}
+
+fn names_of(entries: &[shell::Entry]) -> Vec<String> {
     let names = entries.iter().map(shell::Entry::display);
-    Ok(names.filter(|name| name != ".").collect())
+    names.filter(|name| name != ".").collect()
+}
+
+/// Room that the files of a folder take.
+fn room_of(entries: &[shell::Entry]) -> u64 {
+    let files = entries.iter().filter(|entry| entry.display() != ".");
+    let bytes = files.filter_map(|entry| Some(entry.stat?.allocated));
+    bytes.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

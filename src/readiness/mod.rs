@@ -23,8 +23,8 @@ pub use finding::{Finding, Severity, is_ready};
 pub use judges::judge;
 pub use open_drill::{Holds, OpenDrill};
 pub use seen::{
-    Clock, EsxiSeen, HostSeen, Needs, PointsSeen, Registered, Seen, Shut, Silence, SpareSeen, Told,
-    Used,
+    Clock, EsxiSeen, HostSeen, Leaving, Needs, PointsSeen, Registered, Seen, Shut, Silence,
+    SpareSeen, Told, Used,
 };
 pub use task::{Rehearsal, Restore, Standing, Task, Unfinished};
 

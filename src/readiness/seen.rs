@@ -53,6 +53,12 @@ impl Seen {
         self.hosts.get(host)?.as_ref().ok()?.esxi.as_deref()
     }
 
+    /// A VM that goes home, as the host told where it is now.
+    #[must_use]
+    pub fn leaving(&self, host: &HostName, vm: &VmName) -> Option<&Leaving> {
+        self.esxi(host)?.leaving.get(vm)?.as_ref().ok()
+    }
+
     /// What is restored, of a VM for which there is a point.
     #[must_use]
     pub fn used(&self, vm: &VmName) -> Option<&Used> {
@@ -174,8 +180,21 @@ pub struct EsxiSeen {
     pub tops: BTreeMap<String, Told<Vec<String>>>,
     /// What lies where a VM of the task is to come, by VM; empty where nothing does.
     pub folders: BTreeMap<VmName, Told<Vec<String>>>,
+    /// Room that the files there take, by VM, where something lies and that is known.
+    pub taken: BTreeMap<VmName, u64>,
+    /// VMs of the task that go home from there.
+    pub leaving: BTreeMap<VmName, Told<Leaving>>,
     /// Who holds a VM of the task, in words.
     pub holders: BTreeMap<VmName, Told<String>>,
+}
+
+/// A VM where it is, before it goes home.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// Room that its files take, in bytes.
+    pub bytes: u64,
+    /// What it takes of its host's memory at most, in bytes.
+    pub memory: Option<u64>,
 }
 
 impl EsxiSeen {
@@ -226,6 +245,7 @@ impl EsxiSeen {
         let lists = self.tops.values().chain(self.folders.values());
         let more = lists
             .filter_map(why)
+            .chain(self.leaving.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
     }

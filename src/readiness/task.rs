@@ -1,4 +1,5 @@
-//! What is to be found ready: the runbook, and the VMs that a failover of it would bring up.
+//! What is to be found ready: the runbook, and the VMs that a failover of it would bring up, or that a
+//! failback would bring home.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::open_drill::OpenDrill;
 use crate::names::{HostName, RunId, VmName};
 use crate::plan::{ActionSpec, Plan, Step};
 use crate::runbook::model::{
-    Adapter, DeclaredEffect, PointChoice, PortGroup, Runbook, SiteRole, Vm,
+    Adapter, DeclaredEffect, Mode, Place, PointChoice, PortGroup, Runbook, SiteRole, Vm,
 };
 
 /// What a failover would do, and what was done before.
@@ -17,8 +18,12 @@ use crate::runbook::model::{
 pub struct Task {
     /// The runbook.
     pub runbook: Arc<Runbook>,
+    /// The site at which they come up: the recovery site, or on the way home the protected one.
+    pub side: SiteRole,
     /// The VMs that are brought up.
     pub vms: Vec<VmName>,
+    /// Those whose files are taken home from where they run.
+    pub homing: Vec<VmName>,
     /// Those that are restored, and from which point, in the order of the plan.
     pub restores: IndexMap<VmName, Restore>,
     /// Keys of expendable VMs that are shut down to free capacity.
@@ -90,6 +95,11 @@ impl Task {
             restores: restores(plan),
             standing: standing(&runbook, plan),
             frees: frees.cloned().collect(),
+            side: match plan.mode {
+                Mode::Failback => SiteRole::Protected,
+                _ => SiteRole::Recovery,
+            },
+            homing: homing(plan),
             vms: plan.vms.clone(),
             runbook,
             rehearsal: None,
@@ -104,27 +114,37 @@ impl Task {
         self.vms.iter().filter_map(known)
     }
 
+    /// Where a VM comes up.
+    #[must_use]
+    pub fn place<'a>(&self, vm: &'a Vm) -> Option<&'a Place> {
+        vm.place(self.side)
+    }
+
+    /// Where a VM is that goes home.
+    #[must_use]
+    pub fn leaves(&self, name: &VmName) -> Option<&Place> {
+        let vm = self.runbook.vms.get(name)?;
+        let goes = self.homing.contains(name);
+        goes.then(|| vm.place(self.side.other())).flatten()
+    }
+
     /// Its VMs that come up on this host.
     #[must_use]
     pub fn landing(&self, host: &HostName) -> Vec<VmName> {
-        self.names(|_, vm| {
-            vm.recovery
-                .as_ref()
-                .is_some_and(|place| place.host == *host)
-        })
+        self.names(|_, vm| self.place(vm).is_some_and(|place| place.host == *host))
     }
 
     /// Its VMs that come up on this datastore of this host.
     #[must_use]
     pub fn landing_on(&self, host: &HostName, datastore: &str) -> Vec<VmName> {
         self.names(|_, vm| {
-            let place = vm.recovery.as_ref();
+            let place = self.place(vm);
             place.is_some_and(|place| place.host == *host && place.datastore == datastore)
         })
     }
 
-    /// Its VMs that cannot be brought up without this host: they come up there, or it holds what they
-    /// are restored from.
+    /// Its VMs that cannot be brought up without this host: they come up there, go home from there, or
+    /// it holds what they are restored from.
     #[must_use]
     pub fn leaning(&self, host: &HostName) -> Vec<VmName> {
         let landing = self.landing(host);
@@ -138,7 +158,8 @@ impl Task {
                 .restores
                 .get(name)
                 .and_then(|restore| restore.into.as_ref());
-            landing.contains(name) || [held, into].contains(&Some(host))
+            let from = self.leaves(name).map(|place| &place.host);
+            landing.contains(name) || from == Some(host) || [held, into].contains(&Some(host))
         })
     }
 
@@ -156,10 +177,10 @@ impl Task {
         restore.is_some_and(|restore| restore.into.is_none())
     }
 
-    /// The port group that an adapter is joined to at the recovery site.
+    /// The port group that an adapter is joined to where its VM comes up.
     #[must_use]
     pub fn port_group(&self, adapter: &Adapter) -> Option<&PortGroup> {
-        let site = self.runbook.site_with(SiteRole::Recovery);
+        let site = self.runbook.site_with(self.side);
         self.runbook.networks.get(&adapter.network)?.at.get(&site)
     }
 }
@@ -194,13 +215,25 @@ fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {
     restores
 }
 
-/// VMs that steps use at the recovery site and none brings there.
+fn homing(plan: &Plan) -> Vec<VmName> {
+    let mut vms = Vec::new();
+    for step in &plan.steps {
+        if let ActionSpec::CopyBack { vm } = &step.action
+            && !vms.contains(vm)
+        {
+            vms.push(vm.clone());
+        }
+    }
+    vms
+}
+
+/// VMs that steps use where they come up and none brings there.
 fn standing(runbook: &Runbook, plan: &Plan) -> IndexMap<VmName, Standing> {
     let has = |vm: &VmName, verbs: &[&str]| {
         let mut steps = plan.steps.iter();
         steps.any(|step| step.action.vm() == Some(vm) && verbs.contains(&step.action.verb()))
     };
-    let is_brought = |vm: &&VmName| has(vm, &["restore", "replicate"]);
+    let is_brought = |vm: &&VmName| has(vm, &["restore", "replicate", "copy_back"]);
     let known = plan
         .vms
         .iter()

@@ -1,6 +1,7 @@
 //! The judges, on a site in which one thing at a time is wrong.
 
 mod fixture;
+mod homing;
 mod prestaged;
 
 use std::sync::Arc;

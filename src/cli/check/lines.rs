@@ -9,6 +9,7 @@ use crate::actions::{count, size, span};
 use crate::clock::utc;
 use crate::names::VmName;
 use crate::readiness::{Change, Finding, HostSeen, Seen, Severity, Task};
+use crate::runbook::model::SiteRole;
 use crate::transfer::Grade;
 use crate::tui::wrap;
 
@@ -35,9 +36,13 @@ pub(super) struct Round<'a> {
 pub(super) fn whole(round: &Round<'_>, colour: bool) -> String {
     let mut text = String::new();
     let name = &round.task.runbook.name;
+    let way = match round.task.side {
+        SiteRole::Protected => ", the way home",
+        SiteRole::Recovery => "",
+    };
     let _ = writeln!(
         text,
-        "{name}: {} looked at in {:.1} s, {}\n",
+        "{name}{way}: {} looked at in {:.1} s, {}\n",
         count(round.seen.hosts.len(), "host"),
         round.took.as_secs_f32(),
         utc(round.seen.at)

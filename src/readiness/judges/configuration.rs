@@ -5,20 +5,19 @@ use crate::names::VmName;
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Seen, Used};
 use crate::readiness::task::Task;
-use crate::runbook::model::Vm;
+use crate::runbook::model::{Place, Vm};
 use crate::vmfiles::{Severity, Surroundings, Vmx, fit_to_host};
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
-    let of_vm = |(name, vm)| {
+    let of_vm = |(name, vm): (&VmName, &Vm)| {
         let used = seen.used(name)?;
-        of_vm(name, vm, used, seen)
+        of_vm(name, task.place(vm)?, used, seen)
     };
     task.chosen().filter_map(of_vm).flatten().collect()
 }
 
-fn of_vm(name: &VmName, vm: &Vm, used: &Used, seen: &Seen) -> Option<Vec<Finding>> {
+fn of_vm(name: &VmName, place: &Place, used: &Used, seen: &Seen) -> Option<Vec<Finding>> {
     let bytes = used.vmx()?;
-    let place = vm.recovery.as_ref()?;
     let point = &used.point.name;
     let stops = |what: String, next: &str| {
         let state = format!("{name} cannot be registered on {}", place.host);

@@ -7,22 +7,27 @@ use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Registered, Seen};
 use crate::readiness::task::Task;
 use crate::runbook::drill_of;
-use crate::runbook::model::SiteRole;
 use crate::vmfiles::Vmx;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let own: Vec<(&VmName, Identity)> = task
         .chosen()
-        .filter_map(|(name, _)| {
-            let vmx = seen.used(name)?.vmx()?;
-            Some((name, Identity::of(&Vmx::parse(vmx).ok()?)))
-        })
+        .filter_map(|(name, _)| Some((name, identity(task, seen, name)?)))
         .collect();
     let mut findings = among_themselves(&own);
     for (name, identity) in &own {
-        findings.extend(at_recovery(task, seen, name, identity));
+        findings.extend(where_it_comes(task, seen, name, identity));
     }
     findings
+}
+
+/// By the .vmx that is restored, or by that of the VM that goes home.
+fn identity(task: &Task, seen: &Seen, vm: &VmName) -> Option<Identity> {
+    if let Some(place) = task.leaves(vm) {
+        return Some(seen.esxi(&place.host)?.at(place)??.identity.clone());
+    }
+    let vmx = seen.used(vm)?.vmx()?;
+    Some(Identity::of(&Vmx::parse(vmx).ok()?))
 }
 
 fn among_themselves(own: &[(&VmName, Identity)]) -> Vec<Finding> {
@@ -34,7 +39,7 @@ fn among_themselves(own: &[(&VmName, Identity)]) -> Vec<Finding> {
             };
             let fault = Fault::new(
                 format!("{one} and {other} have the same {shares}"),
-                "their restore points",
+                "what they are brought up from",
                 "the second one to be powered on is refused",
                 "one is a copy of the other: give it an identity of its own and back it up again",
             );
@@ -49,9 +54,9 @@ fn among_themselves(own: &[(&VmName, Identity)]) -> Vec<Finding> {
     findings
 }
 
-/// VMs that are registered at the recovery site already.
-fn at_recovery(task: &Task, seen: &Seen, vm: &VmName, identity: &Identity) -> Vec<Finding> {
-    let site = task.runbook.site_with(SiteRole::Recovery);
+/// VMs that are registered already at the site where it comes up.
+fn where_it_comes(task: &Task, seen: &Seen, vm: &VmName, identity: &Identity) -> Vec<Finding> {
+    let site = task.runbook.site_with(task.side);
     let hosts = task.runbook.hosts_of(&site).map(|(name, _)| name);
     let rows = hosts.flat_map(|host| {
         let rows = seen
@@ -127,6 +132,7 @@ fn of_drill(
 
 /// Whether it is the entry of the place where the VM is to come up.
 fn is_own_file(task: &Task, vm: &VmName, host: &HostName, row: &Registered) -> bool {
-    let place = task.runbook.vms.get(vm).and_then(|vm| vm.recovery.as_ref());
+    let known = task.runbook.vms.get(vm);
+    let place = known.and_then(|vm| task.place(vm));
     place.is_some_and(|place| place.host == *host && row.within(place).is_some())
 }

@@ -17,7 +17,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut findings = unfinished(task);
     findings.extend(open_drills(task));
     for (name, vm) in task.chosen() {
-        let Some(place) = vm.recovery.as_ref() else {
+        let Some(place) = task.place(vm) else {
             continue;
         };
         let Some(esxi) = seen.esxi(&place.host) else {

@@ -64,7 +64,7 @@ impl Coming {
     fn to(task: &Task, seen: &Seen, host: &HostName) -> Self {
         let mut coming = Self::default();
         for vm in task.landing(host) {
-            match memory_of(seen, &vm) {
+            match memory_of(task, seen, &vm) {
                 Some(memory) => coming.known.push((vm, memory)),
                 None => coming.unknown.push(vm),
             }
@@ -133,8 +133,11 @@ fn sum(mut figures: impl Iterator<Item = u64>) -> u64 {
     figures.try_fold(0, u64::checked_add).unwrap_or(u64::MAX)
 }
 
-/// What a VM takes of its host's memory, by the .vmx that is restored, in bytes.
-fn memory_of(seen: &Seen, vm: &VmName) -> Option<u64> {
+/// What a VM takes of its host's memory, by the .vmx that is restored, or where it is now, in bytes.
+fn memory_of(task: &Task, seen: &Seen, vm: &VmName) -> Option<u64> {
+    if let Some(place) = task.leaves(vm) {
+        return seen.leaving(&place.host, vm)?.memory;
+    }
     let vmx = Vmx::parse(seen.used(vm)?.vmx()?).ok()?;
     let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;
     Some(mib.saturating_mul(1 << 20))

@@ -6,6 +6,7 @@
 mod backups;
 mod configuration;
 mod homes;
+mod homing;
 mod hosts;
 mod identities;
 mod leftovers;
@@ -24,7 +25,7 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 13] = [
+const JUDGES: [Judge; 14] = [
     reach::judge,
     hosts::judge,
     stores::judge,
@@ -35,6 +36,7 @@ const JUDGES: [Judge; 13] = [
     configuration::judge,
     identities::judge,
     homes::judge,
+    homing::judge,
     leftovers::judge,
     standing::judge,
     rehearsal::judge,

@@ -13,7 +13,7 @@ use crate::runbook::model::PortGroup;
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut joined: BTreeMap<(&HostName, &str), (&PortGroup, Vec<VmName>)> = BTreeMap::new();
     for (name, vm) in task.chosen() {
-        let Some(place) = vm.recovery.as_ref() else {
+        let Some(place) = task.place(vm) else {
             continue;
         };
         for group in vm

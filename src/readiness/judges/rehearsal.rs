@@ -7,8 +7,13 @@ use crate::error::Fault;
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::Seen;
 use crate::readiness::task::Task;
+use crate::runbook::model::SiteRole;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
+    if task.side == SiteRole::Protected {
+        // A drill goes the other way.
+        return Vec::new();
+    }
     let every = task.runbook.drill.every;
     let place = format!("runbook {}", task.runbook.name);
     let Some(last) = &task.rehearsal else {

@@ -12,10 +12,10 @@ use crate::readiness::task::Task;
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut stores: BTreeMap<(&HostName, &str), Landing> = BTreeMap::new();
     for (name, vm) in task.chosen() {
-        let Some(place) = vm.recovery.as_ref() else {
+        let Some(place) = task.place(vm) else {
             continue;
         };
-        if !task.brings(name) {
+        if !task.brings(name) || task.leaves(name).is_some() {
             continue;
         }
         let landing = stores.entry((&place.host, &place.datastore)).or_default();

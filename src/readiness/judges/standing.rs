@@ -10,7 +10,7 @@ use crate::runbook::model::Place;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let of_vm = |(name, standing): (&VmName, &Standing)| {
-        let place = task.runbook.vms.get(name)?.recovery.as_ref()?;
+        let place = task.place(task.runbook.vms.get(name)?)?;
         of_vm(name, *standing, place, seen.esxi(&place.host)?)
     };
     task.standing.iter().filter_map(of_vm).collect()

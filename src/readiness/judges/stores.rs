@@ -12,7 +12,7 @@ use crate::readiness::task::Task;
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let places: BTreeSet<(&HostName, &str)> = task
         .chosen()
-        .filter_map(|(_, vm)| vm.recovery.as_ref())
+        .filter_map(|(_, vm)| task.place(vm))
         .map(|place| (&place.host, place.datastore.as_str()))
         .collect();
     let finding = |(host, datastore): (&HostName, &str)| {

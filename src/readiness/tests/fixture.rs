@@ -175,6 +175,8 @@ pub(super) fn esxi() -> EsxiSeen {
         autostart: Ok(Vec::new()),
         tops: BTreeMap::new(),
         folders: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        leaving: BTreeMap::new(),
         holders: BTreeMap::new(),
     }
 }
