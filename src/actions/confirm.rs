@@ -188,7 +188,9 @@ fn prompt(ask: &Ask, seen: Option<&Seen>) -> Prompt {
     let said = seen.map(|seen| seen.said.clone());
     match ask.clone() {
         Ask::Choose { options, at_least } => Prompt::Choose { options, at_least },
-        Ask::Value { prompt, pattern } => Prompt::Value { prompt, pattern },
+        Ask::Value {
+            prompt, pattern, ..
+        } => Prompt::Value { prompt, pattern },
         Ask::Acknowledge { statement } => Prompt::Acknowledge { statement },
         Ask::Evidence { prompt } => Prompt::Evidence { prompt },
         Ask::Compare { prompt, with } => Prompt::Compare {

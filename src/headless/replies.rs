@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{
-    Answer, Choice, Confirmation, Consent, Prompt, Proposal, Question, YES, confirmation_gaps,
+    Answer, Choice, Confirmation, Consent, Gap, Prompt, Proposal, Question, YES, confirmation_gaps,
     is_same_person, is_wrong_response, risk, typed_word,
 };
 use crate::names::StepId;
-use crate::plan::{Risk, Step};
+use crate::plan::{ActionSpec, Risk, Step};
+use crate::runbook::model::Ask;
 
 /// What an answers file says to one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +66,15 @@ impl Replies {
         let gaps = confirmation_gaps(step, proposal, &confirmation);
         // Another answer to the challenge is an answer: it is recorded, and refused.
         if !gaps.is_empty() && !is_wrong_response(&gaps, &confirmation) {
-            let lacks: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+            let told = |gap: &Gap| match gap {
+                Gap::Answer(key, why) if rehearsed && !is_answered(entry, key) => {
+                    format!(
+                        "{key}: {why}; practice gives the `example` that the runbook has for it"
+                    )
+                }
+                gap => gap.to_string(),
+            };
+            let lacks: Vec<String> = gaps.iter().map(told).collect();
             return Reply::Missing(lacks.join("; "));
         }
         let risk = risk(step, proposal);
@@ -117,7 +126,7 @@ impl Replies {
             for (key, ask) in &proposal.ask {
                 answers
                     .entry(key.clone())
-                    .or_insert_with(|| rehearsed_answer(ask));
+                    .or_insert_with(|| rehearsed_answer(ask, example(step, key)));
             }
         }
         Confirmation {
@@ -169,12 +178,29 @@ impl Replies {
     }
 }
 
-fn rehearsed_answer(asked: &Prompt) -> Answer {
+fn is_answered(entry: Option<&StepAnswer>, key: &str) -> bool {
+    entry.is_some_and(|entry| entry.asks.contains_key(key))
+}
+
+/// What the runbook gives as a value that may be typed.
+fn example<'a>(step: &'a Step, key: &str) -> Option<&'a str> {
+    match &step.action {
+        ActionSpec::Confirm { ask, .. } => match ask.get(key)? {
+            Ask::Value { example, .. } => example.as_deref(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn rehearsed_answer(asked: &Prompt, example: Option<&str>) -> Answer {
     match asked {
         Prompt::Choose { options, at_least } => {
             Answer::Chosen(options.iter().take(*at_least).cloned().collect())
         }
-        Prompt::Value { .. } | Prompt::Evidence { .. } => Answer::Value("practice".to_owned()),
+        Prompt::Value { .. } | Prompt::Evidence { .. } => {
+            Answer::Value(example.unwrap_or("practice").to_owned())
+        }
         Prompt::Acknowledge { .. } | Prompt::Check { .. } => Answer::Value(YES.to_owned()),
         Prompt::Compare { printed, .. } => Answer::Value(printed.clone().unwrap_or_default()),
     }

@@ -14,8 +14,8 @@ use crate::engine::{
 };
 use crate::hypervisor::shell;
 use crate::names::{OpId, RunId};
-use crate::plan::{Plan, PlanInputs, Risk, Step};
-use crate::runbook::model::{Challenge, Mode, Runbook, Section};
+use crate::plan::{ActionSpec, Plan, PlanInputs, Risk, Step};
+use crate::runbook::model::{Ask, Challenge, Mode, Runbook, Section};
 use crate::runbook::{Limits, load};
 
 fn runbook() -> Runbook {
@@ -158,6 +158,37 @@ fn a_word_or_an_attestation_is_never_supplied_outside_practice() {
         Some("practice")
     );
     assert!(missing(replies(false, true).to_step(&fence, &attest)).contains("attest"));
+}
+
+#[test]
+fn a_value_with_a_pattern_is_given_in_practice_where_the_runbook_has_an_example() {
+    let mut confirm = step(CONFIRM);
+    let (prompt, pattern) = ("Ticket".to_owned(), Some("INC[0-9]+".to_owned()));
+    let mut runs = |example: Option<&str>| {
+        let asked = Ask::Value {
+            prompt: prompt.clone(),
+            pattern: pattern.clone(),
+            example: example.map(str::to_owned),
+        };
+        confirm.action = ActionSpec::Confirm {
+            question: "Is it so?".to_owned(),
+            ask: IndexMap::from([("ticket".to_owned(), asked)]),
+        };
+        let (prompt, pattern) = (prompt.clone(), pattern.clone());
+        let ask = IndexMap::from([("ticket".to_owned(), Prompt::Value { prompt, pattern })]);
+        let proposal = Proposal {
+            ask,
+            ..proposal(Risk::Read)
+        };
+        replies(true, true).to_step(&confirm, &proposal)
+    };
+    let said = given(runs(Some("INC7"))).answers;
+    assert_eq!(said["ticket"], Answer::Value("INC7".to_owned()));
+    let lacks = missing(runs(None));
+    assert!(
+        lacks.contains("INC[0-9]+") && lacks.contains("`example`"),
+        "{lacks}"
+    );
 }
 
 #[test]

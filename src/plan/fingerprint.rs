@@ -223,7 +223,9 @@ impl Words {
                 self.words(options);
                 self.count(*at_least);
             }
-            Ask::Value { prompt, pattern } => {
+            Ask::Value {
+                prompt, pattern, ..
+            } => {
                 self.word("value");
                 self.word(prompt);
                 self.word(pattern.as_deref().unwrap_or_default());

@@ -18,6 +18,8 @@ pub enum Ask {
         prompt: String,
         /// A regular expression for the whole value.
         pattern: Option<String>,
+        /// A value that may be typed; it is the answer of a practice.
+        example: Option<String>,
     },
     /// Say yes to a statement; no fails the step.
     Acknowledge {

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::optional;
 use super::probes::{LOOK, look, probe};
 use super::texts::{Scope, template};
+use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{Ask, Challenge, Expect, Probe};
 use crate::runbook::reader::{At, Entry, Fields, Reader, Shape};
 use crate::runbook::values;
@@ -17,6 +18,7 @@ pub(in crate::runbook) const ASK: Shape = Shape::new(
         "at_least",
         "value",
         "pattern",
+        "example",
         "acknowledge",
         "evidence",
         "compare",
@@ -31,7 +33,7 @@ pub(in crate::runbook) const CHALLENGE: Shape =
 /// Every kind of question by the key that tells it, with the keys that it needs and may have.
 pub(in crate::runbook) const KINDS: [(&str, &[&str], &[&str]); 6] = [
     ("choose", &[], &["at_least"]),
-    ("value", &[], &["pattern"]),
+    ("value", &[], &["pattern", "example"]),
     ("acknowledge", &[], &[]),
     ("evidence", &[], &[]),
     ("compare", &["with"], &[]),
@@ -93,9 +95,12 @@ fn ask<'a>(entry: &Entry<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Opti
         "value" => {
             let prompt = text(reader);
             let pattern = optional(&fields, "pattern", reader, super::pattern);
+            let example = optional(&fields, "example", reader, Reader::text);
+            check_example(&fields, pattern.as_deref(), example.as_deref(), reader);
             Ask::Value {
                 prompt: prompt?,
                 pattern,
+                example,
             }
         }
         "acknowledge" => Ask::Acknowledge {
@@ -197,4 +202,24 @@ pub(super) fn challenge<'a>(
         say: say?,
         response: response?,
     })
+}
+
+/// An example that does not fit would stop every practice.
+fn check_example(
+    fields: &Fields<'_>,
+    pattern: Option<&str>,
+    example: Option<&str>,
+    reader: &mut Reader<'_>,
+) {
+    let (Some(pattern), Some(example)) = (pattern, example) else {
+        return;
+    };
+    let fits = values::whole_match(pattern).is_ok_and(|whole| whole.is_match(example.trim()));
+    if let (false, Some(at)) = (fits, fields.get("example")) {
+        let message = format!(
+            "`{}` does not match the pattern {pattern}",
+            visible(example)
+        );
+        reader.report(at.node, message, "give a value that a person could type");
+    }
 }

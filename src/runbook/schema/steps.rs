@@ -124,6 +124,13 @@ fn ask() -> Value {
                 about(text(), "A regular expression that matches the whole value"),
             ),
             (
+                "example",
+                about(
+                    text(),
+                    "A value that may be typed: the answer of a practice",
+                ),
+            ),
+            (
                 "acknowledge",
                 about(text(), "A statement to say yes to; no fails the step"),
             ),

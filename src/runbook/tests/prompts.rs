@@ -17,7 +17,7 @@ fn every_kind_of_question_is_read() {
         "      - confirm: Is it right?
         ask:
           signs: { choose: [power, network], at_least: 2 }
-          ticket: { value: Ticket, pattern: \"INC[0-9]+\" }
+          ticket: { value: Ticket, pattern: \"INC[0-9]+\", example: INC1 }
           loss: { acknowledge: \"Users of ${vm} lose an hour\" }
           who: { evidence: Who says so? }
           count: { compare: Open orders, with: { host: lee-bk1, argv: [wc, -l, orders] } }
@@ -34,8 +34,13 @@ fn every_kind_of_question_is_read() {
         argv: ["wc", "-l", "orders"].map(str::to_owned).to_vec(),
     };
     let expect = Expect::Success;
-    let asked: Vec<Ask> = ask.into_values().skip(2).collect();
+    let asked: Vec<Ask> = ask.into_values().skip(1).collect();
     let expected = [
+        Ask::Value {
+            prompt: "Ticket".into(),
+            pattern: Some("INC[0-9]+".into()),
+            example: Some("INC1".into()),
+        },
         Ask::Acknowledge {
             statement: "Users of ${vm} lose an hour".into(),
         },
