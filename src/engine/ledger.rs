@@ -143,6 +143,15 @@ pub struct Ledger {
     pub items: Vec<Item>,
     /// Files that commands of the run brought under their final names.
     brought: BTreeSet<(HostName, String)>,
+    /// Names of the run's own under which something may lie.
+    work: BTreeSet<(HostName, String)>,
+}
+
+/// Whether a command did what it is for: it ended well, and its step was seen to be done, for an exit
+/// status alone proves nothing.
+fn has_ended_well(state: &RunState, op: &Op) -> bool {
+    let done = matches!(state.status(&op.step), Status::Done | Status::AlreadyDone);
+    done && matches!(op.status, OpStatus::Finished { exit: 0, .. })
 }
 
 /// What a run's journal says at one point.
@@ -177,10 +186,13 @@ impl Ledger {
         let mut ledger = Self::default();
         for (at, line) in lines {
             match line {
-                Line::Sent(announced, op) => ledger.sent(at, announced, op),
+                Line::Sent(announced, op) => {
+                    ledger.sent(at, announced, op, has_ended_well(state, op));
+                }
                 Line::Said(fact, step) => ledger.said(at, fact, step),
             }
         }
+        ledger.forget_settled_work();
         ledger.take_undone(state);
         ledger.take_unregistered(state);
         ledger
@@ -212,7 +224,7 @@ impl Ledger {
         })
     }
 
-    fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op) {
+    fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op, ended_well: bool) {
         let Op { host, step, .. } = op;
         let vm = VmName::from(step.subject());
         let (thing, vm) = match announced {
@@ -228,13 +240,36 @@ impl Ledger {
                 let bytes = None;
                 (Thing::Original { path, aside, bytes }, Some(vm))
             }
-            Announced::Workfiles(folder) => (Thing::Workfiles(folder), Some(vm)),
+            Announced::Work(path) => {
+                let folder = folder_of(&path).to_owned();
+                self.work.insert((host.clone(), path));
+                (Thing::Workfiles(folder), Some(vm))
+            }
+            Announced::Settled(path) => {
+                if ended_well {
+                    self.work.remove(&(host.clone(), path));
+                }
+                return;
+            }
             Announced::Final(path) => {
                 self.brought.insert((host.clone(), path));
                 return;
             }
         };
         self.add(at, host.clone(), vm, thing, Some(step), true);
+    }
+
+    /// Folders in which every file of the run's own got its final name, or was removed, hold none.
+    fn forget_settled_work(&mut self) {
+        let Self { items, work, .. } = self;
+        let holds = |host: &HostName, folder: &str| {
+            let mut work = work.iter();
+            work.any(|(on, path)| on == host && folder_of(path) == folder)
+        };
+        items.retain(|item| match &item.thing {
+            Thing::Workfiles(folder) => holds(&item.host, folder),
+            _ => true,
+        });
     }
 
     /// A VM that the run had entered leaves the inventory only when that was seen; one that was there

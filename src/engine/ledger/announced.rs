@@ -1,8 +1,6 @@
 //! What an announced command is for, where that is something that outlives its step. The drivers
 //! write these lines.
 
-use super::folder_of;
-
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Announced {
@@ -28,8 +26,10 @@ pub(super) enum Announced {
         /// The name that it gets.
         aside: String,
     },
-    /// Files under names of this run's own come to lie in a folder.
-    Workfiles(String),
+    /// A file comes to lie under this name of the run's own.
+    Work(String),
+    /// What lies under this name of the run's own gets its final one, or is removed.
+    Settled(String),
     /// A file comes to lie under its final name, by way of one of this run's own.
     Final(String),
 }
@@ -72,16 +72,33 @@ fn files(words: &[&str], mark: &str) -> Vec<Announced> {
         });
     }
     for word in words.iter().filter(|word| word.starts_with('/')) {
-        let Some((before, _)) = word.split_once(mark) else {
-            continue;
-        };
-        let work = Announced::Workfiles(folder_of(before).to_owned());
-        if !is_kept(word, mark) && !found.contains(&work) {
+        let work = Announced::Work((*word).to_owned());
+        if word.contains(mark) && !is_kept(word, mark) && !found.contains(&work) {
             found.push(work);
         }
     }
+    found.extend(settled(words, mark).into_iter().map(Announced::Settled));
     found.extend(finals(words, mark).into_iter().map(Announced::Final));
     found
+}
+
+/// The names of this run's own that are free once a command has done what it is for: it renames what
+/// lies there to its final name, or removes it from its folder.
+fn settled(words: &[&str], mark: &str) -> Vec<String> {
+    let [.., work, last] = words else {
+        return Vec::new();
+    };
+    let is_work = work.starts_with('/') && work.contains(mark) && !is_kept(work, mark);
+    if !is_work || !last.starts_with('/') || last.contains(mark) {
+        return Vec::new();
+    }
+    let mut names = vec![(*work).to_owned()];
+    // A disk goes with its data.
+    names.extend(
+        work.strip_suffix(".vmdk")
+            .map(|stem| format!("{stem}-flat.vmdk")),
+    );
+    names
 }
 
 /// The final names of the files that a command has in hand.

@@ -286,6 +286,58 @@ fn work_files_outlive_the_step_that_was_taken_back() {
     );
 }
 
+#[test]
+fn work_files_that_got_their_final_names_are_not_told_as_left() {
+    let step = "failover/recover/sql01/restore";
+    let (file, disk) = (
+        "/vmfs/volumes/ds/sql01/x.vmx",
+        "/vmfs/volumes/ds/sql01/x.lifeboat-r1-part",
+    );
+    let finished = |op, exit| RunEvent::WriteFinished {
+        op,
+        exit,
+        took_ms: 1,
+        output_sha256: None,
+    };
+    let left = ["lee-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)"];
+    let mut told = Told::new();
+    told.sent(
+        step,
+        AWAY,
+        &format!("sh -c 'cat' _ {file}.lifeboat-r1-part"),
+    );
+    let renames = told.sent(
+        step,
+        AWAY,
+        &format!("sh -c 'mv' _ {file}.lifeboat-r1-part {file}"),
+    );
+    told.line(step, finished(renames, 0));
+    told.sent(
+        step,
+        AWAY,
+        &format!("write up to 9 bytes to {disk}-flat.vmdk"),
+    );
+    assert_eq!(told.standing(), left, "nothing was seen of it yet");
+    let mut half = told.state.clone();
+    let whole = format!("vmkfstools -E {disk}.vmdk /vmfs/volumes/ds/sql01/x.vmdk");
+    let moves = told.sent(step, AWAY, &whole);
+    told.line(step, finished(moves, 0));
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing(), [""; 0]);
+    std::mem::swap(&mut half, &mut told.state);
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing(), left, "the disk's data was not renamed");
+    let again = told.sent(
+        step,
+        AWAY,
+        &format!("rm {disk}-flat.vmdk /vmfs/volumes/ds/sql01"),
+    );
+    told.line(step, finished(again, 1));
+    assert_eq!(told.standing(), left, "it was not removed");
+}
+
 /// What is proven equal stays where it is, and its proof is told as that of a file that came.
 #[test]
 fn a_file_that_was_there_and_equal_is_not_the_runs() {
