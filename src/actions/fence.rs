@@ -21,10 +21,10 @@ use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership::{Copy, Heard, Ownership, Told, copy_line};
+use super::ownership::{Copy, Heard, Look, Ownership, Told, copy_line};
 use super::place::{VmAt, site_title};
 use super::words::span;
-use super::{sighting, stopping};
+use super::{reach, sighting, stopping};
 
 /// The verb about one VM.
 pub(super) struct Fence {
@@ -42,6 +42,8 @@ pub(super) struct Seen {
     ownership: Ownership,
     /// What is known of it at the other site, asked where it runs here or its address answers.
     elsewhere: Option<Ownership>,
+    /// Who answers at its address, where that is another VM's too.
+    shared: Option<String>,
     /// The title of the site where it is to live, chosen while it ran at both.
     lives: Option<String>,
 }
@@ -191,6 +193,19 @@ impl Fence {
         )
     }
 
+    /// The VM of the other site that answers there, where the address is one of its own too: a service
+    /// address that moves from one machine to the other says nothing of the one that left it.
+    async fn shared_with(&self, ctx: &Ctx, look: &Look) -> Option<String> {
+        for other in reach::sharing(ctx, &self.vm, look) {
+            let there = sighting::of_hosts(ctx, other, self.role.other()).await;
+            if let Some((host, _)) = there.running().next() {
+                let target = &look.target;
+                return Some(format!("{other} has {target} too, and runs on {host}"));
+            }
+        }
+        None
+    }
+
     fn blocked_by_lock(&self, found: &str, held: &str) -> ProbeAnswer {
         let fault = Fault::new(
             format!("somebody holds the files of {}: {held}", self.vm),
@@ -232,9 +247,13 @@ fn starts_by_itself(copy: &Copy) -> bool {
     entry.is_some_and(|entry| !entry.start_action.eq_ignore_ascii_case("none"))
 }
 
-/// What was found, in a line.
-fn found(ownership: &Ownership) -> String {
-    ownership.lines().join("; ")
+impl Seen {
+    /// What was found.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = self.ownership.lines();
+        lines.extend(self.shared.clone());
+        lines
+    }
 }
 
 impl Action for Fence {
@@ -245,6 +264,7 @@ impl Action for Fence {
         Seen {
             ownership: sighting::nothing_known(&self.vm, &self.site, home.collect()),
             elsewhere: None,
+            shared: None,
             lives: None,
         }
     }
@@ -260,9 +280,14 @@ impl Action for Fence {
         } else {
             None
         };
+        let shared = match ownership.sign.answering() {
+            Some(look) => self.shared_with(ctx, look).await,
+            None => None,
+        };
         Ok(Seen {
             ownership,
             elsewhere,
+            shared,
             lives,
         })
     }
@@ -272,7 +297,7 @@ impl Action for Fence {
         if ownership.at.is_none() {
             return self.outline();
         }
-        let found = found(ownership);
+        let found = seen.lines().join("; ");
         let unregistered = ownership.running().find(|(_, copy)| copy.vmid.is_none());
         if let Some((host, copy)) = unregistered {
             return self.blocked_by_unregistered(&found, host, copy);
@@ -284,6 +309,7 @@ impl Action for Fence {
         if let Some(look) = ownership.sign.answering()
             && !running
             && !seen.runs_elsewhere()
+            && seen.shared.is_none()
         {
             return self.blocked_by_address(&found, &look.line());
         }
@@ -294,7 +320,7 @@ impl Action for Fence {
         let proven = ownership.all_answered() && !ownership.locks.leave_open();
         let attested = ownership.attested.is_some();
         if commands.is_empty() && (proven || attested) {
-            let mut evidence = ownership.lines();
+            let mut evidence = seen.lines();
             if !proven {
                 evidence.insert(
                     0,

@@ -109,6 +109,15 @@ pub(super) async fn ask_alone(ctx: &Ctx, vm: &VmName, address: IpAddr) -> Look {
     ask(ctx, &target).await
 }
 
+/// Other VMs of the runbook that would answer there too.
+pub(super) fn sharing<'a>(ctx: &'a Ctx, vm: &VmName, look: &Look) -> Vec<&'a VmName> {
+    let answers = |other: &&VmName| {
+        let mut targets = targets(ctx, other).into_iter();
+        *other != vm && targets.any(|target| target.name() == look.target)
+    };
+    ctx.runbook.vms.keys().filter(answers).collect()
+}
+
 /// Where a VM would answer. An address whose network no place can see is left out.
 fn targets(ctx: &Ctx, vm: &VmName) -> Vec<Target> {
     let Some(spec) = ctx.runbook.vms.get(vm) else {

@@ -21,6 +21,7 @@ fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
     Seen {
         ownership,
         elsewhere: None,
+        shared: None,
         lives: None,
     }
 }
@@ -213,4 +214,19 @@ fn nobody_is_asked_whether_a_drills_copy_lives() {
     let both = [copies(&[drilled, on()])];
     split.elsewhere = Some(ownership("Leeds", &both, Heard::NotAsked));
     assert!(needed(&fence().decide(&split)).ask.contains_key("lives"));
+}
+
+#[test]
+fn an_address_that_another_vm_has_too_says_nothing_of_this_one() {
+    let told = [copies(&[copy(PowerState::Off, false)])];
+    let mut seen = seen(&told, Heard::Answer, false);
+    assert!(
+        blocked(&fence().decide(&seen))
+            .what
+            .contains("the address of sql01")
+    );
+    let whose = "standby has 10.20.0.11:1433 too, and runs on lee-esx1";
+    seen.shared = Some(whose.to_owned());
+    let answer = fence().decide(&seen);
+    assert!(done(&answer).iter().any(|line| line == whose), "{answer:?}");
 }
