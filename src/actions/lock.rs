@@ -420,7 +420,7 @@ fn refused(place: &Place, holder: &str) -> ActError {
             format!("{} is held by {holder}", place.who()),
             format!("{} on {}", place.folder, place.host),
             "nothing was sent",
-            "take it back from that run; or retry the step here, which shows how to break its lock",
+            "end that run (resume it, roll it back, clean it up); or retry the step here, which shows how to break its lock",
         )),
         remedies: vec![
             "retry: shows who holds it, and takes a reason for breaking that".to_owned(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::{Chapter, Parent, RunState, WayOut};
+use crate::engine::{Chapter, Parent, RunState, Stage, WayOut};
 use crate::error::Fault;
 use crate::journal::Ending;
 use crate::names::RunId;
@@ -123,9 +123,12 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
         }
     }
     if state.finished.is_none() {
+        let stage = Stage::of(&state);
+        let ways = stage.ways(&past.folder.id, past.info.mode);
+        let ways: Vec<String> = ways.iter().map(ToString::to_string).collect();
         return refused(
-            "the failover is not finished".to_owned(),
-            format!("finish it first: `lifeboat resume {}`", past.folder.id),
+            format!("the failover is not finished ({})", stage.words()),
+            format!("first one of these: {}", ways.join("; ")),
         );
     }
     if was_rolled_back(&state) {
