@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::clock::Clock;
 use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status};
 use crate::error::Fault;
 use crate::host::where_its_key_is_read;
@@ -51,7 +53,9 @@ pub async fn walk(
     out: &mut (dyn Write + Send),
 ) -> std::io::Result<Outcome> {
     let interrupts = Interrupts::listen()?;
-    Ok(Walk::new(handle, replies, out).follow(interrupts).await)
+    Ok(Walk::new(handle, replies, out, Clock::system())
+        .follow(interrupts)
+        .await)
 }
 
 /// Prints a run that another console drives, or that is over, as it goes on; decides nothing.
@@ -66,7 +70,7 @@ pub async fn watch(
     let mut interrupts = Interrupts::listen()?;
     let past = std::mem::take(&mut handle.past);
     let replies = Replies::default();
-    let mut watch = Walk::new(handle, replies, out);
+    let mut watch = Walk::new(handle, replies, out, Clock::system());
     for entry in past {
         watch.shown(entry);
     }
@@ -118,10 +122,18 @@ struct Walk<'o> {
     state: RunState,
     unanswered: BTreeMap<StepId, String>,
     leaving: bool,
+    clock: Clock,
+    /// What the clock showed when the last entry came.
+    heard: Timestamp,
 }
 
 impl<'o> Walk<'o> {
-    fn new(handle: RunHandle, replies: Replies, out: &'o mut (dyn Write + Send)) -> Self {
+    fn new(
+        handle: RunHandle,
+        replies: Replies,
+        out: &'o mut (dyn Write + Send),
+        clock: Clock,
+    ) -> Self {
         let entries = handle.past.clone();
         let state = RunState::fold(entries.iter().map(AsRef::as_ref));
         let printer = Printer::new(out, state.started);
@@ -133,7 +145,16 @@ impl<'o> Walk<'o> {
             state,
             unanswered: BTreeMap::new(),
             leaving: false,
+            heard: clock.now(),
+            clock,
         }
+    }
+
+    /// The time for what is in no entry: the last one's, and what has passed since it came.
+    fn now(&self) -> Option<Timestamp> {
+        let since = self.clock.now().duration_since(self.heard);
+        let last = self.state.last_at?;
+        Some(last.checked_add(since).unwrap_or(last))
     }
 
     async fn follow(mut self, mut interrupts: Interrupts) -> Outcome {
@@ -194,7 +215,7 @@ impl<'o> Walk<'o> {
         if !self.leaving {
             self.leaving = true;
             self.printer
-                .say(self.state.last_at, None, &format!("leaving: {why}"));
+                .say(self.now(), None, &format!("leaving: {why}"));
             self.send(OperatorInput::Detach {
                 why: why.to_owned(),
             });
@@ -203,6 +224,7 @@ impl<'o> Walk<'o> {
 
     fn shown(&mut self, entry: Arc<Entry>) {
         self.state.apply(&entry);
+        self.heard = self.clock.now();
         self.printer.entry(&entry);
         self.entries.push(entry);
     }
@@ -266,7 +288,7 @@ impl<'o> Walk<'o> {
 
     fn no_answer(&mut self, id: &StepId, lacks: String) {
         self.printer.say(
-            self.state.last_at,
+            self.now(),
             Some(id),
             &format!("no answer was given: {lacks}"),
         );
@@ -275,7 +297,7 @@ impl<'o> Walk<'o> {
     }
 
     fn live(&mut self, live: &Live) {
-        let now = self.state.last_at;
+        let now = self.now();
         match live {
             Live::Progress { step, progress } => self.printer.progress(now, step, progress),
             Live::HostKey { host, shown, known } => {
