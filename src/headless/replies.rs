@@ -122,6 +122,14 @@ impl Replies {
             choice.is_some_and(|choice| key == choice.key || key == Choice::WHY)
         };
         answers.retain(|key, _| proposal.ask.contains_key(key) || chosen(key));
+        for (key, answer) in &mut answers {
+            // One choice need not be written as a list.
+            if let (Answer::Value(word), Some(Prompt::Choose { .. })) =
+                (&*answer, proposal.ask.get(key))
+            {
+                *answer = Answer::Chosen(vec![word.clone()]);
+            }
+        }
         if rehearsed {
             for (key, ask) in &proposal.ask {
                 answers
@@ -162,7 +170,11 @@ impl Replies {
             return Reply::Missing(format!(
                 "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}",
                 question.asker(),
-                question.text,
+                question
+                    .text
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 question.choices.join(", ")
             ));
         };

@@ -242,6 +242,27 @@ fn prompts_take_their_answers_from_the_file_or_the_rules_of_practice() {
 }
 
 #[test]
+fn one_choice_need_not_be_a_list() {
+    let prompt = Prompt::Choose {
+        options: ["connect", "leave"].map(str::to_owned).to_vec(),
+        at_least: 1,
+    };
+    let asks = Proposal {
+        ask: IndexMap::from([("adapters".to_owned(), prompt)]),
+        ..proposal(Risk::Disruptive)
+    };
+    let said = |word: &str| StepAnswer {
+        asks: BTreeMap::from([("adapters".to_owned(), Answer::Value(word.to_owned()))]),
+        ..StepAnswer::default()
+    };
+    let power_on = step(POWER_ON);
+    let to = |word| with(replies(false, false), POWER_ON, said(word)).to_step(&power_on, &asks);
+    let chosen = given(to("connect")).answers.remove("adapters");
+    assert_eq!(chosen, Some(Answer::Chosen(vec!["connect".to_owned()])));
+    assert!(missing(to("plug")).contains("plug is not one of connect, leave"));
+}
+
+#[test]
 fn a_no_and_another_answer_to_a_challenge_are_answers() {
     let mut confirm = step(CONFIRM);
     confirm.people = 2;
@@ -298,7 +319,12 @@ fn an_unknown_question_is_never_answered() {
     assert_eq!((said.1.as_str(), said.2), ("bob", Consent::Answers));
     missing(replies(false, false).to_question(&id, &question));
     question.suggested = None;
-    assert!(missing(replies(true, true).to_question(&id, &question)).contains("does not know"));
+    question.text = "Cannot open the disk.\nContinue without it?".to_owned();
+    let lacks = missing(replies(true, true).to_question(&id, &question));
+    assert!(
+        lacks.contains("the disk. Continue without it?\u{201d}, which Lifeboat does not know"),
+        "{lacks}"
+    );
 }
 
 /// A runner that a test plays by hand.
@@ -422,6 +448,31 @@ async fn what_has_no_answer_is_named_and_the_console_leaves_once_nothing_goes_on
     );
     assert!(text.contains("no answer was given"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
+#[test]
+fn what_goes_on_between_two_entries_is_told_with_its_own_time() {
+    let (_script, handle) = Script::new();
+    let (clock, hand) = Clock::manual(at(0));
+    let mut out = Vec::new();
+    let mut walk = Walk::new(handle, replies(true, false), &mut out, clock);
+    hand.advance(Duration::from_secs(600));
+    for (seq, event) in [
+        (1, RunEvent::RunStarted(Box::default())),
+        (6, RunEvent::RunPaused { by: "x".to_owned() }),
+    ] {
+        walk.entry(Arc::new(Entry {
+            seq,
+            at: at(seq),
+            step: None,
+            attempt: None,
+            event,
+        }));
+    }
+    hand.advance(Duration::from_secs(60));
+    walk.live(&Live::Banner("still copying".to_owned()));
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("00:01:05  -  still copying"), "{text}");
 }
 
 #[tokio::test]
