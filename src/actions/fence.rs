@@ -220,19 +220,32 @@ impl Fence {
         blocked(found, fault, &["an attestation does not override this"])
     }
 
-    fn blocked_by_address(&self, found: &str, what: &str) -> ProbeAnswer {
-        let fault = Fault::new(
-            format!(
-                "something answers at the address of {}, which no listed host runs",
-                self.vm
-            ),
-            what,
-            format!(
-                "no listed host of {} that answered runs {}; nothing was sent",
-                self.site, self.vm
-            ),
-            "find out which machine answers (its MAC address, its console) and stop it, then retry",
+    fn blocked_by_address(&self, found: &str, what: &str, silent: &[&str]) -> ProbeAnswer {
+        let address = format!("something answers at the address of {}", self.vm);
+        let (title, next) = if silent.is_empty() {
+            (
+                format!("{address}, which no listed host runs"),
+                "find out which machine answers (its MAC address, its console) and stop it, then retry"
+                    .to_owned(),
+            )
+        } else {
+            (
+                format!(
+                    "{address}, and {} did not tell what they run",
+                    silent.join(", ")
+                ),
+                format!(
+                    "it may be {} itself: stop it at the own console of the host that runs it, or let \
+                     that host answer again; then retry",
+                    self.vm
+                ),
+            )
+        };
+        let now = format!(
+            "no listed host of {} that answered runs {}; nothing was sent",
+            self.site, self.vm
         );
+        let fault = Fault::new(title, what, now, next);
         blocked(
             found,
             fault,
@@ -311,7 +324,8 @@ impl Action for Fence {
             && !seen.runs_elsewhere()
             && seen.shared.is_none()
         {
-            return self.blocked_by_address(&found, &look.line());
+            let silent: Vec<&str> = ownership.silent_hosts().map(|host| host.as_str()).collect();
+            return self.blocked_by_address(&found, &look.line(), &silent);
         }
         if !running && let Some(held) = ownership.locks.contradiction_beyond(self.role.other()) {
             return self.blocked_by_lock(&found, &held);

@@ -121,11 +121,22 @@ fn what_can_be_done_is_done_beside_what_is_vouched_for() {
 fn an_address_that_answers_is_never_overridden() {
     for attested in [false, true] {
         let answer = fence().decide(&seen(&[dark()], Heard::Answer, attested));
+        let fault = blocked(&answer);
+        // A host that did not answer may run it: nobody is sent to look for another machine.
+        assert!(fault.what.contains("something answers"), "{answer:?}");
         assert!(
-            blocked(&answer).what.contains("something answers"),
+            fault.what.contains("did not tell what they run"),
             "{answer:?}"
         );
+        assert!(fault.next.contains("it may be sql01 itself"), "{answer:?}");
     }
+    let strange = fence().decide(&seen(&[copies(&[])], Heard::Answer, false));
+    let fault = blocked(&strange);
+    assert!(
+        fault.what.contains("which no listed host runs"),
+        "{fault:?}"
+    );
+    assert!(fault.next.contains("which machine answers"), "{fault:?}");
     // Unless it is the VM itself that runs at the other site already.
     let mut moved = seen(&[copies(&[])], Heard::Answer, false);
     moved.elsewhere = Some(ownership(
