@@ -43,6 +43,10 @@ pub(in crate::actions) struct Seen {
     pub(super) unlisted: Unlisted,
     /// Not every line of the inventory was understood.
     pub(super) doubtful: bool,
+    /// That the VM runs at both sites.
+    pub(super) twice: Option<String>,
+    /// The run.
+    pub(super) run: String,
     /// What marks names of this run's own.
     pub(super) mark: String,
 }
@@ -280,6 +284,20 @@ impl<'a> EndFiles<'a> {
             return done(found.clone(), vec![found]);
         }
         let found = format!("{} of before", count(due.len(), "file"));
+        if let Some(twice) = &seen.twice {
+            let fault = Fault::new(
+                format!(
+                    "{twice}: what was kept of before may be what the copy that is to live needs"
+                ),
+                self.at.host.as_str(),
+                format!("{found}; nothing was deleted"),
+                format!(
+                    "shut one copy down, and let it be seen: lifeboat watch --hosts {}; then retry",
+                    seen.run
+                ),
+            );
+            return blocked(found, fault, &[]);
+        }
         let unsafe_to_go = |original: &&&Aside| {
             let other = original
                 .bytes
@@ -364,6 +382,8 @@ impl Action for EndFiles<'_> {
         } else {
             Unlisted::default()
         };
+        let splits = ctx.state.splits().into_iter();
+        let mut splits = splits.filter(|split| split.vm == at.vm);
         Ok(Known::Is(Seen {
             store: Store::look(ctx, at).await?,
             folder: entries.is_some(),
@@ -371,6 +391,8 @@ impl Action for EndFiles<'_> {
             registered,
             unlisted,
             doubtful: !inventory.unread.is_empty(),
+            twice: splits.next().map(|split| split.in_words()),
+            run: ctx.run.to_string(),
             mark: format!(".lifeboat-{}-", ctx.run),
         }))
     }

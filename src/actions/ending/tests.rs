@@ -71,6 +71,8 @@ fn folder(names: &[&str]) -> files::Seen {
         registered: Vec::new(),
         unlisted: Unlisted::default(),
         doubtful: false,
+        twice: None,
+        run: "r1".to_owned(),
         mark: MARK.to_owned(),
     }
 }
@@ -242,6 +244,15 @@ fn an_original_is_deleted_only_beside_the_file_that_took_its_place() {
     other.entries[1].1.as_mut().unwrap().size = 6;
     blocked(&decide(&close, other));
     done(&decide(&close, folder(&["sql01.vmdk"])));
+    let mut split = folder(&["sql01.vmdk", aside]);
+    split.twice = Some("sql01 runs on lee-esx1 and on lon-esx1".to_owned());
+    let answer = decide(&close, split);
+    assert!(
+        blocked(&answer)
+            .next
+            .contains("watch --hosts r1; then retry"),
+        "{answer:?}"
+    );
 }
 
 /// To unregister it, to give its autostart entry back, and to stop it.
