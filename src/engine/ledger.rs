@@ -171,14 +171,16 @@ impl Ledger {
         let mark = mark(state);
         let counts = |op: &&Op| {
             op.status != OpStatus::NotSent
-                && Chapter::of(&op.step).is_none()
                 && !is_sites_own(&op.step)
                 // What they start again is told by facts, an undo's too.
                 && !matches!(op.step.verb(), "free_capacity" | "return_capacity")
         };
         let sent = state.ops.values().filter(counts).flat_map(|op| {
+            // A chapter brings nothing; what it replaces lies under a name of the run's own for a while.
+            let own = Chapter::of(&op.step).is_none();
             let announced = announced::of(&op.command, &mark).into_iter();
-            announced.map(|announced| (op.intended, Line::Sent(announced, op)))
+            let counted = announced.filter(move |announced| own || announced.is_of_work());
+            counted.map(|announced| (op.intended, Line::Sent(announced, op)))
         });
         let mut lines: Vec<(Timestamp, Line<'_>)> = sent.chain(facts).collect();
         // A command before the fact of the same moment that tells of it.

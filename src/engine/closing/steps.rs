@@ -332,6 +332,8 @@ impl Draft<'_> {
                 Thing::Original { aside, .. } if !self.ledger.is_of_before(item) => {
                     (folder_of(aside), Some(aside))
                 }
+                // What makes room for it lies beside it then.
+                Thing::Original { path, .. } => (folder_of(path), None),
                 _ => continue,
             };
             let place = (item.host.clone(), folder.to_owned());

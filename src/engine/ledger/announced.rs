@@ -34,6 +34,13 @@ pub(super) enum Announced {
     Final(String),
 }
 
+impl Announced {
+    /// Whether it is about a name of the run's own alone.
+    pub(super) fn is_of_work(&self) -> bool {
+        matches!(self, Self::Work(_) | Self::Settled(_))
+    }
+}
+
 /// Suffixes of names under which files of before the run are kept.
 const KEPT: [&str; 2] = ["original", "before"];
 

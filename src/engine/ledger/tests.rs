@@ -338,6 +338,45 @@ fn work_files_that_got_their_final_names_are_not_told_as_left() {
     assert_eq!(told.standing(), left, "it was not removed");
 }
 
+#[test]
+fn what_makes_room_for_an_original_is_a_work_file_until_it_is_removed() {
+    let mut told = Told::new();
+    let vmx = "/vmfs/volumes/ds/sql01/x.vmx";
+    let work = format!("{vmx}.lifeboat-r1-replaced");
+    let (back, away) = (
+        "rollback/bring-back/sql01/names_back",
+        "rollback/clear-away/sql01/remove_files",
+    );
+    let finished = |op| RunEvent::WriteFinished {
+        op,
+        exit: 0,
+        took_ms: 1,
+        output_sha256: None,
+    };
+    let moves = told.sent(back, AWAY, &format!("sh -c 'mv' _ {vmx} {work}"));
+    told.line(back, finished(moves));
+    let evidence = Vec::new();
+    told.line(back, RunEvent::StepDone { evidence });
+    let left = ["lee-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)"];
+    assert_eq!(told.standing(), left);
+    // A chapter's own starts are nothing that the run brought.
+    told.sent(
+        "rollback/bring-back/sql01/power_on",
+        AWAY,
+        "vim-cmd vmsvc/power.on 7",
+    );
+    assert_eq!(told.standing(), left);
+    let removes = told.sent(
+        away,
+        AWAY,
+        &format!("sh -c 'rm' _ {work} /vmfs/volumes/ds/sql01"),
+    );
+    told.line(away, finished(removes));
+    let evidence = Vec::new();
+    told.line(away, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing(), [""; 0]);
+}
+
 /// What is proven equal stays where it is, and its proof is told as that of a file that came.
 #[test]
 fn a_file_that_was_there_and_equal_is_not_the_runs() {
