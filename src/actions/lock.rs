@@ -289,7 +289,12 @@ fn held_elsewhere(
     let holder = in_words(owner);
     let there = owner.map_or_else(
         || format!("look into {} on {}", place.folder, place.host),
-        |owner| format!("there: lifeboat resume {}", owner.run),
+        |owner| {
+            format!(
+                "there: lifeboat resume {run}; cleanup, where it is a drill that was left",
+                run = owner.run
+            )
+        },
     );
     let found = format!("{} is held by {holder}", place.who());
     let mut evidence = Vec::new();
