@@ -210,13 +210,15 @@ impl RunState {
         started
     }
 
-    /// Whether the newest word about the VM at the other site is that it does not run there.
-    pub(super) fn is_seen_off(&self, vm: &VmName) -> bool {
+    /// Whether the newest word about the VM at a site is that it does not run there. What this run
+    /// has started there itself since is to run there, until it is seen off once more.
+    pub(super) fn is_seen_off(&self, vm: &VmName, is_here: impl Fn(&HostName) -> bool) -> bool {
         let mut words = self.facts_of(|fact| match fact {
             Fact::OwnershipEvidence { vm: of, .. } | Fact::Attested { vm: of, .. } if of == vm => {
                 Some(true)
             }
             Fact::RunsElsewhere { vm: of, .. } if of == vm => Some(false),
+            Fact::PoweredOn { vm: of, host } if of == vm && is_here(host) => Some(false),
             _ => None,
         });
         words.next().unwrap_or(false)

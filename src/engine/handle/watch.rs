@@ -298,8 +298,9 @@ impl Engine {
                     && (is_started || !status.is_met() && status != Status::Undone)
             };
             let is_split = self.runs_twice(vm);
+            let is_here = |on: &HostName| on == host || self.side_of(vm, on) == Some(role);
             let counts = self.plan.open_steps().iter().any(is_to_start)
-                && self.state.is_seen_off(vm)
+                && self.state.is_seen_off(vm, is_here)
                 && !is_split
                 && self.is_news(vm, asked);
             if !counts {

@@ -44,7 +44,10 @@ impl Story {
 
     /// The fence of vm0 looks, and London is silent.
     fn unheard() -> Self {
-        let plan = failover();
+        Self::unheard_in(failover())
+    }
+
+    fn unheard_in(plan: Arc<Plan>) -> Self {
         let mut story = Self {
             engine: engine(&plan),
             plan,
@@ -112,6 +115,10 @@ impl Story {
     }
 
     fn evidence(&mut self, silent: &[&str]) {
+        self.evidence_of(FENCE, silent);
+    }
+
+    fn evidence_of(&mut self, step: usize, silent: &[&str]) {
         let fact = Fact::OwnershipEvidence {
             vm: "vm0".into(),
             lines: vec![],
@@ -119,16 +126,20 @@ impl Story {
             silent: silent.iter().map(|host| (*host).into()).collect(),
             at: at(self.second),
         };
-        self.fact(FENCE, fact);
+        self.fact(step, fact);
     }
 
     /// A poll of London that begins and ends now.
     fn london(&mut self, running: Option<&[&str]>) -> Vec<String> {
+        self.poll("lon", SiteRole::Protected, running)
+    }
+
+    fn poll(&mut self, host: &str, role: SiteRole, running: Option<&[&str]>) -> Vec<String> {
         let vms = |vms: &[&str]| vms.iter().map(|vm| (*vm).into()).collect();
         let asked = at(self.second + 1);
         self.put(Input::HostSeen {
-            host: "lon".into(),
-            role: SiteRole::Protected,
+            host: host.into(),
+            role,
             asked,
             running: running.map(vms),
         })
@@ -348,6 +359,33 @@ fn a_vm_at_both_sites_is_named_until_one_copy_is_gone() {
     assert!(story.engine.state().splits().is_empty());
     let effects = story.answer(FENCE, already());
     assert!(effects.contains(&"run-finished".to_owned()), "{effects:?}");
+}
+
+#[test]
+fn a_vm_that_is_yet_to_go_home_may_run_where_the_run_started_it() {
+    const HOME: usize = 3;
+    let mut plan = Arc::unwrap_or_clone(failover());
+    plan.steps[HOME] = Step {
+        id: "failback/go-home/vm0/power_on".into(),
+        side: SiteRole::Protected,
+        hosts: vec!["lon".into()],
+        ..plan.steps[POWER_ON].clone()
+    };
+    let mut story = Story::unheard_in(Arc::new(plan));
+    story.answer(FENCE, already());
+    story.answer(1, already());
+    let started = Fact::PoweredOn {
+        vm: "vm0".into(),
+        host: "lee".into(),
+    };
+    story.fact(POWER_ON, started);
+    story.answer(POWER_ON, already());
+    let quiet = story.poll("lee", SiteRole::Recovery, Some(&["vm0"]));
+    assert!(!returned(&quiet), "{quiet:?}");
+    assert_eq!(story.status(HOME), Status::Probing);
+    story.evidence_of(HOME, &[]);
+    let told = story.poll("lee", SiteRole::Recovery, Some(&["vm0"]));
+    assert!(returned(&told), "seen off, and then on again: {told:?}");
 }
 
 #[test]
