@@ -152,9 +152,11 @@ fn take_over(theme: Theme) -> io::Result<Terminal<CrosstermBackend<BufWriter<Std
         TITLE_SAVED.store(true, Ordering::SeqCst);
         queue!(out, Print("\u{1b}[22;2t"))?;
     }
+    // A console that was killed leaves its screen, and this one begins on that.
     execute!(
         out,
         EnterAlternateScreen,
+        Clear(ClearType::All),
         EnableBracketedPaste,
         cursor::Hide
     )?;

@@ -335,8 +335,18 @@ fn a_window_that_shrinks_and_grows_is_drawn_anew() {
         .screen
         .screen_mut()
         .set_size(NonZero::new(30).unwrap(), NonZero::new(120).unwrap());
-    terminal.sees("3 hosts");
+    terminal.sees("[3] hosts");
     terminal.sees("[Enter] send");
+}
+
+#[test]
+fn what_a_killed_console_left_on_the_screen_is_wiped() {
+    let mut terminal = start("run", &[]);
+    let left = b"\x1b[?1049h\x1b[22;60Hof the last one";
+    terminal.screen.process(left);
+    terminal.sees("[Enter] send");
+    let text = terminal.text();
+    assert!(!text.contains("of the last one"), "{text}");
 }
 
 #[test]
