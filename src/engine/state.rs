@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::names::{Attempt, HostName, OpId, StepId, VmName};
-use crate::runbook::model::Mode;
+use crate::runbook::model::{Mode, Section};
 
 use super::fact::Fact;
 use super::people::People;
@@ -205,6 +205,22 @@ impl RunState {
             .map(|found| found.at)
     }
 
+    /// When the last of these VMs came to serve where they fail over to, once all do.
+    #[must_use]
+    pub fn all_served_at(&self, vms: &[VmName]) -> Option<Timestamp> {
+        let served = |vm| {
+            let fact = self.facts.iter().find(|found| {
+                let step = found.step.as_ref();
+                let failover = Section::Failover.as_str();
+                step.is_none_or(|id| id.section() == failover)
+                    && matches!(&found.fact, Fact::Serves { vm: served } if served == vm)
+            });
+            fact.map(|found| found.at)
+        };
+        let all: Option<Vec<_>> = vms.iter().map(served).collect();
+        all?.into_iter().max()
+    }
+
     /// The locks of this run that may lie beside VMs' folders: wanted, and not seen to be gone
     /// since. The fact of each, in the order in which they were wanted.
     #[must_use]
@@ -266,6 +282,10 @@ impl RunState {
                 self.console.clone_from(console);
                 self.resumes += 1;
                 self.finished = None;
+                if self.info.as_ref().is_some_and(|info| info.headless) {
+                    // It went on by itself for want of a person, who chooses a pace now.
+                    self.pace = Pace::Step;
+                }
                 if let Some(seconds) = clock_back_s {
                     self.clock_jumps.push((entry.at, *seconds));
                 }

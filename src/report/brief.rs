@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::{Confirmation, Fact, RunInfo, RunState, Status, StepState};
 use crate::names::StepId;
 use crate::plan::{Plan, Step};
+use crate::runbook::model::Section;
 
 use super::text::duration;
 
@@ -133,27 +134,33 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
             "{mode} {} ({protected} -> {recovery}), {met} of {all} steps done",
             info.runbook
         ),
-        format!("{who}; {}", against_the_clock(info, state, standing.now)),
+        format!("{who}; {}", against_the_clock(standing, info)),
     ]
 }
 
-fn against_the_clock(info: &RunInfo, state: &RunState, now: Timestamp) -> String {
+/// The clock of the RTO: it runs until every VM serves.
+fn against_the_clock(standing: &Standing<'_>, info: &RunInfo) -> String {
+    let (plan, state) = (standing.plan, standing.state);
     let Some(from) = state.counts_from() else {
         return "nothing is stopped yet".to_owned();
     };
-    let spent = now.duration_since(from);
+    let served = state.all_served_at(&plan.vms);
+    let served = served.filter(|_| plan.section == Section::Failover);
+    let spent = served.unwrap_or(standing.now).duration_since(from);
+    let clock = match served {
+        Some(_) => format!("served in {}", duration(spent)),
+        None => format!("T+{}", duration(spent)),
+    };
     let Some(rto) = info.rto_s.and_then(|rto| i64::try_from(rto).ok()) else {
-        return format!("T+{}", duration(spent));
+        return clock;
     };
     let left = SignedDuration::from_secs(rto) - spent;
     if left.is_negative() {
-        format!(
-            "T+{}, RTO missed by {}",
-            duration(spent),
-            duration(left.abs())
-        )
+        format!("{clock}, RTO missed by {}", duration(left.abs()))
+    } else if served.is_some() {
+        format!("{clock}, within the RTO")
     } else {
-        format!("T+{}, {} left of the RTO", duration(spent), duration(left))
+        format!("{clock}, {} left of the RTO", duration(left))
     }
 }
 

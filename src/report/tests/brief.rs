@@ -131,6 +131,11 @@ fn the_clock_of_a_planned_run_begins_with_its_first_stop() {
     };
     case.fact(10, "failover/recover/web01/shut_down", stopped);
     assert!(clock(&case).ends_with("T+21m 00s, 3h 39m left of the RTO"));
+    for vm in case.plan.vms.clone() {
+        let step = format!("failover/recover/{vm}/ready");
+        case.fact(15, &step, Fact::Serves { vm });
+    }
+    assert!(clock(&case).ends_with("served in 5m 00s, within the RTO"));
 }
 
 #[test]

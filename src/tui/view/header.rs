@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{CommitWindow, DrillTerms, Fact, Split};
+use crate::engine::{CommitWindow, DrillTerms, Split};
 use crate::runbook::model::{Mode, Section};
 use crate::tui::keys::{Action, Binding};
 use crate::tui::model::{Enter, Page, Run};
@@ -130,18 +130,7 @@ fn counts(run: &Run) -> Part {
 /// Seconds since service was lost, and the word before them: the clock stops when every VM serves.
 fn since_outage(run: &Run) -> Option<(i64, &'static str)> {
     let from = run.state.counts_from()?;
-    let served = |vm| {
-        let fact = run.state.facts.iter().find(|found| {
-            let way_out = found
-                .step
-                .as_ref()
-                .is_none_or(|id| id.section() == Section::Failover.as_str());
-            way_out && matches!(&found.fact, Fact::Serves { vm: served } if served == vm)
-        });
-        fact.map(|found| found.at)
-    };
-    let all: Option<Vec<_>> = run.plan.vms.iter().map(served).collect();
-    let last = all.and_then(|all| all.into_iter().max());
+    let last = run.state.all_served_at(&run.plan.vms);
     let (until, word) = match (last, run.state.finished_at) {
         (Some(last), _) if run.plan.section == Section::Failover => (last, "served in "),
         (_, Some(end)) => (end, "ended after "),
@@ -286,7 +275,9 @@ pub(super) fn status(run: &Run, buffer: &mut Buffer, area: Rect) {
             format!("the run stopped: {}; next: {next}", fault.what),
         )
     } else if let Some(banner) = run.ui.banners.back() {
-        (Role::Bad, format!("{banner}  [Esc] seen"))
+        const SEEN: &str = "  [Esc] seen";
+        let room = usize::from(area.width).saturating_sub(1 + SEEN.len());
+        (Role::Bad, format!("{}{SEEN}", text::cut(banner, room)))
     } else if let Some(key) = run.host_keys.front() {
         (
             Role::Bad,

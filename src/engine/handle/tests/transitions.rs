@@ -319,6 +319,30 @@ fn pace_auto_goes_on_alone_up_to_the_caps_and_waits_at_gates() {
 }
 
 #[test]
+fn a_person_who_takes_up_a_headless_run_is_shown_each_step() {
+    let plan = plan(&[&[]]);
+    let headless = Settings {
+        headless: true,
+        ..Settings::default()
+    };
+    let mut alone = Engine::new(Arc::clone(&plan), RunState::default(), headless);
+    let mut info = info();
+    info.headless = true;
+    let _ = alone.handle(at(0), Input::Start(info));
+    assert_eq!(alone.state().pace, Pace::Auto);
+    let state = alone.state().clone();
+    let mut engine = Engine::new(Arc::clone(&plan), state, Settings::default());
+    let resumed = Input::Resume {
+        operator: "alice".to_owned(),
+        console: "c".to_owned(),
+        clock_back_s: None,
+        with: Vec::new(),
+    };
+    let _ = engine.handle(at(1), resumed);
+    assert_eq!(engine.state().pace, Pace::Step);
+}
+
+#[test]
 fn hosts_and_datastores_get_as_much_at_a_time_as_the_runbook_says() {
     let probes_with = |settings| {
         let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[], &[], &[], &[], &[], &[]]));
