@@ -28,8 +28,8 @@ pub fn debrief(document: &Document) -> Vec<String> {
         lines.push(format!(
             "  {:<8}  {name:<16}  RTO {}  RPO {}",
             row.section.to_string(),
-            row.rto.in_words(),
-            row.rpo.in_words()
+            row.rto.in_words("not reached"),
+            row.rpo.in_words("not known")
         ));
     }
     let vouched = document
@@ -58,12 +58,10 @@ pub fn debrief(document: &Document) -> Vec<String> {
 }
 
 impl Graded {
-    /// `42m 10s of 4h 00m (within)`.
+    /// `42m 10s of 4h 00m (within)`; `unknown` where there is no figure.
     #[must_use]
-    pub fn in_words(&self) -> String {
-        let actual = self
-            .actual
-            .map_or_else(|| "not reached".to_owned(), duration);
+    pub fn in_words(&self, unknown: &str) -> String {
+        let actual = self.actual.map_or_else(|| unknown.to_owned(), duration);
         match (self.objective.map(duration), self.grade) {
             (Some(objective), Some(grade)) => format!("{actual} of {objective} ({grade})"),
             (Some(objective), None) => format!("{actual} (objective {objective})"),

@@ -91,6 +91,8 @@ pub struct RunHead {
     pub to: String,
     /// Who started it.
     pub operator: String,
+    /// Who was accountable last.
+    pub accountable: String,
     /// At which machine.
     pub console: String,
     /// When it began.

@@ -32,6 +32,7 @@ pub(super) fn run(run: &Run<'_>) -> RunHead {
         from: from.clone(),
         to: to.clone(),
         operator: info.operator.clone(),
+        accountable: state.people.operator.clone(),
         console: info.console.clone(),
         began: state.started,
         last,

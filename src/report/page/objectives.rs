@@ -61,12 +61,8 @@ fn objective(row: &Objective) -> Vec<Cell> {
             .objective
             .map_or_else(|| "none".to_owned(), duration)
     };
-    let actual = |measure: &Graded| Cell {
-        text: plain(
-            measure
-                .actual
-                .map_or_else(|| "not reached".to_owned(), duration),
-        ),
+    let actual = |measure: &Graded, unknown: &str| Cell {
+        text: plain(measure.actual.map_or_else(|| unknown.to_owned(), duration)),
         used: used(measure),
         tone: tone(measure.grade),
     };
@@ -93,10 +89,10 @@ fn objective(row: &Objective) -> Vec<Cell> {
         row.section.to_string().into(),
         name.into(),
         wanted(&row.rto).into(),
-        actual(&row.rto),
+        actual(&row.rto, "not reached"),
         grade(&row.rto),
         rpo.into(),
-        actual(&row.rpo),
+        actual(&row.rpo, "not known"),
         grade(&row.rpo),
         row.data_from.clone().into(),
         row.serves_at.map_or_else(String::new, time).into(),

@@ -144,6 +144,10 @@ pub(super) fn tone(grade: Option<Grade>) -> Tone {
 
 fn facts(document: &Document) -> Vec<(String, Text)> {
     let run = &document.run;
+    let mut operator = format!("{} on {}", run.operator, run.console);
+    if run.accountable != run.operator {
+        operator.push_str(&format!("; {} had it last", run.accountable));
+    }
     let mut facts = vec![
         (
             "Run".to_owned(),
@@ -151,10 +155,7 @@ fn facts(document: &Document) -> Vec<(String, Text)> {
                 .plain(" of runbook ")
                 .code(&run.runbook),
         ),
-        (
-            "Operator".to_owned(),
-            plain(format!("{} on {}", run.operator, run.console)),
-        ),
+        ("Operator".to_owned(), plain(operator)),
     ];
     let mut add = |label: &str, text: Text| facts.push((label.to_owned(), text));
     if let (Some(began), Some(last), Some(took)) = (run.began, run.last, run.took) {
