@@ -61,7 +61,7 @@ pub(super) fn answers_again(host: &HostName, vms: &[VmName], running: &[VmName])
         _ => format!(" (silent before about {})", listed(vms)),
     };
     let runs = running_there(running);
-    format!("{host} ANSWERS AGAIN{before}; it runs {runs}")
+    format!("{host} ANSWERS AGAIN; it runs {runs}{before}")
 }
 
 /// What a host runs of what the run is about.
