@@ -178,8 +178,8 @@ fn intro(host: &Host) -> Vec<u8> {
     let lines = [
         format!("-- a shell on {} ({}) --", host.name(), host.address()),
         "exit or Ctrl-D ends it; Enter ~ . cuts it off.".to_owned(),
-        "Lifeboat does not record what is typed here. Nothing new starts until you are back."
-            .to_owned(),
+        "Lifeboat does not record what is typed here.".to_owned(),
+        "Nothing new starts until you are back.".to_owned(),
     ];
     let mut bytes = Vec::new();
     for line in lines {

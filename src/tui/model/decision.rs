@@ -280,7 +280,7 @@ impl Run {
         match self.status(self.ui.shown) {
             Status::Done | Status::Failed | Status::Held if undoable => None,
             Status::Done | Status::Failed | Status::Held => {
-                Some(format!("{} has nothing to take back", step.title))
+                Some("this step has nothing to take back".to_owned())
             }
             status => Some(format!(
                 "{} is {}: nothing to take back",

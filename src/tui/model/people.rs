@@ -75,7 +75,7 @@ impl Run {
                     item(
                         Some('o'),
                         "offer to hand it over",
-                        "the other person takes it here, or at another terminal",
+                        "the other takes it, here or elsewhere",
                         Choice::People(PeopleInput::Offer { by }),
                     ),
                 ],
@@ -132,7 +132,7 @@ impl Run {
             .map(|(at, host)| Item {
                 key: (at == 0).then_some('x'),
                 label: format!("a shell on {host}"),
-                help: "a reason is asked; the step looks again after it".to_owned(),
+                help: "a reason is asked, then the step looks again".to_owned(),
                 choice: Choice::Shell(step, at),
                 disabled: self.why_no_shell(host),
             })

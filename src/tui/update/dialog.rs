@@ -121,7 +121,7 @@ fn escape(run: &mut Run, dialog: Dialog) {
             ..
         }) => {
             run.ui.dismissed.insert((step, id));
-            run.say("the VM still waits for its answer: Enter opens it again");
+            run.say("the question still waits for its answer: Enter opens it again");
         }
         Kind::HostKey(dialog) => {
             for key in run

@@ -140,7 +140,12 @@ impl Run {
         if let Some(dialog) = &mut self.ui.dialog {
             dialog.since.get_or_insert(self.now.mono);
         }
+        let was_too_small = self.is_too_small();
         self.ui.seen = seen;
+        if was_too_small && !self.is_too_small() {
+            // What keys were answered with while it was.
+            self.ui.toast = None;
+        }
     }
 
     fn is_too_small(&self) -> bool {

@@ -676,7 +676,7 @@ fn the_steps_of_a_finished_run_can_still_be_looked_at() {
         fault: None,
     }]));
     bench.keys("<Esc><Up>");
-    assert!(bench.text().contains("1 steps"), "{}", bench.text());
+    assert!(bench.text().contains("[1] steps"), "{}", bench.text());
     bench.keys("<Esc>");
     assert!(bench.text().contains("debrief"), "{}", bench.text());
 }
@@ -744,6 +744,23 @@ fn titles_and_cells_carry_nothing_that_a_host_smuggled_in() {
         bench.text()
     );
     assert!(at(0) < bench.now.wall);
+}
+
+#[test]
+fn an_alarm_that_has_no_room_is_cut_and_keeps_its_key() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.live(Live::Banner(format!("sql01 RUNS {}", "there ".repeat(20))));
+    assert!(bench.text().contains("…  [Esc] seen"), "{}", bench.text());
+}
+
+#[test]
+fn a_window_that_has_grown_says_no_more_that_it_is_too_small() {
+    let mut bench = Bench::new(&Story::asking(), (60, 15));
+    bench.keys("s");
+    bench.area = ratatui::layout::Rect::new(0, 0, 80, 24);
+    bench.draw();
+    bench.draw();
+    assert!(!bench.text().contains("too small"), "{}", bench.text());
 }
 
 #[test]

@@ -21,8 +21,8 @@ use super::{commands, labelled, list, pane, put, text_width};
 
 /// Cells of a progress bar.
 const BAR: u64 = 24;
-/// Columns that a title's number and edges take of the text's width.
-const TITLE_EDGE: usize = 4;
+/// Columns that a title's key and edges take of the text's width.
+const TITLE_EDGE: usize = 6;
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let Some(step) = run.shown() else {

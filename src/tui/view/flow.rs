@@ -119,7 +119,7 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             );
             field(
                 &mut content,
-                &format!("Type {word} to let it go on"),
+                &format!("To let it go on, type: {word}"),
                 typed,
                 width,
             );

@@ -51,7 +51,7 @@ pub(in crate::tui) fn rule(
     }
 }
 
-/// A pane: its number and title on a rule, the rest is its content.
+/// A pane: its key and title on a rule, the rest is its content.
 pub(in crate::tui) fn pane(
     buffer: &mut Buffer,
     area: Rect,
@@ -64,7 +64,7 @@ pub(in crate::tui) fn pane(
     rule(
         buffer,
         area,
-        &format!("{number} {}", text::clean(title)),
+        &format!("[{number}] {}", text::clean(title)),
         note,
         style.style(),
     );

@@ -69,7 +69,7 @@ fn panes(run: &Run, order: &[&HostName], width: usize, most: usize) -> Vec<Line<
 
 /// One line for each host, for a screen without room for panes.
 pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
-    rule(buffer, area, "3 hosts", "", Role::Strong.style());
+    rule(buffer, area, "[3] hosts", "", Role::Strong.style());
     for (host, y) in run.host_order().into_iter().zip(area.y + 1..area.bottom()) {
         let row = Rect {
             x: area.x + 1,

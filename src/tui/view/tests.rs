@@ -191,7 +191,7 @@ fn a_long_card_has_the_whole_screen_until_the_steps_are_wanted() {
     let beside = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
         bench.calmly("1");
     });
-    assert!(beside.text().contains("1 steps"), "{}", beside.text());
+    assert!(beside.text().contains("[1] steps"), "{}", beside.text());
     let mut bench = shot(&renames(), (80, 24), crate::tui::fixture::FULL, |bench| {
         bench.calmly("<Enter>");
     });
