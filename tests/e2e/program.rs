@@ -58,7 +58,8 @@ impl Place {
         self.newest_run().expect("there is no run")
     }
 
-    fn newest_run(&self) -> Option<PathBuf> {
+    /// The newest run's folder, if there is one.
+    pub fn newest_run(&self) -> Option<PathBuf> {
         let runs = std::fs::read_dir(self.state().join("runs")).ok()?;
         runs.flatten()
             .map(|entry| entry.path())

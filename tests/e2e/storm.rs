@@ -99,6 +99,8 @@ struct Storm {
     runbook: String,
     answers: String,
     tally: BTreeMap<Fault, u64>,
+    /// The folder of the run that came to its end: nothing of it is unsynced any more.
+    ended: Option<PathBuf>,
 }
 
 impl Storm {
@@ -151,6 +153,7 @@ impl Storm {
             _fronts: fronts,
             place,
             tally: BTreeMap::new(),
+            ended: None,
         }
     }
 
@@ -160,6 +163,7 @@ impl Storm {
         self.section(&["run", &runbook], wanted.div_ceil(2));
         self.check_sums();
         let parent = crate::practice::run_id(&self.place);
+        self.ended = Some(self.place.run_dir());
         self.section(&["failback", &parent], wanted);
         self.check_end();
         let Self {
@@ -303,7 +307,12 @@ impl Storm {
     /// What a power cut can take: a last line that was not synced yet. It was synced if its command
     /// has reached a host.
     fn tear(&mut self) {
-        let path = self.place.run_dir().join("journal.jsonl");
+        // A console that still looks at the hosts has no run yet.
+        let newest = self.place.newest_run();
+        let Some(dir) = newest.filter(|dir| self.ended.as_ref() != Some(dir)) else {
+            return;
+        };
+        let path = dir.join("journal.jsonl");
         let Ok(text) = std::fs::read(&path) else {
             return;
         };
