@@ -252,7 +252,10 @@ impl Storm {
             Fault::Killed => return Some(self.kill(child)),
             Fault::PowerCut => {
                 let ended = self.kill(child);
-                self.tear();
+                // One that had come to its end has synced its last line.
+                if ended.is_none() {
+                    self.tear();
+                }
                 return Some(ended);
             }
             Fault::LinkCut => self.cables[host].cut_after(self.dice.below(200_000)),
