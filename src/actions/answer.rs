@@ -82,16 +82,13 @@ pub(super) fn needed(found: impl Into<String>, proposal: Proposal) -> ProbeAnswe
     }
 }
 
-/// It must not or cannot be done; the remedies follow the fault's own next move.
+/// It must not or cannot be done; the remedies are what there is besides the fault's own next move.
 pub(super) fn blocked(found: impl Into<String>, fault: Fault, remedies: &[&str]) -> ProbeAnswer {
-    let mut ways: Vec<String> = vec![fault.next.clone()];
-    ways.extend(remedies.iter().map(|way| (*way).to_owned()));
-    ways.retain(|way| !way.is_empty());
     ProbeAnswer {
         found: found.into(),
         verdict: Verdict::Blocked {
             fault,
-            remedies: ways,
+            remedies: remedies.iter().map(|way| (*way).to_owned()).collect(),
         },
     }
 }
@@ -100,6 +97,14 @@ pub(super) fn blocked(found: impl Into<String>, fault: Fault, remedies: &[&str])
 mod tests {
     use super::*;
     use crate::hypervisor::esxi::commands;
+
+    #[test]
+    fn the_next_move_is_named_once() {
+        let fault = Fault::new("it runs there", "lon-esx1", "nothing was sent", "fence it");
+        let answer = blocked("on", fault.clone(), &["skip it"]);
+        let remedies = vec!["skip it".to_owned()];
+        assert_eq!(answer.verdict, Verdict::Blocked { fault, remedies });
+    }
 
     #[test]
     fn an_unknown_number_is_shown_as_a_hole_and_a_known_one_as_it_is_sent() {
