@@ -293,6 +293,10 @@ fn entries(old: &Runbook, new: &Runbook) -> Vec<String> {
     list(&mut found, "backup", &old.backups, &new.backups);
     list(&mut found, "VM", &old.vms, &new.vms);
     list(&mut found, "variable", &old.variables, &new.variables);
+    if old.objectives != new.objectives {
+        let words = "the objectives are different; a run keeps those that it began with";
+        found.push(words.to_owned());
+    }
     found
 }
 

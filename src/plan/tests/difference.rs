@@ -159,3 +159,12 @@ fn another_host_behind_a_standing_step_is_refused_and_another_login_is_not() {
     assert!(found.refused.is_empty() && found.changed.is_empty());
     assert_eq!(found.entries, ["host lee-esx1 is different"]);
 }
+
+#[test]
+fn other_objectives_are_named_and_do_not_become_those_of_the_run() {
+    let mut sooner = old();
+    sooner.objectives.rto = Some(std::time::Duration::from_secs(60));
+    let lines = compare(&sooner, &DONE).lines();
+    let kept = "the objectives are different; a run keeps those that it began with";
+    assert_eq!(lines, [kept]);
+}
