@@ -290,11 +290,17 @@ impl Run {
         }
     }
 
-    pub(super) fn can_retry(&self, step: usize) -> bool {
+    pub(super) fn is_in_trouble(&self, step: usize) -> bool {
         matches!(
             self.status(step),
             Status::Failed | Status::Held | Status::Undone
         )
+    }
+
+    /// Also what a person settled, perhaps by mistake.
+    pub(super) fn can_retry(&self, step: usize) -> bool {
+        let settled = matches!(self.status(step), Status::Skipped | Status::ByHand);
+        settled || self.is_in_trouble(step)
     }
 
     /// What the confirmation of a step needs beside Enter.

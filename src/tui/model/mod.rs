@@ -425,7 +425,7 @@ impl Run {
             Kind::Flow(flow) => !is_asked(flow.step, flow.attempt),
             Kind::Menu(menu) => match &menu.about {
                 About::Trouble(step, attempt) => {
-                    !self.can_retry(*step) || self.attempt(*step) != *attempt
+                    !self.is_in_trouble(*step) || self.attempt(*step) != *attempt
                 }
                 About::Question(step, attempt, id) => {
                     let question = self.known(*step).and_then(|known| known.question.as_ref());

@@ -376,6 +376,24 @@ fn a_failed_step_has_every_way_on() {
 }
 
 #[test]
+fn what_was_skipped_by_mistake_is_shown_as_not_sent_and_can_be_tried_again() {
+    let mut story = Story::asking();
+    let (by, reason) = ("alice".to_owned(), "in a hurry".to_owned());
+    story.of("sql01", "register", 1, RunEvent::StepSkipped { by, reason });
+    let mut bench = Bench::new(&story, SMALL);
+    bench.keys("<Up>");
+    let text = bench.text();
+    assert!(
+        text.contains("shown   on lee-esx1") && !text.contains("sent "),
+        "{text}"
+    );
+    bench.calmly("r<Enter>");
+    let (step, by) = (id("sql01", "register"), "alice".to_owned());
+    let scope = RetryScope::Step(step);
+    assert_eq!(sends(&mut bench), [OperatorInput::Retry { scope, by }]);
+}
+
+#[test]
 fn a_key_that_does_nothing_says_why() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.keys("r");

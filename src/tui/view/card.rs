@@ -81,13 +81,14 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     extent
 }
 
+/// Its number is one of those that the header counts: an ending's steps are counted by themselves.
 fn title(run: &Run, step: &Step) -> String {
-    format!(
-        "step {}/{}  {}",
-        run.ui.shown + 1,
-        run.plan.steps.len(),
-        step.title
-    )
+    let (frozen, all) = (run.plan.frozen, run.plan.steps.len());
+    let (number, of) = match run.ui.shown.checked_sub(frozen) {
+        Some(of_ending) => (of_ending + 1, all - frozen),
+        None => (run.ui.shown + 1, frozen),
+    };
+    format!("step {number}/{of}  {}", step.title)
 }
 
 /// Whether the card is shown alone: it waits for a person who has to read all of it, and is read
@@ -159,10 +160,15 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
         );
     }
     if let Some(known) = known {
-        let settled = known.status.is_met();
         if let Some(proposal) = &known.proposal {
             changes(&mut lines, width, step, proposal);
-            commands::draw(&mut lines, width, proposal, settled, run.ui.card.exact);
+            let label = match known.status {
+                // Sent or not, the step is settled otherwise.
+                Status::Skipped | Status::ByHand => "shown",
+                status if status.is_met() => "sent",
+                _ => "now",
+            };
+            commands::draw(&mut lines, width, proposal, label, run.ui.card.exact);
         }
         found(run, &mut lines, width, known);
         if let Some(proposal) = &known.proposal {

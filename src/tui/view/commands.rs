@@ -10,12 +10,13 @@ use crate::tui::theme::Role;
 
 use super::frame::{beside_label, under_label};
 
-/// Every command below its host; a line that goes on ends in a backslash. `exact`: scripts whole.
+/// Every command below its host, beside a label that tells whether they were sent; a line that goes on
+/// ends in a backslash. `exact`: scripts whole.
 pub(super) fn draw(
     lines: &mut Vec<Line<'static>>,
     width: usize,
     proposal: &Proposal,
-    settled: bool,
+    label: &str,
     exact: bool,
 ) {
     let room = beside_label(width);
@@ -45,7 +46,7 @@ pub(super) fn draw(
                 .map(|line| (role, line)),
         );
     }
-    under_label(lines, if settled { "sent" } else { "now" }, texts);
+    under_label(lines, label, texts);
     for script in scripts {
         let opening = script.opening();
         let rest = if exact {
@@ -78,7 +79,7 @@ mod tests {
 
     fn shown(proposal: &Proposal, exact: bool) -> String {
         let mut lines = Vec::new();
-        draw(&mut lines, 100, proposal, false, exact);
+        draw(&mut lines, 100, proposal, "now", exact);
         lines.iter().map(|line| line.to_string() + "\n").collect()
     }
 

@@ -202,6 +202,21 @@ fn a_long_card_has_the_whole_screen_until_the_steps_are_wanted() {
 }
 
 #[test]
+fn a_step_of_an_ending_is_numbered_among_those_that_the_header_counts() {
+    let mut plan = crate::tui::fixture::plan();
+    plan.frozen = 1;
+    let walked = plan.steps.len() - 1;
+    let bench = Bench::of(plan, &Story::asking(), (80, 24));
+    let shown = bench.run.ui.shown;
+    let text = bench.text();
+    assert!(
+        text.contains(&format!("step {shown}/{walked}  register sql01")),
+        "{text}"
+    );
+    assert!(text.contains(&format!("/{walked}, 1 needs you")), "{text}");
+}
+
+#[test]
 fn confirmation_dialogs() {
     let mut story = Story::begun();
     story.probe("-", "confirm", 1, declare());
