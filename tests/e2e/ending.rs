@@ -166,7 +166,7 @@ fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill
         "stop sql01",
         "unregister sql01",
         "power_on sql01",
-        "Type sql01",
+        "type: sql01",
     ] {
         press_until(&mut terminal, next);
     }
@@ -235,6 +235,23 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     };
     assert!(!kept().is_empty(), "copy_back keeps the disks of before");
     let served = site.work_log("lon-esx1").len();
+    // Nobody agrees to it: it is left, and nothing of it was done.
+    let plain = |words: &[&str]| place.run(words, SOON);
+    plain(&["commit", &home, "--headless"]).expect(4);
+    let refused = plain(&["rollback", &home, "--headless"]);
+    refused.expect(4);
+    assert!(refused.all().contains("--reason"), "{}", refused.all());
+    let left = plain(&[
+        "commit",
+        &home,
+        "--headless",
+        "--leave",
+        "--reason",
+        "too early",
+    ]);
+    left.expect(0);
+    assert!(left.all().contains("commit or roll back"), "{}", left.all());
+    assert!(!kept().is_empty() && site.work_log("lon-esx1").len() == served);
     let committed = act(&["commit", &home]);
     committed.expect(0);
     assert!(
