@@ -32,11 +32,11 @@ pub fn debrief(document: &Document) -> Vec<String> {
             row.rpo.in_words("not known")
         ));
     }
-    let vouched = document
+    let told = document
         .statements
         .iter()
-        .filter(|said| said.kind == StatementKind::Attested);
-    lines.extend(vouched.map(|said| said.text.words()));
+        .filter(|said| matches!(said.kind, StatementKind::Attested | StatementKind::LockLeft));
+    lines.extend(told.map(|said| said.text.words()));
     for finding in &document.findings {
         let what = match finding.kind {
             FindingKind::Step => "open",

@@ -150,7 +150,8 @@ fn locks(run: &Run<'_>, all: &mut Said) {
             all.say(Kind::LockBroken, said);
         }
     }
-    if run.state.finished.is_some() {
+    // A practice's hosts are gone with it.
+    if run.state.finished.is_some() && run.plan.mode != Mode::Practice {
         locks_left(run, all);
     }
 }

@@ -62,6 +62,22 @@ fn a_drill_is_measured_to_its_own_end_and_not_to_that_of_its_cleanup() {
 }
 
 #[test]
+fn a_lock_that_stays_is_told_of_where_its_host_does() {
+    for (mode, stays) in [(Mode::Failover, true), (Mode::Practice, false)] {
+        let mut case = Case::new(&[Section::Failover], mode);
+        let wanted = Fact::LockWanted {
+            vm: None,
+            host: "lee-bk1".into(),
+            path: ".lifeboat-commands-x+lee-bk1".to_owned(),
+        };
+        case.fact(5, "failover/announce/lee-bk1/command", wanted);
+        case.run(20, ended());
+        let lines = crate::report::debrief(&document(&case.report(), &[])).join("\n");
+        assert_eq!(lines.contains("could not be given back"), stays, "{lines}");
+    }
+}
+
+#[test]
 fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
     for (mode, first, chapter) in [
         (Mode::Failover, ended(), Chapter::Rollback),
