@@ -49,10 +49,12 @@ pub(super) fn draw(
         height,
     };
     Clear.render(outer, buffer);
+    let title = text::clean(&content.title);
+    let room = usize::from(width).saturating_sub(4);
     let block = Block::bordered()
         .border_type(BorderType::Double)
         .title(Line::styled(
-            format!(" {} ", text::clean(&content.title)),
+            format!(" {} ", text::cut(&title, room)),
             Role::Strong.style(),
         ))
         .title_bottom(

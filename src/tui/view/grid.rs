@@ -50,7 +50,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let mut head = vec![Span::raw(format!(" {}", text::fit("VM", NAME)))];
     head.extend(phases.iter().map(|phase| {
         Span::styled(
-            text::fit(&text::clean(&phase.title), cell),
+            text::fit(&text::cut(&text::clean(&phase.title), cell - 1), cell),
             Role::Dim.style(),
         )
     }));
@@ -98,7 +98,7 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
 
 fn row(run: &Run, vm: &VmName, phases: &[&Phase], cell: usize) -> Line<'static> {
     let mut spans = vec![Span::styled(
-        format!(" {}", text::fit(&text::clean(vm.as_str()), NAME)),
+        format!(" {} ", text::fit(&text::clean(vm.as_str()), NAME - 1)),
         Role::Strong.style(),
     )];
     for phase in phases {

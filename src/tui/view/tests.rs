@@ -217,6 +217,17 @@ fn a_step_of_an_ending_is_numbered_among_those_that_the_header_counts() {
 }
 
 #[test]
+fn long_names_are_cut_where_they_can_be_seen_to_be() {
+    let mut plan = crate::tui::fixture::plan();
+    for step in &mut plan.steps {
+        step.title = "as long as ".repeat(10);
+    }
+    let mut bench = Bench::of(plan, &Story::asking(), (80, 24));
+    bench.keys("!");
+    assert!(bench.text().contains("… ╗"), "{}", bench.text());
+}
+
+#[test]
 fn confirmation_dialogs() {
     let mut story = Story::begun();
     story.probe("-", "confirm", 1, declare());
