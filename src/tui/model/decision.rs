@@ -222,8 +222,8 @@ impl Run {
             Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),
             Action::Decline => over().or_else(|| self.why_not_declined()),
             Action::Retry => over().or_else(|| {
-                let any = (0..self.plan.steps.len()).any(|step| self.can_retry(step));
-                (!any).then(|| "nothing has failed".to_owned())
+                let any = (0..self.plan.steps.len()).any(|step| self.is_in_trouble(step));
+                (!any && !self.can_retry(self.ui.shown)).then(|| "nothing has failed".to_owned())
             }),
             Action::Undo => over().or_else(|| self.why_not_undone()),
             Action::Abort => self.why_not_aborted(),

@@ -381,6 +381,12 @@ fn what_was_skipped_by_mistake_is_shown_as_not_sent_and_can_be_tried_again() {
     let (by, reason) = ("alice".to_owned(), "in a hurry".to_owned());
     story.of("sql01", "register", 1, RunEvent::StepSkipped { by, reason });
     let mut bench = Bench::new(&story, SMALL);
+    bench.keys("r");
+    assert!(
+        bench.text().contains("nothing has failed"),
+        "of the step on screen: {}",
+        bench.text()
+    );
     bench.keys("<Up>");
     let text = bench.text();
     assert!(
