@@ -216,6 +216,11 @@ fn look(place: &Place, answers: &str) {
     let named = "RECOVERY REQUIRED (split brain): sql01";
     terminal.wait_for(named, Duration::from_secs(60));
     terminal.wait_for("lon-esx1 ANSWERS AGAIN", Duration::from_secs(60));
+    // The run was headless: whoever takes it up chooses a pace.
+    terminal.press("p");
+    terminal.wait_for("waits at gates and prompts only", Duration::from_secs(20));
+    std::thread::sleep(Duration::from_millis(600));
+    terminal.press("a");
     terminal.wait_for(
         "choose Leeds, and this copy is stopped",
         Duration::from_secs(60),
