@@ -21,7 +21,7 @@ use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership::{Copy, Heard, Look, Ownership, Told, copy_line};
+use super::ownership::{Copy, Heard, Look, Ownership, Sign, Told, copy_line};
 use super::place::{VmAt, site_title};
 use super::words::span;
 use super::{reach, sighting, stopping};
@@ -193,17 +193,27 @@ impl Fence {
         )
     }
 
-    /// The VM of the other site that answers there, where the address is one of its own too: a service
-    /// address that moves from one machine to the other says nothing of the one that left it.
-    async fn shared_with(&self, ctx: &Ctx, look: &Look) -> Option<String> {
-        for other in reach::sharing(ctx, &self.vm, look) {
-            let there = sighting::of_hosts(ctx, other, self.role.other()).await;
-            if let Some((host, _)) = there.running().next() {
-                let target = &look.target;
-                return Some(format!("{other} has {target} too, and runs on {host}"));
-            }
+    /// Why what answers says nothing of this VM, if it does not.
+    async fn served_by_others(&self, ctx: &Ctx, sign: &Sign) -> Option<String> {
+        let mut whose = Vec::new();
+        for look in sign.answers() {
+            whose.push(self.served_by_another(ctx, look).await);
         }
-        None
+        of_others(whose)
+    }
+
+    /// The VM whose service address this is, too, and which this run has seen serve and which runs at
+    /// the other site: an address that moves from one machine to the other says nothing of the one
+    /// that left it.
+    async fn served_by_another(&self, ctx: &Ctx, look: &Look) -> Option<String> {
+        let mut sharing = reach::sharing(ctx, &self.vm, look).into_iter();
+        let other = sharing.find(|other| ctx.state.served_at(other).is_some())?;
+        let there = sighting::of_hosts(ctx, other, self.role.other()).await;
+        let (host, _) = there.running().next()?;
+        Some(format!(
+            "{other} has {} too, and serves on {host}",
+            look.target
+        ))
     }
 
     fn blocked_by_lock(&self, found: &str, held: &str) -> ProbeAnswer {
@@ -254,6 +264,14 @@ impl Fence {
     }
 }
 
+/// Whose answers they are, where each is another VM's: a single one that is not may be this VM's.
+fn of_others(whose: Vec<Option<String>>) -> Option<String> {
+    let whose: Option<Vec<String>> = whose.into_iter().collect();
+    whose
+        .filter(|whose| !whose.is_empty())
+        .map(|whose| whose.join("; "))
+}
+
 /// Whether the host starts this copy at its own boot.
 fn starts_by_itself(copy: &Copy) -> bool {
     let entry = copy.autostart.as_ref();
@@ -293,10 +311,7 @@ impl Action for Fence {
         } else {
             None
         };
-        let shared = match ownership.sign.answering() {
-            Some(look) => self.shared_with(ctx, look).await,
-            None => None,
-        };
+        let shared = self.served_by_others(ctx, &ownership.sign).await;
         Ok(Seen {
             ownership,
             elsewhere,

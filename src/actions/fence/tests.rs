@@ -236,8 +236,13 @@ fn an_address_that_another_vm_has_too_says_nothing_of_this_one() {
             .what
             .contains("the address of sql01")
     );
-    let whose = "standby has 10.20.0.11:1433 too, and runs on lee-esx1";
+    let whose = "standby has 10.20.0.11:1433 too, and serves on lee-esx1";
     seen.shared = Some(whose.to_owned());
     let answer = fence().decide(&seen);
     assert!(done(&answer).iter().any(|line| line == whose), "{answer:?}");
+
+    let other = || Some(whose.to_owned());
+    assert_eq!(of_others(vec![other()]).as_deref(), Some(whose));
+    assert_eq!(of_others(vec![other(), None]), None, "one may be its own");
+    assert_eq!(of_others(vec![]), None);
 }
