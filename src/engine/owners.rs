@@ -39,6 +39,15 @@ impl Fact {
         ))
     }
 
+    /// Where the watch saw what speaks against a VM's start.
+    pub(super) fn seen_on(&self) -> Option<&HostName> {
+        match self {
+            Self::HostReturned { host, .. } | Self::RunsElsewhere { host, .. } => Some(host),
+            Self::SplitBrain { also, .. } => Some(also),
+            _ => None,
+        }
+    }
+
     /// What the watch of the other site has to say at once, wherever the run is followed.
     #[must_use]
     pub fn alarm(&self) -> Option<String> {

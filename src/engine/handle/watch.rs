@@ -220,6 +220,12 @@ impl Engine {
         }
     }
 
+    /// The site of a host, where a step that has no other tells it.
+    fn side_of_host(&self, host: &HostName) -> Option<SiteRole> {
+        let alone = |step: &&Step| step.hosts.iter().eq([host]);
+        self.plan.steps.iter().find(alone).map(|step| step.side)
+    }
+
     /// The site of the host on which the plan starts a VM.
     fn side_of(&self, vm: &VmName, host: &HostName) -> Option<SiteRole> {
         let starts = |step: &&Step| started_by(step) == Some(vm) && step.hosts.contains(host);
@@ -272,7 +278,9 @@ impl Engine {
             let Some(told) = self.state.told_against(vm) else {
                 continue;
             };
-            if ended.is_some_and(|ended| ended <= told.at) {
+            let there = told.fact.seen_on().and_then(|host| self.side_of_host(host));
+            let counts = there.is_none_or(|side| side == step.side);
+            if counts && ended.is_some_and(|ended| ended <= told.at) {
                 let is_split = matches!(told.fact, Fact::SplitBrain { .. });
                 self.let_look(step, vm, is_split);
             }
