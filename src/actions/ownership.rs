@@ -73,6 +73,8 @@ impl Copy {
 pub(super) struct Sign {
     /// Each address or port that was asked.
     pub looks: Vec<Look>,
+    /// Why none was, where that is no gap of the runbook.
+    pub left_out: Option<&'static str>,
 }
 
 /// What one address or port said.
@@ -165,7 +167,12 @@ impl Sign {
 
     /// What answers.
     pub fn answering(&self) -> Option<&Look> {
-        self.looks.iter().find(|look| look.heard == Heard::Answer)
+        self.answers().next()
+    }
+
+    /// All that answers.
+    pub fn answers(&self) -> impl Iterator<Item = &Look> {
+        self.looks.iter().filter(|look| look.heard == Heard::Answer)
     }
 }
 
@@ -312,8 +319,9 @@ impl Ownership {
             lines.push("its uuid.bios is not known, so it was looked for by path and name".into());
         }
         if self.sign.looks.is_empty() {
-            lines
-                .push("its address was not asked: the runbook names none that can be asked".into());
+            let why = self.sign.left_out;
+            let why = why.unwrap_or("the runbook names none that can be asked");
+            lines.push(format!("its address was not asked: {why}"));
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
         lines.extend(self.sign.blind_to());

@@ -34,6 +34,7 @@ use super::questions;
 use super::registered::{self, Registration};
 use super::twins::{self, Twins};
 use super::{autostart, configuration, power_tasks, sighting, stopping};
+pub(super) use begun::alone;
 use connecting::Blind;
 use starting::Evidence;
 pub(super) use starting::start;
@@ -63,10 +64,9 @@ pub(super) struct Seen {
     question: Option<Question>,
     /// A power-on that was ordered before is still under way.
     under_way: bool,
-    /// What is known of it at the other site; not asked while it runs here.
+    /// What is known of it at the other site; not asked while it runs here, and only its hosts are
+    /// asked while a start is under way.
     other: Option<Ownership>,
-    /// What the hosts of the other site say, where a start is under way here or waits on a question.
-    begun: Option<Ownership>,
     /// In a drill, the proof of its isolation instead; not asked while it runs here.
     ground: Option<Ground>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
@@ -75,6 +75,13 @@ pub(super) struct Seen {
     blind: Blind,
     /// The autostart entry that `fence` took away here and that is not back.
     autostart: Option<AutostartEntry>,
+}
+
+impl Seen {
+    /// Its start is under way, or it waits on a question.
+    fn is_begun(&self) -> bool {
+        self.under_way || self.question.is_some()
+    }
 }
 
 impl PowerOn {
@@ -149,9 +156,19 @@ impl Action for PowerOn {
                 }
             }
         }
-        if self.isolation.is_none() && (seen.question.is_some() || seen.under_way) {
-            let begun = sighting::of_answering(ctx, self.vm(), self.other).await;
-            seen.begun = Some(begun);
+        if seen.is_begun()
+            && let Some(entry) = &registration.entry
+        {
+            match &self.isolation {
+                Some(isolation) => {
+                    let ground = isolation::look_at_vm(ctx, isolation, &at, entry).await?;
+                    seen.ground = Some(ground);
+                }
+                None => {
+                    let other = sighting::of_answering(ctx, self.vm(), self.other).await;
+                    seen.other = Some(other);
+                }
+            }
         }
         seen.registration = Known::Is(registration);
         Ok(seen)
@@ -166,6 +183,7 @@ impl Action for PowerOn {
             return answer;
         }
         match (entry, &seen.other, &seen.ground) {
+            (Some(entry), ..) if seen.is_begun() => self.decide_on(seen, entry),
             (Some(entry), Some(other), _) => self.decide_off(seen, entry, other),
             (Some(entry), None, Some(ground)) => self.decide_apart(seen, entry, ground),
             (Some(entry), None, None) => self.decide_on(seen, entry),
@@ -178,15 +196,15 @@ impl Action for PowerOn {
         let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) else {
             return Ok(());
         };
-        if let Some(other) = &seen.other {
+        if seen.is_begun() {
+            self.see_through(ctx, at, entry, seen).await?;
+        } else if let Some(other) = &seen.other {
             let other = self.fresh(ctx, other).await?;
             self.keep_evidence(ctx, &other).await?;
             self.start(ctx, at, entry, &Evidence::Alone(other)).await?;
         } else if let (Some(isolation), Some(_)) = (&self.isolation, &seen.ground) {
             let evidence = self.isolated(ctx, isolation, at, entry).await?;
             self.start(ctx, at, entry, &evidence).await?;
-        } else if seen.question.is_some() || !seen.runs {
-            self.see_through(ctx, at, entry, seen).await?;
         } else if !seen.blind.open.is_empty() {
             self.connect(ctx, at, entry, &seen.blind.open).await?;
         }

@@ -13,12 +13,14 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
-use crate::runbook::model::Identity;
+use crate::runbook::model::{Identity, SiteRole};
 
 use super::answer::{Known, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
+use super::ownership::is_stale;
 use super::place::VmAt;
+use super::power_on;
 use super::registered::{Entry, entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -34,6 +36,8 @@ pub(super) struct Watch<'a> {
     vmx: String,
     /// How long it may take without asking anything.
     patience: Duration,
+    /// The site whose hosts are asked again before an answer that was long in coming.
+    other: Option<SiteRole>,
 }
 
 impl<'a> Watch<'a> {
@@ -43,7 +47,14 @@ impl<'a> Watch<'a> {
             at,
             vmx: vmx.to_owned(),
             patience,
+            other: None,
         }
+    }
+
+    /// An answer starts the VM, so what spoke for that must not be old by then.
+    pub fn beside(self, other: SiteRole) -> Self {
+        let other = Some(other);
+        Self { other, ..self }
     }
 }
 
@@ -142,10 +153,16 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
     ctx.doing(format!("{} asks something", watch.at.vm));
     let identity = ctx.runbook.isolation.as_ref();
     let identity = identity.map_or(Identity::Moved, |isolation| isolation.identity);
+    let shown = ctx.clock.now();
     let label = ctx
         .link
         .ask(as_shown(watch.at, &question, identity))
         .await?;
+    if let Some(other) = watch.other
+        && is_stale(ctx.clock.now(), Some(shown))
+    {
+        power_on::alone(ctx, watch.at, other, None).await?;
+    }
     let Some(choice) = question.choice(&label) else {
         return Err(ActError::Failed(Fault::new(
             format!(

@@ -93,7 +93,10 @@ pub(super) async fn sign(ctx: &Ctx, vm: &VmName) -> Sign {
     for target in targets(ctx, vm) {
         looks.push(ask(ctx, &target).await);
     }
-    Sign { looks }
+    Sign {
+        looks,
+        ..Sign::default()
+    }
 }
 
 /// Asks one address of a VM that the runbook does not name, from the place that sees its network.

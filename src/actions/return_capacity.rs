@@ -366,7 +366,7 @@ async fn start(ctx: &Ctx, due: &Due) -> Result<(), ActError> {
         let watch = Watch::new(&due.at, &vmx, commands::POWER_ON_DEADLINE);
         return questions::answer_until_on(ctx, &watch).await;
     }
-    power_on::start(ctx, &due.at, entry, |_| std::future::pending()).await
+    power_on::start(ctx, &due.at, entry, None, |_| std::future::pending()).await
 }
 
 /// What failed of several, in one.

@@ -119,6 +119,7 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
 /// As [`of_hosts`], with what a person vouched for of those that do not answer.
 pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let mut ownership = of_hosts(ctx, vm, role).await;
+    ownership.sign.left_out = Some("the copy that is being started may answer it");
     ownership.attested = attestation(ctx, vm, &ownership.statement());
     ownership
 }

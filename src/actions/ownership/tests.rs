@@ -33,6 +33,7 @@ fn sign(heard: &[Heard]) -> Sign {
     };
     Sign {
         looks: asked.map(look).collect(),
+        ..Sign::default()
     }
 }
 
@@ -149,6 +150,7 @@ fn silence_says_what_it_cannot_see() {
                 ..sign(&[Heard::Silence]).looks.remove(0)
             })
             .collect(),
+        ..Sign::default()
     };
     for (ways, near, want) in [
         (&[Way::Arp, Way::Port][..], true, &[][..]),

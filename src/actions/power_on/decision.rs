@@ -111,7 +111,7 @@ impl PowerOn {
             proposal.commands = vec![command];
             return needed(found, Self::vouched(seen, proposal));
         }
-        if !seen.runs {
+        if seen.under_way {
             let found = "a power-on is under way";
             if let Some(answer) = self.blocked_begun(found, seen) {
                 return answer;

@@ -18,7 +18,7 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
-use crate::runbook::model::Isolation;
+use crate::runbook::model::{Isolation, SiteRole};
 
 use super::{PowerOn, SETTLE};
 
@@ -119,12 +119,14 @@ impl PowerOn {
         entry: &Entry,
         evidence: &Evidence,
     ) -> Result<(), ActError> {
-        start(ctx, at, entry, |sent| grown_old(ctx, evidence, sent)).await
+        let other = matches!(evidence, Evidence::Alone(_)).then_some(self.other);
+        start(ctx, at, entry, other, |sent| grown_old(ctx, evidence, sent)).await
     }
 }
 
 /// Starts a VM, and answers what it asks meanwhile; given up where `enough` ends before the host has
-/// begun with it, which says why.
+/// begun with it, which says why. The hosts of the site `other`, if one is given, are asked again
+/// before an answer that was long in coming.
 ///
 /// # Errors
 /// It did not come to be on, a write was lost, or the host could not be asked.
@@ -132,6 +134,7 @@ pub(in crate::actions) async fn start<E: Future<Output = String>>(
     ctx: &Ctx,
     at: &VmAt,
     entry: &Entry,
+    other: Option<SiteRole>,
     enough: impl FnOnce(Sent) -> E,
 ) -> Result<(), ActError> {
     let host = &at.host;
@@ -139,7 +142,10 @@ pub(in crate::actions) async fn start<E: Future<Output = String>>(
     let vmx = entry.inventory_path();
     let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
     let command = commands::power_on(vmid).deadline(LONGEST);
-    let watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
+    let mut watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
+    if let Some(other) = other {
+        watch = watch.beside(other);
+    }
     let ends = async |sent| {
         tokio::select! {
             end = questions::answer_until(ctx, &watch) => end,

@@ -26,6 +26,7 @@ fn on(runs: bool) -> Seen {
     Seen {
         registration: Known::Is(registration(Some(entry(PowerState::On, "connected")))),
         runs,
+        under_way: !runs,
         ..Seen::default()
     }
 }
@@ -128,20 +129,23 @@ fn a_question_is_answered_and_the_start_is_not_sent_again() {
 
 #[test]
 fn a_start_under_way_goes_on_only_while_the_other_site_does_not_run_it() {
-    let begun = |told| Seen {
-        begun: Some(ownership("London", &[told], Heard::NotAsked)),
+    let begun = |told: &[Told]| Seen {
+        other: Some(ownership("London", told, Heard::NotAsked)),
         ..on(false)
     };
-    assert_eq!(needed(&power_on().decide(&begun(no()))).attest, None);
+    assert_eq!(needed(&power_on().decide(&begun(&[no()]))).attest, None);
 
-    let silent = power_on().decide(&begun(dark()));
+    let silent = power_on().decide(&begun(&[dark()]));
     let asked = needed(&silent).attest.as_ref().unwrap();
     assert!(asked.statement.contains("does not run in London"));
 
-    let answer = power_on().decide(&begun(Told::Copies(vec![copy(PowerState::On)])));
+    let answer = power_on().decide(&begun(&[Told::Copies(vec![copy(PowerState::On)])]));
     let fault = blocked(&answer);
     assert!(fault.what.contains("does not go on"), "{fault:?}");
-    assert!(fault.next.contains("undo this step"), "{fault:?}");
+    assert!(fault.next.contains("stop one of the two"), "{fault:?}");
+
+    // Nobody who could be asked leaves it as open as one who is silent.
+    assert!(needed(&power_on().decide(&begun(&[]))).attest.is_some());
 }
 
 #[test]
@@ -212,5 +216,35 @@ async fn a_start_that_waits_its_turn_for_too_long_is_not_covered_any_more() {
     assert!(run(false, false).await);
     assert!(!run(true, false).await, "it is fresh");
     assert!(!run(false, true).await, "it is on its way");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_word_of_the_other_site_is_taken_again_before_a_start_is_seen_through() {
+    let world = World::new().await;
+    let (runbook, step) = step("failover/recover/sql01/power_on");
+    let at = VmAt::of_step(&runbook, &step, &"sql01".into()).unwrap();
+    let why = |gathered: Option<Ownership>| {
+        let at = at.clone();
+        world.run(&step, None, move |ctx| async move {
+            match alone(&ctx, &at, SiteRole::Protected, gathered.as_ref()).await {
+                Ok(other) => format!("{:?}", other.standing()),
+                Err(ActError::Held { fault, .. }) => fault.what,
+                Err(other) => panic!("{other:?}"),
+            }
+        })
+    };
+    let old = Some(ownership("London", &[no()], Heard::NotAsked));
+    let held = why(old.clone()).await;
+    assert!(held.contains("it runs on lon-esx1 too"), "{held}");
+    world.site.go_dark(SiteRole::Protected);
+    let held = why(old.clone()).await;
+    assert!(held.contains("nobody vouched"), "{held}");
+    let vouched = Ownership {
+        attested: Some("alice: I saw it off".into()),
+        at: Some(jiff::Timestamp::now()),
+        ..ownership("London", &[dark()], Heard::NotAsked)
+    };
+    assert_eq!(why(Some(vouched)).await, "Attested");
     world.end().await;
 }

@@ -106,6 +106,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
             } else {
                 vec![look]
             },
+            ..Sign::default()
         },
         locks: Locks::default(),
         attested: None,
