@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Chapter, CommitWindow, Stage, Way};
@@ -19,7 +20,7 @@ use super::keys::{self, HomeAction};
 use super::page::{Cmd, Msg, Now, Page, Seen};
 use super::text;
 use super::theme::Role;
-use super::view::put;
+use super::view::{put, rule};
 
 /// What home shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -211,11 +212,17 @@ impl Page for HomePage {
 
     fn view(&self, buffer: &mut Buffer) -> Seen {
         let area = *buffer.area();
-        let [top, body, detail, status, bottom] = Layout::vertical([
+        let width = usize::from(area.width);
+        let about = self.detail(width);
+        let about_rows = about.len().clamp(4, usize::from(area.height / 3).max(4));
+        let words = self.toast.as_deref().unwrap_or_default();
+        let said = text::wrap(words, width.saturating_sub(2));
+        let [top, body, line, detail, status, bottom] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Fill(1),
-            Constraint::Length(5),
             Constraint::Length(1),
+            Constraint::Length(rows(about_rows)),
+            Constraint::Length(rows(said.len().min(3))),
             Constraint::Length(1),
         ])
         .areas(area);
@@ -231,12 +238,13 @@ impl Page for HomePage {
         ];
         put(buffer, top, &Line::from(head));
         let list = self.draw_rows(buffer, body);
-        self.draw_detail(buffer, detail);
-        let words = self.toast.as_deref().unwrap_or_default();
-        put(
+        rule(buffer, line, "", "", Style::new());
+        put_lines(buffer, detail, about);
+        let said = said.into_iter();
+        put_lines(
             buffer,
             status,
-            &Line::styled(format!(" {}", text::clean(words)), Role::Warn.style()),
+            said.map(|words| Line::styled(words, Role::Warn.style())),
         );
         self.draw_keys(buffer, bottom);
         Seen {
@@ -256,6 +264,23 @@ impl Page for HomePage {
 
     fn wake(&self) -> Option<Duration> {
         None
+    }
+}
+
+fn rows(lines: usize) -> u16 {
+    u16::try_from(lines).unwrap_or(u16::MAX)
+}
+
+/// As many of the lines as the area has rows, a column from its edge.
+fn put_lines(buffer: &mut Buffer, area: Rect, lines: impl IntoIterator<Item = Line<'static>>) {
+    for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
+        let place = Rect {
+            x: area.x + 1,
+            y,
+            width: area.width.saturating_sub(1),
+            height: 1,
+        };
+        put(buffer, place, &line);
     }
 }
 

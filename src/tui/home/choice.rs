@@ -75,7 +75,7 @@ fn close(
         return Ok(HomeChoice::Close(run.clone(), chapter));
     }
     let stands = stage.map_or_else(|| "its journal does not fit".to_owned(), Stage::words);
-    Err(format!("there can be no {chapter} of this run: {stands}"))
+    Err(format!("no {chapter} of this run: {stands}"))
 }
 
 fn leave(run: &RunId, ways: &[Way]) -> Result<HomeChoice, String> {

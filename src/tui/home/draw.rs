@@ -5,7 +5,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Stage, Way};
@@ -89,9 +88,10 @@ impl HomePage {
             if !heading.is_empty() {
                 rule(buffer, place, heading, "", Role::Strong.style());
             } else if row == Some(self.at) {
-                put(buffer, place, &line.patch_style(Role::Chosen.style()));
-            } else {
+                let line = cut_line(line, width).patch_style(Role::Chosen.style());
                 put(buffer, place, &line);
+            } else {
+                put(buffer, place, &cut_line(line, width));
             }
         }
         extent
@@ -142,77 +142,17 @@ impl HomePage {
         ])
     }
 
-    pub(super) fn draw_detail(&self, buffer: &mut Buffer, area: Rect) {
-        rule(buffer, area, "", "", Style::new());
-        let width = usize::from(area.width.saturating_sub(2)).min(100);
+    /// What there is to know of the highlighted row, whole where its line may be cut.
+    pub(super) fn detail(&self, width: usize) -> Vec<Line<'static>> {
+        let width = width.saturating_sub(2).min(100);
         let mut lines = Vec::new();
         match self.rows().get(self.at) {
-            Some(Row::Unfinished(run)) => {
-                labelled(&mut lines, width, "runbook", Role::Plain, &run.runbook);
-                labelled(
-                    &mut lines,
-                    width,
-                    "last",
-                    Role::Plain,
-                    &text::date(run.last),
-                );
-                let held = run.holder.as_ref().map(|holder| {
-                    format!("{holder} drives it; Enter looks on and decides nothing")
-                });
-                let begun = run.stage.as_ref().filter(|stage| stage.is_begun());
-                let begun = begun.map(Stage::words);
-                let (label, words) = match (&run.problem, &held, &begun) {
-                    (Some(problem), ..) => ("resume", problem.as_str()),
-                    (None, Some(held), _) => ("watch", held.as_str()),
-                    (None, None, Some(begun)) => ("stands", begun.as_str()),
-                    (None, None, None) => ("resume", "nothing is lost: it goes on where it stood"),
-                };
-                labelled(&mut lines, width, label, Role::Plain, words);
-            }
-            Some(Row::Runbook(runbook)) => {
-                labelled(&mut lines, width, "title", Role::Plain, &runbook.title);
-                let [from, to] = &runbook.sites;
-                let way = if from.is_empty() {
-                    String::new()
-                } else {
-                    format!("{from} -> {to}")
-                };
-                labelled(&mut lines, width, "sites", Role::Plain, &way);
-                let bundled = "in the program itself".to_owned();
-                let path = runbook
-                    .path
-                    .as_ref()
-                    .map_or(bundled, |path| path.display().to_string());
-                labelled(&mut lines, width, "file", Role::Plain, &path);
-                let problem = runbook.problem.as_deref().unwrap_or_default();
-                labelled(&mut lines, width, "wrong", Role::Bad, problem);
-            }
-            Some(Row::Finished(run)) => {
-                let words = format!("{}, ended {}", run.runbook, text::date(run.ended));
-                labelled(&mut lines, width, "runbook", Role::Plain, &words);
-                let window = run.window.as_ref();
-                let decide = window.and_then(|window| decide_by(window, self.now.wall));
-                if let Some(words) = decide {
-                    labelled(&mut lines, width, "window", Role::Warn, &words);
-                }
-                for way in &run.ways {
-                    labelled(&mut lines, width, "next", Role::Plain, &way_line(way));
-                }
-            }
+            Some(Row::Unfinished(run)) => about_unfinished(&mut lines, width, run),
+            Some(Row::Runbook(runbook)) => about_runbook(&mut lines, width, runbook),
+            Some(Row::Finished(run)) => about_finished(&mut lines, width, run, self.now),
             None => {}
         }
-        for (line, y) in lines.iter().zip(area.y + 1..area.bottom()) {
-            put(
-                buffer,
-                Rect {
-                    x: area.x + 1,
-                    y,
-                    height: 1,
-                    ..area
-                },
-                line,
-            );
-        }
+        lines
     }
 
     pub(super) fn draw_keys(&self, buffer: &mut Buffer, area: Rect) {
@@ -231,6 +171,77 @@ impl HomePage {
         }
         put(buffer, area, &keys_line(parts, usize::from(area.width)));
     }
+}
+
+fn about_unfinished(lines: &mut Vec<Line<'static>>, width: usize, run: &UnfinishedRun) {
+    let mut say = |label, words: &str| labelled(lines, width, label, Role::Plain, words);
+    say("runbook", &run.runbook);
+    say("last", &text::date(run.last));
+    say("needs", run.waits_for.as_deref().unwrap_or_default());
+    let begun = run.stage.as_ref().filter(|stage| stage.is_begun());
+    match (&run.problem, &run.holder, begun) {
+        (Some(problem), ..) => say("resume", problem),
+        (None, Some(holder), _) => {
+            let words = format!("{holder} drives it; Enter looks on and decides nothing");
+            say("watch", &words);
+        }
+        (None, None, Some(begun)) => say("stands", &begun.words()),
+        (None, None, None) => say("resume", "nothing is lost: it goes on where it stood"),
+    }
+}
+
+fn about_runbook(lines: &mut Vec<Line<'static>>, width: usize, runbook: &RunbookEntry) {
+    labelled(lines, width, "title", Role::Plain, &runbook.title);
+    let [from, to] = &runbook.sites;
+    let way = if from.is_empty() {
+        String::new()
+    } else {
+        format!("{from} -> {to}")
+    };
+    labelled(lines, width, "sites", Role::Plain, &way);
+    let bundled = "in the program itself".to_owned();
+    let path = runbook
+        .path
+        .as_ref()
+        .map_or(bundled, |path| path.display().to_string());
+    labelled(lines, width, "file", Role::Plain, &path);
+    let problem = runbook.problem.as_deref().unwrap_or_default();
+    labelled(lines, width, "wrong", Role::Bad, problem);
+}
+
+fn about_finished(lines: &mut Vec<Line<'static>>, width: usize, run: &FinishedRun, now: Now) {
+    let words = format!("{}, ended {}", run.runbook, text::date(run.ended));
+    labelled(lines, width, "runbook", Role::Plain, &words);
+    let stands = run.stage.as_ref().map(Stage::words).unwrap_or_default();
+    labelled(lines, width, "stands", Role::Plain, &stands);
+    let window = run.window.as_ref();
+    let decide = window.and_then(|window| decide_by(window, now.wall));
+    labelled(
+        lines,
+        width,
+        "window",
+        Role::Warn,
+        &decide.unwrap_or_default(),
+    );
+    for way in &run.ways {
+        labelled(lines, width, "next", Role::Plain, &way_line(way));
+    }
+}
+
+/// The line in at most `width` columns; where it is cut shows.
+fn cut_line(line: Line<'static>, width: usize) -> Line<'static> {
+    let mut left = width;
+    let mut kept = Vec::new();
+    for span in line.spans {
+        let taken = text::width(&span.content);
+        if taken > left {
+            kept.push(Span::styled(text::cut(&span.content, left), span.style));
+            break;
+        }
+        left -= taken;
+        kept.push(span);
+    }
+    Line::from(kept).style(line.style)
 }
 
 fn is_ending(action: HomeAction) -> bool {

@@ -235,6 +235,13 @@ fn what_cannot_be_chosen_says_why() {
 }
 
 #[test]
+fn why_a_key_has_no_effect_is_said_whole_on_a_narrow_terminal() {
+    let mut page = page(home());
+    assert_eq!(press(&mut page, "jjjjjx"), None);
+    insta::assert_snapshot!("home-refused", shot(&page, (80, 24), FULL));
+}
+
+#[test]
 fn a_drill_that_is_overdue_is_said() {
     let drilled = |every: u64| {
         let runbook = RunbookEntry {
