@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::{self, CommitWindow, Stage, going_live, left_over};
+use crate::engine::{self, CommitWindow, Move, Stage, going_live, left_over};
 use crate::error::Fault;
 use crate::headless::{self, Replies};
 use crate::host::Redactor;
@@ -191,10 +191,13 @@ pub(super) fn conclude(
 fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     let (state, run) = (past.state(), &past.folder.id);
     let stage = Stage::of(&state);
+    let ways = stage.ways(run, past.info.mode).into_iter();
+    let ways = ways.map(|way| way.with(elsewhere));
     if exit == Exit::Resumable {
-        let ways = stage.ways(run, past.info.mode);
-        // It is resumed by the first of them, too.
-        let others = ways.iter().skip(1).filter(|_| stage.is_begun());
+        // Resuming goes on with a chapter that was begun, too.
+        let begun = state.chapter().map(|opened| Move::Close(opened.chapter));
+        let is_told = stage.is_begun() || stage.is_split();
+        let others = ways.filter(|way| is_told && way.to != Move::Resume && Some(way.to) != begun);
         let resume = format!("resume with: lifeboat resume {run}{elsewhere}");
         return std::iter::once(resume)
             .chain(others.map(|way| format!("or: {way}")))
@@ -209,8 +212,7 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
         let left = left_over(opened.chapter, &state);
         lines.extend(left.iter().map(|item| format!("left over: {item}")));
     }
-    let ways = stage.ways(run, past.info.mode);
-    lines.extend(ways.iter().map(|way| format!("next: {way}")));
+    lines.extend(ways.map(|way| format!("next: {way}")));
     lines.extend(going_live(run, &state).map(|words| format!("in an emergency: {words}")));
     lines
 }

@@ -84,6 +84,7 @@ fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
             | Stage::Interrupted
             | Stage::RecoveryRequired(_)
             | Stage::SplitSince(_)
+            | Stage::SplitBeforeCommit(_)
             | Stage::SplitInCommit(_)
             | Stage::CommitDue { .. }
             | Stage::Begun(Chapter::Commit)
@@ -292,7 +293,7 @@ impl Teller {
     fn line(&mut self, line: &Line<'_>, words: &str) {
         let at = Clock::system().now();
         if !self.json {
-            self.put_words(&to_second(at).to_string(), words);
+            self.put_words(&to_second(at), words);
             return;
         }
         let line = JsonLine {

@@ -25,7 +25,10 @@ pub enum Stage {
     RecoveryRequired(Vec<Split>),
     /// A VM was seen running at both sites after every step was settled.
     SplitSince(Vec<Split>),
-    /// The same, and its commit was begun: that does not go on, and nothing takes the run back.
+    /// The same, and its commit was begun, of which nothing was done: it can be left.
+    SplitBeforeCommit(Vec<Split>),
+    /// The same, and something of its commit was done: that does not go on, and nothing takes the
+    /// run back.
     SplitInCommit(Vec<Split>),
     /// Every step is settled, and nothing is due.
     Finished {
@@ -101,6 +104,15 @@ pub struct Way {
     pub does: &'static str,
 }
 
+impl Way {
+    /// The same with options behind it, as ` --state DIR` where the run is kept elsewhere.
+    #[must_use]
+    pub fn with(mut self, options: &str) -> Self {
+        self.command.push_str(options);
+        self
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}    {}", self.command, self.does)
@@ -119,7 +131,7 @@ impl Stage {
                 opened.chapter == Chapter::Commit && opened.ended.is_none()
             };
             if begun == Some(Chapter::Commit) {
-                return Self::SplitSince(splits);
+                return Self::SplitBeforeCommit(splits);
             } else if opened.is_some_and(commits) {
                 return Self::SplitInCommit(splits);
             } else if state.finished.is_none() {
@@ -186,6 +198,7 @@ impl Stage {
             Self::Interrupted => "unfinished: the console died".to_owned(),
             Self::RecoveryRequired(splits)
             | Self::SplitSince(splits)
+            | Self::SplitBeforeCommit(splits)
             | Self::SplitInCommit(splits) => {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
                 format!("{}: {first}", Split::STATE)
@@ -236,6 +249,8 @@ impl Stage {
         let commit = |does| way(Move::Close(Chapter::Commit), does);
         let rollback = |does| way(Move::Close(Chapter::Rollback), does);
         let cleanup = |does| way(Move::Close(Chapter::Cleanup), does);
+        let leave = |chapter| way(Move::Leave(chapter), "leave it: the run is as before");
+        let leave_first = "leave it, and take back what the run did";
         let (go_on, take_back) = ("go on with it", "take back what it did");
         let watch_split = || {
             let does = "what can be done, and sees when it is over";
@@ -255,6 +270,9 @@ impl Stage {
             }
             Self::RecoveryRequired(_) => vec![way(Move::Resume, "end the split first")],
             Self::SplitSince(_) => vec![watch_split(), rollback(take_back)],
+            Self::SplitBeforeCommit(_) => {
+                vec![watch_split(), rollback(leave_first), leave(Chapter::Commit)]
+            }
             Self::SplitInCommit(_) => vec![watch_split()],
             Self::CommitDue { .. } => {
                 let until = "until then: rings when a VM comes up twice";
@@ -267,9 +285,9 @@ impl Stage {
             Self::Begun(chapter) => {
                 let mut ways = vec![way(Move::Close(*chapter), go_on)];
                 if *chapter == Chapter::Commit {
-                    ways.push(rollback("leave it, and take back what the run did"));
+                    ways.push(rollback(leave_first));
                 }
-                ways.push(way(Move::Leave(*chapter), "leave it: the run is as before"));
+                ways.push(leave(*chapter));
                 ways
             }
             Self::Committing => vec![commit(go_on)],
@@ -305,7 +323,10 @@ impl Stage {
     pub fn is_split(&self) -> bool {
         matches!(
             self,
-            Self::RecoveryRequired(_) | Self::SplitSince(_) | Self::SplitInCommit(_)
+            Self::RecoveryRequired(_)
+                | Self::SplitSince(_)
+                | Self::SplitBeforeCommit(_)
+                | Self::SplitInCommit(_)
         )
     }
 

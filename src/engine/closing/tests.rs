@@ -473,6 +473,16 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let stage = Stage::of(&state);
     assert!(stage.is_split() && !stage.is_being_committed(), "{stage:?}");
     assert_eq!(word(Chapter::Rollback, &state), "after leaving");
+    let ways = stage.ways(&run, Some(Mode::Failover)).into_iter();
+    let ways: Vec<String> = ways.map(|way| way.with(" --state d").command).collect();
+    assert_eq!(
+        ways,
+        [
+            "lifeboat watch --hosts r1 --state d",
+            "lifeboat rollback r1 --state d",
+            "lifeboat commit --leave r1 --state d",
+        ]
+    );
     sent(&mut state, "commit/clear-away/sql01/remove_originals", "rm");
     let stage = Stage::of(&state);
     assert!(stage.is_split() && stage.is_being_committed(), "{stage:?}");

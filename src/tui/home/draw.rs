@@ -178,14 +178,15 @@ fn about_unfinished(lines: &mut Vec<Line<'static>>, width: usize, run: &Unfinish
     say("runbook", &run.runbook);
     say("last", &text::date(run.last));
     say("needs", run.waits_for.as_deref().unwrap_or_default());
-    let begun = run.stage.as_ref().filter(|stage| stage.is_begun());
-    match (&run.problem, &run.holder, begun) {
+    let stage = run.stage.as_ref();
+    let stands = stage.filter(|stage| stage.is_begun() || stage.is_split());
+    match (&run.problem, &run.holder, stands) {
         (Some(problem), ..) => say("resume", problem),
         (None, Some(holder), _) => {
             let words = format!("{holder} drives it; Enter looks on and decides nothing");
             say("watch", &words);
         }
-        (None, None, Some(begun)) => say("stands", &begun.words()),
+        (None, None, Some(stage)) => say("stands", &stage.words()),
         (None, None, None) => say("resume", "nothing is lost: it goes on where it stood"),
     }
 }
