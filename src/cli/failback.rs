@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::engine::{Chapter, Parent, RunState, Stage, WayOut};
+use crate::engine::{Chapter, Move, Parent, RunState, Stage, Way, WayOut};
 use crate::error::Fault;
 use crate::journal::Ending;
 use crate::names::RunId;
@@ -124,11 +124,9 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
     }
     if state.finished.is_none() {
         let stage = Stage::of(&state);
-        let ways = stage.ways(&past.folder.id, past.info.mode);
-        let ways: Vec<String> = ways.iter().map(ToString::to_string).collect();
         return refused(
             format!("the failover is not finished ({})", stage.words()),
-            format!("first one of these: {}", ways.join("; ")),
+            first(&stage.ways(&past.folder.id, past.info.mode)),
         );
     }
     if was_rolled_back(&state) {
@@ -164,6 +162,19 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
     })
 }
 
+/// What comes before a way home.
+fn first(ways: &[Way]) -> String {
+    let way = |way: &Way| {
+        let instead = match way.to {
+            Move::Close(Chapter::Rollback) => ", in place of a failback",
+            _ => "",
+        };
+        format!("{} ({}{instead})", way.command, way.does)
+    };
+    let ways: Vec<String> = ways.iter().map(way).collect();
+    format!("first {}", ways.join(", or "))
+}
+
 /// Whether its VMs run at home again, or were about to.
 fn was_rolled_back(state: &RunState) -> bool {
     let mut chapters = state.chapters.iter();
@@ -187,4 +198,19 @@ fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>,
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_before_a_way_home_is_a_command_and_what_it_does() {
+        let ways = Stage::Unfinished.ways(&"r1".into(), Some(Mode::Failover));
+        assert_eq!(
+            first(&ways),
+            "first lifeboat resume r1 (go on where it stopped), or lifeboat rollback r1 (take back \
+             what it did, in place of a failback)"
+        );
+    }
 }
