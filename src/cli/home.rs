@@ -45,6 +45,10 @@ pub(super) async fn home(state: Option<PathBuf>) -> Result<Exit, Failure> {
             .home(home)
             .await
             .map_err(|error| no_terminal(&error))?;
+        let refused = match choice {
+            HomeChoice::Leave(..) => "Not left",
+            _ => "Not started",
+        };
         let walked = match choice {
             HomeChoice::Quit => return Ok(Exit::Clean),
             choice => follow(&mut console, choice).await,
@@ -59,7 +63,7 @@ pub(super) async fn home(state: Option<PathBuf>) -> Result<Exit, Failure> {
             Err(failure) => {
                 let screen = console.screen()?;
                 screen
-                    .pager("Not started", &failure.text)
+                    .pager(refused, &failure.text)
                     .await
                     .map_err(|error| no_terminal(&error))?;
             }

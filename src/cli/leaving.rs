@@ -75,7 +75,11 @@ async fn reason(
         };
         let intro = format!("{by} began the {chapter}, and nothing of it was done. {then}");
         let title = format!("Leave the {chapter} of {run}");
-        let mut filled = forms::show(console, title, vec![intro], vec![field]).await?;
+        let filled = forms::fill(console, title, vec![intro], vec![field]).await?;
+        let Some(mut filled) = filled else {
+            let words = "nothing was left; the run is as it was";
+            return Err(Failure::new(Exit::Resumable, words));
+        };
         filled.remove(REASON).unwrap_or_default()
     };
     let said = console.redactor.mask(&visible(typed.trim()));
