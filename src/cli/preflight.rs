@@ -1,5 +1,5 @@
-//! What is looked at before a failover starts: the same findings as `lifeboat check`, over the sessions
-//! that the run then uses, so that no login is tried twice.
+//! What is looked at before a failover or a failback starts: the same findings as `lifeboat check`, over
+//! the sessions that the run then uses, so that no login is tried twice.
 //!
 //! At a terminal what was found is shown and confirmed, a blocker with a reason. Without a person it
 //! is printed and the run starts: a VM that is not ready must not hold up the others, and each step

@@ -67,7 +67,9 @@ impl Replies {
         // Another answer to the challenge is an answer: it is recorded, and refused.
         if !gaps.is_empty() && !is_wrong_response(&gaps, &confirmation) {
             let told = |gap: &Gap| match gap {
-                Gap::Answer(key, why) if rehearsed && !is_answered(entry, key) => {
+                Gap::Answer(key, why)
+                    if rehearsed && !is_answered(entry, key) && is_value(proposal, key) =>
+                {
                     format!(
                         "{key}: {why}; practice gives the `example` that the runbook has for it"
                     )
@@ -192,6 +194,11 @@ impl Replies {
 
 fn is_answered(entry: Option<&StepAnswer>, key: &str) -> bool {
     entry.is_some_and(|entry| entry.asks.contains_key(key))
+}
+
+/// Whether it is asked as a value: only such a one has an example.
+fn is_value(proposal: &Proposal, key: &str) -> bool {
+    matches!(proposal.ask.get(key), Some(Prompt::Value { .. }))
 }
 
 /// What the runbook gives as a value that may be typed.

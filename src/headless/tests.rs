@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::engine::{
-    Answer, AttestRequest, Consent, ProbeAnswer, Prompt, Proposal, Question, Verdict,
+    Answer, AttestRequest, Choice, Consent, ProbeAnswer, Prompt, Proposal, Question, Verdict,
 };
 use crate::hypervisor::shell;
 use crate::names::{OpId, RunId};
@@ -189,6 +189,18 @@ fn a_value_with_a_pattern_is_given_in_practice_where_the_runbook_has_an_example(
         lacks.contains("INC[0-9]+") && lacks.contains("`example`"),
         "{lacks}"
     );
+    let choice = Choice {
+        key: "point".to_owned(),
+        of: "the restore point".to_owned(),
+        options: Vec::new(),
+        taken: None,
+    };
+    let choosing = Proposal {
+        choice: Some(choice),
+        ..proposal(Risk::Read)
+    };
+    let lacks = missing(replies(true, true).to_step(&step(CONFIRM), &choosing));
+    assert!(lacks.contains("point") && !lacks.contains("`example`"));
 }
 
 #[test]

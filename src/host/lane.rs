@@ -132,7 +132,7 @@ impl LaneThread {
         })
     }
 
-    /// Whether no file or stream is open there.
+    /// Whether nothing is open there that a long command would hold up.
     pub(super) fn is_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed)
     }

@@ -123,7 +123,7 @@ fn silent(task: &Task, name: &HostName, host: &HostSeen) -> Vec<Finding> {
         let fault = Fault::new(
             format!("it does not tell {}: {}", asked(&extra), first.fault.what),
             name.as_str(),
-            "a failover does not need it; it was not judged",
+            "no step needs it; it was not judged",
             "look at it on the host itself where it matters to you",
         );
         findings.push(Finding::note(
