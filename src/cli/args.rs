@@ -238,7 +238,8 @@ Severities: a blocker keeps a VM from coming up, a warning makes it worse than i
 is worth knowing. With --watch it looks again and again and prints only what changed.
 
 Exit status: 0 ready (notes at most); 1 warnings or blockers; 2 usage, invalid file, a missing
-password; 4 a signal before the first look was done. With --watch that of the last look.
+password; 3 with --failback, a run that cannot go home; 4 a signal before the first look was done.
+With --watch that of the last look.
 
 Examples:
   lifeboat check my-runbook.yaml

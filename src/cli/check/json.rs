@@ -1,7 +1,7 @@
 //! A look as JSON, for whoever watches: one object a line.
 //!
-//! The first line is the whole look, `{"lifeboat_check":1,"runbook","sha256","at","took_ms","ready",
-//! "vms","hosts":[{"host","answers","product","ahead_s","round_trip_ms"}],"points":[{"vm","point",
+//! The first line is the whole look, `{"lifeboat_check":1,"runbook","sha256","way":"failover"|"failback","at",
+//! "took_ms","ready","vms","hosts":[{"host","answers","product","ahead_s","round_trip_ms"}],"points":[{"vm","point",
 //! "at","age_s","rpo_s","grade","bytes","verified"}],"findings":[FINDING]}`; each later one, where it
 //! watches, what changed: `{"lifeboat_check":1,"at","changes":[{"change":"new"|"was"|"gone",
 //! "was"?,"finding":FINDING}]}`. A FINDING is `{"key","severity","vms","what","where","now","next"}`,
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::names::{HostName, VmName};
 use crate::readiness::{Change, Finding, HostSeen, Severity, Shut, is_ready};
+use crate::runbook::model::SiteRole;
 use crate::transfer::Grade;
 
 use super::lines::Round;
@@ -26,6 +27,7 @@ struct Whole<'a> {
     lifeboat_check: u32,
     runbook: &'a str,
     sha256: &'a str,
+    way: &'static str,
     at: Timestamp,
     took_ms: u64,
     ready: bool,
@@ -92,6 +94,10 @@ pub(super) fn whole(round: &Round<'_>) -> String {
         lifeboat_check: FORMAT,
         runbook: &round.task.runbook.name,
         sha256: round.sha256,
+        way: match round.task.side {
+            SiteRole::Recovery => "failover",
+            SiteRole::Protected => "failback",
+        },
         at: round.seen.at,
         took_ms: in_ms(round.took),
         ready: is_ready(findings),
