@@ -35,7 +35,7 @@ pub(super) struct Load {
 
 /// How disks that are there make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     /// A clone of each is patched, and they are renamed aside.
     Clone,
     /// There is room only if they are written to themselves.
@@ -60,7 +60,7 @@ impl Way {
 
 /// What one file takes at the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Need {
+pub struct Need {
     /// Bytes beside what is there.
     pub beside: u64,
     /// Bytes if what is there is written to.
@@ -70,7 +70,8 @@ pub(super) struct Need {
 impl Need {
     /// Of a file that takes `source` bytes where it comes from; at the target its begun copy takes
     /// so many, and the one that it can be made from.
-    fn of(source: u64, begun: Option<u64>, base: Option<u64>) -> Self {
+    #[must_use]
+    pub fn of(source: u64, begun: Option<u64>, base: Option<u64>) -> Self {
         let (beside, in_place) = match (begun, base) {
             (Some(begun), _) => (source.saturating_sub(begun), source.saturating_sub(begun)),
             (None, Some(base)) => (source.max(base), source.saturating_sub(base)),
@@ -78,12 +79,22 @@ impl Need {
         };
         Self { beside, in_place }
     }
+
+    /// Of all the files of a VM.
+    #[must_use]
+    pub fn sum(needs: &[Self]) -> Self {
+        let sum = |of: fn(&Self) -> u64| needs.iter().map(of).fold(0, u64::saturating_add);
+        Self {
+            beside: sum(|need| need.beside),
+            in_place: sum(|need| need.in_place),
+        }
+    }
 }
 
 /// Which way has room.
-pub(super) fn way(needs: &[Need], free: u64) -> Way {
-    let sum = |of: fn(&Need) -> u64| needs.iter().map(of).fold(0, u64::saturating_add);
-    let (beside, in_place) = (sum(|need| need.beside), sum(|need| need.in_place));
+#[must_use]
+pub fn way(needs: &[Need], free: u64) -> Way {
+    let Need { beside, in_place } = Need::sum(needs);
     if beside <= free {
         Way::Clone
     } else if in_place <= free && in_place < beside {

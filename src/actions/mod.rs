@@ -66,6 +66,7 @@ mod whereabouts;
 mod words;
 
 pub use context::Ctx;
+pub use copying::{Need, Way, way};
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};
 pub use port_groups::{Groups, compare as compare_port_groups};

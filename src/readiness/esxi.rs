@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ask::Asker;
-use super::seen::{EsxiSeen, Leaving, Registered, SpareSeen, Told};
+use super::seen::{EsxiSeen, Files, Registered, SpareSeen, Told};
 use super::task::Task;
 use crate::actions::{holder, lock_folder};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::autostart::AutostartEntry;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
@@ -24,6 +23,7 @@ use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
 use crate::hypervisor::shell::{self, Found, StandingLock};
 use crate::names::{HostName, VmName};
+use crate::vmfiles::FileKind;
 
 /// Asks an ESXi host everything, one question after the other.
 pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> EsxiSeen {
@@ -103,7 +103,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;
-    look_at_leaving(asker, task, host, &mut seen).await;
+    look_at_locks(asker, task, host, &mut seen).await;
     seen
 }
 
@@ -121,7 +121,7 @@ async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
             Inventory::parse,
         )
         .await?;
-    once(&mut inventory.vms);
+    inventory.vms = rows(asker, inventory.vms).await?;
     let paths: Vec<String> = inventory.vms.iter().map(|entry| entry.vmx_path()).collect();
     if paths.is_empty() {
         return Ok(Vec::new());
@@ -137,10 +137,42 @@ async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
     identified(inventory, identities)
 }
 
-/// A file that is listed again is a line of somebody's note that looks like a row: it is no twin.
-fn once(rows: &mut Vec<InventoryEntry>) {
+/// The list with one row for each file. Where several claim one, all but one are lines of somebody's
+/// note that look like rows: the host tells which number has that file now.
+async fn rows(asker: &mut Asker, claims: Vec<InventoryEntry>) -> Told<Vec<InventoryEntry>> {
+    let contested = contested(&claims);
+    let mut rows = Vec::new();
     let mut files = BTreeSet::new();
-    rows.retain(|row| files.insert(row.vmx_path()));
+    for row in claims {
+        if contested.contains(&row.vmx_path()) {
+            let confirmed = asker
+                .ask(
+                    "which rows of its list are VMs",
+                    commands::summary(row.vmid),
+                    |output| row.confirmed(VmSummary::parse(output)),
+                )
+                .await?;
+            if confirmed.is_none() {
+                continue;
+            }
+        }
+        if files.insert(row.vmx_path()) {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Files that several numbers claim.
+fn contested(claims: &[InventoryEntry]) -> BTreeSet<String> {
+    let mut numbers = BTreeMap::new();
+    let other =
+        |row: &&InventoryEntry| *numbers.entry(row.vmx_path()).or_insert(row.vmid) != row.vmid;
+    claims
+        .iter()
+        .filter(other)
+        .map(InventoryEntry::vmx_path)
+        .collect()
 }
 
 /// What is registered, each with its identity: without them it is not known what is there already.
@@ -173,7 +205,7 @@ async fn spares(
             .ask_extra(
                 "how large its expendable VMs are",
                 commands::summary(vm.vmid),
-                |output| told_of(vm, VmSummary::parse(output)),
+                |output| VmSummary::only_of(VmSummary::parse(output), &vm.datastore, &vm.path),
             )
             .await?;
         let Some(summary) = summary else { continue };
@@ -184,18 +216,6 @@ async fn spares(
         });
     }
     Ok(spares)
-}
-
-/// What a host tells of a VM, if the VM is what its row in the list claims.
-fn told_of(
-    vm: &Registered,
-    told: Result<VmSummary, DriverFault>,
-) -> Result<Option<VmSummary>, DriverFault> {
-    match told {
-        Ok(now) => Ok((now.path == vm.path).then_some(now)),
-        Err(DriverFault::NotFound { .. }) => Ok(None),
-        Err(fault) => Err(fault),
-    }
 }
 
 /// What lies on the datastores that VMs of the task come to, and in their folders.
@@ -226,18 +246,8 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
                 .as_ref()
                 .is_ok_and(|names| names.iter().any(|its| its == name))
         });
-        if is_held {
-            let told = asker
-                .ask(
-                    "who holds a VM",
-                    shell::read_lock(&lock),
-                    StandingLock::parse,
-                )
-                .await;
-            let words = told.map(|standing| standing.map(|standing| holder(&standing.owner)));
-            if let Some(words) = words.transpose() {
-                seen.holders.insert(vm.clone(), words);
-            }
+        if is_held && let Some(words) = held(asker, &lock).await {
+            seen.holders.insert(vm.clone(), words);
         }
         let entries = in_folder(asker, &on_host(&datastore, &folder)).await;
         if let Ok(entries) = &entries {
@@ -247,39 +257,31 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
     }
 }
 
-/// What the VMs take that go home from this host, by where the runbook says that they are.
-async fn look_at_leaving(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
+/// The locks that a way home takes first: beside the places that its VMs leave.
+async fn look_at_locks(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
     for vm in &task.homing {
         let Some(place) = task.leaves(vm).filter(|place| place.host == *host) else {
             continue;
         };
-        // What is not registered there is judged by that.
-        let Some(Some(row)) = seen.at(place) else {
-            continue;
-        };
-        let vmid = row.vmid;
-        let told = leaving(asker, vmid, &on_host(&place.datastore, &place.folder)).await;
-        seen.leaving.insert(vm.clone(), told);
+        let lock = lock_folder(&place.datastore, &place.folder);
+        if let Some(words) = held(asker, &lock).await {
+            seen.holders.insert(vm.clone(), words);
+        }
     }
 }
 
-async fn leaving(asker: &mut Asker, vmid: Vmid, folder: &str) -> Told<Leaving> {
-    let entries = in_folder(asker, folder).await?;
-    let summary = asker
-        .ask_extra(
-            "how large VMs are that go home",
-            commands::summary(vmid),
-            VmSummary::parse,
-        )
-        .await?;
-    Ok(Leaving {
-        bytes: room_of(&entries),
-        memory: summary.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
-    })
+/// Who holds a VM, in words; nothing where nobody does.
+async fn held(asker: &mut Asker, lock: &str) -> Option<Told<String>> {
+    let asked = "who holds a VM";
+    let told = asker
+        .ask(asked, shell::read_lock(lock), StandingLock::parse)
+        .await;
+    told.map(|standing| standing.map(|standing| holder(&standing.owner)))
+        .transpose()
 }
 
 /// What lies in a folder; nothing where there is no such folder.
-async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<shell::Entry>> {
+pub(super) async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<shell::Entry>> {
     let asked = "what lies in a VM's folder";
     match asker.ask(asked, shell::find(folder), Found::parse).await? {
         Found::There(_) => asker.ask(asked, shell::list(folder), shell::entries).await,
@@ -296,11 +298,21 @@ fn names_of(entries: &[shell::Entry]) -> Vec<String> {
     names.filter(|name| name != ".").collect()
 }
 
-/// Room that the files of a folder take.
-fn room_of(entries: &[shell::Entry]) -> u64 {
-    let files = entries.iter().filter(|entry| entry.display() != ".");
-    let bytes = files.filter_map(|entry| Some(entry.stat?.allocated));
-    bytes.fold(0, u64::saturating_add)
+/// The files of a folder that a VM keeps where it goes, with the room that each takes.
+pub(super) fn room_of(entries: &[shell::Entry]) -> Files {
+    let files = entries.iter().filter_map(|entry| {
+        let name = entry.display();
+        let kept = matches!(
+            FileKind::of(&name),
+            FileKind::Vmx
+                | FileKind::Descriptor
+                | FileKind::Extent
+                | FileKind::Nvram
+                | FileKind::Vmsd
+        );
+        Some((name, entry.stat.filter(|_| kept)?.allocated))
+    });
+    files.collect()
 }
 
 #[cfg(test)]
@@ -326,9 +338,6 @@ mod tests {
         };
         let told = identified(inventory(), Ok(vec![Identity::default()])).unwrap();
         assert_eq!(told[0].vmid, Vmid(1));
-        let mut rows = vec![entry.clone(), entry.clone()];
-        once(&mut rows);
-        assert_eq!(rows, vec![entry.clone()]);
 
         let torn = Output {
             stdout: "file\nuuid.bios = \"56".into(),
@@ -341,5 +350,45 @@ mod tests {
             is_extra: false,
         });
         assert!(identified(inventory(), silence).is_err());
+    }
+
+    #[test]
+    fn a_file_that_two_numbers_claim_is_contested() {
+        let row = |vmid, folder: &str| InventoryEntry {
+            vmid: Vmid(vmid),
+            name: "web01".to_owned(),
+            datastore: "local1".to_owned(),
+            path: format!("{folder}/web01.vmx"),
+            guest_os: "otherGuest".to_owned(),
+            version: "vmx-19".to_owned(),
+        };
+        let claims = [row(12, "web01"), row(3, "web01"), row(4, "b"), row(4, "b")];
+        let contested = contested(&claims);
+        assert_eq!(
+            contested.into_iter().collect::<Vec<_>>(),
+            ["/vmfs/volumes/local1/web01/web01.vmx"]
+        );
+    }
+
+    #[test]
+    fn what_a_vm_leaves_behind_takes_no_room_where_it_goes() {
+        let entry = |name: &str, allocated| shell::Entry {
+            name: name.into(),
+            stat: Some(shell::FileStat {
+                kind: shell::FileKind::File,
+                size: allocated,
+                mode: 0o644,
+                modified: 0,
+                allocated,
+            }),
+        };
+        let entries = [
+            entry("web01-flat.vmdk", 7),
+            entry("web01-1a2b.vswp", 64),
+            entry("vmware.log", 3),
+            entry("web01.vmx", 1),
+        ];
+        let kept = room_of(&entries);
+        assert_eq!(kept.values().sum::<u64>(), 8, "{kept:?}");
     }
 }

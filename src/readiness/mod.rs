@@ -17,13 +17,14 @@ mod seen;
 mod task;
 #[cfg(test)]
 mod tests;
+mod whereabouts;
 
 pub use changes::{Change, carry_over, changes};
 pub use finding::{Finding, Severity, is_ready};
 pub use judges::judge;
 pub use open_drill::{Holds, OpenDrill};
 pub use seen::{
-    Clock, EsxiSeen, HostSeen, Leaving, Needs, PointsSeen, Registered, Seen, Shut, Silence,
+    Clock, EsxiSeen, Files, HostSeen, Leaving, Needs, PointsSeen, Registered, Seen, Shut, Silence,
     SpareSeen, Told, Used,
 };
 pub use task::{Rehearsal, Restore, Standing, Task, Unfinished};
@@ -62,6 +63,7 @@ pub async fn look(task: &Task, hosts: &Hosts, tell: Tell<'_>) -> Seen {
         seen.points.extend(points);
     }
     backups::look_outside(task, hosts, &mut seen).await;
+    whereabouts::look(task, hosts, &mut seen).await;
     seen
 }
 

@@ -55,8 +55,10 @@ impl Seen {
 
     /// A VM that goes home, as the host told where it is now.
     #[must_use]
-    pub fn leaving(&self, host: &HostName, vm: &VmName) -> Option<&Leaving> {
-        self.esxi(host)?.leaving.get(vm)?.as_ref().ok()
+    pub fn leaving(&self, vm: &VmName) -> Option<&Leaving> {
+        let mut hosts = self.hosts.keys();
+        let told = hosts.find_map(|host| self.esxi(host)?.leaving.get(vm))?;
+        told.as_ref().ok()
     }
 
     /// What is restored, of a VM for which there is a point.
@@ -180,21 +182,24 @@ pub struct EsxiSeen {
     pub tops: BTreeMap<String, Told<Vec<String>>>,
     /// What lies where a VM of the task is to come, by VM; empty where nothing does.
     pub folders: BTreeMap<VmName, Told<Vec<String>>>,
-    /// Room that the files there take, by VM, where something lies and that is known.
-    pub taken: BTreeMap<VmName, u64>,
+    /// The files of a VM there, by VM, where that is known.
+    pub taken: BTreeMap<VmName, Files>,
     /// VMs of the task that go home from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
-    /// Who holds a VM of the task, in words.
+    /// Who holds a VM of the task where it comes up or where it leaves, in words.
     pub holders: BTreeMap<VmName, Told<String>>,
 }
 
+/// Files of a VM with the room that each takes, in bytes; without those that a VM leaves behind.
+pub type Files = BTreeMap<String, u64>;
+
 /// A VM where it is, before it goes home.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leaving {
-    /// Room that its files take, in bytes.
-    pub bytes: u64,
+    /// Its files.
+    pub files: Files,
     /// What it takes of its host's memory at most, in bytes.
-    pub memory: Option<u64>,
+    pub memory: Told<Option<u64>>,
 }
 
 impl EsxiSeen {
@@ -245,7 +250,10 @@ impl EsxiSeen {
         let lists = self.tops.values().chain(self.folders.values());
         let more = lists
             .filter_map(why)
-            .chain(self.leaving.values().filter_map(why))
+            .chain(self.leaving.values().filter_map(|told| match told {
+                Ok(leaving) => why(&leaving.memory),
+                Err(silence) => Some(silence),
+            }))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
     }

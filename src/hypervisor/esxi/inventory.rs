@@ -75,11 +75,7 @@ impl InventoryEntry {
         &self,
         told: Result<VmSummary, DriverFault>,
     ) -> Result<Option<VmSummary>, DriverFault> {
-        match told {
-            Ok(now) if now.datastore == self.datastore && now.path == self.path => Ok(Some(now)),
-            Ok(_) | Err(DriverFault::NotFound { .. }) => Ok(None),
-            Err(fault) => Err(fault),
-        }
+        VmSummary::only_of(told, &self.datastore, &self.path)
     }
 }
 

@@ -92,6 +92,23 @@ impl VmSummary {
         })
     }
 
+    /// What was told of a number, if it is the VM of that file.
+    ///
+    /// # Errors
+    ///
+    /// What the host answered instead.
+    pub fn only_of(
+        told: Result<Self, DriverFault>,
+        datastore: &str,
+        path: &str,
+    ) -> Result<Option<Self>, DriverFault> {
+        match told {
+            Ok(now) if now.datastore == datastore && now.path == path => Ok(Some(now)),
+            Ok(_) | Err(DriverFault::NotFound { .. }) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// The .vmx as a path on the host.
     #[must_use]
     pub fn vmx_path(&self) -> String {

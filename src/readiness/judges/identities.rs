@@ -6,6 +6,7 @@ use crate::names::{HostName, RunId, VmName};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Registered, Seen};
 use crate::readiness::task::Task;
+use crate::readiness::whereabouts::left_at;
 use crate::runbook::drill_of;
 use crate::vmfiles::Vmx;
 
@@ -23,8 +24,9 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 
 /// By the .vmx that is restored, or by that of the VM that goes home.
 fn identity(task: &Task, seen: &Seen, vm: &VmName) -> Option<Identity> {
-    if let Some(place) = task.leaves(vm) {
-        return Some(seen.esxi(&place.host)?.at(place)??.identity.clone());
+    if task.leaves(vm).is_some() {
+        let (_, row) = left_at(task, seen, vm)?;
+        return Some(row.identity.clone());
     }
     let vmx = seen.used(vm)?.vmx()?;
     Some(Identity::of(&Vmx::parse(vmx).ok()?))

@@ -8,7 +8,7 @@ use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;
 use crate::runbook::drill_of as named;
-use crate::runbook::model::{Identity, Place};
+use crate::runbook::model::{Identity, Place, SiteRole};
 
 /// Names that are shown of a folder, at most.
 const SHOWN: usize = 4;
@@ -16,6 +16,7 @@ const SHOWN: usize = 4;
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let mut findings = unfinished(task);
     findings.extend(open_drills(task));
+    findings.extend(task.vms.iter().filter_map(|name| held(task, seen, name)));
     for (name, vm) in task.chosen() {
         let Some(place) = task.place(vm) else {
             continue;
@@ -23,7 +24,6 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
         let Some(esxi) = seen.esxi(&place.host) else {
             continue;
         };
-        findings.extend(held(name, place, esxi));
         if task.brings(name) {
             findings.extend(taken(name, place, esxi));
         }
@@ -59,9 +59,13 @@ fn unfinished(task: &Task) -> Vec<Finding> {
 fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
     task.drills.iter().map(|drill| {
         let run = &drill.run;
+        let goes_home = task.side == SiteRole::Protected;
         let stands_in = task.runbook.drill.identity == Identity::Moved
             && drill.holds.values().any(|held| !held.on.is_empty());
-        let next = if stands_in {
+        let next = if goes_home {
+            // It stands at the site that they leave.
+            format!("`lifeboat cleanup {run}` once it is not needed")
+        } else if stands_in {
             format!("`lifeboat cleanup {run}` first: nothing starts beside a VM of the same identity that is on")
         } else {
             format!("`lifeboat cleanup {run}` first where room is short")
@@ -76,13 +80,24 @@ fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
             "its copies do not go live: they ran cut off and changed data of their own",
             next,
         );
-        Finding::warning(format!("run/{run}"), Vec::new(), fault)
+        let key = format!("run/{run}");
+        if goes_home {
+            Finding::note(key, Vec::new(), fault)
+        } else {
+            Finding::warning(key, Vec::new(), fault)
+        }
     })
 }
 
-/// Another run holds the VM.
-fn held(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
-    let by = esxi.holders.get(vm)?.as_ref().ok()?;
+/// Another run holds the VM, where it comes up or where it leaves: a step takes both locks.
+fn held(task: &Task, seen: &Seen, vm: &VmName) -> Option<Finding> {
+    let comes = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
+    let places = task.leaves(vm).into_iter().chain(comes);
+    let mut held = places.filter_map(|place| {
+        let by = seen.esxi(&place.host)?.holders.get(vm)?;
+        Some((place, by.as_ref().ok()?))
+    });
+    let (place, by) = held.next()?;
     let fault = Fault::new(
         format!("{vm} is held by {by}"),
         place.host.as_str(),

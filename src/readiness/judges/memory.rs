@@ -58,6 +58,8 @@ struct Coming {
     known: Vec<(VmName, u64)>,
     /// VMs of which that is not known.
     unknown: Vec<VmName>,
+    /// VMs that go home, where the host that they leave does not tell it.
+    untold: Vec<VmName>,
 }
 
 impl Coming {
@@ -66,6 +68,7 @@ impl Coming {
         for vm in task.landing(host) {
             match memory_of(task, seen, &vm) {
                 Some(memory) => coming.known.push((vm, memory)),
+                None if seen.leaving(&vm).is_some() => coming.untold.push(vm),
                 None => coming.unknown.push(vm),
             }
         }
@@ -77,7 +80,7 @@ impl Coming {
         let free = summary.memory?.saturating_sub(summary.memory_used?);
         let needed = sum(self.known.iter().map(|(_, memory)| *memory));
         if needed <= free {
-            return None;
+            return self.uncounted(host);
         }
         let spares = esxi.spares.as_deref().unwrap_or_default();
         let running: Vec<&SpareSeen> = spares.iter().filter(|spare| spare.runs).collect();
@@ -116,13 +119,32 @@ impl Coming {
         })
     }
 
+    /// The others fit, which is not all that comes.
+    fn uncounted(&self, host: &HostName) -> Option<Finding> {
+        if self.untold.is_empty() {
+            return None;
+        }
+        let fault = Fault::new(
+            format!(
+                "how much memory they take is not known: {}",
+                listed(&self.untold)
+            ),
+            host.as_str(),
+            "whether they find memory there was not judged",
+            "look at their memory where they run, and at what is free on this host",
+        );
+        let key = format!("host/{host}/memory");
+        Some(Finding::warning(key, self.untold.clone(), fault))
+    }
+
     fn counted(&self) -> String {
         let known = self.known.iter();
         let mut parts: Vec<String> = known
             .map(|(vm, memory)| format!("{vm} {}", size(*memory)))
             .collect();
-        if !self.unknown.is_empty() {
-            parts.push(format!("not counted: {}", listed(&self.unknown)));
+        let unknown: Vec<&VmName> = self.unknown.iter().chain(&self.untold).collect();
+        if !unknown.is_empty() {
+            parts.push(format!("not counted: {}", listed(&unknown)));
         }
         parts.join(", ")
     }
@@ -135,8 +157,8 @@ fn sum(mut figures: impl Iterator<Item = u64>) -> u64 {
 
 /// What a VM takes of its host's memory, by the .vmx that is restored, or where it is now, in bytes.
 fn memory_of(task: &Task, seen: &Seen, vm: &VmName) -> Option<u64> {
-    if let Some(place) = task.leaves(vm) {
-        return seen.leaving(&place.host, vm)?.memory;
+    if task.leaves(vm).is_some() {
+        return *seen.leaving(vm)?.memory.as_ref().ok()?;
     }
     let vmx = Vmx::parse(seen.used(vm)?.vmx()?).ok()?;
     let mib: u64 = vmx.get("memSize")?.trim().parse().ok()?;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::storage::Volumes;
+use crate::names::HostName;
 use crate::plan::{self, PlanInputs};
 use crate::runbook::model::{Mode, Section, SiteRole};
 
@@ -37,32 +38,40 @@ fn seen() -> Seen {
         .collect());
     for vm in VMS {
         let leaving = Leaving {
-            bytes: 10 * GIB,
-            memory: Some(4 * GIB),
+            files: disk(vm, 10 * GIB),
+            memory: Ok(Some(4 * GIB)),
         };
         leeds.leaving.insert(vm.into(), Ok(leaving));
     }
     let home = lon(&mut seen);
     home.groups = Ok(vec![group(0)]);
     for vm in VMS {
-        home.taken.insert(vm.into(), 9 * GIB);
+        home.taken.insert(vm.into(), disk(vm, 9 * GIB));
     }
     seen
+}
+
+fn disk(vm: &str, bytes: u64) -> Files {
+    [(format!("{vm}-flat.vmdk"), bytes)].into()
 }
 
 fn lon(seen: &mut Seen) -> &mut EsxiSeen {
     at(seen, "lon-esx1").esxi.as_deref_mut().unwrap()
 }
 
-fn found(change: impl FnOnce(&mut Seen)) -> (Vec<String>, String) {
-    let mut seen = seen();
-    change(&mut seen);
-    let findings = judge(&task(), &seen);
+fn found_of(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
+    let (mut task, mut seen) = (task(), seen());
+    change(&mut task, &mut seen);
+    let findings = judge(&task, &seen);
     let keys = findings
         .iter()
         .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
     let texts = findings.iter().map(|finding| finding.fault.to_string());
     (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
+}
+
+fn found(change: impl FnOnce(&mut Seen)) -> (Vec<String>, String) {
+    found_of(|_, seen| change(seen))
 }
 
 #[test]
@@ -84,12 +93,30 @@ fn the_way_home_is_looked_at_where_it_leads() {
 
 #[test]
 fn what_comes_home_lies_beside_the_originals_or_in_their_place() {
-    let (keys, texts) =
-        found(|seen| lon(seen).volumes = Ok(Volumes(vec![volume("local1", 20 * GIB)])));
-    assert_eq!(keys, ["warning store/lon-esx1/local1/home"]);
+    let with = |free| found(|seen| lon(seen).volumes = Ok(Volumes(vec![volume("local1", free)])));
+    let (keys, texts) = with(34 * GIB);
+    assert_eq!(keys, ["warning store/lon-esx1/local1/swap"]);
+    assert!(
+        texts.contains(
+            "has 4.0 GiB free once they are home, and their swap files take up to 12.0 GiB"
+        ),
+        "{texts}"
+    );
+    // Two are cloned, which leaves the third its own disk alone.
+    let (keys, texts) = with(21 * GIB);
+    assert_eq!(
+        keys,
+        [
+            "warning store/lon-esx1/local1/home",
+            "warning store/lon-esx1/local1/swap"
+        ]
+    );
     assert!(texts.contains("30.0 GiB are needed"), "{texts}");
-    let (keys, _) = found(|seen| lon(seen).volumes = Ok(Volumes(vec![volume("local1", 2 * GIB)])));
+    assert!(texts.contains("what they were, of sql01;"), "{texts}");
+    // The clones leave nothing, though all would have room in place.
+    let (keys, texts) = with(20 * GIB);
     assert_eq!(keys, ["blocker store/lon-esx1/local1/home"]);
+    assert!(texts.contains("the turn of sql01"), "{texts}");
 }
 
 #[test]
@@ -100,6 +127,24 @@ fn memory_is_counted_by_what_the_vms_take_where_they_run() {
     });
     assert_eq!(keys, ["warning host/lon-esx1/memory"]);
     assert!(texts.contains("12.0 GiB are needed"), "{texts}");
+    let untold = |seen: &mut Seen| {
+        let told = lee(seen).leaving.get_mut(&VmName::from("sql01"));
+        told.unwrap().as_mut().unwrap().memory = Err(silent("how much memory", true));
+    };
+    let (keys, texts) = found(untold);
+    assert_eq!(
+        keys,
+        ["warning host/lon-esx1/memory", "note host/lee-esx1/extras"]
+    );
+    assert!(texts.contains("is not known: sql01"), "{texts}");
+    let (keys, _) = found(|seen| {
+        untold(seen);
+        lon(seen).volumes = Ok(Volumes(vec![volume("local1", 20 * GIB)]));
+    });
+    assert!(
+        keys.contains(&"blocker store/lon-esx1/local1/home".to_owned()),
+        "{keys:?}"
+    );
 }
 
 #[test]
@@ -110,7 +155,7 @@ fn a_vm_that_is_not_there_or_runs_at_home_too_does_not_go() {
         leeds.leaving.remove(&VmName::from("sql01"));
     });
     assert_eq!(keys, ["blocker vm/sql01/from"]);
-    assert!(texts.contains("one of that name is on lon-esx1"), "{texts}");
+    assert!(texts.contains("no other host of that site"), "{texts}");
     let (keys, _) = found(|seen| {
         lon(seen).running = Ok(vec![RunningVm {
             world_id: 7,
@@ -143,4 +188,66 @@ fn the_host_that_they_leave_is_needed_too() {
     });
     assert_eq!(keys, ["blocker host/lee-esx1/reach"]);
     assert!(texts.contains("sql01"), "{texts}");
+}
+
+#[test]
+fn a_vm_that_was_moved_there_goes_home_from_where_it_is() {
+    let moved = |task: &mut Task, seen: &mut Seen| {
+        let mut runbook = (*task.runbook).clone();
+        let host = runbook.hosts[&HostName::from("lee-esx1")].clone();
+        runbook.hosts.insert("lee-esx2".into(), host);
+        task.runbook = Arc::new(runbook);
+        let here = lee(seen).registered.as_mut().unwrap().remove(0);
+        let told = lee(seen).leaving.remove(&VmName::from("sql01")).unwrap();
+        let mut esxi = fixture::esxi();
+        esxi.registered = Ok(vec![here]);
+        esxi.leaving.insert("sql01".into(), told);
+        seen.hosts
+            .insert("lee-esx2".into(), fixture::host(Some(esxi)));
+    };
+    let (keys, texts) = found_of(moved);
+    assert_eq!(keys, ["note vm/sql01/from"]);
+    assert!(texts.contains("not on lee-esx1"), "{texts}");
+    let (keys, _) = found_of(|task, seen| {
+        moved(task, seen);
+        lon(seen).summary.as_mut().unwrap().memory_used = Some(53 * GIB);
+    });
+    assert_eq!(keys[0], "warning host/lon-esx1/memory", "it is counted");
+    // Another machine of that name is not taken for it.
+    let (keys, _) = found_of(|task, seen| {
+        moved(task, seen);
+        let other = at(seen, "lee-esx2").esxi.as_deref_mut().unwrap();
+        other.registered.as_mut().unwrap()[0].identity = registered(1, "x").identity;
+    });
+    assert_eq!(keys, ["blocker vm/sql01/from"]);
+}
+
+#[test]
+fn a_lock_at_either_end_is_in_the_way() {
+    for host in ["lee-esx1", "lon-esx1"] {
+        let (keys, _) = found(|seen| {
+            let esxi = at(seen, host).esxi.as_deref_mut().unwrap();
+            esxi.holders
+                .insert("sql01".into(), Ok("run x of bob".into()));
+        });
+        assert_eq!(keys, ["blocker vm/sql01/lock"], "{host}");
+    }
+}
+
+#[test]
+fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
+    let (keys, texts) = found_of(|task, _| {
+        let on = ["sql01".into()].into();
+        let holds = Holds {
+            on,
+            ..Holds::default()
+        };
+        task.drills.push(OpenDrill {
+            run: "20260101-000000-dddd".into(),
+            stage: "cleanup due".to_owned(),
+            holds: [("lee-esx1".into(), holds)].into(),
+        });
+    });
+    assert_eq!(keys, ["note run/20260101-000000-dddd"]);
+    assert!(!texts.contains("first"), "{texts}");
 }

@@ -1,0 +1,120 @@
+//! Where the VMs are that go home: where the runbook places them, or where somebody has moved them
+//! meanwhile. The steps of a failback look for them by the same rule.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::ask::Asker;
+use super::esxi::{in_folder, room_of};
+use super::seen::{Leaving, Registered, Seen, Told};
+use super::task::Task;
+use crate::host::{Host, Hosts};
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::inventory::on_host;
+use crate::hypervisor::esxi::summary::VmSummary;
+use crate::names::{HostName, VmName};
+
+/// Where the VM would be taken from; nothing where it is not seen, or at several places of which none
+/// is the runbook's.
+pub(super) fn left_at<'a>(
+    task: &Task,
+    seen: &'a Seen,
+    vm: &VmName,
+) -> Option<(&'a HostName, &'a Registered)> {
+    let place = task.leaves(vm)?;
+    let planned = seen.hosts.get_key_value(&place.host);
+    let planned = planned.and_then(|(host, _)| Some((host, seen.esxi(host)?.at(place)??)));
+    planned.or_else(|| match copies(task, seen, vm).as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+/// What the hosts of the site that it leaves have of the VM: by its file there, or by its name where
+/// its old entry at home does not show that this is another machine.
+pub(super) fn copies<'a>(
+    task: &Task,
+    seen: &'a Seen,
+    vm: &VmName,
+) -> Vec<(&'a HostName, &'a Registered)> {
+    let Some(place) = task.leaves(vm) else {
+        return Vec::new();
+    };
+    let file = place
+        .vmx
+        .as_ref()
+        .map(|file| format!("{}/{file}", place.folder));
+    let home = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
+    let own = home.and_then(|home| seen.esxi(&home.host)?.at(home)??.identity.uuid);
+    let is_other = |row: &Registered| {
+        let both = own.zip(row.identity.uuid);
+        both.is_some_and(|(own, its)| own != its)
+    };
+    let is_it = |row: &&Registered| {
+        file.as_ref() == Some(&row.path)
+            || row.name.eq_ignore_ascii_case(vm.as_str()) && !is_other(row)
+    };
+    let site = task.runbook.site_with(task.side.other());
+    let hosts = seen.hosts.keys();
+    hosts
+        .filter(|host| {
+            let known = task.runbook.hosts.get(*host);
+            known.is_some_and(|known| known.site == site)
+        })
+        .filter_map(|host| Some((host, seen.esxi(host)?.registered.as_ref().ok()?)))
+        .flat_map(|(host, rows)| rows.iter().filter(is_it).map(move |row| (host, row)))
+        .collect()
+}
+
+/// Asks what the VMs take that go home, where they are.
+pub(super) async fn look(task: &Task, hosts: &Hosts, seen: &mut Seen) {
+    let mut asked: BTreeMap<HostName, Vec<(VmName, Registered)>> = BTreeMap::new();
+    for vm in &task.homing {
+        // What is not seen anywhere is judged by that.
+        if let Some((host, row)) = left_at(task, seen, vm) {
+            let of_host = asked.entry(host.clone()).or_default();
+            of_host.push((vm.clone(), row.clone()));
+        }
+    }
+    let asking = asked.into_iter().filter_map(|(name, vms)| {
+        let host = hosts.host(&name)?;
+        Some(async move { (name, ask(host, vms).await) })
+    });
+    for (host, told) in join_all(asking.collect::<Vec<_>>()).await {
+        let esxi = seen
+            .hosts
+            .get_mut(&host)
+            .and_then(|host| host.as_mut().ok());
+        if let Some(esxi) = esxi.and_then(|host| host.esxi.as_mut()) {
+            esxi.leaving.extend(told);
+        }
+    }
+}
+
+async fn ask(host: Arc<Host>, vms: Vec<(VmName, Registered)>) -> Vec<(VmName, Told<Leaving>)> {
+    let mut asker = Asker::new(host);
+    let mut told = Vec::new();
+    for (vm, row) in vms {
+        told.push((vm, leaving(&mut asker, &row).await));
+    }
+    told
+}
+
+async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
+    let folder = row.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let entries = in_folder(asker, &on_host(&row.datastore, folder)).await?;
+    let summary = asker
+        .ask_extra(
+            "how much memory VMs take that go home",
+            commands::summary(row.vmid),
+            |output| VmSummary::only_of(VmSummary::parse(output), &row.datastore, &row.path),
+        )
+        .await;
+    let mib = summary.map(|summary| summary.and_then(|summary| summary.memory_mib));
+    Ok(Leaving {
+        files: room_of(&entries),
+        memory: mib.map(|mib| mib.map(|mib| mib.saturating_mul(1 << 20))),
+    })
+}
