@@ -3,6 +3,7 @@
 use super::finding::{Finding, Severity};
 use super::seen::{HostSeen, Seen};
 use super::task::Task;
+use super::whereabouts::left_at;
 use crate::names::{HostName, VmName};
 
 /// How a finding differs from the look before.
@@ -79,10 +80,15 @@ fn was_judged(task: &Task, seen: &Seen, finding: &Finding) -> bool {
     let of_vm = |vm: &VmName| {
         let place = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
         let restored = task.restores.contains_key(vm);
+        let from = left_at(task, seen, vm).map(|(host, _)| host);
         place.is_none_or(|place| is_known(&place.host))
             && (!restored || seen.points.get(vm).is_some_and(Result::is_ok))
+            && (task.leaves(vm).is_none() || from.is_some_and(is_known))
     };
-    of_host && (!finding.key.starts_with("vm/") || finding.vms.iter().all(of_vm))
+    // What comes counts, and that is known of each VM by itself.
+    let is_sum = ["memory", "room", "home", "swap"].contains(&about);
+    let rests_on_vms = is_sum || finding.key.starts_with("vm/");
+    of_host && (!rests_on_vms || finding.vms.iter().all(of_vm))
 }
 
 /// Whether a host answered everything that matters.

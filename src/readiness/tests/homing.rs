@@ -235,6 +235,33 @@ fn a_lock_at_either_end_is_in_the_way() {
 }
 
 #[test]
+fn what_rests_on_the_host_that_they_leave_is_not_mended_by_its_silence() {
+    let task = task();
+    let mut before = seen();
+    let mut twin = registered(9, "sql01");
+    twin.path = "old/sql01.vmx".into();
+    lon(&mut before).registered.as_mut().unwrap().push(twin);
+    lon(&mut before).volumes = Ok(Volumes(vec![volume("local1", 20 * GIB)]));
+    lon(&mut before).summary.as_mut().unwrap().memory_used = Some(60 * GIB);
+    let found = judge(&task, &before);
+    assert_eq!(found.len(), 3);
+    let mut now = before.clone();
+    let shut = Shut::unknown(&"lee-esx1".into());
+    now.hosts.insert("lee-esx1".into(), Err(shut));
+    let mut still = judge(&task, &now);
+    carry_over(&task, &now, &found, &mut still);
+    let gone = changes(&found, &still);
+    assert!(
+        gone.iter().all(|change| !matches!(change, Change::Gone(_))),
+        "{gone:?}"
+    );
+    let mended = seen();
+    let mut still = judge(&task, &mended);
+    carry_over(&task, &mended, &found, &mut still);
+    assert_eq!(still, []);
+}
+
+#[test]
 fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
     let (keys, texts) = found_of(|task, _| {
         let on = ["sql01".into()].into();
