@@ -196,6 +196,21 @@ fn to_commit(said: &str) -> String {
     offer.split_whitespace().next().expect("a run").to_owned()
 }
 
+/// What `check` finds on the way home of a run.
+fn looked(place: &Place, run: &str, status: i32) -> serde_json::Value {
+    let ran = place.run(&["check", run, "--failback", "--json"], SOON);
+    ran.expect(status);
+    serde_json::from_str(&ran.stdout).expect("one line of JSON")
+}
+
+/// The folder of a host's only datastore.
+fn datastore(site: &Site, host: &str) -> PathBuf {
+    let all = contents(site, host);
+    let of_vm = all.iter().find(|path| path.ends_with("sql01/sql01.vmx"));
+    let folder = of_vm.and_then(|file| file.parent()?.parent());
+    folder.expect("a VM there").to_owned()
+}
+
 /// What people say to sql01's way out, its way home, and to taking that back.
 const THERE_AND_BACK: &str = "steps:
   failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}
@@ -222,6 +237,16 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     let there = act(&["run", &runbook, "--only", "sql01"]);
     there.expect(0);
     let over = to_commit(&there.all());
+    let found = looked(&place, &over, 0);
+    assert_eq!(found["way"], "failback");
+    assert_eq!(found["vms"], serde_json::json!(["sql01"]));
+    let lock = datastore(&site, "lee-esx1").join(".lifeboat-lock-sql01");
+    std::fs::create_dir(&lock).expect("a lock");
+    std::fs::write(lock.join("owner"), "somebody").expect("its owner");
+    let found = looked(&place, &over, 1);
+    assert_eq!(found["findings"][0]["key"], "vm/sql01/lock");
+    assert_eq!(found["findings"][0]["where"], "lee-esx1");
+    std::fs::remove_dir_all(&lock).expect("the lock goes");
     let back = act(&["failback", &over]);
     back.expect(0);
     let home = to_commit(&back.all());
@@ -291,7 +316,9 @@ fn a_failback_is_rolled_back_and_home_is_as_it_was() {
     back.expect(0);
     assert!(at_home() != left, "the failback changed it");
     let home = to_commit(&back.all());
-    let rolled = act(&["rollback", &home]);
+    place.run(&["commit", &home, "--headless"], SOON).expect(4);
+    act(&["rollback", &home]).expect(4);
+    let rolled = act(&["rollback", &home, "--reason", "it serves wrong data"]);
     rolled.expect(0);
     let said = rolled.all();
     assert!(said.contains("state: rolled back\n"), "{said}");
