@@ -378,12 +378,15 @@ impl RunState {
     }
 }
 
-/// What a chapter of this kind leaves behind if it ended now.
+/// What a chapter of this kind leaves behind if it ended now. What it sets aside itself where it
+/// brings a VM back is kept on purpose: that is no original of before the run.
 #[must_use]
 pub(super) fn residue(ledger: &Ledger, chapter: Chapter) -> Vec<&Item> {
-    let counts = |item: &&Item| {
-        chapter != Chapter::Commit
-            || matches!(item.thing, Thing::Original { .. } | Thing::Workfiles(_))
+    let by_chapter = |item: &Item| item.step.as_ref().and_then(Chapter::of).is_some();
+    let counts = |item: &&Item| match &item.thing {
+        Thing::Original { .. } => chapter == Chapter::Commit || !by_chapter(item),
+        Thing::Workfiles(_) => true,
+        _ => chapter != Chapter::Commit,
     };
     ledger.standing().filter(counts).collect()
 }

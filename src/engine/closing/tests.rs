@@ -70,6 +70,24 @@ fn placed(path: &str) -> RunEvent {
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
 const VMX: &str = "/vmfs/volumes/local1/sql01/sql01.vmx";
 
+#[test]
+fn what_a_rollback_sets_aside_itself_is_not_left_of_the_run() {
+    let kept = |step: &str| {
+        let mut state = started(Mode::Failover);
+        let fact = Fact::OriginalKept {
+            vm: "sql01".into(),
+            host: "lee-esx1".into(),
+            path: VMX.to_owned(),
+            aside: format!("{VMX}.lifeboat-r1-before"),
+            bytes: None,
+        };
+        add(&mut state, step, RunEvent::FactFound(fact));
+        crate::engine::stage::residue(&Ledger::of(&state), Chapter::Rollback).len()
+    };
+    assert_eq!(kept("failback/go-home/sql01/register"), 1);
+    assert_eq!(kept("rollback/bring-back/sql01/register"), 0);
+}
+
 /// sql01 was stopped at home, restored and registered; it was not started.
 fn half_way(mode: Mode) -> RunState {
     let mut state = started(mode);
