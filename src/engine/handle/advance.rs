@@ -313,7 +313,8 @@ impl Engine {
         by: String,
         how: Consent,
     ) {
-        if self.current(step, attempt, &[Status::Running]).is_none() {
+        let acts = [Status::Running, Status::Undoing];
+        if self.current(step, attempt, &acts).is_none() {
             return;
         }
         let asked = self

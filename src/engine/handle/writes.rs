@@ -111,7 +111,9 @@ impl Engine {
     }
 
     pub(super) fn questioned(&mut self, step: &StepId, attempt: Attempt, question: Question) {
-        if self.current(step, attempt, &[Status::Running]).is_none() {
+        // An undo may start a VM that asks.
+        let acts = [Status::Running, Status::Undoing];
+        if self.current(step, attempt, &acts).is_none() {
             return;
         }
         self.record(Some(step), RunEvent::QuestionAsked(Box::new(question)));
