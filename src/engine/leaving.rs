@@ -10,15 +10,15 @@ use crate::names::StepId;
 
 impl RunState {
     /// The chapter that is under way and can be left: nothing that may have had an effect was sent for
-    /// it, and nobody did a step of it by hand.
+    /// it, and nobody did a step of it by hand or had a shell on a host for one.
     #[must_use]
     pub fn leavable(&self) -> Option<&OpenedChapter> {
         let opened = self.chapter().filter(|opened| opened.ended.is_none())?;
         let own = |id: &StepId| Chapter::of(id) == Some(opened.chapter);
         let had_effect = |op: &Op| !matches!(op.status, NOT_SENT | NEVER_SENT) && own(&op.step);
         let by_hand = || {
-            let mut steps = self.steps.iter();
-            steps.any(|(id, step)| own(id) && step.status == Status::ByHand)
+            let mut steps = self.steps.iter().filter(|(id, _)| own(id));
+            steps.any(|(_, step)| step.status == Status::ByHand || step.looked_into)
         };
         // What an earlier one of its kind did stands.
         let mut before = self.chapters.iter().rev().skip(1);

@@ -126,7 +126,7 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Vec<News>, Fault> {
         let figures = timeout_at(Instant::now() + PAUSE, self.figures.recv()).await;
         self.read_on()?;
-        if let Some(ending) = self.ending() {
+        if let Some(ending) = ending(&self.state) {
             return Ok(vec![News::Ended(ending)]);
         }
         let Ok(Some(figures)) = figures else {
@@ -155,15 +155,6 @@ impl Watch {
         };
         let path = self.dir.join(FILE_NAME);
         Err(JournalError::Broken { path, problem }.fault())
-    }
-
-    fn ending(&self) -> Option<Ending> {
-        let opened = self.state.chapter()?;
-        match opened.chapter {
-            // It moves no VM.
-            Chapter::Commit => opened.ended.as_ref().map(|_| Ending::Committed),
-            Chapter::Rollback | Chapter::Cleanup => Some(Ending::TakenBack),
-        }
     }
 
     /// Adds to the journal what belongs there and is not there. An engine that walks the run watches
@@ -207,6 +198,20 @@ impl Watch {
     }
 }
 
+/// How the watch over a run comes to its end, if it has.
+fn ending(state: &RunState) -> Option<Ending> {
+    let opened = state.chapter()?;
+    match opened.chapter {
+        // It moves no VM.
+        Chapter::Commit => opened.ended.as_ref().map(|_| Ending::Committed),
+        // One that was only begun can be left, and the run is then watched as before.
+        Chapter::Rollback | Chapter::Cleanup => {
+            let can_be_left = state.leavable().is_some();
+            (!can_be_left).then_some(Ending::TakenBack)
+        }
+    }
+}
+
 /// Whether what is seen is to be added to a run: its own steps are over, and it is not being taken
 /// back. A commit that was begun and left must not go on over a split that nobody wrote down.
 fn takes_evidence(state: &RunState) -> bool {
@@ -218,16 +223,49 @@ fn takes_evidence(state: &RunState) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::engine::{Fact, RunInfo, RunResult, Sighting};
     use crate::host::Policy;
     use crate::host::Redactor;
     use crate::journal::{Journal, read};
-    use crate::names::{HostName, VmName};
+    use crate::names::{Attempt, HostName, OpId, VmName};
     use crate::runbook::Limits;
     use crate::runbook::model::{Mode, SiteRole};
 
     const TEXT: &str = include_str!("../../runbooks/v2v-image-restore.yaml");
+
+    #[test]
+    fn a_rollback_that_was_only_begun_ends_no_watch() {
+        let mut state = RunState::default();
+        let mut add = |event| {
+            let seq = state.last_seq + 1;
+            state.apply(&Entry {
+                seq,
+                at: Timestamp::UNIX_EPOCH,
+                step: Some("rollback/take-down/sql01/stop".into()),
+                attempt: Some(Attempt::FIRST),
+                event,
+            });
+            ending(&state)
+        };
+        let info = RunInfo::default();
+        assert_eq!(add(RunEvent::RunStarted(Box::new(info))), None);
+        let opened = RunEvent::ChapterOpened {
+            chapter: Chapter::Rollback,
+            by: "alice".to_owned(),
+            plan: String::new(),
+        };
+        assert_eq!(add(opened), None);
+        let left = RunEvent::WriteIntended {
+            op: OpId(1),
+            host: "lee-esx1".into(),
+            command: "vim-cmd vmsvc/power.off 7".to_owned(),
+            bulk: false,
+        };
+        assert_eq!(add(left), Some(Ending::TakenBack));
+    }
 
     #[tokio::test]
     async fn a_console_whose_clock_is_ahead_does_not_hold_up_the_watch() {

@@ -471,6 +471,17 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
     let stop = "rollback/take-down/sql01/stop";
     add(&mut by_hand, stop, RunEvent::StepByHand { by, evidence });
     assert_eq!(by_hand.leavable(), None, "somebody stopped a VM");
+    let mut looked = half_way(Mode::Failover);
+    open(&mut looked, Chapter::Rollback);
+    let opened = RunEvent::ShellOpened {
+        host: "lee-esx1".into(),
+        by: "bob".to_owned(),
+        reason: "to see why it does not stop".to_owned(),
+    };
+    add(&mut looked, stop, opened);
+    let by = "bob".to_owned();
+    add(&mut looked, stop, RunEvent::ShellClosed { by });
+    assert_eq!(looked.leavable(), None, "somebody was on a host");
 }
 
 #[test]
