@@ -85,9 +85,13 @@ fn other_begun(wanted: Chapter, begun: Chapter, run: &RunId, state: &RunState) -
             return Opening::AfterLeaving;
         }
     }
+    let or_leave = match state.leavable() {
+        Some(_) => format!(", or leave it: lifeboat {begun} --leave {run}"),
+        None => String::new(),
+    };
     refused(
         &format!("its {begun} was begun and is not finished"),
-        format!("finish that first: lifeboat {begun} {run}"),
+        format!("finish that first: lifeboat {begun} {run}{or_leave}"),
     )
 }
 

@@ -381,6 +381,10 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
         ["after leaving", "go on", "refused"],
         "rollback begun"
     );
+    let Opening::Refused(_, next) = opening(Chapter::Cleanup, &"r1".into(), &rolled) else {
+        panic!("it is begun");
+    };
+    assert!(next.ends_with("lifeboat rollback --leave r1"), "{next}");
     sent(&mut rolled, "rollback/take-down/sql01/stop", "power.off");
     assert_eq!(
         words(&rolled),

@@ -109,6 +109,18 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
             outcome.detail = drill::aborted(run).unwrap_or_default();
             outcome.tone = Tone::Warn;
         }
+        None if splits.is_empty() && state.chapter().is_some() => {
+            let ways = stage.ways(&info.run, info.mode);
+            outcome.state = stage.words();
+            let open = if stage.is_begun() {
+                "it can be gone on with, or left"
+            } else {
+                "it can be gone on with"
+            };
+            outcome.detail = format!("{}{open}", waiting(findings));
+            outcome.tone = Tone::Warn;
+            outcome.next = ways.into_iter().next().map(|way| way.command);
+        }
         None if splits.is_empty() => {
             outcome.state = "not finished".to_owned();
             outcome.detail = format!("{}it can be resumed", waiting(findings));
