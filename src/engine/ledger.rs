@@ -7,6 +7,7 @@
 //! as it wanted it, without a command of its own, is not the run's.
 
 mod announced;
+mod work;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +20,7 @@ use super::state::{Op, OpStatus, RunState};
 use super::step::Status;
 use crate::names::{HostName, StepId, VmName};
 use announced::Announced;
+use work::{Work, has_ended_well};
 
 /// Something that the run made or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,14 +146,7 @@ pub struct Ledger {
     /// Files that commands of the run brought under their final names.
     brought: BTreeSet<(HostName, String)>,
     /// Names of the run's own under which something may lie.
-    work: BTreeSet<(HostName, String)>,
-}
-
-/// Whether a command did what it is for: it ended well, and its step was seen to be done, for an exit
-/// status alone proves nothing.
-fn has_ended_well(state: &RunState, op: &Op) -> bool {
-    let done = matches!(state.status(&op.step), Status::Done | Status::AlreadyDone);
-    done && matches!(op.status, OpStatus::Finished { exit: 0, .. })
+    work: Work,
 }
 
 /// What a run's journal says at one point.
@@ -185,12 +180,18 @@ impl Ledger {
         let mut lines: Vec<(Timestamp, Line<'_>)> = sent.chain(facts).collect();
         // A command before the fact of the same moment that tells of it.
         lines.sort_by_key(|(at, _)| *at);
-        let mut ledger = Self::default();
+        let mut ledger = Self {
+            work: Work::new(&mark),
+            ..Self::default()
+        };
         for (at, line) in lines {
             match line {
-                Line::Sent(announced, op) => {
-                    ledger.sent(at, announced, op, has_ended_well(state, op));
+                Line::Sent(Announced::Settled { path, replies }, op) => {
+                    if has_ended_well(state, op, replies) {
+                        ledger.work.settle(&op.host, &path);
+                    }
                 }
+                Line::Sent(announced, op) => ledger.sent(at, announced, op),
                 Line::Said(fact, step) => ledger.said(at, fact, step),
             }
         }
@@ -226,7 +227,7 @@ impl Ledger {
         })
     }
 
-    fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op, ended_well: bool) {
+    fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op) {
         let Op { host, step, .. } = op;
         let vm = VmName::from(step.subject());
         let (thing, vm) = match announced {
@@ -243,20 +244,15 @@ impl Ledger {
                 (Thing::Original { path, aside, bytes }, Some(vm))
             }
             Announced::Work(path) => {
-                let folder = folder_of(&path).to_owned();
-                self.work.insert((host.clone(), path));
+                let folder = self.work.add(host, path);
                 (Thing::Workfiles(folder), Some(vm))
-            }
-            Announced::Settled(path) => {
-                if ended_well {
-                    self.work.remove(&(host.clone(), path));
-                }
-                return;
             }
             Announced::Final(path) => {
                 self.brought.insert((host.clone(), path));
                 return;
             }
+            // Told by itself, once its command has ended well.
+            Announced::Settled { .. } => return,
         };
         self.add(at, host.clone(), vm, thing, Some(step), true);
     }
@@ -264,12 +260,8 @@ impl Ledger {
     /// Folders in which every file of the run's own got its final name, or was removed, hold none.
     fn forget_settled_work(&mut self) {
         let Self { items, work, .. } = self;
-        let holds = |host: &HostName, folder: &str| {
-            let mut work = work.iter();
-            work.any(|(on, path)| on == host && folder_of(path) == folder)
-        };
         items.retain(|item| match &item.thing {
-            Thing::Workfiles(folder) => holds(&item.host, folder),
+            Thing::Workfiles(folder) => work.is_in(&item.host, folder),
             _ => true,
         });
     }

@@ -49,6 +49,8 @@ pub enum OpStatus {
         exit: i32,
         /// Milliseconds from sending.
         took_ms: u64,
+        /// SHA-256 of what it printed, lower-case hex, where that was noted.
+        printed: Option<String>,
     },
     /// The connection died under it.
     Lost,
@@ -439,12 +441,16 @@ impl RunState {
             }
             RunEvent::StopFailed { .. } => return,
             RunEvent::WriteFinished {
-                op, exit, took_ms, ..
+                op,
+                exit,
+                took_ms,
+                output_sha256,
             } => (
                 op,
                 OpStatus::Finished {
                     exit: *exit,
                     took_ms: *took_ms,
+                    printed: output_sha256.clone(),
                 },
             ),
             RunEvent::WriteLost { op, .. } => (op, OpStatus::Lost),

@@ -99,6 +99,7 @@ fn doubt_is_a_write_that_may_have_left() {
             OpStatus::Finished {
                 exit: 1,
                 took_ms: 1,
+                printed: None,
             },
             false,
         ),

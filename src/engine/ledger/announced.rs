@@ -1,6 +1,8 @@
 //! What an announced command is for, where that is something that outlives its step. The drivers
 //! write these lines.
 
+use super::folder_of;
+
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Announced {
@@ -28,8 +30,14 @@ pub(super) enum Announced {
     },
     /// A file comes to lie under this name of the run's own.
     Work(String),
-    /// What lies under this name of the run's own gets its final one, or is removed.
-    Settled(String),
+    /// This name of the run's own is free afterwards, and so is every name below it: what lies there
+    /// gets another, or is removed.
+    Settled {
+        /// The name.
+        path: String,
+        /// What the command prints where it is so; nothing where it prints nothing to go by.
+        replies: &'static [&'static str],
+    },
     /// A file comes to lie under its final name, by way of one of this run's own.
     Final(String),
 }
@@ -37,7 +45,7 @@ pub(super) enum Announced {
 impl Announced {
     /// Whether it is about a name of the run's own alone.
     pub(super) fn is_of_work(&self) -> bool {
-        matches!(self, Self::Work(_) | Self::Settled(_))
+        matches!(self, Self::Work(_) | Self::Settled { .. })
     }
 }
 
@@ -78,34 +86,50 @@ fn files(words: &[&str], mark: &str) -> Vec<Announced> {
             aside: (*aside).to_owned(),
         });
     }
-    for word in words.iter().filter(|word| word.starts_with('/')) {
+    let names = words.iter().filter(|word| word.starts_with('/'));
+    // Nothing comes to lie where something is removed.
+    for word in names.filter(|_| removed(words).is_none()) {
         let work = Announced::Work((*word).to_owned());
         if word.contains(mark) && !is_kept(word, mark) && !found.contains(&work) {
             found.push(work);
         }
     }
-    found.extend(settled(words, mark).into_iter().map(Announced::Settled));
+    found.extend(settled(words, mark));
     found.extend(finals(words, mark).into_iter().map(Announced::Final));
     found
 }
 
-/// The names of this run's own that are free once a command has done what it is for: it renames what
-/// lies there to its final name, or removes it from its folder.
-fn settled(words: &[&str], mark: &str) -> Vec<String> {
-    let [.., work, last] = words else {
-        return Vec::new();
+/// What a command removes: a file from its folder, or a folder.
+fn removed<'a>(words: &[&'a str]) -> Option<&'a str> {
+    match words {
+        ["sh", "-c", _, _, file, folder] => (*folder == folder_of(file)).then_some(file),
+        ["sh", "-c", script, _, folder] => script.contains("rmdir").then_some(folder),
+        _ => None,
+    }
+}
+
+/// The names of this run's own that are free once a command has done what it is for.
+fn settled(words: &[&str], mark: &str) -> Vec<Announced> {
+    const RENAMED: &[&str] = &["renamed\n"];
+    const REMOVED: &[&str] = &["removed\n", "absent\n"];
+    let (name, replies): (&str, &'static [&'static str]) = match words {
+        ["vmkfstools", "-E", disk, _] => (disk, &[]),
+        ["sh", "-c", script, _, file, _] if script.contains("mv") => (file, RENAMED),
+        words => match removed(words) {
+            Some(name) => (name, REMOVED),
+            None => return Vec::new(),
+        },
     };
-    let is_work = work.starts_with('/') && work.contains(mark) && !is_kept(work, mark);
-    if !is_work || !last.starts_with('/') || last.contains(mark) {
+    if !name.starts_with('/') || !name.contains(mark) || is_kept(name, mark) {
         return Vec::new();
     }
-    let mut names = vec![(*work).to_owned()];
-    // A disk goes with its data.
-    names.extend(
-        work.strip_suffix(".vmdk")
-            .map(|stem| format!("{stem}-flat.vmdk")),
-    );
-    names
+    let mut names = vec![name.to_owned()];
+    if let (["vmkfstools", ..], Some(stem)) = (words, name.strip_suffix(".vmdk")) {
+        // A disk goes with its data.
+        names.push(format!("{stem}-flat.vmdk"));
+    }
+    let settled = |path| Announced::Settled { path, replies };
+    names.into_iter().map(settled).collect()
 }
 
 /// The final names of the files that a command has in hand.

@@ -1,3 +1,4 @@
+use super::work::sum_of;
 use super::*;
 use crate::engine::{Entry, RunEvent, RunInfo};
 use crate::names::{Attempt, OpId};
@@ -46,6 +47,18 @@ impl Told {
         };
         self.line(step, event);
         op
+    }
+
+    /// A command that printed this and ended well.
+    fn ended(&mut self, step: &str, command: &str, printed: &str) {
+        let op = self.sent(step, AWAY, command);
+        let event = RunEvent::WriteFinished {
+            op,
+            exit: 0,
+            took_ms: 1,
+            output_sha256: Some(sum_of(&format!("{printed}\n"))),
+        };
+        self.line(step, event);
     }
 
     fn said(&mut self, step: &str, fact: Fact) {
@@ -332,7 +345,7 @@ fn work_files_that_got_their_final_names_are_not_told_as_left() {
     let again = told.sent(
         step,
         AWAY,
-        &format!("rm {disk}-flat.vmdk /vmfs/volumes/ds/sql01"),
+        &format!("sh -c 'rm' _ {disk}-flat.vmdk /vmfs/volumes/ds/sql01"),
     );
     told.line(step, finished(again, 1));
     assert_eq!(told.standing(), left, "it was not removed");
@@ -375,6 +388,74 @@ fn what_makes_room_for_an_original_is_a_work_file_until_it_is_removed() {
     let evidence = Vec::new();
     told.line(away, RunEvent::StepDone { evidence });
     assert_eq!(told.standing(), [""; 0]);
+}
+
+/// A disk that is made of files beside it, in a folder of the run's own that goes with them.
+#[test]
+fn what_a_disk_was_made_of_is_told_in_the_vms_folder_until_its_own_is_gone() {
+    let step = "failover/recover/sql01/restore";
+    let folder = "/vmfs/volumes/ds/sql01";
+    let source = format!("{folder}/x.lifeboat-r1-source");
+    let left = ["lee-esx1: work files of the run in /vmfs/volumes/ds/sql01 (announced, not seen)"];
+    let mut told = Told::new();
+    told.sent(step, AWAY, &format!("mkdir {source}"));
+    for name in ["y.vmdk", "y-flat.vmdk"] {
+        let part = format!("{source}/{name}.lifeboat-r1-part");
+        told.ended(
+            step,
+            &format!("sh -c 'mv' _ {part} {source}/{name}"),
+            "renamed",
+        );
+    }
+    assert_eq!(told.standing(), left, "in one folder");
+    let removal = format!("sh -c 'rmdir' _ {source}");
+    told.ended(step, &removal, "full");
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing(), left, "something lies in it");
+    let away = "cleanup/clear-away/sql01/remove_files";
+    let what = Ledger::of(&told.state).items[0].what();
+    let host = AWAY.into();
+    told.said(away, Fact::Gone { host, what });
+    let removal = format!("sh -c 'rm' _ {source}/y.vmdk {source}");
+    told.ended(away, &removal, "removed");
+    assert_eq!(told.standing(), [""; 0], "nothing comes by a removal");
+    let removal = format!("sh -c 'rmdir' _ {source}");
+    told.ended(away, &removal, "removed");
+    let evidence = Vec::new();
+    told.line(away, RunEvent::StepDone { evidence });
+    assert_eq!(Ledger::of(&told.state).items.len(), 0, "with all below it");
+}
+
+#[test]
+fn a_name_is_free_only_where_its_command_says_so() {
+    let step = "failover/recover/sql01/copy_back";
+    let file = "/vmfs/volumes/ds/sql01/x.nvram";
+    let (clone, part) = (
+        format!("{file}.lifeboat-r1-clone"),
+        format!("{file}.lifeboat-r1-part"),
+    );
+    let ends = |said: &str| {
+        let mut told = Told::new();
+        told.sent(step, AWAY, &format!("sh -c 'cp' _ {file} {clone}"));
+        told.ended(step, &format!("sh -c 'mv' _ {clone} {part}"), "renamed");
+        told.ended(step, &format!("sh -c 'mv' _ {part} {file}"), said);
+        let evidence = Vec::new();
+        told.line(step, RunEvent::StepAlreadyDone { evidence });
+        told.standing().len()
+    };
+    assert_eq!(ends("renamed"), 0);
+    assert_eq!(ends("taken"), 1, "it ends with 0, too, and changes nothing");
+    // A descriptor that is removed leaves its data.
+    let mut told = Told::new();
+    let disk = "/vmfs/volumes/ds/sql01/x.lifeboat-r1-clone";
+    told.sent(step, AWAY, &format!("vmkfstools -i /v/y.vmdk {disk}.vmdk"));
+    told.sent(step, AWAY, &format!("sh -c 'cat' _ {disk}-flat.vmdk"));
+    let removal = format!("sh -c 'rm' _ {disk}.vmdk /vmfs/volumes/ds/sql01");
+    told.ended(step, &removal, "removed");
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing().len(), 1);
 }
 
 /// What is proven equal stays where it is, and its proof is told as that of a file that came.

@@ -18,7 +18,7 @@ pub(super) fn commands(run: &Run<'_>) -> Vec<Command> {
         .map(|(id, op)| {
             let (outcome, exit, took) = match &op.status {
                 OpStatus::Open => ("unknown".to_owned(), None, None),
-                OpStatus::Finished { exit, took_ms } => {
+                OpStatus::Finished { exit, took_ms, .. } => {
                     let took =
                         SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX));
                     (format!("exit {exit}"), Some(*exit), Some(took))
