@@ -147,6 +147,8 @@ pub struct Ledger {
     brought: BTreeSet<(HostName, String)>,
     /// Names of the run's own under which something may lie.
     work: Work,
+    /// Where steps of the run saw a VM on, whoever started it.
+    ran: BTreeSet<(HostName, VmName)>,
 }
 
 /// What a run's journal says at one point.
@@ -192,7 +194,10 @@ impl Ledger {
                     }
                 }
                 Line::Sent(announced, op) => ledger.sent(at, announced, op),
-                Line::Said(fact, step) => ledger.said(at, fact, step),
+                Line::Said(fact, step) => {
+                    ledger.said(at, fact, step);
+                    ledger.ran(at, fact, step, state);
+                }
             }
         }
         ledger.forget_settled_work();
@@ -206,9 +211,14 @@ impl Ledger {
         self.items.iter().filter(|item| item.stands())
     }
 
-    /// Whether this run started the VM there, be it off by now: what it has run from may hold data.
+    /// Whether the VM has run there in this run, be it off by now and whoever started it: what it has
+    /// run from may hold data.
     #[must_use]
     pub fn has_run(&self, vm: &VmName, host: &HostName) -> bool {
+        self.is_started(vm, host) || self.ran.contains(&(host.clone(), vm.clone()))
+    }
+
+    fn is_started(&self, vm: &VmName, host: &HostName) -> bool {
         self.items.iter().any(|item| {
             item.thing == Thing::Started && item.vm.as_ref() == Some(vm) && item.host == *host
         })
@@ -282,7 +292,7 @@ impl Ledger {
 
     /// A VM that the run had started is not one that it stopped.
     fn stopped(&mut self, at: Timestamp, host: &HostName, vm: &VmName, step: Option<&StepId>) {
-        if !self.has_run(vm, host) {
+        if !self.is_started(vm, host) {
             let (host, vm) = (host.clone(), Some(vm.clone()));
             self.add(at, host, vm, Thing::Stopped, step, true);
         }
@@ -367,6 +377,23 @@ impl Ledger {
             }
             Fact::Gone { host, what } => self.gone(at, host, what),
             _ => {}
+        }
+    }
+
+    /// What a person started as a step of the run is the run's, to be stopped again; what was found on
+    /// is not.
+    fn ran(&mut self, at: Timestamp, fact: &Fact, step: Option<&StepId>, state: &RunState) {
+        let (Fact::PoweredOn { vm, host }, Some(step)) = (fact, step) else {
+            return;
+        };
+        if Chapter::of(step).is_some() {
+            return;
+        }
+        self.ran.insert((host.clone(), vm.clone()));
+        let by_hand = state.steps.get(step).is_some_and(|step| step.by_hand);
+        if by_hand && !self.is_started(vm, host) {
+            let (host, vm) = (host.clone(), Some(vm.clone()));
+            self.add(at, host, vm, Thing::Started, Some(step), false);
         }
     }
 

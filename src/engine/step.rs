@@ -122,6 +122,8 @@ pub struct StepState {
     pub evidence: Vec<String>,
     /// Who skipped it or did it by hand.
     pub settled_by: Option<String>,
+    /// A person did it by hand once, and it was not taken back since.
+    pub by_hand: bool,
     /// A question of its VM that waits for an answer.
     pub question: Option<Box<Question>>,
     /// Answers to its challenge that were refused (this attempt).
@@ -212,6 +214,7 @@ impl StepState {
                 self.settle(at, Status::Skipped, std::slice::from_ref(reason), Some(by));
             }
             RunEvent::StepByHand { by, evidence } => {
+                self.by_hand = true;
                 self.settle(at, Status::ByHand, std::slice::from_ref(evidence), Some(by));
             }
             RunEvent::StepRetried { by } => {
@@ -229,6 +232,7 @@ impl StepState {
                 self.move_to(Status::Undoing, at);
             }
             RunEvent::StepUndone { evidence } => {
+                self.by_hand = false;
                 self.settle(at, Status::Undone, evidence, None);
             }
             RunEvent::StepInterrupted { .. } => self.move_to(Status::Waiting, at),

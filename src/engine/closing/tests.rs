@@ -206,6 +206,54 @@ fn what_has_run_is_stopped_first_and_its_files_take_its_name() {
 }
 
 #[test]
+fn what_a_person_started_as_a_step_of_the_run_is_stopped_and_its_files_take_its_name() {
+    let step = "failover/recover/sql01/power_on";
+    let on = || {
+        RunEvent::FactFound(Fact::PoweredOn {
+            vm: "sql01".into(),
+            host: "lee-esx1".into(),
+        })
+    };
+    let by_hand = || RunEvent::StepByHand {
+        by: "alice".to_owned(),
+        evidence: "started in the host client".to_owned(),
+    };
+    let mut state = half_way(Mode::Failover);
+    add(&mut state, step, on());
+    add(&mut state, step, by_hand());
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    assert_eq!(ids(&plan)[0], "rollback/take-down/sql01/stop");
+    assert!(removed(&plan).unwrap().typed);
+
+    let mut replicated = started(Mode::Failover);
+    let registered = Fact::Registered {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        vmx: VMX.to_owned(),
+        uuid_bios: String::new(),
+    };
+    let found = RunEvent::FactFound(registered);
+    add(&mut replicated, "failover/recover/sql01/register", found);
+    add(&mut replicated, step, on());
+    let found_on = replicated.clone();
+    add(&mut replicated, step, by_hand());
+    let (by, evidence) = ("alice".to_owned(), Vec::new());
+    add(&mut replicated, step, RunEvent::StepRetried { by });
+    add(
+        &mut replicated,
+        step,
+        RunEvent::StepAlreadyDone { evidence },
+    );
+    let stop = "rollback/take-down/sql01/stop";
+    let stops = |state: &RunState| {
+        let plan = closed(Chapter::Rollback, Mode::Failover, state);
+        ids(&plan).contains(&stop)
+    };
+    assert!(stops(&replicated));
+    assert!(!stops(&found_on), "it ran before the run");
+}
+
+#[test]
 fn a_cleanup_asks_once_about_everything_and_numbers_its_second_try() {
     let mut state = half_way(Mode::Drill);
     run_on(&mut state);
