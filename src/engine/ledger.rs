@@ -428,6 +428,10 @@ impl Ledger {
         };
         match self.items.iter_mut().rfind(|known| known.is_same(&item)) {
             Some(known) if known.stands() => {
+                if matches!(item.thing, Thing::Freed(_)) {
+                    // Started by hand in between: the step that stopped it last is to give it back.
+                    known.step = item.step;
+                }
                 if !announced {
                     known.thing = item.thing;
                 }

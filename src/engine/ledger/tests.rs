@@ -528,6 +528,18 @@ fn what_made_room_is_due_back_from_its_announcement_until_it_is_seen_on() {
 }
 
 #[test]
+fn what_is_stopped_again_is_given_back_by_the_step_that_stopped_it_last() {
+    let mut told = Told::new();
+    let steps = ["failover/a/-/free_capacity", "failover/b/-/free_capacity"];
+    for step in steps {
+        told.said(step, stop_wanted(AWAY));
+    }
+    let ledger = Ledger::of(&told.state);
+    let of: Vec<_> = ledger.standing().map(|item| item.step.clone()).collect();
+    assert_eq!(of, [Some(steps[1].into())]);
+}
+
+#[test]
 fn what_the_run_entered_and_took_out_of_an_inventory_itself_is_not_left() {
     let mut told = Told::new();
     let entered = "failover/recover/sql01/register";
