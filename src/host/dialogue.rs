@@ -252,16 +252,17 @@ impl Talk {
 
     fn tell(&mut self, link: &mut Link, limit: &Limit, line: &str) -> Result<(), FileError> {
         let mut rest = line.as_bytes();
-        while !rest.is_empty() && self.is_on() {
+        while !rest.is_empty() {
+            // One that ends once it has read the whole line was told.
+            if !self.is_on() {
+                let ended = "a command beside a file ended early".to_owned();
+                return Err(FileError::Refused(HostError::Lost(ended)));
+            }
             let (written, moved) = self.exchange(link, limit, rest, false).map_err(broken)?;
             rest = rest.get(written..).unwrap_or_default();
             if !moved && self.is_on() {
                 link.wait(limit).map_err(broken)?;
             }
-        }
-        if !self.is_on() {
-            let ended = "a command beside a file ended early".to_owned();
-            return Err(FileError::Refused(HostError::Lost(ended)));
         }
         Ok(())
     }
