@@ -324,19 +324,11 @@ pub(super) async fn invalid_entry(
 mod tests {
     use super::*;
     use crate::actions::tests::blocked as why_blocked;
-    use crate::runbook::model::SiteRole;
+    use crate::actions::tests::parts::place;
 
     #[test]
     fn a_file_that_a_host_would_refuse_is_named_with_its_line() {
-        let at = VmAt {
-            vm: "sql01".into(),
-            role: SiteRole::Recovery,
-            site: "Leeds".into(),
-            host: "lee-esx1".into(),
-            datastore: "local1".into(),
-            folder: "sql01".into(),
-            vmx: Some("sql01.vmx".into()),
-        };
+        let at = place(Some("sql01.vmx"));
         let read = |text: &str| {
             let (bytes, vmx) = (
                 text.as_bytes().to_vec(),

@@ -224,23 +224,15 @@ fn as_shown(at: &VmAt, question: &Question, identity: Identity) -> engine::Quest
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::tests::parts::place;
     use crate::host::Output;
-    use crate::runbook::model::SiteRole;
 
     fn shown(text: &str) -> engine::Question {
         shown_as(text, Identity::Moved)
     }
 
     fn shown_as(text: &str, identity: Identity) -> engine::Question {
-        let at = VmAt {
-            vm: "sql01".into(),
-            role: SiteRole::Recovery,
-            site: "Leeds".into(),
-            host: "lee-esx1".into(),
-            datastore: "local1".into(),
-            folder: "sql01".into(),
-            vmx: None,
-        };
+        let at = place(None);
         let output = Output {
             stdout: text.into(),
             ..Output::default()

@@ -309,7 +309,7 @@ pub(super) fn inventory_path(row: &InventoryEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::model::SiteRole;
+    use crate::actions::tests::parts::place;
 
     fn row(vmid: u32, datastore: &str, path: &str) -> InventoryEntry {
         InventoryEntry {
@@ -323,15 +323,7 @@ mod tests {
     }
 
     fn at(vmx: Option<&str>) -> VmAt {
-        VmAt {
-            vm: "sql01".into(),
-            role: SiteRole::Recovery,
-            site: "Leeds".into(),
-            host: "lee-esx1".into(),
-            datastore: "local1".into(),
-            folder: "sql01".into(),
-            vmx: vmx.map(str::to_owned),
-        }
+        place(vmx)
     }
 
     #[test]

@@ -292,18 +292,10 @@ fn hex_sum(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::model::SiteRole;
+    use crate::actions::tests::parts::place;
 
     fn at() -> VmAt {
-        VmAt {
-            vm: "sql01".into(),
-            role: SiteRole::Recovery,
-            site: "Leeds".into(),
-            host: "lee-esx1".into(),
-            datastore: "local1".into(),
-            folder: "sql01".into(),
-            vmx: Some("sql01.vmx".into()),
-        }
+        place(Some("sql01.vmx"))
     }
 
     #[test]

@@ -198,20 +198,11 @@ fn is_start(fact: &Fact, item: &Item) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hypervisor::esxi::storage::Volume;
+    use crate::actions::tests::parts::two_datastores;
 
     #[test]
     fn a_row_of_another_datastore_does_not_list_what_runs() {
-        let volume = |label: &str, uuid: &str| Volume {
-            mount_point: format!("/vmfs/volumes/{uuid}"),
-            label: label.into(),
-            uuid: uuid.into(),
-            mounted: true,
-            kind: "VMFS-6".into(),
-            size: 2,
-            free: 1,
-        };
-        let volumes = Volumes(vec![volume("local1", "aaa-1"), volume("local2", "bbb-2")]);
+        let volumes = two_datastores();
         let running = RunningVm {
             world_id: 1,
             uuid_bios: None,

@@ -158,30 +158,12 @@ pub(super) fn no_room(at: &VmAt, needed: u64, free: u64) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hypervisor::esxi::storage::Volume;
-    use crate::runbook::model::SiteRole;
+    use crate::actions::tests::parts::{place, two_datastores};
 
     #[test]
     fn a_folder_of_that_name_on_another_datastore_is_another() {
-        let volume = |label: &str, uuid: &str| Volume {
-            mount_point: format!("/vmfs/volumes/{uuid}"),
-            label: label.into(),
-            uuid: uuid.into(),
-            mounted: true,
-            kind: "VMFS-6".into(),
-            size: 2,
-            free: 1,
-        };
-        let at = VmAt {
-            vm: "sql01".into(),
-            role: SiteRole::Recovery,
-            site: "Leeds".into(),
-            host: "lee-esx1".into(),
-            datastore: "local1".into(),
-            folder: "sql01".into(),
-            vmx: None,
-        };
-        let volumes = Volumes(vec![volume("local1", "aaa-1"), volume("local2", "bbb-2")]);
+        let at = place(None);
+        let volumes = two_datastores();
         let there = |path: &str| lies_there(&volumes, &at, path);
         assert!(there("/vmfs/volumes/aaa-1/sql01/sql01.vmx"));
         assert!(there("/vmfs/volumes/local1/sql01/sql01.vmx"));

@@ -5,12 +5,42 @@ use jiff::Timestamp;
 use crate::actions::configuration::{Configuration, Content};
 use crate::actions::file_locks::Locks;
 use crate::actions::ownership::{Copy, Heard, Look, Ownership, Sighting, Sign, Told, Way};
+use crate::actions::place::VmAt;
 use crate::actions::registered::{Entry, Registration};
 use crate::engine::AutostartEntry;
 use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::storage::{Volume, Volumes};
 use crate::hypervisor::esxi::summary::VmSummary;
+use crate::runbook::model::SiteRole;
 use crate::vmfiles::Vmx;
+
+/// Where sql01 has its place in Leeds.
+pub(in crate::actions) fn place(vmx: Option<&str>) -> VmAt {
+    VmAt {
+        vm: "sql01".into(),
+        role: SiteRole::Recovery,
+        site: "Leeds".into(),
+        host: "lee-esx1".into(),
+        datastore: "local1".into(),
+        folder: "sql01".into(),
+        vmx: vmx.map(str::to_owned),
+    }
+}
+
+/// local1, which is mounted as aaa-1, and local2 as bbb-2.
+pub(in crate::actions) fn two_datastores() -> Volumes {
+    let volume = |label: &str, uuid: &str| Volume {
+        mount_point: format!("/vmfs/volumes/{uuid}"),
+        label: label.into(),
+        uuid: uuid.into(),
+        mounted: true,
+        kind: "VMFS-6".into(),
+        size: 2,
+        free: 1,
+    };
+    Volumes(vec![volume("local1", "aaa-1"), volume("local2", "bbb-2")])
+}
 
 /// The entry of sql01 with number 7.
 pub(in crate::actions) fn entry(power: PowerState, connection: &str) -> Entry {

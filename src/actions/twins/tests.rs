@@ -1,20 +1,12 @@
 use super::*;
+use crate::actions::tests::parts::place;
 use crate::actions::tests::world::World;
 use crate::actions::tests::{blocked, needed};
 use crate::engine::Verdict;
 use crate::host::HostCommand;
-use crate::runbook::model::SiteRole;
 
 fn at() -> VmAt {
-    VmAt {
-        vm: "sql01".into(),
-        role: SiteRole::Recovery,
-        site: "Leeds".into(),
-        host: "lee-esx1".into(),
-        datastore: "local1".into(),
-        folder: "sql01".into(),
-        vmx: Some("sql01.vmx".into()),
-    }
+    place(Some("sql01.vmx"))
 }
 
 fn identity(uuid: &str, macs: &[&str]) -> Identity {
