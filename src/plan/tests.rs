@@ -89,6 +89,23 @@ fn failover_goes_vm_by_vm() {
 }
 
 #[test]
+fn disks_move_onto_the_datastore_of_their_site() {
+    let text = BUNDLED.replacen("datastore: local1", "datastore: san-london", 1);
+    let runbook = runbook(&text);
+    let onto = |section, mode, verb: &str| {
+        let plan = make(&runbook, section, mode, &inputs(&["sql01"])).unwrap();
+        let mut named = plan.steps.iter().filter(|step| step.datastore.is_some());
+        let step = named.next().unwrap();
+        assert_eq!(step.action.verb(), verb);
+        assert_eq!(named.next(), None, "no other step moves disks");
+        step.datastore.clone().unwrap()
+    };
+    let there = onto(Section::Failover, Mode::Failover, "restore");
+    let home = onto(Section::Failback, Mode::Failback, "copy_back");
+    assert_eq!((&*there, &*home), ("local1", "san-london"));
+}
+
+#[test]
 fn failback_stops_in_reverse_and_starts_forward() {
     let plan = make(
         &runbook(BUNDLED),
