@@ -38,7 +38,7 @@ fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
     terminal.press("\r\r");
 
     confirm(&mut terminal, "check lee-bk1", "1 of 2 checks failed");
-    terminal.press_for("s", "reason", SOON);
+    terminal.press_for("s", "Why is it left out?", SOON);
     terminal.press("the lag is on the wall\r");
 
     confirm(&mut terminal, "wait 10m", "waiting, ");

@@ -97,7 +97,7 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     assert_eq!(journal[opened]["data"]["reason"], "make the file");
     let text = std::fs::read_to_string(place.run_dir().join("journal.jsonl")).expect("it");
     assert!(!text.contains("touch"), "what is typed is not recorded");
-    terminal.press_for("\r", "All is well", SOON);
+    terminal.press_for("\r", "step 2/2  All is well", SOON);
     terminal.kill();
     let report = place.run(&["report", &run_id(&place)], SOON);
     let said = "Changes made in a shell are not recorded";

@@ -118,7 +118,7 @@ fn at_a_terminal(place: &Place, runbook: &str) -> Vec<(String, Value)> {
     terminal.press("\r");
     terminal.wait_for("asking", SOON);
     let ask = |terminal: &mut Terminal| {
-        terminal.press_for("\r", "Users lose an hour  ", SOON);
+        terminal.press_for("\r", "(1 of 6)", SOON);
     };
     let again = |terminal: &mut Terminal| {
         terminal.press_for("\r", "retry this step", SOON);
@@ -132,7 +132,7 @@ fn at_a_terminal(place: &Place, runbook: &str) -> Vec<(String, Value)> {
     let yes = |terminal: &mut Terminal, number: &str| {
         ask(terminal);
         terminal.press_for("y", "▸ [y] yes", SOON);
-        terminal.press_for("\r", "Who says so?", SOON);
+        terminal.press_for("\r", "(2 of 6)", SOON);
         terminal.press("the owner\r");
         terminal.wait_for("(3 of 6)", SOON);
         terminal.press(&format!("{number}\r"));
@@ -142,7 +142,7 @@ fn at_a_terminal(place: &Place, runbook: &str) -> Vec<(String, Value)> {
     yes(&mut terminal, "nfour");
     terminal.wait_for("(4 of 6)", SOON);
     terminal.press_for("y", "▸ [y] yes", SOON);
-    terminal.press_for("\r", "second person's name", SOON);
+    terminal.press_for("\r", "(5 of 6)", SOON);
     terminal.press("bob\r");
     terminal.wait_for("bob answers", SOON);
     terminal.press("London\r");

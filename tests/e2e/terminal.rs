@@ -107,6 +107,11 @@ impl Terminal {
     pub fn press_for(&mut self, keys: &str, what: &str, limit: Duration) -> String {
         const REFUSED: Duration = Duration::from_secs(2);
         const LOST: Duration = Duration::from_secs(8);
+        let before = self.text();
+        assert!(
+            !before.contains(what),
+            "{what:?} is shown before {keys:?} is pressed, so it says nothing of it:\n{before}"
+        );
         let until = Instant::now() + limit;
         loop {
             std::thread::sleep(Duration::from_millis(600));
