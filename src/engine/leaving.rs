@@ -10,7 +10,8 @@ use crate::names::StepId;
 
 impl RunState {
     /// The chapter that is under way and can be left: nothing that may have had an effect was sent for
-    /// it, and nobody did a step of it by hand or had a shell on a host for one.
+    /// it, and nobody did a step of it by hand or had a shell on a host for one, whatever became of the
+    /// step since.
     #[must_use]
     pub fn leavable(&self) -> Option<&OpenedChapter> {
         let opened = self.chapter().filter(|opened| opened.ended.is_none())?;
@@ -18,14 +19,19 @@ impl RunState {
         let had_effect = |op: &Op| !matches!(op.status, NOT_SENT | NEVER_SENT) && own(&op.step);
         let by_hand = || {
             let mut steps = self.steps.iter().filter(|(id, _)| own(id));
-            steps.any(|(_, step)| step.status == Status::ByHand || step.looked_into)
+            steps.any(|(_, step)| step.by_hand)
+        };
+        let looked_into = || {
+            let mut visits = self.people.shells.iter();
+            visits.any(|visit| visit.step.as_ref().is_some_and(own))
         };
         // What an earlier one of its kind did stands.
         let mut before = self.chapters.iter().rev().skip(1);
         let again = before.any(|other| other.chapter == opened.chapter);
         // A drill that was aborted has no other way on.
         let only_way = self.people.aborted.is_some();
-        let done = again || only_way || self.ops.values().any(had_effect) || by_hand();
+        let sent = self.ops.values().any(had_effect);
+        let done = again || only_way || sent || by_hand() || looked_into();
         (!done).then_some(opened)
     }
 

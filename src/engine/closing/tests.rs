@@ -1,7 +1,8 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::{AutostartEntry, Entry, Fact, RunEvent, RunInfo, RunResult};
+use crate::engine::consent::plain;
+use crate::engine::{AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult};
 use crate::names::{Attempt, OpId};
 use crate::plan::{ActionSpec, PlanInputs, make};
 use crate::runbook::model::Section;
@@ -523,6 +524,14 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
     let stop = "rollback/take-down/sql01/stop";
     add(&mut by_hand, stop, RunEvent::StepByHand { by, evidence });
     assert_eq!(by_hand.leavable(), None, "somebody stopped a VM");
+    let by = "bob".to_owned();
+    add(&mut by_hand, stop, RunEvent::StepRetried { by });
+    add(
+        &mut by_hand,
+        stop,
+        RunEvent::StepAlreadyDone { evidence: vec![] },
+    );
+    assert_eq!(by_hand.leavable(), None, "and it stays stopped");
     let mut looked = half_way(Mode::Failover);
     open(&mut looked, Chapter::Rollback);
     let opened = RunEvent::ShellOpened {
@@ -534,6 +543,10 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
     let by = "bob".to_owned();
     add(&mut looked, stop, RunEvent::ShellClosed { by });
     assert_eq!(looked.leavable(), None, "somebody was on a host");
+    let confirmed = plain("alice".to_owned(), Consent::Person);
+    let confirmed = RunEvent::StepConfirmed(Box::new(confirmed));
+    add(&mut looked, stop, confirmed);
+    assert_eq!(looked.leavable(), None, "whatever was confirmed since");
 }
 
 #[test]
