@@ -182,7 +182,7 @@ impl Ctx {
             result = target.write(lane, command, intent, started) => result,
             why = enough(sent) => {
                 // The session is dropped with the unfinished write.
-                let why = why.unwrap_or_else(|error| format!("waiting for it ended: {error:?}"));
+                let why = why.unwrap_or_else(|error| format!("waiting for it ended: {error}"));
                 self.link.send(Request::Lost { op, why })?;
                 return Err(ActError::Lost);
             }

@@ -1,5 +1,6 @@
 //! The way from an action to the runner: what it asks for, and how it ends early.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -113,6 +114,17 @@ pub enum ActError {
     Lost,
     /// The run no longer waits for this action.
     Stale,
+}
+
+impl fmt::Display for ActError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(fault) => write!(f, "{}; {}", fault.what, fault.next),
+            Self::Held { fault, .. } => write!(f, "{}; {}", fault.what, fault.next),
+            Self::Lost => f.write_str("a command was lost"),
+            Self::Stale => f.write_str("the run no longer waits for this action"),
+        }
+    }
 }
 
 impl From<Fault> for ActError {
