@@ -45,6 +45,9 @@ pub struct Ctx {
     pub run_dir: PathBuf,
     /// The way to the runner.
     pub link: Link,
+    /// The host whose control session may be held by a command of this action: what is read there
+    /// meanwhile goes beside it.
+    pub beside: Option<HostName>,
 }
 
 /// Tells whether a write has reached its host.
@@ -114,6 +117,14 @@ impl Ctx {
         self.hosts.named(name)
     }
 
+    /// The same while a `power.on` may hold the control session of a host for as long as its VM asks.
+    pub(super) fn beside(&self, host: &HostName) -> Self {
+        Self {
+            beside: Some(host.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Sends a command that only looks, and reads its reply. `doing` is what a person reads when
     /// that fails: `reading the inventory`.
     ///
@@ -127,6 +138,10 @@ impl Ctx {
         parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
         doing: &str,
     ) -> Result<T, Fault> {
+        let lane = match lane {
+            Lane::Control if self.beside.as_ref() == Some(host) => Lane::Answer,
+            lane => lane,
+        };
         let output = self
             .host(host)?
             .read(lane, command)

@@ -9,21 +9,20 @@ use jiff::Timestamp;
 use crate::engine::Fact;
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::joined;
 use crate::hypervisor::esxi::network::Vmknic;
+use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Isolation, PortGroup, Runbook};
 use crate::vmfiles::{Vmx, fit_to_host};
 
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
 use super::register::fit;
-use super::registered::{self, Entry};
+use super::registered;
 
 mod judge;
 
@@ -38,7 +37,7 @@ pub(super) struct Ground {
     pub flaws: Vec<String>,
     /// What shows that it is one, for people.
     pub lines: Vec<String>,
-    /// When the host was asked.
+    /// When asking the host began.
     pub at: Option<Timestamp>,
 }
 
@@ -70,11 +69,6 @@ impl Ground {
             && self.flaws.is_empty()
             && self.groups.is_whole()
             && self.groups.problems.is_empty()
-    }
-
-    /// Whether it is too old to act on.
-    pub fn is_stale(&self, now: Timestamp) -> bool {
-        ownership::is_stale(now, self.at)
     }
 }
 
@@ -108,6 +102,7 @@ pub(super) async fn look(
     host: &HostName,
     wanted: &[PortGroup],
 ) -> Result<Ground, Fault> {
+    let at = ctx.clock.now();
     let wanted: Vec<&PortGroup> = wanted.iter().collect();
     let (groups, listed, switches) = port_groups::look_whole(ctx, host, &wanted).await?;
     let lane = Lane::Control;
@@ -125,7 +120,7 @@ pub(super) async fn look(
         groups,
         flaws,
         lines,
-        at: Some(ctx.clock.now()),
+        at: Some(at),
     })
 }
 
@@ -171,13 +166,13 @@ pub(super) async fn look_at_vm(
     ctx: &Ctx,
     isolation: &Isolation,
     at: &VmAt,
-    entry: &Entry,
+    vmid: Vmid,
 ) -> Result<Ground, Fault> {
     let wanted = groups_of(&ctx.runbook, isolation, &at.vm);
     let mut ground = look(ctx, isolation, &at.host, &wanted).await?;
     ground.flaws.extend(missing(&ground.groups));
     let doing = "reading the VM's devices";
-    let command = commands::devices(entry.vmid);
+    let command = commands::devices(vmid);
     let devices = ctx
         .read(&at.host, Lane::Control, &command, Devices::parse, doing)
         .await?;

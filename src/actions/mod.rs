@@ -21,6 +21,7 @@ mod context;
 mod copy_back;
 mod copying;
 mod ending;
+mod evidence;
 mod fence;
 mod file_locks;
 mod free_capacity;

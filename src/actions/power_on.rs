@@ -26,6 +26,7 @@ mod starting;
 use super::action::Action;
 use super::answer::Known;
 use super::context::Ctx;
+use super::evidence::{Evidence, apart};
 use super::isolation::{self, Ground};
 use super::link::ActError;
 use super::ownership::Ownership;
@@ -34,9 +35,7 @@ use super::questions;
 use super::registered::{self, Registration};
 use super::twins::{self, Twins};
 use super::{autostart, configuration, power_tasks, sighting, stopping};
-pub(super) use begun::alone;
 use connecting::Blind;
-use starting::Evidence;
 pub(super) use starting::start;
 
 /// How long a host may take to show the state that a command left.
@@ -145,7 +144,8 @@ impl Action for PowerOn {
                     seen.twins = Some(twins::look(ctx, &at).await?);
                     match &self.isolation {
                         Some(isolation) => {
-                            let ground = isolation::look_at_vm(ctx, isolation, &at, entry).await?;
+                            let ground =
+                                isolation::look_at_vm(ctx, isolation, &at, entry.vmid).await?;
                             seen.ground = Some(ground);
                         }
                         None => {
@@ -161,7 +161,7 @@ impl Action for PowerOn {
         {
             match &self.isolation {
                 Some(isolation) => {
-                    let ground = isolation::look_at_vm(ctx, isolation, &at, entry).await?;
+                    let ground = isolation::look_at_vm(ctx, isolation, &at, entry.vmid).await?;
                     seen.ground = Some(ground);
                 }
                 None => {
@@ -201,10 +201,17 @@ impl Action for PowerOn {
         } else if let Some(other) = &seen.other {
             let other = self.fresh(ctx, other).await?;
             self.keep_evidence(ctx, &other).await?;
-            self.start(ctx, at, entry, &Evidence::Alone(other)).await?;
+            let evidence = Evidence::Alone {
+                other: self.other,
+                seen: other,
+            };
+            self.start(ctx, at, entry, evidence).await?;
         } else if let (Some(isolation), Some(_)) = (&self.isolation, &seen.ground) {
-            let evidence = self.isolated(ctx, isolation, at, entry).await?;
-            self.start(ctx, at, entry, &evidence).await?;
+            let evidence = Evidence::Apart {
+                isolation: isolation.clone(),
+                seen: apart(ctx, isolation, at, entry.vmid).await?,
+            };
+            self.start(ctx, at, entry, evidence).await?;
         } else if !seen.blind.open.is_empty() {
             self.connect(ctx, at, entry, &seen.blind.open).await?;
         }

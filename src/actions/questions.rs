@@ -13,14 +13,13 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::HostName;
-use crate::runbook::model::{Identity, SiteRole};
+use crate::runbook::model::Identity;
 
 use super::answer::{Known, shown_for};
 use super::context::Ctx;
+use super::evidence::Evidence;
 use super::link::ActError;
-use super::ownership::is_stale;
 use super::place::VmAt;
-use super::power_on;
 use super::registered::{Entry, entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -36,25 +35,19 @@ pub(super) struct Watch<'a> {
     vmx: String,
     /// How long it may take without asking anything.
     patience: Duration,
-    /// The site whose hosts are asked again before an answer that was long in coming.
-    other: Option<SiteRole>,
+    /// On what its start rests: an answer starts the VM, too.
+    evidence: Option<Evidence>,
 }
 
 impl<'a> Watch<'a> {
     /// Watches the VM of a file.
-    pub fn new(at: &'a VmAt, vmx: &str, patience: Duration) -> Self {
+    pub fn new(at: &'a VmAt, vmx: &str, patience: Duration, evidence: Option<Evidence>) -> Self {
         Self {
             at,
             vmx: vmx.to_owned(),
             patience,
-            other: None,
+            evidence,
         }
-    }
-
-    /// An answer starts the VM, so what spoke for that must not be old by then.
-    pub fn beside(self, other: SiteRole) -> Self {
-        let other = Some(other);
-        Self { other, ..self }
     }
 }
 
@@ -92,7 +85,7 @@ pub(super) async fn pending(
 ///
 /// # Errors
 /// An answer could not be given.
-pub(super) async fn answer_until(ctx: &Ctx, watch: &Watch<'_>) -> Result<String, ActError> {
+pub(super) async fn answer_until(ctx: &Ctx, watch: &mut Watch<'_>) -> Result<String, ActError> {
     let mut silence = Pauses::within(watch.patience);
     let mut looks = Pauses::within(LOOK);
     loop {
@@ -109,7 +102,7 @@ pub(super) async fn answer_until(ctx: &Ctx, watch: &Watch<'_>) -> Result<String,
 ///
 /// # Errors
 /// An answer could not be given, or the VM did not come to be on.
-pub(super) async fn answer_until_on(ctx: &Ctx, watch: &Watch<'_>) -> Result<(), ActError> {
+pub(super) async fn answer_until_on(ctx: &Ctx, watch: &mut Watch<'_>) -> Result<(), ActError> {
     let host = &watch.at.host;
     let mut pauses = Pauses::within(watch.patience);
     loop {
@@ -142,7 +135,7 @@ pub(super) async fn answer_until_on(ctx: &Ctx, watch: &Watch<'_>) -> Result<(), 
 
 /// Shows the question that is open, if one is, and sends the chosen answer. A host that does not
 /// answer for a moment asks nothing.
-async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> {
+async fn answer_pending(ctx: &Ctx, watch: &mut Watch<'_>) -> Result<bool, ActError> {
     let host = &watch.at.host;
     let Ok(vmid) = vmid_of(ctx, host, Lane::Answer, &watch.vmx).await else {
         return Ok(false);
@@ -153,15 +146,12 @@ async fn answer_pending(ctx: &Ctx, watch: &Watch<'_>) -> Result<bool, ActError> 
     ctx.doing(format!("{} asks something", watch.at.vm));
     let identity = ctx.runbook.isolation.as_ref();
     let identity = identity.map_or(Identity::Moved, |isolation| isolation.identity);
-    let shown = ctx.clock.now();
     let label = ctx
         .link
         .ask(as_shown(watch.at, &question, identity))
         .await?;
-    if let Some(other) = watch.other
-        && is_stale(ctx.clock.now(), Some(shown))
-    {
-        power_on::alone(ctx, watch.at, other, None).await?;
+    if let Some(evidence) = &mut watch.evidence {
+        evidence.renew(ctx, watch.at, &watch.vmx).await?;
     }
     let Some(choice) = question.choice(&label) else {
         return Err(ActError::Failed(Fault::new(

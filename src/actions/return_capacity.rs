@@ -363,8 +363,8 @@ async fn start(ctx: &Ctx, due: &Due) -> Result<(), ActError> {
     };
     if due.question.is_some() || due.under_way {
         let vmx = entry.inventory_path();
-        let watch = Watch::new(&due.at, &vmx, commands::POWER_ON_DEADLINE);
-        return questions::answer_until_on(ctx, &watch).await;
+        let mut watch = Watch::new(&due.at, &vmx, commands::POWER_ON_DEADLINE, None);
+        return questions::answer_until_on(ctx, &mut watch).await;
     }
     power_on::start(ctx, &due.at, entry, None, |_| std::future::pending()).await
 }

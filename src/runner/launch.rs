@@ -256,6 +256,7 @@ impl Launch {
             hosts: self.hosts.clone(),
             clock: self.clock.clone(),
             link,
+            beside: None,
         }
     }
 }

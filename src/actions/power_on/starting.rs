@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::actions::context::{Ctx, Sent};
-use crate::actions::isolation::{self, Ground};
+use crate::actions::evidence::Evidence;
 use crate::actions::link::ActError;
-use crate::actions::ownership::{Heard, Ownership, Standing};
+use crate::actions::ownership::{Heard, Ownership, Standing, is_stale};
 use crate::actions::place::VmAt;
 use crate::actions::questions::{self, Watch};
 use crate::actions::registered::{self, Entry};
@@ -18,7 +18,6 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
-use crate::runbook::model::{Isolation, SiteRole};
 
 use super::{PowerOn, SETTLE};
 
@@ -28,23 +27,6 @@ const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 const SHOW_UP: Duration = Duration::from_secs(60);
 /// How often it is looked whether a start that waits its turn is still covered by its evidence.
 pub(super) const GLANCE: Duration = Duration::from_millis(500);
-
-/// On what a start rests.
-pub(super) enum Evidence {
-    /// It runs nowhere else.
-    Alone(Ownership),
-    /// Nothing of it leaves the drill.
-    Isolated(Ground),
-}
-
-impl Evidence {
-    fn is_stale(&self, now: Timestamp) -> bool {
-        match self {
-            Self::Alone(other) => other.is_stale(now),
-            Self::Isolated(ground) => ground.is_stale(now),
-        }
-    }
-}
 
 impl PowerOn {
     /// Evidence that is still fresh, or taken again; what a person has to decide ends it.
@@ -91,42 +73,25 @@ impl PowerOn {
         sighting::keep_evidence(ctx, other).await
     }
 
-    /// Looks at the isolation once more, right before the start.
-    pub(super) async fn isolated(
-        &self,
-        ctx: &Ctx,
-        isolation: &Isolation,
-        at: &VmAt,
-        entry: &Entry,
-    ) -> Result<Evidence, ActError> {
-        let ground = isolation::look_at_vm(ctx, isolation, at, entry).await?;
-        if let Some(fault) = ground.broken(self.vm().as_str(), &at.host) {
-            return Err(ActError::Held {
-                fault: Box::new(fault),
-                remedies: vec!["retry its fence step: it looks at the isolation".to_owned()],
-            });
-        }
-        let groups = isolation::groups_of(&ctx.runbook, isolation, &at.vm);
-        isolation::keep(ctx, isolation, at, &groups, &ground).await?;
-        Ok(Evidence::Isolated(ground))
-    }
-
     /// Starts it, and answers what it asks meanwhile.
     pub(super) async fn start(
         &self,
         ctx: &Ctx,
         at: &VmAt,
         entry: &Entry,
-        evidence: &Evidence,
+        evidence: Evidence,
     ) -> Result<(), ActError> {
-        let other = matches!(evidence, Evidence::Alone(_)).then_some(self.other);
-        start(ctx, at, entry, other, |sent| grown_old(ctx, evidence, sent)).await
+        let taken = evidence.at();
+        start(ctx, at, entry, Some(evidence), |sent| {
+            grown_old(ctx, taken, sent)
+        })
+        .await
     }
 }
 
 /// Starts a VM, and answers what it asks meanwhile; given up where `enough` ends before the host has
-/// begun with it, which says why. The hosts of the site `other`, if one is given, are asked again
-/// before an answer that was long in coming.
+/// begun with it, which says why. The evidence on which it rests, if on any, is taken again before an
+/// answer for which it is too old.
 ///
 /// # Errors
 /// It did not come to be on, a write was lost, or the host could not be asked.
@@ -134,7 +99,7 @@ pub(in crate::actions) async fn start<E: Future<Output = String>>(
     ctx: &Ctx,
     at: &VmAt,
     entry: &Entry,
-    other: Option<SiteRole>,
+    evidence: Option<Evidence>,
     enough: impl FnOnce(Sent) -> E,
 ) -> Result<(), ActError> {
     let host = &at.host;
@@ -142,13 +107,10 @@ pub(in crate::actions) async fn start<E: Future<Output = String>>(
     let vmx = entry.inventory_path();
     let vmid = registered::vmid_of(ctx, host, Lane::Control, &vmx).await?;
     let command = commands::power_on(vmid).deadline(LONGEST);
-    let mut watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE);
-    if let Some(other) = other {
-        watch = watch.beside(other);
-    }
+    let mut watch = Watch::new(at, &vmx, commands::POWER_ON_DEADLINE, evidence);
     let ends = async |sent| {
         tokio::select! {
-            end = questions::answer_until(ctx, &watch) => end,
+            end = questions::answer_until(ctx, &mut watch) => end,
             why = enough(sent) => Ok(why),
         }
     };
@@ -188,13 +150,13 @@ async fn wait_until_on(ctx: &Ctx, at: &VmAt) -> Result<bool, ActError> {
 
 /// Ends when the evidence is too old and the start, which waits its turn behind other commands, has
 /// not reached the host yet.
-pub(super) async fn grown_old(ctx: &Ctx, evidence: &Evidence, sent: Sent) -> String {
+pub(super) async fn grown_old(ctx: &Ctx, taken: Option<Timestamp>, sent: Sent) -> String {
     loop {
         tokio::time::sleep(GLANCE).await;
         if sent.has_started() {
             return std::future::pending().await;
         }
-        if evidence.is_stale(ctx.clock.now()) {
+        if is_stale(ctx.clock.now(), taken) {
             return "its evidence grew old before the host was free to start it".to_owned();
         }
     }

@@ -1,13 +1,23 @@
 //! What goes wrong on the way.
 
+use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::going_home::by_hand;
 use super::world::{World, is_done, out};
 use super::{blocked, lines, needed};
+use crate::actions::context::Ctx;
+use crate::actions::evidence::Evidence;
+use crate::actions::isolation::Ground;
+use crate::actions::link::ActError;
+use crate::actions::place::VmAt;
+use crate::actions::questions::{self, Watch};
+use crate::actions::{power_on, registered};
 use crate::engine::{Fact, Performed, StopOutcome};
 use crate::host::{HostCommand, Lane};
+use crate::journal::FILE_NAME;
+use crate::runbook::isolated;
 use crate::runbook::model::SiteRole;
 use crate::sim::Injection;
 
@@ -70,6 +80,51 @@ async fn a_power_on_that_was_lost_at_its_question_is_never_sent_again() {
         .into_iter()
         .filter(|line| line.contains("vim-cmd vmsvc/power.on"));
     assert_eq!(sent.count(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_sent_on_an_old_proof_of_a_drills_isolation() {
+    let world = World::out_to("network").await;
+    let id = out("power_on");
+    let step = world.step(&id);
+    let isolation = isolated(&world.runbook, &"20260102-030405-k7qd".into()).isolation;
+    let old = Evidence::Apart {
+        isolation: isolation.unwrap(),
+        seen: Ground::default(),
+    };
+    let (first, later) = (Some(old.clone()), Some(old));
+    let place = |ctx: &Ctx| VmAt::of_step(&ctx.runbook, &ctx.step, &"sql01".into());
+    let started = world.run(&step, None, move |ctx| async move {
+        let at = place(&ctx).unwrap().with_facts(&ctx);
+        let found = registered::look(&ctx, &at, Lane::Control).await.unwrap();
+        // It asks its question, which is answered, while `power.on` holds the control session.
+        power_on::start(&ctx, &at, &found.entry.unwrap(), first, |_| pending()).await
+    });
+    assert_eq!(started.await, Err(ActError::Lost));
+    let journal = std::fs::read_to_string(world.run_dir().join(FILE_NAME)).unwrap();
+    let lost = |line: &&str| line.contains("\"write-lost\"");
+    let why = journal.lines().find(lost).unwrap();
+    assert!(why.contains("there is no virtual switch drill-"), "{why}");
+    assert!(!why.contains("Fault {"), "in words: {why}");
+
+    // The host still waits for the answer. A console that comes later gives none either.
+    assert_eq!(world.settle(&id).await, [StopOutcome::Killed]);
+    let gone_on = world.run(&step, None, move |ctx| async move {
+        let at = place(&ctx).unwrap().with_facts(&ctx);
+        let vmx = "[local1] sql01/sql01.vmx";
+        let mut watch = Watch::new(&at, vmx, Duration::from_secs(60), later);
+        questions::answer_until_on(&ctx, &mut watch).await
+    });
+    assert!(matches!(gone_on.await, Err(ActError::Held { .. })));
+    assert_eq!(world.keeper.asked.lock().unwrap().len(), 2);
+    let answers = world.writes("lee-esx1").into_iter();
+    assert_eq!(
+        answers
+            .filter(|line| line.contains("vmsvc/message"))
+            .count(),
+        0
+    );
     world.end().await;
 }
 

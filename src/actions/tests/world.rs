@@ -387,6 +387,7 @@ impl World {
             clock: self.keeper.clock.clone(),
             run_dir: self.run_dir(),
             link: Link::new(requests),
+            beside: None,
         };
         let (keeper, answers, step) = (
             Arc::clone(&self.keeper),
