@@ -84,10 +84,10 @@ fn nothing_to_see(past: &Past, mode: Mode) -> Option<String> {
             | Stage::Interrupted
             | Stage::RecoveryRequired(_)
             | Stage::SplitSince(_)
-            | Stage::SplitBeforeCommit(_)
-            | Stage::SplitInCommit(_)
+            | Stage::SplitBefore(..)
+            | Stage::SplitIn(Chapter::Commit, _)
             | Stage::CommitDue { .. }
-            | Stage::Begun(Chapter::Commit)
+            | Stage::Begun(_)
             | Stage::Committing
     );
     (!is_open).then(|| format!("the run is {}", stage.words()))

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::event::{Chapter, RunResult, StopOutcome};
+use super::event::{Chapter, RunEvent, RunResult, StopOutcome};
 use super::state::{Op, OpStatus, OpenedChapter, RunState};
 use super::step::Status;
 use crate::names::StepId;
@@ -15,24 +15,26 @@ impl RunState {
     #[must_use]
     pub fn leavable(&self) -> Option<&OpenedChapter> {
         let opened = self.chapter().filter(|opened| opened.ended.is_none())?;
-        let own = |id: &StepId| Chapter::of(id) == Some(opened.chapter);
+        let own = |id: &StepId| opened.steps.contains(id);
         let had_effect = |op: &Op| !matches!(op.status, NOT_SENT | NEVER_SENT) && own(&op.step);
-        let by_hand = || {
-            let mut steps = self.steps.iter().filter(|(id, _)| own(id));
-            steps.any(|(_, step)| step.by_hand)
-        };
-        let looked_into = || {
-            let mut visits = self.people.shells.iter();
-            visits.any(|visit| visit.step.as_ref().is_some_and(own))
-        };
-        // What an earlier one of its kind did stands.
-        let mut before = self.chapters.iter().rev().skip(1);
-        let again = before.any(|other| other.chapter == opened.chapter);
-        // A drill that was aborted has no other way on.
-        let only_way = self.people.aborted.is_some();
+        let by_hand = |id: &StepId| self.steps.get(id).is_some_and(|step| step.by_hand);
+        let mut visits = self.people.shells.iter();
+        let looked_into = visits.any(|visit| visit.step.as_ref().is_some_and(own));
         let sent = self.ops.values().any(had_effect);
-        let done = again || only_way || sent || by_hand() || looked_into();
+        let done = sent || looked_into || opened.steps.iter().any(by_hand);
         (!done).then_some(opened)
+    }
+
+    /// What is written where a chapter is left; `None`: it is not there to be left.
+    #[must_use]
+    pub fn leaving(&self, chapter: Chapter, by: String, reason: String) -> Option<RunEvent> {
+        let begun = self.leavable()?;
+        (begun.chapter == chapter).then(|| RunEvent::ChapterLeft {
+            chapter,
+            by,
+            reason,
+            result: self.settled_before(),
+        })
     }
 
     /// Takes the run back to where it stood before its last chapter was opened: what that chapter asked
@@ -41,7 +43,7 @@ impl RunState {
         let Some(left) = self.chapters.pop() else {
             return;
         };
-        let own = |id: &StepId| Chapter::of(id) == Some(left.chapter);
+        let own = |id: &StepId| left.steps.contains(id);
         for (_, step) in self.steps.iter_mut().filter(|(id, _)| own(id)) {
             step.move_to(Status::Waiting, at);
         }
@@ -52,8 +54,14 @@ impl RunState {
     /// How the run was settled before its last chapter was opened, if it was.
     #[must_use]
     pub fn settled_before(&self) -> Option<RunResult> {
-        let before = self.chapters.iter().rev().nth(1);
-        self.ended(before).map(|(_, result)| result.clone())
+        self.ended(self.chapter_before())
+            .map(|(_, result)| result.clone())
+    }
+
+    /// The chapter by which the run was ended, or was to be, before the last one was opened.
+    #[must_use]
+    pub fn chapter_before(&self) -> Option<&OpenedChapter> {
+        self.chapters.iter().rev().nth(1)
     }
 
     /// When a chapter ended, or the run's own part where it has none, and how.

@@ -148,11 +148,14 @@ impl Lookout {
     /// it is, it is handed out again.
     #[must_use]
     pub fn evidence(&self, state: &RunState) -> Vec<Fact> {
-        let Some((ended, _)) = state.own_end.as_ref() else {
+        let ended = state.own_end.as_ref().map(|(at, _)| *at);
+        // One that was begun while steps were left stopped them.
+        let begun = || state.leavable().map(|begun| begun.at);
+        let Some(ended) = ended.or_else(begun) else {
             return Vec::new();
         };
         let returned = self.looks.iter().filter_map(|(host, look)| {
-            let told = look.told.as_ref().filter(|told| told.asked > *ended)?;
+            let told = look.told.as_ref().filter(|told| told.asked > ended)?;
             let vms = not_answered_for(state, host);
             (!vms.is_empty()).then(|| Fact::HostReturned {
                 host: host.clone(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
-use super::state::{OpenedChapter, RunState};
+use super::state::RunState;
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 
@@ -25,11 +25,11 @@ pub enum Stage {
     RecoveryRequired(Vec<Split>),
     /// A VM was seen running at both sites after every step was settled.
     SplitSince(Vec<Split>),
-    /// The same, and its commit was begun, of which nothing was done: it can be left.
-    SplitBeforeCommit(Vec<Split>),
-    /// The same, and something of its commit was done: that does not go on, and nothing takes the
-    /// run back.
-    SplitInCommit(Vec<Split>),
+    /// The same, and it was begun to be ended in this way, of which nothing was done: it can be left.
+    SplitBefore(Chapter, Vec<Split>),
+    /// The same, and something was done of what ends it. A commit does not go on, and nothing takes
+    /// the run back.
+    SplitIn(Chapter, Vec<Split>),
     /// Every step is settled, and nothing is due.
     Finished {
         /// Steps that failed.
@@ -46,6 +46,8 @@ pub enum Stage {
     },
     /// It was begun to be ended in this way, and nothing was done of that: it can be left.
     Begun(Chapter),
+    /// What it was ended by left something, and the same was begun again, of which nothing was done.
+    BegunAgain(Chapter),
     /// A commit is under way.
     Committing,
     /// What it did stays.
@@ -127,15 +129,13 @@ impl Stage {
         let opened = state.chapter();
         let begun = state.leavable().map(|opened| opened.chapter);
         if !splits.is_empty() {
-            let commits = |opened: &OpenedChapter| {
-                opened.chapter == Chapter::Commit && opened.ended.is_none()
-            };
-            if begun == Some(Chapter::Commit) {
-                return Self::SplitBeforeCommit(splits);
-            } else if opened.is_some_and(commits) {
-                return Self::SplitInCommit(splits);
-            } else if state.finished.is_none() {
-                return Self::RecoveryRequired(splits);
+            match opened.filter(|opened| opened.ended.is_none()) {
+                Some(opened) if begun.is_some() && state.chapter_before().is_none() => {
+                    return Self::SplitBefore(opened.chapter, splits);
+                }
+                Some(opened) => return Self::SplitIn(opened.chapter, splits),
+                None if state.finished.is_none() => return Self::RecoveryRequired(splits),
+                None => {}
             }
         }
         let Some(opened) = opened else {
@@ -146,7 +146,10 @@ impl Stage {
             };
         };
         if let Some(begun) = begun {
-            return Self::Begun(begun);
+            return match state.chapter_before() {
+                None => Self::Begun(begun),
+                Some(_) => Self::BegunAgain(begun),
+            };
         }
         let mode = state.info.as_ref().and_then(|info| info.mode);
         let left = || residue(&Ledger::of(state), opened.chapter).len();
@@ -198,8 +201,8 @@ impl Stage {
             Self::Interrupted => "unfinished: the console died".to_owned(),
             Self::RecoveryRequired(splits)
             | Self::SplitSince(splits)
-            | Self::SplitBeforeCommit(splits)
-            | Self::SplitInCommit(splits) => {
+            | Self::SplitBefore(_, splits)
+            | Self::SplitIn(_, splits) => {
                 let first = splits.first().map(Split::in_words).unwrap_or_default();
                 format!("{}: {first}", Split::STATE)
             }
@@ -218,6 +221,9 @@ impl Stage {
                 "partially recovered, {failed} failed, {skipped} skipped: commit or roll back"
             ),
             Self::Begun(chapter) => format!("{chapter} begun, and nothing of it was done"),
+            Self::BegunAgain(chapter) => {
+                format!("{chapter} begun again, and nothing of that was done")
+            }
             Self::Committing => "commit not finished".to_owned(),
             Self::Committed { residue } => with_residue("committed", *residue),
             Self::RollingBack => "rollback not finished".to_owned(),
@@ -256,6 +262,10 @@ impl Stage {
             let does = "what can be done, and sees when it is over";
             way(Move::Watch, does)
         };
+        let stops_own = |chapter| {
+            let does = "go on: it stops the copy that the run started";
+            way(Move::Close(chapter), does)
+        };
         match self {
             Self::Unfinished | Self::Interrupted => {
                 let mut ways = vec![way(Move::Resume, "go on where it stopped")];
@@ -270,10 +280,14 @@ impl Stage {
             }
             Self::RecoveryRequired(_) => vec![way(Move::Resume, "end the split first")],
             Self::SplitSince(_) => vec![watch_split(), rollback(take_back)],
-            Self::SplitBeforeCommit(_) => {
+            Self::SplitBefore(Chapter::Commit, _) => {
                 vec![watch_split(), rollback(leave_first), leave(Chapter::Commit)]
             }
-            Self::SplitInCommit(_) => vec![watch_split()],
+            Self::SplitIn(Chapter::Commit, _) => vec![watch_split()],
+            Self::SplitBefore(chapter, _) => {
+                vec![stops_own(*chapter), watch_split(), leave(*chapter)]
+            }
+            Self::SplitIn(chapter, _) => vec![stops_own(*chapter)],
             Self::CommitDue { .. } => {
                 let until = "until then: rings when a VM comes up twice";
                 vec![
@@ -289,6 +303,9 @@ impl Stage {
                 }
                 ways.push(leave(*chapter));
                 ways
+            }
+            Self::BegunAgain(chapter) => {
+                vec![way(Move::Close(*chapter), go_on), leave(*chapter)]
             }
             Self::Committing => vec![commit(go_on)],
             Self::RollingBack => vec![rollback(go_on)],
@@ -306,7 +323,7 @@ impl Stage {
     /// Whether an ending was begun of which nothing was done.
     #[must_use]
     pub fn is_begun(&self) -> bool {
-        matches!(self, Self::Begun(_))
+        matches!(self, Self::Begun(_) | Self::BegunAgain(_))
     }
 
     /// Whether its own steps are being walked, so that they ask.
@@ -325,15 +342,20 @@ impl Stage {
             self,
             Self::RecoveryRequired(_)
                 | Self::SplitSince(_)
-                | Self::SplitBeforeCommit(_)
-                | Self::SplitInCommit(_)
+                | Self::SplitBefore(..)
+                | Self::SplitIn(..)
         )
     }
 
     /// Whether something of a commit was done, so that nothing takes the run back any more.
     #[must_use]
     pub fn is_being_committed(&self) -> bool {
-        matches!(self, Self::Committing | Self::SplitInCommit(_))
+        matches!(
+            self,
+            Self::Committing
+                | Self::SplitIn(Chapter::Commit, _)
+                | Self::BegunAgain(Chapter::Commit)
+        )
     }
 
     /// Whether nothing is left to do and nothing was left out.

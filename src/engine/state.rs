@@ -3,7 +3,7 @@
 //! Screen, headless printer, report, resume and the engine itself read this one structure, so what
 //! the operator sees, what the auditor reads and what a resumed console believes cannot differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -105,6 +105,8 @@ pub struct OpenedChapter {
     pub seq: u64,
     /// Fingerprint of the plan with its steps.
     pub plan: String,
+    /// Its steps of which something is known, and none of an earlier chapter of its kind.
+    pub steps: BTreeSet<StepId>,
     /// When its last step was settled, and how.
     pub ended: Option<(Timestamp, RunResult)>,
 }
@@ -264,6 +266,7 @@ impl RunState {
         if !matches!(entry.event, RunEvent::RunDetached { .. }) {
             self.detached = false;
         }
+        self.note_chapter(entry.step.as_ref());
         if let Some(step) = self.people.apply(entry) {
             self.steps.entry(step).or_default().looked_into = true;
         }
@@ -327,6 +330,7 @@ impl RunState {
                     at: entry.at,
                     seq: entry.seq,
                     plan: plan.clone(),
+                    steps: BTreeSet::new(),
                     ended: None,
                 });
             }
@@ -383,6 +387,17 @@ impl RunState {
         match self.chapters.last_mut() {
             Some(chapter) => chapter.ended = ended,
             None => self.own_end = ended,
+        }
+    }
+
+    /// Counts a step to the chapter that was opened last, if it is one of its own.
+    fn note_chapter(&mut self, step: Option<&StepId>) {
+        let (Some(step), Some((last, before))) = (step, self.chapters.split_last_mut()) else {
+            return;
+        };
+        let is_of = |opened: &OpenedChapter| opened.steps.contains(step);
+        if Chapter::of(step) == Some(last.chapter) && !is_of(last) && !before.iter().any(is_of) {
+            last.steps.insert(step.clone());
         }
     }
 

@@ -1,8 +1,8 @@
 //! A run whose steps are over, and its hosts: both looked at until somebody ends the run.
 //!
 //! It polls the hosts as the panes of a run do and reads the journal as it grows. What it sees of a
-//! VM's owner it adds to the journal, where the run's steps are over, nothing was begun to end it and
-//! no console has it open: it takes the journal's lock for that line and gives it back.
+//! VM's owner it adds to the journal, where the run's steps are over, nothing was done to take it back
+//! and no console has it open: it takes the journal's lock for that line and gives it back.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -200,24 +200,24 @@ impl Watch {
 
 /// How the watch over a run comes to its end, if it has.
 fn ending(state: &RunState) -> Option<Ending> {
-    let opened = state.chapter()?;
+    // One that was only begun can be left, and the run is then watched as before.
+    let opened = match state.leavable() {
+        Some(_) => state.chapter_before()?,
+        None => state.chapter()?,
+    };
     match opened.chapter {
         // It moves no VM.
         Chapter::Commit => opened.ended.as_ref().map(|_| Ending::Committed),
-        // One that was only begun can be left, and the run is then watched as before.
-        Chapter::Rollback | Chapter::Cleanup => {
-            let can_be_left = state.leavable().is_some();
-            (!can_be_left).then_some(Ending::TakenBack)
-        }
+        Chapter::Rollback | Chapter::Cleanup => Some(Ending::TakenBack),
     }
 }
 
 /// Whether what is seen is to be added to a run: its own steps are over, and it is not being taken
-/// back. A commit that was begun and left must not go on over a split that nobody wrote down.
+/// back. What was begun and left must not go on over a split that nobody wrote down.
 fn takes_evidence(state: &RunState) -> bool {
     match state.chapter() {
         None => state.finished.is_some(),
-        Some(opened) => opened.chapter == Chapter::Commit && opened.ended.is_none(),
+        Some(opened) => ending(state).is_none() && opened.ended.is_none(),
     }
 }
 

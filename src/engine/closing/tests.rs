@@ -550,6 +550,103 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
 }
 
 #[test]
+fn what_is_begun_again_for_what_was_left_can_be_left_and_keeps_what_was_done_before() {
+    for (mode, chapter) in [
+        (Mode::Drill, Chapter::Cleanup),
+        (Mode::Failover, Chapter::Commit),
+    ] {
+        let mut state = half_way(mode);
+        finish(&mut state);
+        open(&mut state, chapter);
+        let first = format!("{chapter}/clear-away/sql01/remove_files");
+        let (by, evidence) = ("bob".to_owned(), "removed at its console".to_owned());
+        sent(&mut state, &first, "rm");
+        add(&mut state, &first, RunEvent::StepByHand { by, evidence });
+        finish(&mut state);
+        let before = (words(&state), Stage::of(&state), state.finished.clone());
+        open(&mut state, chapter);
+        assert_eq!(Stage::of(&state), Stage::BegunAgain(chapter));
+        let ways = Stage::of(&state).ways(&"r1".into(), Some(mode));
+        let ways: Vec<String> = ways.into_iter().map(|way| way.command).collect();
+        let (again, left) = (
+            format!("lifeboat {chapter} r1"),
+            format!("lifeboat {chapter} --leave r1"),
+        );
+        assert_eq!(ways, [again, left], "nothing takes it back");
+        let second = format!("{first}.2");
+        add(&mut state, &second, RunEvent::StepStarted);
+        let mut done = state.clone();
+        leave(&mut state, chapter);
+        let now = (words(&state), Stage::of(&state), state.finished.clone());
+        assert_eq!(now, before);
+        assert_eq!(state.status(&first.as_str().into()), Status::ByHand);
+        assert_eq!(state.status(&second.as_str().into()), Status::Waiting);
+        sent(&mut done, &second, "rm");
+        assert_eq!(done.leavable(), None, "its own command may have left");
+    }
+}
+
+#[test]
+fn a_rollback_left_once_is_begun_and_left_again() {
+    let mut state = half_way(Mode::Failover);
+    let before = Stage::Unfinished;
+    for _ in 0..2 {
+        open(&mut state, Chapter::Rollback);
+        add(
+            &mut state,
+            "rollback/take-down/sql01/stop",
+            RunEvent::StepStarted,
+        );
+        assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Rollback));
+        leave(&mut state, Chapter::Rollback);
+        assert_eq!(Stage::of(&state), before);
+    }
+}
+
+#[test]
+fn the_cleanup_of_an_aborted_drill_is_left_until_it_is_due_again() {
+    let mut state = half_way(Mode::Drill);
+    let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
+    add(&mut state, "-", RunEvent::DrillAborted { by, why });
+    open(&mut state, Chapter::Cleanup);
+    assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Cleanup));
+    leave(&mut state, Chapter::Cleanup);
+    assert_eq!(Stage::of(&state), Stage::CleanupDue);
+    assert_eq!(words(&state), ["refused", "refused", "new"]);
+}
+
+#[test]
+fn a_split_seen_over_a_rollback_that_was_only_begun_names_both_ways_out() {
+    let mut state = half_way(Mode::Failover);
+    open(&mut state, Chapter::Rollback);
+    let split = Fact::SplitBrain {
+        vm: "sql01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    };
+    add(&mut state, "-", RunEvent::FactFound(split));
+    let commands = |state: &RunState| -> Vec<String> {
+        let ways = Stage::of(state).ways(&"r1".into(), Some(Mode::Failover));
+        ways.into_iter().map(|way| way.command).collect()
+    };
+    assert_eq!(
+        commands(&state),
+        [
+            "lifeboat rollback r1",
+            "lifeboat watch --hosts r1",
+            "lifeboat rollback --leave r1"
+        ]
+    );
+    assert_eq!(word(Chapter::Rollback, &state), "go on");
+    let mut under_way = state.clone();
+    sent(&mut under_way, "rollback/take-down/sql01/stop", "power.off");
+    assert_eq!(commands(&under_way), ["lifeboat rollback r1"]);
+    assert!(Stage::of(&under_way).is_split() && !Stage::of(&under_way).is_walked());
+    leave(&mut state, Chapter::Rollback);
+    assert!(Stage::of(&state).is_walked(), "its fence asks again");
+}
+
+#[test]
 fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let mut state = half_way(Mode::Failover);
     finish(&mut state);

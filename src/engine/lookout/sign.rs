@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::engine::Stage;
 use crate::engine::owners::{Split, answers_again, running_there, runs_twice};
+use crate::engine::{Chapter, Stage};
 use crate::names::{HostName, RunId, VmName, listed};
 
 /// Something that has changed since the looks before.
@@ -166,18 +166,21 @@ impl Sign {
     /// What can be done about it where the run stands, the usual one first.
     #[must_use]
     pub fn ways(&self, run: &RunId, stage: &Stage) -> Vec<String> {
-        let back = format!("lifeboat rollback {run}");
+        let back = match stage {
+            Stage::SplitIn(Chapter::Cleanup, _) => format!("lifeboat cleanup {run}"),
+            _ => format!("lifeboat rollback {run}"),
+        };
         let stays = stage.is_being_committed();
         match self {
             Self::Split { .. } if stage.is_walked() => vec![format!(
                 "its fence step asks which copy lives, at the console that has the run, else: lifeboat resume {run}"
             )],
-            Self::Split { started, also, vm } => vec![
-                format!(
+            Self::Split { started, also, vm } => {
+                let here = format!(
                     "to keep the copy on {started}, shut the one on {also} down there: {}",
                     shut_down(vm)
-                ),
-                if stays {
+                );
+                let there = if stays {
                     format!(
                         "to keep the copy on {also}, shut the one on {started} down, and leave the commit that was begun: it removes what was there before the run"
                     )
@@ -185,8 +188,16 @@ impl Sign {
                     format!(
                         "to keep the copy on {also}: {back} stops and takes back all that this run started"
                     )
-                },
-            ],
+                };
+                match stage {
+                    Stage::SplitBefore(chapter, _) if *chapter != Chapter::Commit => vec![
+                        there,
+                        format!("{here}; and leave it: lifeboat {chapter} --leave {run}"),
+                    ],
+                    Stage::SplitIn(chapter, _) if *chapter != Chapter::Commit => vec![there],
+                    _ => vec![here, there],
+                }
+            }
             Self::Away { started, also, vm } if stays => vec![format!(
                 "shut it down on {also}, then start it on {started}: {}; a commit was begun, so nothing takes the run back",
                 shut_down(vm)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Entry, RunEvent, RunResult, Stage};
+use crate::engine::{Chapter, Entry, RunEvent, RunResult, Stage};
 use crate::runbook::Limits;
 
 const TEXT: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
@@ -420,4 +420,46 @@ fn what_was_asked_before_a_start_and_what_is_walked_is_not_judged() {
     // Somebody goes on with the run: its own steps may stop what it started.
     story.state.own_end = None;
     assert_eq!(story.look("lee-esx1", Ok(&[])).len(), 1, "it answers");
+}
+
+#[test]
+fn what_is_seen_over_a_rollback_that_was_only_begun_is_kept() {
+    let mut story = Story::over();
+    story.state.own_end = None;
+    story.state.finished = None;
+    let opened = |story: &mut Story| {
+        story.happens(RunEvent::ChapterOpened {
+            chapter: Chapter::Rollback,
+            by: "bob".to_owned(),
+            plan: String::new(),
+        });
+    };
+    story.look("lon-esx1", Ok(&["sql01"]));
+    story.look("lee-esx1", Ok(&["sql01", "app01"]));
+    assert_eq!(
+        story.evidence(),
+        [],
+        "its engine watches while steps are walked"
+    );
+    opened(&mut story);
+    story.look("lon-esx1", Ok(&["sql01"]));
+    let ways = |story: &Story, sign: &Sign| sign.ways(&"r1".into(), &Stage::of(&story.state));
+    let kept = story.evidence();
+    assert!(
+        kept.iter()
+            .any(|fact| matches!(fact, Fact::SplitBrain { .. })),
+        "{kept:?}"
+    );
+    story.keep();
+    let split = story
+        .lookout
+        .wrong()
+        .into_iter()
+        .find(|sign| matches!(sign, Sign::Split { .. }));
+    let ways = ways(&story, &split.unwrap());
+    assert!(ways[0].contains("lifeboat rollback r1 stops"), "{ways:?}");
+    assert!(
+        ways[1].ends_with("lifeboat rollback --leave r1"),
+        "{ways:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! What stands at the head of a report: what was vouched for instead of proven, and what was not
 //! looked at.
 
-use crate::engine::{Fact, FoundFact, Stage, Status};
+use crate::engine::{Chapter, Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
 use crate::plan::ActionSpec;
 use crate::report::Run;
@@ -63,12 +63,16 @@ impl Said {
 fn splits(run: &Run<'_>, all: &mut Said) {
     let stage = Stage::of(&run.state);
     for split in run.state.splits() {
-        let next = if stage.is_being_committed() {
-            "Shut one copy down on its host: the commit that was begun waits for that."
-        } else if run.state.own_end.is_some() {
-            "Shut one copy down on its host, or roll the run back."
-        } else {
-            "Choose in its fence step which copy lives."
+        let next = match &stage {
+            _ if stage.is_being_committed() => {
+                "Shut one copy down on its host: the commit that was begun waits for that."
+            }
+            Stage::SplitBefore(Chapter::Rollback | Chapter::Cleanup, _) => {
+                "Go on with what was begun, which stops the run's own copy; or leave that, and shut the other one down."
+            }
+            Stage::SplitIn(..) => "What was begun stops the run's own copy: go on with it.",
+            Stage::RecoveryRequired(_) => "Choose in its fence step which copy lives.",
+            _ => "Shut one copy down on its host, or roll the run back.",
         };
         let words = format!(": {}. {next}", split.in_words());
         let said = strong("Recovery required (split brain)").plain(words);

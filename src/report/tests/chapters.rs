@@ -91,7 +91,7 @@ fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
             Mode::Drill,
             aborted(),
             Chapter::Cleanup,
-            "cleanup not finished",
+            "cleanup begun, and nothing of it was done",
             "lifeboat cleanup 20260102-030405-k7qd",
         ),
     ] {

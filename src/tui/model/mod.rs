@@ -19,7 +19,7 @@ use crate::actions::Progress;
 use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status, StepState, is_walked};
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, RunId, StepId};
-use crate::plan::{Plan, Step};
+use crate::plan::{ActionSpec, Plan, Step};
 use crate::runbook::model::{OnFailure, Runbook};
 use crate::runner::{Live, RunHandle, Update};
 use crate::telemetry::HostFigures;
@@ -394,8 +394,13 @@ impl Run {
     }
 
     /// The first step that waits for a person; one that is on screen stays there until settled,
-    /// so that it is not exchanged under somebody's eyes. Else the first that is under way.
+    /// so that it is not exchanged under somebody's eyes, except for a VM that runs at both sites.
+    /// Else the first that is under way.
     fn choose_current(&mut self) {
+        if let Some(fence) = self.fence_of_a_split() {
+            self.ui.put_first.insert((fence, self.attempt(fence)));
+            self.ui.current = fence;
+        }
         if self.needs_person(self.ui.current) {
             return;
         }
@@ -412,6 +417,22 @@ impl Run {
             .or_else(active)
             .or_else(waiting);
         self.ui.current = next.unwrap_or(last);
+    }
+
+    /// The fence of a VM that runs at both sites, once as it begins to wait for a person.
+    fn fence_of_a_split(&self) -> Option<usize> {
+        // Somebody is about to answer something else.
+        if self.ui.dialog.is_some() {
+            return None;
+        }
+        let splits = self.state.splits();
+        let is_split = |index: &usize| match &self.plan.steps[*index].action {
+            ActionSpec::Fence { vm } => splits.iter().any(|split| split.vm == *vm),
+            _ => false,
+        };
+        let is_new = |index: &usize| !self.ui.put_first.contains(&(*index, self.attempt(*index)));
+        let mut waiting = self.waiting_for_person().filter(|_| !splits.is_empty());
+        waiting.find(|index| is_split(index) && is_new(index))
     }
 
     fn close_stale_dialog(&mut self) {

@@ -59,6 +59,8 @@ pub(in crate::tui) struct Ui {
     pub dialog: Option<Dialog>,
     /// Questions whose dialog the person has closed: step and the host's id.
     pub dismissed: BTreeSet<(usize, String)>,
+    /// Fences of VMs at both sites that were put first, as they asked.
+    pub put_first: BTreeSet<(usize, Attempt)>,
     /// A remark of the screen itself, and until when.
     pub toast: Option<(String, Duration)>,
     /// Remarks that stay until Esc.
@@ -116,6 +118,7 @@ impl Ui {
             search: String::new(),
             dialog: None,
             dismissed: BTreeSet::new(),
+            put_first: BTreeSet::new(),
             toast: None,
             banners: VecDeque::new(),
             seen: Seen::default(),

@@ -3,7 +3,8 @@ mod prompts;
 use super::*;
 
 use crate::engine::{
-    Answer, Choice, ChoiceOption, Consent, Entry, PeopleInput, Proposal, RetryScope, RunEvent,
+    Answer, Choice, ChoiceOption, Consent, Entry, Fact, PeopleInput, Proposal, RetryScope,
+    RunEvent,
 };
 use crate::names::Attempt;
 use crate::runner::{Live, Update};
@@ -1110,4 +1111,34 @@ fn a_drill_shows_its_limit_and_is_aborted_by_one_key_and_a_reason() {
     failover.calmly("x");
     assert!(sends(&mut failover).is_empty());
     assert!(failover.text().contains("only a drill can be aborted"));
+}
+
+#[test]
+fn the_fence_of_a_vm_at_both_sites_comes_first_once_it_asks() {
+    let mut story = failed();
+    story.event(RunEvent::FactFound(Fact::SplitBrain {
+        vm: "web01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    }));
+    let mut bench = Bench::new(&story, SMALL);
+    let shown = |bench: &Bench| bench.run.plan.steps[bench.run.ui.shown].id.to_string();
+    assert!(
+        shown(&bench).contains("sql01/register"),
+        "{}",
+        shown(&bench)
+    );
+    let known = story.entries.len();
+    story.probe("web01", "fence", 1, typed());
+    let entries = story.entries[known..].iter().cloned();
+    bench.msg(Msg::Updates(entries.map(Update::Entry).collect()));
+    bench.draw();
+    assert!(shown(&bench).contains("web01/fence"), "{}", shown(&bench));
+    bench.calmly("N");
+    bench.wait(100);
+    assert!(
+        shown(&bench).contains("sql01/register"),
+        "it is not brought back: {}",
+        shown(&bench)
+    );
 }
