@@ -9,7 +9,7 @@ use crate::runbook::model::SiteRole;
 use super::effect::TimerId;
 use super::fact::Fact;
 use crate::engine::{
-    Confirmation, Consent, Pace, ProbeAnswer, Question, RunEvent, RunInfo, StopOutcome,
+    Chapter, Confirmation, Consent, Pace, ProbeAnswer, Question, RunEvent, RunInfo, StopOutcome,
 };
 
 /// Something happened.
@@ -329,6 +329,15 @@ pub enum PeopleInput {
     CloseShell {
         /// Who had it.
         by: String,
+    },
+    /// Leave an ending of which nothing was done: the console leaves, and the run is as before it.
+    LeaveEnding {
+        /// Which one.
+        chapter: Chapter,
+        /// Who.
+        by: String,
+        /// Why; not empty.
+        reason: String,
     },
     /// End a drill early: the console leaves, and what the drill made waits for its cleanup.
     Abort {

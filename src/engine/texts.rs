@@ -196,6 +196,7 @@ impl OperatorInput {
             | Self::People(
                 PeopleInput::Update { text, .. }
                 | PeopleInput::OpenShell { reason: text, .. }
+                | PeopleInput::LeaveEnding { reason: text, .. }
                 | PeopleInput::Abort { why: text, .. },
             )
             | Self::Detach { why: text } => one(text, clean),

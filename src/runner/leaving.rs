@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::clock::Clock;
-use crate::engine::{Chapter, RunEvent, Stage};
+use crate::engine::{Chapter, Stage};
 use crate::error::Fault;
 
 use super::rest::AtRest;
@@ -21,7 +21,7 @@ pub fn leave_chapter(
 ) -> Result<(), Fault> {
     let mut run = AtRest::take(dir, by, console).map_err(|error| error.fault())?;
     let state = run.state();
-    if state.leavable().map(|opened| opened.chapter) != Some(chapter) {
+    let Some(left) = state.leaving(chapter, by.to_owned(), reason) else {
         return Err(Fault::new(
             format!(
                 "there is no {chapter} that could be left: {}",
@@ -31,12 +31,6 @@ pub fn leave_chapter(
             "nothing was written, and nothing was sent to any host",
             "see how it stands with `lifeboat runs`; what was begun and of which something was done is finished",
         ));
-    }
-    let left = RunEvent::ChapterLeft {
-        chapter,
-        by: by.to_owned(),
-        reason,
-        result: state.settled_before(),
     };
     run.add(&Clock::system(), left)
         .map_err(|error| error.fault())

@@ -272,6 +272,16 @@ impl Engine {
                 self.record(Some(&step), RunEvent::ShellOpened { host, by, reason });
             }
             PeopleInput::CloseShell { by } => self.close_shell(by),
+            PeopleInput::LeaveEnding {
+                chapter,
+                by,
+                reason,
+            } if people.shell().is_none() && !reason.trim().is_empty() => {
+                if let Some(left) = self.state.leaving(chapter, by, reason) {
+                    self.record(None, left);
+                    self.leave();
+                }
+            }
             PeopleInput::Abort { by, why }
                 if self.plan.mode == Mode::Drill
                     && self.state.chapters.is_empty()
@@ -299,6 +309,10 @@ impl Engine {
 
     fn detach(&mut self, why: String) {
         self.record(None, RunEvent::RunDetached { why });
+        self.leave();
+    }
+
+    fn leave(&mut self) {
         let live: Vec<StepId> = std::mem::take(&mut self.live).into_iter().collect();
         for step in live {
             let attempt = self.state.attempt(&step);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-use crate::engine::{self, AttestRequest, Confirmation, Pace, PeopleInput, Prompt, RetryScope};
+use crate::engine::{
+    self, AttestRequest, Chapter, Confirmation, Pace, PeopleInput, Prompt, RetryScope,
+};
 use crate::names::{Attempt, HostName};
 use crate::runbook::model::Challenge;
 use crate::tui::keys::Action;
@@ -146,6 +148,8 @@ pub(in crate::tui) enum Purpose {
     Shell(usize, usize),
     /// The reason for ending a drill early.
     Abort,
+    /// The reason for leaving an ending of which nothing was done.
+    LeaveEnding(Chapter),
     /// A search in the log.
     Search,
 }
@@ -335,6 +339,8 @@ pub(in crate::tui) enum Choice {
     Correct,
     /// Leave the run.
     Leave,
+    /// Ask why an ending is left of which nothing was done.
+    LeaveEnding(Chapter),
     /// Nothing.
     Close,
 }

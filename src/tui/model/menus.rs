@@ -253,23 +253,24 @@ impl Run {
             "The run stays resumable: lifeboat resume {}",
             self.run
         )];
-        if let Some(begun) = self.state.leavable() {
-            body.push(format!(
-                "To leave the {chapter} too, of which nothing was done: lifeboat {chapter} --leave {}",
-                self.run,
-                chapter = begun.chapter
-            ));
-        }
         if !active.is_empty() {
             body.push(format!(
                 "Under way, to be stopped between two commands: {}",
                 active.join(", ")
             ));
         }
-        let items = vec![
+        let mut items = vec![
             item(None, "stay", "", Choice::Close),
             item(Some('y'), "leave", "nothing is lost", Choice::Leave),
         ];
+        items.extend(self.state.leavable().map(|begun| {
+            item(
+                Some('e'),
+                &format!("leave the {} too", begun.chapter),
+                "nothing of it was done; a reason is asked",
+                Choice::LeaveEnding(begun.chapter),
+            )
+        }));
         Dialog::new(Kind::Menu(Menu {
             about: About::Anything,
             title: "Leave the run?".to_owned(),

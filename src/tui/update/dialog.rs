@@ -198,6 +198,17 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
                 })
             })
         }
+        Purpose::LeaveEnding(chapter) => {
+            if run.state.leavable().is_none() {
+                text.field.error = Some(format!("something of the {chapter} was done by now"));
+                return Outcome::Open;
+            }
+            Some(OperatorInput::People(PeopleInput::LeaveEnding {
+                chapter,
+                by,
+                reason: words,
+            }))
+        }
         Purpose::Abort => Some(OperatorInput::People(PeopleInput::Abort { by, why: words })),
         Purpose::Search => None,
     };
@@ -292,6 +303,7 @@ fn choose(run: &mut Run, dialog: &Dialog, choice: Choice, cmds: &mut Vec<Cmd>) {
             let why = format!("{by} left");
             run.detach(why)
         }
+        Choice::LeaveEnding(chapter) => return run.ask(Purpose::LeaveEnding(chapter)),
         Choice::Close => return,
     };
     run.ui.follow = true;

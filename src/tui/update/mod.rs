@@ -103,7 +103,7 @@ impl Run {
         if self.leaving.is_some() && (closed || late) {
             return Some(self.exit_now());
         }
-        let left = closed && self.state.detached && self.state.finished.is_none() && !self.watching;
+        let left = closed && self.state.detached && !self.watching;
         left.then(|| self.exit_now())
     }
 

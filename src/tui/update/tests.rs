@@ -3,7 +3,7 @@ mod prompts;
 use super::*;
 
 use crate::engine::{
-    Answer, Choice, ChoiceOption, Consent, Entry, Fact, PeopleInput, Proposal, RetryScope,
+    Answer, Chapter, Choice, ChoiceOption, Consent, Entry, Fact, PeopleInput, Proposal, RetryScope,
     RunEvent,
 };
 use crate::names::Attempt;
@@ -1111,6 +1111,49 @@ fn a_drill_shows_its_limit_and_is_aborted_by_one_key_and_a_reason() {
     failover.calmly("x");
     assert!(sends(&mut failover).is_empty());
     assert!(failover.text().contains("only a drill can be aborted"));
+}
+
+#[test]
+fn an_ending_of_which_nothing_was_done_is_left_with_a_reason() {
+    let mut story = Story::begun();
+    story.event(RunEvent::ChapterOpened {
+        chapter: Chapter::Rollback,
+        by: "bob".to_owned(),
+        plan: String::new(),
+    });
+    let mut bench = Bench::new(&story, SMALL);
+    bench.calmly("q");
+    assert!(
+        bench.text().contains("leave the rollback too"),
+        "{}",
+        bench.text()
+    );
+    bench.calmly("e<Enter>");
+    assert!(
+        bench.text().contains("this cannot stay empty"),
+        "{}",
+        bench.text()
+    );
+    bench.keys("begun too early<Enter>");
+    let left = OperatorInput::People(PeopleInput::LeaveEnding {
+        chapter: Chapter::Rollback,
+        by: "alice".to_owned(),
+        reason: "begun too early".to_owned(),
+    });
+    assert_eq!(sends(&mut bench), [left]);
+    let ended = Update::Ended {
+        head: "0".repeat(64),
+        fault: None,
+    };
+    let left = bench
+        .run
+        .state
+        .leaving(Chapter::Rollback, "alice".to_owned(), "early".to_owned());
+    story.event(left.unwrap());
+    let entry = story.entries.last().unwrap().clone();
+    bench.msg(Msg::Updates(vec![Update::Entry(entry), ended]));
+    let exit = bench.sent();
+    assert!(matches!(exit[..], [Cmd::Leave(_)]), "{exit:?}");
 }
 
 #[test]

@@ -278,6 +278,11 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
             "Lifeboat does not record what is typed there; the report says that somebody was in. Nothing new starts until you are back, then the step looks again and waits for you.",
             "What is it for?",
         ),
+        Purpose::LeaveEnding(chapter) => (
+            format!("Leave the {chapter}"),
+            "Nothing of it was done. The run then stands as before it was begun, and every way to end it is open again. Journalled, and in the report.",
+            "Why is it left?",
+        ),
         Purpose::Abort => (
             "Abort the drill".to_owned(),
             "What runs is stopped between two commands, nothing else begins, and the drill is not gone on with. What it made stays for inspection, until its cleanup. Its copies never go live: in an emergency clean up, then start `lifeboat run`.",

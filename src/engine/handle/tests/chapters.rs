@@ -1,7 +1,7 @@
 //! A run that is being ended: what came before is settled and left, then its own steps are walked.
 
 use super::*;
-use crate::engine::{Chapter, Performed, RunEvent, Status, StopOutcome};
+use crate::engine::{Chapter, PeopleInput, Performed, RunEvent, Status, StopOutcome};
 use crate::names::OpId;
 use crate::plan::{Close, then_closed};
 
@@ -175,4 +175,37 @@ fn nothing_goes_on_before_somebody_agreed() {
     assert_eq!(engine.state().status(&plan.steps[2].id), Status::Asking);
     assert_eq!(engine.state().status(&plan.steps[3].id), Status::Waiting);
     assert_eq!(engine.stuck(), Some(vec![plan.steps[2].id.clone()]));
+}
+
+#[test]
+fn an_ending_is_left_at_its_own_screen_until_something_of_it_was_sent() {
+    let plan = ending(unregister());
+    let leave = |reason: &str| {
+        Input::Operator(OperatorInput::People(PeopleInput::LeaveEnding {
+            chapter: Chapter::Cleanup,
+            by: "bob".to_owned(),
+            reason: reason.to_owned(),
+        }))
+    };
+    let mut engine = asked(&plan);
+    assert_eq!(names(&engine.handle(at(13), leave(" "))), [""; 0]);
+    let effects = engine.handle(at(13), leave("too early"));
+    assert_eq!(names(&effects), ["chapter-left", "LEAVE"]);
+    assert!(engine.state().chapter().is_none() && engine.state().detached);
+
+    let mut engine = agreed(&plan);
+    let last = plan.steps[3].id.clone();
+    let wanted = Input::WriteWanted {
+        step: last.clone(),
+        attempt: Attempt(1),
+        ticket: 8,
+        host: "esx".into(),
+        command: "vim-cmd vmsvc/unregister 7".to_owned(),
+        bulk: false,
+    };
+    for input in [probed(&last, needed()), confirm(&last, 1), wanted] {
+        let _ = engine.handle(at(15), input);
+    }
+    assert_eq!(names(&engine.handle(at(16), leave("too late"))), [""; 0]);
+    assert!(engine.state().chapter().is_some());
 }
