@@ -176,12 +176,17 @@ pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Config
     }
 }
 
-/// Prints a file; [`content_of`] takes it.
-pub(super) fn content(path: &str) -> HostCommand {
+/// Prints a .vmx; [`content_of`] takes it.
+#[must_use]
+pub fn content(path: &str) -> HostCommand {
     HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1)
 }
 
-pub(super) fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
+/// The bytes of a .vmx, as [`content`] prints it.
+///
+/// # Errors
+/// It could not be printed, or not all of it came.
+pub fn content_of(output: &crate::host::Output) -> Result<Vec<u8>, DriverFault> {
     if output.status == 0 && !output.truncated {
         return Ok(output.stdout.clone());
     }

@@ -124,7 +124,11 @@ impl CopyBack {
         let reason = match home {
             Configuration::Missing(_) => "there is none at home".to_owned(),
             Configuration::Unfit { why, .. } => format!("the one at home cannot be used: {why}"),
-            Configuration::Read(content) => stray_disk(&content.vmx, items)?,
+            Configuration::Read(content) => {
+                let comes = |disk: &str| items.iter().any(|item| item.name == disk);
+                let stray = stray_disk(&content.vmx, comes)?;
+                format!("the one at home names {stray}, which does not come")
+            }
         };
         Some(format!("{file} comes too: {reason}"))
     }
@@ -184,13 +188,11 @@ impl CopyBack {
     }
 }
 
-/// A disk that the .vmx at home names and that does not come.
-fn stray_disk(vmx: &Vmx, items: &[Item]) -> Option<String> {
-    let comes = |disk: &String| items.iter().any(|item| item.name == *disk);
-    let stray = vmx.disk_files().into_iter().find(|disk| !comes(disk))?;
-    Some(format!(
-        "the one at home names {stray}, which does not come"
-    ))
+/// A disk that the .vmx at home names and that does not come: the other site's .vmx then comes too.
+#[must_use]
+pub fn stray_disk(vmx: &Vmx, comes: impl Fn(&str) -> bool) -> Option<String> {
+    let mut disks = vmx.disk_files().into_iter();
+    disks.find(|disk| !comes(disk))
 }
 
 impl Action for CopyBack {

@@ -66,7 +66,9 @@ mod waiting;
 mod whereabouts;
 mod words;
 
+pub use configuration::{content, content_of};
 pub use context::Ctx;
+pub use copy_back::stray_disk;
 pub use copying::{Need, Way, way};
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ask::Asker;
 use super::seen::{EsxiSeen, Files, Registered, SpareSeen, Told};
 use super::task::Task;
+use super::whereabouts::vmx_at_home;
 use crate::actions::{holder, lock_folder};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
@@ -100,6 +101,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
+        homes: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;
@@ -251,7 +253,12 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
         }
         let entries = in_folder(asker, &on_host(&datastore, &folder)).await;
         if let Ok(entries) = &entries {
-            seen.taken.insert(vm.clone(), room_of(entries));
+            let files = room_of(entries);
+            if task.homing.contains(&vm) {
+                let vmx = vmx_at_home(asker, task, &vm, &files).await;
+                seen.homes.insert(vm.clone(), vmx);
+            }
+            seen.taken.insert(vm.clone(), files);
         }
         seen.folders.insert(vm, entries.map(|all| names_of(&all)));
     }

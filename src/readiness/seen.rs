@@ -186,6 +186,8 @@ pub struct EsxiSeen {
     pub taken: BTreeMap<VmName, Files>,
     /// VMs of the task that go home from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
+    /// The .vmx at home of VMs that go home there; none where there is no such file.
+    pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
     pub holders: BTreeMap<VmName, Told<String>>,
 }
@@ -200,6 +202,15 @@ pub struct Leaving {
     pub files: Files,
     /// What it takes of its host's memory at most, in bytes.
     pub memory: Told<Option<u64>>,
+    /// The bytes of its .vmx.
+    pub vmx: Told<Vec<u8>>,
+}
+
+impl Leaving {
+    fn silences(&self) -> impl Iterator<Item = &Silence> {
+        let both = [self.memory.as_ref().err(), self.vmx.as_ref().err()];
+        both.into_iter().flatten()
+    }
 }
 
 impl EsxiSeen {
@@ -250,10 +261,9 @@ impl EsxiSeen {
         let lists = self.tops.values().chain(self.folders.values());
         let more = lists
             .filter_map(why)
-            .chain(self.leaving.values().filter_map(|told| match told {
-                Ok(leaving) => why(&leaving.memory),
-                Err(silence) => Some(silence),
-            }))
+            .chain(self.leaving.values().filter_map(why))
+            .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
+            .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
     }

@@ -8,13 +8,15 @@ use futures_util::future::join_all;
 
 use super::ask::Asker;
 use super::esxi::{in_folder, room_of};
-use super::seen::{Leaving, Registered, Seen, Told};
+use super::seen::{Files, Leaving, Registered, Seen, Told};
 use super::task::Task;
+use crate::actions::{content, content_of};
 use crate::host::{Host, Hosts};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::inventory::on_host;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::names::{HostName, VmName};
+use crate::vmfiles::FileKind;
 
 /// Where the VM would be taken from; nothing where it is not seen, or at several places of which none
 /// is the runbook's.
@@ -116,5 +118,30 @@ async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
     Ok(Leaving {
         files: room_of(&entries),
         memory: mib.map(|mib| mib.map(|mib| mib.saturating_mul(1 << 20))),
+        vmx: vmx(asker, &on_host(&row.datastore, &row.path)).await,
     })
+}
+
+async fn vmx(asker: &mut Asker, path: &str) -> Told<Vec<u8>> {
+    let asked = "the .vmx of VMs that go home";
+    asker.ask_extra(asked, content(path), content_of).await
+}
+
+/// The .vmx at home of a VM that goes home, of whose folder there these are the files.
+pub(super) async fn vmx_at_home(
+    asker: &mut Asker,
+    task: &Task,
+    vm: &VmName,
+    files: &Files,
+) -> Told<Option<Vec<u8>>> {
+    let home = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
+    let Some(home) = home else { return Ok(None) };
+    let is_vmx = |name: &&String| FileKind::of(name) == FileKind::Vmx;
+    let is_its_own = |name: &&String| home.vmx.as_ref().is_none_or(|vmx| vmx == *name);
+    let mut own = files.keys().filter(is_vmx).filter(is_its_own);
+    let (Some(file), None) = (own.next(), own.next()) else {
+        return Ok(None);
+    };
+    let path = on_host(&home.datastore, &format!("{}/{file}", home.folder));
+    vmx(asker, &path).await.map(Some)
 }

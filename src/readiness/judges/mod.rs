@@ -5,6 +5,7 @@
 
 mod backups;
 mod configuration;
+mod home_hardware;
 mod homes;
 mod homing;
 mod hosts;
@@ -25,7 +26,7 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 14] = [
+const JUDGES: [Judge; 15] = [
     reach::judge,
     hosts::judge,
     stores::judge,
@@ -37,6 +38,7 @@ const JUDGES: [Judge; 14] = [
     identities::judge,
     homes::judge,
     homing::judge,
+    home_hardware::judge,
     leftovers::judge,
     standing::judge,
     rehearsal::judge,

@@ -177,6 +177,7 @@ pub(super) fn esxi() -> EsxiSeen {
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
+        homes: BTreeMap::new(),
         holders: BTreeMap::new(),
     }
 }

@@ -40,6 +40,7 @@ fn seen() -> Seen {
         let leaving = Leaving {
             files: disk(vm, 10 * GIB),
             memory: Ok(Some(4 * GIB)),
+            vmx: Ok(vmx(vm, 19)),
         };
         leeds.leaving.insert(vm.into(), Ok(leaving));
     }
@@ -47,8 +48,17 @@ fn seen() -> Seen {
     home.groups = Ok(vec![group(0)]);
     for vm in VMS {
         home.taken.insert(vm.into(), disk(vm, 9 * GIB));
+        home.homes.insert(vm.into(), Ok(Some(vmx(vm, 19))));
     }
     seen
+}
+
+/// Its .vmx, which names its one disk.
+fn vmx(vm: &str, version: u32) -> Vec<u8> {
+    format!(
+        "virtualHW.version = \"{version}\"\nscsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"{vm}-flat.vmdk\"\n"
+    )
+    .into_bytes()
 }
 
 fn disk(vm: &str, bytes: u64) -> Files {
@@ -277,4 +287,50 @@ fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
     });
     assert_eq!(keys, ["note run/20260101-000000-dddd"]);
     assert!(!texts.contains("first"), "{texts}");
+}
+
+#[test]
+fn hardware_that_is_newer_than_the_host_at_home_is_named() {
+    let home_of = |seen: &mut Seen, release: &str| {
+        let version = lon(seen).version.as_mut().unwrap();
+        version.version = release.to_owned();
+    };
+    let away = |seen: &mut Seen, bytes: Vec<u8>| {
+        let told = lee(seen).leaving.get_mut(&VmName::from("sql01"));
+        told.unwrap().as_mut().unwrap().vmx = Ok(bytes);
+    };
+    let (keys, texts) = found(|seen| {
+        home_of(seen, "7.0.3");
+        away(seen, vmx("sql01", 21));
+    });
+    assert_eq!(keys, ["warning vm/sql01/hardware"]);
+    assert!(
+        texts.contains("version 21, and lon-esx1 runs up to 19"),
+        "{texts}"
+    );
+    assert!(
+        texts.contains("sees hardware of version 19 again"),
+        "{texts}"
+    );
+    // The .vmx at home names a disk that is no more, so the other one comes.
+    let comes = |seen: &mut Seen, bytes: Vec<u8>| {
+        home_of(seen, "7.0.3");
+        away(seen, bytes);
+        let old = lon(seen).homes.get_mut(&VmName::from("sql01")).unwrap();
+        *old = Ok(Some(vmx("old", 19)));
+    };
+    let (keys, texts) = found(|seen| comes(seen, vmx("sql01", 21)));
+    assert_eq!(keys, ["note vm/sql01/hardware"]);
+    assert!(
+        texts.contains("changed to that before it is registered"),
+        "{texts}"
+    );
+    let mut needing = vmx("sql01", 21);
+    needing.extend(b"numvcpus = \"900\"\n");
+    let (keys, texts) = found(|seen| comes(seen, needing));
+    assert_eq!(keys, ["blocker vm/sql01/hardware"]);
+    assert!(texts.contains("900 processors"), "{texts}");
+    // Two of a kind: nothing is said where nothing is newer, or nothing is known.
+    let (keys, _) = found(|seen| away(seen, vmx("sql01", 20)));
+    assert_eq!(keys, [""; 0]);
 }
