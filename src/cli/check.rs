@@ -225,9 +225,9 @@ impl Printer {
         }
     }
 
-    fn changes(&self, at: Timestamp, changed: &[Change]) -> String {
+    fn changes(&self, task: &Task, at: Timestamp, changed: &[Change]) -> String {
         if self.json {
-            return json::changes(at, changed);
+            return json::changes(task, at, changed);
         }
         let mut text = lines::changes(at, changed, self.colour);
         if self.rings && changed.iter().any(Change::is_worse) {
@@ -273,7 +273,7 @@ async fn rounds(
             }),
             Some(before) => match changes(before, &findings) {
                 same if same.is_empty() => String::new(),
-                changed => printer.changes(seen.at, &changed),
+                changed => printer.changes(task, seen.at, &changed),
             },
         };
         let exit = exit_of(&findings);

@@ -3,7 +3,7 @@
 //! The first line is the whole look, `{"lifeboat_check":1,"runbook","sha256","way":"failover"|"failback","at",
 //! "took_ms","ready","vms","hosts":[{"host","answers","product","ahead_s","round_trip_ms"}],"points":[{"vm","point",
 //! "at","age_s","rpo_s","grade","bytes","verified"}],"findings":[FINDING]}`; each later one, where it
-//! watches, what changed: `{"lifeboat_check":1,"at","changes":[{"change":"new"|"was"|"gone",
+//! watches, what changed: `{"lifeboat_check":1,"way","at","changes":[{"change":"new"|"was"|"gone",
 //! "was"?,"finding":FINDING}]}`. A FINDING is `{"key","severity","vms","what","where","now","next"}`,
 //! its key the same from one look to the next. Fields may be added; none is taken away or changed.
 
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::names::{HostName, VmName};
-use crate::readiness::{Change, Finding, HostSeen, Severity, Shut, is_ready};
+use crate::readiness::{Change, Finding, HostSeen, Severity, Shut, Task, is_ready};
 use crate::runbook::model::SiteRole;
 use crate::transfer::Grade;
 
@@ -74,6 +74,7 @@ struct FindingLine<'a> {
 #[derive(Serialize)]
 struct Changes<'a> {
     lifeboat_check: u32,
+    way: &'static str,
     at: Timestamp,
     changes: Vec<ChangeLine<'a>>,
 }
@@ -94,10 +95,7 @@ pub(super) fn whole(round: &Round<'_>) -> String {
         lifeboat_check: FORMAT,
         runbook: &round.task.runbook.name,
         sha256: round.sha256,
-        way: match round.task.side {
-            SiteRole::Recovery => "failover",
-            SiteRole::Protected => "failback",
-        },
+        way: way(round.task),
         at: round.seen.at,
         took_ms: in_ms(round.took),
         ready: is_ready(findings),
@@ -114,7 +112,7 @@ pub(super) fn whole(round: &Round<'_>) -> String {
 }
 
 /// What changed since the look before.
-pub(super) fn changes(at: Timestamp, changed: &[Change]) -> String {
+pub(super) fn changes(task: &Task, at: Timestamp, changed: &[Change]) -> String {
     let changes = changed.iter().map(|change| {
         let (change, was, finding) = match change {
             Change::New(finding) => ("new", None, finding),
@@ -129,9 +127,17 @@ pub(super) fn changes(at: Timestamp, changed: &[Change]) -> String {
     });
     line(&Changes {
         lifeboat_check: FORMAT,
+        way: way(task),
         at,
         changes: changes.collect(),
     })
+}
+
+fn way(task: &Task) -> &'static str {
+    match task.side {
+        SiteRole::Recovery => "failover",
+        SiteRole::Protected => "failback",
+    }
 }
 
 fn line(value: &impl Serialize) -> String {
