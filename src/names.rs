@@ -118,6 +118,15 @@ name!(
     RunId
 );
 
+impl RunId {
+    /// Words with commands that name this run, with options behind its id: ` --state DIR` where the run
+    /// is kept elsewhere.
+    #[must_use]
+    pub fn in_commands(&self, words: &str, options: &str) -> String {
+        words.replace(&format!(" {self}"), &format!(" {self}{options}"))
+    }
+}
+
 /// Names, one after the other: `sql01, web01`.
 #[must_use]
 pub fn listed<T: fmt::Display>(names: &[T]) -> String {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
@@ -55,6 +55,18 @@ impl Settings {
     pub fn logs(&self) -> PathBuf {
         self.state.join("logs")
     }
+}
+
+/// What a command needs behind the id of the run in this folder, for it to look there: nothing where it
+/// does so by itself, else ` --state DIR`.
+#[must_use]
+pub fn elsewhere(run: &Path) -> String {
+    let state = run.ancestors().nth(2).unwrap_or(run);
+    let own = Settings::resolve(None, None, |name| std::env::var_os(name));
+    if own.is_ok_and(|own| own.state == state) {
+        return String::new();
+    }
+    format!(" --state {}", shell_words::quote(&state.to_string_lossy()))
 }
 
 fn xdg_state() -> Result<PathBuf, Fault> {

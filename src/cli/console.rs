@@ -17,7 +17,7 @@ use crate::names::StepId;
 use crate::report;
 use crate::runbook::model::Runbook;
 use crate::runner::RunHandle;
-use crate::settings::Settings;
+use crate::settings::{Settings, elsewhere};
 use crate::tui::{Screen, Theme};
 
 use super::answers::Answers;
@@ -183,7 +183,7 @@ pub(super) fn conclude(
     }
     lines.push(format!("report: {}", report.display()));
     lines.push(format!("journal head: {}", past.journal.head));
-    lines.extend(how_it_stands(&past, exit, &elsewhere(folder)));
+    lines.extend(how_it_stands(&past, exit, &elsewhere(&folder.path)));
     Ok(Conclusion { exit, lines })
 }
 
@@ -213,17 +213,16 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
         lines.extend(left.iter().map(|item| format!("left over: {item}")));
     }
     lines.extend(ways.map(|way| format!("next: {way}")));
-    lines.extend(going_live(run, &state).map(|words| format!("in an emergency: {words}")));
+    lines.extend(going_live(run, &state).map(|words| {
+        let words = run.in_commands(&words, elsewhere);
+        format!("in an emergency: {words}")
+    }));
     lines
 }
 
-/// `--state DIR` where another command would look for the run in another folder.
-fn elsewhere(folder: &RunFolder) -> String {
-    let state = folder.path.ancestors().nth(2).unwrap_or(&folder.path);
-    if super::settings(None).is_ok_and(|settings| settings.state == state) {
-        return String::new();
-    }
-    format!(" --state {}", shell_words::quote(&state.to_string_lossy()))
+/// Words with commands that name the run of this folder, as they are to be typed.
+pub(super) fn as_typed(folder: &RunFolder, words: &str) -> String {
+    folder.id.in_commands(words, &elsewhere(&folder.path))
 }
 
 /// The exit status that a run stands for.

@@ -10,6 +10,7 @@ use crate::runbook::{self, isolated};
 use crate::tui::FormField;
 
 use super::answers::DrillAnswers;
+use super::console::as_typed;
 use super::exit::{Exit, Failure};
 use super::past::Past;
 
@@ -153,7 +154,10 @@ pub(super) fn refuse_aborted(past: &Past) -> Result<(), Failure> {
             format!("this drill was aborted by {}: {}", aborted.by, aborted.text),
             format!("run {run}"),
             "nothing was sent; what it made is still there",
-            format!("remove it with `lifeboat cleanup {run}`; then start a new drill"),
+            as_typed(
+                &past.folder,
+                &format!("remove it with `lifeboat cleanup {run}`; then start a new drill"),
+            ),
         ),
     ))
 }

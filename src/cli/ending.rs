@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::engine::{Chapter, Opening, RunState, Stage, closing_plan, opening};
 use crate::error::Fault;
-use crate::journal::{RunSummary, Store};
+use crate::journal::{RunFolder, RunSummary, Store};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
+use crate::settings::elsewhere;
 
 use super::answers::{self, Answers};
 use super::args::EndArgs;
-use super::console::{Conclusion, Console};
+use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
 use super::findings;
 use super::handover::take_over;
@@ -36,7 +37,7 @@ pub(super) async fn end(
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
-                refuse_if_taken_home(console, &run)?;
+                refuse_if_taken_home(console, &past.folder)?;
             }
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
@@ -55,7 +56,10 @@ pub(super) async fn end(
                 } else {
                     Exit::Findings
                 },
-                lines: vec![format!("run {run}: nothing to do: {why}")],
+                lines: vec![format!(
+                    "run {run}: nothing to do: {}",
+                    as_typed(&past.folder, &why)
+                )],
             });
         }
         Opening::Findings => {
@@ -72,35 +76,36 @@ pub(super) async fn end(
             )
             .await;
         }
-        Opening::Refused(why, next) => return Err(refused(chapter, &run, why, next)),
+        Opening::Refused(why, next) => return Err(refused(chapter, &past.folder, why, &next)),
     };
     let mut up = take_over(console, &past, args.take_over).await?;
     up.opens = opens;
     go_on(console, past, up).await
 }
 
-pub(super) fn refused(chapter: Chapter, run: &RunId, why: String, next: String) -> Failure {
+pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &str) -> Failure {
     let fault = Fault::new(
         format!("there can be no {chapter} of this run: {why}"),
-        format!("run {run}"),
+        format!("run {}", folder.id),
         "nothing was sent to any host; the run is as it was",
-        next,
+        as_typed(folder, next),
     );
     Failure::of(Exit::Refused, &fault)
 }
 
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
 /// run left.
-fn refuse_if_taken_home(console: &Console, run: &RunId) -> Result<(), Failure> {
-    match taken_home_by(&console.store, run)? {
-        None => Ok(()),
-        Some(id) => Err(refused(
-            Chapter::Rollback,
-            run,
-            format!("failback {id} took it home, or began to"),
-            format!("take that back first, if that is what you want: lifeboat rollback {id}"),
-        )),
-    }
+fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Failure> {
+    let Some(id) = taken_home_by(&console.store, &folder.id)? else {
+        return Ok(());
+    };
+    let next = format!("take that back first, if that is what you want: lifeboat rollback {id}");
+    Err(refused(
+        Chapter::Rollback,
+        folder,
+        format!("failback {id} took it home, or began to"),
+        &id.in_commands(&next, &elsewhere(&folder.path)),
+    ))
 }
 
 /// The failback that took the run's VMs home, or began to, and was not taken back.

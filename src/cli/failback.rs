@@ -11,7 +11,7 @@ use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
 
 use super::args::StartArgs;
-use super::console::{Conclusion, Console};
+use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
 use super::load::load_runbook;
 use super::past::Past;
@@ -111,7 +111,8 @@ fn selection(
 /// The run as something that can be taken back.
 fn taken_back(past: Past) -> Result<Before, Failure> {
     let state = past.state();
-    let refused = |what: String, next: String| refused(&past.folder.id, what, next);
+    let refused =
+        |what: String, next: String| refused(&past.folder.id, what, as_typed(&past.folder, &next));
     match past.info.mode {
         Some(Mode::Failover | Mode::Planned) => {}
         other => {

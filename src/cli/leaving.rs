@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::engine::{Chapter, OpenedChapter, RunState, Stage};
 use crate::error::Fault;
 use crate::host::visible;
-use crate::names::RunId;
+use crate::journal::RunFolder;
 use crate::runner;
 use crate::tui::FormField;
 
 use super::args::EndArgs;
-use super::console::{Conclusion, Console, conclude};
+use super::console::{Conclusion, Console, as_typed, conclude};
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::past::Past;
@@ -28,12 +28,12 @@ pub(super) async fn leave(
     args: &EndArgs,
     past: &Past,
 ) -> Result<Conclusion, Failure> {
-    let (run, state) = (&past.folder.id, past.state());
+    let state = past.state();
     let Some(begun) = state.leavable().filter(|begun| begun.chapter == chapter) else {
-        return Err(nothing_to_leave(chapter, run, &state));
+        return Err(nothing_to_leave(chapter, &past.folder, &state));
     };
     let then = "The run then stands as before.".to_owned();
-    let reason = reason(console, begun, args, run, then).await?;
+    let reason = reason(console, begun, args, &past.folder, then).await?;
     left(console, chapter, past, reason)?;
     conclude(&past.folder, &BTreeMap::new(), None)
 }
@@ -50,7 +50,7 @@ pub(super) async fn leave_for(
         return Ok(past);
     };
     let then = format!("The {wanted} is begun once you have said why.");
-    let reason = reason(console, begun, args, &past.folder.id, then).await?;
+    let reason = reason(console, begun, args, &past.folder, then).await?;
     left(console, begun.chapter, &past, reason)?;
     Past::read(past.folder)?.whole()
 }
@@ -60,10 +60,11 @@ async fn reason(
     console: &mut Console,
     begun: &OpenedChapter,
     args: &EndArgs,
-    run: &RunId,
+    folder: &RunFolder,
     then: String,
 ) -> Result<String, Failure> {
     let OpenedChapter { chapter, by, .. } = begun;
+    let run = &folder.id;
     let given = args.reason.as_deref().map_or("", str::trim);
     let typed = if console.act.headless {
         given.to_owned()
@@ -88,7 +89,10 @@ async fn reason(
             format!("its {chapter} was begun by {by}, and nobody said why it is left"),
             format!("run {run}"),
             "the run is as it was; nothing was sent to any host",
-            format!("give --reason TEXT; or go on with it: lifeboat {chapter} {run}"),
+            as_typed(
+                folder,
+                &format!("give --reason TEXT; or go on with it: lifeboat {chapter} {run}"),
+            ),
         );
         return Err(Failure::of(Exit::Resumable, &fault));
     }
@@ -104,7 +108,8 @@ fn left(console: &Console, chapter: Chapter, past: &Past, reason: String) -> Res
         .map_err(|fault| Failure::of(Exit::Refused, &fault))
 }
 
-fn nothing_to_leave(chapter: Chapter, run: &RunId, state: &RunState) -> Failure {
+fn nothing_to_leave(chapter: Chapter, folder: &RunFolder, state: &RunState) -> Failure {
+    let run = &folder.id;
     let begun = state.chapter().filter(|opened| opened.ended.is_none());
     let (what, next) = match begun {
         Some(opened) if opened.chapter == chapter => (
@@ -123,7 +128,7 @@ fn nothing_to_leave(chapter: Chapter, run: &RunId, state: &RunState) -> Failure 
         what,
         format!("run {run}"),
         "nothing was left; the run is as it was",
-        next,
+        as_typed(folder, &next),
     );
     Failure::of(Exit::Refused, &fault)
 }

@@ -12,7 +12,7 @@ use crate::clock::{Clock, to_second};
 use crate::engine::{Chapter, Sign, Stage};
 use crate::error::Fault;
 use crate::host::Hosts;
-use crate::journal;
+use crate::journal::{self, RunFolder};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::{Ending, News, Watch};
@@ -20,7 +20,7 @@ use crate::runner::{Ending, News, Watch};
 use super::answers::{self, Answers};
 use super::args::WatchArgs;
 use super::check::{self, Signals};
-use super::console::Console;
+use super::console::{Console, as_typed};
 use super::ending::taken_home_by;
 use super::exit::{Exit, Failure};
 use super::logins::readers;
@@ -38,7 +38,7 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
     let past = Past::read(folder)?.whole()?;
     let mode = past.info.mode.unwrap_or(Mode::Failover);
     let mut teller = Teller {
-        run: past.folder.id.clone(),
+        folder: past.folder.clone(),
         json: args.json,
         rings: std::io::stdout().is_terminal(),
         alarms: 0,
@@ -52,7 +52,10 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
                 format!("there is nothing to watch: {why}"),
                 format!("run {}", past.folder.id),
                 "no host was asked",
-                format!("see how it stands: lifeboat report {}", past.folder.id),
+                as_typed(
+                    &past.folder,
+                    &format!("see how it stands: lifeboat report {}", past.folder.id),
+                ),
             ),
         ));
     }
@@ -128,7 +131,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
             others = Some(Instant::now());
-            if let Some(home) = taken_home_by(&console.store, &teller.run)? {
+            if let Some(home) = taken_home_by(&console.store, &teller.folder.id)? {
                 teller.line(
                     &Line::Ended,
                     &format!("failback {home} takes its VMs home: what is seen from now on is for it to judge, while its console is at it"),
@@ -196,7 +199,7 @@ struct JsonLine<'a> {
 
 /// Prints lines, words or JSON, and counts.
 struct Teller {
-    run: RunId,
+    folder: RunFolder,
     json: bool,
     rings: bool,
     alarms: usize,
@@ -211,7 +214,7 @@ impl Teller {
         let stage = Stage::of(watch.state()).words();
         let words = format!(
             "watching the hosts of run {} ({}): {stage}. It ends by itself at commit, rollback or failback; Ctrl-C leaves",
-            self.run, past.info.runbook
+            self.folder.id, past.info.runbook
         );
         self.line(&Line::Begun, &words);
     }
@@ -245,7 +248,8 @@ impl Teller {
     }
 
     fn sign(&mut self, sign: &Sign, stage: &Stage) {
-        let ways = sign.ways(&self.run, stage);
+        let ways = sign.ways(&self.folder.id, stage).into_iter();
+        let ways: Vec<String> = ways.map(|way| as_typed(&self.folder, &way)).collect();
         let alarm = sign.is_alarm();
         self.alarms += usize::from(alarm);
         let line = Line::Sign {
@@ -279,8 +283,9 @@ impl Teller {
                 "left, with {} alarm{} so far; go on: lifeboat watch --hosts {}",
                 self.alarms,
                 if self.alarms == 1 { "" } else { "s" },
-                self.run
+                self.folder.id
             );
+            let words = as_typed(&self.folder, &words);
             self.line(&Line::Left, &words);
         }
         match ended {
@@ -299,7 +304,7 @@ impl Teller {
         let line = JsonLine {
             lifeboat_watch: 1,
             at,
-            run: &self.run,
+            run: &self.folder.id,
             line,
             words,
         };

@@ -228,25 +228,17 @@ impl Stage {
 }
 
 /// Passes the run's updates on; when the last failover step is over, the protected site returns.
-fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinHandle<()>) {
-    let RunHandle {
-        run,
-        plan,
-        runbook,
-        past,
-        hosts,
-        inputs,
-        mut updates,
-    } = handle;
+fn bring_back_when_over(mut handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinHandle<()>) {
     let (passed_on, seen) = mpsc::unbounded_channel();
-    let mut state = RunState::fold(past.iter().map(AsRef::as_ref));
+    let mut updates = std::mem::replace(&mut handle.updates, seen);
+    let mut state = RunState::fold(handle.past.iter().map(AsRef::as_ref));
+    let plan = Arc::clone(&handle.plan);
     let mut is_away = !is_over(&plan, &state);
-    let watched = Arc::clone(&plan);
     let watch = tokio::spawn(async move {
         while let Some(update) = updates.recv().await {
             if let Update::Entry(entry) = &update {
                 state.apply(entry);
-                if is_away && is_over(&watched, &state) {
+                if is_away && is_over(&plan, &state) {
                     is_away = false;
                     site.come_back(SiteRole::Protected);
                 }
@@ -256,18 +248,7 @@ fn bring_back_when_over(handle: RunHandle, site: Arc<Site>) -> (RunHandle, JoinH
             }
         }
     });
-    (
-        RunHandle {
-            run,
-            plan,
-            runbook,
-            past,
-            hosts,
-            inputs,
-            updates: seen,
-        },
-        watch,
-    )
+    (handle, watch)
 }
 
 fn is_over(plan: &Plan, state: &RunState) -> bool {

@@ -17,7 +17,7 @@ use crate::runner::{self, Launch, Resumption, RunHandle};
 
 use super::answers::{self, Answers};
 use super::args::ResumeArgs;
-use super::console::{Conclusion, Console, verdict};
+use super::console::{Conclusion, Console, as_typed, verdict};
 use super::correct::correct;
 use super::drill::refuse_aborted;
 use super::ending::refused;
@@ -43,10 +43,9 @@ pub(super) async fn resume(
     // A run that ended and could not give its locks back is taken up for that alone.
     if state.finished.is_some() && state.locks().is_empty() {
         let exit = verdict(&past.report());
-        let line = format!(
-            "run {} is finished; see `lifeboat report {}`",
-            past.folder.id, past.folder.id
-        );
+        let run = &past.folder.id;
+        let see = as_typed(&past.folder, &format!("`lifeboat report {run}`"));
+        let line = format!("run {run} is finished; see {see}");
         return Ok(Conclusion {
             exit,
             lines: vec![line],
@@ -56,7 +55,7 @@ pub(super) async fn resume(
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         let run = &past.folder.id;
         if let Opening::Refused(why, next) = opening(opened.chapter, run, &state) {
-            return Err(refused(opened.chapter, run, why, next));
+            return Err(refused(opened.chapter, &past.folder, why, &next));
         }
     }
     let (past, corrected) = correct(console, past, args).await?;

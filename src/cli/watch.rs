@@ -7,7 +7,7 @@ use crate::headless;
 use crate::journal::{self, JournalError};
 use crate::runner;
 
-use super::console::{Conclusion, Console, no_terminal, verdict};
+use super::console::{Conclusion, Console, as_typed, no_terminal, verdict};
 use super::exit::{Exit, Failure};
 use super::past::Past;
 
@@ -53,6 +53,7 @@ pub(super) async fn watch(console: &mut Console, run: &str) -> Result<Conclusion
         }
         _ => format!("is finished; see `lifeboat report {}`", folder.id),
     };
+    let state = as_typed(&folder, &state);
     let lines = vec![
         format!("run {} {state}", folder.id),
         format!("journal head: {}", past.journal.head),

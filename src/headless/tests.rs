@@ -357,6 +357,8 @@ impl Script {
         let runbook = runbook();
         let handle = RunHandle {
             run: RunId::from("20260102-030405-k7qd"),
+            dir: "/home/alice/.local/state/lifeboat/runs/20260102-030405-k7qd".into(),
+            elsewhere: String::new(),
             plan: Arc::new(plan(&runbook)),
             runbook: Arc::new(runbook),
             past: Vec::new(),

@@ -1,5 +1,6 @@
 //! The two ends that a screen, or the headless printer, holds of a run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -17,6 +18,10 @@ use crate::telemetry::HostFigures;
 pub struct RunHandle {
     /// Its id.
     pub run: RunId,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What commands need behind its id for them to look in that folder.
+    pub elsewhere: String,
     /// Its steps, in order.
     pub plan: Arc<Plan>,
     /// The frozen runbook.

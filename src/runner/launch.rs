@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::names::{RunId, VariableName};
 use crate::plan::Plan;
 use crate::runbook::model::{Mode, Runbook};
+use crate::settings;
 
 use super::carry::Carrier;
 use super::handle::RunHandle;
@@ -204,6 +205,8 @@ fn begin(
     let spool = Spool::open(&launch.dir.join("output"));
     let handle = RunHandle {
         run: launch.run.clone(),
+        dir: launch.dir.clone(),
+        elsewhere: settings::elsewhere(&launch.dir),
         plan: Arc::clone(&launch.plan),
         runbook: Arc::clone(&launch.runbook),
         past,

@@ -13,6 +13,7 @@ use crate::journal::{self, FILE_NAME, Follower, JournalError};
 use crate::names::RunId;
 use crate::plan::Plan;
 use crate::runbook::model::Runbook;
+use crate::settings;
 
 use super::handle::{RunHandle, Update};
 
@@ -38,6 +39,8 @@ pub fn watch(
     let (out, updates) = mpsc::unbounded_channel();
     let handle = RunHandle {
         run,
+        dir: dir.to_owned(),
+        elsewhere: settings::elsewhere(dir),
         plan,
         runbook,
         past: follower.journal().entries.clone(),

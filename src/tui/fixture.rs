@@ -638,6 +638,8 @@ impl Bench {
         let (_events, updates) = mpsc::unbounded_channel();
         let handle = RunHandle {
             run: "20260102-030405-k7qd".into(),
+            dir: "/home/alice/.local/state/lifeboat/runs/20260102-030405-k7qd".into(),
+            elsewhere: String::new(),
             plan: Arc::new(plan),
             runbook: Arc::new(runbook()),
             past: story.entries.clone(),

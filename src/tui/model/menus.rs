@@ -250,8 +250,8 @@ impl Run {
             .map(|step| self.plan.steps[step].title.as_str())
             .collect();
         let mut body = vec![format!(
-            "The run stays resumable: lifeboat resume {}",
-            self.run
+            "The run stays resumable: lifeboat resume {}{}",
+            self.run, self.elsewhere
         )];
         if !active.is_empty() {
             body.push(format!(

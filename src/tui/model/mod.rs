@@ -12,6 +12,7 @@ pub(super) mod people;
 mod ui;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,10 @@ const SETTLED: Duration = Duration::from_millis(300);
 pub(super) struct Run {
     /// The run's id.
     pub run: RunId,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What commands need behind its id, to be typed elsewhere.
+    pub elsewhere: String,
     /// Its steps.
     pub plan: Arc<Plan>,
     /// The frozen runbook.
@@ -110,6 +115,8 @@ impl Run {
         let plan = Arc::clone(&handle.plan);
         let mut run = Self {
             run: handle.run.clone(),
+            dir: handle.dir.clone(),
+            elsewhere: handle.elsewhere.clone(),
             outline: Outline::new(&plan),
             statuses: vec![Status::Waiting; plan.steps.len()],
             plan,

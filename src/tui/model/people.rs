@@ -151,8 +151,11 @@ impl Run {
             about: About::Anything,
             title: "A corrected runbook".to_owned(),
             body: vec![
-                "Copy runbook.yaml (or its newest version) out of the run's folder, correct the copy, then go on with it:".to_owned(),
-                format!("lifeboat resume {} --runbook FILE", self.run),
+                format!(
+                    "Copy runbook.yaml (or its newest version) out of the run's folder, {}, correct the copy, then go on with it:",
+                    self.dir.display()
+                ),
+                format!("lifeboat resume {}{} --runbook FILE", self.run, self.elsewhere),
                 "Steps that have not begun may change, and new ones may come. It shows the difference and asks why before anything goes on.".to_owned(),
             ],
             items: vec![

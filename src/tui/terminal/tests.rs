@@ -43,6 +43,8 @@ async fn play(scenario: &str) -> std::io::Result<RunExit> {
     }
     let handle = RunHandle {
         run: "20260102-030405-k7qd".into(),
+        dir: "/home/alice/.local/state/lifeboat/runs/20260102-030405-k7qd".into(),
+        elsewhere: String::new(),
         plan: Arc::new(plan()),
         runbook: Arc::new(runbook()),
         past,

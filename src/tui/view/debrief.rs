@@ -81,7 +81,7 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         width,
         "report",
         Role::Plain,
-        &format!("lifeboat report {}", run.run),
+        &format!("lifeboat report {}{}", run.run, run.elsewhere),
     );
     lines
 }
@@ -105,10 +105,12 @@ fn ahead(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
         return;
     }
     let mode = state.info.as_ref().and_then(|info| info.mode);
-    for way in stage.ways(&run.run, mode) {
+    let ways = stage.ways(&run.run, mode).into_iter();
+    for way in ways.map(|way| way.with(&run.elsewhere)) {
         labelled(lines, width, "next", Role::Plain, &way.to_string());
     }
     if let Some(words) = going_live(&run.run, state) {
+        let words = run.run.in_commands(&words, &run.elsewhere);
         labelled(lines, width, "live", Role::Plain, &words);
     }
     lines.push(Line::default());
@@ -135,8 +137,8 @@ fn stopped(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
         ),
     }
     let resume = format!(
-        "nothing that is in the journal is lost: lifeboat resume {}",
-        run.run
+        "nothing that is in the journal is lost: lifeboat resume {}{}",
+        run.run, run.elsewhere
     );
     labelled(lines, width, "resume", Role::Plain, &resume);
     lines.push(Line::default());
