@@ -5,8 +5,9 @@ use super::super::*;
 use super::jobs::{Job, Stage, Task};
 use super::locks::{self, Closer};
 use super::promises::{Broken, Watch, position};
+use super::shapes::Kind;
 use super::{Flow, Mischief, World, coverage};
-use crate::engine::{Entry, Performed, Status};
+use crate::engine::{Entry, Performed, RunEvent, Status};
 use crate::error::Fault;
 
 impl World {
@@ -126,6 +127,13 @@ impl World {
         self.watch.learn(self.shape, &entry);
         self.watch.owners.learn(self.shape, &self.folded, &entry)?;
         self.coverage.events[coverage::event(&entry.event)] += 1;
+        let by_hand = matches!(entry.event, RunEvent::StepByHand { .. });
+        let step = entry.step.as_ref().filter(|_| by_hand);
+        if let Some(step) = step.and_then(|id| position(self.shape, id)) {
+            let work = &self.shape.work[step];
+            let untrue = work.kind == Kind::PowerOn && !self.site.runs_here(self.shape, work.vm);
+            self.coverage.untrue_starts += u64::from(untrue);
+        }
         self.folded.apply(&entry);
         self.journal.push(entry);
         Ok(())
@@ -160,6 +168,7 @@ impl World {
         self.watch = Watch::replay(self.shape, self.tries.len(), &self.journal);
         self.watch.owners = owners.remember(self.shape, &self.folded);
         self.site.flights.clear();
+        self.site.begun = [false; 2];
         self.site.locks.forgotten();
         self.say(|world| format!("   the journal ends after {} lines", world.journal.len()));
         Ok(())

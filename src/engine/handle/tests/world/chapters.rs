@@ -9,7 +9,7 @@ use super::jobs::Act;
 use super::looks::Seen;
 use super::promises::{Broken, ensure};
 use super::shapes::{HOSTS, Kind, Shape, VMS, Work, find, shapes};
-use super::site::{Flight, Write};
+use super::site::{Flight, Site, Write};
 use crate::engine::{Chapter, RunEvent, Status};
 use crate::plan::{Close, Placed, then_closed};
 
@@ -135,8 +135,7 @@ impl World {
                 |flight: &Flight| flight.step == work.of && matches!(flight.write, Write::Set(_));
             self.site.flights.retain(|flight| !late(flight));
         }
-        let bits = self.site.bits[work.of];
-        let parts = (0..8).rev().filter(|part| bits & (1 << part) != 0);
+        let parts = self.site.standing(self.shape, work.of).rev();
         let mut acts: Vec<Act> = parts
             .map(|part| Act::Send(Write::Take(work.of, part)))
             .collect();
@@ -158,10 +157,10 @@ impl World {
 }
 
 /// What a chapter's end has to leave: nothing that its steps took back.
-pub(super) fn ended(shape: &Shape, bits: &[u8], before: &RunState) -> Result<(), Broken> {
+pub(super) fn ended(shape: &Shape, site: &Site, before: &RunState) -> Result<(), Broken> {
     for (step, work) in shape.plan.steps.iter().zip(&shape.work) {
         let taken = matches!(before.status(&step.id), Status::Done | Status::AlreadyDone);
-        let gone = work.kind != Kind::Back || !taken || bits[work.of] == 0;
+        let gone = work.kind != Kind::Back || !taken || site.is_gone(shape, work.of);
         ensure(gone, 2, || {
             format!("{} is over, and what it took back is there", step.id)
         })?;

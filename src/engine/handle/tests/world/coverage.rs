@@ -174,7 +174,7 @@ pub(super) fn kind(input: &Input, stale_timer: bool) -> usize {
     }
 }
 
-pub(super) const EVENTS: usize = 44;
+pub(super) const EVENTS: usize = 45;
 
 /// A number below [`EVENTS`] for each kind of event.
 pub(super) fn event(event: &RunEvent) -> usize {
@@ -223,6 +223,7 @@ pub(super) fn event(event: &RunEvent) -> usize {
         RunEvent::RunDetached { .. } => 31,
         RunEvent::RunFinished { .. } => 32,
         RunEvent::ChapterOpened { .. } => 43,
+        RunEvent::ChapterLeft { .. } => 44,
         RunEvent::StepDeclined(_) => 34,
         // What people do beside the steps.
         _ => 33,
@@ -236,6 +237,10 @@ pub(super) struct Coverage {
     pub(super) inputs: u64,
     pub(super) crashes: u64,
     pub(super) cuts: u64,
+    /// Starts that were begun before and seen through by another look.
+    pub(super) seen_through: u64,
+    /// Starts that a person said they had done, and had not.
+    pub(super) untrue_starts: u64,
 }
 
 impl Default for Coverage {
@@ -246,6 +251,8 @@ impl Default for Coverage {
             inputs: 0,
             crashes: 0,
             cuts: 0,
+            seen_through: 0,
+            untrue_starts: 0,
         }
     }
 }
@@ -266,6 +273,8 @@ impl Coverage {
         self.inputs += other.inputs;
         self.crashes += other.crashes;
         self.cuts += other.cuts;
+        self.seen_through += other.seen_through;
+        self.untrue_starts += other.untrue_starts;
     }
 
     /// For each kind of input, the letters of the statuses in which it was met at least `least` times.
@@ -295,6 +304,12 @@ impl Coverage {
         let events = self.events.iter().enumerate();
         let never = events.filter(|(_, count)| **count == 0);
         missed.extend(never.map(|(event, _)| format!("event {event}")));
+        for (count, what) in [
+            (self.seen_through, "starts that are seen through"),
+            (self.untrue_starts, "starts by hand that are untrue"),
+        ] {
+            missed.extend((count == 0).then(|| what.to_owned()));
+        }
         (!missed.is_empty()).then(|| missed.join(", "))
     }
 

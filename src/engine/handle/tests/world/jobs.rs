@@ -34,6 +34,8 @@ pub(super) enum Act {
     SeeOff(Write),
     /// Things are no longer as they were shown.
     ShowAnew,
+    /// See a start through that waits on its question.
+    SeeThrough,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,8 @@ pub(super) enum Stage {
     Answer,
     AwaitAnswerGrant(u64),
     Answered(OpId),
+    /// What was answered goes on; whether it came up is seen then.
+    AwaitStart(OpId),
     Outcome,
     Verify,
     AwaitKept(u64),
@@ -86,6 +90,8 @@ pub(super) struct Job {
     op: OpId,
     write: Write,
     fate: Fate,
+    /// What it started was begun before.
+    sees_through: bool,
 }
 
 impl Job {
@@ -106,6 +112,7 @@ impl Job {
             op: OpId(0),
             write: Write::Set(0),
             fate: Fate::Good,
+            sees_through: false,
         }
     }
 
@@ -173,6 +180,7 @@ impl World {
                     Stage::Outcome
                 };
                 if asks && job.task == Task::Perform {
+                    self.comes_to_its_question(job);
                     return Ok(Some(Input::Questioned {
                         step,
                         attempt,
@@ -194,6 +202,12 @@ impl World {
                 }));
             }
             Stage::Answered(op) => return Ok(Some(self.answered(job, op))),
+            Stage::AwaitStart(op) => {
+                if let Some(flight) = self.site.flight(op.0) {
+                    self.site.land(self.shape, flight)?;
+                }
+                job.stage = Stage::Do;
+            }
             Stage::Outcome => return self.outcome(job),
             Stage::Verify => self.verify(job),
             Stage::Found(answer) => {
@@ -239,6 +253,17 @@ impl World {
             None => {
                 job.stage = std::mem::replace(&mut job.then, Stage::Verify);
                 None
+            }
+            // It was answered at its host, or is over.
+            Some(Act::SeeThrough) if !self.site.begun[work.vm] => None,
+            Some(Act::SeeThrough) => {
+                (job.write, job.sees_through) = (Write::Set(0), true);
+                job.stage = Stage::AwaitAnswer;
+                Some(Input::Questioned {
+                    step,
+                    attempt,
+                    question: self.question(),
+                })
             }
             Some(Act::SeeOff(write)) => {
                 let home = self.site.homes[work.vm];
@@ -314,7 +339,7 @@ impl World {
                 let bulk = shape.work[step].kind == Kind::Copy;
                 flight.step != step || !matches!(flight.write, Write::Set(_)) || !bulk
             });
-            job.stage = Stage::End(if self.site.bits[step] == 0 {
+            job.stage = Stage::End(if self.site.is_gone(shape, step) {
                 Performed::Undone {
                     evidence: vec!["not there".to_owned()],
                 }
@@ -365,11 +390,10 @@ impl World {
             }
             Task::Perform => self.look_again(job),
             Task::Undo => {
-                let bits = self.site.bits[job.step];
-                let parts = (0..8).filter(|part| bits & (1 << part) != 0);
+                let parts = self.site.standing(self.shape, job.step);
                 let mut acts: Vec<Act> = parts.map(|part| Act::Send(Write::Clear(part))).collect();
                 let work = &self.shape.work[job.step];
-                if work.kind == Kind::PowerOn && bits & 1 == 1 {
+                if work.kind == Kind::PowerOn && self.site.bits[job.step] & 1 == 1 {
                     acts.push(Act::Keep(self.stopped(work.vm, HOSTS[work.host])));
                 }
                 match self.hold(work.vm) {
@@ -507,7 +531,24 @@ impl World {
                 format!("step {} is sent while a write of it is under way", job.step),
             ));
         }
+        let starts = work.kind == Kind::PowerOn && job.write == Write::Set(0);
+        if starts && self.site.begun[work.vm] {
+            let how = format!(
+                "step {} is sent while its start waits on a question",
+                job.step
+            );
+            return Err(Broken::new(5, how));
+        }
         self.check_start(job)
+    }
+
+    /// The start that it sent waits on its question from now on, whoever is there to answer.
+    fn comes_to_its_question(&mut self, job: &Job) {
+        let starts = self.shape.work[job.step].kind == Kind::PowerOn;
+        let flight = self.site.flight(job.op.0);
+        if let Some(flight) = flight.filter(|_| starts && job.write == Write::Set(0)) {
+            self.site.asks(self.shape, flight);
+        }
     }
 
     /// The answer to a VM's question lets its start go on, and is one as well.
@@ -521,12 +562,23 @@ impl World {
 
     /// Where the answer is lost, nobody knows what the first write does.
     fn answered(&mut self, job: &mut Job, op: OpId) -> Input {
-        if self.mischief(Mischief::Lost, 8) {
+        let lost = self.mischief(Mischief::Lost, 8);
+        let waits = self.site.is_begun(self.shape, job.step);
+        if waits && (!lost || self.dice.one_in(2)) {
+            let sent = if job.sees_through || lost { op } else { job.op };
+            self.site.goes_on(self.shape, job.step, sent.0);
+        }
+        if lost {
             job.stage = Stage::End(Performed::Lost);
             let why = "cut".to_owned();
             return Input::WriteLost { op, why };
         }
-        job.stage = Stage::Outcome;
+        if std::mem::take(&mut job.sees_through) {
+            self.coverage.seen_through += 1;
+            job.stage = Stage::AwaitStart(op);
+        } else {
+            job.stage = Stage::Outcome;
+        }
         Input::WriteFinished {
             op,
             exit: 0,

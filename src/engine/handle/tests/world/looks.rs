@@ -212,7 +212,9 @@ impl World {
             return Seen::done(settle.into_iter().collect());
         }
         let vouched = self.is_vouched(vm, said);
-        let evidence = self.site.homes[vm].look();
+        let begun = self.site.begun[vm];
+        let home = self.site.homes[vm];
+        let evidence = if begun { home.told() } else { home.look() };
         if evidence == Evidence::Contradicts {
             return Seen::blocked("fence it");
         }
@@ -221,8 +223,17 @@ impl World {
             acts.push_back(Act::Keep(self.attested(vm)));
         }
         acts.push_back(Act::Keep(self.evidence(vm)));
-        acts.extend(missing);
-        let mut seen = Seen::needed("do", acts);
+        let what = if begun {
+            let rest = missing
+                .into_iter()
+                .filter(|act| *act != Act::Send(Write::Set(0)));
+            acts.extend([Act::SeeThrough].into_iter().chain(rest));
+            "see it through"
+        } else {
+            acts.extend(missing);
+            "do"
+        };
+        let mut seen = Seen::needed(what, acts);
         if evidence == Evidence::Partial && !vouched {
             seen.vouch();
         }

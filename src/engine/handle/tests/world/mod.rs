@@ -33,8 +33,8 @@ use locks::{Closer, Locks};
 use owners::Due;
 use polls::{Heard, Poll};
 use promises::{Broken, Watch};
-use shapes::{Shape, shapes};
-use site::{Home, Site};
+use shapes::{Kind, Shape, shapes};
+use site::{Home, Site, Write};
 
 /// Ways in which a world can be unkind; each can be taken out to make a failing run smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +55,11 @@ enum Mischief {
     Again,
     Poll,
     Other,
+    Asks,
 }
 
 impl Mischief {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Crash,
         Self::Torn,
         Self::CutAnywhere,
@@ -75,6 +76,7 @@ impl Mischief {
         Self::Again,
         Self::Poll,
         Self::Other,
+        Self::Asks,
     ];
 }
 
@@ -176,6 +178,7 @@ impl World {
             site: Site {
                 bits: vec![0; steps],
                 homes,
+                begun: [false; 2],
                 given_up: [false; 2],
                 flights: Vec::new(),
                 locks: Locks::default(),
@@ -439,17 +442,43 @@ impl World {
         }
     }
 
+    /// A command does what it says; a start may come to a question first.
+    fn take_effect(&mut self, flight: usize) -> Result<(), Broken> {
+        let known = &self.site.flights[flight];
+        let starts = self.shape.work[known.step].kind == Kind::PowerOn;
+        let is_new = starts && known.write == Write::Set(0) && !known.disowned;
+        if is_new && self.mischief(Mischief::Asks, 3) {
+            self.say(|world| format!("   {:?} asks", world.site.flights[flight]));
+            self.site.asks(self.shape, flight);
+            return Ok(());
+        }
+        self.say(|world| format!("   {:?} takes effect", world.site.flights[flight]));
+        self.site.land(self.shape, flight)
+    }
+
+    /// Somebody answers a VM's question at its host.
+    fn answered_by_others(&mut self) -> Result<(), Broken> {
+        let vm = self.dice.below(shapes::VMS.len());
+        let answers = self.mischief(Mischief::Asks, 30);
+        let Some(step) = self.shape.starts[vm].filter(|_| answers && self.site.begun[vm]) else {
+            return Ok(());
+        };
+        self.say(|_| format!("   the question of vm{vm} is answered at its host"));
+        self.site.goes_on(self.shape, step, 0);
+        self.site.land(self.shape, self.site.flights.len() - 1)
+    }
+
     /// Commands land, hosts go dark, come back and start anew.
     fn weather(&mut self) -> Result<(), Broken> {
         let mut index = 0;
         while index < self.site.flights.len() {
             if self.dice.one_in(if self.is_calm() { 2 } else { 8 }) {
-                self.say(|world| format!("   {:?} takes effect", world.site.flights[index]));
-                self.site.land(self.shape, index)?;
+                self.take_effect(index)?;
             } else {
                 index += 1;
             }
         }
+        self.answered_by_others()?;
         if self.mischief(Mischief::Reboot, 60) {
             let host = self.dice.below(shapes::HOSTS.len());
             self.site.reboot(self.shape, host);

@@ -4,7 +4,7 @@ use super::super::*;
 use super::looks::{LIVES, SITES};
 use super::shapes::TICKET;
 use super::{Mischief, World};
-use crate::engine::{Answer, Pace, PeopleInput, RetryScope, Status, typed_word};
+use crate::engine::{Answer, Chapter, Pace, PeopleInput, RetryScope, Status, typed_word};
 
 /// Retries after which a person who behaves leaves a step out.
 const TRIES: u8 = 4;
@@ -203,7 +203,12 @@ impl World {
 
     fn beside_the_steps(&mut self, by: String) -> PeopleInput {
         let index = self.dice.below(self.shape.work.len());
-        match self.dice.below(4) {
+        match self.dice.below(5) {
+            4 => PeopleInput::LeaveEnding {
+                chapter: Chapter::Rollback,
+                by,
+                reason: "too early".to_owned(),
+            },
             0 => PeopleInput::Offer { by },
             1 => PeopleInput::TakeOver { by },
             2 if self.folded.people.shell().is_some() => PeopleInput::CloseShell { by },
@@ -252,7 +257,10 @@ impl World {
         }
         let acts = self.folded.status(id).is_active();
         self.disown(index);
+        let work = &self.shape.work[index];
+        let starts = work.kind == super::shapes::Kind::PowerOn;
         if !acts && self.dice.one_in(2) {
+            self.site.begun[work.vm] &= !starts;
             self.site.bits[index] = super::site::Site::full(self.shape, index);
             if self.shape.work[index].kind == super::shapes::Kind::Fence {
                 self.site.homes[self.shape.work[index].vm].runs = false;

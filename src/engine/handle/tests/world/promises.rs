@@ -146,7 +146,7 @@ impl Watch {
         )?;
         if let RunEvent::RunFinished { .. } = entry.event {
             site.locks.ended()?;
-            chapters::ended(shape, &site.bits, before)?;
+            chapters::ended(shape, site, before)?;
             return self.finished(shape, before);
         }
         let Some(id) = &entry.step else { return Ok(()) };
@@ -217,7 +217,7 @@ impl Watch {
                     format!("{id} is green and not done")
                 })
             }
-            RunEvent::StepUndone { .. } => ensure(site.bits[index] == 0, 2, || {
+            RunEvent::StepUndone { .. } => ensure(site.is_gone(shape, index), 2, || {
                 format!("{id} is undone and something of it stands")
             }),
             RunEvent::StepSkipped { .. } | RunEvent::StepByHand { .. } => {

@@ -135,11 +135,13 @@ fn report(what: &str, runs: u64, begun: Instant, coverage: &Coverage) {
     let lines: u64 = coverage.events.iter().sum();
     eprintln!(
         "{what}: {runs} runs in {took:.1} s ({:.0} runs/s), {} inputs, {lines} journal lines, {} crashes, \
-         {} journals cut, {} pairs of status and input",
+         {} journals cut, {} starts seen through, {} untrue, {} pairs of status and input",
         runs as f64 / took,
         coverage.inputs,
         coverage.crashes,
         coverage.cuts,
+        coverage.seen_through,
+        coverage.untrue_starts,
         coverage.pairs_met(),
     );
 }

@@ -27,6 +27,15 @@ pub(super) enum Evidence {
 }
 
 impl Home {
+    /// What its host says; where a start is under way the address may be answered by that.
+    pub(super) fn told(self) -> Evidence {
+        match (self.dark, self.runs) {
+            (true, _) => Evidence::Partial,
+            (false, true) => Evidence::Contradicts,
+            (false, false) => Evidence::Whole,
+        }
+    }
+
     pub(super) fn look(self) -> Evidence {
         if self.runs && (!self.dark || self.reachable) {
             Evidence::Contradicts
@@ -78,6 +87,8 @@ pub(super) struct Site {
     /// One bit for each part of each step.
     pub(super) bits: Vec<u8>,
     pub(super) homes: [Home; 2],
+    /// VMs whose start waits on a question: it goes on once somebody answers that, whoever sent it.
+    pub(super) begun: [bool; 2],
     /// VMs that ran at the recovery site and were stopped there, as the copy that does not live.
     pub(super) given_up: [bool; 2],
     pub(super) flights: Vec<Flight>,
@@ -97,10 +108,48 @@ impl Site {
     pub(super) fn took_effect(&self, shape: &Shape, step: usize) -> bool {
         let work = &shape.work[step];
         if work.kind == Kind::Back {
-            return self.bits[work.of] == 0;
+            return self.is_gone(shape, work.of);
         }
         let given_up = work.kind == Kind::PowerOn && self.given_up[work.vm];
         given_up || self.is_done(shape, step)
+    }
+
+    /// Nothing of a step stands, a start that waits on its question included.
+    pub(super) fn is_gone(&self, shape: &Shape, step: usize) -> bool {
+        self.bits[step] == 0 && !self.is_begun(shape, step)
+    }
+
+    /// Whether what a step starts waits on its question.
+    pub(super) fn is_begun(&self, shape: &Shape, step: usize) -> bool {
+        let work = &shape.work[step];
+        work.kind == Kind::PowerOn && self.begun[work.vm]
+    }
+
+    /// The parts of a step of which something stands.
+    pub(super) fn standing(
+        &self,
+        shape: &Shape,
+        step: usize,
+    ) -> impl DoubleEndedIterator<Item = u8> {
+        let bits = self.bits[step] | u8::from(self.is_begun(shape, step));
+        (0..8).filter(move |part| bits & (1 << part) != 0)
+    }
+
+    /// A start that is under way comes to its question.
+    pub(super) fn asks(&mut self, shape: &Shape, flight: usize) {
+        let flight = self.flights.swap_remove(flight);
+        self.begun[shape.work[flight.step].vm] = true;
+    }
+
+    /// Somebody answered it: the start is under way again.
+    pub(super) fn goes_on(&mut self, shape: &Shape, step: usize, op: u64) {
+        self.begun[shape.work[step].vm] = false;
+        self.flights.push(Flight {
+            op,
+            step,
+            write: Write::Set(0),
+            disowned: false,
+        });
     }
 
     /// Whether the VM runs at the recovery site.
@@ -113,10 +162,10 @@ impl Site {
         let vm = shape.work[step].vm;
         match write {
             Write::Set(part) => self.bits[step] & (1 << part) != 0,
-            Write::Clear(part) => self.bits[step] & (1 << part) == 0,
+            Write::Clear(part) => self.standing(shape, step).all(|its| its != part),
             Write::StopHome => !self.homes[vm].runs,
             Write::StopHere => !self.runs_here(shape, vm),
-            Write::Take(of, part) => self.bits[of] & (1 << part) == 0,
+            Write::Take(of, part) => self.standing(shape, of).all(|its| its != part),
             Write::Lock(_) | Write::Break(..) => self.locks.is_ours(vm),
         }
     }
@@ -140,10 +189,11 @@ impl Site {
         match flight.write {
             Write::Set(part) => {
                 self.bits[step] |= 1 << part;
+                self.begun[work.vm] &= work.kind != Kind::PowerOn || part != 0;
                 self.given_up[work.vm] &= work.kind != Kind::PowerOn;
             }
-            Write::Clear(part) => self.bits[step] &= !(1 << part),
-            Write::Take(of, part) => self.bits[of] &= !(1 << part),
+            Write::Clear(part) => self.clear(shape, step, part),
+            Write::Take(of, part) => self.clear(shape, of, part),
             Write::StopHome => self.homes[work.vm].runs = false,
             Write::Lock(turn) => self.locks.take(work.vm, None, turn),
             Write::Break(owner, turn) => self.locks.take(work.vm, Some(owner), turn),
@@ -157,12 +207,21 @@ impl Site {
         Ok(())
     }
 
+    fn clear(&mut self, shape: &Shape, step: usize, part: u8) {
+        self.bits[step] &= !(1 << part);
+        let work = &shape.work[step];
+        self.begun[work.vm] &= work.kind != Kind::PowerOn || part != 0;
+    }
+
     pub(super) fn flight(&self, op: u64) -> Option<usize> {
         self.flights.iter().position(|flight| flight.op == op)
     }
 
     /// A host starts anew: its processes are gone.
     pub(super) fn reboot(&mut self, shape: &Shape, host: usize) {
+        for (begun, start) in self.begun.iter_mut().zip(shape.starts) {
+            *begun &= start.is_none_or(|step| shape.work[step].host != host);
+        }
         self.flights.retain(|flight| {
             let work = &shape.work[flight.step];
             let there = match flight.write {
