@@ -8,23 +8,51 @@ use crate::site::{Site, answers};
 
 /// Starts a headless run and kills it as soon as `when` sees the journal it waits for.
 pub fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Value]) -> bool) {
+    let said = place.path().join("killed.txt");
+    let file = std::fs::File::create(&said).expect("a file for what it says");
     let mut child = place
         .command(args)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        .stdout(file.try_clone().expect("the same file"))
+        .stderr(file)
         .spawn()
         .expect("lifeboat");
     let limit = Duration::from_secs(90);
+    let mut journal = Growing::default();
     until(limit, "the moment to kill does not come", || {
-        let has_come = when(&place.journal());
-        assert!(
-            has_come || child.try_wait().expect("its status").is_none(),
-            "it ended before the kill"
-        );
+        let ended = child.try_wait().expect("its status");
+        let has_come = when(journal.of(place));
+        if let Some(status) = ended.filter(|_| !has_come) {
+            let said = std::fs::read_to_string(&said).unwrap_or_default();
+            panic!("it ended before the kill, with {status}:\n{said}");
+        }
         has_come
     });
     child.kill().expect("kill -9");
     child.wait().expect("its end");
+}
+
+/// The newest run's journal, of which only what is new is read: a kill must not come late.
+#[derive(Default)]
+struct Growing {
+    read: usize,
+    lines: Vec<serde_json::Value>,
+}
+
+impl Growing {
+    fn of(&mut self, place: &Place) -> &[serde_json::Value] {
+        let path = place.newest_run().map(|dir| dir.join("journal.jsonl"));
+        let text = path
+            .and_then(|path| std::fs::read(path).ok())
+            .unwrap_or_default();
+        let new = text.get(self.read..).unwrap_or_default();
+        let whole = new.iter().rposition(|byte| *byte == b'\n');
+        let new = &new[..whole.map_or(0, |end| end + 1)];
+        let lines = new.split_inclusive(|byte| *byte == b'\n');
+        self.lines
+            .extend(lines.map(|line| serde_json::from_slice(line).expect("a JSON line")));
+        self.read += new.len();
+        &self.lines
+    }
 }
 
 pub fn intended(journal: &[serde_json::Value], word: &str) -> bool {
