@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::journal::Intent;
 
-use super::bulk::BulkFile;
+use super::bulk::{BulkFile, Session};
 use super::dd::DdFile;
 use super::error::{HostError, WriteError};
 use super::lane::{Kept, LaneThread, Worker};
@@ -36,6 +36,14 @@ pub struct RemoteFile {
     host: Arc<Shared>,
     path: Arc<str>,
     way: Way,
+}
+
+/// A file that was opened for writing, to be opened once more beside that.
+#[derive(Clone)]
+pub struct Opened {
+    pub(super) path: Arc<str>,
+    /// The session for bulk data, if it is open over that.
+    pub(super) session: Option<Arc<Session>>,
 }
 
 /// Over which connection a file is open.
@@ -88,6 +96,28 @@ impl RemoteFile {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What it takes to open it once more; see [`Host::open_beside`](super::Host::open_beside).
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        Opened {
+            path: self.path.clone(),
+            session: match &self.way {
+                Way::Lane { .. } => None,
+                Way::Bulk(file) => Some(file.session()),
+            },
+        }
+    }
+
+    /// Bytes that are best written in a row, before a jump to elsewhere in the file: libssh2 waits
+    /// for every confirmation first.
+    #[must_use]
+    pub fn best_in_a_row(&self) -> usize {
+        match &self.way {
+            Way::Lane { .. } => 4 << 20,
+            Way::Bulk(_) => 1 << 20,
+        }
     }
 
     /// Writes `data` at `offset` (bytes). Several requests are in flight: the call returns while up

@@ -17,7 +17,7 @@ use super::command::{Effect, HostCommand};
 use super::config::{Credential, HostConfig, Secret, Via};
 use super::dialogue::Dialogue;
 use super::error::{HostError, WriteError};
-use super::file::{FileAccess, RemoteFile};
+use super::file::{FileAccess, Opened, RemoteFile};
 use super::gate::{Pass, calls_hostd, may_wait};
 use super::lane::{Lane, LaneThread, Sendable, Worker};
 use super::live::{LiveOutput, OutputSink};
@@ -411,6 +411,31 @@ impl Host {
             id,
             unconfirmed,
         ))
+    }
+
+    /// Opens a file that is open for writing once more, over a way of its own: a further channel of
+    /// the session for bulk data, else a further session. `None` where the host has none.
+    pub async fn open_beside(&self, opened: &Opened) -> Option<RemoteFile> {
+        let shared = self.shared.clone();
+        let path = opened.path.clone();
+        if let Some(session) = &opened.session {
+            let file = BulkFile::open_beside(session, &path).await?;
+            return Some(RemoteFile::over_bulk(shared, path, file));
+        }
+        if shared.bulk.alive().is_some() {
+            // It would be the seventh session.
+            return None;
+        }
+        let thread = self.lane(Lane::Data).ok()?;
+        let file = path.clone();
+        let opening = thread.call(move |worker, cancel| worker.open(&file, true, cancel));
+        match opening.await.and_then(|opened| opened) {
+            Ok((id, unconfirmed)) => Some(RemoteFile::new(thread, shared, path, id, unconfirmed)),
+            Err(why) => {
+                tracing::info!("{path} goes over one session alone: {why}");
+                None
+            }
+        }
     }
 
     /// Starts a command that only looks beside a file that is open on this lane, to be told more

@@ -35,6 +35,9 @@ pub enum Lane {
     /// Transfers: their commands, and bulk data where it cannot go over its own session. There are
     /// two: `Transfer(2)` is `Transfer(0)` again, so that no host gets more than six sessions.
     Transfer(u8),
+    /// A further way for files that go over a lane for transfers: where data cannot go over its own
+    /// session, this is the sixth. No command goes over it.
+    Data,
 }
 
 impl Lane {

@@ -45,7 +45,7 @@ pub use command::{Effect, HostCommand};
 pub use config::{AgentSocket, Credential, HostConfig, Secret, Via};
 pub use dialogue::Dialogue;
 pub use error::{HostError, WriteError, where_its_key_is_read};
-pub use file::{FileAccess, RemoteFile};
+pub use file::{FileAccess, Opened, RemoteFile};
 pub use hosts::{Following, Host, Hosts};
 pub use lane::Lane;
 pub use live::{LiveOutput, OutputEvent, OutputSink, Stream};

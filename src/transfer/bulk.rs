@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use super::compare::Lacking;
 use super::deliver::Item;
 use super::follow::Follow;
+use super::pour::{PourEnd, WAYS};
 use super::progress::Phase;
-use super::ranges::{Passed, join, length, split, whole};
-use super::source::{Folder, Piece, ReadError, read};
+use super::ranges::{join, length, split, whole};
+use super::source::Folder;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
 use super::writes::{TransferError, Writes, Written};
 use crate::error::Fault;
-use crate::host::{FileAccess, HostError, RemoteFile, WriteError};
+use crate::host::{FileAccess, HostError};
 
 /// One file on its way.
 pub(super) struct Bulk<'a, W> {
@@ -43,6 +44,8 @@ enum End {
     Broken {
         offered: u64,
         stored: bool,
+        /// One way over which data was sent did not break.
+        beside_broke: bool,
         why: HostError,
     },
 }
@@ -134,16 +137,22 @@ impl<W: Writes> Bulk<'_, W> {
         let patience = self.work.patience;
         let mut wait = patience.first;
         let mut waited = Duration::ZERO;
+        let mut ways = WAYS;
         while !todo.is_empty() {
             self.work.meter.phase(Phase::Sending, Instant::now());
             let End::Broken {
                 offered,
                 stored,
+                beside_broke,
                 why,
-            } = self.session(&todo, zeros, until, follow).await?
+            } = self.session(&todo, zeros, until, follow, ways).await?
             else {
                 return Ok(());
             };
+            if beside_broke {
+                // Something on the way lets one through, and no more.
+                ways = 1;
+            }
             if waited >= patience.total {
                 return Err(self.gave_up(&why, length(&todo)).into());
             }
@@ -175,6 +184,7 @@ impl<W: Writes> Bulk<'_, W> {
         zeros: bool,
         until: u64,
         follow: &mut Follow,
+        ways: usize,
     ) -> Result<End, TransferError> {
         let (writes, to) = (&self.work.writes, &self.work.to);
         let path = to.path(&self.part());
@@ -196,6 +206,7 @@ impl<W: Writes> Bulk<'_, W> {
                     Ok(End::Broken {
                         offered: first,
                         stored: true,
+                        beside_broke: false,
                         why: error,
                     })
                 } else {
@@ -203,98 +214,45 @@ impl<W: Writes> Bulk<'_, W> {
                 };
             }
         };
-        let mut sent = Tally {
-            offered: first,
-            bytes: 0,
-        };
         if file.confirmed(0).is_some() {
             follow.start(self.work, &self.part(), self.item.bytes).await;
         }
-        let pouring = self.pour(file, todo, zeros, until, follow, &mut sent);
-        let poured = pouring.await;
-        match poured {
-            Poured::All => {
-                writes.finished(op, Written::Sent(sent.bytes)).await?;
+        let poured = self.pour(file, todo, zeros, until, follow, ways).await;
+        match poured.end {
+            PourEnd::All => {
+                writes.finished(op, Written::Sent(poured.bytes)).await?;
                 Ok(End::Done)
             }
-            Poured::SourceLost(why) => {
-                writes.finished(op, Written::Sent(sent.bytes)).await?;
+            PourEnd::SourceLost(why) => {
+                writes.finished(op, Written::Sent(poured.bytes)).await?;
                 Ok(End::Broken {
-                    offered: sent.offered,
+                    offered: poured.offered,
                     stored: true,
+                    beside_broke: false,
                     why,
                 })
             }
-            Poured::SourceFailed(fault) => {
-                writes.finished(op, Written::Sent(sent.bytes)).await?;
+            PourEnd::SourceFailed(fault) => {
+                writes.finished(op, Written::Sent(poured.bytes)).await?;
                 Err(fault.into())
             }
-            Poured::TargetLost(why) => {
+            PourEnd::TargetLost(why) => {
                 // A host that went down may have lost what it had confirmed.
                 follow.forget();
                 writes.lost(op, why.to_string()).await?;
                 Ok(End::Broken {
-                    offered: sent.offered,
+                    offered: poured.offered,
                     stored: false,
+                    beside_broke: poured.beside_broke,
                     why,
                 })
             }
-            Poured::TargetFailed(why) => {
+            PourEnd::TargetFailed(why) => {
                 writes
                     .finished(op, Written::Failed(why.to_string()))
                     .await?;
-                Err(self.refused(&why, sent.bytes).await.into())
+                Err(self.refused(&why, poured.bytes).await.into())
             }
-        }
-    }
-
-    /// Reads ahead and writes, until the end of either.
-    async fn pour(
-        &self,
-        mut file: RemoteFile,
-        todo: &[Range<u64>],
-        zeros: bool,
-        until: u64,
-        follow: &mut Follow,
-        sent: &mut Tally,
-    ) -> Poured {
-        let (open, mut passed) = (length(todo), Passed::new(todo));
-        let mut pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
-        let mut source_end = Poured::All;
-        while let Some(piece) = pieces.recv().await {
-            let Piece { end, data } = match piece {
-                Ok(piece) => piece,
-                Err(ReadError::Link(why)) => {
-                    source_end = Poured::SourceLost(why);
-                    break;
-                }
-                Err(ReadError::Failed(fault)) => {
-                    source_end = Poured::SourceFailed(fault);
-                    break;
-                }
-            };
-            let mut now = 0;
-            for (at, bytes) in data {
-                let length = bytes.len() as u64;
-                sent.offered = sent.offered.max(at + length);
-                if let Err(error) = file.write_at(at, bytes).await {
-                    return Poured::of(error);
-                }
-                now += length;
-            }
-            sent.offered = sent.offered.max(end);
-            sent.bytes += now;
-            if let Some(place) = file.confirmed(sent.offered) {
-                follow.reach(self.work, place.min(until)).await;
-            }
-            let left = open - passed.before(end);
-            self.work
-                .meter
-                .settle(self.item.bytes - left, now, Instant::now());
-        }
-        match file.finish().await {
-            Ok(()) => source_end,
-            Err(error) => Poured::of(error),
         }
     }
 
@@ -368,33 +326,5 @@ impl<W: Writes> Bulk<'_, W> {
             self.state(),
             "suspect memory or storage of that host: check them, or restore to another host",
         )
-    }
-}
-
-/// What went out in a session.
-struct Tally {
-    /// Behind the last byte that was handed to the link, or needed no sending.
-    offered: u64,
-    /// Bytes handed to the link.
-    bytes: u64,
-}
-
-/// How pouring ended.
-enum Poured {
-    All,
-    SourceLost(HostError),
-    SourceFailed(Fault),
-    TargetLost(HostError),
-    TargetFailed(HostError),
-}
-
-impl Poured {
-    fn of(error: WriteError) -> Self {
-        match error {
-            WriteError::Failed(cause) => Self::TargetFailed(cause),
-            WriteError::NotSent(cause) if !cause.passing() => Self::TargetFailed(cause),
-            // Pieces before this one may be on their way.
-            WriteError::NotSent(cause) | WriteError::Lost { cause, .. } => Self::TargetLost(cause),
-        }
     }
 }

@@ -32,6 +32,7 @@ mod layout;
 mod observe;
 mod patch;
 mod point;
+mod pour;
 mod preview;
 mod progress;
 mod ranges;

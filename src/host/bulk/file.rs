@@ -40,6 +40,8 @@ pub(in super::super) struct BulkFile {
     ahead: VecDeque<Ahead>,
     /// Keeps the connection.
     session: Arc<Session>,
+    /// Held while it is open beside another one.
+    _beside: Option<OwnedSemaphorePermit>,
 }
 
 struct Ahead {
@@ -105,6 +107,7 @@ impl BulkFile {
                 next: 0,
                 ahead: VecDeque::new(),
                 session: session.clone(),
+                _beside: None,
             };
             file.handle = file.ask_handle(writes).await.map_err(NotOpen::Failed)?;
             Ok(file)
@@ -112,6 +115,23 @@ impl BulkFile {
         timeout(limits.file, opening)
             .await
             .unwrap_or_else(|_| Err(NotOpen::Failed(late(path, "opening", &limits))))
+    }
+
+    /// Opens a file once more for writing, which is open on a channel of this session. `None` where
+    /// no further channel is to be had.
+    pub(in super::super) async fn open_beside(
+        session: &Arc<Session>,
+        path: &Arc<str>,
+    ) -> Option<Self> {
+        let beside = session.beside.clone().try_acquire_owned().ok()?;
+        let mut file = Self::open(session, path, true).await.ok()?;
+        file._beside = Some(beside);
+        Some(file)
+    }
+
+    /// The session that it is open over.
+    pub(in super::super) fn session(&self) -> Arc<Session> {
+        self.session.clone()
     }
 
     async fn ask_handle(&mut self, writes: bool) -> Result<Bytes, FileError> {

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use russh::client::{self, Handle, Msg};
 use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, cipher, kex};
+use tokio::sync::Semaphore;
 
 use crate::runbook::model::HostAddress;
 
@@ -36,10 +37,16 @@ pub(super) use login::{Proven, ProvenWay};
 /// After so many connections in a row that came to no session, ssh2 carries the data too.
 const MAX_STRIKES: u32 = 3;
 
+/// Further channels for open files at a time: OpenSSH opens ten on a connection unless it is told
+/// otherwise, and each file and whoever sums it while it arrives needs one.
+const BESIDE: usize = 4;
+
 /// A logged-in connection.
 pub(super) struct Session {
     handle: Handle<Judge>,
     given_up: AtomicBool,
+    /// Channels for files that are open on another one already: hosts open ten in all.
+    beside: Arc<Semaphore>,
     pub(super) limits: Limits,
 }
 
@@ -250,6 +257,7 @@ async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Open
         Ok(true) => Ok(Opened::Session(Box::new(Session {
             handle,
             given_up: AtomicBool::new(false),
+            beside: Arc::new(Semaphore::new(BESIDE)),
             limits,
         }))),
         Ok(false) => Ok(Opened::NoAgreement),
