@@ -110,12 +110,22 @@ impl RemoteFile {
         }
     }
 
+    /// Over how many ways a large file is best written at once: two where ssh2 carries it, whose
+    /// encryption fills one processor; else as many as a long line takes.
+    #[must_use]
+    pub fn ways(&self) -> usize {
+        match &self.way {
+            Way::Lane { .. } => 2,
+            Way::Bulk(file) => file.ways(),
+        }
+    }
+
     /// Bytes that are best written in a row, before a jump to elsewhere in the file: libssh2 waits
     /// for every confirmation first.
     #[must_use]
     pub fn best_in_a_row(&self) -> usize {
         match &self.way {
-            Way::Lane { .. } => 4 << 20,
+            Way::Lane { .. } => 2 << 20,
             Way::Bulk(_) => 1 << 20,
         }
     }

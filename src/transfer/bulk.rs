@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::compare::Lacking;
 use super::deliver::Item;
 use super::follow::Follow;
-use super::pour::{PourEnd, WAYS};
+use super::pour::PourEnd;
 use super::progress::Phase;
 use super::ranges::{join, length, split, whole};
 use super::source::Folder;
@@ -137,7 +137,7 @@ impl<W: Writes> Bulk<'_, W> {
         let patience = self.work.patience;
         let mut wait = patience.first;
         let mut waited = Duration::ZERO;
-        let mut ways = WAYS;
+        let mut alone = false;
         while !todo.is_empty() {
             self.work.meter.phase(Phase::Sending, Instant::now());
             let End::Broken {
@@ -145,14 +145,12 @@ impl<W: Writes> Bulk<'_, W> {
                 stored,
                 beside_broke,
                 why,
-            } = self.session(&todo, zeros, until, follow, ways).await?
+            } = self.session(&todo, zeros, until, follow, alone).await?
             else {
                 return Ok(());
             };
-            if beside_broke {
-                // Something on the way lets one through, and no more.
-                ways = 1;
-            }
+            // Something on the way may let one through, and no more.
+            alone |= beside_broke;
             if waited >= patience.total {
                 return Err(self.gave_up(&why, length(&todo)).into());
             }
@@ -184,7 +182,7 @@ impl<W: Writes> Bulk<'_, W> {
         zeros: bool,
         until: u64,
         follow: &mut Follow,
-        ways: usize,
+        alone: bool,
     ) -> Result<End, TransferError> {
         let (writes, to) = (&self.work.writes, &self.work.to);
         let path = to.path(&self.part());
@@ -217,7 +215,7 @@ impl<W: Writes> Bulk<'_, W> {
         if file.confirmed(0).is_some() {
             follow.start(self.work, &self.part(), self.item.bytes).await;
         }
-        let poured = self.pour(file, todo, zeros, until, follow, ways).await;
+        let poured = self.pour(file, todo, zeros, until, follow, alone).await;
         match poured.end {
             PourEnd::All => {
                 writes.finished(op, Written::Sent(poured.bytes)).await?;

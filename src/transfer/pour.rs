@@ -20,8 +20,6 @@ use super::writes::Writes;
 use crate::error::Fault;
 use crate::host::{HostError, Opened, RemoteFile, WriteError};
 
-/// Ways that share a file, at most.
-pub(super) const WAYS: usize = 4;
 /// Where less than so many bytes are left to send, one way does.
 const WORTH: u64 = 16 << 20;
 
@@ -107,10 +105,14 @@ impl<W: Writes> Bulk<'_, W> {
         zeros: bool,
         until: u64,
         follow: &mut Follow,
-        most: usize,
+        alone: bool,
     ) -> Poured {
         let open = length(todo);
-        let count = if open < WORTH { 1 } else { most };
+        let count = if alone || open < WORTH {
+            1
+        } else {
+            file.ways()
+        };
         let ways = Ways {
             feed: tokio::sync::Mutex::new(Feed {
                 pieces: read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use russh::client::Msg;
@@ -14,15 +15,18 @@ use super::super::file::FileError;
 use super::super::link::Stopped;
 use super::super::sanitise::sanitise;
 use super::super::shared::Limits;
-use super::Session;
 use super::packet::{self, Reply, Request};
+use super::{BESIDE, Session};
 
 /// Bytes of one request: OpenSSH takes up to 255 KiB, and every server 32 KiB.
 const PIECE: usize = 128 << 10;
-/// Requests in flight, so that up to 4 MiB are on their way.
+/// Writes in flight, so that up to 4 MiB are on their way.
 const IN_FLIGHT: usize = 32;
-/// What is asked for ahead of a reader that goes on where it was, in bytes.
-const READ_AHEAD: u64 = 2 << 20;
+/// Reads in flight, at most.
+const READS: usize = 64;
+/// What is asked for ahead of a reader that goes on where it was, in bytes: over a line of 40 ms there
+/// and back, enough for 150 MB/s.
+const READ_AHEAD: u64 = 6 << 20;
 /// Of a disk or configuration: its owner's alone.
 const FILE_MODE: u32 = 0o600;
 
@@ -40,6 +44,8 @@ pub(in super::super) struct BulkFile {
     ahead: VecDeque<Ahead>,
     /// Keeps the connection.
     session: Arc<Session>,
+    /// How long the host took to answer its opening.
+    round_trip: Duration,
     /// Held while it is open beside another one.
     _beside: Option<OwnedSemaphorePermit>,
 }
@@ -107,14 +113,22 @@ impl BulkFile {
                 next: 0,
                 ahead: VecDeque::new(),
                 session: session.clone(),
+                round_trip: Duration::ZERO,
                 _beside: None,
             };
+            let asked = Instant::now();
             file.handle = file.ask_handle(writes).await.map_err(NotOpen::Failed)?;
+            file.round_trip = asked.elapsed();
             Ok(file)
         };
         timeout(limits.file, opening)
             .await
             .unwrap_or_else(|_| Err(NotOpen::Failed(late(path, "opening", &limits))))
+    }
+
+    /// Channels that it takes to keep a long line full; see [`ways_for`].
+    pub(in super::super) fn ways(&self) -> usize {
+        ways_for(self.round_trip)
     }
 
     /// Opens a file once more for writing, which is open on a channel of this session. `None` where
@@ -261,7 +275,7 @@ impl BulkFile {
             .ahead
             .back()
             .map_or(at, |last| last.offset + last.bytes as u64);
-        while from < wanted && self.ahead.len() < IN_FLIGHT {
+        while from < wanted && self.ahead.len() < READS {
             let bytes = usize::try_from(wanted - from).unwrap_or(PIECE).min(PIECE);
             let (sender, reply) = oneshot::channel();
             let number = self.wire.expect(Waiter::Answer(sender));
@@ -418,6 +432,16 @@ impl Drop for BulkFile {
     }
 }
 
+/// OpenSSH lets 2 MiB be under way on a channel: at 20 ms there and back that is 100 MB/s. What is
+/// under way when a link breaks is sent again, so there are no more channels than are of use.
+fn ways_for(round_trip: Duration) -> usize {
+    const OF_ONE: Duration = Duration::from_millis(20);
+    let times = round_trip.as_millis() / OF_ONE.as_millis();
+    usize::try_from(times)
+        .unwrap_or(usize::MAX)
+        .clamp(1, BESIDE)
+}
+
 fn late(path: &str, what: &str, limits: &Limits) -> FileError {
     FileError::of(path, what, Stopped::TimedOut(limits.file))
 }
@@ -540,5 +564,16 @@ impl Wire {
         state.waiting.clear();
         drop(state);
         self.ended.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_get_more_channels_and_short_ones_one() {
+        let ways = |millis| ways_for(Duration::from_millis(millis));
+        assert_eq!([0, 19, 20, 45, 80, 100_000].map(ways), [1, 1, 1, 2, 4, 4]);
     }
 }

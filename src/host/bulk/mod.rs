@@ -41,6 +41,9 @@ const MAX_STRIKES: u32 = 3;
 /// otherwise, and each file and whoever sums it while it arrives needs one.
 const BESIDE: usize = 4;
 
+/// Bytes that a host may send on a channel before they are taken: all that a file asks for ahead.
+const WINDOW: u32 = 8 << 20;
+
 /// A logged-in connection.
 pub(super) struct Session {
     handle: Handle<Judge>,
@@ -336,6 +339,7 @@ fn config(limits: &Limits, key_type: &str) -> client::Config {
         },
         keepalive_interval: Some(limits.keepalive),
         keepalive_max: 3,
+        window_size: WINDOW,
         ..client::Config::default()
     }
 }

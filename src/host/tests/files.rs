@@ -171,6 +171,45 @@ async fn two_files_share_a_session_beside_that_of_commands() {
 }
 
 #[tokio::test]
+async fn a_file_is_opened_beside_itself_over_a_channel_or_a_sixth_session() {
+    for (bulk_session, further, sessions) in [(true, 4, 2), (false, 1, 2)] {
+        let Some(sshd) = Sshd::start("") else { return };
+        let proxy = Proxy::to(sshd.port);
+        let (_hosts, host) = one(HostConfig {
+            bulk_session,
+            ..sshd.config_via(proxy.port)
+        });
+        let path = sshd.path("disk");
+        let data = pattern(4 << 20);
+        let file = open(&host, &path, true).await.unwrap();
+        let opened = file.opened();
+        let mut ways = vec![file];
+        for _ in 0..further {
+            ways.push(host.open_beside(&opened).await.unwrap());
+        }
+        if bulk_session {
+            assert!(host.open_beside(&opened).await.is_none(), "no fifth");
+        }
+        let count = ways.len();
+        for (index, piece) in data.chunks(1 << 18).enumerate() {
+            let at = (index << 18) as u64;
+            ways[index % count]
+                .write_at(at, piece.to_vec())
+                .await
+                .unwrap();
+        }
+        for file in ways {
+            file.finish().await.unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == data);
+        assert_eq!(proxy.accepted(), sessions);
+        if bulk_session {
+            assert!(host.open_beside(&opened).await.is_some(), "places are free");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_session_for_bulk_data_judges_the_host_key_itself() {
     let Some(sshd) = Sshd::start("") else { return };
     let proxy = Proxy::to(sshd.port);

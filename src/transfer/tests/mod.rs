@@ -10,3 +10,4 @@ mod patching;
 mod printed;
 mod simulated;
 mod site;
+mod ways;

@@ -76,7 +76,7 @@ impl Site {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_key\n\
              AuthorizedKeysFile {base}/id.pub\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PermitRootLogin yes\nMaxStartups 50\nSetEnv PATH={base}/bin:/usr/bin:/bin HOME={base}\n{sftp}\n{extra}\n"
+             PermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 50\nSetEnv PATH={base}/bin:/usr/bin:/bin HOME={base}\n{sftp}\n{extra}\n"
         );
         std::fs::write(at("config"), config).unwrap();
         let log = std::fs::File::create(at("log")).unwrap();
@@ -155,6 +155,12 @@ impl Site {
             },
             survey: None,
         }
+    }
+
+    /// How often a way was opened for files, by sshd's own log.
+    pub(super) fn ways(&self) -> usize {
+        let log = std::fs::read_to_string(self.path("log")).unwrap();
+        log.matches("Starting session: subsystem 'sftp'").count()
     }
 
     /// Names in the target's folder, sorted.
