@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ranges::{is_zero, length};
+use super::reading::Reading;
 use super::source::{Folder, local_fault, next_data};
 use super::sums::Sum;
 use super::target::{UNCHANGED, Work, looking_failed, time_for};
@@ -45,18 +46,20 @@ pub(super) fn slices(
 
 impl<W> Work<W> {
     /// What these blocks of a file hold. Each begins at a multiple of `size` and is as long, or
-    /// ends with the file.
+    /// ends with the file. Those that are read here are summed along.
     pub(super) async fn blocks(
         &self,
         file: &Folder,
         size: u64,
         blocks: &[Range<u64>],
+        along: Option<&Reading>,
     ) -> Result<Vec<Block>, Fault> {
         match file {
             Folder::Here(path) => {
                 let (shown, path, blocks) = (path.clone(), path.clone(), blocks.to_vec());
-                let reading = tokio::task::spawn_blocking(move || blocks_here(&path, &blocks));
-                let read = reading.await;
+                let along = along.cloned();
+                let read = move || blocks_here(&path, &blocks, along.as_ref());
+                let read = tokio::task::spawn_blocking(read).await;
                 let read = read.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
                 read.map_err(|error| local_fault(&shown, 0, &error))
             }
@@ -66,7 +69,7 @@ impl<W> Work<W> {
             Folder::Stream(stream) => {
                 let mut found = Vec::with_capacity(blocks.len());
                 for block in blocks {
-                    let sum = stream.sum_of(block, self.patience).await?;
+                    let sum = stream.sum_of(block, self.patience, along).await?;
                     found.push(self.block(sum, block).await);
                 }
                 Ok(found)
@@ -140,18 +143,28 @@ fn block_of(bytes: &[u8]) -> Block {
     }
 }
 
-fn blocks_here(path: &Path, blocks: &[Range<u64>]) -> io::Result<Vec<Block>> {
+fn blocks_here(
+    path: &Path,
+    blocks: &[Range<u64>],
+    along: Option<&Reading>,
+) -> io::Result<Vec<Block>> {
     let mut file = File::open(path)?;
     let mut buffer = Vec::new();
     let mut found = Vec::with_capacity(blocks.len());
     for block in blocks {
         if next_data(&file, block.start, block.end).is_empty() {
             found.push(Block::Zeros);
+            if let Some(reading) = along {
+                reading.skip(block);
+            }
             continue;
         }
         buffer.resize(usize::try_from(block.end - block.start).unwrap_or(0), 0);
         file.seek(SeekFrom::Start(block.start))?;
         file.read_exact(&mut buffer)?;
+        if let Some(reading) = along {
+            reading.take(block.start, &buffer);
+        }
         found.push(block_of(&buffer));
     }
     Ok(found)
@@ -203,7 +216,7 @@ mod tests {
         let mut second = vec![0; BLOCK];
         second[7..11].copy_from_slice(b"data");
         assert_eq!(
-            blocks_here(&path, &blocks).unwrap(),
+            blocks_here(&path, &blocks, None).unwrap(),
             [
                 Block::Zeros,
                 Block::Data(Sum::of(&second)),
@@ -211,7 +224,10 @@ mod tests {
                 Block::Data(Sum::of(b"\0\0\0\0\0\0\0end")),
             ]
         );
-        assert!(blocks_here(&path, &whole(4 * block)).is_err(), "too short");
+        assert!(
+            blocks_here(&path, &whole(4 * block), None).is_err(),
+            "too short"
+        );
     }
 
     #[test]

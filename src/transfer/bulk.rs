@@ -9,6 +9,7 @@ use super::follow::Follow;
 use super::pour::PourEnd;
 use super::progress::Phase;
 use super::ranges::{join, length, split, whole};
+use super::reading::Wanted;
 use super::source::Folder;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -24,7 +25,7 @@ pub(super) struct Bulk<'a, W> {
     /// Which file.
     pub(super) item: &'a Item,
     /// What it must come to.
-    pub(super) sum: Sum,
+    pub(super) wanted: Wanted,
 }
 
 /// What arrived.
@@ -53,7 +54,7 @@ enum End {
 impl<W: Writes> Bulk<'_, W> {
     /// Makes the target's temporary file equal to the source, and proves it. With `fresh` nothing
     /// of it is there yet.
-    pub(super) async fn bring(&self, fresh: bool) -> Result<SummedBy, TransferError> {
+    pub(super) async fn bring(&self, fresh: bool) -> Result<(Sum, SummedBy), TransferError> {
         let lacking = if fresh {
             Lacking {
                 holes: whole(self.item.bytes),
@@ -70,27 +71,28 @@ impl<W: Writes> Bulk<'_, W> {
         self.pump(lacking.holes, false, self.item.bytes, &mut follow)
             .await?;
         let proof = self.prove(follow).await?;
-        if proof.sum == self.sum {
-            return Ok(proof.by);
+        let wanted = self.wanted_sum().await?;
+        if proof.sum == wanted {
+            return Ok((wanted, proof.by));
         }
         // Either the source is not what it should be, or something went wrong on the way.
         let lacking = self.lacking(&whole(self.item.bytes)).await?.all();
         if lacking.is_empty() {
-            let proof = self.once_more(proof).await?;
-            if proof.sum == self.sum {
-                return Ok(proof.by);
+            let proof = self.once_more(proof, wanted).await?;
+            if proof.sum == wanted {
+                return Ok((wanted, proof.by));
             }
-            return Err(self.not_the_recorded_one(proof.sum).into());
+            return Err(self.not_the_wanted_one(wanted, proof.sum).into());
         }
         let mut follow = Follow::default();
         self.pump(lacking, true, self.item.bytes, &mut follow)
             .await?;
         let proof = self.prove(follow).await?;
-        let proof = self.once_more(proof).await?;
-        if proof.sum == self.sum {
-            Ok(proof.by)
+        let proof = self.once_more(proof, wanted).await?;
+        if proof.sum == wanted {
+            Ok((wanted, proof.by))
         } else {
-            Err(self.arrived_wrong(proof.sum).into())
+            Err(self.arrived_wrong(wanted, proof.sum).into())
         }
     }
 
@@ -106,8 +108,8 @@ impl<W: Writes> Bulk<'_, W> {
 
     /// The same, with a sum of the whole file where only one that was taken along the way, which
     /// skips what the host says is a hole, speaks against it.
-    async fn once_more(&self, proof: Proof) -> Result<Proof, Fault> {
-        if proof.along && proof.sum != self.sum {
+    async fn once_more(&self, proof: Proof, wanted: Sum) -> Result<Proof, Fault> {
+        if proof.along && proof.sum != wanted {
             self.sum_of_all().await
         } else {
             Ok(proof)
@@ -293,20 +295,20 @@ impl<W: Writes> Bulk<'_, W> {
         .passing()
     }
 
-    fn not_the_recorded_one(&self, sum: Sum) -> Fault {
+    pub(super) fn not_the_wanted_one(&self, wanted: Sum, sum: Sum) -> Fault {
         let (what, next) = if self.item.recorded {
             (
                 format!(
-                    "{} is corrupt in its restore point: its sum is {sum}, recorded is {}",
-                    self.item.name, self.sum
+                    "{} is corrupt in its restore point: its sum is {sum}, recorded is {wanted}",
+                    self.item.name
                 ),
                 "choose another restore point, or mend this one, then retry",
             )
         } else {
             (
                 format!(
-                    "{} changed while it was copied: its sum was {}, now it is {sum}",
-                    self.item.name, self.sum
+                    "{} changed while it was copied: its sum was {wanted}, now it is {sum}",
+                    self.item.name
                 ),
                 "make sure that the VM is off and nothing writes to its files, then retry",
             )
@@ -314,11 +316,11 @@ impl<W: Writes> Bulk<'_, W> {
         Fault::new(what, self.source.place(), self.state(), next)
     }
 
-    fn arrived_wrong(&self, sum: Sum) -> Fault {
+    fn arrived_wrong(&self, wanted: Sum, sum: Sum) -> Fault {
         Fault::new(
             format!(
-                "{} did not arrive as it was sent, twice: its sum is {sum} instead of {}",
-                self.item.name, self.sum
+                "{} did not arrive as it was sent, twice: its sum is {sum} instead of {wanted}",
+                self.item.name
             ),
             self.work.to.place(),
             self.state(),

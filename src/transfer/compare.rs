@@ -87,8 +87,9 @@ impl<W: Writes> Bulk<'_, W> {
             lane: to.lane,
         };
         let (there, here) = tokio::try_join!(
-            self.work.blocks(&target, size, &blocks),
-            self.work.blocks(&self.source, size, &blocks)
+            self.work.blocks(&target, size, &blocks, None),
+            self.work
+                .blocks(&self.source, size, &blocks, self.wanted.reading())
         )?;
         let found = there.into_iter().zip(here).map(|ends| match ends {
             (there, here) if there == here => Found::Equal,

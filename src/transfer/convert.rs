@@ -57,6 +57,7 @@ pub(super) async fn look<W>(
     if there.contains_key(&place.own_folder()) {
         let staging = place.staging();
         let found = staging.observe_files(&work.at(place.target())).await?;
+        observed.unsummed.extend_from_slice(&found.unsummed);
         observed.staged.insert(disk.descriptor.clone(), found);
     }
     let (descriptor, flat) = (&disk.descriptor, disk.flat());
@@ -81,15 +82,24 @@ pub(super) async fn look<W>(
     if disk.pieces.is_none() && (text.is_none() || !marked) {
         return Ok(());
     }
-    work.meter
-        .file(&place.shown(), disk.capacity, Instant::now());
-    work.meter.phase(Phase::Comparing, Instant::now());
-    let recorded = |name: &str| {
+    let known = |name: &str| {
         let item = delivery.items.iter().find(|item| item.name == name)?;
         item.sum
     };
+    let pieces = disk.pieces.iter().flatten().map(|(name, _)| name);
+    let unsummed: Vec<String> = pieces
+        .filter(|name| known(name).is_none())
+        .cloned()
+        .collect();
+    if !unsummed.is_empty() {
+        observed.unsummed.extend(unsummed);
+        return Ok(());
+    }
+    work.meter
+        .file(&place.shown(), disk.capacity, Instant::now());
+    work.meter.phase(Phase::Comparing, Instant::now());
     let (sum, by) = work.sum(&flat, disk.capacity).await?;
-    if data_fits(work, disk, &flat, sum, &recorded).await? == Some(false) {
+    if data_fits(work, disk, &flat, sum, &known).await? == Some(false) {
         return Ok(());
     }
     observed.files.insert(flat, Standing::Whole(sum, by));

@@ -10,8 +10,8 @@ use super::observe::{Observed, Standing, observe};
 use super::patch;
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
-use super::ranges::whole;
-use super::source::{Folder, sums_here};
+use super::reading::Wanted;
+use super::source::Folder;
 use super::staging;
 use super::sums::{Sum, is_plain_name};
 use super::survey::Survey;
@@ -33,7 +33,7 @@ pub struct Item {
     pub at: String,
     /// Its size in bytes.
     pub bytes: u64,
-    /// What it must come to; `None` until it is taken from the source, which must then hold still.
+    /// What it must come to; `None` until it is taken from the source, which must hold still.
     pub sum: Option<Sum>,
     /// Whether that sum was recorded with the restore point.
     pub recorded: bool,
@@ -134,7 +134,7 @@ pub struct Landed {
 pub enum Against {
     /// The sum recorded with the restore point.
     Recorded,
-    /// The source's own, taken before the copy: reported as `source unverified`.
+    /// The source's own, taken while it was read: reported as `source unverified`.
     Source,
     /// Nothing: the host wrote this small file itself when it made the disk.
     Rewritten,
@@ -248,7 +248,8 @@ impl Delivery {
     /// The source cannot be read.
     pub async fn take_sums(&mut self) -> Result<(), Fault> {
         let work = self.looking();
-        self.sum_source(&work).await
+        let all: Vec<String> = self.items.iter().map(|item| item.name.clone()).collect();
+        self.sum_source(&work, &all).await
     }
 
     pub(super) fn looking(&self) -> Work<()> {
@@ -288,8 +289,11 @@ impl Delivery {
             delivery = delivery.surveyed(None).await?;
         }
         let work = delivery.work(writes, tell);
-        delivery.sum_source(&work).await?;
-        let found = observe(&work, &delivery).await?;
+        let mut found = observe(&work, &delivery).await?;
+        if !found.unsummed.is_empty() {
+            delivery.sum_source(&work, &found.unsummed).await?;
+            found = observe(&work, &delivery).await?;
+        }
         delivery.check_room(&found)?;
         delivery.make_folder_if_missing(&work, &found).await?;
         let (first, last) = delivery.around_disks();
@@ -403,19 +407,14 @@ impl Delivery {
         let prepare = self.to.prepare(&part, item.bytes, mode(&item.name));
         let output = work.send(&prepare).await?;
         self.prepared(&output, item)?;
-        let sum = self.sum_of(item)?;
+        let source = self.from.join(&item.at);
         let bulk = Bulk {
             work,
-            source: self.from.join(&item.at),
+            wanted: Wanted::of(work, &source, item).await?,
+            source,
             item,
-            sum,
         };
-        Ok((sum, bulk.bring(!begun).await?))
-    }
-
-    fn sum_of(&self, item: &Item) -> Result<Sum, Fault> {
-        item.sum
-            .ok_or_else(|| self.blocked(format!("the sum of {} is not known", item.name)))
+        bulk.bring(!begun).await
     }
 
     fn prepared(&self, output: &Output, item: &Item) -> Result<(), Fault> {
@@ -468,9 +467,11 @@ impl Delivery {
         }
     }
 
-    async fn sum_source<W>(&mut self, work: &Work<W>) -> Result<(), Fault> {
+    /// Takes the sums of these files from the source, where nobody recorded them.
+    async fn sum_source<W>(&mut self, work: &Work<W>, names: &[String]) -> Result<(), Fault> {
         let mut items = self.items.clone();
-        for item in items.iter_mut().filter(|item| item.sum.is_none()) {
+        let open = |item: &&mut Item| item.sum.is_none() && names.contains(&item.name);
+        for item in items.iter_mut().filter(open) {
             work.meter.file(&item.name, item.bytes, Instant::now());
             work.meter.phase(Phase::Reading, Instant::now());
             item.sum = Some(self.source_sum(work, item).await?);
@@ -480,17 +481,7 @@ impl Delivery {
     }
 
     pub(super) async fn source_sum<W>(&self, work: &Work<W>, item: &Item) -> Result<Sum, Fault> {
-        match self.from.join(&item.at) {
-            Folder::Here(path) => {
-                let sums = sums_here(path, whole(item.bytes)).await?;
-                // Nothing is asked for of an empty file.
-                Ok(sums.first().copied().unwrap_or_else(|| Sum::of(&[])))
-            }
-            Folder::On { host, path, lane } => {
-                Ok(work.sum_on(&host, lane, &path, item.bytes).await?.0)
-            }
-            Folder::Stream(stream) => stream.sum(item.bytes, self.patience).await,
-        }
+        work.source_sum(&self.from.join(&item.at), item.bytes).await
     }
 
     pub(super) fn check_room(&self, observed: &Observed) -> Result<(), Fault> {

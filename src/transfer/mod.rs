@@ -2,7 +2,8 @@
 //!
 //! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
-//! Where the host can, it takes that sum while the file arrives (`follow`).
+//! Where the host can, it takes that sum while the file arrives (`follow`); a source that nobody
+//! recorded a sum of is summed while it is read to be sent (`reading`).
 //! Nothing that this run did not make is overwritten or deleted.
 //!
 //! Where a disk of the same name and size is there, the new one is made from a clone of it, and only
@@ -36,6 +37,7 @@ mod pour;
 mod preview;
 mod progress;
 mod ranges;
+mod reading;
 mod shelf;
 mod source;
 mod staging;

@@ -40,6 +40,8 @@ pub struct Observed {
     pub(super) own: Vec<String>,
     /// What lies in the folders of what disks are made of, by the disk's descriptor.
     pub(super) staged: BTreeMap<String, Observed>,
+    /// Files that may be there: their names are taken, and nobody knows what they must come to.
+    pub(super) unsummed: Vec<String>,
     /// Sizes in bytes of the temporary files, by final name.
     begun: BTreeMap<String, u64>,
 }
@@ -147,6 +149,9 @@ async fn look<W>(
                 .map_or(Standing::Absent, Standing::Begun),
             Some(Some(bytes)) if *bytes == item.bytes => {
                 work.meter.file(&item.name, item.bytes, Instant::now());
+                if item.sum.is_none() {
+                    observed.unsummed.push(item.name.clone());
+                }
                 compare(work, item).await?
             }
             Some(_) => Standing::Different,

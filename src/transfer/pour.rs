@@ -10,12 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::bulk::Bulk;
 use super::follow::Follow;
 use super::ranges::{CHUNK, Passed, length};
-use super::source::{Piece, ReadError, read};
+use super::source::{Piece, Pieces, ReadError, read};
 use super::writes::Writes;
 use crate::error::Fault;
 use crate::host::{HostError, Opened, RemoteFile, WriteError};
@@ -66,7 +66,7 @@ impl PourEnd {
 
 /// The source, of which each way takes what comes next.
 struct Feed {
-    pieces: mpsc::Receiver<Result<Piece, ReadError>>,
+    pieces: Pieces,
     /// Everything before it was taken.
     taken: u64,
     /// How the source ended.
@@ -113,9 +113,10 @@ impl<W: Writes> Bulk<'_, W> {
         } else {
             file.ways()
         };
+        let pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
         let ways = Ways {
             feed: tokio::sync::Mutex::new(Feed {
-                pieces: read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros),
+                pieces: self.wanted.through(pieces, todo),
                 taken: todo.first().map_or(0, |range| range.start),
                 end: PourEnd::All,
             }),

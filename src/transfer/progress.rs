@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// What a transfer is doing with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Taking the source's sum, where none was recorded.
+    /// Taking the source's sum, where none was recorded and it was not taken along the way.
     Reading,
     /// Finding out what the destination already has.
     Comparing,

@@ -87,6 +87,9 @@ pub(super) struct Piece {
     pub(super) data: Vec<(u64, Vec<u8>)>,
 }
 
+/// Pieces in order, or why there are no more.
+pub(super) type Pieces = mpsc::Receiver<Result<Piece, ReadError>>;
+
 /// Why reading stopped.
 #[derive(Clone, Debug)]
 pub(super) enum ReadError {
@@ -101,12 +104,7 @@ const AHEAD: usize = 4;
 
 /// Reads stretches (ascending) of a file of `bytes` bytes; the receiver gets pieces in order. With
 /// `zeros`, blocks of zeros are handed over like any others.
-pub(super) fn read(
-    source: Folder,
-    bytes: u64,
-    ranges: Vec<Range<u64>>,
-    zeros: bool,
-) -> mpsc::Receiver<Result<Piece, ReadError>> {
+pub(super) fn read(source: Folder, bytes: u64, ranges: Vec<Range<u64>>, zeros: bool) -> Pieces {
     let (pieces, receiver) = mpsc::channel(AHEAD);
     match source {
         Folder::Here(path) => {

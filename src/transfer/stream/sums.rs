@@ -7,6 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::super::ranges::{CHUNK, FINE};
+use super::super::reading::Reading;
 use super::super::source::ReadError;
 use super::super::sums::Sum;
 use super::super::target::Patience;
@@ -24,11 +25,14 @@ pub(super) struct Cursor {
 
 impl Stream {
     /// The sum of a stretch of this file that begins at a multiple of [`FINE`]. Asked for in
-    /// ascending order, or again within the last one, they cost a single run.
+    /// ascending order, or again within the last one, they cost a single run. What is read for it is
+    /// summed along, except what comes last: how a tool ends is looked at by whoever reads on to
+    /// there.
     pub(in crate::transfer) async fn sum_of(
         &self,
         range: &Range<u64>,
         patience: Patience,
+        along: Option<&Reading>,
     ) -> Result<Sum, Fault> {
         let mut kept = self.cursor.lock().await;
         if let Some((end, sum)) = kept.as_ref().and_then(|c| c.fine.get(&range.start))
@@ -38,7 +42,7 @@ impl Stream {
         }
         let mut waited = Waiting::new(patience);
         loop {
-            match self.try_sum(range, kept.take()).await {
+            match self.try_sum(range, kept.take(), along).await {
                 Ok((sum, cursor)) => {
                     *kept = Some(cursor);
                     return Ok(sum);
@@ -52,6 +56,7 @@ impl Stream {
         &self,
         range: &Range<u64>,
         kept: Option<Cursor>,
+        along: Option<&Reading>,
     ) -> Result<(Sum, Cursor), ReadError> {
         let near = |cursor: &Cursor| {
             range
@@ -83,6 +88,9 @@ impl Stream {
             if buffer.len() < length {
                 let end = cursor.at + buffer.len() as u64;
                 return Err(self.other_length(format!("printed {end} bytes, fewer than listed")));
+            }
+            if let Some(reading) = along.filter(|reading| next < reading.bytes()) {
+                reading.take(cursor.at, &buffer);
             }
             if !skips {
                 whole.update(&buffer);

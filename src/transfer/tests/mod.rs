@@ -10,4 +10,5 @@ mod patching;
 mod printed;
 mod simulated;
 mod site;
+mod unrecorded;
 mod ways;

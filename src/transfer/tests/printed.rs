@@ -106,11 +106,17 @@ async fn arrives_whole(site: &Site, backup: &Folder, point: &Point, against: Aga
 
 #[tokio::test]
 async fn what_zcat_prints_arrives_whole_though_the_link_is_cut() {
+    for recorded in [true, false] {
+        arrives_over_a_link_that_is_cut(recorded).await;
+    }
+}
+
+async fn arrives_over_a_link_that_is_cut(recorded: bool) {
     let Some(site) = Site::start(Driver::Posix, "") else {
         return;
     };
     put_vm_of(&site.path("here"), 96);
-    pack(&site, true);
+    pack(&site, recorded);
     let backup = backup(&site, zcat(&site), None);
     let point = newest(&backup).await;
     assert_eq!(point.files.len(), 5, "{:?}", point.files);
@@ -122,7 +128,12 @@ async fn what_zcat_prints_arrives_whole_though_the_link_is_cut() {
     site.link.cut_every(3 << 20, 3);
     let journal = Journal::new();
     let landed = delivery.bring(&journal, quiet()).await.unwrap();
-    assert!(landed.iter().all(|file| file.against == Against::Recorded));
+    let against = if recorded {
+        Against::Recorded
+    } else {
+        Against::Source
+    };
+    assert!(landed.iter().all(|file| file.against == against));
     let same = |name: &str| {
         let read = |folder: &str| std::fs::read(site.path(folder).join(name)).unwrap();
         read("here") == read("target/vm")
@@ -140,10 +151,17 @@ async fn without_recorded_sums_they_are_taken_while_reading() {
     };
     put_vm(&site.path("here"));
     pack(&site, false);
-    let backup = backup(&site, zcat(&site), None);
+    let runs = site.path("runs");
+    let script = format!("echo $1 >> {}; exec zcat \"$1\"", runs.display());
+    let mut tool = zcat(&site);
+    tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
+    let backup = backup(&site, tool, None);
     let point = newest(&backup).await;
     assert!(point.files.iter().all(|file| file.sum.is_none()));
     arrives_whole(&site, &backup, &point, Against::Source).await;
+    let runs = std::fs::read_to_string(runs).unwrap();
+    let of_the_disk = runs.lines().filter(|line| line.contains("-flat"));
+    assert_eq!(of_the_disk.count(), 1, "the disk is read once: {runs}");
 }
 
 #[tokio::test]
