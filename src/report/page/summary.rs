@@ -82,8 +82,23 @@ fn tiles(document: &Document) -> Vec<Tile> {
     };
     let tone = clean(document);
     tiles.push(counted("Vouched for or not fenced", vouched, (tone, none)));
-    tiles.push(counted("Findings", document.findings.len(), (tone, none)));
+    tiles.push(found(document, (tone, none)));
     tiles
+}
+
+/// What the run itself found and what its people stated: a drill that is closed with a finding must
+/// not show none.
+fn found(document: &Document, none: (Tone, &str)) -> Tile {
+    let found = document.findings.len();
+    let stated = document
+        .stated
+        .as_ref()
+        .map_or(0, |stated| stated.findings.len());
+    let mut tile = counted("Findings", found + stated, none);
+    if stated > 0 {
+        tile.note = format!("{found} of the run itself, {stated} stated by people");
+    }
+    tile
 }
 
 fn figure(label: String, measure: &Graded, unknown: &str) -> Tile {

@@ -160,12 +160,18 @@ fn a_drill_is_closed_by_what_its_people_state() {
         owner: "ann".to_owned(),
         due: "2026-02-01".parse().unwrap(),
     };
-    for (findings, state, words) in [
-        (vec![], "closed, no findings", "That there were none"),
+    for (findings, state, words, tile) in [
+        (
+            vec![],
+            "closed, no findings",
+            "That there were none",
+            "<dt>Findings</dt><dd><b>0</b> <span>none</span>",
+        ),
         (
             vec![slow],
             "closed, 1 finding",
             "was slow (ann, by 2026-02-01)",
+            "<b>1</b> <span>0 of the run itself, 1 stated by people</span>",
         ),
     ] {
         let mut case = case.clone();
@@ -176,10 +182,13 @@ fn a_drill_is_closed_by_what_its_people_state() {
         };
         case.run(50, stated);
         let closed = document(&case.report(), &[]);
-        assert_eq!((&*closed.result.state, closed.result.next), (state, None));
+        assert_eq!(closed.result.state, state);
+        assert_eq!(closed.result.next, None);
         let text = markdown(&case.report());
         assert!(text.contains(words), "{text}");
         assert!(text.contains("Stated by bob"), "{text}");
+        let page = Format::Html.render(&closed);
+        assert!(page.contains(tile), "{page}");
         let left = "nobody stated what the run itself showed: the drill took 2h";
         assert!(text.contains(left), "{text}");
     }
