@@ -13,6 +13,7 @@ use crate::runbook::model::HostAddress;
 use super::algorithms::{self, Algorithms};
 use super::config::Via;
 use super::error::HostError;
+use super::greeting;
 use super::hop;
 use super::host_key::{Expected, ShownKey};
 use super::link::{Cancel, Limit, Link, Stopped, Wake, code};
@@ -35,6 +36,7 @@ pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Resul
         let (mut link, limit) = log_in(host, wake, cancel)?;
         link.establish(&limit)
             .map_err(|stopped| stopped.during("opening a session"))?;
+        greeting::listen(host, &mut link, cancel)?;
         Ok(link)
     })
 }

@@ -166,6 +166,8 @@ pub(super) struct Link {
     /// After so long without a byte from the host it is asked for a sign of life.
     keepalive: Duration,
     established: bool,
+    /// The host's login shell prints words before each command.
+    greeted: bool,
 }
 
 impl Link {
@@ -188,11 +190,21 @@ impl Link {
             unanswered: 0,
             keepalive,
             established: false,
+            greeted: false,
         })
     }
 
     pub(super) fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Whether what a command prints comes behind words of the login shell.
+    pub(super) fn greeted(&self) -> bool {
+        self.greeted
+    }
+
+    pub(super) fn set_greeted(&mut self, greeted: bool) {
+        self.greeted = greeted;
     }
 
     pub(super) fn handshake(&mut self, limit: &Limit) -> Result<(), Stopped> {

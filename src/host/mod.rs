@@ -20,6 +20,7 @@ mod dialogue;
 mod error;
 mod file;
 mod gate;
+mod greeting;
 mod hop;
 mod host_key;
 mod hosts;

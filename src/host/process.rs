@@ -1,11 +1,13 @@
 //! One command on an exec channel.
 
+use std::borrow::Cow;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use ssh2::Channel;
 
 use super::error::HostError;
+use super::greeting::{self, Greeting};
 use super::link::{Limit, Link, Stopped, code};
 use super::live::{Stream, Tap};
 use super::output::Output;
@@ -26,6 +28,8 @@ pub(super) struct Process {
     buffer: Vec<u8>,
     /// Exchanges in a row that moved nothing.
     idle_turns: u32,
+    /// What the login shell prints before the command itself.
+    greeting: Option<Greeting>,
 }
 
 /// Why a command was not started.
@@ -53,12 +57,18 @@ impl Process {
                 intact: false,
             },
         })?;
-        match link.drive(limit, |_| channel.exec(line)) {
+        let greeting = link.greeted().then(Greeting::default);
+        let line = match greeting {
+            Some(_) => Cow::Owned(greeting::marked(line)),
+            None => Cow::Borrowed(line),
+        };
+        match link.drive(limit, |_| channel.exec(&line)) {
             Ok(()) => Ok(Self {
                 channel,
                 eof_sent: false,
                 buffer: vec![0; CHUNK],
                 idle_turns: 0,
+                greeting,
             }),
             Err(Stopped::Ssh(code::CHANNEL_REQUEST_DENIED, detail)) => Err(NotStarted {
                 cause: HostError::NotRun(detail),
@@ -133,8 +143,15 @@ impl Process {
         debug_assert_eq!(buffer.len(), CHUNK);
         let mut from = self.channel.stream(stream as i32);
         let count = link.attempt(limit, || from.read(buffer))?.unwrap_or(0);
-        if count > 0 {
-            out(stream, &buffer[..count]);
+        match &mut self.greeting {
+            Some(greeting) if stream == Stream::Out => {
+                let own = greeting.strip(&buffer[..count]);
+                if !own.is_empty() {
+                    out(stream, &own);
+                }
+            }
+            _ if count > 0 => out(stream, &buffer[..count]),
+            _ => {}
         }
         Ok(count)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::bulk::{self, Proven, ProvenWay};
@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub(super) forwards: bulk::Sessions,
     /// The host has no SFTP subsystem, as older ESXi hosts do.
     without_sftp: AtomicBool,
+    /// Whether its login shell prints words before each command, once that is known.
+    greets: OnceLock<bool>,
     login: Mutex<Login>,
     broken_logins: AtomicU32,
 }
@@ -111,6 +113,7 @@ impl Shared {
             followers: Mutex::default(),
             bulk: bulk::Sessions::default(),
             without_sftp: AtomicBool::new(false),
+            greets: OnceLock::new(),
             login: Mutex::default(),
             broken_logins: AtomicU32::new(0),
         }
@@ -123,6 +126,19 @@ impl Shared {
 
     pub(super) fn note_lack_of_sftp(&self) {
         self.without_sftp.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its login shell prints words before each command, once that is known.
+    pub(super) fn greets(&self) -> Option<bool> {
+        self.greets.get().copied()
+    }
+
+    /// The same shell starts the SFTP server, whose first bytes would be those words.
+    pub(super) fn note_greeting(&self, greets: bool) {
+        if greets {
+            self.note_lack_of_sftp();
+        }
+        let _ = self.greets.set(greets);
     }
 
     /// Where output goes: to the run's sink and to whoever follows now.

@@ -669,3 +669,26 @@ async fn a_file_on_a_lane_tells_it_too() {
     assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
     hosts.close().await;
 }
+
+#[tokio::test]
+async fn words_of_the_login_shell_before_a_command_are_left_out_of_what_it_prints() {
+    let Some(sshd) =
+        Sshd::start("ForceCommand echo Welcome; printf '> '; eval \"$SSH_ORIGINAL_COMMAND\"")
+    else {
+        return;
+    };
+    let (_hosts, host) = one(sshd.config());
+    let command = sh("echo out; echo err >&2; cat; exit 7").stdin("in");
+    let output = host.read(Lane::Control, &command).await.unwrap();
+    assert_eq!(output.text(), "out\nin");
+    assert_eq!(output.error_text(), "err\n");
+    assert_eq!(output.status, 7);
+    let (pid, started) = pid_slot();
+    let command = HostCommand::script(Effect::Write, "echo $$", [""; 0]);
+    let output = host
+        .write(Lane::Transfer(0), &command, intent(), started)
+        .await
+        .unwrap();
+    let pid = pid.lock().unwrap().unwrap();
+    assert_eq!(output.text(), format!("{pid}\n"));
+}

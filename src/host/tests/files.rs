@@ -463,3 +463,12 @@ async fn connections_cut_at_any_moment_end_soon_in_an_error_that_may_pass() {
         }
     }
 }
+
+#[tokio::test]
+async fn files_where_the_login_shell_prints_words_before_each_command() {
+    let Some(sshd) = Sshd::start("ForceCommand echo Welcome; eval \"$SSH_ORIGINAL_COMMAND\"")
+    else {
+        return;
+    };
+    exercise(&sshd).await;
+}
