@@ -170,7 +170,8 @@ impl Replies {
         let worked = question.vm.is_none().then(|| Question::WORKED.to_owned());
         let Some(label) = question.suggested.clone().or(worked) else {
             return Reply::Missing(format!(
-                "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}",
+                "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}, at a terminal \
+                 (lifeboat resume without --headless)",
                 question.asker(),
                 question
                     .text
