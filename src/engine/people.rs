@@ -244,7 +244,8 @@ impl RunState {
     }
 
     /// Whether a step is behind the run, so that a corrected runbook may not change what it means:
-    /// it is settled, or something was sent for it and not taken back.
+    /// it is settled, or something was sent for it and not taken back. A lock is not what a step is
+    /// about: it is given back wherever it lies.
     #[must_use]
     pub fn stands(&self, id: &StepId) -> bool {
         match self.status(id) {
@@ -255,7 +256,7 @@ impl RunState {
                     op.status,
                     OpStatus::NotSent | OpStatus::Stopped(StopOutcome::NeverSent)
                 );
-                op.step == *id && !never_left
+                op.step == *id && !never_left && !self.is_about_lock(op)
             }),
         }
     }
@@ -276,7 +277,8 @@ pub fn is_same_person(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{RunInfo, RunState};
+    use crate::engine::{Fact, RunInfo, RunState};
+    use crate::names::OpId;
 
     #[test]
     fn case_and_blanks_make_no_other_person() {
@@ -335,6 +337,49 @@ mod tests {
         assert_eq!(state.people.operator, "bob");
         assert_eq!(state.people.offer, None);
         assert!(state.people.why_not_taken_by("carol").is_some());
+    }
+
+    #[test]
+    fn a_step_that_only_took_its_lock_may_still_mean_something_else() {
+        let (step, lock) = (
+            "failover/recover/sql01/register".into(),
+            "/vmfs/volumes/d/.lifeboat-lock-sql01",
+        );
+        let wanted = || {
+            RunEvent::FactFound(Fact::LockWanted {
+                vm: Some("sql01".into()),
+                host: "lee-esx1".into(),
+                path: lock.to_owned(),
+            })
+        };
+        let sent = |words: &str| {
+            let op = OpId(u64::try_from(words.len()).unwrap());
+            let intended = RunEvent::WriteIntended {
+                op,
+                host: "lee-esx1".into(),
+                command: words.to_owned(),
+                bulk: false,
+            };
+            let finished = RunEvent::WriteFinished {
+                op,
+                exit: 1,
+                took_ms: 20,
+                output_sha256: None,
+            };
+            [intended, finished]
+        };
+        let locking = format!("sh -c 'mkdir \"$1\"' _ {lock} owner");
+        let [began, ended] = sent(&locking);
+        let state = fold([started(), wanted(), began, ended]);
+        assert!(!state.stands(&step), "it locked, and no more");
+        for other in [
+            "vim-cmd solo/registervm /vmfs/volumes/d/sql01/sql01.vmx".to_owned(),
+            format!("touch {lock}2"),
+        ] {
+            let [began, ended] = sent(&other);
+            let state = fold([started(), wanted(), began, ended]);
+            assert!(state.stands(&step), "{other}");
+        }
     }
 
     #[test]

@@ -38,6 +38,20 @@ pub struct Op {
     pub status: OpStatus,
 }
 
+impl Op {
+    /// Whether it names a folder of a host, or something in it.
+    #[must_use]
+    pub fn is_about(&self, host: &HostName, folder: &str) -> bool {
+        // Another folder may have a name that begins with this one's.
+        let within = |word: &String| {
+            let rest = word.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let words = shell_words::split(&self.command).unwrap_or_default();
+        self.host == *host && words.iter().any(within)
+    }
+}
+
 /// Where a write stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpStatus {
@@ -245,6 +259,15 @@ impl RunState {
             }
         }
         held
+    }
+
+    /// Whether a command took, broke or gave back a lock of this run.
+    #[must_use]
+    pub fn is_about_lock(&self, op: &Op) -> bool {
+        self.facts.iter().any(|found| match &found.fact {
+            Fact::LockWanted { host, path, .. } => op.is_about(host, path),
+            _ => false,
+        })
     }
 
     /// Writes of a step, other than file data, that may still take effect for all that is known.

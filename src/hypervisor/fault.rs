@@ -132,6 +132,10 @@ impl DriverFault {
             Self::Failed { text, .. } if is_locked(text) => {
                 "find out which host holds the lock (vmkfstools -D) and whether the VM runs there"
             }
+            Self::Failed { text, .. } if is_missing(text) => {
+                "see that this datastore or folder is there under exactly this name: mount or make it, or \
+                 correct the name in the runbook (lifeboat resume --runbook); then retry"
+            }
             Self::Failed { .. } => "read what the host said, mend it there, then retry",
             Self::ToolMissing { .. } => "install it there, or choose another host for this",
             Self::Unexpected { .. } => {
@@ -151,6 +155,12 @@ fn is_full(text: &str) -> bool {
     text.contains("no space left")
         || text.contains("not enough space on the file system")
         || text.contains("disk quota exceeded")
+}
+
+/// Texts of a place that is not there.
+fn is_missing(text: &str) -> bool {
+    text.to_ascii_lowercase()
+        .contains("no such file or directory")
 }
 
 /// Texts of a file that another host or process holds.

@@ -1,7 +1,5 @@
 //! Where a run's locks lie, and on what.
 
-use std::path::Path;
-
 use crate::actions::place::VmAt;
 use crate::engine::{Fact, Op};
 use crate::names::{HostName, VmName};
@@ -81,10 +79,7 @@ impl Place {
 
     /// Whether a command was about this lock.
     pub(super) fn is_meant_by(&self, op: &Op) -> bool {
-        // The lock of another VM may have a name that begins with this one's.
-        let words = shell_words::split(&op.command).unwrap_or_default();
-        let mut paths = words.iter().map(Path::new);
-        op.host == self.host && paths.any(|path| path.starts_with(&self.folder))
+        op.is_about(&self.host, &self.folder)
     }
 
     /// What it keeps, by name.

@@ -12,7 +12,7 @@
 use super::{SHORT, operand};
 use crate::host::{Effect, HostCommand, Output};
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::{succeeded, unexpected, whole};
+use crate::hypervisor::reply::{said, succeeded, unexpected, whole};
 
 /// Makes the folder `$1` and names `$2` as its owner; inside a lock only while `$3` owns that.
 pub(super) const TAKE: &str = r#"if e=$(mkdir "$1" 2>&1); then
@@ -92,7 +92,7 @@ impl LockTaken {
             (1, "changed") => Ok(Self::Changed),
             (1, "unwritten") => Err(DriverFault::Failed {
                 status: 1,
-                text: "the folder was made and nothing could be written into it".to_owned(),
+                text: format!("nothing could be written into its folder: {}", said(output)),
             }),
             (0, text) => Err(unexpected("what became of the lock", text)),
             _ => succeeded(output, "mkdir").map(|()| Self::Held),
