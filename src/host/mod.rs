@@ -28,6 +28,7 @@ mod lane;
 mod link;
 mod live;
 mod login;
+mod opening;
 mod output;
 mod policy;
 mod process;

@@ -8,6 +8,7 @@
 //! by the same rules, and the login is the one that the host accepted before, so that it cannot be
 //! refused in a new way. One session carries a channel for each open file.
 
+mod channel;
 mod dialogue;
 mod file;
 mod login;
