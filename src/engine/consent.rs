@@ -1,10 +1,9 @@
-//! What a confirmation has to hold, and what may be taken back: the same rules for the screen, the
-//! answers file and the engine itself.
+//! What a confirmation has to hold: the same rules for the screen, the answers file and the engine
+//! itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::names::StepId;
 use crate::plan::{ActionSpec, Close, Plan, Risk, Step};
 
 use super::asked::{Judged, judge};
@@ -240,52 +239,5 @@ pub(super) fn plain(by: String, how: Consent) -> Confirmation {
         decline: None,
         answers: BTreeMap::new(),
         how,
-    }
-}
-
-/// Whether people decide about a step: of what is being closed, about what a command of it may still
-/// do and nothing else.
-#[must_use]
-pub fn is_walked(plan: &Plan, state: &RunState, id: &StepId) -> bool {
-    !plan.is_frozen(id) || state.open_ops(id).next().is_some()
-}
-
-/// Whether a step may be taken back now.
-///
-/// # Errors
-/// Why not, in words.
-pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String> {
-    let Some(index) = plan.steps.iter().position(|step| step.id == *id) else {
-        return Err("there is no such step".to_owned());
-    };
-    if plan.is_frozen(id) {
-        return Err("the run is being ended".to_owned());
-    }
-    match state.status(id) {
-        Status::Done | Status::Failed | Status::Held => {}
-        other => return Err(format!("it is {}", other.as_str())),
-    }
-    let known = state.steps.get(id);
-    if known
-        .and_then(|step| step.proposal.as_ref())
-        .is_none_or(|shown| shown.undo.is_none())
-    {
-        return Err("it has no undo".to_owned());
-    }
-    if state.open_ops(id).next().is_some() {
-        return Err("its last command may still take effect: retry it first".to_owned());
-    }
-    let later = plan
-        .steps
-        .iter()
-        .filter(|step| step.after.contains(&index))
-        .find(|step| {
-            let status = state.status(&step.id);
-            status.is_active()
-                || matches!(status, Status::Done | Status::AlreadyDone | Status::ByHand)
-        });
-    match later {
-        Some(step) => Err(format!("{} builds on it: take that back first", step.title)),
-        None => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ mod leaving;
 mod ledger;
 mod lookout;
 mod loss;
+mod orders;
 mod owners;
 mod people;
 mod proposal;
@@ -33,8 +34,8 @@ pub use closing::{
     Opening, closing_plan, going_live, is_closing_id, left_over, opening, takes_back,
 };
 pub use consent::{
-    Gap, can_decline, can_undo, confirmation_gaps, is_walked, is_wrong_response, objection, risk,
-    typed_word, waits_for_person,
+    Gap, can_decline, confirmation_gaps, is_wrong_response, objection, risk, typed_word,
+    waits_for_person,
 };
 pub use effect::{Effect, TimerId};
 pub use event::{
@@ -46,6 +47,7 @@ pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing, folder_of};
 pub use lookout::{Lookout, Presence, Sighting, Sign, Unheard};
+pub use orders::{can_retry, can_settle, can_undo, is_walked, retried};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,

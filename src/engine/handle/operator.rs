@@ -6,6 +6,7 @@ use crate::runbook::model::Mode;
 
 use super::super::consent;
 use super::super::input::{OperatorInput, PeopleInput, RetryScope};
+use super::super::orders;
 #[cfg(test)]
 use super::planted::Bug;
 use super::{Closing, Effect, Engine};
@@ -153,34 +154,17 @@ impl Engine {
         self.record(Some(id), event);
     }
 
-    /// A person may settle whatever is not acting on a host right now, and so end what only waits;
-    /// what is in doubt and held too, for a person can always settle it.
     fn can_settle(&self, id: &StepId) -> bool {
         #[cfg(test)]
         if self.planted == Some(Bug::SkipInDoubt) && self.state.status(id) == Status::InDoubt {
             return true;
         }
-        let Some(step) = self.plan.step(id) else {
-            return false;
-        };
-        if !self.is_walked(id) {
-            return false;
-        }
-        match self.state.status(id) {
-            Status::Waiting
-            | Status::Probing
-            | Status::Asking
-            | Status::Held
-            | Status::Failed
-            | Status::Undone => true,
-            Status::Running => step.action.only_waits(),
-            _ => false,
-        }
+        orders::can_settle(&self.plan, &self.state, id).is_ok()
     }
 
-    /// As [`consent::is_walked`] says of the run as it stands.
+    /// As [`orders::is_walked`] says of the run as it stands.
     pub(super) fn is_walked(&self, id: &StepId) -> bool {
-        consent::is_walked(&self.plan, &self.state, id)
+        orders::is_walked(&self.plan, &self.state, id)
     }
 
     /// Ends what the step was looking at.
@@ -196,32 +180,7 @@ impl Engine {
     }
 
     fn retry(&mut self, scope: &RetryScope, by: &str) {
-        let vm = match scope {
-            RetryScope::VmOf(id) => self
-                .plan
-                .step(id)
-                .and_then(|step| step.subject.vm().cloned()),
-            RetryScope::Step(_) | RetryScope::AllFailed => None,
-        };
-        let chosen: Vec<StepId> = self
-            .plan
-            .steps
-            .iter()
-            .filter(|step| match scope {
-                RetryScope::Step(id) => step.id == *id,
-                RetryScope::VmOf(_) => vm.is_some() && step.subject.vm() == vm.as_ref(),
-                RetryScope::AllFailed => true,
-            })
-            .filter(|step| self.is_walked(&step.id))
-            .filter(|step| {
-                let status = self.state.status(&step.id);
-                matches!(status, Status::Failed | Status::Held)
-                    || (matches!(scope, RetryScope::Step(_))
-                        && matches!(status, Status::Undone | Status::Skipped | Status::ByHand))
-            })
-            .map(|step| step.id.clone())
-            .collect();
-        for step in chosen {
+        for step in orders::retried(&self.plan, &self.state, scope) {
             self.record(Some(&step), RunEvent::StepRetried { by: by.to_owned() });
             self.stop_open_ops(&step);
         }
@@ -230,7 +189,7 @@ impl Engine {
     fn undo(&mut self, id: &StepId, by: String) {
         // What it rests on is being given back: it can be taken back once that is over.
         let ends = self.closing == Closing::Under;
-        let refused = consent::can_undo(&self.plan, &self.state, id).is_err();
+        let refused = orders::can_undo(&self.plan, &self.state, id).is_err();
         #[cfg(test)]
         let refused = refused
             && !(self.planted == Some(Bug::UndoInDoubt)

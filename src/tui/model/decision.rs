@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::engine::{self, Confirmation, Consent, Prompt, Proposal, Status, can_decline};
-use crate::plan::{ActionSpec, Risk};
+use crate::engine::{
+    self, Confirmation, Consent, Prompt, Proposal, RetryScope, RunState, Status, can_decline,
+};
+use crate::names::StepId;
+use crate::plan::{ActionSpec, Plan, Risk};
 use crate::tui::keys::Action;
 use crate::tui::page::Extent;
 use crate::tui::text;
@@ -218,14 +221,13 @@ impl Run {
             return Some("watching, read only: the console that holds the run decides".to_owned());
         }
         match action {
-            Action::Skip | Action::ByHand => over().or_else(|| self.why_not_settled()),
+            Action::Skip | Action::ByHand => {
+                over().or_else(|| self.asked_of_shown(engine::can_settle))
+            }
             Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),
             Action::Decline => over().or_else(|| self.why_not_declined()),
-            Action::Retry => over().or_else(|| {
-                let any = (0..self.plan.steps.len()).any(|step| self.is_in_trouble(step));
-                (!any && !self.can_retry(self.ui.shown)).then(|| "nothing has failed".to_owned())
-            }),
-            Action::Undo => over().or_else(|| self.why_not_undone()),
+            Action::Retry => over().or_else(|| self.why_not_retried()),
+            Action::Undo => over().or_else(|| self.asked_of_shown(engine::can_undo)),
             Action::Abort => self.why_not_aborted(),
             Action::Pace | Action::Pause | Action::Note | Action::Update => over(),
             Action::Next | Action::Previous if self.ui.page != Page::Log => {
@@ -239,26 +241,21 @@ impl Run {
         }
     }
 
-    fn why_not_settled(&self) -> Option<String> {
+    /// What the engine says of an order about the shown step.
+    fn asked_of_shown(
+        &self,
+        is_open: impl Fn(&Plan, &RunState, &StepId) -> Result<(), String>,
+    ) -> Option<String> {
         let step = self.shown()?;
-        let status = self.status(self.ui.shown);
-        let looking_in_vain = status == Status::Probing
-            && self
-                .known(self.ui.shown)
-                .is_some_and(|known| known.fault.is_some());
-        if status.is_met() {
-            Some(format!("{} is {} already", step.title, status.as_str()))
-        } else if status == Status::Running && step.action.only_waits() {
-            None
-        } else if status.is_active() && !looking_in_vain {
-            Some(format!(
-                "{} is {}: it has to end first",
-                step.title,
-                status.as_str()
-            ))
-        } else {
-            None
+        is_open(&self.plan, &self.state, &step.id).err()
+    }
+
+    fn why_not_retried(&self) -> Option<String> {
+        let failed = engine::retried(&self.plan, &self.state, &RetryScope::AllFailed);
+        if !failed.is_empty() {
+            return None;
         }
+        self.asked_of_shown(engine::can_retry)
     }
 
     fn why_not_declined(&self) -> Option<String> {
@@ -272,35 +269,11 @@ impl Run {
         (!asks).then(|| format!("{} asks no yes or no: s leaves it out", step.title))
     }
 
-    fn why_not_undone(&self) -> Option<String> {
-        let step = self.shown()?;
-        let undoable = self
-            .proposal()
-            .is_some_and(|proposal| proposal.undo.is_some());
-        match self.status(self.ui.shown) {
-            Status::Done | Status::Failed | Status::Held if undoable => None,
-            Status::Done | Status::Failed | Status::Held => {
-                Some("this step has nothing to take back".to_owned())
-            }
-            status => Some(format!(
-                "{} is {}: nothing to take back",
-                step.title,
-                status.as_str()
-            )),
-        }
-    }
-
     pub(super) fn is_in_trouble(&self, step: usize) -> bool {
         matches!(
             self.status(step),
             Status::Failed | Status::Held | Status::Undone
         )
-    }
-
-    /// Also what a person settled, perhaps by mistake.
-    pub(super) fn can_retry(&self, step: usize) -> bool {
-        let settled = matches!(self.status(step), Status::Skipped | Status::ByHand);
-        settled || self.is_in_trouble(step)
     }
 
     /// What the confirmation of a step needs beside Enter.

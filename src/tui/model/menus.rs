@@ -1,6 +1,6 @@
 //! The dialogs that a decision opens: what they say and what can be chosen in them.
 
-use crate::engine::{Pace, RetryScope, Status};
+use crate::engine::{self, Pace, RetryScope};
 use crate::tui::keys::Action;
 
 use super::Run;
@@ -117,39 +117,32 @@ impl Run {
         let Some(step) = self.plan.steps.get(index) else {
             return Vec::new();
         };
-        let none = |any: bool| (!any).then(|| "nothing of it has failed".to_owned());
-        let failed = |pick: &dyn Fn(usize) -> bool| {
-            let failed =
-                |index: &usize| matches!(self.status(*index), Status::Failed | Status::Held);
-            (0..self.plan.steps.len())
-                .filter(|index| failed(index) && pick(*index))
-                .count()
+        let retry = |scope| engine::retried(&self.plan, &self.state, &scope).len();
+        let failed = |label: String, scope: RetryScope| {
+            let count = retry(scope.clone());
+            Item {
+                key: None,
+                label,
+                help: format!("{count} failed or held"),
+                choice: Choice::Retry(scope),
+                disabled: (count == 0).then(|| "nothing of it has failed".to_owned()),
+            }
         };
         let mut items = vec![Item {
             key: Some('r'),
             label: "retry this step".to_owned(),
             help: step.title.clone(),
             choice: Choice::Retry(RetryScope::Step(step.id.clone())),
-            disabled: none(self.can_retry(index)),
+            disabled: engine::can_retry(&self.plan, &self.state, &step.id).err(),
         }];
         if let Some(vm) = step.subject.vm() {
-            let count = failed(&|other| self.plan.steps[other].subject.vm() == Some(vm));
-            items.push(Item {
-                key: None,
-                label: format!("retry all of {vm}"),
-                help: format!("{count} failed or held"),
-                choice: Choice::Retry(RetryScope::VmOf(step.id.clone())),
-                disabled: none(count > 0),
-            });
+            let scope = RetryScope::VmOf(step.id.clone());
+            items.push(failed(format!("retry all of {vm}"), scope));
         }
-        let count = failed(&|_| true);
-        items.push(Item {
-            key: None,
-            label: "retry everything failed".to_owned(),
-            help: format!("{count} failed or held"),
-            choice: Choice::Retry(RetryScope::AllFailed),
-            disabled: none(count > 0),
-        });
+        items.push(failed(
+            "retry everything failed".to_owned(),
+            RetryScope::AllFailed,
+        ));
         items
     }
 

@@ -6,10 +6,11 @@ use crate::engine::{
     Answer, Chapter, Choice, ChoiceOption, Consent, Entry, Fact, PeopleInput, Proposal, RetryScope,
     RunEvent,
 };
-use crate::names::Attempt;
+use crate::names::{Attempt, StepId};
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
-    Bench, Story, at, attested, declare, fault, id, parse, power_on, question, typed,
+    Bench, Story, at, attested, declare, fault, id, parse, plan, power_on, question, register,
+    typed,
 };
 
 const SMALL: (u16, u16) = (80, 24);
@@ -384,7 +385,7 @@ fn what_was_skipped_by_mistake_is_shown_as_not_sent_and_can_be_tried_again() {
     let mut bench = Bench::new(&story, SMALL);
     bench.keys("r");
     assert!(
-        bench.text().contains("nothing has failed"),
+        bench.text().contains("nothing of it has failed"),
         "of the step on screen: {}",
         bench.text()
     );
@@ -401,11 +402,49 @@ fn what_was_skipped_by_mistake_is_shown_as_not_sent_and_can_be_tried_again() {
 }
 
 #[test]
+fn what_is_only_looked_back_on_and_what_others_build_on_is_not_offered_to_be_changed() {
+    let mut story = Story::asking();
+    let (by, reason) = ("alice".to_owned(), "in a hurry".to_owned());
+    story.of("sql01", "register", 1, RunEvent::StepSkipped { by, reason });
+    story.of("web01", "fence", 1, RunEvent::StepFailed { fault: fault() });
+    let mut ending = plan();
+    ending.frozen = ending.steps.len() - 1;
+    let look_at = |bench: &mut Bench, step: StepId| {
+        let mut steps = bench.run.plan.steps.iter();
+        bench.run.ui.shown = steps.position(|one| one.id == step).unwrap();
+        bench.run.ui.follow = false;
+        bench.draw();
+    };
+    let mut bench = Bench::of(ending, &story, SMALL);
+    look_at(&mut bench, id("sql01", "register"));
+    for key in ["r", "s", "h", "u"] {
+        bench.keys(key);
+        let text = bench.text();
+        assert!(text.contains("only looked back on"), "{key}: {text}");
+        assert!(bench.run.ui.dialog.is_none(), "{key}");
+    }
+
+    let mut story = Story::begun();
+    story.step("sql01", "register", register());
+    story.done("sql01", "register", "vmid 7");
+    story.already("sql01", "network", "as it is");
+    let mut bench = Bench::new(&story, SMALL);
+    look_at(&mut bench, id("sql01", "register"));
+    bench.keys("u");
+    assert!(
+        bench.text().contains("take that back first"),
+        "{}",
+        bench.text()
+    );
+    assert!(bench.run.ui.dialog.is_none());
+}
+
+#[test]
 fn a_key_that_does_nothing_says_why() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.keys("r");
     assert!(
-        bench.text().contains("nothing has failed"),
+        bench.text().contains("nothing of it has failed"),
         "{}",
         bench.text()
     );
