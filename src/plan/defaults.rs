@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{ActionSpec, Risk, Subject};
 use crate::names::listed;
-use crate::runbook::model::{Ask, DeclaredEffect, Probe, Verb, WaitSpec};
+use crate::runbook::model::{DeclaredEffect, Probe, Verb, WaitSpec};
 use crate::runbook::spelled;
 
 /// How long a step of this verb may take unless the runbook says otherwise; `None` where only
@@ -64,17 +64,6 @@ pub(super) fn risk(verb: &Verb) -> Risk {
             DeclaredEffect::Write => Risk::Write,
             DeclaredEffect::Disruptive => Risk::Disruptive,
         },
-    }
-}
-
-/// The probes that a step is made of.
-pub(super) fn probes(action: &ActionSpec) -> Option<Vec<&Probe>> {
-    match action {
-        ActionSpec::Check(probes) => Some(probes.iter().collect()),
-        ActionSpec::Wait(WaitSpec::For { probe, .. }) => Some(vec![probe]),
-        ActionSpec::HandOff(given) => Some(given.verify.iter().collect()),
-        ActionSpec::Confirm { ask, .. } => Some(ask.values().filter_map(Ask::probe).collect()),
-        _ => None,
     }
 }
 

@@ -395,7 +395,7 @@ impl Expander<'_> {
         if let ActionSpec::FreeCapacity { vms } | ActionSpec::ReturnCapacity { vms } = action {
             return self.runbook.recovery_hosts(vms);
         }
-        if let Some(probes) = defaults::probes(action) {
+        if let Some(probes) = action.probes() {
             let looks = probes.into_iter().flat_map(Probe::looks);
             let hosts: BTreeSet<HostName> = looks.map(|look| look.host.clone()).collect();
             return hosts.into_iter().collect();

@@ -464,6 +464,18 @@ impl ActionSpec {
         }
     }
 
+    /// The probes that it is made of, where it is.
+    #[must_use]
+    pub fn probes(&self) -> Option<Vec<&Probe>> {
+        match self {
+            Self::Check(probes) => Some(probes.iter().collect()),
+            Self::Wait(WaitSpec::For { probe, .. }) => Some(vec![probe]),
+            Self::HandOff(given) => Some(given.verify.iter().collect()),
+            Self::Confirm { ask, .. } => Some(ask.values().filter_map(Ask::probe).collect()),
+            _ => None,
+        }
+    }
+
     /// Whether it sends nothing but looks while it runs, so that a person may end it at any time.
     #[must_use]
     pub fn only_waits(&self) -> bool {

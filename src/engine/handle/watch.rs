@@ -220,9 +220,10 @@ impl Engine {
         }
     }
 
-    /// The site of a host, where a step that has no other tells it.
+    /// The site of a host, where a step that has no other tells it. One that asks hosts by what it looks
+    /// at may ask them at either site.
     fn side_of_host(&self, host: &HostName) -> Option<SiteRole> {
-        let alone = |step: &&Step| step.hosts.iter().eq([host]);
+        let alone = |step: &&Step| step.hosts.iter().eq([host]) && step.action.probes().is_none();
         self.plan.steps.iter().find(alone).map(|step| step.side)
     }
 

@@ -262,7 +262,18 @@ fn a_fence_that_a_person_settled_in_doubt_is_stopped_before_it_looks_again() {
 
 #[test]
 fn what_a_console_told_before_it_died_is_looked_into_by_the_next() {
-    let mut story = Story::attested();
+    looked_into_by_the_next(failover());
+    // A check that asks London is a step of the way to Leeds, and tells of no host's site.
+    let mut plan = Arc::unwrap_or_clone(failover());
+    plan.steps[FENCE].hosts.push("lon-2".into());
+    plan.steps[3].action = ActionSpec::Check(Vec::new());
+    plan.steps[3].hosts = vec!["lon".into()];
+    looked_into_by_the_next(Arc::new(plan));
+}
+
+fn looked_into_by_the_next(plan: Arc<Plan>) {
+    let mut story = Story::unheard_in(plan);
+    story.answer(FENCE, already());
     let mut state = story.engine.state().clone();
     let told = story.engine.handle(
         at(90),
