@@ -391,7 +391,7 @@ impl Ledger {
         }
         self.ran.insert((host.clone(), vm.clone()));
         let by_hand = state.steps.get(step).is_some_and(|step| step.by_hand);
-        if by_hand && !self.is_started(vm, host) {
+        if by_hand {
             let (host, vm) = (host.clone(), Some(vm.clone()));
             self.add(at, host, vm, Thing::Started, Some(step), false);
         }

@@ -558,3 +558,25 @@ fn what_the_run_entered_and_took_out_of_an_inventory_itself_is_not_left() {
     told.line(out, RunEvent::StepDone { evidence });
     assert_eq!(told.standing(), [""; 0]);
 }
+
+#[test]
+fn what_a_person_starts_after_its_start_was_taken_back_is_the_runs_again() {
+    let mut told = Told::new();
+    let step = "failover/recover/sql01/power_on";
+    told.sent(step, AWAY, "vim-cmd vmsvc/power.on 7");
+    told.said(step, powered_on(AWAY));
+    let stopped = Fact::Stopped {
+        vm: "sql01".into(),
+        host: AWAY.into(),
+        how: "shut down by its guest".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+    };
+    told.said(step, stopped);
+    let evidence = Vec::new();
+    told.line(step, RunEvent::StepUndone { evidence });
+    assert_eq!(told.standing(), [""; 0]);
+    told.said(step, powered_on(AWAY));
+    let (by, evidence) = ("alice".to_owned(), "started it".to_owned());
+    told.line(step, RunEvent::StepByHand { by, evidence });
+    assert_eq!(told.standing(), ["lee-esx1: sql01 powered on"]);
+}
