@@ -110,7 +110,7 @@ pub(super) async fn apart(
     if let Some(fault) = ground.broken(at.vm.as_str(), &at.host) {
         return Err(ActError::Held {
             fault: Box::new(fault),
-            remedies: vec!["retry its fence step: it looks at the isolation".to_owned()],
+            remedies: Vec::new(),
         });
     }
     let groups = isolation::groups_of(&ctx.runbook, isolation, &at.vm);

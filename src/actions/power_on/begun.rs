@@ -17,13 +17,12 @@ use super::{PowerOn, Seen};
 impl PowerOn {
     /// What a look at such a start comes to, where it must not go on.
     pub(super) fn blocked_begun(&self, found: &str, seen: &Seen) -> Option<ProbeAnswer> {
-        let blocked = |fault, way| Some(answer::blocked(found.to_owned(), fault, &[way]));
+        let blocked = |fault, ways: &[&str]| Some(answer::blocked(found.to_owned(), fault, ways));
         if let Some(ground) = &seen.ground {
-            let fault = ground.broken(self.vm().as_str(), &self.at.host)?;
-            return blocked(fault, "retry its fence step: it looks at the isolation");
+            return blocked(ground.broken(self.vm().as_str(), &self.at.host)?, &[]);
         }
         let fault = runs_twice(&self.at, seen.other.as_ref()?)?;
-        blocked(fault, "an attestation does not override this")
+        blocked(fault, &["an attestation does not override this"])
     }
 
     /// Asks a person for what the hosts of the other site leave open.

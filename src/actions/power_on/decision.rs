@@ -218,17 +218,25 @@ impl PowerOn {
     }
 
     fn contradicted(&self, found: String, why: &str, other: &Ownership) -> ProbeAnswer {
+        let (place, next) = match other.running().next() {
+            Some((host, _)) => (
+                host.to_string(),
+                format!(
+                    "fence it in {} (its fence step looks again once the watch has seen it), or shut it \
+                     down there by hand; then retry",
+                    self.other_site
+                ),
+            ),
+            None => (
+                self.other_site.clone(),
+                "find out what that is, and stop it; then retry".to_owned(),
+            ),
+        };
         let fault = Fault::new(
             format!("{} must not start in {}: {why}", self.vm(), self.at.site),
-            other
-                .running()
-                .next()
-                .map_or_else(|| self.other_site.clone(), |(host, _)| host.to_string()),
+            place,
             format!("{} is off, and nothing was sent", self.at.who()),
-            format!(
-                "fence it in {} (retry its fence step), or stop what answers; then retry",
-                self.other_site
-            ),
+            next,
         );
         blocked(found, fault, &["an attestation does not override this"])
     }
