@@ -191,7 +191,7 @@ impl<'a> Landing<'a> {
         let more = format!("free {} more there", size(beside.saturating_sub(free)));
         let (state, next) = if walk.no_room.is_empty() {
             let state = format!(
-                "disks at home would be written to themselves, which loses what they were, of {};                  their steps ask for that",
+                "disks at home would be written to themselves, which loses what they were, of {}; their steps ask for that",
                 listed(&walk.in_place)
             );
             (state, format!("{more}, or accept that"))
