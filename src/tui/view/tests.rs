@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{RunEvent, Status};
+use crate::names::OpId;
 use crate::plan::{ActionSpec, Plan};
 use crate::runbook::model::{Contact, Expect, HandOff, Look, Probe};
 use crate::runner::{Live, Update};
@@ -55,6 +56,13 @@ fn failed() -> Story {
         "register",
         "vim-cmd solo/registervm /vmfs/volumes/local1/sql01/sql01.vmx",
     );
+    let ended = RunEvent::WriteFinished {
+        op: OpId(1),
+        exit: 1,
+        took_ms: 400,
+        output_sha256: None,
+    };
+    story.of("sql01", "register", 1, ended);
     story.of(
         "sql01",
         "register",
