@@ -193,6 +193,11 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     let stage = Stage::of(&state);
     let ways = stage.ways(run, past.info.mode).into_iter();
     let ways = ways.map(|way| way.with(elsewhere));
+    let state_line = format!("state: {}", stage.words());
+    if exit == Exit::Resumable && !stage.can_be_resumed() {
+        let ways = ways.map(|way| format!("next: {way}"));
+        return std::iter::once(state_line).chain(ways).collect();
+    }
     if exit == Exit::Resumable {
         // Resuming goes on with a chapter that was begun, too.
         let begun = state.chapter().map(|opened| Move::Close(opened.chapter));
@@ -203,7 +208,7 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
             .chain(others.map(|way| format!("or: {way}")))
             .collect();
     }
-    let mut lines = vec![format!("state: {}", stage.words())];
+    let mut lines = vec![state_line];
     let window = CommitWindow::of(&state);
     let decide = window.and_then(|window| report::decide_by(&window, Timestamp::now()));
     lines.extend(decide.map(|words| format!("window: {words}")));

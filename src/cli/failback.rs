@@ -125,10 +125,16 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
     }
     if state.finished.is_none() {
         let stage = Stage::of(&state);
-        return refused(
-            format!("the failover is not finished ({})", stage.words()),
-            first(&stage.ways(&past.folder.id, past.info.mode)),
-        );
+        let next = if state.ends_anew() {
+            format!(
+                "first lifeboat resume {} (it gives its locks back)",
+                past.folder.id
+            )
+        } else {
+            first(&stage.ways(&past.folder.id, past.info.mode))
+        };
+        let what = format!("the failover is not finished ({})", stage.words());
+        return refused(what, next);
     }
     if was_rolled_back(&state) {
         return refused(

@@ -335,6 +335,16 @@ impl Stage {
         )
     }
 
+    /// Whether `lifeboat resume` goes on where something is left to do: a commit does not while a VM
+    /// runs at both sites.
+    #[must_use]
+    pub fn can_be_resumed(&self) -> bool {
+        !matches!(
+            self,
+            Self::SplitBefore(Chapter::Commit, _) | Self::SplitIn(Chapter::Commit, _)
+        )
+    }
+
     /// Whether a VM runs at both sites.
     #[must_use]
     pub fn is_split(&self) -> bool {

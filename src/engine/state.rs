@@ -424,6 +424,14 @@ impl RunState {
         }
     }
 
+    /// Whether what ended the run is done, and the run was taken up again for what it still holds:
+    /// resuming it gives that back.
+    #[must_use]
+    pub fn ends_anew(&self) -> bool {
+        let ended = self.chapter().is_some_and(|opened| opened.ended.is_some());
+        ended && self.finished.is_none()
+    }
+
     /// When the run's own part was over, settled or aborted, whatever chapters came after.
     #[must_use]
     pub fn own_part_ended(&self) -> Option<Timestamp> {

@@ -663,6 +663,7 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let run = "r1".into();
     let stage = Stage::of(&state);
     assert!(stage.is_split() && !stage.is_being_committed(), "{stage:?}");
+    assert!(!stage.can_be_resumed());
     assert_eq!(word(Chapter::Rollback, &state), "after leaving");
     let ways = stage.ways(&run, Some(Mode::Failover)).into_iter();
     let ways: Vec<String> = ways.map(|way| way.with(" --state d").command).collect();

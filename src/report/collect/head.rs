@@ -112,14 +112,19 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         None if splits.is_empty() && state.chapter().is_some() => {
             let ways = stage.ways(&info.run, info.mode);
             outcome.state = stage.words();
-            let open = if stage.is_begun() {
+            let open = if state.ends_anew() {
+                "it was taken up again to give its locks back, and can be resumed"
+            } else if stage.is_begun() {
                 "it can be gone on with, or left"
             } else {
                 "it can be gone on with"
             };
             outcome.detail = format!("{}{open}", waiting(findings));
             outcome.tone = Tone::Warn;
-            outcome.next = ways.into_iter().next().map(|way| way.command);
+            outcome.next = match ways.into_iter().next() {
+                Some(way) if !state.ends_anew() => Some(way.command),
+                _ => Some(format!("lifeboat resume {}", info.run)),
+            };
         }
         None if splits.is_empty() => {
             outcome.state = "not finished".to_owned();

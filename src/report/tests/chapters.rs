@@ -77,6 +77,14 @@ fn a_lock_that_stays_is_told_of_where_its_host_does() {
     }
 }
 
+fn resumed() -> RunEvent {
+    RunEvent::RunResumed {
+        operator: "alice".to_owned(),
+        console: "noc-3".to_owned(),
+        clock_back_s: None,
+    }
+}
+
 #[test]
 fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
     for (mode, first, chapter, state, next) in [
@@ -97,13 +105,8 @@ fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
     ] {
         let mut case = drill();
         case.info.mode = Some(mode);
-        let resumed = RunEvent::RunResumed {
-            operator: "alice".to_owned(),
-            console: "noc-3".to_owned(),
-            clock_back_s: None,
-        };
         case.run(20, first);
-        case.run(60, resumed);
+        case.run(60, resumed());
         case.run(60, opened(chapter));
         case.run(61, RunEvent::RunDetached { why: "left".into() });
         freeze(&mut case);
@@ -117,6 +120,21 @@ fn a_chapter_that_is_under_way_is_gone_on_with_and_counts_its_own_steps() {
             "to the last line"
         );
     }
+    // Ended, and taken up again to give its locks back.
+    let mut case = drill();
+    case.info.mode = Some(Mode::Failover);
+    case.run(20, ended());
+    case.run(60, opened(Chapter::Commit));
+    case.run(61, ended());
+    case.run(70, resumed());
+    case.run(71, RunEvent::RunDetached { why: "left".into() });
+    freeze(&mut case);
+    let result = document(&case.report(), &[]).result;
+    assert_eq!(result.state, "committed");
+    assert!(result.detail.contains("its locks"), "{}", result.detail);
+    let resume = "lifeboat resume 20260102-030405-k7qd";
+    assert_eq!(result.next.as_deref(), Some(resume));
+
     let mut case = drill();
     case.run(20, aborted());
     let next = document(&case.report(), &[]).result.next;

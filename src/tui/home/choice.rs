@@ -90,9 +90,23 @@ fn of_unfinished(run: &UnfinishedRun, action: HomeAction) -> Result<HomeChoice, 
     match (action, &run.problem) {
         (HomeAction::Act, Some(problem)) => Err(problem.clone()),
         (HomeAction::Act, None) if run.holder.is_some() => Ok(HomeChoice::Watch(run.run.clone())),
-        (HomeAction::Act, None) => Ok(HomeChoice::Resume(run.run.clone())),
+        (HomeAction::Act, None) => resume(run),
         (HomeAction::Report, _) => Ok(HomeChoice::Report(run.run.clone())),
         _ => Err("this is a run: Enter goes on with it; choose a runbook for that".to_owned()),
+    }
+}
+
+fn resume(run: &UnfinishedRun) -> Result<HomeChoice, String> {
+    let waits = run
+        .stage
+        .as_ref()
+        .is_some_and(|stage| !stage.can_be_resumed());
+    match run.ways.first().filter(|_| waits) {
+        Some(way) => Err(format!(
+            "its commit waits while a VM runs at both sites: {}",
+            way.command
+        )),
+        None => Ok(HomeChoice::Resume(run.run.clone())),
     }
 }
 

@@ -198,6 +198,22 @@ fn a_run_is_ended_in_the_ways_that_its_stage_allows() {
 }
 
 #[test]
+fn a_commit_that_waits_for_the_end_of_a_split_is_not_offered_to_be_resumed() {
+    let mut split = home();
+    let run = split.unfinished.first_mut().unwrap();
+    let stage = Stage::SplitBefore(Chapter::Commit, Vec::new());
+    run.ways = stage.ways(&run.run, run.mode);
+    run.stage = Some(stage);
+    let left = HomeChoice::Leave("20260102-030405-k7qd".into(), Chapter::Commit);
+    assert_eq!(press(&mut page(split.clone()), "l"), Some(left));
+    let mut page = page(split);
+    assert_eq!(press(&mut page, "<Enter>"), None);
+    let text = shot(&page, (80, 24), FULL);
+    assert!(text.contains("lifeboat watch --hosts"), "{text}");
+    assert!(!text.contains("[Enter]"), "{text}");
+}
+
+#[test]
 fn a_drill_is_cleaned_up_from_home() {
     let mut drilled = home();
     let run = drilled.finished.first_mut().unwrap();

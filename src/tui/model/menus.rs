@@ -1,10 +1,10 @@
 //! The dialogs that a decision opens: what they say and what can be chosen in them.
 
-use crate::engine::{self, Pace, RetryScope};
+use crate::engine::{self, Pace, RetryScope, Stage};
 use crate::tui::keys::Action;
 
 use super::Run;
-use super::dialog::{About, Choice, Dialog, Flow, Item, Kind, Menu, Stage};
+use super::dialog::{self, About, Choice, Dialog, Flow, Item, Kind, Menu};
 
 impl Run {
     /// The dialog that asks for what a confirmation needs.
@@ -12,7 +12,7 @@ impl Run {
         self.asking(step, self.stages(step))
     }
 
-    fn asking(&self, step: usize, stages: Vec<Stage>) -> Dialog {
+    fn asking(&self, step: usize, stages: Vec<dialog::Stage>) -> Dialog {
         Dialog::new(Kind::Flow(Flow {
             step,
             attempt: self.attempt(step),
@@ -237,15 +237,27 @@ impl Run {
         }))
     }
 
+    /// What is typed next once this screen is left before the run's end.
+    pub(in crate::tui) fn way_on(&self) -> String {
+        let stage = Stage::of(&self.state);
+        let mode = self.state.info.as_ref().and_then(|info| info.mode);
+        let way = stage.ways(&self.run, mode).into_iter().next();
+        let way = way.filter(|_| !stage.can_be_resumed());
+        let resume = || format!("lifeboat resume {}", self.run);
+        way.map_or_else(resume, |way| way.command) + &self.elsewhere
+    }
+
     pub(in crate::tui) fn leave_menu(&self) -> Dialog {
         let active: Vec<&str> = (0..self.plan.steps.len())
             .filter(|step| self.status(*step).is_active())
             .map(|step| self.plan.steps[step].title.as_str())
             .collect();
-        let mut body = vec![format!(
-            "The run stays resumable: lifeboat resume {}{}",
-            self.run, self.elsewhere
-        )];
+        let stays = if Stage::of(&self.state).can_be_resumed() {
+            "The run stays resumable"
+        } else {
+            "The commit goes on once no VM runs at both sites"
+        };
+        let mut body = vec![format!("{stays}: {}", self.way_on())];
         if !active.is_empty() {
             body.push(format!(
                 "Under way, to be stopped between two commands: {}",

@@ -1196,6 +1196,26 @@ fn an_ending_of_which_nothing_was_done_is_left_with_a_reason() {
 }
 
 #[test]
+fn a_commit_over_a_split_is_not_said_to_be_resumable() {
+    let mut story = Story::begun();
+    story.event(RunEvent::ChapterOpened {
+        chapter: Chapter::Commit,
+        by: "bob".to_owned(),
+        plan: String::new(),
+    });
+    story.event(RunEvent::FactFound(Fact::SplitBrain {
+        vm: "web01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    }));
+    let mut bench = Bench::new(&story, SMALL);
+    bench.calmly("q");
+    let text = bench.text();
+    assert!(text.contains("lifeboat watch --hosts"), "{text}");
+    assert!(!text.contains("resum"), "{text}");
+}
+
+#[test]
 fn the_fence_of_a_vm_at_both_sites_comes_first_once_it_asks() {
     let mut story = failed();
     story.event(RunEvent::FactFound(Fact::SplitBrain {

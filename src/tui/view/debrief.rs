@@ -136,10 +136,7 @@ fn stopped(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
             "the runner stopped without a word",
         ),
     }
-    let resume = format!(
-        "nothing that is in the journal is lost: lifeboat resume {}{}",
-        run.run, run.elsewhere
-    );
+    let resume = format!("nothing that is in the journal is lost: {}", run.way_on());
     labelled(lines, width, "resume", Role::Plain, &resume);
     lines.push(Line::default());
 }
