@@ -9,6 +9,9 @@ use super::sanitise::sanitise;
 
 /// `dd` takes its offset in blocks; the largest that fits is the fastest.
 const MAX_BLOCK: u64 = 1 << 20;
+/// A `dd` that writes is ended after so many bytes, and the next one goes on: its exit status is all
+/// that confirms what it wrote.
+const MAX_RUN: u64 = 64 << 20;
 /// Of a message on standard error.
 const KEPT_MESSAGE: usize = 4 << 10;
 
@@ -25,6 +28,8 @@ pub(super) struct DdFile {
 struct Running {
     process: Process,
     writes: bool,
+    /// Where its first byte belongs.
+    began: u64,
     /// Where its next byte belongs.
     offset: u64,
     /// Standard output: the file's bytes that nobody asked for yet, of one that reads; else a short
@@ -65,7 +70,7 @@ impl DdFile {
         if !self
             .running
             .as_ref()
-            .is_some_and(|running| running.writes && running.offset == offset)
+            .is_some_and(|running| running.goes_on(offset))
         {
             self.settle(link, limit)?;
             let block = block_size(offset);
@@ -155,6 +160,12 @@ impl DdFile {
         self.settle(link, limit)
     }
 
+    /// Where the first byte belongs that was written and is not confirmed.
+    pub(super) fn first_unconfirmed(&self) -> Option<u64> {
+        let writing = self.running.as_ref().filter(|running| running.writes);
+        writing.map(|running| running.began)
+    }
+
     fn start(
         &mut self,
         link: &mut Link,
@@ -176,6 +187,7 @@ impl DdFile {
         self.running = Some(Running {
             process,
             writes,
+            began: offset,
             offset,
             output: Vec::new(),
             message: Vec::new(),
@@ -213,6 +225,11 @@ impl DdFile {
 }
 
 impl Running {
+    /// Whether it is the one to write what belongs at `offset`.
+    fn goes_on(&self, offset: u64) -> bool {
+        self.writes && self.offset == offset && offset < self.began.saturating_add(MAX_RUN)
+    }
+
     fn exchange(
         &mut self,
         link: &mut Link,

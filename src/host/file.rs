@@ -52,20 +52,20 @@ enum Way {
     Lane {
         lane: Arc<LaneThread>,
         id: u64,
-        unconfirmed: Unconfirmed,
+        carrier: Carrier,
+        /// Where what was written and is not confirmed begins.
+        unconfirmed: Option<u64>,
     },
     /// The session for bulk data.
     Bulk(Box<BulkFile>),
 }
 
-/// What was written and is not confirmed.
+/// What carries a file over a lane's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unconfirmed {
-    Nothing,
-    /// From this place on.
-    From(u64),
-    /// That cannot be told.
-    Unknown,
+pub(super) enum Carrier {
+    Sftp,
+    /// One command for each run of bytes.
+    Dd,
 }
 
 impl RemoteFile {
@@ -73,13 +73,13 @@ impl RemoteFile {
         lane: Arc<LaneThread>,
         host: Arc<Shared>,
         path: Arc<str>,
-        id: u64,
-        unconfirmed: Unconfirmed,
+        (id, carrier): (u64, Carrier),
     ) -> Self {
         let way = Way::Lane {
             lane,
             id,
-            unconfirmed,
+            carrier,
+            unconfirmed: None,
         };
         Self { host, path, way }
     }
@@ -115,9 +115,23 @@ impl RemoteFile {
     #[must_use]
     pub fn ways(&self) -> usize {
         match &self.way {
+            Way::Lane { .. } if !self.seeks() => 1,
             Way::Lane { .. } => 2,
             Way::Bulk(file) => file.ways(),
         }
+    }
+
+    /// Whether writing elsewhere in the file costs no more than writing on does. If not, small gaps
+    /// are better written too.
+    #[must_use]
+    pub fn seeks(&self) -> bool {
+        !matches!(
+            &self.way,
+            Way::Lane {
+                carrier: Carrier::Dd,
+                ..
+            }
+        )
     }
 
     /// Bytes that are best written in a row, before a jump to elsewhere in the file: libssh2 waits
@@ -143,6 +157,7 @@ impl RemoteFile {
                 lane,
                 id,
                 unconfirmed,
+                ..
             } => (lane, *id, unconfirmed),
             Way::Bulk(file) => {
                 let written = file.write_at(offset, data).await;
@@ -169,11 +184,9 @@ impl RemoteFile {
     #[must_use]
     pub fn confirmed(&self, offset: u64) -> Option<u64> {
         match &self.way {
-            Way::Lane { unconfirmed, .. } => match unconfirmed {
-                Unconfirmed::Nothing => Some(offset),
-                Unconfirmed::From(place) => Some(offset.min(*place)),
-                Unconfirmed::Unknown => None,
-            },
+            Way::Lane { unconfirmed, .. } => {
+                Some(unconfirmed.map_or(offset, |place| place.min(offset)))
+            }
             Way::Bulk(file) => file.confirmed_below(offset),
         }
     }
@@ -338,13 +351,18 @@ impl OpenFile {
         }
     }
 
-    /// What was written and is not confirmed.
-    fn unconfirmed(&self) -> Unconfirmed {
+    /// Where what was written and is not confirmed begins.
+    fn unconfirmed(&self) -> Option<u64> {
         match self {
-            Self::Sftp(file) => file
-                .first_unconfirmed()
-                .map_or(Unconfirmed::Nothing, Unconfirmed::From),
-            Self::Dd(_) => Unconfirmed::Unknown,
+            Self::Sftp(file) => file.first_unconfirmed(),
+            Self::Dd(file) => file.first_unconfirmed(),
+        }
+    }
+
+    fn carrier(&self) -> Carrier {
+        match self {
+            Self::Sftp(_) => Carrier::Sftp,
+            Self::Dd(_) => Carrier::Dd,
         }
     }
 
@@ -393,15 +411,15 @@ impl Worker {
         path: &str,
         writes: bool,
         cancel: &Cancel,
-    ) -> Result<(u64, Unconfirmed), HostError> {
+    ) -> Result<(u64, Carrier), HostError> {
         loop {
             let (_, reused) = self.link(cancel)?;
             let limit = Limit::new(self.host.run.limits.file, cancel);
             self.drain_files(&limit);
             match self.try_open(path, writes, &limit) {
                 Ok(file) => {
-                    let unconfirmed = file.unconfirmed();
-                    return Ok((self.keep(file), unconfirmed));
+                    let carrier = file.carrier();
+                    return Ok((self.keep(file), carrier));
                 }
                 Err(FileError::Refused(cause)) => return Err(cause),
                 Err(error) => {

@@ -49,19 +49,14 @@ impl Host {
         {
             return Ok(RemoteFile::over_bulk(self.shared.clone(), path, file));
         }
-        let (id, unconfirmed) = thread
+        let opened = thread
             .call({
                 let path = path.clone();
                 move |worker, cancel| worker.open(&path, writes, cancel)
             })
             .await??;
-        Ok(RemoteFile::new(
-            thread,
-            self.shared.clone(),
-            path,
-            id,
-            unconfirmed,
-        ))
+        let shared = self.shared.clone();
+        Ok(RemoteFile::new(thread, shared, path, opened))
     }
 
     /// Opens a file that is open for writing once more, over a way of its own: a further channel of
@@ -81,7 +76,7 @@ impl Host {
         let file = path.clone();
         let opening = thread.call(move |worker, cancel| worker.open(&file, true, cancel));
         match opening.await.and_then(|opened| opened) {
-            Ok((id, unconfirmed)) => Some(RemoteFile::new(thread, shared, path, id, unconfirmed)),
+            Ok(opened) => Some(RemoteFile::new(thread, shared, path, opened)),
             Err(why) => {
                 tracing::info!("{path} goes over one session alone: {why}");
                 None

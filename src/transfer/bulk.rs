@@ -8,7 +8,7 @@ use super::deliver::Item;
 use super::follow::Follow;
 use super::pour::PourEnd;
 use super::progress::Phase;
-use super::ranges::{join, length, split, whole};
+use super::ranges::{Zeros, join, length, split, whole};
 use super::reading::Wanted;
 use super::source::Folder;
 use super::sums::Sum;
@@ -67,8 +67,9 @@ impl<W: Writes> Bulk<'_, W> {
         // What is sent later must not be summed before.
         let first = lacking.holes.first().map(|hole| hole.start);
         let until = first.unwrap_or(self.item.bytes);
-        self.pump(lacking.others, true, until, &mut follow).await?;
-        self.pump(lacking.holes, false, self.item.bytes, &mut follow)
+        self.pump(lacking.others, Zeros::All, until, &mut follow)
+            .await?;
+        self.pump(lacking.holes, Zeros::None, self.item.bytes, &mut follow)
             .await?;
         let proof = self.prove(follow).await?;
         let wanted = self.wanted_sum().await?;
@@ -85,7 +86,7 @@ impl<W: Writes> Bulk<'_, W> {
             return Err(self.not_the_wanted_one(wanted, proof.sum).into());
         }
         let mut follow = Follow::default();
-        self.pump(lacking, true, self.item.bytes, &mut follow)
+        self.pump(lacking, Zeros::All, self.item.bytes, &mut follow)
             .await?;
         let proof = self.prove(follow).await?;
         let proof = self.once_more(proof, wanted).await?;
@@ -127,12 +128,12 @@ impl<W: Writes> Bulk<'_, W> {
     }
 
     /// Sends stretches, over as many sessions as it takes. Nothing that is proven to be there is
-    /// sent again. With `zeros`, zeros are sent too. The destination sums along, up to `until` at
+    /// sent again, and only such zeros as are wanted. The destination sums along, up to `until` at
     /// most.
     async fn pump(
         &self,
         mut todo: Vec<Range<u64>>,
-        zeros: bool,
+        zeros: Zeros,
         until: u64,
         follow: &mut Follow,
     ) -> Result<(), TransferError> {
@@ -181,7 +182,7 @@ impl<W: Writes> Bulk<'_, W> {
     async fn session(
         &self,
         todo: &[Range<u64>],
-        zeros: bool,
+        zeros: Zeros,
         until: u64,
         follow: &mut Follow,
         alone: bool,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::bulk::Bulk;
 use super::follow::Follow;
-use super::ranges::{CHUNK, Passed, length};
+use super::ranges::{CHUNK, Passed, Zeros, length};
 use super::source::{Piece, Pieces, ReadError, read};
 use super::writes::Writes;
 use crate::error::Fault;
@@ -102,7 +102,7 @@ impl<W: Writes> Bulk<'_, W> {
         &self,
         file: RemoteFile,
         todo: &[Range<u64>],
-        zeros: bool,
+        zeros: Zeros,
         until: u64,
         follow: &mut Follow,
         alone: bool,
@@ -112,6 +112,10 @@ impl<W: Writes> Bulk<'_, W> {
             1
         } else {
             file.ways()
+        };
+        let zeros = match zeros {
+            Zeros::None if !file.seeks() => Zeros::Few,
+            zeros => zeros,
         };
         let pieces = read(self.source.clone(), self.item.bytes, todo.to_vec(), zeros);
         let ways = Ways {

@@ -11,6 +11,34 @@ pub const CHUNK: usize = 1 << 20;
 /// such blocks changed at random, 15 % of all MiB differ, and 4 % of all 256 KiB.
 pub const BLOCK: usize = 64 << 10;
 
+/// Which zeros are sent like any other bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zeros {
+    /// All of them: something else may lie there.
+    All,
+    /// Those that share a [`CHUNK`] with something else: where a jump costs more than they do.
+    Few,
+    /// None in whole [`BLOCK`]s.
+    None,
+}
+
+impl Zeros {
+    /// The stretches to read where these hold data, between `start` and `end`.
+    #[must_use]
+    pub fn around(self, data: Range<u64>, within: &Range<u64>) -> Range<u64> {
+        let chunk = CHUNK as u64;
+        match self {
+            Self::All => within.clone(),
+            Self::Few if !data.is_empty() => {
+                let start = data.start / chunk * chunk;
+                let end = data.end.div_ceil(chunk).saturating_mul(chunk);
+                start.max(within.start)..end.min(within.end)
+            }
+            Self::Few | Self::None => data,
+        }
+    }
+}
+
 /// All of a file of so many bytes; nothing, of an empty one.
 #[must_use]
 pub fn whole(bytes: u64) -> Vec<Range<u64>> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::SeekFrom as Probe;
 use tokio::sync::mpsc;
 
-use super::ranges::{self, CHUNK};
+use super::ranges::{self, CHUNK, Zeros};
 use super::stream::Stream;
 use super::sums::Sum;
 use crate::error::Fault;
@@ -102,9 +102,9 @@ pub(super) enum ReadError {
 /// Pieces read ahead of what is written: with the one in hand, what a transfer keeps in memory.
 const AHEAD: usize = 4;
 
-/// Reads stretches (ascending) of a file of `bytes` bytes; the receiver gets pieces in order. With
-/// `zeros`, blocks of zeros are handed over like any others.
-pub(super) fn read(source: Folder, bytes: u64, ranges: Vec<Range<u64>>, zeros: bool) -> Pieces {
+/// Reads stretches (ascending) of a file of `bytes` bytes; the receiver gets pieces in order, with
+/// as many zeros as are wanted.
+pub(super) fn read(source: Folder, bytes: u64, ranges: Vec<Range<u64>>, zeros: Zeros) -> Pieces {
     let (pieces, receiver) = mpsc::channel(AHEAD);
     match source {
         Folder::Here(path) => {
@@ -152,7 +152,7 @@ fn read_here(
     path: &std::path::Path,
     bytes: u64,
     ranges: &[Range<u64>],
-    zeros: bool,
+    zeros: Zeros,
     pieces: &mpsc::Sender<Result<Piece, ReadError>>,
 ) -> io::Result<()> {
     let mut file = File::open(path)?;
@@ -162,15 +162,16 @@ fn read_here(
     for range in ranges {
         let mut at = range.start;
         while at < range.end {
-            let data = if zeros {
-                at..range.end
-            } else {
-                next_data(&file, at, range.end)
+            let rest = at..range.end;
+            let data = match zeros {
+                Zeros::All => rest,
+                _ => zeros.around(next_data(&file, at, range.end), &rest),
             };
             let mut place = data.start;
             file.seek(SeekFrom::Start(place))?;
             while place < data.end {
-                let length = (data.end - place).min(CHUNK as u64);
+                let chunk = CHUNK as u64;
+                let length = (data.end - place).min(chunk - place % chunk);
                 let mut buffer = Vec::with_capacity(usize::try_from(length).unwrap_or(CHUNK));
                 // Into memory that nobody fills with zeros before.
                 let got = file.by_ref().take(length).read_to_end(&mut buffer)?;
@@ -220,20 +221,23 @@ async fn read_there(
     lane: Lane,
     path: &str,
     ranges: Vec<Range<u64>>,
-    zeros: bool,
+    zeros: Zeros,
     pieces: &mpsc::Sender<Result<Piece, ReadError>>,
 ) -> Result<(), ReadError> {
     let mut file = host
         .open_file(lane, path, FileAccess::Read)
         .await
         .map_err(|e| read_error(host, e))?;
-    let data = if zeros {
-        None
-    } else {
-        data_there(host, lane, path).await?
+    let data = match zeros {
+        Zeros::All => None,
+        _ => data_there(host, lane, path).await?,
     };
-    let wanted = match &data {
-        Some(data) => ranges::within(&ranges, data),
+    let wanted = match data {
+        Some(data) => {
+            let around = |data| zeros.around(data, &(0..u64::MAX));
+            let data = ranges::join(data.into_iter().map(around).collect());
+            ranges::within(&ranges, &data)
+        }
         None => ranges.clone(),
     };
     for range in ranges::cut(&wanted, CHUNK as u64) {
@@ -290,10 +294,15 @@ pub(super) fn read_error(host: &Host, error: HostError) -> ReadError {
     }
 }
 
-pub(super) fn piece(start: u64, buffer: Vec<u8>, zeros: bool) -> Piece {
+pub(super) fn piece(start: u64, buffer: Vec<u8>, zeros: Zeros) -> Piece {
     let end = start + buffer.len() as u64;
     let runs = ranges::data_runs(&buffer);
-    let data = if zeros || ranges::is_all(&runs, buffer.len()) {
+    let as_it_is = match zeros {
+        Zeros::All => true,
+        Zeros::Few => !runs.is_empty(),
+        Zeros::None => ranges::is_all(&runs, buffer.len()),
+    };
+    let data = if as_it_is {
         vec![(start, buffer)]
     } else {
         runs.into_iter()
@@ -344,7 +353,7 @@ mod tests {
         path: PathBuf,
         bytes: u64,
         ranges: Vec<Range<u64>>,
-        zeros: bool,
+        zeros: Zeros,
     ) -> (Vec<(u64, Vec<u8>)>, u64) {
         let mut receiver = read(Folder::Here(path), bytes, ranges, zeros);
         let (mut data, mut end) = (Vec::new(), 0);
@@ -367,7 +376,7 @@ mod tests {
         file.write_all_at(&[7; 200_000], 10 << 20).unwrap();
         file.write_all_at(&[0; 1 << 20], 20 << 20).unwrap();
         let size = 64 << 20;
-        let (data, end) = all(path.clone(), size, ranges::whole(size), false).await;
+        let (data, end) = all(path.clone(), size, ranges::whole(size), Zeros::None).await;
         assert_eq!(end, size);
         let moved: usize = data.iter().map(|(_, bytes)| bytes.len()).sum();
         assert!(moved < 1 << 20, "{moved} bytes for 200,004 of data");
@@ -377,7 +386,13 @@ mod tests {
             copy[at..at + bytes.len()].copy_from_slice(bytes);
         }
         assert_eq!(Sum::of(&copy), Sum::of(&std::fs::read(&path).unwrap()));
-        let (data, end) = all(path.clone(), size, vec![5..10, (63 << 20)..size], true).await;
+        let (data, end) = all(
+            path.clone(),
+            size,
+            vec![5..10, (63 << 20)..size],
+            Zeros::All,
+        )
+        .await;
         assert_eq!(
             data.first().map(|(at, bytes)| (*at, bytes.len())),
             Some((5, 5))
@@ -386,6 +401,11 @@ mod tests {
             data.iter().map(|(_, bytes)| bytes.len()).sum::<usize>(),
             5 + (1 << 20)
         );
+        assert_eq!(end, size);
+        let (data, end) = all(path.clone(), size, ranges::whole(size), Zeros::Few).await;
+        let stretches: Vec<(u64, usize)> =
+            data.iter().map(|(at, bytes)| (*at, bytes.len())).collect();
+        assert_eq!(stretches, [(0, 1 << 20), (10 << 20, 1 << 20)]);
         assert_eq!(end, size);
         let sums = sums_here(path, vec![0..4, (60 << 20)..(61 << 20)])
             .await
@@ -398,7 +418,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         std::fs::write(&path, b"short").unwrap();
-        let mut receiver = read(Folder::Here(path.clone()), 10, ranges::whole(10), false);
+        let mut receiver = read(
+            Folder::Here(path.clone()),
+            10,
+            ranges::whole(10),
+            Zeros::None,
+        );
         let Some(Err(ReadError::Failed(fault))) = receiver.recv().await else {
             panic!()
         };

@@ -22,7 +22,7 @@ use self::parse::{ToolFile, ToolPoint};
 use self::run::Run;
 use self::sums::Cursor;
 use super::layout::Stamp;
-use super::ranges::CHUNK;
+use super::ranges::{CHUNK, Zeros};
 use super::shelf::Listed;
 use super::source::{Piece, ReadError, piece};
 use super::target::UNCHANGED;
@@ -306,7 +306,7 @@ impl Stream {
         self,
         bytes: u64,
         ranges: Vec<Range<u64>>,
-        zeros: bool,
+        zeros: Zeros,
         pieces: mpsc::Sender<Result<Piece, ReadError>>,
     ) {
         // What compared stretches is not needed any more.
@@ -325,7 +325,7 @@ impl Stream {
         &self,
         bytes: u64,
         ranges: &[Range<u64>],
-        zeros: bool,
+        zeros: Zeros,
         pieces: &mpsc::Sender<Result<Piece, ReadError>>,
     ) -> Result<(), ReadError> {
         let Some(first) = ranges.first() else {

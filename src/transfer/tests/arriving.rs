@@ -167,22 +167,6 @@ async fn from_another_host_through_this_machine() {
 }
 
 #[tokio::test]
-async fn to_a_host_without_sftp() {
-    let Some(site) = Site::start(Driver::Esxi, "Subsystem other /bin/false") else {
-        return;
-    };
-    let items = put_vm(&site.path("there"));
-    let delivery = site.delivery(site.on("bk1", "there"), items.clone(), Landing::Fresh);
-    delivery.bring(&Journal::new(), quiet()).await.unwrap();
-    for item in &items {
-        assert!(same(
-            &site.path("there").join(&item.name),
-            &site.path("target/vm").join(&item.name)
-        ));
-    }
-}
-
-#[tokio::test]
 async fn foreign_files_are_in_the_way_and_stay() {
     let Some(site) = Site::start(Driver::Esxi, "") else {
         return;

@@ -12,3 +12,4 @@ mod simulated;
 mod site;
 mod unrecorded;
 mod ways;
+mod without_sftp;
