@@ -43,11 +43,12 @@
 //! | [`plan`] | pure: a runbook to ordered steps |
 //! | [`vmfiles`] | pure: .vmx with every untouched byte kept, .vmdk, .vmsd |
 //! | [`runbook`] | pure: text to a typed runbook, every problem with its place |
-//! | [`clock`], [`settings`], [`logging`], [`error`], [`names`] | the ground |
+//! | [`clock`], [`digest`], [`settings`], [`logging`], [`error`], [`names`] | the ground |
 
 pub mod actions;
 pub mod cli;
 pub mod clock;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod headless;

@@ -36,7 +36,7 @@ const LAYERS: [&str; 22] = [
     "logging",
     "error",
 ];
-const GROUND: [&str; 5] = ["clock", "settings", "logging", "error", "names"];
+const GROUND: [&str; 6] = ["clock", "digest", "settings", "logging", "error", "names"];
 /// Decided from data alone: no tasks, files, sockets, processes or clocks.
 const PURE: [&str; 5] = ["report", "engine", "plan", "vmfiles", "runbook"];
 const WORLD: [&str; 9] = [

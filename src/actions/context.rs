@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::digest;
 use crate::engine::{Confirmation, Fact, RunState};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, Hosts, Lane, Output, WriteError};
@@ -270,8 +271,5 @@ pub(super) fn sum_of(output: &Output) -> String {
     let mut sum = Sha256::new();
     sum.update(&output.stdout);
     sum.update(&output.stderr);
-    sum.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest::finish(sum)
 }

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use crate::digest::sha256;
 use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand, Lane, Output};
@@ -102,7 +102,7 @@ pub(super) fn signed(change: &Change) -> impl Iterator<Item = String> {
 
 /// Every step of [`edit`], in order.
 pub(super) fn shown_edit(at: &VmAt, names: &Names, content: &Content) -> Vec<ShownCommand> {
-    let copy = copy_name(at, &hex_sum(&content.bytes));
+    let copy = copy_name(at, &sha256(&content.bytes));
     let mut commands = vec![console(format!(
         "keep the file as it was in the run's folder: {copy}"
     ))];
@@ -202,7 +202,7 @@ async fn unlike(
         .read(host, lane, &shell::sha256(path), parse, doing)
         .await?;
     if let Some(sum) = sum {
-        let wanted = hex_sum(bytes);
+        let wanted = sha256(bytes);
         return Ok((sum.hex != wanted).then(|| format!("its sum is {}, not {wanted}", sum.hex)));
     }
     let command = configuration::content(path);
@@ -240,7 +240,7 @@ pub(super) async fn rename(ctx: &Ctx, at: &VmAt, from: &str, to: &str) -> Result
 /// # Errors
 /// The console's own disk refused it.
 async fn keep_copy(ctx: &Ctx, at: &VmAt, path: &str, bytes: &[u8]) -> Result<(), ActError> {
-    let sha256 = hex_sum(bytes);
+    let sha256 = sha256(bytes);
     let copy = copy_name(at, &sha256);
     let full = ctx.run_dir.join(&copy);
     keep(&full, bytes).await.map_err(|error| {
@@ -279,14 +279,6 @@ async fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = options.open(path).await?;
     file.write_all(bytes).await?;
     file.sync_all().await
-}
-
-/// SHA-256 in lower-case hex.
-fn hex_sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[cfg(test)]

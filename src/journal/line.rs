@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
 use crate::engine::{Entry, RunEvent};
 use crate::names::{Attempt, StepId};
 
@@ -69,7 +69,7 @@ pub(in crate::journal) fn encode(
         let _ = write!(line, ",\"attempt\":{attempt}");
     }
     let _ = write!(line, ",\"data\":{data},\"prev\":\"{prev}\"");
-    let hash = hex_sha256(line.as_bytes());
+    let hash = sha256(line.as_bytes());
     let _ = writeln!(line, "{HASH_KEY}\"{hash}\"}}");
     Ok((line, hash))
 }
@@ -154,7 +154,7 @@ fn check_hash(line: &[u8]) -> Result<String, Misfit> {
         .and_then(|rest| rest.strip_prefix(b"\""))
         .and_then(|rest| rest.strip_suffix(b"\"}"))
         .ok_or("it does not end in a hash")?;
-    let hash = hex_sha256(hashed);
+    let hash = sha256(hashed);
     if written != hash.as_bytes() {
         return Err("its hash is not that of its bytes: it was changed".into());
     }
@@ -198,14 +198,4 @@ fn read_event(tag: String, data: Value) -> Result<RunEvent, Misfit> {
     }
     serde_json::from_value(Value::Object(tagged))
         .map_err(|error| format!("{complaint} ({error})").into())
-}
-
-fn hex_sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }

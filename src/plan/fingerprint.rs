@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::{ActionSpec, Step};
+use crate::digest;
 use crate::names::HostName;
 use crate::runbook::model::{
     Ask, CommandLine, CommandSpec, DeclaredEffect, Expect, Look, PointChoice, Probe, SiteRole,
@@ -27,11 +28,7 @@ pub(super) fn fingerprint(steps: &[Step]) -> String {
         }
         sum.action(&step.action);
     }
-    sum.0
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest::finish(sum.0)
 }
 
 pub(super) struct Words(Sha256);

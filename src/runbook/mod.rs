@@ -25,8 +25,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::sha256;
 use diagnostics::Problems;
 pub use diagnostics::{Diagnostic, Diagnostics, Label};
 pub use drill::{drill_name, drill_of, isolated};
@@ -169,11 +168,4 @@ fn control_character(text: &str) -> Option<Diagnostic> {
 fn parser_error(places: &Places<'_>, error: &serde_yaml::Error) -> Diagnostic {
     let at = error.location().map_or(0, |location| location.index());
     Diagnostic::at(places.near(at), format!("not valid YAML: {error}"))
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

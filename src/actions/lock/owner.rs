@@ -4,9 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::actions::context::Ctx;
+use crate::digest::sha256;
 use crate::host::sanitise;
 use crate::names::RunId;
 
@@ -99,10 +99,7 @@ fn key(ctx: &Ctx) -> String {
 }
 
 fn short_sum(text: &str, digits: usize) -> String {
-    let mut hex: String = Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hex = sha256(text);
     hex.truncate(digits);
     hex
 }

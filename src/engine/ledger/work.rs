@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
 use super::super::state::{Op, OpStatus, RunState};
 use super::super::step::Status;
 use super::folder_of;
+use crate::digest::sha256;
 use crate::names::HostName;
 
 /// Names of a run's own that are taken, for all that is known.
@@ -64,12 +63,6 @@ pub(super) fn has_ended_well(state: &RunState, op: &Op, replies: &[&str]) -> boo
     else {
         return false;
     };
-    let is_one = |printed: &String| replies.iter().any(|reply| sum_of(reply) == *printed);
+    let is_one = |printed: &String| replies.iter().any(|reply| sha256(reply) == *printed);
     done && (replies.is_empty() || printed.as_ref().is_none_or(is_one))
-}
-
-/// SHA-256, lower-case hex, as what a command printed is noted.
-pub(super) fn sum_of(text: &str) -> String {
-    let sum = Sha256::digest(text);
-    sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
