@@ -1,5 +1,6 @@
 //! An ESXi host's figures: four whole-host calls, and the summary of one of its VMs in turn.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,16 +8,19 @@ use jiff::Timestamp;
 use crate::host::HostCommand;
 use crate::host::{Host, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
+use crate::hypervisor::esxi::{Vmid, commands};
 
 use super::watch::Watched;
 use super::{HostFigures, VmFigures};
+
+/// Polls after which a row that was no VM's is asked about again.
+const AGAIN: usize = 12;
 
 /// Fills the figures in; a reply that the host garbles is a trouble to show, not an error.
 ///
@@ -25,7 +29,7 @@ use super::{HostFigures, VmFigures};
 pub(super) async fn poll(
     host: &Host,
     watched: &[Watched],
-    turn: usize,
+    (rows, turn): (&mut Rows, usize),
     figures: &mut HostFigures,
 ) -> Result<Option<String>, HostError> {
     let mut trouble = None;
@@ -43,27 +47,34 @@ pub(super) async fn poll(
         &mut trouble,
         HostSummary::parse(&summary).map(|summary| take(figures, &summary)),
     );
-    let volumes = ask(host, commands::volumes()).await?;
-    note(
-        &mut trouble,
-        Volumes::parse(&volumes).map(|volumes| {
-            figures.volumes = volumes
-                .0
-                .iter()
-                .filter(|volume| volume.is_datastore())
-                .map(|volume| (volume.label.clone(), volume.free, volume.size))
-                .collect();
-        }),
-    );
+    let volumes = Volumes::parse(&ask(host, commands::volumes()).await?);
+    if let Ok(volumes) = &volumes {
+        figures.volumes = volumes
+            .0
+            .iter()
+            .filter(|volume| volume.is_datastore())
+            .map(|volume| (volume.label.clone(), volume.free, volume.size))
+            .collect();
+    }
+    let volumes = volumes.unwrap_or_else(|fault| {
+        note(&mut trouble, Err(fault));
+        Volumes::default()
+    });
     let inventory = ask(host, commands::getallvms()).await?;
     let running = ask(host, commands::running()).await?;
     match (Inventory::parse(&inventory), RunningVm::parse_all(&running)) {
         (Ok(inventory), Ok(running)) => {
-            figures.vms = vms(watched, &inventory, &running, &figures.vms);
+            rows.forget(&inventory, turn);
+            let list = List {
+                inventory: &inventory,
+                running: &running,
+                volumes: &volumes,
+            };
+            figures.vms = list.vms(watched, rows, &figures.vms);
             figures.running = running.iter().map(as_told).collect();
             // Whoever ordered the poll knows when it began.
             figures.asked = Some(Timestamp::UNIX_EPOCH);
-            look_closer(host, watched, &inventory, turn, figures).await?;
+            look_closer(host, watched, &list, (&mut *rows, turn), figures).await?;
         }
         (Err(fault), _) | (_, Err(fault)) => note(&mut trouble, Err(fault)),
     }
@@ -94,26 +105,72 @@ fn take(figures: &mut HostFigures, summary: &HostSummary) {
     figures.uptime = summary.uptime.map(Duration::from_secs);
 }
 
-/// The entry of a VM: in its folder on its datastore.
-fn entry<'a>(watched: &Watched, inventory: &'a Inventory) -> Option<&'a InventoryEntry> {
-    let folder = format!("{}/", watched.place.folder);
-    inventory
-        .vms
-        .iter()
-        .find(|entry| entry.datastore == watched.place.datastore && entry.path.starts_with(&folder))
+/// What is known of rows of the inventory: a line of a VM's note may look like one, so each is
+/// confirmed once by what the host tells of its number.
+#[derive(Debug, Default)]
+pub(super) struct Rows(BTreeMap<(Vmid, String), bool>);
+
+impl Rows {
+    fn key(row: &InventoryEntry) -> (Vmid, String) {
+        (row.vmid, row.vmx_path())
+    }
+
+    /// Whether a row is that of a VM; `None`: it was not asked yet.
+    fn is_of_a_vm(&self, row: &InventoryEntry) -> Option<bool> {
+        self.0.get(&Self::key(row)).copied()
+    }
+
+    fn keep(&mut self, row: &InventoryEntry, is_of_a_vm: bool) {
+        self.0.insert(Self::key(row), is_of_a_vm);
+    }
+
+    /// Keeps what is still listed; now and then a row that was none is asked about again, for its
+    /// number may be a VM's by now.
+    fn forget(&mut self, inventory: &Inventory, turn: usize) {
+        let rows: BTreeSet<_> = inventory.vms.iter().map(Self::key).collect();
+        let again = turn.is_multiple_of(AGAIN);
+        self.0
+            .retain(|row, is_of_a_vm| rows.contains(row) && (*is_of_a_vm || !again));
+    }
 }
 
-fn vms(
-    watched: &[Watched],
-    inventory: &Inventory,
-    running: &[RunningVm],
-    before: &[VmFigures],
-) -> Vec<VmFigures> {
-    watched
-        .iter()
-        .map(|watched| {
+/// What a host has registered, and what of that runs.
+struct List<'a> {
+    inventory: &'a Inventory,
+    running: &'a [RunningVm],
+    volumes: &'a Volumes,
+}
+
+impl<'a> List<'a> {
+    /// The entry of a VM: in its folder on its datastore; of several, one that the host confirmed.
+    fn entry(&self, watched: &Watched, rows: &Rows) -> Option<&'a InventoryEntry> {
+        let place = &watched.place;
+        let folder = format!("{}/", place.folder);
+        let is_there = |row: &&InventoryEntry| {
+            let file = row.path.strip_prefix(&folder);
+            let wanted = place.vmx.as_deref();
+            row.datastore == place.datastore
+                && file.is_some_and(|file| wanted.is_none_or(|wanted| file == wanted))
+        };
+        let claims = self.inventory.vms.iter().filter(is_there);
+        let mut open = claims.filter(|row| rows.is_of_a_vm(row) != Some(false));
+        let first = open.next()?;
+        let mut all = std::iter::once(first).chain(open);
+        let confirmed = all.find(|row| rows.is_of_a_vm(row) == Some(true));
+        Some(confirmed.unwrap_or(first))
+    }
+
+    /// A VM of the same folder and file may run from another datastore.
+    fn runs(&self, row: &InventoryEntry) -> bool {
+        self.running.iter().any(|vm| {
+            vm.is_from(&row.path, None) && self.volumes.may_be_one(&vm.config_file, &row.vmx_path())
+        })
+    }
+
+    fn vms(&self, watched: &[Watched], rows: &Rows, before: &[VmFigures]) -> Vec<VmFigures> {
+        let figures = |watched: &Watched| {
             let known = before.iter().find(|known| known.vm == watched.vm);
-            let Some(entry) = entry(watched, inventory) else {
+            let Some(entry) = self.entry(watched, rows) else {
                 let power = "-".to_owned();
                 return VmFigures {
                     vm: watched.vm.clone(),
@@ -121,7 +178,7 @@ fn vms(
                     ..VmFigures::default()
                 };
             };
-            let is_on = running.iter().any(|vm| vm.is_from(&entry.path, None));
+            let is_on = self.runs(entry);
             VmFigures {
                 vm: watched.vm.clone(),
                 power: if is_on { "on" } else { "off" }.to_owned(),
@@ -131,39 +188,60 @@ fn vms(
                     .map(|known| known.guest.clone())
                     .unwrap_or_default(),
             }
-        })
-        .collect()
+        };
+        watched.iter().map(figures).collect()
+    }
+
+    /// The VM whose summary is asked for in its turn: one whose row is not confirmed yet, else one that
+    /// runs.
+    fn in_turn(
+        &self,
+        watched: &[Watched],
+        (rows, turn): (&Rows, usize),
+        shown: &[VmFigures],
+    ) -> Option<(usize, &'a InventoryEntry)> {
+        let entries = watched.iter().enumerate();
+        let entries = entries.filter_map(|(index, watched)| {
+            let entry = self.entry(watched, rows)?;
+            Some((index, entry))
+        });
+        let entries: Vec<_> = entries.collect();
+        let is_open = |(_, row): &&(usize, &InventoryEntry)| rows.is_of_a_vm(row).is_none();
+        let is_on = |(index, _): &&(usize, &InventoryEntry)| {
+            shown.get(*index).is_some_and(|vm| vm.power == "on")
+        };
+        let mut asked: Vec<_> = entries.iter().filter(is_open).copied().collect();
+        if asked.is_empty() {
+            asked = entries.iter().filter(is_on).copied().collect();
+        }
+        asked.get(turn % asked.len().max(1)).copied()
+    }
 }
 
-/// Asks for the summary of one VM, another one each time: whether it waits for an answer, and what
-/// its tools tell.
+/// Asks for the summary of one VM, another one each time: whether its row is that of a VM, whether it
+/// waits for an answer, and what its tools tell.
 async fn look_closer(
     host: &Host,
     watched: &[Watched],
-    inventory: &Inventory,
-    turn: usize,
+    list: &List<'_>,
+    (rows, turn): (&mut Rows, usize),
     figures: &mut HostFigures,
 ) -> Result<(), HostError> {
-    let running: Vec<usize> = (0..figures.vms.len())
-        .filter(|index| figures.vms[*index].power == "on")
-        .collect();
-    let Some(index) = running.get(turn % running.len().max(1)).copied() else {
+    let Some((index, entry)) = list.in_turn(watched, (rows, turn), &figures.vms) else {
         return Ok(());
     };
-    let Some(entry) = watched
-        .get(index)
-        .and_then(|watched| entry(watched, inventory))
-    else {
+    let told = ask(host, commands::summary(entry.vmid)).await?;
+    let Ok(told) = entry.confirmed(VmSummary::parse(&told)) else {
         return Ok(());
     };
-    let summary = ask(host, commands::summary(entry.vmid)).await?;
-    let (Ok(summary), Some(vm)) = (VmSummary::parse(&summary), figures.vms.get_mut(index)) else {
+    rows.keep(entry, told.is_some());
+    let Some(summary) = told else {
+        figures.vms = list.vms(watched, rows, &figures.vms);
         return Ok(());
     };
-    if summary.path != entry.path {
-        // A line of another VM's note that looks like a row.
+    let Some(vm) = figures.vms.get_mut(index).filter(|vm| vm.power == "on") else {
         return Ok(());
-    }
+    };
     vm.question = summary.has_question;
     vm.guest = match (summary.tools_running, summary.ip_address) {
         (true, Some(address)) => address,
@@ -192,37 +270,85 @@ mod tests {
         }
     }
 
-    #[test]
-    fn vms_are_known_by_their_folder_and_run_by_their_file() {
-        let entry = |name: &str, datastore: &str| InventoryEntry {
-            vmid: Vmid(3),
+    fn row(vmid: u32, name: &str, datastore: &str) -> InventoryEntry {
+        InventoryEntry {
+            vmid: Vmid(vmid),
             name: name.to_owned(),
             datastore: datastore.to_owned(),
             path: format!("{name}/{name}.vmx"),
             guest_os: String::new(),
             version: String::new(),
-        };
-        let inventory = Inventory {
-            vms: vec![entry("sql01", "local1"), entry("web01", "local2")],
-            ..Inventory::default()
-        };
-        let running = [RunningVm {
+        }
+    }
+
+    fn running(volume: &str, name: &str) -> RunningVm {
+        RunningVm {
             world_id: 1,
             uuid_bios: None,
-            config_file: "/vmfs/volumes/600d-1/sql01/sql01.vmx".to_owned(),
-            name: "sql01".to_owned(),
-        }];
-        let shown = vms(
-            &[watched("sql01"), watched("web01")],
-            &inventory,
-            &running,
-            &[],
-        );
-        let power: Vec<&str> = shown.iter().map(|vm| vm.power.as_str()).collect();
+            config_file: format!("/vmfs/volumes/{volume}/{name}/{name}.vmx"),
+            name: name.to_owned(),
+        }
+    }
+
+    fn volumes() -> Volumes {
+        let csv = "Free,MountPoint,Mounted,Size,Type,UUID,VolumeName,\n\
+            1,/vmfs/volumes/600d-1,true,2,VMFS-6,600d-1,local1,\n\
+            1,/vmfs/volumes/600d-2,true,2,VMFS-6,600d-2,local2,\n";
+        Volumes::parse(&Output::of(csv)).unwrap()
+    }
+
+    fn power(rows: &[InventoryEntry], runs: &[RunningVm], known: &Rows) -> Vec<String> {
+        let inventory = Inventory {
+            vms: rows.to_vec(),
+            ..Inventory::default()
+        };
+        let volumes = volumes();
+        let list = List {
+            inventory: &inventory,
+            running: runs,
+            volumes: &volumes,
+        };
+        let watched = [watched("sql01"), watched("web01")];
+        let shown = list.vms(&watched, known, &[]);
+        shown.into_iter().map(|vm| vm.power).collect()
+    }
+
+    #[test]
+    fn vms_are_known_by_their_folder_and_run_by_their_file() {
+        let rows = [row(3, "sql01", "local1"), row(4, "web01", "local2")];
+        let runs = [running("600d-1", "sql01")];
         assert_eq!(
-            power,
+            power(&rows, &runs, &Rows::default()),
             ["on", "-"],
             "web01 is registered from another datastore"
         );
+        // The same name runs from another datastore; one that the host does not list says nothing.
+        let other = [running("600d-2", "sql01")];
+        assert_eq!(power(&rows, &other, &Rows::default()), ["off", "-"]);
+        let unlisted = [running("600d-3", "sql01")];
+        assert_eq!(power(&rows, &unlisted, &Rows::default()), ["on", "-"]);
+    }
+
+    #[test]
+    fn a_line_of_a_note_that_looks_like_a_row_is_found_out_and_passed_over() {
+        let mut note = row(9, "sql01", "local1");
+        note.path = "sql01/old.vmx".to_owned();
+        let rows = [note.clone(), row(3, "sql01", "local1")];
+        let runs = [running("600d-1", "sql01")];
+        let mut known = Rows::default();
+        assert_eq!(power(&rows, &runs, &known)[0], "off", "nobody knows yet");
+        known.keep(&note, false);
+        assert_eq!(power(&rows, &runs, &known)[0], "on");
+        let inventory = Inventory {
+            vms: rows[1..].to_vec(),
+            ..Inventory::default()
+        };
+        known.forget(&inventory, 1);
+        assert_eq!(known.is_of_a_vm(&note), None, "it is gone");
+        known.keep(&rows[1], false);
+        known.forget(&inventory, AGAIN + 1);
+        assert_eq!(known.is_of_a_vm(&rows[1]), Some(false));
+        known.forget(&inventory, AGAIN);
+        assert_eq!(known.is_of_a_vm(&rows[1]), None, "it may be a VM's by now");
     }
 }

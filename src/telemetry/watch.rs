@@ -63,6 +63,7 @@ pub fn watch(
                 folder,
                 driver,
                 last: None,
+                rows: esxi::Rows::default(),
                 turn: 0,
             };
             poll.repeat(&clock, tell).await;
@@ -103,6 +104,7 @@ struct Poll {
     folder: String,
     driver: Driver,
     last: Option<HostFigures>,
+    rows: esxi::Rows,
     turn: usize,
 }
 
@@ -138,7 +140,10 @@ impl Poll {
         let (started, asked) = (Instant::now(), clock.now());
         figures.asked = None;
         let answer = match self.driver {
-            Driver::Esxi => esxi::poll(&self.host, &self.watched, self.turn, &mut figures).await,
+            Driver::Esxi => {
+                let rows = (&mut self.rows, self.turn);
+                esxi::poll(&self.host, &self.watched, rows, &mut figures).await
+            }
             Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
         };
         let took = started.elapsed();

@@ -87,6 +87,14 @@ impl Volumes {
         self.labelled(name).or_else(by_uuid)
     }
 
+    /// Whether two paths below `/vmfs/volumes` may name one file. Files of one name are told apart only
+    /// where the host knows the volumes of both.
+    #[must_use]
+    pub fn may_be_one(&self, one: &str, other: &str) -> bool {
+        let both_known = self.of(one).is_some() && self.of(other).is_some();
+        !both_known || self.by_uuid(one) == self.by_uuid(other)
+    }
+
     /// A path below `/vmfs/volumes` with the volume's UUID instead of its label, so that two
     /// spellings of one file compare equal. Other paths come back as they are.
     #[must_use]
