@@ -22,7 +22,7 @@ use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::shell::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };
-use crate::names::StepId;
+use crate::names::{HostName, StepId, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
@@ -30,6 +30,7 @@ use super::answer::{needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
 use super::waiting::Pauses;
+use super::words::span;
 use owner::Owner;
 pub use place::lock_folder;
 use place::{Place, hosts_changed};
@@ -444,6 +445,13 @@ pub async fn close(ctx: &Ctx) {
             host: host.clone(),
             folder: path.clone(),
         };
+        if let Some(vm) = off(&ctx.runbook, &ctx.state, &place.host) {
+            ctx.doing(format!(
+                "the lock on {host} stays until {vm} is on again: it lies in that VM",
+                host = place.host
+            ));
+            continue;
+        }
         match give_back(ctx, &place).await {
             Ok(how) => {
                 let released = Fact::LockReleased {
@@ -464,11 +472,24 @@ pub async fn close(ctx: &Ctx) {
     }
 }
 
+/// The VM whose operating system a host is, where the run stopped it there and has not started it
+/// since: nobody would answer.
+fn off<'a>(runbook: &'a Runbook, state: &RunState, host: &HostName) -> Option<&'a VmName> {
+    let vm = runbook.hosts.get(host)?.guest.as_ref()?;
+    let place = runbook.vms.get(vm)?.place(runbook.role_of(host)?)?;
+    let mut told = state.facts_of(|fact| match fact {
+        Fact::PoweredOn { vm: of, host } if of == vm && *host == place.host => Some(false),
+        Fact::Stopped { vm: of, host, .. } if of == vm && *host == place.host => Some(true),
+        _ => None,
+    });
+    told.next()?.then_some(vm)
+}
+
 /// Looks, removes what is this run's own, and looks again. The command can do no harm late or twice:
 /// it removes nothing but a lock with this run's own name on it.
 async fn give_back(ctx: &Ctx, place: &Place) -> Result<String, ActError> {
     let mut pauses = Pauses::within(PATIENCE);
-    let mut sent = false;
+    let (mut sent, mut told) = (false, false);
     loop {
         let trouble = match look(ctx, place).await {
             Ok(Standing::Free) if sent => return Ok("was removed".to_owned()),
@@ -499,6 +520,14 @@ async fn give_back(ctx: &Ctx, place: &Place) -> Result<String, ActError> {
             }
             Err(fault) => fault,
         };
+        if !told {
+            ctx.doing(format!(
+                "giving back the lock on {}, for up to {}: {trouble}",
+                place.who(),
+                span(PATIENCE)
+            ));
+            told = true;
+        }
         if !pauses.pause().await {
             return Err(ActError::Failed(trouble));
         }

@@ -421,9 +421,13 @@ impl Carrier {
             Request::NotSent { op, why } => Input::WriteNotSent { op, why },
             Request::Progress(mut progress) => {
                 progress.doing = self.launch.hosts.clean(&progress.doing);
-                let _ = self
-                    .updates
-                    .send(Update::Live(Live::Progress { step, progress }));
+                // Of the run's end, which is no step's.
+                let live = if step == StepId::default() {
+                    Live::Banner(progress.doing)
+                } else {
+                    Live::Progress { step, progress }
+                };
+                let _ = self.updates.send(Update::Live(live));
                 return Ok(());
             }
         };

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::off;
 use crate::actions;
 use crate::actions::tests::world::{World, consent, home, is_done, out};
 use crate::actions::tests::{lines, needed};
-use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, Verdict};
+use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunState, Verdict};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -271,4 +272,34 @@ async fn on_the_way_home_both_ends_are_locked() {
     };
     assert_eq!(locks_in(proposal), 2);
     world.end().await;
+}
+
+#[test]
+fn a_lock_in_a_vm_that_the_run_stopped_is_not_waited_for() {
+    let text = include_str!("../../../runbooks/v2v-agent-restore.yaml");
+    let loaded = crate::runbook::load("r.yaml", text, &crate::runbook::Limits::default());
+    let runbook = loaded.unwrap().runbook;
+    let mut state = RunState::default();
+    let mut told = |fact| {
+        state.facts.push(crate::engine::FoundFact {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            step: None,
+            fact,
+        });
+        let hosts = ["hr-lee", "hr-lon", "lee-esx1"];
+        hosts.map(|host| off(&runbook, &state, &host.into()).is_some())
+    };
+    let started = || Fact::PoweredOn {
+        vm: "hr01".into(),
+        host: "lee-esx1".into(),
+    };
+    assert_eq!(told(started()), [false; 3]);
+    let stopped = Fact::Stopped {
+        vm: "hr01".into(),
+        host: "lee-esx1".into(),
+        how: "shut down by its guest".to_owned(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    assert_eq!(told(stopped), [true, false, false]);
+    assert_eq!(told(started()), [false; 3]);
 }
