@@ -107,11 +107,12 @@ impl Told {
         verbs.is_some_and(|verbs| verbs.contains(verb))
     }
 
-    /// Whether a VM stands at the recovery site: it is to run there, and no step brings its files.
+    /// Whether a VM stands at the recovery site: it is to run there, or gets files there, and no step
+    /// brings it.
     pub(super) fn standing(&self, vm: &str) -> Option<Standing> {
         let does = |verb| self.does(vm, verb);
-        let runs = does("power_on") || does("ready");
-        (runs && !does("restore") && !does("replicate")).then(|| Standing {
+        let used = does("power_on") || does("ready") || does("restore_files");
+        (used && !does("restore") && !does("replicate")).then(|| Standing {
             registered: !does("register"),
             on: !does("power_on"),
         })
