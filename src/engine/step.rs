@@ -134,6 +134,8 @@ pub struct StepState {
     pub failures: u32,
     /// It was over, and looks again because a host that had been silent answers.
     pub reopened: bool,
+    /// When it was over and was let look again, by whom ever.
+    pub again: Option<Timestamp>,
     /// A person wants it taken back, and it is not yet: no rule does it again.
     pub unwanted: bool,
     /// Somebody had a shell on a host for it since it was let go on last: it waits for a person.
@@ -223,6 +225,9 @@ impl StepState {
                     self.losses = 0;
                     self.unwanted = false;
                     self.retried_at = Some(at);
+                }
+                if self.status.is_met() {
+                    self.again = Some(at);
                 }
                 self.reopened |= by == super::BY_RULE && self.status.is_met();
                 self.move_to(Status::Waiting, at);

@@ -439,9 +439,12 @@ pub struct Step {
     pub attempts: u32,
     /// When it began.
     pub began: Option<Timestamp>,
-    /// From its beginning to its end.
+    /// From its first beginning to its last end.
     #[serde(rename = "took_s", serialize_with = "seconds")]
     pub took: Option<SignedDuration>,
+    /// When it was over and was let look again: what it took counts the time between, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again_at: Option<Timestamp>,
     /// What was seen, or what is wrong.
     pub seen: String,
 }

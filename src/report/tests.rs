@@ -516,3 +516,24 @@ fn an_aborted_drill_says_so_first_and_is_not_to_be_resumed() {
     );
     assert!(!lines.contains("resume"), "{lines}");
 }
+
+#[test]
+fn what_a_step_took_that_looked_again_is_said_to_count_from_its_first_beginning() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let fence = "failover/recover/sql01/fence";
+    let done = || RunEvent::StepAlreadyDone { evidence: vec![] };
+    case.step(6, fence, RunEvent::StepStarted);
+    case.step(8, fence, done());
+    let rule = RunEvent::StepRetried {
+        by: crate::engine::BY_RULE.to_owned(),
+    };
+    assert!(!markdown(&case.report()).contains("in all"));
+    case.step(70, fence, rule);
+    case.step(70, fence, RunEvent::StepStarted);
+    case.step(71, fence, done());
+    let text = markdown(&case.report());
+    assert!(
+        text.contains("1h 05m in all; again from 2026-01-02 04:10:00Z"),
+        "{text}"
+    );
+}

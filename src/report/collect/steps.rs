@@ -42,6 +42,7 @@ fn shown(step: &plan::Step, state: &StepState) -> Step {
             .started
             .zip(state.ended)
             .map(|(began, ended)| ended.duration_since(began)),
+        again_at: state.again,
         seen: outcome(state),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::hypervisor::shell::{self, Script};
 use crate::report::CHECK;
-use crate::report::document::{Document, Tone};
+use crate::report::document::{Document, Step, Tone};
 use crate::report::prose::{Text, code, plain};
 use crate::report::text::{bytes, clock, duration, time};
 
@@ -62,6 +62,17 @@ fn residue(document: &Document) -> Section {
     )
 }
 
+/// How long a step took; of one that looked again, from its first beginning on.
+fn took(step: &Step) -> String {
+    let took = step.took.map_or_else(String::new, duration);
+    match step.again_at {
+        Some(again) if step.took.is_some() => {
+            format!("{took} in all; again from {}", time(again))
+        }
+        _ => took,
+    }
+}
+
 fn steps(document: &Document) -> Section {
     let mut blocks = Vec::new();
     for phase in &document.phases {
@@ -79,7 +90,7 @@ fn steps(document: &Document) -> Section {
                     },
                     step.attempts.to_string().into(),
                     step.began.map_or_else(String::new, time).into(),
-                    step.took.map_or_else(String::new, duration).into(),
+                    took(step).into(),
                     step.seen.as_str().into(),
                 ]
             })
