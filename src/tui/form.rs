@@ -197,7 +197,8 @@ impl Page for FormPage {
         let width = usize::from(area.width.saturating_sub(2).min(super::view::WIDEST_TEXT));
         let mut lines = Vec::new();
         for paragraph in &self.form.intro {
-            lines.extend(text::wrap(paragraph, width).into_iter().map(Line::raw));
+            let wrapped = text::wrap_labelled(paragraph, width).into_iter();
+            lines.extend(wrapped.map(Line::raw));
         }
         let mut cursor = (0, 0);
         let mut shown = 0..0;

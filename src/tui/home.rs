@@ -18,6 +18,7 @@ use crate::runbook::model::Mode;
 
 use super::keys::{self, HomeAction};
 use super::page::{Cmd, Msg, Now, Page, Seen};
+use super::pager::Pager;
 use super::text;
 use super::theme::Role;
 use super::view::{put, rule};
@@ -146,6 +147,8 @@ pub(super) struct HomePage {
     at: usize,
     now: Now,
     toast: Option<String>,
+    /// What the keys do, while somebody reads it.
+    help: Option<Pager>,
 }
 
 /// A row that can be highlighted.
@@ -163,6 +166,7 @@ impl HomePage {
             at: 0,
             now,
             toast: None,
+            help: None,
         }
     }
 
@@ -189,6 +193,12 @@ impl Page for HomePage {
 
     fn update(&mut self, now: Now, msg: Msg) -> Vec<Cmd<HomeChoice>> {
         self.now = now;
+        if let (Some(help), false) = (&mut self.help, matches!(msg, Msg::Ending(_))) {
+            if !help.update(now, msg).is_empty() {
+                self.help = None;
+            }
+            return Vec::new();
+        }
         let action = match msg {
             Msg::Ending(_) => return vec![Cmd::Leave(HomeChoice::Quit)],
             Msg::Key(key) => {
@@ -201,6 +211,7 @@ impl Page for HomePage {
         match action {
             Some(HomeAction::Up) => self.at = self.at.saturating_sub(1),
             Some(HomeAction::Down) => self.at = (self.at + 1).min(last),
+            Some(HomeAction::Help) => self.help = Some(Pager::of_keys(keys::HOME)),
             Some(action) => match self.choice(action) {
                 Ok(choice) => return vec![Cmd::Leave(choice)],
                 Err(why) => self.toast = Some(why),
@@ -211,6 +222,9 @@ impl Page for HomePage {
     }
 
     fn view(&self, buffer: &mut Buffer) -> Seen {
+        if let Some(help) = &self.help {
+            return help.view(buffer);
+        }
         let area = *buffer.area();
         let width = usize::from(area.width);
         let about = self.detail(width);

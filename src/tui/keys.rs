@@ -101,6 +101,15 @@ const fn hint<A>(
     }
 }
 
+/// What each key of a table does, a line for each, as a pager shows it.
+pub(super) fn told<A>(table: &[Binding<A>]) -> String {
+    let lines = table.iter().map(|binding| {
+        let names: Vec<String> = binding.keys.iter().map(|press| press.name()).collect();
+        format!("{:<16}  {}", names.join(", "), binding.help)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The action that a key stands for.
 pub(super) fn lookup<A: Copy>(table: &[Binding<A>], key: &KeyEvent) -> Option<A> {
     table
@@ -460,6 +469,8 @@ pub(super) enum HomeAction {
     LeaveEnding,
     /// Read the report.
     Report,
+    /// What the keys do.
+    Help,
     /// Up.
     Up,
     /// Down.
@@ -529,6 +540,12 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
         &[char('v')],
         "report",
         "Read this run's report.",
+    ),
+    hint(
+        HomeAction::Help,
+        &[char('?')],
+        "help",
+        "What each key does.",
     ),
     row(
         HomeAction::Up,

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
 
-use super::keys::{self, PagerAction};
+use super::keys::{self, Binding, PagerAction};
 use super::page::{Cmd, Extent, Msg, Now, Page, Seen};
 use super::text;
 use super::theme::Role;
@@ -17,6 +17,8 @@ use super::view::{WIDEST_TEXT, hint, keys_line, put, rule};
 pub(super) struct Pager {
     title: String,
     text: String,
+    /// Its lines begin with labels.
+    labelled: bool,
     offset: usize,
     seen: Extent,
 }
@@ -26,8 +28,17 @@ impl Pager {
         Self {
             title: title.to_owned(),
             text: text.to_owned(),
+            labelled: false,
             offset: 0,
             seen: Extent::default(),
+        }
+    }
+
+    /// What the keys of a table do.
+    pub(super) fn of_keys<A>(table: &[Binding<A>]) -> Self {
+        Self {
+            labelled: true,
+            ..Self::new("keys", &keys::told(table))
         }
     }
 }
@@ -67,7 +78,11 @@ impl Page for Pager {
         ])
         .areas(area);
         let width = usize::from(area.width.saturating_sub(2).min(WIDEST_TEXT));
-        let lines = text::wrap(&self.text, width);
+        let lines = if self.labelled {
+            text::wrap_labelled(&self.text, width)
+        } else {
+            text::wrap(&self.text, width)
+        };
         let extent = Extent {
             lines: lines.len(),
             rows: usize::from(body.height),

@@ -90,6 +90,32 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The same; of a line that begins with a label, and blanks behind it, the words go on under each other.
+pub(super) fn wrap_labelled(text: &str, width: usize) -> Vec<String> {
+    let lines = text.split('\n').map(clean);
+    let wrapped = |line: Cow<'_, str>| {
+        let (label, words) = line.split_at(label_of(&line));
+        let indent = label.width();
+        if indent * 2 > width {
+            return wrap(&line, width);
+        }
+        let mut wrapped = wrap(words, width - indent);
+        for (at, words) in wrapped.iter_mut().enumerate() {
+            let before = if at == 0 { label } else { &" ".repeat(indent) };
+            words.insert_str(0, before);
+        }
+        wrapped
+    };
+    lines.flat_map(wrapped).collect()
+}
+
+/// The bytes of a label with two blanks or more behind it, or of blanks alone; none where there is none.
+fn label_of(line: &str) -> usize {
+    let blanks = line.find("  ");
+    let words = blanks.and_then(|at| line[at..].find(|c| c != ' ').map(|more| at + more));
+    words.unwrap_or_default()
+}
+
 /// A command in lines of at most `width` columns. A line that goes on ends in a backslash, as in a
 /// shell; every other character is the command's own.
 pub(super) fn wrap_command(text: &str, width: usize) -> Vec<String> {
@@ -236,6 +262,20 @@ pub(super) fn time(at: Timestamp) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn words_beside_a_label_go_on_under_each_other() {
+        let wrapped = |text: &str| wrap_labelled(text, 24);
+        assert_eq!(
+            wrapped("risk       sql01 was attested"),
+            ["risk       sql01 was", "           attested"]
+        );
+        assert_eq!(wrapped("           by hand"), ["           by hand"]);
+        assert_eq!(
+            wrapped("Asked once, then frozen for it."),
+            ["Asked once, then frozen", "for it."]
+        );
+    }
 
     #[test]
     fn numbers_read_like_a_person_says_them() {

@@ -158,7 +158,8 @@ impl HomePage {
     pub(super) fn draw_keys(&self, buffer: &mut Buffer, area: Rect) {
         let mut parts = Vec::new();
         for binding in keys::HOME.iter().filter(|binding| binding.hint) {
-            let enabled = self.choice(binding.action).is_ok();
+            let helps = binding.action == HomeAction::Help;
+            let enabled = helps || self.choice(binding.action).is_ok();
             match binding.action {
                 HomeAction::Act if enabled => {
                     let words = format!(" [Enter] {} ", self.act_label());

@@ -284,3 +284,17 @@ fn a_drill_that_is_overdue_is_said() {
         drilled(11)
     );
 }
+
+#[test]
+fn help_tells_what_each_key_does_and_gives_home_back() {
+    let mut page = page(home());
+    assert_eq!(press(&mut page, "?"), None);
+    let help = shot(&page, (80, 24), FULL);
+    assert!(
+        help.contains("Practise with this runbook on a simulated site."),
+        "{help}"
+    );
+    assert_eq!(press(&mut page, "<Esc>"), None);
+    assert!(shot(&page, (80, 24), FULL).contains("tier2-image-restore"));
+    assert_eq!(press(&mut page, "q"), Some(HomeChoice::Quit));
+}

@@ -310,10 +310,12 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
 fn take_over_content(run: &Run, taking: &TakeOver, width: usize) -> Content {
     let mut content = Content {
         title: "Take the run over".to_owned(),
-        body: paragraphs(
-            width,
-            taking.brief.iter().map(|line| (Role::Plain, line.as_str())),
-        ),
+        body: taking
+            .brief
+            .iter()
+            .flat_map(|line| text::wrap_labelled(line, width))
+            .map(Line::raw)
+            .collect(),
         foot: Vec::new(),
         cursor: None,
     };
