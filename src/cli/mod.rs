@@ -156,7 +156,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Runs) => {
             let runs = store(state)?.list()?;
             // Whoever reads along has seen enough when the pipe is closed.
-            let _ = runs::whole(&runs, Timestamp::now(), &mut out);
+            let layout = if std::io::stdout().is_terminal() {
+                runs::Layout::Columns
+            } else {
+                runs::Layout::Lines
+            };
+            let _ = runs::whole(&runs, Timestamp::now(), layout, &mut out);
             Ok(Exit::Clean)
         }
         Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),

@@ -173,7 +173,12 @@ fn the_unfinished_one(console: &Console) -> Result<RunFolder, Failure> {
         )),
         several => {
             let mut list = Vec::new();
-            let _ = super::runs::print(several, Timestamp::now(), &mut list);
+            let _ = super::runs::print(
+                several,
+                Timestamp::now(),
+                super::runs::Layout::Columns,
+                &mut list,
+            );
             let fault = Fault::new(
                 format!("there are {} unfinished runs", several.len()),
                 console.store.runs().display().to_string(),

@@ -7,34 +7,56 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::check;
 use super::past::Past;
 use crate::engine::{CommitWindow, RunState, Stage};
 use crate::journal::{self, Ending, ReadJournal, RunSummary};
 use crate::report::{DrillDue, Reached, decide_by, duration, trend};
 use crate::runbook::model::Mode;
 
+/// Before how a run stands, where that has a line of its own.
+const BELOW: &str = "    ";
 /// No more runs of a runbook and mode are compared.
 const MOST_COMPARED: usize = 8;
 
-/// Prints everything: a line for each run, the RTO of the newest finished runs, run by run, and
-/// drills that are due. Each journal is read once.
+/// How the list of runs is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// A line for each run, however long: for other programs.
+    Lines,
+    /// How a run stands below what it is, in the columns of the smallest terminal.
+    Columns,
+}
+
+/// Prints everything: each run, the RTO of the newest finished runs, run by run, and drills that are
+/// due. Each journal is read once.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub(super) fn whole(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn whole(
+    runs: &[RunSummary],
+    now: Timestamp,
+    layout: Layout,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let rows = looked_into(runs);
-    list(&rows, now, out)?;
+    list(&rows, now, layout, out)?;
     compared(&rows, out)?;
     drills(&rows, now, out)
 }
 
-/// Prints a line for each run.
+/// Prints the runs alone.
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn print(runs: &[RunSummary], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(
+    runs: &[RunSummary],
+    now: Timestamp,
+    layout: Layout,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
-    list(&rows, now, out)
+    list(&rows, now, layout, out)
 }
 
 /// A run, and what its journal tells.
@@ -109,33 +131,42 @@ fn group(run: &RunSummary) -> Option<(&str, Option<(&str, &str)>)> {
     Some((info.runbook.as_str(), group))
 }
 
-fn list(rows: &[Row<'_>], now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+fn list(rows: &[Row<'_>], now: Timestamp, layout: Layout, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         return writeln!(out, "no runs yet; `lifeboat practice` makes the first");
     }
-    writeln!(
-        out,
-        "{:<20}  {:<8}  {:<22}  {:<10}  {:<20}  STATE",
-        "RUN", "MODE", "RUNBOOK", "OPERATOR", "BEGAN (UTC)"
-    )?;
+    let head = format!("{:<20}  {:<8}  {:<22}  OPERATOR", "RUN", "MODE", "RUNBOOK");
+    match layout {
+        Layout::Lines => writeln!(out, "{head:<66}  {:<20}  STATE", "BEGAN (UTC)")?,
+        // An id tells when its run began.
+        Layout::Columns => writeln!(out, "{head}\n{BELOW}STATE")?,
+    }
     for row in rows {
         let run = row.run;
         let info = run.info.as_deref();
         let mode = info
             .and_then(|info| info.mode)
             .map_or("?", |mode| mode.as_str());
-        writeln!(
-            out,
-            "{:<20}  {mode:<8}  {:<22}  {:<10}  {:<20}  {}",
+        let what = format!(
+            "{:<20}  {mode:<8}  {:<22}  {}",
             run.folder.id,
             info.map_or("?", |info| &info.runbook),
             info.map_or("?", |info| &info.operator),
-            run.started.map_or_else(
-                || "?".to_owned(),
-                |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string()
-            ),
-            how_it_stands(row, now)
-        )?;
+        );
+        let stands = how_it_stands(row, now);
+        let text = match layout {
+            Layout::Lines => {
+                let began = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+                let began = run.started.map_or_else(|| "?".to_owned(), began);
+                format!("{what:<66}  {began:<20}  {stands}\n")
+            }
+            Layout::Columns => {
+                let mut text = what + "\n";
+                check::put(&mut text, BELOW, &stands, BELOW.len());
+                text
+            }
+        };
+        out.write_all(text.as_bytes())?;
     }
     Ok(())
 }
@@ -276,7 +307,8 @@ pub(super) mod tests {
         let store = Store::new(state.path());
         keep(&store, mode, then);
         let mut out = Vec::new();
-        print(&store.list().unwrap(), began(), &mut out).unwrap();
+        let runs = store.list().unwrap();
+        print(&runs, began(), Layout::Lines, &mut out).unwrap();
         String::from_utf8(out)
             .unwrap()
             .lines()
@@ -383,11 +415,30 @@ pub(super) mod tests {
             assert!(line.contains("  v2v "), "{line}");
         }
         let mut out = Vec::new();
-        print(&[], began(), &mut out).unwrap();
+        print(&[], began(), Layout::Lines, &mut out).unwrap();
         assert!(
             String::from_utf8(out)
                 .unwrap()
                 .contains("lifeboat practice")
+        );
+    }
+
+    #[test]
+    fn no_line_of_the_list_is_longer_than_the_smallest_terminal() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        keep(&store, Mode::Failover, vec![finished(2)]);
+        let mut out = Vec::new();
+        let runs = store.list().unwrap();
+        whole(&runs, began(), Layout::Columns, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n    partially recovered, 0 failed, 2 skipped:"),
+            "{text}"
         );
     }
 }

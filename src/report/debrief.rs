@@ -25,12 +25,12 @@ pub fn debrief(document: &Document) -> Vec<String> {
             continue;
         }
         let name = row.vm.as_ref().map_or("the set", VmName::as_str);
-        lines.push(format!(
-            "  {:<8}  {name:<16}  RTO {}  RPO {}",
-            row.section.to_string(),
-            row.rto.in_words("not reached"),
-            row.rpo.in_words("not known")
-        ));
+        // Both are longer than a line of a small terminal.
+        let who = format!("  {:<8}  {name:<16}", row.section.to_string());
+        let rto = row.rto.in_words("not reached");
+        let rpo = row.rpo.in_words("not known");
+        lines.push(format!("{who}  RTO {rto}"));
+        lines.push(format!("{:who$}  RPO {rpo}", "", who = who.chars().count()));
     }
     let told = document
         .statements

@@ -51,7 +51,7 @@ pub fn trend(runs: &[Reached]) -> Vec<String> {
                 .objective
                 .map_or_else(String::new, |wanted| format!("of {}", duration(wanted)));
             let line = format!(
-                "{:<20}  {actual:>11} {objective:<10}  {:<19}  {}",
+                "{:<20} {actual:>11} {objective:<10} {:<19} {}",
                 run.run,
                 bar(rto),
                 compared(before, rto.actual)

@@ -26,11 +26,11 @@ fn each_run_is_compared_with_the_last_one_that_came_to_serve() {
     assert_eq!(
         lines,
         [
-            "20260102-030405-aaaa       2h 10m of 2h 00m   [##########] missed",
-            "20260402-030405-bbbb  not reached of 2h 00m",
-            "20260702-030405-cccc       1h 00m of 2h 00m   [#####-----]         1h 10m shorter",
-            "20260902-030405-dddd       1h 00m                                  as long",
-            "20261002-030405-eeee       1h 01m of 2h 00m   [#####-----]         1m 00s longer",
+            "20260102-030405-aaaa      2h 10m of 2h 00m  [##########] missed",
+            "20260402-030405-bbbb not reached of 2h 00m",
+            "20260702-030405-cccc      1h 00m of 2h 00m  [#####-----]        1h 10m shorter",
+            "20260902-030405-dddd      1h 00m                                as long",
+            "20261002-030405-eeee      1h 01m of 2h 00m  [#####-----]        1m 00s longer",
         ]
     );
 }
