@@ -7,8 +7,7 @@ use crate::engine::{
     is_same_person, is_wrong_response, risk, typed_word,
 };
 use crate::names::StepId;
-use crate::plan::{ActionSpec, Risk, Step};
-use crate::runbook::model::Ask;
+use crate::plan::{Risk, Step};
 
 /// What an answers file says to one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -136,7 +135,7 @@ impl Replies {
             for (key, ask) in &proposal.ask {
                 answers
                     .entry(key.clone())
-                    .or_insert_with(|| rehearsed_answer(ask, example(step, key)));
+                    .or_insert_with(|| rehearsed_answer(ask, step.example(key)));
             }
         }
         Confirmation {
@@ -200,17 +199,6 @@ fn is_answered(entry: Option<&StepAnswer>, key: &str) -> bool {
 /// Whether it is asked as a value: only such a one has an example.
 fn is_value(proposal: &Proposal, key: &str) -> bool {
     matches!(proposal.ask.get(key), Some(Prompt::Value { .. }))
-}
-
-/// What the runbook gives as a value that may be typed.
-fn example<'a>(step: &'a Step, key: &str) -> Option<&'a str> {
-    match &step.action {
-        ActionSpec::Confirm { ask, .. } => match ask.get(key)? {
-            Ask::Value { example, .. } => example.as_deref(),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn rehearsed_answer(asked: &Prompt, example: Option<&str>) -> Answer {

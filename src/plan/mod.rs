@@ -236,6 +236,20 @@ pub struct Step {
     pub line: usize,
 }
 
+impl Step {
+    /// What the runbook gives as a value that may be typed, where it is asked for one by this key.
+    #[must_use]
+    pub fn example(&self, key: &str) -> Option<&str> {
+        match &self.action {
+            ActionSpec::Confirm { ask, .. } => match ask.get(key)? {
+                Ask::Value { example, .. } => example.as_deref(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// What a step is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

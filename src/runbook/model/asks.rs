@@ -102,7 +102,7 @@ pub fn spoken(text: &str) -> String {
 pub struct Challenge {
     /// What is read aloud.
     pub say: String,
-    /// The answer; the screen does not show it.
+    /// The answer; the screen does not show it, except in practice.
     pub response: String,
 }
 

@@ -3,6 +3,8 @@
 use ratatui::text::{Line, Span};
 
 use crate::engine::{Choice, Prompt};
+use crate::plan::Step;
+use crate::runbook::model::Mode;
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Field, Flow, Stage};
 use crate::tui::text;
@@ -58,7 +60,13 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             field: typed,
         }) => {
             let wants = ask.wants();
-            content.body = paragraphs(width, [(Role::Dim, wants.as_str())]);
+            let mut texts = vec![(Role::Dim, wants.as_str())];
+            let told = in_practice(run, flow.step, |step| match ask {
+                Prompt::Compare { printed, .. } => printed.as_deref(),
+                _ => step.example(key),
+            });
+            texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
+            content.body = paragraphs(width, texts);
             field(&mut content, ask.question().unwrap_or(key), typed, width);
         }
         Some(Stage::Attest {
@@ -143,11 +151,13 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
                 0 => format!("{wrong}."),
                 refused => format!("{wrong}: {refused} so far."),
             };
-            let texts = [
+            let mut texts = vec![
                 (Role::Plain, reads.as_str()),
                 (Role::Strong, challenge.say.as_str()),
                 (Role::Plain, wrong.as_str()),
             ];
+            let told = in_practice(run, flow.step, |_| Some(&challenge.response));
+            texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
             content.body = paragraphs(width, texts);
             field(&mut content, &format!("{second} answers"), typed, width);
         }
@@ -168,6 +178,17 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         None => {}
     }
     content
+}
+
+/// Who practises alone has nobody to ask, and no other console to read it on.
+fn in_practice<'a>(
+    run: &'a Run,
+    step: usize,
+    answer: impl FnOnce(&'a Step) -> Option<&'a str>,
+) -> Option<String> {
+    let step = run.plan.steps.get(step)?;
+    let answer = answer(step).filter(|_| run.plan.mode == Mode::Practice)?;
+    Some(format!("In practice the answer is: {answer}"))
 }
 
 fn yes_no_content(

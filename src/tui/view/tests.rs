@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::{RunEvent, Status};
 use crate::names::OpId;
 use crate::plan::{ActionSpec, Plan};
-use crate::runbook::model::{Contact, Expect, HandOff, Look, Probe};
+use crate::runbook::model::{Ask, Challenge, Contact, Expect, HandOff, Look, Mode, Probe};
 use crate::runner::{Live, Update};
 use crate::tui::fixture::{
     Bench, PLAIN, Story, attested, declare, fault, plan, power_on, question, register, runbook,
@@ -312,6 +312,39 @@ fn steps_that_look_or_are_for_others() {
         bench.with_hosts().wait(400);
         bench.draw();
         insta::assert_snapshot!(name, bench.styled());
+    }
+}
+
+#[test]
+fn who_practises_is_told_what_others_would_say() {
+    let ticket = Ask::Value {
+        prompt: "Change ticket".to_owned(),
+        pattern: None,
+        example: Some("CHG77".to_owned()),
+    };
+    let confirm = ActionSpec::Confirm {
+        question: "May it stop?".to_owned(),
+        ask: [("ticket".to_owned(), ticket)].into_iter().collect(),
+    };
+    let (mut plan, story) = looks_only("May it stop?", confirm);
+    plan.steps[0].people = 2;
+    plan.steps[0].challenge = Some(Challenge {
+        say: "Which site stops?".to_owned(),
+        response: "Leeds".to_owned(),
+    });
+    for (mode, told) in [(Mode::Practice, true), (Mode::Failover, false)] {
+        plan.mode = mode;
+        let mut bench = Bench::of(plan.clone(), &story, (80, 24));
+        bench.calmly("<Enter>");
+        let says = |bench: &Bench, answer: &str| {
+            let words = format!("In practice the answer is: {answer}");
+            bench.text().contains(&words)
+        };
+        assert!(bench.text().contains("Change ticket"), "{}", bench.text());
+        assert_eq!(says(&bench, "CHG77"), told, "{}", bench.text());
+        bench.keys("CHG77<Enter>bob<Enter>");
+        assert!(bench.text().contains("bob answers"), "{}", bench.text());
+        assert_eq!(says(&bench, "Leeds"), told, "{}", bench.text());
     }
 }
 
