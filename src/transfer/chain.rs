@@ -587,12 +587,14 @@ impl<'a> Draft<'a> {
             }
             // A host makes a disk of its own kind of it; of a snapshot that would lose the chain.
             Runnable::AfterConversion if !disk.is_link() => {}
-            Runnable::AfterConversion | Runnable::Unknown => {
-                let create_type = disk.create_type.clone();
-                flaws.push(Flaw::NotRunnable {
-                    name: name.to_owned(),
-                    create_type,
-                });
+            Runnable::AfterConversion => {
+                let (name, create_type) = (name.to_owned(), disk.create_type.clone());
+                flaws.push(Flaw::HostedSnapshot { name, create_type });
+                return;
+            }
+            Runnable::Unknown => {
+                let (name, create_type) = (name.to_owned(), disk.create_type.clone());
+                flaws.push(Flaw::NotRunnable { name, create_type });
                 return;
             }
         }
@@ -644,6 +646,15 @@ fn check_snapshots(disks: &BTreeMap<&str, Descriptor>, flaws: &mut Vec<Flaw>) {
                 parent,
                 wants,
                 has,
+            });
+        }
+        let needs_conversion = |disk: &Descriptor| disk.runnable() == Runnable::AfterConversion;
+        // Of two that need it, each link was named already.
+        if needs_conversion(parent) && !parent.is_link() && !needs_conversion(disk) {
+            flaws.push(Flaw::HostedBelow {
+                name: hint.clone(),
+                create_type: parent.create_type.clone(),
+                snapshot: name.clone(),
             });
         }
         let below = |from: &&Descriptor| disks.get(from.parent_hint.as_deref()?);

@@ -127,6 +127,29 @@ pub enum Flaw {
         /// As the descriptor says.
         create_type: String,
     },
+    /// A snapshot in the form of Workstation, Fusion or Server: a host could only convert it, and
+    /// then it would be a snapshot no more.
+    #[error(
+        "{name} is a snapshot of the type {create_type}, which no ESXi host runs: where the VM comes from, delete its snapshots or make one disk of the chain (vmware-vdiskmanager -r {name} -t 0 …), and back it up anew"
+    )]
+    HostedSnapshot {
+        /// Which descriptor.
+        name: String,
+        /// As the descriptor says.
+        create_type: String,
+    },
+    /// A disk that would have to be converted, below a snapshot that then no longer fits it.
+    #[error(
+        "{name} is of the type {create_type}, which an ESXi host must convert, but {snapshot} is a snapshot of it and would no longer fit it: delete the snapshot where the VM comes from, and back it up anew"
+    )]
+    HostedBelow {
+        /// Which descriptor.
+        name: String,
+        /// As it says.
+        create_type: String,
+        /// The descriptor above it.
+        snapshot: String,
+    },
     /// Not enough to have the VM.
     #[error("{name} points to a device of the other site: its data is not in the backup")]
     PointsToDevice {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::deliver::{Delivery, Item, Landing, Mover};
+use super::flaw::Flaw;
 use super::ranges::FINE;
 use super::source::Folder;
 use super::target::UNCHANGED;
@@ -145,12 +146,10 @@ impl Delivery {
     ) -> Result<Option<Made>, Fault> {
         let hosted = disk.runnable() == Runnable::AfterConversion;
         if disk.is_link() {
-            let what = format!(
-                "{} is a snapshot of the type {}, which an ESXi host cannot run",
-                item.name, disk.create_type
-            );
+            let (name, create_type) = (item.name.clone(), disk.create_type.clone());
+            let flaw = Flaw::HostedSnapshot { name, create_type };
             return if hosted {
-                Err(self.unusable(what))
+                Err(self.unusable(flaw.to_string()))
             } else {
                 Ok(None)
             };

@@ -461,6 +461,18 @@ fn snapshots_must_fit_each_other() {
     assert!(
         flaws(lost).contains("web01-000001.vmdk needs web01.vmdk, which SHA256SUMS does not name")
     );
+    let hosted = |text: &str| text.replace("\"vmfs\"", "\"twoGbMaxExtentSparse\"");
+    assert_eq!(
+        flaws(vm(&hosted(&middle), &top).with("web01.vmdk", &hosted(DISK))),
+        "web01-000001.vmdk is a snapshot of the type twoGbMaxExtentSparse, which no ESXi host runs: where the VM comes \
+         from, delete its snapshots or make one disk of the chain (vmware-vdiskmanager -r web01-000001.vmdk -t 0 …), \
+         and back it up anew"
+    );
+    assert_eq!(
+        flaws(vm(&middle, &top).with("web01.vmdk", &hosted(DISK))),
+        "web01.vmdk is of the type twoGbMaxExtentSparse, which an ESXi host must convert, but web01-000001.vmdk is a \
+         snapshot of it and would no longer fit it: delete the snapshot where the VM comes from, and back it up anew"
+    );
 }
 
 proptest! {
