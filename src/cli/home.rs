@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{CommitWindow, RunState, Stage};
-use crate::journal::{self, RunSummary, Store};
+use crate::engine::{CommitWindow, RunState, Stage, Way};
+use crate::journal::{self, RunFolder, RunSummary, Store};
 use crate::report::Format;
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, SiteRole};
+use crate::settings::elsewhere;
 use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 
 use super::args::{ActArgs, EndArgs, PracticeArgs, ResumeArgs, StartArgs};
@@ -220,7 +221,7 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
             shown.settled = steps.iter().filter(is_over).count();
             let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
             let stage = Stage::of(&state);
-            shown.ways = stage.ways(&shown.run, shown.mode);
+            shown.ways = ways_of(&run.folder, &stage, shown.mode);
             shown.stage = Some(stage);
             let split = state.splits().into_iter().next();
             shown.waits_for = split
@@ -235,12 +236,19 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
     shown
 }
 
+/// The ways on from where a run stands, as they are to be typed.
+fn ways_of(folder: &RunFolder, stage: &Stage, mode: Option<Mode>) -> Vec<Way> {
+    let elsewhere = elsewhere(&folder.path);
+    let ways = stage.ways(&folder.id, mode).into_iter();
+    ways.map(|way| way.with(&elsewhere)).collect()
+}
+
 fn finished_of(Row { run, state, .. }: Row<'_>) -> Option<FinishedRun> {
     let stage = state.as_ref().map(Stage::of);
     let info = run.info.as_deref()?;
     let ways = stage
         .as_ref()
-        .map(|stage| stage.ways(&run.folder.id, info.mode));
+        .map(|stage| ways_of(&run.folder, stage, info.mode));
     Some(FinishedRun {
         run: run.folder.id.clone(),
         runbook: info.runbook.clone(),
@@ -381,9 +389,14 @@ mod tests {
             keep(&store, Mode::Practice, vec![finished(0)]);
         }
         keep(&store, Mode::Drill, vec![finished(0)]);
+        keep(&store, Mode::Failover, vec![finished(0)]);
         keep(&store, Mode::Failover, Vec::new());
         let home = survey(&store).unwrap();
-        assert_eq!((home.finished.len(), home.older), (MOST_FINISHED, 2));
+        let ended = home.finished.iter().find_map(|run| run.ways.first());
+        let folder = state.path().to_string_lossy();
+        let typed = &ended.unwrap().command;
+        assert!(typed.ends_with(folder.as_ref()), "{typed}");
+        assert_eq!((home.finished.len(), home.older), (MOST_FINISHED, 3));
         assert_eq!(home.unfinished.len(), 1);
         let runs = store.list().unwrap();
         let rows = looked_into(&runs);
