@@ -75,71 +75,88 @@ fn corrections(run: &Run<'_>) -> Vec<Correction> {
 }
 
 pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
-    let (info, state) = (run.info, &run.state);
-    let mut outcome = Outcome {
-        finished: state.finished.is_some(),
+    let stage = Stage::of(&run.state);
+    let outcome = Outcome {
+        finished: run.state.finished.is_some(),
         ..counted(run)
     };
-    let splits: Vec<String> = state
-        .splits()
-        .iter()
-        .map(|split| split.in_words())
-        .collect();
-    let stage = Stage::of(state);
-    match &state.finished {
-        Some(result) => {
-            (outcome.state, outcome.tone) = match state.chapter() {
-                Some(_) => ended(&stage),
-                None if splits.is_empty() => verdict(result, findings),
-                None => (Split::STATE.to_owned(), Tone::Bad),
-            };
-            outcome.next = the_only(stage.ways(&info.run, info.mode));
-            let RunResult {
-                done,
-                by_hand,
-                skipped,
-                failed,
-            } = *result;
-            (outcome.done, outcome.by_hand) = (done, by_hand);
-            (outcome.skipped, outcome.failed) = (skipped, failed);
-        }
-        None if state.people.aborted.is_some() && state.chapter().is_none() => {
-            outcome.state = "aborted".to_owned();
-            outcome.next = Some(format!("lifeboat cleanup {}", info.run));
-            outcome.detail = drill::aborted(run).unwrap_or_default();
-            outcome.tone = Tone::Warn;
-        }
-        None if splits.is_empty() && state.chapter().is_some() => {
-            let ways = stage.ways(&info.run, info.mode);
-            outcome.state = stage.words();
-            let open = if state.ends_anew() {
-                "it was taken up again to give its locks back, and can be resumed"
-            } else if stage.is_begun() {
-                "it can be gone on with, or left"
-            } else {
-                "it can be gone on with"
-            };
-            outcome.detail = format!("{}{open}", waiting(findings));
-            outcome.tone = Tone::Warn;
-            outcome.next = match ways.into_iter().next() {
-                Some(way) if !state.ends_anew() => Some(way.command),
-                _ => Some(format!("lifeboat resume {}", info.run)),
-            };
-        }
-        None if splits.is_empty() => {
-            outcome.state = "not finished".to_owned();
-            outcome.detail = format!("{}it can be resumed", waiting(findings));
-            outcome.tone = Tone::Warn;
-            outcome.next = Some(format!("lifeboat resume {}", info.run));
-        }
-        None => {
-            outcome.state = Split::STATE.to_owned();
-            outcome.detail = format!("{}; {}not finished", splits.join("; "), waiting(findings));
-            outcome.tone = Tone::Bad;
-            outcome.next = the_only(stage.ways(&info.run, info.mode));
-        }
+    match &run.state.finished {
+        Some(result) => settled(outcome, run, &stage, result, findings),
+        None => left_open(outcome, run, &stage, findings),
     }
-    outcome
+}
+
+/// A run of which the last step is settled, its own or of what ended it.
+fn settled(
+    outcome: Outcome,
+    run: &Run<'_>,
+    stage: &Stage,
+    result: &RunResult,
+    findings: &[Finding],
+) -> Outcome {
+    let (state, tone) = match run.state.chapter() {
+        Some(_) => ended(stage),
+        None if stage.is_split() => (Split::STATE.to_owned(), Tone::Bad),
+        None => verdict(result, findings),
+    };
+    let RunResult {
+        done,
+        by_hand,
+        skipped,
+        failed,
+    } = *result;
+    Outcome {
+        state,
+        tone,
+        next: the_only(stage.ways(&run.info.run, run.info.mode)),
+        done,
+        by_hand,
+        skipped,
+        failed,
+        ..outcome
+    }
+}
+
+/// A run that is under way, or was left.
+fn left_open(outcome: Outcome, run: &Run<'_>, stage: &Stage, findings: &[Finding]) -> Outcome {
+    let (id, state, waits) = (&run.info.run, &run.state, waiting(findings));
+    let ways = stage.ways(id, run.info.mode);
+    let resume = Some(format!("lifeboat resume {id}"));
+    let outcome = Outcome {
+        tone: Tone::Warn,
+        ..outcome
+    };
+    if stage.is_split() {
+        let splits = state.splits();
+        let splits: Vec<String> = splits.iter().map(Split::in_words).collect();
+        return Outcome {
+            state: Split::STATE.to_owned(),
+            detail: format!("{}; {waits}not finished", splits.join("; ")),
+            tone: Tone::Bad,
+            next: the_only(ways),
+            ..outcome
+        };
+    }
+    let first = || ways.into_iter().next().map(|way| way.command);
+    let (stands, detail, next) = if state.ends_anew() {
+        let locks = "it was taken up again to give its locks back, and can be resumed";
+        (stage.words(), locks.to_owned(), resume)
+    } else if state.chapter().is_some() {
+        let or_left = if stage.is_begun() { ", or left" } else { "" };
+        let detail = format!("{waits}it can be gone on with{or_left}");
+        (stage.words(), detail, first())
+    } else if let Some(aborted) = drill::aborted(run) {
+        ("aborted".to_owned(), aborted, first())
+    } else {
+        let detail = format!("{waits}it can be resumed");
+        ("not finished".to_owned(), detail, resume)
+    };
+    Outcome {
+        state: stands,
+        detail,
+        next,
+        ..outcome
+    }
 }
 
 /// The next move, where there is no choice between several.
