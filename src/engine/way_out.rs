@@ -3,7 +3,7 @@
 
 use crate::names::VmName;
 use crate::plan::{Plan, Step};
-use crate::runbook::model::Section;
+use crate::runbook::model::{Mode, Section};
 
 use super::event::{Parent, RunInfo};
 use super::state::RunState;
@@ -70,6 +70,16 @@ impl Parent {
 }
 
 impl RunInfo {
+    /// `London -> Leeds`: from which site to which it moves VMs.
+    #[must_use]
+    pub fn way(&self) -> String {
+        let [protected, recovery] = &self.sites;
+        match self.mode {
+            Some(Mode::Failback) => format!("{recovery} -> {protected}"),
+            _ => format!("{protected} -> {recovery}"),
+        }
+    }
+
     /// `, takes back run X (…)`, for a failback; else nothing.
     #[must_use]
     pub fn takes_back(&self) -> String {
@@ -122,7 +132,6 @@ mod tests {
     use crate::engine::{Entry, RunEvent};
     use crate::names::{Attempt, StepId};
     use crate::plan::{PlanInputs, make};
-    use crate::runbook::model::Mode;
     use crate::runbook::{Limits, load};
 
     const RUNBOOK: &str = include_str!("../../runbooks/v2v-image-restore.yaml");
@@ -177,5 +186,20 @@ mod tests {
             words.contains("power_on was done by hand by alice: at its console"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn a_failback_goes_the_other_way() {
+        let way = |mode| {
+            let sites = ["London".to_owned(), "Leeds".to_owned()];
+            let info = RunInfo {
+                mode: Some(mode),
+                sites,
+                ..RunInfo::default()
+            };
+            info.way()
+        };
+        assert_eq!(way(Mode::Planned), "London -> Leeds");
+        assert_eq!(way(Mode::Failback), "Leeds -> London");
     }
 }

@@ -177,10 +177,10 @@ fn of_run(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::RunStarted(info) => {
             let mode = info.mode.map_or("", |mode| mode.as_str()).to_uppercase();
-            let [protected, recovery] = &info.sites;
             format!(
-                "{mode} {} ({protected} -> {recovery}), run {}, by {}{}",
+                "{mode} {} ({}), run {}, by {}{}",
                 info.runbook,
+                info.way(),
                 info.run,
                 info.operator,
                 info.takes_back()

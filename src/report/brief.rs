@@ -112,7 +112,6 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
     };
     let state = standing.state;
     let mode = state.heading(info.mode);
-    let [protected, recovery] = &info.sites;
     let (met, all) = counts(standing);
     let people = &state.people;
     let mut who = match &people.offer {
@@ -131,8 +130,9 @@ fn identity(standing: &Standing<'_>) -> Vec<String> {
     }
     vec![
         format!(
-            "{mode} {} ({protected} -> {recovery}), {met} of {all} steps done",
-            info.runbook
+            "{mode} {} ({}), {met} of {all} steps done",
+            info.runbook,
+            info.way()
         ),
         format!("{who}; {}", against_the_clock(standing, info)),
     ]
