@@ -82,7 +82,9 @@ impl Shelved {
     /// Where nothing was recorded, the point consists of what its `.vmx` names.
     pub(super) fn do_without_sums(&mut self) {
         if self.sums.is_none() {
-            self.layout = Layout::Plain(Some(self.time));
+            let (stamp, _) = self.time;
+            self.layout = Layout::Plain(Some((stamp, Dated::Tool)));
+            self.time = (stamp, Dated::Tool);
         }
     }
 

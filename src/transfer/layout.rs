@@ -111,6 +111,8 @@ pub enum Dated {
     Day,
     /// When its `.vmx` was last written.
     Configuration,
+    /// What the tool that keeps it tells.
+    Tool,
 }
 
 impl Dated {
@@ -124,7 +126,7 @@ impl Dated {
             Self::Name if kind == PointKind::Plain => {
                 Some("its time is from the folder's name, taken as UTC")
             }
-            Self::Name => None,
+            Self::Name | Self::Tool => None,
             Self::Day => Some(
                 "its name tells the day alone; counted from 00:00 UTC, it may be up to a day younger",
             ),
@@ -256,6 +258,12 @@ mod tests {
             Layout::Plain(Some((stamp, dated))) => format!("plain {stamp} {dated:?}"),
             Layout::Plain(None) => "plain -".to_owned(),
         }
+    }
+
+    #[test]
+    fn of_a_time_that_the_tool_told_nothing_has_to_be_said() {
+        assert!(Dated::Name.remark(PointKind::Plain).is_some());
+        assert_eq!(Dated::Tool.remark(PointKind::Plain), None);
     }
 
     #[test]
