@@ -6,12 +6,12 @@ use super::chain::{self, Shelved};
 use super::deliver::Item;
 use super::layout::Layout;
 use super::point::Point;
-use super::shelf::Name;
+use super::shelf::{Listed, Name};
 use super::source::{Folder, join};
 use super::target::Work;
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
-use crate::vmfiles::{Descriptor, FileKind, MAX_TEXT, Vmx};
+use crate::vmfiles::{Descriptor, FileKind, MAX_TEXT, Vmsd, Vmx};
 
 /// Points that are looked at, newest first; older ones are not offered.
 const MAX_POINTS: usize = 30;
@@ -242,9 +242,33 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
     ];
     names.extend(beside.into_iter().flatten().filter(|name| has(name)));
     let mut disks = parsed.disk_files();
+    let snapshots = contents.texts.get(&format!("{stem}.vmsd"));
+    let snapshots = snapshots.and_then(|text| Vmsd::parse(text).ok());
+    if let Some(known) = snapshots.filter(|known| known.count() > 0) {
+        // Without its state a snapshot is listed, and nobody can go back to it.
+        let is_state =
+            |entry: &&Listed| entry.is_file && FileKind::of(&entry.name) == FileKind::State;
+        names.extend(
+            contents
+                .entries
+                .iter()
+                .filter(is_state)
+                .map(|entry| entry.name.clone()),
+        );
+        disks.extend(
+            known
+                .snapshots
+                .into_iter()
+                .flat_map(|one| one.disks)
+                .filter(|name| has(name)),
+        );
+    }
     while let Some(name) = disks.pop() {
         if names.contains(&name) {
             continue;
+        }
+        if name.starts_with('/') {
+            return Err(folder.apart(&name));
         }
         if !has(&name) {
             return Err(folder.unreadable(&format!("the VM's disk {name} is not in this folder")));

@@ -293,6 +293,24 @@ async fn a_vms_own_files_are_those_that_it_needs() {
             ]
         );
     }
+    let (vmsd, vmx) = (site.path("there/web01.vmsd"), site.path("there/web01.vmx"));
+    let one = "snapshot.numSnapshots = \"1\"\nsnapshot0.uid = \"1\"\nsnapshot0.filename = \"web01-Snapshot1.vmsn\"\n";
+    std::fs::write(vmsd, one).unwrap();
+    std::fs::write(site.path("there/web01-Snapshot1.vmsn"), "x").unwrap();
+    let items = vm_files(&here, "web01.vmx").await.unwrap();
+    assert!(items.iter().any(|item| item.name == "web01-Snapshot1.vmsn"));
+    let text = std::fs::read_to_string(&vmx).unwrap();
+    let other =
+        "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/d2/data/web01_1.vmdk\"\n";
+    std::fs::write(&vmx, format!("{text}{other}")).unwrap();
+    let fault = vm_files(&here, "web01.vmx").await.unwrap_err();
+    assert!(
+        fault
+            .what
+            .contains("d2/data/web01_1.vmdk is a disk of the VM and lies outside"),
+        "{fault}"
+    );
+    std::fs::write(&vmx, text).unwrap();
     std::fs::remove_file(site.path("there/web01-flat.vmdk")).unwrap();
     let fault = vm_files(&here, "web01.vmx").await.unwrap_err();
     assert!(
