@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ask::Asker;
 use super::seen::{EsxiSeen, Files, Registered, SpareSeen, Told};
 use super::task::Task;
-use super::whereabouts::vmx_at_home;
+use super::whereabouts::{ahead, vmx_at_home};
 use crate::actions::{holder, lock_folder};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
@@ -102,10 +102,12 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
+        ahead: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;
     look_at_locks(asker, task, host, &mut seen).await;
+    seen.ahead = ahead(asker, task, host, &seen).await;
     seen
 }
 

@@ -186,6 +186,8 @@ pub struct EsxiSeen {
     pub taken: BTreeMap<VmName, Files>,
     /// VMs of the task that go home from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
+    /// The .vmx of VMs whose own files are sent ahead from there.
+    pub ahead: BTreeMap<VmName, Told<Vec<u8>>>,
     /// The .vmx at home of VMs that go home there; none where there is no such file.
     pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
@@ -263,6 +265,7 @@ impl EsxiSeen {
             .filter_map(why)
             .chain(self.leaving.values().filter_map(why))
             .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
+            .chain(self.ahead.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()

@@ -24,6 +24,8 @@ pub struct Task {
     pub vms: Vec<VmName>,
     /// Those whose files are taken home from where they run.
     pub homing: Vec<VmName>,
+    /// Those whose own files are sent ahead from where they are.
+    pub ahead: Vec<VmName>,
     /// Those that are restored, and from which point, in the order of the plan.
     pub restores: IndexMap<VmName, Restore>,
     /// Keys of expendable VMs that are shut down to free capacity.
@@ -99,7 +101,14 @@ impl Task {
                 Mode::Failback => SiteRole::Protected,
                 _ => SiteRole::Recovery,
             },
-            homing: homing(plan),
+            homing: copied(plan, |action| match action {
+                ActionSpec::CopyBack { vm } => Some(vm),
+                _ => None,
+            }),
+            ahead: copied(plan, |action| match action {
+                ActionSpec::Replicate { vm } => Some(vm),
+                _ => None,
+            }),
             vms: plan.vms.clone(),
             runbook,
             rehearsal: None,
@@ -126,6 +135,18 @@ impl Task {
         let vm = self.runbook.vms.get(name)?;
         let goes = self.homing.contains(name);
         goes.then(|| vm.place(self.side.other())).flatten()
+    }
+
+    /// Its VMs whose own files are sent ahead from this host, with their places there.
+    pub fn sent_from<'a>(
+        &'a self,
+        host: &'a HostName,
+    ) -> impl Iterator<Item = (&'a VmName, &'a Place)> {
+        let sent = |(name, vm): (&'a VmName, &'a Vm)| Some((name, vm.place(self.side.other())?));
+        self.chosen()
+            .filter(|(name, _)| self.ahead.contains(name))
+            .filter_map(sent)
+            .filter(move |(_, place)| place.host == *host)
     }
 
     /// Its VMs that come up on this host.
@@ -215,12 +236,11 @@ fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {
     restores
 }
 
-fn homing(plan: &Plan) -> Vec<VmName> {
+/// The VMs of certain steps, each once.
+fn copied(plan: &Plan, of: impl Fn(&ActionSpec) -> Option<&VmName>) -> Vec<VmName> {
     let mut vms = Vec::new();
-    for step in &plan.steps {
-        if let ActionSpec::CopyBack { vm } = &step.action
-            && !vms.contains(vm)
-        {
+    for vm in plan.steps.iter().filter_map(|step| of(&step.action)) {
+        if !vms.contains(vm) {
             vms.push(vm.clone());
         }
     }

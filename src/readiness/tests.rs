@@ -301,6 +301,13 @@ fn a_configuration_that_does_not_fit_is_named_and_one_that_is_changed_noted() {
             "encryption.keySafe = \"vmware:key/list\"\nencryption.data = \"x\"\n",
         );
     });
+    only(
+        "blocker vm/web01/vmx",
+        "memsize stands on lines",
+        |_, seen| {
+            with(seen, "memSize = \"64\"\nmemsize = \"128\"\n");
+        },
+    );
     only("note vm/web01/changes", "ide1:0", |_, seen| {
         with(
             seen,
@@ -370,6 +377,22 @@ fn the_vms_homes_are_where_the_runbook_says() {
 }
 
 #[test]
+fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_down() {
+    only(
+        "blocker vm/web01/apart",
+        "/vmfs/volumes/d2/web01_1.vmdk",
+        |_, seen| {
+            let mut bytes = vmx("web01");
+            let other = "scsi0.present = \"TRUE\"\nscsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/d2/web01_1.vmdk\"\n";
+            bytes.extend(other.as_bytes());
+            let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
+            lon.ahead.insert("sql01".into(), Ok(vmx("sql01")));
+            lon.ahead.insert("web01".into(), Ok(bytes));
+        },
+    );
+}
+
+#[test]
 fn what_is_left_over_is_named() {
     only(
         "blocker vm/web01/folder",
@@ -377,6 +400,14 @@ fn what_is_left_over_is_named() {
         |_, seen| {
             let names = vec!["web01.vmx".to_owned()];
             lee(seen).folders.insert("web01".into(), Ok(names));
+            lee(seen).registered = Ok(vec![registered(4, "web01")]);
+        },
+    );
+    only(
+        "blocker vm/web01/folder",
+        "has no files there: web01 is registered from there (4)",
+        |_, seen| {
+            lee(seen).folders.insert("web01".into(), Ok(Vec::new()));
             lee(seen).registered = Ok(vec![registered(4, "web01")]);
         },
     );

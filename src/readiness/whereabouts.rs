@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::ask::Asker;
 use super::esxi::{in_folder, room_of};
-use super::seen::{Files, Leaving, Registered, Seen, Told};
+use super::seen::{EsxiSeen, Files, Leaving, Registered, Seen, Told};
 use super::task::Task;
 use crate::actions::{content, content_of};
 use crate::host::{Host, Hosts};
@@ -122,8 +122,25 @@ async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
     })
 }
 
+/// The .vmx of the VMs whose own files are sent ahead from this host, as they are registered there.
+pub(super) async fn ahead(
+    asker: &mut Asker,
+    task: &Task,
+    host: &HostName,
+    seen: &EsxiSeen,
+) -> BTreeMap<VmName, Told<Vec<u8>>> {
+    let mut told = BTreeMap::new();
+    for (vm, place) in task.sent_from(host) {
+        if let Some(Some(row)) = seen.at(place) {
+            let path = on_host(&row.datastore, &row.path);
+            told.insert(vm.clone(), vmx(asker, &path).await);
+        }
+    }
+    told
+}
+
 async fn vmx(asker: &mut Asker, path: &str) -> Told<Vec<u8>> {
-    let asked = "the .vmx of VMs that go home";
+    let asked = "the .vmx of VMs that are copied from where they are";
     asker.ask_extra(asked, content(path), content_of).await
 }
 

@@ -16,6 +16,18 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     task.chosen().filter_map(of_vm).flatten().collect()
 }
 
+/// What a host refuses a file for whatever else it says.
+fn refused(vmx: &Vmx) -> Option<String> {
+    if let Some((key, lines)) = vmx.duplicates().first() {
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        return Some(format!("{key} stands on lines {}", lines.join(" and ")));
+    }
+    let line = *vmx.odd_lines().first()?;
+    Some(format!(
+        "line {line} is neither key = \"value\" nor a comment"
+    ))
+}
+
 fn of_vm(name: &VmName, place: &Place, used: &Used, seen: &Seen) -> Option<Vec<Finding>> {
     let bytes = used.vmx()?;
     let point = &used.point.name;
@@ -34,6 +46,11 @@ fn of_vm(name: &VmName, place: &Place, used: &Used, seen: &Seen) -> Option<Vec<F
             )]);
         }
     };
+    if let Some(why) = refused(&vmx) {
+        let what = format!("the .vmx of {name} would be refused: {why}");
+        let next = "mend it in the backup, or be ready to mend it by hand once it is restored";
+        return Some(vec![stops(what, next)]);
+    }
     let mut findings = Vec::new();
     let written = used.point.vmx().unwrap_or_default();
     if let Some(wanted) = place.vmx.as_ref().filter(|wanted| *wanted != written) {

@@ -124,9 +124,12 @@ fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     if names.len() > SHOWN {
         words.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
-    let registered = row.map_or_else(String::new, |row| {
-        format!("; {} is registered from there ({})", row.name, row.vmid)
-    });
+    let registered = row.map(|row| format!("{} is registered from there ({})", row.name, row.vmid));
+    let is = match registered {
+        Some(registered) if names.is_empty() => format!("has no files there: {registered}"),
+        Some(registered) => format!("is not empty: {words}; {registered}"),
+        None => format!("is not empty: {words}"),
+    };
     let next = if row.is_some() {
         "if an earlier failover left it there, take it home (`lifeboat failback`); if it is not needed, unregister it and move its files elsewhere"
     } else {
@@ -134,7 +137,7 @@ fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     };
     let fault = Fault::new(
         format!(
-            "[{}] {}, where {vm} is to come, is not empty: {words}{registered}",
+            "[{}] {}, where {vm} is to come, {is}",
             place.datastore, place.folder
         ),
         place.host.as_str(),

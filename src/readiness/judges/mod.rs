@@ -5,6 +5,7 @@
 
 mod backups;
 mod configuration;
+mod disks;
 mod home_hardware;
 mod homes;
 mod homing;
@@ -26,7 +27,7 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 15] = [
+const JUDGES: [Judge; 16] = [
     reach::judge,
     hosts::judge,
     stores::judge,
@@ -39,6 +40,7 @@ const JUDGES: [Judge; 15] = [
     homes::judge,
     homing::judge,
     home_hardware::judge,
+    disks::judge,
     leftovers::judge,
     standing::judge,
     rehearsal::judge,

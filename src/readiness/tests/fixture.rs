@@ -178,6 +178,7 @@ pub(super) fn esxi() -> EsxiSeen {
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
+        ahead: BTreeMap::new(),
         holders: BTreeMap::new(),
     }
 }
