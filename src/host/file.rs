@@ -1,8 +1,8 @@
 //! Files on a host, read and written at offsets.
 //!
 //! Over SFTP where the host has it, on the session for bulk data if it is a transfer's; else (older
-//! ESXi) through `dd`. Every write names its offset
-//! and nothing is ever truncated, so that a write which arrives late can do no harm.
+//! ESXi) through `dd`, a command for each run of bytes. Every write names its offset and nothing is
+//! ever truncated, so that a write which arrives late can do no harm.
 
 use std::collections::HashMap;
 use std::sync::Arc;

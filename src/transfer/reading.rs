@@ -8,10 +8,14 @@
 //!
 //! What is hashed is what was sent. A source that changes meanwhile is found by its file's size and
 //! time, which must be the same afterwards, or else its sum. What a tool prints has neither: that it
-//! would print something else another time shows only where it is read another time.
+//! would print something else another time shows only where it is read another time. Holes are
+//! believed to be zeros, by the word of the source's file system.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -21,8 +25,8 @@ use tokio::sync::mpsc;
 use super::bulk::Bulk;
 use super::deliver::Item;
 use super::progress::Phase;
-use super::ranges::{BLOCK, join, whole};
-use super::source::{Folder, Piece, Pieces, local_fault, sums_here};
+use super::ranges::{BLOCK, CHUNK, join};
+use super::source::{Folder, Piece, Pieces, local_fault};
 use super::sums::Sum;
 use super::target::{UNCHANGED, Work};
 use super::writes::Writes;
@@ -207,9 +211,10 @@ impl<W> Work<W> {
     pub(super) async fn source_sum(&self, source: &Folder, bytes: u64) -> Result<Sum, Fault> {
         match source {
             Folder::Here(path) => {
-                let sums = sums_here(path.clone(), whole(bytes)).await?;
-                // Nothing is asked for of an empty file.
-                Ok(sums.first().copied().unwrap_or_else(|| Sum::of(&[])))
+                let (shown, path) = (path.clone(), path.clone());
+                let read = tokio::task::spawn_blocking(move || sum_here(&path, bytes)).await;
+                let read = read.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
+                read.map_err(|error| local_fault(&shown, bytes, &error))
             }
             Folder::On { host, path, lane } => Ok(self.sum_on(host, *lane, path, bytes).await?.0),
             Folder::Stream(stream) => stream.sum(bytes, self.patience).await,
@@ -250,6 +255,23 @@ impl<W> Work<W> {
     }
 }
 
+/// The sum of the first bytes of a local file, of which it must have so many.
+fn sum_here(path: &Path, bytes: u64) -> io::Result<Sum> {
+    let mut file = File::open(path)?;
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
+    let mut left = bytes;
+    while left > 0 {
+        let length = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let Some(part) = buffer.get_mut(..length) else {
+            break;
+        };
+        file.read_exact(part)?;
+        hash.update(&*part);
+        left -= length as u64;
+    }
+    Ok(Sum::finish(hash))
+}
+
 impl<W: Writes> Bulk<'_, W> {
     /// What the file must come to, once all of it was sent.
     pub(super) async fn wanted_sum(&self) -> Result<Sum, Fault> {
@@ -276,6 +298,7 @@ impl<W: Writes> Bulk<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::ranges::whole;
 
     fn reading(bytes: u64) -> Reading {
         Reading::new(bytes, None)
@@ -350,5 +373,16 @@ mod tests {
     #[test]
     fn an_empty_file_has_been_read() {
         assert_eq!(reading(0).sum(), Some(Sum::of(&[])));
+    }
+
+    #[test]
+    fn a_file_here_is_summed_as_far_as_it_was_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        std::fs::write(&path, [7; (1 << 20) + 5]).unwrap();
+        let listed = &[7; (1 << 20) + 3];
+        assert_eq!(sum_here(&path, 1 << 20 | 3).unwrap(), Sum::of(listed));
+        assert!(sum_here(&path, 2 << 20).is_err(), "too short");
+        assert_eq!(sum_here(&path, 0).unwrap(), Sum::of(&[]));
     }
 }

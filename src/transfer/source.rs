@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use super::ranges::{self, CHUNK, Zeros};
 use super::stream::Stream;
-use super::sums::Sum;
 use crate::error::Fault;
 use crate::host::{FileAccess, Host, HostError, Lane};
 use crate::hypervisor::shell;
@@ -272,7 +271,7 @@ async fn read_there(
 }
 
 /// The stretches of a file on a host that hold data, where the host tells in time. What is left out proves
-/// itself with the sum of the whole.
+/// itself with the recorded sum of the whole; where there is none, the host is believed.
 async fn data_there(
     host: &Arc<Host>,
     lane: Lane,
@@ -312,42 +311,12 @@ pub(super) fn piece(start: u64, buffer: Vec<u8>, zeros: Zeros) -> Piece {
     Piece { end, data }
 }
 
-/// Sums of stretches of a local file, in order.
-pub(super) async fn sums_here(path: PathBuf, ranges: Vec<Range<u64>>) -> Result<Vec<Sum>, Fault> {
-    let shown = path.clone();
-    let task = tokio::task::spawn_blocking(move || -> io::Result<Vec<Sum>> {
-        use sha2::Digest;
-        let mut file = File::open(&path)?;
-        let mut sums = Vec::with_capacity(ranges.len());
-        let mut buffer = vec![0; CHUNK];
-        for range in ranges {
-            let mut hash = sha2::Sha256::new();
-            file.seek(SeekFrom::Start(range.start))?;
-            let mut left = range.end - range.start;
-            while left > 0 {
-                let length = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-                let Some(part) = buffer.get_mut(..length) else {
-                    break;
-                };
-                file.read_exact(part)?;
-                hash.update(&*part);
-                left -= length as u64;
-            }
-            sums.push(Sum::finish(hash));
-        }
-        Ok(sums)
-    });
-    let read = task
-        .await
-        .unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
-    read.map_err(|error| local_fault(&shown, 0, &error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt;
 
     use super::*;
+    use crate::transfer::sums::Sum;
 
     async fn all(
         path: PathBuf,
@@ -407,10 +376,6 @@ mod tests {
             data.iter().map(|(at, bytes)| (*at, bytes.len())).collect();
         assert_eq!(stretches, [(0, 1 << 20), (10 << 20, 1 << 20)]);
         assert_eq!(end, size);
-        let sums = sums_here(path, vec![0..4, (60 << 20)..(61 << 20)])
-            .await
-            .unwrap();
-        assert_eq!(sums, [Sum::of(b"head"), Sum::of(&vec![0; 1 << 20])]);
     }
 
     #[tokio::test]
@@ -432,11 +397,6 @@ mod tests {
                 .what
                 .ends_with("ended before its 10 bytes: it changed while it was read"),
             "{fault}"
-        );
-        assert!(
-            sums_here(folder.path().join("none"), ranges::whole(1))
-                .await
-                .is_err()
         );
     }
 }
