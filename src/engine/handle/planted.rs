@@ -1,6 +1,9 @@
 //! Bugs that the simulator must find. They are compiled into this crate's own unit tests and into
 //! nothing else: no build that anybody else makes has them, and there is no switch to forget.
 
+/// The command that answers a VM's question in the seeded worlds.
+pub(in crate::engine) const ANSWER: &str = "answer";
+
 /// A bug to plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Bug {
@@ -32,6 +35,8 @@ pub(in crate::engine) enum Bug {
     UndoInDoubt,
     /// VMs are started whatever the watch of the other site has seen.
     PowerOnNotHeld,
+    /// An answer lets a start go on whatever the watch of the other site has seen.
+    AnswerNotHeld,
     /// A start is taken back, and begins anew, while its command may still take effect.
     StartForgotten,
     /// What a console told before it died does not let the fences look again.
@@ -50,7 +55,7 @@ pub(in crate::engine) enum Bug {
 
 impl Bug {
     /// All of them.
-    pub(in crate::engine) const ALL: [Self; 21] = [
+    pub(in crate::engine) const ALL: [Self; 22] = [
         Self::RecordAfterRun,
         Self::NoProbeAfterLoss,
         Self::LostNotStopped,
@@ -65,6 +70,7 @@ impl Bug {
         Self::NotRecalled,
         Self::UndoInDoubt,
         Self::PowerOnNotHeld,
+        Self::AnswerNotHeld,
         Self::StartForgotten,
         Self::ToldNotAsked,
         Self::OldPoll,

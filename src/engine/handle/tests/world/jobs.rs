@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::super::planted::ANSWER;
 use super::super::*;
 use super::promises::{Broken, position};
 use super::shapes::{HOSTS, Kind, VMS};
@@ -11,9 +12,6 @@ use super::{Mischief, World};
 use crate::engine::{Fact, Performed, Question, StopOutcome};
 use crate::error::Fault;
 use crate::names::OpId;
-
-/// The command that answers a VM's question.
-pub(super) const ANSWER: &str = "answer";
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Task {

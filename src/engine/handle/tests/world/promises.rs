@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::super::super::consent;
+use super::super::super::planted::ANSWER;
 use super::chapters;
-use super::jobs::ANSWER;
 use super::owners::Owners;
 use super::shapes::{Kind, Shape};
 use super::site::Site;
