@@ -12,7 +12,7 @@ use crate::error::Fault;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
-use crate::transfer::{self, Delivery, Folder, Item, Landing};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, Seeds};
 use crate::vmfiles::Vmx;
 
 use super::action::Action;
@@ -84,6 +84,7 @@ impl CopyBack {
             to: moving::target(ctx, &self.to)?,
             landing,
             patience: moving::patience(),
+            seeds: Seeds::new(),
             survey: None,
         })
     }

@@ -4,6 +4,7 @@
 //! is seen to be gone is told in the ledger's words, so that what is left can be said at the end.
 
 mod files;
+mod keeping;
 mod networks;
 mod vms;
 

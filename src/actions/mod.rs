@@ -51,6 +51,7 @@ mod restore;
 mod restore_files;
 mod return_capacity;
 mod room;
+mod seeded;
 mod shut_down;
 mod sighting;
 mod spares;
@@ -189,6 +190,9 @@ impl<'a> Verb<'a> {
             Close::RemoveFiles { vm, placed, .. } => {
                 let folder = format!("{}/", placed.folder);
                 Self::EndFiles(EndFiles::new(close, at(vm, &folder)?))
+            }
+            Close::KeepDisks { vm, folder, .. } => {
+                Self::EndFiles(EndFiles::new(close, at(vm, &format!("{folder}/"))?))
             }
             Close::NamesBack { vm, originals, .. }
             | Close::RemoveOriginals { vm, originals, .. } => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::{Fact, ShownCommand, folder_of};
 use crate::error::Fault;
@@ -19,12 +20,14 @@ use super::configuration;
 use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
+use super::seeded::Seeded;
 
 /// The journal's side of a transfer.
 struct Announced {
     ctx: Ctx,
     at: VmAt,
     to: Target,
+    seeded: Seeded,
 }
 
 impl Announced {
@@ -44,6 +47,7 @@ fn no_longer_wanted() -> Fault {
 
 impl Writes for Announced {
     async fn intend(&self, host: &HostName, shown: String, bulk: bool) -> Result<Intent, Fault> {
+        self.seeded.announced(&shown);
         self.ctx
             .link
             .intend(host, shown, bulk)
@@ -75,7 +79,9 @@ impl Writes for Announced {
 
     async fn landed(&self, file: &Landed) -> Result<(), Fault> {
         let kept = keep(&self.ctx, &self.at, &self.to, file).await;
-        kept.map_err(|_| no_longer_wanted())
+        kept.map_err(|_| no_longer_wanted())?;
+        let told = self.seeded.landed(&self.ctx, &self.at, file).await;
+        told.map_err(|_| no_longer_wanted())
     }
 
     async fn lost(&self, op: OpId, why: String) -> Result<(), Fault> {
@@ -88,12 +94,14 @@ impl Writes for Announced {
 /// # Errors
 /// The transfer failed, or the outcome of one of its commands is unknown.
 pub(super) async fn bring(ctx: &Ctx, at: &VmAt, delivery: &Delivery) -> Result<(), ActError> {
+    let sent = Arc::new(AtomicU64::default());
     let announced = Arc::new(Announced {
         ctx: ctx.clone(),
         at: at.clone(),
         to: delivery.to.clone(),
+        seeded: Seeded::new(ctx, delivery, sent.clone()),
     });
-    match Box::pin(delivery.bring(&announced, tell(ctx))).await {
+    match Box::pin(delivery.bring(&announced, tell(ctx, sent))).await {
         Ok(_) => Ok(()),
         Err(TransferError::Failed(fault)) => Err(ActError::Failed(fault)),
         Err(TransferError::Lost { .. }) => Err(ActError::Lost),
@@ -139,10 +147,12 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: &Landed) -> Result<(), Ac
     ctx.keep_once(fact, |kept| *kept == same).await
 }
 
-fn tell(ctx: &Ctx) -> Tell {
+/// `sent` gets how many bytes went over the wire.
+fn tell(ctx: &Ctx, sent: Arc<AtomicU64>) -> Tell {
     let link = ctx.link.clone();
     let clock = ctx.clock.clone();
     Arc::new(move |now: transfer::Progress| {
+        sent.store(now.sent, Ordering::Relaxed);
         let eta = now
             .remaining
             .and_then(|left| clock.now().checked_add(left).ok());

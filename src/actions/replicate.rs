@@ -13,7 +13,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, choose};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, Seeds, choose};
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
@@ -89,6 +89,7 @@ impl Replicate {
             to: moving::target(ctx, &self.to)?,
             landing,
             patience: moving::patience(),
+            seeds: Seeds::new(),
             survey: None,
         })
     }

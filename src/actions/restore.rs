@@ -13,12 +13,14 @@ use crate::hypervisor::shell;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, NoPoint, Point};
+use crate::transfer::{self, Delivery, Folder, Item, Landing, NoPoint, Point, Seeds};
 
 mod pick;
 mod points;
+mod seeding;
 
 use self::pick::{Deviation, Taken};
+use self::seeding::Seeding;
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown};
 use super::arrivals::{self, Arrivals};
@@ -81,6 +83,8 @@ struct Use {
     printed_by: Option<String>,
     /// Disks that the host makes itself, in words.
     makes: Vec<String>,
+    /// What a drill gives, where the run starts from its disks.
+    seeding: Option<Seeding>,
     /// What it takes on the datastore, and what else is to land there.
     room: Room,
     /// A person chose it instead of the runbook's.
@@ -145,6 +149,7 @@ impl Restore {
             to: moving::target(ctx, &self.at)?,
             landing: Landing::Fresh,
             patience: moving::patience(),
+            seeds: Seeds::new(),
             survey: None,
         };
         delivery.surveyed(self.disk).await
@@ -179,6 +184,7 @@ impl Restore {
         ctx: &Ctx,
         points: &[Point],
         arrivals: &Arrivals,
+        free: Option<u64>,
     ) -> Result<Source, Fault> {
         let begun = self.begun_with(ctx, arrivals);
         let taken = match &begun {
@@ -215,10 +221,22 @@ impl Restore {
                 "leave vmx out in the runbook, or correct it; then retry",
             )));
         }
-        let delivery = match self.delivery(ctx, &chosen.point).await {
+        let mut delivery = match self.delivery(ctx, &chosen.point).await {
             Ok(delivery) => delivery,
             Err(fault) => return Ok(Source::Nothing(fault)),
         };
+        let mut room = Room::count(ctx, &self.at, &delivery).await;
+        let mut seeding = Seeding::look(ctx, &self.at, &delivery).await;
+        if let Some(seeded) = seeding.as_mut() {
+            let with_clones = room.clone().with(seeded.beyond);
+            let fits = |room: &Room| free.is_none_or(|free| room.fault(&self.at, free).is_none());
+            if fits(&room) && !fits(&with_clones) {
+                seeded.give_up_room();
+            } else {
+                room = with_clones;
+            }
+            delivery.seeds = seeded.seeds.clone();
+        }
         let printed_by = match &delivery.from {
             Folder::Stream(stream) => Some(stream.join(&chosen.point.name).command_line().await?),
             _ => None,
@@ -235,7 +253,8 @@ impl Restore {
             vmx,
             printed_by,
             makes: delivery.makes(),
-            room: Room::count(ctx, &self.at, &delivery).await,
+            seeding,
+            room,
             deviation,
             begun: begun.is_some(),
         })))
@@ -339,6 +358,8 @@ impl Restore {
                 .map(|file| points::file(point, file)),
         );
         changes.extend(points::left_behind(point, self.logs));
+        let seeding = used.seeding.as_ref();
+        changes.extend(seeding.iter().flat_map(|seeding| seeding.lines(point)));
         changes.extend(used.makes.iter().cloned());
         if used.begun {
             changes.push("begun with this point; to take another, undo this step first".into());
@@ -406,7 +427,12 @@ impl Action for Restore {
         let source = self.source(ctx)?;
         moving::get_ready(ctx, &self.at, &source);
         seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
-        seen.point = Some(self.choose(ctx, &seen.points, &seen.arrivals).await?);
+        let free = match seen.store {
+            Store::Here { free, .. } if seen.arrivals.begun.is_empty() => Some(free),
+            _ => None,
+        };
+        let chosen = self.choose(ctx, &seen.points, &seen.arrivals, free);
+        seen.point = Some(chosen.await?);
         Ok(Known::Is(seen))
     }
 
@@ -501,7 +527,10 @@ impl Action for Restore {
         let counted =
             |kept: &Fact| matches!(kept, Fact::RoomCounted { vm, .. } if *vm == self.at.vm);
         ctx.keep_once(fact, counted).await?;
-        let delivery = self.delivery(ctx, &used.point).await?;
+        let mut delivery = self.delivery(ctx, &used.point).await?;
+        if let Some(seeding) = &used.seeding {
+            delivery.seeds = seeding.seeds.clone();
+        }
         moving::bring(ctx, &self.at, &delivery).await
     }
 

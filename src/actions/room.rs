@@ -82,6 +82,13 @@ impl Room {
         room
     }
 
+    /// The same with so many bytes more of its own files.
+    pub fn with(mut self, bytes: u64) -> Self {
+        self.own.least = self.own.least.saturating_add(bytes);
+        self.own.most = self.own.most.saturating_add(bytes);
+        self
+    }
+
     /// Bytes that must be free: when its files are at their fullest, or when it is powered on.
     fn needed(&self) -> u64 {
         let on = self.own.least.saturating_sub(self.own.passing);

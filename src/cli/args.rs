@@ -66,8 +66,10 @@ of the runbook that looks there asks it anything.
 The abort criterion, the time limit and who holds the abort key are asked first, or stand in the
 answers file: `drill: { abort: any alarm, limit: 4h, abort_key: bob }`.
 
-A drill's copies never go live: in an emergency it is `lifeboat cleanup RUN`, then `lifeboat run RUNBOOK`,
-which tells first what an open drill holds: VMs that are on, space, memory.
+A drill's copies never go live, but a live restore can start from their disks. In an emergency it is
+`lifeboat cleanup RUN --keep-disks`, then `lifeboat run RUNBOOK --from-drill RUN`: only what differs from
+the restore point is sent. Any `lifeboat run` tells first what an open drill holds: VMs that are on, space,
+memory.
 
 Examples:
   lifeboat drill my-runbook.yaml
@@ -93,9 +95,16 @@ A prompt can be answered with no (d, and a reason): the step fails, and you choo
 answers file: `STEP-ID: { by: alice, decline: the owner is against it }`. Where two people confirm,
 `second` is another one than `by`, and answers a challenge with `response`.
 
+With --from-drill it is a failover like any other: fences, ownership and sums are the same, and the
+restore point is chosen as always. Only `restore` is faster: where the drill left a disk on the same
+datastore (`lifeboat cleanup DRILL --keep-disks`), the host clones it, and only what differs from the
+restore point is sent; the whole is proven by its sum. The drill's disks are only read. One that does not
+fit is named, and its file comes whole.
+
 Examples:
   lifeboat run my-runbook.yaml
   lifeboat run my-runbook.yaml --planned
+  lifeboat run my-runbook.yaml --from-drill 20260102-030405-k7qd
   lifeboat run my-runbook.yaml --only sql01,web01
   lifeboat run my-runbook.yaml --headless --yes --answers answers.yaml")]
     Run {
@@ -104,6 +113,9 @@ Examples:
         /// Move them while the protected site is alive: shut down in order, final copy, nothing lost
         #[arg(long)]
         planned: bool,
+        /// Make the disks from those that this drill's cleanup kept: only what differs is sent
+        #[arg(long, value_name = "DRILL", conflicts_with = "planned")]
+        from_drill: Option<String>,
         /// Start without looking at the hosts first
         #[arg(long)]
         no_check: bool,
@@ -181,14 +193,26 @@ A drill is closed by what was learnt: once nothing is left, it asks for findings
 by which date, or for the statement that there are none. Without a terminal they stand in the answers
 file; as long as they are missing the exit status is 1, and the same command asks for nothing else.
 
+With --keep-disks a drill is cleaned up for an emergency: its VMs are stopped and unregistered, networks
+and everything else go as always, but the folders with its disks stay, and the journal keeps why. Nobody
+is asked for findings yet. `lifeboat run RUNBOOK --from-drill RUN` then sends only what differs from them.
+They are there until `lifeboat cleanup RUN` without --keep-disks deletes them.
+
 Examples:
   lifeboat cleanup 20260102-030405-k7qd
+  lifeboat cleanup 20260102-030405-k7qd --keep-disks --reason 'London is dark'
   lifeboat cleanup 20260102-030405-k7qd --headless --yes --answers answers.yaml
 
   # answers.yaml
   drill: { findings: none }
   drill: { findings: [{ text: the restore was slow, owner: ann, due: 2026-02-01 }] }")]
-    Cleanup(EndArgs),
+    Cleanup {
+        /// Keep a drill's disks: `lifeboat run RUNBOOK --from-drill RUN` starts from them
+        #[arg(long, conflicts_with = "leave")]
+        keep_disks: bool,
+        #[command(flatten)]
+        end: EndArgs,
+    },
     /// Look at a run while another console drives it, or after it; decides nothing
     #[command(after_help = "\
 It reads the run's journal as it grows: no host is asked, no key decides. q stops watching; it ends
@@ -523,7 +547,7 @@ pub struct EndArgs {
     /// Leave what was begun of it: only as long as nothing of it was done
     #[arg(long)]
     pub leave: bool,
-    /// Why an ending that was begun is left; asked at a terminal
+    /// Why an ending that was begun is left, or a drill's disks are kept; asked at a terminal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Take the run over from the one who offers to hand it over
@@ -643,6 +667,7 @@ mod tests {
         let Some(Command::Run {
             runbook,
             planned: false,
+            from_drill: None,
             no_check: false,
             start,
         }) = cli.command

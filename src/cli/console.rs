@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::{self, CommitWindow, Move, Stage, going_live, left_over};
+use crate::engine::{self, CommitWindow, Move, Stage, Thing, going_live, left_over};
 use crate::error::Fault;
 use crate::headless::{self, Replies};
 use crate::host::Redactor;
@@ -215,7 +215,12 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     lines.extend(state.unprotected().iter().map(ToString::to_string));
     if let Some(opened) = state.chapter() {
         let left = left_over(opened.chapter, &state);
+        let (kept, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|item| item.kept);
         lines.extend(left.iter().map(|item| format!("left over: {item}")));
+        let folders = kept
+            .iter()
+            .filter(|item| matches!(item.thing, Thing::Folder(_)));
+        lines.extend(folders.map(|item| format!("kept: {}: {}", item.host, item.what())));
     }
     lines.extend(ways.map(|way| format!("next: {way}")));
     lines.extend(going_live(run, &state).map(|words| {
@@ -236,7 +241,7 @@ pub(super) fn verdict(run: &report::Run<'_>) -> Exit {
     if run.state.chapter().is_some()
         && let Some(result) = &run.state.finished
     {
-        let clean = result.is_clean() && Stage::of(&run.state).is_over();
+        let clean = result.is_clean() && Stage::of(&run.state).ended_well();
         return if clean { Exit::Clean } else { Exit::Findings };
     }
     match &run.state.finished {

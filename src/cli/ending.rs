@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Chapter, Opening, RunState, Stage, closing_plan, opening};
+use crate::engine::{Chapter, Closing, Opening, RunState, Stage, closing_plan, opening};
 use crate::error::Fault;
 use crate::journal::{RunFolder, RunSummary, Store};
 use crate::names::RunId;
@@ -27,13 +27,25 @@ pub(super) async fn end(
     args: &EndArgs,
 ) -> Result<Conclusion, Failure> {
     let folder = free(console.store.find(&args.run)?)?;
-    let mut past = Past::read(folder)?.whole()?;
+    let past = Past::read(folder)?.whole()?;
     if args.leave {
         return leave(console, chapter, args, &past).await;
     }
+    walk(console, chapter.into(), args, past, None).await
+}
+
+/// Walks it, for the reason where it keeps a drill's disks.
+pub(super) async fn walk(
+    console: &mut Console,
+    closing: Closing,
+    args: &EndArgs,
+    mut past: Past,
+    keeping: Option<String>,
+) -> Result<Conclusion, Failure> {
+    let chapter = closing.chapter;
     let state = past.state();
     let run = past.folder.id.clone();
-    let opens = match opening(chapter, &run, &state) {
+    let opens = match opening(closing, &run, &state) {
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
@@ -43,15 +55,16 @@ pub(super) async fn end(
                 past = leave_for(console, chapter, args, past).await?;
             }
             let state = past.state();
-            past.plan = closing_plan(chapter, &past.loaded.runbook, past.plan, &state);
+            past.plan = closing_plan(closing, &past.loaded.runbook, past.plan, &state);
             Some(Opens {
                 chapter,
+                keeping,
                 judged_at: state.last_seq,
             })
         }
         Opening::Nothing(why) => {
             return Ok(Conclusion {
-                exit: if Stage::of(&state).is_over() {
+                exit: if Stage::of(&state).ended_well() {
                     Exit::Clean
                 } else {
                     Exit::Findings

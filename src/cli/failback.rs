@@ -32,6 +32,7 @@ pub(super) async fn failback(
         mode: Mode::Failback,
         sections: vec![Section::Failback],
         parent: way.before,
+        from_drill: None,
         start: args,
         looks_first,
     };

@@ -19,7 +19,7 @@ use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
 use super::runs::{Row, drilled, last_drills};
-use super::{ending, failback, failover, practice, resume, watch};
+use super::{ending, failback, failover, failover_from, keeping, practice, resume, watch};
 
 /// No more files of a folder are looked at.
 const MOST_FILES: usize = 200;
@@ -89,6 +89,19 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         }
         HomeChoice::Run(runbook) => {
             failover(console, runbook, Mode::Failover, StartArgs::default(), true).await
+        }
+        HomeChoice::KeepDisks(run) => {
+            let args = EndArgs {
+                run: run.to_string(),
+                ..EndArgs::default()
+            };
+            keeping::keep_disks(console, &args).await
+        }
+        HomeChoice::RunFromDrill(run) => {
+            let past = Past::read(console.store.find(run.as_str())?)?;
+            let path = PathBuf::from(&past.info.runbook_path);
+            let args = StartArgs::default();
+            failover_from(console, path, run.as_str(), args, true).await
         }
         HomeChoice::FailbackRun(run) => {
             failback::failback(console, run.as_str(), StartArgs::default(), true).await

@@ -65,6 +65,48 @@ async fn reason(
 ) -> Result<String, Failure> {
     let OpenedChapter { chapter, by, .. } = begun;
     let run = &folder.id;
+    why(
+        console,
+        args,
+        Asked {
+            title: format!("Leave the {chapter} of {run}"),
+            intro: format!("{by} began the {chapter}, and nothing of it was done. {then}"),
+            prompt: format!("Why is the {chapter} left?"),
+            unasked: "nothing was left; the run is as it was",
+            unsaid: Fault::new(
+                format!("its {chapter} was begun by {by}, and nobody said why it is left"),
+                format!("run {run}"),
+                "the run is as it was; nothing was sent to any host",
+                as_typed(
+                    folder,
+                    &format!("give --reason TEXT; or go on with it: lifeboat {chapter} {run}"),
+                ),
+            ),
+        },
+    )
+    .await
+}
+
+/// A reason that is asked for.
+pub(super) struct Asked {
+    pub(super) title: String,
+    pub(super) intro: String,
+    pub(super) prompt: String,
+    /// What became of it where the person gives none.
+    pub(super) unasked: &'static str,
+    /// What is missing where nobody is asked.
+    pub(super) unsaid: Fault,
+}
+
+/// The reason that was given with the command, or is asked for at a terminal.
+///
+/// # Errors
+/// Status 4 where nobody says why.
+pub(super) async fn why(
+    console: &mut Console,
+    args: &EndArgs,
+    asked: Asked,
+) -> Result<String, Failure> {
     let given = args.reason.as_deref().map_or("", str::trim);
     let typed = if console.act.headless {
         given.to_owned()
@@ -72,29 +114,17 @@ async fn reason(
         let field = FormField {
             default: given.to_owned(),
             help: "it stands in the journal and in the report".to_owned(),
-            ..FormField::new(REASON, format!("Why is the {chapter} left?"))
+            ..FormField::new(REASON, asked.prompt)
         };
-        let intro = format!("{by} began the {chapter}, and nothing of it was done. {then}");
-        let title = format!("Leave the {chapter} of {run}");
-        let filled = forms::fill(console, title, vec![intro], vec![field]).await?;
+        let filled = forms::fill(console, asked.title, vec![asked.intro], vec![field]).await?;
         let Some(mut filled) = filled else {
-            let words = "nothing was left; the run is as it was";
-            return Err(Failure::new(Exit::Resumable, words));
+            return Err(Failure::new(Exit::Resumable, asked.unasked));
         };
         filled.remove(REASON).unwrap_or_default()
     };
     let said = console.redactor.mask(&visible(typed.trim()));
     if said.is_empty() {
-        let fault = Fault::new(
-            format!("its {chapter} was begun by {by}, and nobody said why it is left"),
-            format!("run {run}"),
-            "the run is as it was; nothing was sent to any host",
-            as_typed(
-                folder,
-                &format!("give --reason TEXT; or go on with it: lifeboat {chapter} {run}"),
-            ),
-        );
-        return Err(Failure::of(Exit::Resumable, &fault));
+        return Err(Failure::of(Exit::Resumable, &asked.unsaid));
     }
     Ok(said)
 }

@@ -15,9 +15,11 @@ mod exit;
 mod failback;
 mod findings;
 mod forms;
+mod from_drill;
 mod handover;
 mod home;
-pub mod leaving;
+mod keeping;
+mod leaving;
 mod load;
 mod logins;
 mod lookout;
@@ -56,6 +58,7 @@ use crate::settings::Settings;
 use args::{Cli, Command, EndArgs, PlanArgs, PlanMode, StartArgs, WatchArgs};
 use console::Console;
 pub use exit::{Exit, Failure};
+use from_drill::failover_from;
 
 /// Runs the program with the process's own arguments.
 #[must_use]
@@ -97,10 +100,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Run {
             runbook,
             planned,
+            from_drill,
             no_check,
             start,
         }) => {
             let mut console = Console::open(state, start.act.clone())?;
+            if let Some(drill) = from_drill {
+                let live = failover_from(&mut console, runbook, &drill, start, !no_check);
+                return finish(block_on(live), console);
+            }
             let mode = if planned {
                 Mode::Planned
             } else {
@@ -133,7 +141,14 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Commit(args)) => close_run(state, Chapter::Commit, &args),
         Some(Command::Rollback(args)) => close_run(state, Chapter::Rollback, &args),
-        Some(Command::Cleanup(args)) => close_run(state, Chapter::Cleanup, &args),
+        Some(Command::Cleanup {
+            end,
+            keep_disks: false,
+        }) => close_run(state, Chapter::Cleanup, &end),
+        Some(Command::Cleanup { end, .. }) => {
+            let mut console = Console::open(state, end.act.clone())?;
+            finish(block_on(keeping::keep_disks(&mut console, &end)), console)
+        }
         Some(Command::Watch(args)) => watch_run(state, &args),
         Some(Command::Brief { run }) => {
             let past = past::Past::read(store(state)?.find(&run)?)?;
@@ -225,6 +240,7 @@ async fn failover(
         mode,
         sections: vec![Section::Failover],
         parent: None,
+        from_drill: None,
         start: args,
         looks_first,
     };

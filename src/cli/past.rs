@@ -118,7 +118,7 @@ fn with_chapters(plan: Plan, runbook: &Runbook, state: &RunState, journal: &Read
     state.chapters.iter().fold(plan, |plan, opened| {
         let entries = journal.entries.iter().map(Arc::as_ref);
         let before = RunState::fold(entries.take_while(|entry| entry.seq < opened.seq));
-        closing_plan(opened.chapter, runbook, plan, &before)
+        closing_plan(opened, runbook, plan, &before)
     })
 }
 

@@ -100,6 +100,7 @@ pub(super) async fn practice(
         mode: Mode::Practice,
         sections: std::iter::once(Section::Failover).chain(home).collect(),
         parent: None,
+        from_drill: None,
         start: args.start,
         looks_first: false,
     };

@@ -331,6 +331,7 @@ pub(super) mod tests {
             chapter,
             by: "alice".to_owned(),
             plan: "f".to_owned(),
+            keeping: None,
         }
     }
 

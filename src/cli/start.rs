@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{Timestamp, Zoned};
 
 use crate::clock::Clock;
-use crate::engine::{DrillTerms, Parent, RunInfo, RunState, seconds};
+use crate::engine::{DrillTerms, FromDrill, Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
 use crate::journal::RunFolder;
 use crate::names::{VariableName, VmName};
@@ -36,6 +36,8 @@ pub(super) struct Order {
     pub(super) mode: Mode,
     pub(super) sections: Vec<Section>,
     pub(super) parent: Option<Before>,
+    /// The drill whose kept disks the restores start from.
+    pub(super) from_drill: Option<FromDrill>,
     pub(super) start: StartArgs,
     /// The hosts are looked at before the first line is written.
     pub(super) looks_first: bool,
@@ -222,6 +224,7 @@ fn describe(console: &Console, order: &Order, settled: &Settled, plan: &Plan) ->
         runbook_sha256: order.loaded.sha256.clone(),
         plan: plan.fingerprint.clone(),
         parent: order.parent.as_ref().map(|before| before.parent.clone()),
+        from_drill: order.from_drill.clone(),
         variables: settled.variables.clone(),
         only: settled.only.clone(),
         left_out: plan.left_out.clone(),

@@ -1,19 +1,55 @@
 //! How a run is ended: whether it may be in a given way, and the steps that do it. Pure: the same
 //! runbook and the same state give the same plan, so that a chapter that was cut short goes on.
 
+mod live;
 mod steps;
 
 use jiff::Timestamp;
+
+pub use live::{going_live, kept_disks};
 
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};
 use super::owners::Split;
 use super::stage::{Stage, residue};
-use super::state::RunState;
+use super::state::{OpenedChapter, RunState};
 use super::step::Status;
 use crate::names::{RunId, StepId};
 use crate::plan::{Aside, Close, Plan, then_closed};
 use crate::runbook::model::{Mode, Runbook};
+
+/// A way in which a run is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Which chapter does it.
+    pub chapter: Chapter,
+    /// The disks of a drill stay, for a live restore to start from.
+    pub keeps: bool,
+}
+
+impl From<Chapter> for Closing {
+    fn from(chapter: Chapter) -> Self {
+        let keeps = false;
+        Self { chapter, keeps }
+    }
+}
+
+impl From<&OpenedChapter> for Closing {
+    fn from(opened: &OpenedChapter) -> Self {
+        Self {
+            chapter: opened.chapter,
+            keeps: opened.keeping.is_some(),
+        }
+    }
+}
+
+impl Closing {
+    /// A drill is cleaned up, but for its disks.
+    pub const KEEPING: Self = Self {
+        chapter: Chapter::Cleanup,
+        keeps: true,
+    };
+}
 
 /// What becomes of somebody's wish to end a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +74,9 @@ fn refused(why: &str, next: String) -> Opening {
 
 /// Whether a run may be ended in this way now.
 #[must_use]
-pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
+pub fn opening(closing: impl Into<Closing>, run: &RunId, state: &RunState) -> Opening {
+    let closing = closing.into();
+    let Closing { chapter, keeps } = closing;
     let mode = state.info.as_ref().and_then(|info| info.mode);
     if mode == Some(Mode::Practice) {
         return refused(
@@ -56,16 +94,21 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
             );
             return refused(&recovery_required(&splits), next);
         }
-        if opened.chapter == chapter {
+        // One that keeps disks is gone on with before another deletes them.
+        if opened.chapter == chapter && (!keeps || opened.keeping.is_some()) {
             return Opening::GoOn;
         }
-        return other_begun(chapter, opened.chapter, run, state);
+        return other_begun(closing, opened.chapter, run, state);
     }
     match (chapter, mode) {
+        (Chapter::Cleanup, _) if keeps => live::keeping(mode, run, state),
         (Chapter::Cleanup, _) => cleanup(mode, run, state),
         (Chapter::Commit, Some(Mode::Drill)) => refused(
-            "a drill does not go live: its VMs ran cut off and changed data of their own",
-            format!("for the real thing: {}", for_real(run, state)),
+            "a drill's copies do not go live: they ran cut off and changed data of their own",
+            format!(
+                "a live restore can start from their disks: {}",
+                live::commands(run, state)
+            ),
         ),
         (Chapter::Rollback, Some(Mode::Drill)) => refused(
             "a drill changes nothing that could be taken back",
@@ -77,7 +120,7 @@ pub fn opening(chapter: Chapter, run: &RunId, state: &RunState) -> Opening {
 }
 
 /// What becomes of a wish to end a run in one way while another one was begun.
-fn other_begun(wanted: Chapter, begun: Chapter, run: &RunId, state: &RunState) -> Opening {
+fn other_begun(wanted: Closing, begun: Chapter, run: &RunId, state: &RunState) -> Opening {
     if state.leavable().is_some() {
         let mut before = state.clone();
         before.leave_chapter(state.last_at.unwrap_or_default());
@@ -93,28 +136,6 @@ fn other_begun(wanted: Chapter, begun: Chapter, run: &RunId, state: &RunState) -
         &format!("its {begun} was begun and is not finished"),
         format!("finish that first: lifeboat {begun} {run}{or_leave}"),
     )
-}
-
-/// The commands that do for real what a drill did, once it is out of the way.
-fn for_real(run: &RunId, state: &RunState) -> String {
-    let path = state.info.as_ref().map(|info| info.runbook_path.as_str());
-    let path = path.filter(|path| !path.is_empty());
-    let path = path.map_or("RUNBOOK".into(), shell_words::quote);
-    format!("lifeboat cleanup {run}, then lifeboat run {path}")
-}
-
-/// What to know who wants a drill's VMs for real, as long as it has them: the decision is another run.
-#[must_use]
-pub fn going_live(run: &RunId, state: &RunState) -> Option<String> {
-    let mode = state.info.as_ref()?.mode;
-    let over = matches!(
-        Stage::of(state),
-        Stage::CleaningUp | Stage::FindingsDue | Stage::Closed { .. }
-    );
-    (mode == Some(Mode::Drill) && !over).then(|| {
-        let commands = for_real(run, state);
-        format!("these copies do not go live: {commands}")
-    })
 }
 
 fn recovery_required(splits: &[Split]) -> String {
@@ -213,8 +234,13 @@ pub fn left_over(chapter: Chapter, state: &RunState) -> Vec<Item> {
 
 /// The plan of a run with the chapter that ends it. `run` holds all of its steps so far.
 #[must_use]
-pub fn closing_plan(chapter: Chapter, runbook: &Runbook, run: Plan, state: &RunState) -> Plan {
-    let closing = steps::of(chapter, runbook, &run, state);
+pub fn closing_plan(
+    closing: impl Into<Closing>,
+    runbook: &Runbook,
+    run: Plan,
+    state: &RunState,
+) -> Plan {
+    let closing = steps::of(closing.into(), runbook, &run, state);
     then_closed(run, closing)
 }
 

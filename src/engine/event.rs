@@ -253,6 +253,9 @@ pub enum RunEvent {
         by: String,
         /// Fingerprint of the plan with the chapter's steps.
         plan: String,
+        /// Why a drill's cleanup keeps its disks for a live restore to start from; none: it does not.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        keeping: Option<String>,
     },
     /// An ending of which nothing was done is left: the run stands as before it was opened.
     ChapterLeft {
@@ -416,7 +419,18 @@ impl RunEvent {
             Self::RunbookCorrected {
                 by, reason, file, ..
             } => (by, format!("corrected the runbook ({file}): {reason}")),
-            Self::ChapterOpened { chapter, by, .. } => (by, format!("began the {chapter}")),
+            Self::ChapterOpened {
+                chapter,
+                by,
+                keeping,
+                ..
+            } => {
+                let keeping = keeping.as_ref().map(|why| {
+                    format!(", which keeps the disks for a live restore to start from: {why}")
+                });
+                let keeping = keeping.unwrap_or_default();
+                (by, format!("began the {chapter}{keeping}"))
+            }
             Self::ChapterLeft {
                 chapter,
                 by,
@@ -475,6 +489,9 @@ pub struct RunInfo {
     /// For a failback: the run that it takes back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub parent: Option<Parent>,
+    /// The drill whose kept disks the restores start from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from_drill: Option<FromDrill>,
     /// Variables that are not secret.
     pub variables: BTreeMap<VariableName, String>,
     /// The recorded selection; empty means all.
@@ -517,6 +534,31 @@ pub struct Parent {
     /// Its steps that people did or left out, in words.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub by_people: Vec<String>,
+}
+
+/// The drill from whose kept disks a failover makes its own, so that only what differs is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromDrill {
+    /// Its run.
+    pub run: RunId,
+    /// Its journal's head hash when this run began.
+    pub head: String,
+    /// What it kept.
+    pub kept: Vec<KeptFolder>,
+}
+
+/// A folder whose disks a drill's cleanup kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFolder {
+    /// Of which VM.
+    pub vm: VmName,
+    /// Where.
+    pub host: HostName,
+    /// Its path there.
+    pub folder: String,
+    /// The stamp of the restore point that the drill had brought, and when it was taken.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub point: Option<(String, Timestamp)>,
 }
 
 /// How far the run goes on its own. Gates and prompts always wait.

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{BackupName, HostName, NetworkName, VmName};
+use crate::names::{BackupName, HostName, NetworkName, RunId, VmName};
 
 /// One thing worth keeping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +166,30 @@ pub enum Fact {
         copy: String,
         /// Of the old bytes.
         sha256: String,
+    },
+    /// A drill's cleanup left this folder with the VM's disks, for a live restore to start from.
+    DisksKept {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Which.
+        folder: String,
+    },
+    /// A disk was made from a clone of the one that a drill had kept, and only what differs was sent.
+    Seeded {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Which drill.
+        drill: RunId,
+        /// The file's name.
+        file: String,
+        /// Its size.
+        bytes: u64,
+        /// Bytes that were sent of it; of attempts that came to no end, what they had announced.
+        sent: u64,
     },
     /// The VM stands in a host's inventory by this run's doing.
     Registered {

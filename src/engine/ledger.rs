@@ -78,6 +78,8 @@ pub struct Item {
     pub step: Option<StepId>,
     /// A command was announced for it, and nothing was seen of it yet.
     pub announced: bool,
+    /// A drill's cleanup left it where it is, for a live restore to start from.
+    pub kept: bool,
     /// When it was seen gone again, or given back.
     pub gone: Option<Timestamp>,
 }
@@ -111,6 +113,15 @@ impl Item {
         self.gone.is_none()
     }
 
+    /// The folder that it lies in, or is, where it is one or a file.
+    fn place(&self) -> Option<&str> {
+        match &self.thing {
+            Thing::Folder(folder) | Thing::Workfiles(folder) => Some(folder),
+            Thing::File(path) | Thing::Original { aside: path, .. } => Some(folder_of(path)),
+            _ => None,
+        }
+    }
+
     fn is_same(&self, other: &Self) -> bool {
         self.host == other.host && self.vm == other.vm && self.what() == other.what()
     }
@@ -123,7 +134,12 @@ impl fmt::Display for Item {
         } else {
             ""
         };
-        write!(f, "{}: {}{doubt}", self.host, self.what())
+        let kept = if self.kept {
+            " (kept for going live)"
+        } else {
+            ""
+        };
+        write!(f, "{}: {}{doubt}{kept}", self.host, self.what())
     }
 }
 
@@ -375,6 +391,16 @@ impl Ledger {
                 self.saw(host, vm, |thing| *thing == Thing::Stopped);
                 self.end(at, host, vm, &Thing::Started);
             }
+            Fact::DisksKept { host, folder, .. } => {
+                let mut items = self.items.iter_mut();
+                let here = |item: &&mut Item| {
+                    item.host == *host && item.place() == Some(folder.as_str()) && item.stands()
+                };
+                items
+                    .by_ref()
+                    .filter(here)
+                    .for_each(|item| item.kept = true);
+            }
             Fact::Gone { host, what } => self.gone(at, host, what),
             _ => {}
         }
@@ -424,6 +450,7 @@ impl Ledger {
             since: at,
             step: step.cloned(),
             announced,
+            kept: false,
             gone: None,
         };
         match self.items.iter_mut().rfind(|known| known.is_same(&item)) {

@@ -31,7 +31,8 @@ mod window;
 
 pub use asked::{Judged, NO, Prompt, YES, judge};
 pub use closing::{
-    Opening, closing_plan, going_live, is_closing_id, left_over, opening, takes_back,
+    Closing, Opening, closing_plan, going_live, is_closing_id, kept_disks, left_over, opening,
+    takes_back,
 };
 pub use consent::{
     Gap, can_decline, confirmation_gaps, is_wrong_response, objection, risk, typed_word,
@@ -39,7 +40,8 @@ pub use consent::{
 };
 pub use effect::{Effect, TimerId};
 pub use event::{
-    Chapter, DrillTerms, Entry, Pace, Parent, RunEvent, RunInfo, RunResult, StopOutcome, seconds,
+    Chapter, DrillTerms, Entry, FromDrill, KeptFolder, Pace, Parent, RunEvent, RunInfo, RunResult,
+    StopOutcome, seconds,
 };
 pub use fact::{AutostartEntry, Fact};
 pub use finding::{Finding, FindingsStatement};

@@ -71,6 +71,11 @@ pub enum Stage {
         /// What is still there.
         residue: usize,
     },
+    /// A drill's cleanup came to its end, and nothing is left but the disks that it kept.
+    DisksKept {
+        /// The folders that hold them.
+        folders: usize,
+    },
     /// Nothing that it made is left.
     Cleaned,
     /// Nothing that a drill made is left, and its people have not said what they learnt.
@@ -159,6 +164,16 @@ impl Stage {
             (Chapter::Cleanup, None) => Self::CleaningUp,
             (Chapter::Commit, Some(_)) => Self::Committed { residue: left() },
             (Chapter::Rollback, Some(_)) => Self::RolledBack { residue: left() },
+            (Chapter::Cleanup, Some(_)) if opened.keeping.is_some() && left() > 0 => {
+                let ledger = Ledger::of(state);
+                let left = residue(&ledger, opened.chapter);
+                match kept_folders(&left) {
+                    Some(folders) => Self::DisksKept { folders },
+                    None => Self::CleanupIncomplete {
+                        residue: left.len(),
+                    },
+                }
+            }
             (Chapter::Cleanup, Some(_)) => match left() {
                 0 if mode == Some(Mode::Drill) => match &state.people.findings {
                     None => Self::FindingsDue,
@@ -231,6 +246,12 @@ impl Stage {
             Self::CleanupDue => "cleanup due".to_owned(),
             Self::CleaningUp => "cleanup not finished".to_owned(),
             Self::CleanupIncomplete { residue } => with_residue("cleanup incomplete", *residue),
+            Self::DisksKept { folders: 1 } => {
+                "cleaned up, 1 folder of disks kept for going live: cleanup due".to_owned()
+            }
+            Self::DisksKept { folders } => {
+                format!("cleaned up, {folders} folders of disks kept for going live: cleanup due")
+            }
             Self::Cleaned => "cleaned".to_owned(),
             Self::FindingsDue => "cleaned, findings not stated".to_owned(),
             Self::Closed { findings: 0 } => "closed, no findings".to_owned(),
@@ -312,6 +333,7 @@ impl Stage {
             Self::CleanupDue => vec![cleanup("remove what it made, and prove it")],
             Self::CleaningUp => vec![cleanup(go_on)],
             Self::CleanupIncomplete { .. } => vec![cleanup("try again what is left")],
+            Self::DisksKept { .. } => vec![cleanup("delete the disks that it kept, and prove it")],
             Self::Committed { residue: 0 } | Self::RolledBack { residue: 0 } => Vec::new(),
             Self::Committed { .. } => vec![commit("try again what is left")],
             Self::RolledBack { .. } => vec![cleanup("remove what is left")],
@@ -378,6 +400,12 @@ impl Stage {
         *self == finished || self.is_over()
     }
 
+    /// Whether its last ending did all that it was to do, be it that disks are kept on purpose.
+    #[must_use]
+    pub fn ended_well(&self) -> bool {
+        matches!(self, Self::DisksKept { .. }) || self.is_over()
+    }
+
     /// Whether the run was ended in one of its ways and nothing is left to do.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -421,6 +449,14 @@ pub(super) fn residue(ledger: &Ledger, chapter: Chapter) -> Vec<&Item> {
         _ => chapter != Chapter::Commit,
     };
     ledger.standing().filter(counts).collect()
+}
+
+/// How many folders are kept; none where something else is left too.
+fn kept_folders(left: &[&Item]) -> Option<usize> {
+    let folders = left
+        .iter()
+        .filter(|item| matches!(item.thing, Thing::Folder(_)));
+    left.iter().all(|item| item.kept).then(|| folders.count())
 }
 
 fn with_residue(word: &str, residue: usize) -> String {

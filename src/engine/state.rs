@@ -121,6 +121,8 @@ pub struct OpenedChapter {
     pub plan: String,
     /// Its steps of which something is known, and none of an earlier chapter of its kind.
     pub steps: BTreeSet<StepId>,
+    /// Why it keeps a drill's disks; none: it does not.
+    pub keeping: Option<String>,
     /// When its last step was settled, and how.
     pub ended: Option<(Timestamp, RunResult)>,
 }
@@ -343,7 +345,12 @@ impl RunState {
             | RunEvent::ShellClosed { .. }
             | RunEvent::DrillAborted { .. }
             | RunEvent::FindingsStated { .. } => {}
-            RunEvent::ChapterOpened { chapter, by, plan } => {
+            RunEvent::ChapterOpened {
+                chapter,
+                by,
+                plan,
+                keeping,
+            } => {
                 self.paused = false;
                 // How far the run was let go on was said for what the run did.
                 self.pace = Pace::Step;
@@ -354,6 +361,7 @@ impl RunState {
                     seq: entry.seq,
                     plan: plan.clone(),
                     steps: BTreeSet::new(),
+                    keeping: keeping.clone(),
                     ended: None,
                 });
             }

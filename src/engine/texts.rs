@@ -175,6 +175,8 @@ impl Fact {
             | Self::AutostartRemoved { .. }
             | Self::StopWanted { .. }
             | Self::Gone { .. }
+            | Self::DisksKept { .. }
+            | Self::Seeded { .. }
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
             | Self::SurvivorChosen { .. }

@@ -102,7 +102,12 @@ mod tests {
 
     fn opened(chapter: Chapter) -> RunEvent {
         let (by, plan) = ("alice".to_owned(), "f".to_owned());
-        RunEvent::ChapterOpened { chapter, by, plan }
+        RunEvent::ChapterOpened {
+            chapter,
+            by,
+            plan,
+            keeping: None,
+        }
     }
 
     #[test]

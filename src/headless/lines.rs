@@ -343,6 +343,20 @@ fn known(fact: &Fact) -> Option<String> {
         } => {
             format!("placed {path}, {}, sha256 {sha256}", report::bytes(*bytes))
         }
+        Fact::Seeded {
+            drill,
+            file,
+            bytes,
+            sent,
+            ..
+        } => format!(
+            "{file} made from the disk that drill {drill} kept: {} of {} sent",
+            report::bytes(*sent),
+            report::bytes(*bytes)
+        ),
+        Fact::DisksKept { vm, host, folder } => {
+            format!("the disks of {vm} are kept on {host}: {folder}")
+        }
         Fact::OriginalKept { path, aside, .. } => format!("kept {path} aside as {aside}"),
         Fact::Stopped { vm, host, how, .. } => format!("{vm} on {host}: {how}"),
         Fact::OwnershipEvidence { lines, whole, .. } => format!(

@@ -83,6 +83,15 @@ pub enum Close {
         /// What.
         placed: Placed,
     },
+    /// Leaves a drill's folder with its disks, once no VM is registered from it.
+    KeepDisks {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// Which.
+        folder: String,
+    },
     /// Removes port groups and virtual switches that the run made.
     RemoveNetworks {
         /// Where.
@@ -114,6 +123,7 @@ impl Close {
             Self::NamesBack { .. } => "names_back",
             Self::AutostartBack { .. } => "autostart_back",
             Self::RemoveFiles { .. } => "remove_files",
+            Self::KeepDisks { .. } => "keep_disks",
             Self::RemoveNetworks { .. } => "remove_networks",
             Self::RemoveOriginals { .. } => "remove_originals",
         }
@@ -128,6 +138,7 @@ impl Close {
             | Self::NamesBack { vm, .. }
             | Self::AutostartBack { vm, .. }
             | Self::RemoveFiles { vm, .. }
+            | Self::KeepDisks { vm, .. }
             | Self::RemoveOriginals { vm, .. } => Some(vm),
             Self::Agree { .. } | Self::RemoveNetworks { .. } => None,
         }
@@ -142,6 +153,7 @@ impl Close {
             | Self::NamesBack { host, .. }
             | Self::AutostartBack { host, .. }
             | Self::RemoveFiles { host, .. }
+            | Self::KeepDisks { host, .. }
             | Self::RemoveNetworks { host, .. }
             | Self::RemoveOriginals { host, .. } => Some(host),
             Self::Agree { .. } => None,
@@ -168,6 +180,7 @@ impl Close {
                 sum.words(&placed.files);
                 sum.count(usize::from(placed.made) + 2 * usize::from(placed.typed));
             }
+            Self::KeepDisks { folder, .. } => sum.word(folder),
             Self::RemoveNetworks {
                 groups, switches, ..
             } => {

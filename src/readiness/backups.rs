@@ -14,7 +14,9 @@ use crate::hypervisor::esxi::inventory::on_host;
 use crate::hypervisor::shell;
 use crate::names::{HostName, RunId, VmName};
 use crate::runbook::model::{Backup, Place};
-use crate::transfer::{self, Chosen, Delivery, Folder, Item, Landing, Patience, Point, Target};
+use crate::transfer::{
+    self, Chosen, Delivery, Folder, Item, Landing, Patience, Point, Seeds, Target,
+};
 use crate::vmfiles::{Vmx, path_on_host};
 
 /// How long a backup may take to tell what it holds of one VM.
@@ -136,6 +138,7 @@ impl Source<'_> {
             },
             landing: Landing::Fresh,
             patience: Patience::default(),
+            seeds: Seeds::new(),
             survey: None,
         };
         let delivery = delivery.surveyed(place.disk).await?;

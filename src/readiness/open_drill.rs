@@ -14,6 +14,8 @@ pub struct OpenDrill {
     pub run: RunId,
     /// How it stands, in words.
     pub stage: String,
+    /// Nothing is left of it but disks that are kept for a live restore to start from.
+    pub kept: bool,
     /// What it holds of each host.
     pub holds: BTreeMap<HostName, Holds>,
 }
@@ -56,9 +58,11 @@ impl OpenDrill {
         for (host, held) in &mut holds {
             held.count(host, state);
         }
+        let stage = Stage::of(state);
         (!holds.is_empty()).then(|| Self {
             run: run.clone(),
-            stage: Stage::of(state).words(),
+            stage: stage.words(),
+            kept: matches!(stage, Stage::DisksKept { .. }),
             holds,
         })
     }

@@ -473,6 +473,7 @@ fn an_open_drill_is_told_once_with_what_it_holds() {
             task.drills.push(OpenDrill {
                 run: run.into(),
                 stage: "cleanup due".to_owned(),
+                kept: false,
                 holds: [("lee-esx1".into(), holds())].into(),
             });
             let names = vec![format!("drill-{run}-sql01")];

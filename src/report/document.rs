@@ -218,6 +218,10 @@ pub enum StatementKind {
     LockLeft,
     /// A person chose another restore point.
     PointPicked,
+    /// Disks were made from those that a drill had kept.
+    Seeded,
+    /// A drill's disks were kept for a live restore to start from.
+    DisksKept,
     /// A restore point has no recorded sums.
     SourceUnverified,
     /// What was quiesced is what the runbook says.

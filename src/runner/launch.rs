@@ -59,10 +59,12 @@ pub struct Resumption {
 }
 
 /// A chapter that is opened with the run as it was looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Opens {
     /// Which.
     pub chapter: Chapter,
+    /// Why it keeps a drill's disks; none: it does not.
+    pub keeping: Option<String>,
     /// Number of the event up to which the run was looked at.
     pub judged_at: u64,
 }
@@ -159,6 +161,7 @@ fn news(launch: &Launch, state: &RunState, up: &Resumption) -> Result<Vec<RunEve
             chapter: opens.chapter,
             by: up.operator.clone(),
             plan: launch.plan.fingerprint.clone(),
+            keeping: opens.keeping.clone(),
         });
         return Ok(news);
     }

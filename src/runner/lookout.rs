@@ -256,6 +256,7 @@ mod tests {
             chapter: Chapter::Rollback,
             by: "alice".to_owned(),
             plan: String::new(),
+            keeping: None,
         };
         assert_eq!(add(opened), None);
         let left = RunEvent::WriteIntended {

@@ -11,6 +11,7 @@ use super::patch;
 use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
 use super::reading::Wanted;
+use super::seed::Seeds;
 use super::source::Folder;
 use super::staging;
 use super::sums::{Sum, is_plain_name};
@@ -78,6 +79,8 @@ pub struct Delivery {
     pub to: Target,
     /// What becomes of files that are there.
     pub landing: Landing,
+    /// Disks beside the target from which files are made that come as they are.
+    pub seeds: Seeds,
     /// How long a dropped link is waited for.
     pub patience: Patience,
     /// What its texts say; `None` until they are read ([`Delivery::surveyed`]).

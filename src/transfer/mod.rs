@@ -6,8 +6,8 @@
 //! recorded a sum of is summed while it is read to be sent (`reading`).
 //! Nothing that this run did not make is overwritten or deleted.
 //!
-//! Where a disk of the same name and size is there, the new one is made from a clone of it, and only
-//! the blocks that differ travel.
+//! Where a disk of the same name and size is there, or was left in another folder for that (`seed`),
+//! the new one is made from a clone of it, and only the blocks that differ travel.
 //!
 //! No record of progress is kept: after a dropped link or a crash both ends are asked for the sums
 //! of stretches, and what the destination proves to have is not sent again. The way through:
@@ -38,6 +38,7 @@ mod preview;
 mod progress;
 mod ranges;
 mod reading;
+mod seed;
 mod shelf;
 mod source;
 mod staging;
@@ -62,6 +63,7 @@ pub use observe::{Observed, Standing};
 pub use patch::{Base, Whole};
 pub use point::{Point, PointFile};
 pub use progress::{Phase, Progress, Tell};
+pub use seed::{Seed, Seeds};
 pub use source::Folder;
 pub use stream::{RunsOn, Stream};
 pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};

@@ -11,6 +11,7 @@ use std::time::Instant;
 use super::deliver::{Delivery, Item, Landing};
 use super::observe::{Observed, Standing, observe};
 use super::progress::Phase;
+use super::seed;
 use super::source::Folder;
 use super::target::{Work, time_for};
 use super::writes::{TransferError, Writes};
@@ -19,6 +20,7 @@ use crate::host::HostCommand;
 use crate::hypervisor::esxi::commands::{DiskFormat, clone_disk};
 use crate::hypervisor::esxi::vmkfstools;
 use crate::hypervisor::shell::{self, FileKind as Kind, Removed};
+use crate::names::RunId;
 use crate::runbook::model::Driver;
 use crate::vmfiles::{Descriptor, FileKind};
 
@@ -87,20 +89,33 @@ pub(super) async fn bases<W>(
     };
     for item in open {
         let base = match size(&item.name) {
-            None => Err("is no plain file there".to_owned()),
-            Some(bytes) if bytes != item.bytes => Err("has another size there".to_owned()),
-            Some(_) if work.to.host.driver() == Driver::Posix => Ok(Base::File),
-            Some(_) => match descriptor_of(&item.name) {
-                Some(name) if size(&name).is_some() => {
-                    let text = folder.head(&name, Descriptor::PREFIX).await?;
-                    flat_disk(item, name, &text)
-                }
-                _ => Err("has no descriptor there to clone it by".to_owned()),
-            },
+            Some(bytes) if bytes == item.bytes && work.to.host.driver() == Driver::Posix => {
+                Ok(Base::File)
+            }
+            _ => disk(item, &folder, &size).await?,
         };
         bases.insert(item.name.clone(), base);
     }
     Ok(bases)
+}
+
+/// The disk of that name and size in a folder, by which a host clones it, or why there is none.
+pub(super) async fn disk(
+    item: &Item,
+    folder: &Folder,
+    size: &(impl Fn(&str) -> Option<u64> + Sync),
+) -> Result<Result<Base, Whole>, Fault> {
+    Ok(match size(&item.name) {
+        None => Err("is no plain file there".to_owned()),
+        Some(bytes) if bytes != item.bytes => Err("has another size there".to_owned()),
+        Some(_) => match descriptor_of(&item.name) {
+            Some(name) if size(&name).is_some() => {
+                let text = folder.head(&name, Descriptor::PREFIX).await?;
+                flat_disk(item, name, &text)
+            }
+            _ => Err("has no descriptor there to clone it by".to_owned()),
+        },
+    })
 }
 
 /// `vmkfstools` finds a disk's data by its descriptor, and names a clone's data after it.
@@ -126,11 +141,13 @@ fn flat_disk(item: &Item, descriptor: String, text: &[u8]) -> Result<Base, Whole
 }
 
 /// A command on the way to a base.
-enum Deed {
+pub(super) enum Deed {
     /// A file of this run's own that a crash left.
     Remove(String),
     /// By descriptors.
     CloneDisk(String, String),
+    /// From the path of a descriptor in another folder.
+    CloneSeed(String, String),
     Copy(String, String, u64),
     Rename(String, String),
 }
@@ -143,6 +160,7 @@ impl Deed {
             Self::CloneDisk(from, clone) => {
                 clone_disk(&to.path(from), &to.path(clone), DiskFormat::Thin)
             }
+            Self::CloneSeed(from, clone) => clone_disk(from, &to.path(clone), DiskFormat::Thin),
             Self::Copy(from, copy, bytes) => {
                 shell::copy_sparse(&to.path(from), &to.path(copy)).deadline(time_for(*bytes))
             }
@@ -164,7 +182,9 @@ impl Deed {
                 let removed = Removed::parse(&output).map(drop);
                 (format!("removing the unfinished {name}"), removed)
             }
-            Self::CloneDisk(from, _) => (format!("cloning {from}"), vmkfstools::check(&output)),
+            Self::CloneDisk(from, _) | Self::CloneSeed(from, _) => {
+                (format!("cloning {from}"), vmkfstools::check(&output))
+            }
             Self::Copy(from, ..) | Self::Rename(from, _) => {
                 (format!("copying {from}"), shell::check_quiet(&output))
             }
@@ -173,24 +193,54 @@ impl Deed {
     }
 }
 
+/// Names of this run's own under which a file is cloned.
+pub(super) struct Clones {
+    copy: String,
+    /// Of a flat disk.
+    pub(super) descriptor: Option<String>,
+    /// The data that goes with it.
+    pub(super) data: Option<String>,
+}
+
+impl Clones {
+    pub(super) fn of(run: &RunId, name: &str) -> Self {
+        let clone = |name: &str| format!("{name}.lifeboat-{run}-clone");
+        let stem = name.strip_suffix("-flat.vmdk").map(clone);
+        let [descriptor, data] =
+            ["", "-flat"].map(|end| stem.as_ref().map(|stem| format!("{stem}{end}.vmdk")));
+        Self {
+            copy: clone(name),
+            descriptor,
+            data,
+        }
+    }
+}
+
+/// Taking away what a crash left of a clone.
+pub(super) fn left_behind<'a>(
+    names: impl IntoIterator<Item = Option<&'a String>>,
+    found: &Observed,
+) -> Vec<Deed> {
+    let left = names.into_iter().flatten();
+    let left = left.filter(|left| found.own.contains(left));
+    left.cloned().map(Deed::Remove).collect()
+}
+
 /// What is to be done before a file's data is sent: what a crash left is taken away, and its base
 /// made, where there is one.
 fn deeds(delivery: &Delivery, item: &Item, found: &Observed) -> Vec<Deed> {
     if !delivery.patches() {
-        return Vec::new();
+        return seed::deeds(delivery, item, found);
     }
     let (to, name) = (&delivery.to, item.name.as_str());
-    let clone = |name: &str| format!("{name}.lifeboat-{}-clone", to.run);
-    let (part, copy) = (to.part_name(name), clone(name));
-    let stem = name.strip_suffix("-flat.vmdk").map(clone);
-    let [descriptor, data] =
-        ["", "-flat"].map(|end| stem.as_ref().map(|stem| format!("{stem}{end}.vmdk")));
+    let part = to.part_name(name);
+    let Clones {
+        copy,
+        descriptor,
+        data,
+    } = Clones::of(&to.run, name);
     let left = [Some(&copy), data.as_ref(), descriptor.as_ref()];
-    let left = left
-        .into_iter()
-        .flatten()
-        .filter(|left| found.own.contains(left));
-    let mut deeds: Vec<Deed> = left.cloned().map(Deed::Remove).collect();
+    let mut deeds = left_behind(left, found);
     let Some(Ok(base)) = found.bases.get(name) else {
         return deeds;
     };

@@ -124,6 +124,10 @@ pub enum HomeChoice {
     Drill(PathBuf),
     /// The real thing.
     Run(PathBuf),
+    /// Clean a drill up, but keep its disks for the real thing to start from.
+    KeepDisks(RunId),
+    /// The real thing, from the disks that a drill kept.
+    RunFromDrill(RunId),
     /// Bring home what a run has moved.
     FailbackRun(RunId),
     /// Bring home what a runbook names.

@@ -503,7 +503,7 @@ pub(super) const HOME: &[Binding<HomeAction>] = &[
         HomeAction::Run,
         &[char('r')],
         "failover",
-        "Run this runbook for real; every step is shown before it is sent.",
+        "Run this runbook for real, on a drill from its disks; every step is shown before it is sent.",
     ),
     hint(
         HomeAction::Failback,

@@ -26,8 +26,8 @@ use super::{LEFT, tell_gone};
 const WORK: [&str; 5] = ["part", "clone", "source", "new", "undone"];
 /// The step about one folder.
 pub(in crate::actions) struct EndFiles<'a> {
-    close: &'a Close,
-    at: VmAt,
+    pub(super) close: &'a Close,
+    pub(super) at: VmAt,
 }
 
 /// What was seen.
@@ -415,6 +415,7 @@ impl Action for EndFiles<'_> {
         }
         match self.close {
             Close::RemoveFiles { placed, .. } => self.remove(placed, seen),
+            Close::KeepDisks { .. } => self.keep(seen),
             Close::RemoveOriginals { originals, .. } => self.originals_go(originals, seen),
             Close::NamesBack { originals, .. } => self.names_back(originals, seen),
             _ => done("nothing to do", Vec::new()),
@@ -457,7 +458,8 @@ impl Action for EndFiles<'_> {
             matches!(&item.thing, Thing::Folder(path) if Some(path) == gone.as_ref())
                 && item.host == *host
         })
-        .await
+        .await?;
+        self.tell_kept(ctx, seen.get()).await
     }
 }
 

@@ -90,7 +90,8 @@ impl Fence {
             host.as_str(),
             "nothing was changed; a drill's copy does not go live",
             format!(
-                "`lifeboat cleanup {run}` stops it and removes what that drill made; then retry"
+                "`lifeboat cleanup {run}` stops it and removes what that drill made (with --keep-disks all but its \
+                 disks); then retry"
             ),
         );
         Some(blocked(what, fault, &[]))

@@ -53,6 +53,7 @@ fn used(stamp: &str) -> Use {
         mover: "relayed through this machine",
         printed_by: None,
         makes: vec!["sql01.vmdk (streamOptimized) becomes thin".into()],
+        seeding: None,
         room: Room {
             own: crate::transfer::Takes {
                 least: 1 << 30,

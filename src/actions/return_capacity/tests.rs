@@ -45,6 +45,7 @@ fn due(vm: &str, power: Option<PowerState>) -> Due {
             since: Timestamp::UNIX_EPOCH,
             step: None,
             announced: false,
+            kept: false,
             gone: None,
         },
         at,

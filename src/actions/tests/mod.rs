@@ -12,6 +12,7 @@ mod owners;
 pub(super) mod parts;
 mod points;
 mod replicating;
+mod seeding;
 mod trouble;
 mod unplugged;
 pub(super) mod world;

@@ -10,6 +10,7 @@ use super::super::protection::Unprotected;
 use super::super::stage::residue;
 use super::super::state::{Op, OpStatus, RunState};
 use super::super::step::Status;
+use super::Closing;
 use crate::names::{HostName, StepId, VmName};
 use crate::plan::{ActionSpec, Aside, Close, Placed, Plan, Risk, Step, Subject};
 use crate::runbook::model::{DeclaredEffect, Mode, OnFailure, Runbook, SiteRole};
@@ -17,7 +18,7 @@ use crate::runbook::model::{DeclaredEffect, Mode, OnFailure, Runbook, SiteRole};
 /// The parts of a chapter: as in step ids, and for people.
 pub(super) const PHASES: [(&str, &str); 4] = [AGREE, TAKE_DOWN, BRING_BACK, CLEAR_AWAY];
 /// Every verb that a step of a chapter can have.
-pub(super) const VERBS: [&str; 12] = [
+pub(super) const VERBS: [&str; 13] = [
     "agree",
     "stop",
     "unregister",
@@ -27,6 +28,7 @@ pub(super) const VERBS: [&str; 12] = [
     "return_capacity",
     "autostart_back",
     "remove_files",
+    "keep_disks",
     "remove_networks",
     "remove_originals",
     "note",
@@ -43,9 +45,11 @@ const SHORT: Duration = Duration::from_secs(2 * 60);
 const LONG: Duration = Duration::from_secs(10 * 60);
 
 /// The steps of a chapter; their `after` counts from the first of them.
-pub(super) fn of(chapter: Chapter, runbook: &Runbook, run: &Plan, state: &RunState) -> Vec<Step> {
+pub(super) fn of(closing: Closing, runbook: &Runbook, run: &Plan, state: &RunState) -> Vec<Step> {
+    let Closing { chapter, keeps } = closing;
     let mut draft = Draft {
         chapter,
+        keeps,
         runbook,
         run,
         state,
@@ -65,6 +69,8 @@ pub(super) fn of(chapter: Chapter, runbook: &Runbook, run: &Plan, state: &RunSta
 
 struct Draft<'a> {
     chapter: Chapter,
+    /// The disks of a drill stay.
+    keeps: bool,
     runbook: &'a Runbook,
     run: &'a Plan,
     state: &'a RunState,
@@ -85,6 +91,11 @@ impl Draft<'_> {
                     .to_owned()
             }
             (_, 0) => "Nothing that the run made is left. Close it".to_owned(),
+            _ if self.keeps => {
+                "Everything that the drill made is taken down and removed, but the folders with its disks: they \
+                 stay for a live restore to start from, until `lifeboat cleanup` without --keep-disks deletes them"
+                    .to_owned()
+            }
             _ => "Everything that the run made is taken down and removed".to_owned(),
         };
         if self.chapter == Chapter::Commit {
@@ -350,7 +361,12 @@ impl Draft<'_> {
                 typed,
                 ..placed
             };
-            let close = Close::RemoveFiles { vm, host, placed };
+            let close = if self.keeps && placed.made {
+                let folder = placed.folder;
+                Close::KeepDisks { vm, host, folder }
+            } else {
+                Close::RemoveFiles { vm, host, placed }
+            };
             self.close(CLEAR_AWAY, close, before.to_vec());
         }
     }
@@ -558,6 +574,7 @@ fn title(action: &ActionSpec, chapter: Chapter, subject: &Subject) -> String {
         Close::NamesBack { .. } => format!("give the files of {name} their names back"),
         Close::AutostartBack { .. } => format!("put the autostart entry of {name} back"),
         Close::RemoveFiles { .. } => format!("remove the files of {name}"),
+        Close::KeepDisks { .. } => format!("keep the disks of {name}"),
         Close::RemoveNetworks { .. } => format!("remove port groups on {name}"),
         Close::RemoveOriginals { .. } => format!("delete the originals of {name}"),
     }
@@ -565,7 +582,7 @@ fn title(action: &ActionSpec, chapter: Chapter, subject: &Subject) -> String {
 
 fn risk(action: &ActionSpec) -> Risk {
     match action {
-        ActionSpec::Note { .. } => Risk::Read,
+        ActionSpec::Note { .. } | ActionSpec::Close(Close::KeepDisks { .. }) => Risk::Read,
         ActionSpec::PowerOn { .. }
         | ActionSpec::Close(Close::Stop { .. } | Close::Unregister { .. }) => Risk::Disruptive,
         _ => Risk::Write,

@@ -1,3 +1,5 @@
+mod live;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -137,10 +139,10 @@ fn run_on(state: &mut RunState) {
     );
 }
 
-fn closed(chapter: Chapter, mode: Mode, state: &RunState) -> Plan {
+fn closed(closing: impl Into<Closing>, mode: Mode, state: &RunState) -> Plan {
     let runbook = runbook();
     let own = own_plan(&runbook, mode);
-    closing_plan(chapter, &runbook, own, state)
+    closing_plan(closing, &runbook, own, state)
 }
 
 fn ids(plan: &Plan) -> Vec<&str> {
@@ -388,9 +390,15 @@ fn a_command_that_never_left_is_not_said_to_stay() {
     assert!(!text.contains(&step.title), "{text}");
 }
 
-fn open(state: &mut RunState, chapter: Chapter) {
-    let (by, plan) = ("alice".to_owned(), "f".to_owned());
-    add(state, "-", RunEvent::ChapterOpened { chapter, by, plan });
+fn open(state: &mut RunState, closing: impl Into<Closing>) {
+    let Closing { chapter, keeps } = closing.into();
+    let opened = RunEvent::ChapterOpened {
+        chapter,
+        by: "alice".to_owned(),
+        plan: "f".to_owned(),
+        keeping: keeps.then(|| "London is dark".to_owned()),
+    };
+    add(state, "-", opened);
 }
 
 fn finish(state: &mut RunState) {
@@ -398,8 +406,8 @@ fn finish(state: &mut RunState) {
     add(state, "-", RunEvent::RunFinished { result });
 }
 
-fn word(chapter: Chapter, state: &RunState) -> &'static str {
-    match opening(chapter, &"r1".into(), state) {
+fn word(closing: impl Into<Closing>, state: &RunState) -> &'static str {
+    match opening(closing, &"r1".into(), state) {
         Opening::New => "new",
         Opening::GoOn => "go on",
         Opening::Nothing(_) => "nothing",
@@ -693,18 +701,6 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     let (vm, how) = ("sql01".into(), "seen".to_owned());
     add(&mut state, "-", found(Fact::SplitBrainEnded { vm, how }));
     assert_eq!(word(Chapter::Commit, &state), "go on");
-}
-
-#[test]
-fn the_real_thing_is_named_as_a_shell_takes_it() {
-    let mut state = started(Mode::Drill);
-    let info = state.info.as_mut().unwrap();
-    info.runbook_path = "/srv/run books/site.yaml".to_owned();
-    let told = going_live(&"r1".into(), &state).unwrap();
-    assert!(
-        told.ends_with("lifeboat run '/srv/run books/site.yaml'"),
-        "{told}"
-    );
 }
 
 #[test]

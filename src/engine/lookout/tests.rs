@@ -432,6 +432,7 @@ fn what_is_seen_over_a_rollback_that_was_only_begun_is_kept() {
             chapter: Chapter::Rollback,
             by: "bob".to_owned(),
             plan: String::new(),
+            keeping: None,
         });
     };
     story.look("lon-esx1", Ok(&["sql01"]));

@@ -65,10 +65,15 @@ fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
         let next = if goes_home {
             // It stands at the site that they leave.
             format!("`lifeboat cleanup {run}` once it is not needed")
+        } else if drill.kept {
+            format!("`lifeboat run RUNBOOK --from-drill {run}` starts from them; `lifeboat cleanup {run}` deletes them")
         } else if stands_in {
             format!("`lifeboat cleanup {run}` first: nothing starts beside a VM of the same identity that is on")
         } else {
-            format!("`lifeboat cleanup {run}` first where room is short")
+            format!(
+                "`lifeboat cleanup {run}` first where room is short; with --keep-disks `lifeboat run --from-drill {run}` \
+                 can start from its disks"
+            )
         };
         let fault = Fault::new(
             format!(
@@ -77,11 +82,15 @@ fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
                 drill.in_words()
             ),
             "the state folder of this console",
-            "its copies do not go live: they ran cut off and changed data of their own",
+            if drill.kept {
+                "its copies do not go live; a live restore can start from their disks"
+            } else {
+                "its copies do not go live: they ran cut off and changed data of their own"
+            },
             next,
         );
         let key = format!("run/{run}");
-        if goes_home {
+        if goes_home || drill.kept {
             Finding::note(key, Vec::new(), fault)
         } else {
             Finding::warning(key, Vec::new(), fault)

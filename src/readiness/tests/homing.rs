@@ -282,6 +282,7 @@ fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
         task.drills.push(OpenDrill {
             run: "20260101-000000-dddd".into(),
             stage: "cleanup due".to_owned(),
+            kept: false,
             holds: [("lee-esx1".into(), holds)].into(),
         });
     });

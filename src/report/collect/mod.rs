@@ -6,6 +6,7 @@ mod head;
 mod lanes;
 mod people;
 mod residue;
+mod seeded;
 mod statements;
 mod steps;
 

@@ -106,6 +106,8 @@ fn words(item: &Item) -> Text {
     };
     if item.announced {
         text.plain(" (announced, not seen)")
+    } else if item.kept {
+        text.plain(" (kept for going live)")
     } else {
         text
     }

@@ -11,7 +11,7 @@ use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, time};
 use crate::runbook::model::{Mode, Section};
 
-use super::drill;
+use super::{drill, seeded};
 
 /// Everything that was not proven, kind by kind.
 pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
@@ -28,6 +28,7 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     }
     shells(run, &mut all);
     points(run, &mut all);
+    seeded::statements(run, &mut all);
     for (vm, needed) in &run.plan.left_out {
         let said = format!(
             "{vm} needs {needed}, which was left out of this run by choice; the need counted as met."

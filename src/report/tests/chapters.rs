@@ -9,6 +9,7 @@ fn opened(chapter: Chapter) -> RunEvent {
         chapter,
         by: "alice".to_owned(),
         plan: "f".to_owned(),
+        keeping: None,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::runbook::model::{
 };
 use crate::sim::{Injection, Site, SiteOptions};
 use crate::transfer::{
-    Against, Delivery, Folder, Item, Landing, Mover, Patience, Sum, Target, Tell, choose, points,
-    vm_files,
+    Against, Delivery, Folder, Item, Landing, Mover, Patience, Seeds, Sum, Target, Tell, choose,
+    points, vm_files,
 };
 
 const RUN: &str = "20260102-030405-simu";
@@ -172,6 +172,7 @@ impl Simulated {
                 longest: ms(300),
                 total: ms(20_000),
             },
+            seeds: Seeds::new(),
             survey: None,
         }
     }

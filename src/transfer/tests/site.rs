@@ -16,7 +16,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, OpId};
 use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
 use crate::transfer::{
-    Delivery, Folder, Item, Landed, Landing, Patience, Sum, Target, Writes, Written,
+    Delivery, Folder, Item, Landed, Landing, Patience, Seeds, Sum, Target, Writes, Written,
 };
 
 /// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system; only `esx1` is behind
@@ -153,6 +153,7 @@ impl Site {
                 longest: ms(200),
                 total: ms(3000),
             },
+            seeds: Seeds::new(),
             survey: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::engine::{Chapter, Move, Stage, Way};
 use crate::names::RunId;
+use crate::runbook::model::Mode;
 
 use super::super::keys::HomeAction;
 use super::{FinishedRun, HomeChoice, HomePage, Row, RunbookEntry, UnfinishedRun};
@@ -20,6 +21,9 @@ impl HomePage {
         };
         if let Some(choice) = self.ending(row, action) {
             return choice;
+        }
+        if let Some(choice) = live(row).filter(|_| action == HomeAction::Run) {
+            return Ok(choice);
         }
         match row {
             Row::Unfinished(run) => of_unfinished(run, action),
@@ -63,6 +67,33 @@ pub(super) fn key_of(to: Move) -> Option<HomeAction> {
         Move::Leave(_) => Some(HomeAction::LeaveEnding),
         Move::Resume | Move::Watch => None,
     }
+}
+
+/// The way to the real thing from a drill that is over.
+fn live(row: Row<'_>) -> Option<HomeChoice> {
+    let Row::Finished(run) = row else {
+        return None;
+    };
+    let choice = match run
+        .stage
+        .as_ref()
+        .filter(|_| run.mode == Some(Mode::Drill))?
+    {
+        Stage::CleanupDue | Stage::CleanupIncomplete { .. } => HomeChoice::KeepDisks,
+        Stage::DisksKept { .. } => HomeChoice::RunFromDrill,
+        _ => return None,
+    };
+    Some(choice(run.run.clone()))
+}
+
+/// The same in words, under the row.
+pub(super) fn live_line(run: &FinishedRun) -> Option<&'static str> {
+    Some(match live(Row::Finished(run))? {
+        HomeChoice::KeepDisks(_) => {
+            "[r] in an emergency: cleans it up but keeps its disks, for a failover to start from"
+        }
+        _ => "[r] in an emergency: a failover that starts from the disks that it kept",
+    })
 }
 
 fn close(

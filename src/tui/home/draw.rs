@@ -228,6 +228,8 @@ fn about_finished(lines: &mut Vec<Line<'static>>, width: usize, run: &FinishedRu
     for way in &run.ways {
         labelled(lines, width, "next", Role::Plain, &way_line(way));
     }
+    let live = choice::live_line(run).unwrap_or_default();
+    labelled(lines, width, "live", Role::Plain, live);
 }
 
 /// The line in at most `width` columns; where it is cut shows.

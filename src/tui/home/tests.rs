@@ -222,7 +222,12 @@ fn a_drill_is_cleaned_up_from_home() {
     run.ways = Stage::CleanupDue.ways(&run.run, run.mode);
     run.stage = Some(Stage::CleanupDue);
     let cleanup = HomeChoice::Close("20251230-080000-aaaa".into(), Chapter::Cleanup);
-    assert_eq!(press(&mut page(drilled), "jjjjjx"), Some(cleanup));
+    assert_eq!(press(&mut page(drilled.clone()), "jjjjjx"), Some(cleanup));
+    let keep = HomeChoice::KeepDisks("20251230-080000-aaaa".into());
+    assert_eq!(press(&mut page(drilled.clone()), "jjjjjr"), Some(keep));
+    drilled.finished.first_mut().unwrap().stage = Some(Stage::DisksKept { folders: 3 });
+    let live = HomeChoice::RunFromDrill("20251230-080000-aaaa".into());
+    assert_eq!(press(&mut page(drilled), "jjjjjr"), Some(live));
 }
 
 #[test]

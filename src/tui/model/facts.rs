@@ -76,6 +76,21 @@ pub(super) fn say(fact: &Fact) -> String {
         } => {
             format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on")
         }
+        Fact::Seeded {
+            vm,
+            drill,
+            file,
+            bytes,
+            sent,
+            ..
+        } => format!(
+            "{file} of {vm} made from the disk that drill {drill} kept: {} of {} sent",
+            text::bytes(*sent),
+            text::bytes(*bytes)
+        ),
+        Fact::DisksKept { vm, host, folder } => {
+            format!("the disks of {vm} are kept on {host} for going live: {folder}")
+        }
         Fact::FolderMade { host, path } => format!("folder {path} made on {host}"),
         Fact::OriginalKept {
             host, path, aside, ..

@@ -1159,6 +1159,7 @@ fn an_ending_of_which_nothing_was_done_is_left_with_a_reason() {
         chapter: Chapter::Rollback,
         by: "bob".to_owned(),
         plan: String::new(),
+        keeping: None,
     });
     let mut bench = Bench::new(&story, SMALL);
     bench.calmly("q");
@@ -1202,6 +1203,7 @@ fn a_commit_over_a_split_is_not_said_to_be_resumable() {
         chapter: Chapter::Commit,
         by: "bob".to_owned(),
         plan: String::new(),
+        keeping: None,
     });
     story.event(RunEvent::FactFound(Fact::SplitBrain {
         vm: "web01".into(),

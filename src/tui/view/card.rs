@@ -467,6 +467,7 @@ fn why_closed(close: &Close) -> &'static str {
         Close::NamesBack { .. } => "these files were here before the run",
         Close::AutostartBack { .. } => "the run took it away so that the old copy did not start",
         Close::RemoveFiles { .. } => "the run brought these files, and nothing else is removed",
+        Close::KeepDisks { .. } => "a live restore starts from them, and sends only what differs",
         Close::RemoveNetworks { .. } => "the run made them, and no VM that runs uses them",
         Close::RemoveOriginals { .. } => "they were kept in case that the run had to be taken back",
     }

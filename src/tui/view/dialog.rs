@@ -285,7 +285,7 @@ fn text_content(run: &Run, dialog: &Text, width: usize) -> Content {
         ),
         Purpose::Abort => (
             "Abort the drill".to_owned(),
-            "What runs is stopped between two commands, nothing else begins, and the drill is not gone on with. What it made stays for inspection, until its cleanup. Its copies never go live: in an emergency clean up, then start `lifeboat run`.",
+            "What runs is stopped between two commands, nothing else begins, and the drill is not gone on with. What it made stays for inspection, until its cleanup. Its copies never go live, but their disks can be what a live restore starts from: in an emergency `lifeboat cleanup --keep-disks`, then `lifeboat run --from-drill`.",
             "Why does it end?",
         ),
         Purpose::Search => ("Search the log".to_owned(), "", "What for?"),

@@ -64,6 +64,7 @@ fn opened(plan: &Arc<Plan>) -> Input {
             chapter: Chapter::Cleanup,
             by: "bob".to_owned(),
             plan: plan.fingerprint.clone(),
+            keeping: None,
         }],
     }
 }

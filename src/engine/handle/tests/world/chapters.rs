@@ -123,6 +123,7 @@ impl World {
             chapter: Chapter::Rollback,
             by: "bob".to_owned(),
             plan: self.shape.plan.fingerprint.clone(),
+            keeping: None,
         }]
     }
 
