@@ -1,5 +1,6 @@
 //! A drill beside production: nothing is asked of the protected site, nothing leads out of what it makes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -81,6 +82,78 @@ fn state_findings(place: &Place, cleanup: &[&str]) {
     assert!(closed.all().contains(words), "{}", closed.all());
 }
 
+/// The drill is taken down, through a kill, but for its disks; before that nothing starts from them.
+fn keep_disks(place: &Place, site: &Site, runbook: &str, answers: &str) {
+    let run = run_id(place);
+    let from = ["run", runbook, "--from-drill", &run, "--headless"];
+    let early = place.run(&from, SOON);
+    early.expect(3);
+    let next = format!("lifeboat cleanup {run} --keep-disks");
+    assert!(early.all().contains(&next), "{}", early.all());
+    let unsaid = ["cleanup", &run, "--keep-disks", "--headless", "--yes"];
+    place.run(&unsaid, SOON).expect(4);
+    let words = [
+        "cleanup",
+        &run,
+        "--keep-disks",
+        "--reason",
+        "London is dark",
+    ];
+    let keep = headless(&words, answers);
+    run_and_kill(place, &keep, |journal| {
+        intended(journal, "vmsvc/unregister")
+    });
+    let kept = place.run(&keep, LONG);
+    kept.expect(0);
+    let words = "3 folders of disks kept for going live: cleanup due";
+    assert!(kept.all().contains(words), "{}", kept.all());
+    let left = contents(site, "lee-esx1");
+    let disk = |path: &&PathBuf| path.to_string_lossy().ends_with("sql01-flat.vmdk");
+    assert!(left.iter().any(|path| disk(&path)), "{left:#?}");
+}
+
+/// sql01 fails over from the drill's disks, through a kill while it is restored; nothing else needs room.
+fn go_live(place: &Place, site: &Site, drill: &str) {
+    let mut document = site.document();
+    let phases = document["failover"].as_sequence_mut().expect("phases");
+    phases.retain(|phase| phase["phase"] != "Make room");
+    let text = serde_yaml::to_string(&document).expect("YAML");
+    let runbook = place.path().join("live.yaml");
+    std::fs::write(&runbook, text).expect("a runbook");
+    let runbook = runbook.to_string_lossy().into_owned();
+    let steps = "steps:\n  failover/declare/-/confirm: {by: alice, second: bob, signs: [power, network]}\n  \
+        failover/recover/sql01/fence: {by: alice, typed: sql01}\n  \
+        failover/recover/sql01/power_on: {by: alice}\n";
+    let answers = answers(place, steps);
+    let words = ["run", &runbook, "--from-drill", drill, "--only", "sql01"];
+    run_and_kill(place, &headless(&words, &answers), |journal| {
+        intended(journal, "vmkfstools -i")
+    });
+    let live = run_id(place);
+    place
+        .run(&headless(&["resume", &live], &answers), LONG)
+        .expect(0);
+    let journal = place.journal();
+    assert_eq!(journal[0]["data"]["from_drill"]["run"], drill);
+    let seeded = facts(&journal, "seeded");
+    let placed = facts(&journal, "file-placed");
+    let data = |fact: &&&Value| {
+        fact["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("-flat.vmdk"))
+    };
+    assert_eq!(seeded.len(), placed.iter().filter(data).count());
+    assert!(!seeded.is_empty());
+    for disk in seeded {
+        let (sent, bytes) = (&disk["sent"], &disk["bytes"]);
+        let [sent, bytes] = [sent, bytes].map(|count| count.as_u64().expect("a count"));
+        assert!(sent * 2 < bytes, "{disk}");
+    }
+    let report = place.run(&["report", &live], SOON);
+    let words = format!("The run started from the disks that drill `{drill}` had kept");
+    assert!(report.stdout.contains(&words), "{}", report.stdout);
+}
+
 #[test]
 fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     let place = Place::new();
@@ -138,34 +211,33 @@ fn a_drill_asks_nothing_of_the_protected_site_and_comes_up_kept_apart() {
     }
     place.run(&["verify", &run], SOON).expect(0);
 
+    keep_disks(&place, &site, &runbook, &answers);
+    let journal = place.journal();
+    assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
+    go_live(&place, &site, &run);
     let cleanup = headless(&["cleanup", &run], &answers);
-    run_and_kill(&place, &cleanup, |journal| {
-        intended(journal, "vmsvc/unregister")
-    });
     place.run(&cleanup, LONG).expect(1);
     state_findings(&place, &cleanup);
-    assert_eq!(
-        contents(&site, "lee-esx1"),
-        before,
-        "file for file as before"
-    );
+    let live = |path: &PathBuf| path.ancestors().any(|part| part.ends_with("sql01"));
+    let mut after = contents(&site, "lee-esx1");
+    assert!(after.iter().any(live), "it lives");
+    after.retain(|path| !live(path));
+    assert_eq!(after, before, "file for file as before");
     let log = site.work_log("lee-esx1");
     let made = |what: &str| log.iter().filter(|line| line.contains(what)).count();
     assert_eq!(made("vmsvc/unregister"), 3, "{log:#?}");
     assert_eq!(
         made("power.on"),
-        3 + 2,
-        "what made room runs again: {log:#?}"
+        3 + 2 + 1,
+        "what made room runs again, and what is live: {log:#?}"
     );
     let again = |data: &&Value| {
         data["what"]
             .as_str()
             .is_some_and(|what| what.starts_with("lab-"))
     };
-    let journal = place.journal();
     assert_eq!(facts(&journal, "gone").into_iter().filter(again).count(), 2);
     assert_eq!(made(&format!("vswitch standard remove -v {switch}")), 1);
-    assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
     place
         .run(&["cleanup", &run, "--headless", "--yes"], SOON)
         .expect(0);

@@ -1,6 +1,7 @@
 //! kill -9 of the console in the middle of things; resume; the hosts' command logs are the evidence.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::program::{Place, headless, until};
@@ -34,6 +35,7 @@ pub fn run_and_kill(place: &Place, args: &[&str], when: impl Fn(&[serde_json::Va
 /// The newest run's journal, of which only what is new is read: a kill must not come late.
 #[derive(Default)]
 struct Growing {
+    path: Option<PathBuf>,
     read: usize,
     lines: Vec<serde_json::Value>,
 }
@@ -41,6 +43,13 @@ struct Growing {
 impl Growing {
     fn of(&mut self, place: &Place) -> &[serde_json::Value] {
         let path = place.newest_run().map(|dir| dir.join("journal.jsonl"));
+        if self.path != path {
+            // Another run began.
+            *self = Self {
+                path: path.clone(),
+                ..Self::default()
+            };
+        }
         let text = path
             .and_then(|path| std::fs::read(path).ok())
             .unwrap_or_default();
