@@ -247,10 +247,10 @@ impl Stage {
             Self::CleaningUp => "cleanup not finished".to_owned(),
             Self::CleanupIncomplete { residue } => with_residue("cleanup incomplete", *residue),
             Self::DisksKept { folders: 1 } => {
-                "cleaned up, 1 folder of disks kept for going live: cleanup due".to_owned()
+                "cleanup due: 1 folder of disks is kept for going live".to_owned()
             }
             Self::DisksKept { folders } => {
-                format!("cleaned up, {folders} folders of disks kept for going live: cleanup due")
+                format!("cleanup due: {folders} folders of disks are kept for going live")
             }
             Self::Cleaned => "cleaned".to_owned(),
             Self::FindingsDue => "cleaned, findings not stated".to_owned(),

@@ -105,7 +105,7 @@ fn keep_disks(place: &Place, site: &Site, runbook: &str, answers: &str) {
     });
     let kept = place.run(&keep, LONG);
     kept.expect(0);
-    let words = "3 folders of disks kept for going live: cleanup due";
+    let words = "state: cleanup due: 3 folders of disks are kept for going live";
     assert!(kept.all().contains(words), "{}", kept.all());
     let left = contents(site, "lee-esx1");
     let disk = |path: &&PathBuf| path.to_string_lossy().ends_with("sql01-flat.vmdk");
