@@ -12,7 +12,7 @@ use crate::engine::{
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, Program, Secret, sanitise};
 use crate::plan::{Risk, Step};
-use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Mode, Runbook};
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Mode};
 
 use super::action::{ended, is_confirmed};
 use super::answer::{done, needed, shown};
@@ -127,7 +127,7 @@ impl<'a> Command<'a> {
         if self.is_rehearsed(ctx) {
             return Ok(Seen::default());
         }
-        let in_doubt = is_in_doubt(&ctx.state, &ctx.runbook, &ctx.step);
+        let in_doubt = is_in_doubt(&ctx.state, &ctx.step);
         let done_if = match &self.done_if {
             Some(command) => Some(self.ask(ctx, command).await?),
             None => None,
@@ -326,10 +326,11 @@ impl<'a> Command<'a> {
     }
 }
 
-/// Whether an earlier send of the step may have had an effect that nobody saw.
-fn is_in_doubt(state: &RunState, runbook: &Runbook, step: &Step) -> bool {
+/// Whether an earlier send of the step may have had an effect that nobody saw. A command about a lock
+/// is none, wherever the runbook puts the lock by now.
+fn is_in_doubt(state: &RunState, step: &Step) -> bool {
     let of_step = state.ops.values().filter(|op| op.step == step.id);
-    let mut sent = of_step.filter(|op| !lock::is_about(runbook, step, op));
+    let mut sent = of_step.filter(|op| !state.is_about_lock(op));
     sent.any(|op| match &op.status {
         OpStatus::Open | OpStatus::Lost => true,
         OpStatus::Stopped(outcome) => *outcome != StopOutcome::NeverSent,

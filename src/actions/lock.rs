@@ -14,9 +14,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{
-    AttestRequest, Fact, Op, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict,
-};
+use crate::engine::{AttestRequest, Fact, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::shell::{
@@ -109,12 +107,6 @@ fn may_be_released(state: &RunState, lock: &StandingLock) -> bool {
 /// Whether this run has ever announced a command about that lock.
 fn announced(state: &RunState, place: &Place) -> bool {
     state.ops.values().any(|op| place.is_meant_by(op))
-}
-
-/// Whether a command of a step was about a lock that the step needs, and not about its own work.
-pub(super) fn is_about(runbook: &Runbook, step: &Step, op: &Op) -> bool {
-    let places = Place::of_step(runbook, step);
-    places.iter().any(|place| place.is_meant_by(op))
 }
 
 /// A lock that has to be taken before the step acts.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::actions::tests::{done, lines, needed, step};
-use crate::engine::Op;
+use crate::engine::{Fact, FoundFact, Op};
 use crate::names::OpId;
 
 fn spec(effect: DeclaredEffect, done_if: bool, verify: bool) -> CommandSpec {
@@ -27,6 +27,20 @@ fn reply(status: i32) -> Option<Reply> {
         status,
         said: String::new(),
     })
+}
+
+fn sent(step: &Step, command: &str, status: OpStatus) -> Op {
+    Op {
+        step: step.id.clone(),
+        attempt: crate::names::Attempt::FIRST,
+        host: "lee-bk1".into(),
+        console: "noc-4".into(),
+        command: command.into(),
+        bulk: false,
+        pid: None,
+        intended: jiff::Timestamp::UNIX_EPOCH,
+        status,
+    }
 }
 
 #[test]
@@ -88,7 +102,7 @@ fn one_in_doubt_is_sent_again_only_by_a_person_who_types_it() {
 
 #[test]
 fn doubt_is_a_write_that_may_have_left() {
-    let (runbook, step) = step("failover/announce/lee-bk1/command");
+    let (_, step) = step("failover/announce/lee-bk1/command");
     for (status, doubt) in [
         (OpStatus::Open, true),
         (OpStatus::Lost, true),
@@ -105,25 +119,46 @@ fn doubt_is_a_write_that_may_have_left() {
         ),
     ] {
         let mut state = RunState::default();
-        let op = Op {
-            step: step.id.clone(),
-            attempt: crate::names::Attempt::FIRST,
-            host: "lee-bk1".into(),
-            console: "noc-4".into(),
-            command: "logger x".into(),
-            bulk: false,
-            pid: None,
-            intended: jiff::Timestamp::UNIX_EPOCH,
-            status: status.clone(),
-        };
+        let op = sent(&step, "logger x", status.clone());
         state.ops.insert(OpId(1), op);
-        assert_eq!(is_in_doubt(&state, &runbook, &step), doubt, "{status:?}");
+        assert_eq!(is_in_doubt(&state, &step), doubt, "{status:?}");
         let other = Step {
             id: "other".into(),
             ..step.clone()
         };
-        assert!(!is_in_doubt(&state, &runbook, &other));
+        assert!(!is_in_doubt(&state, &other));
     }
+}
+
+#[test]
+fn a_lock_on_the_host_of_an_older_runbook_leaves_no_doubt() {
+    let (_, step) = step("failover/announce/lee-bk1/command");
+    let taken = OpStatus::Finished {
+        exit: 0,
+        took_ms: 1,
+        printed: None,
+    };
+    let mut state = RunState::default();
+    let op = Op {
+        host: "lee-old".into(),
+        ..sent(&step, "mkdir .lifeboat-commands-erp+lee-old", taken.clone())
+    };
+    state.ops.insert(OpId(1), op);
+    assert!(is_in_doubt(&state, &step));
+    state.facts.push(FoundFact {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        step: Some(step.id.clone()),
+        fact: Fact::LockWanted {
+            vm: None,
+            host: "lee-old".into(),
+            path: ".lifeboat-commands-erp+lee-old".into(),
+        },
+    });
+    assert!(!is_in_doubt(&state, &step));
+    // Its own command was sent there as well.
+    let own = sent(&step, "logger x", taken);
+    state.ops.insert(OpId(2), own);
+    assert!(is_in_doubt(&state, &step));
 }
 
 #[test]
