@@ -265,12 +265,11 @@ fn eta(standing: &Standing<'_>, step: &Step, known: &StepState) -> Option<String
     Some(format!("until about {}", minute(until)))
 }
 
-/// The next steps that have not begun, in one line.
+/// The next steps that have not begun, in one line: in an ending its own, for those of the run that it
+/// ends are not walked any more.
 fn next(standing: &Standing<'_>, most: usize) -> Option<String> {
-    let waiting = standing
-        .plan
-        .steps
-        .iter()
+    let open = standing.plan.open_steps().iter();
+    let waiting = open
         .filter(|step| standing.state.status(&step.id) == Status::Waiting)
         .take(most)
         .map(|step| step.title.as_str());

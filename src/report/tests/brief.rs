@@ -116,6 +116,22 @@ fn a_brief_tells_everything_that_an_incoming_person_has_to_know() {
 }
 
 #[test]
+fn in_an_ending_its_own_steps_come_next() {
+    let mut case = half_way();
+    let mut own = case.plan.steps[0].clone();
+    own.id = "rollback/take-back/sql01/take_back".into();
+    own.title = "take sql01 back".to_owned();
+    case.plan.frozen = case.plan.steps.len();
+    case.plan.steps.push(own);
+    let run = case.report();
+    let lines = brief(&standing(&case, &run.state));
+    let next = lines.iter().find(|line| line.label == "next").unwrap();
+    assert_eq!(next.text, "take sql01 back");
+    let line = status_line(&standing(&case, &run.state));
+    assert!(line.ends_with("next take sql01 back"), "{line}");
+}
+
+#[test]
 fn the_clock_of_a_planned_run_begins_with_its_first_stop() {
     let mut case = Case::new(&[Section::Failover], Mode::Planned);
     let clock = |case: &Case| {
