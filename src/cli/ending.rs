@@ -124,7 +124,7 @@ fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Fai
 /// The failback that took the run's VMs home, or began to, and was not taken back.
 pub(super) fn taken_home_by(store: &Store, run: &RunId) -> Result<Option<RunId>, Failure> {
     for other in store.list()? {
-        if !takes_home(&other, run) {
+        if takes_home(&other) != Some(run) {
             continue;
         }
         let later = Past::read(other.folder)?;
@@ -135,18 +135,15 @@ pub(super) fn taken_home_by(store: &Store, run: &RunId) -> Result<Option<RunId>,
     Ok(None)
 }
 
-fn takes_home(other: &RunSummary, run: &RunId) -> bool {
-    other.info.as_ref().is_some_and(|info| {
-        info.mode == Some(Mode::Failback)
-            && info
-                .parent
-                .as_ref()
-                .is_some_and(|parent| parent.run == *run)
-    })
+/// The run that a failback takes home.
+pub(super) fn takes_home(failback: &RunSummary) -> Option<&RunId> {
+    let info = failback.info.as_ref()?;
+    let parent = info.parent.as_ref()?;
+    (info.mode == Some(Mode::Failback)).then_some(&parent.run)
 }
 
 /// It sent nothing, or all of it was taken back.
-fn is_undone(state: &RunState) -> bool {
+pub(super) fn is_undone(state: &RunState) -> bool {
     state.ops.is_empty()
         || matches!(
             Stage::of(state),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::check;
 use super::past::Past;
+use super::{check, ending};
 use crate::engine::{CommitWindow, RunState, Stage};
 use crate::journal::{self, Ending, ReadJournal, RunSummary};
+use crate::names::RunId;
 use crate::report::{DrillDue, Reached, decide_by, duration, trend};
 use crate::runbook::model::Mode;
 
@@ -141,6 +142,7 @@ fn list(rows: &[Row<'_>], now: Timestamp, layout: Layout, out: &mut dyn Write) -
         // An id tells when its run began.
         Layout::Columns => writeln!(out, "{head}\n{BELOW}STATE")?,
     }
+    let home = taken_home(rows);
     for row in rows {
         let run = row.run;
         let info = run.info.as_deref();
@@ -153,7 +155,7 @@ fn list(rows: &[Row<'_>], now: Timestamp, layout: Layout, out: &mut dyn Write) -
             info.map_or("?", |info| &info.runbook),
             info.map_or("?", |info| &info.operator),
         );
-        let stands = how_it_stands(row, now);
+        let stands = how_it_stands(row, home.get(&run.folder.id).copied(), now);
         let text = match layout {
             Layout::Lines => {
                 let began = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -241,7 +243,18 @@ pub(super) fn last_drills<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a str, Timestamp> 
     last
 }
 
-fn how_it_stands(row: &Row<'_>, now: Timestamp) -> String {
+/// The runs that a failback took home, or began to, and was not taken back: each with that failback.
+fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, &'a RunId> {
+    let home = rows.iter().filter_map(|row| {
+        let parent = ending::takes_home(row.run)?;
+        let state = row.state.as_ref()?;
+        (!ending::is_undone(state)).then_some((parent, &row.run.folder.id))
+    });
+    home.collect()
+}
+
+/// How a run stands; `home` is the failback that took it home.
+fn how_it_stands(row: &Row<'_>, home: Option<&RunId>, now: Timestamp) -> String {
     let run = row.run;
     if run.info.is_none() && !run.folder.journal().exists() {
         return "never began; its folder can be deleted".to_owned();
@@ -249,15 +262,22 @@ fn how_it_stands(row: &Row<'_>, now: Timestamp) -> String {
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();
     }
-    match (row.state.as_ref().map(Stage::of), &run.holder) {
+    match (row.state.as_ref().map(Stage::of), &run.holder, home) {
         // What stands before everything else.
-        (Some(stage), _) if stage.is_split() => stage.words(),
-        (_, Some(holder)) if run.is_unfinished() => format!("at work: {holder}"),
-        (Some(stage), _) => match row.state.as_ref().and_then(|state| decided_by(state, now)) {
+        (Some(stage), ..) if stage.is_split() => stage.words(),
+        (_, Some(holder), _) if run.is_unfinished() => format!("at work: {holder}"),
+        // There is no rollback any more, and so nothing to decide by a time.
+        (Some(Stage::CommitDue { failed, skipped }), _, Some(home)) => {
+            let ended = Stage::Finished { failed, skipped }.words();
+            format!(
+                "{ended}; failback {home} took it home, or began to: it can be committed, and not rolled back"
+            )
+        }
+        (Some(stage), ..) => match row.state.as_ref().and_then(|state| decided_by(state, now)) {
             Some(window) => format!("{}; {window}", stage.words()),
             None => stage.words(),
         },
-        (None, _) => "its journal does not fit; see `lifeboat verify`".to_owned(),
+        (None, ..) => "its journal does not fit; see `lifeboat verify`".to_owned(),
     }
 }
 
@@ -269,8 +289,9 @@ fn decided_by(state: &RunState, now: Timestamp) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::engine::{Chapter, Entry, RunEvent, RunInfo, RunResult};
+    use crate::engine::{Chapter, Entry, Parent, RunEvent, RunInfo, RunResult};
     use crate::journal::{Ending, Journal, Store};
+    use crate::names::OpId;
     use crate::runbook::model::Mode;
 
     fn began() -> Timestamp {
@@ -278,12 +299,22 @@ pub(super) mod tests {
     }
 
     pub(in crate::cli) fn keep(store: &Store, mode: Mode, then: Vec<RunEvent>) {
+        keep_child(store, mode, None, then);
+    }
+
+    fn keep_child(store: &Store, mode: Mode, parent: Option<&RunId>, then: Vec<RunEvent>) -> RunId {
         let info = RunInfo {
             format: 1,
             mode: Some(mode),
             operator: "alice".to_owned(),
             runbook: "v2v".to_owned(),
             commit_within_s: Some(3_600),
+            parent: parent.map(|run| Parent {
+                run: run.clone(),
+                head: String::new(),
+                stayed: Vec::new(),
+                by_people: Vec::new(),
+            }),
             ..RunInfo::default()
         };
         let folder = store.create(began()).unwrap();
@@ -300,6 +331,7 @@ pub(super) mod tests {
                 })
                 .unwrap();
         }
+        folder.id
     }
 
     fn listed(mode: Mode, then: Vec<RunEvent>) -> String {
@@ -354,6 +386,42 @@ pub(super) mod tests {
         assert!(counts(vec![finished(0), opened(Chapter::Cleanup)]));
         assert!(!counts([&[aborted][..], &cleaned()].concat()));
         assert!(!counts(cleaned().to_vec()));
+    }
+
+    #[test]
+    fn a_failover_that_was_taken_home_is_not_to_be_rolled_back() {
+        let sent = || RunEvent::WriteIntended {
+            op: OpId(1),
+            host: "lon-esx1".into(),
+            command: "vim-cmd".to_owned(),
+            bulk: false,
+        };
+        let stands = |failback: Vec<RunEvent>| {
+            let state = tempfile::tempdir().unwrap();
+            let store = Store::new(state.path());
+            let run = keep_child(&store, Mode::Failover, None, vec![finished(0)]);
+            let home = keep_child(&store, Mode::Failback, Some(&run), failback);
+            let runs = store.list().unwrap();
+            let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
+            let mut out = Vec::new();
+            list(&rows, began(), Layout::Lines, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let mut lines = text.lines();
+            let line = lines.find(|line| line.starts_with(&run.to_string()));
+            (line.unwrap().to_owned(), home)
+        };
+        let committed = || vec![sent(), finished(0), opened(Chapter::Commit), finished(0)];
+        let (line, home) = stands(committed());
+        let end = format!(
+            " finished; failback {home} took it home, or began to: it can be committed, and not rolled back"
+        );
+        assert!(line.ends_with(&end), "{line}");
+        // It sent nothing, or all of it was taken back.
+        let back = vec![sent(), finished(0), opened(Chapter::Rollback), finished(0)];
+        for undone in [vec![finished(0)], back] {
+            let (line, _) = stands(undone);
+            assert!(line.contains("finished: commit or roll back"), "{line}");
+        }
     }
 
     #[test]
