@@ -381,9 +381,21 @@ impl Claim {
             };
             ctx.link.fact(broken).await?;
         }
-        ctx.order(&host, &self.command, LockTaken::parse, &doing)
-            .await
+        let output = ctx.write(&host, Lane::Control, &self.command).await?;
+        Ok(taken(&output, &doing, &host)?)
     }
+}
+
+/// What became of the lock. A command that says that it failed has changed nothing; of one that was
+/// cut off that is not known.
+fn taken(output: &Output, doing: &str, host: &HostName) -> Result<LockTaken, Fault> {
+    LockTaken::parse(output).map_err(|fault| {
+        let state = match output.status {
+            1 => "nothing was changed: without that lock nothing is sent".to_owned(),
+            status => format!("the command ended with status {status}"),
+        };
+        fault.fault(doing, host.as_str(), state)
+    })
 }
 
 /// Makes sure that the run holds what a step is about before a step is taken back.

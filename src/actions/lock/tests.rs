@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::off;
+use super::{off, taken};
 use crate::actions;
 use crate::actions::tests::world::{World, consent, home, is_done, out};
 use crate::actions::tests::{lines, needed};
 use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunState, Verdict};
+use crate::host::Output;
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -272,6 +273,22 @@ async fn on_the_way_home_both_ends_are_locked() {
     };
     assert_eq!(locks_in(proposal), 2);
     world.end().await;
+}
+
+#[test]
+fn a_lock_that_its_host_refused_is_told_as_nothing_changed() {
+    let state = |status| {
+        let output = Output {
+            status,
+            stderr: "mkdir: can't create directory: No space left on device".into(),
+            ..Output::default()
+        };
+        let fault = taken(&output, "locking sql01", &"lee-esx1".into());
+        fault.unwrap_err().state
+    };
+    assert!(state(1).starts_with("nothing was changed"), "{}", state(1));
+    // Cut off on its way, it may have.
+    assert_eq!(state(137), "the command ended with status 137");
 }
 
 #[test]
