@@ -352,15 +352,19 @@ impl Stream {
                 }
                 let start = at;
                 at += length as u64;
-                if start >= range.start
-                    && pieces.send(Ok(piece(start, buffer, zeros))).await.is_err()
-                {
+                let wanted = start >= range.start;
+                if at == bytes {
+                    // The last piece is not there before the tool says that all of it went well.
+                    self.check_end(&program, run, bytes).await?;
+                    if wanted {
+                        let _ = pieces.send(Ok(piece(start, buffer, zeros))).await;
+                    }
+                    return Ok(());
+                }
+                if wanted && pieces.send(Ok(piece(start, buffer, zeros))).await.is_err() {
                     return Ok(());
                 }
             }
-        }
-        if at == bytes {
-            self.check_end(&program, run, bytes).await?;
         }
         Ok(())
     }

@@ -217,6 +217,41 @@ async fn a_tool_that_fails_behind_its_last_byte_has_failed() {
 }
 
 #[tokio::test]
+async fn a_link_that_dies_behind_the_last_byte_has_the_tool_asked_again() {
+    let Some(site) = Site::start(Driver::Posix, "") else {
+        return;
+    };
+    put_vm(&site.path("here"));
+    pack(&site, false);
+    let been = site.path("been");
+    let script = format!(
+        "zcat \"$1\"; case $1 in *-flat*) ;; *) exit 0;; esac
+        if mkdir {} 2>/dev/null; then sleep 0.3; p=$$
+        until case $(cat /proc/$p/comm) in sshd*) ;; *) false;; esac; do p=$(cut -d' ' -f4 /proc/$p/stat); done
+        kill -9 $p; fi; echo 'checksum of block 7 is wrong' >&2; exit 3",
+        been.display()
+    );
+    let mut tool = zcat(&site);
+    tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
+    let backup = backup(&site, tool, None);
+    let point = newest(&backup).await;
+    let delivery = site.delivery(
+        backup.join("web01"),
+        Item::of(&point, false),
+        Landing::Fresh,
+    );
+    let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
+    let fault = fault(error);
+    assert!(been.exists(), "the link did not die: {fault}");
+    assert!(fault.what.contains("ended with status 3"), "{fault}");
+    let arrived = site.arrived();
+    assert!(
+        !arrived.contains(&"web01-flat.vmdk".to_owned()),
+        "{arrived:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_nobody_reads_any_more_is_ended_on_the_host() {
     let Some(site) = Site::start(Driver::Posix, "") else {
         return;
