@@ -162,8 +162,18 @@ impl Reading {
         };
         let (summed, receiver) = mpsc::channel(1);
         let reading = self.clone();
+        let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
-            while let Some(piece) = pieces.blocking_recv() {
+            // A source that stalls is not waited for by a transfer that was given up.
+            let mut next = || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        piece = pieces.recv() => piece,
+                        () = summed.closed() => None,
+                    }
+                })
+            };
+            while let Some(piece) = next() {
                 // A transfer that was given up wants no sum.
                 let zeros = |to| while !summed.is_closed() && reading.hash().zeros(to) {};
                 let mut behind = at;
