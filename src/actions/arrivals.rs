@@ -35,6 +35,8 @@ pub(super) struct Arrivals {
     pub placed: Vec<Placed>,
     /// Final names that this run began to work on: what bears one is summed before it is believed.
     pub begun: Vec<String>,
+    /// This run began to clone a disk into it.
+    pub clones: bool,
     /// What marks names of this run's own.
     pub mark: String,
 }
@@ -85,12 +87,13 @@ impl Arrivals {
                 });
             }
         }
-        let own = ctx
-            .state
-            .ops
-            .values()
-            .filter(|op| op.step == ctx.step.id && op.host == at.host);
-        let begun = own
+        let own = || {
+            let ops = ctx.state.ops.values();
+            ops.filter(|op| op.step == ctx.step.id && op.host == at.host)
+        };
+        let clone = format!("{mark}clone");
+        let clones = own().any(|op| op.command.contains(&clone));
+        let begun = own()
             .flat_map(|op| names_in(&op.command, &prefix, &mark))
             .collect();
         Ok(Self {
@@ -98,6 +101,7 @@ impl Arrivals {
             entries,
             placed,
             begun,
+            clones,
             mark,
         })
     }
@@ -334,6 +338,7 @@ mod tests {
             ],
             placed: vec![placed("sql01.vmx", 2900), placed("sql01-flat.vmdk", 100)],
             begun: vec!["sql01.nvram".into()],
+            clones: false,
             mark: ".lifeboat-r1-".into(),
         };
         assert_eq!(

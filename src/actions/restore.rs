@@ -230,7 +230,10 @@ impl Restore {
         if let Some(seeded) = seeding.as_mut() {
             let with_clones = room.clone().with(seeded.beyond);
             let fits = |room: &Room| free.is_none_or(|free| room.fault(&self.at, free).is_none());
-            if fits(&room) && !fits(&with_clones) {
+            // What was begun without clones may have been so for want of room.
+            let begun = !arrivals.begun.is_empty();
+            let open = if begun { !arrivals.clones } else { fits(&room) };
+            if open && !fits(&with_clones) {
                 seeded.give_up_room();
             } else {
                 room = with_clones;
@@ -428,7 +431,7 @@ impl Action for Restore {
         moving::get_ready(ctx, &self.at, &source);
         seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
         let free = match seen.store {
-            Store::Here { free, .. } if seen.arrivals.begun.is_empty() => Some(free),
+            Store::Here { free, .. } => Some(free),
             _ => None,
         };
         let chosen = self.choose(ctx, &seen.points, &seen.arrivals, free);
