@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::bulk::{self, BulkFile, NotOpen, Session};
 use super::command::{Effect, HostCommand};
 use super::dialogue::Dialogue;
@@ -61,27 +63,37 @@ impl Host {
 
     /// Opens a file that is open for writing once more, over a way of its own: a further channel of
     /// the session for bulk data, else a further session. `None` where the host has none.
+    ///
+    /// Whoever waits no longer leaves nothing open: it is opened to its end, and closed.
     pub async fn open_beside(&self, opened: &Opened) -> Option<RemoteFile> {
-        let shared = self.shared.clone();
-        let path = opened.path.clone();
-        if let Some(session) = &opened.session {
-            let file = BulkFile::open_beside(session, &path).await?;
-            return Some(RemoteFile::over_bulk(shared, path, file));
+        let (shared, path) = (self.shared.clone(), opened.path.clone());
+        let (give, take) = oneshot::channel();
+        if let Some(session) = opened.session.clone() {
+            tokio::spawn(async move {
+                let file = BulkFile::open_beside(&session, &path).await;
+                let _ = give.send(file.map(|file| RemoteFile::over_bulk(shared, path, file)));
+            });
+            return take.await.ok().flatten();
         }
-        if shared.bulk.alive().is_some() {
-            // It would be the seventh session.
+        if shared.bulk.alive().is_some() || shared.lacks_data_session() {
+            // With the one for bulk data it would be the seventh session.
             return None;
         }
         let thread = self.lane(Lane::Data).ok()?;
-        let file = path.clone();
-        let opening = thread.call(move |worker, cancel| worker.open(&file, true, cancel));
-        match opening.await.and_then(|opened| opened) {
-            Ok(opened) => Some(RemoteFile::new(thread, shared, path, opened)),
-            Err(why) => {
-                tracing::info!("{path} goes over one session alone: {why}");
-                None
-            }
-        }
+        tokio::spawn(async move {
+            let file = path.clone();
+            let opening = thread.call(move |worker, cancel| worker.open(&file, true, cancel));
+            let opened = match opening.await.and_then(|opened| opened) {
+                Ok(opened) => Some(RemoteFile::new(thread, shared, path, opened)),
+                Err(why) => {
+                    tracing::info!("{path} and others go over one session alone: {why}");
+                    shared.note_lack_of_data_session();
+                    None
+                }
+            };
+            let _ = give.send(opened);
+        });
+        take.await.ok().flatten()
     }
 
     /// Starts a command that only looks beside a file that is open on this lane, to be told more
@@ -118,6 +130,10 @@ impl Host {
         if shared.bulk.alive().is_none() && shared.proven().is_none() {
             // The first login to a host is always ssh2's.
             thread.call(Worker::prove).await??;
+            if shared.lacks_sftp() {
+                // Its login told.
+                return Ok(None);
+            }
         }
         let failure = match shared.bulk.get(shared).await {
             Err(failure) if failure.passing() => failure,

@@ -74,6 +74,7 @@ pub(super) struct Shared {
     pub(super) forwards: bulk::Sessions,
     /// The host has no SFTP subsystem, as older ESXi hosts do.
     without_sftp: AtomicBool,
+    without_data_session: AtomicBool,
     /// Whether its login shell prints words before each command, once that is known.
     greets: OnceLock<bool>,
     login: Mutex<Login>,
@@ -113,6 +114,7 @@ impl Shared {
             followers: Mutex::default(),
             bulk: bulk::Sessions::default(),
             without_sftp: AtomicBool::new(false),
+            without_data_session: AtomicBool::new(false),
             greets: OnceLock::new(),
             login: Mutex::default(),
             broken_logins: AtomicU32::new(0),
@@ -126,6 +128,16 @@ impl Shared {
 
     pub(super) fn note_lack_of_sftp(&self) {
         self.without_sftp.store(true, Ordering::Relaxed);
+    }
+
+    /// A further session for files came to nothing: it is not tried again, for a host may count it
+    /// as a failed login.
+    pub(super) fn lacks_data_session(&self) -> bool {
+        self.without_data_session.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_lack_of_data_session(&self) {
+        self.without_data_session.store(true, Ordering::Relaxed);
     }
 
     /// Whether its login shell prints words before each command, once that is known.

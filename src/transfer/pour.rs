@@ -23,6 +23,9 @@ use crate::host::{HostError, Opened, RemoteFile, WriteError};
 /// Where less than so many bytes are left to send, one way does.
 const WORTH: u64 = 16 << 20;
 
+/// No further way is opened before so many bytes were handed over.
+const FLOWING: u64 = 4 << 20;
+
 /// What was poured.
 pub(super) struct Poured {
     /// Up to here something may have been written.
@@ -92,6 +95,8 @@ struct Ways<'a> {
     open: u64,
     /// The destination sums along no further than this.
     until: u64,
+    /// So much was handed over that there is more to come.
+    flowing: watch::Sender<bool>,
     /// Nothing more is taken: the source is at its end, or a way broke.
     closed: watch::Sender<bool>,
 }
@@ -133,6 +138,7 @@ impl<W: Writes> Bulk<'_, W> {
             follow: tokio::sync::Mutex::new(follow),
             open,
             until,
+            flowing: watch::Sender::new(false),
             closed: watch::Sender::new(false),
         };
         let opened = file.opened();
@@ -158,11 +164,17 @@ impl<W: Writes> Bulk<'_, W> {
         first: &Opened,
         number: usize,
     ) -> Result<(), WriteError> {
-        let mut closed = ways.closed.subscribe();
-        let opening = self.work.to.host.open_beside(first);
+        let (mut flowing, mut closed) = (ways.flowing.subscribe(), ways.closed.subscribe());
+        let closed = async { closed.wait_for(|closed| *closed).await.map(drop) };
+        let opening = async {
+            // A disk may be all holes but for a few MiB.
+            flowing.wait_for(|flowing| *flowing).await.ok()?;
+            self.work.to.host.open_beside(first).await
+        };
         let file = tokio::select! {
+            biased;
             file = opening => file,
-            _ = closed.wait_for(|closed| *closed) => None,
+            _ = closed => None,
         };
         match file {
             Some(file) => self.pour_over(ways, file, number).await,
@@ -255,6 +267,10 @@ impl<'a> Ways<'a> {
     fn handed_over(&self, file: &RemoteFile, number: usize, end: u64, bytes: u64) -> (u64, u64) {
         let mut reach = self.reach();
         reach.bytes += bytes;
+        if reach.bytes >= FLOWING {
+            self.flowing
+                .send_if_modified(|flowing| !std::mem::replace(flowing, true));
+        }
         reach.furthest = reach.furthest.max(end);
         let furthest = reach.furthest;
         let left = self.open - reach.passed.before(furthest);
