@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::names::{HostName, StepId, VmName};
-use crate::plan::{ActionSpec, Step};
+use crate::plan::{ActionSpec, Close, Step};
 use crate::runbook::model::SiteRole;
 
 use super::Engine;
@@ -165,7 +165,8 @@ impl Engine {
     }
 
     /// A person saw to it that a VM does not run at the site of a step any more, or that it does: what
-    /// they started is watched as what the run started.
+    /// they started is watched as what the run started. What they stopped stays in the run's ledger
+    /// until its host has told.
     pub(super) fn seen_to_by_hand(&mut self, step: &StepId, by: &str, evidence: &str) {
         let Some(step) = self.plan.step(step) else {
             return;
@@ -173,6 +174,10 @@ impl Engine {
         let (id, action) = (step.id.clone(), step.action.clone());
         let fact = match (action, step.hosts.first().cloned()) {
             (ActionSpec::Fence { vm }, _) if self.runs_twice(&vm) => {
+                let how = format!("{by} saw to it: {evidence}");
+                Fact::SplitBrainEnded { vm, how }
+            }
+            (ActionSpec::Close(Close::Stop { vm, host, .. }), _) if self.is_copy(&vm, &host) => {
                 let how = format!("{by} saw to it: {evidence}");
                 Fact::SplitBrainEnded { vm, how }
             }
@@ -192,6 +197,28 @@ impl Engine {
         self.state.splits().iter().any(|split| split.vm == *vm)
     }
 
+    /// Whether it is this host's copy that the run started, of a VM that runs at both sites.
+    fn is_copy(&self, vm: &VmName, host: &HostName) -> bool {
+        let mut splits = self.state.splits().into_iter();
+        splits.any(|split| split.vm == *vm && split.started == *host)
+    }
+
+    /// Whether a person saw to it that a host does not run the VM any more, and the host has not told
+    /// otherwise since.
+    fn is_stopped_by_hand(&self, vm: &VmName, host: &HostName) -> bool {
+        let seen = self.sighted.get(host);
+        let runs_at = seen.filter(|seen| seen.running.contains(vm));
+        self.plan.open_steps().iter().any(|step| {
+            let is_its = matches!(&step.action, ActionSpec::Close(Close::Stop { vm: of, host: on, .. })
+                if of == vm && on == host);
+            let known = self.state.steps.get(&step.id).filter(|_| is_its);
+            known.is_some_and(|known| {
+                let denied = runs_at.is_some_and(|seen| known.ended < Some(seen.asked));
+                known.status == Status::ByHand && !denied
+            })
+        })
+    }
+
     fn find_splits(
         &mut self,
         host: &HostName,
@@ -204,7 +231,7 @@ impl Engine {
                 continue;
             };
             let started = started.clone();
-            let known = self.runs_twice(vm);
+            let known = self.runs_twice(vm) || self.is_stopped_by_hand(vm, &started);
             // A list that was asked for before the VM was started here may still have the old copy.
             let is_news = self.is_news(vm, asked) && self.is_since_start(vm, asked);
             if known || !is_news || self.side_of(vm, &started) != Some(role.other()) {

@@ -1,9 +1,10 @@
 //! A host of the other site answers again, at every moment of a failover.
 
 use super::*;
-use crate::engine::{Fact, Pace, Performed, Split, Status, StopOutcome};
+use crate::engine::{Chapter, Fact, Pace, Performed, RunEvent, Split, Status, StopOutcome};
 use crate::error::Fault;
 use crate::names::{OpId, VmName};
+use crate::plan::{Close, then_closed};
 
 const FENCE: usize = 0;
 const POWER_ON: usize = 2;
@@ -147,12 +148,16 @@ impl Story {
 
     /// Another console takes the run up where its journal ends.
     fn taken_over(&mut self, state: RunState) {
+        self.taken_over_with(state, Vec::new());
+    }
+
+    fn taken_over_with(&mut self, state: RunState, with: Vec<RunEvent>) {
         self.engine = Engine::new(Arc::clone(&self.plan), state, Settings::default());
         self.put(Input::Resume {
             operator: "bob".to_owned(),
             console: "c".to_owned(),
             clock_back_s: None,
-            with: Vec::new(),
+            with,
         });
     }
 
@@ -408,6 +413,58 @@ fn a_split_ends_too_when_the_host_says_that_it_runs_it_no_more() {
     assert!(story.engine.state().finished.is_none(), "both run");
     let ended = story.london(Some(&[]));
     assert!(ended.contains(&"run-finished".to_owned()), "{ended:?}");
+}
+
+#[test]
+fn a_split_in_a_rollback_ends_when_a_person_has_stopped_the_runs_copy() {
+    const STOP: usize = 4;
+    const BACK: usize = 5;
+    let mut story = Story::started();
+    story.answer(3, already());
+    let plan = Arc::unwrap_or_clone(failover());
+    let stop = Step {
+        id: "rollback/take-down/vm0/stop".into(),
+        action: ActionSpec::Close(Close::Stop {
+            vm: "vm0".into(),
+            host: "lee".into(),
+            vmx: String::new(),
+        }),
+        after: Vec::new(),
+        ..plan.steps[POWER_ON].clone()
+    };
+    let back = Step {
+        id: "rollback/bring-back/vm1/power_on".into(),
+        action: ActionSpec::PowerOn { vm: "vm1".into() },
+        side: SiteRole::Protected,
+        ..plan.steps[3].clone()
+    };
+    story.plan = Arc::new(then_closed(plan, vec![stop, back]));
+    let state = story.engine.state().clone();
+    story.taken_over_with(
+        state,
+        vec![RunEvent::ChapterOpened {
+            chapter: Chapter::Rollback,
+            by: "bob".to_owned(),
+            plan: story.plan.fingerprint.clone(),
+            keeping: None,
+        }],
+    );
+    story.london(Some(&["vm0"]));
+    assert_eq!(story.engine.state().splits().len(), 1, "both run");
+    assert_eq!(story.status(BACK), Status::Waiting, "no start");
+    // Its host is dead: it cannot be stopped from here.
+    story.put(Input::Operator(OperatorInput::ByHand {
+        step: story.id(STOP),
+        by: "bob".to_owned(),
+        evidence: "pulled its power".to_owned(),
+    }));
+    assert!(story.engine.state().splits().is_empty());
+    assert_eq!(story.status(BACK), Status::Probing);
+    assert!(!returned(&story.london(Some(&["vm0"]))), "it is to live");
+    // Unless its host tells otherwise.
+    story.poll("lee", SiteRole::Recovery, Some(&["vm0"]));
+    assert!(returned(&story.london(Some(&["vm0"]))));
+    assert_eq!(story.engine.state().splits().len(), 1);
 }
 
 #[test]
