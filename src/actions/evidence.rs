@@ -129,8 +129,8 @@ pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
         at.host.as_str(),
         format!("{} was started before; nothing more was sent", at.who()),
         "stop one of the two at its host's own console (to stop this one, answer its question with \
-         cancel there, or power it off); its fence step looks again once the watch has seen it; then \
-         retry",
+         cancel there, or power it off); its fence step looks again once the watch has seen it (retry \
+         that step where it was skipped or done by hand); then retry",
     ))
 }
 

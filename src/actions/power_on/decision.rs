@@ -222,8 +222,9 @@ impl PowerOn {
             Some((host, _)) => (
                 host.to_string(),
                 format!(
-                    "fence it in {} (its fence step looks again once the watch has seen it), or shut it \
-                     down there by hand; then retry",
+                    "fence it in {} (its fence step looks again once the watch has seen it; retry that \
+                     step where it was skipped or done by hand), or shut it down there by hand; then \
+                     retry",
                     self.other_site
                 ),
             ),
