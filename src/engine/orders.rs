@@ -3,7 +3,9 @@
 
 use crate::names::StepId;
 use crate::plan::{Plan, Step};
+use crate::runbook::model::OnFailure;
 
+use super::event::RunResult;
 use super::input::RetryScope;
 use super::state::RunState;
 use super::step::Status;
@@ -95,6 +97,9 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
             return Err(format!("{title} is {status}: nothing to take back"));
         }
     }
+    if gives_back(plan, state) {
+        return Err("the run ends: what it holds on hosts is being given back".to_owned());
+    }
     let known = state.steps.get(id);
     let shown = known.and_then(|step| step.proposal.as_ref());
     if shown.is_none_or(|shown| shown.undo.is_none()) {
@@ -113,6 +118,40 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
         Some(step) => Err(format!("{} builds on it: take that back first", step.title)),
         None => Ok(()),
     }
+}
+
+/// Whether nothing is left but to give the run's locks back.
+fn gives_back(plan: &Plan, state: &RunState) -> bool {
+    let is_free = state.people.shell().is_none() && state.splits().is_empty();
+    state.finished.is_none()
+        && !state.locks().is_empty()
+        && is_free
+        && !frozen_is_open(plan, state)
+        && settled(plan, state).is_some()
+}
+
+/// How the steps were settled, once all of them are.
+pub(super) fn settled(plan: &Plan, state: &RunState) -> Option<RunResult> {
+    let mut result = RunResult::default();
+    for step in plan.open_steps() {
+        match state.status(&step.id) {
+            Status::Done | Status::AlreadyDone => result.done += 1,
+            Status::ByHand => result.by_hand += 1,
+            Status::Skipped => result.skipped += 1,
+            Status::Failed if step.on_failure == OnFailure::Continue => result.failed += 1,
+            _ => return None,
+        }
+    }
+    Some(result)
+}
+
+/// Whether a command of what is being closed may still take effect for all that is known, and nobody
+/// has settled its step with their own eyes.
+pub(super) fn frozen_is_open(plan: &Plan, state: &RunState) -> bool {
+    state.unsettled_ops().any(|(_, op)| {
+        let is_open = !op.bulk && plan.is_frozen(&op.step);
+        is_open && !state.status(&op.step).is_met()
+    })
 }
 
 const FROZEN: &str = "the run is being ended: its own steps are only looked back on";

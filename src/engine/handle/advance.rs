@@ -6,11 +6,12 @@ use crate::runbook::model::{Mode, OnFailure};
 
 use super::super::consent;
 use super::super::input::OperatorInput;
+use super::super::orders;
 #[cfg(test)]
 use super::planted::Bug;
 use super::{Closing, Effect, Engine, Wait};
 use crate::engine::Status;
-use crate::engine::{Confirmation, Consent, Pace, RunEvent, RunResult};
+use crate::engine::{Confirmation, Consent, Pace, RunEvent};
 
 impl Engine {
     pub(super) fn advance(&mut self) {
@@ -163,18 +164,13 @@ impl Engine {
         }
     }
 
-    /// A command of what is being closed may still take effect for all that is known, and nobody has
-    /// settled its step with their own eyes.
+    /// As [`orders::frozen_is_open`] says of the run as it stands.
     fn frozen_is_open(&self) -> bool {
         #[cfg(test)]
         if self.planted == Some(Bug::FrozenInDoubt) {
             return false;
         }
-        let mut unsettled = self.state.unsettled_ops();
-        unsettled.any(|(_, op)| {
-            let is_open = !op.bulk && self.plan.is_frozen(&op.step);
-            is_open && !self.state.status(&op.step).is_met()
-        })
+        orders::frozen_is_open(&self.plan, &self.state)
     }
 
     fn may_begin(&self, step: &Step) -> bool {
@@ -286,16 +282,9 @@ impl Engine {
         if !self.live.is_empty() || self.plan.steps.is_empty() || !self.state.splits().is_empty() {
             return;
         }
-        let mut result = RunResult::default();
-        for step in self.plan.open_steps() {
-            match self.state.status(&step.id) {
-                Status::Done | Status::AlreadyDone => result.done += 1,
-                Status::ByHand => result.by_hand += 1,
-                Status::Skipped => result.skipped += 1,
-                Status::Failed if step.on_failure == OnFailure::Continue => result.failed += 1,
-                _ => return,
-            }
-        }
+        let Some(result) = orders::settled(&self.plan, &self.state) else {
+            return;
+        };
         if self.frozen_is_open() || !self.is_closed() {
             return;
         }

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     fn undo(&mut self, id: &StepId, by: String) {
-        // What it rests on is being given back: it can be taken back once that is over.
+        // What it rests on is being given back.
         let ends = self.closing == Closing::Under;
         let refused = orders::can_undo(&self.plan, &self.state, id).is_err();
         #[cfg(test)]

@@ -718,6 +718,26 @@ fn what_the_run_holds_is_given_back_before_its_last_line() {
 }
 
 #[test]
+fn nothing_is_taken_back_while_the_run_gives_back_what_it_holds() {
+    let plan = plan(&[&[], &[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), lock_wanted(&step));
+    let _ = engine.handle(at(4), performed(&step, 1, done()));
+    let can_undo = |engine: &Engine| crate::engine::can_undo(&plan, engine.state(), &step);
+    assert_eq!(can_undo(&engine), Ok(()));
+    let skip = OperatorInput::Skip {
+        step: plan.steps[1].id.clone(),
+        by: "alice".to_owned(),
+        reason: "r".to_owned(),
+    };
+    let effects = engine.handle(at(5), Input::Operator(skip));
+    assert_eq!(names(&effects).last().unwrap(), "CLOSE");
+    assert!(can_undo(&engine).is_err(), "no key without an effect");
+}
+
+#[test]
 fn a_run_ends_although_a_lock_cannot_be_given_back_and_tries_again_when_resumed() {
     let plan = plan(&[&[], &[0]]);
     let mut engine = engine(&plan);
