@@ -282,10 +282,19 @@ impl Ownership {
         self.sightings.iter().filter(silent).map(|seen| &seen.host)
     }
 
+    /// Whether all that was to be asked says so: of a start that is under way the guest's address is
+    /// left out, for this very copy may answer it.
+    pub fn is_kept_as_whole(&self) -> bool {
+        self.standing() == Standing::Whole || self.sign.left_out.is_some() && self.hosts_agree()
+    }
+
     fn is_whole(&self) -> bool {
+        self.sign.heard() == Heard::Silence && self.hosts_agree()
+    }
+
+    fn hosts_agree(&self) -> bool {
         self.all_answered()
             && self.by_uuid
-            && self.sign.heard() == Heard::Silence
             && !self.locks.leave_open()
             && self.running().next().is_none()
     }

@@ -389,7 +389,7 @@ pub(super) async fn keep_evidence(ctx: &Ctx, ownership: &Ownership) -> Result<()
     let fact = Fact::OwnershipEvidence {
         vm: ownership.vm.clone(),
         lines: ownership.lines(),
-        whole: ownership.standing() == super::ownership::Standing::Whole,
+        whole: ownership.is_kept_as_whole(),
         silent: ownership.silent_hosts().cloned().collect(),
         at: ownership.at.unwrap_or_default(),
     };

@@ -109,6 +109,19 @@ fn only_a_full_no_from_every_host_and_silence_is_whole() {
 }
 
 #[test]
+fn an_address_that_is_left_out_makes_no_start_whole_and_leaves_no_gap_in_what_is_kept() {
+    let no = || Told::Copies(vec![]);
+    let mut started = ownership(vec![no(), no()], Heard::NotAsked, false);
+    assert!(!started.is_kept_as_whole(), "a gap of the runbook");
+    started.sign.left_out = Some("the copy that is being started may answer it");
+    assert!(started.is_kept_as_whole());
+    assert_eq!(started.standing(), Standing::Open);
+    let dark = vec![no(), Told::Nothing("refused".into())];
+    started.sightings = ownership(dark, Heard::NotAsked, false).sightings;
+    assert!(!started.is_kept_as_whole());
+}
+
+#[test]
 fn without_the_uuid_it_is_never_whole() {
     let mut unknown = ownership(vec![Told::Copies(vec![])], Heard::Silence, false);
     assert_eq!(unknown.standing(), Standing::Whole);
