@@ -30,6 +30,16 @@ fn host_locks_in(proposal: &Proposal) -> usize {
     lines.filter(|line| line.contains(NAME)).count()
 }
 
+/// The run finds something out.
+fn tell(world: &World, fact: Fact) {
+    let mut state = world.keeper.state.lock().unwrap();
+    state.facts.push(crate::engine::FoundFact {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        step: None,
+        fact,
+    });
+}
+
 fn logged(world: &World) -> usize {
     let writes = world.writes("lee-bk1");
     let logged = writes.iter().filter(|line| line.contains("logger"));
@@ -88,6 +98,9 @@ async fn of_two_consoles_with_one_runbook_one_sends_its_commands() {
 async fn a_lost_lock_does_not_put_the_command_in_doubt() {
     // Nothing in this runbook shows whether it was logged.
     let world = World::new().await;
+    let (host, path) = ("lee-bk1".into(), NAME.to_owned());
+    let vm = None;
+    tell(&world, Fact::LockWanted { vm, host, path });
     let lock = format!("sh -c … _ {NAME} {{}}");
     world.lose(LOGGED, "lee-bk1", &lock);
     let answer = world.probe(LOGGED).await;
