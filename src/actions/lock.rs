@@ -449,14 +449,10 @@ pub async fn close(ctx: &Ctx) {
             host: host.clone(),
             folder: path.clone(),
         };
-        if let Some(vm) = off(&ctx.runbook, &ctx.state, &place.host) {
-            ctx.doing(format!(
-                "the lock on {host} stays until {vm} is on again: it lies in that VM",
-                host = place.host
-            ));
-            continue;
-        }
-        match give_back(ctx, &place).await {
+        // Another run, or a person, may have started it since: one look tells.
+        let off = off(&ctx.runbook, &ctx.state, &place.host);
+        let patience = off.map_or(PATIENCE, |_| Duration::ZERO);
+        match give_back(ctx, &place, patience).await {
             Ok(how) => {
                 let released = Fact::LockReleased {
                     vm: place.vm,
@@ -469,6 +465,12 @@ pub async fn close(ctx: &Ctx) {
                 }
             }
             Err(ActError::Failed(fault)) => {
+                if let Some(vm) = off {
+                    ctx.doing(format!(
+                        "the lock on {host} stays, for it lies in {vm}, which this run stopped: {fault}",
+                        host = place.host
+                    ));
+                }
                 tracing::warn!(%fault, lock = %place.folder, "a lock could not be given back");
             }
             Err(ActError::Held { .. } | ActError::Lost | ActError::Stale) => return,
@@ -477,7 +479,7 @@ pub async fn close(ctx: &Ctx) {
 }
 
 /// The VM whose operating system a host is, where the run stopped it there and has not started it
-/// since: nobody would answer.
+/// since: as far as the run knows, nobody answers.
 fn off<'a>(runbook: &'a Runbook, state: &RunState, host: &HostName) -> Option<&'a VmName> {
     let vm = runbook.hosts.get(host)?.guest.as_ref()?;
     let place = runbook.vms.get(vm)?.place(runbook.role_of(host)?)?;
@@ -491,9 +493,9 @@ fn off<'a>(runbook: &'a Runbook, state: &RunState, host: &HostName) -> Option<&'
 
 /// Looks, removes what is this run's own, and looks again. The command can do no harm late or twice:
 /// it removes nothing but a lock with this run's own name on it.
-async fn give_back(ctx: &Ctx, place: &Place) -> Result<String, ActError> {
-    let mut pauses = Pauses::within(PATIENCE);
-    let (mut sent, mut told) = (false, false);
+async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<String, ActError> {
+    let mut pauses = Pauses::within(patience);
+    let (mut sent, mut told) = (false, patience.is_zero());
     loop {
         let trouble = match look(ctx, place).await {
             Ok(Standing::Free) if sent => return Ok("was removed".to_owned()),
@@ -528,7 +530,7 @@ async fn give_back(ctx: &Ctx, place: &Place) -> Result<String, ActError> {
             ctx.doing(format!(
                 "giving back the lock on {}, for up to {}: {trouble}",
                 place.who(),
-                span(PATIENCE)
+                span(patience)
             ));
             told = true;
         }

@@ -31,13 +31,14 @@ fn host_locks_in(proposal: &Proposal) -> usize {
 }
 
 /// The run finds something out.
-fn tell(world: &World, fact: Fact) {
+fn tell(world: &World, fact: Fact) -> RunState {
     let mut state = world.keeper.state.lock().unwrap();
     state.facts.push(crate::engine::FoundFact {
         at: jiff::Timestamp::UNIX_EPOCH,
         step: None,
         fact,
     });
+    state.clone()
 }
 
 fn logged(world: &World) -> usize {
@@ -66,6 +67,26 @@ async fn a_command_locks_its_host_until_the_run_ends() {
     close(&world).await;
     assert!(!on_host(&world).exists());
     assert!(world.keeper.state.lock().unwrap().locks().is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_that_somebody_started_again_is_given_back() {
+    let mut world = logging().await;
+    world.go(LOGGED).await;
+    assert!(on_host(&world).exists());
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    runbook.hosts.get_mut("lee-bk1").unwrap().guest = Some("sql01".into());
+    let stopped = Fact::Stopped {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        how: "shut down by its guest".to_owned(),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let state = tell(&world, stopped);
+    assert!(off(&world.runbook, &state, &"lee-bk1".into()).is_some());
+    close(&world).await;
+    assert!(!on_host(&world).exists());
     world.end().await;
 }
 
