@@ -13,6 +13,7 @@ mod esxi;
 mod finding;
 mod judges;
 mod open_drill;
+mod rows;
 mod seen;
 mod task;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub async fn look(task: &Task, hosts: &Hosts, tell: Tell<'_>) -> Seen {
         seen.points.extend(points);
     }
     backups::look_outside(task, hosts, &mut seen).await;
+    rows::confirm(task, hosts, &mut seen).await;
     whereabouts::look(task, hosts, &mut seen).await;
     seen
 }

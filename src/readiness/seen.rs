@@ -53,6 +53,11 @@ impl Seen {
         self.hosts.get(host)?.as_ref().ok()?.esxi.as_deref()
     }
 
+    /// The same, to be added to or corrected.
+    pub(super) fn esxi_mut(&mut self, host: &HostName) -> Option<&mut EsxiSeen> {
+        self.hosts.get_mut(host)?.as_mut().ok()?.esxi.as_deref_mut()
+    }
+
     /// A VM that goes home, as the host told where it is now.
     #[must_use]
     pub fn leaving(&self, vm: &VmName) -> Option<&Leaving> {

@@ -3,6 +3,7 @@
 mod fixture;
 mod homing;
 mod prestaged;
+mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;

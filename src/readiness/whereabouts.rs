@@ -85,11 +85,7 @@ pub(super) async fn look(task: &Task, hosts: &Hosts, seen: &mut Seen) {
         Some(async move { (name, ask(host, vms).await) })
     });
     for (host, told) in join_all(asking.collect::<Vec<_>>()).await {
-        let esxi = seen
-            .hosts
-            .get_mut(&host)
-            .and_then(|host| host.as_mut().ok());
-        if let Some(esxi) = esxi.and_then(|host| host.esxi.as_mut()) {
+        if let Some(esxi) = seen.esxi_mut(&host) {
             esxi.leaving.extend(told);
         }
     }

@@ -11,15 +11,21 @@ use crate::runbook::drill_of;
 use crate::vmfiles::Vmx;
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
-    let own: Vec<(&VmName, Identity)> = task
-        .chosen()
-        .filter_map(|(name, _)| Some((name, identity(task, seen, name)?)))
-        .collect();
+    let own = identities(task, seen);
     let mut findings = among_themselves(&own);
     for (name, identity) in &own {
         findings.extend(where_it_comes(task, seen, name, identity));
     }
     findings
+}
+
+/// The identities that are known of the task's VMs.
+pub(in crate::readiness) fn identities<'a>(
+    task: &'a Task,
+    seen: &Seen,
+) -> Vec<(&'a VmName, Identity)> {
+    let known = |(name, _)| Some((name, identity(task, seen, name)?));
+    task.chosen().filter_map(known).collect()
 }
 
 /// By the .vmx that is restored, or by that of the VM that goes home.

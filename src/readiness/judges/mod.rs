@@ -20,6 +20,8 @@ mod room;
 mod standing;
 mod stores;
 
+pub(super) use identities::identities;
+
 use super::finding::Finding;
 use super::seen::Seen;
 use super::task::Task;
