@@ -24,6 +24,7 @@ use crate::readiness::{
 };
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
+use crate::settings::elsewhere;
 
 use super::answers::{self, Answers};
 use super::args::{ActArgs, CheckArgs};
@@ -119,6 +120,8 @@ pub(super) fn task(
     task.unfinished = unfinished(&runs, name);
     task.unfinished.retain(|run| !is_told(run));
     task.rehearsal = rehearsal(&drills, loaded, plan);
+    let first = runs.first().map(|run| elsewhere(&run.folder.path));
+    task.elsewhere = first.unwrap_or_default();
     Ok(task)
 }
 

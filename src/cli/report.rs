@@ -8,6 +8,7 @@ use crate::journal::{JournalError, RunFolder, Store};
 use crate::report::{self, Document, Format};
 
 use super::args::ReportArgs;
+use super::console::as_typed;
 use super::evidence::{self, evidence};
 use super::exit::{Exit, Failure};
 use super::past::Past;
@@ -64,9 +65,12 @@ fn refuse_to_cover(past: &Past) -> Result<(), Failure> {
     ))
 }
 
-/// What a run's report says, its folder's files included.
+/// What a run's report says, its folder's files included; the next move as it is typed here.
 pub(super) fn document(past: &Past) -> Document {
-    report::document(&past.report(), &evidence(&past.folder.path))
+    let mut document = report::document(&past.report(), &evidence(&past.folder.path));
+    let next = document.result.next.take();
+    document.result.next = next.map(|next| as_typed(&past.folder, &next));
+    document
 }
 
 /// Writes the report in every format into the run's folder; gives back where the Markdown lies.

@@ -38,6 +38,8 @@ pub struct Task {
     pub unfinished: Vec<Unfinished>,
     /// Drills of this runbook of which something stands.
     pub drills: Vec<OpenDrill>,
+    /// What commands need behind a run's id to be typed elsewhere.
+    pub elsewhere: String,
 }
 
 /// A restore that the plan has.
@@ -114,6 +116,7 @@ impl Task {
             rehearsal: None,
             unfinished: Vec::new(),
             drills: Vec::new(),
+            elsewhere: String::new(),
         }
     }
 

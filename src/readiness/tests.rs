@@ -448,8 +448,9 @@ fn what_is_left_over_is_named() {
     assert_eq!(keys, [""; 0], "{texts}");
     only(
         "warning run/20260101-000000-cccc",
-        "lifeboat resume",
+        "`lifeboat resume 20260101-000000-cccc --state /runs`, or `lifeboat brief 20260101-000000-cccc --state /runs`",
         |task, _| {
+            task.elsewhere = " --state /runs".to_owned();
             task.unfinished.push(Unfinished {
                 run: "20260101-000000-cccc".into(),
                 mode: "failover".into(),
@@ -481,6 +482,15 @@ fn an_open_drill_is_told_once_with_what_it_holds() {
             lee(seen).tops.insert("local1".into(), Ok(names));
         },
     );
+    // What is typed has to find it.
+    let (_, texts) = found(|task, seen| {
+        task.elsewhere = " --state /runs".to_owned();
+        let names = vec![format!("drill-{run}-sql01")];
+        lee(seen).tops.insert("local1".into(), Ok(names));
+    });
+    let typed = format!("`lifeboat cleanup {run} --state /runs`");
+    assert!(texts.contains(&typed), "{texts}");
+    assert!(texts.contains("`lifeboat runs --state /runs`"), "{texts}");
 }
 
 #[test]

@@ -132,7 +132,10 @@ fn of_drill(
         format!("{} of drill {run} has the same {shares} as {vm}", row.name),
         host.as_str(),
         format!("while it is on, {vm} is not started beside it"),
-        format!("`lifeboat cleanup {run}` stops it and removes what that drill made"),
+        format!(
+            "`lifeboat cleanup {run}{}` stops it and removes what that drill made",
+            task.elsewhere
+        ),
     );
     let key = format!("vm/{vm}/twin/{host}/[{}] {}", row.datastore, row.path);
     Some(Finding::stops(key, vec![vm.clone()], fault))

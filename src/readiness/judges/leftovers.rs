@@ -38,6 +38,8 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 
 fn unfinished(task: &Task) -> Vec<Finding> {
     let finding = |run: &crate::readiness::Unfinished| {
+        let id = &run.run;
+        let next = format!("`lifeboat resume {id}`, or `lifeboat brief {id}` to see how it stands");
         let fault = Fault::new(
             format!(
                 "{} run {} of {} is not finished",
@@ -45,10 +47,7 @@ fn unfinished(task: &Task) -> Vec<Finding> {
             ),
             "the state folder of this console",
             "what it began may stand half done",
-            format!(
-                "`lifeboat resume {}`, or `lifeboat brief {}` to see how it stands",
-                run.run, run.run
-            ),
+            id.in_commands(&next, &task.elsewhere),
         );
         Finding::warning(format!("run/{}", run.run), Vec::new(), fault)
     };
@@ -87,7 +86,7 @@ fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
             } else {
                 "its copies do not go live: they ran cut off and changed data of their own"
             },
-            next,
+            run.in_commands(&next, &task.elsewhere),
         );
         let key = format!("run/{run}");
         if goes_home || drill.kept {
@@ -200,17 +199,18 @@ fn drills(task: &Task, host: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
     let found: Vec<String> = found.into_iter().collect();
     let ways: Vec<String> = runs
         .iter()
-        .map(|run: &RunId| format!("`lifeboat cleanup {run}`"))
+        .map(|run: &RunId| format!("`lifeboat cleanup {run}{}`", task.elsewhere))
         .collect();
+    let list = format!("`lifeboat runs{}`", task.elsewhere);
     let fault = Fault::new(
         format!("a drill has left {}", listed(&found)),
         host.as_str(),
         "it takes room, and the next drill may find its names taken",
         if ways.is_empty() {
-            "see in `lifeboat runs` whether that drill is over; then clean it up".to_owned()
+            format!("see in {list} whether that drill is over; then clean it up")
         } else {
             let ways = listed(&ways);
-            format!("see in `lifeboat runs` whether that drill is over; then {ways}")
+            format!("see in {list} whether that drill is over; then {ways}")
         },
     );
     Some(Finding::warning(
