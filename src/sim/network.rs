@@ -203,11 +203,14 @@ impl Network {
     /// Where a connection to this address goes: a guest's port, a host, or loopback itself.
     pub(crate) fn address(&self, host: &str, port: u16) -> Option<SocketAddr> {
         let state = self.lock();
+        // Of a site that was emitted before, all hosts are at loopback, and told apart by their ports.
+        let itself = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let listed = state.host(host).filter(|listed| listed.up && !itself);
         let host = state.address_of(host);
         if let Some(service) = state.services.get(&(host.to_owned(), port)) {
             return Some(service.real);
         }
-        if let Some(listed) = state.host(host).filter(|listed| listed.up) {
+        if let Some(listed) = listed {
             return Some(listed.real);
         }
         if host == "localhost" {
@@ -368,5 +371,23 @@ async fn talk(mut stream: TcpStream, answer: Answer) {
         let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.shutdown().await;
         return;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_by_its_name_and_loopback_is_itself() {
+        let network = Network::default();
+        let real = SocketAddr::from(([127, 0, 0, 1], 40_022));
+        let files = Arc::new(Vfs::new(std::env::temp_dir()));
+        network.add_host(&"lee-bk1".into(), "127.0.0.1", real, files.clone());
+        network.add_host(&"lee-esx1".into(), "10.20.0.21", real, files);
+        assert_eq!(network.address("lee-bk1", 22), Some(real));
+        assert_eq!(network.address("10.20.0.21", 22), Some(real));
+        let asked = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!(network.address("127.0.0.1", 9), Some(asked));
     }
 }
