@@ -232,8 +232,7 @@ impl Delivery {
     }
 
     /// What is at the target. Files under their final names are summed there, which takes as long
-    /// as reading them does; files without a sum count as different (see
-    /// [`Delivery::take_sums`]).
+    /// as reading them does; files without a sum count as different.
     ///
     /// # Errors
     /// The target cannot be looked at.
@@ -243,16 +242,6 @@ impl Delivery {
         }
         let surveyed = self.clone().surveyed(None).await?;
         observe(&surveyed.looking(), &surveyed).await
-    }
-
-    /// Takes the sums that nobody recorded from the source, which reads all of it there.
-    ///
-    /// # Errors
-    /// The source cannot be read.
-    pub async fn take_sums(&mut self) -> Result<(), Fault> {
-        let work = self.looking();
-        let all: Vec<String> = self.items.iter().map(|item| item.name.clone()).collect();
-        self.sum_source(&work, &all).await
     }
 
     pub(super) fn looking(&self) -> Work<()> {

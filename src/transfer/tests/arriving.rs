@@ -3,15 +3,11 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Arc, Mutex};
 
-use super::site::{Journal, Site, noise, put_vm};
+use super::site::{Journal, Site, noise, put_vm, quiet, with_sums};
 use crate::runbook::model::Driver;
 use crate::transfer::{
     Against, Folder, Item, Landing, Mover, Phase, Progress, Standing, Tell, TransferError, vm_files,
 };
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
 
 fn same(left: &std::path::Path, right: &std::path::Path) -> bool {
     std::fs::read(left).unwrap() == std::fs::read(right).unwrap()
@@ -316,8 +312,7 @@ async fn a_copy_back_moves_originals_aside_once_all_is_proven() {
         !delivery.observe().await.unwrap().is_done(),
         "without sums nothing is known"
     );
-    let mut delivery = delivery;
-    delivery.take_sums().await.unwrap();
+    let delivery = with_sums(delivery, &site.path("there"));
     assert!(delivery.observe().await.unwrap().is_done());
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use super::site::{Journal, Site, items_of, noise, put_vm, put_vm_of};
+use super::site::{Journal, Site, items_of, noise, put_vm, put_vm_of, quiet};
 use crate::runbook::model::{DiskFormat, Driver};
 use crate::transfer::{Against, Landing, Mover, Sum, Tell};
 
@@ -33,10 +33,6 @@ case "$1" in
   *) exit 1;;
 esac
 "#;
-
-pub(super) fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
 
 /// A site whose `esx1` has that tool.
 pub(super) fn site() -> Option<Site> {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::cloning::{quiet, site};
+use super::cloning::site;
 use super::simulated::Simulated;
-use super::site::{Journal, Site, items_of, noise, put_vm_of};
+use super::site::{Journal, Site, items_of, noise, put_vm_of, quiet};
 use crate::hypervisor::esxi::commands::DiskFormat;
 use crate::transfer::{Against, Delivery, Item, Landing, Sum, choose, points};
 use crate::vmfiles::images;

@@ -2,18 +2,13 @@
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 
-use super::site::{Journal, Site, noise, put_vm};
+use super::site::{Journal, Site, noise, put_vm, quiet};
 use crate::hypervisor::shell::SumTool;
 use crate::runbook::model::Driver;
-use crate::transfer::{Delivery, Folder, Item, Landed, Landing, Sum, SummedBy, Tell};
+use crate::transfer::{Delivery, Folder, Item, Landed, Landing, Sum, SummedBy};
 
 const PYTHON: &str = "/usr/bin/python3";
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
 
 /// A site whose hosts have a python: it sums what arrives, and nothing else that is looked at here.
 fn start() -> Option<Site> {

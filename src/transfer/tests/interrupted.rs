@@ -1,15 +1,10 @@
 //! Links that drop, runs that crash: nothing proven is sent again, and the end is whole.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::site::{Journal, Site, noise, put_vm, put_vm_of};
+use super::site::{Journal, Site, noise, put_vm, put_vm_of, quiet};
 use crate::runbook::model::Driver;
-use crate::transfer::{Folder, Item, Landing, Sum, Tell};
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
+use crate::transfer::{Folder, Item, Landing, Sum};
 
 fn check(site: &Site, from: &str, items: &[Item]) {
     for item in items {

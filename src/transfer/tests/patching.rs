@@ -3,28 +3,18 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::cloning;
-use super::site::{Journal, Site, noise, put_vm_of};
+use super::site::{Journal, Site, noise, put_vm_of, quiet, with_sums, write};
 use crate::runbook::model::Driver;
 use crate::transfer::ranges::BLOCK;
-use crate::transfer::{Delivery, Item, Landing, Standing, Tell, vm_files};
+use crate::transfer::{Delivery, Item, Landing, Standing, vm_files};
 
 const DISK: &str = "web01-flat.vmdk";
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
-
-fn write(path: &Path, at: u64, bytes: &[u8]) {
-    let file = File::options().write(true).open(path).unwrap();
-    file.write_all_at(bytes, at).unwrap();
-}
 
 /// A VM of one disk with so many MiB at home, and the same where it ran meanwhile.
 fn put_both(site: &Site, mib: u64) {
@@ -193,8 +183,8 @@ async fn a_source_that_changes_meanwhile_is_found() {
     put_both(&site, 5);
     let disk = site.path("there").join(DISK);
     write(&disk, 0, b"before");
-    let mut delivery = delivery(&site, Landing::Patch).await;
-    delivery.take_sums().await.unwrap();
+    let delivery = delivery(&site, Landing::Patch).await;
+    let delivery = with_sums(delivery, &site.path("there"));
     write(&disk, 0, b"behind its back");
     let error = delivery.bring(&Journal::new(), quiet()).await.unwrap_err();
     assert!(

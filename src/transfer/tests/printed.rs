@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::site::{Journal, Site, put_vm, put_vm_of};
+use super::site::{Journal, Site, put_vm, put_vm_of, quiet};
 use crate::host::{Lane, Secret};
 use crate::runbook::model::{BackupTool, Driver, PointChoice, Prints};
 use crate::transfer::{
@@ -74,13 +74,16 @@ fn zcat(site: &Site) -> BackupTool {
     }
 }
 
+/// The same, each file printed by a script instead, which gets its path as `$1`.
+fn scripted(site: &Site, script: &str) -> BackupTool {
+    let mut tool = zcat(site);
+    tool.file = words(&["sh", "-c", script, "_", tool.file.last().unwrap()]);
+    tool
+}
+
 async fn newest(backup: &Folder) -> Point {
     let points = points(backup, "web01").await.unwrap();
     choose(&points, &PointChoice::Latest).unwrap().point
-}
-
-fn quiet() -> crate::transfer::Tell {
-    std::sync::Arc::new(|_| {})
 }
 
 fn fault(error: TransferError) -> crate::error::Fault {
@@ -153,9 +156,7 @@ async fn without_recorded_sums_they_are_taken_while_reading() {
     pack(&site, false);
     let runs = site.path("runs");
     let script = format!("echo $1 >> {}; exec zcat \"$1\"", runs.display());
-    let mut tool = zcat(&site);
-    tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
-    let backup = backup(&site, tool, None);
+    let backup = backup(&site, scripted(&site, &script), None);
     let point = newest(&backup).await;
     assert!(point.files.iter().all(|file| file.sum.is_none()));
     arrives_whole(&site, &backup, &point, Against::Source).await;
@@ -185,8 +186,7 @@ async fn a_tool_that_fails_behind_its_last_byte_has_failed() {
     pack(&site, true);
     let script =
         "zcat \"$1\"; case $1 in *-flat*) echo 'checksum of block 7 is wrong' >&2; exit 3;; esac";
-    let mut tool = zcat(&site);
-    tool.file = words(&["sh", "-c", script, "_", tool.file.last().unwrap()]);
+    let tool = scripted(&site, script);
     for on in [
         RunsOn::Here,
         RunsOn::Host(site.host("bk1"), Lane::Transfer(1)),
@@ -231,9 +231,7 @@ async fn a_link_that_dies_behind_the_last_byte_has_the_tool_asked_again() {
         kill -9 $p; fi; echo 'checksum of block 7 is wrong' >&2; exit 3",
         been.display()
     );
-    let mut tool = zcat(&site);
-    tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
-    let backup = backup(&site, tool, None);
+    let backup = backup(&site, scripted(&site, &script), None);
     let point = newest(&backup).await;
     let delivery = site.delivery(
         backup.join("web01"),
@@ -264,9 +262,7 @@ async fn what_nobody_reads_any_more_is_ended_on_the_host() {
         "case $1 in *-flat*) zcat \"$1\" | head -c 2000000; echo $$ > {}; exec sleep 1000;; *) exec zcat \"$1\";; esac",
         pid.display()
     );
-    let mut tool = zcat(&site);
-    tool.file = words(&["sh", "-c", &script, "_", tool.file.last().unwrap()]);
-    let backup = backup(&site, tool, None);
+    let backup = backup(&site, scripted(&site, &script), None);
     let point = newest(&backup).await;
     let delivery = site.delivery(
         backup.join("web01"),

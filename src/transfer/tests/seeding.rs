@@ -2,21 +2,13 @@
 //! read, and the whole is proven.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use super::cloning::{self, quiet};
-use super::site::{Journal, Site, items_of, names, noise, put_vm_of};
+use super::cloning;
+use super::site::{Journal, Site, items_of, names, noise, put_vm_of, quiet, write};
 use crate::transfer::ranges::BLOCK;
 use crate::transfer::{Against, Delivery, Landing, Mover};
 
 const DISK: &str = "web01-flat.vmdk";
-
-fn write(path: &Path, at: u64, bytes: &[u8]) {
-    let file = File::options().write(true).open(path).unwrap();
-    file.write_all_at(bytes, at).unwrap();
-}
 
 /// A point with a disk of so many MiB, and the same in a drill's folder on the target's host.
 fn put_both(site: &Site, mib: u64) {

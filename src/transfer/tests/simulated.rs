@@ -1,11 +1,10 @@
 //! Transfers at the simulated site: ESXi's shell and tools as far as they are imitated.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::site::Journal;
+use super::site::{Journal, quiet};
 use crate::host::{Credential, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::names::{HostName, SiteName};
 use crate::runbook::model::{
@@ -14,8 +13,8 @@ use crate::runbook::model::{
 };
 use crate::sim::{Injection, Site, SiteOptions};
 use crate::transfer::{
-    Against, Delivery, Folder, Item, Landing, Mover, Patience, Seeds, Sum, Target, Tell, choose,
-    points, vm_files,
+    Against, Delivery, Folder, Item, Landing, Mover, Patience, Seeds, Sum, Target, choose, points,
+    vm_files,
 };
 
 const RUN: &str = "20260102-030405-simu";
@@ -24,10 +23,6 @@ pub(super) struct Simulated {
     pub(super) site: Site,
     pub(super) hosts: Hosts,
     _dir: tempfile::TempDir,
-}
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
 }
 
 /// `sql01` is backed up on a host of its own, `web01` on the recovery host.

@@ -16,7 +16,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, OpId};
 use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
 use crate::transfer::{
-    Delivery, Folder, Item, Landed, Landing, Patience, Seeds, Sum, Target, Writes, Written,
+    Delivery, Folder, Item, Landed, Landing, Patience, Seeds, Sum, Target, Tell, Writes, Written,
 };
 
 /// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system; only `esx1` is behind
@@ -245,6 +245,25 @@ pub(super) fn items_of(folder: &Path) -> Vec<Item> {
         }
     });
     items.collect()
+}
+
+/// Puts bytes into a file that is there.
+pub(super) fn write(path: &Path, at: u64, bytes: &[u8]) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, bytes, at).unwrap();
+}
+
+/// Gives a delivery the sums of its files as they are now in a folder.
+pub(super) fn with_sums(mut delivery: Delivery, folder: &Path) -> Delivery {
+    for item in &mut delivery.items {
+        item.sum = Some(Sum::of(&std::fs::read(folder.join(&item.at)).unwrap()));
+    }
+    delivery
+}
+
+/// Told nothing.
+pub(super) fn quiet() -> Tell {
+    Arc::new(|_| {})
 }
 
 /// Bytes without zeros or repetition.

@@ -1,17 +1,12 @@
 //! One file goes over several ways at once: they share it, and none of them is needed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::site::{Journal, Site, noise};
+use super::site::{Journal, Site, noise, quiet};
 use crate::runbook::model::Driver;
-use crate::transfer::{Delivery, Folder, Item, Landing, Sum, Tell};
+use crate::transfer::{Delivery, Folder, Item, Landing, Sum};
 
 const SIZE: u64 = 48 << 20;
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
 
 /// A host to which ssh2 carries the data, over two sessions if it lets it.
 fn start(extra: &str) -> Option<Site> {

@@ -2,16 +2,11 @@
 
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 
-use super::site::{Journal, Site, noise, put_vm};
+use super::site::{Journal, Site, noise, put_vm, quiet};
 use crate::hypervisor::shell::SumTool;
 use crate::runbook::model::Driver;
-use crate::transfer::{Folder, Item, Landed, Landing, Sum, SummedBy, Tell};
-
-fn quiet() -> Tell {
-    Arc::new(|_| {})
-}
+use crate::transfer::{Folder, Item, Landed, Landing, Sum, SummedBy};
 
 /// A site without SFTP, on which every `dd` that writes to a disk is noted.
 fn start() -> Option<Site> {
