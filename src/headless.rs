@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
-use crate::engine::{Entry, OperatorInput, RunEvent, RunState, Status};
+use crate::engine::{Entry, OperatorInput, Question, RunEvent, RunState, Status};
 use crate::error::Fault;
 use crate::host::where_its_key_is_read;
 use crate::names::{Attempt, StepId};
@@ -238,7 +238,18 @@ impl<'o> Walk<'o> {
             }
             RunEvent::QuestionAsked(question) => {
                 let attempt = entry.attempt.unwrap_or_default();
-                match self.replies.to_question(id, question) {
+                let reply = match self.replies.to_question(id, question) {
+                    Reply::Given((label, ..)) if self.comes_again(&entry, question) => {
+                        let choices = question.choices.join(", ");
+                        Reply::Missing(format!(
+                            "{} was answered with {label} and asks it again: choose one of {choices} at a terminal \
+                             (lifeboat resume without --headless), or mend what it asks about",
+                            question.asker()
+                        ))
+                    }
+                    reply => reply,
+                };
+                match reply {
                     Reply::Given((label, by, how)) => self.send(OperatorInput::AnswerQuestion {
                         step: id.clone(),
                         attempt,
@@ -262,6 +273,20 @@ impl<'o> Walk<'o> {
             }
             _ => {}
         }
+    }
+
+    /// Whether somebody's answer to this question, which is not a known one, brought it up again: to
+    /// give it once more by rule might go on for ever.
+    fn comes_again(&self, asks: &Entry, question: &Question) -> bool {
+        let attempt = self.entries.iter().filter(|entry| {
+            (&entry.step, entry.attempt) == (&asks.step, asks.attempt) && entry.seq < asks.seq
+        });
+        question.suggested.is_none()
+            && attempt
+                .skip_while(|entry| {
+                    !matches!(&entry.event, RunEvent::QuestionAsked(asked) if asked.text == question.text)
+                })
+                .any(|entry| matches!(entry.event, RunEvent::QuestionAnswered { .. }))
     }
 
     fn answer_step(&mut self, id: &StepId, attempt: Attempt) {

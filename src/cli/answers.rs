@@ -5,6 +5,7 @@
 //! secrets: { root_password: { env: ESXI_PASSWORD } }   # or file: PATH, or command: …
 //! steps:
 //!   failover/recover/sql01/power_on: { by: alice }
+//!   failover/recover/web01/power_on: { by: alice, answer: { "Cannot open the disk": Cancel } }
 //!   failover/declare/-/confirm: { by: alice, second: bob, signs: [power, network] }
 //! drill: { abort: any alarm in production, limit: 4h, abort_key: bob, findings: none }
 //! ```
@@ -27,6 +28,8 @@ use super::exit::Failure;
 
 /// No answers file is larger.
 const MOST_BYTES: u64 = 1 << 20;
+/// Under this key stands what a VM is answered.
+const QUESTIONS: &str = "answer";
 
 /// Everything that a file answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,7 +175,7 @@ pub fn parse(text: &str, runbook: &Runbook) -> Result<Answers, Vec<String>> {
             problems.push(format!("steps: this runbook has no step `{id}`{near}"));
             continue;
         }
-        match take_step(fields) {
+        match take_step(&id, fields) {
             Ok(answer) => {
                 answers.steps.insert(id, answer);
             }
@@ -262,9 +265,13 @@ fn take_secret(runbook: &Runbook, name: &str, value: Value) -> Result<SecretSour
     serde_yaml::with::singleton_map::deserialize(value).map_err(|_| ways.to_owned())
 }
 
-fn take_step(fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
+fn take_step(id: &StepId, fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
     let mut answer = StepAnswer::default();
     for (key, value) in fields {
+        if key == QUESTIONS && !is_prompt(id) {
+            answer.questions = take_questions(value)?;
+            continue;
+        }
         if Ask::RESERVED.contains(&key.as_str()) {
             let text = scalar(&value).ok_or_else(|| format!("`{key}` is not a single value"))?;
             let field = match key.as_str() {
@@ -290,6 +297,32 @@ fn take_step(fields: Vec<(String, Value)>) -> Result<StepAnswer, String> {
         answer.asks.insert(key, said);
     }
     Ok(answer)
+}
+
+/// Whether the step is a prompt: it asks under names of its own, and no VM asks anything in it.
+fn is_prompt(id: &StepId) -> bool {
+    let verb = id.as_str().rsplit('/').next().unwrap_or_default();
+    verb.split('.').next() == Some("confirm")
+}
+
+/// The labels for what a VM asks: each by a part of the question's text.
+fn take_questions(value: Value) -> Result<BTreeMap<String, String>, String> {
+    let wrong = || {
+        format!(
+            "`{QUESTIONS}` takes a part of the text that a VM asks, and the label to answer: {{ \"Cannot open the disk\": Cancel }}"
+        )
+    };
+    let Value::Mapping(entries) = value else {
+        return Err(wrong());
+    };
+    let read = |(part, label): (Value, Value)| {
+        let words = |value| scalar(value).filter(|text| !text.trim().is_empty());
+        words(&part).zip(words(&label)).ok_or_else(wrong)
+    };
+    match entries.len() {
+        0 => Err(wrong()),
+        _ => entries.into_iter().map(read).collect(),
+    }
 }
 
 fn scalar(value: &Value) -> Option<String> {
@@ -416,6 +449,36 @@ steps:
         }
         assert_eq!(problems.len(), expected.len(), "{problems:#?}");
         assert!(!problems.join("\n").contains("hunter2"), "{problems:#?}");
+    }
+
+    #[test]
+    fn what_a_vm_is_answered_stands_by_its_text_and_is_never_taken_for_something_else() {
+        let step = |id: &str, fields: &str| {
+            let file = format!("steps: {{ failover/{id}: {{ {fields} }} }}");
+            parse(&file, &runbook())
+                .map(|mut answers| answers.steps.remove(&*format!("failover/{id}")))
+        };
+        let power_on = "recover/sql01/power_on";
+        let read = step(power_on, "answer: { Cannot open the disk: Yes, again: 7 }");
+        let read = read.unwrap().unwrap();
+        assert_eq!(read.questions["Cannot open the disk"], "Yes");
+        assert_eq!(read.questions["again"], "7");
+        assert_eq!(read.asks, BTreeMap::new());
+        for wrong in [
+            "answer: Yes",
+            "answer: [Yes]",
+            "answer: {}",
+            "answer: { ' ': Yes }",
+            "answer: { Cannot: '' }",
+            "answer: { Cannot: [Yes] }",
+            "answers: { Cannot: Yes }",
+        ] {
+            step(power_on, wrong).expect_err(wrong);
+        }
+        // What a prompt asks may have that name.
+        let prompt = step("declare/-/confirm", "answer: 42").unwrap().unwrap();
+        assert_eq!(prompt.asks["answer"], Answer::Value("42".to_owned()));
+        step("declare/-/confirm", "answer: { Cannot: Yes }").unwrap_err();
     }
 
     #[test]

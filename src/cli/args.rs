@@ -93,7 +93,9 @@ looks again before it acts. Either way the journal keeps it.
 
 A prompt can be answered with no (d, and a reason): the step fails, and you choose the way on. In an
 answers file: `STEP-ID: { by: alice, decline: the owner is against it }`. Where two people confirm,
-`second` is another one than `by`, and answers a challenge with `response`.
+`second` is another one than `by`, and answers a challenge with `response`. What a VM asks and Lifeboat
+does not know waits for you; `STEP-ID: { answer: { \"Cannot open the disk\": Cancel } }` is your answer: a
+part of its text, and one of its labels. Where it is missing the line to write is printed.
 
 With --from-drill it is a failover like any other: fences, ownership and sums are the same, and the
 restore point is chosen as always. Only `restore` is faster: where the drill left a disk on the same

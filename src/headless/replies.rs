@@ -1,6 +1,6 @@
 //! Answers that were given before: flags, an answers file, and the rules of practice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{
     Answer, Choice, Confirmation, Consent, Gap, Prompt, Proposal, Question, YES, confirmation_gaps,
@@ -24,6 +24,8 @@ pub struct StepAnswer {
     pub response: Option<String>,
     /// Why the answer is no, in words.
     pub decline: Option<String>,
+    /// Labels for questions that come up while the step acts, by a part of their text.
+    pub questions: BTreeMap<String, String>,
     /// Answers to what a prompt asks for, by its key.
     pub asks: BTreeMap<String, Answer>,
 }
@@ -156,9 +158,9 @@ impl Replies {
         }
     }
 
-    /// The label to answer a question with, by whom and on whose behalf. A VM's question that
-    /// Lifeboat does not know is never answered; that a command worked is taken from its exit
-    /// status where whoever started the run accepted that beforehand.
+    /// The label to answer a question with, by whom and on whose behalf. One that Lifeboat does not
+    /// know is answered only as the answers file says for its text; that a command worked is taken
+    /// from its exit status where whoever started the run accepted that beforehand.
     #[must_use]
     pub fn to_question(
         &self,
@@ -166,30 +168,106 @@ impl Replies {
         question: &Question,
     ) -> Reply<(String, String, Consent)> {
         let entry = self.steps.get(step);
-        let worked = question.vm.is_none().then(|| Question::WORKED.to_owned());
-        let Some(label) = question.suggested.clone().or(worked) else {
-            return Reply::Missing(format!(
-                "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}, at a terminal \
-                 (lifeboat resume without --headless)",
-                question.asker(),
-                question
-                    .text
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                question.choices.join(", ")
-            ));
-        };
-        let how = match entry {
-            Some(_) => Consent::Answers,
-            None if self.yes => Consent::Yes,
-            None => return Reply::Missing("it needs --yes, or an entry in the answers".to_owned()),
-        };
         let by = entry
             .and_then(|entry| entry.by.clone())
             .unwrap_or_else(|| self.operator.clone());
-        Reply::Given((label, by, how))
+        let how = match (entry, written(entry, question)) {
+            (_, Written::Label(label)) => return Reply::Given((label, by, Consent::Answers)),
+            (_, Written::Wrong(lacks)) => return Reply::Missing(lacks),
+            (Some(_), Written::Nothing) => Some(Consent::Answers),
+            (None, Written::Nothing) => self.yes.then_some(Consent::Yes),
+        };
+        let worked = question.vm.is_none().then(|| Question::WORKED.to_owned());
+        match (question.suggested.clone().or(worked), how) {
+            (Some(label), Some(how)) => Reply::Given((label, by, how)),
+            (Some(_), None) => {
+                Reply::Missing("it needs --yes, or an entry in the answers".to_owned())
+            }
+            (None, _) => Reply::Missing(format!(
+                "{} asks \u{201c}{}\u{201d}, which Lifeboat does not know: a person has to choose one of {}, {}",
+                question.asker(),
+                one_line(&question.text),
+                question.choices.join(", "),
+                ways_to_answer(step, question, entry),
+            )),
+        }
     }
+}
+
+/// What an answers file says to a question.
+enum Written {
+    /// This label, which is one of its own.
+    Label(String),
+    /// Nothing.
+    Nothing,
+    /// Something that is no answer to it.
+    Wrong(String),
+}
+
+/// Case and the host's line breaks make no difference to a text; to a label they do.
+fn written(entry: Option<&StepAnswer>, question: &Question) -> Written {
+    let asked = one_line(&question.text).to_lowercase();
+    let parts = entry.into_iter().flat_map(|entry| &entry.questions);
+    let labels: BTreeSet<&String> = parts
+        .filter(|(part, _)| asked.contains(&one_line(part).to_lowercase()))
+        .map(|(_, label)| label)
+        .collect();
+    let wrong = |why: &str| {
+        let (text, choices) = (one_line(&question.text), question.choices.join(", "));
+        Written::Wrong(format!(
+            "to \u{201c}{text}\u{201d} the answers say {why} {choices}"
+        ))
+    };
+    match (labels.first(), labels.len()) {
+        (None, _) => Written::Nothing,
+        (Some(label), 1) if question.choices.contains(label) => Written::Label((*label).clone()),
+        (Some(label), 1) => wrong(&format!("{}, which is not one of", quoted(label))),
+        _ => wrong("more than one thing: leave one of"),
+    }
+}
+
+/// Where a question that nobody answered is answered: what to type, and what to write.
+fn ways_to_answer(step: &StepId, question: &Question, entry: Option<&StepAnswer>) -> String {
+    let key = format!(
+        "answer: {{ {}: LABEL }}",
+        quoted(&beginning(&question.text))
+    );
+    let place = match entry {
+        Some(_) => format!("in the entry of {step} in the answers file: {key}"),
+        None => format!("in the answers file, under steps: {step}: {{ {key} }}"),
+    };
+    let parts = entry.into_iter().flat_map(|entry| entry.questions.keys());
+    let parts: Vec<String> = parts.map(|part| quoted(part)).collect();
+    let now = match &parts[..] {
+        [] => String::new(),
+        parts => format!(
+            " (what its `answer` has now, {}, is not in that text)",
+            parts.join(", ")
+        ),
+    };
+    format!(
+        "at a terminal (lifeboat resume without --headless) or {place}, with one of these for LABEL{now}"
+    )
+}
+
+/// As YAML reads it back, whatever stands in it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Enough of a question to tell it by, up to the end of a word.
+fn beginning(text: &str) -> String {
+    const ENOUGH: usize = 120;
+    let text = one_line(text);
+    let Some((cut, _)) = text.char_indices().nth(ENOUGH) else {
+        return text;
+    };
+    let end = text[..cut].rfind(' ').unwrap_or(cut);
+    text[..end].to_owned()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_answered(entry: Option<&StepAnswer>, key: &str) -> bool {

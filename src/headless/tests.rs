@@ -308,7 +308,7 @@ fn a_no_and_another_answer_to_a_challenge_are_answers() {
 }
 
 #[test]
-fn an_unknown_question_is_never_answered() {
+fn an_unknown_question_is_never_answered_by_itself() {
     let id = StepId::from(POWER_ON);
     let mut question = Question {
         vm: Some("sql01".into()),
@@ -336,6 +336,54 @@ fn an_unknown_question_is_never_answered() {
     assert!(
         lacks.contains("the disk. Continue without it?\u{201d}, which Lifeboat does not know"),
         "{lacks}"
+    );
+}
+
+#[test]
+fn a_question_is_answered_as_the_answers_say_to_its_text_and_by_a_label_of_its_own() {
+    let id = StepId::from(POWER_ON);
+    let question = Question {
+        vm: Some("sql01".into()),
+        host: "lee-esx1".into(),
+        id: "7".to_owned(),
+        text: "Cannot connect ide1:0.\nTry again at every start?".to_owned(),
+        choices: vec!["Yes".to_owned(), "No".to_owned()],
+        suggested: None,
+        why: None,
+    };
+    let said = |answers: &[(&str, &str)]| {
+        let questions = answers.iter();
+        let entry = StepAnswer {
+            by: Some("bob".to_owned()),
+            questions: questions
+                .map(|(part, label)| ((*part).to_owned(), (*label).to_owned()))
+                .collect(),
+            ..StepAnswer::default()
+        };
+        with(replies(true, false), POWER_ON, entry).to_question(&id, &question)
+    };
+    for part in ["ide1:0. try AGAIN", "Cannot connect ide1:0."] {
+        let bob = ("No".to_owned(), "bob".to_owned(), Consent::Answers);
+        assert_eq!(given(said(&[(part, "No"), ("disk", "Yes")])), bob, "{part}");
+    }
+    let both = missing(said(&[("Cannot", "No"), ("Try", "Yes")]));
+    assert!(both.contains("more than one thing"), "{both}");
+    let label = missing(said(&[("Cannot", "no")]));
+    assert!(
+        label.contains("say \"no\", which is not one of Yes, No"),
+        "{label}"
+    );
+    // What the file has for another text is named beside the line to write.
+    let other = missing(said(&[("Cannot open the disk", "No")]));
+    let key = "answer: { \"Cannot connect ide1:0. Try again at every start?\": LABEL }";
+    let place = format!("in the entry of {POWER_ON} in the answers file: {key}, with one");
+    assert!(other.contains(&place), "{other}");
+    let none = missing(replies(true, true).to_question(&id, &question));
+    let place = format!("in the answers file, under steps: {POWER_ON}: {{ {key} }}, with one");
+    assert!(none.contains(&place), "{none}");
+    assert!(
+        other.contains("has now, \"Cannot open the disk\""),
+        "{other}"
     );
 }
 
@@ -397,6 +445,51 @@ impl Script {
         };
         self.event(Some(step), RunEvent::ProbeAnswered(Box::new(answer)));
     }
+}
+
+#[tokio::test]
+async fn a_question_that_comes_again_is_not_answered_again() {
+    let (mut script, handle) = Script::new();
+    let questions = BTreeMap::from([("locked".to_owned(), "Retry".to_owned())]);
+    let entry = StepAnswer {
+        questions,
+        ..StepAnswer::default()
+    };
+    let replies = with(replies(true, false), POWER_ON, entry);
+    let walked = tokio::spawn(async move {
+        let mut out = Vec::new();
+        walk(handle, replies, &mut out).await.unwrap()
+    });
+    let question = Question {
+        vm: Some("sql01".into()),
+        host: "lee-esx1".into(),
+        id: "7".to_owned(),
+        text: "The file is locked.".to_owned(),
+        choices: vec!["Retry".to_owned(), "Cancel".to_owned()],
+        suggested: None,
+        why: None,
+    };
+    script.event(None, RunEvent::RunStarted(Box::default()));
+    script.event(Some(POWER_ON), RunEvent::StepStarted);
+    let asked = RunEvent::QuestionAsked(Box::new(question));
+    script.event(Some(POWER_ON), asked.clone());
+    let OperatorInput::AnswerQuestion { label, by, how, .. } = script.inputs.recv().await.unwrap()
+    else {
+        panic!("not answered");
+    };
+    assert_eq!((label.as_str(), how), ("Retry", Consent::Answers));
+    script.event(
+        Some(POWER_ON),
+        RunEvent::QuestionAnswered { by, label, how },
+    );
+    script.event(Some(POWER_ON), asked);
+    let no_answer = OperatorInput::NoAnswer {
+        step: POWER_ON.into(),
+    };
+    assert_eq!(script.inputs.recv().await.unwrap(), no_answer);
+    drop(script);
+    let outcome = walked.await.unwrap();
+    assert!(outcome.unanswered[&StepId::from(POWER_ON)].contains("asks it again"));
 }
 
 #[tokio::test]
