@@ -1,19 +1,24 @@
 //! The facts of a run. A run *is* its list of events: whatever is not here did not happen.
 
+mod chapter;
+mod info;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
-use crate::names::{Attempt, HostName, OpId, RunId, StepId, VariableName, VmName};
-use crate::runbook::model::{Mode, Section};
+use crate::names::{Attempt, HostName, OpId, StepId, VariableName};
 
 use super::fact::Fact;
 use super::finding::{Finding, stated};
 use super::proposal::{Confirmation, Consent, ProbeAnswer, Question};
+
+pub use chapter::Chapter;
+pub use info::{DrillTerms, FromDrill, KeptFolder, Parent, RunInfo, seconds};
 
 /// One line of the journal without its hashes.
 #[derive(Clone, Debug, PartialEq)]
@@ -342,71 +347,6 @@ pub enum RunEvent {
     },
 }
 
-/// What a drill's people agreed on before its first step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DrillTerms {
-    /// What ends the drill early, in words; empty where nobody said it.
-    pub abort: String,
-    /// How long it may take, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub limit_s: Option<u64>,
-    /// Who holds the abort key.
-    pub abort_key: String,
-}
-
-impl DrillTerms {
-    /// `abort if any alarm rings; bob holds the abort key`.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        let Self {
-            abort, abort_key, ..
-        } = self;
-        if abort.is_empty() {
-            format!("nobody said what aborts it; {abort_key} holds the abort key")
-        } else {
-            format!("abort on: {abort}; {abort_key} holds the abort key")
-        }
-    }
-}
-
-/// A way in which a run is ended after its steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Chapter {
-    /// What it did stays.
-    Commit,
-    /// What it did is taken back.
-    Rollback,
-    /// What it made is removed.
-    Cleanup,
-}
-
-impl Chapter {
-    /// The command's name, and the first part of its steps' ids.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Rollback => "rollback",
-            Self::Cleanup => "cleanup",
-        }
-    }
-
-    /// The chapter to which a step belongs; `None`: it is one of the run's own.
-    #[must_use]
-    pub fn of(step: &StepId) -> Option<Self> {
-        let all = [Self::Commit, Self::Rollback, Self::Cleanup];
-        all.into_iter()
-            .find(|chapter| chapter.as_str() == step.section())
-    }
-}
-
-impl fmt::Display for Chapter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl RunEvent {
     /// What people did with the run as a whole, in words without their time: `(who, what)`.
     #[must_use]
@@ -454,111 +394,6 @@ impl RunEvent {
             _ => return None,
         })
     }
-}
-
-/// What a run is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RunInfo {
-    /// Format of the journal: 1.
-    pub format: u32,
-    /// Its id.
-    pub run: RunId,
-    /// How it is done.
-    pub mode: Option<Mode>,
-    /// The runbook's sections, in the order in which they are walked.
-    pub sections: Vec<Section>,
-    /// Who started it.
-    pub operator: String,
-    /// On which machine.
-    pub console: String,
-    /// Version of Lifeboat.
-    pub version: String,
-    /// The runbook's name.
-    pub runbook: String,
-    /// Its title.
-    pub title: String,
-    /// Titles of the protected and the recovery site.
-    pub sites: [String; 2],
-    /// The file that it was read from, absolute; empty for the bundled one.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub runbook_path: String,
-    /// SHA-256 of the runbook file, lower-case hex.
-    pub runbook_sha256: String,
-    /// Fingerprint of the plan made from it.
-    pub plan: String,
-    /// For a failback: the run that it takes back.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub parent: Option<Parent>,
-    /// The drill whose kept disks the restores start from.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub from_drill: Option<FromDrill>,
-    /// Variables that are not secret.
-    pub variables: BTreeMap<VariableName, String>,
-    /// The recorded selection; empty means all.
-    pub only: Vec<VmName>,
-    /// Needed VMs that the selection left out, `[vm, needed]`.
-    pub left_out: Vec<(VmName, VmName)>,
-    /// When service was lost; RTO and RPO count from here.
-    pub outage_at: Option<Timestamp>,
-    /// Why that is not the run's start.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub outage_reason: Option<String>,
-    /// The objective for recovery, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rto_s: Option<u64>,
-    /// The objective for the restore point, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub rpo_s: Option<u64>,
-    /// What VMs require beyond those: `vm → [rto, rpo]` in seconds.
-    pub vm_objectives: BTreeMap<VmName, (Option<u64>, Option<u64>)>,
-    /// How long there is to commit or roll back once the steps are settled, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub commit_within_s: Option<u64>,
-    /// Without a terminal.
-    pub headless: bool,
-    /// What a drill's people agreed on.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub drill: Option<DrillTerms>,
-}
-
-/// The run that a failback takes back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parent {
-    /// Its id.
-    pub run: RunId,
-    /// Its journal's head hash when this run began.
-    pub head: String,
-    /// VMs that it was to start and did not, each with the reason: they do not go home.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub stayed: Vec<(VmName, String)>,
-    /// Its steps that people did or left out, in words.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub by_people: Vec<String>,
-}
-
-/// The drill from whose kept disks a failover makes its own, so that only what differs is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FromDrill {
-    /// Its run.
-    pub run: RunId,
-    /// Its journal's head hash when this run began.
-    pub head: String,
-    /// What it kept.
-    pub kept: Vec<KeptFolder>,
-}
-
-/// A folder whose disks a drill's cleanup kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptFolder {
-    /// Of which VM.
-    pub vm: VmName,
-    /// Where.
-    pub host: HostName,
-    /// Its path there.
-    pub folder: String,
-    /// The stamp of the restore point that the drill had brought, and when it was taken.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub point: Option<(String, Timestamp)>,
 }
 
 /// How far the run goes on its own. Gates and prompts always wait.
@@ -616,45 +451,5 @@ impl RunResult {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failed == 0 && self.skipped == 0
-    }
-}
-
-/// Seconds of an optional duration, for [`RunInfo`].
-#[must_use]
-pub fn seconds(duration: Option<Duration>) -> Option<u64> {
-    duration.map(|duration| duration.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Lines as the first version wrote them: fields that came later are missing, and each has to be
-    /// readable for ever.
-    #[test]
-    fn events_of_older_journals_are_read() {
-        let older = [
-            r#"{"event":"run-resumed","data":{"operator":"bob","console":"noc-4"}}"#,
-            r#"{"event":"probe-failed","data":{"fault":{"what":"w","place":"p","state":"s","next":"n"}}}"#,
-            r#"{"event":"write-intended","data":{"op":1,"host":"lee-esx1","command":"mv a b"}}"#,
-            r#"{"event":"write-finished","data":{"op":1,"exit":0,"took_ms":7}}"#,
-            r#"{"event":"lost-stopped","data":{"op":1,"outcome":"never-sent"}}"#,
-            r#"{"event":"step-confirmed","data":{"by":"alice","how":"person"}}"#,
-            r#"{"event":"probe-answered","data":{"found":"f","verdict":{"verdict":"already-done","evidence":[]}}}"#,
-            r#"{"event":"question-answered","data":{"by":"alice","label":"I Moved It","how":"pace"}}"#,
-            r#"{"event":"runbook-corrected","data":{"by":"a","reason":"r","sha256":"s","plan":"p","file":"runbook.2.yaml"}}"#,
-            r#"{"event":"step-started"}"#,
-            r#"{"event":"run-finished","data":{"result":{"done":1,"by_hand":0,"skipped":0,"failed":0}}}"#,
-        ];
-        for line in older {
-            let read = serde_json::from_str::<RunEvent>(line);
-            assert!(read.is_ok(), "{line}: {read:?}");
-        }
-    }
-
-    #[test]
-    fn an_event_of_a_later_version_is_refused_and_not_passed_over() {
-        let later = r#"{"event":"moon-landed","data":{}}"#;
-        assert!(serde_json::from_str::<RunEvent>(later).is_err());
     }
 }
