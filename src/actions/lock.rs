@@ -6,7 +6,7 @@
 //! change anything: every proposal passes through [`guard`] before it is shown and before it is done,
 //! so that the step card shows the lock's command among the others and nothing is sent while another
 //! run holds what it is about. Where a host has no place for it, the card says so. The run's end gives
-//! its locks back ([`close`]). Another run's lock is broken only by a person who types that run's id
+//! its locks back ([`close`]), once no lost command can take them any more. Another run's lock is broken only by a person who types that run's id
 //! and a reason; from then on the other run finds itself held, for it looks too.
 //!
 //! Whether a lock is this run's own is read from the lock, which names the run and a mark made of
@@ -14,19 +14,22 @@
 
 use std::time::Duration;
 
-use crate::engine::{AttestRequest, Fact, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict};
+use crate::engine::{
+    AttestRequest, Fact, Op, ProbeAnswer, Proposal, RunState, ShownCommand, Verdict,
+};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::shell::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };
-use crate::names::{HostName, StepId, VmName};
+use crate::names::{HostName, OpId, StepId, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
 use super::answer::{needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
+use super::stop_lost::stop_lost;
 use super::waiting::Pauses;
 use super::words::span;
 use owner::Owner;
@@ -491,13 +494,23 @@ fn off<'a>(runbook: &'a Runbook, state: &RunState, host: &HostName) -> Option<&'
     told.next()?.then_some(vm)
 }
 
-/// Looks, removes what is this run's own, and looks again. The command can do no harm late or twice:
-/// it removes nothing but a lock with this run's own name on it.
+/// Commands of steps that were lost and may take this lock yet: a person settled such a step by
+/// hand, or left it out, without their end being known.
+fn may_be_taken(state: &RunState, place: &Place) -> Vec<OpId> {
+    let takes = |op: &Op| op.step != StepId::default() && place.is_meant_by(op);
+    let open = state.unsettled_ops().filter(|(_, op)| takes(op));
+    open.map(|(id, _)| *id).collect()
+}
+
+/// Stops what may take the lock yet, looks, removes what is this run's own, and looks again. The
+/// removal can do no harm late or twice: it removes nothing but a lock with this run's own name on
+/// it.
 async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<String, ActError> {
     let mut pauses = Pauses::within(patience);
     let (mut sent, mut told) = (false, patience.is_zero());
+    let mut lost = may_be_taken(&ctx.state, place);
     loop {
-        let trouble = match look(ctx, place).await {
+        let trouble = match look_at_last(ctx, place, &mut lost).await {
             Ok(Standing::Free) if sent => return Ok("was removed".to_owned()),
             Ok(Standing::Free) => return Ok("was not there".to_owned()),
             Ok(Standing::Theirs(_, other)) => {
@@ -538,6 +551,15 @@ async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<Strin
             return Err(ActError::Failed(trouble));
         }
     }
+}
+
+/// How the lock stands once nothing of this run can take it any more.
+async fn look_at_last(ctx: &Ctx, place: &Place, lost: &mut Vec<OpId>) -> Result<Standing, Fault> {
+    while let Some(op) = lost.last() {
+        stop_lost(ctx, *op).await?;
+        lost.pop();
+    }
+    look(ctx, place).await
 }
 
 #[cfg(test)]

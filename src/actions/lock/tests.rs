@@ -1,13 +1,14 @@
 //! Two runs that want one VM, against the simulated site.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{off, taken};
 use crate::actions;
 use crate::actions::tests::world::{World, consent, home, is_done, out};
 use crate::actions::tests::{lines, needed};
-use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunState, Verdict};
-use crate::host::Output;
+use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunEvent, RunState, Verdict};
+use crate::host::{HostCommand, Lane, Output};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -231,6 +232,45 @@ async fn a_release_that_was_lost_cannot_take_the_lock_from_a_step_that_goes_on()
     let after = world.probe(&out("network")).await;
     assert_eq!(locks_in(needed(&after)), 0, "once: {after:?}");
     close(&world).await;
+    assert!(!folder(&world).exists());
+    world.end().await;
+}
+
+/// A person settled its step by hand while the host could not be asked; it would come after the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_command_that_may_still_take_the_lock_is_stopped_before_the_run_ends() {
+    let world = World::new().await;
+    let path = "/vmfs/volumes/local1/.lifeboat-lock-sql01";
+    // The site's time runs 60 times as fast.
+    let script = r#"echo $$ >/tmp/pid; sleep 300; mkdir "$1""#;
+    let words = ["sh", "-c", script, "_", path];
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    let late = tokio::spawn(async move {
+        let command = HostCommand::read(words).deadline(Duration::from_secs(90));
+        let ended = host.read(Lane::Telemetry, &command).await;
+        ended.is_ok_and(|output| output.status == 0)
+    });
+    let notes = world.on("lee-esx1", "/tmp/pid");
+    let mut pid = None;
+    while pid.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let text = std::fs::read_to_string(&notes).unwrap_or_default();
+        pid = text.strip_suffix('\n').map(|pid| pid.parse().unwrap());
+    }
+    let id = out("restore");
+    let wanted = Fact::LockWanted {
+        vm: Some("sql01".into()),
+        host: "lee-esx1".into(),
+        path: path.to_owned(),
+    };
+    world
+        .keeper
+        .record(Some(&world.step(&id)), RunEvent::FactFound(wanted));
+    world.lose_at(&id, "lee-esx1", &shell_words::join(words), pid.unwrap());
+
+    close(&world).await;
+    assert!(world.keeper.state.lock().unwrap().locks().is_empty());
+    assert!(!late.await.unwrap(), "it came to its end");
     assert!(!folder(&world).exists());
     world.end().await;
 }

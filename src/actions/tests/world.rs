@@ -52,7 +52,7 @@ pub(in crate::actions) struct Keeper {
 }
 
 impl Keeper {
-    fn record(&self, step: Option<&Step>, event: RunEvent) -> Entry {
+    pub fn record(&self, step: Option<&Step>, event: RunEvent) -> Entry {
         let mut journal = self.journal.lock().unwrap();
         let entry = Entry {
             seq: journal.last_seq() + 1,

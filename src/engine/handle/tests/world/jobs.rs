@@ -160,7 +160,12 @@ impl World {
         let step = self.shape.plan.steps[job.step].id.clone();
         let attempt = job.attempt;
         match job.stage.clone() {
-            Stage::Begin => self.look_first(job),
+            Stage::Begin => {
+                if !matches!(job.task, Task::Stop(_)) {
+                    self.site.wait_for_start(self.shape, job.step)?;
+                }
+                self.look_first(job);
+            }
             Stage::Do => return Ok(self.act(job)),
             Stage::Sent => {
                 job.stage = Stage::Ask;
@@ -511,6 +516,7 @@ impl World {
                 step: job.step,
                 write: job.write,
                 disowned: false,
+                told: false,
             });
         }
         self.jobs.push(job);

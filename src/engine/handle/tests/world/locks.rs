@@ -165,6 +165,7 @@ impl World {
                 closer.gives_up();
                 continue;
             }
+            self.stop_what_locks(vm);
             self.ticket += 1;
             let (step, attempt, ticket) = (StepId::default(), Attempt::default(), self.ticket);
             let said = if self.site.locks.is_ours(vm) {
@@ -197,6 +198,15 @@ impl World {
             return said;
         }
         Input::Closed
+    }
+
+    /// A lost command that the journal tells of can take the lock no more.
+    fn stop_what_locks(&mut self, vm: usize) {
+        let (shape, known) = (self.shape, &self.folded.ops);
+        self.site.flights.retain(|flight| {
+            let locks = flight.write.is_about_lock() && shape.work[flight.step].vm == vm;
+            !locks || !known.contains_key(&OpId(flight.op))
+        });
     }
 
     fn released(&mut self, vm: usize, op: OpId, closer: &mut Closer) -> Input {

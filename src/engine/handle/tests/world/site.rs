@@ -81,6 +81,8 @@ pub(super) struct Flight {
     pub(super) write: Write,
     /// A person settled the step although this might still take effect.
     pub(super) disowned: bool,
+    /// A start whose question was answered: its host tells of it, and whoever looks waits for it.
+    pub(super) told: bool,
 }
 
 pub(super) struct Site {
@@ -149,7 +151,17 @@ impl Site {
             step,
             write: Write::Set(0),
             disowned: false,
+            told: true,
         });
+    }
+
+    /// A look at a step waits for the start that its host tells of.
+    pub(super) fn wait_for_start(&mut self, shape: &Shape, step: usize) -> Result<(), Broken> {
+        let mut flights = self.flights.iter();
+        match flights.position(|flight| flight.step == step && flight.told) {
+            Some(flight) => self.land(shape, flight),
+            None => Ok(()),
+        }
     }
 
     /// Whether the VM runs at the recovery site.
