@@ -13,6 +13,7 @@ use crate::tui::page::Extent;
 use crate::tui::text;
 use crate::tui::theme::Role;
 
+use super::frame::named;
 use super::{labelled, sheet, text_width};
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
@@ -162,13 +163,14 @@ fn objectives(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
             format!("{section}: each VM"),
             Role::Strong.style(),
         ));
-        for vm in &run.plan.vms {
+        let rows = run.plan.vms.iter().map(|vm| {
             let (role, words) = match section {
                 Section::Failover => failover(run, vm),
                 Section::Failback => failback(run, vm),
             };
-            labelled(lines, width, &text::cut(vm.as_str(), 7), role, &words);
-        }
+            (vm.to_string(), role, words)
+        });
+        named(lines, width, rows);
     }
     lines.push(Line::default());
 }

@@ -103,16 +103,47 @@ pub(in crate::tui) fn labelled(
     );
 }
 
+/// Names and what is said of each, in two columns: names are told apart by their ends too.
+pub(in crate::tui) fn named(
+    lines: &mut Vec<Line<'static>>,
+    width: usize,
+    rows: impl IntoIterator<Item = (String, Role, String)>,
+) {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let longest = rows.iter().map(|(name, ..)| text::width(name) + 1).max();
+    let column = longest.unwrap_or(0).min(width / 3).max(LABEL);
+    for (name, role, words) in rows {
+        let broken = text::wrap(&words, width.saturating_sub(column));
+        beside(
+            lines,
+            column,
+            &name,
+            broken.into_iter().map(|line| (role, line)),
+        );
+    }
+}
+
 /// A label and lines that are broken already.
 pub(in crate::tui) fn under_label(
     lines: &mut Vec<Line<'static>>,
     label: &str,
     texts: impl IntoIterator<Item = (Role, String)>,
 ) {
+    beside(lines, LABEL, label, texts);
+}
+
+fn beside(
+    lines: &mut Vec<Line<'static>>,
+    column: usize,
+    label: &str,
+    texts: impl IntoIterator<Item = (Role, String)>,
+) {
     for (at, (role, line)) in texts.into_iter().enumerate() {
         let label = if at == 0 { label } else { "" };
+        // A name that fills its column is cut, and still set off.
+        let label = text::fit(&text::cut(label, column.saturating_sub(1)), column);
         lines.push(Line::from(vec![
-            Span::styled(text::fit(label, LABEL), Role::Dim.style()),
+            Span::styled(label, Role::Dim.style()),
             Span::styled(line, role.style()),
         ]));
     }
@@ -121,4 +152,32 @@ pub(in crate::tui) fn under_label(
 /// Columns beside a label.
 pub(super) fn beside_label(width: usize) -> usize {
     width.saturating_sub(LABEL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_ends_where_there_is_room_and_words_go_on_beside_them() {
+        let told = |width| {
+            let rows = ["erp01", "erp01-standby"];
+            let rows = rows.map(|name| (name.to_owned(), Role::Plain, "serves at home".to_owned()));
+            let mut lines = Vec::new();
+            named(&mut lines, width, rows);
+            lines.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(48),
+            [
+                "erp01         serves at home",
+                "erp01-standby serves at home"
+            ]
+        );
+        assert_eq!(
+            told(22),
+            ["erp01   serves at home", "erp01-… serves at home"]
+        );
+        assert_eq!(told(18)[..2], ["erp01   serves at", "        home"]);
+    }
 }

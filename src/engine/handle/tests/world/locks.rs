@@ -41,6 +41,11 @@ impl Locks {
         matches!(self.owners[vm], Some(Owner::Run(run, _)) if run == self.run)
     }
 
+    /// Whether it is the one that this run took at that turn: a release may still take an older one.
+    pub(super) fn is_of(&self, vm: usize, turn: u64) -> bool {
+        self.owners[vm] == Some(Owner::Run(self.run, turn))
+    }
+
     /// A lock of this run that a release may still take away, which then knows it by this name only.
     fn in_danger(&self, vm: usize) -> Option<Owner> {
         let owner = self.owners[vm].filter(|_| self.is_ours(vm))?;

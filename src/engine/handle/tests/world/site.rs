@@ -178,7 +178,7 @@ impl Site {
             Write::StopHome => !self.homes[vm].runs,
             Write::StopHere => !self.runs_here(shape, vm),
             Write::Take(of, part) => self.standing(shape, of).all(|its| its != part),
-            Write::Lock(_) | Write::Break(..) => self.locks.is_ours(vm),
+            Write::Lock(turn) | Write::Break(_, turn) => self.locks.is_of(vm, turn),
         }
     }
 
