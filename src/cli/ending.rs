@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Chapter, Closing, Opening, RunState, Stage, closing_plan, opening};
+use crate::engine::{Chapter, Closing, Opening, Stage, TakenHome, closing_plan, opening};
 use crate::error::Fault;
 use crate::journal::{RunFolder, RunSummary, Store};
 use crate::names::RunId;
@@ -109,27 +109,29 @@ pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
 /// run left.
 fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Failure> {
-    let Some(id) = taken_home_by(&console.store, &folder.id)? else {
+    let Some(home) = taken_home(&console.store, &folder.id)? else {
         return Ok(());
     };
+    let id = &home.by;
     let next = format!("take that back first, if that is what you want: lifeboat rollback {id}");
     Err(refused(
         Chapter::Rollback,
         folder,
-        format!("failback {id} took it home, or began to"),
+        home.words(),
         &id.in_commands(&next, &elsewhere(&folder.path)),
     ))
 }
 
 /// The failback that took the run's VMs home, or began to, and was not taken back.
-pub(super) fn taken_home_by(store: &Store, run: &RunId) -> Result<Option<RunId>, Failure> {
+pub(super) fn taken_home(store: &Store, run: &RunId) -> Result<Option<TakenHome>, Failure> {
     for other in store.list()? {
         if takes_home(&other) != Some(run) {
             continue;
         }
         let later = Past::read(other.folder)?;
-        if !is_undone(&later.state()) {
-            return Ok(Some(later.folder.id));
+        let home = TakenHome::of(&later.folder.id, &later.state());
+        if home.is_some() {
+            return Ok(home);
         }
     }
     Ok(None)
@@ -140,13 +142,4 @@ pub(super) fn takes_home(failback: &RunSummary) -> Option<&RunId> {
     let info = failback.info.as_ref()?;
     let parent = info.parent.as_ref()?;
     (info.mode == Some(Mode::Failback)).then_some(&parent.run)
-}
-
-/// It sent nothing, or all of it was taken back.
-pub(super) fn is_undone(state: &RunState) -> bool {
-    state.ops.is_empty()
-        || matches!(
-            Stage::of(state),
-            Stage::RolledBack { residue: 0 } | Stage::Cleaned
-        )
 }

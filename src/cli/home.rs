@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{CommitWindow, RunState, Stage, Way};
+use crate::engine::{CommitWindow, RunState, Stage, TakenHome, Way};
 use crate::journal::{self, RunFolder, RunSummary, Store};
 use crate::report::Format;
 use crate::runbook::Loaded;
@@ -14,11 +14,12 @@ use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 
 use super::args::{ActArgs, EndArgs, PracticeArgs, ResumeArgs, StartArgs};
 use super::console::{Conclusion, Console, no_terminal};
+use super::ending::takes_home;
 use super::exit::{Exit, Failure};
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;
-use super::runs::{Row, drilled, last_drills};
+use super::runs::{Row, drilled, last_drills, taken_home};
 use super::{ending, failback, failover, failover_from, keeping, practice, resume, watch};
 
 /// No more files of a folder are looked at.
@@ -169,19 +170,23 @@ fn survey(store: &Store) -> Result<Home, Failure> {
     for runbook in &mut runbooks {
         runbook.last_drill = drills.get(runbook.name.as_str()).copied();
     }
+    let homes = taken_home(&rows);
     let known = runs.iter().filter(|run| run.info.is_some());
     let (unfinished, over): (Vec<_>, Vec<_>) = known.partition(|run| run.is_unfinished());
     let finished: Vec<FinishedRun> = rows
         .into_iter()
         .filter(|row| !row.run.is_unfinished())
         .take(MOST_FINISHED)
-        .filter_map(finished_of)
+        .filter_map(|row| {
+            let home = homes.get(&row.run.folder.id).cloned();
+            finished_of(row, home)
+        })
         .collect();
     Ok(Home {
         unfinished: unfinished
             .into_iter()
             .take(MOST_UNFINISHED)
-            .map(unfinished_of)
+            .map(|run| unfinished_of(run, homes.get(&run.folder.id)))
             .collect(),
         runbooks,
         older: over.len() - finished.len(),
@@ -190,8 +195,9 @@ fn survey(store: &Store) -> Result<Home, Failure> {
     })
 }
 
-/// The runs whose journals home needs, each read once: the newest that are over, and of each runbook
-/// the drills back to the last one that came to its end.
+/// The runs whose journals home needs, each read once: the newest that are over, failbacks that are not
+/// (each takes one of the others home), and of each runbook the drills back to the last one that came to
+/// its end.
 fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
     let mut shown = 0;
     let mut drills = BTreeSet::new();
@@ -200,7 +206,8 @@ fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
         let is_shown = !run.is_unfinished() && shown < MOST_FINISHED;
         shown += usize::from(is_shown);
         let drill = drilled(run).filter(|runbook| !drills.contains(runbook));
-        if !is_shown && drill.is_none() {
+        let goes_home = run.is_unfinished() && takes_home(run).is_some();
+        if !is_shown && drill.is_none() && !goes_home {
             continue;
         }
         let row = Row::read(run);
@@ -211,7 +218,7 @@ fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
     rows
 }
 
-fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
+fn unfinished_of(run: &RunSummary, home: Option<&TakenHome>) -> UnfinishedRun {
     let info = run.info.as_deref();
     let mut shown = UnfinishedRun {
         run: run.folder.id.clone(),
@@ -234,7 +241,7 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
             shown.settled = steps.iter().filter(is_over).count();
             let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
             let stage = Stage::of(&state);
-            shown.ways = ways_of(&run.folder, &stage, shown.mode);
+            shown.ways = ways_of(&run.folder, &stage, shown.mode, home);
             shown.stage = Some(stage);
             let split = state.splits().into_iter().next();
             shown.waits_for = split
@@ -250,24 +257,36 @@ fn unfinished_of(run: &RunSummary) -> UnfinishedRun {
 }
 
 /// The ways on from where a run stands, as they are to be typed.
-fn ways_of(folder: &RunFolder, stage: &Stage, mode: Option<Mode>) -> Vec<Way> {
+fn ways_of(
+    folder: &RunFolder,
+    stage: &Stage,
+    mode: Option<Mode>,
+    home: Option<&TakenHome>,
+) -> Vec<Way> {
     let elsewhere = elsewhere(&folder.path);
-    let ways = stage.ways(&folder.id, mode).into_iter();
-    ways.map(|way| way.with(&elsewhere)).collect()
+    let mut ways = stage.ways(&folder.id, mode);
+    if home.is_some() {
+        ways = TakenHome::leaves(ways);
+    }
+    ways.into_iter().map(|way| way.with(&elsewhere)).collect()
 }
 
-fn finished_of(Row { run, state, .. }: Row<'_>) -> Option<FinishedRun> {
+fn finished_of(Row { run, state, .. }: Row<'_>, home: Option<TakenHome>) -> Option<FinishedRun> {
     let stage = state.as_ref().map(Stage::of);
     let info = run.info.as_deref()?;
     let ways = stage
         .as_ref()
-        .map(|stage| ways_of(&run.folder, stage, info.mode));
+        .map(|stage| ways_of(&run.folder, stage, info.mode, home.as_ref()));
     Some(FinishedRun {
         run: run.folder.id.clone(),
         runbook: info.runbook.clone(),
         mode: info.mode,
         ended: run.last_at.or(run.started).unwrap_or_default(),
-        window: state.as_ref().and_then(CommitWindow::of),
+        window: state
+            .as_ref()
+            .filter(|_| home.is_none())
+            .and_then(CommitWindow::of),
+        home,
         ways: ways.unwrap_or_default(),
         stage,
         can_fail_back: matches!(info.mode, Some(Mode::Failover | Mode::Planned)),
@@ -365,7 +384,8 @@ fn first_line(error: &LoadError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::runs::tests::{finished, keep};
+    use crate::cli::runs::tests::{finished, keep, keep_child, sent};
+    use crate::engine::{Chapter, Move, RunEvent};
 
     #[test]
     fn runbooks_are_found_and_other_yaml_is_left_alone() {
@@ -415,6 +435,29 @@ mod tests {
         let rows = looked_into(&runs);
         assert!(rows.len() <= MOST_FINISHED + 1);
         assert!(last_drills(&rows).contains_key("v2v"));
+    }
+
+    #[test]
+    fn a_failover_that_was_taken_home_is_offered_nothing_that_is_refused() {
+        let shown = |then: Vec<RunEvent>| {
+            let state = tempfile::tempdir().unwrap();
+            let store = Store::new(state.path());
+            let run = keep_child(&store, Mode::Failover, None, vec![finished(0)]);
+            keep_child(&store, Mode::Failback, Some(&run), then);
+            let home = survey(&store).unwrap();
+            let failover = home.finished.into_iter().find(|shown| shown.run == run);
+            let failover = failover.unwrap();
+            let ways: Vec<Move> = failover.ways.iter().map(|way| way.to).collect();
+            (ways, failover.window.is_some(), failover.home.is_some())
+        };
+        let commit = Move::Close(Chapter::Commit);
+        // Half-way home, and home.
+        for then in [vec![sent()], vec![sent(), finished(0)]] {
+            assert_eq!(shown(then), (vec![commit], false, true));
+        }
+        let rollback = Move::Close(Chapter::Rollback);
+        let all = vec![commit, rollback, Move::Watch];
+        assert_eq!(shown(vec![finished(0)]), (all, true, false));
     }
 
     #[test]

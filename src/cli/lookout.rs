@@ -21,7 +21,7 @@ use super::answers::{self, Answers};
 use super::args::WatchArgs;
 use super::check::{self, Signals};
 use super::console::{Console, as_typed};
-use super::ending::taken_home_by;
+use super::ending::taken_home;
 use super::exit::{Exit, Failure};
 use super::logins::readers;
 use super::past::Past;
@@ -131,10 +131,10 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
             others = Some(Instant::now());
-            if let Some(home) = taken_home_by(&console.store, &teller.folder.id)? {
+            if let Some(home) = taken_home(&console.store, &teller.folder.id)? {
                 teller.line(
                     &Line::Ended,
-                    &format!("failback {home} takes its VMs home: what is seen from now on is for it to judge, while its console is at it"),
+                    &format!("failback {} takes its VMs home: what is seen from now on is for it to judge, while its console is at it", home.by),
                 );
                 return Ok(Ended::Run);
             }

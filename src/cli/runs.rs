@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::past::Past;
 use super::{check, ending};
-use crate::engine::{CommitWindow, RunState, Stage};
+use crate::engine::{CommitWindow, RunState, Stage, TakenHome};
 use crate::journal::{self, Ending, ReadJournal, RunSummary};
 use crate::names::RunId;
 use crate::report::{DrillDue, Reached, decide_by, duration, trend};
@@ -155,7 +155,7 @@ fn list(rows: &[Row<'_>], now: Timestamp, layout: Layout, out: &mut dyn Write) -
             info.map_or("?", |info| &info.runbook),
             info.map_or("?", |info| &info.operator),
         );
-        let stands = how_it_stands(row, home.get(&run.folder.id).copied(), now);
+        let stands = how_it_stands(row, home.get(&run.folder.id), now);
         let text = match layout {
             Layout::Lines => {
                 let began = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
@@ -244,17 +244,17 @@ pub(super) fn last_drills<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a str, Timestamp> 
 }
 
 /// The runs that a failback took home, or began to, and was not taken back: each with that failback.
-fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, &'a RunId> {
+pub(super) fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, TakenHome> {
     let home = rows.iter().filter_map(|row| {
         let parent = ending::takes_home(row.run)?;
-        let state = row.state.as_ref()?;
-        (!ending::is_undone(state)).then_some((parent, &row.run.folder.id))
+        let home = TakenHome::of(&row.run.folder.id, row.state.as_ref()?)?;
+        Some((parent, home))
     });
     home.collect()
 }
 
 /// How a run stands; `home` is the failback that took it home.
-fn how_it_stands(row: &Row<'_>, home: Option<&RunId>, now: Timestamp) -> String {
+fn how_it_stands(row: &Row<'_>, home: Option<&TakenHome>, now: Timestamp) -> String {
     let run = row.run;
     if run.info.is_none() && !run.folder.journal().exists() {
         return "never began; its folder can be deleted".to_owned();
@@ -266,13 +266,7 @@ fn how_it_stands(row: &Row<'_>, home: Option<&RunId>, now: Timestamp) -> String 
         // What stands before everything else.
         (Some(stage), ..) if stage.is_split() => stage.words(),
         (_, Some(holder), _) if run.is_unfinished() => format!("at work: {holder}"),
-        // There is no rollback any more, and so nothing to decide by a time.
-        (Some(Stage::CommitDue { failed, skipped }), _, Some(home)) => {
-            let ended = Stage::Finished { failed, skipped }.words();
-            format!(
-                "{ended}; failback {home} took it home, or began to: it can be committed, and not rolled back"
-            )
-        }
+        (Some(stage), _, Some(home)) => home.stands(&stage),
         (Some(stage), ..) => match row.state.as_ref().and_then(|state| decided_by(state, now)) {
             Some(window) => format!("{}; {window}", stage.words()),
             None => stage.words(),
@@ -302,7 +296,21 @@ pub(super) mod tests {
         keep_child(store, mode, None, then);
     }
 
-    fn keep_child(store: &Store, mode: Mode, parent: Option<&RunId>, then: Vec<RunEvent>) -> RunId {
+    pub(in crate::cli) fn sent() -> RunEvent {
+        RunEvent::WriteIntended {
+            op: OpId(1),
+            host: "lon-esx1".into(),
+            command: "vim-cmd".to_owned(),
+            bulk: false,
+        }
+    }
+
+    pub(in crate::cli) fn keep_child(
+        store: &Store,
+        mode: Mode,
+        parent: Option<&RunId>,
+        then: Vec<RunEvent>,
+    ) -> RunId {
         let info = RunInfo {
             format: 1,
             mode: Some(mode),
@@ -390,12 +398,6 @@ pub(super) mod tests {
 
     #[test]
     fn a_failover_that_was_taken_home_is_not_to_be_rolled_back() {
-        let sent = || RunEvent::WriteIntended {
-            op: OpId(1),
-            host: "lon-esx1".into(),
-            command: "vim-cmd".to_owned(),
-            bulk: false,
-        };
         let stands = |failback: Vec<RunEvent>| {
             let state = tempfile::tempdir().unwrap();
             let store = Store::new(state.path());
@@ -412,10 +414,16 @@ pub(super) mod tests {
         };
         let committed = || vec![sent(), finished(0), opened(Chapter::Commit), finished(0)];
         let (line, home) = stands(committed());
-        let end = format!(
-            " finished; failback {home} took it home, or began to: it can be committed, and not rolled back"
-        );
-        assert!(line.ends_with(&end), "{line}");
+        let taken = |home, part| {
+            format!(
+                " finished; taken home{part} by failback {home}: it can be committed, and not rolled back"
+            )
+        };
+        assert!(line.ends_with(&taken(home, "")), "{line}");
+        for half_way in [vec![sent()], vec![sent(), finished(1)]] {
+            let (line, home) = stands(half_way);
+            assert!(line.ends_with(&taken(home, " in part")), "{line}");
+        }
         // It sent nothing, or all of it was taken back.
         let back = vec![sent(), finished(0), opened(Chapter::Rollback), finished(0)];
         for undone in [vec![finished(0)], back] {

@@ -12,7 +12,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{Chapter, CommitWindow, Stage, Way};
+use crate::engine::{Chapter, CommitWindow, Stage, TakenHome, Way};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 
@@ -107,10 +107,21 @@ pub struct FinishedRun {
     pub stage: Option<Stage>,
     /// The time in which it is to be committed or rolled back.
     pub window: Option<CommitWindow>,
+    /// The failback that took it home.
+    pub home: Option<TakenHome>,
     /// The commands that lead on.
     pub ways: Vec<Way>,
     /// A failback can take it home.
     pub can_fail_back: bool,
+}
+
+impl FinishedRun {
+    /// Where it stands, in words; `None` where its journal does not fit.
+    fn stands(&self) -> Option<String> {
+        let stage = self.stage.as_ref()?;
+        let home = self.home.as_ref();
+        Some(home.map_or_else(|| stage.words(), |home| home.stands(stage)))
+    }
 }
 
 /// What was chosen at home.

@@ -41,17 +41,17 @@ impl HomePage {
             HomeAction::LeaveEnding => None,
             _ => return None,
         };
-        let (run, stage, ways) = match row {
+        let (run, stands, ways) = match row {
             Row::Unfinished(run) => match (&run.problem, &run.holder) {
                 (Some(problem), _) => return Some(Err(problem.clone())),
                 (None, Some(holder)) => return Some(Err(format!("held by {holder}"))),
-                (None, None) => (&run.run, &run.stage, &run.ways),
+                (None, None) => (&run.run, run.stage.as_ref().map(Stage::words), &run.ways),
             },
-            Row::Finished(run) => (&run.run, &run.stage, &run.ways),
+            Row::Finished(run) => (&run.run, run.stands(), &run.ways),
             Row::Runbook(_) => return Some(Err("endings belong to runs: choose one".to_owned())),
         };
         let choice = match wanted {
-            Some(chapter) => close(run, stage.as_ref(), ways, chapter),
+            Some(chapter) => close(run, stands, ways, chapter),
             None => leave(run, ways),
         };
         Some(choice)
@@ -98,14 +98,14 @@ pub(super) fn live_line(run: &FinishedRun) -> Option<&'static str> {
 
 fn close(
     run: &RunId,
-    stage: Option<&Stage>,
+    stands: Option<String>,
     ways: &[Way],
     chapter: Chapter,
 ) -> Result<HomeChoice, String> {
     if ways.iter().any(|way| way.to == Move::Close(chapter)) {
         return Ok(HomeChoice::Close(run.clone(), chapter));
     }
-    let stands = stage.map_or_else(|| "its journal does not fit".to_owned(), Stage::words);
+    let stands = stands.unwrap_or_else(|| "its journal does not fit".to_owned());
     Err(format!("no {chapter} of this run: {stands}"))
 }
 

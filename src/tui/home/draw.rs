@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::engine::{Stage, Way};
+use crate::engine::Way;
 use crate::report::{DrillDue, decide_by};
 use crate::runbook::model::Mode;
 
@@ -127,8 +127,14 @@ impl HomePage {
                 let late = text::short(late.as_secs().unsigned_abs());
                 (Role::Bad, format!("overdue by {late}: commit or roll back"))
             }
-            (Some(stage), None) if stage.is_well() => (Role::Good, stage.words()),
-            (Some(stage), None) => (Role::Warn, stage.words()),
+            (Some(stage), None) => {
+                let role = if stage.is_well() {
+                    Role::Good
+                } else {
+                    Role::Warn
+                };
+                (role, run.stands().unwrap_or_default())
+            }
             (None, _) => (Role::Bad, "its journal does not fit".to_owned()),
         };
         Line::from(vec![
@@ -214,7 +220,7 @@ fn about_runbook(lines: &mut Vec<Line<'static>>, width: usize, runbook: &Runbook
 fn about_finished(lines: &mut Vec<Line<'static>>, width: usize, run: &FinishedRun, now: Now) {
     let words = format!("{}, ended {}", run.runbook, text::date(run.ended));
     labelled(lines, width, "runbook", Role::Plain, &words);
-    let stands = run.stage.as_ref().map(Stage::words).unwrap_or_default();
+    let stands = run.stands().unwrap_or_default();
     labelled(lines, width, "stands", Role::Plain, &stands);
     let window = run.window.as_ref();
     let decide = window.and_then(|window| decide_by(window, now.wall));

@@ -73,6 +73,7 @@ fn home() -> Home {
             }),
             ways: due.ways(&"20251230-080000-aaaa".into(), Some(Mode::Failover)),
             stage: Some(due),
+            home: None,
             can_fail_back: true,
         }],
         older: 0,
@@ -211,6 +212,31 @@ fn a_commit_that_waits_for_the_end_of_a_split_is_not_offered_to_be_resumed() {
     let text = shot(&page, (80, 24), FULL);
     assert!(text.contains("lifeboat watch --hosts"), "{text}");
     assert!(!text.contains("[Enter]"), "{text}");
+}
+
+#[test]
+fn a_run_that_was_taken_home_says_so_and_is_not_rolled_back() {
+    let mut taken = home();
+    let run = taken.finished.first_mut().unwrap();
+    run.ways = TakenHome::leaves(run.ways.clone());
+    run.window = None;
+    run.home = Some(TakenHome {
+        by: "20251231-090000-bbbb".into(),
+        whole: true,
+    });
+    let commit = HomeChoice::Close("20251230-080000-aaaa".into(), Chapter::Commit);
+    assert_eq!(press(&mut page(taken.clone()), "jjjjjc"), Some(commit));
+    let mut page = page(taken);
+    assert_eq!(press(&mut page, "jjjjju"), None);
+    let shown = shot(&page, (110, 30), FULL);
+    for words in [
+        "1 skipped; taken home by failback 20251231-090000-bbbb: it can be",
+        "no rollback of this run: finished, 0 failed, 1 skipped; taken home by",
+        "[c] lifeboat commit 20251230-080000-aaaa",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("lifeboat rollback"), "{shown}");
 }
 
 #[test]
