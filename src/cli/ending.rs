@@ -16,6 +16,7 @@ use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
 use super::findings;
 use super::handover::take_over;
+use super::in_use;
 use super::leaving::{leave, leave_for};
 use super::past::Past;
 use super::resume::{free, go_on};
@@ -45,11 +46,15 @@ pub(super) async fn walk(
     let chapter = closing.chapter;
     let state = past.state();
     let run = past.folder.id.clone();
+    let mut remark = None;
     let opens = match opening(closing, &run, &state) {
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
                 refuse_if_taken_home(console, &past.folder)?;
+            }
+            if chapter == Chapter::Cleanup && !closing.keeps {
+                remark = in_use::hold(console, args, &past).await?;
             }
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
@@ -93,7 +98,7 @@ pub(super) async fn walk(
     };
     let mut up = take_over(console, &past, args.take_over).await?;
     up.opens = opens;
-    go_on(console, past, up).await
+    go_on(console, past, up, remark).await
 }
 
 pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &str) -> Failure {

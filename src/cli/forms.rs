@@ -41,7 +41,7 @@ pub(super) struct Before<'a> {
     pub(super) outage_reason: Option<&'a str>,
     /// What a drill's people are to agree on.
     pub(super) drill: Option<Proposed>,
-    /// What is to be known of the run that is taken back.
+    /// What is to be known of the run that this one follows.
     pub(super) notes: Vec<String>,
 }
 

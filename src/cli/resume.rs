@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::engine::{Opening, RunState, opening};
+use crate::engine::{Opening, OperatorInput, RunState, opening};
 use crate::error::Fault;
 use crate::host::{HostConfig, Hosts, Policy, Secret, SshConfig};
 use crate::journal::{self, JournalError, RunFolder};
@@ -61,14 +61,15 @@ pub(super) async fn resume(
     let (past, corrected) = correct(console, past, args).await?;
     let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;
-    go_on(console, past, up).await
+    go_on(console, past, up, None).await
 }
 
-/// Walks a run on from where its journal ends.
+/// Walks a run on from where its journal ends, with a remark for that.
 pub(super) async fn go_on(
     console: &mut Console,
     past: Past,
     up: Resumption,
+    remark: Option<OperatorInput>,
 ) -> Result<Conclusion, Failure> {
     let answers = match &console.act.answers {
         Some(path) => answers::read(path, &past.loaded.runbook)?,
@@ -98,6 +99,10 @@ pub(super) async fn go_on(
     let runbook = as_reached(runbook, &configs);
     let folder = past.folder.clone();
     let handle = take_up(console, past, up, runbook, configs, secrets)?;
+    if let Some(remark) = remark {
+        // A run that has ended already needs no remark.
+        let _ = handle.inputs.send(remark);
+    }
     console.walk(&folder, handle, answers, false).await
 }
 

@@ -312,10 +312,7 @@ pub(super) mod tests {
         then: Vec<RunEvent>,
     ) -> RunId {
         let info = RunInfo {
-            format: 1,
             mode: Some(mode),
-            operator: "alice".to_owned(),
-            runbook: "v2v".to_owned(),
             commit_within_s: Some(3_600),
             parent: parent.map(|run| Parent {
                 run: run.clone(),
@@ -324,6 +321,16 @@ pub(super) mod tests {
                 by_people: Vec::new(),
             }),
             ..RunInfo::default()
+        };
+        keep_as(store, info, then)
+    }
+
+    pub(in crate::cli) fn keep_as(store: &Store, info: RunInfo, then: Vec<RunEvent>) -> RunId {
+        let info = RunInfo {
+            format: 1,
+            operator: "alice".to_owned(),
+            runbook: "v2v".to_owned(),
+            ..info
         };
         let folder = store.create(began()).unwrap();
         let mut journal = Journal::create(&folder.path, "alice", "noc-3").unwrap();
@@ -366,7 +373,7 @@ pub(super) mod tests {
         }
     }
 
-    fn opened(chapter: Chapter) -> RunEvent {
+    pub(in crate::cli) fn opened(chapter: Chapter) -> RunEvent {
         RunEvent::ChapterOpened {
             chapter,
             by: "alice".to_owned(),

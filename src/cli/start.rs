@@ -179,11 +179,7 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
         outage_at: settled.answers.outage_at.as_deref(),
         outage_reason: settled.outage_reason.as_deref(),
         drill: proposed,
-        notes: order
-            .parent
-            .as_ref()
-            .map(|before| before.parent.in_words())
-            .unwrap_or_default(),
+        notes: notes(order),
     };
     let filled = forms::before_start(console, before, &now).await?;
     if let Some((at, why)) = filled.outage {
@@ -195,6 +191,21 @@ async fn settle(console: &mut Console, order: &Order) -> Result<Settled, Failure
     settled.variables = filled.variables;
     settled.drill = filled.drill;
     Ok(settled)
+}
+
+/// What is to be known of the run that this one follows.
+fn notes(order: &Order) -> Vec<String> {
+    let taken_back = order
+        .parent
+        .iter()
+        .flat_map(|before| before.parent.in_words());
+    let live = order.from_drill.iter().map(|drill| {
+        format!(
+            "Goes live {}: each restore sends what differs from them, and proves the whole.",
+            drill.in_words()
+        )
+    });
+    taken_back.chain(live).collect()
 }
 
 fn answered_outage(answers: &Answers, now: &Zoned) -> Result<Timestamp, Failure> {

@@ -6,7 +6,7 @@ mod steps;
 
 use jiff::Timestamp;
 
-pub use live::{going_live, kept_disks};
+pub use live::{going_live, kept_disks, may_need_disks};
 
 use super::event::Chapter;
 use super::ledger::{Item, Ledger, Thing};

@@ -32,8 +32,8 @@ mod window;
 
 pub use asked::{Judged, NO, Prompt, YES, judge};
 pub use closing::{
-    Closing, Opening, closing_plan, going_live, is_closing_id, kept_disks, left_over, opening,
-    takes_back,
+    Closing, Opening, closing_plan, going_live, is_closing_id, kept_disks, left_over,
+    may_need_disks, opening, takes_back,
 };
 pub use consent::{
     Gap, can_decline, confirmation_gaps, is_wrong_response, objection, risk, typed_word,

@@ -22,10 +22,11 @@ impl TakenHome {
         let stage = Stage::of(state);
         let undone = matches!(stage, Stage::RolledBack { residue: 0 } | Stage::Cleaned);
         let done = state.own_end.as_ref();
-        let undoing = state.chapters.iter();
-        let undoing = undoing
-            .map(|opened| opened.chapter)
-            .any(|chapter| chapter == Chapter::Rollback);
+        let undoing = state.leavable().is_none()
+            && state
+                .chapters
+                .iter()
+                .any(|opened| opened.chapter == Chapter::Rollback);
         (!undone && !state.ops.is_empty()).then(|| Self {
             by: failback.clone(),
             whole: !undoing && done.is_some_and(|(_, result)| result.is_clean()),

@@ -5,7 +5,7 @@ use crate::names::VmName;
 use crate::plan::{Plan, Step};
 use crate::runbook::model::{Mode, Section};
 
-use super::event::{Parent, RunInfo};
+use super::event::{FromDrill, Parent, RunInfo};
 use super::state::RunState;
 use super::step::Status;
 
@@ -80,11 +80,13 @@ impl RunInfo {
         }
     }
 
-    /// `, takes back run X (…)`, for a failback; else nothing.
+    /// Which run it follows: `, takes back run X (…)` for a failback, the drill for one that starts from
+    /// its disks; else nothing.
     #[must_use]
-    pub fn takes_back(&self) -> String {
+    pub fn follows(&self) -> String {
         let Some(parent) = &self.parent else {
-            return String::new();
+            let drill = self.from_drill.as_ref().map(FromDrill::in_words);
+            return drill.map_or_else(String::new, |drill| format!(", {drill}"));
         };
         let words = parent.in_words();
         if words.is_empty() {

@@ -183,7 +183,7 @@ fn of_run(event: &RunEvent) -> Option<String> {
                 info.way(),
                 info.run,
                 info.operator,
-                info.takes_back()
+                info.follows()
             )
         }
         RunEvent::RunResumed { operator, .. } => format!("taken up again by {operator}"),

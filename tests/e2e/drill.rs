@@ -130,6 +130,11 @@ fn go_live(place: &Place, site: &Site, drill: &str) {
         intended(journal, "vmkfstools -i")
     });
     let live = run_id(place);
+    // What it may yet need is not deleted without a word.
+    let held = place.run(&["cleanup", drill, "--headless", "--yes"], SOON);
+    held.expect(4);
+    let next = format!("go on with that first: lifeboat resume {live}");
+    assert!(held.all().contains(&next), "{}", held.all());
     place
         .run(&headless(&["resume", &live], &answers), LONG)
         .expect(0);

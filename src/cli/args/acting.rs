@@ -65,7 +65,8 @@ pub struct EndArgs {
     /// Leave what was begun of it: only as long as nothing of it was done
     #[arg(long)]
     pub leave: bool,
-    /// Why an ending that was begun is left, or a drill's disks are kept; asked at a terminal
+    /// Why an ending that was begun is left, a drill's disks are kept, or deleted while an unfinished run
+    /// restores from them; asked at a terminal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Take the run over from the one who offers to hand it over

@@ -129,7 +129,8 @@ file; as long as they are missing the exit status is 1, and the same command ask
 With --keep-disks a drill is cleaned up for an emergency: its VMs are stopped and unregistered, networks
 and everything else go as always, but the folders with its disks stay, and the journal keeps why. Nobody
 is asked for findings yet. `lifeboat run RUNBOOK --from-drill RUN` then sends only what differs from them.
-They are there until `lifeboat cleanup RUN` without --keep-disks deletes them.
+They are there until `lifeboat cleanup RUN` without --keep-disks deletes them; while such a run has steps
+left it asks why (--reason), for that run sends whole what it then has yet to restore.
 
 Examples:
   lifeboat cleanup 20260102-030405-k7qd

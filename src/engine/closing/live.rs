@@ -3,13 +3,13 @@
 
 use jiff::Timestamp;
 
-use super::super::event::KeptFolder;
+use super::super::event::{FromDrill, KeptFolder};
 use super::super::fact::Fact;
 use super::super::ledger::{Item, Ledger, Thing};
 use super::super::stage::Stage;
 use super::super::state::RunState;
 use super::{Opening, cleanup, refused};
-use crate::names::{RunId, VmName};
+use crate::names::{RunId, VmName, listed};
 use crate::runbook::model::Mode;
 
 /// What becomes of the wish to clean a run up but for its disks.
@@ -47,6 +47,26 @@ pub(super) fn commands(run: &RunId, state: &RunState) -> String {
         Stage::DisksKept { .. } => live,
         _ => format!("lifeboat cleanup {run} --keep-disks, then {live}"),
     }
+}
+
+impl FromDrill {
+    /// `from the disks that drill X kept of sql01, web01`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let vms: Vec<&VmName> = self.kept.iter().map(|kept| &kept.vm).collect();
+        format!(
+            "from the disks that drill {} kept of {}",
+            self.run,
+            listed(&vms)
+        )
+    }
+}
+
+/// Whether a failover that starts from a drill's disks may yet need them: it has steps of its own left.
+#[must_use]
+pub fn may_need_disks(state: &RunState) -> bool {
+    let stage = Stage::of(state);
+    state.own_end.is_none() && (stage.is_walked() || stage.is_begun())
 }
 
 /// What to know who wants a drill's VMs for real, as long as it has them: the decision is another run.

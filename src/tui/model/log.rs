@@ -280,7 +280,7 @@ fn say_decision(event: &RunEvent) -> (Look, String) {
                 "run {} started by {}{}",
                 info.run,
                 info.operator,
-                info.takes_back()
+                info.follows()
             ),
         ),
         RunEvent::RunResumed {
