@@ -7,13 +7,15 @@
 //! of that; every file is proven whole under a temporary name, then the originals are renamed aside,
 //! where they stay, and the new ones get their names.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
-use crate::transfer::{self, Delivery, Folder, Item, Landing, Seeds};
-use crate::vmfiles::Vmx;
+use crate::transfer::{self, Folder, VmFiles};
+use crate::vmfiles::{DeviceKind, Vmx};
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
@@ -71,24 +73,6 @@ impl CopyBack {
         })
     }
 
-    fn delivery(
-        &self,
-        ctx: &Ctx,
-        from: &VmAt,
-        items: Vec<Item>,
-        landing: Landing,
-    ) -> Result<Delivery, Fault> {
-        Ok(Delivery {
-            from: self.source(ctx, from)?,
-            items,
-            to: moving::target(ctx, &self.to)?,
-            landing,
-            patience: moving::patience(),
-            seeds: Seeds::new(),
-            survey: None,
-        })
-    }
-
     /// What comes home, and why the .vmx is part of it.
     async fn load(
         &self,
@@ -110,25 +94,29 @@ impl CopyBack {
                 "look into that folder; name the .vmx in the runbook, then retry",
             ));
         };
-        let mut items = transfer::vm_files(&self.source(ctx, &from)?, &file).await?;
+        let source = self.source(ctx, &from)?;
+        let mut files = transfer::vm_files(&source, &file).await?;
         let home = configuration::read(ctx, &self.to).await?;
-        let vmx = self.why_vmx_comes(&home, &items, &file);
+        let vmx = self.why_vmx_comes(&home, &files, &file);
         if vmx.is_none() {
-            items.retain(|item| item.name != file);
+            files.items.retain(|item| item.name != file);
+            files.renamed.clear();
         }
-        let delivery = self.delivery(ctx, &from, items, Landing::Patch)?;
-        Ok((Load::look(ctx, delivery, arrivals, store).await?, vmx))
+        let ends = (arrivals, store);
+        Ok((Load::look(ctx, &self.to, source, files, ends).await?, vmx))
     }
 
     /// Why the .vmx at home cannot stay.
-    fn why_vmx_comes(&self, home: &Configuration, items: &[Item], file: &str) -> Option<String> {
+    fn why_vmx_comes(&self, home: &Configuration, files: &VmFiles, file: &str) -> Option<String> {
         let reason = match home {
             Configuration::Missing(_) => "there is none at home".to_owned(),
             Configuration::Unfit { why, .. } => format!("the one at home cannot be used: {why}"),
             Configuration::Read(content) => {
-                let comes = |disk: &str| items.iter().any(|item| item.name == disk);
-                let stray = stray_disk(&content.vmx, comes)?;
-                format!("the one at home names {stray}, which does not come")
+                let comes = |disk: &str| files.items.iter().any(|item| item.name == disk);
+                match stray_disk(&content.vmx, comes) {
+                    Some(stray) => format!("the one at home names {stray}, which does not come"),
+                    None => other_slot(&content.vmx, &files.slots)?,
+                }
             }
         };
         Some(format!("{file} comes too: {reason}"))
@@ -194,6 +182,19 @@ impl CopyBack {
 pub fn stray_disk(vmx: &Vmx, comes: impl Fn(&str) -> bool) -> Option<String> {
     let mut disks = vmx.disk_files().into_iter();
     disks.find(|disk| !comes(disk))
+}
+
+/// A slot in which the .vmx at home has another disk than the one that comes for it.
+fn other_slot(home: &Vmx, slots: &BTreeMap<String, String>) -> Option<String> {
+    let disks = home.disks().into_iter();
+    let disks = disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk);
+    let disks: BTreeMap<String, String> = disks.map(|disk| (disk.device, disk.file)).collect();
+    let is_other = |(slot, disk): &(&String, &String)| disks.get(*slot) != Some(disk);
+    let (slot, disk) = slots.iter().find(is_other)?;
+    Some(match disks.get(slot) {
+        Some(own) => format!("the one at home has {own} as {slot}, for which {disk} comes"),
+        None => format!("the one at home has no {slot}, for which {disk} comes"),
+    })
 }
 
 impl Action for CopyBack {
@@ -270,7 +271,7 @@ impl Action for CopyBack {
         };
         seen.store.keep(ctx, &self.to).await?;
         let from = configuration::name_vmx(ctx, seen.from.clone().with_facts(ctx)).await?;
-        let delivery = self.delivery(ctx, &from, load.items.clone(), load.landing())?;
+        let delivery = load.delivery(ctx, &self.to, self.source(ctx, &from)?)?;
         moving::bring(ctx, &self.to, &delivery).await
     }
 }

@@ -2,21 +2,24 @@
 //! which way it gets its place there, and what a person is told of it before.
 //!
 //! A disk that lies at the target already is not sent anew: a clone of it is patched with what
-//! differs. Where a clone has no room, the disk itself can be patched, which loses what it was; that
+//! differs; nor is one that the VM has there in another folder. Where a clone has no room, the disk itself can be patched, which loses what it was; that
 //! takes a word of its own, typed.
 
 use crate::engine::{Fact, ProbeAnswer, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell::{self, FileStat};
-use crate::transfer::{Base, Delivery, Item, Landing, Observed, Standing};
+use crate::transfer::{Base, Delivery, Folder, Item, Landing, Observed, Seeds, Standing, VmFiles};
+use crate::vmfiles::Change;
 
 use super::answer::blocked;
 use super::arrivals::Arrivals;
 use super::context::Ctx;
+use super::elsewhere::Elsewhere;
 use super::moving;
 use super::ownership::{Ownership, Told, copy_line};
 use super::place::VmAt;
+use super::replacing;
 use super::store::{self, Store};
 use super::words::{count, size};
 
@@ -24,6 +27,10 @@ use super::words::{count, size};
 #[derive(Clone, Debug)]
 pub(super) struct Load {
     pub items: Vec<Item>,
+    /// What the .vmx that comes says otherwise than the one where it comes from.
+    pub renamed: Vec<Change>,
+    /// Disks of the VM elsewhere at the target, of which files are made.
+    pub seeds: Seeds,
     /// What is at the target, disks unread.
     pub found: Observed,
     pub way: Way,
@@ -114,10 +121,14 @@ impl Load {
     /// One of the ends could not be looked at.
     pub async fn look(
         ctx: &Ctx,
-        mut delivery: Delivery,
-        arrivals: &Arrivals,
-        store: &Store,
+        to: &VmAt,
+        from: Folder,
+        files: VmFiles,
+        (arrivals, store): (&Arrivals, &Store),
     ) -> Result<Self, Fault> {
+        let mut delivery = delivery(ctx, to, from, files.items, Landing::Patch)?;
+        let elsewhere = Elsewhere::look(ctx, to, &delivery, &files.slots, arrivals).await?;
+        delivery.seeds = elsewhere.seeds;
         let mut found = delivery.glance().await?;
         found.files.extend(arrivals.observed().files);
         let taken = moving::allocated(ctx, &delivery).await;
@@ -137,7 +148,12 @@ impl Load {
             .map(|item| {
                 let begun = here(&delivery.to.part_name(&item.name));
                 let base = matches!(found.bases.get(&item.name), Some(Ok(_)));
-                Need::of(source(item), begun, here(&item.name).filter(|_| base))
+                let base = here(&item.name).filter(|_| base);
+                match elsewhere.takes.get(&item.name) {
+                    // A clone of it takes its room whatever is done with what is there.
+                    Some(clone) => Need::of(source(item).max(*clone), begun, None),
+                    None => Need::of(source(item), begun, base),
+                }
             })
             .collect();
         let free = match store {
@@ -151,6 +167,8 @@ impl Load {
             most: delivery.items.iter().filter(open).map(source).sum(),
             mover: delivery.mover().as_str(),
             items: delivery.items,
+            renamed: files.renamed,
+            seeds: delivery.seeds,
             found,
             way,
             commands,
@@ -158,8 +176,13 @@ impl Load {
     }
 
     /// The delivery as it was shown.
-    pub fn landing(&self) -> Landing {
-        self.way.landing()
+    ///
+    /// # Errors
+    /// The run has no such host.
+    pub fn delivery(&self, ctx: &Ctx, to: &VmAt, from: Folder) -> Result<Delivery, Fault> {
+        let mut delivery = delivery(ctx, to, from, self.items.clone(), self.way.landing())?;
+        delivery.seeds = self.seeds.clone();
+        Ok(delivery)
     }
 
     /// Why it cannot be done: there is no room.
@@ -193,6 +216,7 @@ impl Load {
         for item in &self.items {
             self.change(item, &mut changes);
         }
+        self.rename(from, to, &mut changes);
         if self.way == Way::InPlace {
             changes.push(format!(
                 "there is no room for a clone: the disks in {} are written to themselves. What they were is lost with \
@@ -205,10 +229,30 @@ impl Load {
         changes
     }
 
+    /// What the .vmx says otherwise, because all disks come into one folder.
+    fn rename(&self, from: &VmAt, to: &VmAt, changes: &mut Vec<String>) {
+        if self.renamed.is_empty() {
+            return;
+        }
+        changes.push(format!(
+            "{} has disks outside {} on {}: all of them come into {}, and its .vmx comes with their names there:",
+            from.vm,
+            from.folder_path(),
+            from.host,
+            to.folder_path()
+        ));
+        changes.extend(self.renamed.iter().flat_map(replacing::signed));
+    }
+
     fn change(&self, item: &Item, changes: &mut Vec<String>) {
-        let (name, bytes) = (&item.name, size(item.bytes));
-        let standing = self.found.standing(name);
-        let base = self.found.bases.get(name);
+        let name = if item.at.starts_with('/') && item.at.rsplit('/').next() != Some(&item.name) {
+            format!("{} (there {})", item.name, item.at)
+        } else {
+            item.name.clone()
+        };
+        let bytes = size(item.bytes);
+        let standing = self.found.standing(&item.name);
+        let base = self.found.bases.get(&item.name);
         let mut aside = standing == Standing::Different;
         match (standing, base) {
             (Standing::Whole(..), _) => {
@@ -224,7 +268,13 @@ impl Load {
                 of(base)
             )),
             (_, Some(Err(why))) => changes.push(format!("+ {name} ({bytes}), whole: it {why}")),
-            (_, None) => changes.push(format!("+ {name} ({bytes})")),
+            (_, None) => match self.seeds.get(&item.name) {
+                Some(seed) => changes.push(format!(
+                    "+ {name} ({bytes}): the blocks that differ, into a clone of {}, which stays and is used no more",
+                    seed.descriptor
+                )),
+                None => changes.push(format!("+ {name} ({bytes})")),
+            },
         }
         if aside {
             let unless = if matches!(base, Some(Ok(_))) {
@@ -237,6 +287,24 @@ impl Load {
             ));
         }
     }
+}
+
+fn delivery(
+    ctx: &Ctx,
+    to: &VmAt,
+    from: Folder,
+    items: Vec<Item>,
+    landing: Landing,
+) -> Result<Delivery, Fault> {
+    Ok(Delivery {
+        from,
+        items,
+        to: moving::target(ctx, to)?,
+        landing,
+        patience: moving::patience(),
+        seeds: Seeds::new(),
+        survey: None,
+    })
 }
 
 fn of(base: &Base) -> String {

@@ -20,6 +20,7 @@ mod confirm;
 mod context;
 mod copy_back;
 mod copying;
+mod elsewhere;
 mod ending;
 mod evidence;
 mod fence;

@@ -129,6 +129,9 @@ async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: &Landed) -> Result<(), Ac
     let against = match file.against {
         transfer::Against::Recorded => "equals the recorded sum",
         transfer::Against::Source => "equals the source's own sum (source unverified)",
+        transfer::Against::Shown => {
+            "equals the text that was shown, which names its disks as they are called here"
+        }
         transfer::Against::Rewritten => "written anew by the host beside its data",
         transfer::Against::Converted => {
             "converted on the host: what it was made of was proven, then exit status, chain (-e), capacity \

@@ -13,7 +13,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{BackupName, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{Backup, Consistency, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, Point, Seeds, choose};
+use crate::transfer::{self, Folder, Item, Point, VmFiles, choose};
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
@@ -76,24 +76,6 @@ impl Replicate {
         })
     }
 
-    fn delivery(
-        &self,
-        ctx: &Ctx,
-        from: Folder,
-        items: Vec<Item>,
-        landing: Landing,
-    ) -> Result<Delivery, Fault> {
-        Ok(Delivery {
-            from,
-            items,
-            to: moving::target(ctx, &self.to)?,
-            landing,
-            patience: moving::patience(),
-            seeds: Seeds::new(),
-            survey: None,
-        })
-    }
-
     /// A folder of a host, read over another session than the one that writes to this host.
     fn folder(
         &self,
@@ -151,12 +133,15 @@ impl Replicate {
             }
         };
         let folder = self.origin_folder(ctx, &origin)?;
-        let items = match &origin {
+        let files = match &origin {
             Origin::Live(file) => transfer::vm_files(&folder, file).await?,
-            Origin::Point(point) => Item::of(point, false),
+            Origin::Point(point) => VmFiles {
+                items: Item::of(point, false),
+                ..VmFiles::default()
+            },
         };
-        let delivery = self.delivery(ctx, folder, items, Landing::Patch)?;
-        let load = Load::look(ctx, delivery, &seen.arrivals, &seen.store).await?;
+        let ends = (&seen.arrivals, &seen.store);
+        let load = Load::look(ctx, &self.to, folder, files, ends).await?;
         Ok(Ok((origin, load)))
     }
 
@@ -399,7 +384,7 @@ impl Action for Replicate {
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
         let from = self.origin_folder(ctx, origin)?;
-        let delivery = self.delivery(ctx, from, load.items.clone(), load.landing())?;
+        let delivery = load.delivery(ctx, &self.to, from)?;
         moving::bring(ctx, &self.to, &delivery).await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{Fact, Op, OpStatus};
 use crate::names::RunId;
-use crate::transfer::{Delivery, Landed, Seeds, Target};
+use crate::transfer::{Delivery, Landed, Landing, Seeds, Target};
 
 use super::context::Ctx;
 use super::link::ActError;
@@ -32,7 +32,11 @@ impl Seeded {
         let drill = info.and_then(|info| info.from_drill.as_ref());
         let seeded = Self {
             drill: drill.map(|drill| drill.run.clone()),
-            seeds: delivery.seeds.clone(),
+            // What a copy starts from is the VM's own disk at another place.
+            seeds: match delivery.landing {
+                Landing::Fresh => delivery.seeds.clone(),
+                Landing::Patch | Landing::InPlace => Seeds::new(),
+            },
             cloned: Mutex::default(),
             sent,
             before: AtomicU64::default(),

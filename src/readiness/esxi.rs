@@ -102,12 +102,12 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
-        ahead: BTreeMap::new(),
+        apart: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;
     look_at_locks(asker, task, host, &mut seen).await;
-    seen.ahead = ahead(asker, task, host, &seen).await;
+    seen.apart = ahead(asker, task, host, &seen).await;
     seen
 }
 

@@ -66,6 +66,14 @@ impl Seen {
         told.as_ref().ok()
     }
 
+    /// The disks outside its folder of a VM that is copied from where it is.
+    pub fn apart(&self, vm: &VmName) -> impl Iterator<Item = &Apart> {
+        let hosts = self.hosts.keys().filter_map(|host| self.esxi(host));
+        hosts
+            .filter_map(|esxi| esxi.apart.get(vm)?.as_ref().ok())
+            .flatten()
+    }
+
     /// What is restored, of a VM for which there is a point.
     #[must_use]
     pub fn used(&self, vm: &VmName) -> Option<&Used> {
@@ -191,8 +199,8 @@ pub struct EsxiSeen {
     pub taken: BTreeMap<VmName, Files>,
     /// VMs of the task that go home from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
-    /// The .vmx of VMs whose own files are sent ahead from there.
-    pub ahead: BTreeMap<VmName, Told<Vec<u8>>>,
+    /// The disks that VMs which are copied from there have outside their folders.
+    pub apart: BTreeMap<VmName, Told<Vec<Apart>>>,
     /// The .vmx at home of VMs that go home there; none where there is no such file.
     pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
@@ -270,7 +278,7 @@ impl EsxiSeen {
             .filter_map(why)
             .chain(self.leaving.values().filter_map(why))
             .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
-            .chain(self.ahead.values().filter_map(why))
+            .chain(self.apart.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
@@ -299,6 +307,15 @@ impl Registered {
         let inside = self.path.strip_prefix(&place.folder)?.strip_prefix('/')?;
         (self.datastore == place.datastore).then_some(inside)
     }
+}
+
+/// A disk that lies outside the folder of its VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Its descriptor, as the .vmx names it.
+    pub disk: String,
+    /// Bytes that its files take; none where it is not there.
+    pub bytes: Told<Option<u64>>,
 }
 
 /// An expendable VM that is shut down to free capacity.

@@ -20,6 +20,7 @@ use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::names::VmName;
+use crate::readiness::seen::Apart;
 use crate::runbook;
 use crate::transfer::{Dated, Flaw, NoPoint};
 
@@ -379,18 +380,20 @@ fn the_vms_homes_are_where_the_runbook_says() {
 
 #[test]
 fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_down() {
-    only(
-        "blocker vm/web01/apart",
-        "/vmfs/volumes/d2/web01_1.vmdk",
-        |_, seen| {
-            let mut bytes = vmx("web01");
-            let other = "scsi0.present = \"TRUE\"\nscsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/d2/web01_1.vmdk\"\n";
-            bytes.extend(other.as_bytes());
+    let with = |bytes| {
+        move |_: &mut Task, seen: &mut Seen| {
             let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
-            lon.ahead.insert("sql01".into(), Ok(vmx("sql01")));
-            lon.ahead.insert("web01".into(), Ok(bytes));
-        },
-    );
+            let disk = "/vmfs/volumes/d2/web01_1.vmdk".to_owned();
+            let bytes = Ok(bytes);
+            lon.apart
+                .insert("web01".into(), Ok(vec![Apart { disk, bytes }]));
+            lon.apart.insert("sql01".into(), Ok(Vec::new()));
+        }
+    };
+    let told = "web01 has disks outside its folder: /vmfs/volumes/d2/web01_1.vmdk";
+    only("note vm/web01/apart", told, with(Some(GIB)));
+    let gone = "not where its .vmx says: /vmfs/volumes/d2/web01_1.vmdk";
+    only("blocker vm/web01/apart", gone, with(None));
 }
 
 #[test]

@@ -8,15 +8,16 @@ use futures_util::future::join_all;
 
 use super::ask::Asker;
 use super::esxi::{in_folder, room_of};
-use super::seen::{EsxiSeen, Files, Leaving, Registered, Seen, Told};
+use super::seen::{Apart, EsxiSeen, Files, Leaving, Registered, Seen, Told};
 use super::task::Task;
 use crate::actions::{content, content_of};
 use crate::host::{Host, Hosts};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::inventory::on_host;
+use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::names::{HostName, VmName};
-use crate::vmfiles::FileKind;
+use crate::vmfiles::{FileKind, Vmx, path_on_host};
 
 /// Where the VM would be taken from; nothing where it is not seen, or at several places of which none
 /// is the runbook's.
@@ -72,32 +73,78 @@ pub(super) fn copies<'a>(
 
 /// Asks what the VMs take that go home, where they are.
 pub(super) async fn look(task: &Task, hosts: &Hosts, seen: &mut Seen) {
-    let mut asked: BTreeMap<HostName, Vec<(VmName, Registered)>> = BTreeMap::new();
+    type Asked = (Volumes, Vec<(VmName, Registered)>);
+    let mut asked: BTreeMap<HostName, Asked> = BTreeMap::new();
     for vm in &task.homing {
         // What is not seen anywhere is judged by that.
         if let Some((host, row)) = left_at(task, seen, vm) {
-            let of_host = asked.entry(host.clone()).or_default();
+            let (_, of_host) = asked
+                .entry(host.clone())
+                .or_insert_with(|| (volumes(seen.esxi(host)), Vec::new()));
             of_host.push((vm.clone(), row.clone()));
         }
     }
-    let asking = asked.into_iter().filter_map(|(name, vms)| {
+    let asking = asked.into_iter().filter_map(|(name, (volumes, vms))| {
         let host = hosts.host(&name)?;
-        Some(async move { (name, ask(host, vms).await) })
+        Some(async move { (name, ask(host, &volumes, vms).await) })
     });
     for (host, told) in join_all(asking.collect::<Vec<_>>()).await {
         if let Some(esxi) = seen.esxi_mut(&host) {
-            esxi.leaving.extend(told);
+            for (vm, leaving, apart) in told {
+                esxi.leaving.insert(vm.clone(), leaving);
+                esxi.apart.insert(vm, Ok(apart));
+            }
         }
     }
 }
 
-async fn ask(host: Arc<Host>, vms: Vec<(VmName, Registered)>) -> Vec<(VmName, Told<Leaving>)> {
+/// The volumes of a host, as far as it told.
+fn volumes(seen: Option<&EsxiSeen>) -> Volumes {
+    let volumes = seen.and_then(|esxi| esxi.volumes.as_ref().ok());
+    volumes.cloned().unwrap_or_default()
+}
+
+async fn ask(
+    host: Arc<Host>,
+    volumes: &Volumes,
+    vms: Vec<(VmName, Registered)>,
+) -> Vec<(VmName, Told<Leaving>, Vec<Apart>)> {
     let mut asker = Asker::new(host);
     let mut told = Vec::new();
     for (vm, row) in vms {
-        told.push((vm, leaving(&mut asker, &row).await));
+        let leaving = leaving(&mut asker, &row).await;
+        let apart = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
+            Ok(Ok(vmx)) => apart(&mut asker, volumes, &row, vmx).await,
+            _ => Vec::new(),
+        };
+        told.push((vm, leaving, apart));
     }
     told
+}
+
+/// The disks that a VM has outside its folder.
+async fn apart(asker: &mut Asker, volumes: &Volumes, row: &Registered, vmx: &[u8]) -> Vec<Apart> {
+    let folder = row.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let own = on_host(&row.datastore, folder);
+    let disks = Vmx::parse(vmx).map_or_else(|_| Vec::new(), |vmx| vmx.disk_files());
+    let mut apart = Vec::new();
+    for disk in disks.into_iter().filter(|disk| disk.contains('/')) {
+        let path = volumes.by_uuid(&path_on_host(&disk, &own));
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if folder == volumes.by_uuid(&own) {
+            continue;
+        }
+        let bytes = in_folder(asker, folder).await.map(|entries| {
+            let files = room_of(&entries);
+            let stem = name.strip_suffix(".vmdk").unwrap_or(name);
+            let own = files.iter().filter(|(name, _)| name.starts_with(stem));
+            files
+                .contains_key(name)
+                .then(|| own.map(|(_, bytes)| bytes).sum())
+        });
+        apart.push(Apart { disk, bytes });
+    }
+    apart
 }
 
 async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
@@ -118,18 +165,23 @@ async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
     })
 }
 
-/// The .vmx of the VMs whose own files are sent ahead from this host, as they are registered there.
+/// The disks outside their folders of VMs whose own files are sent ahead from this host, as they are
+/// registered there.
 pub(super) async fn ahead(
     asker: &mut Asker,
     task: &Task,
     host: &HostName,
     seen: &EsxiSeen,
-) -> BTreeMap<VmName, Told<Vec<u8>>> {
+) -> BTreeMap<VmName, Told<Vec<Apart>>> {
+    let volumes = volumes(Some(seen));
     let mut told = BTreeMap::new();
     for (vm, place) in task.sent_from(host) {
         if let Some(Some(row)) = seen.at(place) {
-            let path = on_host(&row.datastore, &row.path);
-            told.insert(vm.clone(), vmx(asker, &path).await);
+            let disks = match vmx(asker, &on_host(&row.datastore, &row.path)).await {
+                Ok(vmx) => Ok(apart(asker, &volumes, row, &vmx).await),
+                Err(silence) => Err(silence),
+            };
+            told.insert(vm.clone(), disks);
         }
     }
     told

@@ -1,17 +1,16 @@
-//! What a folder holds: the restore points of a VM, or a VM's own files.
+//! What the folder of a VM's backup holds: its restore points.
 
 use std::io::Read;
 
 use super::chain::{self, Shelved};
-use super::deliver::Item;
 use super::layout::Layout;
 use super::point::Point;
-use super::shelf::{Listed, Name};
+use super::shelf::Name;
 use super::source::{Folder, join};
 use super::target::Work;
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
-use crate::vmfiles::{Descriptor, FileKind, MAX_TEXT, Vmsd, Vmx};
+use crate::vmfiles::{FileKind, MAX_TEXT};
 
 /// Points that are looked at, newest first; older ones are not offered.
 const MAX_POINTS: usize = 30;
@@ -204,99 +203,12 @@ pub async fn vmx_of(backup: &Folder, vm: &str, point: &Point) -> Result<Option<V
 }
 
 impl Folder {
-    fn path_text(&self) -> String {
+    /// Its path on its machine, or what stands for one.
+    pub(super) fn path_text(&self) -> String {
         match self {
             Self::Here(path) => path.display().to_string(),
             Self::On { path, .. } => path.clone(),
             Self::Stream(stream) => stream.path(),
         }
     }
-}
-
-/// The files that make up a VM, from its own folder: the `.vmx` and what it names, disks with all
-/// that they consist of. No sums: there is no record of them.
-///
-/// # Errors
-/// The folder or a text in it cannot be read; a disk lies elsewhere or is not there.
-pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<Vec<Item>, Fault> {
-    let contents = folder.contents(&["."]).await?.pop().unwrap_or_default();
-    if let Some(trouble) = &contents.trouble {
-        return Err(folder.unreadable(trouble));
-    }
-    let text_of = |name: &str| {
-        let missing = || folder.unreadable(&format!("{name} is not there or may not be read"));
-        contents.texts.get(name).ok_or_else(missing)
-    };
-    let has = |name: &str| contents.entry(name).is_some_and(|entry| entry.is_file);
-    let parsed =
-        Vmx::parse(text_of(vmx)?).map_err(|why| folder.unreadable(&format!("{vmx}: {why}")))?;
-    if parsed.is_encrypted() {
-        return Err(folder.unreadable(&format!("{vmx} is encrypted, so its disks are not known")));
-    }
-    let stem = vmx.strip_suffix(".vmx").unwrap_or(vmx);
-    let mut names = vec![vmx.to_owned()];
-    let beside = [
-        parsed.nvram(),
-        parsed.extended_config(),
-        Some(format!("{stem}.vmsd")),
-    ];
-    names.extend(beside.into_iter().flatten().filter(|name| has(name)));
-    let mut disks = parsed.disk_files();
-    let snapshots = contents.texts.get(&format!("{stem}.vmsd"));
-    let snapshots = snapshots.and_then(|text| Vmsd::parse(text).ok());
-    if let Some(known) = snapshots.filter(|known| known.count() > 0) {
-        // Without its state a snapshot is listed, and nobody can go back to it.
-        let is_state =
-            |entry: &&Listed| entry.is_file && FileKind::of(&entry.name) == FileKind::State;
-        names.extend(
-            contents
-                .entries
-                .iter()
-                .filter(is_state)
-                .map(|entry| entry.name.clone()),
-        );
-        disks.extend(
-            known
-                .snapshots
-                .into_iter()
-                .flat_map(|one| one.disks)
-                .filter(|name| has(name)),
-        );
-    }
-    while let Some(name) = disks.pop() {
-        if names.contains(&name) {
-            continue;
-        }
-        if name.starts_with('/') {
-            return Err(folder.apart(&name));
-        }
-        if !has(&name) {
-            return Err(folder.unreadable(&format!("the VM's disk {name} is not in this folder")));
-        }
-        let disk = Descriptor::parse(text_of(&name)?);
-        let disk = disk.map_err(|why| folder.unreadable(&format!("{name}: {why}")))?;
-        names.push(name.clone());
-        disks.extend(disk.parent_hint.clone());
-        for file in disk.files() {
-            if !has(file) {
-                return Err(folder.unreadable(&format!(
-                    "{file}, which {name} needs, is not in this folder"
-                )));
-            }
-            if !names.iter().any(|known| known == file) {
-                names.push(file.to_owned());
-            }
-        }
-    }
-    let items = names.into_iter().filter_map(|name| {
-        let bytes = contents.entry(&name)?.bytes;
-        Some(Item {
-            at: name.clone(),
-            name,
-            bytes,
-            sum: None,
-            recorded: false,
-        })
-    });
-    Ok(items.collect())
 }

@@ -30,7 +30,8 @@ pub struct Item {
     /// Its name at the target.
     pub name: String,
     /// Its path below the folder that the delivery comes from; for a file of an earlier point of a
-    /// chain, that point's folder and its name.
+    /// chain, that point's folder and its name. Absolute, on the same host, for one that lies
+    /// elsewhere.
     pub at: String,
     /// Its size in bytes.
     pub bytes: u64,
@@ -38,6 +39,8 @@ pub struct Item {
     pub sum: Option<Sum>,
     /// Whether that sum was recorded with the restore point.
     pub recorded: bool,
+    /// What is written in its place: a text that names disks as they are called at the target.
+    pub text: Option<Vec<u8>>,
 }
 
 impl Item {
@@ -50,6 +53,7 @@ impl Item {
             bytes: file.bytes,
             sum: file.sum,
             recorded: file.sum.is_some(),
+            text: None,
         };
         let logs = point.logs.iter().filter(|_| logs);
         point.files.iter().chain(logs).map(item).collect()
@@ -139,6 +143,8 @@ pub enum Against {
     Recorded,
     /// The source's own, taken while it was read: reported as `source unverified`.
     Source,
+    /// That of the text as it was shown: it names disks as they are called at the target.
+    Shown,
     /// Nothing: the host wrote this small file itself when it made the disk.
     Rewritten,
     /// Nothing: the host made this disk out of files whose sums were proven before. Exit status,
@@ -376,10 +382,10 @@ impl Delivery {
             name: item.name.clone(),
             bytes: item.bytes,
             sum,
-            against: if item.recorded {
-                Against::Recorded
-            } else {
-                Against::Source
+            against: match &item.text {
+                Some(_) => Against::Shown,
+                None if item.recorded => Against::Recorded,
+                None => Against::Source,
             },
             summed_by,
             was_there: matches!(found.standing(&item.name), Standing::Whole(..)),
@@ -393,6 +399,9 @@ impl Delivery {
         item: &Item,
         found: &Observed,
     ) -> Result<(Sum, SummedBy), TransferError> {
+        if let Some(text) = &item.text {
+            return self.put(work, item, text).await;
+        }
         let part = self.to.part_name(&item.name);
         let made = patch::make(self, work, item, found).await?;
         let begun = made || found.begun(&item.name).is_some_and(|bytes| bytes > 0);
@@ -407,6 +416,39 @@ impl Delivery {
             item,
         };
         bulk.bring(!begun).await
+    }
+
+    /// Writes a text to a file's temporary name, and proves it.
+    async fn put<W: Writes>(
+        &self,
+        work: &Work<W>,
+        item: &Item,
+        text: &[u8],
+    ) -> Result<(Sum, SummedBy), TransferError> {
+        work.meter.phase(Phase::Sending, Instant::now());
+        let part = self.to.part_name(&item.name);
+        let output = work.send(&self.put_command(item, text)).await?;
+        work.meter.settle(item.bytes, item.bytes, Instant::now());
+        let (sum, by) = work.summed_whole(&part, &output, item.bytes).await?;
+        let wanted = Sum::of(text);
+        if sum == wanted {
+            return Ok((sum, by));
+        }
+        Err(Fault::new(
+            format!(
+                "{} did not arrive whole: its sum is {sum} instead of {wanted}",
+                item.name
+            ),
+            self.to.place(),
+            format!("what arrived of it stays there as {part}"),
+            "make room there if the volume is full; then retry: it is written again",
+        )
+        .into())
+    }
+
+    pub(super) fn put_command(&self, item: &Item, text: &[u8]) -> HostCommand {
+        let part = self.to.path(&self.to.part_name(&item.name));
+        shell::put_file(&part, text, mode(&item.name))
     }
 
     fn prepared(&self, output: &Output, item: &Item) -> Result<(), Fault> {

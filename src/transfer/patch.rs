@@ -92,26 +92,28 @@ pub(super) async fn bases<W>(
             Some(bytes) if bytes == item.bytes && work.to.host.driver() == Driver::Posix => {
                 Ok(Base::File)
             }
-            _ => disk(item, &folder, &size).await?,
+            _ => disk(&item.name, item.bytes, &folder, &size).await?,
         };
         bases.insert(item.name.clone(), base);
     }
     Ok(bases)
 }
 
-/// The disk of that name and size in a folder, by which a host clones it, or why there is none.
+/// The disk whose data has that name and size in a folder, by which a host clones it, or why there
+/// is none.
 pub(super) async fn disk(
-    item: &Item,
+    data: &str,
+    bytes: u64,
     folder: &Folder,
     size: &(impl Fn(&str) -> Option<u64> + Sync),
 ) -> Result<Result<Base, Whole>, Fault> {
-    Ok(match size(&item.name) {
+    Ok(match size(data) {
         None => Err("is no plain file there".to_owned()),
-        Some(bytes) if bytes != item.bytes => Err("has another size there".to_owned()),
-        Some(_) => match descriptor_of(&item.name) {
+        Some(there) if there != bytes => Err("has another size there".to_owned()),
+        Some(_) => match descriptor_of(data) {
             Some(name) if size(&name).is_some() => {
                 let text = folder.head(&name, Descriptor::PREFIX).await?;
-                flat_disk(item, name, &text)
+                flat_disk(data, bytes, name, &text)
             }
             _ => Err("has no descriptor there to clone it by".to_owned()),
         },
@@ -124,7 +126,7 @@ fn descriptor_of(data: &str) -> Option<String> {
     Some(format!("{stem}.vmdk"))
 }
 
-fn flat_disk(item: &Item, descriptor: String, text: &[u8]) -> Result<Base, Whole> {
+fn flat_disk(data: &str, bytes: u64, descriptor: String, text: &[u8]) -> Result<Base, Whole> {
     let disk = Descriptor::parse(text)
         .map_err(|why| format!("cannot be cloned there: {descriptor}: {why}"))?;
     if disk.is_link() {
@@ -132,7 +134,7 @@ fn flat_disk(item: &Item, descriptor: String, text: &[u8]) -> Result<Base, Whole
             "cannot be cloned there: {descriptor} is a snapshot"
         ));
     }
-    if !disk.files().eq([item.name.as_str()]) || disk.capacity() != item.bytes {
+    if !disk.files().eq([data]) || disk.capacity() != bytes {
         return Err(format!(
             "cannot be cloned there: {descriptor} describes another disk"
         ));
@@ -241,8 +243,13 @@ fn deeds(delivery: &Delivery, item: &Item, found: &Observed) -> Vec<Deed> {
     } = Clones::of(&to.run, name);
     let left = [Some(&copy), data.as_ref(), descriptor.as_ref()];
     let mut deeds = left_behind(left, found);
-    let Some(Ok(base)) = found.bases.get(name) else {
-        return deeds;
+    let base = match found.bases.get(name) {
+        Some(Ok(base)) => base,
+        Some(Err(_)) => return deeds,
+        None => {
+            deeds.extend(seed::clone(delivery, item, found));
+            return deeds;
+        }
     };
     match (base, descriptor, data) {
         _ if delivery.landing == Landing::InPlace => {

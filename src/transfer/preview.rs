@@ -37,9 +37,13 @@ impl Delivery {
         for item in ordered.iter().filter(open) {
             let part = to.part_name(&item.name);
             lines.extend(patch::preview(self, item, found));
-            lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
-            if item.bytes > 0 {
-                lines.push(to.announce(&part, item.bytes));
+            if let Some(text) = &item.text {
+                lines.push(self.put_command(item, text).line());
+            } else {
+                lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
+                if item.bytes > 0 {
+                    lines.push(to.announce(&part, item.bytes));
+                }
             }
             let name = to.rename(&part, &item.name).line();
             if self.landing == Landing::Fresh {

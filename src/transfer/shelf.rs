@@ -197,19 +197,6 @@ impl Folder {
         Ok(contents)
     }
 
-    /// As a fault: a disk of the VM that does not lie in its folder.
-    pub(super) fn apart(&self, disk: &str) -> Fault {
-        Fault::new(
-            format!(
-                "{disk} is a disk of the VM and lies outside its folder {}: such a VM cannot be brought from its own files",
-                self.place()
-            ),
-            self.place(),
-            super::target::UNCHANGED,
-            "bring it with `restore` from a backup that holds all its disks, or move that disk into the VM's folder; then retry",
-        )
-    }
-
     /// As a fault: this place cannot be read, and why.
     pub(super) fn unreadable(&self, why: &dyn std::fmt::Display) -> Fault {
         Fault::new(

@@ -58,7 +58,7 @@ impl Folder {
         }
     }
 
-    /// A folder or file within it.
+    /// A folder or file within it; of an absolute path, what lies there.
     #[must_use]
     pub fn join(&self, name: &str) -> Self {
         match self {
@@ -73,8 +73,11 @@ impl Folder {
     }
 }
 
-/// A path on a host.
+/// A path on a host, from a folder there; an absolute one stays.
 pub(super) fn join(folder: &str, name: &str) -> String {
+    if name.starts_with('/') {
+        return name.to_owned();
+    }
     format!("{}/{name}", folder.trim_end_matches('/'))
 }
 

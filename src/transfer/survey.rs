@@ -424,6 +424,7 @@ mod tests {
             bytes,
             sum: None,
             recorded: false,
+            text: None,
         }
     }
 

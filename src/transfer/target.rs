@@ -230,6 +230,18 @@ impl<W> Work<W> {
             .map(|(sum, _)| sum)
     }
 
+    /// What a reply tells of the sum of a file of the target.
+    pub(super) async fn summed_whole(
+        &self,
+        name: &str,
+        output: &Output,
+        bytes: u64,
+    ) -> Result<(Sum, SummedBy), Fault> {
+        let (host, path) = (&self.to.host, self.to.path(name));
+        self.summed(host, self.to.lane, &path, output, 0..bytes)
+            .await
+    }
+
     async fn summed(
         &self,
         host: &Arc<Host>,

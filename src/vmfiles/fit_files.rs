@@ -42,8 +42,14 @@ impl Vmx {
 /// Where a path of a `.vmx` leads on a host whose `.vmx` lies in `folder`.
 #[must_use]
 pub fn path_on_host(written: &str, folder: &str) -> String {
-    match written.strip_prefix("ds://") {
-        Some(path) => path.to_owned(),
+    if let Some(path) = written.strip_prefix("ds://") {
+        return path.to_owned();
+    }
+    let labelled = written
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
+    match labelled {
+        Some((label, file)) => format!("/vmfs/volumes/{label}/{file}"),
         None if written.starts_with('/') => written.to_owned(),
         None => format!("{folder}/{written}"),
     }
@@ -65,7 +71,7 @@ pub(super) fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || path.starts_with("ds:///") || path.starts_with("\\\\") || on_drive
 }
 
-fn base_name(path: &str) -> &str {
+pub(super) fn base_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
@@ -107,6 +113,16 @@ fn drives(draft: &mut Draft<'_>) {
 fn disk(draft: &mut Draft<'_>, disk: &Disk, all: &[Disk]) {
     let (device, file, host) = (&disk.device, &disk.file, &draft.around.host);
     let name = base_name(file);
+    let brought = draft
+        .vmx
+        .beside(file)
+        .filter(|name| draft.around.brought.contains(name));
+    if let Some(name) = brought {
+        let why = format!(
+            "{device}: it came with the VM's files and lies beside the .vmx, not as {file}"
+        );
+        return draft.set(&format!("{device}.fileName"), &name, Severity::Must, &why);
+    }
     let what = match draft.around.standing(file) {
         Standing::AsWritten | Standing::Beside(_)
             if draft.around.came && draft.around.pointers.iter().any(|its| its == name) =>

@@ -12,6 +12,7 @@ mod fit_files;
 mod fit_hardware;
 mod fit_host;
 mod kinds;
+mod renaming;
 mod sparse;
 mod text;
 mod vmdk;

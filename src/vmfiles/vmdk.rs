@@ -298,7 +298,7 @@ fn embedded(bytes: &[u8]) -> Result<&[u8], DescriptorError> {
 }
 
 /// The value of `encoding`, read before anything is decoded.
-fn declared_encoding(raw: &[u8]) -> Option<String> {
+pub(super) fn declared_encoding(raw: &[u8]) -> Option<String> {
     raw.split(|byte| *byte == b'\n').find_map(|line| {
         let line = String::from_utf8_lossy(line);
         let (key, value) = line.split_once('=')?;
@@ -315,7 +315,7 @@ fn declared_encoding(raw: &[u8]) -> Option<String> {
 }
 
 /// An extent's line; `None` if the line is something else, `Some(None)` if it is broken.
-fn extent(line: &str) -> Option<Option<Extent>> {
+pub(super) fn extent(line: &str) -> Option<Option<Extent>> {
     let (word, rest) = line.split_once(char::is_whitespace)?;
     let access = match word.to_ascii_uppercase().as_str() {
         "RW" => Access::ReadWrite,

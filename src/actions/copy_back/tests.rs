@@ -6,7 +6,8 @@ use crate::actions::tests::parts::{configuration, copy, ownership};
 use crate::actions::tests::{blocked, done, needed, step};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell;
-use crate::transfer::{Base, Standing, SummedBy};
+use crate::transfer::{Base, Item, Seed, Seeds, Standing, SummedBy};
+use crate::vmfiles::Change;
 
 fn copy_back() -> CopyBack {
     let (runbook, step) = step("failback/go-home/sql01/copy_back");
@@ -20,6 +21,7 @@ fn item(name: &str, bytes: u64) -> Item {
         bytes,
         sum: None,
         recorded: false,
+        text: None,
     }
 }
 
@@ -36,6 +38,8 @@ fn load(way: Way) -> Load {
         ],
         found,
         way,
+        renamed: vec![],
+        seeds: Seeds::new(),
         commands: vec![],
         most: 1 << 30,
         mover: "relayed through this machine",
@@ -168,8 +172,12 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
             lines.collect::<String>()
         ))
     };
-    let items = load(Way::Clone).items;
-    let why = |home: &Configuration| copy_back().why_vmx_comes(home, &items, "sql01.vmx");
+    let mut files = VmFiles {
+        items: load(Way::Clone).items,
+        ..VmFiles::default()
+    };
+    files.slots.insert("scsi0:0".into(), "sql01.vmdk".into());
+    let why = |home: &Configuration| copy_back().why_vmx_comes(home, &files, "sql01.vmx");
     assert_eq!(why(&disks(&["sql01.vmdk"])), None);
     assert!(
         why(&disks(&["sql01.vmdk", "sql01-000001.vmdk"]))
@@ -177,6 +185,56 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
             .contains("sql01-000001.vmdk")
     );
     assert!(why(&Configuration::Missing(String::new())).is_some());
+    let mut more = files.clone();
+    more.items.push(item("sql01_1.vmdk", 500));
+    more.slots.insert("scsi0:1".into(), "sql01_1.vmdk".into());
+    let why = |names: &[&str]| copy_back().why_vmx_comes(&disks(names), &more, "sql01.vmx");
+    assert_eq!(why(&["sql01.vmdk", "sql01_1.vmdk"]), None);
+    let added = why(&["sql01.vmdk"]).unwrap();
+    assert!(
+        added.contains("has no scsi0:1, for which sql01_1.vmdk comes"),
+        "{added}"
+    );
+    let swapped = why(&["sql01_1.vmdk", "sql01.vmdk"]).unwrap();
+    assert!(swapped.contains("has sql01_1.vmdk as scsi0:0"), "{swapped}");
+}
+
+#[test]
+fn disks_from_elsewhere_are_shown_with_the_names_that_they_get() {
+    let off = PowerState::Off;
+    let mut apart = load(Way::Clone);
+    let at = "/vmfs/volumes/d2/sql01/sql01-flat.vmdk".to_owned();
+    apart.items = vec![Item {
+        at,
+        ..item("sql01_1-flat.vmdk", 1 << 30)
+    }];
+    let descriptor = "/vmfs/volumes/h2/sql01/sql01.vmdk".to_owned();
+    apart
+        .seeds
+        .insert("sql01_1-flat.vmdk".into(), Seed { descriptor });
+    apart.renamed = vec![Change {
+        key: "scsi0:1.fileName".into(),
+        before: Some("/vmfs/volumes/d2/sql01/sql01.vmdk".into()),
+        after: Some("sql01_1.vmdk".into()),
+    }];
+    let answer = copy_back().decide(&seen(off, off, Some(apart)));
+    let changes = &needed(&answer).changes;
+    assert_eq!(
+        changes[1],
+        "+ sql01_1-flat.vmdk (there /vmfs/volumes/d2/sql01/sql01-flat.vmdk) (1.0 GiB): the blocks that differ, \
+         into a clone of /vmfs/volumes/h2/sql01/sql01.vmdk, which stays and is used no more"
+    );
+    assert!(
+        changes[2].contains("all of them come into /vmfs/volumes/local1/sql01"),
+        "{changes:?}"
+    );
+    assert_eq!(
+        changes[3..5],
+        [
+            "- scsi0:1.fileName = \"/vmfs/volumes/d2/sql01/sql01.vmdk\"",
+            "+ scsi0:1.fileName = \"sql01_1.vmdk\"",
+        ]
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod points;
 mod replicating;
 mod seeding;
 mod trouble;
+mod two_stores;
 mod unplugged;
 pub(super) mod world;
 

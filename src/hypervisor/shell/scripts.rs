@@ -13,7 +13,7 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 10] = [
+const SCRIPTS: [Script; 11] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
@@ -49,6 +49,11 @@ const SCRIPTS: [Script; 10] = [
         name: "unlock",
         does: "removes the lock $1 if $2 owns it, up to the folder $3",
         text: run_lock::RELEASE,
+    },
+    Script {
+        name: "put",
+        does: "writes its standard input to $1, mode $2, and prints the SHA-256 of what is there then",
+        text: sums::PUT,
     },
     Script {
         name: "sum",

@@ -5,11 +5,13 @@ use crate::host::{Effect, HostCommand, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::{said, succeeded, unexpected};
 
-/// The sum of standard input by what the host has; says first what that is. The tools read
-/// standard input, because sha256sum escapes awkward names. openssl comes first, because it uses the
-/// processor's instructions for it, where sha256sum takes three to eight times as long; one that
-/// will not (FIPS, an old one) says so before it reads.
-pub(super) const SHA256: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
+/// The sum of `$1` by what the host has; says first what that is. The tools read standard input,
+/// because sha256sum escapes awkward names. openssl comes first, because it uses the processor's
+/// instructions for it, where sha256sum takes three to eight times as long; one that will not (FIPS,
+/// an old one) says so before it reads.
+macro_rules! sha256_of_1 {
+    () => {
+        r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
 if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then echo openssl; openssl dgst -sha256 <"$1"
 elif command -v sha256sum >/dev/null 2>&1; then echo sha256sum; sha256sum <"$1"
 elif command -v python3 >/dev/null 2>&1; then echo python3
@@ -17,7 +19,19 @@ elif command -v python3 >/dev/null 2>&1; then echo python3
 h = hashlib.sha256()
 for b in iter(lambda: sys.stdin.buffer.read(1 << 20), b""): h.update(b)
 print(h.hexdigest())' <"$1"
-else echo none; fi"#;
+else echo none; fi"#
+    };
+}
+
+pub(super) const SHA256: &str = sha256_of_1!();
+
+/// Makes `$1` what standard input is, sets its mode to `$2`, and sums it.
+pub(super) const PUT: &str = concat!(
+    r#"cat >"$1" || exit
+chmod "$2" "$1" || exit
+"#,
+    sha256_of_1!()
+);
 
 /// As [`SHA256`], of `$3` blocks of a mebibyte from block `$2` on.
 pub(super) const SHA256_PART: &str = r#"if [ ! -f "$1" ] || [ ! -r "$1" ]; then echo unreadable; exit 0; fi
@@ -124,6 +138,15 @@ pub fn sha256(path: &str) -> HostCommand {
     HostCommand::script(Effect::Read, SHA256, [operand(path)]).max_output(SHORT)
 }
 
+/// Makes a file of these bytes, whatever it was, and sums what then is there.
+#[must_use]
+pub fn put_file(path: &str, bytes: &[u8], mode: u32) -> HostCommand {
+    let words = [operand(path), format!("{:o}", mode & 0o7777)];
+    HostCommand::script(Effect::Write, PUT, words)
+        .stdin(bytes)
+        .max_output(SHORT)
+}
+
 /// Sums a part of a file: `count` MiB from the `skip`th MiB on, less where the file ends before.
 #[must_use]
 pub fn sha256_part(path: &str, skip: u64, count: u64) -> HostCommand {
@@ -140,7 +163,7 @@ pub fn sha256_arriving(path: &str) -> HostCommand {
 }
 
 impl Sha256 {
-    /// Reads the reply of [`sha256`], [`sha256_part`] or [`sha256_arriving`].
+    /// Reads the reply of [`sha256`], [`put_file`], [`sha256_part`] or [`sha256_arriving`].
     ///
     /// # Errors
     ///

@@ -1,11 +1,10 @@
-//! VMs that are copied from where they are: what lies in a VM's own folder is brought, and no more.
+//! VMs that are copied from where they are, and have disks outside their folders.
 
 use crate::error::Fault;
-use crate::names::{HostName, VmName};
+use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
-use crate::readiness::seen::Seen;
+use crate::readiness::seen::{Apart, Seen};
 use crate::readiness::task::Task;
-use crate::vmfiles::Vmx;
 
 pub(super) fn judge(_: &Task, seen: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -13,33 +12,36 @@ pub(super) fn judge(_: &Task, seen: &Seen) -> Vec<Finding> {
         let Some(esxi) = seen.esxi(host) else {
             continue;
         };
-        let ahead = esxi.ahead.iter();
-        let ahead = ahead.filter_map(|(vm, vmx)| Some((vm, vmx.as_ref().ok()?)));
-        let home = esxi.leaving.iter();
-        let home =
-            home.filter_map(|(vm, leaving)| Some((vm, leaving.as_ref().ok()?.vmx.as_ref().ok()?)));
-        findings.extend(
-            ahead
-                .chain(home)
-                .filter_map(|(vm, vmx)| apart(host, vm, vmx)),
-        );
+        let apart = esxi.apart.iter();
+        let apart = apart.filter_map(|(vm, disks)| Some((vm, disks.as_ref().ok()?)));
+        let apart = apart.filter(|(_, disks)| !disks.is_empty());
+        findings.extend(apart.map(|(vm, disks)| of_vm(host, vm, disks)));
     }
     findings
 }
 
-/// A disk of the VM lies elsewhere.
-fn apart(host: &HostName, vm: &VmName, vmx: &[u8]) -> Option<Finding> {
-    let disks = Vmx::parse(vmx).ok()?.disk_files();
-    let disk = disks.into_iter().find(|disk| disk.starts_with('/'))?;
+/// All of a VM's disks come into one folder, where they are.
+fn of_vm(host: &HostName, vm: &VmName, disks: &[Apart]) -> Finding {
+    let (key, vms) = (format!("vm/{vm}/apart"), vec![vm.clone()]);
+    let is_gone = |disk: &&Apart| matches!(disk.bytes, Ok(None));
+    if let Some(gone) = disks.iter().find(is_gone) {
+        let fault = Fault::new(
+            format!(
+                "{vm} has a disk that is not where its .vmx says: {}",
+                gone.disk
+            ),
+            host.as_str(),
+            "it cannot be copied from its own files, which is tried only once it was shut down",
+            "find that disk and mend the .vmx, or bring the VM with `restore` from a backup that holds all its disks",
+        );
+        return Finding::stops(key, vms, fault);
+    }
+    let names: Vec<&String> = disks.iter().map(|disk| &disk.disk).collect();
     let fault = Fault::new(
-        format!("{vm} has a disk outside its folder: {disk}"),
+        format!("{vm} has disks outside its folder: {}", listed(&names)),
         host.as_str(),
-        "it cannot be copied from its own files, which is tried only once it was shut down",
-        "bring it with `restore` from a backup that holds all its disks, or move that disk into its folder",
+        "they come into its folder on the datastore that the runbook gives it, under names of their own, and its .vmx with them",
+        "nothing has to be done, if it may have all its disks on one datastore there",
     );
-    Some(Finding::stops(
-        format!("vm/{vm}/apart"),
-        vec![vm.clone()],
-        fault,
-    ))
+    Finding::note(key, vms, fault)
 }

@@ -135,9 +135,14 @@ impl<'a> Landing<'a> {
         };
         let files = leaving.files.iter();
         let needs = files.map(|(name, bytes)| Need::of(*bytes, None, taken.get(name).copied()));
+        // What comes from outside its folder has none of its own at home beside the others.
+        let apart = seen
+            .apart(vm)
+            .filter_map(|disk| disk.bytes.as_ref().ok().copied().flatten());
+        let apart = apart.map(|bytes| Need::of(bytes, None, None));
         self.known.push(Coming {
             vm,
-            needs: needs.collect(),
+            needs: needs.chain(apart).collect(),
             swap: leaving.memory.as_ref().ok().copied().flatten().unwrap_or(0),
         });
     }

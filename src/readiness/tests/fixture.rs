@@ -178,7 +178,7 @@ pub(super) fn esxi() -> EsxiSeen {
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
-        ahead: BTreeMap::new(),
+        apart: BTreeMap::new(),
         holders: BTreeMap::new(),
     }
 }

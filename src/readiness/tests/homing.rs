@@ -201,6 +201,22 @@ fn the_host_that_they_leave_is_needed_too() {
 }
 
 #[test]
+fn what_lies_outside_its_folder_takes_room_at_home_too() {
+    let with = |bytes: u64| {
+        found_of(|_, seen| {
+            let disk = "/vmfs/volumes/d2/sql01/sql01.vmdk".to_owned();
+            let bytes = Ok(Some(bytes));
+            lee(seen)
+                .apart
+                .insert("sql01".into(), Ok(vec![Apart { disk, bytes }]));
+        })
+    };
+    assert_eq!(with(GIB).0, ["note vm/sql01/apart"]);
+    let (keys, texts) = with(1 << 50);
+    assert_eq!(keys[0], "blocker store/lon-esx1/local1/home", "{texts}");
+}
+
+#[test]
 fn a_vm_that_was_moved_there_goes_home_from_where_it_is() {
     let moved = |task: &mut Task, seen: &mut Seen| {
         let mut runbook = (*task.runbook).clone();

@@ -263,7 +263,7 @@ async fn a_copy_back_moves_originals_aside_once_all_is_proven() {
     std::fs::write(site.path("target/vm/vmware.log"), "kept").unwrap();
     std::fs::write(site.path("there/web01.vmx~"), "left behind").unwrap();
     let source = site.on("bk1", "there");
-    let items = vm_files(&source, "web01.vmx").await.unwrap();
+    let items = vm_files(&source, "web01.vmx").await.unwrap().items;
     let mut names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(
@@ -327,6 +327,7 @@ async fn a_name_that_is_a_path_never_leaves() {
         bytes: 0,
         sum: None,
         recorded: false,
+        text: None,
     }];
     let delivery = site.delivery(Folder::Here(site.path("here")), items, Landing::Fresh);
     let journal = Journal::new();

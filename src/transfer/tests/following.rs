@@ -163,6 +163,7 @@ async fn what_is_sent_in_two_goes_is_summed_only_where_it_stays() {
         bytes: 40 << 20,
         sum: Some(Sum::of(&data)),
         recorded: true,
+        text: None,
     };
     let from = Folder::Here(site.path("here"));
     let delivery: Delivery = site.delivery(from, vec![item], Landing::Fresh);

@@ -27,6 +27,7 @@ async fn a_link_that_drops_again_and_again_costs_little() {
         bytes: 48 << 20,
         sum: Some(Sum::of(&data)),
         recorded: true,
+        text: None,
     };
     let delivery = site.delivery(
         Folder::Here(site.path("here")),
@@ -67,6 +68,7 @@ async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
         bytes,
         sum: Some(sum),
         recorded: true,
+        text: None,
     };
     std::fs::create_dir(site.path("target/vm")).unwrap();
     // One of the first three MiB is there, and nothing else.

@@ -278,6 +278,7 @@ async fn a_vms_own_files_are_those_that_it_needs() {
         let mut found: Vec<String> = vm_files(folder, "web01.vmx")
             .await
             .unwrap()
+            .items
             .into_iter()
             .map(|item| item.name)
             .collect();
@@ -297,19 +298,20 @@ async fn a_vms_own_files_are_those_that_it_needs() {
     let one = "snapshot.numSnapshots = \"1\"\nsnapshot0.uid = \"1\"\nsnapshot0.filename = \"web01-Snapshot1.vmsn\"\n";
     std::fs::write(vmsd, one).unwrap();
     std::fs::write(site.path("there/web01-Snapshot1.vmsn"), "x").unwrap();
-    let items = vm_files(&here, "web01.vmx").await.unwrap();
+    let items = vm_files(&here, "web01.vmx").await.unwrap().items;
     assert!(items.iter().any(|item| item.name == "web01-Snapshot1.vmsn"));
     let text = std::fs::read_to_string(&vmx).unwrap();
-    let other =
-        "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/d2/data/web01_1.vmdk\"\n";
+    let other = "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"../elsewhere/web01_1.vmdk\"\n";
     std::fs::write(&vmx, format!("{text}{other}")).unwrap();
+    std::fs::create_dir(site.path("elsewhere")).unwrap();
     let fault = vm_files(&here, "web01.vmx").await.unwrap_err();
     assert!(
         fault
             .what
-            .contains("d2/data/web01_1.vmdk is a disk of the VM and lies outside"),
+            .contains("the VM's disk ../elsewhere/web01_1.vmdk is not in this folder"),
         "{fault}"
     );
+    assert!(fault.what.contains("/elsewhere cannot be read"), "{fault}");
     std::fs::write(&vmx, text).unwrap();
     std::fs::remove_file(site.path("there/web01-flat.vmdk")).unwrap();
     let fault = vm_files(&here, "web01.vmx").await.unwrap_err();

@@ -28,7 +28,7 @@ fn put_both(site: &Site, mib: u64) {
 
 async fn delivery(site: &Site, landing: Landing) -> Delivery {
     let from = site.on("bk1", "there");
-    let items = vm_files(&from, "web01.vmx").await.unwrap();
+    let items = vm_files(&from, "web01.vmx").await.unwrap().items;
     site.delivery(from, items, landing)
 }
 
@@ -318,6 +318,7 @@ fn whatever_differs_the_copy_is_the_source_and_no_more_than_that_is_sent() {
             bytes: (size * BLOCK) as u64 - odd,
             sum: None,
             recorded: false,
+            text: None,
         };
         let delivery = site.delivery(site.on("bk1", "there"), vec![item], Landing::Patch);
         let journal = Journal::new();

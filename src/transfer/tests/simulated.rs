@@ -357,7 +357,7 @@ async fn the_vm_is_copied_back_beside_its_original() {
     simulated.site.go_dark(SiteRole::Protected);
     simulated.site.come_back(SiteRole::Protected);
     let from = simulated.on("lee", "/vmfs/volumes/local1/sql01");
-    let items = vm_files(&from, "sql01.vmx").await.unwrap();
+    let items = vm_files(&from, "sql01.vmx").await.unwrap().items;
     let mut back = simulated.delivery(from, items, "lon", "/vmfs/volumes/local1/sql01");
     back.landing = Landing::Patch;
     let landed = back.bring(&Journal::new(), quiet()).await.unwrap();

@@ -242,6 +242,7 @@ pub(super) fn items_of(folder: &Path) -> Vec<Item> {
             bytes: bytes.len() as u64,
             sum: Some(Sum::of(&bytes)),
             recorded: true,
+            text: None,
         }
     });
     items.collect()

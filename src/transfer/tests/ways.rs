@@ -22,6 +22,7 @@ fn delivery(site: &Site) -> Delivery {
         bytes: SIZE,
         sum: Some(Sum::of(&data)),
         recorded: true,
+        text: None,
     };
     site.delivery(Folder::Here(site.path("here")), vec![item], Landing::Fresh)
 }

@@ -42,6 +42,7 @@ fn item(disk: &Path) -> Item {
         bytes: bytes.len() as u64,
         sum: Some(Sum::of(&bytes)),
         recorded: true,
+        text: None,
     }
 }
 

@@ -1,0 +1,126 @@
+//! A VM whose third disk lies on another datastore, under the name of the first: it is moved to Leeds
+//! and taken home again.
+
+use std::path::PathBuf;
+
+use super::world::{World, home, is_done, out};
+use super::{RUNBOOK, needed};
+use crate::engine::{Fact, OpStatus};
+
+const FOLDER: &str = "/vmfs/volumes/local1/sql01";
+const OTHER: &str = "/vmfs/volumes/local2/sql01";
+const THIRD: usize = 3 << 20;
+
+/// The bundled runbook, in which London has a second datastore, and sql01 is moved while it is off.
+fn runbook() -> String {
+    let there = "datastore: local1, vmx: web01/web01.vmx";
+    let phase = "failover:\n  - phase: Ahead\n    steps:\n      - shut_down: sql01\n      - replicate: sql01\n";
+    assert!(RUNBOOK.contains(there) && RUNBOOK.contains("\nfailover:\n"));
+    RUNBOOK
+        .replacen(there, &there.replace("local1", "local2"), 1)
+        .replacen("failover:\n", phase, 1)
+}
+
+/// Gives sql01 its third disk in London; returns the datastore's UUID.
+fn add_disk(world: &World) -> String {
+    let real = std::fs::canonicalize(world.on("lon-esx1", "/vmfs/volumes/local2")).unwrap();
+    let uuid = real.file_name().unwrap().to_str().unwrap().to_owned();
+    let other = world.on("lon-esx1", OTHER);
+    std::fs::create_dir(&other).unwrap();
+    let descriptor = format!(
+        "# Disk DescriptorFile\nversion=1\nCID=0badcafe\nparentCID=ffffffff\ncreateType=\"vmfs\"\n\
+         RW {} VMFS \"sql01-flat.vmdk\"\nchangeTrackPath=\"sql01-ctk.vmdk\"\nddb.thinProvisioned = \"1\"\n",
+        THIRD / 512
+    );
+    std::fs::write(other.join("sql01.vmdk"), descriptor).unwrap();
+    let data: Vec<u8> = (0..THIRD).map(|at| (at / 4096 + at) as u8 | 1).collect();
+    std::fs::write(other.join("sql01-flat.vmdk"), data).unwrap();
+    let vmx = world.on("lon-esx1", &format!("{FOLDER}/sql01.vmx"));
+    let mut text = std::fs::read_to_string(&vmx).unwrap();
+    text.push_str(&format!(
+        "scsi0:2.present = \"TRUE\"\nscsi0:2.deviceType = \"scsi-hardDisk\"\n\
+         scsi0:2.fileName = \"/vmfs/volumes/{uuid}/sql01/sql01.vmdk\"\n"
+    ));
+    std::fs::write(&vmx, text).unwrap();
+    uuid
+}
+
+fn read(path: PathBuf) -> Vec<u8> {
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Bytes of data that a step sent.
+fn sent(world: &World, verb: &str) -> u64 {
+    let state = world.keeper.state.lock().unwrap();
+    let ops = state.ops.values();
+    let own = ops.filter(|op| op.step.as_str().contains(verb) && op.status != OpStatus::NotSent);
+    own.filter_map(|op| {
+        let bytes = op.command.strip_prefix("write up to ")?;
+        bytes.split(' ').next()?.parse::<u64>().ok()
+    })
+    .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_with_disks_on_two_datastores_moves_and_goes_home() {
+    let world = World::with(&runbook()).await;
+    world.go("ahead/sql01/shut_down").await;
+    let uuid = add_disk(&world);
+    let answer = world.probe("ahead/sql01/replicate").await;
+    let changes = needed(&answer).changes.join("\n");
+    let line = |sign, name: &str| format!("{sign} scsi0:2.fileName = \"{name}\"");
+    let before = line('-', &format!("/vmfs/volumes/{uuid}/sql01/sql01.vmdk"));
+    assert!(
+        changes.contains(&before) && changes.contains(&line('+', "sql01_2.vmdk")),
+        "{changes}"
+    );
+    world.go("ahead/sql01/replicate").await;
+    let leeds = |name: &str| read(world.on("lee-esx1", &format!("{FOLDER}/{name}")));
+    let london = |path: &str| read(world.on("lon-esx1", path));
+    assert!(leeds("sql01-flat.vmdk") == london(&format!("{FOLDER}/sql01-flat.vmdk")));
+    assert!(leeds("sql01_2-flat.vmdk") == london(&format!("{OTHER}/sql01-flat.vmdk")));
+    let descriptor = String::from_utf8(leeds("sql01_2.vmdk")).unwrap();
+    assert!(
+        descriptor.contains("VMFS \"sql01_2-flat.vmdk\"")
+            && descriptor.contains("changeTrackPath=\"sql01_2-ctk.vmdk\""),
+        "{descriptor}"
+    );
+    let proofs: Vec<String> = world
+        .facts()
+        .into_iter()
+        .filter_map(|fact| match fact {
+            Fact::FilePlaced { path, proof, .. } => Some(format!("{path} {proof}")),
+            _ => None,
+        })
+        .filter(|placed| placed.contains("the text that was shown"))
+        .collect();
+    assert_eq!(proofs.len(), 2, "the .vmx and the descriptor: {proofs:?}");
+    let writes = world.all_writes();
+    assert!(is_done(&world.probe("ahead/sql01/replicate").await));
+    assert_eq!(world.all_writes(), writes);
+
+    world.go(&out("register")).await;
+    let disk = world.on("lee-esx1", &format!("{FOLDER}/sql01_2-flat.vmdk"));
+    let mut data = read(disk.clone());
+    data[2_000_000..2_000_016].copy_from_slice(b"written in Leeds");
+    std::fs::write(&disk, &data).unwrap();
+    let answer = world.probe(&home("copy_back")).await;
+    let changes = needed(&answer).changes.join("\n");
+    assert!(
+        changes.contains("sql01.vmx comes too: the one at home names")
+            && changes.contains(&format!(
+                "into a clone of /vmfs/volumes/{uuid}/sql01/sql01.vmdk"
+            )),
+        "{changes}"
+    );
+    world.go(&home("copy_back")).await;
+    world.go(&home("register")).await;
+    assert!(london(&format!("{FOLDER}/sql01_2-flat.vmdk")) == data);
+    assert!(
+        london(&format!("{OTHER}/sql01-flat.vmdk")) != data,
+        "what was there is as it was"
+    );
+    let bytes = sent(&world, "copy_back");
+    assert!(bytes < THIRD as u64 / 2, "{bytes} bytes were sent home");
+    world.end().await;
+}

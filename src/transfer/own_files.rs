@@ -1,0 +1,539 @@
+//! A VM's own files, from where it is: the `.vmx` and what it names, wherever on its host that lies.
+//!
+//! All of them come into one folder. What lies in the folder of the `.vmx` keeps its name; a disk from
+//! elsewhere gets one that no other file has, and the texts that name it (the `.vmx`, the catalogue of
+//! snapshots, descriptors) come with the new name in them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::deliver::Item;
+use super::shelf::{Contents, Listed};
+use super::source::Folder;
+use super::sums::Sum;
+use super::survey::stem;
+use crate::error::Fault;
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::storage::Volumes;
+use crate::runbook::model::Driver;
+use crate::vmfiles::{
+    Change, Descriptor, DeviceKind, FileKind, Vmsd, Vmx, VmxError, diff, path_on_host,
+};
+
+/// The files that make up a VM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VmFiles {
+    /// The files.
+    pub items: Vec<Item>,
+    /// What the `.vmx` that comes says otherwise than the one that lies there, key by key.
+    pub renamed: Vec<Change>,
+    /// The disks that the VM sees, as their descriptors are called where they come, by slot.
+    pub slots: BTreeMap<String, String>,
+}
+
+/// The files that make up a VM, from the folder of its `.vmx`: that and what it names, disks with all
+/// that they consist of. No sums: there is no record of them, but for texts that are written anew.
+///
+/// # Errors
+/// A folder or a text in it cannot be read; a file that a disk needs is not there.
+pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<VmFiles, Fault> {
+    let mut gathering = Gathering::new(folder);
+    gathering.open(&gathering.own.clone()).await?;
+    let own = gathering.own.clone();
+    let parsed = Vmx::parse(gathering.text(&own, vmx)?)
+        .map_err(|why| folder.unreadable(&format!("{vmx}: {why}")))?;
+    if parsed.is_encrypted() {
+        return Err(folder.unreadable(&format!("{vmx} is encrypted, so its disks are not known")));
+    }
+    gathering.beside(vmx, &parsed);
+    for disk in parsed.disk_files() {
+        gathering.want(&own, &disk, true).await?;
+    }
+    gathering.snapshots(vmx).await?;
+    while let Some(wanted) = gathering.wanted.pop_front() {
+        gathering.disk(wanted).await?;
+    }
+    gathering.finish(vmx, &parsed)
+}
+
+/// A file by its folder, as a host knows it, and its name there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    folder: String,
+    name: String,
+}
+
+/// A disk that something names.
+struct Wanted {
+    at: Place,
+    /// As it is written there.
+    written: String,
+    /// What names it cannot do without it.
+    needed: bool,
+}
+
+/// A disk, and where its texts lead.
+struct Found {
+    /// The descriptor, then the files that hold its data.
+    files: Vec<Place>,
+    /// The files that its descriptor names, by how it does.
+    names: BTreeMap<String, Place>,
+}
+
+struct Gathering<'a> {
+    from: &'a Folder,
+    /// The folder of the `.vmx`.
+    own: String,
+    /// Labels of the host's volumes, once something leads to another folder.
+    volumes: Option<Volumes>,
+    folders: BTreeMap<String, Contents>,
+    /// Files of the VM's folder that are no disk's.
+    beside: Vec<Place>,
+    wanted: VecDeque<Wanted>,
+    disks: Vec<Found>,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(from: &'a Folder) -> Self {
+        Self {
+            from,
+            own: plain(&from.path_text()),
+            volumes: None,
+            folders: BTreeMap::new(),
+            beside: Vec::new(),
+            wanted: VecDeque::new(),
+            disks: Vec::new(),
+        }
+    }
+
+    /// Reads a folder, unless it was.
+    async fn open(&mut self, folder: &str) -> Result<(), Fault> {
+        if self.folders.contains_key(folder) {
+            return Ok(());
+        }
+        let at = self.at(folder);
+        let contents = at.contents(&["."]).await?.pop().unwrap_or_default();
+        if let Some(trouble) = &contents.trouble {
+            return Err(at.unreadable(trouble));
+        }
+        self.folders.insert(folder.to_owned(), contents);
+        Ok(())
+    }
+
+    fn at(&self, folder: &str) -> Folder {
+        if folder == self.own {
+            self.from.clone()
+        } else {
+            self.from.at(folder)
+        }
+    }
+
+    fn entry(&self, at: &Place) -> Option<&Listed> {
+        let entry = self.folders.get(&at.folder)?.entry(&at.name);
+        entry.filter(|entry| entry.is_file)
+    }
+
+    fn text(&self, folder: &str, name: &str) -> Result<&[u8], Fault> {
+        let text = self
+            .folders
+            .get(folder)
+            .and_then(|contents| contents.texts.get(name));
+        text.map(Vec::as_slice).ok_or_else(|| {
+            self.at(folder)
+                .unreadable(&format!("{name} is not there or may not be read"))
+        })
+    }
+
+    /// Where a name leads that is written in a text of a folder. Two spellings of one place are one,
+    /// as far as the host tells.
+    async fn place(&mut self, folder: &str, written: &str) -> Place {
+        if self.volumes.is_none() && (written.contains('/') || written.starts_with('[')) {
+            self.volumes = Some(volumes(self.from).await);
+        }
+        let path = self.by_uuid(&plain(&path_on_host(written, folder)));
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let own = self.by_uuid(&self.own) == folder;
+        Place {
+            folder: if own {
+                self.own.clone()
+            } else {
+                folder.to_owned()
+            },
+            name: name.to_owned(),
+        }
+    }
+
+    fn by_uuid(&self, path: &str) -> String {
+        let volumes = self.volumes.as_ref();
+        volumes.map_or_else(|| path.to_owned(), |volumes| volumes.by_uuid(path))
+    }
+
+    /// What lies beside the `.vmx`, and the `.vmx`.
+    fn beside(&mut self, vmx: &str, parsed: &Vmx) {
+        let names = [
+            Some(vmx.to_owned()),
+            parsed.nvram(),
+            parsed.extended_config(),
+            Some(catalogue(vmx)),
+        ];
+        for name in names.into_iter().flatten() {
+            self.add_beside(name);
+        }
+    }
+
+    fn add_beside(&mut self, name: String) {
+        let folder = self.own.clone();
+        let place = Place { folder, name };
+        if self.entry(&place).is_some() && !self.beside.contains(&place) {
+            self.beside.push(place);
+        }
+    }
+
+    async fn want(&mut self, folder: &str, written: &str, needed: bool) -> Result<Place, Fault> {
+        let at = self.place(folder, written).await;
+        let written = written.to_owned();
+        self.wanted.push_back(Wanted {
+            at: at.clone(),
+            written,
+            needed,
+        });
+        Ok(at)
+    }
+
+    /// Without its state a snapshot is listed, and nobody can go back to it.
+    async fn snapshots(&mut self, vmx: &str) -> Result<(), Fault> {
+        let own = self.own.clone();
+        let known = self.text(&own, &catalogue(vmx)).ok();
+        let known = known.and_then(|text| Vmsd::parse(text).ok());
+        let Some(known) = known.filter(|known| known.count() > 0) else {
+            return Ok(());
+        };
+        let entries = self
+            .folders
+            .get(&own)
+            .map(|contents| contents.entries.clone());
+        for entry in entries.unwrap_or_default() {
+            if FileKind::of(&entry.name) == FileKind::State {
+                self.add_beside(entry.name);
+            }
+        }
+        for disk in known.snapshots.into_iter().flat_map(|one| one.disks) {
+            self.want(&own, &disk, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes up a disk: its descriptor, the files of its data, and the disk below.
+    async fn disk(&mut self, wanted: Wanted) -> Result<(), Fault> {
+        let at = wanted.at;
+        if self
+            .disks
+            .iter()
+            .any(|disk| disk.files.first() == Some(&at))
+        {
+            return Ok(());
+        }
+        let opened = self.open(&at.folder).await;
+        if self.entry(&at).is_none() {
+            if !wanted.needed {
+                return Ok(());
+            }
+            opened?;
+            let place = self.at(&at.folder);
+            return Err(place.unreadable(&format!(
+                "the VM's disk {} is not in this folder",
+                wanted.written
+            )));
+        }
+        let disk = Descriptor::parse(self.text(&at.folder, &at.name)?);
+        let disk = disk.map_err(|why| {
+            self.at(&at.folder)
+                .unreadable(&format!("{}: {why}", at.name))
+        })?;
+        let mut found = Found {
+            files: vec![at.clone()],
+            names: BTreeMap::new(),
+        };
+        for file in disk.files() {
+            let place = self.place(&at.folder, file).await;
+            if self.entry(&place).is_none() {
+                return Err(self.at(&at.folder).unreadable(&format!(
+                    "{file}, which {} needs, is not in this folder",
+                    at.name
+                )));
+            }
+            if !found.files.contains(&place) {
+                found.files.push(place.clone());
+            }
+            found.names.insert(file.to_owned(), place);
+        }
+        if let Some(parent) = &disk.parent_hint {
+            let place = self.want(&at.folder, parent, true).await?;
+            found.names.insert(parent.clone(), place);
+        }
+        self.disks.push(found);
+        Ok(())
+    }
+
+    /// The files with their names at the target, texts that name them otherwise written anew.
+    fn finish(mut self, vmx: &str, parsed: &Vmx) -> Result<VmFiles, Fault> {
+        let names = names(&self.own, &self.beside, &self.disks);
+        let mut files = VmFiles::default();
+        let own = self.own.clone();
+        // What the .vmx and the catalogue name was looked up before: nothing is asked any more.
+        let leads = |gathering: &Self, written: &str| -> Option<String> {
+            let path = gathering.by_uuid(&plain(&path_on_host(written, &own)));
+            let (folder, name) = path.rsplit_once('/')?;
+            let is_own = gathering.by_uuid(&own) == folder;
+            let folder = if is_own {
+                own.clone()
+            } else {
+                folder.to_owned()
+            };
+            let name = name.to_owned();
+            names.get(&Place { folder, name }).cloned()
+        };
+        let (new, slots) = renamed_vmx(parsed, |written| leads(&self, written))
+            .map_err(|why| self.unwritable(vmx, &why))?;
+        files.renamed = diff(parsed, &new);
+        files.slots = slots;
+        let mut texts = BTreeMap::from([(vmx.to_owned(), new.to_bytes())]);
+        let list = catalogue(vmx);
+        if let Ok(text) = self.text(&own, &list) {
+            let new = Vmsd::renamed(text, |written| leads(&self, written))
+                .map_err(|why| self.unwritable(&list, &why))?;
+            texts.insert(list, new);
+        }
+        for place in std::mem::take(&mut self.beside) {
+            let text = texts.remove(&place.name);
+            files
+                .items
+                .push(self.item(&place, place.name.clone(), text)?);
+        }
+        let mut seen = BTreeSet::new();
+        for disk in &self.disks {
+            for (number, place) in disk.files.iter().enumerate() {
+                let Some(name) = names.get(place).filter(|_| seen.insert(place)) else {
+                    continue;
+                };
+                let text = match number {
+                    0 => self.descriptor(disk, &names)?,
+                    _ => None,
+                };
+                files.items.push(self.item(place, name.clone(), text)?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// A descriptor's text, where something that it names gets another name; `None` for data with a
+    /// descriptor in it of which nothing changes.
+    fn descriptor(
+        &self,
+        disk: &Found,
+        names: &BTreeMap<Place, String>,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(at) = disk.files.first() else {
+            return Ok(None);
+        };
+        let (old, new) = (stem(&at.name), names.get(at).map_or("", |name| stem(name)));
+        let named = |written: &str| match disk.names.get(written) {
+            Some(place) => names.get(place).cloned(),
+            // The map of changed blocks stays behind, and must not be another disk's.
+            None if old != new => {
+                let name = written.rsplit('/').next()?;
+                Some(match name.strip_prefix(old) {
+                    Some(rest) => format!("{new}{rest}"),
+                    None => format!("{new}-{name}"),
+                })
+            }
+            None => None,
+        };
+        let same = disk
+            .names
+            .keys()
+            .all(|written| named(written).as_ref() == Some(written));
+        if same && old == new {
+            return Ok(None);
+        }
+        let text = self.text(&at.folder, &at.name)?;
+        let whole = self
+            .entry(at)
+            .is_some_and(|entry| entry.bytes == text.len() as u64);
+        if !whole || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
+            return Err(self.at(&at.folder).unreadable(&format!(
+                "{} names files that get other names, and its descriptor stands within its data",
+                at.name
+            )));
+        }
+        let new = Descriptor::renamed(text, named);
+        new.map(Some).map_err(|why| self.unwritable(&at.name, &why))
+    }
+
+    fn item(&self, place: &Place, name: String, text: Option<Vec<u8>>) -> Result<Item, Fault> {
+        let gone = || {
+            self.at(&place.folder)
+                .unreadable(&format!("{} is gone", place.name))
+        };
+        let bytes = self.entry(place).ok_or_else(gone)?.bytes;
+        let old = self
+            .folders
+            .get(&place.folder)
+            .and_then(|all| all.texts.get(&place.name));
+        let text = text.filter(|new| old != Some(new));
+        let at = if place.folder == self.own {
+            place.name.clone()
+        } else {
+            format!("{}/{}", place.folder, place.name)
+        };
+        Ok(Item {
+            name,
+            at,
+            bytes: text.as_ref().map_or(bytes, |text| text.len() as u64),
+            sum: text.as_ref().map(|text| Sum::of(text)),
+            recorded: false,
+            text,
+        })
+    }
+
+    fn unwritable(&self, name: &str, why: &VmxError) -> Fault {
+        self.from.unreadable(&format!(
+            "{name} cannot be given the new names of its disks: {why}"
+        ))
+    }
+}
+
+/// The `.vmx` with its disks by their names at the target, and those names by slot.
+fn renamed_vmx(
+    vmx: &Vmx,
+    leads: impl Fn(&str) -> Option<String>,
+) -> Result<(Vmx, BTreeMap<String, String>), VmxError> {
+    let (mut new, mut slots) = (vmx.clone(), BTreeMap::new());
+    let disks = vmx.disks().into_iter();
+    for disk in disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk) {
+        if let Some(name) = leads(&disk.file) {
+            new.set(&format!("{}.fileName", disk.device), &name)?;
+            slots.insert(disk.device, name);
+        }
+    }
+    Ok((new, slots))
+}
+
+/// What each file is called where all are in one folder. Those of the VM's folder keep their names;
+/// the files of a disk from elsewhere get a number into them where one of them is taken.
+fn names(own: &str, beside: &[Place], disks: &[Found]) -> BTreeMap<Place, String> {
+    let mut names = BTreeMap::new();
+    let all = beside
+        .iter()
+        .chain(disks.iter().flat_map(|disk| &disk.files));
+    for place in all.filter(|place| place.folder == own) {
+        names.insert(place.clone(), place.name.clone());
+    }
+    let mut taken: BTreeSet<String> = names.values().cloned().collect();
+    for disk in disks {
+        let new: Vec<&Place> = disk
+            .files
+            .iter()
+            .filter(|at| !names.contains_key(at))
+            .collect();
+        let first = disk.files.first().map_or("", |place| stem(&place.name));
+        let numbered = |number: usize| -> Vec<String> {
+            let name = |place: &&Place| match place.name.strip_prefix(first) {
+                _ if number == 0 => place.name.clone(),
+                Some(rest) => format!("{first}_{number}{rest}"),
+                None => format!("{first}_{number}-{}", place.name),
+            };
+            new.iter().map(name).collect()
+        };
+        let free = (0..).map(numbered).find(|names| {
+            let own: BTreeSet<&String> = names.iter().collect();
+            own.len() == names.len() && names.iter().all(|name| !taken.contains(name))
+        });
+        for (place, name) in new.into_iter().zip(free.unwrap_or_default()) {
+            taken.insert(name.clone());
+            names.insert(place.clone(), name);
+        }
+    }
+    names
+}
+
+/// A path without `.`, `..` and doubled slashes.
+fn plain(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The list of a VM's snapshots.
+fn catalogue(vmx: &str) -> String {
+    format!("{}.vmsd", vmx.strip_suffix(".vmx").unwrap_or(vmx))
+}
+
+/// The volumes of the host; none where it has no such thing, or does not tell.
+async fn volumes(from: &Folder) -> Volumes {
+    let Folder::On { host, lane, .. } = from else {
+        return Volumes::default();
+    };
+    if host.driver() != Driver::Esxi {
+        return Volumes::default();
+    }
+    let told = host.read(*lane, &commands::volumes()).await;
+    let told = told.ok().and_then(|output| Volumes::parse(&output).ok());
+    told.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(path: &str) -> Place {
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        Place {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn disk(paths: &[&str]) -> Found {
+        Found {
+            files: paths.iter().map(|path| place(path)).collect(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn disks_of_one_name_in_several_folders_all_get_names_of_their_own() {
+        let disks = [
+            disk(&["/d1/sql01/sql01.vmdk", "/d1/sql01/sql01-flat.vmdk"]),
+            disk(&["/d2/sql01/sql01.vmdk", "/d2/sql01/sql01-flat.vmdk"]),
+            disk(&["/d3/x/sql01.vmdk", "/d3/x/odd.bin"]),
+            disk(&["/d3/x/logs.vmdk", "/d3/x/logs-flat.vmdk"]),
+            disk(&["/d1/sql01/sql01_1.vmdk", "/d1/sql01/sql01_1-flat.vmdk"]),
+        ];
+        let names = names("/d1/sql01", &[place("/d1/sql01/sql01.vmx")], &disks);
+        for (path, name) in [
+            ("/d1/sql01/sql01.vmdk", "sql01.vmdk"),
+            ("/d1/sql01/sql01_1-flat.vmdk", "sql01_1-flat.vmdk"),
+            ("/d2/sql01/sql01.vmdk", "sql01_2.vmdk"),
+            ("/d2/sql01/sql01-flat.vmdk", "sql01_2-flat.vmdk"),
+            ("/d3/x/sql01.vmdk", "sql01_3.vmdk"),
+            ("/d3/x/odd.bin", "sql01_3-odd.bin"),
+            ("/d3/x/logs.vmdk", "logs.vmdk"),
+        ] {
+            assert_eq!(names[&place(path)], name, "{path}");
+        }
+        let all: BTreeSet<&String> = names.values().collect();
+        assert_eq!(all.len(), names.len());
+    }
+
+    #[test]
+    fn a_path_is_plain() {
+        assert_eq!(plain("/a//b/./c/../d/"), "/a/b/d");
+        assert_eq!(plain("/../a"), "/a");
+    }
+}
