@@ -420,7 +420,10 @@ impl<'a> Draft<'a> {
         let mut wanted = vec![beside("vmxf"), beside("vmsd"), beside("nvram")];
         wanted.extend(parsed.nvram());
         wanted.extend(parsed.extended_config());
-        wanted.extend(parsed.disk_files());
+        // A disk from elsewhere lies beside the others in a point.
+        let named = |disk: &String| contents.entry(disk).map(|_| disk.clone());
+        let disks = parsed.disk_files().into_iter();
+        wanted.extend(disks.filter_map(|disk| named(&disk).or_else(|| parsed.beside(&disk))));
         let catalogue = contents.texts.get(&beside("vmsd"));
         let catalogue = catalogue.and_then(|text| Vmsd::parse(text).ok());
         if let Some(catalogue) = catalogue.filter(|catalogue| catalogue.count() > 0) {
@@ -555,7 +558,10 @@ impl<'a> Draft<'a> {
 
     fn check_vmx(&self, name: &str, vmx: &Vmx, flaws: &mut Vec<Flaw>) {
         for needed in vmx.disk_files() {
-            self.need(name, &needed, flaws);
+            let beside = vmx
+                .beside(&needed)
+                .filter(|name| self.point.file(name).is_some());
+            self.need(name, &beside.unwrap_or(needed), flaws);
         }
         // A host makes these anew where they are missing; a torn list must not lose them.
         for beside in [vmx.nvram(), vmx.extended_config()].into_iter().flatten() {

@@ -1,5 +1,6 @@
 //! What a `.vmx` says about disks, drives and network adapters.
 
+use super::fit_files::base_name;
 use super::vmx::Vmx;
 
 /// A disk or drive on a controller's slot.
@@ -112,6 +113,16 @@ impl Vmx {
             .filter(|d| d.present && d.kind == DeviceKind::HardDisk)
             .map(|d| d.file)
             .collect()
+    }
+
+    /// What one of those disks from outside the folder of the `.vmx` is called where all lie beside it;
+    /// `None` where that cannot be told, because another one bears the name too.
+    #[must_use]
+    pub fn beside(&self, disk: &str) -> Option<String> {
+        let name = base_name(disk);
+        let files = self.disk_files();
+        let bear = files.iter().filter(|file| base_name(file) == name).count();
+        (name != disk && bear == 1).then(|| name.to_owned())
     }
 
     /// Network adapters that the file mentions, by number.

@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub host: String,
     /// Names of the files beside the `.vmx`.
     pub folder: Vec<String>,
+    /// Those of them that came with the VM's files.
+    pub brought: Vec<String>,
     /// Those of [`Vmx::outside_paths`] that the host has, spelled as there.
     pub there: Vec<String>,
     /// Disks beside the `.vmx` that only point to a device of a host (raw device mappings).

@@ -6,7 +6,7 @@ use crate::actions::configuration::Content;
 use crate::actions::context::Ctx;
 use crate::actions::place::VmAt;
 use crate::actions::replacing;
-use crate::engine::ProbeAnswer;
+use crate::engine::{Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output};
 use crate::hypervisor::esxi::commands;
@@ -41,6 +41,7 @@ pub(in crate::actions) async fn surroundings(
             None => at.host.to_string(),
         },
         folder: folder.iter().map(|(name, _)| name.clone()).collect(),
+        brought: brought(ctx, at),
         there,
         pointers: if came {
             pointers(ctx, at, vmx, folder).await?
@@ -51,6 +52,18 @@ pub(in crate::actions) async fn surroundings(
         came,
         apart,
     })
+}
+
+/// Files of the VM's folder that this run brought there.
+fn brought(ctx: &Ctx, at: &VmAt) -> Vec<String> {
+    let folder = format!("{}/", at.folder_path());
+    let placed = ctx.run_facts().into_iter().filter_map(|fact| match fact {
+        Fact::FilePlaced { host, path, .. } if host == at.host => {
+            path.strip_prefix(&folder).map(str::to_owned)
+        }
+        _ => None,
+    });
+    placed.collect()
 }
 
 /// What a drill makes of the VM; `None` in any other run.

@@ -61,16 +61,14 @@ fn of_vm(name: &VmName, place: &Place, used: &Used, seen: &Seen) -> Option<Vec<F
         )]);
     }
     let host = seen.esxi(&place.host)?;
+    let files = used.point.files.iter().map(|file| file.name.clone());
+    let files: Vec<String> = files.collect();
     let fitting = fit_to_host(
         &vmx,
         &Surroundings {
             host: place.host.to_string(),
-            folder: used
-                .point
-                .files
-                .iter()
-                .map(|file| file.name.clone())
-                .collect(),
+            folder: files.clone(),
+            brought: files,
             there: used.there.clone(),
             // A point that holds such a pointer is not sound.
             pointers: Vec::new(),

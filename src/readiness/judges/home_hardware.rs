@@ -56,6 +56,7 @@ fn lowered(
     let around = Surroundings {
         host: host.to_string(),
         folder: leaving.files.keys().cloned().collect(),
+        brought: Vec::new(),
         there: vmx.outside_paths(),
         pointers: Vec::new(),
         newest_hardware: Some(newest),

@@ -412,6 +412,30 @@ fn a_plain_folder_is_what_its_vmx_names() {
 }
 
 #[test]
+fn a_disk_from_another_datastore_is_the_one_beside_the_others() {
+    let elsewhere = format!(
+        "{VMX}scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/d2/web01/data.vmdk\"\n"
+    );
+    let data = DISK.replace("web01-flat", "data-flat");
+    let with = |name: &str, vmx: &str| {
+        Folder::without_sums(name)
+            .with("web01.vmx", vmx)
+            .with("data.vmdk", &data)
+            .with("data-flat.vmdk", &"x".repeat(4096))
+    };
+    let plain = point(with(".", &elsewhere));
+    assert_eq!(plain.flaws, []);
+    assert!(plain.file("data.vmdk").is_some() && plain.file("data-flat.vmdk").is_some());
+    // Of two of one name nobody knows which lies there.
+    let twice = elsewhere.replace("data.vmdk", "web01.vmdk");
+    assert!(
+        point(with(".", &twice))
+            .flaws_in_words()
+            .contains("needs /vmfs/volumes/d2/web01/web01.vmdk")
+    );
+}
+
+#[test]
 fn snapshots_must_fit_each_other() {
     let link = |parent: &str, cid: u32, below: u32, file: &str| {
         DISK.replace(

@@ -98,6 +98,13 @@ fn a_disk_is_found_beside_the_file_or_a_person_has_to_look() {
         ..around()
     };
     assert_eq!(fitted(&text, &has).1, [] as [&str; 0]);
+    // One of that name is there by chance: what came with the VM's files is its disk.
+    let brought = Surroundings {
+        brought: vec!["web01.vmdk".into()],
+        ..has
+    };
+    let came = [format!("scsi0:0.fileName \"{lost}\" \"web01.vmdk\"")];
+    assert_eq!(fitted(&text, &brought).1, came);
     for gone in [
         "/vmfs/volumes/6345f1d2/web01/other.vmdk",
         "other.vmdk",
