@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{off, taken};
+use super::claim::taken;
+use super::giving_back::off;
 use crate::actions;
 use crate::actions::tests::world::{World, consent, home, is_done, out};
 use crate::actions::tests::{lines, needed};
