@@ -4,25 +4,28 @@
 //! names. A file under a final name that no fact of the run speaks of is somebody else's, unless a
 //! command of this very step worked on it before a crash; that one is summed when the step goes on.
 
-use jiff::Timestamp;
-
-use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
-use crate::error::Fault;
-use crate::host::Lane;
-use crate::hypervisor::shell;
-use crate::names::{BackupName, VmName};
-use crate::plan::{Risk, Step};
-use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
-use crate::transfer::{self, Delivery, Folder, Item, Landing, NoPoint, Point, Seeds};
-
+mod card;
 mod pick;
 mod points;
 mod seeding;
+mod source;
 
-use self::pick::{Deviation, Taken};
-use self::seeding::Seeding;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+
+use crate::engine::{Fact, ProbeAnswer};
+use crate::error::Fault;
+use crate::host::Lane;
+use crate::names::{BackupName, VmName};
+use crate::plan::Step;
+use crate::runbook::model::{Backup, Consistency, DiskFormat, PointChoice, Runbook};
+use crate::transfer::{self, Point};
+
+use self::source::Source;
 use super::action::Action;
-use super::answer::{Known, blocked, done, needed, shown};
+use super::answer::{Known, blocked, done, needed};
 use super::arrivals::{self, Arrivals};
 use super::configuration;
 use super::context::Ctx;
@@ -30,9 +33,8 @@ use super::link::ActError;
 use super::moving;
 use super::place::VmAt;
 use super::registered;
-use super::room::Room;
 use super::store::Store;
-use super::words::{count, size};
+use super::words::count;
 
 /// The verb about one VM.
 pub(super) struct Restore {
@@ -58,39 +60,6 @@ pub(super) struct Seen {
     points: Vec<Point>,
     /// When service was lost.
     outage: Option<Timestamp>,
-}
-
-/// What is restored.
-#[derive(Clone, Debug)]
-enum Source {
-    /// This point.
-    Use(Box<Use>),
-    /// The runbook's choice cannot be used, another could: a person has to choose.
-    Open(Fault),
-    /// No point can be used.
-    Nothing(Fault),
-}
-
-/// The point that is used.
-#[derive(Clone, Debug)]
-struct Use {
-    point: Point,
-    vmx: String,
-    passed_over: Vec<String>,
-    commands: Vec<ShownCommand>,
-    mover: &'static str,
-    /// The command that prints its files, where a tool does.
-    printed_by: Option<String>,
-    /// Disks that the host makes itself, in words.
-    makes: Vec<String>,
-    /// What a drill gives, where the run starts from its disks.
-    seeding: Option<Seeding>,
-    /// What it takes on the datastore, and what else is to land there.
-    room: Room,
-    /// A person chose it instead of the runbook's.
-    deviation: Option<Deviation>,
-    /// Files of it were placed already, so that no other can be taken.
-    begun: bool,
 }
 
 impl Restore {
@@ -130,267 +99,9 @@ impl Restore {
         })
     }
 
-    fn source(&self, ctx: &Ctx) -> Result<Folder, Fault> {
-        Ok(match moving::source(ctx, &self.place, &self.at.vm)? {
-            Folder::Stream(stream) => Folder::Stream(stream.looking_for(self.sought(ctx))),
-            folder => folder,
-        })
-    }
-
     /// Where the VM's points lie, for people.
     fn points_at(&self) -> String {
         moving::points_at(&self.place, &self.at.vm)
-    }
-
-    async fn delivery(&self, ctx: &Ctx, point: &Point) -> Result<Delivery, Fault> {
-        let delivery = Delivery {
-            from: self.source(ctx)?.join(self.at.vm.as_str()),
-            items: Item::of(point, self.logs),
-            to: moving::target(ctx, &self.at)?,
-            landing: Landing::Fresh,
-            patience: moving::patience(),
-            seeds: Seeds::new(),
-            survey: None,
-        };
-        delivery.surveyed(self.disk).await
-    }
-
-    /// The folder of the point of which files were placed: it stays, though a newer one may have
-    /// come meanwhile. Files that are gone again, because the step was taken back, bind nobody.
-    fn begun_with(&self, ctx: &Ctx, arrivals: &Arrivals) -> Option<String> {
-        if arrivals.placed.is_empty() {
-            return None;
-        }
-        let facts = ctx.run_facts().into_iter().rev();
-        facts.into_iter().find_map(|fact| match fact {
-            Fact::PointChosen { vm, path, .. } if vm == self.at.vm => Some(path),
-            _ => None,
-        })
-    }
-
-    /// What a backup's tool is asked about, which tells of few points: the one that was taken
-    /// before, else what the runbook wants.
-    fn sought(&self, ctx: &Ctx) -> PointChoice {
-        let facts = ctx.run_facts().into_iter().rev();
-        let taken = facts.into_iter().find_map(|fact| match fact {
-            Fact::PointChosen { vm, stamp, .. } if vm == self.at.vm => Some(stamp),
-            _ => None,
-        });
-        taken.map_or_else(|| self.choice.clone(), PointChoice::Stamp)
-    }
-
-    async fn choose(
-        &self,
-        ctx: &Ctx,
-        points: &[Point],
-        arrivals: &Arrivals,
-        free: Option<u64>,
-    ) -> Result<Source, Fault> {
-        let begun = self.begun_with(ctx, arrivals);
-        let taken = match &begun {
-            Some(path) => pick::begun(points, path),
-            None => pick::take(ctx, &self.at.vm, points, &self.choice).await,
-        };
-        let Taken { chosen, deviation } = match taken {
-            Ok(taken) => taken,
-            Err(why) => {
-                let what = format!("{} cannot be restored: {why}", self.at.vm);
-                let place = self.points_at();
-                let state = "nothing was changed";
-                if let NoPoint::BeforeStop { .. } = why {
-                    let next = "take a backup of it now and look again, or choose a point (c) and lose that";
-                    return Ok(Source::Open(Fault::new(what, place, state, next)));
-                }
-                return Ok(if begun.is_none() && points.iter().any(Point::is_sound) {
-                    let next =
-                        "choose another point (c), or name one in the runbook (point: STAMP)";
-                    Source::Open(Fault::new(what, place, state, next))
-                } else {
-                    let next =
-                        "mend the backup, or take this step back if it has begun; then retry";
-                    Source::Nothing(Fault::new(what, place, state, next))
-                });
-            }
-        };
-        let vmx = chosen.point.vmx().unwrap_or_default().to_owned();
-        if let Some(wanted) = self.at.vmx.as_ref().filter(|wanted| **wanted != vmx) {
-            return Ok(Source::Nothing(Fault::new(
-                format!("the .vmx of the restore point is {vmx}, the runbook says {wanted}"),
-                self.points_at(),
-                "nothing was changed",
-                "leave vmx out in the runbook, or correct it; then retry",
-            )));
-        }
-        let mut delivery = match self.delivery(ctx, &chosen.point).await {
-            Ok(delivery) => delivery,
-            Err(fault) => return Ok(Source::Nothing(fault)),
-        };
-        let mut room = Room::count(ctx, &self.at, &delivery).await;
-        let mut seeding = Seeding::look(ctx, &self.at, &delivery).await;
-        if let Some(seeded) = seeding.as_mut() {
-            let with_clones = room.clone().with(seeded.beyond);
-            let fits = |room: &Room| free.is_none_or(|free| room.fault(&self.at, free).is_none());
-            // What was begun without clones may have been so for want of room.
-            let begun = !arrivals.begun.is_empty();
-            let open = if begun { !arrivals.clones } else { fits(&room) };
-            if open && !fits(&with_clones) {
-                seeded.give_up_room();
-            } else {
-                room = with_clones;
-            }
-            delivery.seeds = seeded.seeds.clone();
-        }
-        let printed_by = match &delivery.from {
-            Folder::Stream(stream) => Some(stream.join(&chosen.point.name).command_line().await?),
-            _ => None,
-        };
-        let passed_over = chosen
-            .passed_over
-            .iter()
-            .map(|(name, why)| format!("{name}: {why}"));
-        Ok(Source::Use(Box::new(Use {
-            commands: moving::shown(&self.at.host, &delivery, arrivals),
-            mover: delivery.mover().as_str(),
-            passed_over: passed_over.collect(),
-            point: chosen.point,
-            vmx,
-            printed_by,
-            makes: delivery.makes(),
-            seeding,
-            room,
-            deviation,
-            begun: begun.is_some(),
-        })))
-    }
-
-    fn outline(&self) -> ProbeAnswer {
-        let which = match &self.choice {
-            PointChoice::Latest => "the newest sound restore point".to_owned(),
-            PointChoice::Stamp(stamp) => format!("restore point {stamp}"),
-            PointChoice::Before(time) => format!("the newest sound restore point up to {time}"),
-        };
-        let changes = vec![
-            format!(
-                "{which} of {} in {} is brought to {}",
-                self.at.vm,
-                self.points_at(),
-                self.at.host
-            ),
-            format!("into {}, which must be empty or new", self.at.folder_path()),
-            "each file gets its name once its sum is proven there, the .vmx last".into(),
-        ];
-        let mut changes = changes;
-        changes.extend(
-            self.disk
-                .map(|format| format!("its disks are laid out as {format}")),
-        );
-        let mut proposal = self.proposal(changes, Vec::new());
-        let folder = shell::make_folder(&self.at.folder_path(), shell::Folders::Missing);
-        proposal.commands = vec![shown(&self.at.host, &folder)];
-        let file = self.at.file_path("‹file›");
-        let temporary = format!("{file}.lifeboat-‹run›-part");
-        let lines = [
-            format!("write ‹file› to {temporary}"),
-            format!("mv {temporary} {file}"),
-        ];
-        proposal
-            .commands
-            .extend(moving::changing(&self.at.host, lines));
-        needed("not asked", proposal)
-    }
-
-    fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
-        Proposal {
-            changes,
-            commands,
-            then: format!(
-                "every file is in {}, its sum proven there",
-                self.at.folder_path()
-            ),
-            undo: Some("the files that this step placed are removed, each by its name".into()),
-            risk: Some(Risk::Write),
-            ..Proposal::default()
-        }
-    }
-
-    fn changes(&self, used: &Use, outage: Option<Timestamp>) -> Vec<String> {
-        let point = &used.point;
-        let quality = self
-            .consistency
-            .map_or("not stated how", points::consistency);
-        let mut changes = vec![format!(
-            "restore point {} ({}, {quality}), {} in {}, {}",
-            point.name,
-            point.kind.as_str(),
-            count(point.files.len(), "file"),
-            size(point.bytes()),
-            used.mover
-        )];
-        let on = self
-            .place
-            .host
-            .as_ref()
-            .map_or("this machine", |host| host.as_str());
-        changes.extend(
-            used.printed_by
-                .iter()
-                .map(|line| format!("read on {on}: {line}")),
-        );
-        changes.extend(outage.map(|outage| points::loss(point, outage, self.rpo)));
-        changes.extend(used.deviation.as_ref().map(Deviation::in_words));
-        if !point.verified {
-            changes.push(
-                "source unverified: no sums were recorded with it, so each file is compared with what is read \
-                 from the backup now"
-                    .into(),
-            );
-        }
-        changes.extend(point.remarks.iter().cloned());
-        changes.extend(points::chain(point));
-        changes.extend(
-            used.passed_over
-                .iter()
-                .map(|why| format!("newer, but not usable: {why}")),
-        );
-        let logs = point.logs.iter().filter(|_| self.logs);
-        changes.extend(
-            point
-                .files
-                .iter()
-                .chain(logs)
-                .map(|file| points::file(point, file)),
-        );
-        changes.extend(points::left_behind(point, self.logs));
-        let seeding = used.seeding.as_ref();
-        changes.extend(seeding.iter().flat_map(|seeding| seeding.lines(point)));
-        changes.extend(used.makes.iter().cloned());
-        if used.begun {
-            changes.push("begun with this point; to take another, undo this step first".into());
-        }
-        changes
-    }
-
-    /// The card where nothing can be restored before a person chose a point.
-    fn open(&self, seen: &Seen, found: String, fault: &Fault) -> ProbeAnswer {
-        let mut changes = vec![fault.what.clone()];
-        changes.push("nothing is sent before another restore point is chosen".into());
-        let mut proposal = self.proposal(changes, Vec::new());
-        proposal.choice = points::choice(&seen.points, None, seen.outage, self.rpo);
-        needed(found, proposal)
-    }
-
-    fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {
-        let sum =
-            |placed: &arrivals::Placed| placed.sha256.get(..12).unwrap_or_default().to_owned();
-        let lines = arrivals.placed.iter().map(|placed| {
-            format!(
-                "{} ({}), sum {}… proven there",
-                placed.name,
-                size(placed.bytes),
-                sum(placed)
-            )
-        });
-        lines.collect()
     }
 }
 
@@ -563,6 +274,3 @@ impl Action for Restore {
         arrivals::remove_placed(ctx, &at).await
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
+use super::pick::Deviation;
+use super::source::Use;
 use super::*;
+use crate::actions::room::Room;
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::transfer::{Dated, Flaw, PointFile, PointKind, Sum};
 
