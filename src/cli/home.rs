@@ -159,7 +159,7 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
 
 fn survey(store: &Store) -> Result<Home, Failure> {
     let runs = store.list()?;
-    let rows = looked_into(&runs);
+    let rows = rows_of(&runs);
     let drills = last_drills(&rows);
     let mut runbooks: Vec<RunbookEntry> = found_runbooks().into_iter().map(entry_of).collect();
     runbooks.extend(
@@ -198,7 +198,7 @@ fn survey(store: &Store) -> Result<Home, Failure> {
 /// The runs whose journals home needs, each read once: the newest that are over, failbacks that are not
 /// (each takes one of the others home), and of each runbook the drills back to the last one that came to
 /// its end.
-fn looked_into(runs: &[RunSummary]) -> Vec<Row<'_>> {
+fn rows_of(runs: &[RunSummary]) -> Vec<Row<'_>> {
     let mut shown = 0;
     let mut drills = BTreeSet::new();
     let mut rows = Vec::new();
@@ -432,7 +432,7 @@ mod tests {
         assert_eq!((home.finished.len(), home.older), (MOST_FINISHED, 3));
         assert_eq!(home.unfinished.len(), 1);
         let runs = store.list().unwrap();
-        let rows = looked_into(&runs);
+        let rows = rows_of(&runs);
         assert!(rows.len() <= MOST_FINISHED + 1);
         assert!(last_drills(&rows).contains_key("v2v"));
     }

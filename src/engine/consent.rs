@@ -190,7 +190,7 @@ pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &P
         || state
             .steps
             .get(&step.id)
-            .is_some_and(|known| known.looked_into);
+            .is_some_and(|known| known.had_shell);
     always
         || match state.pace {
             Pace::Step => true,

@@ -19,9 +19,9 @@ impl RunState {
         let had_effect = |op: &Op| !matches!(op.status, NOT_SENT | NEVER_SENT) && own(&op.step);
         let by_hand = |id: &StepId| self.steps.get(id).is_some_and(|step| step.by_hand);
         let mut visits = self.people.shells.iter();
-        let looked_into = visits.any(|visit| visit.step.as_ref().is_some_and(own));
+        let had_shell = visits.any(|visit| visit.step.as_ref().is_some_and(own));
         let sent = self.ops.values().any(had_effect);
-        let done = sent || looked_into || opened.steps.iter().any(by_hand);
+        let done = sent || had_shell || opened.steps.iter().any(by_hand);
         (!done).then_some(opened)
     }
 

@@ -406,16 +406,16 @@ mod tests {
             state.people.shell().map(|shell| shell.by.as_str()),
             Some("alice")
         );
-        assert!(!state.step(&step).looked_into);
+        assert!(!state.step(&step).had_shell);
         let state = fold([started(), opened(), resumed("alice")]);
         assert_eq!(state.people.shell(), None);
         assert!(!state.people.shells[0].ended);
-        assert!(state.step(&step).looked_into);
+        assert!(state.step(&step).had_shell);
         let closed = RunEvent::ShellClosed {
             by: "alice".to_owned(),
         };
         let state = fold([started(), opened(), closed]);
         assert!(state.people.shells[0].ended);
-        assert!(state.step(&step).looked_into);
+        assert!(state.step(&step).had_shell);
     }
 }

@@ -139,7 +139,7 @@ pub struct StepState {
     /// A person wants it taken back, and it is not yet: no rule does it again.
     pub unwanted: bool,
     /// Somebody had a shell on a host for it since it was let go on last: it waits for a person.
-    pub looked_into: bool,
+    pub had_shell: bool,
     /// When a person last wanted it tried again.
     pub retried_at: Option<Timestamp>,
     /// Lost writes so far, over all attempts since a person last retried.
@@ -192,7 +192,7 @@ impl StepState {
             RunEvent::StepConfirmed(confirmation) => {
                 self.confirmation = Some(confirmation.clone());
                 self.confirmed_at = Some(at);
-                self.looked_into = false;
+                self.had_shell = false;
                 self.move_to(Status::Running, at);
             }
             RunEvent::ResponseRefused { .. } => self.refused += 1,

@@ -361,7 +361,7 @@ impl Engine {
     }
 
     fn order_probe(&mut self, step: &StepId, attempt: Attempt) {
-        self.doubts_are_looked_into(step);
+        self.clear_doubt(step);
         self.live.insert(step.clone());
         self.effects.push(Effect::Probe {
             step: step.clone(),

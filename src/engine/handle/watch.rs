@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// A step that starts a VM looks for itself what speaks against that.
-    pub(super) fn doubts_are_looked_into(&mut self, id: &StepId) {
+    pub(super) fn clear_doubt(&mut self, id: &StepId) {
         if let Some(vm) = self.plan.step(id).and_then(started_by) {
             self.doubted.remove(vm);
         }

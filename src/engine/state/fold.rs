@@ -29,7 +29,7 @@ impl RunState {
         }
         self.note_chapter(entry.step.as_ref());
         if let Some(step) = self.people.apply(entry) {
-            self.steps.entry(step).or_default().looked_into = true;
+            self.steps.entry(step).or_default().had_shell = true;
         }
         match &entry.event {
             RunEvent::RunStarted(info) => {
