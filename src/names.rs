@@ -4,7 +4,9 @@
 //! task of [`crate::runbook`], which is the only place where names enter from outside.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
 macro_rules! name {
@@ -118,13 +120,27 @@ name!(
     RunId
 );
 
-impl RunId {
-    /// Words with commands that name this run, with options behind its id: ` --state DIR` where the run
-    /// is kept elsewhere.
-    #[must_use]
-    pub fn in_commands(&self, words: &str, options: &str) -> String {
-        words.replace(&format!(" {self}"), &format!(" {self}{options}"))
+/// A command of ours up to the id of the run that it is about.
+static COMMAND: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"lifeboat [a-z][^`;,:]*?\b[0-9]{8}-[0-9]{6}-[0-9a-z]{4}\b").ok());
+
+/// Words with commands that name runs, with options behind each id: ` --state DIR` where the runs are
+/// kept elsewhere.
+#[must_use]
+pub fn in_commands(words: &str, options: &str) -> String {
+    let Some(command) = COMMAND.as_ref().filter(|_| !options.is_empty()) else {
+        return words.to_owned();
+    };
+    let mut typed = String::new();
+    let mut rest = 0;
+    for found in command.find_iter(words) {
+        typed.push_str(&words[rest..found.end()]);
+        if !words[found.end()..].starts_with(options) {
+            typed.push_str(options);
+        }
+        rest = found.end();
     }
+    typed + &words[rest..]
 }
 
 /// Names, one after the other: `sql01, web01`.
@@ -168,5 +184,43 @@ pub struct OpId(pub u64);
 impl fmt::Display for OpId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_name_the_state_folder_behind_each_run_and_other_words_do_not() {
+        let drill = "20260102-030405-k7qd";
+        let typed = |words: &str| in_commands(&words.replace("RUN", drill), " --state /srv/dr");
+        let shown = |words: &str| words.replace("RUN", drill);
+        for (words, wanted) in [
+            (
+                "drill RUN left it, `lifeboat cleanup RUN` removes it",
+                "drill RUN left it, `lifeboat cleanup RUN --state /srv/dr` removes it",
+            ),
+            (
+                "lifeboat cleanup RUN --keep-disks, then lifeboat run /srv/x.yaml --from-drill RUN",
+                "lifeboat cleanup RUN --state /srv/dr --keep-disks, then lifeboat run /srv/x.yaml --from-drill RUN --state /srv/dr",
+            ),
+            (
+                "there: lifeboat watch --hosts RUN; then drill RUN",
+                "there: lifeboat watch --hosts RUN --state /srv/dr; then drill RUN",
+            ),
+            (
+                "`lifeboat runs` lists them, drill RUN too",
+                "`lifeboat runs` lists them, drill RUN too",
+            ),
+        ] {
+            let once = typed(words);
+            assert_eq!(once, shown(wanted));
+            assert_eq!(typed(&once), once, "a second time");
+        }
+        assert_eq!(
+            in_commands(&shown("lifeboat resume RUN"), ""),
+            shown("lifeboat resume RUN")
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::future::Future;
 
 use crate::engine::{Performed, ProbeAnswer, Proposal, Verdict};
 use crate::error::Fault;
+use crate::names::in_commands;
+use crate::settings::elsewhere;
 
 use super::context::Ctx;
 use super::link::ActError;
@@ -70,8 +72,25 @@ pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswe
 /// What the verb saw and makes of it, with the locks that this needs.
 async fn look<A: Action>(action: &A, ctx: &Ctx) -> Result<(A::Observed, Guarded), Fault> {
     let observed = action.observe(ctx).await?;
-    let guarded = lock::guard(ctx, action.decide(&observed)).await?;
+    let guarded = guarded(ctx, action.decide(&observed)).await?;
     Ok((observed, guarded))
+}
+
+/// The answer with the locks that it needs, and its commands of ours as they are to be typed.
+pub(super) async fn guarded(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fault> {
+    let mut guarded = lock::guard(ctx, answer).await?;
+    let elsewhere = elsewhere(&ctx.run_dir);
+    let type_all = |texts: &mut dyn Iterator<Item = &mut String>| {
+        texts.for_each(|text| *text = in_commands(text, &elsewhere));
+    };
+    match &mut guarded.answer.verdict {
+        Verdict::AlreadyDone { .. } => {}
+        Verdict::Needed(proposal) => type_all(&mut proposal.changes.iter_mut()),
+        Verdict::Blocked { fault, remedies } => {
+            type_all(&mut std::iter::once(&mut fault.next).chain(remedies));
+        }
+    }
+    Ok(guarded)
 }
 
 /// Looks again, acts if things are as confirmed, and looks once more.
@@ -138,7 +157,7 @@ async fn verify<A: Action>(
         action.settle(ctx, &observed).await?;
     }
     if fault.is_none() && action.has_next(&observed) {
-        let guarded = lock::guard(ctx, answer).await?;
+        let guarded = guarded(ctx, answer).await?;
         return Ok(Performed::Changed(Box::new(guarded.answer)));
     }
     if let Verdict::AlreadyDone { mut evidence } = answer.verdict {

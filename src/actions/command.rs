@@ -14,12 +14,12 @@ use crate::host::{HostCommand, Lane, Output, Program, Secret, sanitise};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect, Mode};
 
-use super::action::{ended, is_confirmed};
+use super::action::{ended, guarded, is_confirmed};
 use super::answer::{done, needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
 use super::local;
-use super::lock::{self, Claimed, Guarded};
+use super::lock::{Claimed, Guarded};
 use super::words::one_line;
 
 /// What a person types to send a command again whose fate is not known.
@@ -112,7 +112,7 @@ impl<'a> Command<'a> {
 
     /// What it would do, with the locks that this needs.
     async fn look(&self, ctx: &Ctx) -> Result<Guarded, Fault> {
-        lock::guard(ctx, self.decide(&self.observe(ctx).await?)).await
+        guarded(ctx, self.decide(&self.observe(ctx).await?)).await
     }
 
     /// Looks again, sends it, and looks whether it worked.

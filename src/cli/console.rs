@@ -13,7 +13,7 @@ use crate::headless::{self, Replies};
 use crate::host::Redactor;
 use crate::journal::{RunFolder, Store};
 use crate::logging;
-use crate::names::StepId;
+use crate::names::{StepId, in_commands};
 use crate::report;
 use crate::runbook::model::Runbook;
 use crate::runner::RunHandle;
@@ -224,15 +224,15 @@ fn how_it_stands(past: &Past, exit: Exit, elsewhere: &str) -> Vec<String> {
     }
     lines.extend(ways.map(|way| format!("next: {way}")));
     lines.extend(going_live(run, &state).map(|words| {
-        let words = run.in_commands(&words, elsewhere);
+        let words = in_commands(&words, elsewhere);
         format!("in an emergency: {words}")
     }));
     lines
 }
 
-/// Words with commands that name the run of this folder, as they are to be typed.
+/// Words with commands that name this run or others beside it, as they are to be typed.
 pub(super) fn as_typed(folder: &RunFolder, words: &str) -> String {
-    folder.id.in_commands(words, &elsewhere(&folder.path))
+    in_commands(words, &elsewhere(&folder.path))
 }
 
 /// The exit status that a run stands for.

@@ -8,7 +8,6 @@ use crate::journal::{RunFolder, RunSummary, Store};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
-use crate::settings::elsewhere;
 
 use super::answers::{self, Answers};
 use super::args::EndArgs;
@@ -119,12 +118,7 @@ fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Fai
     };
     let id = &home.by;
     let next = format!("take that back first, if that is what you want: lifeboat rollback {id}");
-    Err(refused(
-        Chapter::Rollback,
-        folder,
-        home.words(),
-        &id.in_commands(&next, &elsewhere(&folder.path)),
-    ))
+    Err(refused(Chapter::Rollback, folder, home.words(), &next))
 }
 
 /// The failback that took the run's VMs home, or began to, and was not taken back.

@@ -6,7 +6,6 @@ use crate::error::Fault;
 use crate::journal::Store;
 use crate::names::RunId;
 use crate::runbook::model::Mode;
-use crate::settings::elsewhere;
 
 use super::args::EndArgs;
 use super::console::{Console, as_typed};
@@ -42,8 +41,7 @@ pub(super) async fn hold(
 
 fn asked(drill: &Past, live: &RunId) -> Asked {
     let run = &drill.folder.id;
-    let elsewhere = elsewhere(&drill.folder.path);
-    let go_on = format!("lifeboat resume {live}{elsewhere}");
+    let go_on = as_typed(&drill.folder, &format!("lifeboat resume {live}"));
     Asked {
         title: format!("Clean up drill {run} in spite of run {live}"),
         intro: format!(

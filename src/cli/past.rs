@@ -11,6 +11,7 @@ use crate::plan::{self, Plan, PlanError, PlanInputs};
 use crate::report;
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
+use crate::settings::elsewhere;
 
 use super::drill::as_walked;
 use super::exit::{Exit, Failure};
@@ -68,6 +69,7 @@ impl Past {
             &self.plan,
             &self.loaded.runbook,
             &self.journal.head,
+            elsewhere(&self.folder.path),
         )
     }
 

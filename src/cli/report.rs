@@ -8,7 +8,6 @@ use crate::journal::{JournalError, RunFolder, Store};
 use crate::report::{self, Document, Format};
 
 use super::args::ReportArgs;
-use super::console::as_typed;
 use super::evidence::{self, evidence};
 use super::exit::{Exit, Failure};
 use super::past::Past;
@@ -65,12 +64,9 @@ fn refuse_to_cover(past: &Past) -> Result<(), Failure> {
     ))
 }
 
-/// What a run's report says, its folder's files included; the next move as it is typed here.
+/// What a run's report says, its folder's files included.
 pub(super) fn document(past: &Past) -> Document {
-    let mut document = report::document(&past.report(), &evidence(&past.folder.path));
-    let next = document.result.next.take();
-    document.result.next = next.map(|next| as_typed(&past.folder, &next));
-    document
+    report::document(&past.report(), &evidence(&past.folder.path))
 }
 
 /// Writes the report in every format into the run's folder; gives back where the Markdown lies.

@@ -54,6 +54,9 @@ pub struct Document {
     pub findings: Vec<Finding>,
     /// What a drill's people say of it, once they do.
     pub stated: Option<FindingsStatement>,
+    /// By which command they do, where they have to and did not yet.
+    #[serde(skip)]
+    pub stated_by: Option<String>,
     /// What people put in place of what the runbook or a proof would have said.
     pub overrides: Vec<Override>,
     /// Steps that took longer or shorter than they usually do.

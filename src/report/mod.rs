@@ -119,6 +119,8 @@ pub struct Run<'a> {
     pub runbook: &'a Runbook,
     /// The hash of the journal's last line.
     pub head: &'a str,
+    /// What commands need behind its id: ` --state DIR` where it is kept elsewhere.
+    pub elsewhere: String,
 }
 
 impl<'a> Run<'a> {
@@ -130,6 +132,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan,
         runbook: &'a Runbook,
         head: &'a str,
+        elsewhere: String,
     ) -> Self {
         let state = RunState::fold(entries.iter().map(AsRef::as_ref));
         Self {
@@ -139,7 +142,13 @@ impl<'a> Run<'a> {
             plan,
             runbook,
             head,
+            elsewhere,
         }
+    }
+
+    /// A command about this run, as it is to be typed.
+    fn typed(&self, command: &str) -> String {
+        format!("lifeboat {command} {}{}", self.info.run, self.elsewhere)
     }
 }
 

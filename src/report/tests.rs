@@ -27,6 +27,7 @@ struct Case {
     runbook: Runbook,
     plan: Plan,
     entries: Vec<Arc<Entry>>,
+    elsewhere: &'static str,
 }
 
 fn outage() -> Timestamp {
@@ -70,6 +71,7 @@ impl Case {
             runbook,
             plan,
             entries: Vec::new(),
+            elsewhere: "",
         };
         case.run(5, RunEvent::RunStarted(Box::new(info)));
         case
@@ -98,7 +100,15 @@ impl Case {
     }
 
     fn report(&self) -> Run<'_> {
-        Run::new(&self.entries, &self.info, &self.plan, &self.runbook, HEAD)
+        let elsewhere = self.elsewhere.to_owned();
+        Run::new(
+            &self.entries,
+            &self.info,
+            &self.plan,
+            &self.runbook,
+            HEAD,
+            elsewhere,
+        )
     }
 }
 

@@ -121,10 +121,10 @@ async fn another_runs_lock_is_broken_by_its_id_and_a_reason_and_by_nothing_less(
         "nothing of the verb's own: {proposal:?}"
     );
     let said = proposal.changes.join(" ");
-    assert!(
-        said.contains("lifeboat resume 20260101-000000-zzzz"),
-        "{said}"
-    );
+    let state = world.run_dir();
+    let state = state.ancestors().nth(2).unwrap().display();
+    let there = format!("lifeboat resume 20260101-000000-zzzz --state {state};");
+    assert!(said.contains(&there), "{said}");
 
     // Neither the word alone nor the reason alone.
     for (typed, attest) in [

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Fault;
-use crate::names::{HostName, RunId, VmName, listed};
+use crate::names::{HostName, RunId, VmName, in_commands, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
 use crate::readiness::task::Task;
@@ -47,7 +47,7 @@ fn unfinished(task: &Task) -> Vec<Finding> {
             ),
             "the state folder of this console",
             "what it began may stand half done",
-            id.in_commands(&next, &task.elsewhere),
+            in_commands(&next, &task.elsewhere),
         );
         Finding::warning(format!("run/{}", run.run), Vec::new(), fault)
     };
@@ -86,7 +86,7 @@ fn open_drills(task: &Task) -> impl Iterator<Item = Finding> {
             } else {
                 "its copies do not go live: they ran cut off and changed data of their own"
             },
-            run.in_commands(&next, &task.elsewhere),
+            in_commands(&next, &task.elsewhere),
         );
         let key = format!("run/{run}");
         if goes_home || drill.kept {

@@ -1,6 +1,7 @@
 //! What a run was, and what came of it.
 
 use crate::engine::{CommitWindow, RunResult, Split, Stage, Status, Way};
+use crate::names::in_commands;
 use crate::report::Run;
 use crate::report::document::{
     Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone, Window,
@@ -80,9 +81,14 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
         finished: run.state.finished.is_some(),
         ..counted(run)
     };
-    match &run.state.finished {
+    let outcome = match &run.state.finished {
         Some(result) => settled(outcome, run, &stage, result, findings),
         None => left_open(outcome, run, &stage, findings),
+    };
+    let next = outcome.next;
+    Outcome {
+        next: next.map(|next| in_commands(&next, &run.elsewhere)),
+        ..outcome
     }
 }
 

@@ -11,6 +11,7 @@ mod statements;
 mod steps;
 
 use crate::engine::CommitWindow;
+use crate::runbook::model::Mode;
 
 use super::document::{Document, Evidence, FORMAT, Finding, FindingKind, Integrity, Objective};
 use super::objectives::{self, VmMeasure, measures};
@@ -30,6 +31,7 @@ pub fn document(run: &Run<'_>, evidence: &[Evidence]) -> Document {
         objectives: objectives(run),
         findings,
         stated: run.state.people.findings.clone(),
+        stated_by: stated_by(run),
         overrides: people::overrides(run),
         deviations: steps::deviations(run),
         timeline: lanes::timeline(run),
@@ -100,6 +102,12 @@ fn findings(run: &Run<'_>) -> Vec<Finding> {
     });
     let found = missed.chain(drill).chain(late);
     found.chain(steps::open_ends(run)).collect()
+}
+
+/// By which command a drill's people say what it showed, as long as they have not.
+fn stated_by(run: &Run<'_>) -> Option<String> {
+    let missing = run.info.mode == Some(Mode::Drill) && run.state.people.findings.is_none();
+    missing.then(|| run.typed("cleanup"))
 }
 
 fn integrity(run: &Run<'_>) -> Integrity {

@@ -170,7 +170,7 @@ fn locks_left(run: &Run<'_>, all: &mut Said) {
             ))
             .code(path)
             .plain(format!(" on {host} keeps other runs from it. "))
-            .code(format!("lifeboat resume {}", run.info.run))
+            .code(run.typed("resume"))
             .plain(" tries again.");
             all.say(Kind::LockLeft, said);
         }

@@ -310,11 +310,11 @@ fn stated(document: &Document) -> Section {
         unstated,
     }) = &document.stated
     else {
-        let cleanup = format!("lifeboat cleanup {}", document.run.id);
-        let words = plain("Not stated yet, so the drill is not closed: ").code(&cleanup);
-        let is_drill = document.run.mode == Some(Mode::Drill);
-        let missing = is_drill.then_some((Tone::Warn, words));
-        return listed(heading, "", missing.into_iter().collect(), None);
+        let missing = document.stated_by.iter().map(|command| {
+            let words = plain("Not stated yet, so the drill is not closed: ").code(command);
+            (Tone::Warn, words)
+        });
+        return listed(heading, "", missing.collect(), None);
     };
     let mut lead = format!("Stated by {by} at {}", time(*at));
     if !unstated.is_empty() {

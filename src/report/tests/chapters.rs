@@ -173,7 +173,12 @@ fn a_drill_is_closed_by_what_its_people_state() {
     assert_eq!(missing.result.tone, Tone::Warn);
     let next = missing.result.next.as_deref();
     assert_eq!(next, Some("lifeboat cleanup 20260102-030405-k7qd"));
-    assert!(markdown(&case.report()).contains("Not stated yet"));
+    case.elsewhere = " --state /srv/dr";
+    let elsewhere = document(&case.report(), &[]);
+    let typed = "lifeboat cleanup 20260102-030405-k7qd --state /srv/dr";
+    assert_eq!(elsewhere.result.next.as_deref(), Some(typed));
+    let words = format!("Not stated yet, so the drill is not closed: `{typed}`");
+    assert!(markdown(&case.report()).contains(&words));
     let slow = Finding {
         text: "the restore was slow".to_owned(),
         owner: "ann".to_owned(),

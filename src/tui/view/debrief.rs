@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status, going_live};
-use crate::names::VmName;
+use crate::names::{VmName, in_commands};
 use crate::report::decide_by;
 use crate::runbook::model::Section;
 use crate::tui::model::Run;
@@ -111,7 +111,7 @@ fn ahead(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
         labelled(lines, width, "next", Role::Plain, &way.to_string());
     }
     if let Some(words) = going_live(&run.run, state) {
-        let words = run.run.in_commands(&words, &run.elsewhere);
+        let words = in_commands(&words, &run.elsewhere);
         labelled(lines, width, "live", Role::Plain, &words);
     }
     lines.push(Line::default());
