@@ -265,6 +265,8 @@ impl Attempts<'_> {
             password: password.clone(),
             interactive,
         };
+        let left = self.left;
+        let mut given = true;
         let way = if self.offers("password") {
             self.attempt("password", proven(false), |session, user| {
                 session.userauth_password(user, password.expose())
@@ -277,6 +279,7 @@ impl Attempts<'_> {
                 proven(true),
                 |session, user| session.userauth_keyboard_interactive(user, &mut answers),
             )?;
+            given = answers.asked > 0;
             match way {
                 Way::Refused(why) if answers.asked > 1 => {
                     Way::Refused(format!("{why}; it asked for more than the password"))
@@ -289,7 +292,8 @@ impl Attempts<'_> {
                 self.methods
             )));
         };
-        if matches!(way, Way::Refused(_)) {
+        // One that no host has seen is not dead: tries may have run out, or the host asked for none.
+        if matches!(way, Way::Refused(_)) && self.left < left && given {
             refused.add(self.user(), password);
         }
         Ok(way)

@@ -96,6 +96,19 @@ async fn a_refused_password_is_dead_everywhere_until_a_person_types_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_no_host_was_given_is_not_dead() {
+    let (one, two) = (Toy::default().start().await, Toy::default().start().await);
+    let mut patient = one.config("lee1", "wrong 1");
+    let others = ["wrong 2", "wrong 3", "wrong 4", "wrong 5", "right"];
+    patient.auth.extend(others.map(password));
+    let hosts = hosts(vec![patient, two.config("lee2", "right")]);
+    let first = hello(&named(&hosts, "lee1")).await.unwrap_err();
+    assert!(first.to_string().contains("not tried, 5 ways"), "{first}");
+    assert_eq!(one.tried().len(), 5, "{:?}", one.tried());
+    assert_eq!(hello(&named(&hosts, "lee2")).await.unwrap(), "hello\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_password_answers_one_round_of_questions() {
     let server = Toy {
         wants_code: true,
