@@ -4,6 +4,7 @@
 use crate::engine::{ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::power::PowerState;
 use crate::names::VmName;
 use crate::plan::{ActionSpec, Risk, Step};
 use crate::runbook::model::Runbook;
@@ -88,6 +89,27 @@ impl ShutDown {
         );
         blocked(found, fault, &[])
     }
+
+    /// It does not run, and yet its disks are not whole: what its guest had not written is in the
+    /// suspended memory.
+    fn asleep(&self, found: String, host: &str, copy: &Copy) -> ProbeAnswer {
+        let off = copy.vmid.map(|vmid| commands::power_off(vmid).line());
+        let off = off.unwrap_or_default();
+        let fault = Fault::new(
+            format!(
+                "{} is suspended on {host}: what its guest had not written is in its memory there, and not \
+                 on its disks",
+                self.vm
+            ),
+            host,
+            format!("{}; nothing was sent", copy_line(copy)),
+            format!(
+                "resume it on that host, and retry: its guest is then shut down; or, if that memory may \
+                 be lost, power it off there ({off}), then retry"
+            ),
+        );
+        blocked(found, fault, &[])
+    }
 }
 
 impl Action for ShutDown {
@@ -139,6 +161,10 @@ impl Action for ShutDown {
         let unregistered = ownership.running().find(|(_, copy)| copy.vmid.is_none());
         if let Some((host, copy)) = unregistered {
             return self.without_entry(found, host.as_str(), copy);
+        }
+        let asleep = |(_, copy): &(_, &Copy)| copy.power == PowerState::Suspended;
+        if let Some((host, copy)) = ownership.copies().find(asleep) {
+            return self.asleep(found, host.as_str(), copy);
         }
         if ownership.running().next().is_none() {
             return done(found.clone(), host_lines(ownership));

@@ -42,3 +42,11 @@ fn what_runs_without_an_entry_is_for_a_person() {
     };
     blocked(&answer(&[Told::Copies(vec![strange])]));
 }
+
+#[test]
+fn what_is_suspended_is_not_shut_down_and_not_done_either() {
+    let asleep = answer(&[Told::Copies(vec![copy(PowerState::Suspended)]), dark()]);
+    let fault = blocked(&asleep);
+    assert!(fault.what.contains("suspended on"), "{fault}");
+    assert!(fault.next.contains("vim-cmd vmsvc/power.off 7"), "{fault}");
+}
