@@ -2,9 +2,11 @@
 
 use crate::actions::action::Action;
 use crate::actions::context::Ctx;
+use crate::actions::ownership::copy_line;
 use crate::actions::place::VmAt;
 use crate::actions::ready::Ready;
-use crate::actions::{configuration, registered};
+use crate::actions::registered::Entry;
+use crate::actions::{configuration, registered, sighting};
 use crate::engine::Verdict;
 use crate::error::Fault;
 use crate::host::Lane;
@@ -13,7 +15,7 @@ use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{SiteName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::VmSign;
+use crate::runbook::model::{SiteRole, VmSign};
 
 use super::Looked;
 
@@ -41,20 +43,17 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
     let at = VmAt::of_step(&ctx.runbook, step, vm)?.with_facts(ctx);
     let at = configuration::name_vmx(ctx, at).await?;
     let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
-    let Some(entry) = entry else {
-        let said = format!("it is not registered on {}", at.host);
-        return Ok(if sign == VmSign::Off {
-            Ok(said)
-        } else {
-            Err(said)
-        });
-    };
-    let power = entry.power();
-    let said = format!("power state {power} on {}", at.host);
-    Ok(match (sign, power == PowerState::On) {
-        (VmSign::On, true) | (VmSign::Off, false) => Ok(said),
-        (VmSign::On | VmSign::Tools, false) | (VmSign::Off, true) => Err(said),
-        (VmSign::Tools | VmSign::Ready, _) => {
+    let unregistered = || format!("it is not registered on {}", at.host);
+    let power = |entry: &Entry| format!("power state {} on {}", entry.power(), at.host);
+    let said = entry.as_ref().map_or_else(unregistered, power);
+    let runs = entry
+        .as_ref()
+        .filter(|entry| entry.power() == PowerState::On);
+    Ok(match (sign, runs) {
+        (VmSign::On, Some(_)) => Ok(said),
+        (VmSign::Off, None) => runs_nowhere(ctx, vm, step.side).await.map(|_| said),
+        (VmSign::On | VmSign::Tools | VmSign::Ready, None) | (VmSign::Off, Some(_)) => Err(said),
+        (VmSign::Tools | VmSign::Ready, Some(entry)) => {
             let command = commands::guest(entry.vmid);
             let doing = "reading what the guest's tools told";
             let guest = ctx
@@ -68,4 +67,17 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
             }
         }
     })
+}
+
+/// Whether a VM that does not run at its place runs on no other host of the site, and from no other
+/// folder: it may have been moved, registered anew, or run without an entry.
+async fn runs_nowhere(ctx: &Ctx, vm: &VmName, side: SiteRole) -> Looked {
+    let owner = sighting::of_hosts(ctx, vm, side).await;
+    if let Some((host, copy)) = owner.running().next() {
+        return Err(format!("it runs on {host}: {}", copy_line(copy)));
+    }
+    match owner.silent_hosts().next() {
+        Some(host) => Err(format!("{host} did not tell whether it runs there")),
+        None => Ok(String::new()),
+    }
 }

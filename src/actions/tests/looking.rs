@@ -3,7 +3,7 @@
 use super::world::{World, consent};
 use super::{RUNBOOK, lines, needed};
 use crate::engine::{Answer, Entry, Fact, Performed, Prompt, RunEvent, Verdict};
-use crate::host::HostCommand;
+use crate::host::{HostCommand, Lane};
 
 /// The bundled runbook with these steps, once, as its way out.
 async fn world(steps: &str) -> World {
@@ -377,5 +377,29 @@ async fn who_has_no_number_is_named_without_one() {
     world.probe(id).await;
     let why = failure(world.perform(id).await);
     assert!(why.contains("call Storage on call again, then"), "{why}");
+    world.end().await;
+}
+
+/// Registered anew from another folder, it is not where the runbook has it, and runs all the same.
+#[tokio::test]
+async fn a_vm_that_runs_from_another_folder_is_not_off() {
+    let look = "      - check: [{ vm: sql01, site: london, power: off }]\n";
+    let world = world(look).await;
+    let host = world.hosts.host(&"lon-esx1".into()).unwrap();
+    let row = "row=$(vim-cmd vmsvc/getallvms | grep sql01); set -- $row; vim-cmd";
+    let move_it = format!(
+        "{row} vmsvc/power.off $1 && vim-cmd vmsvc/unregister $1 || exit
+        cd /vmfs/volumes/local1 && mv sql01 sql01-b || exit
+        echo 'uuid.action = \"keep\"' >>sql01-b/sql01.vmx
+        vim-cmd solo/registervm /vmfs/volumes/local1/sql01-b/sql01.vmx || exit
+        {row} vmsvc/power.on $1"
+    );
+    let moved = HostCommand::read(["sh", "-c", &move_it]);
+    let moved = host.read(Lane::Control, &moved).await.unwrap();
+    assert_eq!(moved.status, 0, "{moved:?}");
+    let id = "look/-/check";
+    world.probe(id).await;
+    let why = failure(world.perform(id).await);
+    assert!(why.contains("it runs on lon-esx1: "), "{why}");
     world.end().await;
 }
