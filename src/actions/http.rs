@@ -1,5 +1,6 @@
 //! The smallest HTTP client there is: one request, and the status of its answer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -101,7 +102,18 @@ async fn status_from(ctx: &Ctx, from: &HostName, url: &str) -> Result<(u16, Stri
         SECONDS,
         url,
     ];
-    let wget = ["wget", "-S", "-O", "/dev/null", "-T", SECONDS, url];
+    // Of a failed look it is for the caller to take another.
+    let wget = [
+        "wget",
+        "-S",
+        "-t",
+        "1",
+        "-O",
+        "/dev/null",
+        "-T",
+        SECONDS,
+        url,
+    ];
     for (tool, words) in [("curl", &curl[..]), ("wget", &wget[..])] {
         let command = HostCommand::read(words.iter().copied()).deadline(PATIENCE * 2);
         let output = host
@@ -138,10 +150,11 @@ fn curl_status(output: &Output) -> Option<u16> {
         .filter(|status| *status != 0)
 }
 
-/// wget prints the heads of all answers, after redirections several.
+/// wget prints the heads of all answers, and follows redirections: the first one is what the address
+/// itself answers, and what curl tells.
 fn wget_status(output: &Output) -> Option<u16> {
     let text = format!("{}\n{}", output.text(), output.error_text());
-    text.lines().rev().find_map(|line| status_line(line.trim()))
+    text.lines().find_map(|line| status_line(line.trim()))
 }
 
 fn status_line(line: &str) -> Option<u16> {
@@ -151,8 +164,8 @@ fn status_line(line: &str) -> Option<u16> {
 
 async fn status_from_console(ctx: &Ctx, url: &str) -> Result<u16, String> {
     let url = Url::parse(url).ok_or_else(|| format!("{url} is no http:// address"))?;
-    let address = resolve(ctx, &url.host, url.port).await?;
-    let asked = timeout(PATIENCE, request(address, &url)).await;
+    let addresses = resolve(ctx, &url.host, url.port).await?;
+    let asked = timeout(PATIENCE, request(&addresses, &url)).await;
     let head = asked
         .map_err(|_| "no answer in time".to_owned())?
         .map_err(|error| error.to_string())?;
@@ -160,8 +173,9 @@ async fn status_from_console(ctx: &Ctx, url: &str) -> Result<u16, String> {
     status_line(&line).ok_or_else(|| "the answer is not HTTP".to_owned())
 }
 
-async fn request(address: std::net::SocketAddr, url: &Url) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
+/// Asks the first of the addresses that accepts.
+async fn request(addresses: &[SocketAddr], url: &Url) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(addresses).await?;
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: lifeboat\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         url.path, url.authority
@@ -216,7 +230,7 @@ mod tests {
             "",
             "Connecting to x\n  HTTP/1.1 302 Found\n  Location: /b\n  HTTP/1.0 204 No Content\n",
         );
-        assert_eq!(wget_status(&wget), Some(204));
+        assert_eq!(wget_status(&wget), Some(302));
         assert_eq!(wget_status(&said("", "connection refused")), None);
         assert_eq!(status_line("HTTP/1.1 503"), Some(503));
         assert_eq!(status_line("SSH-2.0-OpenSSH"), None);

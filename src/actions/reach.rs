@@ -1,9 +1,11 @@
 //! Asking an address whether it answers: from a host on its network by what that host has, else from
 //! the console. Who asked is part of every answer.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -267,18 +269,23 @@ fn judge(target: &str, by: &Asker, host: &str, answer: TcpAnswer) -> Look {
     }
 }
 
+/// A name may have several addresses: what one of them answers counts, and silence only of all.
 async fn ask_port_from_console(ctx: &Ctx, target: &str, host: &str, port: u16) -> Look {
     let by = Asker::console("", port_way(host));
-    let address = match resolve(ctx, host, port).await {
-        Ok(address) => address,
+    let addresses = match resolve(ctx, host, port).await {
+        Ok(addresses) => addresses,
         Err(why) => return by.look(target, Heard::Unknown, why),
     };
-    match timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => judge(target, &by, host, TcpAnswer::Open),
-        Err(_) => judge(target, &by, host, TcpAnswer::Silent),
-        Ok(Err(error)) => match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => judge(target, &by, host, TcpAnswer::Refused),
-            std::io::ErrorKind::TimedOut | std::io::ErrorKind::HostUnreachable => {
+    let looks = addresses.into_iter().map(async |address| {
+        let tried = timeout(PATIENCE, TcpStream::connect(address)).await;
+        let error = match tried {
+            Ok(Ok(_)) => return judge(target, &by, host, TcpAnswer::Open),
+            Err(_) => return judge(target, &by, host, TcpAnswer::Silent),
+            Ok(Err(error)) => error,
+        };
+        match error.kind() {
+            ErrorKind::ConnectionRefused => judge(target, &by, host, TcpAnswer::Refused),
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable => {
                 judge(target, &by, host, TcpAnswer::Silent)
             }
             _ => by.look(
@@ -286,27 +293,38 @@ async fn ask_port_from_console(ctx: &Ctx, target: &str, host: &str, port: u16) -
                 Heard::Unknown,
                 format!("could not be asked: {error}"),
             ),
-        },
-    }
+        }
+    });
+    let weight = |look: &Look| {
+        (
+            look.open,
+            look.heard == Heard::Answer,
+            look.heard == Heard::Unknown,
+        )
+    };
+    let heard = join_all(looks).await.into_iter().max_by_key(weight);
+    heard.unwrap_or_else(|| by.look(target, Heard::Unknown, "it has no address"))
 }
 
 /// Where the console may connect to. In practice that is loopback, whatever the runbook says.
 ///
 /// # Errors
-/// Why not, in words.
-pub(super) async fn resolve(ctx: &Ctx, host: &str, port: u16) -> Result<SocketAddr, String> {
+/// Why nowhere, in words.
+pub(super) async fn resolve(ctx: &Ctx, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found = timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
     let found = found.map_err(|_| format!("{host} was not resolved in time"))?;
-    let mut found = found.map_err(|error| format!("{host} cannot be resolved: {error}"))?;
-    let address = found
-        .next()
-        .ok_or_else(|| format!("{host} has no address"))?;
-    if ctx.mode == Mode::Practice && !address.ip().is_loopback() {
+    let found = found.map_err(|error| format!("{host} cannot be resolved: {error}"))?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() {
+        return Err(format!("{host} has no address"));
+    }
+    let off = |address: &SocketAddr| !address.ip().is_loopback();
+    if ctx.mode == Mode::Practice && addresses.iter().any(off) {
         return Err(format!(
             "practice asks nothing off loopback, and {host} is not on it"
         ));
     }
-    Ok(address)
+    Ok(addresses)
 }
 
 /// Asks an address itself: ping, and right after it what the asking machine knows of its MAC.

@@ -208,8 +208,8 @@ fn named(value: Value, place: &str, problems: &mut Vec<String>) -> Vec<(String, 
     let mut named = Vec::new();
     for (key, value) in entries {
         match scalar(&key) {
-            Some(name) => named.push((name, value)),
-            None => problems.push(format!("{place}: a key is not a word")),
+            Ok(name) => named.push((name, value)),
+            Err(why) => problems.push(format!("{place}: a key {why}")),
         }
     }
     named
@@ -221,7 +221,7 @@ fn take_variable(
     name: &str,
     value: &Value,
 ) -> Result<(), String> {
-    let text = scalar(value).ok_or("this is not a single value")?;
+    let text = scalar(value).map_err(|why| format!("this {why}"))?;
     match name {
         "outage_at" => answers.outage_at = Some(text),
         "outage_reason" => answers.outage_reason = Some(text),
@@ -273,7 +273,7 @@ fn take_step(id: &StepId, fields: Vec<(String, Value)>) -> Result<StepAnswer, St
             continue;
         }
         if Ask::RESERVED.contains(&key.as_str()) {
-            let text = scalar(&value).ok_or_else(|| format!("`{key}` is not a single value"))?;
+            let text = scalar(&value).map_err(|why| format!("`{key}` {why}"))?;
             let field = match key.as_str() {
                 "by" => &mut answer.by,
                 "second" => &mut answer.second,
@@ -285,14 +285,13 @@ fn take_step(id: &StepId, fields: Vec<(String, Value)>) -> Result<StepAnswer, St
             *field = Some(text);
             continue;
         }
+        let wrong = |why| format!("`{key}` {why}");
         let said = match &value {
             Value::Sequence(items) => {
-                let chosen: Option<Vec<String>> = items.iter().map(scalar).collect();
-                Answer::Chosen(chosen.ok_or_else(|| format!("`{key}` is not a list of words"))?)
+                let chosen: Result<_, _> = items.iter().map(scalar).collect();
+                Answer::Chosen(chosen.map_err(wrong)?)
             }
-            other => Answer::Value(
-                scalar(other).ok_or_else(|| format!("`{key}` is neither a word nor a list"))?,
-            ),
+            other => Answer::Value(scalar(other).map_err(wrong)?),
         };
         answer.asks.insert(key, said);
     }
@@ -316,7 +315,7 @@ fn take_questions(value: Value) -> Result<BTreeMap<String, String>, String> {
         return Err(wrong());
     };
     let read = |(part, label): (Value, Value)| {
-        let words = |value| scalar(value).filter(|text| !text.trim().is_empty());
+        let words = |value| scalar(value).ok().filter(|text| !text.trim().is_empty());
         words(&part).zip(words(&label)).ok_or_else(wrong)
     };
     match entries.len() {
@@ -325,12 +324,16 @@ fn take_questions(value: Value) -> Result<BTreeMap<String, String>, String> {
     }
 }
 
-fn scalar(value: &Value) -> Option<String> {
+/// A single value as it was written; what is wrong with it, as a sentence about it goes on.
+fn scalar(value: &Value) -> Result<String, &'static str> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) if number.is_f64() => {
+            Err("is a number that is not kept as it was written (1.10 is 1.1): put it in quotes")
+        }
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err("is not a single value"),
     }
 }
 
@@ -425,7 +428,7 @@ steps:
     #[test]
     fn every_problem_is_named_at_once() {
         let text = "
-variables: { tiket: INC000001, ticket: INC1, esxi_password: hunter2 }
+variables: { tiket: INC000001, ticket: INC1, esxi_password: hunter2, outage_reason: 1.10 }
 secrets: { ticket: { env: X }, esxi_password: hunter2 }
 steps:
   failover/recover/sql01/levitate: { by: alice }
@@ -435,6 +438,7 @@ steps:
         let expected = [
             "`esxi_password` is a secret",
             "INC1",
+            "this is a number that is not kept as it was written",
             "no variable `tiket`; did you mean `ticket`?",
             "secrets.esxi_password: say where it comes from",
             "`ticket` is no secret",

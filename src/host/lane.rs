@@ -48,6 +48,12 @@ impl Lane {
         Self::Transfer(u8::try_from(number).unwrap_or_default())
     }
 
+    /// How many before it, of those that are spread by [`Lane::transfer`], are on the same one.
+    #[must_use]
+    pub fn queue(index: usize) -> usize {
+        index / usize::from(TRANSFERS)
+    }
+
     /// The lane whose session is used.
     pub(super) fn session(self) -> Self {
         match self {

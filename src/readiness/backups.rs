@@ -40,8 +40,13 @@ pub(super) async fn read(task: &Task, hosts: &Hosts, on: Option<&HostName>) -> P
             restore,
             lane,
         };
-        let reading = tokio::time::timeout(PATIENCE, source.read(hosts, backup, place));
-        let told = reading.await.unwrap_or_else(|_| Err(source.too_slow(on)));
+        // Those on one lane are read one after the other.
+        let before = u32::try_from(Lane::queue(index)).unwrap_or(u32::MAX);
+        let patience = PATIENCE.saturating_mul(before.saturating_add(1));
+        let reading = tokio::time::timeout(patience, source.read(hosts, backup, place));
+        let told = reading
+            .await
+            .unwrap_or_else(|_| Err(source.too_slow(on, patience)));
         (name.clone(), told)
     });
     join_all(reading).await.into_iter().collect()
@@ -152,11 +157,11 @@ impl Source<'_> {
         })
     }
 
-    fn too_slow(&self, on: Option<&HostName>) -> Silence {
+    fn too_slow(&self, on: Option<&HostName>, patience: Duration) -> Silence {
         silence(Fault::new(
             format!(
                 "the backup did not tell within {} s what it holds of {}",
-                PATIENCE.as_secs(),
+                patience.as_secs(),
                 self.vm
             ),
             on.map_or("the console's machine", HostName::as_str),

@@ -201,34 +201,50 @@ fn measure(run: &Run<'_>, info: &RunInfo, section: Section, vm: &VmName) -> VmMe
     }
 }
 
+/// A point does not count whose step failed or was left out: it brought nothing that serves.
 fn from_point(run: &Run<'_>, vm: &VmName) -> (Option<SignedDuration>, String) {
-    latest(run, Section::Failover, |fact, _| match fact {
-        Fact::PointChosen {
-            vm: found,
-            stamp,
-            taken,
-            backup,
-            ..
+    let chosen = run.state.facts.iter().rev().find_map(|found| {
+        let step = found.step.as_ref();
+        let step = step.filter(|step| is_of(step, Section::Failover))?;
+        match &found.fact {
+            Fact::PointChosen {
+                vm: of,
+                stamp,
+                taken,
+                backup,
+                ..
+            }
+            | Fact::FilesChosen {
+                vm: of,
+                stamp,
+                taken,
+                backup,
+                ..
+            } if of == vm => Some((
+                run.state.status(step),
+                *taken,
+                format!("{stamp} of {backup}"),
+            )),
+            _ => None,
         }
-        | Fact::FilesChosen {
-            vm: found,
-            stamp,
-            taken,
-            backup,
-            ..
-        } if found == vm => Some((
-            since(Some(*taken), run.state.wrote_until(vm)),
-            format!("{stamp} of {backup}"),
-        )),
-        _ => None,
-    })
-    .unwrap_or_else(|| {
-        if is_done(run, Section::Failover, "replicate", vm) {
+    });
+    match chosen {
+        Some((status, _, point)) if came_to_nothing(status) => (
+            None,
+            format!("{point}, and that step is {}", status.as_str()),
+        ),
+        Some((_, taken, point)) => (since(Some(taken), run.state.wrote_until(vm)), point),
+        None if is_done(run, Section::Failover, "replicate", vm) => {
             let copied = "its own files, sent while it was off".to_owned();
-            return (Some(SignedDuration::ZERO), copied);
+            (Some(SignedDuration::ZERO), copied)
         }
-        (None, "no restore point was chosen".to_owned())
-    })
+        None => (None, "no restore point was chosen".to_owned()),
+    }
+}
+
+/// Whether a step did not do what it is for, as far as the run goes.
+pub(super) fn came_to_nothing(status: Status) -> bool {
+    matches!(status, Status::Failed | Status::Held | Status::Skipped)
 }
 
 /// When the VM stopped at the recovery site, and what was lost of what it had written by then.

@@ -184,6 +184,25 @@ fn what_is_not_known_is_not_graded() {
 }
 
 #[test]
+fn a_point_whose_restore_failed_brought_nothing_that_could_be_measured() {
+    let id = "failover/recover/sql01/restore";
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    case.fact(6, id, point("sql01", 7, true));
+    let rpo = |case: &Case| {
+        let all = measures(&case.report());
+        let of = |row: &&VmMeasure| row.vm.as_ref().is_some_and(|vm| vm.as_str() == "sql01");
+        let row = all.iter().find(of).unwrap();
+        (row.rpo.actual, row.source.clone())
+    };
+    assert_eq!(rpo(&case).0, Some(SignedDuration::from_hours(7)));
+    let fault = Fault::default();
+    case.step(7, id, RunEvent::StepFailed { fault });
+    let (actual, source) = rpo(&case);
+    assert_eq!(actual, None);
+    assert!(source.ends_with(", and that step is failed"), "{source}");
+}
+
+#[test]
 fn the_way_home_counts_from_the_stop_and_a_practice_has_both_ways() {
     let mut case = Case::new(&[Section::Failover, Section::Failback], Mode::Practice);
     case.fact(6, "failover/recover/sql01/restore", point("sql01", 7, true));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::engine::{Fact, OpStatus, RunEvent, StopOutcome};
-use crate::names::OpId;
+use crate::engine::{Fact, Op, OpStatus, RunEvent, StopOutcome};
+use crate::names::{OpId, StepId};
 use crate::report::Run;
 use crate::report::document::{Command, File};
 
@@ -23,7 +23,7 @@ pub(super) fn commands(run: &Run<'_>) -> Vec<Command> {
                         SignedDuration::from_millis(i64::try_from(*took_ms).unwrap_or(i64::MAX));
                     (format!("exit {exit}"), Some(*exit), Some(took))
                 }
-                OpStatus::Lost => ("lost: its outcome was looked up".to_owned(), None, None),
+                OpStatus::Lost => (lost(op).to_owned(), None, None),
                 OpStatus::NotSent => ("not sent".to_owned(), None, None),
                 OpStatus::Stopped(how) => (stopped(how).to_owned(), None, None),
             };
@@ -39,6 +39,16 @@ pub(super) fn commands(run: &Run<'_>) -> Vec<Command> {
             }
         })
         .collect()
+}
+
+/// A write that nobody stopped: of file data, and of what the run's end gives back, what stands was
+/// looked up; any other was left to a person.
+fn lost(op: &Op) -> &'static str {
+    if op.bulk || op.step == StepId::default() {
+        "lost: its outcome was looked up"
+    } else {
+        "lost: it was not stopped, and whether it took effect is not known"
+    }
 }
 
 fn stopped(how: &StopOutcome) -> &'static str {

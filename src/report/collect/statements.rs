@@ -6,7 +6,7 @@ use crate::names::VmName;
 use crate::plan::ActionSpec;
 use crate::report::Run;
 use crate::report::document::{Statement, StatementKind as Kind};
-use crate::report::objectives::is_of;
+use crate::report::objectives::{came_to_nothing, is_of};
 use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, time};
 use crate::runbook::model::{Mode, Section};
@@ -274,8 +274,16 @@ fn points(run: &Run<'_>, all: &mut Said) {
                 quiesced,
                 ..
             } => {
+                let status = found.step.as_ref().map(|step| run.state.status(step));
+                let came = match status.filter(|status| came_to_nothing(*status)) {
+                    None => format!("Files of {vm} were restored into {host}"),
+                    Some(status) => format!(
+                        "Files of {vm} were to be restored into {host}, and that step is {},",
+                        status.as_str()
+                    ),
+                };
                 let said = plain(format!(
-                    "Files of {vm} were restored into {host} from point {stamp} of {backup}; quiesced when it was taken, as the runbook states and nobody proved: "
+                    "{came} from point {stamp} of {backup}; quiesced when it was taken, as the runbook states and nobody proved: "
                 ))
                 .quoted(quiesced);
                 all.say(Kind::StatedQuiesced, said);
