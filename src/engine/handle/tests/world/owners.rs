@@ -78,7 +78,12 @@ impl Owners {
         if running.contains(&name) {
             self.told = Some((host, known.runs));
             known.runs = known.runs.max(Some(asked));
-            let looked = known.fence_looked.max(known.started).max(known.split);
+            let off = known.off.unwrap_or_default();
+            let looked = known
+                .fence_looked
+                .max(known.started)
+                .max(known.split)
+                .max(off);
             if state.started_on(&name).is_some() && asked > looked {
                 due.push(Due::Split(host));
             }
