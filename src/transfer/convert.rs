@@ -259,7 +259,8 @@ async fn sources<W: Writes>(
         let work = work.at(place.target());
         staging.make_folder_if_missing(&work, staged).await?;
         let items = staging.ordered();
-        for file in Box::pin(staging.bring_files(&work, &items, staged)).await? {
+        let texts = staging.read_small(&items, staged).await;
+        for file in Box::pin(staging.bring_files(&work, &items, (staged, &texts))).await? {
             sums.insert(file.name, file.sum);
         }
     }

@@ -12,6 +12,7 @@ use super::point::Point;
 use super::progress::{Meter, Phase, Tell};
 use super::reading::Wanted;
 use super::seed::Seeds;
+use super::small::{Put, Texts};
 use super::source::Folder;
 use super::staging;
 use super::sums::{Sum, is_plain_name};
@@ -295,12 +296,14 @@ impl Delivery {
         delivery.check_room(&found)?;
         delivery.make_folder_if_missing(&work, &found).await?;
         let (first, last) = delivery.around_disks();
-        let mut landed = delivery.bring_and_tell(&work, &first, &found).await?;
+        let texts = delivery.read_small(&delivery.as_they_are(), &found).await;
+        let ends = (&found, &texts);
+        let mut landed = delivery.bring_and_tell(&work, &first, ends).await?;
         for disk in delivery.made_disks() {
             let made = Box::pin(convert::make(&delivery, &work, disk, &found)).await?;
             landed.extend(work.told(made).await?);
         }
-        landed.extend(delivery.bring_and_tell(&work, &last, &found).await?);
+        landed.extend(delivery.bring_and_tell(&work, &last, ends).await?);
         convert::tidy(&delivery, &work, &found).await?;
         Ok(landed)
     }
@@ -324,7 +327,7 @@ impl Delivery {
         &self,
         work: &Work<W>,
         items: &[&Item],
-        found: &Observed,
+        ends: (&Observed, &Texts),
     ) -> Result<Vec<Landed>, TransferError> {
         let at_once = match self.landing {
             Landing::Fresh => 1,
@@ -332,7 +335,7 @@ impl Delivery {
         };
         let mut landed = Vec::with_capacity(items.len());
         for items in items.chunks(at_once) {
-            let brought = Box::pin(self.bring_files(work, items, found)).await?;
+            let brought = Box::pin(self.bring_files(work, items, ends)).await?;
             landed.extend(work.told(brought).await?);
         }
         Ok(landed)
@@ -343,7 +346,7 @@ impl Delivery {
         &self,
         work: &Work<W>,
         items: &[&Item],
-        found: &Observed,
+        (found, texts): (&Observed, &Texts),
     ) -> Result<Vec<Landed>, TransferError> {
         let mut landed = Vec::new();
         let mut proven = Vec::new();
@@ -356,6 +359,13 @@ impl Delivery {
             }
             if self.mover() == Mover::OnHost {
                 landed.push(clone::bring(self, work, item, found).await?);
+                continue;
+            }
+            if let Some(bytes) = texts.of(item) {
+                match Box::pin(self.put(work, item, bytes, found)).await? {
+                    Put::Named(file) => landed.push(file),
+                    Put::Proven(file) => proven.push(file),
+                }
                 continue;
             }
             let (sum, by) = self.send_one(work, item, found).await?;
@@ -399,9 +409,6 @@ impl Delivery {
         item: &Item,
         found: &Observed,
     ) -> Result<(Sum, SummedBy), TransferError> {
-        if let Some(text) = &item.text {
-            return self.put(work, item, text).await;
-        }
         let part = self.to.part_name(&item.name);
         let made = patch::make(self, work, item, found).await?;
         let begun = made || found.begun(&item.name).is_some_and(|bytes| bytes > 0);
@@ -416,39 +423,6 @@ impl Delivery {
             item,
         };
         bulk.bring(!begun).await
-    }
-
-    /// Writes a text to a file's temporary name, and proves it.
-    async fn put<W: Writes>(
-        &self,
-        work: &Work<W>,
-        item: &Item,
-        text: &[u8],
-    ) -> Result<(Sum, SummedBy), TransferError> {
-        work.meter.phase(Phase::Sending, Instant::now());
-        let part = self.to.part_name(&item.name);
-        let output = work.send(&self.put_command(item, text)).await?;
-        work.meter.settle(item.bytes, item.bytes, Instant::now());
-        let (sum, by) = work.summed_whole(&part, &output, item.bytes).await?;
-        let wanted = Sum::of(text);
-        if sum == wanted {
-            return Ok((sum, by));
-        }
-        Err(Fault::new(
-            format!(
-                "{} did not arrive whole: its sum is {sum} instead of {wanted}",
-                item.name
-            ),
-            self.to.place(),
-            format!("what arrived of it stays there as {part}"),
-            "make room there if the volume is full; then retry: it is written again",
-        )
-        .into())
-    }
-
-    pub(super) fn put_command(&self, item: &Item, text: &[u8]) -> HostCommand {
-        let part = self.to.path(&self.to.part_name(&item.name));
-        shell::put_file(&part, text, mode(&item.name))
     }
 
     fn prepared(&self, output: &Output, item: &Item) -> Result<(), Fault> {

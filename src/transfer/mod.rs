@@ -3,7 +3,8 @@
 //! The invariant: a file gets its final name, the `.vmx` last of all, only after the destination's
 //! own sum equals the source's; until then it lies beside it under a name that carries the run's id.
 //! Where the host can, it takes that sum while the file arrives (`follow`); a source that nobody
-//! recorded a sum of is summed while it is read to be sent (`reading`).
+//! recorded a sum of is summed while it is read to be sent (`reading`). Small files go by one command
+//! each, which writes, proves and names them (`small`).
 //! Nothing that this run did not make is overwritten or deleted.
 //!
 //! Where a disk of the same name and size is there, or was left in another folder for that (`seed`),
@@ -41,6 +42,7 @@ mod ranges;
 mod reading;
 mod seed;
 mod shelf;
+mod small;
 mod source;
 mod staging;
 mod stream;

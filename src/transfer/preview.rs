@@ -33,12 +33,16 @@ impl Delivery {
             let open = ordered.iter().filter(open);
             return open.flat_map(|item| clone::preview(self, item)).collect();
         }
+        let small = self.preview_small(ordered, found);
         let mut names = Vec::new();
         for item in ordered.iter().filter(open) {
             let part = to.part_name(&item.name);
             lines.extend(patch::preview(self, item, found));
-            if let Some(text) = &item.text {
-                lines.push(self.put_command(item, text).line());
+            if let Some(line) = small.get(&item.name) {
+                lines.push(line.clone());
+                if self.landing == Landing::Fresh {
+                    continue;
+                }
             } else {
                 lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
                 if item.bytes > 0 {

@@ -111,10 +111,16 @@ fn removed<'a>(words: &[&'a str]) -> Option<&'a str> {
 /// The names of this run's own that are free once a command has done what it is for.
 fn settled(words: &[&str], mark: &str) -> Vec<Announced> {
     const RENAMED: &[&str] = &["renamed\n"];
+    const PLACED: &[&str] = &[
+        "openssl renamed\n",
+        "sha256sum renamed\n",
+        "python3 renamed\n",
+    ];
     const REMOVED: &[&str] = &["removed\n", "absent\n"];
     let (name, replies): (&str, &'static [&'static str]) = match words {
         ["vmkfstools", "-E", disk, _] => (disk, &[]),
         ["sh", "-c", script, _, file, _] if script.contains("mv") => (file, RENAMED),
+        ["sh", "-c", script, _, file, _, _, _] if script.contains("mv") => (file, PLACED),
         words => match removed(words) {
             Some(name) => (name, REMOVED),
             None => return Vec::new(),

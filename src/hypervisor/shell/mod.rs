@@ -34,7 +34,9 @@ pub use run_lock::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };
 pub use scripts::{Script, folded, in_short};
-pub use sums::{Sha256, SumTool, put_file, sha256, sha256_arriving, sha256_part};
+pub use sums::{
+    Placed, Sha256, SumTool, place_file, put_file, sha256, sha256_arriving, sha256_part,
+};
 
 /// Output that is kept of a command that answers in a few lines, in bytes.
 const SHORT: usize = 64 << 10;

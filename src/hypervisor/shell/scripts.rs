@@ -13,7 +13,7 @@ pub struct Script {
     pub text: &'static str,
 }
 
-const SCRIPTS: [Script; 11] = [
+const SCRIPTS: [Script; 12] = [
     Script {
         name: "make file",
         does: "makes $1 if it is missing, $2 bytes long, mode $3; writes no data",
@@ -54,6 +54,12 @@ const SCRIPTS: [Script; 11] = [
         name: "put",
         does: "writes its standard input to $1, mode $2, and prints the SHA-256 of what is there then",
         text: sums::PUT,
+    },
+    Script {
+        name: "place",
+        does: "writes its standard input to $1, mode $2; if its SHA-256 is $3 then, renames it to $4 unless \
+               something has that name",
+        text: sums::PLACE,
     },
     Script {
         name: "sum",
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn every_value_that_a_script_takes_is_spoken_of() {
         for script in SCRIPTS {
-            for value in ["$1", "$2", "$3"] {
+            for value in ["$1", "$2", "$3", "$4"] {
                 assert_eq!(
                     script.text.contains(value),
                     script.does.contains(value),

@@ -138,6 +138,65 @@ pub fn sha256(path: &str) -> HostCommand {
     HostCommand::script(Effect::Read, SHA256, [operand(path)]).max_output(SHORT)
 }
 
+/// As [`PUT`]; where the sum is `$3`, `$1` is renamed to `$4` unless something has that name. Says what
+/// summed and what came of it; where the sum is another, or nothing sums, what [`PUT`] says.
+pub(super) const PLACE: &str = concat!(
+    r#"cat >"$1" || exit
+chmod "$2" "$1" || exit
+sum=$("#,
+    sha256_of_1!(),
+    r#")
+case $sum in *"$3"*) ;; *) echo "$sum"; exit 0;; esac
+for tool in $sum; do break; done
+if [ -e "$4" ] || [ -L "$4" ]; then echo "$tool taken"; exit 0; fi
+mv "$1" "$4" || exit
+if [ ! -e "$1" ] && [ -e "$4" ]; then echo "$tool renamed"; fi"#
+);
+
+/// Makes a file of these bytes under its temporary name, whatever that was; where what then is there
+/// has this sum, it gets its final name, never over another.
+#[must_use]
+pub fn place_file(part: &str, bytes: &[u8], mode: u32, sum: &str, name: &str) -> HostCommand {
+    let mode = format!("{:o}", mode & 0o7777);
+    let words = [operand(part), mode, sum.to_owned(), operand(name)];
+    HostCommand::script(Effect::Write, PLACE, words)
+        .stdin(bytes)
+        .max_output(SHORT)
+}
+
+/// What became of a file that was to be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It has its final name, and this summed it.
+    Done(SumTool),
+    /// The name is somebody's; the file lies under its temporary one.
+    Taken,
+    /// It lies under its temporary name, and its sum is not the one that was told, or is not known.
+    Put,
+}
+
+impl Placed {
+    /// Reads the reply of [`place_file`].
+    ///
+    /// # Errors
+    ///
+    /// It could not be written, or not renamed.
+    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
+        succeeded(output, "cat, chmod or mv")?;
+        let text = output.text();
+        match text.trim_end().split_once(' ') {
+            Some((told, "renamed")) => tool(told)
+                .map(Self::Done)
+                .ok_or_else(|| unexpected("what became of the file", &said(output))),
+            Some((_, "taken")) => Ok(Self::Taken),
+            _ if text.trim_end().is_empty() => {
+                Err(unexpected("what became of the file", &said(output)))
+            }
+            _ => Ok(Self::Put),
+        }
+    }
+}
+
 /// Makes a file of these bytes, whatever it was, and sums what then is there.
 #[must_use]
 pub fn put_file(path: &str, bytes: &[u8], mode: u32) -> HostCommand {
@@ -163,7 +222,7 @@ pub fn sha256_arriving(path: &str) -> HostCommand {
 }
 
 impl Sha256 {
-    /// Reads the reply of [`sha256`], [`put_file`], [`sha256_part`] or [`sha256_arriving`].
+    /// Reads the reply of [`sha256`], [`put_file`], [`place_file`], [`sha256_part`] or [`sha256_arriving`].
     ///
     /// # Errors
     ///
@@ -172,17 +231,26 @@ impl Sha256 {
         succeeded(output, "sha256sum")?;
         let text = output.text();
         let mut lines = text.lines();
-        let tool = match lines.next().unwrap_or_default() {
-            "sha256sum" => SumTool::Sha256sum,
-            "python3" => SumTool::Python3,
-            "openssl" => SumTool::Openssl,
-            "unreadable" => return Err(unreadable(output)),
-            "none" => return Err(no_tool()),
+        let first = lines.next().unwrap_or_default();
+        let tool = match (first, tool(first)) {
+            (_, Some(tool)) => tool,
+            ("unreadable", None) => return Err(unreadable(output)),
+            ("none", None) => return Err(no_tool()),
             _ => return Err(unexpected("the file's sum", &said(output))),
         };
         let hex = hex_in(lines.next().unwrap_or_default());
         let hex = hex.ok_or_else(|| unexpected("the file's sum", &said(output)))?;
         Ok(Self { hex, tool })
+    }
+}
+
+/// What the scripts call a tool.
+fn tool(name: &str) -> Option<SumTool> {
+    match name {
+        "sha256sum" => Some(SumTool::Sha256sum),
+        "python3" => Some(SumTool::Python3),
+        "openssl" => Some(SumTool::Openssl),
+        _ => None,
     }
 }
 

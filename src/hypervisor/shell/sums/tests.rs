@@ -123,3 +123,39 @@ proptest! {
         let _ = Sha256::parse(&Output { stdout: text.into(), ..Output::default() });
     }
 }
+
+#[test]
+fn a_file_gets_its_name_only_with_the_sum_that_it_must_have() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let (part, name) = (dir.path().join("a b.part"), dir.path().join("a b"));
+        let bytes = [b"text\0\n".as_slice(), &[0xff; 70_000]].concat();
+        let sum = crate::digest::sha256(&bytes);
+        let place = |sum: &str| {
+            run(
+                &shell,
+                &place_file(text(&part), &bytes, 0o640, sum, text(&name)),
+            )
+        };
+        let other = "0".repeat(64);
+        let output = place(&other);
+        assert_eq!(Placed::parse(&output), Ok(Placed::Put));
+        assert_eq!(Sha256::parse(&output).unwrap().hex, sum);
+        assert!(part.exists() && !name.exists());
+        let Ok(Placed::Done(_)) = Placed::parse(&place(&sum)) else {
+            panic!("{:?}", place(&sum))
+        };
+        assert!(!part.exists() && fs::read(&name).unwrap() == bytes);
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&name).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o640);
+        fs::write(&name, "somebody's").unwrap();
+        assert_eq!(Placed::parse(&place(&sum)), Ok(Placed::Taken));
+        assert_eq!(fs::read(&name).unwrap(), b"somebody's");
+        let output = run(&shell, &put_file(text(&part), b"new", 0o600));
+        assert_eq!(
+            Sha256::parse(&output).unwrap().hex,
+            crate::digest::sha256(b"new")
+        );
+    }
+}
