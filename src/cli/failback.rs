@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::engine::{Chapter, Move, Parent, RunState, Stage, Way, WayOut};
 use crate::error::Fault;
-use crate::journal::Ending;
-use crate::names::RunId;
+use crate::journal::{Ending, Store};
+use crate::names::{RunId, VmName};
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section};
 
 use super::args::StartArgs;
 use super::console::{Conclusion, Console, as_typed};
+use super::ending::takes_home;
 use super::exit::{Exit, Failure};
 use super::load::load_runbook;
 use super::past::Past;
@@ -65,7 +66,11 @@ pub(super) fn way_home(
         let past = Past::read(console.store.find(what)?)?.whole()?;
         let path = Some(past.info.runbook_path.clone()).filter(|path| !path.is_empty());
         let loaded = past.loaded.clone();
-        (loaded, path.map(Into::into), Some(taken_back(past)?))
+        (
+            loaded,
+            path.map(Into::into),
+            Some(taken_back(console, past)?),
+        )
     };
     let only = match &before {
         Some(before) => selection(&loaded.runbook, &before.parent, only)?,
@@ -98,7 +103,7 @@ fn selection(
             .find(|(stayed, _)| stayed.as_str() == vm)
     };
     if let Some((vm, why)) = asked.iter().find_map(|vm| why(vm.trim())) {
-        let what = format!("{vm} cannot go home, for that run did not move it: {why}");
+        let what = format!("{vm} does not go home: {why}");
         let next = "leave it out of --only".to_owned();
         return refused(&parent.run, what, next);
     }
@@ -110,7 +115,7 @@ fn selection(
 }
 
 /// The run as something that can be taken back.
-fn taken_back(past: Past) -> Result<Before, Failure> {
+fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
     let state = past.state();
     let refused =
         |what: String, next: String| refused(&past.folder.id, what, as_typed(&past.folder, &next));
@@ -153,6 +158,17 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
         let next = "look at its report; what it left on the hosts is listed there".to_owned();
         return refused(what, next);
     }
+    let home = at_home(&console.store, &past.folder.id)?;
+    let is_home = |vm: &VmName| home.iter().any(|(of, _)| of == vm);
+    if let (true, Some((_, by))) = (moved.iter().all(is_home), home.first()) {
+        let what = format!("every VM that it moved is home again: failback {by} took it there");
+        let next = format!("see what stands since: `lifeboat report {by}`");
+        return refused(what, next);
+    }
+    stayed.extend(home.into_iter().map(|(vm, by)| {
+        let why = format!("it is home already, by failback {by}");
+        (vm, why)
+    }));
     if !past.info.only.is_empty() {
         let vms = past.loaded.runbook.recoverable_vms();
         let out = vms.filter(|(vm, _)| !past.plan.vms.contains(vm));
@@ -168,6 +184,22 @@ fn taken_back(past: Past) -> Result<Before, Failure> {
         state: Arc::new(state),
         variables: past.info.variables,
     })
+}
+
+/// The VMs of a run that failbacks have started at home, each with the failback that did.
+fn at_home(store: &Store, run: &RunId) -> Result<Vec<(VmName, RunId)>, Failure> {
+    let mut home = Vec::new();
+    for failback in store.list()? {
+        if takes_home(&failback) != Some(run) {
+            continue;
+        }
+        let past = Past::read(failback.folder)?;
+        let state = past.state();
+        let started = past.plan.vms.iter();
+        let started = started.filter(|vm| state.started_on(vm).is_some());
+        home.extend(started.map(|vm| (vm.clone(), past.folder.id.clone())));
+    }
+    Ok(home)
 }
 
 /// What comes before a way home.
@@ -202,7 +234,7 @@ fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>,
         }
         let past = Past::read(run.folder)?.whole()?;
         if !was_rolled_back(&past.state()) {
-            return taken_back(past).map(Some);
+            return taken_back(console, past).map(Some);
         }
     }
     Ok(None)

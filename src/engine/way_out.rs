@@ -60,7 +60,7 @@ impl Parent {
         let stayed = self
             .stayed
             .iter()
-            .map(|(vm, why)| format!("{vm} does not go home, for it did not move: {why}"));
+            .map(|(vm, why)| format!("{vm} does not go home: {why}"));
         let by_people = self
             .by_people
             .iter()

@@ -298,6 +298,10 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     for run in [&home, &over] {
         act(&["rollback", run]).expect(3);
     }
+    let again = act(&["failback", &over]);
+    again.expect(3);
+    let by = format!("is home again: failback {home}");
+    assert!(again.all().contains(&by), "{}", again.all());
 }
 
 #[test]
