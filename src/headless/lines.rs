@@ -6,7 +6,6 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use crate::actions::Progress;
-use crate::clock::utc;
 use crate::engine::{
     Confirmation, Consent, Entry, Fact, ProbeAnswer, RunEvent, ShownCommand, Status, Verdict,
 };
@@ -308,111 +307,20 @@ fn confirmed(confirmation: &Confirmation) -> String {
     format!("goes on, by {}{second}{how}", confirmation.by)
 }
 
+/// What is new to somebody who reads along: what only later steps go by is in the journal.
 fn known(fact: &Fact) -> Option<String> {
-    Some(match fact {
-        Fact::PointChosen {
-            stamp,
-            backup,
-            verified,
-            ..
-        } => format!(
-            "restore point {stamp} of {backup}{}",
-            if *verified { "" } else { ", source unverified" }
-        ),
-        Fact::LockWanted { vm, host, .. } => {
-            format!("{} is locked for this run", Fact::locked(vm.as_ref(), host))
-        }
-        Fact::LockBroken {
-            holder, by, reason, ..
-        } => format!("{by} had the lock of {holder} broken: {reason}"),
-        Fact::LockReleased { vm, host, how, .. } => {
-            format!("the lock on {} {how}", Fact::locked(vm.as_ref(), host))
-        }
-        Fact::FilesChosen {
-            stamp,
-            backup,
-            quiesced,
-            ..
-        } => format!("files of restore point {stamp} of {backup}; quiesced: {quiesced}"),
-        Fact::PointPicked { .. } => fact.pick().unwrap_or_default(),
-        Fact::FilePlaced {
-            path,
-            bytes,
-            sha256,
-            ..
-        } => {
-            format!("placed {path}, {}, sha256 {sha256}", report::bytes(*bytes))
-        }
-        Fact::Seeded {
-            drill,
-            file,
-            bytes,
-            sent,
-            ..
-        } => format!(
-            "{file} made from the disk that drill {drill} kept: {} of {} sent",
-            report::bytes(*sent),
-            report::bytes(*bytes)
-        ),
-        Fact::DisksKept { vm, host, folder } => {
-            format!("the disks of {vm} are kept on {host}: {folder}")
-        }
-        Fact::OriginalKept { path, aside, .. } => format!("kept {path} aside as {aside}"),
-        Fact::Stopped { vm, host, how, .. } => format!("{vm} on {host}: {how}"),
-        Fact::OwnershipEvidence { lines, whole, .. } => format!(
-            "evidence that the other copy is off ({}): {}",
-            if *whole { "whole" } else { "not whole" },
-            lines.join("; ")
-        ),
-        Fact::Attested {
-            by,
-            words,
-            statement,
-            ..
-        } => {
-            format!("attested by {by}, not proven: {statement}: {words}")
-        }
-        Fact::AddressProbed {
-            address,
-            by,
-            answered,
-            ..
-        } => format!(
-            "{address} {} (asked by {by})",
-            if *answered { "answers" } else { "is silent" }
-        ),
-        Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
-        Fact::RungReached { rung, seen, .. } => format!("{rung}: {seen}"),
-        Fact::ProtectedAgain { vm, backup, point } => {
-            format!("{vm} is protected again, by {point} in {backup}")
-        }
-        Fact::Serves { vm } => format!("{vm} serves"),
-        Fact::WaitBegan { until, .. } => format!("waits until {}", utc(*until)),
-        Fact::HandedOff { to, .. } => format!("handed off to {to}"),
-        Fact::ShutdownUnheeded { vm, host, why, .. } => format!("{vm} on {host} still runs: {why}"),
-        Fact::CapacityFreed {
-            host, name, how, ..
-        } => format!("{name} on {host} makes room: {how}"),
-        Fact::Gone { host, what } => format!("{host}: no longer: {what}"),
-        Fact::HostReturned { .. } | Fact::SplitBrain { .. } | Fact::RunsElsewhere { .. } => {
-            fact.alarm().unwrap_or_default()
-        }
-        Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
-        Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
-        Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
-        Fact::IsolationSeen { vm, host, .. } => {
-            format!("{vm} is isolated on {host}: no uplink, nothing else joined")
-        }
-        Fact::RungNotProvable { rung, .. } => format!("{rung}: not provable in the isolation"),
+    let for_later = matches!(
+        fact,
         Fact::DatastoreSeen { .. }
-        | Fact::RoomCounted { .. }
-        | Fact::FolderMade { .. }
-        | Fact::ConfigKept { .. }
-        | Fact::Registered { .. }
-        | Fact::PortGroupMade { .. }
-        | Fact::VswitchMade { .. }
-        | Fact::AdapterJoined { .. }
-        | Fact::StopWanted { .. }
-        | Fact::AutostartRemoved { .. } => return None,
-    })
+            | Fact::RoomCounted { .. }
+            | Fact::FolderMade { .. }
+            | Fact::ConfigKept { .. }
+            | Fact::Registered { .. }
+            | Fact::PortGroupMade { .. }
+            | Fact::VswitchMade { .. }
+            | Fact::AdapterJoined { .. }
+            | Fact::StopWanted { .. }
+            | Fact::AutostartRemoved { .. }
+    );
+    (!for_later).then(|| report::fact_in_words(fact))
 }

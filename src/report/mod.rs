@@ -8,6 +8,7 @@ mod brief;
 mod collect;
 mod debrief;
 mod document;
+mod facts;
 mod history;
 mod html;
 mod legs;
@@ -34,6 +35,7 @@ pub use document::{
     FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
     Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
 };
+pub use facts::fact_in_words;
 pub use history::{DrillDue, Reached, trend};
 pub use objectives::{Grade, Measure, VmMeasure, measures};
 pub use prose::Text;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::engine::{BY_RULE, Entry, RunEvent, RunState, StopOutcome, Verdict};
 use crate::names::{HostName, OpId, StepId};
+use crate::report::fact_in_words;
 use crate::tui::text;
 
 /// Lines kept.
@@ -387,7 +388,7 @@ fn say_step(event: &RunEvent) -> (Look, String) {
         RunEvent::StepFailed { fault } => (Look::Bad, format!("failed: {}", fault.what)),
         RunEvent::StepHeld { fault, .. } => (Look::Bad, format!("held: {}", fault.what)),
         RunEvent::StepInterrupted { why } => (Look::Event, format!("interrupted: {why}")),
-        RunEvent::FactFound(fact) => (Look::Event, super::facts::say(fact)),
+        RunEvent::FactFound(fact) => (Look::Event, fact_in_words(fact)),
         _ => (Look::Event, String::new()),
     }
 }

@@ -5,7 +5,6 @@ mod attention;
 mod decision;
 pub(super) mod dialog;
 mod drill;
-mod facts;
 pub(super) mod log;
 mod menus;
 mod news;

@@ -1,11 +1,13 @@
-//! A fact of the run in a line for people.
+//! A fact of the run in a line for people, wherever the run is followed.
 
 use crate::clock::utc;
 use crate::engine::Fact;
-use crate::tui::text;
+
+use super::text::bytes as size;
 
 /// The fact in words.
-pub(super) fn say(fact: &Fact) -> String {
+#[must_use]
+pub fn fact_in_words(fact: &Fact) -> String {
     match fact {
         Fact::DatastoreSeen { host, label, uuid } => {
             format!("datastore {label} of {host} is volume {uuid}")
@@ -59,12 +61,13 @@ pub(super) fn say(fact: &Fact) -> String {
             host,
             path,
             bytes,
+            sha256,
             proof,
             ..
         } => {
             format!(
-                "{path} on {host}: {}, proven by {proof}",
-                text::bytes(*bytes)
+                "placed {path} on {host}, {}, sha256 {sha256}, proven by {proof}",
+                size(*bytes)
             )
         }
         Fact::RoomCounted {
@@ -85,8 +88,8 @@ pub(super) fn say(fact: &Fact) -> String {
             ..
         } => format!(
             "{file} of {vm} made from the disk that drill {drill} kept: {} of {} sent",
-            text::bytes(*sent),
-            text::bytes(*bytes)
+            size(*sent),
+            size(*bytes)
         ),
         Fact::DisksKept { vm, host, folder } => {
             format!("the disks of {vm} are kept on {host} for going live: {folder}")
@@ -145,7 +148,7 @@ pub(super) fn say(fact: &Fact) -> String {
             statement,
             ..
         } => {
-            format!("{by} attested that {statement}: {words}")
+            format!("{by} attested, not proven, that {statement}: {words}")
         }
         Fact::AddressProbed {
             address,
