@@ -5,7 +5,7 @@
 
 use futures_util::future::join_all;
 
-use crate::engine::{AutostartEntry, Fact, RunState};
+use crate::engine::{AutostartEntry, Fact};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::autostart;
@@ -22,7 +22,7 @@ use crate::vmfiles::Vmx;
 use super::context::Ctx;
 use super::file_locks::{self, Locks};
 use super::link::ActError;
-use super::ownership::{Copy, Ownership, Sighting, Sign, Told};
+use super::ownership::{Copy, Ownership, Sighting, Sign, Standing, Told};
 use super::place::{VmAt, path_tail, site_title};
 use super::{moving, reach, registered};
 
@@ -98,7 +98,7 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
     };
-    ownership.attested = attestation(ctx, vm, &ownership.statement());
+    vouched(ctx, &mut ownership).await;
     ownership
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
 pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let mut ownership = of_hosts(ctx, vm, role).await;
     ownership.sign.left_out = Some("the copy that is being started may answer it");
-    ownership.attested = attestation(ctx, vm, &ownership.statement());
+    vouched(ctx, &mut ownership).await;
     ownership
 }
 
@@ -324,6 +324,30 @@ impl Marks {
     }
 }
 
+/// Puts what somebody vouched for beside what was seen. A sign to the contrary ends it for good: a host
+/// that ran the VM and fell silent again is not what was vouched for.
+async fn vouched(ctx: &Ctx, ownership: &mut Ownership) {
+    let (vm, statement) = (ownership.vm.clone(), ownership.statement());
+    // What answers at the address may be the copy that this run started.
+    let counts = ownership.running().next().is_some() || ctx.state.started_on(&vm).is_none();
+    let seen = match ownership.standing() {
+        Standing::Contradicted(seen) if counts => Some(seen),
+        _ => None,
+    };
+    let kept = kept_attestation(&ctx.run_facts(), &vm, &statement);
+    if let (Some(seen), Some(_)) = (seen, kept) {
+        let statement = statement.clone();
+        let fact = Fact::Contradicted {
+            vm: vm.clone(),
+            statement,
+            seen,
+        };
+        // Where the run no longer waits for this look, nothing goes on by it.
+        let _ = ctx.link.fact(fact).await;
+    }
+    ownership.attested = attestation(ctx, &vm, &statement);
+}
+
 /// An attestation for exactly this statement: the one that was just typed, else the newest that
 /// this run kept.
 fn attestation(ctx: &Ctx, vm: &VmName, wanted: &str) -> Option<String> {
@@ -333,19 +357,20 @@ fn attestation(ctx: &Ctx, vm: &VmName, wanted: &str) -> Option<String> {
     {
         return Some(format!("{}: {words}", confirmation.by));
     }
-    kept_attestation(&ctx.state, vm, wanted)
+    kept_attestation(&ctx.run_facts(), vm, wanted)
 }
 
-/// The newest that the run kept, unless the VM was seen running since: whoever vouched for it did
-/// not know that.
-fn kept_attestation(state: &RunState, vm: &VmName, wanted: &str) -> Option<String> {
-    let mut words = state.facts_of(|fact| match fact {
+/// The newest that the run kept, unless something was seen to the contrary since: whoever vouched for it
+/// did not know that.
+fn kept_attestation(facts: &[Fact], vm: &VmName, wanted: &str) -> Option<String> {
+    let mut words = facts.iter().rev().filter_map(|fact| match fact {
         Fact::Attested {
             by,
             words,
             statement,
             ..
         } if statement == wanted => Some(Some(format!("{by}: {words}"))),
+        Fact::Contradicted { statement, .. } if statement == wanted => Some(None),
         Fact::HostReturned { running, .. } if running.contains(vm) => Some(None),
         Fact::SplitBrain { vm: of, .. } | Fact::RunsElsewhere { vm: of, .. } if of == vm => {
             Some(None)

@@ -386,6 +386,15 @@ pub enum Fact {
         /// What they vouched for.
         statement: String,
     },
+    /// A sign to the contrary of what a person vouched for, seen once: it vouches for nothing any more.
+    Contradicted {
+        /// Of which VM.
+        vm: VmName,
+        /// What was vouched for.
+        statement: String,
+        /// The sign.
+        seen: String,
+    },
     /// What the duplicate-address probe saw.
     AddressProbed {
         /// Which VM.

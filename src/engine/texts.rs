@@ -154,6 +154,9 @@ impl Fact {
             Self::Attested {
                 words, statement, ..
             } => each([words, statement], clean),
+            Self::Contradicted {
+                statement, seen, ..
+            } => each([statement, seen], clean),
             Self::RungReached { rung, seen, .. } => each([rung, seen], clean),
             Self::RungNotProvable { rung: text, .. } | Self::ProtectedAgain { point: text, .. } => {
                 one(text, clean);

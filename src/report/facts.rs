@@ -150,6 +150,11 @@ pub fn fact_in_words(fact: &Fact) -> String {
         } => {
             format!("{by} attested, not proven, that {statement}: {words}")
         }
+        Fact::Contradicted {
+            statement, seen, ..
+        } => {
+            format!("what was vouched for ({statement}) does not hold: {seen}; it ends for good")
+        }
         Fact::AddressProbed {
             address,
             by,

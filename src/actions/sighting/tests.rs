@@ -88,19 +88,18 @@ fn what_was_vouched_for_stands_until_the_vm_is_seen_running() {
         vm: "sql01".into(),
         host: "lon-esx1".into(),
     };
-    let stands = |later: &[&Fact]| {
-        let mut state = RunState::default();
-        for (seq, fact) in (1..).zip(std::iter::once(&attested).chain(later.iter().copied())) {
-            state.apply(&crate::engine::Entry {
-                seq,
-                at: jiff::Timestamp::UNIX_EPOCH,
-                step: None,
-                attempt: None,
-                event: crate::engine::RunEvent::FactFound(fact.clone()),
-            });
-        }
-        kept_attestation(&state, &"sql01".into(), wanted).is_some()
+    let contradicted = |statement: &str| Fact::Contradicted {
+        vm: "sql01".into(),
+        statement: statement.into(),
+        seen: "its address answers".into(),
     };
+    let stands = |later: &[&Fact]| {
+        let facts = std::iter::once(&attested).chain(later.iter().copied());
+        let facts: Vec<Fact> = facts.cloned().collect();
+        kept_attestation(&facts, &"sql01".into(), wanted).is_some()
+    };
+    assert!(!stands(&[&contradicted(wanted)]));
+    assert!(stands(&[&contradicted("sql01 does not run in Leeds")]));
     assert!(stands(&[]));
     assert!(
         stands(&[&returned(&["web01"])]),

@@ -277,3 +277,31 @@ async fn files_that_a_vm_has_run_from_are_not_removed() {
     assert!(disk.exists());
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_vouched_for_is_over_once_the_vm_was_seen_running() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    world.go(&out("fence")).await;
+    assert!(is_done(&world.probe(&out("fence")).await), "it stands");
+
+    // London comes back, runs it, and is silent again: one look in between saw it.
+    world.site.come_back(SiteRole::Protected);
+    world.start_in_london().await;
+    let runs = world.probe(&out("fence")).await;
+    assert_eq!(needed(&runs).typed.as_deref(), Some("sql01"));
+    world.site.go_dark(SiteRole::Protected);
+    let again = world.probe(&out("fence")).await;
+    assert!(needed(&again).attest.is_some(), "{again:?}");
+    let facts = world.facts();
+    let seen = facts.iter().filter_map(|fact| match fact {
+        Fact::Contradicted { seen, .. } => Some(seen.as_str()),
+        _ => None,
+    });
+    let seen: Vec<&str> = seen.collect();
+    assert!(
+        seen.len() == 1 && seen[0].contains("runs on lon-esx1"),
+        "{seen:?}"
+    );
+    world.end().await;
+}

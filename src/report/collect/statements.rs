@@ -101,6 +101,12 @@ fn splits(run: &Run<'_>, all: &mut Said) {
                 Kind::RunsElsewhere,
                 format!("{vm} was seen running on {host} before it was started here"),
             ),
+            Fact::Contradicted {
+                statement, seen, ..
+            } => (
+                Kind::RunsElsewhere,
+                format!("What was vouched for ({statement}) did not hold: {seen}, seen"),
+            ),
             _ => continue,
         };
         all.say(kind, plain(format!("{said} at {}.", time(*at))));
