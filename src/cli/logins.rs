@@ -102,6 +102,7 @@ impl Sources<'_> {
             host_keys: host.host_key.clone(),
             known_hosts: self.known_hosts.to_vec(),
             bulk_session: host.bulk_session,
+            transfers: host.at_once.transfers,
             ..HostConfig::plain(name.clone(), host.address.clone(), host.user.clone())
         };
         let fixed = Fixed {

@@ -40,6 +40,8 @@ pub struct HostConfig {
     pub via: Via,
     /// Bulk data may have a session of its own.
     pub bulk_session: bool,
+    /// How many transfers go on at a time, which share its channels.
+    pub transfers: usize,
     /// What of this comes from ssh's configuration, and what there is not honoured; a line each.
     pub notes: Vec<String>,
 }
@@ -131,6 +133,7 @@ impl HostConfig {
             connect_timeout: None,
             via: Via::Direct,
             bulk_session: true,
+            transfers: 2,
             notes: Vec::new(),
         }
     }

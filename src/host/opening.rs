@@ -75,8 +75,9 @@ impl Host {
             });
             return take.await.ok().flatten();
         }
-        if shared.bulk.alive().is_some() || shared.lacks_data_session() {
-            // With the one for bulk data it would be the seventh session.
+        let bulk_may_come = shared.config.bulk_session && !shared.bulk.is_given_up();
+        if bulk_may_come || shared.lacks_data_session() {
+            // With the one for bulk data, which may be on its way again, it would be the seventh session.
             return None;
         }
         let thread = self.lane(Lane::Data).ok()?;

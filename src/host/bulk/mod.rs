@@ -38,9 +38,19 @@ pub(super) use login::{Proven, ProvenWay};
 /// After so many connections in a row that came to no session, ssh2 carries the data too.
 const MAX_STRIKES: u32 = 3;
 
-/// Further channels for open files at a time: OpenSSH opens ten on a connection unless it is told
-/// otherwise, and each file and whoever sums it while it arrives needs one.
+/// Channels that OpenSSH opens on a connection, unless it is told otherwise.
+const CHANNELS: usize = 10;
+
+/// Channels for open files beside their first one, at most: more of them gain nothing.
 const BESIDE: usize = 4;
+
+/// How many channels may be open beside the first one of each file, where so many transfers go on at a
+/// time: each file, and whoever sums it while it arrives, needs one.
+fn beside(transfers: usize) -> usize {
+    CHANNELS
+        .saturating_sub(transfers.saturating_mul(2))
+        .min(BESIDE)
+}
 
 /// Bytes that a host may send on a channel before they are taken: all that a file asks for ahead.
 const WINDOW: u32 = 8 << 20;
@@ -80,7 +90,7 @@ impl Sessions {
     /// The session, opened if there is none. `None` where bulk data must go over ssh2. An error that
     /// may pass is to be counted by [`strike`](Self::strike) where the host is there all the same.
     pub(super) async fn get(&self, host: &Arc<Shared>) -> Result<Option<Arc<Session>>, HostError> {
-        if self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES {
+        if self.is_given_up() {
             return Ok(None);
         }
         let _opening = self.opening.lock().await;
@@ -144,6 +154,11 @@ impl Sessions {
         self.current()
             .clone()
             .filter(|session| !session.is_closed())
+    }
+
+    /// Whether none is opened any more, and ssh2 carries the data.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.strikes.load(Ordering::Relaxed) >= MAX_STRIKES
     }
 
     /// Lets it be tried again after it was given up.
@@ -261,7 +276,7 @@ async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Open
         Ok(true) => Ok(Opened::Session(Box::new(Session {
             handle,
             given_up: AtomicBool::new(false),
-            beside: Arc::new(Semaphore::new(BESIDE)),
+            beside: Arc::new(Semaphore::new(beside(host.config.transfers))),
             limits,
         }))),
         Ok(false) => Ok(Opened::NoAgreement),
@@ -379,6 +394,19 @@ impl client::Handler for Judge {
                 *verdict = Some(refused);
                 Ok(false)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_left_for_every_transfer() {
+        for (transfers, most) in [(1, 4), (2, 4), (3, 4), (4, 2), (5, 0), (9, 0)] {
+            assert_eq!(beside(transfers), most, "{transfers}");
+            assert!(transfers > 5 || 2 * transfers + most <= CHANNELS);
         }
     }
 }
