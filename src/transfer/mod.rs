@@ -49,6 +49,7 @@ mod stream;
 mod sums;
 mod survey;
 mod target;
+mod together;
 mod writes;
 
 #[cfg(test)]

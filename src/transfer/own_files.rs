@@ -11,6 +11,7 @@ use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
 use super::survey::stem;
+use super::together::{Found, Place, names, plain};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
@@ -55,13 +56,6 @@ pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<VmFiles, Fault> {
     gathering.finish(vmx, &parsed)
 }
 
-/// A file by its folder, as a host knows it, and its name there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    folder: String,
-    name: String,
-}
-
 /// A disk that something names.
 struct Wanted {
     at: Place,
@@ -69,14 +63,6 @@ struct Wanted {
     written: String,
     /// What names it cannot do without it.
     needed: bool,
-}
-
-/// A disk, and where its texts lead.
-struct Found {
-    /// The descriptor, then the files that hold its data.
-    files: Vec<Place>,
-    /// The files that its descriptor names, by how it does.
-    names: BTreeMap<String, Place>,
 }
 
 struct Gathering<'a> {
@@ -418,57 +404,6 @@ fn renamed_vmx(
     Ok((new, slots))
 }
 
-/// What each file is called where all are in one folder. Those of the VM's folder keep their names;
-/// the files of a disk from elsewhere get a number into them where one of them is taken.
-fn names(own: &str, beside: &[Place], disks: &[Found]) -> BTreeMap<Place, String> {
-    let mut names = BTreeMap::new();
-    let all = beside
-        .iter()
-        .chain(disks.iter().flat_map(|disk| &disk.files));
-    for place in all.filter(|place| place.folder == own) {
-        names.insert(place.clone(), place.name.clone());
-    }
-    let mut taken: BTreeSet<String> = names.values().cloned().collect();
-    for disk in disks {
-        let new: Vec<&Place> = disk
-            .files
-            .iter()
-            .filter(|at| !names.contains_key(at))
-            .collect();
-        let first = disk.files.first().map_or("", |place| stem(&place.name));
-        let numbered = |number: usize| -> Vec<String> {
-            let name = |place: &&Place| match place.name.strip_prefix(first) {
-                _ if number == 0 => place.name.clone(),
-                Some(rest) => format!("{first}_{number}{rest}"),
-                None => format!("{first}_{number}-{}", place.name),
-            };
-            new.iter().map(name).collect()
-        };
-        let free = (0..).map(numbered).find(|names| {
-            let own: BTreeSet<&String> = names.iter().collect();
-            own.len() == names.len() && names.iter().all(|name| !taken.contains(name))
-        });
-        for (place, name) in new.into_iter().zip(free.unwrap_or_default()) {
-            taken.insert(name.clone());
-            names.insert(place.clone(), name);
-        }
-    }
-    names
-}
-
-/// A path without `.`, `..` and doubled slashes.
-fn plain(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 /// The list of a VM's snapshots.
 fn catalogue(vmx: &str) -> String {
     format!("{}.vmsd", vmx.strip_suffix(".vmx").unwrap_or(vmx))
@@ -485,55 +420,4 @@ async fn volumes(from: &Folder) -> Volumes {
     let told = host.read(*lane, &commands::volumes()).await;
     let told = told.ok().and_then(|output| Volumes::parse(&output).ok());
     told.unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(path: &str) -> Place {
-        let (folder, name) = path.rsplit_once('/').unwrap();
-        Place {
-            folder: folder.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-
-    fn disk(paths: &[&str]) -> Found {
-        Found {
-            files: paths.iter().map(|path| place(path)).collect(),
-            names: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn disks_of_one_name_in_several_folders_all_get_names_of_their_own() {
-        let disks = [
-            disk(&["/d1/sql01/sql01.vmdk", "/d1/sql01/sql01-flat.vmdk"]),
-            disk(&["/d2/sql01/sql01.vmdk", "/d2/sql01/sql01-flat.vmdk"]),
-            disk(&["/d3/x/sql01.vmdk", "/d3/x/odd.bin"]),
-            disk(&["/d3/x/logs.vmdk", "/d3/x/logs-flat.vmdk"]),
-            disk(&["/d1/sql01/sql01_1.vmdk", "/d1/sql01/sql01_1-flat.vmdk"]),
-        ];
-        let names = names("/d1/sql01", &[place("/d1/sql01/sql01.vmx")], &disks);
-        for (path, name) in [
-            ("/d1/sql01/sql01.vmdk", "sql01.vmdk"),
-            ("/d1/sql01/sql01_1-flat.vmdk", "sql01_1-flat.vmdk"),
-            ("/d2/sql01/sql01.vmdk", "sql01_2.vmdk"),
-            ("/d2/sql01/sql01-flat.vmdk", "sql01_2-flat.vmdk"),
-            ("/d3/x/sql01.vmdk", "sql01_3.vmdk"),
-            ("/d3/x/odd.bin", "sql01_3-odd.bin"),
-            ("/d3/x/logs.vmdk", "logs.vmdk"),
-        ] {
-            assert_eq!(names[&place(path)], name, "{path}");
-        }
-        let all: BTreeSet<&String> = names.values().collect();
-        assert_eq!(all.len(), names.len());
-    }
-
-    #[test]
-    fn a_path_is_plain() {
-        assert_eq!(plain("/a//b/./c/../d/"), "/a/b/d");
-        assert_eq!(plain("/../a"), "/a");
-    }
 }

@@ -11,6 +11,7 @@ mod printed;
 mod seeding;
 mod simulated;
 mod site;
+mod together;
 mod unrecorded;
 mod ways;
 mod without_sftp;

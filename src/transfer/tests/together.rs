@@ -1,0 +1,157 @@
+//! A VM whose disks lie in several folders, under names that are there twice: all come into one.
+
+use super::cloning;
+use super::site::{Journal, Site, noise, put_vm_of, quiet, write};
+use crate::transfer::{Against, Delivery, Folder, Landing, Seed, VmFiles, vm_files};
+
+const SECOND: &str = "web01_1-flat.vmdk";
+
+/// The VM with a second disk of the same name elsewhere, which has a snapshot beside the `.vmx`; and at
+/// the target's host, elsewhere too, a second disk as it was before.
+fn put(site: &Site) {
+    for folder in ["there", "other", "before"] {
+        let folder = site.path(folder);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        put_vm_of(&folder, 5);
+    }
+    let _ = std::fs::remove_dir_all(site.path("target/vm"));
+    write(
+        &site.path("other/web01-flat.vmdk"),
+        900_000,
+        &noise(4096, 21),
+    );
+    let path = |name: &str| site.path(name).display().to_string();
+    let snapshot = format!(
+        "# Disk DescriptorFile\nCID=2\nparentCID=1\nparentFileNameHint=\"{}\"\ncreateType=\"vmfsSparse\"\n\
+         RW 10240 VMFSSPARSE \"data-000001-delta.vmdk\"\n",
+        path("other/web01.vmdk")
+    );
+    std::fs::write(site.path("there/data-000001.vmdk"), snapshot).unwrap();
+    std::fs::write(site.path("there/data-000001-delta.vmdk"), noise(4096, 9)).unwrap();
+    let vmx = site.path("there/web01.vmx");
+    let text = std::fs::read_to_string(&vmx).unwrap();
+    let more = format!(
+        "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"data-000001.vmdk\"\nscsi0:2.present = \"TRUE\"\n\
+         scsi0:2.fileName = \"{}\"\n",
+        path("there/../other/./web01.vmdk")
+    );
+    std::fs::write(&vmx, format!("{text}{more}")).unwrap();
+    let catalogue = format!(
+        "snapshot.numSnapshots = \"1\"\nsnapshot0.uid = \"1\"\nsnapshot0.disk0.fileName = \"{}\"\n",
+        path("other/web01.vmdk")
+    );
+    std::fs::write(site.path("there/web01.vmsd"), catalogue).unwrap();
+}
+
+async fn files(site: &Site) -> VmFiles {
+    vm_files(&site.on("bk1", "there"), "web01.vmx")
+        .await
+        .unwrap()
+}
+
+async fn delivery(site: &Site) -> Delivery {
+    let items = files(site).await.items;
+    let mut delivery = site.delivery(site.on("bk1", "there"), items, Landing::Patch);
+    let descriptor = site.path("before/web01.vmdk").display().to_string();
+    delivery.seeds.insert(SECOND.into(), Seed { descriptor });
+    delivery
+}
+
+fn read(site: &Site, path: &str) -> Vec<u8> {
+    std::fs::read(site.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn check(site: &Site) {
+    assert_eq!(
+        site.arrived(),
+        [
+            "data-000001-delta.vmdk",
+            "data-000001.vmdk",
+            "web01-flat.vmdk",
+            "web01.nvram",
+            "web01.vmdk",
+            "web01.vmsd",
+            "web01.vmx",
+            SECOND,
+            "web01_1.vmdk",
+        ]
+    );
+    for (from, to) in [
+        ("there/web01-flat.vmdk", "web01-flat.vmdk"),
+        ("there/web01.vmdk", "web01.vmdk"),
+        ("there/data-000001-delta.vmdk", "data-000001-delta.vmdk"),
+        ("other/web01-flat.vmdk", SECOND),
+    ] {
+        assert!(
+            read(site, from) == read(site, &format!("target/vm/{to}")),
+            "{to}"
+        );
+    }
+    for (name, line) in [
+        ("web01_1.vmdk", "VMFS \"web01_1-flat.vmdk\""),
+        ("data-000001.vmdk", "parentFileNameHint=\"web01_1.vmdk\""),
+        ("web01.vmsd", "snapshot0.disk0.fileName = \"web01_1.vmdk\""),
+        ("web01.vmx", "scsi0:0.fileName = \"web01.vmdk\""),
+        ("web01.vmx", "scsi0:1.fileName = \"data-000001.vmdk\""),
+        ("web01.vmx", "scsi0:2.fileName = \"web01_1.vmdk\""),
+    ] {
+        let text = String::from_utf8(read(site, &format!("target/vm/{name}"))).unwrap();
+        assert!(text.contains(line), "{name}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn all_disks_come_into_one_folder_and_every_text_names_them_there() {
+    let Some(site) = cloning::site() else { return };
+    put(&site);
+    let there = files(&site).await;
+    assert_eq!(there.renamed.len(), 1, "{:?}", there.renamed);
+    assert_eq!(there.slots["scsi0:2"], "web01_1.vmdk");
+    let here = vm_files(&Folder::Here(site.path("there")), "web01.vmx")
+        .await
+        .unwrap();
+    assert_eq!(here, there, "here and there alike");
+    let delivery = delivery(&site).await;
+    let preview = delivery.preview(&delivery.glance().await.unwrap());
+    let journal = Journal::new();
+    let landed = delivery.bring(&journal, quiet()).await.unwrap();
+    check(&site);
+    let shown = landed.iter().filter(|file| file.against == Against::Shown);
+    assert_eq!(
+        shown.count(),
+        4,
+        "the .vmx, the catalogue and two descriptors"
+    );
+    assert_eq!(journal.announced().len(), preview.len());
+    // Of the second disk only what differs from the one before.
+    assert!(journal.sent() < (5 << 20) + (1 << 20), "{}", journal.sent());
+}
+
+#[tokio::test]
+async fn a_crash_in_between_is_gone_on_from() {
+    let Some(site) = cloning::site() else { return };
+    put(&site);
+    let before = read(&site, "before/web01-flat.vmdk");
+    let whole = Journal::new();
+    delivery(&site).await.bring(&whole, quiet()).await.unwrap();
+    // Every kind of write is among them.
+    for crash in (0..whole.announced().len()).step_by(3) {
+        std::fs::remove_dir_all(site.path("target/vm")).unwrap();
+        let first = delivery(&site)
+            .await
+            .bring(&Journal::crashing_at(crash), quiet())
+            .await;
+        assert!(first.is_err());
+        delivery(&site)
+            .await
+            .bring(&Journal::new(), quiet())
+            .await
+            .unwrap();
+        check(&site);
+    }
+    assert!(
+        read(&site, "before/web01-flat.vmdk") == before,
+        "it is only read"
+    );
+}
