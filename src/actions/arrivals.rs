@@ -42,11 +42,11 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// The same for a delivery: what this run placed is whole, for it was proven then.
+    /// The same for a delivery: what this run placed and is there still is whole, for it was proven then.
     pub fn observed(&self) -> Observed {
         let mut observed = Observed::default();
         observed.folder = self.folder;
-        for placed in &self.placed {
+        for placed in self.placed.iter().filter(|placed| self.is_there(placed)) {
             if let Ok(sum) = placed.sha256.parse() {
                 let whole = Standing::Whole(sum, SummedBy::ReadingBack);
                 observed.files.insert(placed.name.clone(), whole);
@@ -109,20 +109,21 @@ impl Arrivals {
     /// Whether everything that was placed is still there; disks also with their size. A host
     /// rewrites the small files of a VM as it pleases.
     pub fn missing(&self) -> Vec<String> {
-        let there = |placed: &&Placed| {
-            self.entries.iter().any(|(name, stat)| {
-                *name == placed.name
-                    && stat.is_some_and(|stat| {
-                        stat.kind == FileKind::File
-                            && (stat.size == placed.bytes || !name.ends_with("-flat.vmdk"))
-                    })
-            })
-        };
         self.placed
             .iter()
-            .filter(|placed| !there(placed))
+            .filter(|placed| !self.is_there(placed))
             .map(|placed| placed.name.clone())
             .collect()
+    }
+
+    fn is_there(&self, placed: &Placed) -> bool {
+        self.entries.iter().any(|(name, stat)| {
+            *name == placed.name
+                && stat.is_some_and(|stat| {
+                    stat.kind == FileKind::File
+                        && (stat.size == placed.bytes || !name.ends_with("-flat.vmdk"))
+                })
+        })
     }
 
     /// Everything that was placed is gone again, as after an undo: it binds nobody any more.
@@ -351,6 +352,21 @@ mod tests {
             ..arrivals
         };
         assert_eq!(shrunk.missing(), ["sql01-flat.vmdk", "gone"]);
+        let proven = Placed {
+            sha256: crate::digest::sha256("x"),
+            ..placed("sql01.vmx", 2900)
+        };
+        let vanished = Placed {
+            name: "gone".to_owned(),
+            ..proven.clone()
+        };
+        let observed = Arrivals {
+            placed: vec![proven, vanished],
+            ..shrunk
+        }
+        .observed();
+        let names: Vec<&String> = observed.files.keys().collect();
+        assert_eq!(names, ["sql01.vmx"], "what vanished has to come again");
     }
 
     #[test]
