@@ -15,7 +15,7 @@ use super::stage::{Stage, residue};
 use super::state::{OpenedChapter, RunState};
 use super::step::Status;
 use crate::names::{RunId, StepId};
-use crate::plan::{Aside, Close, Plan, then_closed};
+use crate::plan::{Aside, Close, PlacedFile, Plan, then_closed};
 use crate::runbook::model::{Mode, Runbook};
 
 /// A way in which a run is to be ended.
@@ -282,13 +282,13 @@ pub fn takes_back(close: &Close, item: &Item) -> bool {
             Thing::Original { aside, .. },
         ) => ours(originals, aside),
         // What the run placed there lies under a name of its own then, as work files do.
-        (Close::NamesBack { originals, .. }, Thing::File(path)) => {
-            originals.iter().any(|original| original.path == *path)
+        (Close::NamesBack { originals, .. }, Thing::File(file)) => {
+            originals.iter().any(|original| original.path == file.path)
         }
         (
             Close::RemoveFiles { placed, .. },
-            Thing::File(path) | Thing::Original { aside: path, .. },
-        ) => placed.files.contains(path),
+            Thing::File(PlacedFile { path, .. }) | Thing::Original { aside: path, .. },
+        ) => placed.files.iter().any(|file| file.path == *path),
         (Close::RemoveFiles { placed, .. }, Thing::Workfiles(folder)) => placed.folder == *folder,
         (Close::RemoveNetworks { groups, .. }, Thing::PortGroup { name, vswitch }) => groups
             .iter()

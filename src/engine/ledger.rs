@@ -23,6 +23,7 @@ use super::fact::Fact;
 use super::state::{Op, OpStatus, RunState};
 use super::step::Status;
 use crate::names::{HostName, StepId, VmName};
+use crate::plan::PlacedFile;
 use announced::Announced;
 use work::{Work, has_ended_well};
 
@@ -124,7 +125,8 @@ impl Ledger {
         };
         let earlier = self.items.iter().take_while(|item| *item != original);
         !earlier.filter(|item| item.host == original.host).any(|item| {
-            matches!(&item.thing, Thing::File(other) | Thing::Original { path: other, .. } if other == path)
+            matches!(&item.thing, Thing::File(PlacedFile { path: other, .. })
+                | Thing::Original { path: other, .. } if other == path)
         })
     }
 
@@ -152,6 +154,18 @@ impl Ledger {
                 self.brought.insert((host.clone(), path));
                 return;
             }
+            Announced::Named {
+                path,
+                part,
+                replies,
+            } => match work::took_effect(&op.status, replies) {
+                Some(false) => return,
+                told => {
+                    let part = told.is_none().then_some(part);
+                    let bytes = None;
+                    (Thing::File(PlacedFile { path, bytes, part }), Some(vm))
+                }
+            },
             // Told by itself, once its command has ended well.
             Announced::Settled { .. } => return,
         };

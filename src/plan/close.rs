@@ -15,6 +15,18 @@ pub struct Aside {
     pub bytes: Option<u64>,
 }
 
+/// A file that a run placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Where.
+    pub path: String,
+    /// Its size when it was proven, where that was noted.
+    pub bytes: Option<u64>,
+    /// The name that it had before, where nothing says that its rename took effect: it did if
+    /// nothing bears that name any more.
+    pub part: Option<String>,
+}
+
 /// What a run placed in one folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placed {
@@ -22,8 +34,8 @@ pub struct Placed {
     pub folder: String,
     /// The run made it, so that whatever a VM leaves in it came by the run's VM.
     pub made: bool,
-    /// Paths of the files that the run placed.
-    pub files: Vec<String>,
+    /// The files that the run placed.
+    pub files: Vec<PlacedFile>,
     /// The VM has run from them, and what it wrote may be nowhere else: its name is typed.
     pub typed: bool,
 }
@@ -177,7 +189,9 @@ impl Close {
             }
             Self::RemoveFiles { placed, .. } => {
                 sum.word(&placed.folder);
-                sum.words(&placed.files);
+                for PlacedFile { path, bytes, part } in &placed.files {
+                    sum.words(&[path.clone(), format!("{bytes:?}"), format!("{part:?}")]);
+                }
                 sum.count(usize::from(placed.made) + 2 * usize::from(placed.typed));
             }
             Self::KeepDisks { folder, .. } => sum.word(folder),

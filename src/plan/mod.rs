@@ -29,7 +29,7 @@ use crate::runbook::model::{
 };
 use indexmap::IndexMap;
 
-pub use close::{Aside, Close, Placed};
+pub use close::{Aside, Close, Placed, PlacedFile};
 pub use difference::{Change, Difference, Version, difference};
 pub use join::{join, then_closed};
 pub use planned::{PlannedGap, planned_gaps};

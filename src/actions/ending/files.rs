@@ -72,12 +72,23 @@ impl<'a> EndFiles<'a> {
     /// Names in the folder that came by the run.
     fn doomed(&self, placed: &Placed, seen: &Seen) -> Vec<String> {
         let own = |name: &String| {
-            placed.files.contains(&self.at.file_path(name))
+            self.is_placed(placed, name, seen)
                 || is_work(name, &seen.mark)
                 || (placed.made && is_left_by_vm(name))
         };
         let names = seen.entries.iter().map(|(name, _)| name);
         names.filter(|name| own(name)).cloned().collect()
+    }
+
+    /// The run placed the file of that name: where its last rename was not seen to take effect, what
+    /// it renamed is not there any more.
+    fn is_placed(&self, placed: &Placed, name: &str, seen: &Seen) -> bool {
+        let path = self.at.file_path(name);
+        let mut files = placed.files.iter().filter(|file| file.path == path);
+        files.any(|file| {
+            let part = file.part.as_ref();
+            part.is_none_or(|part| seen.has(part).is_none())
+        })
     }
 
     /// Names in the folder that others put there, beside those that go.

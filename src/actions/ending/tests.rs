@@ -12,7 +12,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::shell::{self, FileKind, FileStat};
 use crate::names::{HostName, OpId};
-use crate::plan::{Aside, Placed};
+use crate::plan::{Aside, Placed, PlacedFile};
 use crate::runbook::model::SiteRole;
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
@@ -77,6 +77,15 @@ fn folder(names: &[&str]) -> files::Seen {
     }
 }
 
+/// A file that was placed with the size that all files of [`folder`] have.
+fn file(name: &str) -> PlacedFile {
+    PlacedFile {
+        path: format!("{FOLDER}/{name}"),
+        bytes: Some(5),
+        part: None,
+    }
+}
+
 fn removal(made: bool) -> Close {
     Close::RemoveFiles {
         vm: "sql01".into(),
@@ -84,7 +93,7 @@ fn removal(made: bool) -> Close {
         placed: Placed {
             folder: FOLDER.to_owned(),
             made,
-            files: vec![format!("{FOLDER}/sql01.vmdk")],
+            files: vec![file("sql01.vmdk")],
             typed: false,
         },
     }
@@ -151,6 +160,34 @@ fn files_go_by_name_and_what_others_put_there_stays() {
     );
     done(&decide(&removal(true), folder(&["notes.txt"])));
     done(&decide(&removal(false), folder(&[])));
+}
+
+fn removal_of(files: Vec<PlacedFile>) -> Close {
+    Close::RemoveFiles {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        placed: Placed {
+            folder: FOLDER.to_owned(),
+            made: true,
+            files,
+            typed: false,
+        },
+    }
+}
+
+#[test]
+fn a_file_whose_rename_was_not_seen_goes_only_where_nothing_has_its_old_name() {
+    let part = "sql01-flat.vmdk.lifeboat-r1-part";
+    let renamed = PlacedFile {
+        bytes: None,
+        part: Some(format!("{FOLDER}/{part}")),
+        ..file("sql01-flat.vmdk")
+    };
+    let close = removal_of(vec![renamed]);
+    let answer = decide(&close, folder(&["sql01-flat.vmdk"]));
+    assert_eq!(about(needed(&answer)), ["/sql01-flat.vmdk", ""]);
+    let answer = decide(&close, folder(&["sql01-flat.vmdk", part]));
+    assert_eq!(about(needed(&answer)), [format!("/{part}")]);
 }
 
 /// A rollback of a move home leaves such a file beside the VM that lives on there.

@@ -40,6 +40,15 @@ pub(super) enum Announced {
     },
     /// A file comes to lie under its final name, by way of one of this run's own.
     Final(String),
+    /// What arrived whole under a name of this run's own gets its final one.
+    Named {
+        /// The final name.
+        path: String,
+        /// The name that it had.
+        part: String,
+        /// What the command prints where it did so; nothing where it prints nothing to go by.
+        replies: &'static [&'static str],
+    },
 }
 
 impl Announced {
@@ -96,6 +105,7 @@ fn files(words: &[&str], mark: &str) -> Vec<Announced> {
     }
     found.extend(settled(words, mark));
     found.extend(finals(words, mark).into_iter().map(Announced::Final));
+    found.extend(named(words, mark));
     found
 }
 
@@ -108,14 +118,46 @@ fn removed<'a>(words: &[&'a str]) -> Option<&'a str> {
     }
 }
 
+/// What a rename prints that took effect.
+const RENAMED: &[&str] = &["renamed\n"];
+/// What a command prints that wrote a file, proved it and renamed it.
+const PLACED: &[&str] = &[
+    "openssl renamed\n",
+    "sha256sum renamed\n",
+    "python3 renamed\n",
+];
+
+/// The files that get their final names by a command: a disk goes with its data.
+fn named(words: &[&str], mark: &str) -> Vec<Announced> {
+    let named = |path: &str, part: &str, replies| Announced::Named {
+        path: path.to_owned(),
+        part: part.to_owned(),
+        replies,
+    };
+    let arrives = |part: &str, path: &str| {
+        let end = part.rsplit_once(mark).map_or("", |(_, end)| end);
+        end.starts_with("part") && path.starts_with('/') && !path.contains(mark)
+    };
+    match words {
+        ["sh", "-c", script, _, part, path] if script.contains("mv") && arrives(part, path) => {
+            vec![named(path, part, RENAMED)]
+        }
+        ["sh", "-c", script, _, part, _, _, path]
+            if script.contains("mv") && arrives(part, path) =>
+        {
+            vec![named(path, part, PLACED)]
+        }
+        ["vmkfstools", "-E", part, path] if arrives(part, path) => {
+            let data = |disk: &str| format!("{}-flat.vmdk", disk.trim_end_matches(".vmdk"));
+            let data = named(&data(path), &data(part), &[]);
+            vec![named(path, part, &[]), data]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The names of this run's own that are free once a command has done what it is for.
 fn settled(words: &[&str], mark: &str) -> Vec<Announced> {
-    const RENAMED: &[&str] = &["renamed\n"];
-    const PLACED: &[&str] = &[
-        "openssl renamed\n",
-        "sha256sum renamed\n",
-        "python3 renamed\n",
-    ];
     const REMOVED: &[&str] = &["removed\n", "absent\n"];
     let (name, replies): (&str, &'static [&'static str]) = match words {
         ["vmkfstools", "-E", disk, _] => (disk, &[]),

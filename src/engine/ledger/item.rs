@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::engine::fact::AutostartEntry;
 use crate::names::{HostName, StepId, VmName};
+use crate::plan::PlacedFile;
 
 /// Something that the run made or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum Thing {
     /// A folder that was made.
     Folder(String),
     /// A file that was placed.
-    File(String),
+    File(PlacedFile),
     /// A file of before the run that was renamed aside.
     Original {
         /// Its name before.
@@ -76,7 +77,7 @@ impl Item {
         let vm = self.vm.as_ref().map_or("", |vm| vm.as_str());
         match &self.thing {
             Thing::Folder(path) => format!("folder {path}"),
-            Thing::File(path) => format!("file {path}"),
+            Thing::File(file) => format!("file {}", file.path),
             Thing::Original { path, aside, .. } => {
                 format!("original {path}, renamed to {}", name_of(aside))
             }
@@ -102,7 +103,9 @@ impl Item {
     pub(super) fn place(&self) -> Option<&str> {
         match &self.thing {
             Thing::Folder(folder) | Thing::Workfiles(folder) => Some(folder),
-            Thing::File(path) | Thing::Original { aside: path, .. } => Some(folder_of(path)),
+            Thing::File(PlacedFile { path, .. }) | Thing::Original { aside: path, .. } => {
+                Some(folder_of(path))
+            }
             _ => None,
         }
     }

@@ -69,6 +69,12 @@ impl Told {
         let ledger = Ledger::of(&self.state);
         ledger.standing().map(ToString::to_string).collect()
     }
+
+    fn work_files(&self) -> Vec<String> {
+        let mut standing = self.standing();
+        standing.retain(|line| line.contains("work files"));
+        standing
+    }
 }
 
 fn registered(host: &str) -> Fact {
@@ -330,25 +336,25 @@ fn work_files_that_got_their_final_names_are_not_told_as_left() {
         AWAY,
         &format!("write up to 9 bytes to {disk}-flat.vmdk"),
     );
-    assert_eq!(told.standing(), left, "nothing was seen of it yet");
+    assert_eq!(told.work_files(), left, "nothing was seen of it yet");
     let mut half = told.state.clone();
     let whole = format!("vmkfstools -E {disk}.vmdk /vmfs/volumes/ds/sql01/x.vmdk");
     let moves = told.sent(step, AWAY, &whole);
     told.line(step, finished(moves, 0));
     let evidence = Vec::new();
     told.line(step, RunEvent::StepDone { evidence });
-    assert_eq!(told.standing(), [""; 0]);
+    assert_eq!(told.work_files(), [""; 0]);
     std::mem::swap(&mut half, &mut told.state);
     let evidence = Vec::new();
     told.line(step, RunEvent::StepDone { evidence });
-    assert_eq!(told.standing(), left, "the disk's data was not renamed");
+    assert_eq!(told.work_files(), left, "the disk's data was not renamed");
     let again = told.sent(
         step,
         AWAY,
         &format!("sh -c 'rm' _ {disk}-flat.vmdk /vmfs/volumes/ds/sql01"),
     );
     told.line(step, finished(again, 1));
-    assert_eq!(told.standing(), left, "it was not removed");
+    assert_eq!(told.work_files(), left, "it was not removed");
 }
 
 #[test]
@@ -442,7 +448,7 @@ fn a_name_is_free_only_where_its_command_says_so() {
         told.ended(step, &format!("sh -c 'mv' _ {part} {file}"), said);
         let evidence = Vec::new();
         told.line(step, RunEvent::StepAlreadyDone { evidence });
-        told.standing().len()
+        told.work_files().len()
     };
     assert_eq!(ends("renamed"), 0);
     assert_eq!(ends("taken"), 1, "it ends with 0, too, and changes nothing");
@@ -456,6 +462,60 @@ fn a_name_is_free_only_where_its_command_says_so() {
     let evidence = Vec::new();
     told.line(step, RunEvent::StepDone { evidence });
     assert_eq!(told.standing().len(), 1);
+}
+
+/// A console that died before it could tell of the file leaves it behind all the same.
+#[test]
+fn a_file_counts_from_the_rename_that_gave_it_its_name() {
+    let step = "failover/recover/sql01/restore";
+    let file = "/vmfs/volumes/ds/sql01/x-flat.vmdk";
+    let part = format!("{file}.lifeboat-r1-part");
+    let command = format!("sh -c 'mv' _ {part} {file}");
+    let line = |told: &Told| {
+        let items = Ledger::of(&told.state).items;
+        let mut files = items.into_iter().filter_map(|item| match &item.thing {
+            Thing::File(file) => Some((item.announced, file.clone())),
+            _ => None,
+        });
+        (files.next(), files.next())
+    };
+    let placed_as = |part: Option<&str>, bytes| PlacedFile {
+        path: file.to_owned(),
+        bytes,
+        part: part.map(str::to_owned),
+    };
+    let mut told = Told::new();
+    told.ended(step, &command, "renamed");
+    let announced = Some((true, placed_as(None, None)));
+    assert_eq!(line(&told), (announced, None));
+    told.said(step, placed(file));
+    let proven = Some((false, placed_as(None, Some(3))));
+    assert_eq!(line(&told), (proven, None), "it is the same file");
+    let mut refused = Told::new();
+    refused.ended(step, &command, "taken");
+    assert_eq!(line(&refused), (None, None));
+    let mut cut_off = Told::new();
+    cut_off.sent(step, AWAY, &command);
+    let doubtful = Some((true, placed_as(Some(&part), None)));
+    assert_eq!(line(&cut_off), (doubtful, None));
+    // A host that renames a disk prints nothing, and takes its data along.
+    let mut disk = Told::new();
+    let folder = "/vmfs/volumes/ds/sql01";
+    let rename = format!("vmkfstools -E {folder}/x.lifeboat-r1-part.vmdk {folder}/x.vmdk");
+    disk.ended(step, &rename, "");
+    let (descriptor, data) = line(&disk);
+    let path = |found: Option<(bool, PlacedFile)>| found.map(|(_, file)| file.path);
+    assert_eq!(path(descriptor), Some(format!("{folder}/x.vmdk")));
+    assert_eq!(path(data).as_deref(), Some(file));
+    // An edit of a .vmx places none.
+    let mut edited = Told::new();
+    let vmx = format!("{folder}/x.vmx");
+    edited.ended(
+        step,
+        &format!("sh -c 'mv' _ {vmx}.lifeboat-r1-new {vmx}"),
+        "renamed",
+    );
+    assert_eq!(line(&edited), (None, None));
 }
 
 /// What is proven equal stays where it is, and its proof is told as that of a file that came.
@@ -486,7 +546,7 @@ fn a_file_that_was_there_and_equal_is_not_the_runs() {
     }
     let ledger = Ledger::of(&told.state);
     let placed = ledger.items.iter().filter_map(|item| match &item.thing {
-        Thing::File(path) => Some(path.as_str()),
+        Thing::File(file) => Some(file.path.as_str()),
         _ => None,
     });
     assert_eq!(

@@ -6,6 +6,7 @@ use crate::engine::event::Chapter;
 use crate::engine::fact::Fact;
 use crate::engine::state::RunState;
 use crate::names::{HostName, StepId, VmName};
+use crate::plan::PlacedFile;
 
 use super::{Item, Ledger, Thing};
 
@@ -16,9 +17,20 @@ impl Ledger {
             return;
         }
         match fact {
-            Fact::FilePlaced { vm, host, path, .. } if self.is_brought(host, path) => {
+            Fact::FilePlaced {
+                vm,
+                host,
+                path,
+                bytes,
+                ..
+            } if self.is_brought(host, path) => {
                 let (host, vm) = (host.clone(), Some(vm.clone()));
-                self.add(at, host, vm, Thing::File(path.clone()), step, false);
+                let file = PlacedFile {
+                    path: path.clone(),
+                    bytes: Some(*bytes),
+                    part: None,
+                };
+                self.add(at, host, vm, Thing::File(file), step, false);
             }
             Fact::StopWanted { vm, host, vmx } => {
                 if step.is_some_and(|step| step.verb() == "free_capacity") {

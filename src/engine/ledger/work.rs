@@ -53,6 +53,20 @@ impl Work {
     }
 }
 
+/// Whether a command took effect: by what it printed where it prints something to go by, else by its
+/// exit status. `None` where that is not known: another status than 0 proves nothing.
+pub(super) fn took_effect(status: &OpStatus, replies: &[&str]) -> Option<bool> {
+    let OpStatus::Finished { exit, printed, .. } = status else {
+        return None;
+    };
+    match printed {
+        _ if *exit != 0 => None,
+        _ if replies.is_empty() => Some(true),
+        Some(printed) => Some(replies.iter().any(|reply| sha256(reply) == *printed)),
+        None => None,
+    }
+}
+
 /// Whether a command did what it is for: it ended well, it printed one of these where it prints
 /// something to go by, and its step was seen to be done, for an exit status alone proves nothing.
 pub(super) fn has_ended_well(state: &RunState, op: &Op, replies: &[&str]) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::{Fact, Item, Ledger, Thing, folder_of};
 use crate::names::HostName;
+use crate::plan::PlacedFile;
 use crate::report::Run;
 use crate::report::document::Residue;
 use crate::report::prose::{Text, plain};
@@ -20,11 +21,11 @@ pub(super) fn residue(run: &Run<'_>) -> Vec<Residue> {
         .partition(|item| matches!(item.thing, Thing::Workfiles(_)));
     let left = standing.iter().filter_map(|item| {
         let text = match &item.thing {
-            Thing::File(path) => match files.get(&(&item.host, folder_of(path))) {
+            Thing::File(file) => match files.get(&(&item.host, folder_of(&file.path))) {
                 Some((1, _)) | None => words(item),
                 // Told with the first of them.
-                Some((_, first)) if *first != path => return None,
-                Some((count, _)) => plain(format!("{count} files in ")).code(folder_of(path)),
+                Some((_, first)) if *first != file.path => return None,
+                Some((count, _)) => plain(format!("{count} files in ")).code(folder_of(&file.path)),
             },
             Thing::Original { path, aside, .. } if !ledger.is_of_before(item) => {
                 plain("the run's own earlier ")
@@ -60,7 +61,7 @@ fn site_of(run: &Run<'_>, host: &HostName) -> String {
 fn files<'a>(standing: &[&'a Item]) -> BTreeMap<(&'a HostName, &'a str), (usize, &'a str)> {
     let mut files = BTreeMap::new();
     for item in standing {
-        if let Thing::File(path) = &item.thing {
+        if let Thing::File(PlacedFile { path, .. }) = &item.thing {
             let (count, _) = files
                 .entry((&item.host, folder_of(path)))
                 .or_insert((0, path.as_str()));
@@ -97,7 +98,7 @@ fn work_files<'a>(items: &[&'a Item]) -> Vec<(&'a HostName, Text)> {
 fn words(item: &Item) -> Text {
     let text = match &item.thing {
         Thing::Folder(path) => plain("folder ").code(path),
-        Thing::File(path) => plain("file ").code(path),
+        Thing::File(file) => plain("file ").code(&file.path),
         Thing::Original { path, aside, .. } => plain("original ")
             .code(path)
             .plain(", renamed to ")

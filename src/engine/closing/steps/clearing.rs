@@ -7,7 +7,7 @@ use crate::engine::ledger::{Thing, folder_of};
 use crate::engine::state::{Op, OpStatus};
 use crate::engine::step::Status;
 use crate::names::{HostName, VmName};
-use crate::plan::{ActionSpec, Close, Placed, Step, Subject};
+use crate::plan::{ActionSpec, Close, Placed, PlacedFile, Step, Subject};
 use crate::runbook::model::{DeclaredEffect, Mode};
 
 impl Draft<'_> {
@@ -28,9 +28,16 @@ impl Draft<'_> {
         for item in &standing {
             let (folder, file) = match &item.thing {
                 Thing::Folder(path) | Thing::Workfiles(path) => (path.as_str(), None),
-                Thing::File(path) if !kept.contains(&path) => (folder_of(path), Some(path)),
-                Thing::Original { aside, .. } if !self.ledger.is_of_before(item) => {
-                    (folder_of(aside), Some(aside))
+                Thing::File(file) if !kept.contains(&&file.path) => {
+                    (folder_of(&file.path), Some(file.clone()))
+                }
+                Thing::Original { aside, bytes, .. } if !self.ledger.is_of_before(item) => {
+                    let file = PlacedFile {
+                        path: aside.clone(),
+                        bytes: *bytes,
+                        part: None,
+                    };
+                    (folder_of(aside), Some(file))
                 }
                 // What makes room for it lies beside it then.
                 Thing::Original { path, .. } => (folder_of(path), None),
@@ -39,7 +46,7 @@ impl Draft<'_> {
             let place = (item.host.clone(), folder.to_owned());
             let placed = folders.entry(place).or_default();
             placed.made |= matches!(item.thing, Thing::Folder(_));
-            placed.files.extend(file.cloned());
+            placed.files.extend(file);
         }
         let drill = self.run.mode == Mode::Drill;
         for ((host, folder), placed) in folders {
