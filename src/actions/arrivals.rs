@@ -9,6 +9,7 @@ use crate::transfer::{Observed, Standing, SummedBy};
 
 use super::configuration;
 use super::context::Ctx;
+use super::later::KeptByLater;
 use super::link::ActError;
 use super::place::VmAt;
 use super::words::count;
@@ -209,6 +210,10 @@ pub(super) fn vanished(at: &VmAt, names: &[String]) -> Fault {
 /// The host refused it, or a write was lost.
 pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, ActError> {
     let arrivals = Arrivals::look(ctx, at).await?;
+    let names = arrivals.entries.iter().map(|(name, _)| name.as_str());
+    if let Some(kept) = KeptByLater::find(names, ctx.run.as_str()) {
+        return Err(ActError::Failed(kept.fault(at, "nothing was removed")));
+    }
     let own = |name: &&String| {
         name.contains(&arrivals.mark) || arrivals.placed.iter().any(|placed| placed.name == **name)
     };

@@ -31,6 +31,7 @@ mod hand_off;
 mod http;
 mod isolate;
 mod isolation;
+mod later;
 mod link;
 mod local;
 mod lock;

@@ -25,6 +25,7 @@ use super::step::Status;
 use crate::names::{HostName, StepId, VmName};
 use crate::plan::PlacedFile;
 use announced::Announced;
+pub use announced::KEPT;
 use work::{Work, has_ended_well};
 
 pub use item::{Item, Thing, folder_of};

@@ -14,6 +14,7 @@ use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed, shown};
 use super::super::arrivals::{remove_empty, remove_named};
 use super::super::context::Ctx;
+use super::super::later::KeptByLater;
 use super::super::link::ActError;
 use super::super::place::{VmAt, file_name};
 use super::super::registered::Unlisted;
@@ -45,6 +46,8 @@ pub(in crate::actions) struct Seen {
     pub(super) doubtful: bool,
     /// That the VM runs at both sites.
     pub(super) twice: Option<String>,
+    /// What a run that came later keeps in the folder.
+    pub(super) later: Option<KeptByLater>,
     /// The run.
     pub(super) run: String,
     /// What marks names of this run's own.
@@ -91,6 +94,23 @@ impl<'a> EndFiles<'a> {
         })
     }
 
+    /// A disk that is not as large as the one that the run placed: it may be another.
+    fn changed(&self, placed: &Placed, seen: &Seen) -> Option<Fault> {
+        let (file, was, is) = placed.files.iter().find_map(|file| {
+            let (was, is) = (file.bytes?, seen.size(&file.path)?);
+            let is_disk = FileKind::of(&file.path) == FileKind::Extent;
+            (is_disk && was != is).then_some((&file.path, was, is))
+        })?;
+        Some(Fault::new(
+            format!(
+                "{file} has another size than the disk that the run placed: {is} bytes, not {was}"
+            ),
+            self.at.host.as_str(),
+            "nothing was removed",
+            "find out whose it is; remove by hand what is not needed, then retry, or skip the step",
+        ))
+    }
+
     /// Names in the folder that others put there, beside those that go.
     fn others<'s>(doomed: &[String], seen: &'s Seen) -> Vec<&'s str> {
         let names = seen.entries.iter().map(|(name, _)| name.as_str());
@@ -121,6 +141,13 @@ impl<'a> EndFiles<'a> {
             count(doomed.len(), "file"),
             others.len()
         );
+        if let Some(kept) = &seen.later {
+            let fault = kept.fault(&self.at, format!("{found}; nothing was removed"));
+            return blocked(found, fault, &[LEFT]);
+        }
+        if let Some(fault) = self.changed(placed, seen) {
+            return blocked(found, fault, &[LEFT]);
+        }
         // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
         let is_vms = |name: &String| !name.contains(&seen.mark);
         let in_use = folder_goes || doomed.iter().any(is_vms);
@@ -237,6 +264,10 @@ impl<'a> EndFiles<'a> {
             "{} of before under names of the run",
             count(due.len(), "file")
         );
+        if let Some(kept) = &seen.later {
+            let fault = kept.fault(&self.at, format!("{found}; nothing was changed"));
+            return blocked(found, fault, &[LEFT]);
+        }
         if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT) {
             return answer;
         }
@@ -395,7 +426,10 @@ impl Action for EndFiles<'_> {
         };
         let splits = ctx.state.splits().into_iter();
         let mut splits = splits.filter(|split| split.vm == at.vm);
+        let names = entries.iter().flatten().map(|(name, _)| name.as_str());
+        let later = KeptByLater::find(names, ctx.run.as_str());
         Ok(Known::Is(Seen {
+            later,
             store: Store::look(ctx, at).await?,
             folder: entries.is_some(),
             entries: entries.unwrap_or_default(),

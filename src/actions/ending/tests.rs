@@ -3,6 +3,7 @@ use super::super::tests::{blocked, done, lines, needed, step};
 use super::*;
 use crate::actions::action::Action;
 use crate::actions::answer::Known;
+use crate::actions::later::KeptByLater;
 use crate::actions::registered::{Registration, Unlisted};
 use crate::actions::store::Store;
 use crate::engine::{Entry as Line, RunEvent, RunInfo, RunState};
@@ -72,6 +73,7 @@ fn folder(names: &[&str]) -> files::Seen {
         unlisted: Unlisted::default(),
         doubtful: false,
         twice: None,
+        later: None,
         run: "r1".to_owned(),
         mark: MARK.to_owned(),
     }
@@ -173,6 +175,37 @@ fn removal_of(files: Vec<PlacedFile>) -> Close {
             typed: false,
         },
     }
+}
+
+#[test]
+fn files_that_a_later_run_put_in_the_place_of_this_runs_stay() {
+    let aside = "sql01.vmdk.lifeboat-r2-original";
+    let seen = || {
+        let mut seen = folder(&["sql01.vmdk", aside, "sql01.vmdk.lifeboat-r1-original"]);
+        seen.later = KeptByLater::find([aside], "r1");
+        seen
+    };
+    for close in [removal(true), names_back()] {
+        let answer = decide(&close, seen());
+        let fault = blocked(&answer);
+        assert!(
+            fault.what.contains(aside) && fault.next.contains("lifeboat rollback r2"),
+            "{fault}"
+        );
+    }
+    let large = PlacedFile {
+        bytes: Some(6),
+        ..file("sql01-flat.vmdk")
+    };
+    let answer = decide(&removal_of(vec![large]), folder(&["sql01-flat.vmdk"]));
+    assert!(blocked(&answer).what.contains("another size"), "{answer:?}");
+    // A host writes into the small ones as it pleases.
+    let small = PlacedFile {
+        bytes: Some(6),
+        ..file("sql01.vmx")
+    };
+    let answer = decide(&removal_of(vec![small]), folder(&["sql01.vmx"]));
+    assert_eq!(about(needed(&answer)), ["/sql01.vmx", ""]);
 }
 
 #[test]

@@ -58,8 +58,8 @@ impl Announced {
     }
 }
 
-/// Suffixes of names under which files of before the run are kept.
-const KEPT: [&str; 2] = ["original", "before"];
+/// Suffixes of names under which files of before a run are kept by it.
+pub const KEPT: [&str; 2] = ["original", "before"];
 
 /// What a command line is for; nothing for most of them.
 pub(super) fn of(command: &str, mark: &str) -> Vec<Announced> {

@@ -1,0 +1,80 @@
+//! What a run that came later keeps in a folder: it has put files of its own in the place of those
+//! that lay there, so that their names no longer tell whose they are.
+
+use crate::engine::KEPT;
+use crate::error::Fault;
+use crate::names::RunId;
+
+use super::place::VmAt;
+
+/// A file that another run keeps under a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KeptByLater {
+    /// Its name.
+    pub aside: String,
+    /// Which run.
+    pub run: RunId,
+}
+
+impl KeptByLater {
+    /// The first file in a folder that a run keeps which was started after this one.
+    pub fn find<'a>(names: impl IntoIterator<Item = &'a str>, own: &str) -> Option<Self> {
+        let kept = names.into_iter().filter_map(|name| {
+            let run = run_of(name).filter(|run| *run > own)?;
+            let (aside, run) = (name.to_owned(), RunId::from(run));
+            Some(Self { aside, run })
+        });
+        kept.min_by(|a, b| (&a.run, &a.aside).cmp(&(&b.run, &b.aside)))
+    }
+
+    /// That nothing in the folder is removed or renamed, as a fault.
+    pub fn fault(&self, at: &VmAt, state: impl Into<String>) -> Fault {
+        let Self { aside, run } = self;
+        Fault::new(
+            format!(
+                "run {run} has put files of its own into {} since, and keeps there what lay in their \
+                 place ({aside})",
+                at.folder_path()
+            ),
+            at.host.as_str(),
+            state,
+            format!(
+                "roll that run back first (lifeboat rollback {run}), then retry; if what it brought is to \
+                 stay, skip this step, and remove the files of this run by hand"
+            ),
+        )
+    }
+}
+
+/// The run that keeps a file under this name.
+fn run_of(name: &str) -> Option<&str> {
+    let (_, own) = name.rsplit_once(".lifeboat-")?;
+    let (run, suffix) = own.rsplit_once('-')?;
+    let word = suffix.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    KEPT.contains(&word).then_some(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_run_keeps_is_told_from_what_this_and_earlier_ones_do() {
+        let find = |names: &[&str]| {
+            let found = KeptByLater::find(names.iter().copied(), "20260102-030405-k7qd");
+            found.map(|kept| (kept.run.to_string(), kept.aside))
+        };
+        let names = [
+            "sql01.vmx",
+            "sql01.vmx.lifeboat-20260102-030405-k7qd-before",
+            "sql01.vmx.lifeboat-20260101-235959-zzzz-original",
+            "sql01.vmx.lifeboat-20260103-000000-aaaa-part",
+        ];
+        assert_eq!(find(&names), None);
+        for suffix in ["original", "original2", "before", "before11"] {
+            let aside = format!("a b.vmx.lifeboat-20260102-030406-aaaa-{suffix}");
+            let found = find(&[names[1], &aside]);
+            assert_eq!(found, Some(("20260102-030406-aaaa".to_owned(), aside)));
+        }
+    }
+}
