@@ -1,6 +1,6 @@
 //! Giving a .vmx back that a step renamed aside.
 
-use crate::engine::Fact;
+use crate::engine::{Ledger, Thing};
 use crate::error::Fault;
 use crate::hypervisor::shell::Found;
 
@@ -17,19 +17,15 @@ use super::replacing;
 /// # Errors
 /// The host refused it, or a write was lost.
 pub(super) async fn give_back(ctx: &Ctx, at: &VmAt) -> Result<Option<String>, ActError> {
-    let kept = ctx.state.facts.iter().rev().find_map(|found| {
-        let Fact::OriginalKept {
-            vm,
-            host,
-            path,
-            aside,
-            ..
-        } = &found.fact
-        else {
+    // A rename counts from its announcement: its link may have died before it could be told.
+    let ledger = Ledger::of(&ctx.state);
+    let kept = ledger.items.iter().rev().find_map(|item| {
+        let Thing::Original { path, aside, .. } = &item.thing else {
             return None;
         };
-        let own = found.step.as_ref() == Some(&ctx.step.id) && path.ends_with(".vmx");
-        (own && *vm == at.vm && *host == at.host).then(|| (path.clone(), aside.clone()))
+        let own = item.step.as_ref() == Some(&ctx.step.id) && path.ends_with(".vmx");
+        let here = item.vm.as_ref() == Some(&at.vm) && item.host == at.host;
+        (own && here).then(|| (path.clone(), aside.clone()))
     });
     let Some((path, aside)) = kept else {
         return Ok(None);

@@ -169,15 +169,18 @@ async fn replace(
     .await?;
     if let Some(aside) = &names.aside {
         rename(ctx, at, &names.vmx, aside).await?;
-        let fact = Fact::OriginalKept {
-            vm: at.vm.clone(),
-            host: host.clone(),
-            path: names.vmx.clone(),
-            aside: aside.clone(),
-            bytes: u64::try_from(before.bytes.len()).ok(),
-        };
-        ctx.link.fact(fact).await?;
     }
+    // Renamed already, it was read from where it lies, and that may not have been told yet.
+    let aside = names.aside.as_ref().unwrap_or(&before.path);
+    let fact = Fact::OriginalKept {
+        vm: at.vm.clone(),
+        host: host.clone(),
+        path: names.vmx.clone(),
+        aside: aside.clone(),
+        bytes: u64::try_from(before.bytes.len()).ok(),
+    };
+    let same = fact.clone();
+    ctx.keep_once(fact, |kept| *kept == same).await?;
     rename(ctx, at, &names.new, &names.vmx).await
 }
 

@@ -16,6 +16,7 @@ use crate::actions::questions::{self, Watch};
 use crate::actions::{power_on, registered};
 use crate::engine::{Fact, Performed, StopOutcome};
 use crate::host::{HostCommand, Lane};
+use crate::hypervisor::shell;
 use crate::journal::FILE_NAME;
 use crate::runbook::isolated;
 use crate::runbook::model::SiteRole;
@@ -304,5 +305,38 @@ async fn a_vm_that_came_to_life_elsewhere_is_not_started() {
         "{answer:?}"
     );
     assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+/// The link or the console is lost right after the .vmx was renamed aside.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vmx_that_was_renamed_aside_and_not_told_is_given_back() {
+    let world = World::out_to("network").await;
+    let vmx = "/vmfs/volumes/local1/sql01/sql01.vmx";
+    let there = |path: &str| std::fs::read(world.on("lee-esx1", path)).ok();
+    let names = ["", "2"].map(|n| format!("{vmx}.lifeboat-20260102-030405-test-before{n}"));
+    let aside = names.iter().find(|name| there(name).is_none()).unwrap();
+    let before = there(vmx).unwrap();
+    let cut_off = || {
+        let command = shell::rename(vmx, aside).line();
+        world.lose(&out("network"), "lee-esx1", &command);
+        std::fs::rename(world.on("lee-esx1", vmx), world.on("lee-esx1", aside)).unwrap();
+    };
+    cut_off();
+    let undone = world.undo(&out("network")).await;
+    assert!(matches!(undone, Performed::Undone { .. }), "{undone:?}");
+    assert!(there(vmx).as_ref() == Some(&before) && there(aside).is_none());
+    cut_off();
+    // The host does not list a VM without a .vmx, so that it reads the new one only the second time.
+    world.probe(&out("network")).await;
+    world.perform(&out("network")).await;
+    world.go(&out("network")).await;
+    let told = world.facts().into_iter().any(
+        |fact| matches!(fact, Fact::OriginalKept { aside: told, bytes, .. } if told == *aside && bytes.is_some()),
+    );
+    assert!(told, "the report and the ledger must know where it lies");
+    assert!(there(vmx).as_ref() != Some(&before));
+    world.undo(&out("network")).await;
+    assert!(there(vmx) == Some(before) && there(aside).is_none());
     world.end().await;
 }

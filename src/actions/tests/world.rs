@@ -28,6 +28,9 @@ use crate::sim::{Site, SiteOptions};
 use super::RUNBOOK;
 use super::link::CutLink;
 
+/// The run's id.
+const RUN: &str = "20260102-030405-test";
+
 /// A site with a run on it.
 pub(in crate::actions) struct World {
     pub site: Site,
@@ -184,6 +187,7 @@ impl World {
         };
         let now = keeper.clock.now();
         let info = RunInfo {
+            run: RUN.into(),
             outage_at: Some(now),
             console: crate::settings::machine_name(),
             variables: inputs.variables,
@@ -375,7 +379,7 @@ impl World {
     {
         let (requests, mut asked) = mpsc::unbounded_channel();
         let ctx = Ctx {
-            run: "20260102-030405-test".into(),
+            run: RUN.into(),
             mode: Mode::Failover,
             runbook: Arc::clone(&self.runbook),
             step: Arc::new(step.clone()),
