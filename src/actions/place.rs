@@ -75,12 +75,15 @@ impl VmAt {
         })
     }
 
-    /// The place at the step's own site.
+    /// The place at the step's own site: where a run found the VM, else where the runbook places it.
     ///
     /// # Errors
     /// As [`VmAt::new`].
     pub fn of_step(runbook: &Runbook, step: &Step, vm: &VmName) -> Result<Self, Fault> {
-        Self::new(runbook, vm, step.side)
+        let found = step.vmx.as_ref().zip(step.hosts.first());
+        let found =
+            found.and_then(|(vmx, host)| Self::of_path(runbook, step.side, (host, vm), vmx));
+        found.map_or_else(|| Self::new(runbook, vm, step.side), Ok)
     }
 
     /// The place of a file as a host names it: `/vmfs/volumes/local1/sql01/sql01.vmx`, or

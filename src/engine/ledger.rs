@@ -125,10 +125,12 @@ impl Ledger {
             return false;
         };
         let earlier = self.items.iter().take_while(|item| *item != original);
-        !earlier.filter(|item| item.host == original.host).any(|item| {
-            matches!(&item.thing, Thing::File(PlacedFile { path: other, .. })
+        !earlier
+            .filter(|item| item.host == original.host)
+            .any(|item| {
+                matches!(&item.thing, Thing::File(PlacedFile { path: other, .. })
                 | Thing::Original { path: other, .. } if other == path)
-        })
+            })
     }
 
     fn sent(&mut self, at: Timestamp, announced: Announced, op: &Op) {
@@ -191,8 +193,14 @@ impl Ledger {
                 && item.vm.as_ref() == Some(vm)
         });
         if !of_run {
-            let vm = Some(vm.clone());
-            self.add(at, host.clone(), vm, Thing::Unregistered, Some(step), true);
+            let stopped = self.items.iter().rev().find_map(|item| match &item.thing {
+                Thing::Stopped(vmx) if item.host == *host && item.vm.as_ref() == Some(vm) => {
+                    Some(vmx.clone())
+                }
+                _ => None,
+            });
+            let (vm, thing) = (Some(vm.clone()), Thing::Unregistered(stopped));
+            self.add(at, host.clone(), vm, thing, Some(step), true);
         }
     }
 
@@ -221,7 +229,8 @@ impl Ledger {
                     // Started by hand in between: the step that stopped it last is to give it back.
                     known.step = item.step;
                 }
-                if !announced {
+                // Stopped once more it may be elsewhere by now.
+                if !announced || matches!(item.thing, Thing::Stopped(_)) {
                     known.thing = item.thing;
                 }
                 known.announced &= announced;

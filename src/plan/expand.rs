@@ -231,6 +231,7 @@ impl Expander<'_> {
             transfer,
             datastore: self.datastore(&action, side).filter(|_| transfer),
             hosts: self.hosts(&action, side),
+            vmx: None,
             line: spec.line,
             id,
             subject,

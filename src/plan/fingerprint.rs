@@ -27,6 +27,9 @@ pub(super) fn fingerprint(steps: &[Step]) -> String {
             sum.count(*after);
         }
         sum.action(&step.action);
+        if let Some(vmx) = &step.vmx {
+            sum.word(vmx);
+        }
     }
     digest::finish(sum.0)
 }

@@ -232,6 +232,9 @@ pub struct Step {
     pub datastore: Option<String>,
     /// Hosts it works on, for the cap per host.
     pub hosts: Vec<HostName>,
+    /// The .vmx of its VM as the first of them names it, where a run found the VM elsewhere than the
+    /// runbook places it.
+    pub vmx: Option<String>,
     /// Line in the runbook.
     pub line: usize,
 }

@@ -156,6 +156,7 @@ fn step(phase: &str, subject: Subject, action: ActionSpec, risk: Risk) -> Step {
         transfer: false,
         datastore: None,
         hosts: vec!["lee-esx1".into()],
+        vmx: None,
         line: 1,
     }
 }

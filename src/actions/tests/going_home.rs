@@ -1,5 +1,6 @@
 //! The way home: London is back, sql01 leaves Leeds.
 
+use super::moved::move_by_hand;
 use super::world::{World, home, is_done, out};
 use super::{RUNBOOK, blocked, needed};
 use crate::engine::Fact;
@@ -116,33 +117,11 @@ async fn a_vm_that_somebody_moved_meanwhile_is_found_where_it_is() {
     ] {
         world.go(&out(verb)).await;
     }
-    let entry = |list: String| {
-        let row = list.lines().find(|line| line.contains("sql01.vmx"));
-        let row = row.unwrap_or_else(|| panic!("{list}"));
-        row.split_whitespace().next().unwrap().to_owned()
-    };
-    let vmid = entry(by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await);
-    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.off", &vmid]).await;
-    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/unregister", &vmid]).await;
-    let from = world.on("lee-esx1", "/vmfs/volumes/local1/sql01");
-    let to = world.on("lee-esx2", "/vmfs/volumes/datastore1/moved");
-    std::fs::create_dir(&to).unwrap();
-    for file in std::fs::read_dir(&from).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-    }
-    std::fs::write(to.join("sql01.nvram"), "written on lee-esx2").unwrap();
-    // They have said that they moved it.
-    let text = std::fs::read_to_string(to.join("sql01.vmx")).unwrap();
-    let text = format!(
-        "{}uuid.action = \"keep\"\n",
-        without_line(&text, "uuid.action")
-    );
-    std::fs::write(to.join("sql01.vmx"), text).unwrap();
-    let vmx = "/vmfs/volumes/datastore1/moved/sql01.vmx";
-    by_hand(&world, "lee-esx2", &["vim-cmd", "solo/registervm", vmx]).await;
-    let vmid = entry(by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/getallvms"]).await);
-    by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/power.on", &vmid]).await;
+    let from = ("lee-esx1", "/vmfs/volumes/local1/sql01");
+    let to = ("lee-esx2", "/vmfs/volumes/datastore1/moved");
+    move_by_hand(&world, from, to).await;
+    let nvram = world.on(to.0, to.1).join("sql01.nvram");
+    std::fs::write(nvram, "written on lee-esx2").unwrap();
 
     world.go(&home("shut_down")).await;
     let changes = needed(&world.probe(&home("copy_back")).await)
@@ -160,11 +139,6 @@ async fn a_vm_that_somebody_moved_meanwhile_is_found_where_it_is() {
     let left = by_hand(&world, "lee-esx2", &["vim-cmd", "vmsvc/getallvms"]).await;
     assert!(!left.contains("sql01.vmx"), "{left}");
     world.end().await;
-}
-
-fn without_line(text: &str, key: &str) -> String {
-    let lines = text.split_inclusive('\n');
-    lines.filter(|line| !line.starts_with(key)).collect()
 }
 
 /// Somebody works on a host past Lifeboat.

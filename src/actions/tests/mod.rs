@@ -8,6 +8,7 @@ mod here;
 mod link;
 mod looking;
 mod lost;
+mod moved;
 mod owners;
 pub(super) mod parts;
 mod points;

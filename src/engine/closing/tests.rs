@@ -179,6 +179,7 @@ fn half_of_a_failover_is_taken_back_by_what_it_did_and_nothing_else() {
     );
     let back = &plan.open_steps()[1];
     assert_eq!(back.hosts, ["lon-esx1".into()]);
+    assert_eq!(back.vmx.as_deref(), Some("[local1] sql01/sql01.vmx"));
     assert_eq!(back.side.other(), crate::runbook::model::SiteRole::Recovery);
     assert_eq!(
         back.after,
@@ -200,6 +201,44 @@ fn half_of_a_failover_is_taken_back_by_what_it_did_and_nothing_else() {
         &runbook,
         &"failover/take-down/sql01/stop".into()
     ));
+}
+
+#[test]
+fn a_vm_comes_back_where_it_was_stopped_last_and_taken_out_of_the_inventory() {
+    let mut state = started(Mode::Failover);
+    let stopped = |vmx: &str| {
+        RunEvent::FactFound(Fact::StopWanted {
+            vm: "sql01".into(),
+            host: "lon-esx2".into(),
+            vmx: vmx.to_owned(),
+        })
+    };
+    let fence = "failover/recover/sql01/fence";
+    let moved = "[ds2] moved/sql01.vmx";
+    for vmx in ["[ds1] sql01/sql01.vmx", moved] {
+        add(&mut state, fence, stopped(vmx));
+    }
+    let sent = RunEvent::WriteIntended {
+        op: OpId(99),
+        host: "lon-esx2".into(),
+        command: "vim-cmd vmsvc/unregister 7".to_owned(),
+        bulk: false,
+    };
+    add(&mut state, "failover/recover/sql01/unregister", sent);
+    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+    let steps = plan.open_steps();
+    let told: Vec<_> = steps
+        .iter()
+        .map(|step| (step.id.as_str(), step.vmx.as_deref(), step.hosts.as_slice()))
+        .collect();
+    let on = ["lon-esx2".into()];
+    assert_eq!(
+        told,
+        [
+            ("rollback/bring-back/sql01/register", Some(moved), &on[..]),
+            ("rollback/bring-back/sql01/power_on", Some(moved), &on[..]),
+        ]
+    );
 }
 
 #[test]

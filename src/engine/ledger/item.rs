@@ -28,12 +28,12 @@ pub enum Thing {
     Workfiles(String),
     /// A VM that was entered into the inventory, by its .vmx.
     Registered(String),
-    /// A VM that was taken out of the inventory.
-    Unregistered,
+    /// A VM that was taken out of the inventory; by its .vmx where the run had stopped it there.
+    Unregistered(Option<String>),
     /// A VM that was started.
     Started,
-    /// A VM that ran and was stopped.
-    Stopped,
+    /// A VM that ran and was stopped, by its .vmx.
+    Stopped(String),
     /// An expendable VM that ran and was stopped to free capacity, by its .vmx.
     Freed(String),
     /// An autostart entry that was taken away.
@@ -83,9 +83,9 @@ impl Item {
             }
             Thing::Workfiles(folder) => format!("work files of the run in {folder}"),
             Thing::Registered(vmx) => format!("{vm} registered from {vmx}"),
-            Thing::Unregistered => format!("{vm} taken out of the inventory"),
+            Thing::Unregistered(_) => format!("{vm} taken out of the inventory"),
             Thing::Started => format!("{vm} powered on"),
-            Thing::Stopped => format!("{vm} stopped"),
+            Thing::Stopped(_) => format!("{vm} stopped"),
             Thing::Freed(vmx) => format!("{vm} ({vmx}) stopped to free capacity"),
             Thing::Autostart(_) => format!("autostart entry of {vm}, taken away"),
             Thing::PortGroup { name, vswitch } => format!("port group {name} on {vswitch}"),

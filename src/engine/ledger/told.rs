@@ -37,20 +37,22 @@ impl Ledger {
                     let (thing, vm) = (Thing::Freed(vmx.clone()), Some(vm.clone()));
                     self.add(at, host.clone(), vm, thing, step, true);
                 } else {
-                    self.stopped(at, host, vm, step);
+                    self.stopped(at, (host, vm), vmx, step);
                 }
             }
             Fact::Registered { vm, host, .. } => {
                 self.saw(host, vm, |thing| matches!(thing, Thing::Registered(_)));
-                self.end(at, host, vm, &Thing::Unregistered);
+                self.end(at, host, vm, |thing| {
+                    matches!(thing, Thing::Unregistered(_))
+                });
             }
             Fact::PoweredOn { vm, host } => {
                 self.saw(host, vm, |thing| *thing == Thing::Started);
-                self.end(at, host, vm, &Thing::Stopped);
+                self.end(at, host, vm, |thing| matches!(thing, Thing::Stopped(_)));
             }
             Fact::Stopped { vm, host, .. } => {
-                self.saw(host, vm, |thing| *thing == Thing::Stopped);
-                self.end(at, host, vm, &Thing::Started);
+                self.saw(host, vm, |thing| matches!(thing, Thing::Stopped(_)));
+                self.end(at, host, vm, |thing| *thing == Thing::Started);
             }
             Fact::DisksKept { host, folder, .. } => self.keep(host, folder),
             Fact::Gone { host, what } => self.gone(at, host, what),
@@ -82,10 +84,16 @@ impl Ledger {
     }
 
     /// A VM that the run had started is not one that it stopped.
-    fn stopped(&mut self, at: Timestamp, host: &HostName, vm: &VmName, step: Option<&StepId>) {
+    fn stopped(
+        &mut self,
+        at: Timestamp,
+        (host, vm): (&HostName, &VmName),
+        vmx: &str,
+        step: Option<&StepId>,
+    ) {
         if !self.was_started(vm, host) {
             let (host, vm) = (host.clone(), Some(vm.clone()));
-            self.add(at, host, vm, Thing::Stopped, step, true);
+            self.add(at, host, vm, Thing::Stopped(vmx.to_owned()), step, true);
         }
     }
 
@@ -108,9 +116,9 @@ impl Ledger {
         }
     }
 
-    fn end(&mut self, at: Timestamp, host: &HostName, vm: &VmName, thing: &Thing) {
+    fn end(&mut self, at: Timestamp, host: &HostName, vm: &VmName, is: impl Fn(&Thing) -> bool) {
         for item in &mut self.items {
-            if item.host == *host && item.vm.as_ref() == Some(vm) && item.thing == *thing {
+            if item.host == *host && item.vm.as_ref() == Some(vm) && is(&item.thing) {
                 item.gone.get_or_insert(at);
             }
         }

@@ -24,14 +24,15 @@ impl Draft<'_> {
         };
         let index = self.push(phase, subject, ActionSpec::Close(close), after);
         if let Some(host) = host {
-            self.at(index, &host);
+            self.at(index, &host, None);
         }
         index
     }
 
-    pub(super) fn at(&mut self, index: usize, host: &HostName) {
+    pub(super) fn at(&mut self, index: usize, host: &HostName, vmx: Option<String>) {
         let side = self.role(host);
         if let Some(step) = self.steps.get_mut(index) {
+            step.vmx = vmx;
             step.hosts = vec![host.clone()];
             step.side = side;
         }
@@ -74,6 +75,7 @@ impl Draft<'_> {
             transfer: false,
             datastore: None,
             hosts: Vec::new(),
+            vmx: None,
             line: 0,
             action,
         });

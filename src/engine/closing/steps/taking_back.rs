@@ -64,24 +64,24 @@ impl Draft<'_> {
             own.push(self.close(BRING_BACK, close, before.clone()));
         }
         before.extend(&own);
-        let verb = |thing: &Thing| match thing {
-            Thing::Unregistered => Some(ActionSpec::Register { vm: vm.clone() }),
-            Thing::Stopped => Some(ActionSpec::PowerOn { vm: vm.clone() }),
-            _ => None,
-        };
-        for wanted in [&Thing::Unregistered, &Thing::Stopped] {
-            for item in standing.iter().filter(|item| item.thing == *wanted) {
-                let Some(action) = verb(wanted) else { continue };
+        let subject = || Subject::Vm(vm.clone());
+        for item in &standing {
+            if let Thing::Unregistered(vmx) = &item.thing {
+                let action = ActionSpec::Register { vm: vm.clone() };
+                let index = self.push(BRING_BACK, subject(), action, before.clone());
+                self.at(index, &item.host, vmx.clone());
+                before.push(index);
+                own.push(index);
+            }
+        }
+        for item in &standing {
+            if let Thing::Stopped(vmx) = &item.thing {
                 let mut after = before.clone();
-                if *wanted == Thing::Stopped {
-                    after.extend(self.needed(vm).filter_map(|need| started.get(need)));
-                }
-                let subject = Subject::Vm(vm.clone());
-                let index = self.push(BRING_BACK, subject, action, after);
-                self.at(index, &item.host);
-                if *wanted == Thing::Stopped {
-                    started.insert(vm.clone(), index);
-                }
+                after.extend(self.needed(vm).filter_map(|need| started.get(need)));
+                let action = ActionSpec::PowerOn { vm: vm.clone() };
+                let index = self.push(BRING_BACK, subject(), action, after);
+                self.at(index, &item.host, Some(vmx.clone()));
+                started.insert(vm.clone(), index);
                 before.push(index);
                 own.push(index);
             }

@@ -51,6 +51,7 @@ fn plan(after: &[&[usize]]) -> Arc<Plan> {
             transfer: false,
             datastore: None,
             hosts: vec!["esx".into()],
+            vmx: None,
             line: index + 1,
         })
         .collect();

@@ -203,6 +203,7 @@ fn add(
         } else {
             vec![HOSTS[host].into()]
         },
+        vmx: None,
         line: index + 1,
     });
     work.push(Work {
