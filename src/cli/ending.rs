@@ -43,7 +43,8 @@ pub(super) async fn walk(
     keeping: Option<String>,
 ) -> Result<Conclusion, Failure> {
     let chapter = closing.chapter;
-    let state = past.state();
+    let home = home_of(console, chapter, &past.folder.id)?;
+    let state = past.state_at(home.as_ref());
     let run = past.folder.id.clone();
     let mut remark = None;
     let opens = match opening(closing, &run, &state) {
@@ -58,7 +59,7 @@ pub(super) async fn walk(
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
             }
-            let state = past.state();
+            let state = past.state_at(home.as_ref());
             past.plan = closing_plan(closing, &past.loaded.runbook, past.plan, &state);
             Some(Opens {
                 chapter,
@@ -97,6 +98,7 @@ pub(super) async fn walk(
     };
     let mut up = take_over(console, &past, args.take_over).await?;
     up.opens = opens;
+    up.home = home;
     go_on(console, past, up, remark).await
 }
 
@@ -119,6 +121,18 @@ fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Fai
     let id = &home.by;
     let next = format!("take that back first, if that is what you want: lifeboat rollback {id}");
     Err(refused(Chapter::Rollback, folder, home.words(), &next))
+}
+
+/// The failback that has the VMs of a run that is committed after it began.
+pub(super) fn home_of(
+    console: &Console,
+    chapter: Chapter,
+    run: &RunId,
+) -> Result<Option<RunId>, Failure> {
+    match chapter {
+        Chapter::Commit => Ok(taken_home(&console.store, run)?.map(|home| home.by)),
+        Chapter::Rollback | Chapter::Cleanup => Ok(None),
+    }
 }
 
 /// The failback that took the run's VMs home, or began to, and was not taken back.

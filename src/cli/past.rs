@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::engine::{RunEvent, RunInfo, RunState, closing_plan};
 use crate::error::Fault;
 use crate::journal::{self, JournalError, ReadJournal, RunFolder};
-use crate::names::VariableName;
+use crate::names::{RunId, VariableName};
 use crate::plan::{self, Plan, PlanError, PlanInputs};
 use crate::report;
 use crate::runbook::Loaded;
@@ -40,7 +40,7 @@ impl Past {
         let Some(info) = first_line(&journal) else {
             return Err(match journal.problem {
                 Some(problem) => JournalError::Broken { path, problem }.into(),
-                None => JournalError::Empty(path).into(),
+                None => JournalError::without_lines(path).into(),
             });
         };
         let state = RunState::fold(journal.entries.iter().map(Arc::as_ref));
@@ -59,6 +59,15 @@ impl Past {
 
     pub(super) fn state(&self) -> RunState {
         RunState::fold(self.journal.entries.iter().map(Arc::as_ref))
+    }
+
+    /// The same where a failback has its VMs: what ran at both sites is no longer for it to judge.
+    pub(super) fn state_at(&self, home: Option<&RunId>) -> RunState {
+        let mut state = self.state();
+        if let Some(by) = home {
+            state.take_home(by);
+        }
+        state
     }
 
     /// The run for a report.

@@ -20,7 +20,7 @@ use super::args::ResumeArgs;
 use super::console::{Conclusion, Console, as_typed, verdict};
 use super::correct::correct;
 use super::drill::refuse_aborted;
-use super::ending::refused;
+use super::ending::{home_of, refused};
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::handover::take_over;
@@ -52,8 +52,11 @@ pub(super) async fn resume(
         });
     }
     refuse_aborted(&past)?;
+    let mut home = None;
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         let run = &past.folder.id;
+        home = home_of(console, opened.chapter, run)?;
+        let state = past.state_at(home.as_ref());
         if let Opening::Refused(why, next) = opening(opened.chapter, run, &state) {
             return Err(refused(opened.chapter, &past.folder, why, &next));
         }
@@ -61,6 +64,7 @@ pub(super) async fn resume(
     let (past, corrected) = correct(console, past, args).await?;
     let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;
+    up.home = home;
     go_on(console, past, up, None).await
 }
 

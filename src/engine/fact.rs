@@ -352,6 +352,11 @@ pub enum Fact {
         /// What showed it.
         how: String,
     },
+    /// A failback took the run's VMs home, or began to: what runs where is for that run to judge.
+    TakenHome {
+        /// The failback.
+        by: RunId,
+    },
     /// Of two running copies, a person chose the one that lives.
     SurvivorChosen {
         /// Which VM.

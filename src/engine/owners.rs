@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::state::{FoundFact, RunState};
-use crate::names::{HostName, VmName, listed};
+use crate::names::{HostName, RunId, VmName, listed};
 use crate::runbook::model::SiteRole;
 
 impl Fact {
@@ -37,6 +37,12 @@ impl Fact {
         Some(format!(
             "{adapter} of {vm}, whose address is not known, was disconnected when it started; {by} {how}"
         ))
+    }
+
+    /// That a failback has the run's VMs now, in words.
+    #[must_use]
+    pub fn taken_home(by: &RunId) -> String {
+        format!("failback {by} took its VMs home: what runs where is for that run to judge")
     }
 
     /// Where the watch saw what speaks against a VM's start.
@@ -158,9 +164,19 @@ pub(super) struct Word<'a> {
 }
 
 impl RunState {
+    /// Takes in that a failback has the VMs now, as the journal does where the run is taken up.
+    pub fn take_home(&mut self, by: &RunId) {
+        self.home = Some(by.clone());
+        self.facts.push(FoundFact {
+            at: self.last_at.unwrap_or_default(),
+            step: None,
+            fact: Fact::TakenHome { by: by.clone() },
+        });
+    }
+
     /// VMs for which recovery is required: they run at both sites, in the order in which that was
-    /// seen. One leaves the list when one of its copies was stopped or seen to run no more, and when
-    /// its fence has looked at both sites since and found its end.
+    /// seen. One leaves the list when one of its copies was stopped or seen to run no more, when its
+    /// fence has looked at both sites since and found its end, and when a failback took the VMs home.
     #[must_use]
     pub fn splits(&self) -> Vec<Split> {
         let mut splits: Vec<Split> = Vec::new();
@@ -179,6 +195,7 @@ impl RunState {
                 Fact::SplitBrainEnded { vm, .. } | Fact::OwnershipEvidence { vm, .. } => {
                     splits.retain(|split| split.vm != *vm);
                 }
+                Fact::TakenHome { .. } => splits.clear(),
                 Fact::Stopped { vm, host, .. } => splits.retain(|split| {
                     split.vm != *vm || (split.started != *host && split.also != *host)
                 }),

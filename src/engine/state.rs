@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::names::{Attempt, HostName, OpId, StepId, VmName};
+use crate::names::{Attempt, HostName, OpId, RunId, StepId, VmName};
 use crate::runbook::model::{Mode, Section};
 
 use super::fact::Fact;
@@ -94,6 +94,8 @@ pub struct RunState {
     pub detached: bool,
     /// Consoles that took the run up again.
     pub resumes: u32,
+    /// The failback that had its VMs when it was last taken up.
+    pub home: Option<RunId>,
     /// Resumes at which the wall clock stood before the last line, in seconds.
     pub clock_jumps: Vec<(Timestamp, i64)>,
     /// How it ended.

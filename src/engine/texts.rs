@@ -182,6 +182,7 @@ impl Fact {
             | Self::Seeded { .. }
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
+            | Self::TakenHome { .. }
             | Self::SurvivorChosen { .. }
             | Self::ConnectionDecided { .. }
             | Self::PoweredOn { .. }

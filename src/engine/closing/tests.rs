@@ -667,6 +667,21 @@ fn the_cleanup_of_an_aborted_drill_is_left_until_it_is_due_again() {
 }
 
 #[test]
+fn a_split_is_no_reason_against_a_commit_once_a_failback_has_the_vms() {
+    let mut state = half_way(Mode::Failover);
+    finish(&mut state);
+    let split = Fact::SplitBrain {
+        vm: "sql01".into(),
+        started: "lee-esx1".into(),
+        also: "lon-esx1".into(),
+    };
+    add(&mut state, "-", RunEvent::FactFound(split));
+    assert_eq!(word(Chapter::Commit, &state), "refused");
+    state.take_home(&"r2".into());
+    assert_eq!(word(Chapter::Commit, &state), "new");
+}
+
+#[test]
 fn a_split_seen_over_a_rollback_that_was_only_begun_names_both_ways_out() {
     let mut state = half_way(Mode::Failover);
     open(&mut state, Chapter::Rollback);

@@ -28,6 +28,10 @@ impl Engine {
         if self.state.info.is_none() || self.state.finished.is_some() {
             return;
         }
+        // What it left is no longer what stands there: a VM that runs at home was brought there.
+        if self.state.home.is_some() {
+            return;
+        }
         let Some(running) = running else {
             self.quiet.insert(host.clone());
             return;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::engine::step::Status;
-use crate::engine::{Chapter, Entry, Pace, RunEvent, RunResult};
+use crate::engine::{Chapter, Entry, Fact, Pace, RunEvent, RunResult};
 use crate::names::StepId;
 
 use super::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
@@ -87,6 +87,7 @@ impl RunState {
             }),
             RunEvent::ChapterLeft { .. } => self.leave_chapter(entry.at),
             RunEvent::RunFinished { result } => self.finish(entry.at, result),
+            RunEvent::FactFound(Fact::TakenHome { by }) => self.take_home(by),
             RunEvent::FactFound(fact) => self.facts.push(FoundFact {
                 at: entry.at,
                 step: entry.step.clone(),
@@ -124,6 +125,7 @@ impl RunState {
     fn take_up(&mut self, at: Timestamp, console: &str, clock_back_s: Option<i64>) {
         self.console = console.to_owned();
         self.resumes += 1;
+        self.home = None;
         self.finished = None;
         if self.info.as_ref().is_some_and(|info| info.headless) {
             // It went on by itself for want of a person, who chooses a pace now.

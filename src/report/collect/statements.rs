@@ -79,16 +79,21 @@ fn splits(run: &Run<'_>, all: &mut Said) {
         let said = strong("Recovery required (split brain)").plain(words);
         all.say(Kind::SplitBrain, said);
     }
+    let mut is_split = false;
     for FoundFact { at, fact, .. } in &run.state.facts {
         let (kind, said) = match fact {
-            Fact::SplitBrain { vm, started, also } => (
-                Kind::SplitBrain,
-                format!("Split brain: {vm} was seen running on {started} and on {also}"),
-            ),
+            Fact::SplitBrain { vm, started, also } => {
+                is_split = true;
+                (
+                    Kind::SplitBrain,
+                    format!("Split brain: {vm} was seen running on {started} and on {also}"),
+                )
+            }
             Fact::SplitBrainEnded { vm, how } => (
                 Kind::SplitBrain,
                 format!("{vm} ran at one site again: {how}"),
             ),
+            Fact::TakenHome { by } if is_split => (Kind::SplitBrain, Fact::taken_home(by)),
             Fact::SurvivorChosen { vm, site, by } => (
                 Kind::SplitBrain,
                 format!("{by} chose that {vm} lives in {site}"),

@@ -511,6 +511,24 @@ fn a_list_from_before_the_start_is_no_second_copy() {
     assert!(story.engine.state().splits().is_empty());
 }
 
+#[test]
+fn what_a_failback_took_home_runs_nowhere_twice() {
+    let mut story = Story::started();
+    story.london(Some(&["vm0"]));
+    let split = story.engine.state().clone();
+    assert_eq!(split.splits().len(), 1, "before");
+    let home = Fact::TakenHome { by: "r2".into() };
+    story.taken_over_with(split.clone(), vec![RunEvent::FactFound(home)]);
+    assert!(story.engine.state().splits().is_empty());
+    assert!(!returned(&story.london(Some(&["vm0"]))));
+    assert!(story.engine.state().splits().is_empty());
+    // The failback was rolled back since: the watch is this run's own again.
+    let state = story.engine.state().clone();
+    story.taken_over(state);
+    story.london(Some(&["vm0"]));
+    assert_eq!(story.engine.state().splits().len(), 1, "again");
+}
+
 /// Numbers that a seed decides (splitmix64).
 struct Dice(u64);
 
