@@ -236,6 +236,29 @@ impl RunState {
         started
     }
 
+    /// Where the VM lives that this run had started: it ran at both sites, a person chose the other
+    /// one, and this run's copy was stopped. The title of that site, and who chose.
+    #[must_use]
+    pub fn lives_elsewhere(&self, vm: &VmName) -> Option<(&str, &str)> {
+        let (mut started, mut chosen, mut lives) = (None, None, None);
+        for found in &self.facts {
+            match &found.fact {
+                Fact::PoweredOn { vm: of, host } if of == vm => {
+                    (started, chosen, lives) = (Some(host), None, None);
+                }
+                Fact::SplitBrain { vm: of, .. } if of == vm => chosen = None,
+                Fact::SurvivorChosen { vm: of, site, by } if of == vm => {
+                    chosen = Some((site.as_str(), by.as_str()));
+                }
+                Fact::Stopped { vm: of, host, .. } if of == vm && started == Some(host) => {
+                    (started, lives) = (None, chosen);
+                }
+                _ => {}
+            }
+        }
+        lives
+    }
+
     /// Whether the newest word about the VM at a site is that it does not run there. What this run
     /// has started there itself since is to run there, until it is seen off once more.
     pub(super) fn is_seen_off(&self, vm: &VmName, is_here: impl Fn(&HostName) -> bool) -> bool {

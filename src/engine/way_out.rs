@@ -38,7 +38,10 @@ impl WayOut {
                     Status::Done | Status::AlreadyDone | Status::ByHand
                 )
             };
-            if starts.iter().any(is_up) || state.started_on(vm).is_some() {
+            if let Some((site, by)) = state.lives_elsewhere(vm) {
+                let why = format!("it ran at both sites, and {by} chose that it lives in {site}");
+                way.stayed.push((vm.clone(), why));
+            } else if starts.iter().any(is_up) || state.started_on(vm).is_some() {
                 way.moved.push(vm.clone());
             } else if let Some(last) = starts.last() {
                 way.stayed.push((vm.clone(), why_not(state, last)));
@@ -131,7 +134,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::engine::{Entry, RunEvent};
+    use crate::engine::{Entry, Fact, RunEvent};
     use crate::names::{Attempt, StepId};
     use crate::plan::{PlanInputs, make};
     use crate::runbook::{Limits, load};
@@ -188,6 +191,59 @@ mod tests {
             words.contains("power_on was done by hand by alice: at its console"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn what_lives_at_home_by_choice_does_not_go_home() {
+        let loaded = load("r.yaml", RUNBOOK, &Limits::default());
+        let runbook = loaded
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .runbook;
+        let inputs = PlanInputs {
+            variables: [("ticket".into(), "INC000001".to_owned())].into(),
+            only: Vec::new(),
+        };
+        let plan = make(&runbook, Section::Failover, Mode::Failover, &inputs).unwrap();
+        let mut state = RunState::default();
+        let tell = |state: &mut RunState, event: RunEvent| {
+            let step = StepId::from("failover/recover/sql01/power_on");
+            state.apply(&Entry {
+                seq: state.last_seq + 1,
+                at: Timestamp::UNIX_EPOCH,
+                step: Some(step),
+                attempt: Some(Attempt::FIRST),
+                event,
+            });
+        };
+        let vm: VmName = "sql01".into();
+        let stopped = |host: &str| Fact::Stopped {
+            vm: vm.clone(),
+            host: host.into(),
+            at: Timestamp::UNIX_EPOCH,
+            how: "by its guest".to_owned(),
+        };
+        let started = Fact::PoweredOn {
+            vm: vm.clone(),
+            host: "lee-esx1".into(),
+        };
+        let chosen = Fact::SurvivorChosen {
+            vm: vm.clone(),
+            site: "London".to_owned(),
+            by: "alice".to_owned(),
+        };
+        tell(&mut state, RunEvent::StepDone { evidence: vec![] });
+        for fact in [started.clone(), chosen, stopped("lon-esx1")] {
+            tell(&mut state, RunEvent::FactFound(fact));
+        }
+        assert_eq!(state.lives_elsewhere(&vm), None, "its own copy runs");
+        assert_eq!(WayOut::of(&plan, &state).moved, [vm.clone()]);
+        tell(&mut state, RunEvent::FactFound(stopped("lee-esx1")));
+        let way = WayOut::of(&plan, &state);
+        assert!(way.moved.is_empty());
+        let why = "it ran at both sites, and alice chose that it lives in London";
+        assert_eq!(way.stayed[0], (vm.clone(), why.to_owned()));
+        tell(&mut state, RunEvent::FactFound(started));
+        assert_eq!(state.lives_elsewhere(&vm), None, "started again");
     }
 
     #[test]

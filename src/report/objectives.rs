@@ -117,9 +117,15 @@ pub fn measures(run: &Run<'_>) -> Vec<VmMeasure> {
     all
 }
 
-/// Objectives that were missed, in words.
+/// Objectives that were missed, and VMs that were not moved after all, in words.
 pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
-    let missed = |name: &str, what: &str, measure: &Measure| {
+    let stayed = run.plan.vms.iter().filter_map(|vm| {
+        let (site, by) = run.state.lives_elsewhere(vm)?;
+        Some(format!(
+            "{vm} was not moved: it ran at both sites, and {by} chose that it lives in {site}"
+        ))
+    });
+    let words = |name: &str, what: &str, measure: &Measure| {
         measure
             .grade()
             .filter(|grade| *grade > Grade::Within)
@@ -131,7 +137,8 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
                 )
             })
     };
-    measures(run)
+    let measures = measures(run);
+    let missed = measures
         .iter()
         .flat_map(|measure| {
             let name = format!(
@@ -140,12 +147,12 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
                 measure.section
             );
             [
-                missed(&name, "RTO", &measure.rto),
-                missed(&name, "RPO", &measure.rpo),
+                words(&name, "RTO", &measure.rto),
+                words(&name, "RPO", &measure.rpo),
             ]
         })
-        .flatten()
-        .collect()
+        .flatten();
+    stayed.chain(missed).collect()
 }
 
 fn is_brought_up(run: &Run<'_>, section: Section, vm: &VmName) -> bool {
@@ -180,6 +187,9 @@ fn measure(run: &Run<'_>, info: &RunInfo, section: Section, vm: &VmName) -> VmMe
         Fact::Serves { vm: found } if found == vm => Some(at),
         _ => None,
     });
+    // What was stopped again because it lives at the other site does not serve at this one.
+    let serves =
+        serves.filter(|_| section == Section::Failback || run.state.lives_elsewhere(vm).is_none());
     let (lost_at, data) = match section {
         Section::Failover => (run.state.service_lost(), from_point(run, vm)),
         Section::Failback => from_source(run, info, vm),
