@@ -4,8 +4,6 @@
 //! that declares that it looks (`effect: read`) is its own observation. One whose fate is not known
 //! is never sent again on anybody's behalf without `done_if`: a person types it.
 
-use std::time::Duration;
-
 use crate::engine::{
     OpStatus, Performed, ProbeAnswer, Proposal, Question, RunState, StopOutcome, Verdict,
 };
@@ -26,8 +24,6 @@ use super::words::one_line;
 const AGAIN: &str = "send again";
 /// What becomes of a command on the console's own machine in practice.
 const REHEARSED: &str = "practice: it was not run, for it is not part of the simulated site";
-/// How long a command may take that the runbook gives no time.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The verb about one command.
 pub(super) struct Command<'a> {
@@ -61,7 +57,7 @@ struct Reply {
 impl<'a> Command<'a> {
     /// The verb.
     pub fn new(step: &Step, spec: &'a CommandSpec) -> Self {
-        let patience = step.timeout.unwrap_or(PATIENCE);
+        let patience = step.command_time().unwrap_or_default();
         let looks = |words: &Vec<String>| HostCommand::read(words.clone()).deadline(patience);
         let words = match &spec.line {
             CommandLine::Argv(words) => words.clone(),

@@ -236,7 +236,7 @@ mod tests {
             tell(&mut state, RunEvent::FactFound(fact));
         }
         assert_eq!(state.lives_elsewhere(&vm), None, "its own copy runs");
-        assert_eq!(WayOut::of(&plan, &state).moved, [vm.clone()]);
+        assert_eq!(WayOut::of(&plan, &state).moved, std::slice::from_ref(&vm));
         tell(&mut state, RunEvent::FactFound(stopped("lee-esx1")));
         let way = WayOut::of(&plan, &state);
         assert!(way.moved.is_empty());

@@ -239,7 +239,20 @@ pub struct Step {
     pub line: usize,
 }
 
+/// How long a command of the runbook may take that gets no time there.
+const COMMAND_TIME: Duration = Duration::from_secs(120);
+
 impl Step {
+    /// How long a command of this step may take, where it is one of the runbook's own.
+    #[must_use]
+    pub fn command_time(&self) -> Option<Duration> {
+        let is_own = matches!(
+            self.action,
+            ActionSpec::Command(_) | ActionSpec::Local(_) | ActionSpec::RestoreFiles { .. }
+        );
+        is_own.then(|| self.timeout.unwrap_or(COMMAND_TIME))
+    }
+
     /// What the runbook gives as a value that may be typed, where it is asked for one by this key.
     #[must_use]
     pub fn example(&self, key: &str) -> Option<&str> {

@@ -7,8 +7,7 @@ use super::super::fact::Fact;
 #[cfg(test)]
 use super::planted::{self, Bug};
 use super::{Closing, Effect, Engine, Wait, back_off};
-use crate::engine::Status;
-use crate::engine::{Question, RunEvent, StopOutcome};
+use crate::engine::{Op, Question, RunEvent, Status, StopOutcome};
 
 impl Engine {
     pub(super) fn write_wanted(
@@ -185,6 +184,11 @@ impl Engine {
             self.hold_half_undone(step);
             return;
         }
+        if let Some(fault) = self.overran(step) {
+            self.record(Some(step), RunEvent::StepFailed { fault });
+            self.stop_on_failure(step);
+            return;
+        }
         self.record(
             Some(step),
             RunEvent::StepRetried {
@@ -194,5 +198,35 @@ impl Engine {
         if losses > 1 {
             self.timer_for(Wait::Begin(step.clone()), back_off(losses - 1));
         }
+    }
+
+    /// A command of the runbook that took longer than its step has would do so again: one look whether
+    /// it did its work all the same is worth it, sending it over and over is not.
+    fn overran(&self, id: &StepId) -> Option<Fault> {
+        let step = self.plan.step(id)?;
+        let limit = step.command_time()?;
+        let since = self.state.step(id).retried_at;
+        let is_late = |op: &&Op| {
+            op.step == *id
+                && since.is_none_or(|since| op.intended > since)
+                && op
+                    .lost
+                    .is_some_and(|at| at.duration_since(op.intended).unsigned_abs() >= limit)
+        };
+        let late: Vec<&Op> = self.state.ops.values().filter(is_late).collect();
+        let allowed = usize::try_from(step.retries).unwrap_or(usize::MAX);
+        let last = late
+            .last()
+            .filter(|_| late.len() > allowed.saturating_add(1))?;
+        Some(Fault::new(
+            format!(
+                "the command takes longer than the {} s that the step has: it was sent {} times, and stopped",
+                limit.as_secs(),
+                late.len()
+            ),
+            last.host.as_str(),
+            "what it did until then stands",
+            "look there what it did; give the step a longer `timeout` in a corrected runbook, or retry",
+        ))
     }
 }

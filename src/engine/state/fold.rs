@@ -197,6 +197,7 @@ impl RunState {
                         bulk: *bulk,
                         pid: None,
                         intended: entry.at,
+                        lost: None,
                         status: OpStatus::Open,
                     },
                 );
@@ -233,6 +234,9 @@ impl RunState {
         let lost = status == OpStatus::Lost && !known.bulk;
         let stopped = matches!(status, OpStatus::Stopped(_));
         known.status = status;
+        if lost {
+            known.lost = Some(entry.at);
+        }
         let Some(step) = self.steps.get_mut(&known.step) else {
             return;
         };

@@ -24,6 +24,8 @@ pub struct Op {
     pub pid: Option<u32>,
     /// When its intent was on disk.
     pub intended: Timestamp,
+    /// When nobody knew any more whether it goes on.
+    pub lost: Option<Timestamp>,
     /// Where it stands.
     pub status: OpStatus,
 }

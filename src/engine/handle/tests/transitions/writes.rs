@@ -1,6 +1,10 @@
 //! Writes that are lost, stopped, held, and taken back.
 
+use std::time::Duration;
+
 use super::*;
+use crate::engine::TimerId;
+use crate::runbook::model::{CommandLine, CommandSpec, DeclaredEffect};
 
 #[test]
 fn a_lost_write_is_stopped_before_it_is_probed_and_probed_before_it_is_sent_again() {
@@ -38,6 +42,54 @@ fn a_lost_write_is_stopped_before_it_is_probed_and_probed_before_it_is_sent_agai
             "LEAVE"
         ]
     );
+}
+
+#[test]
+fn a_command_that_takes_longer_than_it_has_is_looked_at_once_and_not_sent_over_and_over() {
+    let mut own = Plan::clone(&plan(&[&[]]));
+    own.steps[0].action = ActionSpec::Command(CommandSpec {
+        host: "esx".into(),
+        line: CommandLine::Argv(vec!["backup".to_owned()]),
+        effect: DeclaredEffect::Write,
+        done_if: None,
+        verify: None,
+        environment: Vec::new(),
+    });
+    own.steps[0].timeout = Some(Duration::from_secs(30));
+    let own = Arc::new(own);
+    let (mut engine, step) = started(&own);
+    let mut second = 0;
+    // Sent, lost after so many seconds, and stopped.
+    let mut lose = |engine: &mut Engine, attempt: u32, after: i64| {
+        second += 1;
+        let _ = engine.handle(at(second), probed(&step, attempt, Ok(needed())));
+        let _ = engine.handle(at(second), confirm(&step, attempt));
+        let _ = engine.handle(at(second), wanted(&step, attempt));
+        second += after;
+        let op = OpId(attempt.into());
+        let why = "cut".to_owned();
+        let _ = engine.handle(at(second), Input::WriteLost { op, why });
+        let _ = engine.handle(at(second), performed(&step, attempt, Performed::Lost));
+        let stopped = Input::Stopped {
+            step: step.clone(),
+            attempt: Attempt(attempt),
+            op,
+            outcome: Ok(StopOutcome::Killed),
+        };
+        let effects = names(&engine.handle(at(second), stopped));
+        second += 60;
+        let timers: Vec<TimerId> = engine.timers.keys().copied().collect();
+        for timer in timers {
+            let _ = engine.handle(at(second), Input::Timer(timer));
+        }
+        effects
+    };
+    let again = |effects: Vec<String>| effects.contains(&"step-retried".to_owned());
+    assert!(again(lose(&mut engine, 1, 30)), "it may have done its work");
+    assert!(again(lose(&mut engine, 2, 5)), "a link that was cut");
+    assert_eq!(lose(&mut engine, 3, 31), ["lost-stopped", "step-failed"]);
+    let fault = engine.state().step(&step).fault.unwrap_or_default();
+    assert!(fault.what.contains("sent 2 times"), "{fault:?}");
 }
 
 #[test]
