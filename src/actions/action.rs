@@ -148,6 +148,7 @@ async fn verify<A: Action>(
         (Err(_), Some(fault)) => return Ok(Performed::Failed(fault.clone())),
         (Err(mut unseen), None) => {
             unseen.what = format!("it was done, but could not be looked at: {}", unseen.what);
+            "what was sent ended without an error".clone_into(&mut unseen.state);
             return Ok(Performed::Failed(unseen));
         }
     };

@@ -153,6 +153,15 @@ impl Ready {
         )
     }
 
+    fn went_off(&self) -> Fault {
+        Fault::new(
+            format!("{} does not run any more", self.at.vm),
+            self.at.host.as_str(),
+            "it ran when this step began to wait; nothing was sent",
+            "find out why it went off (its vmware.log, and whether its host was restarted); retry power_on, then this step",
+        )
+    }
+
     async fn keep(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
         for (rung, saw) in self.rungs().into_iter().zip(&seen.reached) {
             let (vm, its) = (self.at.vm.clone(), rung.clone());
@@ -279,6 +288,10 @@ impl Action for Ready {
             self.keep(ctx, &last).await?;
             if last.runs == Some(true) && last.waits_for.is_none() {
                 return Ok(());
+            }
+            // A guest that restarts does not go off; what is off stays so, however long one waits.
+            if last.runs == Some(false) {
+                return Err(ActError::Failed(self.went_off()));
             }
             let rung = rungs
                 .get(last.reached.len())

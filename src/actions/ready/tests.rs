@@ -65,3 +65,13 @@ fn the_fault_names_the_rung_and_what_was_seen_last() {
         "{fault}"
     );
 }
+
+#[test]
+fn a_vm_that_went_off_is_not_waited_for() {
+    let fault = ready().went_off();
+    assert!(
+        fault.what.contains("sql01 does not run any more"),
+        "{fault}"
+    );
+    assert!(fault.next.contains("retry power_on"), "{fault}");
+}
