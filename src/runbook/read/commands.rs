@@ -1,5 +1,6 @@
 //! Commands of the site's own: their words, what they declare, and what shows that they worked.
 
+use super::Names;
 use super::optional;
 use super::texts::{Scope, check_addresses, report_within, template};
 use crate::names::HostName;
@@ -120,5 +121,23 @@ fn script<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<S
         report_within(at.node, "${", "`${…}` in a script".to_owned(), hint, reader);
         return None;
     }
+    if let Some(written) = secret_in(text, scope.names) {
+        let message = format!("the secret `{}` does not reach a script", &written[1..]);
+        let hint = "it would come out empty; a secret stands in `auth: password` only";
+        report_within(at.node, written, message, hint, reader);
+        return None;
+    }
     check_addresses(at.node, text, scope.names, reader).then(|| text.to_owned())
+}
+
+/// Where a script names a variable that is secret: `$root_password`.
+fn secret_in<'t>(script: &'t str, names: &Names) -> Option<&'t str> {
+    let named = script.match_indices('$').map(|(at, _)| {
+        let rest = &script[at + 1..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &script[at..at + 1 + end.unwrap_or(rest.len())]
+    });
+    named
+        .into_iter()
+        .find(|name| names.variables.get(&name[1..]) == Some(&true))
 }

@@ -2,6 +2,21 @@
 
 use super::*;
 
+#[test]
+fn a_secret_is_not_promised_to_a_script() {
+    let with = |script: &str| {
+        let step = format!("      - local: {{ sh: '{script}' }}\n");
+        with_backup("{ host: lee-bk1, path: /vault }", &step)
+    };
+    let found = listed(&problems(&with("curl -d \"$pin\" x")));
+    assert!(
+        found.contains("the secret `pin` does not reach a script"),
+        "{found}"
+    );
+    let other = with("pinned=1; echo $pinned $$");
+    assert_eq!(valid(&other).backups.len(), 2, "another name");
+}
+
 /// `SMALL` with one more backup, and a VM with it; `more` are further steps.
 fn with_backup(backup: &str, more: &str) -> String {
     format!(
