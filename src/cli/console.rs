@@ -172,7 +172,7 @@ pub(super) fn conclude(
     let past = Past::read(folder.clone())?;
     let run = past.report();
     let document = document(&past);
-    let report = write_all(folder, &document)?;
+    let report = write_all(folder, &document);
     let mut lines = report::debrief(&document);
     let exit = verdict(&run);
     if let Some(fault) = fault {
@@ -181,7 +181,11 @@ pub(super) fn conclude(
     for (step, lacks) in unanswered {
         lines.push(format!("answer missing: {step}: {lacks}"));
     }
-    lines.push(format!("report: {}", report.display()));
+    // Without it the journal still tells all of it, and how to go on.
+    lines.push(match report {
+        Ok(report) => format!("report: {}", report.display()),
+        Err(failure) => failure.text,
+    });
     lines.push(format!("journal head: {}", past.journal.head));
     lines.extend(how_it_stands(&past, exit, &elsewhere(&folder.path)));
     Ok(Conclusion { exit, lines })

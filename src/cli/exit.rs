@@ -100,7 +100,7 @@ impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let exit = match &error {
             JournalError::Held { .. } => Exit::Refused,
-            JournalError::Broken { .. } => Exit::Findings,
+            JournalError::Broken { .. } | JournalError::Emptied(_) => Exit::Findings,
             JournalError::Io { .. } | JournalError::Poisoned(_) => Exit::Resumable,
             JournalError::Missing(_)
             | JournalError::Exists(_)

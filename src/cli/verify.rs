@@ -36,7 +36,7 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
         )
     };
     if journal.entries.is_empty() && journal.problem.is_none() {
-        return Err(JournalError::Empty(name.into()).into());
+        return Err(JournalError::without_lines(name.into()).into());
     }
     let folder = Path::new(&name)
         .parent()
@@ -208,6 +208,24 @@ mod tests {
         let (exit, said) = verified(&store, folder.id.as_str());
         assert_eq!(exit, Exit::Clean);
         assert!(said.contains("never finished"), "{said}");
+    }
+
+    #[test]
+    fn a_journal_without_lines_beside_a_report_was_emptied() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let (folder, _) = run_of(&store, 5, None);
+        fs::write(folder.journal(), "").unwrap();
+        let refused = |asked: &str| verify(&store, asked, &mut Vec::new()).unwrap_err();
+        let never = refused(folder.id.as_str());
+        assert_eq!(never.exit, Exit::Invalid);
+        assert!(never.text.contains("never began"), "{}", never.text);
+        fs::write(folder.path.join("report.json"), "{}").unwrap();
+        for asked in [folder.id.as_str(), &folder.journal().display().to_string()] {
+            let emptied = refused(asked);
+            assert_eq!(emptied.exit, Exit::Findings);
+            assert!(!emptied.text.contains("can be deleted"), "{}", emptied.text);
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ pub enum JournalError {
     /// Its first line was never finished.
     #[error("the journal {0} holds no whole line: the run never began")]
     Empty(PathBuf),
+    /// It holds no line, and a report stands beside it.
+    #[error(
+        "the journal {0} holds no whole line, and a report of the run stands beside it: its lines were deleted"
+    )]
+    Emptied(PathBuf),
     /// A newer version wrote it.
     #[error(
         "the journal {path} has format {format}, written by Lifeboat {}; this is {}, which knows format {}",
@@ -83,6 +88,16 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// What a journal without a whole line is: of a run that never began, unless somebody could report
+    /// that run.
+    #[must_use]
+    pub fn without_lines(path: PathBuf) -> Self {
+        match path.with_file_name("report.json").exists() {
+            true => Self::Emptied(path),
+            false => Self::Empty(path),
+        }
+    }
+
     pub(in crate::journal) fn io<'a>(
         doing: &'static str,
         path: &'a Path,
@@ -118,6 +133,11 @@ impl JournalError {
                 path,
                 "nothing was ever sent to a host by this run",
                 "start a new run; this folder can be deleted",
+            ),
+            Self::Emptied(path) => (
+                path,
+                "what the run did stands in its report; nothing was changed",
+                "keep the folder as it is; get the journal from a copy of it",
             ),
             Self::Newer { path, .. } => (
                 path,

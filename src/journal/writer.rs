@@ -94,7 +94,7 @@ impl Journal {
             return Err(JournalError::Broken { path, problem });
         }
         if found.entries.is_empty() {
-            return Err(JournalError::Empty(path));
+            return Err(JournalError::without_lines(path));
         }
         set_torn_aside(&file, folder, &found)?;
         file.sync_all()
