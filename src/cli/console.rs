@@ -44,6 +44,14 @@ pub(super) struct Conclusion {
 }
 
 impl Conclusion {
+    /// Nothing more is said: whoever only looked is back at home.
+    pub(super) fn back_home() -> Self {
+        Self {
+            exit: Exit::Clean,
+            lines: Vec::new(),
+        }
+    }
+
     /// Adds what is told of what came after the run; a failure of it takes nothing of the rest away.
     pub(super) fn take_in(&mut self, then: Result<Vec<String>, Failure>) {
         match then {

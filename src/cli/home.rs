@@ -91,13 +91,7 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         HomeChoice::Run(runbook) => {
             failover(console, runbook, Mode::Failover, StartArgs::default(), true).await
         }
-        HomeChoice::KeepDisks(run) => {
-            let args = EndArgs {
-                run: run.to_string(),
-                ..EndArgs::default()
-            };
-            keeping::keep_disks(console, &args).await
-        }
+        HomeChoice::KeepDisks(run) => keeping::keep_disks(console, &EndArgs::of(&run)).await,
         HomeChoice::RunFromDrill(run) => {
             let past = Past::read(console.store.find(run.as_str())?)?;
             let path = PathBuf::from(&past.info.runbook_path);
@@ -110,18 +104,11 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
         HomeChoice::FailbackRunbook(path) => {
             failback::failback(console, &path.to_string_lossy(), StartArgs::default(), true).await
         }
-        HomeChoice::Close(run, chapter) => {
-            let args = EndArgs {
-                run: run.to_string(),
-                ..EndArgs::default()
-            };
-            ending::end(console, chapter, &args).await
-        }
+        HomeChoice::Close(run, chapter) => ending::end(console, chapter, &EndArgs::of(&run)).await,
         HomeChoice::Leave(run, chapter) => {
             let args = EndArgs {
-                run: run.to_string(),
                 leave: true,
-                ..EndArgs::default()
+                ..EndArgs::of(&run)
             };
             let left = ending::end(console, chapter, &args).await?;
             // It stands as before, and that is seen at home.
@@ -131,12 +118,10 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
             })
         }
         // Whoever stops watching is back at home, however that run stands.
-        HomeChoice::Watch(run) => watch::watch(console, run.as_str())
-            .await
-            .map(|_| Conclusion {
-                exit: Exit::Clean,
-                lines: Vec::new(),
-            }),
+        HomeChoice::Watch(run) => {
+            watch::watch(console, run.as_str()).await?;
+            Ok(Conclusion::back_home())
+        }
         HomeChoice::Report(run) => {
             let past = Past::read(console.store.find(run.as_str())?)?;
             let text = Format::Markdown.render(&document(&past));
@@ -145,15 +130,9 @@ async fn follow(console: &mut Console, choice: HomeChoice) -> Result<Conclusion,
                 .pager(run.as_str(), &text)
                 .await
                 .map_err(|error| no_terminal(&error))?;
-            Ok(Conclusion {
-                exit: Exit::Clean,
-                lines: Vec::new(),
-            })
+            Ok(Conclusion::back_home())
         }
-        HomeChoice::Quit => Ok(Conclusion {
-            exit: Exit::Clean,
-            lines: Vec::new(),
-        }),
+        HomeChoice::Quit => Ok(Conclusion::back_home()),
     }
 }
 

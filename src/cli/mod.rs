@@ -42,7 +42,7 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -50,14 +50,12 @@ use jiff::Timestamp;
 
 use crate::engine::Chapter;
 use crate::journal::Store;
-use crate::names::{RunId, VmName};
-use crate::plan::PlanInputs;
 use crate::runbook;
 use crate::runbook::model::{Mode, Section};
 use crate::settings::Settings;
 
-use args::{Cli, Command, EndArgs, PlanArgs, PlanMode, StartArgs, WatchArgs};
-use console::Console;
+use args::{ActArgs, Cli, Command, EndArgs, StartArgs, WatchArgs};
+use console::{Conclusion, Console};
 pub use exit::{Exit, Failure};
 use from_drill::failover_from;
 
@@ -95,8 +93,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     match command {
         None => block_on(home::home(state)),
         Some(Command::Practice(args)) => {
-            let mut console = Console::open(state, args.start.act.clone())?;
-            finish(block_on(practice::practice(&mut console, args)), console)
+            let act = args.start.act.clone();
+            walk(state, act, async |console| {
+                practice::practice(console, args).await
+            })
         }
         Some(Command::Run {
             runbook,
@@ -104,41 +104,34 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             from_drill,
             no_check,
             start,
-        }) => {
-            let mut console = Console::open(state, start.act.clone())?;
-            if let Some(drill) = from_drill {
-                let live = failover_from(&mut console, runbook, &drill, start, !no_check);
-                return finish(block_on(live), console);
+        }) => walk(state, start.act.clone(), async |console| match from_drill {
+            Some(drill) => failover_from(console, runbook, &drill, start, !no_check).await,
+            None => {
+                let mode = if planned {
+                    Mode::Planned
+                } else {
+                    Mode::Failover
+                };
+                failover(console, runbook, mode, start, !no_check).await
             }
-            let mode = if planned {
-                Mode::Planned
-            } else {
-                Mode::Failover
-            };
-            finish(
-                block_on(failover(&mut console, runbook, mode, start, !no_check)),
-                console,
-            )
-        }
+        }),
         Some(Command::Drill { runbook, start }) => {
-            let mut console = Console::open(state, start.act.clone())?;
-            let walked = block_on(failover(&mut console, runbook, Mode::Drill, start, false));
-            finish(walked, console)
+            walk(state, start.act.clone(), async |console| {
+                failover(console, runbook, Mode::Drill, start, false).await
+            })
         }
         Some(Command::Failback {
             what,
             no_check,
             start,
-        }) => {
-            let mut console = Console::open(state, start.act.clone())?;
-            finish(
-                block_on(failback::failback(&mut console, &what, start, !no_check)),
-                console,
-            )
-        }
+        }) => walk(state, start.act.clone(), async |console| {
+            failback::failback(console, &what, start, !no_check).await
+        }),
         Some(Command::Resume(args)) => {
-            let mut console = Console::open(state, args.act.clone())?;
-            finish(block_on(resume::resume(&mut console, &args)), console)
+            let act = args.act.clone();
+            walk(state, act, async |console| {
+                resume::resume(console, &args).await
+            })
         }
         Some(Command::Commit(args)) => close_run(state, Chapter::Commit, &args),
         Some(Command::Rollback(args)) => close_run(state, Chapter::Rollback, &args),
@@ -147,8 +140,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             keep_disks: false,
         }) => close_run(state, Chapter::Cleanup, &end),
         Some(Command::Cleanup { end, .. }) => {
-            let mut console = Console::open(state, end.act.clone())?;
-            finish(block_on(keeping::keep_disks(&mut console, &end)), console)
+            let act = end.act.clone();
+            walk(state, act, async |console| {
+                keeping::keep_disks(console, &end).await
+            })
         }
         Some(Command::Watch(args)) => watch_run(state, &args),
         Some(Command::Brief { run }) => {
@@ -168,16 +163,15 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
             let valid = validate::validate(&runbooks, colour, &mut out).unwrap_or(false);
             Ok(if valid { Exit::Clean } else { Exit::Invalid })
         }
-        Some(Command::Plan(args)) => print_plan(&args, &mut out),
+        Some(Command::Plan(args)) => paper::print(&args, &mut out),
         Some(Command::Runs) => {
-            let runs = store(state)?.list()?;
-            // Whoever reads along has seen enough when the pipe is closed.
-            let layout = if std::io::stdout().is_terminal() {
+            let layout = if out.is_terminal() {
                 runs::Layout::Columns
             } else {
                 runs::Layout::Lines
             };
-            let _ = runs::whole(&runs, Timestamp::now(), layout, &mut out);
+            // Whoever reads along has seen enough when the pipe is closed.
+            let _ = runs::whole(&store(state)?.list()?, Timestamp::now(), layout, &mut out);
             Ok(Exit::Clean)
         }
         Some(Command::Verify { run }) => verify::verify(&store(state)?, &run, &mut out),
@@ -198,33 +192,39 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     }
 }
 
-/// Gives the terminal back, then says how it ended.
-fn finish(
-    walked: Result<console::Conclusion, Failure>,
-    mut console: Console,
+/// Walks a run at a console, gives the terminal back, then says how it ended.
+fn walk(
+    state: Option<PathBuf>,
+    act: ActArgs,
+    steps: impl AsyncFnOnce(&mut Console) -> Result<Conclusion, Failure>,
 ) -> Result<Exit, Failure> {
+    let mut console = Console::open(state, act)?;
+    let walked = block_on(steps(&mut console));
     console.close_screen();
     Ok(walked?.say())
 }
 
 fn close_run(state: Option<PathBuf>, chapter: Chapter, args: &EndArgs) -> Result<Exit, Failure> {
-    let mut console = Console::open(state, args.act.clone())?;
-    finish(block_on(ending::end(&mut console, chapter, args)), console)
+    walk(state, args.act.clone(), async |console| {
+        ending::end(console, chapter, args).await
+    })
 }
 
 fn watch_run(state: Option<PathBuf>, args: &WatchArgs) -> Result<Exit, Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let act = args::ActArgs {
+    let act = ActArgs {
         // Its hosts are watched in plain lines; a terminal serves to ask for passwords.
         headless: args.headless || args.json || (args.hosts && !terminal),
         operator: args.operator.clone(),
-        ..args::ActArgs::default()
+        ..ActArgs::default()
     };
-    let mut console = Console::open(state, act)?;
     if args.hosts {
+        let mut console = Console::open(state, act)?;
         return block_on(lookout::look_on(&mut console, args));
     }
-    finish(block_on(watch::watch(&mut console, &args.run)), console)
+    walk(state, act, async |console| {
+        watch::watch(console, &args.run).await
+    })
 }
 
 /// A drill does not look first: what is judged there are the places of production.
@@ -234,7 +234,7 @@ async fn failover(
     mode: Mode,
     args: StartArgs,
     looks_first: bool,
-) -> Result<console::Conclusion, Failure> {
+) -> Result<Conclusion, Failure> {
     let order = start::Order {
         loaded: load::load_runbook(&runbook)?,
         path: Some(runbook),
@@ -274,36 +274,6 @@ fn settings(state: Option<PathBuf>) -> Result<Settings, Failure> {
 
 fn store(state: Option<PathBuf>) -> Result<Store, Failure> {
     Ok(Store::new(settings(state)?.state))
-}
-
-fn print_plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let loaded = load::load_runbook(Path::new(&args.runbook))?;
-    let runbook = &loaded.runbook;
-    let answers = answers::Answers::default();
-    let sources = variables::Sources {
-        set: &args.set,
-        answers: &answers,
-        before: None,
-        examples: false,
-    };
-    let values = variables::gather(runbook, &sources)?;
-    let variables = values.with_stand_ins();
-    let only = args.only.iter().map(|vm| VmName::from(vm.trim())).collect();
-    let inputs = PlanInputs { variables, only };
-    let sections: &[Section] = match args.mode {
-        PlanMode::Failover | PlanMode::Planned | PlanMode::Drill => &[Section::Failover],
-        PlanMode::Failback => &[Section::Failback],
-        PlanMode::Practice => &[Section::Failover, Section::Failback],
-    };
-    let plan = past::make_plan(runbook, sections, args.mode.mode(), &inputs)?;
-    if args.mode == PlanMode::Planned {
-        start::check_planned(runbook, &plan)?;
-    }
-    // A drill's places bear the id of its run, which nobody knows yet.
-    let run = RunId::from("\u{2039}run\u{203a}");
-    let walked = drill::as_walked(runbook.clone(), Some(args.mode.mode()), &run);
-    let _ = out.write_all(paper::paper(&walked, &plan).as_bytes());
-    Ok(Exit::Clean)
 }
 
 /// Whether what is written there may be coloured: a terminal, and `NO_COLOR` is not set.

@@ -1,12 +1,50 @@
 //! `lifeboat plan`: every step and every command as Markdown that prints as a paper runbook.
 
 use std::fmt::Write as _;
+use std::io;
 
+use super::args::{PlanArgs, PlanMode};
+use super::exit::{Exit, Failure};
+use super::{answers, drill, load, past, start, variables};
 use crate::actions;
 use crate::engine::{ProbeAnswer, Prompt, Proposal, ShownCommand, Verdict, typed_word};
-use crate::plan::{Plan, Step};
+use crate::names::{RunId, VmName};
+use crate::plan::{Plan, PlanInputs, Step};
 use crate::report;
 use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
+
+/// Prints the plan of a runbook, its variables stood in for where nobody gave them.
+///
+/// # Errors
+/// The runbook cannot be read, or not be planned that way.
+pub(super) fn print(args: &PlanArgs, out: &mut dyn io::Write) -> Result<Exit, Failure> {
+    let loaded = load::load_runbook(&args.runbook)?;
+    let runbook = &loaded.runbook;
+    let answers = answers::Answers::default();
+    let sources = variables::Sources {
+        set: &args.set,
+        answers: &answers,
+        before: None,
+        examples: false,
+    };
+    let variables = variables::gather(runbook, &sources)?.with_stand_ins();
+    let only = args.only.iter().map(|vm| VmName::from(vm.trim())).collect();
+    let inputs = PlanInputs { variables, only };
+    let sections: &[Section] = match args.mode {
+        PlanMode::Failover | PlanMode::Planned | PlanMode::Drill => &[Section::Failover],
+        PlanMode::Failback => &[Section::Failback],
+        PlanMode::Practice => &[Section::Failover, Section::Failback],
+    };
+    let plan = past::make_plan(runbook, sections, args.mode.mode(), &inputs)?;
+    if args.mode == PlanMode::Planned {
+        start::check_planned(runbook, &plan)?;
+    }
+    // A drill's places bear the id of its run, which nobody knows yet.
+    let run = RunId::from("\u{2039}run\u{203a}");
+    let walked = drill::as_walked(runbook.clone(), Some(args.mode.mode()), &run);
+    let _ = out.write_all(paper(&walked, &plan).as_bytes());
+    Ok(Exit::Clean)
+}
 
 /// The plan for people with pens. What cannot be known without asking a host stands as
 /// `‹vmid of sql01›`.

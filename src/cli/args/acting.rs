@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::variables::parse_pair;
+use crate::names::RunId;
 
 /// What every command that acts takes.
 #[derive(Args, Clone, Debug, Default)]
@@ -74,4 +75,15 @@ pub struct EndArgs {
     pub take_over: bool,
     #[command(flatten)]
     pub act: ActArgs,
+}
+
+impl EndArgs {
+    /// What `lifeboat commit RUN`, or another of these, takes.
+    #[must_use]
+    pub fn of(run: &RunId) -> Self {
+        Self {
+            run: run.to_string(),
+            ..Self::default()
+        }
+    }
 }
