@@ -179,7 +179,7 @@ pub fn is_wrong_response(gaps: &[Gap], confirmation: &Confirmation) -> bool {
 pub fn waits_for_person(plan: &Plan, state: &RunState, step: &Step, proposal: &Proposal) -> bool {
     let always = step.gate
         || step.people > 1
-        || step.action.verb() == "confirm"
+        || matches!(step.action, ActionSpec::Confirm { .. })
         || !proposal.ask.is_empty()
         || proposal.attest.is_some()
         || proposal

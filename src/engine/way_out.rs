@@ -2,7 +2,7 @@
 //! planned. Pure.
 
 use crate::names::VmName;
-use crate::plan::{Plan, Step};
+use crate::plan::{ActionSpec, Plan, Step};
 use crate::runbook::model::{Mode, Section};
 
 use super::event::{FromDrill, Parent, RunInfo};
@@ -27,7 +27,7 @@ impl WayOut {
         let mut way = Self::default();
         for vm in &plan.vms {
             let starts: Vec<&Step> = way_out(plan)
-                .filter(|step| step.action.vm() == Some(vm) && step.action.verb() == "power_on")
+                .filter(|step| matches!(&step.action, ActionSpec::PowerOn { vm: of } if of == vm))
                 .collect();
             if starts.is_empty() {
                 continue;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::engine::{Fact, RunInfo, Status};
 use crate::names::{StepId, VmName};
+use crate::plan::ActionSpec;
 use crate::runbook::model::Section;
 
 use super::Run;
@@ -158,8 +159,10 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
 fn is_brought_up(run: &Run<'_>, section: Section, vm: &VmName) -> bool {
     run.plan.steps.iter().any(|step| {
         is_of(&step.id, section)
-            && step.action.vm() == Some(vm)
-            && matches!(step.action.verb(), "power_on" | "ready")
+            && matches!(
+                &step.action,
+                ActionSpec::PowerOn { vm: of } | ActionSpec::Ready { vm: of } if of == vm
+            )
     })
 }
 

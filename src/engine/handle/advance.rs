@@ -1,7 +1,7 @@
 //! What can go on now: confirmations that the pace gives, steps that may begin, the end of the run.
 
 use crate::names::StepId;
-use crate::plan::Step;
+use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Mode, OnFailure};
 
 use super::super::consent;
@@ -152,7 +152,7 @@ impl Engine {
                 continue;
             }
             let waits = one_at_a_time && !self.is_reopened(step) && self.something_is_up();
-            if waits || (held && step.action.verb() == "power_on") {
+            if waits || (held && matches!(step.action, ActionSpec::PowerOn { .. })) {
                 continue;
             }
             if !self.has_room(step) {
