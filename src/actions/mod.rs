@@ -5,9 +5,10 @@
 //! asking any host, and [`stop_lost`] makes sure that a write whose connection died can no longer
 //! take effect. At the run's end [`close`] gives back what it holds.
 //!
-//! A verb is a [`Action`](action::Action): `observe` asks hosts and fills a struct, `decide` is pure
+//! A verb is an `Action`: `observe` asks hosts and fills a struct, `decide` is pure
 //! and turns that struct into an answer, `act` does what is missing. What was not asked is a hole in
 //! the struct, so that the outline, the step card and the deed all come from the same `decide`.
+
 mod action;
 mod answer;
 mod arrivals;

@@ -3,11 +3,11 @@
 //! [`load`] works in this order, and each stage protects the next one:
 //!
 //! 1. size and characters: what is no text never reaches a parser;
-//! 2. [`places`]: the structure and its positions from parser events; duplicate keys, second documents, deep
+//! 2. `places`: the structure and its positions from parser events; duplicate keys, second documents, deep
 //!    nesting and multiplying aliases end here;
 //! 3. serde_yaml turns the text into values, and merges are applied;
-//! 4. [`read`]: values to the typed [`model::Runbook`], each part on its own;
-//! 5. [`check`]: rules that concern several parts.
+//! 4. `read`: values to the typed [`model::Runbook`], each part on its own;
+//! 5. `check`: rules that concern several parts.
 
 mod check;
 mod diagnostics;

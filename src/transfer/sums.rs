@@ -95,7 +95,7 @@ pub const MAX_SUMS: usize = 1 << 20;
 /// Why a `SHA256SUMS` cannot be relied on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SumsError {
-    /// More than [`MAX_SUMS`] bytes.
+    /// More bytes than are looked at.
     #[error("SHA256SUMS has {0} bytes, more than the {MAX_SUMS} that are looked at")]
     TooLarge(usize),
     /// It is there and may not be read.

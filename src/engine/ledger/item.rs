@@ -71,7 +71,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// What it is, in the ledger's words: [`Fact::Gone`] speaks of it by them.
+    /// What it is, in the ledger's words: [`Fact::Gone`](crate::engine::Fact::Gone) speaks of it by them.
     #[must_use]
     pub fn what(&self) -> String {
         let vm = self.vm.as_ref().map_or("", |vm| vm.as_str());
