@@ -1,5 +1,7 @@
 //! Files: what the run placed is removed, files of before it get their names back or are deleted.
 
+use std::collections::BTreeSet;
+
 use crate::engine::{ProbeAnswer, Proposal, ShownCommand, Thing};
 use crate::error::Fault;
 use crate::host::Lane;
@@ -8,6 +10,7 @@ use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::shell::{self, FileStat};
 use crate::plan::{Aside, Close, Placed, Risk};
+use crate::transfer::{Folder, vm_files};
 use crate::vmfiles::FileKind;
 
 use super::super::action::Action;
@@ -40,6 +43,8 @@ pub(in crate::actions) struct Seen {
     pub(super) entries: Vec<(String, Option<FileStat>)>,
     /// VMs that are registered from the folder, and whether each is on.
     pub(super) registered: Vec<(Vmid, bool)>,
+    /// The files of the folder that these are made of; nothing where that is not known.
+    pub(super) used: Option<BTreeSet<String>>,
     /// What there is of a VM in the folder, where none is registered from it.
     pub(super) unlisted: Unlisted,
     /// Not every line of the inventory was understood.
@@ -154,8 +159,11 @@ impl<'a> EndFiles<'a> {
         if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT).filter(|_| in_use) {
             return answer;
         }
-        let has_entry = !seen.registered.is_empty() || seen.unlisted.invalid.is_some();
-        if in_use && has_entry {
+        // What came for a VM that has its files of before again is no part of it any more.
+        let is_used = |name: &&String| seen.used.as_ref().is_none_or(|used| used.contains(*name));
+        let of_entry = folder_goes || doomed.iter().filter(is_used).any(is_vms);
+        let has_entry = of_entry && !seen.registered.is_empty();
+        if has_entry || (in_use && seen.unlisted.invalid.is_some()) {
             let fault = Fault::new(
                 format!("a VM is registered from {folder}, so its files stay"),
                 self.at.host.as_str(),
@@ -373,6 +381,24 @@ impl<'a> EndFiles<'a> {
         needed(found, proposal)
     }
 
+    /// The files of the folder that a VM with this .vmx is made of; nothing where that cannot be told.
+    async fn files_of(&self, ctx: &Ctx, vmx: &str) -> Option<BTreeSet<String>> {
+        if !matches!(self.close, Close::RemoveFiles { .. }) {
+            return None;
+        }
+        let folder = Folder::On {
+            host: ctx.host(&self.at.host).ok()?,
+            path: self.at.folder_path(),
+            lane: Lane::Control,
+        };
+        let files = vm_files(&folder, vmx).await.ok()?;
+        let own = files
+            .items
+            .into_iter()
+            .filter(|item| !item.at.starts_with('/'));
+        Some(own.map(|item| item.at).collect())
+    }
+
     async fn give_names_back(
         &self,
         ctx: &Ctx,
@@ -413,10 +439,16 @@ impl Action for EndFiles<'_> {
         let inside = format!("{}/", at.folder);
         let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;
         let mut registered = Vec::new();
+        let mut used = Some(BTreeSet::new());
         for row in &inventory.vms {
             if row.datastore == at.datastore && row.path.starts_with(&inside) {
                 let told = registered::confirmed(ctx, &at.host, Lane::Control, row).await?;
-                registered.extend(told.map(|now| (row.vmid, now.power == PowerState::On)));
+                if let Some(now) = told {
+                    registered.push((row.vmid, now.power == PowerState::On));
+                    let vmx = row.path.strip_prefix(&inside).unwrap_or_default();
+                    let its = self.files_of(ctx, vmx).await;
+                    used = used.zip(its).map(|(known, its)| &known | &its);
+                }
             }
         }
         let unlisted = if registered.is_empty() {
@@ -434,6 +466,7 @@ impl Action for EndFiles<'_> {
             folder: entries.is_some(),
             entries: entries.unwrap_or_default(),
             registered,
+            used,
             unlisted,
             doubtful: !inventory.unread.is_empty(),
             twice: splits.next().map(|split| split.in_words()),

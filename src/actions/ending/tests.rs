@@ -70,6 +70,7 @@ fn folder(names: &[&str]) -> files::Seen {
             .map(|name| ((*name).to_owned(), Some(stat)))
             .collect(),
         registered: Vec::new(),
+        used: None,
         unlisted: Unlisted::default(),
         doubtful: false,
         twice: None,
@@ -113,6 +114,28 @@ fn about(proposal: &Proposal) -> Vec<&str> {
         .map(|words| words.split(' ').next().unwrap_or_default())
         .map(|path| path.strip_prefix(FOLDER).unwrap_or(path))
         .collect()
+}
+
+#[test]
+fn what_a_vm_with_its_files_of_before_is_not_made_of_goes_from_beside_them() {
+    let used = |names: &[&str]| {
+        let mut seen = folder(&["sql01.vmdk", "sql01.vmx"]);
+        seen.registered = vec![(Vmid(7), true)];
+        seen.used = Some(names.iter().map(|name| (*name).to_owned()).collect());
+        seen
+    };
+    let answer = decide(&removal(false), used(&["sql01.vmx", "other.vmdk"]));
+    assert_eq!(about(needed(&answer)), ["/sql01.vmdk"]);
+    for (made, names) in [(false, ["sql01.vmx", "sql01.vmdk"]), (true, ["", ""])] {
+        let mut seen = used(&names);
+        seen.entries
+            .retain(|(name, _)| !made || name == "sql01.vmdk");
+        let answer = decide(&removal(made), seen);
+        assert!(
+            blocked(&answer).what.contains("a VM is registered"),
+            "{answer:?}"
+        );
+    }
 }
 
 #[test]
