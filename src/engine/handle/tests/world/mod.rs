@@ -336,7 +336,8 @@ impl World {
         let heard = heard.filter(|_| goes_on);
         let owners = &mut self.watch.owners;
         heard.map_or_else(Vec::new, |heard| {
-            owners.hear(&self.folded, heard.host, heard.asked, &heard.running)
+            let plan = &self.shape.plan;
+            owners.hear(&self.folded, heard.host, heard.asked, &heard.running, plan)
         })
     }
 

@@ -4,8 +4,9 @@
 
 use super::promises::{Broken, ensure, position};
 use super::shapes::{HOSTS, Shape, VMS};
-use crate::engine::{Entry, Fact, RunEvent, RunState};
+use crate::engine::{Entry, Fact, RunEvent, RunState, Status};
 use crate::names::VmName;
+use crate::plan::{ActionSpec, Close, Plan};
 
 /// What is known of one VM.
 #[derive(Clone, Copy, Default)]
@@ -65,6 +66,7 @@ impl Owners {
         host: usize,
         asked: u64,
         running: &[VmName],
+        plan: &Plan,
     ) -> Vec<Due> {
         self.heard = Some(asked);
         let mut due = Vec::new();
@@ -84,7 +86,9 @@ impl Owners {
                 .max(known.started)
                 .max(known.split)
                 .max(off);
-            if state.started_on(&name).is_some() && asked > looked {
+            let twice =
+                state.started_on(&name).is_some() && !is_stopped_by_hand(plan, state, &name);
+            if twice && asked > looked {
                 due.push(Due::Split(host));
             }
         }
@@ -231,6 +235,15 @@ impl Owners {
         }
         self
     }
+}
+
+/// A person says that the copy here is off: until its host tells otherwise that is believed.
+fn is_stopped_by_hand(plan: &Plan, state: &RunState, vm: &VmName) -> bool {
+    plan.steps.iter().any(|step| {
+        let stops =
+            matches!(&step.action, ActionSpec::Close(Close::Stop { vm: of, .. }) if of == vm);
+        stops && state.status(&step.id) == Status::ByHand
+    })
 }
 
 /// Whether a VM's host at home was silent when its owner was looked for last, and no answer of it
