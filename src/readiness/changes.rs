@@ -81,12 +81,14 @@ fn was_judged(task: &Task, seen: &Seen, finding: &Finding) -> bool {
         let place = task.runbook.vms.get(vm).and_then(|vm| task.place(vm));
         let restored = task.restores.contains_key(vm);
         let from = left_at(task, seen, vm).map(|(host, _)| host);
+        let sent_from = task.source_of(vm);
         place.is_none_or(|place| is_known(&place.host))
             && (!restored || seen.points.get(vm).is_some_and(Result::is_ok))
             && (task.leaves(vm).is_none() || from.is_some_and(is_known))
+            && sent_from.is_none_or(is_known)
     };
     // What comes counts, and that is known of each VM by itself.
-    let is_sum = ["memory", "room", "home", "swap"].contains(&about);
+    let is_sum = ["memory", "room", "copies", "swap"].contains(&about);
     let rests_on_vms = is_sum || finding.key.starts_with("vm/");
     of_host && (!rests_on_vms || finding.vms.iter().all(of_vm))
 }

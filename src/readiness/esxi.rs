@@ -107,7 +107,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
     };
     look_at_stores(asker, task, host, &mut seen).await;
     look_at_locks(asker, task, host, &mut seen).await;
-    seen.apart = ahead(asker, task, host, &seen).await;
+    ahead(asker, task, host, &mut seen).await;
     seen
 }
 

@@ -58,7 +58,7 @@ impl Seen {
         self.hosts.get_mut(host)?.as_mut().ok()?.esxi.as_deref_mut()
     }
 
-    /// A VM that goes home, as the host told where it is now.
+    /// A VM that is copied from where it is, as its host told.
     #[must_use]
     pub fn leaving(&self, vm: &VmName) -> Option<&Leaving> {
         let mut hosts = self.hosts.keys();
@@ -197,7 +197,7 @@ pub struct EsxiSeen {
     pub folders: BTreeMap<VmName, Told<Vec<String>>>,
     /// The files of a VM there, by VM, where that is known.
     pub taken: BTreeMap<VmName, Files>,
-    /// VMs of the task that go home from there.
+    /// VMs of the task that are copied from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
     /// The disks that VMs which are copied from there have outside their folders.
     pub apart: BTreeMap<VmName, Told<Vec<Apart>>>,

@@ -140,6 +140,21 @@ impl Task {
         goes.then(|| vm.place(self.side.other())).flatten()
     }
 
+    /// Whether all that comes of a VM are its own files, from where it is.
+    #[must_use]
+    pub fn is_copied(&self, name: &VmName) -> bool {
+        self.homing.contains(name) || self.ahead.contains(name) && !self.brings(name)
+    }
+
+    /// The host from which its own files, and nothing else, are sent ahead; none of one that goes home.
+    #[must_use]
+    pub fn source_of(&self, name: &VmName) -> Option<&HostName> {
+        let vm = self.runbook.vms.get(name)?;
+        let sent = self.is_copied(name) && !self.homing.contains(name);
+        let place = sent.then(|| vm.place(self.side.other())).flatten();
+        place.map(|place| &place.host)
+    }
+
     /// Its VMs whose own files are sent ahead from this host, with their places there.
     pub fn sent_from<'a>(
         &'a self,

@@ -20,7 +20,7 @@ use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::names::VmName;
-use crate::readiness::seen::Apart;
+use crate::readiness::seen::{Apart, Files, Leaving};
 use crate::runbook;
 use crate::transfer::{Dated, Flaw, NoPoint};
 
@@ -394,6 +394,35 @@ fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_d
     only("note vm/web01/apart", told, with(Some(GIB)));
     let gone = "not where its .vmx says: /vmfs/volumes/d2/web01_1.vmdk";
     only("blocker vm/web01/apart", gone, with(None));
+}
+
+#[test]
+fn what_is_sent_ahead_needs_room_and_memory_before_it_is_shut_down() {
+    let sent = |gib: u64, memory: u64| {
+        move |task: &mut Task, seen: &mut Seen| {
+            task.ahead = vec!["web01".into()];
+            task.restores.shift_remove("web01");
+            seen.points.remove("web01");
+            let leaving = Leaving {
+                files: [("web01-flat.vmdk".to_owned(), gib * GIB)].into(),
+                memory: Ok(Some(memory * GIB)),
+                vmx: Ok(vmx("web01")),
+            };
+            let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
+            lon.leaving.insert("web01".into(), Ok(leaving));
+            lee(seen).taken.insert("web01".into(), Files::default());
+        }
+    };
+    assert_eq!(found(sent(1, 1)).0, [""; 0]);
+    let key = "blocker store/lee-esx1/local1/copies";
+    only(key, "the turn of web01", sent(4000, 1));
+    let (keys, texts) = found(sent(1, 900));
+    let of_memory = ["host/lee-esx1/memory", "store/lee-esx1/local1/swap"];
+    assert_eq!(
+        keys,
+        of_memory.map(|key| format!("warning {key}")),
+        "{texts}"
+    );
 }
 
 #[test]

@@ -152,7 +152,7 @@ async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
     let entries = in_folder(asker, &on_host(&row.datastore, folder)).await?;
     let summary = asker
         .ask_extra(
-            "how much memory VMs take that go home",
+            "how much memory VMs take that are copied from where they are",
             commands::summary(row.vmid),
             |output| VmSummary::only_of(VmSummary::parse(output), &row.datastore, &row.path),
         )
@@ -165,26 +165,23 @@ async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
     })
 }
 
-/// The disks outside their folders of VMs whose own files are sent ahead from this host, as they are
-/// registered there.
-pub(super) async fn ahead(
-    asker: &mut Asker,
-    task: &Task,
-    host: &HostName,
-    seen: &EsxiSeen,
-) -> BTreeMap<VmName, Told<Vec<Apart>>> {
+/// What the VMs take whose own files are sent ahead from this host, as they are registered there, and
+/// the disks that they have outside their folders.
+pub(super) async fn ahead(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
     let volumes = volumes(Some(seen));
-    let mut told = BTreeMap::new();
     for (vm, place) in task.sent_from(host) {
-        if let Some(Some(row)) = seen.at(place) {
-            let disks = match vmx(asker, &on_host(&row.datastore, &row.path)).await {
-                Ok(vmx) => Ok(apart(asker, &volumes, row, &vmx).await),
-                Err(silence) => Err(silence),
-            };
-            told.insert(vm.clone(), disks);
-        }
+        let Some(Some(row)) = seen.at(place) else {
+            continue;
+        };
+        let leaving = leaving(asker, row).await;
+        let disks = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
+            Ok(Ok(vmx)) => apart(asker, &volumes, row, vmx).await,
+            // That it did not tell is told by that.
+            _ => Vec::new(),
+        };
+        seen.apart.insert(vm.clone(), Ok(disks));
+        seen.leaving.insert(vm.clone(), leaving);
     }
-    told
 }
 
 async fn vmx(asker: &mut Asker, path: &str) -> Told<Vec<u8>> {

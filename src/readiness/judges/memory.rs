@@ -58,7 +58,7 @@ struct Coming {
     known: Vec<(VmName, u64)>,
     /// VMs of which that is not known.
     unknown: Vec<VmName>,
-    /// VMs that go home, where the host that they leave does not tell it.
+    /// VMs that are copied from where they are, where their host does not tell it.
     untold: Vec<VmName>,
 }
 
@@ -157,7 +157,7 @@ fn sum(mut figures: impl Iterator<Item = u64>) -> u64 {
 
 /// What a VM takes of its host's memory, by the .vmx that is restored, or where it is now, in bytes.
 fn memory_of(task: &Task, seen: &Seen, vm: &VmName) -> Option<u64> {
-    if task.leaves(vm).is_some() {
+    if task.is_copied(vm) {
         return *seen.leaving(vm)?.memory.as_ref().ok()?;
     }
     let vmx = Vmx::parse(seen.used(vm)?.vmx()?).ok()?;

@@ -11,6 +11,7 @@ mod homes;
 mod homing;
 mod hosts;
 mod identities;
+mod landing;
 mod leftovers;
 mod memory;
 mod networks;
@@ -29,11 +30,12 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 16] = [
+const JUDGES: [Judge; 17] = [
     reach::judge,
     hosts::judge,
     stores::judge,
     room::judge,
+    landing::judge,
     memory::judge,
     networks::judge,
     backups::judge,

@@ -108,7 +108,7 @@ fn what_comes_home_lies_beside_the_originals_or_in_their_place() {
     assert_eq!(keys, ["warning store/lon-esx1/local1/swap"]);
     assert!(
         texts.contains(
-            "has 4.0 GiB free once they are home, and their swap files take up to 12.0 GiB"
+            "has 4.0 GiB free once they are there, and their swap files take up to 12.0 GiB"
         ),
         "{texts}"
     );
@@ -117,7 +117,7 @@ fn what_comes_home_lies_beside_the_originals_or_in_their_place() {
     assert_eq!(
         keys,
         [
-            "warning store/lon-esx1/local1/home",
+            "warning store/lon-esx1/local1/copies",
             "warning store/lon-esx1/local1/swap"
         ]
     );
@@ -125,7 +125,7 @@ fn what_comes_home_lies_beside_the_originals_or_in_their_place() {
     assert!(texts.contains("what they were, of sql01;"), "{texts}");
     // The clones leave nothing, though all would have room in place.
     let (keys, texts) = with(20 * GIB);
-    assert_eq!(keys, ["blocker store/lon-esx1/local1/home"]);
+    assert_eq!(keys, ["blocker store/lon-esx1/local1/copies"]);
     assert!(texts.contains("the turn of sql01"), "{texts}");
 }
 
@@ -152,7 +152,7 @@ fn memory_is_counted_by_what_the_vms_take_where_they_run() {
         lon(seen).volumes = Ok(Volumes(vec![volume("local1", 20 * GIB)]));
     });
     assert!(
-        keys.contains(&"blocker store/lon-esx1/local1/home".to_owned()),
+        keys.contains(&"blocker store/lon-esx1/local1/copies".to_owned()),
         "{keys:?}"
     );
 }
@@ -213,7 +213,7 @@ fn what_lies_outside_its_folder_takes_room_at_home_too() {
     };
     assert_eq!(with(GIB).0, ["note vm/sql01/apart"]);
     let (keys, texts) = with(1 << 50);
-    assert_eq!(keys[0], "blocker store/lon-esx1/local1/home", "{texts}");
+    assert_eq!(keys[0], "blocker store/lon-esx1/local1/copies", "{texts}");
 }
 
 #[test]
