@@ -12,12 +12,46 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::DriverFault;
+use super::esxi::inventory::Inventory;
+use super::esxi::power::PowerState;
+use super::esxi::process::RunningVm;
 use super::esxi::storage::{Volume, Volumes};
-use super::esxi::{Esxi, Registration, Vmid};
-use super::shell::{Found, TcpAnswer, Trace};
-use super::{DriverError, DriverFault};
-use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
+use super::esxi::summary::VmSummary;
+use super::esxi::{Vmid, commands};
+use super::shell::{
+    Found, Sha256, TcpAnswer, TcpTool, Trace, entries, find, free_space, list, parse_free_space,
+    sha256, tcp, trace,
+};
+use crate::host::{
+    Credential, Host, HostCommand, HostConfig, HostError, Hosts, Lane, Output, Policy, Redactor,
+};
 use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
+
+/// A host that is asked over its control session.
+struct Asked(Arc<Host>);
+
+/// Why a read has no value: the host could not be asked, or its reply is not the value.
+#[derive(Debug, PartialEq)]
+enum Unread {
+    Host(HostError),
+    Reply(DriverFault),
+}
+
+impl Asked {
+    async fn ask<T>(
+        &self,
+        command: &HostCommand,
+        parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
+    ) -> Result<T, Unread> {
+        let output = self.0.read(Lane::Control, command).await;
+        parse(&output.map_err(Unread::Host)?).map_err(Unread::Reply)
+    }
+
+    async fn running(&self) -> Result<Vec<RunningVm>, Unread> {
+        self.ask(&commands::running(), RunningVm::parse_all).await
+    }
+}
 
 /// A host: its sshd, its programs and what they print. It ends with its test.
 struct StandIn {
@@ -35,7 +69,7 @@ impl Drop for StandIn {
 
 impl StandIn {
     /// `None`, said aloud, where there is no sshd.
-    fn start(driver: Driver) -> Option<(Self, Esxi)> {
+    fn start(driver: Driver) -> Option<(Self, Asked)> {
         if !Path::new("/usr/sbin/sshd").exists() {
             println!("SKIPPED: /usr/sbin/sshd is not installed (apt install openssh-server)");
             return None;
@@ -90,8 +124,7 @@ impl StandIn {
         let stand_in = Self { sshd, dir, hosts };
         stand_in.await_banner(port);
         let host = stand_in.hosts.host(&"lee1".into()).unwrap();
-        let esxi = Esxi::new(host, Lane::Control);
-        Some((stand_in, esxi))
+        Some((stand_in, Asked(host)))
     }
 
     fn await_banner(&self, port: u16) {
@@ -175,30 +208,37 @@ async fn a_row_is_believed_only_with_its_summary() {
     );
     host.prints("vim-cmd vmsvc/get.summary 7", &summary("other/other.vmx"));
     host.prints("vim-cmd vmsvc/get.summary 9", &summary("sql01/sql01.vmx"));
+    let volumes = volumes();
+    let all = commands::getallvms();
+    let inventory = || esxi.ask(&all, Inventory::parse);
+    let summary_of = async |vmid| esxi.ask(&commands::summary(vmid), VmSummary::parse).await;
     for path in [
         "/vmfs/volumes/local1/sql01/sql01.vmx",
         "/vmfs/volumes/aaa-1/sql01/sql01.vmx",
     ] {
-        match esxi.registration(path, &volumes()).await.unwrap() {
-            Registration::As(vmid, summary) => {
-                assert_eq!((vmid, summary.name.as_str()), (Vmid(9), "x"))
-            }
-            other => panic!("{other:?}"),
-        }
+        let is_it = |claimed: &str| volumes.by_uuid(claimed) == volumes.by_uuid(path);
+        let rows = inventory().await.unwrap().vms;
+        let claims = rows.iter().filter(|row| is_it(&row.vmx_path()));
+        let claims: Vec<Vmid> = claims.map(|row| row.vmid).collect();
+        assert_eq!(claims, [Vmid(7), Vmid(9)], "the list alone cannot tell");
+        let (forged, real) = (summary_of(Vmid(7)).await, summary_of(Vmid(9)).await);
+        assert!(!is_it(&forged.unwrap().vmx_path()));
+        let real = real.unwrap();
+        assert!(is_it(&real.vmx_path()) && real.name == "x");
     }
     let gone = "(vim.fault.NotFound) {\n   msg = \"no such VM\"\n}\n";
     host.prints("vim-cmd vmsvc/get.summary 9", gone);
-    let path = "/vmfs/volumes/local1/sql01/sql01.vmx";
-    assert_eq!(
-        esxi.registration(path, &volumes()).await,
-        Ok(Registration::No)
+    let missing = summary_of(Vmid(9)).await;
+    assert!(
+        matches!(missing, Err(Unread::Reply(DriverFault::NotFound { .. }))),
+        "{missing:?}"
     );
     host.prints(
         "vim-cmd vmsvc/getallvms",
         &format!("{HEADING}5      what   is this   x   vmx-13\n"),
     );
-    let unproven = esxi.registration(path, &volumes()).await;
-    assert!(matches!(unproven, Ok(Registration::Unproven { unread }) if unread.len() == 1));
+    let unproven = inventory().await.unwrap();
+    assert!(unproven.vms.is_empty() && unproven.unread.len() == 1);
 }
 
 #[tokio::test]
@@ -211,15 +251,10 @@ async fn an_unreachable_hostd_is_told_from_an_unreachable_host() {
         "Connect to localhost failed: Connection failure\n",
     );
     let down = esxi.running().await.unwrap_err();
-    assert!(
-        matches!(&down, DriverError::Reply(DriverFault::HostdDown { .. })),
-        "{down}"
-    );
-    let fault = down.fault(
-        "listing the running VMs",
-        &"lee1".into(),
-        "nothing was changed",
-    );
+    let Unread::Reply(down @ DriverFault::HostdDown { .. }) = &down else {
+        panic!("{down:?}")
+    };
+    let fault = down.fault("listing the running VMs", "lee1", "nothing was changed");
     assert!(fault.passing && fault.next.contains("hostd"), "{fault}");
     host.prints("esxcli --formatter=csv vm process list", "");
     assert_eq!(esxi.running().await, Ok(Vec::new()));
@@ -227,54 +262,59 @@ async fn an_unreachable_hostd_is_told_from_an_unreachable_host() {
     fs::remove_file(host.dir.path().join("esxcli")).unwrap();
     let missing = esxi.running().await.unwrap_err();
     assert!(
-        matches!(
-            &missing,
-            DriverError::Reply(DriverFault::ToolMissing { .. })
-        ),
-        "{missing}"
+        matches!(&missing, Unread::Reply(DriverFault::ToolMissing { .. })),
+        "{missing:?}"
     );
     host.hosts.close().await;
     host.sshd.kill().unwrap();
     let error = esxi.running().await.unwrap_err();
-    assert!(matches!(error, DriverError::Host(_)), "{error}");
+    assert!(matches!(error, Unread::Host(_)), "{error:?}");
 }
 
 #[tokio::test]
 async fn files_ports_and_processes_over_a_session() {
-    let Some((host, esxi)) = StandIn::start(Driver::Posix) else {
+    let Some((host, posix)) = StandIn::start(Driver::Posix) else {
         return;
     };
-    let shell = esxi.shell();
     let file = host.dir.path().join("it's a \"file\"\n[1]");
     fs::write(&file, b"abc").unwrap();
-    let path = file.to_str().unwrap();
-    assert!(matches!(shell.find(path).await, Ok(Found::There(stat)) if stat.size == 3));
-    let folder = shell.list(host.dir.path().to_str().unwrap()).await.unwrap();
+    let (path, folder) = (file.to_str().unwrap(), host.dir.path().to_str().unwrap());
+    let found = posix.ask(&find(path), Found::parse).await;
+    assert!(matches!(found, Ok(Found::There(stat)) if stat.size == 3));
+    let listed = posix.ask(&list(folder), entries).await.unwrap();
     assert!(
-        folder
+        listed
             .iter()
             .any(|entry| entry.text() == Some("it's a \"file\"\n[1]"))
     );
-    let sum = shell.sha256(path, Duration::from_secs(20)).await.unwrap();
+    let within = sha256(path).deadline(Duration::from_secs(20));
+    let sum = posix.ask(&within, Sha256::parse).await.unwrap();
     assert_eq!(
         sum.hex,
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     );
-    assert!(
-        shell
-            .free_space(host.dir.path().to_str().unwrap())
-            .await
-            .unwrap()
-            > 0
-    );
+    let free = posix.ask(&free_space(folder), parse_free_space).await;
+    assert!(free.unwrap() > 0);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (tool, answer) = shell
-        .tcp("127.0.0.1", listener.local_addr().unwrap().port(), 3)
-        .await
-        .unwrap();
-    assert_eq!(answer, TcpAnswer::Open, "{tool}");
+    let port = listener.local_addr().unwrap().port();
+    // By the first tool that this machine has.
+    let mut answered = None;
+    for tool in TcpTool::ALL {
+        let command = tcp(tool, "127.0.0.1", port, 3);
+        let answer = posix.ask(&command, |output| TcpAnswer::parse(tool, output));
+        match answer.await {
+            Err(Unread::Reply(DriverFault::ToolMissing { .. })) => {}
+            answer => {
+                answered = Some((tool, answer));
+                break;
+            }
+        }
+    }
+    let (tool, answer) = answered.unwrap();
+    assert_eq!(answer, Ok(TcpAnswer::Open), "{tool}");
     let nobody = HostCommand::write(["vim-cmd", "vmsvc/power.on", "3"]);
-    let other = shell.trace(std::process::id(), &nobody).await.unwrap();
+    let command = trace(Driver::Posix, std::process::id(), &nobody);
+    let other = posix.ask(&command, Trace::parse).await.unwrap();
     assert!(matches!(other, Trace::Other { .. }), "{other:?}");
 }
 
@@ -291,7 +331,8 @@ async fn many_reads_at_once_are_all_answered() {
     let asked: Vec<_> = (0..8)
         .map(|_| {
             let esxi = Arc::clone(&esxi);
-            tokio::spawn(async move { esxi.power_state(Vmid(3)).await })
+            let command = commands::power_state(Vmid(3));
+            tokio::spawn(async move { esxi.ask(&command, PowerState::parse).await })
         })
         .collect();
     for answer in asked {

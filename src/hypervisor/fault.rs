@@ -1,9 +1,7 @@
 //! What can go wrong between a command and the value that was wanted from it.
 
 use crate::error::Fault;
-use crate::host::HostError;
 use crate::hypervisor::esxi::Vmid;
-use crate::names::HostName;
 
 /// Why a host's reply is not the wanted value. Texts are excerpts of what the host said: bounded,
 /// on one line, without control characters.
@@ -167,40 +165,4 @@ fn is_missing(text: &str) -> bool {
 fn is_locked(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("failed to lock") || text.contains("device or resource busy")
-}
-
-/// Why a read has no value: the host could not be asked, or its reply is not the value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DriverError {
-    /// The command did not come to its end.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// It did, and this came of it.
-    #[error(transparent)]
-    Reply(#[from] DriverFault),
-}
-
-impl DriverError {
-    /// The error for a person: `doing` names the deed (`reading the inventory`), `state` what
-    /// things are like now where the host itself answered.
-    #[must_use]
-    pub fn fault(&self, doing: &str, host: &HostName, state: impl Into<String>) -> Fault {
-        match self {
-            Self::Host(error) => {
-                let mut fault = error.fault(host);
-                fault.what = format!("{doing} failed: {}", fault.what);
-                fault
-            }
-            Self::Reply(fault) => fault.fault(doing, host.as_str(), state),
-        }
-    }
-
-    /// Whether the same read may succeed later without anybody doing anything.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Host(error) => error.passing(),
-            Self::Reply(fault) => fault.is_passing(),
-        }
-    }
 }

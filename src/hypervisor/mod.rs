@@ -2,20 +2,21 @@
 //!
 //! Every operation is a pair of pure functions: a constructor that gives the
 //! [`HostCommand`](crate::host::HostCommand), and a parser that reads its
-//! [`Output`](crate::host::Output). Reads are also offered as async methods
-//! ([`Esxi`](esxi::Esxi), [`Shell`](shell::Shell)); writes are sent by the actions, which hold the
-//! intents, and interpreted here. A reply never turns anything green by itself: exit statuses and
-//! texts are only hints, the state is read again afterwards.
+//! [`Output`](crate::host::Output). Whoever asks sends the one
+//! and reads the other; writes are sent by the actions, which hold the intents. A reply never turns
+//! anything green by itself: exit statuses and texts are only hints, the state is read again
+//! afterwards.
 //!
 //! [`shell`] is the driver of posix hosts, and what ESXi has in common with them: files, sums,
 //! processes and probes over a plain `sh`.
+
 mod fault;
 mod reply;
 
 pub mod esxi;
 pub mod shell;
 
-pub use fault::{DriverError, DriverFault};
+pub use fault::DriverFault;
 
 #[cfg(test)]
 mod driver_tests;

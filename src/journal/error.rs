@@ -109,12 +109,6 @@ impl JournalError {
         }
     }
 
-    /// Whether another console holds the run.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        matches!(self, Self::Held { .. })
-    }
-
     /// The same for a person: what failed, where, what state things are in, the next move.
     #[must_use]
     pub fn fault(&self) -> Fault {

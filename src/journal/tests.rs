@@ -318,7 +318,7 @@ fn one_writer_and_the_second_is_told_who() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = create(folder.path());
     let error = reopen(folder.path()).unwrap_err();
-    assert!(error.is_held());
+    assert!(matches!(error, JournalError::Held { .. }));
     let told = error.fault().to_string();
     assert!(told.contains("alice on noc-3"), "{told}");
     assert!(

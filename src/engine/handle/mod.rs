@@ -153,12 +153,6 @@ impl Engine {
         &self.state
     }
 
-    /// The plan of the run.
-    #[must_use]
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
     /// Takes an input in, at time `now`, and returns what to do, in order.
     #[must_use]
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {

@@ -295,12 +295,6 @@ pub fn vmknics() -> HostCommand {
     esxcli_list("", &["network", "ip", "interface", "list"])
 }
 
-/// Whose MACs the host has seen behind addresses.
-#[must_use]
-pub fn neighbors() -> HostCommand {
-    esxcli_list("", &["network", "ip", "neighbor", "list"])
-}
-
 fn portgroup(words: &[&str]) -> HostCommand {
     let head = ["esxcli", "network", "vswitch", "standard", "portgroup"];
     HostCommand::write([&head, words].concat())
@@ -475,7 +469,6 @@ mod tests {
             licences(),
             vcenter_agent(),
             nics(),
-            neighbors(),
             lock("/x"),
             folder_locks(&["/x".to_owned()]),
             vmknics(),

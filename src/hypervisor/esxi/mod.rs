@@ -2,10 +2,10 @@
 //!
 //! [`commands`] has a constructor for every command line; each topic's module has the parser of
 //! its reply. Rules that hold for all of them: [`faults`].
+
 pub mod autostart;
 pub mod commands;
 pub mod devices;
-mod driver;
 pub mod faults;
 pub mod guest;
 pub mod host_summary;
@@ -28,8 +28,6 @@ pub mod value;
 pub mod version;
 pub mod vm_inventory;
 pub mod vmkfstools;
-
-pub use driver::{Esxi, Registration};
 
 use std::fmt;
 

@@ -1,7 +1,5 @@
 //! The networks of a host: standard switches, their port groups, physical adapters, neighbours.
 
-use std::net::IpAddr;
-
 use super::table::{self, Record, list};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
@@ -142,35 +140,6 @@ impl Vmknic {
     }
 }
 
-/// Whose MAC the host saw behind an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Neighbor {
-    /// The address.
-    pub address: IpAddr,
-    /// The MAC, lower case with colons.
-    pub mac: String,
-}
-
-impl Neighbor {
-    /// Reads the reply of [`neighbors`](super::commands::neighbors). The columns of this list are
-    /// from knowledge, not from a capture: nothing may rest on it alone.
-    ///
-    /// # Errors
-    ///
-    /// A fault of the host; a list without its fields.
-    pub fn parse_all(output: &Output) -> Result<Vec<Self>, DriverFault> {
-        let what = "the neighbours";
-        let mut neighbors = Vec::new();
-        for record in &table::records(output, what)? {
-            if let Ok(address) = record.need("Neighbor", what)?.parse() {
-                let mac = record.need("Mac Address", what)?.to_ascii_lowercase();
-                neighbors.push(Self { address, mac });
-            }
-        }
-        Ok(neighbors)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -246,24 +215,12 @@ mod tests {
         assert!(!Nic::parse_all(&Output::of(new)).unwrap()[0].up);
     }
 
-    #[test]
-    fn neighbours_without_an_address_are_left_out() {
-        let csv =
-            "MacAddress,Neighbor,State,Vmknic,\n00:0C:29:00:00:01,192.0.2.7,,vmk0,\nx,n/a,,vmk0,\n";
-        let wanted = Neighbor {
-            address: "192.0.2.7".parse().unwrap(),
-            mac: "00:0c:29:00:00:01".into(),
-        };
-        assert_eq!(Neighbor::parse_all(&Output::of(csv)), Ok(vec![wanted]));
-    }
-
     proptest! {
         #[test]
-        fn never_panics(text in "((Name|Neighbor|MTU),[A-Z]{1,4},\n)?(.{0,60}\n){0,6}") {
+        fn never_panics(text in "((Name|MTU),[A-Z]{1,4},\n)?(.{0,60}\n){0,6}") {
             let _ = PortGroup::parse_all(&Output::of(&text));
             let _ = Vswitch::parse_all(&Output::of(&text));
             let _ = Nic::parse_all(&Output::of(&text));
-            let _ = Neighbor::parse_all(&Output::of(&text));
         }
     }
 }

@@ -4,10 +4,10 @@
 //! value as `$1` …; a path that could be read as an option gets `./` in front. They answer with
 //! words of their own on stdout, because the texts of tools differ between systems and languages.
 //! Nothing is ever written to `/` or `/tmp`, which on ESXi are a small ramdisk.
+
 mod block_sums;
 mod changes;
 mod clock;
-mod driver;
 mod extents;
 mod files;
 mod probes;
@@ -22,7 +22,6 @@ pub use changes::{
     remove_empty_folder, remove_file, rename, set_mode,
 };
 pub use clock::{parse_utc, utc};
-pub use driver::Shell;
 pub use extents::{data_extents, parse_data_extents};
 pub use files::{
     Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
