@@ -224,6 +224,15 @@ pub enum RunEvent {
         /// Why.
         why: String,
     },
+    /// Somebody wanted what was not possible any more when the wish came in: nothing was done.
+    DecisionRefused {
+        /// Who.
+        by: String,
+        /// What they wanted: `to leave the commit`.
+        wish: String,
+        /// Why it is not possible.
+        why: String,
+    },
     /// A remark.
     NoteAdded {
         /// Who.
@@ -385,6 +394,10 @@ impl RunEvent {
                 format!("opened a shell on {host} (what is typed there is not recorded): {reason}"),
             ),
             Self::ShellClosed { by } => (by, "left the shell".to_owned()),
+            Self::DecisionRefused { by, wish, why } => (
+                by,
+                format!("wanted {wish}, and nothing was done of that: {why}"),
+            ),
             Self::DrillAborted { by, why } => (by, format!("aborted the drill: {why}")),
             Self::FindingsStated {
                 by,

@@ -98,7 +98,7 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
         }
     }
     if gives_back(plan, state) {
-        return Err("the run ends: what it holds on hosts is being given back".to_owned());
+        return Err(GIVES_BACK.to_owned());
     }
     let known = state.steps.get(id);
     let shown = known.and_then(|step| step.proposal.as_ref());
@@ -155,6 +155,8 @@ pub(super) fn frozen_is_open(plan: &Plan, state: &RunState) -> bool {
 }
 
 const FROZEN: &str = "the run is being ended: its own steps are only looked back on";
+/// Why nothing is taken back at the end.
+pub(super) const GIVES_BACK: &str = "the run ends: what it holds on hosts is being given back";
 const UNKNOWN: &str = "there is no such step";
 
 /// A step about which people decide.

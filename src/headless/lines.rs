@@ -164,6 +164,7 @@ fn said(event: &RunEvent) -> Vec<String> {
         | RunEvent::ChapterLeft { .. }
         | RunEvent::ShellOpened { .. }
         | RunEvent::ShellClosed { .. }
+        | RunEvent::DecisionRefused { .. }
         | RunEvent::DrillAborted { .. }
         | RunEvent::FindingsStated { .. } => {
             event.by_people().map(|(who, what)| format!("{who} {what}"))

@@ -11,7 +11,7 @@ use super::super::orders;
 use super::planted::Bug;
 use super::{Closing, Effect, Engine};
 use crate::engine::Status;
-use crate::engine::{Confirmation, RunEvent};
+use crate::engine::{Chapter, Confirmation, RunEvent};
 
 impl Engine {
     pub(super) fn operator(&mut self, input: OperatorInput) {
@@ -188,13 +188,15 @@ impl Engine {
 
     fn undo(&mut self, id: &StepId, by: String) {
         // What it rests on is being given back.
-        let ends = self.closing == Closing::Under;
+        if self.closing == Closing::Under {
+            return self.refuse_late_undo(id, by);
+        }
         let refused = orders::can_undo(&self.plan, &self.state, id).is_err();
         #[cfg(test)]
         let refused = refused
             && !(self.planted == Some(Bug::UndoInDoubt)
                 && self.state.open_ops(id).next().is_some());
-        if ends || refused {
+        if refused {
             return;
         }
         let attempt = self.state.attempt(id);
@@ -204,6 +206,38 @@ impl Engine {
             step: id.clone(),
             attempt,
         });
+    }
+
+    /// A screen may have offered it: the run was not at its end yet, or a VM that came to run at both
+    /// sites keeps it from that.
+    fn refuse_late_undo(&mut self, id: &StepId, by: String) {
+        let undoable = [Status::Done, Status::Failed, Status::Held];
+        if undoable.contains(&self.state.status(id)) {
+            let wish = "to take it back".to_owned();
+            let why = format!("{}; try again once that is over", orders::GIVES_BACK);
+            self.record(Some(id), RunEvent::DecisionRefused { by, wish, why });
+        }
+    }
+
+    /// Leaves what was begun of an ending, as long as nothing was done of it.
+    fn leave_ending(&mut self, chapter: Chapter, by: String, reason: String) {
+        let begun = self.state.chapter().filter(|begun| begun.ended.is_none());
+        if begun.is_none_or(|begun| begun.chapter != chapter) || reason.trim().is_empty() {
+            return;
+        }
+        let shell = self.state.people.shell();
+        let shell = shell.map(|shell| format!("a shell is open on {}", shell.host));
+        let left = self.state.leaving(chapter, by.clone(), reason);
+        let why = match (shell, left) {
+            (None, Some(left)) => {
+                self.record(None, left);
+                return self.leave();
+            }
+            (Some(shell), _) => shell,
+            (None, None) => format!("something of the {chapter} was done by now"),
+        };
+        let wish = format!("to leave the {chapter}");
+        self.record(None, RunEvent::DecisionRefused { by, wish, why });
     }
 
     fn people(&mut self, input: PeopleInput) {
@@ -235,12 +269,7 @@ impl Engine {
                 chapter,
                 by,
                 reason,
-            } if people.shell().is_none() && !reason.trim().is_empty() => {
-                if let Some(left) = self.state.leaving(chapter, by, reason) {
-                    self.record(None, left);
-                    self.leave();
-                }
-            }
+            } => self.leave_ending(chapter, by, reason),
             PeopleInput::Abort { by, why }
                 if self.plan.mode == Mode::Drill
                     && self.state.chapters.is_empty()

@@ -68,6 +68,7 @@ impl RunState {
             | RunEvent::RunbookCorrected { .. }
             | RunEvent::ShellOpened { .. }
             | RunEvent::ShellClosed { .. }
+            | RunEvent::DecisionRefused { .. }
             | RunEvent::DrillAborted { .. }
             | RunEvent::FindingsStated { .. } => {}
             RunEvent::ChapterOpened {

@@ -26,6 +26,9 @@ impl Run {
                     self.ui.alarm = true;
                 }
                 match &entry.event {
+                    RunEvent::DecisionRefused { wish, why, .. } if !self.watching => {
+                        self.say(format!("not done ({wish}): {why}"));
+                    }
                     RunEvent::HandoverTaken { by, .. } if !self.watching => {
                         self.operator.clone_from(by);
                     }

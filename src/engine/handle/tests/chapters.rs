@@ -207,6 +207,8 @@ fn an_ending_is_left_at_its_own_screen_until_something_of_it_was_sent() {
     for input in [probed(&last, needed()), confirm(&last, 1), wanted] {
         let _ = engine.handle(at(15), input);
     }
-    assert_eq!(names(&engine.handle(at(16), leave("too late"))), [""; 0]);
+    // What comes too late is said, and nothing is done of it.
+    let effects = engine.handle(at(16), leave("too late"));
+    assert_eq!(names(&effects), ["decision-refused"]);
     assert!(engine.state().chapter().is_some());
 }

@@ -205,6 +205,17 @@ fn an_ending_of_which_nothing_was_done_is_left_with_a_reason() {
         reason: "begun too early".to_owned(),
     });
     assert_eq!(sends(&mut bench), [left]);
+    // It came too late after all: that is said.
+    story.event(RunEvent::DecisionRefused {
+        by: "alice".to_owned(),
+        wish: "to leave the rollback".to_owned(),
+        why: "a shell is open on lee-esx1".to_owned(),
+    });
+    let entry = story.entries.last().unwrap().clone();
+    bench.msg(Msg::Updates(vec![Update::Entry(entry)]));
+    bench.draw();
+    let words = "not done (to leave the rollback): a shell is open on lee-esx1";
+    assert!(bench.text().contains(words), "{}", bench.text());
     let ended = Update::Ended {
         head: "0".repeat(64),
         fault: None,

@@ -94,6 +94,13 @@ fn nothing_is_taken_back_while_the_run_gives_back_what_it_holds() {
     let effects = engine.handle(at(5), Input::Operator(skip));
     assert_eq!(names(&effects).last().unwrap(), "CLOSE");
     assert!(can_undo(&engine).is_err(), "no key without an effect");
+    // A screen that had not heard of it yet is told why.
+    let undo = OperatorInput::Undo {
+        step,
+        by: "alice".to_owned(),
+    };
+    let effects = engine.handle(at(6), Input::Operator(undo));
+    assert_eq!(names(&effects), ["decision-refused"]);
 }
 
 #[test]
