@@ -1,5 +1,6 @@
 //! Giving a run's locks back at its end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::actions::context::Ctx;
@@ -20,8 +21,10 @@ use super::standing::{Standing, in_words, look};
 /// How long the end of a run tries to give a lock back.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Gives back every lock of the run. What cannot be given back now stays recorded as held.
+/// Gives back every lock of the run. What cannot be given back now stays recorded as held; a host that
+/// does not answer is not tried again for another lock.
 pub async fn close(ctx: &Ctx) {
+    let mut silent = BTreeSet::new();
     for fact in ctx.state.locks() {
         let Fact::LockWanted { vm, host, path } = fact else {
             continue;
@@ -34,6 +37,11 @@ pub async fn close(ctx: &Ctx) {
         // Another run, or a person, may have started it since: one look tells.
         let off = off(&ctx.runbook, &ctx.state, &place.host);
         let patience = off.map_or(PATIENCE, |_| Duration::ZERO);
+        if silent.contains(&place.host) {
+            let why = format!("{} did not answer for another lock either", place.host);
+            ctx.doing(stays(&place, off, &why));
+            continue;
+        }
         match give_back(ctx, &place, patience).await {
             Ok(how) => {
                 let released = Fact::LockReleased {
@@ -47,17 +55,21 @@ pub async fn close(ctx: &Ctx) {
                 }
             }
             Err(ActError::Failed(fault)) => {
-                if let Some(vm) = off {
-                    ctx.doing(format!(
-                        "the lock on {host} stays, for it lies in {vm}, which this run stopped: {fault}",
-                        host = place.host
-                    ));
-                }
+                ctx.doing(stays(&place, off, &fault.to_string()));
                 tracing::warn!(%fault, lock = %place.folder, "a lock could not be given back");
+                if fault.passing {
+                    silent.insert(place.host);
+                }
             }
             Err(ActError::Held { .. } | ActError::Lost | ActError::Stale) => return,
         }
     }
+}
+
+fn stays(place: &Place, off: Option<&VmName>, why: &str) -> String {
+    let lies = off.map(|vm| format!(", for it lies in {vm}, which this run stopped"));
+    let (who, lies) = (place.who(), lies.unwrap_or_default());
+    format!("the lock on {who} stays{lies}: {why}")
 }
 
 /// The VM whose operating system a host is, where the run stopped it there and has not started it

@@ -51,6 +51,8 @@ pub(in crate::actions) struct Keeper {
     pub state: Mutex<RunState>,
     /// Questions that were asked.
     pub asked: Mutex<Vec<Question>>,
+    /// What actions said they were doing.
+    pub told: Mutex<Vec<String>>,
     clock: Clock,
 }
 
@@ -132,7 +134,7 @@ impl Keeper {
                     std::mem::forget(reply);
                 }
             }
-            Request::Progress(_) => {}
+            Request::Progress(progress) => self.told.lock().unwrap().push(progress.doing),
         }
     }
 }
@@ -183,6 +185,7 @@ impl World {
             journal: Mutex::new(Journal::create(&run_dir, "alice", "test").unwrap()),
             state: Mutex::default(),
             asked: Mutex::default(),
+            told: Mutex::default(),
             clock: Clock::system(),
         };
         let now = keeper.clock.now();

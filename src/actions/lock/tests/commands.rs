@@ -91,6 +91,40 @@ async fn a_lock_in_a_vm_that_somebody_started_again_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_does_not_answer_is_tried_for_one_of_its_locks() {
+    let mut world = World::new().await;
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    runbook.hosts.get_mut("lee-bk1").unwrap().guest = Some("sql01".into());
+    tell(
+        &world,
+        Fact::Stopped {
+            vm: "sql01".into(),
+            host: "lee-esx1".into(),
+            how: "shut down by its guest".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        },
+    );
+    for path in ["/srv/a", "/srv/b"] {
+        let wanted = Fact::LockWanted {
+            vm: None,
+            host: "lee-bk1".into(),
+            path: path.to_owned(),
+        };
+        tell(&world, wanted);
+    }
+    world.site.go_dark(SiteRole::Recovery);
+    close(&world).await;
+    let told = world.keeper.told.lock().unwrap().clone();
+    let stays: Vec<&String> = told.iter().filter(|line| line.contains(" stays")).collect();
+    assert_eq!(stays.len(), 2, "{told:?}");
+    assert!(stays[0].contains("which this run stopped: "), "{told:?}");
+    let end = ": lee-bk1 did not answer for another lock either";
+    assert!(stays[1].ends_with(end), "{told:?}");
+    assert_eq!(world.keeper.state.lock().unwrap().locks().len(), 2);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_consoles_with_one_runbook_one_sends_its_commands() {
     let world = logging().await;
     world.probe(LOGGED).await;
