@@ -121,7 +121,7 @@ pub(super) async fn disk(
 }
 
 /// `vmkfstools` finds a disk's data by its descriptor, and names a clone's data after it.
-fn descriptor_of(data: &str) -> Option<String> {
+pub(super) fn descriptor_of(data: &str) -> Option<String> {
     let stem = data.strip_suffix("-flat.vmdk")?;
     Some(format!("{stem}.vmdk"))
 }

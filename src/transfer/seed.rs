@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use super::deliver::{Delivery, Item};
 use super::observe::Observed;
-use super::patch::{Base, Clones, Deed, Whole, disk, left_behind};
+use super::patch::{Base, Clones, Deed, Whole, descriptor_of, disk, left_behind};
 use super::source::{Folder, join};
 use super::survey::stem;
 use crate::error::Fault;
-use crate::vmfiles::FileKind;
+use crate::vmfiles::{Descriptor, FileKind};
 
 /// Disks to make files from, by the files' names.
 pub type Seeds = BTreeMap<String, Seed>;
@@ -42,14 +42,22 @@ impl Delivery {
         };
         let size = |name: &str| sizes.get(name).copied();
         let mut seeds = BTreeMap::new();
-        let data = |item: &&Item| FileKind::of(&item.name) == FileKind::Extent;
+        let data = |item: &&Item| match FileKind::of(&item.name) {
+            FileKind::Extent => true,
+            // A disk may hold its own data.
+            FileKind::Descriptor => item.bytes > Descriptor::PREFIX as u64,
+            _ => false,
+        };
         for item in self.items.iter().filter(data) {
-            let seed = match disk(&item.name, item.bytes, &there, &size).await? {
-                Ok(Base::Disk(name)) => Ok(Seed {
-                    descriptor: join(folder, &name),
-                }),
-                Ok(Base::File) => Err("is no disk there".to_owned()),
-                Err(why) => Err(why),
+            let seed = match descriptor_of(&item.name) {
+                None => Err("is not made from: only a flat disk is cloned".to_owned()),
+                Some(_) => match disk(&item.name, item.bytes, &there, &size).await? {
+                    Ok(Base::Disk(name)) => Ok(Seed {
+                        descriptor: join(folder, &name),
+                    }),
+                    Ok(Base::File) => Err("is no disk there".to_owned()),
+                    Err(why) => Err(why),
+                },
             };
             seeds.insert(item.name.clone(), seed);
         }

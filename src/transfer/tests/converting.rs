@@ -68,6 +68,20 @@ async fn every_type_becomes_a_disk_that_the_simulated_host_runs() {
     for create_type in images::TYPES {
         let (delivery, data) =
             in_the_simulated_site(&simulated, "bk1", "/backup/nightly", create_type).await;
+        let kept = ("/vmfs/volumes/local1/kept", [].into());
+        let seeds = delivery.seeds_in(kept.0, &kept.1).await.unwrap();
+        let whole: Vec<String> = seeds.into_values().map(|seed| seed.unwrap_err()).collect();
+        let flat = create_type == "monolithicFlat";
+        let why = if flat {
+            "is no plain file there"
+        } else {
+            "only a flat disk is cloned"
+        };
+        assert!(!whole.is_empty(), "{create_type}");
+        assert!(
+            whole.iter().all(|said| said.contains(why)),
+            "{create_type}: {whole:?}"
+        );
         if create_type == "twoGbMaxExtentSparse" {
             // Found out before anything is sent.
             let refused = delivery.clone().surveyed(None).await.err().unwrap();
