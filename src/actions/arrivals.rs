@@ -61,13 +61,26 @@ impl Arrivals {
     /// # Errors
     /// The host could not be asked.
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
+        Self::among(ctx, at, ctx.run_facts()).await
+    }
+
+    /// As [`Arrivals::look`], for a step that brings files over those that are there: what other steps
+    /// of the run placed is what it has to replace.
+    ///
+    /// # Errors
+    /// The host could not be asked.
+    pub async fn of_step(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
+        Self::among(ctx, at, ctx.step_facts()).await
+    }
+
+    async fn among(ctx: &Ctx, at: &VmAt, facts: Vec<Fact>) -> Result<Self, Fault> {
         let listed = configuration::listed(ctx, at).await?;
         let folder = listed.is_some();
         let entries = listed.unwrap_or_default();
         let prefix = format!("{}/", at.folder_path());
         let mark = format!(".lifeboat-{}-", ctx.run);
         let mut placed: Vec<Placed> = Vec::new();
-        for fact in ctx.run_facts() {
+        for fact in facts {
             if let Fact::FilePlaced {
                 vm,
                 host,

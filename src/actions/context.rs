@@ -85,6 +85,15 @@ impl Ctx {
         facts
     }
 
+    /// The facts of this step, those that it has just kept too.
+    pub(super) fn step_facts(&self) -> Vec<Fact> {
+        let all = self.state.facts.iter();
+        let own = all.filter(|found| found.step.as_ref() == Some(&self.step.id));
+        let mut facts: Vec<Fact> = own.map(|found| found.fact.clone()).collect();
+        facts.extend(self.link.kept());
+        facts
+    }
+
     /// The first of this step's facts that `pick` takes.
     pub(super) fn own_fact<T>(&self, pick: impl Fn(&Fact) -> Option<T>) -> Option<T> {
         let mut own = self.state.facts.iter();

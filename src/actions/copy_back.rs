@@ -113,10 +113,7 @@ impl CopyBack {
             Configuration::Unfit { why, .. } => format!("the one at home cannot be used: {why}"),
             Configuration::Read(content) => {
                 let comes = |disk: &str| files.items.iter().any(|item| item.name == disk);
-                match stray_disk(&content.vmx, comes) {
-                    Some(stray) => format!("the one at home names {stray}, which does not come"),
-                    None => other_slot(&content.vmx, &files.slots)?,
-                }
+                other_disks(&content.vmx, &files.slots, comes)?
             }
         };
         Some(format!("{file} comes too: {reason}"))
@@ -165,7 +162,8 @@ impl CopyBack {
         if let Some(fault) = load.no_room(&self.to) {
             return blocked(found, fault, &[]);
         }
-        let mut changes = load.changes(&seen.from, &self.to);
+        let read = seen.from.host.as_str();
+        let mut changes = load.changes(&seen.from, read, &self.to);
         changes.extend(whereabouts::elsewhere(&self.from, &seen.from));
         let stays = || "the .vmx at home stays as it is".to_owned();
         changes.push(seen.vmx.clone().unwrap_or_else(stays));
@@ -177,24 +175,40 @@ impl CopyBack {
     }
 }
 
-/// A disk that the .vmx at home names and that does not come: the other site's .vmx then comes too.
+/// How the disks of the .vmx at home are not those that come for its slots: with it the VM would start
+/// without some of them, or from what they were before a snapshot, so the other site's .vmx comes too.
 #[must_use]
-pub fn stray_disk(vmx: &Vmx, comes: impl Fn(&str) -> bool) -> Option<String> {
-    let mut disks = vmx.disk_files().into_iter();
-    disks.find(|disk| !comes(disk))
+pub fn other_disks(
+    home: &Vmx,
+    slots: &BTreeMap<String, String>,
+    comes: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let stray = home.disk_files().into_iter().find(|disk| !comes(disk));
+    if let Some(stray) = stray {
+        return Some(format!(
+            "the one at home names {stray}, which does not come"
+        ));
+    }
+    let own = disk_slots(home);
+    let is_other = |(slot, disk): &(&String, &String)| own.get(*slot) != Some(disk);
+    if let Some((slot, disk)) = slots.iter().find(is_other) {
+        return Some(match own.get(slot) {
+            Some(own) => format!("the one at home has {own} as {slot}, for which {disk} comes"),
+            None => format!("the one at home has no {slot}, for which {disk} comes"),
+        });
+    }
+    let (slot, disk) = own.iter().find(|(slot, _)| !slots.contains_key(*slot))?;
+    Some(format!(
+        "the one at home has {disk} as {slot}, where none comes"
+    ))
 }
 
-/// A slot in which the .vmx at home has another disk than the one that comes for it.
-fn other_slot(home: &Vmx, slots: &BTreeMap<String, String>) -> Option<String> {
-    let disks = home.disks().into_iter();
+/// The disks that a VM sees, by slot, as its .vmx names them.
+#[must_use]
+pub fn disk_slots(vmx: &Vmx) -> BTreeMap<String, String> {
+    let disks = vmx.disks().into_iter();
     let disks = disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk);
-    let disks: BTreeMap<String, String> = disks.map(|disk| (disk.device, disk.file)).collect();
-    let is_other = |(slot, disk): &(&String, &String)| disks.get(*slot) != Some(disk);
-    let (slot, disk) = slots.iter().find(is_other)?;
-    Some(match disks.get(slot) {
-        Some(own) => format!("the one at home has {own} as {slot}, for which {disk} comes"),
-        None => format!("the one at home has no {slot}, for which {disk} comes"),
-    })
+    disks.map(|disk| (disk.device, disk.file)).collect()
 }
 
 impl Action for CopyBack {
@@ -206,7 +220,7 @@ impl Action for CopyBack {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
         let vm = &self.to.vm;
-        let arrivals = Arrivals::look(ctx, &self.to).await?;
+        let arrivals = Arrivals::of_step(ctx, &self.to).await?;
         let store = Store::look(ctx, &self.to).await?;
         let (leaves, home) = futures_util::join!(
             sighting::of_hosts(ctx, vm, self.from.role),
@@ -221,7 +235,7 @@ impl Action for CopyBack {
             load: None,
             vmx: None,
         };
-        if copying::has_placed(ctx, &self.to) && seen.arrivals.missing().is_empty() {
+        if copying::is_finished(ctx, &self.to, &seen.arrivals) {
             return Ok(Known::Is(seen));
         }
         for (owner, place) in seen.owners.iter().zip([&seen.from, &self.to]) {

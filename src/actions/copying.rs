@@ -5,7 +5,7 @@
 //! differs; nor is one that the VM has there in another folder. Where a clone has no room, the disk itself can be patched, which loses what it was; that
 //! takes a word of its own, typed.
 
-use crate::engine::{Fact, ProbeAnswer, ShownCommand};
+use crate::engine::{self, Ledger, ProbeAnswer, ShownCommand, Thing, folder_of};
 use crate::error::Fault;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell::{self, FileStat};
@@ -198,8 +198,8 @@ impl Load {
         (self.way == Way::InPlace).then(|| format!("{} in place", at.vm))
     }
 
-    /// What changes at the target, file by file.
-    pub fn changes(&self, from: &VmAt, to: &VmAt) -> Vec<String> {
+    /// What changes at the target, file by file. `read` is where the files are read.
+    pub fn changes(&self, from: &VmAt, read: &str, to: &VmAt) -> Vec<String> {
         let bytes = self
             .items
             .iter()
@@ -208,7 +208,7 @@ impl Load {
             "{} in {} from {} to {}, {}; at most {} travel, of a disk that is there only the blocks that differ",
             count(self.items.len(), "file"),
             size(bytes),
-            from.host,
+            read,
             to.host,
             self.mover,
             size(self.most)
@@ -223,7 +223,7 @@ impl Load {
                  the first byte, and until the end the only whole copy of {} is the one on {}",
                 to.folder_path(),
                 to.vm,
-                from.host
+                read
             ));
         }
         changes
@@ -400,15 +400,24 @@ pub(super) fn outline(to: &VmAt) -> Vec<ShownCommand> {
     moving::changing(&to.host, lines)
 }
 
-/// Whether this very step has placed what it brings: facts are kept once all is there.
-pub(super) fn has_placed(ctx: &Ctx, to: &VmAt) -> bool {
-    let placed = |fact: &Fact| matches!(fact, Fact::FilePlaced { vm, host, .. } if *vm == to.vm && *host == to.host);
-    let own = ctx
-        .state
-        .facts
-        .iter()
-        .filter(|found| found.step.as_ref() == Some(&ctx.step.id));
-    own.map(|found| &found.fact).any(placed) || ctx.link.kept().iter().any(placed)
+/// Whether this very step has placed what it brings. It tells of its files once all of them have their
+/// names, so one of which it has not told was cut off in between.
+pub(super) fn is_finished(ctx: &Ctx, to: &VmAt, arrivals: &Arrivals) -> bool {
+    let told = |path: &str| {
+        let placed = arrivals.placed.iter();
+        placed
+            .map(|file| to.file_path(&file.name))
+            .any(|it| it == path)
+    };
+    let ledger = Ledger::of(&ctx.state);
+    let own =
+        |item: &&engine::Item| item.step.as_ref() == Some(&ctx.step.id) && item.host == to.host;
+    let is_untold = |item: &engine::Item| {
+        let folder = to.folder_path();
+        matches!(&item.thing, Thing::File(file) if folder_of(&file.path) == folder && !told(&file.path))
+    };
+    let untold = ledger.items.iter().filter(own).any(is_untold);
+    !arrivals.placed.is_empty() && !untold && arrivals.missing().is_empty()
 }
 
 /// What shows that it is done.

@@ -72,7 +72,7 @@ mod words;
 
 pub use configuration::{content, content_of};
 pub use context::Ctx;
-pub use copy_back::stray_disk;
+pub use copy_back::{disk_slots, other_disks};
 pub use copying::{Need, Way, way};
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};

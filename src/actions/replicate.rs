@@ -4,7 +4,8 @@
 //! A VM that is off is copied from its own folder. The files of one that runs are never read as if
 //! they were whole, and nothing is quiesced for it: its newest sound restore point is sent instead,
 //! whose state is whatever the backup tool saw to. Without a backup it has to be shut down first.
-//! Files that are there under the same names, from an earlier run say, are renamed aside.
+//! It is sent from where it was shut down, though the runbook places it elsewhere. Files that are there
+//! under the same names, from an earlier run say or from a copy that was sent ahead, are renamed aside.
 
 use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
@@ -27,6 +28,7 @@ use super::ownership::Ownership;
 use super::place::VmAt;
 use super::sighting;
 use super::store::Store;
+use super::whereabouts;
 use super::words::count;
 
 /// The verb about one VM.
@@ -42,6 +44,8 @@ pub(super) struct Replicate {
 pub(super) struct Seen {
     /// The VM where it comes from, and where it goes.
     owners: [Ownership; 2],
+    /// Where it was left, or runs.
+    from: VmAt,
     store: Store,
     arrivals: Arrivals,
     /// Whether this step has placed everything.
@@ -96,10 +100,10 @@ impl Replicate {
         })
     }
 
-    fn origin_folder(&self, ctx: &Ctx, origin: &Origin) -> Result<Folder, Fault> {
+    fn origin_folder(&self, ctx: &Ctx, from: &VmAt, origin: &Origin) -> Result<Folder, Fault> {
         let backup = self.backup.as_ref().map(|(_, place)| place);
         match (origin, backup) {
-            (Origin::Live(_), _) => self.folder(ctx, &self.from.host, &self.from.folder_path()),
+            (Origin::Live(_), _) => self.folder(ctx, &from.host, &from.folder_path()),
             (Origin::Point(_), Some(place)) => {
                 Ok(self.points_folder(ctx, place)?.join(self.from.vm.as_str()))
             }
@@ -126,13 +130,13 @@ impl Replicate {
                 Err(fault) => return Ok(Err(fault)),
             }
         } else {
-            let from = configuration::name_vmx(ctx, self.from.clone().with_facts(ctx)).await?;
+            let from = configuration::name_vmx(ctx, seen.from.clone().with_facts(ctx)).await?;
             match from.vmx {
                 Some(file) => Origin::Live(file),
-                None => return Ok(Err(self.no_vmx())),
+                None => return Ok(Err(no_vmx(&seen.from))),
             }
         };
-        let folder = self.origin_folder(ctx, &origin)?;
+        let folder = self.origin_folder(ctx, &seen.from, &origin)?;
         let files = match &origin {
             Origin::Live(file) => transfer::vm_files(&folder, file).await?,
             Origin::Point(point) => VmFiles {
@@ -143,19 +147,6 @@ impl Replicate {
         let ends = (&seen.arrivals, &seen.store);
         let load = Load::look(ctx, &self.to, folder, files, ends).await?;
         Ok(Ok((origin, load)))
-    }
-
-    fn no_vmx(&self) -> Fault {
-        Fault::new(
-            format!(
-                "{} has no .vmx in {}, or several",
-                self.from.vm,
-                self.from.folder_path()
-            ),
-            self.from.host.as_str(),
-            "nothing was changed",
-            "look into that folder; name the .vmx in the runbook, then retry",
-        )
     }
 
     /// The restore point that stands for the running VM: the newest sound one, or the one that this
@@ -234,6 +225,17 @@ impl Replicate {
         }
     }
 
+    /// Where the files are read.
+    fn read_on<'a>(&'a self, from: &'a VmAt, origin: &Origin) -> &'a str {
+        match (origin, &self.backup) {
+            (Origin::Point(_), Some((_, place))) => {
+                let host = place.host.as_ref();
+                host.map_or("this machine", |host| host.as_str())
+            }
+            _ => from.host.as_str(),
+        }
+    }
+
     /// What the files are, in the card's first line.
     fn state_of(&self, origin: &Origin) -> String {
         let (vm, site) = (&self.from.vm, &self.from.site);
@@ -258,7 +260,7 @@ impl Replicate {
         }
     }
 
-    fn decide_load(&self, origin: &Origin, load: &Load) -> ProbeAnswer {
+    fn decide_load(&self, from: &VmAt, origin: &Origin, load: &Load) -> ProbeAnswer {
         let found = match origin {
             Origin::Live(_) => format!("off in {} and in {}", self.from.site, self.to.site),
             Origin::Point(_) => format!("runs in {}, not in {}", self.from.site, self.to.site),
@@ -267,27 +269,38 @@ impl Replicate {
             return blocked(found, fault, &[]);
         }
         let mut changes = vec![self.state_of(origin)];
-        changes.extend(load.changes(&self.from, &self.to));
+        if let Origin::Point(point) = origin
+            && !point.verified
+        {
+            changes.push(
+                "source unverified: no sums were recorded with it, so each file is compared with what is read \
+                 from the backup now"
+                    .to_owned(),
+            );
+        }
+        changes.extend(load.changes(from, self.read_on(from, origin), &self.to));
+        if matches!(origin, Origin::Live(_)) {
+            changes.extend(whereabouts::elsewhere(&self.from, from));
+        }
         let mut proposal = self.proposal(changes, load.commands.clone());
         if let Some(word) = load.typed(&self.to) {
             (proposal.risk, proposal.typed) = (Some(Risk::Typed), Some(word));
         }
         needed(found, proposal)
     }
+}
 
-    /// Files that another step of this run placed: their names aside may be taken by it.
-    fn twice(&self, seen: &Seen) -> Option<ProbeAnswer> {
-        if seen.arrivals.placed.is_empty() {
-            return None;
-        }
-        let fault = Fault::new(
-            format!("another step of this run brought {} there", self.to.who()),
-            format!("{}:{}", self.to.host, self.to.folder_path()),
-            "nothing was changed",
-            "skip this step; to bring a newer state, replicate in a run of its own before this one",
-        );
-        Some(blocked(fault.what.clone(), fault, &[]))
-    }
+fn no_vmx(from: &VmAt) -> Fault {
+    Fault::new(
+        format!(
+            "{} has no .vmx in {}, or several",
+            from.vm,
+            from.folder_path()
+        ),
+        from.host.as_str(),
+        "nothing was changed",
+        "look into that folder; name the .vmx in the runbook, then retry",
+    )
 }
 
 impl Action for Replicate {
@@ -299,13 +312,14 @@ impl Action for Replicate {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
         let vm = &self.to.vm;
-        let arrivals = Arrivals::look(ctx, &self.to).await?;
-        let finished = copying::has_placed(ctx, &self.to) && arrivals.missing().is_empty();
+        let arrivals = Arrivals::of_step(ctx, &self.to).await?;
+        let finished = copying::is_finished(ctx, &self.to, &arrivals);
         let (source, target) = futures_util::join!(
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
         );
         let mut seen = Seen {
+            from: whereabouts::left_at(ctx, &self.from, &source),
             owners: [source, target],
             store: Store::look(ctx, &self.to).await?,
             arrivals,
@@ -315,14 +329,11 @@ impl Action for Replicate {
         if finished {
             return Ok(Known::Is(seen));
         }
-        for (owner, place) in seen.owners.iter().zip([&self.from, &self.to]) {
+        for (owner, place) in seen.owners.iter().zip([&seen.from, &self.to]) {
             reached(owner, place)?;
         }
         let [_, target] = &seen.owners;
-        if blocked_by_owner(&self.to, target).is_none()
-            && seen.store.fault(&self.to).is_none()
-            && (seen.arrivals.placed.is_empty() || copying::has_placed(ctx, &self.to))
-        {
+        if blocked_by_owner(&self.to, target).is_none() && seen.store.fault(&self.to).is_none() {
             seen.load = Some(self.load(ctx, &seen).await?);
         }
         Ok(Known::Is(seen))
@@ -345,15 +356,16 @@ impl Action for Replicate {
         match (&seen.load, awake, seen.store.fault(&self.to)) {
             (_, Some(answer), _) => answer,
             (_, None, Some(fault)) => blocked(fault.what.clone(), fault, &[]),
-            (Some(Ok((origin, load))), None, None) => self.decide_load(origin, load),
+            (Some(Ok((origin, load))), None, None) => self.decide_load(&seen.from, origin, load),
             (Some(Err(fault)), None, None) => blocked(fault.what.clone(), fault.clone(), &[]),
-            (None, None, None) => self.twice(seen).unwrap_or_else(|| self.outline()),
+            (None, None, None) => self.outline(),
         }
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {
         let Some(Seen {
             load: Some(Ok((origin, load))),
+            from,
             store,
             arrivals,
             ..
@@ -369,7 +381,7 @@ impl Action for Replicate {
                 stamp: point.stamp.to_string(),
                 path: point.path.clone(),
                 taken: point.stamp.time(),
-                verified: true,
+                verified: point.verified,
                 vmx: point.vmx().unwrap_or_default().to_owned(),
             };
             let same = fact.clone();
@@ -383,7 +395,7 @@ impl Action for Replicate {
             let same = fact.clone();
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
-        let from = self.origin_folder(ctx, origin)?;
+        let from = self.origin_folder(ctx, from, origin)?;
         let delivery = load.delivery(ctx, &self.to, from)?;
         moving::bring(ctx, &self.to, &delivery).await
     }

@@ -373,6 +373,20 @@ fn the_vms_homes_are_where_the_runbook_says() {
             web01[2].path = "moved/web01.vmx".into();
         },
     );
+    let moved = |task: &mut Task, seen: &mut Seen| {
+        task.ahead.push("web01".into());
+        lon(seen).registered.as_mut().unwrap()[2].path = "moved/web01.vmx".into();
+    };
+    let sent = "it is shut down there and sent from there";
+    only("warning vm/web01/home", sent, moved);
+    only(
+        "blocker vm/web01/home",
+        "nobody can tell from where",
+        |task, seen| {
+            moved(task, seen);
+            lon(seen).registered.as_mut().unwrap().truncate(2);
+        },
+    );
     only("note host/lon-esx1/autostart", "sql01, web01", |_, seen| {
         lon(seen).autostart = Ok(vec![Vmid(1), Vmid(3)]);
     });

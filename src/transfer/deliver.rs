@@ -387,7 +387,6 @@ impl Delivery {
         summed_by: SummedBy,
         found: &Observed,
     ) -> Landed {
-        let aside = self.to.aside_name(&item.name);
         Landed {
             name: item.name.clone(),
             bytes: item.bytes,
@@ -399,7 +398,7 @@ impl Delivery {
             },
             summed_by,
             was_there: matches!(found.standing(&item.name), Standing::Whole(..)),
-            original: found.own.contains(&aside).then_some(aside),
+            original: self.to.last_aside(&item.name, &found.own),
         }
     }
 
@@ -448,7 +447,7 @@ impl Delivery {
     ) -> Result<Vec<Landed>, TransferError> {
         for file in proven.iter_mut().rev() {
             if patch::makes_room(self, &file.name, found) {
-                let aside = self.to.aside_name(&file.name);
+                let aside = self.to.free_aside(&file.name, &found.own);
                 self.rename(work, &file.name, &aside).await?;
                 file.original = Some(aside);
             }

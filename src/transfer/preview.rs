@@ -58,7 +58,8 @@ impl Delivery {
         }
         for item in ordered.iter().rev().filter(open) {
             if patch::makes_room(self, &item.name, found) {
-                lines.push(to.rename(&item.name, &to.aside_name(&item.name)).line());
+                let aside = to.free_aside(&item.name, &found.own);
+                lines.push(to.rename(&item.name, &aside).line());
             }
         }
         lines.extend(names);

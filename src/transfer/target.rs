@@ -90,10 +90,29 @@ impl Target {
         format!("{name}.lifeboat-{}-part", self.run)
     }
 
-    /// What an original is called that had to make room.
+    /// What an original is called that had to make room: each that did so in this run has a name of
+    /// its own, from 1 on.
     #[must_use]
-    pub fn aside_name(&self, name: &str) -> String {
-        format!("{name}.lifeboat-{}-original", self.run)
+    pub fn aside_name(&self, name: &str, number: u32) -> String {
+        let number = if number > 1 {
+            number.to_string()
+        } else {
+            String::new()
+        };
+        format!("{name}.lifeboat-{}-original{number}", self.run)
+    }
+
+    /// What the next original is called that makes room, beside these.
+    pub(super) fn free_aside(&self, name: &str, own: &[String]) -> String {
+        let mut names = (1..).map(|number| self.aside_name(name, number));
+        let free = names.find(|aside| !own.contains(aside));
+        free.unwrap_or_default()
+    }
+
+    /// The last original among these that made room for a file.
+    pub(super) fn last_aside(&self, name: &str, own: &[String]) -> Option<String> {
+        let names = (1..).map(|number| self.aside_name(name, number));
+        names.take_while(|aside| own.contains(aside)).last()
     }
 
     /// Whether a name is one of this run's own temporary ones.

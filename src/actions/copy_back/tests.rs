@@ -195,6 +195,25 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
         added.contains("has no scsi0:1, for which sql01_1.vmdk comes"),
         "{added}"
     );
+    let mut snapshot = files.clone();
+    snapshot.items.push(item("sql01-000001.vmdk", 400));
+    let top = "sql01-000001.vmdk".to_owned();
+    snapshot.slots.insert("scsi0:0".into(), top);
+    let base = copy_back().why_vmx_comes(&disks(&["sql01.vmdk"]), &snapshot, "sql01.vmx");
+    let base = base.unwrap();
+    assert!(
+        base.contains("has sql01.vmdk as scsi0:0, for which sql01-000001.vmdk comes"),
+        "what was written since the snapshot is in no disk that the one at home names: {base}"
+    );
+    let detached = copy_back().why_vmx_comes(
+        &disks(&["sql01.vmdk", "sql01_1.vmdk"]),
+        &VmFiles {
+            slots: files.slots.clone(),
+            ..more.clone()
+        },
+        "sql01.vmx",
+    );
+    assert!(detached.unwrap().contains("scsi0:1, where none comes"));
     let swapped = why(&["sql01_1.vmdk", "sql01.vmdk"]).unwrap();
     assert!(swapped.contains("has sql01_1.vmdk as scsi0:0"), "{swapped}");
 }

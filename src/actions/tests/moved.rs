@@ -1,6 +1,8 @@
 //! A VM that somebody moved by hand, away from where the runbook places it.
 
 use super::going_home::by_hand;
+use super::needed;
+use super::replicating::runbook;
 use super::world::World;
 use crate::engine::{Chapter, closing_plan};
 
@@ -55,5 +57,25 @@ async fn a_rollback_starts_a_vm_again_where_the_run_stopped_it() {
     let started = world.go("rollback/bring-back/sql01/power_on").await;
     let runs = by_hand(&world, "lon-esx1", &["esxcli", "vm", "process", "list"]).await;
     assert!(runs.contains("/moved/sql01.vmx"), "{started:?}: {runs}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_is_sent_from_where_it_was_shut_down() {
+    let world = World::with(&runbook()).await;
+    move_by_hand(&world, ("lon-esx1", HOME), ("lon-esx1", MOVED)).await;
+    let disk = |host, folder| world.on(host, &format!("{folder}/sql01-flat.vmdk"));
+    world.go("ahead/sql01/shut_down").await;
+    let mut data = std::fs::read(disk("lon-esx1", MOVED)).unwrap();
+    data[100_000] ^= 1;
+    std::fs::write(disk("lon-esx1", MOVED), &data).unwrap();
+    let answer = world.probe("ahead/sql01/replicate").await;
+    let changes = needed(&answer).changes.join("\n");
+    assert!(
+        changes.contains("found on lon-esx1 in [local1] moved"),
+        "{changes}"
+    );
+    world.go("ahead/sql01/replicate").await;
+    assert!(std::fs::read(disk("lee-esx1", HOME)).unwrap() == data);
     world.end().await;
 }

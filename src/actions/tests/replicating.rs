@@ -8,9 +8,9 @@ use crate::vmfiles::FileKind;
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
 
-/// The bundled runbook with a phase that replicates sql01 and then shuts it down and does so again.
-fn runbook() -> String {
-    let phase = "failover:\n  - phase: Ahead\n    steps:\n      - replicate: sql01\n      - shut_down: sql01\n";
+/// The bundled runbook with a phase that replicates sql01, then shuts it down and does so again.
+pub(super) fn runbook() -> String {
+    let phase = "failover:\n  - phase: Ahead\n    steps:\n      - replicate: sql01\n      - shut_down: sql01\n      - replicate: sql01\n";
     assert!(RUNBOOK.contains("\nfailover:\n"));
     RUNBOOK.replacen("failover:\n", phase, 1)
 }
@@ -28,7 +28,8 @@ async fn a_running_vm_is_sent_as_its_restore_point() {
     assert_eq!(proposal.risk, Some(Risk::Write));
     assert!(
         proposal.changes[0].contains("runs in London")
-            && proposal.changes[0].contains("nothing is quiesced"),
+            && proposal.changes[0].contains("nothing is quiesced")
+            && proposal.changes[1].contains(" from lee-bk1 to lee-esx1"),
         "{:?}",
         proposal.changes
     );
@@ -47,6 +48,18 @@ async fn a_running_vm_is_sent_as_its_restore_point() {
         &world.probe("ahead/sql01/replicate").await
     ));
     assert_eq!(world.all_writes(), writes);
+
+    // What was sent ahead gives way to the VM's last state.
+    world.go("ahead/sql01/shut_down").await;
+    world.go("ahead/sql01/replicate.2").await;
+    assert!(same(&world, "sql01-flat.vmdk") && same(&world, "sql01.vmx"));
+    let kept = world.facts().into_iter().any(
+        |fact| matches!(fact, Fact::OriginalKept { path, .. } if path.ends_with("sql01-flat.vmdk")),
+    );
+    assert!(kept, "it overwrites nothing");
+    assert!(super::world::is_done(
+        &world.probe("ahead/sql01/replicate.2").await
+    ));
     world.end().await;
 }
 
@@ -94,6 +107,17 @@ async fn a_vm_that_is_off_is_patched_over_what_an_earlier_run_left() {
     };
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert!(sent[0].starts_with("write up to 65536 bytes"), "{sent:?}");
+    // The console dies once it has told of the first of its files.
+    let placed = |fact: &Fact| matches!(fact, Fact::FilePlaced { .. });
+    let told = |world: &World| world.facts().iter().filter(|fact| placed(fact)).count();
+    let (all, mut first) = (told(&world), true);
+    world.keeper.state.lock().unwrap().facts.retain(|found| {
+        let is_placed = placed(&found.fact);
+        !is_placed || std::mem::take(&mut first)
+    });
+    assert!(all > 1 && told(&world) == 1);
+    world.go("ahead/sql01/replicate").await;
+    assert_eq!(told(&world), all, "of each that it brought or found equal");
     // The restore that the runbook goes on with finds everything there.
     assert!(super::world::is_done(
         &world.probe("recover/sql01/restore").await

@@ -37,7 +37,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
                     starts.entry(&place.host).or_default().push(name.clone());
                 }
             }
-            None => findings.push(elsewhere(name, place, seen)),
+            None => findings.push(elsewhere(task, name, place, seen)),
         }
     }
     findings.extend(starts.into_iter().map(|(host, vms)| autostart(host, vms)));
@@ -45,9 +45,19 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 }
 
 /// The VM is not where the runbook says.
-fn elsewhere(vm: &VmName, place: &Place, seen: &Seen) -> Finding {
+fn elsewhere(task: &Task, vm: &VmName, place: &Place, seen: &Seen) -> Finding {
+    let is_sent = task.sent_from(&place.host).any(|(sent, _)| sent == vm);
+    let site = task.runbook.site_with(SiteRole::Protected);
+    let at_home = |host: &HostName| {
+        let known = task.runbook.hosts.get(host);
+        known.is_some_and(|known| known.site == site)
+    };
     let mut found = Vec::new();
-    for (host, _) in &seen.hosts {
+    for (host, _) in seen
+        .hosts
+        .iter()
+        .filter(|(host, _)| !is_sent || at_home(host))
+    {
         let rows = seen
             .esxi(host)
             .and_then(|esxi| esxi.registered.as_ref().ok());
@@ -59,16 +69,28 @@ fn elsewhere(vm: &VmName, place: &Place, seen: &Seen) -> Finding {
         None => "no host that was asked has a VM of that name".to_owned(),
         Some(first) => format!("there is {first}"),
     };
+    let state = match (is_sent, found.len()) {
+        (false, _) => "its fence, a planned move and the way home go by the place in the runbook",
+        (true, 1) => {
+            "it is shut down there and sent from there; the way home goes by the place in the runbook"
+        }
+        (true, _) => "nobody can tell from where `replicate` is to send it",
+    };
     let fault = Fault::new(
         format!(
             "{vm} is not registered as [{}] {}; {is}",
             place.datastore, place.folder
         ),
         place.host.as_str(),
-        "its fence, a planned move and the way home go by the place in the runbook",
+        state,
         "correct `protected` in the runbook, or move the VM back",
     );
-    Finding::warning(format!("vm/{vm}/home"), vec![vm.clone()], fault)
+    let (key, vms) = (format!("vm/{vm}/home"), vec![vm.clone()]);
+    if is_sent && found.len() != 1 {
+        Finding::stops(key, vms, fault)
+    } else {
+        Finding::warning(key, vms, fault)
+    }
 }
 
 /// Whether the restore point is of the machine that runs there.

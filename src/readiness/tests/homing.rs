@@ -307,6 +307,22 @@ fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
 }
 
 #[test]
+fn a_vmx_that_comes_home_because_the_disks_are_others_is_named() {
+    let (keys, texts) = found(|seen| {
+        let leaving = lee(seen).leaving.get_mut(&VmName::from("sql01")).unwrap();
+        let leaving = leaving.as_mut().unwrap();
+        let text = String::from_utf8(vmx("sql01", 19)).unwrap();
+        leaving.vmx = Ok(text.replace("sql01-flat", "sql01-000001").into_bytes());
+        leaving.files.insert("sql01-000001.vmdk".to_owned(), 1);
+    });
+    assert_eq!(keys, ["note vm/sql01/disks"]);
+    assert!(
+        texts.contains("has sql01-flat.vmdk as scsi0:0, for which sql01-000001.vmdk comes"),
+        "{texts}"
+    );
+}
+
+#[test]
 fn hardware_that_is_newer_than_the_host_at_home_is_named() {
     let home_of = |seen: &mut Seen, release: &str| {
         let version = lon(seen).version.as_mut().unwrap();
@@ -337,7 +353,7 @@ fn hardware_that_is_newer_than_the_host_at_home_is_named() {
         *old = Ok(Some(vmx("old", 19)));
     };
     let (keys, texts) = found(|seen| comes(seen, vmx("sql01", 21)));
-    assert_eq!(keys, ["note vm/sql01/hardware"]);
+    assert_eq!(keys, ["note vm/sql01/disks", "note vm/sql01/hardware"]);
     assert!(
         texts.contains("changed to that before it is registered"),
         "{texts}"
@@ -345,7 +361,7 @@ fn hardware_that_is_newer_than_the_host_at_home_is_named() {
     let mut needing = vmx("sql01", 21);
     needing.extend(b"numvcpus = \"900\"\n");
     let (keys, texts) = found(|seen| comes(seen, needing));
-    assert_eq!(keys, ["blocker vm/sql01/hardware"]);
+    assert_eq!(keys, ["blocker vm/sql01/hardware", "note vm/sql01/disks"]);
     assert!(texts.contains("900 processors"), "{texts}");
     // Two of a kind: nothing is said where nothing is newer, or nothing is known.
     let (keys, _) = found(|seen| away(seen, vmx("sql01", 20)));
