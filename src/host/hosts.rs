@@ -160,30 +160,8 @@ impl Hosts {
             .for_each(|shared| shared.trust(fingerprint));
     }
 
-    /// A person typed another password for `host`. It also replaces one that was refused on other
-    /// hosts with the same user.
-    pub fn set_password(&self, host: &HostName, password: Secret) {
-        let Some(host) = self.0.hosts.get(host) else {
-            return;
-        };
-        self.0.run.redactor.add(password.expose());
-        let user = &host.shared.config.user;
-        let others = self
-            .0
-            .hosts
-            .values()
-            .filter(|other| other.shared.config.user == *user);
-        let blocked: Vec<_> = others
-            .filter(|other| other.shared.has_refused_password())
-            .collect();
-        self.0.run.refused.forget(user, &password);
-        for blocked in blocked.into_iter().chain([host]) {
-            blocked.shared.set_password(&password);
-        }
-    }
-
     /// A person wants a refused login tried again, for example after unlocking the account.
-    /// Refused passwords stay dead until [`set_password`](Self::set_password).
+    /// Refused passwords stay dead: whoever resumes the run is asked for them anew.
     pub fn retry_login(&self, host: &HostName) {
         if let Some(host) = self.0.hosts.get(host) {
             host.shared.retry_login();

@@ -1,7 +1,7 @@
 //! Logging in: each way once, never again after a refusal.
 //!
 //! An ESXi host locks an account after five failures and then refuses the right password as well,
-//! so a refused password is dead for that user on every host of the run until a person types one.
+//! so a refused password is dead for that user on every host until another console asks for it anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,13 +46,6 @@ impl RefusedPasswords {
 
     fn add(&self, user: &str, password: &Secret) {
         self.list().push((user.to_owned(), sum(password)));
-    }
-
-    /// A person typed it: it may be tried once more.
-    pub(super) fn forget(&self, user: &str, password: &Secret) {
-        let sum = sum(password);
-        self.list()
-            .retain(|(other, dead)| other != user || *dead != sum);
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<(String, [u8; 32])>> {
@@ -102,7 +95,7 @@ pub(super) fn authenticate(host: &Shared, link: &mut Link, limit: &Limit) -> Res
         offered: Vec::new(),
     };
     let mut tried = Vec::new();
-    for credential in host.credentials() {
+    for credential in host.config.credentials() {
         let result = match &credential {
             Credential::Key(path) => attempts.key(path),
             Credential::Agent => attempts.agent(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::bulk::{self, Proven, ProvenWay};
-use super::config::{AgentSocket, Credential, HostConfig, Secret};
+use super::config::{AgentSocket, HostConfig};
 use super::error::HostError;
 use super::gate::Gate;
 use super::live::OutputSink;
@@ -92,8 +92,6 @@ struct Followers {
 struct Login {
     /// Host key fingerprints that a person typed in this run.
     trusted: Vec<String>,
-    /// The password that a person typed in place of the configured one.
-    password: Option<Secret>,
     /// How the last login was refused; it stands until a person changes something.
     refused: Option<HostError>,
     /// The type of the key that the host showed last, of those that are accepted.
@@ -201,31 +199,6 @@ impl Shared {
 
     pub(super) fn trust(&self, fingerprint: &str) {
         self.login().trusted.push(fingerprint.to_owned());
-    }
-
-    /// The ways to log in, with the password that a person typed, if one did.
-    pub(super) fn credentials(&self) -> Vec<Credential> {
-        let mut ways = self.config.credentials();
-        if let Some(typed) = &self.login().password {
-            ways.retain(|way| !matches!(way, Credential::Password(_)));
-            ways.push(Credential::Password(typed.clone()));
-        }
-        ways
-    }
-
-    /// Whether a password of this host was refused before, by any host for this user.
-    pub(super) fn has_refused_password(&self) -> bool {
-        self.credentials().iter().any(|way| match way {
-            Credential::Password(password) => {
-                self.run.refused.contains(&self.config.user, password)
-            }
-            _ => false,
-        })
-    }
-
-    pub(super) fn set_password(&self, password: &Secret) {
-        self.login().password = Some(password.clone());
-        self.retry_login();
     }
 
     /// Where the agent listens that is asked for this host, if there is one.

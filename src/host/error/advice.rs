@@ -78,6 +78,11 @@ impl HostError {
                                 five failures for 15 minutes (the right password is refused too) and refuses all in lockdown mode: \
                                 its own console still works"
                     .to_owned();
+                if tried.iter().any(|way| way.starts_with("password")) {
+                    next.push_str(
+                        ". This console does not try that password again: leave the run (q); `lifeboat resume` asks for it anew",
+                    );
+                }
                 if tried.iter().any(|way| way.contains("ed25519")) {
                     next.push_str(". ESXi in FIPS mode accepts RSA and ECDSA keys, not ed25519");
                 }

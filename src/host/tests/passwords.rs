@@ -40,7 +40,7 @@ async fn a_password_goes_through_either_method_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_password_is_dead_everywhere_until_a_person_types_another() {
+async fn a_refused_password_is_dead_everywhere() {
     let (one, two) = (Toy::default().start().await, Toy::default().start().await);
     let other = Toy {
         password: "other",
@@ -81,16 +81,6 @@ async fn a_refused_password_is_dead_everywhere_until_a_person_types_another() {
     assert!(hello(&lee1).await.is_err());
     assert_eq!(one.tried(), ["wrong"]);
 
-    hosts.set_password(&"lee1".into(), Secret::new("right".into()));
-    assert_eq!(hello(&lee1).await.unwrap(), "hello\n");
-    assert_eq!(hello(&lee2).await.unwrap(), "hello\n");
-    assert_eq!(
-        (one.tried(), two.tried()),
-        (
-            vec!["wrong".into(), "right".into()],
-            vec!["right".to_owned()]
-        )
-    );
     assert_eq!(hello(&lee3).await.unwrap(), "hello\n");
     assert_eq!(other.tried(), ["other"]);
 }
