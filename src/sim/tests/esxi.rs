@@ -353,9 +353,10 @@ async fn a_killed_power_on_leaves_the_question_open_and_the_task_running() {
     let shown =
         format!("ps -c | grep 'vim-cmd vmsvc/power.on {id}$' | tail -n 1 | awk '{{print $1}}'");
     let mut pid = String::new();
+    // Until it asks, the shell around it may be all that is there.
     site.wait_until(|| {
-        pid = client.run(&shown).out.trim().to_owned();
         let asked = client.run(&format!("vim-cmd vmsvc/message {id}")).out != "No message.\n";
+        pid = client.run(&shown).out.trim().to_owned();
         asked && !pid.is_empty()
     });
     client.run(&format!("kill {pid}"));
