@@ -101,12 +101,7 @@ dr.yaml: 1 problem
 #[test]
 fn every_runbook_of_the_project_is_valid() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks");
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    // Beside them lies a page about them.
-    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
-    assert!(paths.len() > 1, "{folder}: {paths:?}");
-    for path in paths {
-        valid(&std::fs::read_to_string(path).unwrap());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        valid(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
     }
 }

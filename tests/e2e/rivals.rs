@@ -149,7 +149,7 @@ fn the_second_console_is_refused_and_goes_on_when_the_lock_of_a_dead_one_is_brok
     let resume = headless(&["resume"], &own);
     let broken = second.run(&resume, limit);
     assert!(
-        broken.stdout.contains("had the lock of run"),
+        broken.stdout.contains("broken, held by run "),
         "{}",
         broken.all()
     );
