@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::point::Point;
 use super::shelf::Name;
 use super::source::{Folder, join};
-use super::target::Work;
+use super::target::{Work, time_for};
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
 use crate::vmfiles::{FileKind, MAX_TEXT};
@@ -86,7 +86,8 @@ fn heads_command(paths: impl ExactSizeIterator<Item = String>, limit: usize) -> 
     // A line of length and a newline for each.
     let most = paths.len().saturating_mul(limit.saturating_add(32));
     let words = std::iter::once(limit.to_string()).chain(paths);
-    HostCommand::script(Effect::Read, HEADS, words).max_output(most)
+    let command = HostCommand::script(Effect::Read, HEADS, words).max_output(most);
+    command.deadline(time_for(most as u64))
 }
 
 impl<W> Work<W> {

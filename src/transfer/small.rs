@@ -9,7 +9,7 @@ use super::observe::{Observed, Standing};
 use super::progress::Phase;
 use super::source::Folder;
 use super::sums::Sum;
-use super::target::{SummedBy, Work};
+use super::target::{SummedBy, Work, time_for};
 use super::writes::{TransferError, Writes};
 use crate::error::Fault;
 use crate::host::HostCommand;
@@ -90,10 +90,12 @@ impl Delivery {
     fn command(&self, item: &Item, bytes: &[u8], sum: &str) -> HostCommand {
         let (to, mode) = (&self.to, mode(&item.name));
         let part = to.path(&to.part_name(&item.name));
-        match self.landing {
+        let command = match self.landing {
             Landing::Fresh => shell::place_file(&part, bytes, mode, sum, &to.path(&item.name)),
             Landing::Patch | Landing::InPlace => shell::put_file(&part, bytes, mode),
-        }
+        };
+        // All of it travels within the command, over a line that others may share.
+        command.deadline(time_for(item.bytes))
     }
 
     /// Writes a file to its temporary name and proves it; in an empty folder it then gets its own.
