@@ -69,9 +69,7 @@ impl Seen {
     /// The disks outside its folder of a VM that is copied from where it is.
     pub fn apart(&self, vm: &VmName) -> impl Iterator<Item = &Apart> {
         let hosts = self.hosts.keys().filter_map(|host| self.esxi(host));
-        hosts
-            .filter_map(|esxi| esxi.apart.get(vm)?.as_ref().ok())
-            .flatten()
+        hosts.filter_map(|esxi| esxi.apart.get(vm)).flatten()
     }
 
     /// What is restored, of a VM for which there is a point.
@@ -200,7 +198,7 @@ pub struct EsxiSeen {
     /// VMs of the task that are copied from there.
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
     /// The disks that VMs which are copied from there have outside their folders.
-    pub apart: BTreeMap<VmName, Told<Vec<Apart>>>,
+    pub apart: BTreeMap<VmName, Vec<Apart>>,
     /// The .vmx at home of VMs that go home there; none where there is no such file.
     pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
@@ -274,11 +272,12 @@ impl EsxiSeen {
             why(&self.autostart),
         ];
         let lists = self.tops.values().chain(self.folders.values());
+        let apart = self.apart.values().flatten();
         let more = lists
             .filter_map(why)
             .chain(self.leaving.values().filter_map(why))
             .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
-            .chain(self.apart.values().filter_map(why))
+            .chain(apart.filter_map(|disk| why(&disk.bytes)))
             .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()

@@ -398,16 +398,23 @@ fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_d
         move |_: &mut Task, seen: &mut Seen| {
             let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
             let disk = "/vmfs/volumes/d2/web01_1.vmdk".to_owned();
-            let bytes = Ok(bytes);
             lon.apart
-                .insert("web01".into(), Ok(vec![Apart { disk, bytes }]));
-            lon.apart.insert("sql01".into(), Ok(Vec::new()));
+                .insert("web01".into(), vec![Apart { disk, bytes }]);
+            lon.apart.insert("sql01".into(), Vec::new());
         }
     };
     let told = "web01 has disks outside its folder: /vmfs/volumes/d2/web01_1.vmdk";
-    only("note vm/web01/apart", told, with(Some(GIB)));
+    only("note vm/web01/apart", told, with(Ok(Some(GIB))));
     let gone = "not where its .vmx says: /vmfs/volumes/d2/web01_1.vmdk";
-    only("blocker vm/web01/apart", gone, with(None));
+    only("blocker vm/web01/apart", gone, with(Ok(None)));
+    let silent = silent("what lies in a VM's folder", false);
+    let (keys, texts) = found(with(Err(silent)));
+    assert_eq!(
+        keys,
+        ["warning host/lon-esx1/answers", "note vm/web01/apart"]
+    );
+    let unseen = "web01_1.vmdk was not looked at: hostd does not answer";
+    assert!(texts.contains(unseen), "{texts}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where the VMs are that go home: where the runbook places them, or where somebody has moved them
 //! meanwhile. The steps of a failback look for them by the same rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -92,7 +92,7 @@ pub(super) async fn look(task: &Task, hosts: &Hosts, seen: &mut Seen) {
         if let Some(esxi) = seen.esxi_mut(&host) {
             for (vm, leaving, apart) in told {
                 esxi.leaving.insert(vm.clone(), leaving);
-                esxi.apart.insert(vm, Ok(apart));
+                esxi.apart.insert(vm, apart);
             }
         }
     }
@@ -112,14 +112,25 @@ async fn ask(
     let mut asker = Asker::new(host);
     let mut told = Vec::new();
     for (vm, row) in vms {
-        let leaving = leaving(&mut asker, &row).await;
-        let apart = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
-            Ok(Ok(vmx)) => apart(&mut asker, volumes, &row, vmx).await,
-            _ => Vec::new(),
-        };
+        let (leaving, apart) = takes(&mut asker, volumes, &row).await;
         told.push((vm, leaving, apart));
     }
     told
+}
+
+/// What a VM takes where it is, and the disks that it has outside its folder.
+async fn takes(
+    asker: &mut Asker,
+    volumes: &Volumes,
+    row: &Registered,
+) -> (Told<Leaving>, Vec<Apart>) {
+    let leaving = leaving(asker, row).await;
+    let apart = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
+        Ok(Ok(vmx)) => apart(asker, volumes, row, vmx).await,
+        // That it did not tell is told by that.
+        _ => Vec::new(),
+    };
+    (leaving, apart)
 }
 
 /// The disks that a VM has outside its folder.
@@ -127,24 +138,54 @@ async fn apart(asker: &mut Asker, volumes: &Volumes, row: &Registered, vmx: &[u8
     let folder = row.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let own = on_host(&row.datastore, folder);
     let disks = Vmx::parse(vmx).map_or_else(|_| Vec::new(), |vmx| vmx.disk_files());
-    let mut apart = Vec::new();
+    let mut folders: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for disk in disks.into_iter().filter(|disk| disk.contains('/')) {
         let path = volumes.by_uuid(&path_on_host(&disk, &own));
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        if folder == volumes.by_uuid(&own) {
-            continue;
+        if folder != volumes.by_uuid(&own) {
+            let there = folders.entry(folder.to_owned()).or_default();
+            there.push((name.to_owned(), disk));
         }
-        let bytes = in_folder(asker, folder).await.map(|entries| {
-            let files = room_of(&entries);
-            let stem = name.strip_suffix(".vmdk").unwrap_or(name);
-            let own = files.iter().filter(|(name, _)| name.starts_with(stem));
-            files
-                .contains_key(name)
-                .then(|| own.map(|(_, bytes)| bytes).sum())
-        });
-        apart.push(Apart { disk, bytes });
+    }
+    let mut apart = Vec::new();
+    for (folder, disks) in folders {
+        let entries = in_folder(asker, &folder).await;
+        let files = entries.map(|entries| room_of(&entries));
+        apart.extend(in_one_folder(disks, &files));
     }
     apart
+}
+
+/// Disks that lie in one folder, each by its name there and as the .vmx names it, with what they take
+/// of the files of that folder. A file counts once.
+fn in_one_folder(disks: Vec<(String, String)>, files: &Told<Files>) -> Vec<Apart> {
+    let mut counted = BTreeSet::new();
+    let of_disk = |(name, disk): (String, String)| {
+        let bytes = files.as_ref().map_err(Clone::clone).map(|files| {
+            let base = base(&name);
+            let is_part = |file: &str| {
+                let rest = file.strip_prefix(base);
+                rest.is_some_and(|rest| rest.starts_with(['.', '-']))
+            };
+            let own = files
+                .iter()
+                .filter(|(file, _)| is_part(file) && counted.insert(file.as_str()));
+            let bytes = own.map(|(_, bytes)| bytes).sum();
+            files.contains_key(&name).then_some(bytes)
+        });
+        Apart { disk, bytes }
+    };
+    disks.into_iter().map(of_disk).collect()
+}
+
+/// What the names of all files of a disk begin with: those of its snapshots, and what they rest on.
+fn base(descriptor: &str) -> &str {
+    let stem = descriptor.strip_suffix(".vmdk").unwrap_or(descriptor);
+    let is_number = |tail: &str| tail.len() == 6 && tail.bytes().all(|b| b.is_ascii_digit());
+    match stem.rsplit_once('-') {
+        Some((base, tail)) if is_number(tail) => base,
+        _ => stem,
+    }
 }
 
 async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {
@@ -173,14 +214,9 @@ pub(super) async fn ahead(asker: &mut Asker, task: &Task, host: &HostName, seen:
         let Some(Some(row)) = seen.at(place) else {
             continue;
         };
-        let leaving = leaving(asker, row).await;
-        let disks = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
-            Ok(Ok(vmx)) => apart(asker, &volumes, row, vmx).await,
-            // That it did not tell is told by that.
-            _ => Vec::new(),
-        };
-        seen.apart.insert(vm.clone(), Ok(disks));
+        let (leaving, apart) = takes(asker, &volumes, row).await;
         seen.leaving.insert(vm.clone(), leaving);
+        seen.apart.insert(vm.clone(), apart);
     }
 }
 
@@ -206,4 +242,55 @@ pub(super) async fn vmx_at_home(
     };
     let path = on_host(&home.datastore, &format!("{}/{file}", home.folder));
     vmx(asker, &path).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+    use crate::readiness::seen::Silence;
+
+    fn apart(names: &[&str], files: &Told<Files>) -> Vec<Told<Option<u64>>> {
+        let disks = names.iter().map(|name| {
+            let written = format!("/vmfs/volumes/d2/sql01/{name}");
+            ((*name).to_owned(), written)
+        });
+        let apart = in_one_folder(disks.collect(), files);
+        apart.into_iter().map(|disk| disk.bytes).collect()
+    }
+
+    #[test]
+    fn a_disk_takes_what_it_rests_on_too_and_nothing_of_the_one_beside_it() {
+        let files = [
+            ("sql01.vmdk", 1),
+            ("sql01-flat.vmdk", 10),
+            ("sql01-000001.vmdk", 100),
+            ("sql01-000001-sesparse.vmdk", 1000),
+            ("sql01_1.vmdk", 10_000),
+            ("sql01_1-flat.vmdk", 100_000),
+        ];
+        let files = Ok(files.map(|(name, bytes)| (name.to_owned(), bytes)).into());
+        let of = |names: &[&str]| apart(names, &files);
+        assert_eq!(
+            of(&["sql01-000001.vmdk", "sql01_1.vmdk"]),
+            [Ok(Some(1111)), Ok(Some(110_000))]
+        );
+        assert_eq!(
+            of(&["sql01.vmdk", "sql01-000001.vmdk"]),
+            [Ok(Some(1111)), Ok(Some(0))],
+            "each file counts once"
+        );
+        assert_eq!(of(&["sql01_2.vmdk"]), [Ok(None)]);
+    }
+
+    #[test]
+    fn of_a_folder_that_cannot_be_read_no_disk_is_known() {
+        let silence = Silence {
+            asked: "what lies in a VM's folder",
+            fault: Fault::new("not permitted", "lee-esx1", "", "look there"),
+            is_extra: false,
+        };
+        let told = apart(&["sql01.vmdk", "sql01_1.vmdk"], &Err(silence.clone()));
+        assert_eq!(told, [Err(silence.clone()), Err(silence)]);
+    }
 }

@@ -13,7 +13,6 @@ pub(super) fn judge(_: &Task, seen: &Seen) -> Vec<Finding> {
             continue;
         };
         let apart = esxi.apart.iter();
-        let apart = apart.filter_map(|(vm, disks)| Some((vm, disks.as_ref().ok()?)));
         let apart = apart.filter(|(_, disks)| !disks.is_empty());
         findings.extend(apart.map(|(vm, disks)| of_vm(host, vm, disks)));
     }
@@ -37,8 +36,15 @@ fn of_vm(host: &HostName, vm: &VmName, disks: &[Apart]) -> Finding {
         return Finding::stops(key, vms, fault);
     }
     let names: Vec<&String> = disks.iter().map(|disk| &disk.disk).collect();
+    let what = format!("{vm} has disks outside its folder: {}", listed(&names));
+    let silent = |disk: &Apart| Some((disk.disk.clone(), disk.bytes.as_ref().err()?.clone()));
+    if let Some((unseen, why)) = disks.iter().find_map(silent) {
+        let state = format!("{unseen} was not looked at: {}", why.fault.what);
+        let fault = Fault::new(what, host.as_str(), state, why.fault.next);
+        return Finding::note(key, vms, fault);
+    }
     let fault = Fault::new(
-        format!("{vm} has disks outside its folder: {}", listed(&names)),
+        what,
         host.as_str(),
         "they come into its folder on the datastore that the runbook gives it, under names of their own, and its .vmx with them",
         "nothing has to be done, if it may have all its disks on one datastore there",

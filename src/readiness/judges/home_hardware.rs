@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::actions::{disk_slots, other_disks};
 use crate::error::Fault;
+use crate::hypervisor::esxi::version::Version;
 use crate::names::VmName;
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Leaving, Seen};
@@ -13,45 +14,42 @@ use crate::runbook::model::Place;
 use crate::vmfiles::{Surroundings, Vmx, fit_to_host};
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
-    let of_vm = |vm: &VmName| {
-        let home = task.place(task.runbook.vms.get(vm)?)?;
-        of_vm(vm, home, seen.leaving(vm)?, seen)
-    };
-    let hardware = task.homing.iter().filter_map(of_vm);
-    let disks = task.homing.iter().filter_map(|vm| disks(task, vm, seen));
-    hardware.chain(disks).collect()
+    let of_vm = |vm| of_vm(task, vm, seen);
+    task.homing.iter().filter_map(of_vm).flatten().collect()
 }
 
-fn of_vm(vm: &VmName, home: &Place, leaving: &Leaving, seen: &Seen) -> Option<Finding> {
+fn of_vm(task: &Task, vm: &VmName, seen: &Seen) -> Option<Vec<Finding>> {
+    let home = task.place(task.runbook.vms.get(vm)?)?;
+    let leaving = seen.leaving(vm)?;
+    let away = Vmx::parse(leaving.vmx.as_ref().ok()?).ok()?;
     let host = seen.esxi(&home.host)?;
-    let newest = host.version.as_ref().ok()?.newest_hardware()?;
-    let away = leaving.vmx.as_ref().ok()?;
-    let away = Vmx::parse(away).ok()?;
     let at_home = host.homes.get(vm)?.as_ref().ok()?;
     let at_home = at_home.as_ref().and_then(|bytes| Vmx::parse(bytes).ok());
     // As `copy_back` decides it.
-    let stays = at_home.filter(|vmx| why_not(vmx, &away, leaving).is_none());
-    let used = stays.as_ref().unwrap_or(&away);
-    let (runs, has) = (away.hardware_version()?, used.hardware_version()?);
-    if has > newest {
-        return Some(lowered(vm, home, used, (has, newest), leaving));
-    }
-    let fault = Fault::new(
-        format!(
-            "{vm} runs with virtual hardware of version {runs}, and {} runs up to {newest}",
-            home.host
-        ),
-        home.host.as_str(),
-        format!("the .vmx at home stays as it is: its guest sees hardware of version {has} again"),
-        "nothing has to be done, unless the guest needs what came with the newer hardware",
-    );
-    (runs > newest).then(|| Finding::warning(key(vm), vec![vm.clone()], fault))
+    let why = at_home
+        .as_ref()
+        .and_then(|at_home| why_not(at_home, &away, leaving));
+    let stays = at_home.filter(|_| why.is_none());
+    let version = host.version.as_ref().ok();
+    let newest = version.and_then(Version::newest_hardware);
+    let hardware = newest.and_then(|newest| {
+        let used = stays.as_ref().unwrap_or(&away);
+        let (runs, has) = (away.hardware_version()?, used.hardware_version()?);
+        if has > newest {
+            return Some(lowered(vm, home, used, (has, newest), leaving));
+        }
+        (runs > newest).then(|| older(vm, home, (runs, has, newest)))
+    });
+    let disks = why.map(|why| disks(vm, home, &why));
+    Some(hardware.into_iter().chain(disks).collect())
 }
 
 /// Why the .vmx at home does not fit the disks that come home.
 fn why_not(at_home: &Vmx, away: &Vmx, leaving: &Leaving) -> Option<String> {
-    let comes = |disk: &str| leaving.files.contains_key(disk);
-    other_disks(at_home, &coming(away), comes)
+    let slots = coming(away);
+    let comes =
+        |disk: &str| leaving.files.contains_key(disk) || slots.values().any(|name| name == disk);
+    other_disks(at_home, &slots, comes)
 }
 
 /// The disks that come, by slot: those from outside its folder under their own names.
@@ -62,21 +60,28 @@ fn coming(away: &Vmx) -> BTreeMap<String, String> {
 }
 
 /// The disks are other ones than when it left: its .vmx comes home with them.
-fn disks(task: &Task, vm: &VmName, seen: &Seen) -> Option<Finding> {
-    let home = task.place(task.runbook.vms.get(vm)?)?;
-    let leaving = seen.leaving(vm)?;
-    let away = Vmx::parse(leaving.vmx.as_ref().ok()?).ok()?;
-    let at_home = seen.esxi(&home.host)?.homes.get(vm)?.as_ref().ok()?;
-    let at_home = Vmx::parse(at_home.as_ref()?).ok()?;
-    let why = why_not(&at_home, &away, leaving)?;
+fn disks(vm: &VmName, home: &Place, why: &str) -> Finding {
     let fault = Fault::new(
         format!("{vm} has other disks than when it left: {why}"),
         home.host.as_str(),
         "`copy_back` brings its .vmx home with them, and keeps the one at home aside",
         "take snapshots together and detach disks that are not needed, where they run; else nothing has to be done",
     );
-    let key = format!("vm/{vm}/disks");
-    Some(Finding::note(key, vec![vm.clone()], fault))
+    Finding::note(format!("vm/{vm}/disks"), vec![vm.clone()], fault)
+}
+
+/// The .vmx at home stays, and is older than the one with which it runs.
+fn older(vm: &VmName, home: &Place, (runs, has, newest): (u32, u32, u32)) -> Finding {
+    let fault = Fault::new(
+        format!(
+            "{vm} runs with virtual hardware of version {runs}, and {} runs up to {newest}",
+            home.host
+        ),
+        home.host.as_str(),
+        format!("the .vmx at home stays as it is: its guest sees hardware of version {has} again"),
+        "nothing has to be done, unless the guest needs what came with the newer hardware",
+    );
+    Finding::warning(key(vm), vec![vm.clone()], fault)
 }
 
 /// The .vmx with which it would be registered at home is newer than that host.

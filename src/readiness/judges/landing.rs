@@ -58,17 +58,17 @@ struct Walk {
 impl<'a> Landing<'a> {
     fn add(&mut self, vm: &'a VmName, place: &Place, seen: &Seen) {
         let taken = seen.esxi(&place.host).and_then(|esxi| esxi.taken.get(vm));
-        let (Some(leaving), Some(taken)) = (seen.leaving(vm), taken) else {
+        let apart = seen.apart(vm).map(|disk| disk.bytes.as_ref());
+        let apart: Result<Vec<_>, _> = apart.collect();
+        let (Some(leaving), Some(taken), Ok(apart)) = (seen.leaving(vm), taken, apart) else {
             self.unknown.push(vm);
             return;
         };
         let files = leaving.files.iter();
         let needs = files.map(|(name, bytes)| Need::of(*bytes, None, taken.get(name).copied()));
         // What comes from outside its folder has none of its own there beside the others.
-        let apart = seen
-            .apart(vm)
-            .filter_map(|disk| disk.bytes.as_ref().ok().copied().flatten());
-        let apart = apart.map(|bytes| Need::of(bytes, None, None));
+        let apart = apart.into_iter().flatten();
+        let apart = apart.map(|bytes| Need::of(*bytes, None, None));
         self.known.push(Coming {
             vm,
             needs: needs.chain(apart).collect(),

@@ -202,16 +202,19 @@ fn the_host_that_they_leave_is_needed_too() {
 
 #[test]
 fn what_lies_outside_its_folder_takes_room_at_home_too() {
-    let with = |bytes: u64| {
-        found_of(|_, seen| {
-            let disk = "/vmfs/volumes/d2/sql01/sql01.vmdk".to_owned();
-            let bytes = Ok(Some(bytes));
-            lee(seen)
-                .apart
-                .insert("sql01".into(), Ok(vec![Apart { disk, bytes }]));
-        })
+    let apart = |seen: &mut Seen, bytes| {
+        let disk = "/vmfs/volumes/d2/sql01/sql01.vmdk".to_owned();
+        lee(seen)
+            .apart
+            .insert("sql01".into(), vec![Apart { disk, bytes }]);
     };
+    let with = |bytes: u64| found(|seen| apart(seen, Ok(Some(bytes))));
     assert_eq!(with(GIB).0, ["note vm/sql01/apart"]);
+    let (_, texts) = found(|seen| {
+        apart(seen, Err(silent("what lies in a VM's folder", false)));
+        lon(seen).volumes = Ok(Volumes(vec![volume("local1", GIB)]));
+    });
+    assert!(texts.contains("not counted: sql01"), "{texts}");
     let (keys, texts) = with(1 << 50);
     assert_eq!(keys[0], "blocker store/lon-esx1/local1/copies", "{texts}");
 }
@@ -320,6 +323,23 @@ fn a_vmx_that_comes_home_because_the_disks_are_others_is_named() {
         texts.contains("has sql01-flat.vmdk as scsi0:0, for which sql01-000001.vmdk comes"),
         "{texts}"
     );
+}
+
+#[test]
+fn a_disk_that_comes_home_from_another_datastore_is_one_that_comes() {
+    let (keys, texts) = found(|seen| {
+        let of = |disk| {
+            String::from_utf8(vmx("sql01", 19))
+                .unwrap()
+                .replace("sql01-flat.vmdk", disk)
+        };
+        let leaving = lee(seen).leaving.get_mut(&VmName::from("sql01")).unwrap();
+        let away = of("/vmfs/volumes/d2/sql01/data.vmdk");
+        leaving.as_mut().unwrap().vmx = Ok(away.into_bytes());
+        let at_home = of("data.vmdk").into_bytes();
+        lon(seen).homes.insert("sql01".into(), Ok(Some(at_home)));
+    });
+    assert_eq!(keys, [""; 0], "{texts}");
 }
 
 #[test]
