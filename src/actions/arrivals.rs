@@ -6,6 +6,7 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
 use crate::transfer::{Observed, Standing, SummedBy};
+use crate::vmfiles::is_flat;
 
 use super::configuration;
 use super::context::Ctx;
@@ -134,8 +135,7 @@ impl Arrivals {
         self.entries.iter().any(|(name, stat)| {
             *name == placed.name
                 && stat.is_some_and(|stat| {
-                    stat.kind == FileKind::File
-                        && (stat.size == placed.bytes || !name.ends_with("-flat.vmdk"))
+                    stat.kind == FileKind::File && (stat.size == placed.bytes || !is_flat(name))
                 })
         })
     }

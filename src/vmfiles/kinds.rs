@@ -90,6 +90,13 @@ fn numbered(tail: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Whether it is the data of a flat disk, whose size never changes; that of others grows as their VM
+/// runs.
+#[must_use]
+pub fn is_flat(name: &str) -> bool {
+    name.ends_with("-flat.vmdk")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

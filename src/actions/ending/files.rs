@@ -11,7 +11,7 @@ use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::shell::{self, FileStat};
 use crate::plan::{Aside, Close, Placed, Risk};
 use crate::transfer::{Folder, vm_files};
-use crate::vmfiles::FileKind;
+use crate::vmfiles::{FileKind, is_flat};
 
 use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed, shown};
@@ -99,11 +99,33 @@ impl<'a> EndFiles<'a> {
         })
     }
 
-    /// A disk that is not as large as the one that the run placed: it may be another.
+    /// Nobody knows whether a rename took effect, and both what it was to rename and a file of that name
+    /// are there: that one is somebody else's, as long as the other shows it.
+    fn unclear(&self, placed: &Placed, seen: &Seen) -> Option<Fault> {
+        let (path, part) = placed.files.iter().find_map(|file| {
+            let part = file.part.as_ref().filter(|part| seen.has(part).is_some())?;
+            seen.has(&file.path).map(|_| (&file.path, part))
+        })?;
+        Some(Fault::new(
+            format!(
+                "{part} was to get the name {path}, and a file of that name is there beside it"
+            ),
+            self.at.host.as_str(),
+            "nothing was removed",
+            format!(
+                "find out whose {path} is: skip the step if it is not the run's, and remove {part} by hand; else \
+                 remove both by hand, then retry"
+            ),
+        ))
+    }
+
+    /// A flat disk that is not as large as the one that the run placed: it may be another. Others grow
+    /// while their VM runs.
     fn changed(&self, placed: &Placed, seen: &Seen) -> Option<Fault> {
         let (file, was, is) = placed.files.iter().find_map(|file| {
             let (was, is) = (file.bytes?, seen.size(&file.path)?);
-            let is_disk = FileKind::of(&file.path) == FileKind::Extent;
+            let name = file_name(&file.path)?;
+            let is_disk = is_flat(name) && self.is_placed(placed, name, seen);
             (is_disk && was != is).then_some((&file.path, was, is))
         })?;
         Some(Fault::new(
@@ -131,6 +153,9 @@ impl<'a> EndFiles<'a> {
 
     fn remove(&self, placed: &Placed, seen: &Seen) -> ProbeAnswer {
         let folder = self.at.folder_path();
+        if let Some(fault) = self.unclear(placed, seen) {
+            return blocked(fault.what.clone(), fault, &[LEFT]);
+        }
         let doomed = self.doomed(placed, seen);
         let others = Self::others(&doomed, seen);
         let folder_goes = Self::folder_goes(placed, &others, seen);
@@ -146,21 +171,24 @@ impl<'a> EndFiles<'a> {
             count(doomed.len(), "file"),
             others.len()
         );
-        if let Some(kept) = &seen.later {
+        // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
+        let is_vms = |name: &String| !name.contains(&seen.mark);
+        let in_use = folder_goes || doomed.iter().any(is_vms);
+        if let Some(kept) = seen.later.as_ref().filter(|_| in_use) {
             let fault = kept.fault(&self.at, format!("{found}; nothing was removed"));
             return blocked(found, fault, &[LEFT]);
         }
         if let Some(fault) = self.changed(placed, seen) {
             return blocked(found, fault, &[LEFT]);
         }
-        // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
-        let is_vms = |name: &String| !name.contains(&seen.mark);
-        let in_use = folder_goes || doomed.iter().any(is_vms);
         if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT).filter(|_| in_use) {
             return answer;
         }
         // What came for a VM that has its files of before again is no part of it any more.
-        let is_used = |name: &&String| seen.used.as_ref().is_none_or(|used| used.contains(*name));
+        let is_used = |name: &&String| {
+            let used = seen.used.as_ref();
+            !self.is_placed(placed, name, seen) || used.is_none_or(|used| used.contains(*name))
+        };
         let of_entry = folder_goes || doomed.iter().filter(is_used).any(is_vms);
         let has_entry = of_entry && !seen.registered.is_empty();
         if has_entry || (in_use && seen.unlisted.invalid.is_some()) {

@@ -242,8 +242,22 @@ fn a_file_whose_rename_was_not_seen_goes_only_where_nothing_has_its_old_name() {
     let close = removal_of(vec![renamed]);
     let answer = decide(&close, folder(&["sql01-flat.vmdk"]));
     assert_eq!(about(needed(&answer)), ["/sql01-flat.vmdk", ""]);
-    let answer = decide(&close, folder(&["sql01-flat.vmdk", part]));
-    assert_eq!(about(needed(&answer)), [format!("/{part}")]);
+    // As long as its old name is there it is not the run's, and that name is all that shows it.
+    let both = decide(&close, folder(&["sql01-flat.vmdk", part]));
+    let fault = blocked(&both);
+    assert!(fault.what.contains(part), "{fault}");
+    assert!(fault.next.contains("skip the step"), "{fault}");
+}
+
+#[test]
+fn a_disk_that_grew_since_is_the_runs_all_the_same() {
+    let delta = PlacedFile {
+        bytes: Some(6),
+        ..file("sql01-000001-delta.vmdk")
+    };
+    let close = removal_of(vec![delta]);
+    let answer = decide(&close, folder(&["sql01-000001-delta.vmdk"]));
+    assert_eq!(about(needed(&answer)), ["/sql01-000001-delta.vmdk", ""]);
 }
 
 /// A rollback of a move home leaves such a file beside the VM that lives on there.
