@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::state::{FoundFact, RunState};
-use crate::names::{HostName, RunId, VmName, listed};
-use crate::runbook::model::SiteRole;
+use crate::names::{HostName, RunId, StepId, VmName, listed};
+use crate::runbook::model::{Mode, Section, SiteRole};
 
 impl Fact {
     /// What a lock is on, in words: `sql01 on lee-esx1`, or the host alone.
@@ -236,6 +236,16 @@ impl RunState {
         started
     }
 
+    /// The title of the site at which a step's section starts VMs.
+    fn own_site(&self, step: Option<&StepId>) -> Option<&String> {
+        let info = self.info.as_ref()?;
+        let way_home = Section::Failback.as_str();
+        let home =
+            info.mode == Some(Mode::Failback) || step.is_some_and(|id| id.section() == way_home);
+        let [protected, recovery] = &info.sites;
+        Some(if home { protected } else { recovery })
+    }
+
     /// Where the VM lives that this run had started: it ran at both sites, a person chose the other
     /// one, and this run's copy was stopped. The title of that site, and who chose.
     #[must_use]
@@ -248,7 +258,8 @@ impl RunState {
                 }
                 Fact::SplitBrain { vm: of, .. } if of == vm => chosen = None,
                 Fact::SurvivorChosen { vm: of, site, by } if of == vm => {
-                    chosen = Some((site.as_str(), by.as_str()));
+                    let own = self.own_site(found.step.as_ref());
+                    chosen = (own != Some(site)).then_some((site.as_str(), by.as_str()));
                 }
                 Fact::Stopped { vm: of, host, .. } if of == vm && started == Some(host) => {
                     (started, lives) = (None, chosen);

@@ -242,8 +242,25 @@ mod tests {
         assert!(way.moved.is_empty());
         let why = "it ran at both sites, and alice chose that it lives in London";
         assert_eq!(way.stayed[0], (vm.clone(), why.to_owned()));
-        tell(&mut state, RunEvent::FactFound(started));
+        tell(&mut state, RunEvent::FactFound(started.clone()));
         assert_eq!(state.lives_elsewhere(&vm), None, "started again");
+
+        // Chosen to live where the run started it, it lives nowhere else once that is taken back.
+        state.info = Some(Box::new(RunInfo {
+            sites: ["London", "Leeds"].map(str::to_owned),
+            ..RunInfo::default()
+        }));
+        for (site, lives) in [("Leeds", None), ("London", Some(("London", "alice")))] {
+            let chosen = Fact::SurvivorChosen {
+                vm: vm.clone(),
+                site: site.to_owned(),
+                by: "alice".to_owned(),
+            };
+            for fact in [started.clone(), chosen, stopped("lee-esx1")] {
+                tell(&mut state, RunEvent::FactFound(fact));
+            }
+            assert_eq!(state.lives_elsewhere(&vm), lives, "{site}");
+        }
     }
 
     #[test]
