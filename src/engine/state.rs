@@ -94,6 +94,8 @@ pub struct RunState {
     pub detached: bool,
     /// Consoles that took the run up again.
     pub resumes: u32,
+    /// When a console took it up last, after the first.
+    pub taken_up: Option<Timestamp>,
     /// The failback that had its VMs when it was last taken up.
     pub home: Option<RunId>,
     /// Resumes at which the wall clock stood before the last line, in seconds.

@@ -189,8 +189,14 @@ impl Close {
             }
             Self::RemoveFiles { placed, .. } => {
                 sum.word(&placed.folder);
-                for PlacedFile { path, bytes, part } in &placed.files {
-                    sum.words(&[path.clone(), format!("{bytes:?}"), format!("{part:?}")]);
+                // Sizes come from the same lines of the journal as the paths.
+                let paths: Vec<String> =
+                    placed.files.iter().map(|file| file.path.clone()).collect();
+                sum.words(&paths);
+                for PlacedFile { part, .. } in &placed.files {
+                    if let Some(part) = part {
+                        sum.word(part);
+                    }
                 }
                 sum.count(usize::from(placed.made) + 2 * usize::from(placed.typed));
             }
@@ -204,5 +210,32 @@ impl Close {
                 sum.words(switches);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ending that was begun goes on by the plan that it was agreed to.
+    #[test]
+    fn what_is_noted_of_placed_files_beside_their_names_changes_no_plan() {
+        let sum = |bytes, part: Option<&str>| {
+            let file = |path: &str| PlacedFile {
+                path: path.to_owned(),
+                bytes,
+                part: part.map(str::to_owned),
+            };
+            let placed = Placed {
+                files: vec![file("/a/x"), file("/a/y")],
+                ..Placed::default()
+            };
+            let (vm, host) = ("sql01".into(), "lee-esx1".into());
+            let mut sum = Words::default();
+            Close::RemoveFiles { vm, host, placed }.sum(&mut sum);
+            sum.finish()
+        };
+        assert_eq!(sum(None, None), sum(Some(5), None));
+        assert_ne!(sum(None, None), sum(None, Some("/a/x-part")));
     }
 }

@@ -15,7 +15,7 @@ use crate::runbook::model::{
 /// SHA-256 over ids, actions, sites and order, lower-case hex. Titles and reasons may change without
 /// changing it. It is written field by field, so that it does not depend on how a compiler prints.
 pub(super) fn fingerprint(steps: &[Step]) -> String {
-    let mut sum = Words(Sha256::new());
+    let mut sum = Words::default();
     for step in steps {
         sum.word(step.id.as_str());
         sum.word(match step.side {
@@ -31,12 +31,17 @@ pub(super) fn fingerprint(steps: &[Step]) -> String {
             sum.word(vmx);
         }
     }
-    digest::finish(sum.0)
+    sum.finish()
 }
 
+#[derive(Default)]
 pub(super) struct Words(Sha256);
 
 impl Words {
+    pub(super) fn finish(self) -> String {
+        digest::finish(self.0)
+    }
+
     /// A word with its length, so that no two lists of words are equal by chance.
     pub(super) fn word(&mut self, word: &str) {
         self.count(word.len());

@@ -126,6 +126,7 @@ impl RunState {
     fn take_up(&mut self, at: Timestamp, console: &str, clock_back_s: Option<i64>) {
         self.console = console.to_owned();
         self.resumes += 1;
+        self.taken_up = Some(at);
         self.home = None;
         self.finished = None;
         if self.info.as_ref().is_some_and(|info| info.headless) {
@@ -235,7 +236,8 @@ impl RunState {
         let lost = status == OpStatus::Lost && !known.bulk;
         let stopped = matches!(status, OpStatus::Stopped(_));
         known.status = status;
-        if lost {
+        // How long it took is not known where the console was away meanwhile.
+        if lost && self.taken_up.is_none_or(|at| known.intended > at) {
             known.lost = Some(entry.at);
         }
         let Some(step) = self.steps.get_mut(&known.step) else {

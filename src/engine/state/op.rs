@@ -24,7 +24,7 @@ pub struct Op {
     pub pid: Option<u32>,
     /// When its intent was on disk.
     pub intended: Timestamp,
-    /// When nobody knew any more whether it goes on.
+    /// When nobody knew any more whether it goes on; none where the console was away meanwhile.
     pub lost: Option<Timestamp>,
     /// Where it stands.
     pub status: OpStatus,

@@ -92,6 +92,27 @@ fn a_command_that_takes_longer_than_it_has_is_looked_at_once_and_not_sent_over_a
     assert!(fault.what.contains("sent 2 times"), "{fault:?}");
 }
 
+/// A console that comes back in the morning does not know how long a command took in the night.
+#[test]
+fn a_command_whose_console_was_away_is_not_said_to_have_taken_so_long() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+    let _ = engine.handle(at(2), confirm(&step, 1));
+    let _ = engine.handle(at(3), wanted(&step, 1));
+    let state = engine.state().clone();
+    let mut engine = Engine::new(Arc::clone(&plan), state, Settings::default());
+    let resume = Input::Resume {
+        operator: "bob".to_owned(),
+        console: "c2".to_owned(),
+        clock_back_s: None,
+        with: Vec::new(),
+    };
+    let effects = engine.handle(at(9000), resume);
+    assert!(names(&effects).contains(&"write-lost".to_owned()));
+    assert_eq!(engine.state().ops[&OpId(1)].lost, None);
+}
+
 #[test]
 fn what_cannot_be_stopped_is_held_and_a_person_can_settle_it() {
     let plan = plan(&[&[]]);
