@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -173,9 +174,12 @@ async fn status_from_console(ctx: &Ctx, url: &str) -> Result<u16, String> {
     status_line(&line).ok_or_else(|| "the answer is not HTTP".to_owned())
 }
 
-/// Asks the first of the addresses that accepts.
+/// Asks whichever of the addresses accepts first: one that is silent holds up none of the others.
 async fn request(addresses: &[SocketAddr], url: &Url) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(addresses).await?;
+    let connects = addresses
+        .iter()
+        .map(|address| Box::pin(TcpStream::connect(*address)));
+    let (mut stream, _) = select_ok(connects).await?;
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: lifeboat\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         url.path, url.authority

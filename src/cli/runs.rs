@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{check, ending};
 use crate::engine::{CommitWindow, RunState, Stage, TakenHome};
-use crate::journal::RunSummary;
+use crate::journal::{JournalError, RunSummary};
 use crate::names::RunId;
 use crate::report::{Reached, decide_by, trend};
 use drills::drills;
@@ -138,8 +138,12 @@ pub(super) fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, TakenHome>
 /// How a run stands; `home` is the failback that took it home.
 fn how_it_stands(row: &Row<'_>, home: Option<&TakenHome>, now: Timestamp) -> String {
     let run = row.run;
-    if run.info.is_none() && !run.folder.journal().exists() {
-        return "never began; its folder can be deleted".to_owned();
+    let journal = run.folder.journal();
+    if run.info.is_none() && !journal.exists() {
+        return match JournalError::without_lines(journal) {
+            JournalError::Empty(_) => "never began; its folder can be deleted".to_owned(),
+            _ => "its journal is gone, and it was reported; see `lifeboat verify`".to_owned(),
+        };
     }
     if run.info.is_none() {
         return "cannot be read; see `lifeboat verify`".to_owned();

@@ -46,13 +46,14 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
     let unregistered = || format!("it is not registered on {}", at.host);
     let power = |entry: &Entry| format!("power state {} on {}", entry.power(), at.host);
     let said = entry.as_ref().map_or_else(unregistered, power);
-    let runs = entry
-        .as_ref()
-        .filter(|entry| entry.power() == PowerState::On);
+    let power = entry.as_ref().map_or(PowerState::Off, Entry::power);
+    let runs = entry.as_ref().filter(|_| power == PowerState::On);
     Ok(match (sign, runs) {
         (VmSign::On, Some(_)) => Ok(said),
-        (VmSign::Off, None) => runs_nowhere(ctx, vm, step.side).await.map(|_| said),
-        (VmSign::On | VmSign::Tools | VmSign::Ready, None) | (VmSign::Off, Some(_)) => Err(said),
+        // A suspended one goes on where it was, once somebody resumes it.
+        (VmSign::Off, _) if power != PowerState::Off => Err(said),
+        (VmSign::Off, _) => awake_nowhere(ctx, vm, step.side).await.map(|_| said),
+        (VmSign::On | VmSign::Tools | VmSign::Ready, None) => Err(said),
         (VmSign::Tools | VmSign::Ready, Some(entry)) => {
             let command = commands::guest(entry.vmid);
             let doing = "reading what the guest's tools told";
@@ -69,12 +70,18 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
     })
 }
 
-/// Whether a VM that does not run at its place runs on no other host of the site, and from no other
+/// Whether a VM that is off at its place is off on every other host of the site, and in every other
 /// folder: it may have been moved, registered anew, or run without an entry.
-async fn runs_nowhere(ctx: &Ctx, vm: &VmName, side: SiteRole) -> Looked {
+async fn awake_nowhere(ctx: &Ctx, vm: &VmName, side: SiteRole) -> Looked {
     let owner = sighting::of_hosts(ctx, vm, side).await;
-    if let Some((host, copy)) = owner.running().next() {
-        return Err(format!("it runs on {host}: {}", copy_line(copy)));
+    let mut copies = owner.copies();
+    if let Some((host, copy)) = copies.find(|(_, copy)| copy.power != PowerState::Off) {
+        let does = if copy.runs() {
+            "it runs"
+        } else {
+            "it is suspended"
+        };
+        return Err(format!("{does} on {host}: {}", copy_line(copy)));
     }
     match owner.silent_hosts().next() {
         Some(host) => Err(format!("{host} did not tell whether it runs there")),
