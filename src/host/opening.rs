@@ -88,7 +88,10 @@ impl Host {
                 Ok(opened) => Some(RemoteFile::new(thread, shared, path, opened)),
                 Err(why) => {
                     tracing::info!("{path} and others go over one session alone: {why}");
-                    shared.note_lack_of_data_session();
+                    // Nothing but a session that was refused would be refused again.
+                    if !matches!(why, HostError::File { .. } | HostError::Cancelled) {
+                        shared.note_lack_of_data_session();
+                    }
                     None
                 }
             };

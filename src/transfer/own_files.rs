@@ -135,6 +135,11 @@ impl<'a> Gathering<'a> {
         if self.volumes.is_none() && (written.contains('/') || written.starts_with('[')) {
             self.volumes = Some(volumes(self.from).await);
         }
+        self.known_place(folder, written)
+    }
+
+    /// The same, of a text whose names were looked up before: nothing is asked any more.
+    fn known_place(&self, folder: &str, written: &str) -> Place {
         let path = self.by_uuid(&plain(&path_on_host(written, folder)));
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let own = self.by_uuid(&self.own) == folder;
@@ -265,18 +270,8 @@ impl<'a> Gathering<'a> {
         let names = names(&self.own, &self.beside, &self.disks);
         let mut files = VmFiles::default();
         let own = self.own.clone();
-        // What the .vmx and the catalogue name was looked up before: nothing is asked any more.
-        let leads = |gathering: &Self, written: &str| -> Option<String> {
-            let path = gathering.by_uuid(&plain(&path_on_host(written, &own)));
-            let (folder, name) = path.rsplit_once('/')?;
-            let is_own = gathering.by_uuid(&own) == folder;
-            let folder = if is_own {
-                own.clone()
-            } else {
-                folder.to_owned()
-            };
-            let name = name.to_owned();
-            names.get(&Place { folder, name }).cloned()
+        let leads = |gathering: &Self, written: &str| {
+            names.get(&gathering.known_place(&own, written)).cloned()
         };
         let (new, slots) = renamed_vmx(parsed, |written| leads(&self, written))
             .map_err(|why| self.unwritable(vmx, &why))?;
@@ -287,6 +282,12 @@ impl<'a> Gathering<'a> {
         if let Ok(text) = self.text(&own, &list) {
             let new = Vmsd::renamed(text, |written| leads(&self, written))
                 .map_err(|why| self.unwritable(&list, &why))?;
+            let (folder, name) = (own.clone(), list.clone());
+            if new != text && !self.is_whole(&Place { folder, name }, text) {
+                let why =
+                    format!("{list} names disks that get other names, and is too long for a list");
+                return Err(self.from.unreadable(&why));
+            }
             texts.insert(list, new);
         }
         for place in std::mem::take(&mut self.beside) {
@@ -342,10 +343,7 @@ impl<'a> Gathering<'a> {
             return Ok(None);
         }
         let text = self.text(&at.folder, &at.name)?;
-        let whole = self
-            .entry(at)
-            .is_some_and(|entry| entry.bytes == text.len() as u64);
-        if !whole || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
+        if !self.is_whole(at, text) || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
             return Err(self.at(&at.folder).unreadable(&format!(
                 "{} names files that get other names, and its descriptor stands within its data",
                 at.name
@@ -379,6 +377,12 @@ impl<'a> Gathering<'a> {
             recorded: false,
             text,
         })
+    }
+
+    /// Whether what was read of a file is all of it.
+    fn is_whole(&self, place: &Place, text: &[u8]) -> bool {
+        let entry = self.entry(place);
+        entry.is_some_and(|entry| entry.bytes == text.len() as u64)
     }
 
     fn unwritable(&self, name: &str, why: &VmxError) -> Fault {
