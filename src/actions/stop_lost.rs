@@ -20,6 +20,7 @@ use crate::runbook::model::{CommandSpec, Driver};
 
 use super::context::Ctx;
 use super::link::ActError;
+use super::place::VmAt;
 use super::waiting::Pauses;
 use super::words::span;
 use super::{local, power_tasks, questions};
@@ -64,6 +65,67 @@ pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
     Ok(outcome)
 }
 
+/// Makes sure that nothing which was lost may still come to a VM where it is about to be looked for as
+/// gone: a person may have settled a step by hand whose command could not be stopped. Sends reads only.
+///
+/// # Errors
+/// Such a command is still there, or the host could not tell.
+pub(super) async fn nothing_comes(ctx: &Ctx, at: &VmAt) -> Result<(), Fault> {
+    let about = |op: &Op| {
+        let vm = op.step.subject() == at.vm.as_str();
+        vm && op.host == at.host && op.step != ctx.step.id && !op.bulk
+    };
+    for (_, lost) in ctx.state.unsettled_ops().filter(|(_, op)| about(op)) {
+        let words =
+            shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
+        let command = HostCommand::write(words);
+        if is_there(ctx, lost, &command).await? {
+            return Err(Fault::new(
+                format!(
+                    "a command of {} that was lost is still under way on {}",
+                    lost.step, lost.host
+                ),
+                lost.host.as_str(),
+                format!("it may still take effect: {}", lost.command),
+                "wait until it has ended there, or end it by hand, then retry",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a lost command is still there, as a process or as the host's task.
+async fn is_there(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<bool, Fault> {
+    let runs = match lost.pid {
+        Some(pid) => match traced(ctx, lost, pid, command).await? {
+            Trace::Ended | Trace::Stopped => false,
+            Trace::Running => true,
+            Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
+        },
+        None => mentions(&processes(ctx, &lost.host).await?, command),
+    };
+    if runs || ctx.host(&lost.host)?.driver() != Driver::Esxi {
+        return Ok(runs);
+    }
+    let Some((vmid, kind)) = task_of(command) else {
+        return Ok(false);
+    };
+    let tasks = power_tasks::unended(ctx, &lost.host, Lane::Control, vmid, kind).await?;
+    Ok(!tasks.is_empty())
+}
+
+async fn traced(ctx: &Ctx, lost: &Op, pid: u32, command: &HostCommand) -> Result<Trace, Fault> {
+    let look = shell::trace(ctx.host(&lost.host)?.driver(), pid, command);
+    let doing = "looking for the lost command";
+    ctx.read(&lost.host, Lane::Control, &look, Trace::parse, doing)
+        .await
+}
+
+async fn processes(ctx: &Ctx, host: &HostName) -> Result<String, Fault> {
+    let (list, doing) = (shell::list_processes(), "listing the host's processes");
+    ctx.read(host, Lane::Control, &list, listing, doing).await
+}
+
 fn patience(ctx: &Ctx) -> Duration {
     ctx.step.timeout.unwrap_or(PATIENCE).max(PATIENCE)
 }
@@ -76,17 +138,7 @@ async fn stop_process(
 ) -> Result<StopOutcome, Fault> {
     let host = &lost.host;
     let driver = ctx.host(host)?.driver();
-    let look = shell::trace(driver, pid, command);
-    match ctx
-        .read(
-            host,
-            Lane::Control,
-            &look,
-            Trace::parse,
-            "looking for the lost command",
-        )
-        .await?
-    {
+    match traced(ctx, lost, pid, command).await? {
         Trace::Ended | Trace::Stopped => return Ok(StopOutcome::Gone),
         Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
         Trace::Running => {}
@@ -153,20 +205,11 @@ async fn wait_until_unseen(
     command: &HostCommand,
 ) -> Result<StopOutcome, Fault> {
     let host = &lost.host;
-    let list = shell::list_processes();
     let limit = patience(ctx);
     let mut pauses = Pauses::within(limit);
     let mut unseen = 0;
     loop {
-        let shown = ctx
-            .read(
-                host,
-                Lane::Control,
-                &list,
-                listing,
-                "listing the host's processes",
-            )
-            .await?;
+        let shown = processes(ctx, host).await?;
         unseen = if mentions(&shown, command) {
             0
         } else {

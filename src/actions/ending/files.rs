@@ -21,6 +21,7 @@ use super::super::later::KeptByLater;
 use super::super::link::ActError;
 use super::super::place::{VmAt, file_name};
 use super::super::registered::Unlisted;
+use super::super::stop_lost::nothing_comes;
 use super::super::store::Store;
 use super::super::words::{count, size};
 use super::super::{configuration, registered, replacing};
@@ -463,6 +464,7 @@ impl Action for EndFiles<'_> {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
         let at = &self.at;
+        nothing_comes(ctx, at).await?;
         let entries = configuration::listed(ctx, at).await?;
         let inside = format!("{}/", at.folder);
         let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;

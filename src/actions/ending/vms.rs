@@ -13,6 +13,7 @@ use super::super::context::Ctx;
 use super::super::link::ActError;
 use super::super::place::VmAt;
 use super::super::registered::{self, Entry, Registration};
+use super::super::stop_lost::nothing_comes;
 use super::super::{autostart, stopping, unregister};
 use super::{LEFT, tell_gone};
 
@@ -143,6 +144,7 @@ impl Action for EndVm<'_> {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        nothing_comes(ctx, &self.at).await?;
         let registration = registered::look_past(ctx, &self.at).await?;
         let due = match (&registration.entry, self.close) {
             (Some(entry), Close::AutostartBack { .. }) => {

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::world::{World, out};
+use crate::actions::Ctx;
+use crate::actions::place::VmAt;
+use crate::actions::stop_lost::nothing_comes;
 use crate::engine::StopOutcome;
 use crate::host::{HostCommand, Lane};
+use crate::runbook::model::SiteRole;
 
 const HOSTS: [&str; 2] = ["lee-esx1", "lee-bk1"];
 
@@ -56,6 +60,35 @@ async fn what_still_runs_is_stopped_by_its_number_and_once() {
             "{host}: nothing is left to stop"
         );
     }
+    world.end().await;
+}
+
+/// A person settled the step by hand; the run is taken back while its command is still at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_still_come_to_a_vm_holds_up_that_it_is_told_gone() {
+    let world = World::new().await;
+    let (pid, runs) = started(&world, "lee-esx1").await;
+    let op = world.lose_at(&out("power_on"), "lee-esx1", "sleep 3000", pid);
+    let ready = world.step("sql01/ready");
+    let look = async |vm: &str| {
+        let at = VmAt::new(&world.runbook, &vm.into(), SiteRole::Recovery).unwrap();
+        let look = |ctx: Ctx| async move { nothing_comes(&ctx, &at).await };
+        world.run(&ready, None, look).await
+    };
+    let before = world.all_writes();
+    let fault = look("sql01").await.unwrap_err();
+    assert!(
+        fault.what.contains("still under way on lee-esx1"),
+        "{fault}"
+    );
+    assert_eq!(look("web01").await, Ok(()), "it is not about that one");
+    assert_eq!(world.all_writes(), before, "a look sends nothing");
+    assert_eq!(
+        world.stop_lost(&out("power_on"), op).await,
+        Ok(StopOutcome::Killed)
+    );
+    assert!(!runs.await.unwrap());
+    assert_eq!(look("sql01").await, Ok(()));
     world.end().await;
 }
 

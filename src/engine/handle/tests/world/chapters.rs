@@ -11,6 +11,7 @@ use super::promises::{Broken, ensure};
 use super::shapes::{HOSTS, Kind, Shape, VMS, Work, find, shapes};
 use super::site::{Flight, Site, Write};
 use crate::engine::{Chapter, RunEvent, Status};
+use crate::names::OpId;
 use crate::plan::{Close, Placed, then_closed};
 
 /// The same plans with the steps that take them back.
@@ -117,14 +118,24 @@ impl World {
         if !opens {
             return Vec::new();
         }
-        // Whoever ends a run that somebody settled by their own eyes has made sure of it.
-        self.site.flights.retain(|flight| !flight.disowned);
         vec![RunEvent::ChapterOpened {
             chapter: Chapter::Rollback,
             by: "bob".to_owned(),
             plan: self.shape.plan.fingerprint.clone(),
             keeping: None,
         }]
+    }
+
+    /// A step that takes another one back finds a command of that one still under way, which a person
+    /// settled by hand.
+    pub(super) fn may_still_come(&self, step: usize) -> bool {
+        let work = &self.shape.work[step];
+        let late = |flight: &Flight| {
+            let bulk = self.shape.work[flight.step].kind == Kind::Copy;
+            let known = self.folded.ops.contains_key(&OpId(flight.op));
+            flight.step == work.of && known && !(bulk && matches!(flight.write, Write::Set(_)))
+        };
+        work.kind == Kind::Back && self.site.flights.iter().any(late)
     }
 
     /// As the steps do that take another one back.

@@ -370,6 +370,12 @@ impl World {
 
     fn look_first(&mut self, job: &mut Job) {
         match job.task {
+            Task::Probe if self.may_still_come(job.step) => {
+                job.stage = Stage::Found(Err(Fault::default()));
+            }
+            Task::Perform if self.may_still_come(job.step) => {
+                job.stage = Stage::End(Performed::Failed(Fault::default()));
+            }
             Task::Probe if self.mischief(Mischief::Fail, 8) => {
                 let fault = Fault::default();
                 let passes = !self.dice.one_in(4);
