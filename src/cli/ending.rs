@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Chapter, Closing, Opening, Stage, TakenHome, closing_plan, opening};
+use crate::engine::{
+    Chapter, Closing, Opening, RunState, Stage, TakenBy, TakenHome, closing_plan, opening,
+};
 use crate::error::Fault;
 use crate::journal::{RunFolder, RunSummary, Store};
 use crate::names::RunId;
@@ -43,15 +45,15 @@ pub(super) async fn walk(
     keeping: Option<String>,
 ) -> Result<Conclusion, Failure> {
     let chapter = closing.chapter;
-    let home = home_of(console, chapter, &past.folder.id)?;
-    let state = past.state_at(home.as_ref());
+    let home = home_of(console, chapter, &past)?;
+    let state = past.state_at(&home);
     let run = past.folder.id.clone();
     let mut remark = None;
     let opens = match opening(closing, &run, &state) {
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
-                refuse_if_taken_home(console, &past.folder)?;
+                refuse_if_taken_home(console, &past)?;
             }
             if chapter == Chapter::Cleanup && !closing.keeps {
                 remark = in_use::hold(console, args, &past).await?;
@@ -59,7 +61,7 @@ pub(super) async fn walk(
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
             }
-            let state = past.state_at(home.as_ref());
+            let state = past.state_at(&home);
             past.plan = closing_plan(closing, &past.loaded.runbook, past.plan, &state);
             Some(Opens {
                 chapter,
@@ -114,40 +116,49 @@ pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &
 
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
 /// run left.
-fn refuse_if_taken_home(console: &Console, folder: &RunFolder) -> Result<(), Failure> {
-    let Some(home) = taken_home(&console.store, &folder.id)? else {
+fn refuse_if_taken_home(console: &Console, past: &Past) -> Result<(), Failure> {
+    let folder = &past.folder;
+    let Some(home) = taken_home(&console.store, &folder.id, &past.state())? else {
         return Ok(());
     };
-    let id = &home.by;
-    let next = format!("take that back first, if that is what you want: lifeboat rollback {id}");
+    let back = home.way_back();
+    let next = format!("take that back first, if that is what you want: {back}");
     Err(refused(Chapter::Rollback, folder, home.words(), &next))
 }
 
-/// The failback that has the VMs of a run that is committed after it began.
+/// The failbacks that have VMs of a run that is committed after they began.
 pub(super) fn home_of(
     console: &Console,
     chapter: Chapter,
-    run: &RunId,
-) -> Result<Option<RunId>, Failure> {
-    match chapter {
-        Chapter::Commit => Ok(taken_home(&console.store, run)?.map(|home| home.by)),
-        Chapter::Rollback | Chapter::Cleanup => Ok(None),
-    }
+    past: &Past,
+) -> Result<Vec<TakenBy>, Failure> {
+    let home = match chapter {
+        Chapter::Commit => taken_home(&console.store, &past.folder.id, &past.state())?,
+        Chapter::Rollback | Chapter::Cleanup => None,
+    };
+    Ok(home.map_or_else(Vec::new, |home| home.by))
 }
 
-/// The failback that took the run's VMs home, or began to, and was not taken back.
-pub(super) fn taken_home(store: &Store, run: &RunId) -> Result<Option<TakenHome>, Failure> {
-    for other in store.list()? {
-        if takes_home(&other) != Some(run) {
-            continue;
-        }
-        let later = Past::read(other.folder)?;
-        let home = TakenHome::of(&later.folder.id, &later.state());
-        if home.is_some() {
-            return Ok(home);
-        }
-    }
-    Ok(None)
+/// What failbacks took home of the run, or began to, and was not taken back.
+pub(super) fn taken_home(
+    store: &Store,
+    run: &RunId,
+    state: &RunState,
+) -> Result<Option<TakenHome>, Failure> {
+    let failbacks = failbacks(store, run)?;
+    let states: Vec<RunState> = failbacks.iter().map(Past::state).collect();
+    let taken = failbacks.into_iter().map(|failback| TakenBy {
+        by: failback.folder.id,
+        vms: failback.plan.vms,
+    });
+    Ok(TakenHome::of(Some(state), taken.zip(&states)))
+}
+
+/// The failbacks of a run, newest first.
+pub(super) fn failbacks(store: &Store, run: &RunId) -> Result<Vec<Past>, Failure> {
+    let mut all = store.list()?;
+    all.retain(|other| takes_home(other) == Some(run));
+    all.into_iter().map(|one| Past::read(one.folder)).collect()
 }
 
 /// The run that a failback takes home.

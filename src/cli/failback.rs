@@ -12,7 +12,7 @@ use crate::runbook::model::{Mode, Runbook, Section};
 
 use super::args::StartArgs;
 use super::console::{Conclusion, Console, as_typed};
-use super::ending::takes_home;
+use super::ending::failbacks;
 use super::exit::{Exit, Failure};
 use super::load::load_runbook;
 use super::past::Past;
@@ -189,11 +189,7 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
 /// The VMs of a run that failbacks have started at home, each with the failback that did.
 fn at_home(store: &Store, run: &RunId) -> Result<Vec<(VmName, RunId)>, Failure> {
     let mut home = Vec::new();
-    for failback in store.list()? {
-        if takes_home(&failback) != Some(run) {
-            continue;
-        }
-        let past = Past::read(failback.folder)?;
+    for past in failbacks(store, run)? {
         let state = past.state();
         let started = past.plan.vms.iter();
         let started = started.filter(|vm| state.started_on(vm).is_some());

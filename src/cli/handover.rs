@@ -30,7 +30,7 @@ pub(super) async fn take_over(
         takes_over,
         corrected: None,
         opens: None,
-        home: None,
+        home: Vec::new(),
     };
     let Some(offer) = &state.people.offer else {
         return Ok(up);

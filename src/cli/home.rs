@@ -175,20 +175,23 @@ fn survey(store: &Store) -> Result<Home, Failure> {
 }
 
 /// The runs whose journals home needs, each read once: the newest that are over, failbacks that are not
-/// (each takes one of the others home), and of each runbook the drills back to the last one that came to
+/// (each takes one of the others home) and what they take home, and of each runbook the drills back to the last one that came to
 /// its end.
 fn rows_of(runs: &[RunSummary]) -> Vec<Row<'_>> {
     let mut shown = 0;
     let mut drills = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     let mut rows = Vec::new();
     for run in runs.iter().filter(|run| run.info.is_some()) {
         let is_shown = !run.is_unfinished() && shown < MOST_FINISHED;
         shown += usize::from(is_shown);
         let drill = drilled(run).filter(|runbook| !drills.contains(runbook));
         let goes_home = run.is_unfinished() && takes_home(run).is_some();
-        if !is_shown && drill.is_none() && !goes_home {
+        let is_taken = run.is_unfinished() && taken.contains(&run.folder.id);
+        if !is_shown && drill.is_none() && !goes_home && !is_taken {
             continue;
         }
+        taken.extend(takes_home(run));
         let row = Row::read(run);
         let was_held = row.state.as_ref().and_then(RunState::drilled).is_some();
         drills.extend(drill.filter(|_| was_held));
@@ -244,8 +247,8 @@ fn ways_of(
 ) -> Vec<Way> {
     let elsewhere = elsewhere(&folder.path);
     let mut ways = stage.ways(&folder.id, mode);
-    if home.is_some() {
-        ways = TakenHome::leaves(ways);
+    if let Some(home) = home {
+        ways = home.leaves(ways);
     }
     ways.into_iter().map(|way| way.with(&elsewhere)).collect()
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::{Clock, to_second};
-use crate::engine::{Chapter, Sign, Stage};
+use crate::engine::{Chapter, Sign, Stage, TakenBy, TakenHome};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::{self, RunFolder};
@@ -131,11 +131,8 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
             others = Some(Instant::now());
-            if let Some(home) = taken_home(&console.store, &teller.folder.id)? {
-                teller.line(
-                    &Line::Ended,
-                    &format!("failback {} takes its VMs home: what is seen from now on is for it to judge, while its console is at it", home.by),
-                );
+            let home = taken_home(&console.store, &teller.folder.id, watch.state())?;
+            if teller.homeward(watch, home) {
                 return Ok(Ended::Run);
             }
         }
@@ -183,6 +180,10 @@ enum Line<'a> {
     },
     Kept,
     NotKept,
+    /// A failback takes VMs home: the others are watched on.
+    TakenHome {
+        by: &'a [TakenBy],
+    },
     Ended,
     Left,
 }
@@ -217,6 +218,28 @@ impl Teller {
             self.folder.id, past.info.runbook
         );
         self.line(&Line::Begun, &words);
+    }
+
+    /// Leaves out what failbacks take home, and whether nothing is left to watch then.
+    fn homeward(&mut self, watch: &mut Watch, home: Option<TakenHome>) -> bool {
+        if let Some(home) = home.as_ref().filter(|home| home.all) {
+            let by = home.runs();
+            self.line(
+                &Line::Ended,
+                &format!("failback {by} takes its VMs home: what is seen from now on is for it to judge, while its console is at it"),
+            );
+            return true;
+        }
+        let by = home.map_or_else(Vec::new, |home| home.by);
+        if watch.leave_out(&by) {
+            let taken: Vec<String> = by.iter().map(TakenBy::in_words).collect();
+            let words = match taken.as_slice() {
+                [] => "no failback has VMs of it any more: all are watched".to_owned(),
+                taken => format!("{}; its other VMs are watched on", taken.join("; ")),
+            };
+            self.line(&Line::TakenHome { by: &by }, &words);
+        }
+        false
     }
 
     /// Says one thing, and whether it ends the watch.

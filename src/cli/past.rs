@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{RunEvent, RunInfo, RunState, closing_plan};
+use crate::engine::{RunEvent, RunInfo, RunState, TakenBy, closing_plan};
 use crate::error::Fault;
 use crate::journal::{self, JournalError, ReadJournal, RunFolder};
-use crate::names::{RunId, VariableName};
+use crate::names::VariableName;
 use crate::plan::{self, Plan, PlanError, PlanInputs};
 use crate::report;
 use crate::runbook::Loaded;
@@ -44,9 +44,7 @@ impl Past {
             });
         };
         let state = RunState::fold(journal.entries.iter().map(Arc::as_ref));
-        let mut loaded = runbook_in_force(&folder, &state)?;
-        loaded.runbook = as_walked(loaded.runbook, info.mode, &folder.id);
-        let plan = plan_of(&loaded.runbook, &info, state.variables())?;
+        let (loaded, plan) = planned(&folder, &info, &state)?;
         let plan = with_chapters(plan, &loaded.runbook, &state, &journal);
         Ok(Self {
             folder,
@@ -61,11 +59,11 @@ impl Past {
         RunState::fold(self.journal.entries.iter().map(Arc::as_ref))
     }
 
-    /// The same where a failback has its VMs: what ran at both sites is no longer for it to judge.
-    pub(super) fn state_at(&self, home: Option<&RunId>) -> RunState {
+    /// The same where failbacks have VMs of it: where those run is no longer for it to judge.
+    pub(super) fn state_at(&self, home: &[TakenBy]) -> RunState {
         let mut state = self.state();
-        if let Some(by) = home {
-            state.take_home(by);
+        for taken in home {
+            state.take_home(taken);
         }
         state
     }
@@ -100,6 +98,18 @@ fn first_line(journal: &ReadJournal) -> Option<Box<RunInfo>> {
         RunEvent::RunStarted(info) => Some(info.clone()),
         _ => None,
     }
+}
+
+/// A run's runbook as it is walked, and the plan of its own part.
+pub(super) fn planned(
+    folder: &RunFolder,
+    info: &RunInfo,
+    state: &RunState,
+) -> Result<(Loaded, Plan), Failure> {
+    let mut loaded = runbook_in_force(folder, state)?;
+    loaded.runbook = as_walked(loaded.runbook, info.mode, &folder.id);
+    let plan = plan_of(&loaded.runbook, info, state.variables())?;
+    Ok((loaded, plan))
 }
 
 /// The newest version of the run's runbook, as the journal knows it.

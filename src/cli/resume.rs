@@ -52,11 +52,11 @@ pub(super) async fn resume(
         });
     }
     refuse_aborted(&past)?;
-    let mut home = None;
+    let mut home = Vec::new();
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         let run = &past.folder.id;
-        home = home_of(console, opened.chapter, run)?;
-        let state = past.state_at(home.as_ref());
+        home = home_of(console, opened.chapter, &past)?;
+        let state = past.state_at(&home);
         if let Opening::Refused(why, next) = opening(opened.chapter, run, &state) {
             return Err(refused(opened.chapter, &past.folder, why, &next));
         }

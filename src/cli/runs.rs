@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::{check, ending};
-use crate::engine::{CommitWindow, RunState, Stage, TakenHome};
+use crate::engine::{CommitWindow, RunState, Stage, TakenBy, TakenHome};
 use crate::journal::{JournalError, RunSummary};
 use crate::names::RunId;
 use crate::report::{Reached, decide_by, trend};
@@ -125,17 +125,28 @@ fn compared(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The runs that a failback took home, or began to, and was not taken back: each with that failback.
+/// The runs that failbacks took home, or began to, and were not taken back: each with what they did.
 pub(super) fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, TakenHome> {
-    let home = rows.iter().filter_map(|row| {
-        let parent = ending::takes_home(row.run)?;
-        let home = TakenHome::of(&row.run.folder.id, row.state.as_ref()?)?;
-        Some((parent, home))
+    let mut failbacks: BTreeMap<&RunId, Vec<(TakenBy, &RunState)>> = BTreeMap::new();
+    for row in rows {
+        let (Some(run), Some(state)) = (ending::takes_home(row.run), &row.state) else {
+            continue;
+        };
+        let taken = TakenBy {
+            by: row.run.folder.id.clone(),
+            vms: row.homeward.clone(),
+        };
+        failbacks.entry(run).or_default().push((taken, state));
+    }
+    let home = failbacks.into_iter().filter_map(|(run, failbacks)| {
+        let row = rows.iter().find(|row| row.run.folder.id == *run);
+        let state = row.and_then(|row| row.state.as_ref());
+        Some((run, TakenHome::of(state, failbacks)?))
     });
     home.collect()
 }
 
-/// How a run stands; `home` is the failback that took it home.
+/// How a run stands; `home` is what failbacks took home of it.
 fn how_it_stands(row: &Row<'_>, home: Option<&TakenHome>, now: Timestamp) -> String {
     let run = row.run;
     let journal = run.folder.journal();

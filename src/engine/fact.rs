@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::taken_home::TakenBy;
 use crate::names::{BackupName, HostName, NetworkName, RunId, VmName};
 
 /// One thing worth keeping.
@@ -352,11 +353,8 @@ pub enum Fact {
         /// What showed it.
         how: String,
     },
-    /// A failback took the run's VMs home, or began to: what runs where is for that run to judge.
-    TakenHome {
-        /// The failback.
-        by: RunId,
-    },
+    /// A failback took VMs of the run home, or began to: what runs where is for that run to judge.
+    TakenHome(TakenBy),
     /// Of two running copies, a person chose the one that lives.
     SurvivorChosen {
         /// Which VM.

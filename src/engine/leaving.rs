@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::event::{Chapter, RunEvent, RunResult, StopOutcome};
-use super::state::{Op, OpStatus, OpenedChapter, RunState};
+use super::event::{Chapter, RunEvent, RunResult};
+use super::state::{Op, OpenedChapter, RunState};
 use super::step::Status;
 use crate::names::StepId;
 
@@ -16,7 +16,7 @@ impl RunState {
     pub fn leavable(&self) -> Option<&OpenedChapter> {
         let opened = self.chapter().filter(|opened| opened.ended.is_none())?;
         let own = |id: &StepId| opened.steps.contains(id);
-        let had_effect = |op: &Op| !matches!(op.status, NOT_SENT | NEVER_SENT) && own(&op.step);
+        let had_effect = |op: &Op| op.may_have_acted() && own(&op.step);
         let by_hand = |id: &StepId| self.steps.get(id).is_some_and(|step| step.by_hand);
         let mut visits = self.people.shells.iter();
         let had_shell = visits.any(|visit| visit.step.as_ref().is_some_and(own));
@@ -75,6 +75,3 @@ impl RunState {
         }
     }
 }
-
-const NOT_SENT: OpStatus = OpStatus::NotSent;
-const NEVER_SENT: OpStatus = OpStatus::Stopped(StopOutcome::NeverSent);

@@ -124,12 +124,12 @@ impl Lookout {
             Err(unheard) => self.not_heard(state, &sighting.host, unheard),
         };
         let mut signs: Vec<Sign> = changed.into_iter().collect();
-        let started = started(state);
-        self.wrong.retain(|vm, _| started.contains(vm));
+        let watched = watched(state);
+        self.wrong.retain(|vm, _| watched.contains(vm));
         self.found
-            .retain(|vm, found| started.contains(vm) && !found.is_kept(state));
+            .retain(|vm, found| watched.contains(vm) && !found.is_kept(state));
         signs.extend(self.splits_over(state));
-        for vm in &started {
+        for vm in &watched {
             match self.condition(state, vm) {
                 Some(now @ Sign::Well { .. }) => {
                     signs.extend(self.wrong.remove(vm).map(|_| now));
@@ -242,8 +242,8 @@ impl Lookout {
     /// Whether the run started its VMs at the other site than this host's.
     fn is_of_the_site_left(&self, state: &RunState, host: &HostName) -> bool {
         let role = self.roles.get(host).copied();
-        let mut started = started(state).into_iter();
-        started.any(|vm| {
+        let mut watched = watched(state).into_iter();
+        watched.any(|vm| {
             let on = state.started_on(&vm).and_then(|(on, _)| self.roles.get(on));
             on.is_some_and(|on| Some(on.other()) == role)
         })
@@ -384,19 +384,16 @@ fn not_answered_for(state: &RunState, host: &HostName) -> Vec<VmName> {
     open.map(|(vm, _)| vm).collect()
 }
 
-/// VMs that the run started and has not stopped since.
-fn started(state: &RunState) -> BTreeSet<VmName> {
-    let powered_on = state.facts_of(|fact| match fact {
-        Fact::PoweredOn { vm, .. } => Some(vm),
-        _ => None,
-    });
-    let standing = powered_on.filter(|vm| state.started_on(vm).is_some());
-    standing.cloned().collect()
+/// VMs that the run started and has not stopped since, and that no failback took home.
+fn watched(state: &RunState) -> BTreeSet<VmName> {
+    let mut started = state.started();
+    started.retain(|vm| !state.is_taken_home(vm));
+    started
 }
 
 fn started_there(state: &RunState, host: &HostName) -> Vec<VmName> {
     let is_there = |vm: &VmName| state.started_on(vm).is_some_and(|(on, _)| on == host);
-    started(state).into_iter().filter(is_there).collect()
+    watched(state).into_iter().filter(is_there).collect()
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub use protection::Unprotected;
 pub use stage::{Move, Stage, Way};
 pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
 pub use step::{Status, StepState};
-pub use taken_home::TakenHome;
+pub use taken_home::{TakenBy, TakenHome};
 pub use texts::Clean;
 pub use way_out::WayOut;
 pub use window::CommitWindow;

@@ -1,12 +1,13 @@
 //! Where a run's VMs run, as its facts tell: what the watch of the other site is measured against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::fact::Fact;
 use super::state::{FoundFact, RunState};
-use crate::names::{HostName, RunId, StepId, VmName, listed};
+use super::taken_home::TakenBy;
+use crate::names::{HostName, StepId, VmName, listed};
 use crate::runbook::model::{Mode, Section, SiteRole};
 
 impl Fact {
@@ -37,12 +38,6 @@ impl Fact {
         Some(format!(
             "{adapter} of {vm}, whose address is not known, was disconnected when it started; {by} {how}"
         ))
-    }
-
-    /// That a failback has the run's VMs now, in words.
-    #[must_use]
-    pub fn taken_home(by: &RunId) -> String {
-        format!("failback {by} took its VMs home: what runs where is for that run to judge")
     }
 
     /// Where the watch saw what speaks against a VM's start.
@@ -164,19 +159,24 @@ pub(super) struct Word<'a> {
 }
 
 impl RunState {
-    /// Takes in that a failback has the VMs now, as the journal does where the run is taken up.
-    pub fn take_home(&mut self, by: &RunId) {
-        self.home = Some(by.clone());
+    /// Takes in that a failback has VMs now, as the journal does where the run is taken up.
+    pub fn take_home(&mut self, taken: &TakenBy) {
+        self.home.push(taken.clone());
         self.facts.push(FoundFact {
             at: self.last_at.unwrap_or_default(),
             step: None,
-            fact: Fact::TakenHome { by: by.clone() },
+            fact: Fact::TakenHome(taken.clone()),
         });
+    }
+
+    /// Whether a failback has the VM: it is not for this run to watch.
+    pub(super) fn is_taken_home(&self, vm: &VmName) -> bool {
+        self.home.iter().any(|taken| taken.holds(vm))
     }
 
     /// VMs for which recovery is required: they run at both sites, in the order in which that was
     /// seen. One leaves the list when one of its copies was stopped or seen to run no more, when its
-    /// fence has looked at both sites since and found its end, and when a failback took the VMs home.
+    /// fence has looked at both sites since and found its end, and when a failback took it home.
     #[must_use]
     pub fn splits(&self) -> Vec<Split> {
         let mut splits: Vec<Split> = Vec::new();
@@ -195,7 +195,7 @@ impl RunState {
                 Fact::SplitBrainEnded { vm, .. } | Fact::OwnershipEvidence { vm, .. } => {
                     splits.retain(|split| split.vm != *vm);
                 }
-                Fact::TakenHome { .. } => splits.clear(),
+                Fact::TakenHome(taken) => splits.retain(|split| !taken.holds(&split.vm)),
                 Fact::Stopped { vm, host, .. } => splits.retain(|split| {
                     split.vm != *vm || (split.started != *host && split.also != *host)
                 }),
@@ -215,6 +215,16 @@ impl RunState {
             _ => false,
         });
         single.next().map(|found| found.at)
+    }
+
+    /// VMs that the run started and has not stopped since.
+    pub(super) fn started(&self) -> BTreeSet<VmName> {
+        let powered_on = self.facts_of(|fact| match fact {
+            Fact::PoweredOn { vm, .. } => Some(vm),
+            _ => None,
+        });
+        let standing = powered_on.filter(|vm| self.started_on(vm).is_some());
+        standing.cloned().collect()
     }
 
     /// The host on which this run started the VM and has not stopped it since, and when that was
@@ -301,7 +311,7 @@ impl RunState {
     }
 
     /// VMs for which a host was silent when their owner was last looked for, and whether it has
-    /// answered since.
+    /// answered since. Those that a failback took home are not among them.
     pub(super) fn silent_for(&self, host: &HostName) -> Vec<(VmName, bool)> {
         let mut silent: BTreeMap<&VmName, bool> = BTreeMap::new();
         for found in &self.facts {
@@ -323,7 +333,7 @@ impl RunState {
                 _ => {}
             }
         }
-        let owned = silent.into_iter();
+        let owned = silent.into_iter().filter(|(vm, _)| !self.is_taken_home(vm));
         owned.map(|(vm, answered)| (vm.clone(), answered)).collect()
     }
 }

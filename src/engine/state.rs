@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::names::{Attempt, HostName, OpId, RunId, StepId, VmName};
+use crate::names::{Attempt, HostName, OpId, StepId, VmName};
 use crate::runbook::model::{Mode, Section};
 
 use super::fact::Fact;
 use super::people::People;
 use super::step::{Status, StepState};
+use super::taken_home::TakenBy;
 use crate::engine::{Chapter, Pace, RunInfo, RunResult};
 
 pub use op::{Op, OpStatus};
@@ -96,8 +97,8 @@ pub struct RunState {
     pub resumes: u32,
     /// When a console took it up last, after the first.
     pub taken_up: Option<Timestamp>,
-    /// The failback that had its VMs when it was last taken up.
-    pub home: Option<RunId>,
+    /// The failbacks that had VMs of it when it was last taken up.
+    pub home: Vec<TakenBy>,
     /// Resumes at which the wall clock stood before the last line, in seconds.
     pub clock_jumps: Vec<(Timestamp, i64)>,
     /// How it ended.

@@ -1,43 +1,98 @@
-//! What a failback leaves of the failover that it takes home: no rollback, and nothing to watch for. Pure.
+//! What failbacks leave of the failover that they take home: no rollback, and less to watch for. Pure.
+
+use serde::{Deserialize, Serialize};
 
 use super::event::Chapter;
 use super::stage::{Move, Stage, Way};
 use super::state::RunState;
-use crate::names::RunId;
+use crate::names::{RunId, VmName, listed};
 
-/// The failback that moved a run's VMs home, or began to. What stands at both sites is no longer what
-/// the run left.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenHome {
+/// A failback that moved VMs of a run home, or began to. What stands of them at both sites is no
+/// longer what the run left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBy {
     /// The failback's run.
     pub by: RunId,
-    /// All of its steps were done.
+    /// The VMs that it takes home; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vms: Vec<VmName>,
+}
+
+impl TakenBy {
+    /// Whether it takes this VM home.
+    #[must_use]
+    pub fn holds(&self, vm: &VmName) -> bool {
+        self.vms.is_empty() || self.vms.contains(vm)
+    }
+
+    /// That it has them now, in words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let vms = match self.vms.as_slice() {
+            [] => "its VMs".to_owned(),
+            vms => listed(vms),
+        };
+        format!(
+            "failback {} took {vms} home: what runs where is for that run to judge",
+            self.by
+        )
+    }
+}
+
+/// What failbacks moved home of a run, or began to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenHome {
+    /// The failbacks.
+    pub by: Vec<TakenBy>,
+    /// Every VM that the run started is in one of them: it has none left to watch.
+    pub all: bool,
+    /// Every one is in one whose steps were all done.
     pub whole: bool,
 }
 
 impl TakenHome {
-    /// What a failback did; `None` where it sent nothing, or all of it was taken back.
+    /// What a run's failbacks did, each with its state; `None` where they sent nothing, or all of it
+    /// was taken back. Of a run that is not known itself, some of its VMs may be in none of them.
     #[must_use]
-    pub fn of(failback: &RunId, state: &RunState) -> Option<Self> {
-        let stage = Stage::of(state);
-        let undone = matches!(stage, Stage::RolledBack { residue: 0 } | Stage::Cleaned);
-        let done = state.own_end.as_ref();
-        let undoing = state.leavable().is_none()
-            && state
-                .chapters
-                .iter()
-                .any(|opened| opened.chapter == Chapter::Rollback);
-        (!undone && !state.ops.is_empty()).then(|| Self {
-            by: failback.clone(),
-            whole: !undoing && done.is_some_and(|(_, result)| result.is_clean()),
-        })
+    pub fn of<'a>(
+        run: Option<&RunState>,
+        failbacks: impl IntoIterator<Item = (TakenBy, &'a RunState)>,
+    ) -> Option<Self> {
+        let begun = failbacks.into_iter();
+        let begun = begun.filter(|(_, state)| has_begun(state));
+        let (by, states): (Vec<TakenBy>, Vec<&RunState>) = begun.unzip();
+        let done = by.iter().zip(states).filter(|(_, state)| is_done(state));
+        let done: Vec<&TakenBy> = done.map(|(by, _)| by).collect();
+        let started = run.map(RunState::started);
+        let all_in = |failbacks: &[&TakenBy]| {
+            let is_in = |vm: &VmName| failbacks.iter().any(|taken| taken.holds(vm));
+            !failbacks.is_empty() && started.as_ref().is_some_and(|vms| vms.iter().all(is_in))
+        };
+        let (all, whole) = (all_in(&by.iter().collect::<Vec<_>>()), all_in(&done));
+        (!by.is_empty()).then_some(Self { by, all, whole })
     }
 
-    /// What it did, of the run.
+    /// The failbacks' runs: `r3, r2`.
+    #[must_use]
+    pub fn runs(&self) -> String {
+        let runs: Vec<&RunId> = self.by.iter().map(|taken| &taken.by).collect();
+        listed(&runs)
+    }
+
+    /// What they did, of the run.
     #[must_use]
     pub fn words(&self) -> String {
         let part = if self.whole { "" } else { " in part" };
-        format!("taken home{part} by failback {}", self.by)
+        format!("taken home{part} by failback {}", self.runs())
+    }
+
+    /// What takes that back.
+    #[must_use]
+    pub fn way_back(&self) -> String {
+        let runs = self.by.iter();
+        let back = runs.map(|taken| format!("lifeboat rollback {}", taken.by));
+        let back: Vec<String> = back.collect();
+        back.join(", then ")
     }
 
     /// Where the run stands with that.
@@ -56,9 +111,171 @@ impl TakenHome {
 
     /// The ways on that are left: those that are not refused.
     #[must_use]
-    pub fn leaves(ways: Vec<Way>) -> Vec<Way> {
-        let refused = [Move::Close(Chapter::Rollback), Move::Watch];
-        let left = ways.into_iter().filter(|way| !refused.contains(&way.to));
-        left.collect()
+    pub fn leaves(&self, ways: Vec<Way>) -> Vec<Way> {
+        let is_left = |way: &Way| match way.to {
+            Move::Close(Chapter::Rollback) => false,
+            Move::Watch => !self.all,
+            _ => true,
+        };
+        ways.into_iter().filter(is_left).collect()
+    }
+}
+
+/// Whether a failback changed something that is not as before again. A lock is no change: it is given
+/// back with the run.
+fn has_begun(failback: &RunState) -> bool {
+    let stage = Stage::of(failback);
+    let undone = matches!(stage, Stage::RolledBack { residue: 0 } | Stage::Cleaned);
+    let mut ops = failback.ops.values();
+    !undone && ops.any(|op| op.may_have_acted() && !failback.is_about_lock(op))
+}
+
+/// Whether all of its steps were done, and none is being taken back.
+fn is_done(failback: &RunState) -> bool {
+    let mut chapters = failback.chapters.iter();
+    let undoing =
+        failback.leavable().is_none() && chapters.any(|opened| opened.chapter == Chapter::Rollback);
+    let done = failback.own_end.as_ref();
+    !undoing && done.is_some_and(|(_, result)| result.is_clean())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Entry, Fact, RunEvent, RunResult, StopOutcome};
+    use crate::names::OpId;
+
+    fn run(events: Vec<RunEvent>) -> RunState {
+        let entries: Vec<Entry> = (1..)
+            .zip(events)
+            .map(|(seq, event)| Entry {
+                seq,
+                at: "2026-01-02T03:04:05Z".parse().unwrap(),
+                step: None,
+                attempt: None,
+                event,
+            })
+            .collect();
+        RunState::fold(&entries)
+    }
+
+    fn intended(op: u64, command: &str) -> RunEvent {
+        RunEvent::WriteIntended {
+            op: OpId(op),
+            host: "lon-esx1".into(),
+            command: command.to_owned(),
+            bulk: false,
+        }
+    }
+
+    fn finished(failed: usize) -> RunEvent {
+        let result = RunResult {
+            failed,
+            ..RunResult::default()
+        };
+        RunEvent::RunFinished { result }
+    }
+
+    fn failover(vms: &[&str]) -> RunState {
+        let on = |vm: &&str| {
+            RunEvent::FactFound(Fact::PoweredOn {
+                vm: (*vm).into(),
+                host: "lee-esx1".into(),
+            })
+        };
+        run(vms.iter().map(on).chain([finished(0)]).collect())
+    }
+
+    fn of(by: &str, vms: &[&str]) -> TakenBy {
+        TakenBy {
+            by: by.into(),
+            vms: vms.iter().map(|vm| (*vm).into()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_failback_that_touched_no_vm_took_nothing_home() {
+        let out = failover(&["sql01"]);
+        let has_taken =
+            |events| TakenHome::of(Some(&out), [(of("r2", &[]), &run(events))]).is_some();
+        let lock = || {
+            RunEvent::FactFound(Fact::LockWanted {
+                vm: None,
+                host: "lon-esx1".into(),
+                path: "/vmfs/volumes/u/.lifeboat-lock".to_owned(),
+            })
+        };
+        let locked = || intended(1, "mkdir /vmfs/volumes/u/.lifeboat-lock");
+        let moved = || intended(2, "mv /vmfs/volumes/u/sql01 /vmfs/volumes/u/old");
+        let never = RunEvent::LostStopped {
+            op: OpId(2),
+            outcome: StopOutcome::NeverSent,
+        };
+        let not_sent = RunEvent::WriteNotSent {
+            op: OpId(2),
+            why: "left".to_owned(),
+        };
+        assert!(!has_taken(vec![lock(), locked()]));
+        for never in [never, not_sent] {
+            assert!(!has_taken(vec![lock(), locked(), moved(), never]));
+        }
+        assert!(has_taken(vec![lock(), locked(), moved()]));
+    }
+
+    #[test]
+    fn failbacks_add_up_and_a_vm_in_none_of_them_is_left() {
+        let out = failover(&["app01", "sql01", "web01"]);
+        let done = run(vec![intended(1, "mv a b"), finished(0)]);
+        let failed = run(vec![intended(1, "mv a b"), finished(1)]);
+        let taken = |failbacks: &[(TakenBy, &RunState)]| {
+            let home = TakenHome::of(Some(&out), failbacks.to_vec()).unwrap();
+            (home.all, home.whole, home.by.len())
+        };
+        let web = || (of("r2", &["web01"]), &done);
+        let others = ["sql01", "app01"];
+        assert_eq!(taken(&[web()]), (false, false, 1));
+        let half = [(of("r3", &others), &failed), web()];
+        assert_eq!(taken(&half), (true, false, 2));
+        // What failed once was done by another one.
+        let again = [&[(of("r4", &others), &done)][..], &half].concat();
+        assert_eq!(taken(&again), (true, true, 3));
+        assert_eq!(taken(&[(of("r2", &[]), &done)]), (true, true, 1));
+        let idle = run(vec![finished(0)]);
+        assert_eq!(
+            taken(&[(of("r3", &others), &idle), web()]),
+            (false, false, 1)
+        );
+        assert!(TakenHome::of(Some(&out), [(of("r3", &others), &idle)]).is_none());
+    }
+
+    #[test]
+    fn while_a_vm_is_left_the_hosts_are_watched() {
+        let ways = |all| {
+            let due = Stage::CommitDue {
+                failed: 0,
+                skipped: 0,
+            };
+            let home = TakenHome {
+                by: vec![of("r2", &["web01"])],
+                all,
+                whole: all,
+            };
+            let left = home.leaves(due.ways(&"r1".into(), None));
+            left.into_iter().map(|way| way.to).collect::<Vec<_>>()
+        };
+        let commit = Move::Close(Chapter::Commit);
+        assert_eq!(ways(true), [commit]);
+        assert_eq!(ways(false), [commit, Move::Watch]);
+    }
+
+    #[test]
+    fn a_journal_that_names_no_vms_means_all() {
+        let old = r#"{"fact":"taken-home","by":"r2"}"#;
+        let fact: Fact = serde_json::from_str(old).unwrap();
+        assert_eq!(fact, Fact::TakenHome(of("r2", &[])));
+        assert_eq!(serde_json::to_string(&fact).unwrap(), old);
+        let part = Fact::TakenHome(of("r2", &["web01"]));
+        let new = serde_json::to_string(&part).unwrap();
+        assert_eq!(serde_json::from_str::<Fact>(&new).unwrap(), part);
     }
 }

@@ -182,7 +182,7 @@ impl Fact {
             | Self::Seeded { .. }
             | Self::HostReturned { .. }
             | Self::SplitBrain { .. }
-            | Self::TakenHome { .. }
+            | Self::TakenHome(_)
             | Self::SurvivorChosen { .. }
             | Self::ConnectionDecided { .. }
             | Self::PoweredOn { .. }

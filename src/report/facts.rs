@@ -171,7 +171,7 @@ pub fn fact_in_words(fact: &Fact) -> String {
             fact.alarm().unwrap_or_default()
         }
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
-        Fact::TakenHome { by } => Fact::taken_home(by),
+        Fact::TakenHome(taken) => taken.in_words(),
         Fact::ConnectionDecided { .. } => fact.connection().unwrap_or_default(),
         Fact::SurvivorChosen { vm, site, by } => format!("{by} chose that {vm} lives in {site}"),
         Fact::VswitchMade { host, name } => format!("virtual switch {name} was made on {host}"),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::actions::Ctx;
 use crate::clock::Clock;
-use crate::engine::{Chapter, Engine, Fact, Input, RunEvent, RunInfo, RunState, Settings};
+use crate::engine::{Chapter, Engine, Fact, Input, RunEvent, RunInfo, RunState, Settings, TakenBy};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::Journal;
@@ -56,8 +56,8 @@ pub struct Resumption {
     pub corrected: Option<Corrected>,
     /// To end it, with the launch's plan made for that.
     pub opens: Option<Opens>,
-    /// The failback that took its VMs home, or began to, where it is ended after that.
-    pub home: Option<RunId>,
+    /// The failbacks that took VMs of it home, or began to, where it is ended after that.
+    pub home: Vec<TakenBy>,
 }
 
 /// A chapter that is opened with the run as it was looked at.
@@ -142,9 +142,8 @@ fn news(launch: &Launch, state: &RunState, up: &Resumption) -> Result<Vec<RunEve
         Err(Fault::new(what, place, now, next))
     };
     let mut news = Vec::new();
-    if let Some(by) = &up.home {
-        news.push(RunEvent::FactFound(Fact::TakenHome { by: by.clone() }));
-    }
+    let home = up.home.iter().cloned();
+    news.extend(home.map(|taken| RunEvent::FactFound(Fact::TakenHome(taken))));
     if up.takes_over {
         if let Some(why) = state.people.why_not_taken_by(&up.operator) {
             let next = "resume it without taking it over, or under the right name (--operator)";

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
-use crate::engine::{Chapter, Entry, Lookout, RunEvent, RunState, Sign};
+use crate::engine::{Chapter, Entry, Lookout, RunEvent, RunState, Sign, TakenBy};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::{FILE_NAME, Follower, JournalError};
@@ -117,6 +117,18 @@ impl Watch {
     #[must_use]
     pub fn lookout(&self) -> &Lookout {
         &self.lookout
+    }
+
+    /// Leaves out the VMs that these failbacks took home, and no others; whether that is new.
+    pub fn leave_out(&mut self, home: &[TakenBy]) -> bool {
+        if self.state.home == home {
+            return false;
+        }
+        self.state.home.clear();
+        for taken in home {
+            self.state.take_home(taken);
+        }
+        true
     }
 
     /// Waits a while for something new; what was waited for is not lost where this is dropped.
@@ -335,5 +347,30 @@ mod tests {
         assert!(watch.state.splits().is_empty());
         let lines = read(&dir.join(FILE_NAME)).unwrap().entries;
         assert_eq!(lines.last().unwrap().at, ahead, "no time goes back");
+
+        // Taken home by a failback, which is taken back later.
+        let home = [TakenBy {
+            by: "r2".into(),
+            vms: vec!["sql01".into()],
+        }];
+        for (home, both) in [(&home[..], 0), (&[], 1)] {
+            assert!(watch.leave_out(home));
+            assert!(!watch.leave_out(home), "known");
+            let asked = watch.clock.now() + Duration::from_secs(7_200);
+            let running = Ok(vec!["sql01".into()]);
+            for (host, role) in [
+                ("lee-esx1", SiteRole::Recovery),
+                ("lon-esx1", SiteRole::Protected),
+            ] {
+                let sighting = Sighting {
+                    host: host.into(),
+                    role,
+                    asked,
+                    running: running.clone(),
+                };
+                watch.lookout.take(&watch.state, &sighting);
+            }
+            assert_eq!(watch.lookout.wrong().len(), both);
+        }
     }
 }

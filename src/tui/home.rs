@@ -107,7 +107,7 @@ pub struct FinishedRun {
     pub stage: Option<Stage>,
     /// The time in which it is to be committed or rolled back.
     pub window: Option<CommitWindow>,
-    /// The failback that took it home.
+    /// What failbacks took home of it.
     pub home: Option<TakenHome>,
     /// The commands that lead on.
     pub ways: Vec<Way>,

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::past::Past;
+use crate::cli::ending::takes_home;
+use crate::cli::past::{Past, planned};
 use crate::engine::RunState;
 use crate::journal::{self, Ending, ReadJournal, RunSummary};
+use crate::names::VmName;
 use crate::report::Reached;
 
 /// No more runs of a runbook and mode are compared.
@@ -17,6 +19,8 @@ pub(in crate::cli) struct Row<'a> {
     pub(in crate::cli) run: &'a RunSummary,
     /// How it stands; nothing where its journal does not fit.
     pub(in crate::cli) state: Option<RunState>,
+    /// The VMs that a failback takes home; empty: all, or nobody can tell.
+    pub(in crate::cli) homeward: Vec<VmName>,
     /// What it reached, of one that is compared.
     pub(super) reached: Option<Reached>,
     /// How often its runbook is to be drilled, of the newest run of one.
@@ -31,13 +35,21 @@ impl<'a> Row<'a> {
     fn of(run: &'a RunSummary, journal: Option<&ReadJournal>) -> Self {
         let whole = journal.filter(|journal| journal.problem.is_none());
         let fold = |journal: &ReadJournal| RunState::fold(journal.entries.iter().map(Arc::as_ref));
+        let state = whole.map(fold);
         Self {
             run,
-            state: whole.map(fold),
+            homeward: homeward(run, state.as_ref()).unwrap_or_default(),
+            state,
             reached: None,
             every: None,
         }
     }
+}
+
+fn homeward(run: &RunSummary, state: Option<&RunState>) -> Option<Vec<VmName>> {
+    takes_home(run)?;
+    let (_, plan) = planned(&run.folder, run.info.as_deref()?, state?).ok()?;
+    Some(plan.vms)
 }
 
 fn journal_of(run: &RunSummary) -> Option<ReadJournal> {

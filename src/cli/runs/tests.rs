@@ -1,8 +1,10 @@
 use super::*;
-use crate::engine::{Chapter, Entry, Parent, RunEvent, RunInfo, RunResult};
+use crate::engine::{Chapter, Entry, Fact, Parent, RunEvent, RunInfo, RunResult};
 use crate::journal::{Ending, Journal, Store};
 use crate::names::OpId;
-use crate::runbook::model::Mode;
+use crate::runbook::model::{Mode, Section};
+
+const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
 
 fn began() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -30,15 +32,19 @@ pub(in crate::cli) fn keep_child(
     let info = RunInfo {
         mode: Some(mode),
         commit_within_s: Some(3_600),
-        parent: parent.map(|run| Parent {
-            run: run.clone(),
-            head: String::new(),
-            stayed: Vec::new(),
-            by_people: Vec::new(),
-        }),
+        parent: parent.map(parent_of),
         ..RunInfo::default()
     };
     keep_as(store, info, then)
+}
+
+fn parent_of(run: &RunId) -> Parent {
+    Parent {
+        run: run.clone(),
+        head: String::new(),
+        stayed: Vec::new(),
+        by_people: Vec::new(),
+    }
 }
 
 pub(in crate::cli) fn keep_as(store: &Store, info: RunInfo, then: Vec<RunEvent>) -> RunId {
@@ -153,6 +159,55 @@ fn a_failover_that_was_taken_home_is_not_to_be_rolled_back() {
         let (line, _) = stands(undone);
         assert!(line.contains("finished: commit or roll back"), "{line}");
     }
+}
+
+#[test]
+fn failbacks_of_one_failover_add_up() {
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::new(state.path());
+    let on = |vm: &str| {
+        let (vm, host) = (vm.into(), "lee-esx1".into());
+        RunEvent::FactFound(Fact::PoweredOn { vm, host })
+    };
+    let out = vec![on("sql01"), on("web01"), finished(0)];
+    let run = keep_child(&store, Mode::Failover, None, out);
+    let back = |vm: &str, then: Vec<RunEvent>| {
+        let info = RunInfo {
+            mode: Some(Mode::Failback),
+            parent: Some(parent_of(&run)),
+            sections: vec![Section::Failback],
+            runbook_sha256: crate::digest::sha256(RUNBOOK),
+            variables: [("ticket".into(), "INC000001".to_owned())].into(),
+            only: vec![vm.into()],
+            ..RunInfo::default()
+        };
+        let id = keep_as(&store, info, then);
+        let folder = store.find(id.as_str()).unwrap();
+        std::fs::write(folder.runbook(), RUNBOOK).unwrap();
+        id
+    };
+    let home = || {
+        let runs = store.list().unwrap();
+        let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
+        let failover = rows.iter().find(|row| row.run.folder.id == run).unwrap();
+        let failover = failover.state.as_ref().unwrap();
+        let one = ending::taken_home(&store, &run, failover)
+            .unwrap_or_else(|failure| panic!("{}", failure.text));
+        assert_eq!(one, taken_home(&rows).remove(&run));
+        one
+    };
+    assert_eq!(home(), None);
+    let web = back("web01", vec![sent(), finished(0)]);
+    let taken = home().unwrap();
+    assert!(!taken.all && !taken.whole, "{taken:?}");
+    let sql = back("sql01", vec![sent()]);
+    let taken = home().unwrap();
+    assert!(taken.all && !taken.whole, "{taken:?}");
+    for id in [web, sql] {
+        assert!(taken.words().contains(id.as_str()), "{taken:?}");
+    }
+    back("sql01", vec![sent(), finished(0)]);
+    assert!(home().unwrap().whole);
 }
 
 #[test]

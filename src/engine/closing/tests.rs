@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::engine::consent::plain;
-use crate::engine::{AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult};
+use crate::engine::{AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult, TakenBy};
 use crate::names::{Attempt, OpId};
 use crate::plan::{ActionSpec, PlanInputs, make};
 use crate::runbook::model::Section;
@@ -667,7 +667,7 @@ fn the_cleanup_of_an_aborted_drill_is_left_until_it_is_due_again() {
 }
 
 #[test]
-fn a_split_is_no_reason_against_a_commit_once_a_failback_has_the_vms() {
+fn a_split_is_no_reason_against_a_commit_once_a_failback_has_its_vm() {
     let mut state = half_way(Mode::Failover);
     finish(&mut state);
     let split = Fact::SplitBrain {
@@ -677,8 +677,13 @@ fn a_split_is_no_reason_against_a_commit_once_a_failback_has_the_vms() {
     };
     add(&mut state, "-", RunEvent::FactFound(split));
     assert_eq!(word(Chapter::Commit, &state), "refused");
-    state.take_home(&"r2".into());
-    assert_eq!(word(Chapter::Commit, &state), "new");
+    for (vm, said) in [("app01", "refused"), ("sql01", "new")] {
+        state.take_home(&TakenBy {
+            by: "r2".into(),
+            vms: vec![vm.into()],
+        });
+        assert_eq!(word(Chapter::Commit, &state), said, "{vm}");
+    }
 }
 
 #[test]

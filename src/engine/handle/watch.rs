@@ -28,14 +28,14 @@ impl Engine {
         if self.state.info.is_none() || self.state.finished.is_some() {
             return;
         }
-        // What it left is no longer what stands there: a VM that runs at home was brought there.
-        if self.state.home.is_some() {
-            return;
-        }
         let Some(running) = running else {
             self.quiet.insert(host.clone());
             return;
         };
+        // What was taken home is no longer as the run left it: it was brought to where it runs.
+        let own = running.iter().filter(|vm| !self.state.is_taken_home(vm));
+        let running = own.cloned().collect::<Vec<_>>();
+        let running = running.as_slice();
         self.keep_sight(host, role, asked, running);
         self.end_splits(host, asked);
         self.find_splits(host, role, asked, running);

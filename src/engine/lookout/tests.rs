@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Chapter, Entry, RunEvent, RunResult, Stage};
+use crate::engine::{Chapter, Entry, RunEvent, RunResult, Stage, TakenBy};
 use crate::runbook::Limits;
 
 const TEXT: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
@@ -463,4 +463,30 @@ fn what_is_seen_over_a_rollback_that_was_only_begun_is_kept() {
         ways[1].ends_with("lifeboat rollback --leave r1"),
         "{ways:?}"
     );
+}
+
+#[test]
+fn what_a_failback_took_home_is_not_looked_at_and_the_others_are() {
+    let mut story = Story::split();
+    let taken = TakenBy {
+        by: "r2".into(),
+        vms: vec!["sql01".into()],
+    };
+    story.state.take_home(&taken);
+    story.look("lon-esx1", Ok(&["sql01"]));
+    story.look("lee-esx1", Ok(&["app01"]));
+    assert!(story.lookout.wrong().is_empty());
+    assert!(story.evidence().is_empty());
+    story.look("lon-esx1", Ok(&["app01", "sql01"]));
+    story.look("lee-esx1", Ok(&["app01"]));
+    let wrong = story.lookout.wrong();
+    let of_app01 = |sign: &Sign| {
+        sign.in_words()
+            .contains("app01 runs on lee-esx1 and on lon-esx1")
+    };
+    assert!(
+        matches!(wrong.as_slice(), [sign] if of_app01(sign)),
+        "{wrong:?}"
+    );
+    assert_eq!(story.evidence().len(), 1);
 }

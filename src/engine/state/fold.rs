@@ -88,7 +88,7 @@ impl RunState {
             }),
             RunEvent::ChapterLeft { .. } => self.leave_chapter(entry.at),
             RunEvent::RunFinished { result } => self.finish(entry.at, result),
-            RunEvent::FactFound(Fact::TakenHome { by }) => self.take_home(by),
+            RunEvent::FactFound(Fact::TakenHome(taken)) => self.take_home(taken),
             RunEvent::FactFound(fact) => self.facts.push(FoundFact {
                 at: entry.at,
                 step: entry.step.clone(),
@@ -127,7 +127,7 @@ impl RunState {
         self.console = console.to_owned();
         self.resumes += 1;
         self.taken_up = Some(at);
-        self.home = None;
+        self.home.clear();
         self.finished = None;
         if self.info.as_ref().is_some_and(|info| info.headless) {
             // It went on by itself for want of a person, who chooses a pace now.

@@ -31,6 +31,13 @@ pub struct Op {
 }
 
 impl Op {
+    /// Whether it may have had an effect.
+    #[must_use]
+    pub fn may_have_acted(&self) -> bool {
+        let never = OpStatus::Stopped(StopOutcome::NeverSent);
+        self.status != OpStatus::NotSent && self.status != never
+    }
+
     /// Whether it names a folder of a host, or something in it.
     #[must_use]
     pub fn is_about(&self, host: &HostName, folder: &str) -> bool {

@@ -1,6 +1,8 @@
 //! What stands at the head of a report: what was vouched for instead of proven, and what was not
 //! looked at.
 
+use std::collections::BTreeSet;
+
 use crate::engine::{Chapter, Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
 use crate::plan::ActionSpec;
@@ -79,11 +81,16 @@ fn splits(run: &Run<'_>, all: &mut Said) {
         let said = strong("Recovery required (split brain)").plain(words);
         all.say(Kind::SplitBrain, said);
     }
-    let mut is_split = false;
-    for FoundFact { at, fact, .. } in &run.state.facts {
+    let mut split = BTreeSet::new();
+    // As what a failback took home is whenever the run is taken up.
+    let is_told_again = |index: usize, fact: &Fact| {
+        let mut since = run.state.facts.iter().skip(index + 1);
+        since.any(|found| found.fact == *fact)
+    };
+    for (index, FoundFact { at, fact, .. }) in run.state.facts.iter().enumerate() {
         let (kind, said) = match fact {
             Fact::SplitBrain { vm, started, also } => {
-                is_split = true;
+                split.insert(vm);
                 (
                     Kind::SplitBrain,
                     format!("Split brain: {vm} was seen running on {started} and on {also}"),
@@ -93,7 +100,11 @@ fn splits(run: &Run<'_>, all: &mut Said) {
                 Kind::SplitBrain,
                 format!("{vm} ran at one site again: {how}"),
             ),
-            Fact::TakenHome { by } if is_split => (Kind::SplitBrain, Fact::taken_home(by)),
+            Fact::TakenHome(taken)
+                if split.iter().any(|vm| taken.holds(vm)) && !is_told_again(index, fact) =>
+            {
+                (Kind::SplitBrain, taken.in_words())
+            }
             Fact::SurvivorChosen { vm, site, by } => (
                 Kind::SplitBrain,
                 format!("{by} chose that {vm} lives in {site}"),

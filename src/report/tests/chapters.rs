@@ -1,7 +1,7 @@
 //! Runs that are being ended, and what is not known: neither may look better or worse than it is.
 
 use super::*;
-use crate::engine::{Chapter, DrillTerms, Finding};
+use crate::engine::{Chapter, DrillTerms, Finding, TakenBy};
 use crate::names::OpId;
 
 fn opened(chapter: Chapter) -> RunEvent {
@@ -76,6 +76,39 @@ fn a_lock_that_stays_is_told_of_where_its_host_does() {
         let lines = crate::report::debrief(&document(&case.report(), &[])).join("\n");
         assert_eq!(lines.contains("could not be given back"), stays, "{lines}");
     }
+}
+
+#[test]
+fn what_a_failback_took_home_stands_once_however_often_the_run_was_taken_up() {
+    let said = |vms: &[&str]| {
+        let mut case = Case::new(&[Section::Failover], Mode::Failover);
+        let split = Fact::SplitBrain {
+            vm: "sql01".into(),
+            started: "lee-esx1".into(),
+            also: "lon-esx1".into(),
+        };
+        case.run(15, RunEvent::FactFound(split));
+        case.run(20, ended());
+        for minute in [60, 70, 80] {
+            let taken = TakenBy {
+                by: "20260102-050607-b2c3".into(),
+                vms: vms.iter().map(|vm| (*vm).into()).collect(),
+            };
+            case.run(minute, resumed());
+            case.run(minute, RunEvent::FactFound(Fact::TakenHome(taken)));
+        }
+        let statements = document(&case.report(), &[]).statements;
+        let texts = statements.iter().map(|said| format!("{:?}", said.text));
+        texts
+            .filter(|text| text.contains("took"))
+            .collect::<Vec<_>>()
+    };
+    let once = said(&["app01", "sql01"]);
+    assert!(
+        matches!(once.as_slice(), [said] if said.contains("took app01, sql01 home")),
+        "{once:?}"
+    );
+    assert_eq!(said(&["app01"]), [""; 0], "that one ran at one site");
 }
 
 fn resumed() -> RunEvent {

@@ -1,6 +1,7 @@
 use jiff::SignedDuration;
 
 use super::*;
+use crate::engine::TakenBy;
 
 use crate::tui::fixture::{FULL, PLAIN, at, bare, parse, text};
 use crate::tui::theme::Theme;
@@ -218,12 +219,18 @@ fn a_commit_that_waits_for_the_end_of_a_split_is_not_offered_to_be_resumed() {
 fn a_run_that_was_taken_home_says_so_and_is_not_rolled_back() {
     let mut taken = home();
     let run = taken.finished.first_mut().unwrap();
-    run.ways = TakenHome::leaves(run.ways.clone());
-    run.window = None;
-    run.home = Some(TakenHome {
+    let by = TakenBy {
         by: "20251231-090000-bbbb".into(),
+        vms: Vec::new(),
+    };
+    let home = TakenHome {
+        by: vec![by],
+        all: true,
         whole: true,
-    });
+    };
+    run.ways = home.leaves(run.ways.clone());
+    run.window = None;
+    run.home = Some(home);
     let commit = HomeChoice::Close("20251230-080000-aaaa".into(), Chapter::Commit);
     assert_eq!(press(&mut page(taken.clone()), "jjjjjc"), Some(commit));
     let mut page = page(taken);

@@ -1,7 +1,9 @@
 //! A host of the other site answers again, at every moment of a failover.
 
 use super::*;
-use crate::engine::{Chapter, Fact, Pace, Performed, RunEvent, Split, Status, StopOutcome};
+use crate::engine::{
+    Chapter, Fact, Pace, Performed, RunEvent, Split, Status, StopOutcome, TakenBy,
+};
 use crate::error::Fault;
 use crate::names::{OpId, VmName};
 use crate::plan::{Close, then_closed};
@@ -511,13 +513,48 @@ fn a_list_from_before_the_start_is_no_second_copy() {
     assert!(story.engine.state().splits().is_empty());
 }
 
+fn taken_by(by: &str, vms: &[&str]) -> Fact {
+    Fact::TakenHome(TakenBy {
+        by: by.into(),
+        vms: vms.iter().map(|vm| (*vm).into()).collect(),
+    })
+}
+
+#[test]
+fn what_no_failback_took_home_is_watched_as_before() {
+    let taken = || [taken_by("r2", &["vm1"]), taken_by("r3", &["vm2"])].map(RunEvent::FactFound);
+    // Seen before, and seen since.
+    let mut story = Story::started();
+    story.london(Some(&["vm0"]));
+    let state = story.engine.state().clone();
+    story.taken_over_with(state, taken().to_vec());
+    assert_eq!(story.engine.state().splits().len(), 1);
+    let mut story = Story::started();
+    let state = story.engine.state().clone();
+    story.taken_over_with(state, taken().to_vec());
+    assert!(returned(&story.london(Some(&["vm0", "vm1"]))));
+    assert_eq!(story.engine.state().splits().len(), 1);
+}
+
+#[test]
+fn a_host_that_comes_back_is_not_asked_about_what_was_taken_home() {
+    let asked = |vms: &[&str]| {
+        let mut story = Story::started();
+        let state = story.engine.state().clone();
+        story.taken_over_with(state, vec![RunEvent::FactFound(taken_by("r2", vms))]);
+        returned(&story.london(Some(&[])))
+    };
+    assert!(asked(&["vm1"]));
+    assert!(!asked(&["vm1", "vm0"]));
+}
+
 #[test]
 fn what_a_failback_took_home_runs_nowhere_twice() {
     let mut story = Story::started();
     story.london(Some(&["vm0"]));
     let split = story.engine.state().clone();
     assert_eq!(split.splits().len(), 1, "before");
-    let home = Fact::TakenHome { by: "r2".into() };
+    let home = taken_by("r2", &[]);
     story.taken_over_with(split.clone(), vec![RunEvent::FactFound(home)]);
     assert!(story.engine.state().splits().is_empty());
     assert!(!returned(&story.london(Some(&["vm0"]))));
