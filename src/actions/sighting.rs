@@ -334,30 +334,29 @@ async fn vouched(ctx: &Ctx, ownership: &mut Ownership) {
         Standing::Contradicted(seen) if counts => Some(seen),
         _ => None,
     };
-    let kept = kept_attestation(&ctx.run_facts(), &vm, &statement);
-    if let (Some(seen), Some(_)) = (seen, kept) {
-        let statement = statement.clone();
+    let mut kept = kept_attestation(&ctx.run_facts(), &vm, &statement);
+    if let Some(seen) = seen.filter(|_| kept.is_some()) {
+        kept = None;
         let fact = Fact::Contradicted {
-            vm: vm.clone(),
+            vm,
             statement,
             seen,
         };
         // Where the run no longer waits for this look, nothing goes on by it.
         let _ = ctx.link.fact(fact).await;
     }
-    ownership.attested = attestation(ctx, &vm, &statement);
+    ownership.attested = typed(ctx).map(|(by, words)| vouched_by(by, words)).or(kept);
 }
 
-/// An attestation for exactly this statement: the one that was just typed, else the newest that
-/// this run kept.
-fn attestation(ctx: &Ctx, vm: &VmName, wanted: &str) -> Option<String> {
-    if let Some(confirmation) = &ctx.confirmation
-        && let Some(words) = confirmation.attest.as_deref().map(str::trim)
-        && !words.is_empty()
-    {
-        return Some(format!("{}: {words}", confirmation.by));
-    }
-    kept_attestation(&ctx.run_facts(), vm, wanted)
+/// Who has just vouched for the statement that was shown, and in which words.
+fn typed(ctx: &Ctx) -> Option<(&str, &str)> {
+    let confirmation = ctx.confirmation.as_ref()?;
+    let words = confirmation.attest.as_deref()?.trim();
+    (!words.is_empty()).then_some((confirmation.by.as_str(), words))
+}
+
+fn vouched_by(by: &str, words: &str) -> String {
+    format!("{by}: {words}")
 }
 
 /// The newest that the run kept, unless something was seen to the contrary since: whoever vouched for it
@@ -369,7 +368,7 @@ fn kept_attestation(facts: &[Fact], vm: &VmName, wanted: &str) -> Option<String>
             words,
             statement,
             ..
-        } if statement == wanted => Some(Some(format!("{by}: {words}"))),
+        } if statement == wanted => Some(Some(vouched_by(by, words))),
         Fact::Contradicted { statement, .. } if statement == wanted => Some(None),
         Fact::HostReturned { running, .. } if running.contains(vm) => Some(None),
         Fact::SplitBrain { vm: of, .. } | Fact::RunsElsewhere { vm: of, .. } if of == vm => {
@@ -380,30 +379,26 @@ fn kept_attestation(facts: &[Fact], vm: &VmName, wanted: &str) -> Option<String>
     words.next().flatten()
 }
 
-/// Keeps the attestation that was just typed.
+/// Keeps the attestation that was just typed, unless it stands already. What was seen to the contrary
+/// ended it: the same words, given anew, are another one.
 ///
 /// # Errors
 /// The run no longer waits for this action.
 pub(super) async fn keep_attestation(ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
-    let Some(confirmation) = &ctx.confirmation else {
+    let Some((by, words)) = typed(ctx) else {
         return Ok(());
     };
-    let words = confirmation
-        .attest
-        .as_deref()
-        .map(str::trim)
-        .unwrap_or_default();
-    if words.is_empty() {
+    let (vm, statement) = (ownership.vm.clone(), ownership.statement());
+    if kept_attestation(&ctx.run_facts(), &vm, &statement) == Some(vouched_by(by, words)) {
         return Ok(());
     }
     let fact = Fact::Attested {
-        vm: ownership.vm.clone(),
-        by: confirmation.by.clone(),
+        vm,
+        by: by.to_owned(),
         words: words.to_owned(),
-        statement: ownership.statement(),
+        statement,
     };
-    let same = fact.clone();
-    ctx.keep_once(fact, |kept| *kept == same).await
+    ctx.link.fact(fact).await
 }
 
 /// Keeps what was asked and what came back.

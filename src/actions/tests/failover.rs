@@ -303,5 +303,17 @@ async fn what_was_vouched_for_is_over_once_the_vm_was_seen_running() {
         seen.len() == 1 && seen[0].contains("runs on lon-esx1"),
         "{seen:?}"
     );
+
+    // The same person vouches for it anew, in the same words.
+    world.go(&out("fence")).await;
+    assert!(
+        is_done(&world.probe(&out("fence")).await),
+        "it stands again"
+    );
+    let facts = world.facts();
+    let attested = facts
+        .iter()
+        .filter(|fact| matches!(fact, Fact::Attested { .. }));
+    assert_eq!(attested.count(), 2, "each is kept once");
     world.end().await;
 }
