@@ -132,11 +132,7 @@ impl Ready {
         let rung = rungs
             .get(seen.reached.len())
             .map_or("its power", String::as_str);
-        let last = match (&seen.waits_for, seen.runs) {
-            (Some(why), _) => why,
-            (None, Some(false)) => "it does not run",
-            (None, _) => "nothing was seen",
-        };
+        let last = seen.waits_for.as_deref().unwrap_or("nothing was seen");
         Fault::new(
             format!(
                 "{} does not serve after {}: {rung} was not reached",

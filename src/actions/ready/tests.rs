@@ -1,4 +1,6 @@
 use super::*;
+use crate::actions::tests::trouble::power_off_by_hand;
+use crate::actions::tests::world::{World, out};
 use crate::actions::tests::{blocked, done, needed, step};
 
 fn ready() -> Ready {
@@ -66,12 +68,23 @@ fn the_fault_names_the_rung_and_what_was_seen_last() {
     );
 }
 
-#[test]
-fn a_vm_that_went_off_is_not_waited_for() {
-    let fault = ready().went_off();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_went_off_is_not_waited_for() {
+    let world = World::out_to("ready").await;
+    power_off_by_hand(&world).await;
+    let step = world.step(&out("ready"));
+    let waited = world.run(&step, None, |ctx| async move {
+        let ready = Ready::new(&ctx.runbook, &ctx.step, &"sql01".into()).unwrap();
+        ready.act(&ctx, &ready.unknown()).await
+    });
+    let ended = tokio::time::timeout(PATIENCE / 10, waited).await.unwrap();
+    let Err(ActError::Failed(fault)) = ended else {
+        panic!("{ended:?}")
+    };
     assert!(
         fault.what.contains("sql01 does not run any more"),
         "{fault}"
     );
     assert!(fault.next.contains("retry power_on"), "{fault}");
+    world.end().await;
 }

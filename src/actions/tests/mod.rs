@@ -14,7 +14,7 @@ pub(super) mod parts;
 mod points;
 mod replicating;
 mod seeding;
-mod trouble;
+pub(super) mod trouble;
 mod two_stores;
 mod unplugged;
 pub(super) mod world;

@@ -27,6 +27,14 @@ fn moved(label: &str) -> bool {
     label.to_lowercase().contains("moved")
 }
 
+/// Somebody switches sql01 off in Leeds, past Lifeboat.
+pub(in crate::actions) async fn power_off_by_hand(world: &World) {
+    let list = by_hand(world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("sql01.vmx"));
+    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
+    by_hand(world, "lee-esx1", &["vim-cmd", "vmsvc/power.off", vmid]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_question_is_answered_by_its_label() {
     let world = World::out_to("network").await;
@@ -165,10 +173,7 @@ async fn a_command_without_a_number_is_waited_for_and_never_stopped() {
 async fn a_start_that_is_taken_back_has_stopped_although_the_vm_was_off_by_then() {
     let world = World::out_to("power_on").await;
     world.go(&out("power_on")).await;
-    let list = by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
-    let row = list.lines().find(|line| line.contains("sql01.vmx"));
-    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
-    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.off", vmid]).await;
+    power_off_by_hand(&world).await;
     let stops = || {
         let facts = world.facts();
         let here = facts.iter().filter(
