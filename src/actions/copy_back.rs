@@ -14,7 +14,7 @@ use crate::error::Fault;
 use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
-use crate::transfer::{self, Folder, VmFiles};
+use crate::transfer::{Folder, VmFiles};
 use crate::vmfiles::{DeviceKind, Vmx};
 
 use super::action::Action;
@@ -81,42 +81,16 @@ impl CopyBack {
         arrivals: &Arrivals,
         store: &Store,
     ) -> Result<(Load, Option<String>), Fault> {
-        let from = configuration::name_vmx(ctx, from.clone().with_facts(ctx)).await?;
-        let Some(file) = from.vmx.clone() else {
-            return Err(Fault::new(
-                format!(
-                    "{} has no .vmx in {}, or several",
-                    from.vm,
-                    from.folder_path()
-                ),
-                from.host.as_str(),
-                "nothing was changed",
-                "look into that folder; name the .vmx in the runbook, then retry",
-            ));
-        };
-        let source = self.source(ctx, &from)?;
-        let mut files = transfer::vm_files(&source, &file).await?;
+        let source = self.source(ctx, from)?;
+        let (file, mut files) = copying::files_of(ctx, from, &source).await??;
         let home = configuration::read(ctx, &self.to).await?;
-        let vmx = self.why_vmx_comes(&home, &files, &file);
+        let vmx = why_vmx_comes(&home, &files, &file, &arrivals.begun);
         if vmx.is_none() {
             files.items.retain(|item| item.name != file);
             files.renamed.clear();
         }
         let ends = (arrivals, store);
         Ok((Load::look(ctx, &self.to, source, files, ends).await?, vmx))
-    }
-
-    /// Why the .vmx at home cannot stay.
-    fn why_vmx_comes(&self, home: &Configuration, files: &VmFiles, file: &str) -> Option<String> {
-        let reason = match home {
-            Configuration::Missing(_) => "there is none at home".to_owned(),
-            Configuration::Unfit { why, .. } => format!("the one at home cannot be used: {why}"),
-            Configuration::Read(content) => {
-                let comes = |disk: &str| files.items.iter().any(|item| item.name == disk);
-                other_disks(&content.vmx, &files.slots, comes)?
-            }
-        };
-        Some(format!("{file} comes too: {reason}"))
     }
 
     fn outline(&self) -> ProbeAnswer {
@@ -173,6 +147,28 @@ impl CopyBack {
         }
         needed(found, proposal)
     }
+}
+
+/// Why the .vmx at home cannot stay. One that this step began to bring fits what comes, because it is
+/// what came: it is seen through, and told.
+fn why_vmx_comes(
+    home: &Configuration,
+    files: &VmFiles,
+    file: &str,
+    begun: &[String],
+) -> Option<String> {
+    let reason = match home {
+        Configuration::Missing(_) => "there is none at home".to_owned(),
+        Configuration::Unfit { why, .. } => format!("the one at home cannot be used: {why}"),
+        Configuration::Read(_) if begun.iter().any(|name| name == file) => {
+            "this step has begun to bring it".to_owned()
+        }
+        Configuration::Read(content) => {
+            let comes = |disk: &str| files.items.iter().any(|item| item.name == disk);
+            other_disks(&content.vmx, &files.slots, comes)?
+        }
+    };
+    Some(format!("{file} comes too: {reason}"))
 }
 
 /// How the disks of the .vmx at home are not those that come for its slots: with it the VM would start
@@ -235,7 +231,7 @@ impl Action for CopyBack {
             load: None,
             vmx: None,
         };
-        if copying::is_finished(ctx, &self.to, &seen.arrivals) {
+        if copying::is_finished(&seen.arrivals) {
             return Ok(Known::Is(seen));
         }
         for (owner, place) in seen.owners.iter().zip([&seen.from, &self.to]) {
@@ -255,13 +251,12 @@ impl Action for CopyBack {
         let Known::Is(seen) = seen else {
             return self.outline();
         };
-        let placed = &seen.arrivals.placed;
         let awake = self.awake(seen);
         let fault = seen.store.fault(&self.to);
         if let (Some(load), None, None) = (&seen.load, &awake, &fault) {
             return self.decide_load(seen, load);
         }
-        if placed.is_empty() || !seen.arrivals.missing().is_empty() {
+        if !copying::is_finished(&seen.arrivals) {
             return match (awake, fault) {
                 (Some(answer), _) => answer,
                 (None, Some(fault)) => blocked(fault.what.clone(), fault, &[]),
@@ -270,7 +265,7 @@ impl Action for CopyBack {
         }
         let found = format!(
             "all {} are in {}",
-            count(placed.len(), "file"),
+            count(seen.arrivals.placed.len(), "file"),
             self.to.folder_path()
         );
         done(found, copying::evidence(&seen.arrivals))
@@ -284,8 +279,7 @@ impl Action for CopyBack {
             return Ok(());
         };
         seen.store.keep(ctx, &self.to).await?;
-        let from = configuration::name_vmx(ctx, seen.from.clone().with_facts(ctx)).await?;
-        let delivery = load.delivery(ctx, &self.to, self.source(ctx, &from)?)?;
+        let delivery = load.delivery(ctx, &self.to, self.source(ctx, &seen.from)?)?;
         moving::bring(ctx, &self.to, &delivery).await
     }
 }

@@ -5,15 +5,18 @@
 //! differs; nor is one that the VM has there in another folder. Where a clone has no room, the disk itself can be patched, which loses what it was; that
 //! takes a word of its own, typed.
 
-use crate::engine::{self, Ledger, ProbeAnswer, ShownCommand, Thing, folder_of};
+use crate::engine::{ProbeAnswer, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell::{self, FileStat};
-use crate::transfer::{Base, Delivery, Folder, Item, Landing, Observed, Seeds, Standing, VmFiles};
+use crate::transfer::{
+    self, Base, Delivery, Folder, Item, Landing, Observed, Seeds, Standing, VmFiles,
+};
 use crate::vmfiles::Change;
 
 use super::answer::blocked;
 use super::arrivals::Arrivals;
+use super::configuration;
 use super::context::Ctx;
 use super::elsewhere::Elsewhere;
 use super::moving;
@@ -400,23 +403,40 @@ pub(super) fn outline(to: &VmAt) -> Vec<ShownCommand> {
     moving::changing(&to.host, lines)
 }
 
+/// The name of the VM's .vmx and the files that it names, from where the VM was left, or why its .vmx
+/// cannot be told. `folder` is how that place is read.
+///
+/// # Errors
+/// The host could not be asked, or a file that is needed is not there.
+pub(super) async fn files_of(
+    ctx: &Ctx,
+    from: &VmAt,
+    folder: &Folder,
+) -> Result<Result<(String, VmFiles), Fault>, Fault> {
+    let named = configuration::name_vmx(ctx, from.clone().with_facts(ctx)).await?;
+    let Some(vmx) = named.vmx else {
+        return Ok(Err(Fault::new(
+            format!(
+                "{} has no .vmx in {}, or several",
+                from.vm,
+                from.folder_path()
+            ),
+            from.host.as_str(),
+            "nothing was changed",
+            "look into that folder; name the .vmx in the runbook, then retry",
+        )));
+    };
+    let files = transfer::vm_files(folder, &vmx).await?;
+    Ok(Ok((vmx, files)))
+}
+
 /// Whether this very step has placed what it brings. It tells of its files once all of them have their
-/// names, so one of which it has not told was cut off in between.
-pub(super) fn is_finished(ctx: &Ctx, to: &VmAt, arrivals: &Arrivals) -> bool {
-    let told = |path: &str| {
-        let placed = arrivals.placed.iter();
-        placed
-            .map(|file| to.file_path(&file.name))
-            .any(|it| it == path)
-    };
-    let ledger = Ledger::of(&ctx.state);
-    let own =
-        |item: &&engine::Item| item.step.as_ref() == Some(&ctx.step.id) && item.host == to.host;
-    let is_untold = |item: &engine::Item| {
-        let folder = to.folder_path();
-        matches!(&item.thing, Thing::File(file) if folder_of(&file.path) == folder && !told(&file.path))
-    };
-    let untold = ledger.items.iter().filter(own).any(is_untold);
+/// names, so one that it worked on and has not told was cut off in between.
+pub(super) fn is_finished(arrivals: &Arrivals) -> bool {
+    let is_there = |name: &String| arrivals.entries.iter().any(|(its, _)| its == name);
+    let is_told = |name: &String| arrivals.placed.iter().any(|placed| placed.name == *name);
+    let mut begun = arrivals.begun.iter();
+    let untold = begun.any(|name| is_there(name) && !is_told(name));
     !arrivals.placed.is_empty() && !untold && arrivals.missing().is_empty()
 }
 

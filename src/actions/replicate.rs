@@ -19,7 +19,6 @@ use crate::transfer::{self, Folder, Item, Point, VmFiles, choose};
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
-use super::configuration;
 use super::context::Ctx;
 use super::copying::{self, Load, blocked_by_owner, reached};
 use super::link::ActError;
@@ -48,8 +47,6 @@ pub(super) struct Seen {
     from: VmAt,
     store: Store,
     arrivals: Arrivals,
-    /// Whether this step has placed everything.
-    finished: bool,
     /// What travels, or why nothing can; not looked for once everything is there.
     load: Option<Result<(Origin, Load), Fault>>,
 }
@@ -57,8 +54,8 @@ pub(super) struct Seen {
 /// Where the files come from.
 #[derive(Clone, Debug)]
 enum Origin {
-    /// The VM's own folder; it is off. Its .vmx has this name.
-    Live(String),
+    /// The VM's own folder; it is off.
+    Live,
     /// A restore point, because the VM runs.
     Point(Box<Point>),
 }
@@ -103,7 +100,7 @@ impl Replicate {
     fn origin_folder(&self, ctx: &Ctx, from: &VmAt, origin: &Origin) -> Result<Folder, Fault> {
         let backup = self.backup.as_ref().map(|(_, place)| place);
         match (origin, backup) {
-            (Origin::Live(_), _) => self.folder(ctx, &from.host, &from.folder_path()),
+            (Origin::Live, _) => self.folder(ctx, &from.host, &from.folder_path()),
             (Origin::Point(_), Some(place)) => {
                 Ok(self.points_folder(ctx, place)?.join(self.from.vm.as_str()))
             }
@@ -130,15 +127,14 @@ impl Replicate {
                 Err(fault) => return Ok(Err(fault)),
             }
         } else {
-            let from = configuration::name_vmx(ctx, seen.from.clone().with_facts(ctx)).await?;
-            match from.vmx {
-                Some(file) => Origin::Live(file),
-                None => return Ok(Err(no_vmx(&seen.from))),
-            }
+            Origin::Live
         };
         let folder = self.origin_folder(ctx, &seen.from, &origin)?;
         let files = match &origin {
-            Origin::Live(file) => transfer::vm_files(&folder, file).await?,
+            Origin::Live => match copying::files_of(ctx, &seen.from, &folder).await? {
+                Ok((_, files)) => files,
+                Err(fault) => return Ok(Err(fault)),
+            },
             Origin::Point(point) => VmFiles {
                 items: Item::of(point, false),
                 ..VmFiles::default()
@@ -240,7 +236,7 @@ impl Replicate {
     fn state_of(&self, origin: &Origin) -> String {
         let (vm, site) = (&self.from.vm, &self.from.site);
         match origin {
-            Origin::Live(_) => {
+            Origin::Live => {
                 format!("{vm} is off in {site}: its own files are sent, as it left them")
             }
             Origin::Point(point) => {
@@ -262,7 +258,7 @@ impl Replicate {
 
     fn decide_load(&self, from: &VmAt, origin: &Origin, load: &Load) -> ProbeAnswer {
         let found = match origin {
-            Origin::Live(_) => format!("off in {} and in {}", self.from.site, self.to.site),
+            Origin::Live => format!("off in {} and in {}", self.from.site, self.to.site),
             Origin::Point(_) => format!("runs in {}, not in {}", self.from.site, self.to.site),
         };
         if let Some(fault) = load.no_room(&self.to) {
@@ -279,7 +275,7 @@ impl Replicate {
             );
         }
         changes.extend(load.changes(from, self.read_on(from, origin), &self.to));
-        if matches!(origin, Origin::Live(_)) {
+        if matches!(origin, Origin::Live) {
             changes.extend(whereabouts::elsewhere(&self.from, from));
         }
         let mut proposal = self.proposal(changes, load.commands.clone());
@@ -288,19 +284,6 @@ impl Replicate {
         }
         needed(found, proposal)
     }
-}
-
-fn no_vmx(from: &VmAt) -> Fault {
-    Fault::new(
-        format!(
-            "{} has no .vmx in {}, or several",
-            from.vm,
-            from.folder_path()
-        ),
-        from.host.as_str(),
-        "nothing was changed",
-        "look into that folder; name the .vmx in the runbook, then retry",
-    )
 }
 
 impl Action for Replicate {
@@ -313,7 +296,6 @@ impl Action for Replicate {
     async fn observe(&self, ctx: &Ctx) -> Result<Known<Seen>, Fault> {
         let vm = &self.to.vm;
         let arrivals = Arrivals::of_step(ctx, &self.to).await?;
-        let finished = copying::is_finished(ctx, &self.to, &arrivals);
         let (source, target) = futures_util::join!(
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
@@ -323,10 +305,9 @@ impl Action for Replicate {
             owners: [source, target],
             store: Store::look(ctx, &self.to).await?,
             arrivals,
-            finished,
             load: None,
         };
-        if finished {
+        if copying::is_finished(&seen.arrivals) {
             return Ok(Known::Is(seen));
         }
         for (owner, place) in seen.owners.iter().zip([&seen.from, &self.to]) {
@@ -343,7 +324,7 @@ impl Action for Replicate {
         let Known::Is(seen) = seen else {
             return self.outline();
         };
-        if seen.finished {
+        if copying::is_finished(&seen.arrivals) {
             let found = format!(
                 "all {} are in {}",
                 count(seen.arrivals.placed.len(), "file"),

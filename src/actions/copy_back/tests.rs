@@ -177,7 +177,7 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
         ..VmFiles::default()
     };
     files.slots.insert("scsi0:0".into(), "sql01.vmdk".into());
-    let why = |home: &Configuration| copy_back().why_vmx_comes(home, &files, "sql01.vmx");
+    let why = |home: &Configuration| why_vmx_comes(home, &files, "sql01.vmx", &[]);
     assert_eq!(why(&disks(&["sql01.vmdk"])), None);
     assert!(
         why(&disks(&["sql01.vmdk", "sql01-000001.vmdk"]))
@@ -188,7 +188,7 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
     let mut more = files.clone();
     more.items.push(item("sql01_1.vmdk", 500));
     more.slots.insert("scsi0:1".into(), "sql01_1.vmdk".into());
-    let why = |names: &[&str]| copy_back().why_vmx_comes(&disks(names), &more, "sql01.vmx");
+    let why = |names: &[&str]| why_vmx_comes(&disks(names), &more, "sql01.vmx", &[]);
     assert_eq!(why(&["sql01.vmdk", "sql01_1.vmdk"]), None);
     let added = why(&["sql01.vmdk"]).unwrap();
     assert!(
@@ -199,19 +199,20 @@ fn the_vmx_at_home_stays_only_if_it_fits_what_comes() {
     snapshot.items.push(item("sql01-000001.vmdk", 400));
     let top = "sql01-000001.vmdk".to_owned();
     snapshot.slots.insert("scsi0:0".into(), top);
-    let base = copy_back().why_vmx_comes(&disks(&["sql01.vmdk"]), &snapshot, "sql01.vmx");
+    let base = why_vmx_comes(&disks(&["sql01.vmdk"]), &snapshot, "sql01.vmx", &[]);
     let base = base.unwrap();
     assert!(
         base.contains("has sql01.vmdk as scsi0:0, for which sql01-000001.vmdk comes"),
         "what was written since the snapshot is in no disk that the one at home names: {base}"
     );
-    let detached = copy_back().why_vmx_comes(
+    let detached = why_vmx_comes(
         &disks(&["sql01.vmdk", "sql01_1.vmdk"]),
         &VmFiles {
             slots: files.slots.clone(),
             ..more.clone()
         },
         "sql01.vmx",
+        &[],
     );
     assert!(detached.unwrap().contains("scsi0:1, where none comes"));
     let swapped = why(&["sql01_1.vmdk", "sql01.vmdk"]).unwrap();

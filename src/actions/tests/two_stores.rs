@@ -114,6 +114,20 @@ async fn a_vm_with_disks_on_two_datastores_moves_and_goes_home() {
         "{changes}"
     );
     world.go(&home("copy_back")).await;
+    // The console dies before it has told of the .vmx, which fits by now what comes.
+    let all = world.told(&home("copy_back")).len();
+    world.told_only(&home("copy_back"), |path| !path.ends_with("/sql01.vmx"));
+    assert_eq!(world.told(&home("copy_back")).len(), all - 1);
+    let answer = world.probe(&home("copy_back")).await;
+    let changes = needed(&answer).changes.join("\n");
+    assert!(
+        changes.contains("sql01.vmx comes too: this step has begun to bring it"),
+        "{changes}"
+    );
+    let writes = world.all_writes();
+    world.go(&home("copy_back")).await;
+    assert_eq!(world.told(&home("copy_back")).len(), all);
+    assert_eq!(world.all_writes(), writes, "all of it was there");
     world.go(&home("register")).await;
     assert!(london(&format!("{FOLDER}/sql01_2-flat.vmdk")) == data);
     assert!(

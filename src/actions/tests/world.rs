@@ -225,6 +225,31 @@ impl World {
         state.facts.iter().map(|found| found.fact.clone()).collect()
     }
 
+    /// Paths of the files that a step told it has placed.
+    pub fn told(&self, id: &str) -> Vec<String> {
+        let step = self.step(id).id;
+        let state = self.keeper.state.lock().unwrap();
+        let own = state
+            .facts
+            .iter()
+            .filter(|found| found.step.as_ref() == Some(&step));
+        let paths = own.filter_map(|found| match &found.fact {
+            Fact::FilePlaced { path, .. } => Some(path.clone()),
+            _ => None,
+        });
+        paths.collect()
+    }
+
+    /// The console died when all files of a step had their names and it had told of these only.
+    pub fn told_only(&self, id: &str, mut told: impl FnMut(&str) -> bool) {
+        let step = self.step(id).id;
+        let mut state = self.keeper.state.lock().unwrap();
+        state.facts.retain(|found| match &found.fact {
+            Fact::FilePlaced { path, .. } if found.step.as_ref() == Some(&step) => told(path),
+            _ => true,
+        });
+    }
+
     /// Looks; the answer is kept as the step's proposal.
     pub async fn probe(&self, id: &str) -> ProbeAnswer {
         self.try_probe(id)
