@@ -179,7 +179,9 @@ pub(super) async fn read_file(ctx: &Ctx, at: &VmAt, path: &str) -> Result<Config
 /// Prints a .vmx; [`content_of`] takes it.
 #[must_use]
 pub fn content(path: &str) -> HostCommand {
-    HostCommand::read(["cat", path]).max_output(MAX_TEXT + 1)
+    HostCommand::read(["cat", path])
+        .max_output(MAX_TEXT + 1)
+        .untold()
 }
 
 /// The bytes of a .vmx, as [`content`] prints it.

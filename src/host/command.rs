@@ -88,7 +88,7 @@ impl HostCommand {
     }
 
     /// The same command, of which the sink is not told what it prints: somebody is to read that
-    /// elsewhere.
+    /// elsewhere, or it is what a VM's files hold.
     #[must_use]
     pub fn untold(mut self) -> Self {
         self.untold = true;

@@ -81,13 +81,14 @@ impl Folder {
     }
 }
 
-/// Asks for up to `limit` bytes from the beginnings of files.
+/// Asks for up to `limit` bytes from the beginnings of files. What is in a VM's files stands on no
+/// screen and in no log.
 fn heads_command(paths: impl ExactSizeIterator<Item = String>, limit: usize) -> HostCommand {
     // A line of length and a newline for each.
     let most = paths.len().saturating_mul(limit.saturating_add(32));
     let words = std::iter::once(limit.to_string()).chain(paths);
     let command = HostCommand::script(Effect::Read, HEADS, words).max_output(most);
-    command.deadline(time_for(most as u64))
+    command.deadline(time_for(most as u64)).untold()
 }
 
 impl<W> Work<W> {

@@ -178,8 +178,9 @@ impl Folder {
                 .into_iter()
                 .chain(limits)
                 .chain(wanted.iter().map(|&folder| folder.to_owned()));
-            let command =
-                HostCommand::script(Effect::Read, CONTENTS, words).max_output(MOST_OUTPUT);
+            let command = HostCommand::script(Effect::Read, CONTENTS, words)
+                .max_output(MOST_OUTPUT)
+                .untold();
             let output = host.read(lane, &command).await;
             let output = output.map_err(|error| error.fault(host.name()))?;
             let (read, whole) = parse_contents(&output.stdout, wanted.len());

@@ -1,8 +1,10 @@
 //! Restore points as they lie here and on hosts.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use super::site::{Site, names, put_vm};
+use crate::host::{LiveOutput, OutputEvent};
 use crate::runbook::model::{Driver, PointChoice};
 use crate::transfer::{Folder, Item, Landing, Sum, choose, points, vm_files};
 
@@ -27,12 +29,25 @@ async fn a_file_whose_head_is_asked_for_while_the_link_drops_is_not_taken_for_a_
     };
     std::fs::create_dir(site.path("target/vm")).unwrap();
     std::fs::write(site.path("target/vm/disk.vmdk"), "its text").unwrap();
+    let told = Arc::<Mutex<Vec<OutputEvent>>>::default();
+    let sink = told.clone();
+    site.hosts
+        .set_output_sink(Arc::new(move |event| sink.lock().unwrap().push(event)));
     let from = Folder::Here(site.path("here"));
     let work = site.delivery(from, Vec::new(), Landing::Fresh).looking();
     assert_eq!(work.head("none.vmdk", 100).await.unwrap(), None);
     site.link.cut_every(0, 3);
     let head = work.head("disk.vmdk", 3).await.unwrap();
     assert_eq!(head.as_deref(), Some(b"its".as_slice()));
+    // What is in a VM's files is told to nobody, on whatever lane it was asked for.
+    site.on("bk1", "target/vm")
+        .head("disk.vmdk", 8)
+        .await
+        .unwrap();
+    let told = told.lock().unwrap();
+    assert!(told.iter().any(|event| event.what == LiveOutput::Sent));
+    let is_text = |event: &&OutputEvent| matches!(event.what, LiveOutput::Line { .. });
+    assert_eq!(told.iter().find(is_text), None);
 }
 
 #[tokio::test]
