@@ -120,9 +120,12 @@ name!(
     RunId
 );
 
-/// A command of ours up to the id of the run that it is about.
-static COMMAND: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"lifeboat [a-z][^`;,:]*?\b[0-9]{8}-[0-9]{6}-[0-9a-z]{4}\b").ok());
+/// A command of ours up to the id of the run that it is about. It ends where its sentence or its line
+/// does: a full stop in a file's name has no space behind it.
+static COMMAND: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let command = r"lifeboat [a-z](?:[^`;,:.\n]|\.[^`;,:\s])*?\b[0-9]{8}-[0-9]{6}-[0-9a-z]{4}\b";
+    Regex::new(command).ok()
+});
 
 /// Words with commands that name runs, with options behind each id: ` --state DIR` where the runs are
 /// kept elsewhere.
@@ -212,6 +215,18 @@ mod tests {
             (
                 "`lifeboat runs` lists them, drill RUN too",
                 "`lifeboat runs` lists them, drill RUN too",
+            ),
+            (
+                "look with lifeboat runs. Drill RUN is there",
+                "look with lifeboat runs. Drill RUN is there",
+            ),
+            (
+                "look with lifeboat runs\ndrill RUN is there",
+                "look with lifeboat runs\ndrill RUN is there",
+            ),
+            (
+                "lifeboat resume --runbook ../dr/x.v2.yaml RUN. Then look.",
+                "lifeboat resume --runbook ../dr/x.v2.yaml RUN --state /srv/dr. Then look.",
             ),
         ] {
             let once = typed(words);
