@@ -84,26 +84,9 @@ pub fn retried(plan: &Plan, state: &RunState, scope: &RetryScope) -> Vec<StepId>
 /// # Errors
 /// Why not, in words.
 pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String> {
-    if plan.is_frozen(id) {
-        return Err(FROZEN.to_owned());
-    }
-    let Some(index) = plan.steps.iter().position(|step| step.id == *id) else {
-        return Err(UNKNOWN.to_owned());
-    };
-    match state.status(id) {
-        Status::Done | Status::Failed | Status::Held => {}
-        status => {
-            let (title, status) = (&plan.steps[index].title, status.as_str());
-            return Err(format!("{title} is {status}: nothing to take back"));
-        }
-    }
+    let index = undoable(plan, state, id)?;
     if gives_back(plan, state) {
         return Err(GIVES_BACK.to_owned());
-    }
-    let known = state.steps.get(id);
-    let shown = known.and_then(|step| step.proposal.as_ref());
-    if shown.is_none_or(|shown| shown.undo.is_none()) {
-        return Err("this step has nothing to take back".to_owned());
     }
     if state.open_ops(id).next().is_some() {
         return Err("its last command may still take effect: retry it first".to_owned());
@@ -118,6 +101,33 @@ pub fn can_undo(plan: &Plan, state: &RunState, id: &StepId) -> Result<(), String
         Some(step) => Err(format!("{} builds on it: take that back first", step.title)),
         None => Ok(()),
     }
+}
+
+/// Where a step of which something can be taken back stands in the plan, whatever may keep that from
+/// being done right now.
+///
+/// # Errors
+/// Why there is nothing to take back, in words.
+pub(super) fn undoable(plan: &Plan, state: &RunState, id: &StepId) -> Result<usize, String> {
+    if plan.is_frozen(id) {
+        return Err(FROZEN.to_owned());
+    }
+    let Some(index) = plan.steps.iter().position(|step| step.id == *id) else {
+        return Err(UNKNOWN.to_owned());
+    };
+    match state.status(id) {
+        Status::Done | Status::Failed | Status::Held => {}
+        status => {
+            let (title, status) = (&plan.steps[index].title, status.as_str());
+            return Err(format!("{title} is {status}: nothing to take back"));
+        }
+    }
+    let known = state.steps.get(id);
+    let shown = known.and_then(|step| step.proposal.as_ref());
+    if shown.is_none_or(|shown| shown.undo.is_none()) {
+        return Err("this step has nothing to take back".to_owned());
+    }
+    Ok(index)
 }
 
 /// Whether nothing is left but to give the run's locks back.

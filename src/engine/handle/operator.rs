@@ -211,8 +211,7 @@ impl Engine {
     /// A screen may have offered it: the run was not at its end yet, or a VM that came to run at both
     /// sites keeps it from that.
     fn refuse_late_undo(&mut self, id: &StepId, by: String) {
-        let undoable = [Status::Done, Status::Failed, Status::Held];
-        if undoable.contains(&self.state.status(id)) {
+        if orders::undoable(&self.plan, &self.state, id).is_ok() {
             let wish = "to take it back".to_owned();
             let why = format!("{}; try again once that is over", orders::GIVES_BACK);
             self.record(Some(id), RunEvent::DecisionRefused { by, wish, why });
