@@ -1,7 +1,10 @@
 //! A VM whose disks lie in several folders, under names that are there twice: all come into one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::cloning;
 use super::site::{Journal, Site, noise, put_vm_of, quiet, write};
+use crate::hypervisor::shell::folded;
 use crate::transfer::{Against, Delivery, Folder, Landing, Seed, VmFiles, vm_files};
 
 const SECOND: &str = "web01_1-flat.vmdk";
@@ -128,6 +131,23 @@ async fn all_disks_come_into_one_folder_and_every_text_names_them_there() {
     assert!(journal.sent() < (5 << 20) + (1 << 20), "{}", journal.sent());
 }
 
+/// The kinds of writes that bring this VM.
+const KINDS: [&str; 7] = [
+    "make file",
+    "mkdir",
+    "put",
+    "remove file",
+    "rename",
+    "vmkfstools",
+    "write",
+];
+
+/// What a write is called in short.
+fn kind(line: &str) -> &str {
+    let short = folded(line).map(|(script, _)| script.name);
+    short.unwrap_or_else(|| line.split(' ').next().unwrap_or_default())
+}
+
 #[tokio::test]
 async fn a_crash_in_between_is_gone_on_from() {
     let Some(site) = cloning::site() else { return };
@@ -135,14 +155,29 @@ async fn a_crash_in_between_is_gone_on_from() {
     let before = read(&site, "before/web01-flat.vmdk");
     let whole = Journal::new();
     delivery(&site).await.bring(&whole, quiet()).await.unwrap();
-    // Every kind of write is among them.
-    for crash in (0..whole.announced().len()).step_by(3) {
+    let announced = whole.announced();
+    let kinds: Vec<&str> = announced.iter().map(|line| kind(line)).collect();
+    // Before the first of each kind of write, and before the last: all others are done by then.
+    let mut crashes = BTreeMap::new();
+    for (at, kind) in kinds.iter().enumerate() {
+        let first = *crashes.entry(*kind).or_insert((at, at));
+        crashes.insert(kind, (first.0, at));
+    }
+    let met: Vec<&str> = crashes.keys().copied().collect();
+    assert_eq!(met, KINDS);
+    let crashes: BTreeSet<usize> = crashes.into_values().flat_map(<[usize; 2]>::from).collect();
+    for crash in crashes {
         std::fs::remove_dir_all(site.path("target/vm")).unwrap();
         let first = delivery(&site)
             .await
             .bring(&Journal::crashing_at(crash), quiet())
             .await;
-        assert!(first.is_err());
+        assert_eq!(
+            first.unwrap_err().to_string(),
+            "crash",
+            "before {}",
+            announced[crash]
+        );
         delivery(&site)
             .await
             .bring(&Journal::new(), quiet())
