@@ -25,6 +25,38 @@ fn hex(bytes: &[u8]) -> String {
     hex
 }
 
+/// What a host sums with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumTool {
+    /// coreutils or BusyBox.
+    Sha256sum,
+    /// Its hashlib.
+    Python3,
+    /// `openssl dgst`.
+    Openssl,
+}
+
+impl SumTool {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Openssl, Self::Sha256sum, Self::Python3];
+
+    /// As the scripts call it, and people do.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha256sum => "sha256sum",
+            Self::Python3 => "python3",
+            Self::Openssl => "openssl",
+        }
+    }
+
+    /// The tool of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.as_str() == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

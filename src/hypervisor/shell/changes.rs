@@ -71,13 +71,34 @@ pub fn copy_sparse(from: &str, to: &str) -> HostCommand {
     HostCommand::script(Effect::Write, COPY_SPARSE, [operand(from), operand(to)])
 }
 
-/// Renames `$1` to `$2` if nothing has that name. `mv -n` is missing in older BusyBoxes and hard
-/// links on VMFS, so the name is looked at right before; only Lifeboat writes in these folders.
-pub(super) const RENAME: &str = r#"if [ -e "$2" ] || [ -L "$2" ]; then echo taken; exit 0; fi
+/// Renames `$1` to this name if nothing has it, and says what came of it. `mv -n` is missing in older
+/// BusyBoxes and hard links on VMFS, so the name is looked at right before; only Lifeboat writes in
+/// these folders.
+macro_rules! rename_1_to {
+    ($name:literal) => {
+        concat!(
+            r#"if [ -e ""#,
+            $name,
+            r#"" ] || [ -L ""#,
+            $name,
+            r#"" ]; then echo taken; exit 0; fi
 if [ ! -e "$1" ] && [ ! -L "$1" ]; then echo absent; exit 0; fi
-mv "$1" "$2" || exit
+mv "$1" ""#,
+            $name,
+            r#"" || exit
 if [ -e "$1" ] || [ -L "$1" ]; then echo both; exit 0; fi
-if [ -e "$2" ] || [ -L "$2" ]; then echo renamed; fi"#;
+if [ -e ""#,
+            $name,
+            r#"" ] || [ -L ""#,
+            $name,
+            r#"" ]; then echo renamed; fi"#
+        )
+    };
+}
+pub(super) use rename_1_to;
+
+/// Renames `$1` to `$2` if nothing has that name.
+pub(super) const RENAME: &str = rename_1_to!("$2");
 
 /// What became of a rename.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +126,16 @@ impl Renamed {
     pub fn parse(output: &Output) -> Result<Self, DriverFault> {
         succeeded(output, "mv")?;
         let text = output.text();
-        match text.trim() {
-            "renamed" => Ok(Self::Done),
-            "taken" => Ok(Self::Taken),
-            "absent" => Ok(Self::Absent),
-            _ => Err(unexpected("the outcome of the rename", &text)),
+        Self::named(text.trim()).ok_or_else(|| unexpected("the outcome of the rename", &text))
+    }
+
+    /// What the script calls an outcome that leaves one of both names.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        match word {
+            "renamed" => Some(Self::Done),
+            "taken" => Some(Self::Taken),
+            "absent" => Some(Self::Absent),
+            _ => None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The SHA-256 of a file or a part of it, by what the host has.
 
+use super::changes::{Renamed, rename_1_to};
 use super::{SHORT, operand};
+pub use crate::digest::SumTool;
 use crate::host::{Effect, HostCommand, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::{said, succeeded, unexpected};
@@ -112,17 +114,6 @@ while read -r to; do
   fi
 done | $sum"#;
 
-/// What a host sums with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SumTool {
-    /// coreutils or BusyBox.
-    Sha256sum,
-    /// Its hashlib.
-    Python3,
-    /// `openssl dgst`.
-    Openssl,
-}
-
 /// A sum and how it came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sha256 {
@@ -148,9 +139,9 @@ sum=$("#,
     r#")
 case $sum in *"$3"*) ;; *) echo "$sum"; exit 0;; esac
 for tool in $sum; do break; done
-if [ -e "$4" ] || [ -L "$4" ]; then echo "$tool taken"; exit 0; fi
-mv "$1" "$4" || exit
-if [ ! -e "$1" ] && [ -e "$4" ]; then echo "$tool renamed"; fi"#
+printf '%s ' "$tool"
+"#,
+    rename_1_to!("$4")
 );
 
 /// Makes a file of these bytes under its temporary name, whatever that was; where what then is there
@@ -184,15 +175,16 @@ impl Placed {
     pub fn parse(output: &Output) -> Result<Self, DriverFault> {
         succeeded(output, "cat, chmod or mv")?;
         let text = output.text();
-        match text.trim_end().split_once(' ') {
-            Some((told, "renamed")) => tool(told)
-                .map(Self::Done)
-                .ok_or_else(|| unexpected("what became of the file", &said(output))),
-            Some((_, "taken")) => Ok(Self::Taken),
-            _ if text.trim_end().is_empty() => {
-                Err(unexpected("what became of the file", &said(output)))
-            }
-            _ => Ok(Self::Put),
+        let unclear = || unexpected("what became of the file", &said(output));
+        // The tool's name alone, then a word: it was proven. A sum stands on a line of its own.
+        let proven = text.split_once(' ');
+        let proven = proven.and_then(|(tool, came)| Some((SumTool::named(tool)?, came)));
+        match proven.map(|(tool, came)| (tool, Renamed::named(came.trim_end()))) {
+            Some((tool, Some(Renamed::Done))) => Ok(Self::Done(tool)),
+            Some((_, Some(Renamed::Taken))) => Ok(Self::Taken),
+            Some(_) => Err(unclear()),
+            None if text.trim_end().is_empty() => Err(unclear()),
+            None => Ok(Self::Put),
         }
     }
 }
@@ -232,7 +224,7 @@ impl Sha256 {
         let text = output.text();
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        let tool = match (first, tool(first)) {
+        let tool = match (first, SumTool::named(first)) {
             (_, Some(tool)) => tool,
             ("unreadable", None) => return Err(unreadable(output)),
             ("none", None) => return Err(no_tool()),
@@ -241,16 +233,6 @@ impl Sha256 {
         let hex = hex_in(lines.next().unwrap_or_default());
         let hex = hex.ok_or_else(|| unexpected("the file's sum", &said(output)))?;
         Ok(Self { hex, tool })
-    }
-}
-
-/// What the scripts call a tool.
-fn tool(name: &str) -> Option<SumTool> {
-    match name {
-        "sha256sum" => Some(SumTool::Sha256sum),
-        "python3" => Some(SumTool::Python3),
-        "openssl" => Some(SumTool::Openssl),
-        _ => None,
     }
 }
 

@@ -152,6 +152,15 @@ fn a_file_gets_its_name_only_with_the_sum_that_it_must_have() {
         fs::write(&name, "somebody's").unwrap();
         assert_eq!(Placed::parse(&place(&sum)), Ok(Placed::Taken));
         assert_eq!(fs::read(&name).unwrap(), b"somebody's");
+        fs::remove_file(&name).unwrap();
+        std::os::unix::fs::symlink("nowhere", &name).unwrap();
+        assert_eq!(Placed::parse(&place(&sum)), Ok(Placed::Taken));
+        fs::remove_file(&name).unwrap();
+        // What is there under both names afterwards has not moved.
+        let copies = format!("mv() {{ cp \"$1\" \"$2\"; }}\n{PLACE}");
+        let words = [text(&part), "640", &sum, text(&name)];
+        let place = HostCommand::script(Effect::Write, &copies, words).stdin(bytes.as_slice());
+        assert!(Placed::parse(&run(&shell, &place)).is_err());
         let output = run(&shell, &put_file(text(&part), b"new", 0o600));
         assert_eq!(
             Sha256::parse(&output).unwrap().hex,
