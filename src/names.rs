@@ -3,6 +3,8 @@
 //! `Display` prints exactly what a user wrote or reads. None of these types validates; that is the
 //! task of [`crate::runbook`], which is the only place where names enter from outside.
 
+pub mod own;
+
 use std::fmt;
 use std::sync::LazyLock;
 

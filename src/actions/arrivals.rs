@@ -79,7 +79,7 @@ impl Arrivals {
         let folder = listed.is_some();
         let entries = listed.unwrap_or_default();
         let prefix = format!("{}/", at.folder_path());
-        let mark = format!(".lifeboat-{}-", ctx.run);
+        let mark = ctx.run.mark();
         let mut placed: Vec<Placed> = Vec::new();
         for fact in facts {
             if let Fact::FilePlaced {

@@ -209,7 +209,7 @@ pub(super) async fn read_or_aside(
     folder: &[String],
 ) -> Result<Configuration, Fault> {
     let configuration = read(ctx, at).await?;
-    let aside = Names::newest_aside(at, ctx.run.as_str(), folder);
+    let aside = Names::newest_aside(at, &ctx.run, folder);
     match (&configuration, aside) {
         (Configuration::Missing(_), Some(aside)) => read_file(ctx, at, &aside).await,
         _ => Ok(configuration),

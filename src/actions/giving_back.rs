@@ -3,6 +3,7 @@
 use crate::engine::{Ledger, Thing};
 use crate::error::Fault;
 use crate::hypervisor::shell::Found;
+use crate::names::own::{Asides, UNDONE};
 
 use super::configuration;
 use super::context::Ctx;
@@ -35,9 +36,7 @@ pub(super) async fn give_back(ctx: &Ctx, at: &VmAt) -> Result<Option<String>, Ac
     if present(&aside) {
         let mut moved = String::new();
         if present(&path) {
-            let names = (1..).map(|n| numbered(&format!("{path}.lifeboat-{}-undone", ctx.run), n));
-            let free = names.into_iter().find(|name| !present(name));
-            let undone = free.unwrap_or_default();
+            let undone = Asides::of(&path, &ctx.run, UNDONE).free(present);
             replacing::rename(ctx, at, &path, &undone).await?;
             moved = format!("; the edited one is {undone}");
         }
@@ -52,13 +51,5 @@ pub(super) async fn give_back(ctx: &Ctx, at: &VmAt) -> Result<Option<String>, Ac
             format!("the file as it was should be {aside}, which is not there either"),
             "look into the folder, and give the file its name back by hand; its bytes are in the run's folder too",
         ))),
-    }
-}
-
-fn numbered(name: &str, n: u32) -> String {
-    if n > 1 {
-        format!("{name}{n}")
-    } else {
-        name.to_owned()
     }
 }

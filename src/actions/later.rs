@@ -1,9 +1,9 @@
 //! What a run that came later keeps in a folder: it has put files of its own in the place of those
 //! that lay there, so that their names no longer tell whose they are.
 
-use crate::engine::KEPT;
 use crate::error::Fault;
 use crate::names::RunId;
+use crate::names::own::KEPT;
 
 use super::place::VmAt;
 

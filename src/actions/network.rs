@@ -12,7 +12,7 @@ use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::names::{NetworkName, VmName};
+use crate::names::{NetworkName, RunId, VmName};
 use crate::plan::Step;
 use crate::runbook::model::{Isolation, MacPolicy, PortGroup, Runbook, SiteRole};
 use crate::vmfiles::{Apart, Surroundings, Vmx};
@@ -76,7 +76,7 @@ pub(super) struct Seen {
     /// Names in its folder.
     folder: Vec<String>,
     /// The run's id, for names of its own.
-    run: String,
+    run: RunId,
 }
 
 impl Seen {
@@ -138,7 +138,7 @@ impl Action for Network {
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
-        let run = ctx.run.to_string();
+        let run = ctx.run.clone();
         let stats = configuration::folder(ctx, &at).await?;
         let folder: Vec<String> = stats.iter().map(|(name, _)| name.clone()).collect();
         let configuration = configuration::read_or_aside(ctx, &at, &folder).await?;

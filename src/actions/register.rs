@@ -14,7 +14,7 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::inventory::Registered;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
-use crate::names::VmName;
+use crate::names::{RunId, VmName};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 use crate::vmfiles::Surroundings;
@@ -57,7 +57,7 @@ pub(super) struct Seen {
     /// The entry for this very file that the host cannot read.
     invalid: Option<Vmid>,
     /// The run's id, for names of its own.
-    run: String,
+    run: RunId,
 }
 
 impl Seen {
@@ -165,7 +165,7 @@ impl Register {
                     at.host
                 ),
             );
-            let names = Names::new(at, "‹run›", &[], true);
+            let names = Names::new(at, &"‹run›".into(), &[], true);
             let edit = replacing::shown(&at.host, &names, replacing::MODE);
             proposal.commands.splice(0..0, edit);
             with_file_back(proposal);
@@ -340,7 +340,7 @@ impl Register {
             seen.around = Some(fit::surroundings(ctx, at, &content.vmx, &folder).await?);
             seen.locked_by = file_locks::locked_by(ctx, at, &content.path).await;
         }
-        seen.run = ctx.run.to_string();
+        seen.run = ctx.run.clone();
         seen.configuration = Known::Is(configuration);
         Ok(())
     }

@@ -11,7 +11,8 @@ use crate::error::Fault;
 use crate::host::{Effect, HostCommand, Lane, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell::{self, Renamed};
-use crate::names::HostName;
+use crate::names::own::{Asides, BEFORE};
+use crate::names::{HostName, RunId};
 use crate::vmfiles::Change;
 
 use super::answer::{console, shown as show};
@@ -37,32 +38,23 @@ pub(super) struct Names {
 impl Names {
     /// The names for a .vmx in a folder that holds `taken`. `at_home` tells whether the .vmx has its
     /// own name, so that it has to be renamed aside.
-    pub fn new(at: &VmAt, run: &str, taken: &[String], at_home: bool) -> Self {
+    pub fn new(at: &VmAt, run: &RunId, taken: &[String], at_home: bool) -> Self {
         let file = at.vmx.clone().unwrap_or_else(|| format!("{}.vmx", at.vm));
-        let aside = (1..)
-            .map(|n| aside_name(&file, run, n))
-            .find(|name| !taken.contains(name));
+        let asides = Asides::of(&file, run, BEFORE);
+        let aside = at_home.then(|| asides.free(|name| taken.iter().any(|known| known == name)));
         Self {
             vmx: at.file_path(&file),
-            new: at.file_path(&format!("{file}.lifeboat-{run}-new")),
-            aside: aside.filter(|_| at_home).map(|name| at.file_path(&name)),
+            new: at.file_path(&format!("{file}{}new", run.mark())),
+            aside: aside.map(|name| at.file_path(&name)),
         }
     }
 
     /// The newest file that this run renamed aside, where the .vmx itself is not there.
-    pub fn newest_aside(at: &VmAt, run: &str, present: &[String]) -> Option<String> {
-        let file = at.vmx.as_deref()?;
-        let asides = (1..).map(|n| aside_name(file, run, n));
-        asides
-            .take_while(|name| present.contains(name))
-            .last()
-            .map(|name| at.file_path(&name))
+    pub fn newest_aside(at: &VmAt, run: &RunId, present: &[String]) -> Option<String> {
+        let asides = Asides::of(at.vmx.as_deref()?, run, BEFORE);
+        let newest = asides.last(|name| present.iter().any(|known| known == name));
+        newest.map(|name| at.file_path(&name))
     }
-}
-
-fn aside_name(file: &str, run: &str, n: u32) -> String {
-    let number = if n > 1 { n.to_string() } else { String::new() };
-    format!("{file}.lifeboat-{run}-before{number}")
 }
 
 /// Writes standard input to `$1`, which is this run's own.
@@ -295,7 +287,7 @@ mod tests {
 
     #[test]
     fn an_original_never_gets_a_name_that_is_taken() {
-        let names = Names::new(&at(), "r1", &["sql01.vmx".into()], true);
+        let names = Names::new(&at(), &"r1".into(), &["sql01.vmx".into()], true);
         assert_eq!(
             names.aside.unwrap(),
             "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before"
@@ -304,20 +296,20 @@ mod tests {
             "sql01.vmx.lifeboat-r1-before".into(),
             "sql01.vmx.lifeboat-r1-before2".into(),
         ];
-        let names = Names::new(&at(), "r1", &taken, true);
+        let names = Names::new(&at(), &"r1".into(), &taken, true);
         assert!(names.aside.unwrap().ends_with("-before3"));
-        assert_eq!(Names::new(&at(), "r1", &taken, false).aside, None);
+        assert_eq!(Names::new(&at(), &"r1".into(), &taken, false).aside, None);
         assert!(
-            Names::newest_aside(&at(), "r1", &taken)
+            Names::newest_aside(&at(), &"r1".into(), &taken)
                 .unwrap()
                 .ends_with("-before2")
         );
-        assert_eq!(Names::newest_aside(&at(), "r2", &taken), None);
+        assert_eq!(Names::newest_aside(&at(), &"r2".into(), &taken), None);
     }
 
     #[test]
     fn the_old_file_is_aside_before_the_new_one_gets_its_name() {
-        let names = Names::new(&at(), "r1", &[], true);
+        let names = Names::new(&at(), &"r1".into(), &[], true);
         let lines: Vec<String> = shown(&"lee-esx1".into(), &names, MODE)
             .into_iter()
             .map(|shown| shown.line)

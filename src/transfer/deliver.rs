@@ -398,7 +398,7 @@ impl Delivery {
             },
             summed_by,
             was_there: matches!(found.standing(&item.name), Standing::Whole(..)),
-            original: self.to.last_aside(&item.name, &found.own),
+            original: self.to.asides(&item.name).last(|name| found.is_own(name)),
         }
     }
 
@@ -447,7 +447,8 @@ impl Delivery {
     ) -> Result<Vec<Landed>, TransferError> {
         for file in proven.iter_mut().rev() {
             if patch::makes_room(self, &file.name, found) {
-                let aside = self.to.free_aside(&file.name, &found.own);
+                let aside = self.to.asides(&file.name);
+                let aside = aside.free(|name| found.is_own(name));
                 self.rename(work, &file.name, &aside).await?;
                 file.original = Some(aside);
             }

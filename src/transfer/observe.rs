@@ -47,6 +47,11 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Whether there is such a temporary file of this run.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.own.iter().any(|own| own == name)
+    }
+
     /// Whether nothing is left to do.
     #[must_use]
     pub fn is_done(&self) -> bool {

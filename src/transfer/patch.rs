@@ -206,7 +206,7 @@ pub(super) struct Clones {
 
 impl Clones {
     pub(super) fn of(run: &RunId, name: &str) -> Self {
-        let clone = |name: &str| format!("{name}.lifeboat-{run}-clone");
+        let clone = |name: &str| format!("{name}{}clone", run.mark());
         let stem = name.strip_suffix("-flat.vmdk").map(clone);
         let [descriptor, data] =
             ["", "-flat"].map(|end| stem.as_ref().map(|stem| format!("{stem}{end}.vmdk")));

@@ -58,7 +58,7 @@ impl Delivery {
         }
         for item in ordered.iter().rev().filter(open) {
             if patch::makes_room(self, &item.name, found) {
-                let aside = to.free_aside(&item.name, &found.own);
+                let aside = to.asides(&item.name).free(|name| found.is_own(name));
                 lines.push(to.rename(&item.name, &aside).line());
             }
         }

@@ -31,17 +31,13 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn part_named(&self, end: &str) -> String {
-        let run = &self.delivery.to.run;
-        format!("{}.lifeboat-{run}-part{end}", self.disk.stem())
+        let mark = self.delivery.to.run.mark();
+        format!("{}{mark}part{end}", self.disk.stem())
     }
 
     /// The folder of what it is made of.
     pub(super) fn own_folder(&self) -> String {
-        format!(
-            "{}.lifeboat-{}-source",
-            self.disk.stem(),
-            self.delivery.to.run
-        )
+        format!("{}{}source", self.disk.stem(), self.delivery.to.run.mark())
     }
 
     /// Whether there is such a folder at all.

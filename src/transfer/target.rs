@@ -18,6 +18,7 @@ use crate::hypervisor::esxi::commands::volumes;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::shell::{self, Entry, SumTool};
 use crate::names::RunId;
+use crate::names::own::{Asides, ORIGINAL};
 use crate::runbook::model::Driver;
 
 /// Where files arrive, for which run, over which session.
@@ -87,39 +88,18 @@ impl Target {
     /// What a file is called until it is proven.
     #[must_use]
     pub fn part_name(&self, name: &str) -> String {
-        format!("{name}.lifeboat-{}-part", self.run)
+        format!("{name}{}part", self.run.mark())
     }
 
-    /// What an original is called that had to make room: each that did so in this run has a name of
-    /// its own, from 1 on.
-    #[must_use]
-    pub fn aside_name(&self, name: &str, number: u32) -> String {
-        let number = if number > 1 {
-            number.to_string()
-        } else {
-            String::new()
-        };
-        format!("{name}.lifeboat-{}-original{number}", self.run)
-    }
-
-    /// What the next original is called that makes room, beside these.
-    pub(super) fn free_aside(&self, name: &str, own: &[String]) -> String {
-        let mut names = (1..).map(|number| self.aside_name(name, number));
-        let free = names.find(|aside| !own.contains(aside));
-        free.unwrap_or_default()
-    }
-
-    /// The last original among these that made room for a file.
-    pub(super) fn last_aside(&self, name: &str, own: &[String]) -> Option<String> {
-        let names = (1..).map(|number| self.aside_name(name, number));
-        names.take_while(|aside| own.contains(aside)).last()
+    /// What originals are called that have to make room for a file.
+    pub(super) fn asides(&self, name: &str) -> Asides {
+        Asides::of(name, &self.run, ORIGINAL)
     }
 
     /// Whether a name is one of this run's own temporary ones.
     #[must_use]
     pub fn is_own(&self, name: &str) -> bool {
-        let mark = format!(".lifeboat-{}-", self.run);
-        name.contains(&mark)
+        name.contains(&self.run.mark())
     }
 
     /// Makes or keeps a temporary file, with its final length and mode.

@@ -9,6 +9,8 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::hypervisor::shell::{self, FileStat};
+use crate::names::RunId;
+use crate::names::own::{Asides, UNDONE};
 use crate::plan::{Aside, Close, Placed, Risk};
 use crate::transfer::{Folder, vm_files};
 use crate::vmfiles::{FileKind, is_flat};
@@ -55,9 +57,7 @@ pub(in crate::actions) struct Seen {
     /// What a run that came later keeps in the folder.
     pub(super) later: Option<KeptByLater>,
     /// The run.
-    pub(super) run: String,
-    /// What marks names of this run's own.
-    pub(super) mark: String,
+    pub(super) run: RunId,
 }
 
 impl Seen {
@@ -80,9 +80,10 @@ impl<'a> EndFiles<'a> {
 
     /// Names in the folder that came by the run.
     fn doomed(&self, placed: &Placed, seen: &Seen) -> Vec<String> {
+        let mark = seen.run.mark();
         let own = |name: &String| {
             self.is_placed(placed, name, seen)
-                || is_work(name, &seen.mark)
+                || is_work(name, &mark)
                 || (placed.made && is_left_by_vm(name))
         };
         let names = seen.entries.iter().map(|(name, _)| name);
@@ -173,7 +174,8 @@ impl<'a> EndFiles<'a> {
             others.len()
         );
         // Work files are no part of a VM, so the one that lives on in the folder keeps none of them.
-        let is_vms = |name: &String| !name.contains(&seen.mark);
+        let mark = seen.run.mark();
+        let is_vms = |name: &String| !name.contains(&mark);
         let in_use = folder_goes || doomed.iter().any(is_vms);
         if let Some(kept) = seen.later.as_ref().filter(|_| in_use) {
             let fault = kept.fault(&self.at, format!("{found}; nothing was removed"));
@@ -344,13 +346,7 @@ impl<'a> EndFiles<'a> {
 
     /// A free name for the file that the run placed under that path.
     fn undone(&self, path: &str, seen: &Seen) -> String {
-        let numbered = |n: u32| {
-            let number = if n > 1 { n.to_string() } else { String::new() };
-            format!("{path}{}undone{number}", seen.mark)
-        };
-        let mut names = (1..).map(numbered);
-        let free = names.find(|name| seen.has(name).is_none());
-        free.unwrap_or_default()
+        Asides::of(path, &seen.run, UNDONE).free(|name| seen.has(name).is_some())
     }
 
     fn originals_go(&self, originals: &[Aside], seen: &Seen) -> ProbeAnswer {
@@ -500,8 +496,7 @@ impl Action for EndFiles<'_> {
             unlisted,
             doubtful: !inventory.unread.is_empty(),
             twice: splits.next().map(|split| split.in_words()),
-            run: ctx.run.to_string(),
-            mark: format!(".lifeboat-{}-", ctx.run),
+            run: ctx.run.clone(),
         }))
     }
 
@@ -537,7 +532,7 @@ impl Action for EndFiles<'_> {
         match self.close {
             Close::RemoveFiles { placed, .. } => {
                 let doomed = self.doomed(placed, seen);
-                remove_named(ctx, &self.at, &doomed, &seen.mark).await?;
+                remove_named(ctx, &self.at, &doomed, &seen.run.mark()).await?;
                 if Self::folder_goes(placed, &Self::others(&doomed, seen), seen) {
                     remove_empty(ctx, &self.at, &self.at.folder_path()).await?;
                 }

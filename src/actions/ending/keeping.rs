@@ -32,8 +32,9 @@ impl EndFiles<'_> {
             );
             return blocked(fault.what.clone(), fault, &[LEFT]);
         }
+        let mark = seen.run.mark();
         let disks = seen.entries.iter().filter_map(|(name, stat)| {
-            let own = FileKind::of(name) == FileKind::Extent && !name.contains(&seen.mark);
+            let own = FileKind::of(name) == FileKind::Extent && !name.contains(&mark);
             own.then_some(stat.map_or(0, |stat| stat.size))
         });
         let disks: Vec<u64> = disks.collect();

@@ -75,8 +75,7 @@ fn folder(names: &[&str]) -> files::Seen {
         doubtful: false,
         twice: None,
         later: None,
-        run: "r1".to_owned(),
-        mark: MARK.to_owned(),
+        run: "r1".into(),
     }
 }
 
