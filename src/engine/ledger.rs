@@ -8,6 +8,7 @@
 
 mod announced;
 mod item;
+mod reply;
 mod told;
 mod work;
 
@@ -25,7 +26,6 @@ use super::step::Status;
 use crate::names::{HostName, StepId, VmName};
 use crate::plan::PlacedFile;
 use announced::Announced;
-pub use announced::KEPT;
 use work::{Work, has_ended_well};
 
 pub use item::{Item, Thing, folder_of};
@@ -80,8 +80,8 @@ impl Ledger {
         };
         for (at, line) in lines {
             match line {
-                Line::Sent(Announced::Settled { path, replies }, op) => {
-                    if has_ended_well(state, op, replies) {
+                Line::Sent(Announced::Settled { path, reply }, op) => {
+                    if has_ended_well(state, op, reply) {
                         ledger.work.settle(&op.host, &path);
                     }
                 }
@@ -157,11 +157,7 @@ impl Ledger {
                 self.brought.insert((host.clone(), path));
                 return;
             }
-            Announced::Named {
-                path,
-                part,
-                replies,
-            } => match work::took_effect(&op.status, replies) {
+            Announced::Named { path, part, reply } => match reply.took_effect(&op.status) {
                 Some(false) => return,
                 told => {
                     let part = told.is_none().then_some(part);
@@ -277,8 +273,8 @@ impl Ledger {
 
 /// What stands in every name that a run gives to a file for itself.
 fn mark(state: &RunState) -> String {
-    let run = state.info.as_ref().map_or("", |info| info.run.as_str());
-    format!(".lifeboat-{run}-")
+    let run = state.info.as_ref().map(|info| info.run.clone());
+    run.unwrap_or_default().mark()
 }
 
 /// Whether the commands of a step are the runbook's own words. What they do is known to the site

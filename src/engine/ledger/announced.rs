@@ -2,6 +2,8 @@
 //! write these lines.
 
 use super::folder_of;
+use super::reply::Reply;
+use crate::names::own::KEPT;
 
 /// What a command is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +37,8 @@ pub(super) enum Announced {
     Settled {
         /// The name.
         path: String,
-        /// What the command prints where it is so; nothing where it prints nothing to go by.
-        replies: &'static [&'static str],
+        /// What the command prints where it is so.
+        reply: Reply,
     },
     /// A file comes to lie under its final name, by way of one of this run's own.
     Final(String),
@@ -46,8 +48,8 @@ pub(super) enum Announced {
         path: String,
         /// The name that it had.
         part: String,
-        /// What the command prints where it did so; nothing where it prints nothing to go by.
-        replies: &'static [&'static str],
+        /// What the command prints where it did so.
+        reply: Reply,
     },
 }
 
@@ -57,9 +59,6 @@ impl Announced {
         matches!(self, Self::Work(_) | Self::Settled { .. })
     }
 }
-
-/// Suffixes of names under which files of before a run are kept by it.
-pub const KEPT: [&str; 2] = ["original", "before"];
 
 /// What a command line is for; nothing for most of them.
 pub(super) fn of(command: &str, mark: &str) -> Vec<Announced> {
@@ -118,65 +117,67 @@ fn removed<'a>(words: &[&'a str]) -> Option<&'a str> {
     }
 }
 
-/// What a rename prints that took effect.
-const RENAMED: &[&str] = &["renamed\n"];
-/// What a command prints that wrote a file, proved it and renamed it.
-const PLACED: &[&str] = &[
-    "openssl renamed\n",
-    "sha256sum renamed\n",
-    "python3 renamed\n",
-];
+/// A file that gets another name by a command.
+struct Move<'a> {
+    from: &'a str,
+    to: &'a str,
+    reply: Reply,
+}
+
+impl<'a> Move<'a> {
+    fn of(words: &[&'a str]) -> Option<Self> {
+        let (from, to, reply) = match words {
+            ["sh", "-c", script, _, from, to] if script.contains("mv") => {
+                (from, to, Reply::Renamed)
+            }
+            ["sh", "-c", script, _, from, _, _, to] if script.contains("mv") => {
+                (from, to, Reply::Placed)
+            }
+            ["vmkfstools", "-E", from, to] => (from, to, Reply::None),
+            _ => return None,
+        };
+        Some(Self { from, to, reply })
+    }
+}
+
+/// The data of a disk that is renamed by its descriptor.
+fn data_of(disk: &str) -> String {
+    format!("{}-flat.vmdk", disk.trim_end_matches(".vmdk"))
+}
 
 /// The files that get their final names by a command: a disk goes with its data.
 fn named(words: &[&str], mark: &str) -> Vec<Announced> {
-    let named = |path: &str, part: &str, replies| Announced::Named {
-        path: path.to_owned(),
-        part: part.to_owned(),
-        replies,
+    let Some(Move { from, to, reply }) = Move::of(words) else {
+        return Vec::new();
     };
-    let arrives = |part: &str, path: &str| {
-        let end = part.rsplit_once(mark).map_or("", |(_, end)| end);
-        end.starts_with("part") && path.starts_with('/') && !path.contains(mark)
-    };
-    match words {
-        ["sh", "-c", script, _, part, path] if script.contains("mv") && arrives(part, path) => {
-            vec![named(path, part, RENAMED)]
-        }
-        ["sh", "-c", script, _, part, _, _, path]
-            if script.contains("mv") && arrives(part, path) =>
-        {
-            vec![named(path, part, PLACED)]
-        }
-        ["vmkfstools", "-E", part, path] if arrives(part, path) => {
-            let data = |disk: &str| format!("{}-flat.vmdk", disk.trim_end_matches(".vmdk"));
-            let data = named(&data(path), &data(part), &[]);
-            vec![named(path, part, &[]), data]
-        }
-        _ => Vec::new(),
+    let end = from.rsplit_once(mark).map_or("", |(_, end)| end);
+    if !end.starts_with("part") || !to.starts_with('/') || to.contains(mark) {
+        return Vec::new();
     }
+    let named = |path: String, part: String| Announced::Named { path, part, reply };
+    let mut found = vec![named(to.to_owned(), from.to_owned())];
+    if words.first() == Some(&"vmkfstools") {
+        found.push(named(data_of(to), data_of(from)));
+    }
+    found
 }
 
 /// The names of this run's own that are free once a command has done what it is for.
 fn settled(words: &[&str], mark: &str) -> Vec<Announced> {
-    const REMOVED: &[&str] = &["removed\n", "absent\n"];
-    let (name, replies): (&str, &'static [&'static str]) = match words {
-        ["vmkfstools", "-E", disk, _] => (disk, &[]),
-        ["sh", "-c", script, _, file, _] if script.contains("mv") => (file, RENAMED),
-        ["sh", "-c", script, _, file, _, _, _] if script.contains("mv") => (file, PLACED),
-        words => match removed(words) {
-            Some(name) => (name, REMOVED),
-            None => return Vec::new(),
-        },
+    let moved = Move::of(words).map(|Move { from, reply, .. }| (from, reply));
+    let removed = || Some((removed(words)?, Reply::Removed));
+    let Some((name, reply)) = moved.or_else(removed) else {
+        return Vec::new();
     };
     if !name.starts_with('/') || !name.contains(mark) || is_kept(name, mark) {
         return Vec::new();
     }
     let mut names = vec![name.to_owned()];
-    if let (["vmkfstools", ..], Some(stem)) = (words, name.strip_suffix(".vmdk")) {
+    if words.first() == Some(&"vmkfstools") && name.ends_with(".vmdk") {
         // A disk goes with its data.
-        names.push(format!("{stem}-flat.vmdk"));
+        names.push(data_of(name));
     }
-    let settled = |path| Announced::Settled { path, replies };
+    let settled = |path| Announced::Settled { path, reply };
     names.into_iter().map(settled).collect()
 }
 

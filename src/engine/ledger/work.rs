@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::state::{Op, OpStatus, RunState};
 use super::super::step::Status;
 use super::folder_of;
-use crate::digest::sha256;
+use super::reply::Reply;
 use crate::names::HostName;
 
 /// Names of a run's own that are taken, for all that is known.
@@ -53,30 +53,10 @@ impl Work {
     }
 }
 
-/// Whether a command took effect: by what it printed where it prints something to go by, else by its
-/// exit status. `None` where that is not known: another status than 0 proves nothing.
-pub(super) fn took_effect(status: &OpStatus, replies: &[&str]) -> Option<bool> {
-    let OpStatus::Finished { exit, printed, .. } = status else {
-        return None;
-    };
-    match printed {
-        _ if *exit != 0 => None,
-        _ if replies.is_empty() => Some(true),
-        Some(printed) => Some(replies.iter().any(|reply| sha256(reply) == *printed)),
-        None => None,
-    }
-}
-
-/// Whether a command did what it is for: it ended well, it printed one of these where it prints
-/// something to go by, and its step was seen to be done, for an exit status alone proves nothing.
-pub(super) fn has_ended_well(state: &RunState, op: &Op, replies: &[&str]) -> bool {
+/// Whether a command did what it is for: it ended well, nothing that it printed says otherwise, and its
+/// step was seen to be done, for an exit status alone proves nothing.
+pub(super) fn has_ended_well(state: &RunState, op: &Op, reply: Reply) -> bool {
     let done = matches!(state.status(&op.step), Status::Done | Status::AlreadyDone);
-    let OpStatus::Finished {
-        exit: 0, printed, ..
-    } = &op.status
-    else {
-        return false;
-    };
-    let is_one = |printed: &String| replies.iter().any(|reply| sha256(reply) == *printed);
-    done && (replies.is_empty() || printed.as_ref().is_none_or(is_one))
+    let ended = matches!(op.status, OpStatus::Finished { exit: 0, .. });
+    done && ended && reply.took_effect(&op.status) != Some(false)
 }
