@@ -125,6 +125,14 @@ pub(super) async fn read(ctx: &Ctx, at: &VmAt) -> Result<Configuration, Fault> {
     read_file(ctx, at, &at.vmx_path()).await
 }
 
+/// Reads the VM's .vmx, which is looked for in its folder where nothing tells its name.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn search(ctx: &Ctx, at: &VmAt) -> Result<Configuration, Fault> {
+    read(ctx, &name_vmx(ctx, at.clone()).await?).await
+}
+
 /// Reads a file as the VM's .vmx.
 ///
 /// # Errors
@@ -259,8 +267,19 @@ pub(super) async fn listed(
     ctx: &Ctx,
     at: &VmAt,
 ) -> Result<Option<Vec<(String, Option<FileStat>)>>, Fault> {
-    let path = at.folder_path();
-    match find(ctx, at, &path).await? {
+    listed_at(ctx, at, &at.folder_path()).await
+}
+
+/// The files of any folder of the VM's host by name; `None` where there is no folder.
+///
+/// # Errors
+/// The host could not be asked, or the folder cannot be read.
+pub(super) async fn listed_at(
+    ctx: &Ctx,
+    at: &VmAt,
+    path: &str,
+) -> Result<Option<Vec<(String, Option<FileStat>)>>, Fault> {
+    match find(ctx, at, path).await? {
         Found::There(_) => {}
         Found::Absent | Found::NoFolder => return Ok(None),
     }
@@ -269,7 +288,7 @@ pub(super) async fn listed(
         .read(
             &at.host,
             Lane::Control,
-            &shell::list(&path),
+            &shell::list(path),
             shell::entries,
             &doing,
         )

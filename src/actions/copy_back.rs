@@ -83,14 +83,17 @@ impl CopyBack {
     ) -> Result<(Load, Option<String>), Fault> {
         let source = self.source(ctx, from)?;
         let (file, mut files) = copying::files_of(ctx, from, &source).await??;
-        let home = configuration::read(ctx, &self.to).await?;
+        let home = configuration::search(ctx, &self.to).await?;
         let vmx = why_vmx_comes(&home, &files, &file, &arrivals.begun);
         if vmx.is_none() {
             files.items.retain(|item| item.name != file);
             files.renamed.clear();
         }
         let ends = (arrivals, store);
-        Ok((Load::look(ctx, &self.to, source, files, ends).await?, vmx))
+        Ok((
+            Load::look(ctx, &self.to, source, files, home.content(), ends).await?,
+            vmx,
+        ))
     }
 
     fn outline(&self) -> ProbeAnswer {

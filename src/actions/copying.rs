@@ -16,7 +16,7 @@ use crate::vmfiles::Change;
 
 use super::answer::blocked;
 use super::arrivals::Arrivals;
-use super::configuration;
+use super::configuration::{self, Content};
 use super::context::Ctx;
 use super::elsewhere::Elsewhere;
 use super::moving;
@@ -118,7 +118,8 @@ pub fn way(needs: &[Need], free: u64) -> Way {
 }
 
 impl Load {
-    /// Looks at both ends. Files that this step has placed already are taken as they were proven.
+    /// Looks at both ends; `there` is the .vmx at the target, where there is one. Files that this step has
+    /// placed already are taken as they were proven.
     ///
     /// # Errors
     /// One of the ends could not be looked at.
@@ -127,10 +128,12 @@ impl Load {
         to: &VmAt,
         from: Folder,
         files: VmFiles,
+        there: Option<&Content>,
         (arrivals, store): (&Arrivals, &Store),
     ) -> Result<Self, Fault> {
         let mut delivery = delivery(ctx, to, from, files.items, Landing::Patch)?;
-        let elsewhere = Elsewhere::look(ctx, to, &delivery, &files.slots, arrivals).await?;
+        let elsewhere =
+            Elsewhere::look(ctx, to, &delivery, (there, &files.slots), arrivals).await?;
         delivery.seeds = elsewhere.seeds;
         let mut found = delivery.glance().await?;
         found.files.extend(arrivals.observed().files);

@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 
 use crate::error::Fault;
-use crate::host::Lane;
-use crate::hypervisor::shell;
+use crate::hypervisor::shell::{FileKind, FileStat};
 use crate::transfer::{Delivery, Seeds};
 use crate::vmfiles::{DeviceKind, path_on_host};
 
 use super::arrivals::Arrivals;
-use super::configuration;
+use super::configuration::{self, Content};
 use super::context::Ctx;
 use super::place::VmAt;
 
@@ -25,8 +24,8 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Looks at the disks that the .vmx at the target names. `slots` are the descriptors that come, by
-    /// the slots that they are in.
+    /// Looks at the disks that the .vmx at the target names, where there is one. `slots` are the
+    /// descriptors that come, by the slots that they are in.
     ///
     /// # Errors
     /// The host could not be asked.
@@ -34,20 +33,12 @@ impl Elsewhere {
         ctx: &Ctx,
         to: &VmAt,
         delivery: &Delivery,
-        slots: &BTreeMap<String, String>,
+        (there, slots): (Option<&Content>, &BTreeMap<String, String>),
         arrivals: &Arrivals,
     ) -> Result<Self, Fault> {
         let mut elsewhere = Self::default();
-        if slots.is_empty() {
-            return Ok(elsewhere);
-        }
-        let to = configuration::name_vmx(ctx, to.clone()).await?;
-        let configuration = configuration::read(ctx, &to).await?;
-        let Some(content) = configuration.content() else {
-            return Ok(elsewhere);
-        };
         let is_there = |name: &str| arrivals.entries.iter().any(|(its, _)| its == name);
-        for disk in content.vmx.disks() {
+        for disk in there.into_iter().flat_map(|there| there.vmx.disks()) {
             let is_away = disk.kind == DeviceKind::HardDisk && disk.file.contains('/');
             let comes = slots.get(&disk.device).filter(|_| disk.present && is_away);
             let data =
@@ -59,7 +50,7 @@ impl Elsewhere {
             if let Some(item) = item.filter(|item| !is_there(&item.name)) {
                 let descriptor = path_on_host(&disk.file, &to.folder_path());
                 elsewhere
-                    .take(ctx, &to, delivery, (&item.name, item.bytes), &descriptor)
+                    .take(ctx, to, delivery, (&item.name, item.bytes), &descriptor)
                     .await?;
             }
         }
@@ -75,20 +66,14 @@ impl Elsewhere {
         descriptor: &str,
     ) -> Result<(), Fault> {
         let folder = descriptor.rsplit_once('/').map_or("", |(folder, _)| folder);
-        if configuration::find(ctx, to, folder).await?.stat().is_none() {
+        let Some(entries) = configuration::listed_at(ctx, to, folder).await? else {
             return Ok(());
-        }
-        let (command, doing) = (shell::list(folder), format!("listing {folder}"));
-        let entries = ctx
-            .read(&to.host, Lane::Control, &command, shell::entries, &doing)
-            .await?;
-        let files = entries.iter().filter_map(|entry| {
-            let stat = entry
-                .stat
-                .filter(|stat| stat.kind == shell::FileKind::File)?;
-            Some((entry.text()?.to_owned(), stat))
-        });
-        let files: BTreeMap<String, shell::FileStat> = files.collect();
+        };
+        let is_file = |stat: &FileStat| stat.kind == FileKind::File;
+        let files = entries.into_iter();
+        let files: BTreeMap<String, FileStat> = files
+            .filter_map(|(name, stat)| Some((name, stat.filter(is_file)?)))
+            .collect();
         let sizes = files
             .iter()
             .map(|(name, stat)| (name.clone(), stat.size))

@@ -19,6 +19,7 @@ use crate::transfer::{self, Folder, Item, Point, VmFiles, choose};
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
+use super::configuration::{self, Configuration};
 use super::context::Ctx;
 use super::copying::{self, Load, blocked_by_owner, reached};
 use super::link::ActError;
@@ -130,18 +131,25 @@ impl Replicate {
             Origin::Live
         };
         let folder = self.origin_folder(ctx, &seen.from, &origin)?;
-        let files = match &origin {
+        let (files, there) = match &origin {
             Origin::Live => match copying::files_of(ctx, &seen.from, &folder).await? {
-                Ok((_, files)) => files,
+                Ok((_, files)) => (files, Some(configuration::search(ctx, &self.to).await?)),
                 Err(fault) => return Ok(Err(fault)),
             },
-            Origin::Point(point) => VmFiles {
-                items: Item::of(point, false),
-                ..VmFiles::default()
-            },
+            Origin::Point(point) => {
+                let items = Item::of(point, false);
+                (
+                    VmFiles {
+                        items,
+                        ..VmFiles::default()
+                    },
+                    None,
+                )
+            }
         };
+        let there = there.as_ref().and_then(Configuration::content);
         let ends = (&seen.arrivals, &seen.store);
-        let load = Load::look(ctx, &self.to, folder, files, ends).await?;
+        let load = Load::look(ctx, &self.to, folder, files, there, ends).await?;
         Ok(Ok((origin, load)))
     }
 
