@@ -74,4 +74,5 @@ pub use stream::{RunsOn, Stream};
 pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};
 pub use survey::{Survey, Takes};
 pub use target::{Patience, SummedBy, Target};
+pub use together::names_beside;
 pub use writes::{TransferError, Writes, Written};

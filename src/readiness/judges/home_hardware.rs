@@ -11,6 +11,7 @@ use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Leaving, Seen};
 use crate::readiness::task::Task;
 use crate::runbook::model::Place;
+use crate::transfer::names_beside;
 use crate::vmfiles::{Surroundings, Vmx, fit_to_host};
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
@@ -26,9 +27,10 @@ fn of_vm(task: &Task, vm: &VmName, seen: &Seen) -> Option<Vec<Finding>> {
     let at_home = host.homes.get(vm)?.as_ref().ok()?;
     let at_home = at_home.as_ref().and_then(|bytes| Vmx::parse(bytes).ok());
     // As `copy_back` decides it.
+    let slots = coming(vm, &away, leaving, seen);
     let why = at_home
         .as_ref()
-        .and_then(|at_home| why_not(at_home, &away, leaving));
+        .and_then(|at_home| why_not(at_home, &slots, leaving));
     let stays = at_home.filter(|_| why.is_none());
     let version = host.version.as_ref().ok();
     let newest = version.and_then(Version::newest_hardware);
@@ -45,16 +47,22 @@ fn of_vm(task: &Task, vm: &VmName, seen: &Seen) -> Option<Vec<Finding>> {
 }
 
 /// Why the .vmx at home does not fit the disks that come home.
-fn why_not(at_home: &Vmx, away: &Vmx, leaving: &Leaving) -> Option<String> {
-    let slots = coming(away);
+fn why_not(at_home: &Vmx, slots: &BTreeMap<String, String>, leaving: &Leaving) -> Option<String> {
     let comes =
         |disk: &str| leaving.files.contains_key(disk) || slots.values().any(|name| name == disk);
-    other_disks(at_home, &slots, comes)
+    other_disks(at_home, slots, comes)
 }
 
-/// The disks that come, by slot: those from outside its folder under their own names.
-fn coming(away: &Vmx) -> BTreeMap<String, String> {
-    let name = |file: String| file.rsplit('/').next().unwrap_or_default().to_owned();
+/// The disks that come, by slot, as they are called where all lie in one folder.
+fn coming(vm: &VmName, away: &Vmx, leaving: &Leaving, seen: &Seen) -> BTreeMap<String, String> {
+    let is_apart = |file: &&String| seen.apart(vm).any(|disk| disk.disk == **file);
+    let files = away.disk_files();
+    let apart: Vec<&str> = files.iter().filter(is_apart).map(String::as_str).collect();
+    let names = names_beside(leaving.files.keys().map(String::as_str), &apart);
+    let name = |file: String| match names.get(file.as_str()) {
+        Some(name) => name.clone(),
+        None => file.rsplit('/').next().unwrap_or_default().to_owned(),
+    };
     let disks = disk_slots(away).into_iter();
     disks.map(|(slot, file)| (slot, name(file))).collect()
 }

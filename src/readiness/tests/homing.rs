@@ -343,6 +343,36 @@ fn a_disk_that_comes_home_from_another_datastore_is_one_that_comes() {
 }
 
 #[test]
+fn a_disk_from_another_datastore_is_judged_by_the_name_that_it_gets() {
+    let with = |at_home: &'static str| {
+        found(move |seen| {
+            let text = String::from_utf8(vmx("sql01", 19)).unwrap();
+            let of = |disk: &str| text.replace("sql01-flat.vmdk", disk).into_bytes();
+            let written = "/vmfs/volumes/d2/sql01/sql01.vmdk";
+            let leeds = lee(seen);
+            let leaving = leeds.leaving.get_mut(&VmName::from("sql01")).unwrap();
+            leaving.as_mut().unwrap().vmx = Ok(of(written));
+            let apart = Apart {
+                disk: written.to_owned(),
+                bytes: Ok(Some(GIB)),
+            };
+            leeds.apart.insert("sql01".into(), vec![apart]);
+            lon(seen)
+                .homes
+                .insert("sql01".into(), Ok(Some(of(at_home))));
+        })
+    };
+    // Its data would have the name of what lies in the VM's folder.
+    assert_eq!(with("sql01_1.vmdk").0, ["note vm/sql01/apart"]);
+    let (keys, texts) = with("sql01.vmdk");
+    assert_eq!(keys, ["note vm/sql01/apart", "note vm/sql01/disks"]);
+    assert!(
+        texts.contains("names sql01.vmdk, which does not come"),
+        "{texts}"
+    );
+}
+
+#[test]
 fn hardware_that_is_newer_than_the_host_at_home_is_named() {
     let home_of = |seen: &mut Seen, release: &str| {
         let version = lon(seen).version.as_mut().unwrap();
