@@ -19,7 +19,7 @@ use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::readiness::seen::{Apart, Files, Leaving};
 use crate::runbook;
 use crate::transfer::{Dated, Flaw, NoPoint};
@@ -205,6 +205,31 @@ fn everything_that_lands_on_a_datastore_needs_room_there() {
             used(seen, "web01").needs.as_mut().unwrap().files.most = 9 * GIB;
         },
     );
+}
+
+#[test]
+fn hosts_that_share_a_datastore_share_its_room() {
+    let with = |shared: bool| {
+        found(move |task, seen| {
+            let mut runbook = (*task.runbook).clone();
+            let host = runbook.hosts[&HostName::from("lee-esx1")].clone();
+            runbook.hosts.insert("lee-esx2".into(), host);
+            let web01 = runbook.vms.get_mut(&VmName::from("web01")).unwrap();
+            web01.recovery.as_mut().unwrap().host = "lee-esx2".into();
+            task.runbook = Arc::new(runbook);
+            lee(seen).volumes.as_mut().unwrap().0[0].free = 8 * GIB;
+            let mut other = lee(seen).clone();
+            if !shared {
+                other.volumes.as_mut().unwrap().0[0].uuid = "its own".into();
+            }
+            seen.hosts
+                .insert("lee-esx2".into(), fixture::host(Some(other)));
+        })
+    };
+    assert_eq!(with(false).0, [""; 0]);
+    let (keys, texts) = with(true);
+    assert_eq!(keys, ["blocker store/lee-esx1/local1/room"], "{texts}");
+    assert!(texts.contains("9.0 GiB are needed: "), "{texts}");
 }
 
 #[test]
@@ -437,6 +462,10 @@ fn what_is_sent_ahead_needs_room_and_memory_before_it_is_shut_down() {
     assert_eq!(found(sent(1, 1)).0, [""; 0]);
     let key = "blocker store/lee-esx1/local1/copies";
     only(key, "the turn of web01", sent(4000, 1));
+    // What is restored there takes its room too: six of fifty.
+    assert_eq!(found(sent(43, 1)).0, [""; 0]);
+    let counted = "51.0 GiB are needed to keep what lies there beside what comes: sql01 3.0 GiB, app01 3.0 GiB, web01 45.0 GiB";
+    only(key, counted, sent(45, 1));
     let (keys, texts) = found(sent(1, 900));
     let of_memory = ["host/lee-esx1/memory", "store/lee-esx1/local1/swap"];
     assert_eq!(

@@ -11,7 +11,6 @@ mod homes;
 mod homing;
 mod hosts;
 mod identities;
-mod landing;
 mod leftovers;
 mod memory;
 mod networks;
@@ -30,12 +29,11 @@ use super::task::Task;
 /// One judge.
 type Judge = fn(&Task, &Seen) -> Vec<Finding>;
 
-const JUDGES: [Judge; 17] = [
+const JUDGES: [Judge; 16] = [
     reach::judge,
     hosts::judge,
     stores::judge,
     room::judge,
-    landing::judge,
     memory::judge,
     networks::judge,
     backups::judge,
