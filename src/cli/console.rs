@@ -104,6 +104,24 @@ impl Console {
         })
     }
 
+    /// One without a terminal and without a log.
+    #[cfg(test)]
+    pub(super) fn headless(state: &std::path::Path) -> Self {
+        let state = Some(state.to_owned());
+        let act = ActArgs {
+            headless: true,
+            ..ActArgs::default()
+        };
+        let settings = Settings::resolve(state, None, |_| None).unwrap();
+        Self {
+            store: Store::new(&settings.state),
+            settings,
+            redactor: Redactor::new(),
+            act,
+            screen: None,
+        }
+    }
+
     /// The screen; opened when it is first needed, so that what is wrong before is said in lines.
     pub(super) fn screen(&mut self) -> Result<&mut Screen, Failure> {
         if self.screen.is_none() {

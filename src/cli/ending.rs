@@ -48,16 +48,18 @@ pub(super) async fn walk(
     let home = home_of(console, chapter, &past)?;
     let state = past.state_at(&home);
     let run = past.folder.id.clone();
-    let mut remark = None;
     let opens = match opening(closing, &run, &state) {
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
             if chapter == Chapter::Rollback {
                 refuse_if_taken_home(console, &past)?;
             }
-            if chapter == Chapter::Cleanup && !closing.keeps {
-                remark = in_use::hold(console, args, &past).await?;
-            }
+            let is_drills = past.info.mode == Some(Mode::Drill);
+            let despite = if is_drills && chapter == Chapter::Cleanup && !closing.keeps {
+                in_use::hold(console, args, &past.folder).await?
+            } else {
+                None
+            };
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
             }
@@ -66,6 +68,7 @@ pub(super) async fn walk(
             Some(Opens {
                 chapter,
                 keeping,
+                despite,
                 judged_at: state.last_seq,
             })
         }
@@ -101,7 +104,7 @@ pub(super) async fn walk(
     let mut up = take_over(console, &past, args.take_over).await?;
     up.opens = opens;
     up.home = home;
-    go_on(console, past, up, remark).await
+    go_on(console, past, up).await
 }
 
 pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &str) -> Failure {

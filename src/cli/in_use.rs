@@ -1,47 +1,45 @@
 //! A drill that is to be cleaned up while an unfinished failover may yet restore from the disks that it
-//! kept: held until somebody says why it cannot wait.
+//! kept: held until somebody says why it does not wait, or accepts it with `--yes`.
 
-use crate::engine::{OperatorInput, may_need_disks};
+use crate::engine::may_need_disks;
 use crate::error::Fault;
-use crate::journal::Store;
+use crate::journal::{RunFolder, Store};
 use crate::names::RunId;
-use crate::runbook::model::Mode;
 
 use super::args::EndArgs;
 use super::console::{Console, as_typed};
 use super::exit::Failure;
 use super::leaving::{Asked, why};
-use super::past::Past;
 use super::runs::Row;
 
-/// Asks why, where there is such a run; what was said is a remark for the drill's journal.
+/// The reason of whoever gave none and asked for no questions.
+const ACCEPTED: &str = "accepted with --yes";
+
+/// Asks why it does not wait, where there is such a run: what stands in the journal with the opening.
 ///
 /// # Errors
-/// Status 4 where nobody says why.
+/// Status 4 where nobody says why, nor accepted everything that is the run's own.
 pub(super) async fn hold(
     console: &mut Console,
     args: &EndArgs,
-    drill: &Past,
-) -> Result<Option<OperatorInput>, Failure> {
-    if drill.info.mode != Some(Mode::Drill) {
-        return Ok(None);
-    }
-    let Some(live) = needed_by(&console.store, &drill.folder.id)? else {
+    drill: &RunFolder,
+) -> Result<Option<String>, Failure> {
+    let Some(live) = needed_by(&console.store, &drill.id)? else {
         return Ok(None);
     };
-    let why = why(console, args, asked(drill, &live)).await?;
-    Ok(Some(OperatorInput::Note {
-        step: None,
-        by: console.settings.operator.clone(),
-        text: format!(
-            "cleaned up although run {live} is not finished and restores from its disks: {why}"
-        ),
-    }))
+    let why = if console.act.yes && args.reason.is_none() {
+        ACCEPTED.to_owned()
+    } else {
+        why(console, args, asked(drill, &live)).await?
+    };
+    Ok(Some(format!(
+        "run {live} is not finished and restores from its disks: {why}"
+    )))
 }
 
-fn asked(drill: &Past, live: &RunId) -> Asked {
-    let run = &drill.folder.id;
-    let go_on = as_typed(&drill.folder, &format!("lifeboat resume {live}"));
+fn asked(drill: &RunFolder, live: &RunId) -> Asked {
+    let run = &drill.id;
+    let go_on = as_typed(drill, &format!("lifeboat resume {live}"));
     Asked {
         title: format!("Clean up drill {run} in spite of run {live}"),
         intro: format!(
@@ -57,10 +55,10 @@ fn asked(drill: &Past, live: &RunId) -> Asked {
             format!("run {run}"),
             "the drill is as it was; nothing was sent to any host",
             as_typed(
-                &drill.folder,
+                drill,
                 &format!(
                     "go on with that first: {go_on}; or, where they cannot stay (it then sends whole what it has \
-                     yet to restore): lifeboat cleanup {run} --reason TEXT"
+                     yet to restore): lifeboat cleanup {run} --reason TEXT, or --yes"
                 ),
             ),
         ),
@@ -87,26 +85,54 @@ fn needed_by(store: &Store, drill: &RunId) -> Result<Option<RunId>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exit::Exit;
     use crate::cli::runs::tests::{finished, keep_as, opened};
     use crate::engine::{Chapter, FromDrill, RunEvent, RunInfo};
+
+    fn from(store: &Store, drill: &RunId, then: Vec<RunEvent>) -> RunId {
+        let from_drill = Some(FromDrill {
+            run: drill.clone(),
+            head: String::new(),
+            kept: Vec::new(),
+        });
+        let info = RunInfo {
+            from_drill,
+            ..RunInfo::default()
+        };
+        keep_as(store, info, then)
+    }
+
+    #[tokio::test]
+    async fn nobody_deletes_what_a_run_may_need_without_a_reason_or_yes() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::new(state.path());
+        let drill = keep_as(&store, RunInfo::default(), vec![finished(0)]);
+        let drill = store.find(drill.as_str()).unwrap();
+        let live = from(&store, &drill.id, Vec::new());
+        let mut console = Console::headless(state.path());
+        let mut args = EndArgs::of(&drill.id);
+        let held = hold(&mut console, &args, &drill).await.unwrap_err();
+        assert_eq!(held.exit, Exit::Resumable);
+        assert!(
+            held.text.contains("--reason TEXT, or --yes"),
+            "{}",
+            held.text
+        );
+        console.act.yes = true;
+        let said = hold(&mut console, &args, &drill).await.unwrap();
+        let words = format!("run {live} is not finished and restores from its disks");
+        assert_eq!(said, Some(format!("{words}: accepted with --yes")));
+        args.reason = Some("no room".to_owned());
+        let said = hold(&mut console, &args, &drill).await.unwrap();
+        assert_eq!(said, Some(format!("{words}: no room")));
+    }
 
     #[test]
     fn a_drill_is_held_while_a_run_from_its_disks_has_steps_left() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::new(state.path());
         let drill = RunId::from("20260101-030405-aaaa");
-        let from = |run: &RunId, then: Vec<RunEvent>| {
-            let from_drill = Some(FromDrill {
-                run: run.clone(),
-                head: String::new(),
-                kept: Vec::new(),
-            });
-            let info = RunInfo {
-                from_drill,
-                ..RunInfo::default()
-            };
-            keep_as(&store, info, then)
-        };
+        let from = |run: &RunId, then: Vec<RunEvent>| from(&store, run, then);
         from(&RunId::from("20260101-030405-bbbb"), Vec::new());
         from(&drill, vec![finished(0)]);
         from(&drill, vec![finished(0), opened(Chapter::Commit)]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::engine::{Opening, OperatorInput, RunState, opening};
+use crate::engine::{Opening, RunState, opening};
 use crate::error::Fault;
 use crate::host::{HostConfig, Hosts, Policy, Secret, SshConfig};
 use crate::journal::{self, JournalError, RunFolder};
@@ -65,15 +65,14 @@ pub(super) async fn resume(
     let mut up = take_over(console, &past, args.take_over).await?;
     up.corrected = corrected;
     up.home = home;
-    go_on(console, past, up, None).await
+    go_on(console, past, up).await
 }
 
-/// Walks a run on from where its journal ends, with a remark for that.
+/// Walks a run on from where its journal ends.
 pub(super) async fn go_on(
     console: &mut Console,
     past: Past,
     up: Resumption,
-    remark: Option<OperatorInput>,
 ) -> Result<Conclusion, Failure> {
     let answers = match &console.act.answers {
         Some(path) => answers::read(path, &past.loaded.runbook)?,
@@ -103,10 +102,6 @@ pub(super) async fn go_on(
     let runbook = as_reached(runbook, &configs);
     let folder = past.folder.clone();
     let handle = take_up(console, past, up, runbook, configs, secrets)?;
-    if let Some(remark) = remark {
-        // A run that has ended already needs no remark.
-        let _ = handle.inputs.send(remark);
-    }
     console.walk(&folder, handle, answers, false).await
 }
 

@@ -270,6 +270,10 @@ pub enum RunEvent {
         /// Why a drill's cleanup keeps its disks for a live restore to start from; none: it does not.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         keeping: Option<String>,
+        /// Which run may yet need what a cleanup removes, and why that does not wait; none: there is no
+        /// such run.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        despite: Option<String>,
     },
     /// An ending of which nothing was done is left: the run stands as before it was opened.
     ChapterLeft {
@@ -372,13 +376,16 @@ impl RunEvent {
                 chapter,
                 by,
                 keeping,
+                despite,
                 ..
             } => {
                 let keeping = keeping.as_ref().map(|why| {
                     format!(", which keeps the disks for a live restore to start from: {why}")
                 });
                 let keeping = keeping.unwrap_or_default();
-                (by, format!("began the {chapter}{keeping}"))
+                let despite = despite.as_ref().map(|why| format!(", although {why}"));
+                let despite = despite.unwrap_or_default();
+                (by, format!("began the {chapter}{keeping}{despite}"))
             }
             Self::ChapterLeft {
                 chapter,

@@ -107,6 +107,7 @@ mod tests {
             by,
             plan,
             keeping: None,
+            despite: None,
         }
     }
 

@@ -67,6 +67,8 @@ pub struct Opens {
     pub chapter: Chapter,
     /// Why it keeps a drill's disks; none: it does not.
     pub keeping: Option<String>,
+    /// Which run may yet need what it removes, and why it does not wait.
+    pub despite: Option<String>,
     /// Number of the event up to which the run was looked at.
     pub judged_at: u64,
 }
@@ -166,6 +168,7 @@ fn news(launch: &Launch, state: &RunState, up: &Resumption) -> Result<Vec<RunEve
             by: up.operator.clone(),
             plan: launch.plan.fingerprint.clone(),
             keeping: opens.keeping.clone(),
+            despite: opens.despite.clone(),
         });
         return Ok(news);
     }

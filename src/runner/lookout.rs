@@ -269,6 +269,7 @@ mod tests {
             by: "alice".to_owned(),
             plan: String::new(),
             keeping: None,
+            despite: None,
         };
         assert_eq!(add(opened), None);
         let left = RunEvent::WriteIntended {

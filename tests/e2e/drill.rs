@@ -131,7 +131,7 @@ fn go_live(place: &Place, site: &Site, drill: &str) {
     });
     let live = run_id(place);
     // What it may yet need is not deleted without a word.
-    let held = place.run(&["cleanup", drill, "--headless", "--yes"], SOON);
+    let held = place.run(&["cleanup", drill, "--headless"], SOON);
     held.expect(4);
     let next = format!("go on with that first: lifeboat resume {live}");
     assert!(held.all().contains(&next), "{}", held.all());

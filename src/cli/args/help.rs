@@ -130,7 +130,7 @@ With --keep-disks a drill is cleaned up for an emergency: its VMs are stopped an
 and everything else go as always, but the folders with its disks stay, and the journal keeps why. Nobody
 is asked for findings yet. `lifeboat run RUNBOOK --from-drill RUN` then sends only what differs from them.
 They are there until `lifeboat cleanup RUN` without --keep-disks deletes them; while such a run has steps
-left it asks why (--reason), for that run sends whole what it then has yet to restore.
+left it asks why (--reason; --yes accepts it), for that run sends whole what it then has yet to restore.
 
 Examples:
   lifeboat cleanup 20260102-030405-k7qd

@@ -101,6 +101,7 @@ pub(in crate::cli) fn opened(chapter: Chapter) -> RunEvent {
         by: "alice".to_owned(),
         plan: "f".to_owned(),
         keeping: None,
+        despite: None,
     }
 }
 

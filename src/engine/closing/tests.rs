@@ -440,6 +440,7 @@ fn open(state: &mut RunState, closing: impl Into<Closing>) {
         by: "alice".to_owned(),
         plan: "f".to_owned(),
         keeping: keeps.then(|| "London is dark".to_owned()),
+        despite: None,
     };
     add(state, "-", opened);
 }

@@ -15,12 +15,26 @@ fn events_of_older_journals_are_read() {
         r#"{"event":"question-answered","data":{"by":"alice","label":"I Moved It","how":"pace"}}"#,
         r#"{"event":"runbook-corrected","data":{"by":"a","reason":"r","sha256":"s","plan":"p","file":"runbook.2.yaml"}}"#,
         r#"{"event":"step-started"}"#,
+        r#"{"event":"chapter-opened","data":{"chapter":"cleanup","by":"alice","plan":"p"}}"#,
         r#"{"event":"run-finished","data":{"result":{"done":1,"by_hand":0,"skipped":0,"failed":0}}}"#,
     ];
     for line in older {
         let read = serde_json::from_str::<RunEvent>(line);
         assert!(read.is_ok(), "{line}: {read:?}");
     }
+}
+
+#[test]
+fn a_cleanup_that_did_not_wait_says_for_what() {
+    let line = r#"{"event":"chapter-opened","data":{"chapter":"cleanup","by":"alice","plan":"p","despite":"run x is not finished: no room"}}"#;
+    let opened = serde_json::from_str::<RunEvent>(line).unwrap();
+    assert_eq!(
+        opened.by_people(),
+        Some((
+            "alice",
+            "began the cleanup, although run x is not finished: no room".to_owned()
+        ))
+    );
 }
 
 #[test]

@@ -433,6 +433,7 @@ fn what_is_seen_over_a_rollback_that_was_only_begun_is_kept() {
             by: "bob".to_owned(),
             plan: String::new(),
             keeping: None,
+            despite: None,
         });
     };
     story.look("lon-esx1", Ok(&["sql01"]));

@@ -76,6 +76,7 @@ impl RunState {
                 by,
                 plan,
                 keeping,
+                despite: _,
             } => self.open_chapter(OpenedChapter {
                 chapter: *chapter,
                 by: by.clone(),

@@ -10,6 +10,7 @@ fn opened(chapter: Chapter) -> RunEvent {
         by: "alice".to_owned(),
         plan: "f".to_owned(),
         keeping: None,
+        despite: None,
     }
 }
 

@@ -65,6 +65,7 @@ fn opened(plan: &Arc<Plan>) -> Input {
             by: "bob".to_owned(),
             plan: plan.fingerprint.clone(),
             keeping: None,
+            despite: None,
         }],
     }
 }

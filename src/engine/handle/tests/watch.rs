@@ -449,6 +449,7 @@ fn a_split_in_a_rollback_ends_when_a_person_has_stopped_the_runs_copy() {
             by: "bob".to_owned(),
             plan: story.plan.fingerprint.clone(),
             keeping: None,
+            despite: None,
         }],
     );
     story.london(Some(&["vm0"]));

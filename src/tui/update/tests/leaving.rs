@@ -184,6 +184,7 @@ fn an_ending_of_which_nothing_was_done_is_left_with_a_reason() {
         by: "bob".to_owned(),
         plan: String::new(),
         keeping: None,
+        despite: None,
     });
     let mut bench = Bench::new(&story, SMALL);
     bench.calmly("q");
@@ -239,6 +240,7 @@ fn a_commit_over_a_split_is_not_said_to_be_resumable() {
         by: "bob".to_owned(),
         plan: String::new(),
         keeping: None,
+        despite: None,
     });
     story.event(RunEvent::FactFound(Fact::SplitBrain {
         vm: "web01".into(),

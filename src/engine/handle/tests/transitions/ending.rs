@@ -172,6 +172,7 @@ fn the_cleanup_of_a_drill_is_left_and_not_aborted() {
             by: "alice".to_owned(),
             plan: "f".to_owned(),
             keeping: None,
+            despite: None,
         },
     );
     let (by, why) = ("bob".to_owned(), "an alarm".to_owned());

@@ -123,6 +123,7 @@ impl World {
             by: "bob".to_owned(),
             plan: self.shape.plan.fingerprint.clone(),
             keeping: None,
+            despite: None,
         }]
     }
 
