@@ -137,14 +137,12 @@ impl Replicate {
                 Err(fault) => return Ok(Err(fault)),
             },
             Origin::Point(point) => {
-                let items = Item::of(point, false);
-                (
-                    VmFiles {
-                        items,
-                        ..VmFiles::default()
-                    },
-                    None,
-                )
+                let files = VmFiles {
+                    items: Item::of(point, false),
+                    renamed: point.renamed.clone(),
+                    ..VmFiles::default()
+                };
+                (files, None)
             }
         };
         let there = there.as_ref().and_then(Configuration::content);

@@ -2,6 +2,7 @@
 
 mod esxi;
 mod files;
+mod ghetto;
 mod kept;
 mod machines;
 pub(super) mod pack;

@@ -25,6 +25,7 @@ pub async fn points_of_files(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fa
             logs: Vec::new(),
             left_behind: Vec::new(),
             verified: false,
+            renamed: Vec::new(),
             remarks: Vec::new(),
             flaws: Vec::new(),
         };

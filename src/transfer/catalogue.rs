@@ -121,8 +121,7 @@ pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
     let names = folder.names().await?.unwrap_or_default();
     let (wanted, older) = candidates(&names, vm);
     let mut shelf = read(&folder, vm, &wanted).await?;
-    let archives = names.iter().filter(|name| !name.is_folder);
-    shelf.extend(archives.filter_map(|name| Shelved::archive(&name.text, vm)));
+    shelf.extend(archives(&folder, vm, &names).await?);
     chain::newest_first(&mut shelf);
     let points = shelf.len().min(MAX_POINTS);
     // An increment may rest on a point that is no longer offered itself.
@@ -150,7 +149,56 @@ async fn read(folder: &Folder, vm: &str, names: &[&str]) -> Result<Vec<Shelved>,
         // A tool has a point whole or not at all: it needs no sums to say what belongs to it.
         shelved.iter_mut().for_each(Shelved::do_without_sums);
     }
+    read_within(folder, &mut shelved).await?;
     Ok(shelved)
+}
+
+/// Reads the folders in points that their texts lead to, until none leads any further.
+async fn read_within(folder: &Folder, shelved: &mut [Shelved]) -> Result<(), Fault> {
+    loop {
+        let mut wanted = Vec::new();
+        for (at, one) in shelved.iter().enumerate() {
+            wanted.extend(
+                one.unread()
+                    .into_iter()
+                    .map(|path| (at, one.at(&path), path)),
+            );
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = wanted.iter().map(|(_, name, _)| name.as_str()).collect();
+        let contents = folder.contents(&names).await?;
+        for ((at, _, path), contents) in wanted.into_iter().zip(contents) {
+            if let Some(one) = shelved.get_mut(at) {
+                one.put_within(path, contents);
+            }
+        }
+    }
+}
+
+/// Points that ghettoVCB packed into one file each. When one was written is asked for where its name
+/// does not tell.
+async fn archives(folder: &Folder, vm: &str, names: &[Name]) -> Result<Vec<Shelved>, Fault> {
+    let named = |name: &&Name| !name.is_folder && is_archive(&name.text, vm);
+    let named: Vec<&Name> = names.iter().filter(named).collect();
+    let dated = |name: &&Name| Shelved::archive(&name.text, vm, None).is_some();
+    let listed = if named.iter().all(dated) {
+        Vec::new()
+    } else {
+        folder.contents(&["."]).await?
+    };
+    let written = |name: &str| {
+        let entries = listed.iter().find_map(|top| top.entry(name));
+        entries.map(|entry| entry.modified)
+    };
+    let archive = |name: &Name| Shelved::archive(&name.text, vm, written(&name.text));
+    Ok(named.into_iter().filter_map(archive).collect())
+}
+
+fn is_archive(name: &str, vm: &str) -> bool {
+    let packed = name.strip_suffix(".gz").map(|name| Layout::of(name, vm));
+    matches!(packed, Some(Layout::GhettoVcb(_)))
 }
 
 /// Folders that are read: the newest by their names, and some whose names tell no time; then older
@@ -193,7 +241,7 @@ pub async fn newest_vmx(backup: &Folder, vm: &str) -> Result<Option<Vec<u8>>, Fa
     Ok(None)
 }
 
-/// The bytes of the .vmx in a restore point of a VM, of one that has exactly one.
+/// The bytes of the .vmx of a restore point of a VM as they come, of one that has exactly one.
 ///
 /// # Errors
 /// The backup cannot be read.
@@ -201,6 +249,9 @@ pub async fn vmx_of(backup: &Folder, vm: &str, point: &Point) -> Result<Option<V
     let Some(vmx) = point.vmx().and_then(|name| point.file(name)) else {
         return Ok(None);
     };
+    if let Some(text) = &vmx.text {
+        return Ok(Some(text.clone()));
+    }
     backup.join(vm).head(&vmx.at, MAX_TEXT).await.map(Some)
 }
 

@@ -175,6 +175,7 @@ mod tests {
             logs: Vec::new(),
             left_behind: Vec::new(),
             verified: true,
+            renamed: Vec::new(),
             remarks: Vec::new(),
             flaws: if sound {
                 Vec::new()

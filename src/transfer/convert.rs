@@ -216,7 +216,7 @@ fn landed(
         .items
         .iter()
         .filter(|item| disk.sources.contains(&item.name))
-        .all(|item| item.recorded);
+        .all(|item| item.recorded || item.text.is_some());
     let against = match (&disk.pieces, recorded) {
         (None, _) => Against::Converted,
         (Some(_), true) => Against::Recorded,
@@ -271,6 +271,11 @@ async fn sources<W: Writes>(
         .file(&place.shown(), place.disk.capacity, Instant::now());
     work.meter.phase(Phase::Reading, Instant::now());
     for item in place.sources() {
+        // A descriptor that is written anew where it comes is used as it lies there: capacity and data
+        // are compared afterwards.
+        if item.text.is_some() {
+            continue;
+        }
         let sum = delivery.source_sum(work, &item).await?;
         if item.sum.is_some_and(|recorded| recorded != sum) {
             return Err(delivery.corrupt(&item.name, sum, item.sum).into());

@@ -48,13 +48,16 @@ impl Item {
     /// The files of a restore point, from the folder of the VM's backup; logs by choice.
     #[must_use]
     pub fn of(point: &Point, logs: bool) -> Vec<Self> {
-        let item = |file: &super::point::PointFile| Self {
-            name: file.name.clone(),
-            at: file.at.clone(),
-            bytes: file.bytes,
-            sum: file.sum,
-            recorded: file.sum.is_some(),
-            text: None,
+        let item = |file: &super::point::PointFile| {
+            let text = file.text.clone();
+            Self {
+                name: file.name.clone(),
+                at: file.at.clone(),
+                bytes: text.as_ref().map_or(file.bytes, |text| text.len() as u64),
+                sum: text.as_ref().map_or(file.sum, |text| Some(Sum::of(text))),
+                recorded: text.is_none() && file.sum.is_some(),
+                text,
+            }
         };
         let logs = point.logs.iter().filter(|_| logs);
         point.files.iter().chain(logs).map(item).collect()
@@ -357,15 +360,15 @@ impl Delivery {
                 landed.push(self.landed(item, sum, by, found));
                 continue;
             }
-            if self.mover() == Mover::OnHost {
-                landed.push(clone::bring(self, work, item, found).await?);
-                continue;
-            }
             if let Some(bytes) = texts.of(item) {
                 match Box::pin(self.put(work, item, bytes, found)).await? {
                     Put::Named(file) => landed.push(file),
                     Put::Proven(file) => proven.push(file),
                 }
+                continue;
+            }
+            if self.mover() == Mover::OnHost {
+                landed.push(clone::bring(self, work, item, found).await?);
                 continue;
             }
             let (sum, by) = self.send_one(work, item, found).await?;

@@ -1,6 +1,7 @@
 //! What may be wrong with a restore point.
 
 use super::sums::{Sum, SumsError};
+use crate::host::HostCommand;
 
 /// Why a restore point cannot be used. `Display` is a lower-case fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,14 +16,17 @@ pub enum Flaw {
     #[error("{0}")]
     BadSums(SumsError),
     /// ghettoVCB says when it is done, and has not.
-    #[error("it has no STATUS.ok: ghettoVCB has not finished it, or gave up")]
+    #[error(
+        "it has no STATUS.ok: ghettoVCB has not finished it, or gave up (if it was unpacked from its .gz, lay that beside it)"
+    )]
     NoStatus,
     /// ghettoVCB says that the backup went wrong.
     #[error("ghettoVCB reported in STATUS.error: {0}")]
     Reported(String),
     /// The whole point is one compressed file.
     #[error(
-        "it is packed in one file: unpack it where it lies (tar -xzf {0}) and take the folder that comes out"
+        "it is packed in one file: unpack it where it lies ({}), keep that file, and take the folder that comes out",
+        unpack(.0)
     )]
     Packed(String),
     /// A named file is nowhere.
@@ -75,12 +79,22 @@ pub enum Flaw {
         why: String,
     },
     /// Something that the VM needs is not part of the point.
-    #[error("{needed_by} needs {name}, which the point does not hold")]
+    #[error("{needed_by} needs {name}, which the point does not hold{why}")]
     Needs {
         /// Who.
         needed_by: String,
         /// What.
         name: String,
+        /// What may have become of it, in words; empty where nothing is known.
+        why: String,
+    },
+    /// Two disks of the VM were put into one place.
+    #[error("{name} may be one or the other of two disks of the VM, {disks}: nothing tells which")]
+    OneForTwo {
+        /// Which descriptor.
+        name: String,
+        /// Both, with their slots.
+        disks: String,
     },
     /// Something that the VM needs is there, but nothing tells whether it is the right one.
     #[error("{needed_by} needs {name}, which SHA256SUMS does not name (is it torn?)")]
@@ -156,6 +170,11 @@ pub enum Flaw {
         /// Which descriptor.
         name: String,
     },
+}
+
+/// The command that unpacks an archive, for a shell.
+fn unpack(name: &str) -> String {
+    HostCommand::read(["tar", "-xzf", name]).line()
 }
 
 /// Enough of a sum to find it in a `SHA256SUMS`.

@@ -111,6 +111,8 @@ pub enum Dated {
     Day,
     /// When its `.vmx` was last written.
     Configuration,
+    /// When the archive was last written that it is packed in.
+    Archive,
     /// What the tool that keeps it tells.
     Tool,
 }
@@ -133,6 +135,9 @@ impl Dated {
             Self::Configuration => Some(
                 "its name tells no time; taken is when its .vmx was last written, which a copy may have changed",
             ),
+            Self::Archive => {
+                Some("its name tells no time; taken is when the archive was last written")
+            }
         }
     }
 }

@@ -10,15 +10,12 @@ use super::deliver::Item;
 use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
-use super::survey::stem;
-use super::together::{Found, Place, names, plain};
+use super::together::{Found, Place, names, plain, renamed_vmx};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::runbook::model::Driver;
-use crate::vmfiles::{
-    Change, Descriptor, DeviceKind, FileKind, Vmsd, Vmx, VmxError, diff, path_on_host,
-};
+use crate::vmfiles::{Change, Descriptor, FileKind, Vmsd, Vmx, VmxError, diff, path_on_host};
 
 /// The files that make up a VM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -319,29 +316,9 @@ impl<'a> Gathering<'a> {
         disk: &Found,
         names: &BTreeMap<Place, String>,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(at) = disk.files.first() else {
+        let Some(at) = disk.files.first().filter(|_| disk.changes(names)) else {
             return Ok(None);
         };
-        let (old, new) = (stem(&at.name), names.get(at).map_or("", |name| stem(name)));
-        let named = |written: &str| match disk.names.get(written) {
-            Some(place) => names.get(place).cloned(),
-            // The map of changed blocks stays behind, and must not be another disk's.
-            None if old != new => {
-                let name = written.rsplit('/').next()?;
-                Some(match name.strip_prefix(old) {
-                    Some(rest) => format!("{new}{rest}"),
-                    None => format!("{new}-{name}"),
-                })
-            }
-            None => None,
-        };
-        let same = disk
-            .names
-            .keys()
-            .all(|written| named(written).as_ref() == Some(written));
-        if same && old == new {
-            return Ok(None);
-        }
         let text = self.text(&at.folder, &at.name)?;
         if !self.is_whole(at, text) || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
             return Err(self.at(&at.folder).unreadable(&format!(
@@ -349,7 +326,7 @@ impl<'a> Gathering<'a> {
                 at.name
             )));
         }
-        let new = Descriptor::renamed(text, named);
+        let new = disk.renamed(names, text);
         new.map(Some).map_err(|why| self.unwritable(&at.name, &why))
     }
 
@@ -390,22 +367,6 @@ impl<'a> Gathering<'a> {
             "{name} cannot be given the new names of its disks: {why}"
         ))
     }
-}
-
-/// The `.vmx` with its disks by their names at the target, and those names by slot.
-fn renamed_vmx(
-    vmx: &Vmx,
-    leads: impl Fn(&str) -> Option<String>,
-) -> Result<(Vmx, BTreeMap<String, String>), VmxError> {
-    let (mut new, mut slots) = (vmx.clone(), BTreeMap::new());
-    let disks = vmx.disks().into_iter();
-    for disk in disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk) {
-        if let Some(name) = leads(&disk.file) {
-            new.set(&format!("{}.fileName", disk.device), &name)?;
-            slots.insert(disk.device, name);
-        }
-    }
-    Ok((new, slots))
 }
 
 /// The list of a VM's snapshots.

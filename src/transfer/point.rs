@@ -3,7 +3,7 @@
 use super::flaw::Flaw;
 use super::layout::{Dated, PointKind, Stamp};
 use super::sums::Sum;
-use crate::vmfiles::FileKind;
+use crate::vmfiles::{Change, FileKind};
 
 /// One file of a restore point.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct PointFile {
     pub allocated: u64,
     /// Its sum as recorded when the point was made; `None` where nothing was recorded.
     pub sum: Option<Sum>,
+    /// What is brought in its place: a text that names disks as they are called beside it.
+    pub text: Option<Vec<u8>>,
 }
 
 /// A restore point of one VM.
@@ -43,6 +45,9 @@ pub struct Point {
     pub left_behind: Vec<(String, &'static str)>,
     /// Whether sums were recorded with it. Without them it is `source unverified`.
     pub verified: bool,
+    /// What the `.vmx` that comes says otherwise than the one in the point, because disks that lie in
+    /// folders of it come beside the others.
+    pub renamed: Vec<Change>,
     /// What a person should know before using it, though nothing of it keeps it from being used.
     pub remarks: Vec<String>,
     /// Everything that keeps it from being used; a point without any is sound.
@@ -88,6 +93,22 @@ impl Point {
         words
     }
 
+    /// The earlier point that holds a file of it; `None` if it does itself.
+    #[must_use]
+    pub fn holder<'a>(&self, file: &'a PointFile) -> Option<&'a str> {
+        let (folder, _) = file.at.split_once('/')?;
+        (folder != self.name && self.name != ".").then_some(folder)
+    }
+
+    /// The path of a file in the folder that holds it.
+    #[must_use]
+    pub fn path_within<'a>(&self, file: &'a PointFile) -> &'a str {
+        match file.at.split_once('/') {
+            Some((_, path)) if self.name != "." => path,
+            _ => &file.at,
+        }
+    }
+
     /// Bytes that a restore moves at most.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -100,12 +121,9 @@ impl Point {
     pub fn leans_on(&self) -> Vec<(&str, usize)> {
         let mut folders: Vec<(&str, usize)> = Vec::new();
         for file in &self.files {
-            let Some((folder, _)) = file.at.split_once('/') else {
+            let Some(folder) = self.holder(file) else {
                 continue;
             };
-            if folder == self.name {
-                continue;
-            }
             match folders.iter_mut().find(|(known, _)| *known == folder) {
                 Some((_, count)) => *count += 1,
                 None => folders.push((folder, 1)),

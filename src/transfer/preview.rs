@@ -29,10 +29,7 @@ impl Delivery {
         let to = &self.to;
         let open = |item: &&&Item| !matches!(found.standing(&item.name), Standing::Whole(..));
         let mut lines = Vec::new();
-        if self.mover() == Mover::OnHost {
-            let open = ordered.iter().filter(open);
-            return open.flat_map(|item| clone::preview(self, item)).collect();
-        }
+        let on_host = self.mover() == Mover::OnHost;
         let small = self.preview_small(ordered, found);
         let mut names = Vec::new();
         for item in ordered.iter().filter(open) {
@@ -43,6 +40,9 @@ impl Delivery {
                 if self.landing == Landing::Fresh {
                     continue;
                 }
+            } else if on_host {
+                lines.extend(clone::preview(self, item));
+                continue;
             } else {
                 lines.push(to.prepare(&part, item.bytes, mode(&item.name)).line());
                 if item.bytes > 0 {

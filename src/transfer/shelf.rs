@@ -42,6 +42,8 @@ pub struct Listed {
     pub modified: i64,
     /// A plain file: not a folder, a link or a device.
     pub is_file: bool,
+    /// A folder, which is no link to one.
+    pub is_folder: bool,
 }
 
 /// What one folder holds.
@@ -341,8 +343,9 @@ fn listed(facts: &str, name: &[u8]) -> Option<Option<Listed>> {
         bytes: bytes.parse().ok()?,
         allocated: blocks.saturating_mul(block.parse().ok()?),
         modified: modified.parse().ok()?,
-        // S_IFMT and S_IFREG.
+        // S_IFMT, with S_IFREG and S_IFDIR.
         is_file: mode & 0o170_000 == 0o100_000,
+        is_folder: mode & 0o170_000 == 0o040_000,
     };
     Some(Some(entry))
 }
@@ -413,6 +416,7 @@ fn listed_here(name: String, facts: &std::fs::Metadata) -> Listed {
         allocated,
         modified,
         is_file: facts.is_file(),
+        is_folder: facts.is_dir(),
     }
 }
 

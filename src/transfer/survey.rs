@@ -134,8 +134,14 @@ impl Delivery {
     }
 
     async fn heads_of(&self, items: &[&Item], limit: usize) -> Result<Vec<Vec<u8>>, Fault> {
-        let at: Vec<&str> = items.iter().map(|item| item.at.as_str()).collect();
-        self.from.heads(&at, limit).await
+        let lie_there = items.iter().filter(|item| item.text.is_none());
+        let at: Vec<&str> = lie_there.map(|item| item.at.as_str()).collect();
+        let mut read = self.from.heads(&at, limit).await?.into_iter();
+        let head = |item: &&Item| match &item.text {
+            Some(text) => text.iter().take(limit).copied().collect(),
+            None => read.next().unwrap_or_default(),
+        };
+        Ok(items.iter().map(head).collect())
     }
 
     fn made(
@@ -348,14 +354,14 @@ impl Made {
     }
 }
 
-/// Whether `vmkfstools` finds the files beside each other under the names that the descriptor has.
+/// Whether `vmkfstools` finds the files beside each other. What a descriptor names lies there under the
+/// names that it has for them, whatever they are called where they come.
 fn lie_together(sources: &[&Item]) -> bool {
-    let folder = |item: &Item| {
-        let (folder, name) = item.at.rsplit_once('/').unwrap_or(("", &item.at));
-        (name == item.name).then(|| folder.to_owned())
-    };
-    let first = sources.first().and_then(|item| folder(item));
-    first.is_some() && sources.iter().all(|item| folder(item) == first)
+    let mut folders = sources
+        .iter()
+        .map(|item| item.at.rsplit_once('/').map_or("", |(folder, _)| folder));
+    let first = folders.next();
+    first.is_some() && folders.all(|folder| Some(folder) == first)
 }
 
 /// The flat files that, in order, are the disk. Stretches begin where sums of parts can be taken.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::stem;
+use crate::vmfiles::{Descriptor, DeviceKind, Vmx, VmxError};
 
 /// A file by its folder, as a host knows it, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,65 @@ pub(super) struct Found {
     pub(super) files: Vec<Place>,
     /// The files that its descriptor names, by how it does.
     pub(super) names: BTreeMap<String, Place>,
+}
+
+impl Found {
+    /// What its descriptor has to call a file that it names; `None` where that stays.
+    fn name(&self, names: &BTreeMap<Place, String>, written: &str) -> Option<String> {
+        let (old, new) = self.stems(names);
+        match self.names.get(written) {
+            Some(place) => names.get(place).cloned(),
+            // The map of changed blocks stays behind, and must not be another disk's.
+            None if old != new => {
+                let name = written.rsplit('/').next()?;
+                Some(match name.strip_prefix(old) {
+                    Some(rest) => format!("{new}{rest}"),
+                    None => format!("{new}-{name}"),
+                })
+            }
+            None => None,
+        }
+    }
+
+    /// What the name of its descriptor begins with, and will.
+    fn stems<'a>(&'a self, names: &'a BTreeMap<Place, String>) -> (&'a str, &'a str) {
+        let at = self.files.first();
+        let new = at.and_then(|at| names.get(at));
+        let old = at.map_or("", |at| stem(&at.name));
+        (old, new.map_or(old, |name| stem(name)))
+    }
+
+    /// Whether its descriptor has to change, because something that it names gets another name.
+    pub(super) fn changes(&self, names: &BTreeMap<Place, String>) -> bool {
+        let (old, new) = self.stems(names);
+        let mut written = self.names.keys();
+        old != new || written.any(|written| self.name(names, written).as_ref() != Some(written))
+    }
+
+    /// The text of its descriptor with those names.
+    pub(super) fn renamed(
+        &self,
+        names: &BTreeMap<Place, String>,
+        text: &[u8],
+    ) -> Result<Vec<u8>, VmxError> {
+        Descriptor::renamed(text, |written| self.name(names, written))
+    }
+}
+
+/// The `.vmx` with its disks by the names that they get, and those names by slot.
+pub(super) fn renamed_vmx(
+    vmx: &Vmx,
+    leads: impl Fn(&str) -> Option<String>,
+) -> Result<(Vmx, BTreeMap<String, String>), VmxError> {
+    let (mut new, mut slots) = (vmx.clone(), BTreeMap::new());
+    let disks = vmx.disks().into_iter();
+    for disk in disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk) {
+        if let Some(name) = leads(&disk.file) {
+            new.set(&format!("{}.fileName", disk.device), &name)?;
+            slots.insert(disk.device, name);
+        }
+    }
+    Ok((new, slots))
 }
 
 /// What each file is called where all are in one folder. Those of the VM's folder keep their names;

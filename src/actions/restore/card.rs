@@ -114,6 +114,7 @@ impl Restore {
                 .chain(logs)
                 .map(|file| points::file(point, file)),
         );
+        changes.extend(points::renamed(point));
         changes.extend(points::left_behind(point, self.logs));
         let seeding = used.seeding.as_ref();
         changes.extend(seeding.iter().flat_map(|seeding| seeding.lines(point)));

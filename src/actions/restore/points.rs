@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::actions::replacing;
 use crate::actions::words::{count, size, span};
 use crate::engine::{Choice, ChoiceOption};
 use crate::runbook::model::Consistency;
@@ -125,13 +126,27 @@ pub(super) fn chain(point: &Point) -> Option<String> {
     (!folders.is_empty()).then(|| format!("not changed since: {}", folders.join(", ")))
 }
 
-/// `+ web01.vmdk (2.0 KiB)`, with the earlier point that it comes from.
+/// `+ web01.vmdk (2.0 KiB)`, with the earlier point that it comes from, and with its path in the point
+/// where that is another one.
 pub(super) fn file(point: &Point, file: &PointFile) -> String {
-    let from = match file.at.split_once('/') {
-        Some((folder, _)) if folder != point.name => format!(" from {folder}"),
-        _ => String::new(),
-    };
-    format!("+ {} ({}){from}", file.name, size(file.bytes))
+    let from = point.holder(file).map(|folder| format!(" from {folder}"));
+    let path = point.path_within(file);
+    let there = (path != file.name).then(|| format!(" (there {path})"));
+    format!(
+        "+ {} ({}){}{}",
+        file.name,
+        size(file.bytes),
+        from.unwrap_or_default(),
+        there.unwrap_or_default()
+    )
+}
+
+/// What the .vmx says otherwise than in the point, because all disks come into one folder.
+pub(super) fn renamed(point: &Point) -> Vec<String> {
+    let what = "disks lie in folders of the point: all come into the VM's folder, and the .vmx with their names there:";
+    let first = (!point.renamed.is_empty()).then(|| what.to_owned());
+    let changes = point.renamed.iter().flat_map(replacing::signed);
+    first.into_iter().chain(changes).collect()
 }
 
 /// What stays where it is, and why.

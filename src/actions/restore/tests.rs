@@ -28,6 +28,7 @@ fn point(stamp: &str) -> Point {
         bytes,
         allocated,
         sum: Some(Sum::of(name.as_bytes())),
+        text: None,
     };
     Point {
         stamp: stamp.parse().unwrap(),
@@ -42,6 +43,7 @@ fn point(stamp: &str) -> Point {
         logs: vec![file("vmware.log", 5, 5)],
         left_behind: vec![],
         verified: true,
+        renamed: vec![],
         remarks: vec![],
         flaws: vec![],
     }

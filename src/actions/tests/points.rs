@@ -73,6 +73,17 @@ async fn another_point_is_chosen_shown_and_only_then_restored() {
     assert_eq!(world.keeper.state.lock().unwrap().ops.len(), 0);
     let second = needed(&shown);
     assert_eq!(second.choice.as_ref().unwrap().taken, Some(older.clone()));
+    // One of its disks was on another datastore, under the name of the first.
+    let apart = second
+        .changes
+        .iter()
+        .position(|line| line.starts_with("disks lie in folders"));
+    let diff = &second.changes[apart.unwrap() + 1..][..2];
+    assert!(
+        diff[0].starts_with("- scsi0:1.fileName = \"/vmfs/volumes/"),
+        "{diff:?}"
+    );
+    assert_eq!(diff[1], "+ scsi0:1.fileName = \"sql01_1.vmdk\"");
     let line = format!(
         "chosen by alice instead of {}: the newer one is suspect",
         choice.options[0].name
@@ -84,6 +95,12 @@ async fn another_point_is_chosen_shown_and_only_then_restored() {
     assert_eq!(needed(&again).changes, second.changes);
     let evidence = world.go("sql01/restore").await;
     assert_eq!(evidence.len(), 6, "{evidence:?}");
+    assert!(
+        evidence
+            .iter()
+            .any(|line| line.starts_with("sql01_1-flat.vmdk ")),
+        "{evidence:?}"
+    );
     let facts = world.facts();
     let picked = facts
         .iter()

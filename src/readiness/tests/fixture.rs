@@ -74,6 +74,7 @@ pub(super) fn point(vm: &str, name: &str) -> Point {
         bytes: 100,
         allocated: 4096,
         sum: None,
+        text: None,
     };
     Point {
         stamp: name.parse().unwrap(),
@@ -85,6 +86,7 @@ pub(super) fn point(vm: &str, name: &str) -> Point {
         logs: Vec::new(),
         left_behind: Vec::new(),
         verified: true,
+        renamed: Vec::new(),
         remarks: Vec::new(),
         flaws: Vec::new(),
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{POINTS, SimVm, identity, machines};
+use super::{POINTS, SimVm, ghetto, identity, machines};
 use crate::runbook::model::{Place, PointLayout, SiteRole};
 use crate::sim::SitePlan;
 use crate::sim::commands::hex;
@@ -277,12 +277,23 @@ pub(super) fn build_points(
                 .set_modified(when.into())?;
         }
         if layout == PointLayout::GhettoVcb {
+            if vm.disks > 1 {
+                let last = files.disk(vm.disks - 1);
+                ghetto::set_apart(&folder, &files.stem, &last, &other_volume(plan, vm))?;
+            }
             fs::write(folder.join("STATUS.ok"), "Successfully completed backup\n")?;
         } else {
             fs::write(folder.join("SHA256SUMS"), sums)?;
         }
     }
     Ok(())
+}
+
+/// Another datastore of the host that a VM comes from.
+fn other_volume(plan: &SitePlan, vm: &SimVm) -> String {
+    let home = vm.vm.protected.as_ref();
+    let mac = home.map_or_else(String::new, |home| identity(plan, &home.host, "").mac);
+    Draw::new(plan.seed, &format!("other volume {}", vm.name)).volume_uuid(&mac)
 }
 
 /// The CD that it was installed from, and the swap file that it ran with when it was backed up.

@@ -1,5 +1,9 @@
+mod apart;
+
 use proptest::prelude::*;
 
+use super::super::layout::Dated;
+use super::super::shelf::Contents;
 use super::*;
 
 const VMX: &str = "displayName = \"web01\"\nnvram = \"web01.nvram\"\nscsi0.present = \"TRUE\"\n\
@@ -63,27 +67,60 @@ impl Folder {
         self
     }
 
+    /// As it is read: folders in it when its texts lead there.
     fn shelved(&self) -> Option<Shelved> {
-        let mut contents = Contents::default();
+        let mut folders = self.folders();
+        let own = folders.remove("").unwrap_or_default();
+        let mut shelved = Shelved::new(&self.name, "web01", own)?;
+        while let Some(path) = shelved.unread().pop() {
+            shelved.put_within(path.clone(), folders.remove(&path).unwrap());
+        }
+        Some(shelved)
+    }
+
+    fn folders(&self) -> BTreeMap<String, Contents> {
+        let mut folders: BTreeMap<String, Contents> = BTreeMap::new();
         let mut files = self.files.clone();
         if let Some(sums) = &self.sums {
             let line = |(name, sum): (&String, &String)| format!("{sum}  {name}\n");
             let text: String = sums.iter().map(line).collect();
             files.insert("SHA256SUMS".to_owned(), text.into_bytes());
         }
-        for (name, bytes) in files {
+        for (path, bytes) in files {
+            for (at, _) in path.match_indices('/') {
+                let folder = &path[..at];
+                if folders
+                    .insert(
+                        folder.to_owned(),
+                        folders.get(folder).cloned().unwrap_or_default(),
+                    )
+                    .is_some()
+                {
+                    continue;
+                }
+                let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
+                let above = folders.entry(above.to_owned()).or_default();
+                above.entries.push(Listed {
+                    name: base(folder).to_owned(),
+                    is_folder: true,
+                    ..Listed::default()
+                });
+            }
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            let contents = folders.entry(folder.to_owned()).or_default();
             contents.entries.push(Listed {
-                name: name.clone(),
+                name: name.to_owned(),
                 bytes: bytes.len() as u64,
                 allocated: bytes.len() as u64,
                 modified: 1_767_322_800,
                 is_file: true,
+                is_folder: false,
             });
-            if FileKind::of(&name) != FileKind::Extent {
-                contents.texts.insert(name, bytes);
+            if FileKind::of(name) != FileKind::Extent {
+                contents.texts.insert(name.to_owned(), bytes);
             }
         }
-        Shelved::new(&self.name, "web01", contents)
+        folders
     }
 }
 
@@ -355,17 +392,39 @@ fn ghettovcb_says_how_it_went() {
     assert!(warned.is_sound() && warned.remarks[1].contains("Independent VMDKs"));
     let running = point(Folder::without_sums(NAME));
     assert!(running.flaws_in_words().contains("has not finished it"));
+    let renamed = |status: &str| {
+        point(Folder::without_sums("web01-2026-01-02").with(status, "ERROR: no room"))
+    };
+    assert_eq!(renamed("STATUS.error").kind, PointKind::Plain);
+    assert!(
+        renamed("STATUS.error")
+            .flaws_in_words()
+            .contains("STATUS.error: ERROR: no room")
+    );
+    assert!(renamed("STATUS.ok").is_sound());
     let numbered = point(Folder::without_sums("web01-0").with("STATUS.ok", "ok"));
     assert_eq!(numbered.dated, Dated::Configuration);
-    let archive = Shelved::archive(&format!("{NAME}.gz"), "web01").unwrap();
+    let archive = Shelved::archive(&format!("{NAME}.gz"), "web01", None).unwrap();
+    let unpacked = Folder::without_sums(NAME).shelved().unwrap();
+    let both = [unpacked, archive.clone()];
+    let unpacked = assess(&both, 0, "/b").unwrap();
+    assert!(unpacked.is_sound(), "{}", unpacked.flaws_in_words());
+    assert!(unpacked.remarks[1].contains("does not say how the backup went"));
     let packed = assess(&[archive], 0, "/b").unwrap();
     assert!(
         packed
             .flaws_in_words()
             .contains("tar -xzf web01-2026-01-02_03-04-05.gz")
     );
+    let numbered = Shelved::archive("web01-0.gz", "web01", Some(1_767_322_800)).unwrap();
+    let numbered = assess(&[numbered], 0, "/b").unwrap();
+    assert_eq!(numbered.stamp.to_string(), "20260102T030000Z");
+    assert!(Shelved::archive("web01-0.gz", "web01", None).is_none());
     for other in ["web01.gz", "notes.txt", "20260102T030405Z.gz"] {
-        assert!(Shelved::archive(other, "web01").is_none(), "{other}");
+        assert!(
+            Shelved::archive(other, "web01", Some(0)).is_none(),
+            "{other}"
+        );
     }
 }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cloning;
 use super::site::{Journal, Site, noise, put_vm_of, quiet, write};
 use crate::hypervisor::shell::folded;
-use crate::transfer::{Against, Delivery, Folder, Landing, Seed, VmFiles, vm_files};
+use crate::runbook::model::DiskFormat;
+use crate::transfer::{
+    Against, Delivery, Folder, Item, Landing, Mover, Point, Seed, VmFiles, points, vm_files,
+};
 
 const SECOND: &str = "web01_1-flat.vmdk";
 
@@ -189,4 +192,112 @@ async fn a_crash_in_between_is_gone_on_from() {
         read(&site, "before/web01-flat.vmdk") == before,
         "it is only read"
     );
+}
+
+const POINT: &str = "web01-2026-01-02_03-04-05";
+const VOLUME: &str = "5e5a1b2c-0a1b2c3d-4e5f-001122334455";
+
+/// A point as ghettoVCB leaves one, of a VM with a second disk on another datastore that is called like
+/// the first.
+fn put_point(site: &Site) {
+    let point = site.path("there/web01").join(POINT);
+    for folder in [point.clone(), point.join(VOLUME)] {
+        std::fs::create_dir_all(&folder).unwrap();
+        put_vm_of(&folder, 5);
+    }
+    for name in ["web01.vmx", "web01.nvram", "web01.vmsd"] {
+        std::fs::remove_file(point.join(VOLUME).join(name)).unwrap();
+    }
+    std::fs::remove_file(point.join("web01.vmsd")).unwrap();
+    write(
+        &point.join(VOLUME).join("web01-flat.vmdk"),
+        900_000,
+        &noise(4096, 21),
+    );
+    let vmx = point.join("web01.vmx");
+    let text = std::fs::read_to_string(&vmx).unwrap();
+    let more = format!(
+        "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"/vmfs/volumes/{VOLUME}/web01/web01.vmdk\"\n"
+    );
+    std::fs::write(&vmx, text + &more).unwrap();
+    std::fs::write(point.join("STATUS.ok"), "Successfully completed backup\n").unwrap();
+}
+
+async fn restoring(site: &Site, host: &str, format: Option<DiskFormat>) -> (Point, Delivery) {
+    let from = site.on(host, "there");
+    let point = points(&from, "web01").await.unwrap().remove(0);
+    assert_eq!(point.flaws_in_words(), "");
+    let items = Item::of(&point, false);
+    let delivery = site.delivery(from.join("web01"), items, Landing::Fresh);
+    (point, delivery.surveyed(format).await.unwrap())
+}
+
+fn check_restored(site: &Site) {
+    assert_eq!(
+        site.arrived(),
+        [
+            "web01-flat.vmdk",
+            "web01.nvram",
+            "web01.vmdk",
+            "web01.vmx",
+            SECOND,
+            "web01_1.vmdk",
+        ]
+    );
+    let own = format!("there/web01/{POINT}");
+    for (from, to) in [
+        (format!("{own}/web01-flat.vmdk"), "web01-flat.vmdk"),
+        (format!("{own}/{VOLUME}/web01-flat.vmdk"), SECOND),
+    ] {
+        assert!(
+            read(site, &from) == read(site, &format!("target/vm/{to}")),
+            "{to}"
+        );
+    }
+    for (name, line) in [
+        ("web01_1.vmdk", "VMFS \"web01_1-flat.vmdk\""),
+        ("web01.vmx", "scsi0:0.fileName = \"web01.vmdk\""),
+        ("web01.vmx", "scsi0:1.fileName = \"web01_1.vmdk\""),
+    ] {
+        let text = String::from_utf8(read(site, &format!("target/vm/{name}"))).unwrap();
+        assert!(text.contains(line), "{name}: {text}");
+    }
+}
+
+/// Relayed; cloned on the host; and brought beside the VM to be laid out otherwise.
+#[tokio::test]
+async fn a_point_of_several_datastores_comes_into_one_folder_by_every_way() {
+    let Some(site) = cloning::site() else { return };
+    put_point(&site);
+    let here = points(&Folder::Here(site.path("there")), "web01")
+        .await
+        .unwrap();
+    for (host, format, mover) in [
+        ("bk1", None, Mover::Relayed),
+        ("esx1", None, Mover::OnHost),
+        ("bk1", Some(DiskFormat::EagerZeroedThick), Mover::Relayed),
+    ] {
+        let (point, delivery) = restoring(&site, host, format).await;
+        assert_eq!(point.files, here[0].files, "here and there alike");
+        assert_eq!(delivery.mover(), mover);
+        let preview = delivery.preview(&delivery.observe().await.unwrap());
+        let journal = Journal::new();
+        let landed = delivery.bring(&journal, quiet()).await.unwrap();
+        check_restored(&site);
+        assert_eq!(journal.announced().len(), preview.len());
+        let vmx = landed.iter().find(|file| file.name == "web01.vmx").unwrap();
+        assert_eq!(vmx.against, Against::Shown);
+        let again = Journal::new();
+        delivery.bring(&again, quiet()).await.unwrap();
+        assert_eq!(again.announced(), [""; 0], "nothing is sent twice");
+        for crash in (1..preview.len()).step_by(5) {
+            std::fs::remove_dir_all(site.path("target/vm")).unwrap();
+            let first = delivery.bring(&Journal::crashing_at(crash), quiet()).await;
+            assert!(first.is_err(), "crash before write {crash}");
+            let (_, delivery) = restoring(&site, host, format).await;
+            delivery.bring(&Journal::new(), quiet()).await.unwrap();
+            check_restored(&site);
+        }
+        std::fs::remove_dir_all(site.path("target/vm")).unwrap();
+    }
 }
