@@ -376,7 +376,7 @@ pub(super) fn reached(owner: &Ownership, place: &VmAt) -> Result<(), Fault> {
         .map(|seen| &seen.told);
     match told {
         Some(Told::Copies(_)) => Ok(()),
-        Some(Told::Nothing(why)) => Err(Fault::new(
+        Some(Told::Nothing(why) | Told::Part { why, .. }) => Err(Fault::new(
             format!("{} could not be looked at: {why}", place.who()),
             place.host.as_str(),
             "nothing was sent",

@@ -36,8 +36,16 @@ pub(super) struct Sighting {
 pub(super) enum Told {
     /// Nobody asked it.
     NotAsked,
-    /// It could not be asked, or its answer is not whole.
+    /// It could not be asked, or what it told is no evidence.
     Nothing(String),
+    /// Not all that was asked: what it has may be more than this. A copy that runs, runs; that none
+    /// does is no evidence.
+    Part {
+        /// What is missing.
+        why: String,
+        /// What it told of the VM.
+        copies: Vec<Copy>,
+    },
     /// What it has of this VM; empty means that it answered in full and has nothing.
     Copies(Vec<Copy>),
 }
@@ -256,14 +264,17 @@ impl Ownership {
         self.copies().filter(|(_, copy)| copy.runs())
     }
 
-    /// Copies that hosts there have.
+    /// Copies that hosts there have; of a host that did not tell all, those that run.
     pub fn copies(&self) -> impl Iterator<Item = (&HostName, &Copy)> {
         self.sightings.iter().flat_map(|sighting| {
-            let copies = match &sighting.told {
-                Told::Copies(copies) => copies.as_slice(),
-                Told::NotAsked | Told::Nothing(_) => &[],
+            let (copies, whole) = match &sighting.told {
+                Told::Copies(copies) => (copies.as_slice(), true),
+                Told::Part { copies, .. } => (copies.as_slice(), false),
+                Told::NotAsked | Told::Nothing(_) => (&[][..], true),
             };
-            copies.iter().map(|copy| (&sighting.host, copy))
+            let counts = move |copy: &&Copy| whole || copy.runs();
+            let copies = copies.iter().filter(counts);
+            copies.map(|copy| (&sighting.host, copy))
         })
     }
 
@@ -352,14 +363,19 @@ fn sighting_line(sighting: &Sighting) -> String {
     match &sighting.told {
         Told::NotAsked => format!("{host}: not asked"),
         Told::Nothing(why) => format!("{host}: no answer ({why})"),
+        Told::Part { why, copies } => {
+            format!("{host}: {}; it did not tell all ({why})", copy_lines(copies))
+        }
         Told::Copies(copies) if copies.is_empty() => {
             format!("{host}: does not run it and does not know it")
         }
-        Told::Copies(copies) => {
-            let copies: Vec<String> = copies.iter().map(copy_line).collect();
-            format!("{host}: {}", copies.join("; "))
-        }
+        Told::Copies(copies) => format!("{host}: {}", copy_lines(copies)),
     }
+}
+
+fn copy_lines(copies: &[Copy]) -> String {
+    let copies: Vec<String> = copies.iter().map(copy_line).collect();
+    copies.join("; ")
 }
 
 /// `on since 2026-01-02T03:04:05Z, by uuid.bios`.

@@ -131,10 +131,10 @@ impl Action for ShutDown {
         match home.map(|seen| &seen.told) {
             Some(Told::Copies(_)) => Ok(ownership),
             // It was moved away from a host that is gone: there it is, and there it is stopped.
-            Some(Told::Nothing(_)) if ownership.running().any(|(_, copy)| copy.vmid.is_some()) => {
+            Some(Told::Nothing(_) | Told::Part { .. }) if ownership.running().any(|(_, copy)| copy.vmid.is_some()) => {
                 Ok(ownership)
             }
-            Some(Told::Nothing(why)) => Err(Fault::new(
+            Some(Told::Nothing(why) | Told::Part { why, .. }) => Err(Fault::new(
                 format!("{} could not be looked at: {why}", self.home.who()),
                 self.home.host.as_str(),
                 "it is not known whether it runs; nothing was sent",

@@ -1,7 +1,8 @@
 //! Asks every listed host of a site about a VM, and the guest's address beside them.
 //!
-//! A VM is recognised by its uuid.bios; until that is known, by its path and its name. Evidence of
-//! hosts is only ever gathered whole: what a host did not answer in full counts as no answer.
+//! A VM is recognised by its uuid.bios; until that is known, by its path and its name. That a VM does
+//! not run is believed only of a host that answered in full: hostd may be down where its VMs run on, and
+//! an old release may have no list of what runs. What such a host does tell is told.
 
 use futures_util::future::join_all;
 
@@ -9,7 +10,7 @@ use crate::engine::{AutostartEntry, Fact};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::autostart;
-use crate::hypervisor::esxi::inventory::Inventory;
+use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::uuid::BiosUuid;
@@ -27,10 +28,30 @@ use super::place::{VmAt, path_tail, site_title};
 use super::{moving, reach, registered};
 
 /// What a host has, before it is known which of it is the VM.
+#[derive(Default)]
 struct Lists {
     inventory: Inventory,
     running: Vec<RunningVm>,
     autostart: Vec<(Vmid, AutostartEntry)>,
+    /// What it did not tell of that.
+    missing: Option<String>,
+}
+
+impl Lists {
+    /// The part of an answer; where it is missing, nothing.
+    ///
+    /// # Errors
+    /// The host is not there to be asked for another part.
+    fn told<T: Default>(&mut self, part: Result<T, Fault>) -> Result<T, Fault> {
+        match part {
+            Ok(part) => Ok(part),
+            Err(fault) if fault.passing => Err(fault),
+            Err(fault) => {
+                self.missing.get_or_insert(fault.what);
+                Ok(T::default())
+            }
+        }
+    }
 }
 
 /// By what a VM is recognised.
@@ -160,26 +181,20 @@ async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, boo
 
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let lane = Lane::Control;
-    let running = registered::running(ctx, host).await?;
-    let inventory = registered::inventory(ctx, host, lane).await?;
-    let parse = autostart::AutostartEntry::parse_all;
-    let entries = ctx
-        .read(
-            host,
-            lane,
-            &commands::autostart(),
-            parse,
-            "reading the start order",
-        )
-        .await?;
-    let entries = entries
-        .into_iter()
-        .map(|(vmid, entry)| (vmid, entry_as_kept(entry)));
-    Ok(Lists {
-        inventory,
-        running,
-        autostart: entries.collect(),
-    })
+    let mut lists = Lists::default();
+    lists.running = lists.told(registered::running(ctx, host).await)?;
+    lists.inventory = lists.told(registered::inventory(ctx, host, lane).await)?;
+    let (order, parse) = (
+        commands::autostart(),
+        autostart::AutostartEntry::parse_all,
+    );
+    let doing = "reading the start order";
+    let entries = lists.told(ctx.read(host, lane, &order, parse, doing).await)?;
+    let entries = entries.into_iter();
+    lists.autostart = entries
+        .map(|(vmid, entry)| (vmid, entry_as_kept(entry)))
+        .collect();
+    Ok(lists)
 }
 
 /// What is known of the VM without asking anybody.
@@ -228,50 +243,64 @@ pub(super) async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
 
 /// Which of what a host has is the VM.
 async fn copies(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: &Marks) -> Told {
-    let lists = match lists {
+    let mut lists = match lists {
         Ok(lists) => lists,
         Err(fault) => return Told::Nothing(fault.what),
     };
     let mut copies = Vec::new();
     for row in &lists.inventory.vms {
-        let tail = path_tail(&row.path);
-        let by = match (marks.is_at(tail), marks.is_named(&row.name)) {
-            (true, _) => "path",
-            (_, true) => "name",
-            _ => continue,
-        };
-        let summary = match registered::confirmed(ctx, host, Lane::Control, row).await {
-            Ok(Some(summary)) => summary,
-            Ok(None) => continue,
-            Err(fault) => return Told::Nothing(fault.what),
-        };
-        let by = match (marks.uuid, summary.uuid_bios) {
-            (Some(own), Some(its)) if own == its => "uuid.bios",
-            // Another VM, which only bears the name.
-            (Some(_), Some(_)) if by == "name" => continue,
-            _ => by,
-        };
-        copies.push(Copy {
-            vmid: Some(row.vmid),
-            vmx: registered::inventory_path(row),
-            by,
-            power: summary.power,
-            since: summary
-                .boot_time
-                .as_deref()
-                .and_then(|time| time.parse().ok()),
-            tools: summary.tools_running,
-            autostart: lists
-                .autostart
-                .iter()
-                .find(|(vmid, _)| *vmid == row.vmid)
-                .map(|(_, e)| e.clone()),
-        });
+        match copy_of(ctx, host, &lists, row, marks).await {
+            Ok(copy) => copies.extend(copy),
+            Err(fault) => {
+                lists.missing.get_or_insert(fault.what);
+                break;
+            }
+        }
     }
-    match add_running(&mut copies, &lists.running, marks) {
-        Ok(()) => Told::Copies(copies),
-        Err(why) => Told::Nothing(why),
+    if let Err(why) = add_running(&mut copies, &lists.running, marks) {
+        lists.missing.get_or_insert(why);
     }
+    match lists.missing {
+        None => Told::Copies(copies),
+        Some(why) if copies.is_empty() => Told::Nothing(why),
+        Some(why) => Told::Part { why, copies },
+    }
+}
+
+/// What a row of a host's inventory is, if it is the VM.
+async fn copy_of(
+    ctx: &Ctx,
+    host: &HostName,
+    lists: &Lists,
+    row: &InventoryEntry,
+    marks: &Marks,
+) -> Result<Option<Copy>, Fault> {
+    let by = match (marks.is_at(path_tail(&row.path)), marks.is_named(&row.name)) {
+        (true, _) => "path",
+        (_, true) => "name",
+        _ => return Ok(None),
+    };
+    let Some(summary) = registered::confirmed(ctx, host, Lane::Control, row).await? else {
+        return Ok(None);
+    };
+    let by = match (marks.uuid, summary.uuid_bios) {
+        (Some(own), Some(its)) if own == its => "uuid.bios",
+        // Another VM, which only bears the name.
+        (Some(_), Some(_)) if by == "name" => return Ok(None),
+        _ => by,
+    };
+    let mut order = lists.autostart.iter();
+    let entry = order.find(|(vmid, _)| *vmid == row.vmid);
+    let since = summary.boot_time.as_deref();
+    Ok(Some(Copy {
+        vmid: Some(row.vmid),
+        vmx: registered::inventory_path(row),
+        by,
+        power: summary.power,
+        since: since.and_then(|time| time.parse().ok()),
+        tools: summary.tools_running,
+        autostart: entry.map(|(_, entry)| entry.clone()),
+    }))
 }
 
 /// The list of what runs has the last word: it needs no inventory, and knows no stale state.

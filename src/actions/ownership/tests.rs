@@ -68,6 +68,10 @@ fn only_a_full_no_from_every_host_and_silence_is_whole() {
     let dark = || Told::Nothing("refused".into());
     let on = || Told::Copies(vec![copy(PowerState::On)]);
     let off = || Told::Copies(vec![copy(PowerState::Off)]);
+    let part = |power| Told::Part {
+        why: "Error: Unknown command or namespace vm process list".into(),
+        copies: vec![copy(power)],
+    };
     let open = Standing::Open;
     for (told, heard, attested, want) in [
         (vec![no(), off()], Heard::Silence, false, Standing::Whole),
@@ -76,6 +80,12 @@ fn only_a_full_no_from_every_host_and_silence_is_whole() {
         (vec![no(), dark()], Heard::Silence, true, Standing::Attested),
         (
             vec![no(), Told::NotAsked],
+            Heard::Silence,
+            false,
+            open.clone(),
+        ),
+        (
+            vec![no(), part(PowerState::Off)],
             Heard::Silence,
             false,
             open.clone(),
@@ -97,6 +107,7 @@ fn only_a_full_no_from_every_host_and_silence_is_whole() {
     for (told, heard) in [
         (vec![on(), no()], Heard::Silence),
         (vec![dark(), on()], Heard::Unknown),
+        (vec![no(), part(PowerState::On)], Heard::Silence),
         (vec![dark(), dark()], Heard::Answer),
         (vec![no(), no()], Heard::Answer),
     ] {

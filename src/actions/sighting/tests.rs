@@ -109,3 +109,18 @@ fn what_was_vouched_for_stands_until_the_vm_is_seen_running() {
     assert!(!stands(&[&seen]));
     assert!(stands(&[&seen, &attested]), "vouched for once more");
 }
+
+#[test]
+fn what_a_host_tells_counts_although_it_lacks_a_command() {
+    let mut lists = Lists::default();
+    let lacks = Fault::new("esxcli knows no vm process list", "lon-esx1", "", "");
+    assert_eq!(lists.told(Ok(vec![7])).unwrap(), [7]);
+    assert_eq!(lists.missing, None);
+    assert!(lists.told::<Vec<u8>>(Err(lacks)).unwrap().is_empty());
+    let second = Fault::new("the start order is odd", "lon-esx1", "", "");
+    lists.told::<Vec<u8>>(Err(second)).unwrap();
+    let why = lists.missing.as_deref();
+    assert_eq!(why, Some("esxcli knows no vm process list"));
+    let gone = Fault::new("refused", "lon-esx1", "", "").passing();
+    assert!(lists.told::<Vec<u8>>(Err(gone)).is_err(), "not asked again");
+}
