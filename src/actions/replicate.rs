@@ -169,21 +169,23 @@ impl Replicate {
             return Ok(Err(no(format!("{vm} runs in {site} and has no backup"))));
         };
         let folder = self.points_folder(ctx, place)?;
-        let begun = ctx
-            .state
-            .facts
-            .iter()
-            .rev()
-            .find_map(|found| match &found.fact {
-                Fact::PointChosen { vm: of, stamp, .. }
-                    if of == vm && found.step.as_ref() == Some(&ctx.step.id) =>
-                {
-                    Some(PointChoice::Stamp(stamp.clone()))
-                }
-                _ => None,
-            });
-        let points = transfer::points(&folder, vm.as_str()).await?;
-        Ok(match choose(&points, &begun.unwrap_or_default()) {
+        let begun: Option<PointChoice> =
+            ctx.state
+                .facts
+                .iter()
+                .rev()
+                .find_map(|found| match &found.fact {
+                    Fact::PointChosen { vm: of, stamp, .. }
+                        if of == vm && found.step.as_ref() == Some(&ctx.step.id) =>
+                    {
+                        Some(PointChoice::Stamp(stamp.clone()))
+                    }
+                    _ => None,
+                });
+        let wanted = begun.unwrap_or_default();
+        let asked = std::slice::from_ref(&wanted);
+        let points = transfer::points_for(&folder, vm.as_str(), asked).await?;
+        Ok(match choose(&points, &wanted) {
             Ok(chosen) => Ok(chosen.point),
             Err(why) => Err(no(format!("{vm} runs in {site}, and {why}"))),
         })

@@ -140,7 +140,8 @@ impl Action for Restore {
         }
         let source = self.source(ctx)?;
         moving::get_ready(ctx, &self.at, &source);
-        seen.points = transfer::points(&source, self.at.vm.as_str()).await?;
+        let asked = self.asked(ctx);
+        seen.points = transfer::points_for(&source, self.at.vm.as_str(), &asked).await?;
         let free = match seen.store {
             Store::Here { free, .. } => Some(free),
             _ => None,

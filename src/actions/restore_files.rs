@@ -200,7 +200,8 @@ impl<'a> RestoreFiles<'a> {
             )
         };
         let folder = moving::source(ctx, &self.place, self.vm)?;
-        let points = transfer::points_of_files(&folder, self.vm.as_str()).await?;
+        let asked = std::slice::from_ref(&wanted);
+        let points = transfer::points_of_files(&folder, self.vm.as_str(), asked).await?;
         let chosen = choose(&points, &wanted).map_err(none)?;
         Ok(Chosen {
             stamp: chosen.point.stamp,

@@ -74,10 +74,11 @@ impl Source<'_> {
             folder => folder,
         };
         let (vm, by_file) = (self.vm.as_str(), self.restore.into.is_some());
+        let asked = std::slice::from_ref(&self.restore.point);
         let points = if by_file {
-            transfer::points_of_files(&folder, vm).await
+            transfer::points_of_files(&folder, vm, asked).await
         } else {
-            transfer::points(&folder, vm).await
+            transfer::points_for(&folder, vm, asked).await
         };
         let points = points.map_err(silence)?;
         let used = match transfer::choose(&points, &self.restore.point) {

@@ -1,18 +1,23 @@
 //! Restore points of machines whose files are restored, not their disks.
 
-use super::catalogue::points;
+use super::catalogue::points_for;
 use super::flaw::Flaw;
 use super::layout::{Dated, PointKind};
 use super::point::Point;
 use super::source::Folder;
 use crate::error::Fault;
+use crate::runbook::model::PointChoice;
 
-/// The restore points of such a machine, newest first. Which of its files are wanted is the business of
+/// The restore points of such a machine, newest first, as [`points_for`] gives them. Which of its files are wanted is the business of
 /// whatever restores them: a tool's point has none here, and what the tool calls it as its path.
 ///
 /// # Errors
-/// As of [`points`].
-pub async fn points_of_files(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
+/// As of [`points_for`].
+pub async fn points_of_files(
+    backup: &Folder,
+    vm: &str,
+    wanted: &[PointChoice],
+) -> Result<Vec<Point>, Fault> {
     if let Folder::Stream(stream) = backup {
         let times = stream.join(vm).times().await?;
         let point = |(stamp, id)| Point {
@@ -31,7 +36,7 @@ pub async fn points_of_files(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fa
         };
         return Ok(times.into_iter().map(point).collect());
     }
-    let mut points = points(backup, vm).await?;
+    let mut points = points_for(backup, vm, wanted).await?;
     // Files of a machine are no VM: that there is no .vmx among them is no flaw.
     let is_flaw = |flaw: &Flaw| !matches!(flaw, Flaw::NotOneVmx { names } if names.is_empty());
     for point in &mut points {

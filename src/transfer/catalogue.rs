@@ -1,18 +1,23 @@
 //! What the folder of a VM's backup holds: its restore points.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::io::Read;
 
+use jiff::Timestamp;
+
 use super::chain::{self, Shelved};
-use super::layout::Layout;
+use super::layout::{Layout, Stamp};
 use super::point::Point;
 use super::shelf::Name;
 use super::source::{Folder, join};
 use super::target::{Work, time_for};
 use crate::error::Fault;
 use crate::host::{Effect, HostCommand};
+use crate::runbook::model::PointChoice;
 use crate::vmfiles::{FileKind, MAX_TEXT};
 
-/// Points that are looked at, newest first; older ones are not offered.
+/// Points that are looked at, newest first; older ones are not offered, unless they are asked for.
 const MAX_POINTS: usize = 30;
 /// Older points that are read at a time where a file of an increment is still looked for.
 const BATCH: usize = 100;
@@ -117,23 +122,76 @@ fn next_head(reply: &[u8]) -> Option<(&[u8], &[u8])> {
 /// # Errors
 /// The backup cannot be read. That a VM has no points is no error.
 pub async fn points(backup: &Folder, vm: &str) -> Result<Vec<Point>, Fault> {
+    points_for(backup, vm, &[]).await
+}
+
+/// The same, with those beside the newest that one of these choices could take, however old they are.
+///
+/// # Errors
+/// As of [`points`].
+pub async fn points_for(
+    backup: &Folder,
+    vm: &str,
+    wanted: &[PointChoice],
+) -> Result<Vec<Point>, Fault> {
     let folder = backup.join(vm);
     let names = folder.names().await?.unwrap_or_default();
-    let (wanted, older) = candidates(&names, vm);
-    let mut shelf = read(&folder, vm, &wanted).await?;
+    let (read_first, mut older) = candidates(&names, vm, wanted);
+    let mut shelf = read(&folder, vm, &read_first).await?;
     shelf.extend(archives(&folder, vm, &names).await?);
     chain::newest_first(&mut shelf);
-    let points = shelf.len().min(MAX_POINTS);
-    // An increment may rest on a point that is no longer offered itself.
-    let mut batches = older.chunks(BATCH).take(MAX_BATCHES);
-    while chain::leaves_open(&shelf, points)
-        && let Some(batch) = batches.next()
-    {
-        shelf.extend(read(&folder, vm, batch).await?);
+    let offered = looked_at(&shelf, wanted, |one| (one.stamp(), one.name()));
+    let offered: BTreeSet<String> = offered
+        .into_iter()
+        .filter_map(|at| Some(shelf.get(at)?.name().to_owned()))
+        .collect();
+    // An increment may rest on a point that is not offered itself.
+    for _ in 0..MAX_BATCHES {
+        let Some(open) = chain::newest_open(&shelf, &offered) else {
+            break;
+        };
+        let first = older.partition_point(|(stamp, _)| *stamp > open);
+        let batch = older.drain(first..older.len().min(first + BATCH));
+        let batch: Vec<&str> = batch.map(|(_, name)| name).collect();
+        if batch.is_empty() {
+            break;
+        }
+        shelf.extend(read(&folder, vm, &batch).await?);
+        chain::newest_first(&mut shelf);
     }
     let top = folder.path_text();
-    let assessed = (0..points).filter_map(|at| chain::assess(&shelf, at, &top));
+    let places = shelf.iter().enumerate();
+    let places = places.filter(|(_, one)| offered.contains(one.name()));
+    let assessed = places.filter_map(|(at, _)| chain::assess(&shelf, at, &top));
     Ok(assessed.collect())
+}
+
+/// The places in a list, newest first, of what is looked at: the newest, and what these choices could
+/// take. `of` tells the moment and the name of one.
+fn looked_at<T>(
+    newest_first: &[T],
+    wanted: &[PointChoice],
+    of: impl Fn(&T) -> (Stamp, &str),
+) -> BTreeSet<usize> {
+    let mut places: BTreeSet<usize> = (0..newest_first.len().min(MAX_POINTS)).collect();
+    let all = || newest_first.iter().map(&of).enumerate();
+    for choice in wanted {
+        match choice {
+            PointChoice::Latest => {}
+            PointChoice::Stamp(text) => {
+                let stamp = text.parse().ok();
+                let found = all().filter(|(_, (at, name))| Some(*at) == stamp || name == text);
+                places.extend(found.map(|(place, _)| place));
+            }
+            PointChoice::Before(time) => {
+                let limit: Option<Timestamp> = time.parse().ok();
+                let found =
+                    all().filter(|(_, (at, _))| limit.is_some_and(|limit| at.time() <= limit));
+                places.extend(found.take(MAX_POINTS).map(|(place, _)| place));
+            }
+        }
+    }
+    places
 }
 
 async fn read(folder: &Folder, vm: &str, names: &[&str]) -> Result<Vec<Shelved>, Fault> {
@@ -201,9 +259,13 @@ fn is_archive(name: &str, vm: &str) -> bool {
     matches!(packed, Some(Layout::GhettoVcb(_)))
 }
 
-/// Folders that are read: the newest by their names, and some whose names tell no time; then older
-/// ones with a stamp, newest first, in which files of increments may lie.
-fn candidates<'a>(names: &'a [Name], vm: &str) -> (Vec<&'a str>, Vec<&'a str>) {
+/// Folders that are read: the newest by their names, those that these choices could take, and some whose
+/// names tell no time; then others with a stamp, newest first, in which files of increments may lie.
+fn candidates<'a>(
+    names: &'a [Name],
+    vm: &str,
+    wanted: &[PointChoice],
+) -> (Vec<&'a str>, Vec<(Stamp, &'a str)>) {
     let mut dated = Vec::new();
     let mut others = Vec::new();
     for name in names.iter().filter(|name| name.is_folder) {
@@ -214,17 +276,29 @@ fn candidates<'a>(names: &'a [Name], vm: &str) -> (Vec<&'a str>, Vec<&'a str>) {
             None => {}
         }
     }
-    dated.sort_by_key(|(stamp, _, _)| std::cmp::Reverse(*stamp));
-    let older = dated.split_off(dated.len().min(MAX_POINTS));
+    dated.sort_by_key(|(stamp, _, _)| Reverse(*stamp));
+    let looked_at = looked_at(&dated, wanted, |(stamp, _, name)| (*stamp, name));
     let is_vmx = |name: &Name| !name.is_folder && FileKind::of(&name.text) == FileKind::Vmx;
     let own = names.iter().any(is_vmx).then_some(".");
-    let mut wanted: Vec<&str> = dated.iter().map(|(_, _, name)| *name).collect();
-    wanted.extend(own);
-    wanted.extend(others.into_iter().rev().take(MAX_POINTS));
-    let stamped = older
-        .into_iter()
-        .filter(|(_, layout, _)| matches!(layout, Layout::Stamped { .. }));
-    (wanted, stamped.map(|(_, _, name)| name).collect())
+    let mut first: Vec<&str> = Vec::new();
+    let mut older = Vec::new();
+    for (place, (stamp, layout, name)) in dated.into_iter().enumerate() {
+        if looked_at.contains(&place) {
+            first.push(name);
+        } else if matches!(layout, Layout::Stamped { .. }) {
+            older.push((stamp, name));
+        }
+    }
+    first.extend(own);
+    let asked = |name: &&str| {
+        let asked =
+            |choice: &PointChoice| matches!(choice, PointChoice::Stamp(text) if text == name);
+        wanted.iter().any(asked)
+    };
+    let (asked, others): (Vec<&str>, Vec<&str>) = others.into_iter().partition(asked);
+    first.extend(asked);
+    first.extend(others.into_iter().rev().take(MAX_POINTS));
+    (first, older)
 }
 
 /// The bytes of the .vmx in a VM's newest restore point that has one; whether that point is sound

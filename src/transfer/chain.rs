@@ -11,10 +11,10 @@ mod check;
 mod shelved;
 mod unite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::flaw::{Flaw, short};
-use super::layout::{Layout, PointKind};
+use super::layout::{Layout, PointKind, Stamp};
 use super::point::Point;
 use super::shelf::Listed;
 use super::sums::Sum;
@@ -28,16 +28,16 @@ pub(super) fn newest_first(shelf: &mut [Shelved]) {
     shelf.sort_by(|left, right| left.rank().cmp(&right.rank()));
 }
 
-/// Whether one of the first `points` folders names a file that none of these holds.
-pub(super) fn leaves_open(shelf: &[Shelved], points: usize) -> bool {
-    (0..points.min(shelf.len())).any(|at| {
-        let Some(Ok(sums)) = shelf.get(at).and_then(|folder| folder.sums.as_ref()) else {
-            return false;
-        };
-        sums.iter()
-            .filter(|(name, _)| belongs(name) == Belongs::Yes)
+/// The moment of the newest of these points, by their names, that names a file which none holds.
+pub(super) fn newest_open(shelf: &[Shelved], points: &BTreeSet<String>) -> Option<Stamp> {
+    let open = |at: usize, folder: &Shelved| {
+        let sums = folder.sums.iter().flatten().flatten();
+        sums.filter(|(name, _)| belongs(name) == Belongs::Yes)
             .any(|(name, sum)| matches!(find(shelf, at, name, sum), Place::Nowhere))
-    })
+    };
+    let mut folders = shelf.iter().enumerate();
+    let found = folders.find(|(at, one)| points.contains(one.name()) && open(*at, one));
+    found.map(|(_, one)| one.stamp())
 }
 
 /// Where a file of a point is.

@@ -162,7 +162,8 @@ impl Layout {
     /// What the name of a folder below that of the VM says; `.` is that of the VM itself.
     pub(super) fn of(name: &str, vm: &str) -> Self {
         let (stamp, suffix) = name.split_once('-').unwrap_or((name, ""));
-        if let Ok(stamp) = stamp.parse() {
+        // Some storage keeps names in small letters.
+        if let Ok(stamp) = stamp.to_ascii_uppercase().parse() {
             match suffix {
                 "" if !name.ends_with('-') => return Self::Stamped { stamp, says: None },
                 "full" | "incr" => {
@@ -223,7 +224,7 @@ fn ghetto_time(name: &str) -> Option<Stamp> {
 
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?:^|\D)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?:[T_ .-]?(\d{2})[-:_.h]?(\d{2})(?:[-:_.m]?(\d{2}))?Z?)?(?:\D|$)",
+        r"(?:^|\D)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?:[Tt_ .-]?(\d{2})[-:_.h]?(\d{2})(?:[-:_.m]?(\d{2}))?[Zz]?)?(?:\D|$)",
     )
     .ok()
 });
@@ -280,6 +281,12 @@ mod tests {
                 "20260102T030405Z-incr",
                 "stamped 20260102T030405Z incremental",
             ),
+            ("20260102t030405z", "stamped 20260102T030405Z none"),
+            (
+                "20260102t030405z-incr",
+                "stamped 20260102T030405Z incremental",
+            ),
+            ("sql01-20260102t0304z", "plain 20260102T030400Z Name"),
             ("20260102T030405Z-other", "plain 20260102T030405Z Name"),
             ("20260102T030405Z-", "plain 20260102T030405Z Name"),
             ("20261302T030405Z", "plain -"),

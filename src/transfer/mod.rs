@@ -57,7 +57,7 @@ mod tests;
 
 pub use backup::tool_secrets;
 pub use by_file::points_of_files;
-pub use catalogue::{newest_vmx, points, vmx_of};
+pub use catalogue::{newest_vmx, points, points_for, vmx_of};
 pub use choose::{Chosen, NoPoint, choose};
 pub use deliver::{Against, Delivery, Item, Landed, Landing, Mover};
 pub use flaw::Flaw;

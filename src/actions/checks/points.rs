@@ -85,7 +85,7 @@ async fn newest(ctx: &Ctx, vm: &VmName, backup: &BackupName) -> Result<Point, St
     };
     let folder = moving::source(ctx, described, vm).map_err(|fault| fault.what)?;
     let points = if ctx.runbook.is_restored_by_file(vm) {
-        transfer::points_of_files(&folder, vm.as_str()).await
+        transfer::points_of_files(&folder, vm.as_str(), &[]).await
     } else {
         transfer::points(&folder, vm.as_str()).await
     };

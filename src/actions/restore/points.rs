@@ -30,7 +30,7 @@ fn lost(point: &Point, outage: Timestamp) -> Duration {
 /// What is lost with this point, against the objective.
 pub(super) fn loss(point: &Point, outage: Timestamp, rpo: Option<Duration>) -> String {
     let lost = lost(point, outage);
-    match rpo {
+    let words = match rpo {
         None => format!(
             "what changed in the last {} before the outage is lost",
             span(lost)
@@ -41,7 +41,11 @@ pub(super) fn loss(point: &Point, outage: Timestamp, rpo: Option<Duration>) -> S
             Grade::of(lost, rpo),
             span(rpo)
         ),
+    };
+    if point.stamp.age_at(outage).is_negative() {
+        return format!("{words}, by its time, which is {}", age(point, outage));
     }
+    words
 }
 
 /// `5h 10m before the outage`, also for a point that is younger than the outage.

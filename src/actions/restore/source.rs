@@ -91,6 +91,19 @@ impl Restore {
         taken.map_or_else(|| self.choice.clone(), PointChoice::Stamp)
     }
 
+    /// The points that must be looked at, however old: the runbook's, one that a person chose, and the
+    /// one that was taken before.
+    pub(super) fn asked(&self, ctx: &Ctx) -> Vec<PointChoice> {
+        let picked = ctx.run_facts().into_iter().filter_map(|fact| match fact {
+            Fact::PointPicked { vm, point, .. } if vm == self.at.vm => {
+                Some(PointChoice::Stamp(point))
+            }
+            _ => None,
+        });
+        let own = [self.choice.clone(), self.sought(ctx)];
+        own.into_iter().chain(picked).collect()
+    }
+
     pub(super) async fn choose(
         &self,
         ctx: &Ctx,

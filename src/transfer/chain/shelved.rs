@@ -104,6 +104,16 @@ impl Shelved {
         (Reverse(self.time.0), made, &self.name)
     }
 
+    /// Its name below the folder of the VM's backup.
+    pub(in crate::transfer) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The moment that it holds.
+    pub(in crate::transfer) fn stamp(&self) -> Stamp {
+        self.time.0
+    }
+
     pub(super) fn is_stamped(&self) -> bool {
         matches!(self.layout, Layout::Stamped { .. })
     }

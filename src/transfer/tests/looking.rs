@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::site::{Site, names, put_vm};
 use crate::host::{LiveOutput, OutputEvent};
 use crate::runbook::model::{Driver, PointChoice};
-use crate::transfer::{Folder, Item, Landing, Sum, choose, points, vm_files};
+use crate::transfer::{Folder, Item, Landing, Sum, choose, points, points_for, vm_files};
 
 /// A whole point of `web01` in a backup's folder.
 fn put_point(backup: &Path, stamp: &str) {
@@ -252,6 +252,16 @@ async fn ten_thousand_points_are_looked_at_in_a_few_commands() {
             flaws.contains("nor with that sum in the 1029 earlier points back to"),
             "{flaws}"
         );
+        // What is asked for is looked at, however old.
+        let asked = [
+            PointChoice::Before("2020-01-01T00:30:00Z".into()),
+            PointChoice::Stamp("20200102T000000Z".into()),
+        ];
+        let found = points_for(&folder, "web01", &asked).await.unwrap();
+        assert_eq!(found.len(), 32);
+        assert_eq!(found[30].name, "20200102T000000Z-incr");
+        let chosen = choose(&found, &asked[0]).unwrap().point;
+        assert_eq!(chosen.name, "20200101T000000Z-full");
     }
     let near = held("20210210T000000Z-incr");
     std::fs::remove_dir(&near).unwrap();
