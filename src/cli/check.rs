@@ -36,7 +36,7 @@ use super::load::load_runbook;
 use super::logins::readers;
 use super::past::{self, Past, make_plan};
 use super::runs::{Row, drills_of};
-use super::start::check_selection;
+use super::start::{check_planned, check_selection};
 use super::variables::{Sources, gather};
 
 /// Differences to the drilled runbook that are named.
@@ -67,7 +67,7 @@ pub(super) async fn check(console: &mut Console, args: &CheckArgs) -> Result<Exi
     exit
 }
 
-/// What is looked at: a runbook for a failover, or the way home.
+/// What is looked at: a runbook for a failover or a planned run, or the way home.
 fn way(console: &Console, args: &CheckArgs) -> Result<WayHome, Failure> {
     let only = args.only.clone();
     if args.failback {
@@ -125,7 +125,7 @@ pub(super) fn task(
     Ok(task)
 }
 
-/// The plan of a failover, or of the way home; a value that nobody gave has a stand-in.
+/// The plan of a failover, of a planned run, or of the way home; a value that nobody gave has a stand-in.
 fn plan_of(
     way: &WayHome,
     args: &CheckArgs,
@@ -144,12 +144,16 @@ fn plan_of(
     )?;
     let variables = values.with_stand_ins();
     let inputs = PlanInputs { variables, only };
-    let (section, mode) = if args.failback {
-        (Section::Failback, Mode::Failback)
-    } else {
-        (Section::Failover, Mode::Failover)
+    let (section, mode) = match (args.failback, args.planned) {
+        (true, _) => (Section::Failback, Mode::Failback),
+        (false, true) => (Section::Failover, Mode::Planned),
+        (false, false) => (Section::Failover, Mode::Failover),
     };
-    make_plan(runbook, &[section], mode, &inputs)
+    let plan = make_plan(runbook, &[section], mode, &inputs)?;
+    if mode == Mode::Planned {
+        check_planned(runbook, &plan)?;
+    }
+    Ok(plan)
 }
 
 /// Runs of this runbook that somebody began for real and did not end.
@@ -364,7 +368,41 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::{Cli, Command};
     use crate::cli::load::load_bundled;
+    use crate::runbook;
+
+    #[test]
+    fn a_planned_run_is_looked_at_where_the_runbook_can_be_walked_as_one() {
+        use clap::Parser as _;
+
+        let plan_of = |text: &str| {
+            let loaded = runbook::load("r.yaml", text, &runbook::Limits::default()).unwrap();
+            let way = WayHome {
+                loaded,
+                path: None,
+                before: None,
+                only: Vec::new(),
+            };
+            let words = ["lifeboat", "check", "r.yaml", "--planned"];
+            let Some(Command::Check(args)) = Cli::parse_from(words).command else {
+                unreachable!();
+            };
+            plan_of(&way, &args, &Answers::default(), Vec::new())
+        };
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+        let verbs = |plan: Plan| plan.steps.into_iter().map(|step| step.action.verb());
+        let planned: Vec<_> = verbs(plan_of(text).unwrap()).collect();
+        assert!(planned.contains(&"replicate") && !planned.contains(&"restore"));
+        // Without the stop it would lose what is written meanwhile.
+        let gaps = text.replacen("shut_down: \"${vm}\"", "fence: \"${vm}\"", 1);
+        assert_ne!(gaps, text);
+        let Err(refused) = plan_of(&gaps) else {
+            panic!("it was planned");
+        };
+        let told = format!("{refused:?}");
+        assert!(told.contains("cannot be walked as a planned run"), "{told}");
+    }
 
     #[test]
     fn a_drill_of_some_vms_counts_for_those() {

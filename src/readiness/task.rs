@@ -20,12 +20,16 @@ pub struct Task {
     pub runbook: Arc<Runbook>,
     /// The site at which they come up: the recovery site, or on the way home the protected one.
     pub side: SiteRole,
+    /// The mode of the run that would bring them up.
+    pub mode: Mode,
     /// The VMs that are brought up.
     pub vms: Vec<VmName>,
     /// Those whose files are taken home from where they run.
     pub homing: Vec<VmName>,
     /// Those whose own files are sent ahead from where they are.
     pub ahead: Vec<VmName>,
+    /// Those that a planned run shuts down where they live, before it brings them up.
+    pub stopped: Vec<VmName>,
     /// Those that are restored, and from which point, in the order of the plan.
     pub restores: IndexMap<VmName, Restore>,
     /// Keys of expendable VMs that are shut down to free capacity.
@@ -103,14 +107,22 @@ impl Task {
                 Mode::Failback => SiteRole::Protected,
                 _ => SiteRole::Recovery,
             },
-            homing: copied(plan, |action| match action {
+            homing: of_steps(plan, |action| match action {
                 ActionSpec::CopyBack { vm } => Some(vm),
                 _ => None,
             }),
-            ahead: copied(plan, |action| match action {
+            ahead: of_steps(plan, |action| match action {
                 ActionSpec::Replicate { vm } => Some(vm),
                 _ => None,
             }),
+            stopped: match plan.mode {
+                Mode::Planned => of_steps(plan, |action| match action {
+                    ActionSpec::ShutDown { vm } => Some(vm),
+                    _ => None,
+                }),
+                _ => Vec::new(),
+            },
+            mode: plan.mode,
             vms: plan.vms.clone(),
             runbook,
             rehearsal: None,
@@ -182,8 +194,8 @@ impl Task {
         })
     }
 
-    /// Its VMs that cannot be brought up without this host: they come up there, go home from there, or
-    /// it holds what they are restored from.
+    /// Its VMs that cannot be brought up without this host: they come up there, go home from there, are
+    /// shut down there first, or it holds what they are restored from.
     #[must_use]
     pub fn leaning(&self, host: &HostName) -> Vec<VmName> {
         let landing = self.landing(host);
@@ -197,7 +209,9 @@ impl Task {
                 .restores
                 .get(name)
                 .and_then(|restore| restore.into.as_ref());
-            let from = self.leaves(name).map(|place| &place.host);
+            let stopped = self.stopped.contains(name);
+            let lives = stopped.then(|| vm.place(self.side.other())).flatten();
+            let from = self.leaves(name).or(lives).map(|place| &place.host);
             landing.contains(name) || from == Some(host) || [held, into].contains(&Some(host))
         })
     }
@@ -255,7 +269,7 @@ fn restores(plan: &Plan) -> IndexMap<VmName, Restore> {
 }
 
 /// The VMs of certain steps, each once.
-fn copied(plan: &Plan, of: impl Fn(&ActionSpec) -> Option<&VmName>) -> Vec<VmName> {
+fn of_steps(plan: &Plan, of: impl Fn(&ActionSpec) -> Option<&VmName>) -> Vec<VmName> {
     let mut vms = Vec::new();
     for vm in plan.steps.iter().filter_map(|step| of(&step.action)) {
         if !vms.contains(vm) {

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod homing;
+mod planned;
 mod prestaged;
 mod rows;
 

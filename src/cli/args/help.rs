@@ -46,9 +46,10 @@ Every command is shown before it is sent. Leaving (q) or a crash costs nothing: 
 With --planned the protected site is alive: its VMs are shut down in reverse order, copied once more
 after that, and started at the recovery site. Nothing is lost; RTO counts from the first stop.
 
-Before the first step the hosts are looked at, as `lifeboat check` does. What was found is shown and
-confirmed, a blocker with a reason; with --headless it is printed and the run starts, since each step
-looks again before it acts. Either way the journal keeps it.
+Before the first step the hosts are looked at, as `lifeboat check` does (with --planned as
+`lifeboat check --planned`). What was found is shown and confirmed, a blocker with a reason; with
+--headless it is printed and the run starts, since each step looks again before it acts. Either way the
+journal keeps it.
 
 A prompt can be answered with no (d, and a reason): the step fails, and you choose the way on. In an
 answers file: `STEP-ID: { by: alice, decline: the owner is against it }`. Where two people confirm,
@@ -176,6 +177,10 @@ that no step brings stands ready, and on where no step starts it; names, MACs an
 twice; what earlier runs have left; when it was last drilled. The data of disks is not read: a restore
 proves it.
 
+With --planned it is looked at as `run --planned` would walk it: the protected site is alive, so that a
+host which does not answer blocks the VMs that are shut down there, and what is copied after that is
+judged by what lies there now. A runbook that would lose data that way is refused.
+
 With --failback the way home is looked at: of the run, or of the newest failover of the runbook. Where
 each VM is that goes home, and whether it runs at home too; the protected site's hosts, datastores with
 room for what comes beside the originals, memory, port groups, names, MACs and UUIDs.
@@ -189,6 +194,7 @@ With --watch that of the last look.
 
 Examples:
   lifeboat check my-runbook.yaml
+  lifeboat check my-runbook.yaml --planned     before VMs are moved from a site that is alive
   lifeboat check my-runbook.yaml --watch 30m
   lifeboat check 20260102-030405-k7qd --failback
   lifeboat check my-runbook.yaml --json --answers answers.yaml";

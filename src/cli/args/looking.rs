@@ -17,6 +17,9 @@ pub struct CheckArgs {
     /// Look at the way home instead
     #[arg(long)]
     pub failback: bool,
+    /// Look at it as a planned run would walk it: the protected site is alive
+    #[arg(long, conflicts_with = "failback")]
+    pub planned: bool,
     /// Look again every so often, 5m if not said, and print only what changed
     #[arg(long, value_name = "EVERY", num_args = 0..=1, default_missing_value = "5m", value_parser = parse_every)]
     pub watch: Option<Duration>,

@@ -1,11 +1,12 @@
 //! A look as JSON, for whoever watches: one object a line.
 //!
-//! The first line is the whole look, `{"lifeboat_check":1,"runbook","sha256","way":"failover"|"failback","at",
-//! "took_ms","ready","vms","hosts":[{"host","answers","product","ahead_s","round_trip_ms"}],"points":[{"vm","point",
-//! "at","age_s","rpo_s","grade","bytes","verified"}],"findings":[FINDING]}`; each later one, where it
-//! watches, what changed: `{"lifeboat_check":1,"way","at","changes":[{"change":"new"|"was"|"gone",
-//! "was"?,"finding":FINDING}]}`. A FINDING is `{"key","severity","vms","what","where","now","next"}`,
-//! its key the same from one look to the next. Fields may be added; none is taken away or changed.
+//! The first line is the whole look, `{"lifeboat_check":1,"runbook","sha256","way":"failover"|"planned"|
+//! "failback","at","took_ms","ready","vms","hosts":[{"host","answers","product","ahead_s",
+//! "round_trip_ms"}],"points":[{"vm","point","at","age_s","rpo_s","grade","bytes","verified"}],
+//! "findings":[FINDING]}`; each later one, where it watches, what changed: `{"lifeboat_check":1,"way",
+//! "at","changes":[{"change":"new"|"was"|"gone","was"?,"finding":FINDING}]}`. A FINDING is `{"key",
+//! "severity","vms","what","where","now","next"}`, its key the same from one look to the next. Fields may
+//! be added; none is taken away or changed.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde::Serialize;
 
 use crate::names::{HostName, VmName};
 use crate::readiness::{Change, Finding, HostSeen, Severity, Shut, Task, is_ready};
-use crate::runbook::model::SiteRole;
+use crate::runbook::model::Mode;
 use crate::transfer::Grade;
 
 use super::lines::Round;
@@ -134,9 +135,10 @@ pub(super) fn changes(task: &Task, at: Timestamp, changed: &[Change]) -> String 
 }
 
 fn way(task: &Task) -> &'static str {
-    match task.side {
-        SiteRole::Recovery => "failover",
-        SiteRole::Protected => "failback",
+    match task.mode {
+        Mode::Failback => "failback",
+        Mode::Planned => "planned",
+        _ => "failover",
     }
 }
 

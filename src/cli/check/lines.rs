@@ -9,7 +9,7 @@ use crate::actions::{count, size, span};
 use crate::clock::utc;
 use crate::names::VmName;
 use crate::readiness::{Change, Finding, HostSeen, Seen, Severity, Task};
-use crate::runbook::model::SiteRole;
+use crate::runbook::model::Mode;
 use crate::transfer::Grade;
 use crate::tui::wrap;
 
@@ -36,9 +36,10 @@ pub(super) struct Round<'a> {
 pub(super) fn whole(round: &Round<'_>, colour: bool) -> String {
     let mut text = String::new();
     let name = &round.task.runbook.name;
-    let way = match round.task.side {
-        SiteRole::Protected => ", the way home",
-        SiteRole::Recovery => "",
+    let way = match round.task.mode {
+        Mode::Failback => ", the way home",
+        Mode::Planned => ", as a planned run",
+        _ => "",
     };
     let _ = writeln!(
         text,

@@ -36,6 +36,10 @@ pub(super) fn task() -> Task {
 }
 
 pub(super) fn task_of(text: &str) -> Task {
+    task_in(Mode::Failover, text)
+}
+
+pub(super) fn task_in(mode: Mode, text: &str) -> Task {
     let runbook = runbook::load("r.yaml", text, &Limits::default())
         .unwrap()
         .runbook;
@@ -43,7 +47,7 @@ pub(super) fn task_of(text: &str) -> Task {
         variables: [("ticket".into(), "INC000001".to_owned())].into(),
         only: Vec::new(),
     };
-    let plan = plan::make(&runbook, Section::Failover, Mode::Failover, &inputs).unwrap();
+    let plan = plan::make(&runbook, Section::Failover, mode, &inputs).unwrap();
     let mut task = Task::new(Arc::new(runbook), &plan);
     task.rehearsal = Some(Rehearsal {
         run: "20260101-000000-aaaa".into(),
