@@ -9,6 +9,7 @@ mod residue;
 mod seeded;
 mod statements;
 mod steps;
+mod unverified;
 
 use crate::engine::CommitWindow;
 use crate::runbook::model::Mode;

@@ -13,7 +13,7 @@ use crate::report::prose::{Text, code, plain, strong};
 use crate::report::text::{duration, time};
 use crate::runbook::model::{Mode, Section};
 
-use super::{drill, seeded};
+use super::{drill, seeded, unverified};
 
 /// Everything that was not proven, kind by kind.
 pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
@@ -30,6 +30,7 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     }
     shells(run, &mut all);
     points(run, &mut all);
+    unverified::statements(run, &mut all);
     seeded::statements(run, &mut all);
     for (vm, needed) in &run.plan.left_out {
         let said = format!(

@@ -69,6 +69,8 @@ pub enum StatementKind {
     SourceUnverified,
     /// What was quiesced is what the runbook says.
     StatedQuiesced,
+    /// Nothing but somebody's word shows that a command worked.
+    NotVerified,
     /// No place can see that network.
     NotProbed,
     /// A host that had been silent answered again.

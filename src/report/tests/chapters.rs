@@ -1,7 +1,7 @@
 //! Runs that are being ended, and what is not known: neither may look better or worse than it is.
 
 use super::*;
-use crate::engine::{Chapter, DrillTerms, Finding, TakenBy};
+use crate::engine::{Chapter, DrillTerms, Finding, Question, TakenBy};
 use crate::names::OpId;
 
 fn opened(chapter: Chapter) -> RunEvent {
@@ -280,6 +280,41 @@ fn a_decision_has_its_time_and_is_told_to_be_late() {
     assert!(text.contains("10m 00s late"), "{text}");
     let found = |finding: &document::Finding| finding.kind == FindingKind::Window;
     assert!(late.findings.iter().any(found));
+}
+
+#[test]
+fn a_command_that_nothing_verified_is_told_with_whose_word_it_rests_on() {
+    let of = |how, label: &str, done| {
+        let mut case = Case::new(&[Section::Failover], Mode::Failover);
+        let id = case.plan.steps.last().unwrap().id.to_string();
+        assert!(id.ends_with("/command"), "{id}");
+        let (by, label) = ("bob".to_owned(), label.to_owned());
+        case.step(7, &id, RunEvent::QuestionAnswered { by, label, how });
+        if done {
+            let evidence = Vec::new();
+            case.step(8, &id, RunEvent::StepDone { evidence });
+        }
+        let report = case.report();
+        let said = document(&report, &[]).statements;
+        let kind = |said: &&document::Statement| said.kind == document::StatementKind::NotVerified;
+        let text: Vec<_> = said.iter().filter(kind).collect();
+        format!("{text:?}")
+    };
+    let unattended = of(Consent::Yes, Question::WORKED, true);
+    for words in [
+        "announce/lee-bk1/command",
+        "as --yes accepts; nobody looked.",
+    ] {
+        assert!(unattended.contains(words), "{unattended}");
+    }
+    let answers = of(Consent::Answers, Question::WORKED, true);
+    assert!(answers.contains("An answers file said so"), "{answers}");
+    let seen = of(Consent::Person, Question::WORKED, true);
+    assert!(seen.contains("bob said at"), "{seen}");
+    // What did not work, or is asked anew, is no statement.
+    for (label, done) in [(Question::FAILED, true), (Question::WORKED, false)] {
+        assert_eq!(of(Consent::Yes, label, done), "[]");
+    }
 }
 
 #[test]
