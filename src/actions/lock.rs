@@ -6,7 +6,8 @@
 //! change anything: every proposal passes through [`guard`] before it is shown and before it is done,
 //! so that the step card shows the lock's command among the others and nothing is sent while another
 //! run holds what it is about. Where a host has no place for it, the card says so. The run's end gives
-//! its locks back ([`close`]), once no lost command can take them any more. Another run's lock is
+//! its locks back ([`close`]), once no lost command can take them any more; one that lies in a VM which a
+//! step stops is given back before that. Another run's lock is
 //! broken only by a person who types that run's id and a reason; from then on the other run finds
 //! itself held, for it looks too.
 //!
@@ -15,6 +16,7 @@
 
 mod claim;
 mod giving_back;
+mod inside;
 mod owner;
 mod place;
 mod standing;
@@ -53,6 +55,8 @@ pub(super) struct Guarded {
     claims: Vec<Claim>,
     /// Locks that the run holds, and its journal may not know of.
     ours: Vec<Place>,
+    /// Locks in the VM that the step stops, which are given back before.
+    leaving: Vec<Place>,
 }
 
 /// What became of the locks that a step needs.
@@ -65,7 +69,7 @@ pub(super) enum Claimed {
 }
 
 impl Guarded {
-    /// Takes the locks, as they were shown.
+    /// Takes the locks, as they were shown, and gives back those that the step would put out of reach.
     ///
     /// # Errors
     /// A lock could not be made, or the link was lost.
@@ -83,6 +87,9 @@ impl Guarded {
                 outcome = Claimed::Moved;
             }
         }
+        if outcome == Claimed::Held {
+            inside::give_back(ctx, &self.leaving).await?;
+        }
         Ok(outcome)
     }
 }
@@ -97,6 +104,7 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
         answer,
         claims: Vec::new(),
         ours: Vec::new(),
+        leaving: Vec::new(),
     };
     let Verdict::Needed(proposal) = &mut guarded.answer.verdict else {
         return Ok(guarded);
@@ -134,6 +142,7 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
         guarded.claims = theirs.into_iter().map(|(claim, _)| claim).collect();
         return Ok(guarded);
     }
+    guarded.leaving = inside::add(ctx, proposal).await;
     for claim in guarded.claims.iter().rev() {
         add(
             proposal,
@@ -154,6 +163,7 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
         if places.len() < hosts_changed(step).len() {
             proposal.changes.push(unlocked());
         }
+        inside::outline(runbook, step, proposal);
         for place in places.into_iter().rev() {
             let command = take_lock(&place.folder, "‹this run›");
             let command = shown(&place.host, &command);

@@ -42,18 +42,8 @@ pub async fn close(ctx: &Ctx) {
             ctx.doing(stays(&place, off, &why));
             continue;
         }
-        match give_back(ctx, &place, patience).await {
-            Ok(how) => {
-                let released = Fact::LockReleased {
-                    vm: place.vm,
-                    host: place.host,
-                    path: place.folder,
-                    how,
-                };
-                if ctx.link.fact(released).await.is_err() {
-                    return;
-                }
-            }
+        match hand_back(ctx, &place, patience).await {
+            Ok(()) => {}
             Err(ActError::Failed(fault)) => {
                 ctx.doing(stays(&place, off, &fault.to_string()));
                 tracing::warn!(%fault, lock = %place.folder, "a lock could not be given back");
@@ -64,6 +54,22 @@ pub async fn close(ctx: &Ctx) {
             Err(ActError::Held { .. } | ActError::Lost | ActError::Stale) => return,
         }
     }
+}
+
+/// Gives one lock back, and keeps how that went.
+pub(super) async fn hand_back(
+    ctx: &Ctx,
+    place: &Place,
+    patience: Duration,
+) -> Result<(), ActError> {
+    let how = give_back(ctx, place, patience).await?;
+    let released = Fact::LockReleased {
+        vm: place.vm.clone(),
+        host: place.host.clone(),
+        path: place.folder.clone(),
+        how,
+    };
+    ctx.link.fact(released).await
 }
 
 fn stays(place: &Place, off: Option<&VmName>, why: &str) -> String {

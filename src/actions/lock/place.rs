@@ -54,7 +54,7 @@ impl Place {
 
     /// Of a host that a step changes without being about a VM. Consoles with other runbooks are
     /// not kept off it: what is to be driven once is this runbook.
-    fn of_host(runbook: &Runbook, host: &HostName) -> Option<Self> {
+    pub(super) fn of_host(runbook: &Runbook, host: &HostName) -> Option<Self> {
         let name = format!("{OF_HOST}{}+{host}", runbook.name);
         let folder = match runbook.hosts.get(host)?.driver {
             Driver::Esxi => format!("{}/{name}", volume_on(runbook, host)?),

@@ -138,6 +138,13 @@ pub fn shutdown_guest(vmid: Vmid) -> HostCommand {
     HostCommand::write(vmsvc("power.shutdown", vmid))
 }
 
+/// Whether a line, as it is shown, stops a VM: [`power_off`] or [`shutdown_guest`].
+#[must_use]
+pub fn stops_vm(line: &str) -> bool {
+    let stops = ["vim-cmd vmsvc/power.off ", "vim-cmd vmsvc/power.shutdown "];
+    stops.iter().any(|begin| line.starts_with(begin))
+}
+
 /// Ids of a VM's recent tasks.
 #[must_use]
 pub fn tasks(vmid: Vmid) -> HostCommand {

@@ -91,6 +91,39 @@ async fn a_lock_in_a_vm_that_somebody_started_again_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_is_given_back_before_the_run_stops_that_vm() {
+    let mut world = logging().await;
+    world.site.go_dark(SiteRole::Protected);
+    for verb in ["fence", "restore", "register", "network", "power_on"] {
+        world.go(&out(verb)).await;
+    }
+    world.go(LOGGED).await;
+    assert!(on_host(&world).exists());
+    world.site.come_back(SiteRole::Protected);
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    runbook.hosts.get_mut("lee-bk1").unwrap().guest = Some("sql01".into());
+    let step = world.step(&home("shut_down"));
+    let planned = crate::actions::outline(&world.runbook, &step);
+    assert_eq!(host_locks_in(needed(&planned)), 1);
+
+    let answer = world.probe(&home("shut_down")).await;
+    let proposal = needed(&answer);
+    assert_eq!(host_locks_in(proposal), 1, "{proposal:?}");
+    let said = "the lock on lee-bk1, which lies in it, is given back first".to_owned();
+    assert!(proposal.changes.contains(&said), "{proposal:?}");
+    world.go(&home("shut_down")).await;
+    assert!(!on_host(&world).exists());
+    let facts = world.facts();
+    let at = |is: fn(&Fact) -> bool| facts.iter().position(is).unwrap();
+    let released = at(|fact| matches!(fact, Fact::LockReleased { .. }));
+    let stopped = at(|fact| matches!(fact, Fact::Stopped { .. }));
+    assert!(released < stopped, "{facts:?}");
+    // The next command there takes it anew.
+    assert_eq!(host_locks_in(needed(&world.probe(HOME_LOGGED).await)), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_does_not_answer_is_tried_for_one_of_its_locks() {
     let mut world = World::new().await;
     let runbook = std::sync::Arc::make_mut(&mut world.runbook);

@@ -1,0 +1,93 @@
+//! Locks that lie in the operating system of the VM that a step stops: they are given back before, for
+//! nobody answers there afterwards.
+
+use std::time::Duration;
+
+use crate::actions::answer::shown;
+use crate::actions::context::Ctx;
+use crate::actions::link::ActError;
+use crate::engine::Proposal;
+use crate::hypervisor::esxi::commands::stops_vm;
+use crate::hypervisor::shell::{StandingLock, release_lock};
+use crate::plan::Step;
+use crate::runbook::model::Runbook;
+
+use super::giving_back::hand_back;
+use super::place::Place;
+use super::standing::{Standing, look};
+
+/// Adds what gives them back to a step that stops their VM, and gives those that answered.
+pub(super) async fn add(ctx: &Ctx, proposal: &mut Proposal) -> Vec<Place> {
+    let mut leaving = Vec::new();
+    let has = |place: &Place| ctx.state.locks().iter().any(|fact| place.is_of(fact));
+    let places = places(&ctx.runbook, &ctx.step, proposal).into_iter();
+    for place in places.filter(has) {
+        match look(ctx, &place).await {
+            Ok(Standing::Ours(lock) | Standing::Unnamed(lock)) => {
+                announce(proposal, &place, &lock, "");
+                leaving.push(place);
+            }
+            Ok(Standing::Free | Standing::Theirs(..)) => leaving.push(place),
+            Err(fault) => proposal.changes.push(format!(
+                "the lock on {}, which lies in it, stays: {}",
+                place.who(),
+                fault.what
+            )),
+        }
+    }
+    leaving
+}
+
+/// The same without asking anybody: which locks the run has by then is not known.
+pub(super) fn outline(runbook: &Runbook, step: &Step, proposal: &mut Proposal) {
+    for place in places(runbook, step, proposal) {
+        let lock = StandingLock {
+            folder: place.folder.clone(),
+            owner: "‹this run›".to_owned(),
+        };
+        announce(proposal, &place, &lock, ", where the run has it");
+    }
+}
+
+/// Gives them back. One that does not go keeps no VM running.
+pub(super) async fn give_back(ctx: &Ctx, leaving: &[Place]) -> Result<(), ActError> {
+    for place in leaving {
+        match hand_back(ctx, place, Duration::ZERO).await {
+            Err(ActError::Failed(fault)) => {
+                ctx.doing(format!("the lock on {} stays: {fault}", place.who()));
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn announce(proposal: &mut Proposal, place: &Place, lock: &StandingLock, if_any: &str) {
+    proposal.changes.push(format!(
+        "the lock on {}, which lies in it, is given back first{if_any}",
+        place.who()
+    ));
+    let command = release_lock(lock, &place.folder);
+    proposal.commands.insert(0, shown(&place.host, &command));
+}
+
+/// Where locks lie in the VM that a step is about, at the site at which it is stopped.
+fn places(runbook: &Runbook, step: &Step, proposal: &Proposal) -> Vec<Place> {
+    let stops = proposal
+        .commands
+        .iter()
+        .filter(|shown| stops_vm(&shown.line));
+    let sites: Vec<_> = stops
+        .filter_map(|shown| runbook.role_of(shown.host.as_ref()?))
+        .collect();
+    let Some(vm) = step.subject.vm().filter(|_| !sites.is_empty()) else {
+        return Vec::new();
+    };
+    let inside = runbook.hosts.iter().filter(|(name, host)| {
+        let role = runbook.role_of(name);
+        host.guest.as_ref() == Some(vm) && role.is_some_and(|role| sites.contains(&role))
+    });
+    inside
+        .filter_map(|(name, _)| Place::of_host(runbook, name))
+        .collect()
+}
