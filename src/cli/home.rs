@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{CommitWindow, RunState, Stage, TakenHome, Way};
+use crate::engine::{CommitWindow, RunState, Stage, TakenHome, Way, needs_person};
 use crate::journal::{self, RunFolder, RunSummary, Store};
 use crate::report::Format;
 use crate::runbook::Loaded;
@@ -221,7 +221,7 @@ fn unfinished_of(run: &RunSummary, home: Option<&TakenHome>) -> UnfinishedRun {
             let steps = past.plan.open_steps();
             shown.steps = steps.len();
             shown.settled = steps.iter().filter(is_over).count();
-            let waits = |step: &&crate::plan::Step| state.status(&step.id).needs_person();
+            let waits = |step: &&crate::plan::Step| needs_person(&past.plan, &state, step);
             let stage = Stage::of(&state);
             shown.ways = ways_of(&run.folder, &stage, shown.mode, home);
             shown.stage = Some(stage);

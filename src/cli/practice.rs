@@ -11,13 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::engine::{RunState, Status};
+use crate::engine::RunState;
 use crate::error::Fault;
 use crate::host::SshConfig;
 use crate::journal::RunFolder;
 use crate::plan::Plan;
 use crate::runbook::model::{
-    Auth, BackupForm, HostAddress, Mode, OnFailure, Runbook, Rung, Section, SiteRole,
+    Auth, BackupForm, HostAddress, Mode, Runbook, Rung, Section, SiteRole,
 };
 use crate::runner::{RunHandle, Update};
 use crate::sim::{Site, SiteOptions};
@@ -259,7 +259,7 @@ fn is_over(plan: &Plan, state: &RunState) -> bool {
         .filter(|step| step.id.as_str().starts_with(&failover))
         .all(|step| {
             let status = state.status(&step.id);
-            status.is_met() || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+            status.is_met() || status.is_passed_over(step)
         })
 }
 

@@ -50,7 +50,7 @@ pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing, folder_of};
 pub use lookout::{Lookout, Presence, Sighting, Sign, Unheard};
-pub use orders::{can_retry, can_settle, can_undo, is_walked, retried};
+pub use orders::{can_retry, can_settle, can_undo, is_walked, needs_person, retried};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,

@@ -3,7 +3,6 @@
 
 use crate::names::StepId;
 use crate::plan::{Plan, Step};
-use crate::runbook::model::OnFailure;
 
 use super::event::RunResult;
 use super::input::RetryScope;
@@ -15,6 +14,22 @@ use super::step::Status;
 #[must_use]
 pub fn is_walked(plan: &Plan, state: &RunState, id: &StepId) -> bool {
     !plan.is_frozen(id) || state.open_ops(id).next().is_some()
+}
+
+/// Whether a step waits for a person. One that failed and that the runbook goes on without does where
+/// something else waits for it all the same: a run's end, for what its command may still do, and starts,
+/// for a look that was taken anew.
+#[must_use]
+pub fn needs_person(plan: &Plan, state: &RunState, step: &Step) -> bool {
+    let status = state.status(&step.id);
+    let is_reopened = || {
+        state
+            .steps
+            .get(&step.id)
+            .is_some_and(|known| known.reopened)
+    };
+    let holds = || plan.is_frozen(&step.id) || is_reopened();
+    status.needs_person(step) || status == Status::Failed && holds()
 }
 
 /// Whether a step may be skipped or said to be done by hand. A person may settle whatever is not acting
@@ -148,7 +163,7 @@ pub(super) fn settled(plan: &Plan, state: &RunState) -> Option<RunResult> {
             Status::Done | Status::AlreadyDone => result.done += 1,
             Status::ByHand => result.by_hand += 1,
             Status::Skipped => result.skipped += 1,
-            Status::Failed if step.on_failure == OnFailure::Continue => result.failed += 1,
+            status if status.is_passed_over(step) => result.failed += 1,
             _ => return None,
         }
     }

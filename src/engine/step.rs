@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use crate::error::Fault;
 use crate::names::Attempt;
+use crate::plan::Step;
+use crate::runbook::model::OnFailure;
 
 use crate::engine::{Confirmation, ProbeAnswer, Proposal, Question, RunEvent, Verdict};
 
@@ -81,13 +83,20 @@ impl Status {
         )
     }
 
-    /// It waits for a person; one that was taken back does until somebody says what becomes of it.
+    /// A step that stands so waits for a person, by itself; one that was taken back does until somebody says what
+    /// becomes of it, and one that failed where its runbook does not go on without it.
+    pub(super) fn needs_person(self, step: &Step) -> bool {
+        match self {
+            Self::Asking | Self::Held | Self::Undone => true,
+            Self::Failed => !self.is_passed_over(step),
+            _ => false,
+        }
+    }
+
+    /// It failed, and the runbook goes on without it (`on_failure: continue`).
     #[must_use]
-    pub fn needs_person(self) -> bool {
-        matches!(
-            self,
-            Self::Asking | Self::Held | Self::Failed | Self::Undone
-        )
+    pub fn is_passed_over(self, step: &Step) -> bool {
+        self == Self::Failed && step.on_failure == OnFailure::Continue
     }
 }
 

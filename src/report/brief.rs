@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::{Confirmation, Fact, RunInfo, RunState, Status, StepState};
+use crate::engine::{Confirmation, Fact, RunInfo, RunState, Status, StepState, needs_person};
 use crate::names::StepId;
 use crate::plan::{Plan, Step};
 use crate::runbook::model::Section;
@@ -195,6 +195,18 @@ fn risks(standing: &Standing<'_>) -> Vec<String> {
             _ => {}
         }
     }
+    for step in standing.plan.open_steps() {
+        let known = state.steps.get(&step.id);
+        let is_left = known.is_some_and(|known| known.status.is_passed_over(step))
+            && !needs_person(standing.plan, state, step);
+        if let Some(known) = known.filter(|_| is_left) {
+            let why = known.fault.as_ref().map_or("", |fault| &fault.what);
+            let title = &step.title;
+            risks.push(format!(
+                "{title} failed, and the run goes on without it: {why}"
+            ));
+        }
+    }
     let shells = state.people.shells.iter().rev();
     risks.extend(shells.map(|shell| {
         format!(
@@ -214,7 +226,7 @@ fn waiting(standing: &Standing<'_>) -> Vec<String> {
         };
         if let Some(question) = &known.question {
             waits.push(format!("{}: {} asks", step.title, question.asker()));
-        } else if known.status.needs_person() {
+        } else if needs_person(standing.plan, standing.state, step) {
             let why = known
                 .fault
                 .as_ref()

@@ -16,7 +16,7 @@ use crate::engine::{Answer, Confirmation, Consent, Fact, Parent, RunEvent, RunIn
 use crate::error::Fault;
 use crate::names::{Attempt, OpId, RunId, StepId, VmName};
 use crate::plan::PlanInputs;
-use crate::runbook::model::{Mode, Section};
+use crate::runbook::model::{Mode, OnFailure, Section};
 use crate::runbook::{Limits, load};
 
 const HEAD: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";

@@ -2,7 +2,7 @@
 
 use crate::names::StepId;
 use crate::plan::{ActionSpec, Step};
-use crate::runbook::model::{Mode, OnFailure};
+use crate::runbook::model::Mode;
 
 use super::super::consent;
 use super::super::input::OperatorInput;
@@ -200,9 +200,7 @@ impl Engine {
 
     fn is_met(&self, step: &Step) -> bool {
         let status = self.state.status(&step.id);
-        status.is_met()
-            || self.is_reopened(step)
-            || (status == Status::Failed && step.on_failure == OnFailure::Continue)
+        status.is_met() || self.is_reopened(step) || status.is_passed_over(step)
     }
 
     /// It was over once: what comes after it goes on while it looks again, starts of VMs apart.

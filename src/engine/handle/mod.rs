@@ -291,7 +291,9 @@ impl Engine {
         }
         Some(
             statuses()
-                .filter(|(_, status)| status.needs_person() || status.is_active())
+                .filter(|(step, status)| {
+                    crate::engine::needs_person(&self.plan, &self.state, step) || status.is_active()
+                })
                 .map(|(step, _)| step.id.clone())
                 .collect(),
         )

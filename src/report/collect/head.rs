@@ -2,14 +2,14 @@
 
 use crate::engine::{CommitWindow, RunResult, Split, Stage, Status, Way};
 use crate::names::in_commands;
+use crate::plan::Step;
 use crate::report::Run;
-use crate::report::document::{
-    Correction, Finding, FindingKind, Outcome, RunHead, TakenBack, Tone, Window,
-};
+use crate::report::document::{Correction, Finding, Outcome, RunHead, TakenBack, Tone, Window};
 use crate::report::window::told;
 use crate::runbook::model::Section;
 
 use super::drill;
+use super::steps::is_open;
 
 pub(super) fn run(run: &Run<'_>) -> RunHead {
     let info = run.info;
@@ -83,7 +83,7 @@ pub(super) fn outcome(run: &Run<'_>, findings: &[Finding]) -> Outcome {
     };
     let outcome = match &run.state.finished {
         Some(result) => settled(outcome, run, &stage, result, findings),
-        None => left_open(outcome, run, &stage, findings),
+        None => left_open(outcome, run, &stage),
     };
     let next = outcome.next;
     Outcome {
@@ -124,8 +124,8 @@ fn settled(
 }
 
 /// A run that is under way, or was left.
-fn left_open(outcome: Outcome, run: &Run<'_>, stage: &Stage, findings: &[Finding]) -> Outcome {
-    let (id, state, waits) = (&run.info.run, &run.state, waiting(findings));
+fn left_open(outcome: Outcome, run: &Run<'_>, stage: &Stage) -> Outcome {
+    let (id, state, waits) = (&run.info.run, &run.state, waiting(run));
     let ways = stage.ways(id, run.info.mode);
     let resume = Some(format!("lifeboat resume {id}"));
     let outcome = Outcome {
@@ -192,14 +192,24 @@ fn verdict(result: &RunResult, findings: &[Finding]) -> (String, Tone) {
     (words.to_owned(), tone)
 }
 
-/// How many steps wait for somebody, in words that something follows.
-fn waiting(findings: &[Finding]) -> String {
-    let open = |finding: &&Finding| finding.kind == FindingKind::Step;
-    match findings.iter().filter(open).count() {
+/// How many steps wait for somebody, and how many failed without that, in words that something follows.
+fn waiting(run: &Run<'_>) -> String {
+    let of = |step: &&Step| run.state.status(&step.id);
+    let steps = run.plan.open_steps().iter();
+    let open = steps.filter(|step| is_open(of(step)));
+    let (passed, open): (Vec<&Step>, Vec<&Step>) =
+        open.partition(|step| of(step).is_passed_over(step));
+    let open = match open.len() {
         0 => String::new(),
         1 => "one step failed or waits for a decision; ".to_owned(),
         open => format!("{open} steps failed or wait for a decision; "),
-    }
+    };
+    let passed = match passed.len() {
+        0 => String::new(),
+        1 => "one step failed that the runbook goes on without; ".to_owned(),
+        passed => format!("{passed} steps failed that the runbook goes on without; "),
+    };
+    open + &passed
 }
 
 /// The steps as they stand.

@@ -101,12 +101,15 @@ pub(super) fn open_ends(run: &Run<'_>) -> Vec<Finding> {
     run.plan.open_steps().iter().filter_map(known).collect()
 }
 
-fn is_open(status: Status) -> bool {
+pub(super) fn is_open(status: Status) -> bool {
     matches!(status, Status::Failed | Status::Held | Status::InDoubt)
 }
 
 fn open_end(step: &plan::Step, state: &StepState) -> Finding {
-    let said = code(step.id.as_str()).plain(format!(" is {}", state.status.as_str()));
+    let mut said = code(step.id.as_str()).plain(format!(" is {}", state.status.as_str()));
+    if state.status.is_passed_over(step) {
+        said = said.plain(", and the runbook goes on without it");
+    }
     let (text, next) = match &state.fault {
         Some(fault) => (
             said.plain(format!(": {}", fault.what)),

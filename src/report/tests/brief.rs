@@ -211,3 +211,53 @@ fn what_takes_longer_than_usual_says_so() {
     let line = status_line(&unmeasured);
     assert!(line.contains("5m 00s later than usual"), "{line}");
 }
+
+#[test]
+fn what_failed_and_is_gone_on_without_is_a_risk_and_no_decision() {
+    let mut case = half_way();
+    let needs = |case: &Case| {
+        let run = case.report();
+        let lines = brief(&standing(case, &run.state));
+        let of = |label: &str| {
+            let mut label_now = "";
+            let texts = lines.iter().filter(|line| {
+                label_now = if line.label.is_empty() {
+                    label_now
+                } else {
+                    line.label
+                };
+                label_now == label
+            });
+            texts
+                .map(|line| line.text.clone())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        (of("needs"), of("risk"))
+    };
+    let said = "failed: the datastore is full";
+    let (waits, risks) = needs(&case);
+    assert!(
+        waits.contains(said) && !risks.contains("datastore"),
+        "{waits}\n{risks}"
+    );
+    assert!(markdown(&case.report()).contains("one step failed or waits for a decision; "));
+
+    let step = case
+        .plan
+        .steps
+        .iter_mut()
+        .find(|step| step.id.as_str() == REGISTER);
+    step.unwrap().on_failure = OnFailure::Continue;
+    let (waits, risks) = needs(&case);
+    assert_eq!(waits, "");
+    let said = "failed, and the run goes on without it: the datastore is full";
+    assert!(risks.contains(said), "{risks}");
+    let text = markdown(&case.report());
+    for said in [
+        "one step failed that the runbook goes on without; it can be resumed",
+        "is failed, and the runbook goes on without it: the datastore is full",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+}

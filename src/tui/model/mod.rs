@@ -18,11 +18,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actions::Progress;
-use crate::engine::{OperatorInput, RunState, Status, StepState, is_walked};
+use crate::engine::{OperatorInput, RunState, Status, StepState, is_walked, needs_person};
 use crate::error::Fault;
 use crate::names::{Attempt, HostName, RunId};
 use crate::plan::{Plan, Step};
-use crate::runbook::model::{OnFailure, Runbook};
+use crate::runbook::model::Runbook;
 use crate::runner::RunHandle;
 use crate::telemetry::HostFigures;
 
@@ -172,11 +172,8 @@ impl Run {
         if !is_walked(&self.plan, &self.state, &step.id) {
             return false;
         }
-        match self.status(index) {
-            Status::Asking | Status::Held | Status::Undone => true,
-            Status::Failed => step.on_failure != OnFailure::Continue,
-            status => status.is_active() && self.asks(index),
-        }
+        needs_person(&self.plan, &self.state, step)
+            || self.status(index).is_active() && self.asks(index)
     }
 
     /// Whether a step's VM waits for an answer.

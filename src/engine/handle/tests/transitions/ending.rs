@@ -180,3 +180,37 @@ fn the_cleanup_of_a_drill_is_left_and_not_aborted() {
     let effects = drill.handle(at(1), abort);
     assert!(drill.state().people.aborted.is_none(), "{effects:?}");
 }
+
+#[test]
+fn what_failed_and_is_gone_on_without_waits_for_no_decision() {
+    let plan = {
+        let mut plan = Arc::unwrap_or_clone(plan(&[&[], &[]]));
+        plan.steps[0].on_failure = OnFailure::Continue;
+        Arc::new(plan)
+    };
+    let (first, other) = (plan.steps[0].id.clone(), plan.steps[1].id.clone());
+    let mut engine = engine(&plan);
+    let _ = engine.handle(at(0), Input::Start(info()));
+    for (second, step) in [(1, &first), (2, &other)] {
+        let gone = Err(Fault::new("it is not there", "esx", "", ""));
+        let _ = engine.handle(at(second), probed(step, 1, gone));
+    }
+    assert_eq!(engine.state().status(&first), Status::Failed);
+    assert_eq!(engine.state().status(&other), Status::Failed);
+    assert_eq!(engine.stuck(), Some(vec![other]));
+}
+
+#[test]
+fn what_failed_in_a_run_that_is_being_ended_waits_while_its_command_may_still_act() {
+    let mut plan = Arc::unwrap_or_clone(plan(&[&[]]));
+    plan.steps[0].on_failure = OnFailure::Continue;
+    let step = plan.steps[0].clone();
+    let mut state = RunState::default();
+    state.steps.entry(step.id.clone()).or_default().status = Status::Failed;
+    assert!(!crate::engine::needs_person(&plan, &state, &step));
+    plan.frozen = 1;
+    assert!(crate::engine::needs_person(&plan, &state, &step));
+    plan.frozen = 0;
+    state.steps.entry(step.id.clone()).or_default().reopened = true;
+    assert!(crate::engine::needs_person(&plan, &state, &step));
+}
