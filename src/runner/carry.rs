@@ -1,8 +1,12 @@
 //! The task that owns the engine and the journal.
 
-use std::collections::HashMap;
+mod ending;
+mod last_look;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::actions::Request;
@@ -12,13 +16,14 @@ use crate::host::{self, Lane, LiveOutput, OutputEvent};
 use crate::journal::{Intent, Journal, JournalError};
 use crate::names::{Attempt, HostName, StepId};
 use crate::plan::Step;
-use crate::telemetry::HostFigures;
+use crate::telemetry::{self, HostFigures, Panes};
 
 use super::handle::{Live, Update};
 use super::launch::Launch;
 use super::polls;
 use super::spool::Spool;
 use super::tasks::{Job, Tasks, spawn};
+use last_look::LastLook;
 
 /// What reaches the task.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(super) enum Message {
     },
     /// For the screen and the spool.
     Live(Live),
+    /// The last look that began then has had its time.
+    LookedEnough(Timestamp),
 }
 
 /// Why the task stops.
@@ -74,6 +81,10 @@ pub(super) struct Carrier {
     last: Option<Arc<Entry>>,
     stuck: Option<Vec<StepId>>,
     refused: HashMap<HostName, String>,
+    panes: Option<Panes>,
+    /// Hosts whose last poll told what runs there.
+    seen: BTreeSet<HostName>,
+    last_look: Option<LastLook>,
 }
 
 impl Carrier {
@@ -100,6 +111,9 @@ impl Carrier {
             last: None,
             stuck: None,
             refused: HashMap::new(),
+            panes: None,
+            seen: BTreeSet::new(),
+            last_look: None,
         }
     }
 
@@ -109,7 +123,7 @@ impl Carrier {
             return;
         };
         self.listen_to_hosts();
-        let panes = crate::telemetry::watch(
+        self.panes = Some(telemetry::watch(
             &self.launch.hosts,
             &self.launch.runbook,
             &self.launch.clock,
@@ -119,7 +133,7 @@ impl Carrier {
                     let _ = inbox.send(Message::Live(Live::Host(Box::new(figures))));
                 }
             },
-        );
+        ));
         let mut stop = self.settled().err();
         while stop.is_none() {
             let message = tokio::select! {
@@ -135,7 +149,7 @@ impl Carrier {
             stop = self.message(message).err();
         }
         self.running.end_all();
-        drop(panes);
+        self.panes = None;
         let fault = match &stop {
             Some(Stop::Left) | None => None,
             Some(stop @ Stop::Journal(_)) => Some(stop.fault()),
@@ -193,18 +207,39 @@ impl Carrier {
                 request,
             } => self.request(step, attempt, request)?,
             Message::Live(live) => {
-                let mut seen = None;
-                if let Live::Host(figures) = &live {
-                    self.show_refused_key(figures);
-                    seen = polls::seen(&self.launch.runbook, self.engine.state(), figures);
+                if !self.live(live)? {
+                    return Ok(());
                 }
-                self.spool.keep(&live);
-                let _ = self.updates.send(Update::Live(live));
-                let Some(seen) = seen else { return Ok(()) };
-                self.take(seen.into())?;
+            }
+            Message::LookedEnough(since) => {
+                let look = self.last_look.as_ref();
+                if look.is_some_and(|look| look.since == since) {
+                    self.looked();
+                }
             }
         }
         self.settled()
+    }
+
+    /// Passes on what is for the screen; whether it was for the engine, too.
+    fn live(&mut self, live: Live) -> Result<bool, Stop> {
+        let mut figures = None;
+        if let Live::Host(polled) = &live {
+            self.show_refused_key(polled);
+            figures = Some(polled.clone());
+        }
+        self.spool.keep(&live);
+        let _ = self.updates.send(Update::Live(live));
+        let Some(figures) = figures else {
+            return Ok(false);
+        };
+        let seen = polls::seen(&self.launch.runbook, self.engine.state(), &figures);
+        let is_seen = seen.is_some();
+        if let Some(seen) = seen {
+            self.take(seen.into())?;
+        }
+        self.polled(&figures);
+        Ok(is_seen)
     }
 
     /// Shows a refused host key once; the panes ask every host, so they meet it first.
@@ -341,19 +376,6 @@ impl Carrier {
             return;
         };
         self.start_with(job, planned, step, attempt);
-    }
-
-    /// Gives back what the run holds. An action always has a step to work with, here the last one;
-    /// what it records is no step's.
-    fn close(&mut self) {
-        match self.launch.plan.steps.last().cloned() {
-            Some(last) => {
-                self.start_with(Job::Close, last, StepId::default(), Attempt::default());
-            }
-            None => {
-                let _ = self.inbox.send(Message::Input(Input::Closed));
-            }
-        }
     }
 
     fn start_with(&mut self, job: Job, planned: Step, step: StepId, attempt: Attempt) {

@@ -18,6 +18,8 @@ use crate::names::{HostName, VmName};
 pub struct HostFigures {
     /// Which host.
     pub host: HostName,
+    /// When the last poll began, answered or not.
+    pub began: Timestamp,
     /// When the last poll that was answered ended; the pane shows its age.
     pub answered: Option<Timestamp>,
     /// How it goes.

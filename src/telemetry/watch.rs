@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -24,12 +25,34 @@ const RARELY: Duration = Duration::from_secs(60);
 
 /// The running polls. Dropping them ends them.
 #[derive(Debug)]
-pub struct Panes(Vec<JoinHandle<()>>);
+pub struct Panes(Vec<Pane>);
+
+/// The polls of one host.
+#[derive(Debug)]
+struct Pane {
+    host: HostName,
+    task: JoinHandle<()>,
+    at_once: Arc<Notify>,
+}
+
+impl Panes {
+    /// The hosts that are polled.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        self.0.iter().map(|pane| &pane.host)
+    }
+
+    /// Polls a host without waiting for its turn; while a poll is under way, once more after it.
+    pub fn look_at_once(&self, host: &HostName) {
+        for pane in self.0.iter().filter(|pane| pane.host == *host) {
+            pane.at_once.notify_one();
+        }
+    }
+}
 
 impl Drop for Panes {
     fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
+        for pane in &self.0 {
+            pane.task.abort();
         }
     }
 }
@@ -56,7 +79,9 @@ pub fn watch(
         let watched = watched_on(runbook, name);
         let folder = backup_folder(runbook, name);
         let (tell, clock, driver) = (tell.clone(), clock.clone(), listed.driver);
-        Some(tokio::spawn(async move {
+        let at_once = Arc::new(Notify::new());
+        let wake = Arc::clone(&at_once);
+        let task = tokio::spawn(async move {
             let mut poll = Poll {
                 host,
                 watched,
@@ -66,8 +91,13 @@ pub fn watch(
                 rows: esxi::Rows::default(),
                 turn: 0,
             };
-            poll.repeat(&clock, tell).await;
-        }))
+            poll.repeat(&clock, tell, &wake).await;
+        });
+        Some(Pane {
+            host: name.clone(),
+            task,
+            at_once,
+        })
     });
     Panes(tasks.collect())
 }
@@ -109,7 +139,7 @@ struct Poll {
 }
 
 impl Poll {
-    async fn repeat(&mut self, clock: &Clock, tell: impl Fn(HostFigures)) {
+    async fn repeat(&mut self, clock: &Clock, tell: impl Fn(HostFigures), at_once: &Notify) {
         let mut failures = 0_u32;
         loop {
             let started = Instant::now();
@@ -127,7 +157,10 @@ impl Poll {
                 .as_ref()
                 .is_some_and(|last| last.link == LinkState::Down);
             let most = if silent { SILENT } else { RARELY };
-            tokio::time::sleep(pause(took, failures, most)).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause(took, failures, most)) => {}
+                () = at_once.notified() => {}
+            }
         }
     }
 
@@ -138,7 +171,7 @@ impl Poll {
             ..HostFigures::default()
         });
         let (started, asked) = (Instant::now(), clock.now());
-        figures.asked = None;
+        (figures.began, figures.asked) = (asked, None);
         let answer = match self.driver {
             Driver::Esxi => {
                 let rows = (&mut self.rows, self.turn);
