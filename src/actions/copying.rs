@@ -7,6 +7,7 @@
 
 use crate::engine::{ProbeAnswer, ShownCommand};
 use crate::error::Fault;
+use crate::hypervisor::esxi::commands::{DiskFormat, clone_disk};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell::{self, FileStat};
 use crate::transfer::{
@@ -398,10 +399,15 @@ pub(super) fn outline(to: &VmAt) -> Vec<ShownCommand> {
     let part = format!("{file}.lifeboat-‹run›-part");
     let lines = [
         shell::make_folder(&to.folder_path(), shell::Folders::Missing).line(),
-        format!("vmkfstools -i {file} -d thin {file}.lifeboat-‹run›-clone"),
+        clone_disk(
+            &file,
+            &format!("{file}.lifeboat-‹run›-clone"),
+            DiskFormat::Thin,
+        )
+        .line(),
         format!("write what differs of ‹file› to {part}"),
-        format!("mv {file} {file}.lifeboat-‹run›-original"),
-        format!("mv {part} {file}"),
+        shell::rename(&file, &format!("{file}.lifeboat-‹run›-original")).line(),
+        shell::rename(&part, &file).line(),
     ];
     moving::changing(&to.host, lines)
 }

@@ -252,9 +252,46 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::cli::load::load_bundled;
+    use crate::cli::load::{load_bundled, load_runbook};
     use crate::plan::{self, PlanInputs};
     use crate::runbook::model::Mode;
+
+    #[test]
+    fn a_path_with_blanks_is_quoted_wherever_it_is_sent() {
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+        let text = text.replace("datastore: local1", "datastore: local store");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.yaml");
+        std::fs::write(&file, text).unwrap();
+        let runbook = load_runbook(&file).unwrap().runbook;
+        let variables = BTreeMap::from([("ticket".into(), "INC000001".to_owned())]);
+        let inputs = PlanInputs {
+            variables,
+            only: Vec::new(),
+        };
+        let ways = [
+            (Section::Failover, Mode::Failover),
+            (Section::Failover, Mode::Planned),
+            (Section::Failback, Mode::Failback),
+        ];
+        for (section, mode) in ways {
+            let plan = plan::make(&runbook, section, mode, &inputs).unwrap();
+            for step in &plan.steps {
+                let answer = actions::outline(&runbook, step);
+                let Verdict::Needed(proposal) = &answer.verdict else {
+                    continue;
+                };
+                for line in proposal.commands.iter().map(|command| &command.line) {
+                    // What is written is a session of its own, told in words.
+                    if !line.starts_with("write ") {
+                        let words = shell_words::split(line).unwrap();
+                        let torn = words.iter().find(|word| word.ends_with("/local"));
+                        assert_eq!(torn, None, "{line}");
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_step_has_a_box_and_every_command_stays_in_its_item() {

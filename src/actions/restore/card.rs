@@ -45,7 +45,7 @@ impl Restore {
         let temporary = format!("{file}.lifeboat-‹run›-part");
         let lines = [
             format!("write ‹file› to {temporary}"),
-            format!("mv {temporary} {file}"),
+            shell::rename(&temporary, &file).line(),
         ];
         proposal
             .commands
