@@ -70,13 +70,18 @@ impl Past {
 
     /// The run for a report.
     pub(super) fn report(&self) -> report::Run<'_> {
+        self.report_at(elsewhere(&self.folder.path))
+    }
+
+    /// The same with what its commands need behind its id.
+    pub(super) fn report_at(&self, elsewhere: String) -> report::Run<'_> {
         report::Run::new(
             &self.journal.entries,
             &self.info,
             &self.plan,
             &self.loaded.runbook,
             &self.journal.head,
-            elsewhere(&self.folder.path),
+            elsewhere,
         )
     }
 

@@ -1,4 +1,7 @@
-//! `lifeboat verify`: whether a journal is whole, line by line, and still the one that was reported.
+//! `lifeboat verify`: whether a journal is whole, line by line, and still the one that was reported, and
+//! whether its reports say what it gives.
+
+mod reports;
 
 use std::fs;
 use std::io::{self, Write};
@@ -45,7 +48,8 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
     // Whoever reads along has seen enough when the pipe is closed.
     let exit = say(&name, &journal, &recorded, out).unwrap_or(Exit::Clean);
     let same = evidence::compare(folder, &journal, out).unwrap_or(true);
-    Ok(if same { exit } else { Exit::Findings })
+    let given = reports::compare(folder, &journal, out).unwrap_or(true);
+    Ok(if same && given { exit } else { Exit::Findings })
 }
 
 fn say(

@@ -83,6 +83,35 @@ fn a_run_leaves_reports_and_the_sums_of_its_evidence() {
         printed.expect(0);
         assert_eq!(&printed.stdout, text);
     }
+    let verify = || place.run(&["verify", &run_id(&place)], Duration::from_secs(20));
+    let whole = verify();
+    whole.expect(0);
+    let said = "as the journal gives it: report.md, report.html, report.json";
+    assert!(whole.stdout.contains(said), "{}", whole.stdout);
+    for (name, was, edited) in [
+        ("report.md", "nothing found", "nothing lost"),
+        ("report.html", "nothing found", "nothing lost"),
+        ("report.json", "\"within\"", "\"beyond\""),
+    ] {
+        let text = read(name);
+        let path = folder.join(name);
+        std::fs::write(&path, text.replacen(was, edited, 1)).expect("a report");
+        assert_ne!(read(name), text, "{name}");
+        let changed = verify();
+        changed.expect(1);
+        let said = format!("{name} does not say what the journal gives");
+        assert!(changed.stdout.contains(&said), "{}", changed.stdout);
+        assert_eq!(changed.stdout.matches("does not say").count(), 1);
+        std::fs::write(&path, text).expect("a report");
+    }
+    // Whoever gets the folder may have it anywhere.
+    let elsewhere = place.state().join("passed-on");
+    std::fs::rename(&folder, &elsewhere).expect("another place");
+    let journal = elsewhere.join("journal.jsonl");
+    let args = ["verify", journal.to_str().expect("a path")];
+    let whole = place.run(&args, Duration::from_secs(20));
+    whole.expect(0);
+    assert!(whole.stdout.contains("report.html"), "{}", whole.stdout);
 }
 
 /// Runs are compared with those before them, and a folder that was changed is found out.

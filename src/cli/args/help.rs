@@ -206,8 +206,9 @@ next drill is due. A runbook counts as it lies in its newest run.";
 
 pub(super) const VERIFY: &str = "\
 The journal's chain of hashes is checked line by line, its head against the report and the runs that take
-this one back, and the other files of the folder against their sums in report.json. A folder that was
-passed on is checked by its journal: lifeboat verify FOLDER/journal.jsonl";
+this one back, and the other files of the folder against their sums in report.json. Each of report.md,
+report.html and report.json is made anew from the journal and compared. A folder that was passed on is
+checked by its journal: lifeboat verify FOLDER/journal.jsonl";
 
 pub(super) const REPORT: &str = "\
 It sets objectives against what was reached and puts first whatever was vouched for instead of proven;

@@ -119,5 +119,6 @@ fn integrity(run: &Run<'_>) -> Integrity {
         runbook_sha256: info.runbook_sha256.clone(),
         plan: info.plan.clone(),
         version: info.version.clone(),
+        written_by: env!("CARGO_PKG_VERSION"),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{seconds, whole};
 use crate::engine::DrillTerms;
@@ -117,10 +117,12 @@ pub struct Integrity {
     pub plan: String,
     /// Version of Lifeboat that started the run.
     pub version: String,
+    /// Version of Lifeboat that wrote the report.
+    pub written_by: &'static str,
 }
 
 /// A file of the run's folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Evidence {
     /// Its path in the folder.
     pub path: String,

@@ -295,7 +295,7 @@ fn integrity(document: &Document) -> Section {
         plain(format!("Journal: {} lines, head hash ", integrity.lines)).code(&integrity.head),
         plain("Runbook: SHA-256 ").code(&integrity.runbook_sha256),
         plain("Plan: ").code(&integrity.plan),
-        plain(format!("Written by Lifeboat {}", integrity.version)),
+        plain(format!("Written by Lifeboat {}", integrity.written_by)),
         plain("Check it with ")
             .code(format!("lifeboat verify {}", document.run.id))
             .plain(", or in the run's folder with a shell alone; it prints the head hash:"),
