@@ -1,5 +1,6 @@
 //! What is wrong with a runbook file, as data and as text with carets.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -8,6 +9,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 /// A line longer than this is named, but not shown.
 const LONGEST_SHOWN_LINE: usize = 400;
+/// Further places of one mistake that are named.
+const NAMED: usize = 8;
 
 /// One problem and where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// The bytes of the file that it is about.
     pub span: Range<usize>,
+    /// Further places of the same mistake.
+    pub(super) more: usize,
 }
 
 impl Diagnostic {
@@ -84,6 +89,13 @@ impl Diagnostics {
             (problem.line, problem.column) = position(problem.span.start);
             for label in &mut problem.labels {
                 (label.line, label.column) = position(label.span.start);
+            }
+            if problem.more > 0 {
+                let more = format!("the same stands in {} more places", problem.more);
+                problem.hint = Some(match problem.hint.take() {
+                    Some(hint) => format!("{hint} ({more})"),
+                    None => more,
+                });
             }
         }
         Self {
@@ -213,6 +225,8 @@ impl std::error::Error for Diagnostics {}
 pub(super) struct Problems {
     list: Vec<Diagnostic>,
     left_off: usize,
+    /// What was left off of that which is told once.
+    counted: HashSet<String>,
     limit: usize,
 }
 
@@ -221,6 +235,7 @@ impl Problems {
         Self {
             list: Vec::new(),
             left_off: 0,
+            counted: HashSet::new(),
             limit: limit.max(1),
         }
     }
@@ -232,6 +247,27 @@ impl Problems {
     /// Whether further ones are only counted, so that nobody need look for hints.
     pub(super) fn is_full(&self) -> bool {
         self.list.len() >= self.limit
+    }
+
+    /// One mistake that is made in many places is one problem, which names the others.
+    pub(super) fn push_once(&mut self, problem: Diagnostic) {
+        let mut known = self.list.iter_mut();
+        match known.find(|known| known.message == problem.message) {
+            None => {
+                // Of what is only counted the words are kept: it counts once, too.
+                if !self.is_full() || self.counted.insert(problem.message.clone()) {
+                    self.push(problem);
+                }
+            }
+            // One that a merge brought stands in one place.
+            Some(known) if known.span == problem.span => {}
+            Some(known) if known.labels.len() < NAMED => known.labels.push(Label {
+                text: "and here".to_owned(),
+                span: problem.span,
+                ..Label::default()
+            }),
+            Some(known) => known.more += 1,
+        }
     }
 
     /// Names from the file may be part of any text, so every text is made safe here.

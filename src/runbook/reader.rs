@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
-    /// Reports a word that is none of those that may stand there.
+    /// Reports a word that is none of those that may stand there; once, wherever else it stands.
     pub(super) fn unknown<'c>(
         &mut self,
         node: NodeId,
@@ -128,7 +128,9 @@ impl<'a> Reader<'a> {
         } else {
             did_you_mean(word, known)
         };
-        self.report(node, format!("unknown {kind} `{}`", visible(word)), &hint);
+        let mut problem = self.at(node, format!("unknown {kind} `{}`", visible(word)));
+        problem.hint = (!hint.is_empty()).then_some(hint);
+        self.problems.push_once(problem);
     }
 
     /// Reports a key that is none of those that a mapping may have.

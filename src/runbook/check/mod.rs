@@ -11,7 +11,7 @@ use super::model::{Driver, Hop, Host, Runbook, SiteRole};
 use super::places::NodeId;
 use super::read::Read;
 use super::reader::Reader;
-use crate::names::HostName;
+use crate::names::{HostName, VmName};
 
 /// Reports what breaks a rule.
 pub(super) fn check(read: &Read, root: NodeId, reader: &mut Reader<'_>) {
@@ -48,6 +48,13 @@ impl Checker<'_, '_> {
                 self.reader.places.child(node, key).ok_or(node)
             })
             .unwrap_or_else(|deepest| deepest)
+    }
+
+    /// Whether the file gives a VM this key: what was read of it may be nothing, for it is wrong, and that
+    /// is told where it stands.
+    fn is_given(&self, vm: &VmName, key: &str) -> bool {
+        let vm = self.find(&["vms", vm.as_str()]);
+        self.reader.places.child(vm, key).is_some()
     }
 
     /// Reports a problem at one value, with a second place that takes part.

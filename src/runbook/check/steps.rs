@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Checker;
 use crate::names::VmName;
-use crate::runbook::model::{ForEach, Phase, Probe, Section, SiteRole, StepSpec, Verb, Vm, Young};
+use crate::runbook::model::{ForEach, Phase, Probe, Section, SiteRole, StepSpec, Verb, Young};
 use crate::runbook::places::NodeId;
 use crate::runbook::read::{PhaseNodes, Read};
 
@@ -74,12 +74,7 @@ fn served(
     }
     let mut unserved = vms_of(checker, phase, written)
         .into_iter()
-        .filter_map(|name| {
-            Some((
-                name,
-                lacks(checker, section, &step.verb, checker.runbook.vms.get(name)?)?,
-            ))
-        });
+        .filter_map(|name| Some((name, lacks(checker, section, &step.verb, name)?)));
     let Some((first, lack)) = unserved.next() else {
         return;
     };
@@ -107,7 +102,9 @@ fn makes_room(checker: &mut Checker<'_, '_>, step: &StepSpec, vms: &[VmName], no
     let runbook = checker.runbook;
     let lack = |name: &VmName| match runbook.vms.get(name)? {
         vm if !vm.expendable => Some("it is not expendable"),
-        vm if vm.recovery.is_none() => Some("it has no `recovery` place"),
+        vm if vm.recovery.is_none() && !checker.is_given(name, "recovery") => {
+            Some("it has no `recovery` place")
+        }
         _ => None,
     };
     let Some((name, lack)) = vms.iter().find_map(|name| Some((name, lack(name)?))) else {
@@ -143,6 +140,7 @@ fn looked_at(
                     Young::SinceMove => false,
                 };
                 let lack = match backup.as_ref().or(vm.backup.as_ref()) {
+                    None if checker.is_given(name, "backup") => return None,
                     None => "it has no `backup`",
                     Some(_) if is_old => "it has no RPO, and the check gives no age",
                     Some(_) => return None,
@@ -154,12 +152,9 @@ fn looked_at(
                     .as_ref()
                     .and_then(|site| checker.runbook.sites.get(site));
                 let role = site.map_or(section.target(), |site| site.role);
-                let key = match role {
-                    SiteRole::Protected => "protected",
-                    SiteRole::Recovery => "recovery",
-                };
-                let there = vm.place(role);
-                there.is_none().then(|| format!("it has no `{key}` place"))
+                let key = key_of(role);
+                let has_none = vm.place(role).is_none() && !checker.is_given(name, key);
+                has_none.then(|| format!("it has no `{key}` place"))
             }
             _ => None,
         }
@@ -181,7 +176,13 @@ fn looked_at(
 }
 
 /// What a VM lacks for a verb, in words.
-fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> Option<String> {
+fn lacks(
+    checker: &Checker<'_, '_>,
+    section: Section,
+    verb: &Verb,
+    name: &VmName,
+) -> Option<String> {
+    let vm = checker.runbook.vms.get(name)?;
     let (source, target) = (section.source(), section.target());
     let needed: &[SiteRole] = match verb {
         Verb::Confirm { .. }
@@ -212,18 +213,27 @@ fn lacks(checker: &Checker<'_, '_>, section: Section, verb: &Verb, vm: &Vm) -> O
         | Verb::Ready { .. } => &[target],
     };
     for role in needed {
-        if vm.place(*role).is_some() {
+        if vm.place(*role).is_some() || checker.is_given(name, key_of(*role)) {
             continue;
         }
         let physical = *role == SiteRole::Protected && vm.physical.is_some();
-        return Some(match role {
-            SiteRole::Protected if physical => "it is a physical server".to_owned(),
-            SiteRole::Protected => "it has no `protected` place".to_owned(),
-            SiteRole::Recovery => "it has no `recovery` place".to_owned(),
+        return Some(if physical {
+            "it is a physical server".to_owned()
+        } else {
+            format!("it has no `{}` place", key_of(*role))
         });
     }
-    (matches!(verb, Verb::Restore { .. } | Verb::RestoreFiles(_)) && vm.backup.is_none())
-        .then(|| "it has no `backup`".to_owned())
+    let is_restored = matches!(verb, Verb::Restore { .. } | Verb::RestoreFiles(_));
+    let has_none = vm.backup.is_none() && !checker.is_given(name, "backup");
+    (is_restored && has_none).then(|| "it has no `backup`".to_owned())
+}
+
+/// Under which key a VM has its place at a site.
+fn key_of(role: SiteRole) -> &'static str {
+    match role {
+        SiteRole::Protected => "protected",
+        SiteRole::Recovery => "recovery",
+    }
 }
 
 /// The VMs that a step is for.

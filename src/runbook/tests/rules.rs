@@ -115,6 +115,26 @@ fn a_physical_server_is_fenced_by_word_but_not_copied_back_to() {
 }
 
 #[test]
+fn one_misspelling_is_one_problem_and_what_follows_from_it_is_none() {
+    let found = |was: &str, typed: &str| {
+        let text = BUNDLED.replacen(was, typed, 1);
+        assert_ne!(text, BUNDLED, "{was}");
+        let found = problems(&text);
+        assert_eq!(found.list.len(), 1, "{found}");
+        (listed(&found), text)
+    };
+    let (said, _) = found("recovery: { host: lee-esx1", "recovery: { host: lee-esx2");
+    assert!(said.contains("unknown host `lee-esx2`\n    did you mean `lee-esx1`?"));
+    let (said, _) = found("backup: nightly", "backup: nigthly");
+    assert!(said.contains("unknown backup `nigthly`\n    did you mean `nightly`?"));
+    // A name that is misspelt where it is given is so at each place that uses it.
+    let (said, text) = found("\n  lee-bk1:", "\n  lee-bk2:");
+    let uses = text.matches("lee-bk1").count();
+    assert!(said.contains("unknown host `lee-bk1`\n    did you mean `lee-bk2`?"));
+    assert_eq!(said.matches("and here").count(), uses - 1, "{said}");
+}
+
+#[test]
 fn an_empty_or_absurd_section_is_refused() {
     let found = problems(&small(
         "vms: {}\nfailover:\n  - phase: A\n    for_each: vms\n    steps: [{ fence: \"${vm}\" }]\n",
