@@ -118,11 +118,23 @@ pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &
 }
 
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
-/// run left.
+/// run left; and one that is open would go on to take home what is no longer there.
 fn refuse_if_taken_home(console: &Console, past: &Past) -> Result<(), Failure> {
     let folder = &past.folder;
     let Some(home) = taken_home(&console.store, &folder.id, &past.state())? else {
-        return Ok(());
+        return match open_failback(&console.store, &folder.id)? {
+            None => Ok(()),
+            Some(open) => {
+                let why = format!(
+                    "failback {open} of it is open: it has moved nothing yet, and would go on to take home \
+                     what is then no longer there"
+                );
+                let next = format!(
+                    "end that one first: lifeboat rollback {open}; or go on with it: lifeboat resume {open}"
+                );
+                Err(refused(Chapter::Rollback, folder, why, &next))
+            }
+        };
     };
     let back = home.way_back();
     let next = format!("take that back first, if that is what you want: {back}");
@@ -155,6 +167,13 @@ pub(super) fn taken_home(
         vms: failback.plan.vms,
     });
     Ok(TakenHome::of(Some(state), taken.zip(&states)))
+}
+
+/// A failback of a run that is not over.
+pub(super) fn open_failback(store: &Store, run: &RunId) -> Result<Option<RunId>, Failure> {
+    let mut failbacks = failbacks(store, run)?.into_iter();
+    let open = failbacks.find(|failback| failback.state().finished.is_none());
+    Ok(open.map(|failback| failback.folder.id))
 }
 
 /// The failbacks of a run, newest first.

@@ -198,6 +198,15 @@ fn failbacks_of_one_failover_add_up() {
         one
     };
     assert_eq!(home(), None);
+    // One that moved nothing took nothing home, and keeps its failover from a rollback while it is open.
+    let open =
+        || ending::open_failback(&store, &run).unwrap_or_else(|failure| panic!("{}", failure.text));
+    assert_eq!(open(), None);
+    back("web01", vec![finished(1)]);
+    assert_eq!(open(), None);
+    let began = back("web01", Vec::new());
+    assert_eq!((home(), open()), (None, Some(began.clone())));
+    std::fs::remove_dir_all(store.find(began.as_str()).unwrap().path).unwrap();
     let web = back("web01", vec![sent(), finished(0)]);
     let taken = home().unwrap();
     assert!(!taken.all && !taken.whole, "{taken:?}");
