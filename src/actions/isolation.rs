@@ -26,7 +26,9 @@ use super::registered;
 
 mod judge;
 
-use judge::{Joined, View};
+use judge::View;
+
+pub(super) use judge::Joined;
 
 /// What a host has of the drill's network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,7 +128,7 @@ pub(super) async fn look(
 
 /// What every VM of a host is joined to: those in its inventory and those that run without being
 /// in it.
-async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fault> {
+pub(super) async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fault> {
     let inventory = registered::inventory(ctx, host, Lane::Control).await?;
     let running = registered::running(ctx, host).await?;
     let listed = inventory.vms.iter().map(|entry| Joined {

@@ -12,6 +12,7 @@ use crate::plan::{Close, Risk};
 use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed, shown};
 use super::super::context::Ctx;
+use super::super::isolation::{self, Joined};
 use super::super::link::ActError;
 use super::tell_gone;
 
@@ -28,6 +29,8 @@ pub(in crate::actions) struct EndNetworks<'a> {
 pub(in crate::actions) struct Seen {
     pub(super) groups: Vec<PortGroup>,
     pub(super) switches: Vec<Vswitch>,
+    /// What its VMs are joined to, those that are off among them: only one that runs is a client.
+    pub(super) joined: Vec<Joined>,
 }
 
 impl<'a> EndNetworks<'a> {
@@ -117,7 +120,15 @@ impl Action for EndNetworks<'_> {
         let switches = ctx
             .read(self.host, lane, &command, Vswitch::parse_all, doing)
             .await?;
-        Ok(Known::Is(Seen { groups, switches }))
+        let mut seen = Seen {
+            groups,
+            switches,
+            joined: Vec::new(),
+        };
+        if !self.there(&seen).0.is_empty() {
+            seen.joined = isolation::joined(ctx, self.host).await?;
+        }
+        Ok(Known::Is(seen))
     }
 
     fn decide(&self, seen: &Known<Seen>) -> ProbeAnswer {
@@ -149,6 +160,14 @@ impl Action for EndNetworks<'_> {
             .join("; ");
         if let Some(busy) = groups.iter().find(|group| group.active_clients > 0) {
             return self.in_use(found, &format!("port group {}", busy.name));
+        }
+        let joined = groups.iter().find_map(|group| {
+            let vm = seen.joined.iter().find(|vm| vm.is_to(&group.name))?;
+            Some((group, vm))
+        });
+        if let Some((group, vm)) = joined {
+            let what = format!("port group {}, to which {} is joined,", group.name, vm.name);
+            return self.in_use(format!("{found}; {} ({}) names it", vm.name, vm.vmx), &what);
         }
         // A switch goes only with nothing on it but the run's own.
         let others = |group: &&PortGroup| {

@@ -3,6 +3,7 @@ use super::super::tests::{blocked, done, lines, needed, step};
 use super::*;
 use crate::actions::action::Action;
 use crate::actions::answer::Known;
+use crate::actions::isolation::Joined;
 use crate::actions::later::KeptByLater;
 use crate::actions::registered::{Registration, Unlisted};
 use crate::actions::store::Store;
@@ -15,6 +16,7 @@ use crate::hypervisor::shell::{self, FileKind, FileStat};
 use crate::names::{HostName, OpId};
 use crate::plan::{Aside, Placed, PlacedFile};
 use crate::runbook::model::SiteRole;
+use crate::vmfiles::Adapter;
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
 const MARK: &str = ".lifeboat-r1-";
@@ -482,13 +484,16 @@ fn a_port_group_goes_only_from_the_switch_on_which_the_run_made_it_and_unused() 
         port_groups: Vec::new(),
         mtu: 1500,
     };
-    let decide = |groups_there: Vec<PortGroup>, switches_there: Vec<Vswitch>| {
+    let decide_with = |groups_there: Vec<PortGroup>, switches_there, joined| {
         let seen = networks::Seen {
             groups: groups_there,
             switches: switches_there,
+            joined,
         };
         EndNetworks::new(&close, &host, &groups, &switches).decide(&Known::Is(seen))
     };
+    let decide =
+        |groups: Vec<PortGroup>, switches: Vec<Vswitch>| decide_with(groups, switches, Vec::new());
     let answer = decide(
         vec![group("Recovered", "vSwitch0", 0)],
         vec![switch.clone()],
@@ -502,6 +507,27 @@ fn a_port_group_goes_only_from_the_switch_on_which_the_run_made_it_and_unused() 
     );
     done(&decide(vec![group("Recovered", "vSwitch1", 0)], vec![]));
     blocked(&decide(vec![group("Recovered", "vSwitch0", 1)], vec![]));
+    // A VM that is off is no client, and would come up without its network.
+    let off = |network: &str| Joined {
+        name: "theirs".to_owned(),
+        vmx: "/vmfs/volumes/local1/theirs/theirs.vmx".to_owned(),
+        running: false,
+        adapters: vec![Adapter {
+            name: "ethernet0".to_owned(),
+            present: true,
+            network_name: Some(network.to_owned()),
+            ..Adapter::default()
+        }],
+    };
+    let there = || vec![group("Recovered", "vSwitch0", 0)];
+    let answer = decide_with(there(), vec![], vec![off("VM Network"), off("Recovered")]);
+    let told = format!("{:?}", answer.verdict);
+    assert!(
+        told.contains("port group Recovered, to which theirs is joined, is in use"),
+        "{told}"
+    );
+    assert!(told.contains("theirs/theirs.vmx) names it"), "{told}");
+    needed(&decide_with(there(), vec![], vec![off("VM Network")]));
     blocked(&decide(vec![group("theirs", "drill", 0)], vec![switch]));
 }
 

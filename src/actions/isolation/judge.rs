@@ -20,7 +20,7 @@ pub(super) struct View {
 
 /// A VM and the adapters that it sees.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Joined {
+pub(in crate::actions) struct Joined {
     pub name: String,
     /// Its .vmx on the host.
     pub vmx: String,
@@ -30,6 +30,12 @@ pub(super) struct Joined {
 }
 
 impl Joined {
+    /// Whether one of its adapters is joined to this port group, be the VM off.
+    pub(in crate::actions) fn is_to(&self, group: &str) -> bool {
+        let mut names = self.adapters.iter().map(|its| its.network_name.as_deref());
+        names.any(|name| name == Some(group))
+    }
+
     /// Whether it is this drill's: its folder bears the run's id.
     fn is_ours(&self, isolation: &Isolation) -> bool {
         let mut parts = self.vmx.rsplit('/').skip(1);
