@@ -57,6 +57,9 @@ fn key_type(blob: &[u8]) -> String {
 pub(super) struct Expected {
     pins: Vec<String>,
     known: Vec<ShownKey>,
+    /// Keys of the same host at the usual port. As with OpenSSH they count where none of the shown type is
+    /// known for the port that is asked, and never against a key.
+    portless: Vec<ShownKey>,
     revoked: Vec<String>,
 }
 
@@ -74,20 +77,17 @@ impl Expected {
             ..Self::default()
         };
         if expected.pins.is_empty() {
-            let name = match &config.host_key_alias {
-                Some(alias) => alias.to_lowercase(),
-                None => lookup_name(&config.address),
-            };
+            let names = Names::of(&config.address, config.host_key_alias.as_deref());
             for file in &config.known_hosts {
                 if let Ok(bytes) = std::fs::read(super::config::expand_home(file)) {
-                    expected.read_known_hosts(&String::from_utf8_lossy(&bytes), &name);
+                    expected.read_known_hosts(&String::from_utf8_lossy(&bytes), &names);
                 }
             }
         }
         expected
     }
 
-    fn read_known_hosts(&mut self, text: &str, name: &str) {
+    fn read_known_hosts(&mut self, text: &str, names: &Names) {
         for line in text.lines() {
             let mut words = line.split_ascii_whitespace().peekable();
             let marker = words.next_if(|word| word.starts_with('@'));
@@ -98,12 +98,18 @@ impl Expected {
             let Ok(blob) = STANDARD.decode(key) else {
                 continue;
             };
-            if hosts.starts_with('#') || !names_host(hosts, name) {
+            if hosts.starts_with('#') {
+                continue;
+            }
+            let is_own = names_host(hosts, &names.own);
+            let portless = names.portless.as_deref();
+            if !is_own && !portless.is_some_and(|name| names_host(hosts, name)) {
                 continue;
             }
             let key = ShownKey::new(&blob);
             match marker {
-                None => self.known.push(key),
+                None if is_own => self.known.push(key),
+                None => self.portless.push(key),
                 Some("@revoked") => self.revoked.push(key.fingerprint),
                 Some(_) => {}
             }
@@ -118,12 +124,20 @@ impl Expected {
     /// Algorithms to ask the host for: known types first, so that it does not show a key of a type
     /// that nobody knows while it has one that somebody does. `spent` types are left out.
     pub(super) fn preference(&self, spent: &[String]) -> Option<String> {
-        let is_known = |key_type: &str| self.known.iter().any(|key| key.key_type == key_type);
+        let is_of =
+            |keys: &[ShownKey], key_type: &str| keys.iter().any(|key| key.key_type == key_type);
+        let rank = |key_type: &str| {
+            let (own, portless) = (
+                is_of(&self.known, key_type),
+                is_of(&self.portless, key_type),
+            );
+            (!own, !portless)
+        };
         let mut algorithms: Vec<_> = ALGORITHMS
             .iter()
             .filter(|(_, key_type)| !spent.iter().any(|other| other == key_type))
             .collect();
-        algorithms.sort_by_key(|(_, key_type)| !is_known(key_type));
+        algorithms.sort_by_key(|(_, key_type)| rank(key_type));
         let names: Vec<_> = algorithms.into_iter().map(|(name, _)| *name).collect();
         (!names.is_empty()).then(|| names.join(","))
     }
@@ -149,6 +163,9 @@ impl Expected {
         }
         let same_type = |key: &ShownKey| key.key_type == key_type;
         let changed = self.by_pin() || self.known.iter().any(same_type);
+        if !changed && self.portless.contains(shown) {
+            return Ok(());
+        }
         let known = if self.by_pin() {
             self.pins.clone()
         } else {
@@ -173,12 +190,32 @@ impl Expected {
     }
 }
 
-fn lookup_name(address: &HostAddress) -> String {
-    let host = address.host.to_lowercase();
-    if address.port == 22 {
-        host
-    } else {
-        format!("[{host}]:{}", address.port)
+/// Under which names a host's keys stand in known_hosts.
+struct Names {
+    own: String,
+    /// The host alone, where the own name has a port.
+    portless: Option<String>,
+}
+
+impl Names {
+    fn of(address: &HostAddress, alias: Option<&str>) -> Self {
+        if let Some(alias) = alias {
+            return Self {
+                own: alias.to_lowercase(),
+                portless: None,
+            };
+        }
+        let host = address.host.to_lowercase();
+        if address.port == 22 {
+            return Self {
+                own: host,
+                portless: None,
+            };
+        }
+        Self {
+            own: format!("[{host}]:{}", address.port),
+            portless: Some(host),
+        }
     }
 }
 

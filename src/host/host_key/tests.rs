@@ -32,7 +32,7 @@ fn expected(text: &str, host: &str, port: u16) -> Expected {
         host: host.into(),
         port,
     };
-    expected.read_known_hosts(text, &lookup_name(&address));
+    expected.read_known_hosts(text, &Names::of(&address, None));
     expected
 }
 
@@ -89,6 +89,54 @@ fn another_key_of_a_known_type_has_changed_and_another_type_is_unknown() {
         expected.judge(&typed, std::slice::from_ref(&typed.fingerprint)),
         Ok(())
     );
+}
+
+#[test]
+fn a_key_of_the_usual_port_counts_where_none_of_its_type_is_known_for_the_other() {
+    for name in [
+        "lee1".to_owned(),
+        hashed("lee1"),
+        "lee?,192.0.2.1".to_owned(),
+    ] {
+        let usual = line(&name, "ssh-rsa", "k");
+        let at_2222 = |more: &str| expected(&format!("{more}{usual}"), "lee1", 2222);
+        let key = shown("ssh-rsa", "k");
+        assert_eq!(at_2222("").judge(&key, &[]), Ok(()));
+        let asked = at_2222("").preference(&[]).unwrap();
+        assert!(asked.starts_with("rsa-sha2-512,"), "{asked}");
+        // It speaks for a key, and never against one.
+        let other = at_2222("").judge(&shown("ssh-rsa", "x"), &[]);
+        assert!(
+            matches!(&other, Err(HostError::HostKeyUnknown { .. })),
+            "{other:?}"
+        );
+        // What is known for the port itself goes before, and its type is asked for first.
+        let own = line("[lee1]:2222", "ssh-rsa", "new");
+        let changed = at_2222(&own).judge(&key, &[]);
+        assert!(
+            matches!(&changed, Err(HostError::HostKeyChanged { .. })),
+            "{changed:?}"
+        );
+        assert_eq!(at_2222(&own).judge(&shown("ssh-rsa", "new"), &[]), Ok(()));
+        let own = line("[lee1]:2222", "ssh-ed25519", "e");
+        assert_eq!(at_2222(&own).judge(&key, &[]), Ok(()));
+        let asked = at_2222(&own).preference(&[]).unwrap();
+        assert!(asked.starts_with("ssh-ed25519,rsa-sha2-512,"), "{asked}");
+        // The other way round nothing counts, nor under an alias.
+        let other_port = line("[lee1]:2222", "ssh-rsa", "k");
+        assert!(expected(&other_port, "lee1", 22).judge(&key, &[]).is_err());
+        let mut aliased = Expected::default();
+        let address = HostAddress {
+            host: "lee1".into(),
+            port: 2222,
+        };
+        aliased.read_known_hosts(&usual, &Names::of(&address, Some("vault")));
+        assert!(aliased.judge(&key, &[]).is_err());
+    }
+    let revoked = format!("@revoked {}", line("lee1", "ssh-rsa", "k"));
+    let own = line("[lee1]:2222", "ssh-rsa", "k");
+    let both = expected(&format!("{revoked}{own}"), "lee1", 2222);
+    assert!(both.judge(&shown("ssh-rsa", "k"), &[]).is_err());
 }
 
 #[test]

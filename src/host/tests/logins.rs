@@ -201,6 +201,62 @@ async fn known_hosts_decides_where_nothing_is_pinned() {
     );
 }
 
+/// What OpenSSH's own client does with the same file decides.
+#[tokio::test]
+async fn known_hosts_without_a_port_is_read_as_openssh_reads_it() {
+    let Some(sshd) = Sshd::start_with_rsa("") else {
+        return;
+    };
+    let known = sshd.path("known_hosts");
+    let mut config = sshd.config();
+    config.host_keys.clear();
+    config.known_hosts = vec![known.clone()];
+    let of_port = sshd.known_hosts_line("ed25519", sshd.port);
+    let (_, key) = of_port.split_once(' ').unwrap();
+    let other = sshd.path("other");
+    keygen("ed25519", &other, "");
+    let other = std::fs::read_to_string(other.with_extension("pub")).unwrap();
+    let port = sshd.port;
+    for (text, hashed, goes_on) in [
+        (format!("127.0.0.1 {key}"), false, true),
+        (format!("127.0.0.1 {key}"), true, true),
+        (format!("127.0.0.1 {other}"), false, false),
+        (
+            format!("[127.0.0.1]:{port} {other}127.0.0.1 {key}"),
+            false,
+            false,
+        ),
+        (format!("[127.0.0.1]:{} {key}", port + 1), false, false),
+        (format!("@revoked 127.0.0.1 {key}"), false, false),
+    ] {
+        std::fs::write(&known, &text).unwrap();
+        if hashed {
+            let hashed = Command::new("ssh-keygen").arg("-Hf").arg(&known).output();
+            assert!(hashed.unwrap().status.success());
+        }
+        let option = |key: &str, value: &str| format!("-o{key}={value}");
+        let openssh = Command::new("ssh")
+            .args(["-F", "none", "-p", &port.to_string()])
+            .arg(option("UserKnownHostsFile", &known.display().to_string()))
+            .arg(option("GlobalKnownHostsFile", "/dev/null"))
+            .args([
+                "-oStrictHostKeyChecking=yes",
+                "-oBatchMode=yes",
+                "-oIdentitiesOnly=yes",
+            ])
+            .arg("-i")
+            .arg(sshd.path("id"))
+            .arg(format!("{}@127.0.0.1", config.user))
+            .arg("true")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&openssh.stderr).into_owned();
+        assert_eq!(openssh.status.success(), goes_on, "OpenSSH, {text}: {said}");
+        let (_hosts, host) = one(config.clone());
+        assert_eq!(hello(&host).await.is_ok(), goes_on, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_pin_of_any_key_that_the_host_has_is_found() {
     let Some(sshd) = Sshd::start_with_rsa("") else {
