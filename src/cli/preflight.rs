@@ -5,6 +5,7 @@
 //! is printed and the run starts: a VM that is not ready must not hold up the others, and each step
 //! looks again before it does anything. Either way the journal keeps it as a remark.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,15 +26,23 @@ use super::forms;
 
 const REASON: &str = "reason";
 
-/// Looks, shows what was found, and returns the remark for the journal; none where nothing was found
-/// that anybody has to do something about.
+/// What the look leaves for the journal.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// What was found that anybody has to do something about.
+    pub(super) remark: Option<OperatorInput>,
+    /// Hosts whose clocks are off, with the seconds by which each is ahead.
+    pub(super) clocks_off: BTreeMap<HostName, i64>,
+}
+
+/// Looks, and shows what was found.
 pub(super) async fn look_first(
     console: &mut Console,
     loaded: &Loaded,
     plan: &Plan,
     reached: &Runbook,
     hosts: &Hosts,
-) -> Result<Option<OperatorInput>, Failure> {
+) -> Result<Looked, Failure> {
     let task = check::task(console, loaded, Arc::new(reached.clone()), plan)?;
     let by_hand = !console.act.headless;
     if by_hand {
@@ -47,10 +56,14 @@ pub(super) async fn look_first(
         }
     };
     let seen = look(&task, hosts, &tell).await;
+    let clocks_off = seen.clocks_off();
     let mut found = check::cleaned(hosts, judge(&task, &seen));
     found.retain(|finding| finding.severity != Severity::Note);
     if found.is_empty() {
-        return Ok(None);
+        return Ok(Looked {
+            remark: None,
+            clocks_off,
+        });
     }
     let reason = if by_hand {
         confirm(console, &found).await?
@@ -59,11 +72,15 @@ pub(super) async fn look_first(
         found.iter().for_each(|finding| say(&line(finding)));
         String::new()
     };
-    Ok(Some(OperatorInput::Note {
+    let remark = OperatorInput::Note {
         step: None,
         by: console.settings.operator.clone(),
         text: remark(&found, &reason),
-    }))
+    };
+    Ok(Looked {
+        remark: Some(remark),
+        clocks_off,
+    })
 }
 
 /// Shows what was found and asks whether to go on all the same.

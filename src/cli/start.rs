@@ -25,7 +25,7 @@ use super::forms;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::outage;
 use super::past::make_plan;
-use super::preflight::look_first;
+use super::preflight::{Looked, look_first};
 use super::variables::{Sources, gather};
 
 /// What is to be started.
@@ -63,23 +63,24 @@ pub(super) struct Ready {
 /// Starts a run against the runbook's own hosts and walks it.
 pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclusion, Failure> {
     let looks_first = order.looks_first;
-    let ready = prepare(console, order).await?;
+    let mut ready = prepare(console, order).await?;
     let (runbook, secrets) = (&ready.loaded.runbook, &ready.secrets);
     let configs = host_configs(runbook, secrets, &known_hosts(), &ssh_config())?;
     let runbook = with_own_paths(runbook, &ready.info.runbook_path);
     let runbook = as_reached(runbook, &configs);
     let hosts = sessions(console, &ready, configs);
-    let remark = if looks_first {
+    let looked = if looks_first {
         look_first(console, &ready.loaded, &ready.plan, &runbook, &hosts).await?
     } else {
-        None
+        Looked::default()
     };
+    ready.info.clocks_off = looked.clocks_off;
     let folder = new_folder(console, &ready.loaded)?;
     let runbook = as_walked(runbook, ready.info.mode, &folder.id);
     let answers = ready.answers.clone();
     let handle = launch(console, ready, &folder, runbook, hosts)
         .inspect_err(|_| discard_unbegun(&folder))?;
-    if let Some(remark) = remark {
+    if let Some(remark) = looked.remark {
         // A run that has ended already needs no remark.
         let _ = handle.inputs.send(remark);
     }

@@ -21,6 +21,9 @@ use crate::names::{HostName, VmName};
 use crate::runbook::model::Place;
 use crate::transfer::{NoPoint, Point, Takes};
 
+/// A clock may be wrong by so much before it is worth a word.
+const SKEW: Duration = Duration::from_secs(60);
+
 /// An answer, or why there is none.
 pub type Told<T> = Result<T, Silence>;
 
@@ -145,6 +148,28 @@ pub struct Clock {
     pub before: Timestamp,
     /// The console's time when the answer came.
     pub after: Timestamp,
+}
+
+impl HostSeen {
+    /// How far its clock is ahead of the console's, negative where it is behind; `None` where that is
+    /// not worth a word, or not known.
+    #[must_use]
+    pub fn clock_off(&self) -> Option<SignedDuration> {
+        let ahead = self.clock.as_ref().ok()?.ahead();
+        (ahead.unsigned_abs() >= SKEW).then_some(ahead)
+    }
+}
+
+impl Seen {
+    /// The hosts whose clocks are off, with the seconds by which each is ahead.
+    #[must_use]
+    pub fn clocks_off(&self) -> BTreeMap<HostName, i64> {
+        let off = |(name, host): (&HostName, &Result<HostSeen, Shut>)| {
+            let ahead = host.as_ref().ok()?.clock_off()?;
+            Some((name.clone(), ahead.as_secs()))
+        };
+        self.hosts.iter().filter_map(off).collect()
+    }
 }
 
 impl Clock {

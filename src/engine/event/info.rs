@@ -45,6 +45,10 @@ pub struct RunInfo {
     /// The drill whose kept disks the restores start from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_drill: Option<FromDrill>,
+    /// Hosts whose clocks were off when they were looked at before the start, with the seconds by which
+    /// each was ahead of the console's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub clocks_off: BTreeMap<HostName, i64>,
     /// Variables that are not secret.
     pub variables: BTreeMap<VariableName, String>,
     /// The recorded selection; empty means all.

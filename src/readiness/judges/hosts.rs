@@ -1,7 +1,5 @@
 //! The hosts themselves: clocks, maintenance, licences, vCenter.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::actions::span;
@@ -12,8 +10,6 @@ use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, HostSeen, Seen};
 use crate::readiness::task::Task;
 
-/// A clock may be wrong by so much before it is worth a word.
-const SKEW: Duration = Duration::from_secs(60);
 /// A licence that ends within this time is named.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -34,11 +30,8 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
 }
 
 fn clock(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
-    let ahead = host.clock.as_ref().ok()?.ahead();
+    let ahead = host.clock_off()?;
     let by = ahead.unsigned_abs();
-    if by < SKEW {
-        return None;
-    }
     let way = if ahead.is_positive() {
         "ahead of"
     } else {

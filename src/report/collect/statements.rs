@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use crate::engine::{Chapter, Fact, FoundFact, Stage, Status};
 use crate::names::VmName;
 use crate::plan::ActionSpec;
@@ -50,6 +52,15 @@ pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
             time(*at)
         );
         all.say(Kind::ClockJump, plain(said));
+    }
+    for (host, ahead) in &run.info.clocks_off {
+        let off = SignedDuration::from_secs(ahead.saturating_abs());
+        let way = if *ahead > 0 { "ahead of" } else { "behind" };
+        let said = format!(
+            "The clock of {host} was {} {way} the console's before the start: times that it told are off by that, and ages that rest on them.",
+            duration(off)
+        );
+        all.say(Kind::ClockOff, plain(said));
     }
     all.0.sort_by_key(|said| said.kind);
     all.0

@@ -83,6 +83,8 @@ pub enum StatementKind {
     KeyAccepted,
     /// The console's clock stood before the journal's last line.
     ClockJump,
+    /// A host's clock was off.
+    ClockOff,
 }
 
 impl StatementKind {

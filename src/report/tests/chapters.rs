@@ -283,6 +283,19 @@ fn a_decision_has_its_time_and_is_told_to_be_late() {
 }
 
 #[test]
+fn a_hosts_wrong_clock_is_told_once() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    case.info.clocks_off = [("lee-bk1".into(), -95), ("lee-esx1".into(), 7_200)].into();
+    let text = markdown(&case.report());
+    for said in [
+        "The clock of lee-bk1 was 1m 35s behind the console's",
+        "The clock of lee-esx1 was 2h 00m ahead of the console's",
+    ] {
+        assert_eq!(text.matches(said).count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn a_command_that_nothing_verified_is_told_with_whose_word_it_rests_on() {
     let of = |how, label: &str, done| {
         let mut case = Case::new(&[Section::Failover], Mode::Failover);
