@@ -8,7 +8,7 @@ use crate::error::Fault;
 use crate::journal::{Ending, Store};
 use crate::names::{RunId, VmName};
 use crate::runbook::Loaded;
-use crate::runbook::model::{Mode, Runbook, Section};
+use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 
 use super::args::StartArgs;
 use super::console::{Conclusion, Console, as_typed};
@@ -186,14 +186,19 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
     })
 }
 
-/// The VMs of a run that failbacks have started at home, each with the failback that did.
+/// The VMs of a run that failbacks have started at home, each with the failback that did. One that was
+/// rolled back has started them where they had been.
 fn at_home(store: &Store, run: &RunId) -> Result<Vec<(VmName, RunId)>, Failure> {
     let mut home = Vec::new();
     for past in failbacks(store, run)? {
         let state = past.state();
-        let started = past.plan.vms.iter();
-        let started = started.filter(|vm| state.started_on(vm).is_some());
-        home.extend(started.map(|vm| (vm.clone(), past.folder.id.clone())));
+        let runbook = &past.loaded.runbook;
+        let is_home = |vm: &&VmName| {
+            let started = state.started_on(vm);
+            started.is_some_and(|(on, _)| runbook.role_of(on) == Some(SiteRole::Protected))
+        };
+        let at_home = past.plan.vms.iter().filter(is_home);
+        home.extend(at_home.map(|vm| (vm.clone(), past.folder.id.clone())));
     }
     Ok(home)
 }

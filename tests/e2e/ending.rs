@@ -323,7 +323,8 @@ fn a_failback_is_rolled_back_and_home_is_as_it_was() {
     let there = act(&["run", &runbook, "--only", "sql01"]);
     there.expect(0);
     let left = at_home();
-    let back = act(&["failback", &to_commit(&there.all())]);
+    let over = to_commit(&there.all());
+    let back = act(&["failback", &over]);
     back.expect(0);
     assert!(at_home() != left, "the failback changed it");
     let home = to_commit(&back.all());
@@ -334,4 +335,7 @@ fn a_failback_is_rolled_back_and_home_is_as_it_was() {
     let said = rolled.all();
     assert!(said.contains("state: rolled back\n"), "{said}");
     assert!(at_home() == left, "home is not as it was");
+    // It runs over there again, and can be taken home another time.
+    act(&["failback", &over]).expect(0);
+    assert!(at_home() != left, "the second failback changed it");
 }
