@@ -230,8 +230,19 @@ impl Fence {
         blocked(found, fault, &["an attestation does not override this"])
     }
 
-    fn blocked_by_address(&self, found: &str, what: &str, silent: &[&str]) -> ProbeAnswer {
+    fn blocked_by_address(&self, found: &str, what: &str, ownership: &Ownership) -> ProbeAnswer {
         let address = format!("something answers at the address of {}", self.vm);
+        if ownership.sightings.is_empty() {
+            let fault = Fault::new(
+                address,
+                what,
+                "it is no VM there, so no host could tell; nothing was sent",
+                "shut that server down, or find out which machine answers and stop it; then retry",
+            );
+            let way = "an attestation does not override this";
+            return blocked(found, fault, &[way]);
+        }
+        let silent: Vec<&str> = ownership.silent_hosts().map(|host| host.as_str()).collect();
         let (title, next) = if silent.is_empty() {
             (
                 format!("{address}, which no listed host runs"),
@@ -339,8 +350,7 @@ impl Action for Fence {
             && !seen.runs_elsewhere()
             && seen.shared.is_none()
         {
-            let silent: Vec<&str> = ownership.silent_hosts().map(|host| host.as_str()).collect();
-            return self.blocked_by_address(&found, &look.line(), &silent);
+            return self.blocked_by_address(&found, &look.line(), ownership);
         }
         if !running && let Some(held) = ownership.locks.contradiction_beyond(self.role.other()) {
             return self.blocked_by_lock(&found, &held);

@@ -364,7 +364,10 @@ fn sighting_line(sighting: &Sighting) -> String {
         Told::NotAsked => format!("{host}: not asked"),
         Told::Nothing(why) => format!("{host}: no answer ({why})"),
         Told::Part { why, copies } => {
-            format!("{host}: {}; it did not tell all ({why})", copy_lines(copies))
+            format!(
+                "{host}: {}; it did not tell all ({why})",
+                copy_lines(copies)
+            )
         }
         Told::Copies(copies) if copies.is_empty() => {
             format!("{host}: does not run it and does not know it")

@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::host::{HostCommand, Lane, Output};
+use crate::host::{HostCommand, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell::{self, Ping, Seen, TcpAnswer, TcpTool};
 use crate::names::{HostName, VmName};
-use crate::runbook::model::{Mode, Rung, Vm};
+use crate::runbook::model::{HostAddress, Mode, Rung, SiteRole, Vm};
 
 use super::context::Ctx;
 use super::ownership::{Heard, Look, Sign, Way};
@@ -89,11 +89,20 @@ impl Target {
 }
 
 /// Asks every address of a VM and every port that its readiness ladder names: the sign that does not
-/// pass through the hosts of a site.
-pub(super) async fn sign(ctx: &Ctx, vm: &VmName) -> Sign {
+/// pass through the hosts of a site. A physical server there is asked itself, where the runbook lists it
+/// as a host.
+pub(super) async fn sign(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Sign {
     let mut looks = Vec::new();
     for target in targets(ctx, vm) {
         looks.push(ask(ctx, &target).await);
+    }
+    let spec = ctx.runbook.vms.get(vm);
+    if spec.is_some_and(|vm| vm.place(role).is_none()) {
+        let site = ctx.runbook.site_with(role);
+        let of_site = ctx.runbook.hosts_of(&site);
+        for (name, host) in of_site.filter(|(_, host)| host.guest.as_ref() == Some(vm)) {
+            looks.push(ask_server(ctx, name, &host.address).await);
+        }
     }
     Sign {
         looks,
@@ -202,6 +211,44 @@ pub(super) fn probe_from(ctx: &Ctx, vm: &Vm, address: &str) -> Option<HostName> 
         .or_else(|| vm.adapters.values().next())
         .map(|adapter| &adapter.network)?;
     ctx.runbook.networks.get(network)?.probe_from.clone()
+}
+
+/// Asks a physical server over SSH, on the way that leads to it: it answers only while it runs.
+async fn ask_server(ctx: &Ctx, name: &HostName, address: &HostAddress) -> Look {
+    let target = format!("{name} ({address})");
+    let way = port_way(&address.host);
+    let by = Asker::console("SSH", way);
+    let Some(host) = ctx.hosts.host(name) else {
+        return by.look(&target, Heard::Unknown, "is no host of this run");
+    };
+    let reply = host.read(Lane::Control, &HostCommand::read(["true"])).await;
+    let (heard, said) = over_ssh(reply, way);
+    Look {
+        open: heard == Heard::Answer,
+        ..by.look(&target, heard, said)
+    }
+}
+
+/// What a reply over SSH says of the machine: one that lets nobody in is there.
+fn over_ssh(reply: Result<Output, HostError>, way: Way) -> (Heard, String) {
+    match reply {
+        Ok(_) => (Heard::Answer, "answers".to_owned()),
+        Err(HostError::Refused { .. }) if way == Way::LoopbackPort => {
+            (Heard::Silence, "nothing listens there".to_owned())
+        }
+        Err(HostError::TimedOut { .. }) => (Heard::Silence, "no reply".to_owned()),
+        Err(
+            error @ (HostError::Refused { .. }
+            | HostError::LoginRefused { .. }
+            | HostError::HostKeyChanged { .. }
+            | HostError::HostKeyUnknown { .. }
+            | HostError::NoCommonAlgorithm { .. }),
+        ) => (
+            Heard::Answer,
+            format!("{error}, so some machine has the address"),
+        ),
+        Err(error) => (Heard::Unknown, format!("could not be asked: {error}")),
+    }
 }
 
 async fn ask(ctx: &Ctx, target: &Target) -> Look {
@@ -432,6 +479,43 @@ mod tests {
         assert_eq!(refused("10.20.0.11"), Heard::Answer);
         assert_eq!(refused("127.0.0.1"), Heard::Silence);
         assert_eq!(refused("::1"), Heard::Silence);
+    }
+
+    #[test]
+    fn a_server_that_lets_nobody_in_is_there_and_one_out_of_reach_was_not_asked() {
+        let address = || "192.0.2.50:22".to_owned();
+        let reason = "Network is unreachable".to_owned();
+        let refused = || HostError::Refused { address: address() };
+        for (reply, want) in [
+            (Ok(Output::default()), Heard::Answer),
+            (Err(refused()), Heard::Answer),
+            (
+                Err(HostError::LoginRefused {
+                    user: "root".into(),
+                    tried: vec![],
+                }),
+                Heard::Answer,
+            ),
+            (
+                Err(HostError::TimedOut {
+                    what: "connecting".into(),
+                    after: PATIENCE,
+                }),
+                Heard::Silence,
+            ),
+            (
+                Err(HostError::Unreachable {
+                    address: address(),
+                    reason,
+                }),
+                Heard::Unknown,
+            ),
+        ] {
+            let said = format!("{reply:?}");
+            assert_eq!(over_ssh(reply, Way::Port).0, want, "{said}");
+        }
+        let nobody = over_ssh(Err(refused()), Way::LoopbackPort);
+        assert_eq!(nobody.0, Heard::Silence);
     }
 
     #[test]

@@ -131,7 +131,9 @@ impl Action for ShutDown {
         match home.map(|seen| &seen.told) {
             Some(Told::Copies(_)) => Ok(ownership),
             // It was moved away from a host that is gone: there it is, and there it is stopped.
-            Some(Told::Nothing(_) | Told::Part { .. }) if ownership.running().any(|(_, copy)| copy.vmid.is_some()) => {
+            Some(Told::Nothing(_) | Told::Part { .. })
+                if ownership.running().any(|(_, copy)| copy.vmid.is_some()) =>
+            {
                 Ok(ownership)
             }
             Some(Told::Nothing(why) | Told::Part { why, .. }) => Err(Fault::new(

@@ -106,7 +106,7 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
     let at = ctx.clock.now();
     let (told, sign, locks) = futures_util::join!(
         hosts_of(ctx, vm, role),
-        reach::sign(ctx, vm),
+        reach::sign(ctx, vm, role),
         file_locks::of_vm(ctx, vm, role.other())
     );
     let (sightings, by_uuid) = told;
@@ -184,10 +184,7 @@ async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let mut lists = Lists::default();
     lists.running = lists.told(registered::running(ctx, host).await)?;
     lists.inventory = lists.told(registered::inventory(ctx, host, lane).await)?;
-    let (order, parse) = (
-        commands::autostart(),
-        autostart::AutostartEntry::parse_all,
-    );
+    let (order, parse) = (commands::autostart(), autostart::AutostartEntry::parse_all);
     let doing = "reading the start order";
     let entries = lists.told(ctx.read(host, lane, &order, parse, doing).await)?;
     let entries = entries.into_iter();
