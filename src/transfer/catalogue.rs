@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::chain::{self, Shelved};
 use super::layout::{Layout, Stamp};
 use super::point::Point;
-use super::shelf::Name;
+use super::shelf::{Kind, Name};
 use super::source::{Folder, join};
 use super::target::{Work, time_for};
 use crate::error::Fault;
@@ -139,6 +139,8 @@ pub async fn points_for(
     let (read_first, mut older) = candidates(&names, vm, wanted);
     let mut shelf = read(&folder, vm, &read_first).await?;
     shelf.extend(archives(&folder, vm, &names).await?);
+    let links = names.iter().filter(|name| name.kind == Kind::Link);
+    shelf.extend(links.filter_map(|name| Shelved::link(&name.text, vm)));
     chain::newest_first(&mut shelf);
     let offered = looked_at(&shelf, wanted, |one| (one.stamp(), one.name()));
     let offered: BTreeSet<String> = offered
@@ -238,7 +240,7 @@ async fn read_within(folder: &Folder, shelved: &mut [Shelved]) -> Result<(), Fau
 /// Points that ghettoVCB packed into one file each. When one was written is asked for where its name
 /// does not tell.
 async fn archives(folder: &Folder, vm: &str, names: &[Name]) -> Result<Vec<Shelved>, Fault> {
-    let named = |name: &&Name| !name.is_folder && is_archive(&name.text, vm);
+    let named = |name: &&Name| name.kind == Kind::File && is_archive(&name.text, vm);
     let named: Vec<&Name> = names.iter().filter(named).collect();
     let dated = |name: &&Name| Shelved::archive(&name.text, vm, None).is_some();
     let listed = if named.iter().all(dated) {
@@ -268,7 +270,7 @@ fn candidates<'a>(
 ) -> (Vec<&'a str>, Vec<(Stamp, &'a str)>) {
     let mut dated = Vec::new();
     let mut others = Vec::new();
-    for name in names.iter().filter(|name| name.is_folder) {
+    for name in names.iter().filter(|name| name.kind == Kind::Folder) {
         let layout = Layout::of(&name.text, vm);
         match layout.stamp() {
             Some(stamp) => dated.push((stamp, layout, name.text.as_str())),
@@ -278,7 +280,7 @@ fn candidates<'a>(
     }
     dated.sort_by_key(|(stamp, _, _)| Reverse(*stamp));
     let looked_at = looked_at(&dated, wanted, |(stamp, _, name)| (*stamp, name));
-    let is_vmx = |name: &Name| !name.is_folder && FileKind::of(&name.text) == FileKind::Vmx;
+    let is_vmx = |name: &Name| name.kind == Kind::File && FileKind::of(&name.text) == FileKind::Vmx;
     let own = names.iter().any(is_vmx).then_some(".");
     let mut first: Vec<&str> = Vec::new();
     let mut older = Vec::new();

@@ -21,7 +21,7 @@ use super::sums::Sum;
 use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx};
 
 pub(super) use self::shelved::Shelved;
-use self::shelved::set_apart;
+use self::shelved::{Instead, set_apart};
 
 /// Puts folders in order, the newest first.
 pub(super) fn newest_first(shelf: &mut [Shelved]) {
@@ -106,6 +106,7 @@ fn looked(shelf: &[Shelved], at: usize, name: &str, sum: &Sum) -> String {
     if let Some(torn) = torn {
         let why = match &torn.sums {
             Some(Err(why)) => why.to_string(),
+            _ if torn.instead.is_some() => "it is a link".to_owned(),
             _ => "it has no SHA256SUMS".to_owned(),
         };
         words.push_str(&format!("; {} could not serve: {why}", torn.name));
@@ -179,13 +180,18 @@ pub(super) fn assess(shelf: &[Shelved], at: usize, top: &str) -> Option<Point> {
             flaws: Vec::new(),
         },
     };
-    if own.packed {
-        draft.point.flaws.push(Flaw::Packed(own.name.clone()));
+    if let Some(what) = own.instead {
+        draft.point.flaws.push(match what {
+            Instead::Archive => Flaw::Packed(own.name.clone()),
+            Instead::Link => Flaw::Link,
+        });
     } else if let Some(why) = own.trouble() {
         draft.point.flaws.push(Flaw::Closed(why));
     } else {
         let archive = format!("{}.gz", own.name);
-        let unpacked = shelf.iter().any(|one| one.packed && one.name == archive);
+        let unpacked = shelf
+            .iter()
+            .any(|one| one.is_archive() && one.name == archive);
         draft.take_status(unpacked.then_some(archive));
         match &own.sums {
             Some(Ok(sums)) => draft.take_recorded(shelf, at, sums),

@@ -29,6 +29,11 @@ pub enum Flaw {
         unpack(.0)
     )]
     Packed(String),
+    /// Its folder is somewhere else.
+    #[error(
+        "it is a link, and links are not followed: move the folder that it leads to here, or have the backup's path lead there"
+    )]
+    Link,
     /// A named file is nowhere.
     #[error(
         "{name} (sum {}…) is named in SHA256SUMS but is not in the folder{looked}",

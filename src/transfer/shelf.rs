@@ -25,8 +25,19 @@ const MOST_STATUS: usize = 512;
 pub(super) struct Name {
     /// The name.
     pub(super) text: String,
-    /// A folder, else a plain file; nothing else is listed.
-    pub(super) is_folder: bool,
+    /// What bears it.
+    pub(super) kind: Kind,
+}
+
+/// What a name stands for; nothing else is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A folder.
+    Folder,
+    /// A plain file.
+    File,
+    /// A link, wherever it leads.
+    Link,
 }
 
 /// One entry of a folder, as listed.
@@ -93,8 +104,9 @@ const NAMES: &str = r#"if [ ! -e "$1" ] && [ ! -L "$1" ]; then echo absent; exit
 cd "$1" || exit 3
 ls . >/dev/null || exit 4
 for n in * .?*; do
-  if [ "$n" = .. ] || [ -L "./$n" ]; then continue; fi
-  if [ -d "./$n" ]; then printf 'd %s/\n' "$n"; elif [ -f "./$n" ]; then printf 'f %s/\n' "$n"; fi
+  if [ "$n" = .. ]; then continue; fi
+  if [ -L "./$n" ]; then printf 'l %s/\n' "$n"
+  elif [ -d "./$n" ]; then printf 'd %s/\n' "$n"; elif [ -f "./$n" ]; then printf 'f %s/\n' "$n"; fi
 done
 echo ."#;
 
@@ -143,7 +155,11 @@ impl Folder {
             Self::Stream(stream) => stream.list().await?.map(|listed| {
                 let name = |entry: Listed| Name {
                     text: entry.name,
-                    is_folder: !entry.is_file,
+                    kind: if entry.is_file {
+                        Kind::File
+                    } else {
+                        Kind::Folder
+                    },
                 };
                 listed.into_iter().map(name).collect()
             }),
@@ -246,8 +262,12 @@ fn parse_names(output: &Output) -> Result<Option<Vec<Name>>, String> {
         let (kind, name) = record.split_at_checked(2).ok_or("a list of another form")?;
         // What is no text cannot be in a runbook or in SHA256SUMS.
         if let Ok(text) = String::from_utf8(name.to_vec()) {
-            let is_folder = kind == b"d ";
-            names.push(Name { text, is_folder });
+            let kind = match kind {
+                b"d " => Kind::Folder,
+                b"l " => Kind::Link,
+                _ => Kind::File,
+            };
+            names.push(Name { text, kind });
         }
     }
     Ok(Some(names))
@@ -358,12 +378,14 @@ fn names_here(path: &Path) -> std::io::Result<Option<Vec<Name>>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let kind = entry.file_type()?;
-        if let Ok(text) = entry.file_name().into_string()
-            && (kind.is_dir() || kind.is_file())
-        {
-            let is_folder = kind.is_dir();
-            names.push(Name { text, is_folder });
+        let kind = match entry.file_type()? {
+            kind if kind.is_dir() => Kind::Folder,
+            kind if kind.is_file() => Kind::File,
+            kind if kind.is_symlink() => Kind::Link,
+            _ => continue,
+        };
+        if let Ok(text) = entry.file_name().into_string() {
+            names.push(Name { text, kind });
         }
     }
     Ok(Some(names))
@@ -473,8 +495,8 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(
-            (found[0].is_folder, found[1].text.as_str()),
-            (true, "two\nlines")
+            (found[0].kind, found[1].text.as_str()),
+            (Kind::Folder, "two\nlines")
         );
         assert!(names("d a/\n").is_err());
         assert!(names("").is_err());

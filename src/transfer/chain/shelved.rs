@@ -19,8 +19,17 @@ pub(in crate::transfer) struct Shelved {
     pub(super) within: BTreeMap<String, Contents>,
     pub(super) sums: Option<Result<BTreeMap<String, Sum>, SumsError>>,
     pub(super) time: (Stamp, Dated),
-    /// The whole point is one archive of this name.
-    pub(super) packed: bool,
+    /// What there is in place of a folder.
+    pub(super) instead: Option<Instead>,
+}
+
+/// What may bear the name of a point and is no folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// One file with the whole point in it.
+    Archive,
+    /// A link.
+    Link,
 }
 
 impl Shelved {
@@ -57,8 +66,20 @@ impl Shelved {
             contents,
             within: BTreeMap::new(),
             time,
-            packed: false,
+            instead: None,
         })
+    }
+
+    fn instead(name: &str, layout: Layout, time: (Stamp, Dated), what: Instead) -> Self {
+        Self {
+            name: name.to_owned(),
+            layout,
+            contents: Contents::default(),
+            within: BTreeMap::new(),
+            sums: None,
+            time,
+            instead: Some(what),
+        }
     }
 
     /// An archive that ghettoVCB made of a point; `None` if the file is something else. Where its name
@@ -70,15 +91,22 @@ impl Shelved {
             Layout::GhettoVcb(None) => (Stamp::at_second(written?)?, Dated::Archive),
             _ => return None,
         };
-        Some(Self {
-            name: file.to_owned(),
-            layout,
-            contents: Contents::default(),
-            within: BTreeMap::new(),
-            sums: None,
-            time,
-            packed: true,
-        })
+        Some(Self::instead(file, layout, time, Instead::Archive))
+    }
+
+    /// A link that is called like a point, which is not looked behind.
+    pub(in crate::transfer) fn link(name: &str, vm: &str) -> Option<Self> {
+        let layout = Layout::of(name, vm);
+        let stamp = match layout {
+            Layout::Stamped { stamp, .. } | Layout::GhettoVcb(Some(stamp)) => stamp,
+            _ => return None,
+        };
+        let time = (stamp, Dated::Name);
+        Some(Self::instead(name, layout, time, Instead::Link))
+    }
+
+    pub(super) fn is_archive(&self) -> bool {
+        self.instead == Some(Instead::Archive)
     }
 
     /// Where nothing was recorded, the point consists of what its `.vmx` names.
