@@ -1,7 +1,7 @@
 //! What lies in the folder that a VM's files arrive in: what this run put there, what it began, and
 //! what is somebody else's.
 
-use crate::engine::Fact;
+use crate::engine::{Fact, given_names};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
@@ -37,6 +37,8 @@ pub(super) struct Arrivals {
     pub placed: Vec<Placed>,
     /// Final names that this run began to work on: what bears one is summed before it is believed.
     pub begun: Vec<String>,
+    /// Those that this step gave, or may have given, to what had arrived.
+    pub given: Vec<String>,
     /// This run began to clone a disk into it.
     pub clones: bool,
     /// What marks names of this run's own.
@@ -111,11 +113,16 @@ impl Arrivals {
         let begun = own()
             .flat_map(|op| names_in(&op.command, &prefix, &mark))
             .collect();
+        let given = own()
+            .flat_map(|op| given_names(&ctx.state, op))
+            .filter_map(|path| path.strip_prefix(&prefix).map(str::to_owned))
+            .collect();
         Ok(Self {
             folder,
             entries,
             placed,
             begun,
+            given,
             clones,
             mark,
         })
@@ -357,6 +364,7 @@ mod tests {
             ],
             placed: vec![placed("sql01.vmx", 2900), placed("sql01-flat.vmdk", 100)],
             begun: vec!["sql01.nvram".into()],
+            given: Vec::new(),
             clones: false,
             mark: ".lifeboat-r1-".into(),
         };

@@ -440,12 +440,13 @@ pub(super) async fn files_of(
 }
 
 /// Whether this very step has placed what it brings. It tells of its files once all of them have their
-/// names, so one that it worked on and has not told was cut off in between.
+/// names, so one that it gave a name and has not told was cut off in between. One that it only began is
+/// not awaited: the VM may have lost it meanwhile, and what bears the name may be what was there before.
 pub(super) fn is_finished(arrivals: &Arrivals) -> bool {
     let is_there = |name: &String| arrivals.entries.iter().any(|(its, _)| its == name);
     let is_told = |name: &String| arrivals.placed.iter().any(|placed| placed.name == *name);
-    let mut begun = arrivals.begun.iter();
-    let untold = begun.any(|name| is_there(name) && !is_told(name));
+    let mut given = arrivals.given.iter();
+    let untold = given.any(|name| is_there(name) && !is_told(name));
     !arrivals.placed.is_empty() && !untold && arrivals.missing().is_empty()
 }
 

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 use super::event::Chapter;
 use super::fact::Fact;
-use super::state::{Op, OpStatus, RunState};
+use super::state::{Op, RunState};
 use super::step::Status;
 use crate::names::{HostName, StepId, VmName};
 use crate::plan::PlacedFile;
@@ -59,7 +59,7 @@ impl Ledger {
             .map(|found| (found.at, Line::Said(&found.fact, found.step.as_ref())));
         let mark = mark(state);
         let counts = |op: &&Op| {
-            op.status != OpStatus::NotSent
+            op.may_have_acted()
                 && !is_sites_own(&op.step)
                 // What they start again is told by facts, an undo's too.
                 && !matches!(op.step.verb(), "free_capacity" | "return_capacity")
@@ -269,6 +269,22 @@ impl Ledger {
             }
         }
     }
+}
+
+/// The final names that a command of a run gave, or may have given, to what had arrived under others.
+#[must_use]
+pub fn given_names(state: &RunState, op: &Op) -> Vec<String> {
+    if !op.may_have_acted() {
+        return Vec::new();
+    }
+    let announced = announced::of(&op.command, &mark(state)).into_iter();
+    let given = announced.filter_map(|announced| match announced {
+        Announced::Named { path, reply, .. } => {
+            (reply.took_effect(&op.status) != Some(false)).then_some(path)
+        }
+        _ => None,
+    });
+    given.collect()
 }
 
 /// What stands in every name that a run gives to a file for itself.

@@ -3,8 +3,9 @@
 use super::moved::move_by_hand;
 use super::world::{World, home, is_done, out};
 use super::{RUNBOOK, blocked, needed};
-use crate::engine::Fact;
+use crate::engine::{Fact, RunEvent};
 use crate::host::{HostCommand, Lane};
+use crate::hypervisor::shell;
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -38,6 +39,23 @@ async fn a_vm_goes_home_with_what_it_did_meanwhile() {
     let mut bytes = std::fs::read(&work).unwrap();
     bytes[1000..1016].copy_from_slice(b"written in Leeds");
     std::fs::write(&work, &bytes).unwrap();
+
+    // A first try put a part of a snapshot's disk, which was merged in Leeds since; home has its own.
+    let snapshot = "/vmfs/volumes/local1/sql01/sql01-000001.vmdk";
+    std::fs::write(world.on("lon-esx1", snapshot), "of before").unwrap();
+    let part = format!("{snapshot}.lifeboat-20260102-030405-test-part");
+    let put = shell::put_file(&part, b"of Leeds", 0o600).line();
+    let op = world.send(&home("copy_back"), "lon-esx1", &put);
+    let (exit, took_ms, output_sha256) = (0, 1, None);
+    world.keeper.record(
+        Some(&world.step(&home("copy_back"))),
+        RunEvent::WriteFinished {
+            op,
+            exit,
+            took_ms,
+            output_sha256,
+        },
+    );
 
     let answer = world.probe(&home("copy_back")).await;
     let proposal = needed(&answer);

@@ -358,6 +358,23 @@ impl World {
 
     /// A write of a step, or of the run's end, whose connection died under it.
     pub fn lose_of(&self, step: Option<&Step>, host: &str, command: &str) -> OpId {
+        let op = self.send_of(step, host, command);
+        self.keeper.record(
+            step,
+            RunEvent::WriteLost {
+                op,
+                why: "cut".into(),
+            },
+        );
+        op
+    }
+
+    /// A write that is under way.
+    pub fn send(&self, id: &str, host: &str, command: &str) -> OpId {
+        self.send_of(Some(&self.step(id)), host, command)
+    }
+
+    fn send_of(&self, step: Option<&Step>, host: &str, command: &str) -> OpId {
         let op = OpId(self.keeper.state.lock().unwrap().ops.len() as u64 + 1);
         let (host, command) = (host.into(), command.to_owned());
         let intended = RunEvent::WriteIntended {
@@ -367,13 +384,6 @@ impl World {
             bulk: false,
         };
         self.keeper.record(step, intended);
-        self.keeper.record(
-            step,
-            RunEvent::WriteLost {
-                op,
-                why: "cut".into(),
-            },
-        );
         op
     }
 

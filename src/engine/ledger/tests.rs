@@ -1,6 +1,6 @@
 use super::*;
 use crate::digest::sha256;
-use crate::engine::{Entry, RunEvent, RunInfo};
+use crate::engine::{Entry, RunEvent, RunInfo, StopOutcome};
 use crate::names::{Attempt, OpId};
 
 const AT_HOME: &str = "lon-esx1";
@@ -431,6 +431,57 @@ fn what_a_disk_was_made_of_is_told_in_the_vms_folder_until_its_own_is_gone() {
     let evidence = Vec::new();
     told.line(away, RunEvent::StepDone { evidence });
     assert_eq!(Ledger::of(&told.state).items.len(), 0, "with all below it");
+}
+
+#[test]
+fn a_command_gives_a_name_unless_it_is_seen_not_to_have_done_so() {
+    let step = "failback/go-home/sql01/copy_back";
+    let file = "/vmfs/volumes/ds/sql01/x.nvram";
+    let (part, aside) = (
+        format!("{file}.lifeboat-r1-part"),
+        format!("{file}.lifeboat-r1-original"),
+    );
+    let gives = |line: &str, then: &dyn Fn(&mut Told, OpId)| {
+        let mut told = Told::new();
+        let op = told.sent(step, AWAY, line);
+        then(&mut told, op);
+        let given = given_names(&told.state, &told.state.ops[&op]);
+        (given == [file], Ledger::of(&told.state).items.len())
+    };
+    let named = format!("sh -c 'mv' _ {part} {file}");
+    let open = |_: &mut Told, _| ();
+    assert!(gives(&named, &open).0);
+    for line in [
+        format!("sh -c 'cat' _ {part} 600"),
+        format!("sh -c 'mv' _ {file} {aside}"),
+    ] {
+        assert!(!gives(&line, &open).0, "{line}");
+    }
+    let taken = |told: &mut Told, op| {
+        let (exit, took_ms) = (0, 1);
+        let output_sha256 = Some(sha256("taken\n"));
+        told.line(
+            step,
+            RunEvent::WriteFinished {
+                op,
+                exit,
+                took_ms,
+                output_sha256,
+            },
+        );
+    };
+    assert!(!gives(&named, &taken).0);
+    // What never left made nothing either.
+    let not_sent = |told: &mut Told, op| {
+        let why = "cut".to_owned();
+        told.line(step, RunEvent::WriteNotSent { op, why });
+    };
+    let never = |told: &mut Told, op| {
+        let outcome = StopOutcome::NeverSent;
+        told.line(step, RunEvent::LostStopped { op, outcome });
+    };
+    assert_eq!(gives(&named, &not_sent), (false, 0));
+    assert_eq!(gives(&named, &never), (false, 0));
 }
 
 #[test]
