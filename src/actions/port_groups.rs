@@ -1,7 +1,7 @@
 //! Port groups that adapters are to be joined to: there, missing and to be made, or otherwise than
 //! the runbook says, which is never changed.
 
-use crate::engine::{Fact, OpStatus, ShownCommand};
+use crate::engine::{Fact, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
@@ -174,7 +174,7 @@ pub(super) async fn look_whole(
         ctx.state.ops.values().any(|op| {
             let add = |spec: &PortGroupSpec| commands::portgroup_add(name, &spec.vswitch).line();
             op.host == *host
-                && op.status != OpStatus::NotSent
+                && op.may_have_acted()
                 && wanted
                     .iter()
                     .filter_map(|wanted| wanted.create.as_ref())

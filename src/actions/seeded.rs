@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::{Fact, Op, OpStatus};
+use crate::engine::{Fact, Op};
 use crate::names::RunId;
 use crate::transfer::{Delivery, Landed, Landing, Seeds, Target};
 
@@ -41,7 +41,7 @@ impl Seeded {
             sent,
             before: AtomicU64::default(),
         };
-        let own = |op: &&Op| op.step == ctx.step.id && op.status != OpStatus::NotSent;
+        let own = |op: &&Op| op.step == ctx.step.id && op.may_have_acted();
         for op in ctx.state.ops.values().filter(own) {
             seeded.announced(&op.command);
             for (name, bytes) in seeded.known().iter_mut() {

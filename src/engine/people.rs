@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use crate::names::{HostName, StepId, VariableName};
 use crate::runbook::model::spoken;
 
-use super::StopOutcome;
 use super::event::{Entry, RunEvent};
 use super::finding::FindingsStatement;
-use super::state::{Note, OpStatus, RunState};
+use super::state::{Note, RunState};
 use super::step::Status;
 
 /// What the incoming person types to take a run over.
@@ -251,13 +250,10 @@ impl RunState {
         match self.status(id) {
             status if status.is_met() => true,
             Status::Undone => false,
-            _ => self.ops.values().any(|op| {
-                let never_left = matches!(
-                    op.status,
-                    OpStatus::NotSent | OpStatus::Stopped(StopOutcome::NeverSent)
-                );
-                op.step == *id && !never_left && !self.is_about_lock(op)
-            }),
+            _ => {
+                let mut own = self.ops.values().filter(|op| op.step == *id);
+                own.any(|op| op.may_have_acted() && !self.is_about_lock(op))
+            }
         }
     }
 }

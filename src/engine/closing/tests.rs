@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::engine::consent::plain;
-use crate::engine::{AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult, TakenBy};
+use crate::engine::{
+    AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult, StopOutcome, TakenBy,
+};
 use crate::names::{Attempt, OpId};
 use crate::plan::{ActionSpec, PlanInputs, make};
 use crate::runbook::model::Section;
@@ -421,16 +423,17 @@ fn a_command_that_never_left_is_not_said_to_stay() {
     let op = OpId(state.last_seq);
     sent(&mut state, step.id.as_str(), "logger done");
     let why = "the link was down".to_owned();
-    add(
-        &mut state,
-        step.id.as_str(),
-        RunEvent::WriteNotSent { op, why },
-    );
-    let plan = closed(Chapter::Rollback, Mode::Failover, &state);
-    let ActionSpec::Note { text } = &plan.open_steps()[0].action else {
-        panic!("no note");
-    };
-    assert!(!text.contains(&step.title), "{text}");
+    let outcome = StopOutcome::NeverSent;
+    let never = RunEvent::LostStopped { op, outcome };
+    for never in [RunEvent::WriteNotSent { op, why }, never] {
+        let mut state = state.clone();
+        add(&mut state, step.id.as_str(), never);
+        let plan = closed(Chapter::Rollback, Mode::Failover, &state);
+        let ActionSpec::Note { text } = &plan.open_steps()[0].action else {
+            panic!("no note");
+        };
+        assert!(!text.contains(&step.title), "{text}");
+    }
 }
 
 fn open(state: &mut RunState, closing: impl Into<Closing>) {

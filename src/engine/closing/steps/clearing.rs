@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{CLEAR_AWAY, Draft};
 use crate::engine::ledger::{Thing, folder_of};
-use crate::engine::state::{Op, OpStatus};
+use crate::engine::state::Op;
 use crate::engine::step::Status;
 use crate::names::{HostName, VmName};
 use crate::plan::{ActionSpec, Close, Placed, PlacedFile, Step, Subject};
@@ -100,7 +100,7 @@ impl Draft<'_> {
                 ActionSpec::RestoreFiles { .. } => true,
                 _ => false,
             };
-            let went = |op: &Op| op.step == step.id && op.status != OpStatus::NotSent;
+            let went = |op: &Op| op.step == step.id && op.may_have_acted();
             let sent = || self.state.ops.values().any(went);
             let status = self.state.status(&step.id);
             let others = matches!(step.action, ActionSpec::HandOff(_)) && status.is_met();
