@@ -136,8 +136,7 @@ fn refuse_if_taken_home(console: &Console, past: &Past) -> Result<(), Failure> {
             }
         };
     };
-    let back = home.way_back();
-    let next = format!("take that back first, if that is what you want: {back}");
+    let next = home.in_place_of_rollback(&folder.id);
     Err(refused(Chapter::Rollback, folder, home.words(), &next))
 }
 

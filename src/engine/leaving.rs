@@ -9,20 +9,28 @@ use super::step::Status;
 use crate::names::StepId;
 
 impl RunState {
-    /// The chapter that is under way and can be left: nothing that may have had an effect was sent for
-    /// it, and nobody did a step of it by hand or had a shell on a host for one, whatever became of the
-    /// step since.
+    /// Whether something may have been done for steps: a command of theirs that counts may have had an
+    /// effect, or somebody did one of them by hand or had a shell on a host for one, whatever became of
+    /// the step since.
+    pub(super) fn was_worked_on(
+        &self,
+        own: impl Fn(&StepId) -> bool,
+        counts: impl Fn(&Op) -> bool,
+    ) -> bool {
+        let mut ops = self.ops.values();
+        let mut steps = self.steps.iter();
+        let mut visits = self.people.shells.iter();
+        ops.any(|op| op.may_have_acted() && own(&op.step) && counts(op))
+            || steps.any(|(id, step)| step.by_hand && own(id))
+            || visits.any(|visit| visit.step.as_ref().is_some_and(&own))
+    }
+
+    /// The chapter that is under way and can be left, because nothing was done for it.
     #[must_use]
     pub fn leavable(&self) -> Option<&OpenedChapter> {
         let opened = self.chapter().filter(|opened| opened.ended.is_none())?;
         let own = |id: &StepId| opened.steps.contains(id);
-        let had_effect = |op: &Op| op.may_have_acted() && own(&op.step);
-        let by_hand = |id: &StepId| self.steps.get(id).is_some_and(|step| step.by_hand);
-        let mut visits = self.people.shells.iter();
-        let had_shell = visits.any(|visit| visit.step.as_ref().is_some_and(own));
-        let sent = self.ops.values().any(had_effect);
-        let done = sent || had_shell || opened.steps.iter().any(by_hand);
-        (!done).then_some(opened)
+        (!self.was_worked_on(own, |_| true)).then_some(opened)
     }
 
     /// What is written where a chapter is left; `None`: it is not there to be left.

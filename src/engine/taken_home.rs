@@ -44,6 +44,8 @@ impl TakenBy {
 pub struct TakenHome {
     /// The failbacks.
     pub by: Vec<TakenBy>,
+    /// Those of them that were committed, or began to be: nothing takes them back.
+    pub committed: Vec<RunId>,
     /// Every VM that the run started is in one of them: it has none left to watch.
     pub all: bool,
     /// Every one is in one whose steps were all done.
@@ -61,15 +63,24 @@ impl TakenHome {
         let begun = failbacks.into_iter();
         let begun = begun.filter(|(_, state)| has_begun(state));
         let (by, states): (Vec<TakenBy>, Vec<&RunState>) = begun.unzip();
-        let done = by.iter().zip(states).filter(|(_, state)| is_done(state));
-        let done: Vec<&TakenBy> = done.map(|(by, _)| by).collect();
+        let those = |are: fn(&RunState) -> bool| {
+            let those = by.iter().zip(&states).filter(move |(_, state)| are(state));
+            those.map(|(by, _)| by)
+        };
+        let done: Vec<&TakenBy> = those(is_done).collect();
+        let committed = those(is_committed).map(|taken| taken.by.clone()).collect();
         let started = run.map(RunState::started);
         let all_in = |failbacks: &[&TakenBy]| {
             let is_in = |vm: &VmName| failbacks.iter().any(|taken| taken.holds(vm));
             !failbacks.is_empty() && started.as_ref().is_some_and(|vms| vms.iter().all(is_in))
         };
         let (all, whole) = (all_in(&by.iter().collect::<Vec<_>>()), all_in(&done));
-        (!by.is_empty()).then_some(Self { by, all, whole })
+        (!by.is_empty()).then_some(Self {
+            by,
+            committed,
+            all,
+            whole,
+        })
     }
 
     /// The failbacks' runs: `r3, r2`.
@@ -86,13 +97,27 @@ impl TakenHome {
         format!("taken home{part} by failback {}", self.runs())
     }
 
-    /// What takes that back.
+    /// What is left to do for whoever wants to roll the run back.
     #[must_use]
-    pub fn way_back(&self) -> String {
+    pub fn in_place_of_rollback(&self, run: &RunId) -> String {
+        if !self.committed.is_empty() {
+            let others = if self.whole {
+                String::new()
+            } else {
+                format!("take the others home, too (lifeboat failback {run}), or ")
+            };
+            return format!(
+                "what failback {} took home is committed, and stays there: {others}commit this run: lifeboat commit {run}",
+                listed(&self.committed)
+            );
+        }
         let runs = self.by.iter();
         let back = runs.map(|taken| format!("lifeboat rollback {}", taken.by));
         let back: Vec<String> = back.collect();
-        back.join(", then ")
+        format!(
+            "take that back first, if that is what you want: {}",
+            back.join(", then ")
+        )
     }
 
     /// Where the run stands with that.
@@ -121,13 +146,19 @@ impl TakenHome {
     }
 }
 
-/// Whether a failback changed something that is not as before again. A lock is no change: it is given
-/// back with the run.
+/// Whether a failback changed something that is not as before again, or found a VM at home that people
+/// took there. A lock is no change: it is given back with the run.
 fn has_begun(failback: &RunState) -> bool {
     let stage = Stage::of(failback);
     let undone = matches!(stage, Stage::RolledBack { residue: 0 } | Stage::Cleaned);
-    let mut ops = failback.ops.values();
-    !undone && ops.any(|op| op.may_have_acted() && !failback.is_about_lock(op))
+    let at_work = failback.was_worked_on(|_| true, |op| !failback.is_about_lock(op));
+    !undone && (at_work || !failback.started().is_empty())
+}
+
+/// Whether its ending lets nobody take it back any more.
+fn is_committed(failback: &RunState) -> bool {
+    let mut chapters = failback.chapters.iter();
+    chapters.any(|opened| opened.chapter == Chapter::Commit)
 }
 
 /// Whether all of its steps were done, and none is being taken back.
@@ -146,12 +177,16 @@ mod tests {
     use crate::names::OpId;
 
     fn run(events: Vec<RunEvent>) -> RunState {
+        run_of(None, events)
+    }
+
+    fn run_of(step: Option<&str>, events: Vec<RunEvent>) -> RunState {
         let entries: Vec<Entry> = (1..)
             .zip(events)
             .map(|(seq, event)| Entry {
                 seq,
                 at: "2026-01-02T03:04:05Z".parse().unwrap(),
-                step: None,
+                step: step.map(Into::into),
                 attempt: None,
                 event,
             })
@@ -222,6 +257,69 @@ mod tests {
         assert!(has_taken(vec![lock(), locked(), moved()]));
     }
 
+    /// The backup's tool brought the files, somebody registered and started it.
+    #[test]
+    fn a_failback_by_which_people_took_a_vm_home_took_it() {
+        let out = failover(&["sql01"]);
+        let has_taken = |events| {
+            let failback = run_of(Some("failback/go-home/sql01/power_on"), events);
+            TakenHome::of(Some(&out), [(of("r2", &[]), &failback)]).is_some()
+        };
+        let by_hand = RunEvent::StepByHand {
+            by: "alice".to_owned(),
+            evidence: "started in the host client".to_owned(),
+        };
+        let shell = RunEvent::ShellOpened {
+            host: "lon-esx1".into(),
+            by: "alice".to_owned(),
+            reason: "its files".to_owned(),
+        };
+        let found_on = RunEvent::FactFound(Fact::PoweredOn {
+            vm: "sql01".into(),
+            host: "lon-esx1".into(),
+        });
+        assert!(!has_taken(vec![RunEvent::StepStarted]));
+        for did in [by_hand, shell, found_on] {
+            assert!(
+                has_taken(vec![RunEvent::StepStarted, did.clone()]),
+                "{did:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_committed_is_not_to_be_taken_back_first() {
+        let out = failover(&["sql01", "web01"]);
+        let moved = || vec![intended(1, "mv a b"), finished(0)];
+        let opened = RunEvent::ChapterOpened {
+            chapter: Chapter::Commit,
+            by: "alice".to_owned(),
+            plan: "f".to_owned(),
+            keeping: None,
+            despite: None,
+        };
+        let (stands, committed) = (run(moved()), run([moved(), vec![opened]].concat()));
+        let next = |failbacks: Vec<(TakenBy, &RunState)>| {
+            let home = TakenHome::of(Some(&out), failbacks).unwrap();
+            home.in_place_of_rollback(&"r1".into())
+        };
+        let back = next(vec![(of("r2", &["web01"]), &stands)]);
+        assert!(back.ends_with("lifeboat rollback r2"), "{back}");
+        let part = next(vec![(of("r2", &["web01"]), &committed)]);
+        assert!(
+            !part.contains("rollback")
+                && part.contains("lifeboat failback r1")
+                && part.ends_with("lifeboat commit r1"),
+            "{part}"
+        );
+        let sql = (of("r3", &["sql01"]), &stands);
+        let all = next(vec![sql, (of("r2", &["web01"]), &committed)]);
+        assert!(
+            !all.contains("rollback") && !all.contains("lifeboat failback"),
+            "{all}"
+        );
+    }
+
     #[test]
     fn failbacks_add_up_and_a_vm_in_none_of_them_is_left() {
         let out = failover(&["app01", "sql01", "web01"]);
@@ -257,6 +355,7 @@ mod tests {
             };
             let home = TakenHome {
                 by: vec![of("r2", &["web01"])],
+                committed: Vec::new(),
                 all,
                 whole: all,
             };
