@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{
-    Chapter, Closing, Opening, RunState, Stage, TakenBy, TakenHome, closing_plan, opening,
-};
+use crate::engine::{Chapter, Closing, Opening, Stage, TakenBy, closing_plan, opening};
 use crate::error::Fault;
-use crate::journal::{RunFolder, RunSummary, Store};
-use crate::names::RunId;
+use crate::journal::RunFolder;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
 
@@ -17,6 +14,7 @@ use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
 use super::findings;
 use super::handover::take_over;
+use super::homeward::{open_failback, taken_home};
 use super::in_use;
 use super::leaving::{leave, leave_for};
 use super::past::Past;
@@ -151,40 +149,4 @@ pub(super) fn home_of(
         Chapter::Rollback | Chapter::Cleanup => None,
     };
     Ok(home.map_or_else(Vec::new, |home| home.by))
-}
-
-/// What failbacks took home of the run, or began to, and was not taken back.
-pub(super) fn taken_home(
-    store: &Store,
-    run: &RunId,
-    state: &RunState,
-) -> Result<Option<TakenHome>, Failure> {
-    let failbacks = failbacks(store, run)?;
-    let states: Vec<RunState> = failbacks.iter().map(Past::state).collect();
-    let taken = failbacks.into_iter().map(|failback| TakenBy {
-        by: failback.folder.id,
-        vms: failback.plan.vms,
-    });
-    Ok(TakenHome::of(Some(state), taken.zip(&states)))
-}
-
-/// A failback of a run that is not over.
-pub(super) fn open_failback(store: &Store, run: &RunId) -> Result<Option<RunId>, Failure> {
-    let mut failbacks = failbacks(store, run)?.into_iter();
-    let open = failbacks.find(|failback| failback.state().finished.is_none());
-    Ok(open.map(|failback| failback.folder.id))
-}
-
-/// The failbacks of a run, newest first.
-pub(super) fn failbacks(store: &Store, run: &RunId) -> Result<Vec<Past>, Failure> {
-    let mut all = store.list()?;
-    all.retain(|other| takes_home(other) == Some(run));
-    all.into_iter().map(|one| Past::read(one.folder)).collect()
-}
-
-/// The run that a failback takes home.
-pub(super) fn takes_home(failback: &RunSummary) -> Option<&RunId> {
-    let info = failback.info.as_ref()?;
-    let parent = info.parent.as_ref()?;
-    (info.mode == Some(Mode::Failback)).then_some(&parent.run)
 }

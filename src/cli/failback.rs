@@ -12,8 +12,8 @@ use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 
 use super::args::StartArgs;
 use super::console::{Conclusion, Console, as_typed};
-use super::ending::failbacks;
 use super::exit::{Exit, Failure};
+use super::homeward::failbacks;
 use super::load::load_runbook;
 use super::past::Past;
 use super::start::{Before, Order, start};
@@ -158,7 +158,7 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
         let next = "look at its report; what it left on the hosts is listed there".to_owned();
         return refused(what, next);
     }
-    let home = at_home(&console.store, &past.folder.id)?;
+    let home = at_home(&console.store, &past)?;
     let is_home = |vm: &VmName| home.iter().any(|(of, _)| of == vm);
     if let (true, Some((_, by))) = (moved.iter().all(is_home), home.first()) {
         let what = format!("every VM that it moved is home again: failback {by} took it there");
@@ -188,17 +188,18 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
 
 /// The VMs of a run that failbacks have started at home, each with the failback that did. One that was
 /// rolled back has started them where they had been.
-fn at_home(store: &Store, run: &RunId) -> Result<Vec<(VmName, RunId)>, Failure> {
+fn at_home(store: &Store, past: &Past) -> Result<Vec<(VmName, RunId)>, Failure> {
     let mut home = Vec::new();
-    for past in failbacks(store, run)? {
-        let state = past.state();
-        let runbook = &past.loaded.runbook;
+    let runbook = &past.loaded.runbook;
+    for failback in failbacks(store, &past.folder.id)? {
+        let taken = &failback.taken;
         let is_home = |vm: &&VmName| {
-            let started = state.started_on(vm);
+            let started = failback.state.started_on(vm);
             started.is_some_and(|(on, _)| runbook.role_of(on) == Some(SiteRole::Protected))
         };
-        let at_home = past.plan.vms.iter().filter(is_home);
-        home.extend(at_home.map(|vm| (vm.clone(), past.folder.id.clone())));
+        let own = past.plan.vms.iter().filter(|vm| taken.holds(vm));
+        let at_home = own.filter(is_home);
+        home.extend(at_home.map(|vm| (vm.clone(), taken.by.clone())));
     }
     Ok(home)
 }

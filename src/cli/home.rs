@@ -14,8 +14,8 @@ use crate::tui::{FinishedRun, Home, HomeChoice, RunbookEntry, UnfinishedRun};
 
 use super::args::{ActArgs, EndArgs, PracticeArgs, ResumeArgs, StartArgs};
 use super::console::{Conclusion, Console, no_terminal};
-use super::ending::takes_home;
 use super::exit::{Exit, Failure};
+use super::homeward::takes_home;
 use super::load::{LoadError, load_bundled, load_runbook};
 use super::past::Past;
 use super::report::document;

@@ -18,6 +18,7 @@ mod forms;
 mod from_drill;
 mod handover;
 mod home;
+mod homeward;
 mod in_use;
 mod keeping;
 mod leaving;

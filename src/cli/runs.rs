@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{check, ending};
+use super::check;
 use crate::engine::{CommitWindow, RunState, Stage, TakenBy, TakenHome};
 use crate::journal::{JournalError, RunSummary};
 use crate::names::RunId;
@@ -126,22 +126,16 @@ fn compared(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The runs that failbacks took home, or began to, and were not taken back: each with what they did.
-pub(super) fn taken_home<'a>(rows: &[Row<'a>]) -> BTreeMap<&'a RunId, TakenHome> {
+pub(super) fn taken_home(rows: &[Row<'_>]) -> BTreeMap<RunId, TakenHome> {
     let mut failbacks: BTreeMap<&RunId, Vec<(TakenBy, &RunState)>> = BTreeMap::new();
-    for row in rows {
-        let (Some(run), Some(state)) = (ending::takes_home(row.run), &row.state) else {
-            continue;
-        };
-        let taken = TakenBy {
-            by: row.run.folder.id.clone(),
-            vms: row.homeward.clone(),
-        };
-        failbacks.entry(run).or_default().push((taken, state));
+    for one in rows.iter().filter_map(|row| row.homeward.as_ref()) {
+        let taken = (one.taken.clone(), &one.state);
+        failbacks.entry(&one.of).or_default().push(taken);
     }
     let home = failbacks.into_iter().filter_map(|(run, failbacks)| {
         let row = rows.iter().find(|row| row.run.folder.id == *run);
         let state = row.and_then(|row| row.state.as_ref());
-        Some((run, TakenHome::of(state, failbacks)?))
+        Some((run.clone(), TakenHome::of(state, failbacks)?))
     });
     home.collect()
 }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::ending::takes_home;
-use crate::cli::past::{Past, planned};
+use crate::cli::homeward::Homeward;
+use crate::cli::past::Past;
 use crate::engine::RunState;
 use crate::journal::{self, Ending, ReadJournal, RunSummary};
-use crate::names::VmName;
 use crate::report::Reached;
 
 /// No more runs of a runbook and mode are compared.
@@ -19,8 +18,8 @@ pub(in crate::cli) struct Row<'a> {
     pub(in crate::cli) run: &'a RunSummary,
     /// How it stands; nothing where its journal does not fit.
     pub(in crate::cli) state: Option<RunState>,
-    /// The VMs that a failback takes home; empty: all, or nobody can tell.
-    pub(in crate::cli) homeward: Vec<VmName>,
+    /// What it takes home, of a failback.
+    pub(in crate::cli) homeward: Option<Homeward>,
     /// What it reached, of one that is compared.
     pub(super) reached: Option<Reached>,
     /// How often its runbook is to be drilled, of the newest run of one.
@@ -35,21 +34,14 @@ impl<'a> Row<'a> {
     fn of(run: &'a RunSummary, journal: Option<&ReadJournal>) -> Self {
         let whole = journal.filter(|journal| journal.problem.is_none());
         let fold = |journal: &ReadJournal| RunState::fold(journal.entries.iter().map(Arc::as_ref));
-        let state = whole.map(fold);
         Self {
             run,
-            homeward: homeward(run, state.as_ref()).unwrap_or_default(),
-            state,
+            state: whole.map(fold),
+            homeward: journal.and_then(|journal| Homeward::read(run, journal)),
             reached: None,
             every: None,
         }
     }
-}
-
-fn homeward(run: &RunSummary, state: Option<&RunState>) -> Option<Vec<VmName>> {
-    takes_home(run)?;
-    let (_, plan) = planned(&run.folder, run.info.as_deref()?, state?).ok()?;
-    Some(plan.vms)
 }
 
 fn journal_of(run: &RunSummary) -> Option<ReadJournal> {

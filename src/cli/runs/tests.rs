@@ -1,4 +1,5 @@
 use super::*;
+use crate::cli::homeward;
 use crate::engine::{Chapter, Entry, Fact, Parent, RunEvent, RunInfo, RunResult};
 use crate::journal::{Ending, Journal, Store};
 use crate::names::OpId;
@@ -162,62 +163,98 @@ fn a_failover_that_was_taken_home_is_not_to_be_rolled_back() {
     }
 }
 
-#[test]
-fn failbacks_of_one_failover_add_up() {
+fn state() -> (tempfile::TempDir, Store) {
     let state = tempfile::tempdir().unwrap();
     let store = Store::new(state.path());
+    (state, store)
+}
+
+/// A failover that started sql01 and web01.
+fn went_out(store: &Store) -> RunId {
     let on = |vm: &str| {
         let (vm, host) = (vm.into(), "lee-esx1".into());
         RunEvent::FactFound(Fact::PoweredOn { vm, host })
     };
     let out = vec![on("sql01"), on("web01"), finished(0)];
-    let run = keep_child(&store, Mode::Failover, None, out);
-    let back = |vm: &str, then: Vec<RunEvent>| {
-        let info = RunInfo {
-            mode: Some(Mode::Failback),
-            parent: Some(parent_of(&run)),
-            sections: vec![Section::Failback],
-            runbook_sha256: crate::digest::sha256(RUNBOOK),
-            variables: [("ticket".into(), "INC000001".to_owned())].into(),
-            only: vec![vm.into()],
-            ..RunInfo::default()
-        };
-        let id = keep_as(&store, info, then);
-        let folder = store.find(id.as_str()).unwrap();
-        std::fs::write(folder.runbook(), RUNBOOK).unwrap();
-        id
+    keep_child(store, Mode::Failover, None, out)
+}
+
+/// A failback of one of its VMs.
+fn back(store: &Store, run: &RunId, vm: &str, then: Vec<RunEvent>) -> RunId {
+    let info = RunInfo {
+        mode: Some(Mode::Failback),
+        parent: Some(parent_of(run)),
+        sections: vec![Section::Failback],
+        runbook_sha256: crate::digest::sha256(RUNBOOK),
+        variables: [("ticket".into(), "INC000001".to_owned())].into(),
+        only: vec![vm.into()],
+        ..RunInfo::default()
     };
-    let home = || {
-        let runs = store.list().unwrap();
-        let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
-        let failover = rows.iter().find(|row| row.run.folder.id == run).unwrap();
-        let failover = failover.state.as_ref().unwrap();
-        let one = ending::taken_home(&store, &run, failover)
-            .unwrap_or_else(|failure| panic!("{}", failure.text));
-        assert_eq!(one, taken_home(&rows).remove(&run));
-        one
-    };
-    assert_eq!(home(), None);
+    let id = keep_as(store, info, then);
+    let folder = store.find(id.as_str()).unwrap();
+    std::fs::write(folder.runbook(), RUNBOOK).unwrap();
+    id
+}
+
+/// What was taken home of it: the list, and what refuses its rollback, say the same.
+fn home(store: &Store, run: &RunId) -> Option<TakenHome> {
+    let runs = store.list().unwrap();
+    let rows: Vec<Row<'_>> = runs.iter().map(Row::read).collect();
+    let failover = rows.iter().find(|row| row.run.folder.id == *run).unwrap();
+    let failover = failover.state.as_ref().unwrap();
+    let one = homeward::taken_home(store, run, failover)
+        .unwrap_or_else(|failure| panic!("{}", failure.text));
+    assert_eq!(one, taken_home(&rows).remove(run));
+    one
+}
+
+#[test]
+fn failbacks_of_one_failover_add_up() {
+    let (_state, store) = state();
+    let run = went_out(&store);
+    assert_eq!(home(&store, &run), None);
     // One that moved nothing took nothing home, and keeps its failover from a rollback while it is open.
-    let open =
-        || ending::open_failback(&store, &run).unwrap_or_else(|failure| panic!("{}", failure.text));
+    let open = || {
+        homeward::open_failback(&store, &run).unwrap_or_else(|failure| panic!("{}", failure.text))
+    };
     assert_eq!(open(), None);
-    back("web01", vec![finished(1)]);
+    back(&store, &run, "web01", vec![finished(1)]);
     assert_eq!(open(), None);
-    let began = back("web01", Vec::new());
-    assert_eq!((home(), open()), (None, Some(began.clone())));
+    let began = back(&store, &run, "web01", Vec::new());
+    assert_eq!((home(&store, &run), open()), (None, Some(began.clone())));
     std::fs::remove_dir_all(store.find(began.as_str()).unwrap().path).unwrap();
-    let web = back("web01", vec![sent(), finished(0)]);
-    let taken = home().unwrap();
+    let web = back(&store, &run, "web01", vec![sent(), finished(0)]);
+    let taken = home(&store, &run).unwrap();
     assert!(!taken.all && !taken.whole, "{taken:?}");
-    let sql = back("sql01", vec![sent()]);
-    let taken = home().unwrap();
+    let sql = back(&store, &run, "sql01", vec![sent()]);
+    let taken = home(&store, &run).unwrap();
     assert!(taken.all && !taken.whole, "{taken:?}");
     for id in [web, sql] {
         assert!(taken.words().contains(id.as_str()), "{taken:?}");
     }
-    back("sql01", vec![sent(), finished(0)]);
-    assert!(home().unwrap().whole);
+    back(&store, &run, "sql01", vec![sent(), finished(0)]);
+    assert!(home(&store, &run).unwrap().whole);
+}
+
+/// What one of them has become is no reason not to end the failover, nor to end it otherwise than the
+/// list says.
+#[test]
+fn a_failback_that_is_damaged_counts_for_the_vms_that_it_was_begun_for() {
+    let (_state, store) = state();
+    let run = went_out(&store);
+    let web = back(&store, &run, "web01", vec![sent(), finished(0)]);
+    let idle = back(&store, &run, "sql01", vec![]);
+    let whole = home(&store, &run).unwrap();
+    assert!(!whole.all, "{whole:?}");
+    let runbook = |id: &RunId| store.find(id.as_str()).unwrap().runbook();
+    std::fs::remove_file(runbook(&web)).unwrap();
+    std::fs::write(runbook(&idle), format!("{RUNBOOK}# touched\n")).unwrap();
+    assert_eq!(home(&store, &run).unwrap(), whole);
+    // A line that does not fit, and what stands after it.
+    let journal = store.find(web.as_str()).unwrap().journal();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, format!("{text}{{}}\n")).unwrap();
+    assert_eq!(home(&store, &run).unwrap(), whole);
 }
 
 #[test]
@@ -245,6 +282,32 @@ fn a_run_stands_as_before_once_its_ending_was_left() {
     let settled = left(Some(RunResult::default()));
     let over = summary([&[finished(0)], &begun[..], &[settled]].concat());
     assert_eq!(over.ending, Ending::Finished);
+}
+
+#[test]
+fn a_run_without_a_journal_never_began_unless_it_was_reported() {
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::new(state.path());
+    keep(&store, Mode::Failover, vec![finished(0)]);
+    let stands = || {
+        let mut out = Vec::new();
+        print(&store.list().unwrap(), began(), Layout::Lines, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let folder = store.list().unwrap().remove(0).folder;
+    std::fs::remove_file(folder.journal()).unwrap();
+    let never = stands();
+    assert!(
+        never.contains("never began; its folder can be deleted"),
+        "{never}"
+    );
+    std::fs::write(folder.path.join("report.json"), "{}").unwrap();
+    let gone = stands();
+    assert!(
+        gone.contains("its journal is gone, and it was reported"),
+        "{gone}"
+    );
+    assert!(!gone.contains("can be deleted"), "{gone}");
 }
 
 #[test]
