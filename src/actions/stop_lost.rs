@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Op, StopOutcome};
+use crate::engine::{Op, OpStatus, StopOutcome};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, sanitise};
 use crate::hypervisor::DriverFault;
@@ -53,8 +53,7 @@ pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
     if lost.host.as_str() == CommandSpec::CONSOLE {
         return local::stop_lost(ctx, op, lost).await;
     }
-    let words = shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
-    let command = HostCommand::write(words);
+    let command = sent(lost);
     let outcome = match lost.pid {
         Some(pid) => stop_process(ctx, lost, pid, &command).await?,
         None => wait_until_unseen(ctx, lost, &command).await?,
@@ -65,21 +64,35 @@ pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
     Ok(outcome)
 }
 
+/// The command as it was sent, as far as the journal keeps it.
+fn sent(lost: &Op) -> HostCommand {
+    let words = shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
+    HostCommand::write(words)
+}
+
 /// Makes sure that nothing which was lost may still come to a VM where it is about to be looked for as
-/// gone: a person may have settled a step by hand whose command could not be stopped. Sends reads only.
+/// gone, as far as a host shows it: a person may have settled a step by hand whose command could not be
+/// stopped. What a host goes on with by itself and lists as no task of the VM, a registration, is not
+/// seen. Sends reads only.
 ///
 /// # Errors
 /// Such a command is still there, or the host could not tell.
 pub(super) async fn nothing_comes(ctx: &Ctx, at: &VmAt) -> Result<(), Fault> {
     let about = |op: &Op| {
         let vm = op.step.subject() == at.vm.as_str();
-        vm && op.host == at.host && op.step != ctx.step.id && !op.bulk
+        // One that is open is at work for another step right now, and was not lost.
+        let lost = op.status == OpStatus::Lost && !op.bulk;
+        vm && lost && op.host == at.host && op.step != ctx.step.id
     };
-    for (_, lost) in ctx.state.unsettled_ops().filter(|(_, op)| about(op)) {
-        let words =
-            shell_words::split(&lost.command).unwrap_or_else(|_| vec![lost.command.clone()]);
-        let command = HostCommand::write(words);
+    for lost in ctx.state.ops.values().filter(|op| about(op)) {
+        let command = sent(lost);
         if is_there(ctx, lost, &command).await? {
+            let next = if is_asked(ctx, &lost.host, task_of(&command)).await {
+                "its VM asks something, and the start ends only with an answer: give one in the host's own client, \
+                 one that cancels it where there is one; then retry"
+            } else {
+                "wait until it has ended there, or end it by hand, then retry"
+            };
             return Err(Fault::new(
                 format!(
                     "a command of {} that was lost is still under way on {}",
@@ -87,22 +100,24 @@ pub(super) async fn nothing_comes(ctx: &Ctx, at: &VmAt) -> Result<(), Fault> {
                 ),
                 lost.host.as_str(),
                 format!("it may still take effect: {}", lost.command),
-                "wait until it has ended there, or end it by hand, then retry",
+                next,
             ));
         }
     }
     Ok(())
 }
 
-/// Whether a lost command is still there, as a process or as the host's task.
+/// Whether a lost command is still there, as a process or as the host's task. A number that belongs to
+/// something else by now says nothing: then the list of all processes does.
 async fn is_there(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<bool, Fault> {
-    let runs = match lost.pid {
-        Some(pid) => match traced(ctx, lost, pid, command).await? {
-            Trace::Ended | Trace::Stopped => false,
-            Trace::Running => true,
-            Trace::Other { shown } => return Err(unclear(lost, pid, &shown)),
-        },
-        None => mentions(&processes(ctx, &lost.host).await?, command),
+    let traced = match lost.pid {
+        Some(pid) => Some(traced(ctx, lost, pid, command).await?),
+        None => None,
+    };
+    let runs = match traced {
+        Some(Trace::Ended | Trace::Stopped) => false,
+        Some(Trace::Running) => true,
+        Some(Trace::Other { .. }) | None => mentions(&processes(ctx, &lost.host).await?, command),
     };
     if runs || ctx.host(&lost.host)?.driver() != Driver::Esxi {
         return Ok(runs);
@@ -255,13 +270,12 @@ fn mentions(list: &str, command: &HostCommand) -> bool {
     let wanted = plain(&rest.join(" "));
     let known = REPLACED.iter().filter_map(|sign| wanted.find(sign)).min();
     let wanted = wanted[..known.unwrap_or(wanted.len())].trim();
-    list.lines().any(|line| {
-        let line = plain(line);
-        line.match_indices(wanted).any(|(at, _)| {
-            // `power.on 1` is not `power.on 12`.
-            line.get(at + wanted.len()..)
-                .is_none_or(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
-        })
+    // A script has lines of its own, which some hosts show as such.
+    let list = plain(list);
+    list.match_indices(wanted).any(|(at, _)| {
+        // `power.on 1` is not `power.on 12`.
+        list.get(at + wanted.len()..)
+            .is_none_or(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
     })
 }
 
@@ -283,6 +297,15 @@ fn task_of(command: &HostCommand) -> Option<(Vmid, &'static str)> {
     Some((Vmid(vmid.parse().ok()?), kind))
 }
 
+/// Whether a task is a start whose VM asks something: it goes nowhere until that is answered.
+async fn is_asked(ctx: &Ctx, host: &HostName, task: Option<(Vmid, &str)>) -> bool {
+    let Some((vmid, "powerOn")) = task else {
+        return false;
+    };
+    let asked = questions::pending(ctx, host, Lane::Control, vmid).await;
+    asked.is_ok_and(|question| question.is_some())
+}
+
 async fn wait_for_tasks(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<(), Fault> {
     let Some((vmid, kind)) = task_of(command) else {
         return Ok(());
@@ -295,11 +318,8 @@ async fn wait_for_tasks(ctx: &Ctx, lost: &Op, command: &HostCommand) -> Result<(
         let Some(task) = tasks.first() else {
             return Ok(());
         };
-        if kind == "powerOn" {
-            let asked = questions::pending(ctx, host, Lane::Control, vmid).await;
-            if asked.is_ok_and(|question| question.is_some()) {
-                return Ok(());
-            }
+        if is_asked(ctx, host, Some((vmid, kind))).await {
+            return Ok(());
         }
         if !pauses.pause().await {
             let progress = task
@@ -340,6 +360,12 @@ mod tests {
             &command("mv '/vmfs/volumes/a b/x' '/vmfs/volumes/a b/y'")
         ));
         assert!(!mentions(list, &command("vim-cmd vmsvc/power.off 12")));
+        let script =
+            "1003  1003  sh  sh -c if [ -d a ]\nthen mv a b; fi _ x\n1004 1004 vpxa  vpxa\n";
+        assert!(mentions(
+            script,
+            &command("sh -c 'if [ -d a ]\nthen mv a b; fi' _ x")
+        ));
         assert!(mentions(
             "1 1 x logger -t a secret",
             &command("logger -t a '***'")

@@ -1,19 +1,68 @@
 //! Steps by which a run is ended, against the simulated site.
 
-use super::world::World;
+use super::going_home::by_hand;
+use super::lost::started_as;
+use super::world::{World, out};
 use super::{done, lines, needed};
-use crate::engine::{Chapter, closing_plan};
+use crate::engine::{Chapter, RunEvent, StopOutcome, closing_plan};
+use crate::host::Lane;
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
 
 /// sql01 stands in Leeds, registered and not started, and is to be taken back.
 async fn half_way() -> World {
     let mut world = World::out_to("network").await;
+    take_back(&mut world);
+    world
+}
+
+/// The run is to be taken back as it stands.
+fn take_back(world: &mut World) {
     let state = world.keeper.state.lock().unwrap().clone();
     let own = world.plans[0].clone();
     let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
     world.plans.push(plan);
-    world
+}
+
+/// Its start was settled by hand, and its VM asks something: an answer would start it after all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_told_gone_while_a_lost_start_waits_for_an_answer() {
+    let mut world = World::out_to("network").await;
+    let (host, start) = ("lee-esx1", out("power_on"));
+    let list = by_hand(&world, host, &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list
+        .lines()
+        .find(|line| line.contains("sql01.vmx"))
+        .unwrap();
+    let vmid = row.split_whitespace().next().unwrap();
+    let line = format!("vim-cmd vmsvc/power.on {vmid}");
+    let (pid, runs) = started_as(&world, Lane::Telemetry, host, &line).await;
+    let op = world.lose(&start, host, &line);
+    take_back(&mut world);
+    let steps = ["rollback/take-down/sql01/stop", "remove_files"];
+    let held_up = async |by: &str| {
+        for step in steps {
+            let fault = world.try_probe(step).await.unwrap_err();
+            assert!(
+                fault.what.contains("is still under way on lee-esx1")
+                    && fault.next.starts_with("its VM asks something"),
+                "{step}, by {by}: {fault}"
+            );
+        }
+    };
+    held_up("its command among all that run").await;
+    let known = RunEvent::WriteStarted { op, pid };
+    world.keeper.record(Some(&world.step(&start)), known);
+    held_up("its number").await;
+    let stopped = world.stop_lost(&start, op).await;
+    assert_eq!(stopped, Ok(StopOutcome::Killed));
+    assert!(!runs.await.unwrap());
+    held_up("the host's task").await;
+    by_hand(&world, host, &["vim-cmd", "vmsvc/power.off", vmid]).await;
+    for step in steps {
+        world.probe(step).await;
+    }
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

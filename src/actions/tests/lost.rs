@@ -14,14 +14,24 @@ const HOSTS: [&str; 2] = ["lee-esx1", "lee-bk1"];
 
 /// A command that goes on for a while on a host, and its number there.
 async fn started(world: &World, host: &str) -> (u32, tokio::task::JoinHandle<bool>) {
+    started_as(world, Lane::Telemetry, host, "sleep 3000").await
+}
+
+/// The same of this command.
+pub(super) async fn started_as(
+    world: &World,
+    lane: Lane,
+    host: &str,
+    line: &str,
+) -> (u32, tokio::task::JoinHandle<bool>) {
     let notes = world.on(host, "/tmp/pid");
     let _ = std::fs::remove_file(&notes);
     let target = world.hosts.host(&host.into()).unwrap();
-    let script = r#"echo $$ >/tmp/pid; exec sleep 3000"#;
+    let script = format!("echo $$ >/tmp/pid; exec {line}");
     // The site's time runs 60 times as fast: 50 s of ours.
     let runs = tokio::spawn(async move {
-        let command = HostCommand::read(["sh", "-c", script]).deadline(Duration::from_secs(90));
-        let ended = target.read(Lane::Telemetry, &command).await;
+        let command = HostCommand::read(["sh", "-c", &script]).deadline(Duration::from_secs(90));
+        let ended = target.read(lane, &command).await;
         ended.is_ok_and(|output| output.status == 0)
     });
     for _ in 0..500 {
@@ -89,6 +99,24 @@ async fn what_may_still_come_to_a_vm_holds_up_that_it_is_told_gone() {
     );
     assert!(!runs.await.unwrap());
     assert_eq!(look("sql01").await, Ok(()));
+
+    // Its number belongs to something else by now, and no process is that command.
+    let (pid, _runs) = started(&world, "lee-esx1").await;
+    world.lose_at(
+        &out("power_on"),
+        "lee-esx1",
+        "vim-cmd vmsvc/power.on 3",
+        pid,
+    );
+    assert_eq!(look("sql01").await, Ok(()));
+    // A command of another step that is being sent at this moment is not lost.
+    world.send(&out("register"), "lee-esx1", "sleep 3000");
+    assert_eq!(look("sql01").await, Ok(()));
+    // That very command under another number is it all the same.
+    let (other, _) = started_as(&world, Lane::Data, "lee-esx1", "sleep 4000").await;
+    world.lose_at(&out("power_on"), "lee-esx1", "sleep 3000", other);
+    let fault = look("sql01").await.unwrap_err();
+    assert!(fault.next.contains("end it by hand"), "{fault}");
     world.end().await;
 }
 
