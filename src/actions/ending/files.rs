@@ -114,9 +114,10 @@ impl<'a> EndFiles<'a> {
             ),
             self.at.host.as_str(),
             "nothing was removed",
+            // While both are there, one shows whose the other is: with that alone gone it would go, too.
             format!(
-                "find out whose {path} is: skip the step if it is not the run's, and remove {part} by hand; else \
-                 remove both by hand, then retry"
+                "find out whose {path} is: if it is not the run's, move it to another folder; if it is, remove both \
+                 by hand; then retry"
             ),
         ))
     }
