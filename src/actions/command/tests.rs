@@ -39,7 +39,7 @@ fn sent(step: &Step, command: &str, status: OpStatus) -> Op {
         bulk: false,
         pid: None,
         intended: jiff::Timestamp::UNIX_EPOCH,
-        lost: None,
+        lasted: None,
         status,
     }
 }

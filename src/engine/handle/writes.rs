@@ -209,9 +209,7 @@ impl Engine {
         let is_late = |op: &&Op| {
             op.step == *id
                 && since.is_none_or(|since| op.intended > since)
-                && op
-                    .lost
-                    .is_some_and(|at| at.duration_since(op.intended).unsigned_abs() >= limit)
+                && op.lasted.is_some_and(|lasted| lasted >= limit)
         };
         let late: Vec<&Op> = self.state.ops.values().filter(is_late).collect();
         let allowed = usize::try_from(step.retries).unwrap_or(usize::MAX);

@@ -200,7 +200,7 @@ impl RunState {
                         bulk: *bulk,
                         pid: None,
                         intended: entry.at,
-                        lost: None,
+                        lasted: None,
                         status: OpStatus::Open,
                     },
                 );
@@ -237,9 +237,8 @@ impl RunState {
         let lost = status == OpStatus::Lost && !known.bulk;
         let stopped = matches!(status, OpStatus::Stopped(_));
         known.status = status;
-        // How long it took is not known where the console was away meanwhile.
         if lost && self.taken_up.is_none_or(|at| known.intended > at) {
-            known.lost = Some(entry.at);
+            known.lasted = Some(entry.at.duration_since(known.intended).unsigned_abs());
         }
         let Some(step) = self.steps.get_mut(&known.step) else {
             return;

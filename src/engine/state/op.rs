@@ -1,5 +1,7 @@
 //! One write of a run.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::engine::StopOutcome;
@@ -24,8 +26,8 @@ pub struct Op {
     pub pid: Option<u32>,
     /// When its intent was on disk.
     pub intended: Timestamp,
-    /// When nobody knew any more whether it goes on; none where the console was away meanwhile.
-    pub lost: Option<Timestamp>,
+    /// How long it had taken when it was lost; none where the console was away meanwhile.
+    pub lasted: Option<Duration>,
     /// Where it stands.
     pub status: OpStatus,
 }

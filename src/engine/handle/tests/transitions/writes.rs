@@ -110,7 +110,7 @@ fn a_command_whose_console_was_away_is_not_said_to_have_taken_so_long() {
     };
     let effects = engine.handle(at(9000), resume);
     assert!(names(&effects).contains(&"write-lost".to_owned()));
-    assert_eq!(engine.state().ops[&OpId(1)].lost, None);
+    assert_eq!(engine.state().ops[&OpId(1)].lasted, None);
 }
 
 #[test]
