@@ -221,6 +221,38 @@ mod tests {
         }
     }
 
+    /// Whoever waits to be let in there is answered with nothing at all: the queue is full.
+    async fn silent() -> (std::net::TcpListener, Vec<TcpStream>) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap().into_std().unwrap();
+        let (address, mut waiting) = (listener.local_addr().unwrap(), Vec::new());
+        let short = Duration::from_millis(200);
+        while let Ok(stream) = timeout(short, TcpStream::connect(address)).await {
+            waiting.push(stream.unwrap());
+        }
+        (listener, waiting)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_silent_holds_up_none_of_the_others() {
+        let (silent, _waiting) = silent().await;
+        let answers = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [silent.local_addr(), answers.local_addr()].map(Result::unwrap);
+        let answering = async {
+            let (mut stream, _) = answers.accept().await.unwrap();
+            let said = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+            said.await.unwrap();
+        };
+        let url = Url::parse("http://web/").unwrap();
+        let asked = async { tokio::join!(request(&addresses, &url), answering) };
+        let (head, ()) = timeout(PATIENCE, asked).await.unwrap();
+        assert_eq!(
+            status_line(head.unwrap().lines().next().unwrap()),
+            Some(204)
+        );
+    }
+
     #[test]
     fn a_status_is_read_from_what_each_tool_prints() {
         let said = |stdout: &str, stderr: &str| Output {

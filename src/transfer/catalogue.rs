@@ -341,3 +341,20 @@ impl Folder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_has_the_time_that_its_bytes_take_on_a_slow_line() {
+        let limit = |files: usize| {
+            let paths = (0..files).map(|file| format!("/vmfs/volumes/ds/{file}.vmdk"));
+            heads_command(paths, 1 << 20).time_limit()
+        };
+        assert!(limit(1) > HostCommand::DEADLINE);
+        assert!(limit(1000) >= limit(1) + Duration::from_secs(1000));
+    }
+}

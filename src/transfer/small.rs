@@ -87,7 +87,7 @@ impl Delivery {
     }
 
     /// Where a file gets its name at once, one command does it all.
-    fn command(&self, item: &Item, bytes: &[u8], sum: &str) -> HostCommand {
+    pub(super) fn command(&self, item: &Item, bytes: &[u8], sum: &str) -> HostCommand {
         let (to, mode) = (&self.to, mode(&item.name));
         let part = to.path(&to.part_name(&item.name));
         let command = match self.landing {

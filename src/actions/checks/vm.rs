@@ -2,7 +2,7 @@
 
 use crate::actions::action::Action;
 use crate::actions::context::Ctx;
-use crate::actions::ownership::copy_line;
+use crate::actions::ownership::{Ownership, copy_line};
 use crate::actions::place::VmAt;
 use crate::actions::ready::Ready;
 use crate::actions::registered::Entry;
@@ -15,7 +15,7 @@ use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{SiteName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::{SiteRole, VmSign};
+use crate::runbook::model::VmSign;
 
 use super::Looked;
 
@@ -47,33 +47,40 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
     let power = |entry: &Entry| format!("power state {} on {}", entry.power(), at.host);
     let said = entry.as_ref().map_or_else(unregistered, power);
     let power = entry.as_ref().map_or(PowerState::Off, Entry::power);
-    let runs = entry.as_ref().filter(|_| power == PowerState::On);
-    Ok(match (sign, runs) {
-        (VmSign::On, Some(_)) => Ok(said),
-        // A suspended one goes on where it was, once somebody resumes it.
-        (VmSign::Off, _) if power != PowerState::Off => Err(said),
-        (VmSign::Off, _) => awake_nowhere(ctx, vm, step.side).await.map(|_| said),
-        (VmSign::On | VmSign::Tools | VmSign::Ready, None) => Err(said),
-        (VmSign::Tools | VmSign::Ready, Some(entry)) => {
-            let command = commands::guest(entry.vmid);
-            let doing = "reading what the guest's tools told";
-            let guest = ctx
-                .read(&at.host, Lane::Control, &command, Guest::parse, doing)
-                .await?;
-            if guest.tools_running {
-                Ok("its tools run (get.guest)".to_owned())
-            } else {
-                let status = guest.tools_status.as_deref().unwrap_or("no status");
-                Err(format!("its tools do not run ({status})"))
-            }
-        }
+    if let Some(is_so) = told_by_power(sign, power) {
+        return Ok(if is_so { Ok(said) } else { Err(said) });
+    }
+    let Some(entry) = entry.filter(|_| power == PowerState::On) else {
+        let owner = sighting::of_hosts(ctx, vm, step.side).await;
+        return Ok(off_everywhere(&owner).map(|()| said));
+    };
+    let command = commands::guest(entry.vmid);
+    let doing = "reading what the guest's tools told";
+    let guest = ctx
+        .read(&at.host, Lane::Control, &command, Guest::parse, doing)
+        .await?;
+    Ok(if guest.tools_running {
+        Ok("its tools run (get.guest)".to_owned())
+    } else {
+        let status = guest.tools_status.as_deref().unwrap_or("no status");
+        Err(format!("its tools do not run ({status})"))
     })
+}
+
+/// Whether a sign holds, where the VM's power state at its place tells it. A suspended one is not off:
+/// it goes on where it was, once somebody resumes it.
+fn told_by_power(sign: VmSign, power: PowerState) -> Option<bool> {
+    match (sign, power) {
+        (VmSign::On, power) => Some(power == PowerState::On),
+        (VmSign::Off, PowerState::On | PowerState::Suspended) => Some(false),
+        (VmSign::Tools | VmSign::Ready, PowerState::Off | PowerState::Suspended) => Some(false),
+        (VmSign::Off, PowerState::Off) | (VmSign::Tools | VmSign::Ready, PowerState::On) => None,
+    }
 }
 
 /// Whether a VM that is off at its place is off on every other host of the site, and in every other
 /// folder: it may have been moved, registered anew, or run without an entry.
-async fn awake_nowhere(ctx: &Ctx, vm: &VmName, side: SiteRole) -> Looked {
-    let owner = sighting::of_hosts(ctx, vm, side).await;
+fn off_everywhere(owner: &Ownership) -> Result<(), String> {
     let mut copies = owner.copies();
     if let Some((host, copy)) = copies.find(|(_, copy)| copy.power != PowerState::Off) {
         let does = if copy.runs() {
@@ -85,6 +92,31 @@ async fn awake_nowhere(ctx: &Ctx, vm: &VmName, side: SiteRole) -> Looked {
     }
     match owner.silent_hosts().next() {
         Some(host) => Err(format!("{host} did not tell whether it runs there")),
-        None => Ok(String::new()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::ownership::{Heard, Told};
+    use crate::actions::tests::parts::{copy, ownership};
+
+    #[test]
+    fn a_suspended_vm_is_neither_on_nor_off() {
+        let asleep = PowerState::Suspended;
+        for sign in [VmSign::On, VmSign::Off, VmSign::Tools] {
+            assert_eq!(told_by_power(sign, asleep), Some(false), "{sign:?}");
+        }
+        let off = |powers: &[PowerState]| {
+            let told: Vec<Told> = powers
+                .iter()
+                .map(|power| Told::Copies(vec![copy(*power)]))
+                .collect();
+            off_everywhere(&ownership("London", &told, Heard::NotAsked))
+        };
+        assert_eq!(off(&[PowerState::Off, PowerState::Off]), Ok(()));
+        let said = off(&[PowerState::Off, asleep]).unwrap_err();
+        assert!(said.starts_with("it is suspended on lon-esx2: "), "{said}");
     }
 }

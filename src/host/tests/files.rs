@@ -209,6 +209,23 @@ async fn a_file_is_opened_beside_itself_over_a_channel_or_a_sixth_session() {
     }
 }
 
+/// Only a session that was refused would be refused again.
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_beside_itself_costs_the_next_one_no_way() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(HostConfig {
+        bulk_session: false,
+        ..sshd.config()
+    });
+    let (folder, away) = (sshd.path("vm"), sshd.path("away"));
+    std::fs::create_dir(&folder).unwrap();
+    let file = open(&host, &folder.join("disk"), true).await.unwrap();
+    std::fs::rename(&folder, &away).unwrap();
+    assert!(host.open_beside(&file.opened()).await.is_none());
+    std::fs::rename(&away, &folder).unwrap();
+    assert!(host.open_beside(&file.opened()).await.is_some());
+}
+
 #[tokio::test]
 async fn the_session_for_bulk_data_judges_the_host_key_itself() {
     let Some(sshd) = Sshd::start("") else { return };

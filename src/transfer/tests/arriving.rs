@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Arc, Mutex};
 
 use super::site::{Journal, Site, noise, put_vm, quiet, with_sums};
+use crate::host::HostCommand;
 use crate::runbook::model::Driver;
 use crate::transfer::{
     Against, Folder, Item, Landing, Mover, Phase, Progress, Standing, Tell, TransferError, vm_files,
@@ -25,6 +26,14 @@ async fn from_a_folder_here() {
         Landing::Fresh,
     );
     assert_eq!(delivery.mover(), Mover::FromHere);
+    for landing in [Landing::Fresh, Landing::Patch] {
+        let small = site.delivery(delivery.from.clone(), items.clone(), landing);
+        let command = small.command(&items[0], &[], "");
+        assert!(
+            command.time_limit() > HostCommand::DEADLINE,
+            "on a slow line"
+        );
+    }
     let before = delivery.observe().await.unwrap();
     assert!(!before.folder && !before.is_done());
     let journal = Journal::new();

@@ -9,6 +9,7 @@ use crate::runbook::model::DiskFormat;
 use crate::transfer::{
     Against, Delivery, Folder, Item, Landing, Mover, Point, Seed, VmFiles, points, vm_files,
 };
+use crate::vmfiles::MAX_TEXT;
 
 const SECOND: &str = "web01_1-flat.vmdk";
 
@@ -149,6 +150,33 @@ const KINDS: [&str; 7] = [
 fn kind(line: &str) -> &str {
     let short = folded(line).map(|(script, _)| script.name);
     short.unwrap_or_else(|| line.split(' ').next().unwrap_or_default())
+}
+
+/// Its end may be what a snapshot needs: with what was read of it alone that would be gone.
+#[tokio::test]
+async fn a_list_of_snapshots_that_is_too_long_to_be_read_is_not_cut() {
+    let Some(site) = cloning::site() else { return };
+    put(&site);
+    let path = site.path("there/web01.vmsd");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let long = format!("{text}{}", "# more\n".repeat(MAX_TEXT / 7));
+    assert!(long.len() > MAX_TEXT + 1);
+    std::fs::write(&path, &long).unwrap();
+    for from in [site.on("bk1", "there"), Folder::Here(site.path("there"))] {
+        let fault = vm_files(&from, "web01.vmx").await.unwrap_err();
+        assert!(
+            fault
+                .to_string()
+                .contains("web01.vmsd names disks that get other names"),
+            "{fault}"
+        );
+    }
+    // One that stays as it is comes whole.
+    std::fs::write(&path, long.replace("web01.vmdk", "web02.vmdk")).unwrap();
+    let files = files(&site).await;
+    let list = files.items.iter().find(|item| item.name == "web01.vmsd");
+    let list = list.unwrap();
+    assert_eq!((list.bytes, &list.text), (long.len() as u64, &None));
 }
 
 #[tokio::test]
