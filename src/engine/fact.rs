@@ -408,6 +408,9 @@ pub enum Fact {
         by: String,
         /// Whether somebody answered.
         answered: bool,
+        /// Whether it could not be asked, so that nothing is known.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unasked: bool,
     },
     /// The VM was started and seen on.
     PoweredOn {

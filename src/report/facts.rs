@@ -159,11 +159,13 @@ pub fn fact_in_words(fact: &Fact) -> String {
             address,
             by,
             answered,
+            unasked,
             ..
-        } => {
-            let heard = if *answered { "ANSWERED" } else { "silent" };
-            format!("{address} {heard}, asked by {by}")
-        }
+        } => match (answered, unasked) {
+            (true, _) => format!("{address} ANSWERED, asked by {by}"),
+            (false, true) => format!("{address}: nobody could tell, asked by {by}"),
+            (false, false) => format!("{address} silent, asked by {by}"),
+        },
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { vm, rung, seen } => format!("{vm} reached {rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
@@ -180,6 +182,32 @@ pub fn fact_in_words(fact: &Fact) -> String {
         }
         Fact::RungNotProvable { vm, rung } => {
             format!("{vm}: {rung} is not provable in the isolation")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_nobody_could_ask_is_not_called_silent() {
+        let probed = |answered, unasked| {
+            fact_in_words(&Fact::AddressProbed {
+                vm: "sql01".into(),
+                address: "192.0.2.50".into(),
+                by: "the console (ping): so it said".into(),
+                answered,
+                unasked,
+            })
+        };
+        for (answered, unasked, want) in [
+            (true, false, "192.0.2.50 ANSWERED"),
+            (false, false, "192.0.2.50 silent"),
+            (false, true, "192.0.2.50: nobody could tell"),
+        ] {
+            let said = probed(answered, unasked);
+            assert!(said.starts_with(want), "{said}");
         }
     }
 }

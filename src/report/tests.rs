@@ -529,6 +529,25 @@ fn a_drill_tells_what_kept_it_apart_and_what_could_not_be_shown() {
 }
 
 #[test]
+fn a_run_that_was_left_says_where_a_command_may_go_on() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let power_on = "failover/recover/app01/power_on";
+    case.step(6, power_on, RunEvent::StepStarted);
+    for (op, host) in [(1, "lee-esx2"), (2, "lee-esx1"), (3, "lee-esx1")] {
+        let intended = RunEvent::WriteIntended {
+            op: OpId(op),
+            host: host.into(),
+            command: "vim-cmd vmsvc/power.on 12".to_owned(),
+            bulk: false,
+        };
+        case.step(7, power_on, intended);
+    }
+    let text = markdown(&case.report());
+    let says = "what was sent to lee-esx1 and lee-esx2 may still be under way there; it can be resumed";
+    assert!(text.contains(says), "{text}");
+}
+
+#[test]
 fn an_aborted_drill_says_so_first_and_is_not_to_be_resumed() {
     let mut case = Case::new(&[Section::Failover], Mode::Drill);
     let (by, why) = ("bob".to_owned(), "an alarm".to_owned());

@@ -67,6 +67,7 @@ impl PowerOn {
                 address: look.target.clone(),
                 by: format!("{}: {}", look.by, look.said),
                 answered: look.heard == Heard::Answer,
+                unasked: matches!(look.heard, Heard::Unknown | Heard::NotAsked),
             };
             ctx.link.fact(fact).await?;
         }

@@ -1,7 +1,9 @@
 //! What a run was, and what came of it.
 
+use std::collections::BTreeSet;
+
 use crate::engine::{CommitWindow, RunResult, Split, Stage, Status, Way};
-use crate::names::in_commands;
+use crate::names::{HostName, in_commands};
 use crate::plan::Step;
 use crate::report::Run;
 use crate::report::document::{Correction, Finding, Outcome, RunHead, TakenBack, Tone, Window};
@@ -209,7 +211,21 @@ fn waiting(run: &Run<'_>) -> String {
         1 => "one step failed that the runbook goes on without; ".to_owned(),
         passed => format!("{passed} steps failed that the runbook goes on without; "),
     };
-    open + &passed
+    open + &passed + &under_way(run)
+}
+
+/// The hosts on which a command that was sent may go on without this console.
+fn under_way(run: &Run<'_>) -> String {
+    let sent = run.state.unsettled_ops().filter(|(_, op)| !op.bulk);
+    let hosts: BTreeSet<&HostName> = sent.map(|(_, op)| &op.host).collect();
+    let hosts: Vec<&str> = hosts.into_iter().map(|host| host.as_str()).collect();
+    match hosts.as_slice() {
+        [] => String::new(),
+        hosts => format!(
+            "what was sent to {} may still be under way there; ",
+            hosts.join(" and ")
+        ),
+    }
 }
 
 /// The steps as they stand.
