@@ -543,7 +543,8 @@ fn a_run_that_was_left_says_where_a_command_may_go_on() {
         case.step(7, power_on, intended);
     }
     let text = markdown(&case.report());
-    let says = "what was sent to lee-esx1 and lee-esx2 may still be under way there; it can be resumed";
+    let says =
+        "what was sent to lee-esx1 and lee-esx2 may still be under way there; it can be resumed";
     assert!(text.contains(says), "{text}");
 }
 

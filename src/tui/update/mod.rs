@@ -43,7 +43,8 @@ impl Page for Run {
             Msg::Updates(updates) => updates.into_iter().for_each(|update| self.take(update)),
             Msg::FeedClosed if self.end.is_none() => {
                 self.end = Some(End::default());
-                if self.state.finished.is_none() && self.leaving.is_none() {
+                let over = self.state.finished.is_some() || self.state.detached;
+                if !over && self.leaving.is_none() {
                     self.banner(
                         "the runner stopped without a word; the run can be resumed".to_owned(),
                     );

@@ -129,13 +129,17 @@ fn stopped(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
             labelled(lines, width, "state", Role::Plain, &fault.state);
             labelled(lines, width, "next", Role::Strong, &fault.next);
         }
-        None => labelled(
-            lines,
-            width,
-            "wrong",
-            Role::Bad,
-            "the runner stopped without a word",
-        ),
+        None if run.state.detached => {
+            let left = match &run.state.people.offer {
+                Some(offer) => format!("{} left the run, and offers it", text::clean(&offer.by)),
+                None => "the console that held the run left it".to_owned(),
+            };
+            labelled(lines, width, "left", Role::Warn, &left);
+        }
+        None => {
+            let wrong = "the runner stopped without a word";
+            labelled(lines, width, "wrong", Role::Bad, wrong);
+        }
     }
     let resume = format!("nothing that is in the journal is lost: {}", run.way_on());
     labelled(lines, width, "resume", Role::Plain, &resume);

@@ -25,13 +25,19 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) {
     let width = usize::from(area.width);
     let identity = identity(run);
     let clocks = clocks(run);
-    let who = if run.watching {
-        (Role::Warn.style(), "watching, read only".to_owned())
-    } else if let Some(offer) = &run.state.people.offer {
-        let words = format!("{} offers it [o]", text::clean(&offer.by));
-        (Role::Warn.style(), words)
-    } else {
-        (Role::Dim.style(), run.operator.clone())
+    let watching = "watching, read only";
+    let who = match &run.state.people.offer {
+        Some(offer) => {
+            let offers = format!("{} offers it [o]", text::clean(&offer.by));
+            let words = if run.watching {
+                format!("{watching}; {offers}")
+            } else {
+                offers
+            };
+            (Role::Warn.style(), words)
+        }
+        None if run.watching => (Role::Warn.style(), watching.to_owned()),
+        None => (Role::Dim.style(), run.operator.clone()),
     };
     if area.height > 1 {
         put(

@@ -38,6 +38,30 @@ fn whoever_watches_decides_nothing_whatever_they_press() {
 }
 
 #[test]
+fn who_watches_is_told_of_an_offer_and_that_the_run_was_left() {
+    let mut story = Story::asking();
+    let by = "alice".to_owned();
+    story.event(RunEvent::HandoverOffered { by });
+    let mut bench = Bench::new(&story, SMALL);
+    bench.run.watching = true;
+    bench.wait(60_000);
+    let text = bench.text();
+    let says = "watching, read only; alice offers it [o]";
+    assert!(text.contains(says), "{text}");
+    let why = "handed over".to_owned();
+    happens(&mut bench, &mut story, RunEvent::RunDetached { why });
+    let ended = Update::Ended {
+        head: "0".repeat(64),
+        fault: None,
+    };
+    bench.msg(Msg::Updates(vec![ended]));
+    bench.draw();
+    let text = bench.text();
+    assert!(!text.contains("without a word"), "{text}");
+    assert!(text.contains("alice left the run, and offers it"), "{text}");
+}
+
+#[test]
 fn whoever_takes_the_run_over_stands_behind_what_follows() {
     let mut story = Story::asking();
     let by = || "alice".to_owned();
