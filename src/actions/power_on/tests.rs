@@ -164,7 +164,7 @@ fn the_autostart_entry_that_fence_took_is_put_back() {
     assert_eq!(
         lines(proposal),
         [
-            "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn -1 2 systemDefault -1 systemDefault"
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn -1 2 systemDefault -1 systemDefault"
         ]
     );
     let both = Seen {

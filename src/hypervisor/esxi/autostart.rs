@@ -96,7 +96,7 @@ mod tests {
         assert!(entries[0].1.starts() && !entries[1].1.starts());
         assert_eq!(
             commands::update_autostart_restore(Vmid(7), &entries[0].1).line(),
-            "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn 120 1 systemDefault -1 no"
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn 120 1 systemDefault -1 no"
         );
     }
 

@@ -186,13 +186,16 @@ pub fn update_autostart_restore(vmid: Vmid, entry: &AutostartEntry) -> HostComma
     )
 }
 
+/// A host takes a word with a dash in front for an option, `-1` too, unless `--` ended those before.
 fn autostart_entry(vmid: Vmid, words: &[&str]) -> HostCommand {
     let vmid = vmid.to_string();
-    let head = [
-        "hostsvc/autostartmanager/update_autostartentry",
-        vmid.as_str(),
-    ];
-    HostCommand::write(vim(&[&head, words].concat()))
+    let mut line = vec!["hostsvc/autostartmanager/update_autostartentry"];
+    if words.iter().any(|word| word.starts_with('-')) {
+        line.push("--");
+    }
+    line.push(&vmid);
+    line.extend(words);
+    HostCommand::write(vim(&line))
 }
 
 /// The host's hardware, load and uptime.

@@ -19,7 +19,7 @@ pub(super) fn run(call: &mut Call) -> Outcome {
         call.out(HELP)?;
         return Ok(0);
     };
-    let (command, args) = (command.clone(), args.to_vec());
+    let (command, args) = (command.clone(), operands(args));
     call.process.pause(call.host.pace.real(LOGIN_TAKES))?;
     let host = Arc::clone(&call.host);
     let Some(esxi) = &host.esxi else {
@@ -29,6 +29,14 @@ pub(super) fn run(call: &mut Call) -> Outcome {
         call.out("Failed to login: Connection reset by peer\n")?;
         return Ok(1);
     }
+    let args = match args {
+        Ok(args) => args,
+        Err(option) => {
+            // What a real one says of it is in no capture.
+            call.err(&format!("vim-cmd: invalid option -- '{option}'\n"));
+            return Ok(1);
+        }
+    };
     let first = args.first().map_or("", String::as_str);
     if needs_vm(&command) && first.is_empty() {
         call.out(&format!("Insufficient arguments.\n{}", usage(&command)))?;
@@ -118,6 +126,21 @@ pub(super) fn run(call: &mut Call) -> Outcome {
                 Ok(1)
             }
         },
+    }
+}
+
+/// A command's words without the `--` behind which none is an option; before it a negative number is
+/// taken for one, and refused.
+fn operands(args: &[String]) -> Result<Vec<String>, char> {
+    let end = args.iter().position(|arg| arg == "--");
+    let (options, rest) = args.split_at(end.unwrap_or(args.len()));
+    let digit = |arg: &String| {
+        let option = arg.strip_prefix('-')?.chars().next()?;
+        option.is_ascii_digit().then_some(option)
+    };
+    match options.iter().find_map(digit) {
+        Some(digit) => Err(digit),
+        None => Ok(options.iter().chain(rest.iter().skip(1)).cloned().collect()),
     }
 }
 

@@ -320,6 +320,15 @@ async fn autostart_entries_are_listed_and_removed() {
             .out
             .contains(&format!("VirtualMachine:{id}'"))
     );
+    // `-1` is an option unless options have ended.
+    let entry = format!("{id} powerOn -1 1 systemDefault -1 systemDefault");
+    let update = "vim-cmd hostsvc/autostartmanager/update_autostartentry";
+    let refused = client.run(&format!("{update} {entry}"));
+    assert_eq!(refused.status, 1);
+    assert!(refused.err.contains("invalid option"), "{refused:?}");
+    assert_eq!(client.run(&format!("{update} -- {entry}")).status, 0);
+    let listed = client.run(sequence).out;
+    assert!(listed.contains("startDelay = -1, \n"), "{listed}");
     let busy = client.run(&format!("vim-cmd vmsvc/unregister {id}"));
     assert!(
         busy.out.starts_with("(vim.fault.InvalidPowerState) {"),
