@@ -32,6 +32,10 @@ impl HostCommand {
     /// Bytes kept of each stream of a command that names no limit.
     pub const MAX_OUTPUT: usize = 4 << 20;
 
+    /// Bytes of a line that can be sent: libssh2 refuses a packet of 34,744 bytes, as if the
+    /// connection had died, and a shell's greeting is marked within the same packet.
+    pub const MAX_LINE: usize = 33 << 10;
+
     /// A command that only looks.
     pub fn read<W: Into<String>>(words: impl IntoIterator<Item = W>) -> Self {
         Self::new(Effect::Read, words)
@@ -53,6 +57,21 @@ impl HostCommand {
             effect,
             head.into_iter().chain(args.into_iter().map(Into::into)),
         )
+    }
+
+    /// As many of these words, from the first one on, as a script's line takes, and one at least; the
+    /// others need another line.
+    #[must_use]
+    pub fn fitting<T: AsRef<str>>(words: &[T]) -> &[T] {
+        // What is left is for the script itself.
+        let mut room = Self::MAX_LINE - (8 << 10);
+        let fits = |word: &&T| {
+            let left = room.checked_sub(shell_words::quote(word.as_ref()).len() + 1);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        let count = words.iter().take_while(fits).count();
+        words.get(..count.max(1)).unwrap_or(words)
     }
 
     fn new<W: Into<String>>(effect: Effect, words: impl IntoIterator<Item = W>) -> Self {
@@ -135,5 +154,32 @@ impl HostCommand {
     #[must_use]
     pub fn line(&self) -> String {
         shell_words::join(&self.words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_parted_so_that_each_line_can_be_sent() {
+        let words: Vec<String> = (0..900).map(|n| format!("it's {n:050}")).collect();
+        let mut rest = words.as_slice();
+        let mut lines = 0;
+        while !rest.is_empty() {
+            let some = HostCommand::fitting(rest);
+            let command = HostCommand::script(Effect::Read, "true", some);
+            assert!(command.line().len() < HostCommand::MAX_LINE);
+            rest = &rest[some.len()..];
+            lines += 1;
+        }
+        assert!((2..5).contains(&lines), "{lines}");
+        let long = ["x".repeat(HostCommand::MAX_LINE)];
+        assert_eq!(
+            HostCommand::fitting(&long),
+            long,
+            "which is refused when it is sent"
+        );
+        assert_eq!(HostCommand::fitting(&[""; 0]), [""; 0]);
     }
 }

@@ -107,6 +107,14 @@ pub enum HostError {
     /// A safety rule forbids it.
     #[error("refused: {0}")]
     PolicyRefused(String),
+    /// A command line longer than the connection carries; it was not sent.
+    #[error("a command line of {bytes} bytes is longer than SSH carries from here ({most} bytes)")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// What may be sent.
+        most: usize,
+    },
     /// The host answered that it will not run the command; it did not run.
     #[error("the host would not run the command: {0}")]
     NotRun(String),

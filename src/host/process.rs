@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ssh2::Channel;
 
+use super::command::HostCommand;
 use super::error::HostError;
 use super::greeting::{self, Greeting};
 use super::link::{Limit, Link, Stopped, code};
@@ -45,6 +46,14 @@ impl Process {
     /// Starts `line`. Opening the channel first also proves that the connection is alive, so that
     /// a command does not get lost in one that died unnoticed.
     pub(super) fn start(link: &mut Link, line: &str, limit: &Limit) -> Result<Self, NotStarted> {
+        let (bytes, most) = (line.len(), HostCommand::MAX_LINE);
+        if bytes > most {
+            return Err(NotStarted {
+                cause: HostError::TooLong { bytes, most },
+                sent: false,
+                intact: true,
+            });
+        }
         let mut channel = link.open_channel(limit).map_err(|stopped| match stopped {
             Stopped::Ssh(code::CHANNEL_FAILURE, detail) => NotStarted {
                 cause: HostError::NotRun(detail),

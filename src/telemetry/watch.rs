@@ -217,6 +217,7 @@ fn meaning(error: &HostError) -> (LinkState, Presence) {
         | HostError::LoginRefused { .. } => (LinkState::Refused, Presence::Answers),
         HostError::NoCommonAlgorithm { .. }
         | HostError::Handshake { .. }
+        | HostError::TooLong { .. }
         | HostError::NotRun(_)
         | HostError::File { .. }
         | HostError::TooMuchOutput(_) => (LinkState::Down, Presence::Answers),

@@ -68,19 +68,23 @@ impl Folder {
                 return Ok(heads);
             }
         };
-        let paths = names.iter().map(|name| join(path, name));
-        let output = host
-            .read(lane, &heads_command(paths, limit))
-            .await
-            .map_err(|error| error.fault(host.name()))?;
-        let mut rest = output.stdout.as_slice();
-        let mut heads = Vec::new();
-        for name in names {
-            let (head, after) = next_head(rest).ok_or_else(|| {
-                self.unreadable(&format!("{name} is not there or may not be read"))
-            })?;
-            heads.push(head.to_vec());
-            rest = after;
+        let paths: Vec<String> = names.iter().map(|name| join(path, name)).collect();
+        let mut heads = Vec::with_capacity(names.len());
+        while let Some(left) = paths.get(heads.len()..).filter(|left| !left.is_empty()) {
+            let batch = HostCommand::fitting(left);
+            let output = host
+                .read(lane, &heads_command(batch.iter().cloned(), limit))
+                .await
+                .map_err(|error| error.fault(host.name()))?;
+            let mut rest = output.stdout.as_slice();
+            for _ in batch {
+                let (head, after) = next_head(rest).ok_or_else(|| {
+                    let name = names.get(heads.len()).copied().unwrap_or_default();
+                    self.unreadable(&format!("{name} is not there or may not be read"))
+                })?;
+                heads.push(head.to_vec());
+                rest = after;
+            }
         }
         Ok(heads)
     }

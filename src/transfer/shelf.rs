@@ -190,6 +190,7 @@ impl Folder {
         while let Some(wanted) = folders
             .get(contents.len()..)
             .filter(|left| !left.is_empty())
+            .map(HostCommand::fitting)
         {
             let limits = [MAX_SUMS + 1, MAX_TEXT + 1, Descriptor::PREFIX].map(|n| n.to_string());
             let words = [path.clone()]

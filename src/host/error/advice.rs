@@ -117,6 +117,10 @@ impl HostError {
             Self::PolicyRefused(_) => {
                 (untouched, "this is a safety rule of the mode; it cannot be overridden here".to_owned())
             }
+            Self::TooLong { .. } => (
+                untouched,
+                "shorten what the runbook hands to this command (paths, arguments, texts), or do the step by hand".to_owned(),
+            ),
             Self::NotRun(_) => (
                 "the command did not run".to_owned(),
                 "check on the host why its SSH server starts no commands (full ramdisk, no processes left), then retry".to_owned(),

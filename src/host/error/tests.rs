@@ -47,6 +47,7 @@ fn each() -> Vec<HostError> {
         },
         HostError::NoWay(text()),
         HostError::PolicyRefused(text()),
+        HostError::TooLong { bytes: 2, most: 1 },
         HostError::NotRun(text()),
         HostError::File {
             path: text(),

@@ -36,6 +36,39 @@ async fn a_command_is_run_and_its_outputs_and_status_come_back() {
 }
 
 #[tokio::test]
+async fn a_line_that_cannot_be_sent_is_refused_before_it_is() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let line = |length: usize| {
+        let command = |word: String| HostCommand::write(["echo", word.as_str()]);
+        let rest = length - command(String::new()).line().len();
+        command("x".repeat(rest + 2))
+    };
+    // The longest that a person may write arrives whole, with what is put before it.
+    let most = HostCommand::MAX_LINE - crate::host::process::WRITE_PREFIX.len();
+    let (_, started) = pid_slot();
+    let longest = line(most);
+    let sent = host.write(Lane::Control, &longest, intent(), started);
+    assert_eq!(
+        sent.await.unwrap().text().trim().len(),
+        most - "echo ".len()
+    );
+    let (_, started) = pid_slot();
+    let longer = line(most + 1);
+    let refused = host.write(Lane::Control, &longer, intent(), started);
+    let refused = refused.await.unwrap_err();
+    let bytes = HostCommand::MAX_LINE + 1;
+    let most = HostCommand::MAX_LINE;
+    assert_eq!(
+        refused,
+        WriteError::NotSent(HostError::TooLong { bytes, most })
+    );
+    let fault = refused.fault(&"lee1".into());
+    assert!(fault.what.contains("is longer than SSH carries"), "{fault}");
+    assert!(!fault.passing && fault.next.contains("shorten"), "{fault}");
+}
+
+#[tokio::test]
 async fn a_write_tells_its_process_before_anything_else() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());

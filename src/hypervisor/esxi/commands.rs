@@ -266,8 +266,9 @@ pub fn nics() -> HostCommand {
 }
 
 /// Prints the lines of .vmx files that make a VM one of a kind, each file behind a line of its own,
-/// and that line once more at the end.
-const IDENTITIES: &str = r#"for f in "$@"; do
+/// and that line once more at the end. Their paths are read, one a line: those of a host with some
+/// hundred VMs are too long for a command line.
+const IDENTITIES: &str = r#"while IFS= read -r f; do
   echo file
   grep -i -E '^[[:space:]]*(uuid\.(bios|action)|ethernet[0-9]+\.(present|address|addresstype|generatedaddress))[[:space:]]*=' "$f" 2>/dev/null
 done
@@ -276,17 +277,20 @@ echo file"#;
 /// What makes the VMs of these .vmx files one of a kind.
 #[must_use]
 pub fn identities(vmx_paths: &[String]) -> HostCommand {
-    HostCommand::script(
-        Effect::Read,
-        IDENTITIES,
-        vmx_paths.iter().map(String::as_str),
-    )
-    .max_output(16 * SHORT)
+    of_each(IDENTITIES, vmx_paths)
+}
+
+/// A script that reads paths, one a line.
+fn of_each(script: &str, paths: &[String]) -> HostCommand {
+    let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
+    HostCommand::script(Effect::Read, script, [""; 0])
+        .stdin(lines)
+        .max_output(16 * SHORT)
 }
 
 /// Prints the lines of .vmx files that say what a VM's adapters are joined to, as [`IDENTITIES`]
 /// prints its own.
-const JOINED: &str = r#"for f in "$@"; do
+const JOINED: &str = r#"while IFS= read -r f; do
   echo file
   grep -i -E '^[[:space:]]*(\.encoding|ethernet[0-9]+\.(present|networkname|startconnected|dvs\.[a-z]+|opaquenetwork\.[a-z]+))[[:space:]]*=' "$f" 2>/dev/null
 done
@@ -295,8 +299,7 @@ echo file"#;
 /// What the adapters of the VMs of these .vmx files are joined to.
 #[must_use]
 pub fn joined(vmx_paths: &[String]) -> HostCommand {
-    HostCommand::script(Effect::Read, JOINED, vmx_paths.iter().map(String::as_str))
-        .max_output(16 * SHORT)
+    of_each(JOINED, vmx_paths)
 }
 
 /// The host's own adapters on its networks (`vmk0` …).

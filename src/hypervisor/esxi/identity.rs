@@ -88,6 +88,7 @@ pub(super) fn lines_of<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hypervisor::esxi::commands;
 
     const LINES: &str = "uuid.bios = \"56 4d c4 d7 de eb 77 81-dc 69 4e 96 d4 c6 18 4f\"\n\
         ethernet0.present = \"TRUE\"\nethernet0.addressType = \"static\"\n\
@@ -105,6 +106,36 @@ mod tests {
             assert!(parse_all(&Output::of(torn), files).is_err(), "{torn}");
         }
         assert_eq!(parse_all(&Output::of("file\n"), 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn the_paths_of_a_host_with_many_vms_do_not_make_its_line_longer() {
+        use std::io::Write;
+        use std::process::{Command, Stdio};
+        let dir = tempfile::tempdir().unwrap();
+        let name = |n: usize| dir.path().join(format!(" pool-{n:060}\\ .vmx"));
+        let paths: Vec<String> = (0..600).map(|n| name(n).display().to_string()).collect();
+        std::fs::write(name(0), LINES).unwrap();
+        std::fs::write(name(599), LINES).unwrap();
+        for command in [commands::identities(&paths), commands::joined(&paths)] {
+            assert!(command.line().len() < 1000);
+            let mut child = Command::new("sh")
+                .args(["-c", &command.line()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(command.input()).unwrap();
+            drop(stdin);
+            let stdout = child.wait_with_output().unwrap().stdout;
+            let output = Output::of(&String::from_utf8(stdout).unwrap());
+            let read = lines_of(&output, 600, "lines", |vmx| {
+                vmx.is_some_and(|vmx| !vmx.adapters().is_empty())
+            });
+            let found: Vec<usize> = (0..600).filter(|at| read.as_ref().unwrap()[*at]).collect();
+            assert_eq!(found, [0, 599]);
+        }
     }
 
     #[test]

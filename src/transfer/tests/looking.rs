@@ -346,3 +346,39 @@ async fn a_vms_own_files_are_those_that_it_needs() {
     );
     assert_eq!(names(&site.path("target")), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_folders_than_a_command_line_takes_are_read() {
+    let Some(site) = Site::start(Driver::Posix, "") else {
+        return;
+    };
+    let folders: Vec<String> = (0..800).map(|n| format!("copy of {n:050}")).collect();
+    for folder in &folders {
+        std::fs::create_dir(site.path("there").join(folder)).unwrap();
+    }
+    std::fs::write(
+        site.path("there").join(&folders[799]).join("web01.vmx"),
+        "x",
+    )
+    .unwrap();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let there = site.on("esx1", "there");
+    let contents = there.contents(&folders).await.unwrap();
+    assert_eq!(contents.len(), 800);
+    assert!(contents[799].texts.contains_key("web01.vmx"));
+    let files: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("{folder}/web01.vmx"))
+        .collect();
+    for file in &files {
+        std::fs::write(site.path("there").join(file), file).unwrap();
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let heads = there.heads(&files, 100).await.unwrap();
+    assert!(
+        heads
+            .iter()
+            .zip(files)
+            .all(|(head, file)| head == file.as_bytes())
+    );
+}
