@@ -46,6 +46,8 @@ pub(super) struct Seen {
     shared: Option<String>,
     /// The title of the site where it is to live, chosen while it ran at both.
     lives: Option<String>,
+    /// Both sites are alive: nobody has to lose what a guest has not written.
+    calm: bool,
 }
 
 impl Fence {
@@ -91,10 +93,10 @@ impl Fence {
         for (host, copy) in ownership.copies() {
             if copy.runs() {
                 changes.push(format!(
-                    "{} on {host} is stopped: {}; its guest is asked first, after {} it is powered off",
+                    "{} on {host} is stopped: {}; {}",
                     self.vm,
                     copy_line(copy),
-                    span(self.patience)
+                    stopping::guest_first(copy.tools, self.patience)
                 ));
             }
             if let Some(entry) = copy.autostart.as_ref().filter(|_| starts_by_itself(copy)) {
@@ -308,6 +310,7 @@ impl Action for Fence {
             elsewhere: None,
             shared: None,
             lives: None,
+            calm: false,
         }
     }
 
@@ -328,6 +331,7 @@ impl Action for Fence {
             elsewhere,
             shared,
             lives,
+            calm: ctx.mode == Mode::Planned || self.role == SiteRole::Recovery,
         })
     }
 
@@ -344,6 +348,17 @@ impl Action for Fence {
         let running = ownership.running().next().is_some();
         if let Some(answer) = self.decide_survivor(seen, &found) {
             return answer;
+        }
+        let deaf = |(_, copy): &(_, &Copy)| !copy.tools;
+        if seen.calm
+            && let Some((host, copy)) = ownership.running().find(deaf)
+        {
+            let why = format!("its tools do not run; {}", copy_line(copy));
+            return blocked(
+                found,
+                stopping::not_asked(host, &self.vm, copy.vmid, &why),
+                &[],
+            );
         }
         if let Some(look) = ownership.sign.answering()
             && !running
@@ -408,7 +423,10 @@ impl Action for Fence {
                     .await?;
             }
             if copy.runs() {
-                let way = stopping::Way::GuestFirst(self.patience);
+                let way = match seen.calm {
+                    true => stopping::Way::Asked(self.patience),
+                    false => stopping::Way::GuestFirst(self.patience),
+                };
                 stopping::stop(ctx, host, &self.vm, &copy.vmx, way).await?;
             }
             if starts_by_itself(copy) {

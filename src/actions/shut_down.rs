@@ -1,11 +1,13 @@
-//! `shut_down` stops the VM where it runs, guest first, so that its last state is whole; `power_off`
-//! stops it at once.
+//! `shut_down` stops the VM where it runs, guest first, so that its last state is whole: a VM whose guest
+//! cannot be asked is left to a person. `power_off` stops it at once.
+
+use std::time::Duration;
 
 use crate::engine::{ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::power::PowerState;
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::plan::{ActionSpec, Risk, Step};
 use crate::runbook::model::Runbook;
 
@@ -37,7 +39,7 @@ impl ShutDown {
             home: VmAt::of_step(runbook, step, vm)?,
             way: match &step.action {
                 ActionSpec::PowerOff { .. } => Way::AtOnce,
-                _ => Way::GuestFirst(step.timeout.unwrap_or(stopping::PATIENCE)),
+                _ => Way::Asked(step.timeout.unwrap_or(stopping::PATIENCE)),
             },
         })
     }
@@ -45,12 +47,19 @@ impl ShutDown {
     fn proposal(&self, ownership: &Ownership) -> Proposal {
         let mut changes = Vec::new();
         let mut commands = Vec::new();
-        let mut stop = |host: &_, vmid, state: &str| {
+        let mut stop = |host: &_, vmid, state: &str, tools| {
             let how = match self.way {
-                Way::GuestFirst(patience) => {
+                Way::Asked(patience) | Way::GuestFirst(patience) => {
                     commands.push(shown_for(host, &self.vm, vmid, commands::shutdown_guest));
-                    let patience = span(patience);
-                    format!("its guest is asked first, after {patience} it is powered off")
+                    if tools {
+                        stopping::guest_first(true, patience)
+                    } else {
+                        let patience = span(patience);
+                        format!(
+                            "it has just started, and its guest's tools are waited for, {patience} at most; then its guest \
+                             is asked, after {patience} it is powered off; one that cannot be asked runs on"
+                        )
+                    }
                 }
                 Way::AtOnce => {
                     "it is powered off without asking its guest, which may lose what it has not written"
@@ -61,11 +70,12 @@ impl ShutDown {
             commands.push(shown_for(host, &self.vm, vmid, commands::power_off));
         };
         if ownership.at.is_none() {
-            stop(&self.home.host, Known::Not, "");
+            stop(&self.home.host, Known::Not, "", true);
         }
         for (host, copy) in ownership.running() {
             let Some(vmid) = copy.vmid else { continue };
-            stop(host, Known::Is(vmid), &format!(", {}", copy_line(copy)));
+            let state = format!(", {}", copy_line(copy));
+            stop(host, Known::Is(vmid), &state, copy.tools);
         }
         Proposal {
             changes,
@@ -88,6 +98,21 @@ impl ShutDown {
             "shut it down from inside its guest, or register it on that host again; then retry",
         );
         blocked(found, fault, &[])
+    }
+
+    /// A copy that runs, whose guest cannot be asked, and which did not start just now.
+    fn deaf<'a>(&self, ownership: &'a Ownership) -> Option<(&'a HostName, &'a Copy)> {
+        let Way::Asked(patience) = self.way else {
+            return None;
+        };
+        let is_starting = |copy: &Copy| {
+            let since = copy.since.zip(ownership.at);
+            let ran =
+                since.and_then(|(since, at)| Duration::try_from(at.duration_since(since)).ok());
+            ran.is_some_and(|ran| ran < patience)
+        };
+        let mut running = ownership.running();
+        running.find(|(_, copy)| !copy.tools && !is_starting(copy))
     }
 
     /// It does not run, and yet its disks are not whole: what its guest had not written is in the
@@ -170,6 +195,14 @@ impl Action for ShutDown {
         }
         if ownership.running().next().is_none() {
             return done(found.clone(), host_lines(ownership));
+        }
+        if let Some((host, copy)) = self.deaf(ownership) {
+            let why = format!("its tools do not run; {}", copy_line(copy));
+            return blocked(
+                found,
+                stopping::not_asked(host, &self.vm, copy.vmid, &why),
+                &[],
+            );
         }
         needed(found, self.proposal(ownership))
     }

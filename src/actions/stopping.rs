@@ -6,9 +6,9 @@ use crate::engine::Fact;
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
+use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
 use super::context::Ctx;
@@ -25,10 +25,42 @@ const POWER_OFF: Duration = Duration::from_secs(60);
 /// How a VM is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Its guest is asked, and gets this long.
+    /// Its guest is asked as soon as its tools run; what still runs after this long is powered off.
     GuestFirst(Duration),
+    /// As [`Way::GuestFirst`], but a VM whose guest cannot be asked is left running: what it has not
+    /// written is no one's to lose but a person's.
+    Asked(Duration),
     /// It is powered off, whatever its guest does.
     AtOnce,
+}
+
+/// How a guest is dealt with, for a card: whether its tools run makes the difference.
+pub(super) fn guest_first(tools: bool, patience: Duration) -> String {
+    let patience = span(patience);
+    if tools {
+        format!("its guest is asked first, after {patience} it is powered off")
+    } else {
+        format!(
+            "its guest's tools do not run: unless they do by then, after {patience} it is powered off without its \
+             guest, and what that has not written is lost"
+        )
+    }
+}
+
+/// A guest that cannot be asked, of a VM that must not lose what it has not written.
+pub(super) fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &str) -> Fault {
+    let off = vmid.map(|vmid| commands::power_off(vmid).line());
+    let off = off.map_or_else(String::new, |line| format!(" ({line})"));
+    Fault::new(
+        format!("the guest of {vm} cannot be asked to shut down: {why}"),
+        host.as_str(),
+        "it runs on, and was not powered off: what its guest has not written would be lost",
+        format!(
+            "shut {vm} down inside its guest (the VM's console), then retry. If it has just started, its tools need \
+             a minute: retry. If what it has not written may be lost, power it off by hand{off}, then retry; a \
+             runbook says so with power_off"
+        ),
+    )
 }
 
 /// Stops the VM of a file, `[datastore] path`, keeps that, and gives how it went: `shut down by its guest`.
@@ -59,24 +91,69 @@ async fn bring_down(
     if now.power == PowerState::On {
         keep_wanted(ctx, host, vm, vmx).await?;
     }
-    let (mut why, patience) = match way {
-        Way::GuestFirst(patience) if now.tools_running => (String::new(), Some(patience)),
-        Way::GuestFirst(_) => ("its guest's tools did not run".to_owned(), None),
-        Way::AtOnce => ("as the runbook says".to_owned(), None),
+    let (patience, must_be_asked) = match way {
+        Way::GuestFirst(patience) => (patience, false),
+        Way::Asked(patience) => (patience, true),
+        Way::AtOnce => return power_off(ctx, host, vm, vmx, "as the runbook says").await,
     };
-    if let Some(patience) = patience.filter(|_| now.power == PowerState::On) {
-        match ask_guest(ctx, host, vm, vmx).await? {
-            Ok(()) => {
-                ctx.doing(format!("waiting for the guest of {vm} to shut down"));
-                if wait_until_off(ctx, host, vmx, patience).await? {
-                    return Ok("shut down by its guest".to_owned());
-                }
-                why = format!("its guest did not shut down within {}", span(patience));
-            }
-            Err(fault) => why = format!("its guest could not be asked: {fault}"),
+    let why = match ask_in_time(ctx, host, vm, vmx, patience).await? {
+        Asked::Off(how) => return Ok(how.to_owned()),
+        Asked::Heedless => format!("its guest did not shut down within {}", span(patience)),
+        Asked::Not(why) if must_be_asked => {
+            let entry = entry_of(ctx, host, Lane::Control, vmx).await?;
+            return Err(ActError::Failed(not_asked(
+                host,
+                vm,
+                Some(entry.vmid),
+                &why,
+            )));
+        }
+        Asked::Not(why) => why,
+    };
+    power_off(ctx, host, vm, vmx, &why).await
+}
+
+/// What came of asking a guest.
+enum Asked {
+    /// The VM is off, and how it came to that.
+    Off(&'static str),
+    /// It was asked, and its VM runs on.
+    Heedless,
+    /// It could not be asked, and its VM runs on.
+    Not(String),
+}
+
+/// Asks a guest as soon as its tools run, and waits for its VM to be off.
+async fn ask_in_time(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+    patience: Duration,
+) -> Result<Asked, ActError> {
+    let mut pauses = Pauses::within(patience);
+    loop {
+        let now = entry_of(ctx, host, Lane::Control, vmx).await?;
+        if now.power() != PowerState::On {
+            return Ok(Asked::Off("it went off before its guest was asked"));
+        }
+        if now.summary.tools_running {
+            break;
+        }
+        ctx.doing(format!("waiting for the tools of the guest of {vm}"));
+        if !pauses.pause().await {
+            return Ok(Asked::Not("its tools do not run".to_owned()));
         }
     }
-    power_off(ctx, host, vm, vmx, &why).await
+    let refused = ask_guest(ctx, host, vm, vmx).await?.err();
+    ctx.doing(format!("waiting for the guest of {vm} to shut down"));
+    let off = wait_until_off(ctx, host, vmx, patience).await?;
+    Ok(match (refused, off) {
+        (None, true) => Asked::Off("shut down by its guest"),
+        (None, false) => Asked::Heedless,
+        (Some(_), true) => Asked::Off("it went off, though its guest could not be asked"),
+        (Some(fault), false) => Asked::Not(fault.to_string()),
+    })
 }
 
 /// Powers a VM off without its guest, and gives how it went, with why.

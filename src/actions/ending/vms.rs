@@ -47,12 +47,13 @@ impl<'a> EndVm<'a> {
         Self { close, at }
     }
 
-    fn stop(&self, vmid: Known<Vmid>) -> Proposal {
+    fn stop(&self, vmid: Known<Vmid>, tools: bool) -> Proposal {
         let at = &self.at;
         Proposal {
             changes: vec![format!(
-                "{} is stopped: its guest is asked first, then it is powered off",
-                at.who()
+                "{} is stopped: {}",
+                at.who(),
+                stopping::guest_first(tools, stopping::PATIENCE)
             )],
             commands: vec![
                 shown_for(&at.host, &at.vm, vmid, commands::shutdown_guest),
@@ -88,7 +89,10 @@ impl<'a> EndVm<'a> {
         match self.close {
             Close::Unregister { .. } => unregister::proposal(&self.at, vmid),
             Close::AutostartBack { .. } => self.autostart(vmid, seen.due.as_ref()),
-            _ => self.stop(vmid),
+            _ => {
+                let entry = seen.entry();
+                self.stop(vmid, entry.is_none_or(|entry| entry.summary.tools_running))
+            }
         }
     }
 

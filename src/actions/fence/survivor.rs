@@ -110,7 +110,7 @@ impl Fence {
                 copies(stopped)
             )
         };
-        let changes = vec![
+        let mut changes = vec![
             format!(
                 "{}: {} runs in {} and in {}",
                 Split::STATE,
@@ -123,6 +123,11 @@ impl Fence {
             "what the stopped copy wrote while both ran stays in its files; nothing is merged"
                 .into(),
         ];
+        let running = seen.ownership.running().chain(elsewhere.running());
+        for (host, _) in running.filter(|(_, copy)| !copy.tools) {
+            let how = stopping::guest_first(false, self.patience);
+            changes.push(format!("{} on {host}, if it is stopped: {how}", self.vm));
+        }
         let mut commands = self.commands(&seen.ownership);
         commands.extend(self.stops(elsewhere));
         let ask = Prompt::Choose {

@@ -23,6 +23,7 @@ fn seen(told: &[Told], heard: Heard, attested: bool) -> Seen {
         elsewhere: None,
         shared: None,
         lives: None,
+        calm: false,
     }
 }
 
@@ -245,4 +246,24 @@ fn an_address_that_another_vm_has_too_says_nothing_of_this_one() {
     assert_eq!(of_others(vec![other()]).as_deref(), Some(whose));
     assert_eq!(of_others(vec![other(), None]), None, "one may be its own");
     assert_eq!(of_others(vec![]), None);
+}
+
+#[test]
+fn a_guest_that_cannot_be_asked_is_powered_off_after_its_time_in_a_disaster_alone() {
+    let deaf = Copy {
+        tools: false,
+        ..copy(PowerState::On, false)
+    };
+    let mut found = seen(&[copies(&[deaf])], Heard::Answer, false);
+    let answer = fence().decide(&found);
+    let change = &needed(&answer).changes[0];
+    assert!(change.contains("its guest's tools do not run"), "{change}");
+    assert!(
+        change.contains("after 5m it is powered off without its guest"),
+        "{change}"
+    );
+    found.calm = true;
+    let answer = fence().decide(&found);
+    let fault = blocked(&answer);
+    assert!(fault.state.contains("was not powered off"), "{fault}");
 }

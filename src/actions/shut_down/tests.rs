@@ -50,3 +50,37 @@ fn what_is_suspended_is_not_shut_down_and_not_done_either() {
     assert!(fault.what.contains("suspended on"), "{fault}");
     assert!(fault.next.contains("vim-cmd vmsvc/power.off 7"), "{fault}");
 }
+
+#[test]
+fn a_guest_that_cannot_be_asked_is_left_to_a_person_unless_it_has_just_started() {
+    let deaf = Copy {
+        tools: false,
+        ..copy(PowerState::On)
+    };
+    let told = [Told::Copies(vec![deaf.clone()])];
+    let held = answer(&told);
+    let fault = blocked(&held);
+    assert!(fault.what.contains("its tools do not run"), "{fault}");
+    assert!(fault.state.contains("was not powered off"), "{fault}");
+    assert!(fault.next.contains("vim-cmd vmsvc/power.off 7"), "{fault}");
+
+    let mut seen = ownership("Leeds", &told, Heard::NotAsked);
+    seen.at = deaf.since.map(|since| since + Duration::from_secs(60));
+    let starting = shut_down().decide(&seen);
+    let changes = &needed(&starting).changes;
+    assert!(
+        changes[0].contains("tools are waited for, 5m at most"),
+        "{changes:?}"
+    );
+    assert!(
+        changes[0].contains("one that cannot be asked runs on"),
+        "{changes:?}"
+    );
+
+    let at_once = ShutDown {
+        way: Way::AtOnce,
+        ..shut_down()
+    };
+    let off = at_once.decide(&ownership("Leeds", &told, Heard::NotAsked));
+    assert_eq!(lines(needed(&off)), ["vim-cmd vmsvc/power.off 7"]);
+}

@@ -1,6 +1,7 @@
 //! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
 
 mod capacity;
+mod deaf;
 mod ending;
 mod failover;
 mod going_home;

@@ -35,6 +35,7 @@ pub(super) async fn move_by_hand(world: &World, from: (&str, &str), to: (&str, &
     by_hand(world, to.0, &["vim-cmd", "solo/registervm", &vmx]).await;
     let vmid = entry(world, to.0).await;
     by_hand(world, to.0, &["vim-cmd", "vmsvc/power.on", &vmid]).await;
+    world.tools_run(to.0, &vmid).await;
 }
 
 /// The VM's number in the inventory of a host.

@@ -493,8 +493,29 @@ impl World {
         world
     }
 
-    /// Somebody starts the old copy of sql01, past Lifeboat.
+    /// Somebody starts the old copy of sql01, past Lifeboat, and its guest boots.
     pub async fn start_in_london(&self) {
+        let vmid = self.power_on_in_london().await;
+        self.tools_run("lon-esx1", &vmid).await;
+    }
+
+    /// Waits for the tools of a guest that boots.
+    pub async fn tools_run(&self, host: &str, vmid: &str) {
+        let host = self.hosts.host(&host.into()).unwrap();
+        let guest = HostCommand::read(["vim-cmd", "vmsvc/get.guest", vmid]);
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let told = host.read(Lane::Telemetry, &guest).await.unwrap();
+            if told.text().contains("\"guestToolsRunning\"") {
+                return;
+            }
+            assert!(Instant::now() < until, "{}", told.text());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Somebody powers on the old copy of sql01, past Lifeboat; gives its number.
+    pub async fn power_on_in_london(&self) -> String {
         let host = self.hosts.host(&"lon-esx1".into()).unwrap();
         let read = |words: &[&str]| HostCommand::read(words.iter().copied());
         let command = read(&["vim-cmd", "vmsvc/getallvms"]);
@@ -521,6 +542,7 @@ impl World {
             .await
             .unwrap();
         assert_eq!(on.status, 0, "{}", on.text());
+        vmid
     }
 
     /// Ends servers and sessions.

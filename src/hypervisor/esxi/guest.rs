@@ -63,9 +63,8 @@ impl Guest {
                 addresses.push(address);
             }
         }
-        let running = value.get("toolsRunningStatus").text().unwrap_or_default();
         Ok(Self {
-            tools_running: matches!(running, "guestToolsRunning" | "guestToolsExecutingScripts"),
+            tools_running: tools_run(&value),
             tools_status: value.get("toolsStatus").filled().map(shown),
             host_name: value.get("hostName").filled().map(shown),
             addresses,
@@ -79,6 +78,15 @@ impl Guest {
     pub fn usable_address(&self) -> Option<IpAddr> {
         self.addresses.iter().copied().find(is_usable)
     }
+}
+
+/// Whether the tools run that a host tells of; they do, too, while they execute scripts.
+pub(super) fn tools_run(told: &Value) -> bool {
+    let status = told.get("toolsRunningStatus").text();
+    matches!(
+        status,
+        Some("guestToolsRunning" | "guestToolsExecutingScripts")
+    )
 }
 
 impl GuestAdapter {
@@ -118,6 +126,21 @@ mod tests {
     const RUNNING: &str = "Guest information:\n\n(vim.vm.GuestInfo) {\n   toolsStatus = \"toolsOk\", \n   toolsVersionStatus2 = \"guestToolsUnmanaged\", \n   toolsRunningStatus = \"guestToolsRunning\", \n   \
         hostName = \"sql01\", \n   ipAddress = \"fe80::1\", \n   net = (vim.vm.GuestInfo.NicInfo) [\n      (vim.vm.GuestInfo.NicInfo) {\n         network = \"VM Network\", \n         ipAddress = (string) [\n            \
         \"192.0.2.9\", \n            \"fe80::1\"\n         ], \n         macAddress = \"00:0C:29:62:E8:6D\"\n      }\n   ], \n   guestState = \"running\"\n}\n";
+
+    #[test]
+    fn tools_that_execute_scripts_run() {
+        for (status, runs) in [
+            ("guestToolsRunning", true),
+            ("guestToolsExecutingScripts", true),
+            ("guestToolsNotRunning", false),
+        ] {
+            let text = RUNNING.replace("guestToolsRunning", status);
+            assert_eq!(
+                Guest::parse(&Output::of(&text)).unwrap().tools_running,
+                runs
+            );
+        }
+    }
 
     #[test]
     fn a_serving_guest() {

@@ -1,5 +1,6 @@
 //! `vim-cmd vmsvc/get.summary`: what hostd knows of one VM.
 
+use super::guest::tools_run;
 use super::inventory::{on_host, split_datastore_path};
 use super::power::PowerState;
 use super::uuid::BiosUuid;
@@ -83,7 +84,7 @@ impl VmSummary {
             has_question: !runtime.get("question").is_unset(),
             boot_time: owned(runtime.get("bootTime")),
             uptime: value.at(&["quickStats", "uptimeSeconds"]).number(),
-            tools_running: guest.get("toolsRunningStatus").text() == Some("guestToolsRunning"),
+            tools_running: tools_run(guest),
             ip_address: owned(guest.get("ipAddress")),
             heartbeat: owned(value.at(&["quickStats", "guestHeartbeatStatus"])),
             memory_mib: config.get("memorySizeMB").number(),
