@@ -142,7 +142,8 @@ impl Arrivals {
         self.entries.iter().any(|(name, stat)| {
             *name == placed.name
                 && stat.is_some_and(|stat| {
-                    stat.kind == FileKind::File && (stat.size == placed.bytes || !is_flat(name))
+                    stat.kind == FileKind::File
+                        && (stat.size == placed.bytes || !is_flat(name, placed.bytes))
                 })
         })
     }
@@ -356,13 +357,16 @@ mod tests {
             folder: true,
             entries: vec![
                 entry("sql01.vmx", 3000),
-                entry("sql01-flat.vmdk", 100),
+                entry("sql01-flat.vmdk", 1 << 20),
                 entry("sql01.nvram", 8),
                 entry("sql01.vmx.lifeboat-r1-part", 5),
                 entry("sql01.vmx.lifeboat-r2-part", 5),
                 entry("notes.txt", 1),
             ],
-            placed: vec![placed("sql01.vmx", 2900), placed("sql01-flat.vmdk", 100)],
+            placed: vec![
+                placed("sql01.vmx", 2900),
+                placed("sql01-flat.vmdk", 1 << 20),
+            ],
             begun: vec!["sql01.nvram".into()],
             given: Vec::new(),
             clones: false,
@@ -374,7 +378,7 @@ mod tests {
         );
         assert_eq!(arrivals.missing(), Vec::<String>::new());
         let shrunk = Arrivals {
-            placed: vec![placed("sql01-flat.vmdk", 101), placed("gone", 1)],
+            placed: vec![placed("sql01-flat.vmdk", 2 << 20), placed("gone", 1)],
             ..arrivals
         };
         assert_eq!(shrunk.missing(), ["sql01-flat.vmdk", "gone"]);

@@ -32,7 +32,7 @@ pub(super) fn newest_first(shelf: &mut [Shelved]) {
 pub(super) fn newest_open(shelf: &[Shelved], points: &BTreeSet<String>) -> Option<Stamp> {
     let open = |at: usize, folder: &Shelved| {
         let sums = folder.sums.iter().flatten().flatten();
-        sums.filter(|(name, _)| belongs(name) == Belongs::Yes)
+        sums.filter(|(name, _)| may_belong(name))
             .any(|(name, sum)| matches!(find(shelf, at, name, sum), Place::Nowhere))
     };
     let mut folders = shelf.iter().enumerate();
@@ -134,10 +134,17 @@ fn beside(path: &str, named: &str) -> String {
     }
 }
 
-/// Whether a file of this path is part of a VM.
-fn belongs(path: &str) -> Belongs {
+/// Whether a file that was not read may be part of a VM: one named like a map of changed blocks may be
+/// a disk.
+fn may_belong(path: &str) -> bool {
+    let kind = FileKind::of(base(path));
+    belongs(path, kind) == Belongs::Yes || kind.is_disk_data()
+}
+
+/// Whether a file of this path and kind is part of a VM.
+fn belongs(path: &str, kind: FileKind) -> Belongs {
     let name = base(path);
-    match FileKind::of(name) {
+    match kind {
         FileKind::LeftBehind(why) => Belongs::No(why.as_str()),
         FileKind::Log => Belongs::Log,
         FileKind::Other if !name.to_ascii_lowercase().ends_with(".vmxf") => {
@@ -244,22 +251,25 @@ impl<'a> Draft<'a> {
     }
 
     fn add(&mut self, path: &str, holder: &'a Shelved, entry: &Listed, sum: Option<Sum>) {
-        let is_text = matches!(
-            FileKind::of(base(path)),
-            FileKind::Vmx | FileKind::Descriptor | FileKind::Vmsd
-        );
-        if is_text {
+        let file = holder.file(path, entry, sum);
+        let told = [FileKind::Vmx, FileKind::Descriptor, FileKind::Vmsd];
+        if told.contains(&file.kind) {
             let text = holder.text(path).map(Vec::as_slice);
             self.texts.insert(path.to_owned(), text);
         }
-        self.point.files.push(holder.file(path, entry, sum));
+        self.point.files.push(file);
     }
 
     /// Everything that the sums name.
     fn take_recorded(&mut self, shelf: &'a [Shelved], at: usize, sums: &BTreeMap<String, Sum>) {
         let mut elsewhere = Vec::new();
         for (name, sum) in sums {
-            match belongs(name) {
+            let place = find(shelf, at, name, sum);
+            let kind = match &place {
+                Place::At(holder, _) => holder.kind(name),
+                Place::NotAFile | Place::Nowhere => FileKind::of(base(name)),
+            };
+            match belongs(name, kind) {
                 Belongs::Yes => {}
                 Belongs::No(why) => {
                     self.point.left_behind.push((name.clone(), why));
@@ -273,7 +283,7 @@ impl<'a> Draft<'a> {
                     continue;
                 }
             }
-            match find(shelf, at, name, sum) {
+            match place {
                 Place::At(holder, entry) => {
                     if !std::ptr::eq(holder, self.own) {
                         elsewhere.push(name.clone());
@@ -348,7 +358,7 @@ impl<'a> Draft<'a> {
                 continue;
             };
             self.add(&path, self.own, entry, None);
-            if FileKind::of(base(&path)) == FileKind::Descriptor
+            if self.own.kind(&path) == FileKind::Descriptor
                 && let Some(text) = self.own.text(&path)
                 && let Ok(disk) = Descriptor::parse(text)
             {
@@ -364,12 +374,13 @@ impl<'a> Draft<'a> {
             if self.point.file(&path).is_some() {
                 continue;
             }
-            let why = match belongs(&path) {
+            let kind = self.own.kind(&path);
+            let why = match belongs(&path, kind) {
                 Belongs::Log => {
                     self.point.logs.push(self.own.file(&path, entry, None));
                     continue;
                 }
-                Belongs::No(_) if FileKind::of(base(&path)) == FileKind::Other => continue,
+                Belongs::No(_) if kind == FileKind::Other => continue,
                 Belongs::No(why) => why,
                 Belongs::Yes => UNNAMED,
             };

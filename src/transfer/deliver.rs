@@ -30,6 +30,8 @@ use crate::vmfiles::FileKind;
 pub struct Item {
     /// Its name at the target.
     pub name: String,
+    /// What it is.
+    pub kind: FileKind,
     /// Its path below the folder that the delivery comes from; for a file of an earlier point of a
     /// chain, that point's folder and its name. Absolute, on the same host, for one that lies
     /// elsewhere.
@@ -52,6 +54,7 @@ impl Item {
             let text = file.text.clone();
             Self {
                 name: file.name.clone(),
+                kind: file.kind,
                 at: file.at.clone(),
                 bytes: text.as_ref().map_or(file.bytes, |text| text.len() as u64),
                 sum: text.as_ref().map_or(file.sum, |text| Some(Sum::of(text))),
@@ -166,8 +169,8 @@ pub(super) fn mode(name: &str) -> u32 {
 }
 
 /// Small files first, so that what is refused is refused early; disks; the `.vmx` last of all.
-fn rank(name: &str) -> u8 {
-    match FileKind::of(name) {
+fn rank(kind: FileKind) -> u8 {
+    match kind {
         FileKind::Vmx => 2,
         FileKind::Extent => 1,
         _ => 0,
@@ -206,7 +209,7 @@ impl Delivery {
 
     pub(super) fn ordered(&self) -> Vec<&Item> {
         let mut items: Vec<&Item> = self.items.iter().collect();
-        items.sort_by_key(|item| (rank(&item.name), item.name.as_str()));
+        items.sort_by_key(|item| (rank(item.kind), item.name.as_str()));
         items
     }
 
@@ -223,7 +226,7 @@ impl Delivery {
         if self.made_disks().is_empty() {
             return (items, Vec::new());
         }
-        let is_last = |item: &&Item| FileKind::of(&item.name) == FileKind::Vmx;
+        let is_last = |item: &&Item| item.kind == FileKind::Vmx;
         let (last, first) = items.into_iter().partition(is_last);
         (first, last)
     }

@@ -3,6 +3,9 @@
 use super::sums::{Sum, SumsError};
 use crate::host::HostCommand;
 
+/// What the file of a disk is that bears the name of data and holds data: its end, in words.
+pub(super) const NO_DESCRIPTOR: &str = "no disk descriptor of at most 64 KiB";
+
 /// Why a restore point cannot be used. `Display` is a lower-case fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {

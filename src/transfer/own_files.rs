@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::deliver::Item;
+use super::flaw::NO_DESCRIPTOR;
 use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
@@ -116,13 +117,15 @@ impl<'a> Gathering<'a> {
     }
 
     fn text(&self, folder: &str, name: &str) -> Result<&[u8], Fault> {
-        let text = self
-            .folders
-            .get(folder)
-            .and_then(|contents| contents.texts.get(name));
+        let contents = self.folders.get(folder);
+        let text = contents.and_then(|contents| contents.texts.get(name));
         text.map(Vec::as_slice).ok_or_else(|| {
-            self.at(folder)
-                .unreadable(&format!("{name} is not there or may not be read"))
+            let there = contents.and_then(|contents| contents.entry(name));
+            let why = match there.filter(|_| FileKind::of(name).is_disk_data()) {
+                Some(_) => format!("{name} is named as a disk, and is {NO_DESCRIPTOR}"),
+                None => format!("{name} is not there or may not be read"),
+            };
+            self.at(folder).unreadable(&why)
         })
     }
 
@@ -303,7 +306,12 @@ impl<'a> Gathering<'a> {
                     0 => self.descriptor(disk, &names)?,
                     _ => None,
                 };
-                files.items.push(self.item(place, name.clone(), text)?);
+                let mut item = self.item(place, name.clone(), text)?;
+                item.kind = match number {
+                    0 => FileKind::Descriptor,
+                    _ => FileKind::Extent,
+                };
+                files.items.push(item);
             }
         }
         Ok(files)
@@ -347,6 +355,7 @@ impl<'a> Gathering<'a> {
             format!("{}/{}", place.folder, place.name)
         };
         Ok(Item {
+            kind: FileKind::of(&name),
             name,
             at,
             bytes: text.as_ref().map_or(bytes, |text| text.len() as u64),

@@ -68,7 +68,7 @@ pub(super) async fn bases<W>(
 ) -> Result<BTreeMap<String, Result<Base, Whole>>, Fault> {
     let mut bases = BTreeMap::new();
     let wanted = |item: &&Item| {
-        FileKind::of(&item.name) == FileKind::Extent
+        item.kind == FileKind::Extent
             && observed.standing(&item.name) == Standing::Different
             && observed.begun(&item.name).is_none()
     };

@@ -10,6 +10,8 @@ use crate::vmfiles::{Change, FileKind};
 pub struct PointFile {
     /// Its name, which is no path.
     pub name: String,
+    /// What it is.
+    pub kind: FileKind,
     /// Where it lies below the folder of the VM's backup: `<folder>/<name>`, of this point or of the
     /// earlier one that holds it.
     pub at: String,
@@ -62,7 +64,7 @@ impl Point {
     }
 
     pub(super) fn named(&self, kind: FileKind) -> impl Iterator<Item = &PointFile> {
-        let of_kind = move |file: &&PointFile| FileKind::of(&file.name) == kind;
+        let of_kind = move |file: &&PointFile| file.kind == kind;
         self.files.iter().filter(of_kind)
     }
 

@@ -42,7 +42,7 @@ impl Delivery {
         };
         let size = |name: &str| sizes.get(name).copied();
         let mut seeds = BTreeMap::new();
-        let data = |item: &&Item| match FileKind::of(&item.name) {
+        let data = |item: &&Item| match item.kind {
             FileKind::Extent => true,
             // A disk may hold its own data.
             FileKind::Descriptor => item.bytes > Descriptor::PREFIX as u64,

@@ -77,6 +77,19 @@ impl Contents {
         }
     }
 
+    /// Keeps a file's beginning; of what bears the name of data, a descriptor's alone.
+    pub(super) fn keep(&mut self, entry: &Listed, text: Vec<u8>) {
+        let is_data = FileKind::may_be_descriptor(&entry.name, entry.bytes);
+        if !is_data || Descriptor::begins(&text) {
+            self.texts.insert(entry.name.clone(), text);
+        }
+    }
+
+    /// What the file of this name is, by its text where its name may deceive.
+    pub(super) fn kind(&self, name: &str) -> FileKind {
+        FileKind::with_text(name, self.texts.get(name).map(Vec::as_slice))
+    }
+
     /// The entry of this name.
     pub(super) fn entry(&self, name: &str) -> Option<&Listed> {
         self.entries.iter().find(|entry| entry.name == name)
@@ -84,7 +97,8 @@ impl Contents {
 }
 
 /// How much of a file is read to know what a folder is; `None` for data.
-fn text_limit(name: &str) -> Option<usize> {
+pub(super) fn text_limit(entry: &Listed) -> Option<usize> {
+    let name = entry.name.as_str();
     if name == "SHA256SUMS" {
         return Some(MAX_SUMS + 1);
     }
@@ -94,7 +108,7 @@ fn text_limit(name: &str) -> Option<usize> {
     match FileKind::of(name) {
         FileKind::Vmx | FileKind::Vmsd => Some(MAX_TEXT + 1),
         FileKind::Descriptor => Some(Descriptor::PREFIX),
-        _ => None,
+        _ => FileKind::may_be_descriptor(name, entry.bytes).then_some(Descriptor::PREFIX),
     }
 }
 
@@ -111,8 +125,8 @@ done
 echo ."#;
 
 /// For each folder `$5` … below `$1`: facts and names of what is in it, in one `stat`; then the
-/// beginnings of its telling files, `$2` bytes of its sums, `$3` of a `.vmx`, `$4` of a descriptor. A
-/// length is that which `stat` showed; the slash behind the bytes proves it.
+/// beginnings of its telling files, `$2` bytes of its sums, `$3` of a `.vmx`, `$4` of a descriptor,
+/// which may bear the name of a disk's data. A length is that which `stat` showed; the slash behind the bytes proves it.
 const CONTENTS: &str = r#"top=$1; sums=$2; most=$3; head=$4; shift 4
 for d in "$@"; do
   if ! cd "$top/$d" 2>/dev/null || ! ls . >/dev/null 2>&1; then echo unreadable; continue; fi
@@ -126,12 +140,14 @@ for d in "$@"; do
       ./SHA256SUMS) m=$sums ;;
       ./STATUS.*) m=512 ;;
       *.[vV][mM][xX]|*.[vV][mM][sS][dD]) m=$most ;;
-      *-[fF][lL][aA][tT].*|*-[cC][tT][kK].*|*-[dD][eE][lL][tT][aA].*|*-[sS][eE][sS][pP][aA][rR][sS][eE].*) continue ;;
-      *-[sSfF][0-9][0-9][0-9].*) continue ;;
       *.[vV][mM][dD][kK]) m=$head ;;
       *) continue ;;
     esac
     if [ -L "$n" ] || [ ! -f "$n" ] || [ ! -r "$n" ]; then continue; fi
+    case $n in
+      *-[fF][lL][aA][tT].*|*-[cC][tT][kK].*|*-[dD][eE][lL][tT][aA].*|*-[sS][eE][sS][pP][aA][rR][sS][eE].*|*-[sSfF][0-9][0-9][0-9].*)
+        [ "$(stat -c %s "$n")" -le "$head" ] || continue ;;
+    esac
     printf 'text %s/\n' "$n"
     dd if="$n" bs="$m" count=1 2>/dev/null
     echo /
@@ -234,10 +250,10 @@ async fn printed(point: &Stream) -> Result<Contents, Fault> {
         entries: point.list().await?.unwrap_or_default(),
         ..Contents::default()
     };
-    for entry in &contents.entries {
-        if let Some(limit) = text_limit(&entry.name) {
+    for entry in contents.entries.clone() {
+        if let Some(limit) = text_limit(&entry) {
             let text = point.head(&entry.name, limit).await?;
-            contents.texts.insert(entry.name.clone(), text);
+            contents.keep(&entry, text);
         }
     }
     Ok(contents)
@@ -337,10 +353,10 @@ fn next_contents(reply: &[u8]) -> Option<(Contents, &[u8])> {
         let entry = entry.and_then(|name| contents.entry(&name).cloned())?;
         let length = usize::try_from(entry.bytes)
             .unwrap_or(usize::MAX)
-            .min(text_limit(&entry.name).unwrap_or(0));
+            .min(text_limit(&entry).unwrap_or(0));
         let (text, after) = after.split_at_checked(length)?;
         rest = after.strip_prefix(b"/\n")?;
-        contents.texts.insert(entry.name, text.to_vec());
+        contents.keep(&entry, text.to_vec());
     }
 }
 
@@ -410,13 +426,13 @@ fn contents_here(top: &Path, folder: &str) -> Contents {
         contents
             .entries
             .sort_by(|left, right| left.name.cmp(&right.name));
-        for entry in contents.entries.iter().filter(|entry| entry.is_file) {
-            if let Some(limit) = text_limit(&entry.name)
+        for entry in contents.entries.clone() {
+            if let Some(limit) = text_limit(&entry).filter(|_| entry.is_file)
                 && let Ok(file) = std::fs::File::open(path.join(&entry.name))
             {
                 let mut text = Vec::new();
                 if file.take(limit as u64).read_to_end(&mut text).is_ok() {
-                    contents.texts.insert(entry.name.clone(), text);
+                    contents.keep(&entry, text);
                 }
             }
         }

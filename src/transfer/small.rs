@@ -37,7 +37,7 @@ impl Delivery {
         let is_small = |item: &&Item| {
             item.text.is_none()
                 && item.bytes <= SMALL
-                && FileKind::of(&item.name) != FileKind::Extent
+                && item.kind != FileKind::Extent
                 && !matches!(found.standing(&item.name), Standing::Whole(..))
                 && found.begun(&item.name).is_none()
         };

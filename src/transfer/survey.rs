@@ -93,7 +93,7 @@ impl Delivery {
         let texts = self.texts().await?;
         let disks: Vec<(&Item, Descriptor)> = texts
             .iter()
-            .filter(|(item, _)| FileKind::of(&item.name) == FileKind::Descriptor)
+            .filter(|(item, _)| item.kind == FileKind::Descriptor)
             .filter_map(|(item, text)| Some((*item, Descriptor::parse(text).ok()?)))
             .collect();
         // Below a snapshot a disk must stay what it is, or the snapshot no longer fits it.
@@ -113,7 +113,7 @@ impl Delivery {
             self.check_module(&item.name).await?;
         }
         for (item, text) in &texts {
-            if FileKind::of(&item.name) == FileKind::Vmx {
+            if item.kind == FileKind::Vmx {
                 survey.swap = Vmx::parse(text).map_or(0, |vmx| swap(&vmx));
             }
         }
@@ -122,12 +122,7 @@ impl Delivery {
 
     /// The beginnings of its descriptors and of the `.vmx`.
     async fn texts(&self) -> Result<Vec<(&Item, Vec<u8>)>, Fault> {
-        let told = |item: &&Item| {
-            matches!(
-                FileKind::of(&item.name),
-                FileKind::Descriptor | FileKind::Vmx
-            )
-        };
+        let told = |item: &&Item| matches!(item.kind, FileKind::Descriptor | FileKind::Vmx);
         let items: Vec<&Item> = self.items.iter().filter(told).collect();
         let heads = self.heads_of(&items, Descriptor::PREFIX).await?;
         Ok(items.into_iter().zip(heads).collect())
@@ -425,6 +420,7 @@ mod tests {
     fn item(at: &str, bytes: u64) -> Item {
         let name = at.rsplit('/').next().unwrap().to_owned();
         Item {
+            kind: FileKind::of(&name),
             name,
             at: at.to_owned(),
             bytes,

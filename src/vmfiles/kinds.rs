@@ -1,6 +1,8 @@
 //! Which files of a VM's folder make up the VM.
 
-/// What a file of a VM's folder is, by its name alone.
+use super::Descriptor;
+
+/// What a file of a VM's folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// The configuration.
@@ -50,7 +52,8 @@ impl LeftBehind {
 }
 
 impl FileKind {
-    /// What a file of this name is.
+    /// What a file of this name is, by its name alone: for a disk's own file see
+    /// [`FileKind::with_text`].
     #[must_use]
     pub fn of(name: &str) -> Self {
         let lower = name.to_ascii_lowercase();
@@ -71,6 +74,28 @@ impl FileKind {
             _ => Self::Other,
         }
     }
+
+    /// The same, of a file whose text was read. A disk whose name ends as a disk's data does, as those
+    /// of a VM called `db-s001`, is told from data by how it begins.
+    #[must_use]
+    pub fn with_text(name: &str, text: Option<&[u8]>) -> Self {
+        match Self::of(name) {
+            kind if kind.is_disk_data() && text.is_some_and(Descriptor::begins) => Self::Descriptor,
+            kind => kind,
+        }
+    }
+
+    /// Whether a file of this name may be a descriptor in spite of it: if it is no longer than one.
+    #[must_use]
+    pub fn may_be_descriptor(name: &str, bytes: u64) -> bool {
+        Self::of(name).is_disk_data() && bytes <= Descriptor::PREFIX as u64
+    }
+
+    /// What lies beside a disk's descriptor, under a longer name.
+    #[must_use]
+    pub fn is_disk_data(self) -> bool {
+        matches!(self, Self::Extent | Self::LeftBehind(LeftBehind::ChangeMap))
+    }
 }
 
 fn vmdk(lower: &str) -> FileKind {
@@ -90,11 +115,11 @@ fn numbered(tail: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Whether it is the data of a flat disk, whose size never changes; that of others grows as their VM
-/// runs.
+/// Whether a file of so many bytes is the data of a flat disk, whose size never changes; that of others
+/// grows as their VM runs.
 #[must_use]
-pub fn is_flat(name: &str) -> bool {
-    name.ends_with("-flat.vmdk")
+pub fn is_flat(name: &str, bytes: u64) -> bool {
+    name.ends_with("-flat.vmdk") && !FileKind::may_be_descriptor(name, bytes)
 }
 
 #[cfg(test)]

@@ -129,29 +129,20 @@ impl Descriptor {
     /// # Errors
     /// See [`DescriptorError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, DescriptorError> {
-        let (raw, embedded) = if bytes.starts_with(MAGIC) {
-            (embedded(bytes)?, true)
-        } else {
-            (bytes, false)
-        };
-        let end = raw.iter().position(|byte| *byte == 0).unwrap_or(raw.len());
-        let raw = raw[..end]
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(&raw[..end]);
-        let heading = b"# Disk DescriptorFile";
-        if !raw
-            .trim_ascii_start()
-            .get(..heading.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(heading))
-        {
-            return Err(DescriptorError::NotADescriptor);
-        }
+        let raw = text_of(bytes)?;
         if raw.len() > MAX_TEXT {
             return Err(DescriptorError::TooLarge { bytes: raw.len() });
         }
         let mut descriptor = Self::of_lines(raw)?;
-        descriptor.embedded = embedded;
+        descriptor.embedded = bytes.starts_with(MAGIC);
         Ok(descriptor)
+    }
+
+    /// Whether bytes begin as a descriptor does, or as a disk that holds its own: a disk's data does
+    /// not, but for what its guest chose to write there.
+    #[must_use]
+    pub fn begins(bytes: &[u8]) -> bool {
+        text_of(bytes).is_ok()
     }
 
     fn of_lines(raw: &[u8]) -> Result<Self, DescriptorError> {
@@ -269,6 +260,26 @@ impl Descriptor {
             | "partitioneddevice" => Runnable::PointsToDevice,
             _ => Runnable::Unknown,
         }
+    }
+}
+
+/// The text of a descriptor, without padding, wherever it stands.
+fn text_of(bytes: &[u8]) -> Result<&[u8], DescriptorError> {
+    let raw = if bytes.starts_with(MAGIC) {
+        embedded(bytes)?
+    } else {
+        bytes
+    };
+    let end = raw.iter().position(|byte| *byte == 0).unwrap_or(raw.len());
+    let raw = raw[..end]
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(&raw[..end]);
+    let heading = b"# Disk DescriptorFile";
+    let start = raw.trim_ascii_start().get(..heading.len());
+    if start.is_some_and(|start| start.eq_ignore_ascii_case(heading)) {
+        Ok(raw)
+    } else {
+        Err(DescriptorError::NotADescriptor)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::actions::tests::{blocked, done, needed, step};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell;
 use crate::transfer::{Base, Item, Seed, Seeds, Standing, SummedBy};
-use crate::vmfiles::Change;
+use crate::vmfiles::{Change, FileKind};
 
 fn copy_back() -> CopyBack {
     let (runbook, step) = step("failback/go-home/sql01/copy_back");
@@ -17,6 +17,7 @@ fn copy_back() -> CopyBack {
 fn item(name: &str, bytes: u64) -> Item {
     Item {
         name: name.into(),
+        kind: FileKind::of(name),
         at: name.into(),
         bytes,
         sum: None,

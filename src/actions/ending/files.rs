@@ -128,7 +128,7 @@ impl<'a> EndFiles<'a> {
         let (file, was, is) = placed.files.iter().find_map(|file| {
             let (was, is) = (file.bytes?, seen.size(&file.path)?);
             let name = file_name(&file.path)?;
-            let is_disk = is_flat(name) && self.is_placed(placed, name, seen);
+            let is_disk = is_flat(name, was) && self.is_placed(placed, name, seen);
             (is_disk && was != is).then_some((&file.path, was, is))
         })?;
         Some(Fault::new(

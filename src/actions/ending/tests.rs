@@ -218,7 +218,7 @@ fn files_that_a_later_run_put_in_the_place_of_this_runs_stay() {
         );
     }
     let large = PlacedFile {
-        bytes: Some(6),
+        bytes: Some(1 << 20),
         ..file("sql01-flat.vmdk")
     };
     let answer = decide(&removal_of(vec![large]), folder(&["sql01-flat.vmdk"]));

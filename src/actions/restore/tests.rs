@@ -6,6 +6,7 @@ use super::*;
 use crate::actions::room::Room;
 use crate::actions::tests::{blocked, done, lines, needed, step};
 use crate::transfer::{Dated, Flaw, PointFile, PointKind, Sum};
+use crate::vmfiles::FileKind;
 
 const OUTAGE: &str = "2026-01-02T06:00:00Z";
 
@@ -24,6 +25,7 @@ fn restore() -> Restore {
 fn point(stamp: &str) -> Point {
     let file = |name: &str, bytes, allocated| PointFile {
         name: name.into(),
+        kind: FileKind::of(name),
         at: format!("{stamp}/{name}"),
         bytes,
         allocated,

@@ -145,3 +145,51 @@ async fn a_running_vm_without_a_backup_has_to_be_shut_down_first() {
     );
     world.end().await;
 }
+
+/// Its descriptors bear names as a disk's data does, and nothing recorded what its point consists of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_whose_name_ends_as_data_does_goes_there_and_home() {
+    const VM: &str = "db-s001";
+    let world = World::with(&runbook().replace("sql01", VM)).await;
+    let backup = world.on("lee-bk1", &format!("/backup/nightly/{VM}"));
+    let points = std::fs::read_dir(&backup).unwrap();
+    let mut points: Vec<_> = points.map(|point| point.unwrap().path()).collect();
+    points.sort();
+    let plain = backup.join("by hand");
+    std::fs::rename(points.pop().unwrap(), &plain).unwrap();
+    std::fs::remove_file(plain.join("SHA256SUMS")).unwrap();
+    for older in points {
+        std::fs::remove_dir_all(older).unwrap();
+    }
+    let same = |name: &str| {
+        let path = format!("{FOLDER}/{name}").replace("sql01", VM);
+        let read = |host| std::fs::read(world.on(host, &path)).unwrap();
+        let (home, away) = (read("lon-esx1"), read("lee-esx1"));
+        !away.is_empty() && home == away
+    };
+    let id = |step: &str| step.replace("VM", VM);
+    world.go(&id("recover/VM/restore")).await;
+    let restored = world.on("lee-esx1", &FOLDER.replace("sql01", VM));
+    let disks = std::fs::read_dir(&plain).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+        let is_disk = name.ends_with(".vmdk") && !name.ends_with("-ctk.vmdk");
+        assert!(!is_disk || restored.join(&name).exists(), "{name}");
+        is_disk
+    });
+    assert!(disks.count() > 1);
+    world.go(&id("ahead/VM/shut_down")).await;
+    world.go(&id("ahead/VM/replicate.2")).await;
+    assert!(same("sql01.vmdk") && same("sql01-flat.vmdk"));
+    for step in [
+        "recover/VM/register",
+        "recover/VM/network",
+        "recover/VM/power_on",
+    ] {
+        world.go(&id(step)).await;
+    }
+    for step in ["shut_down", "copy_back"] {
+        world.go(&id(&format!("failback/go-home/VM/{step}"))).await;
+    }
+    assert!(same("sql01.vmdk") && same("sql01-flat.vmdk"));
+    world.end().await;
+}

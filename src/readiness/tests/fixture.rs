@@ -22,6 +22,7 @@ use crate::readiness::{
 use crate::runbook::model::{Mode, Section};
 use crate::runbook::{self, Limits};
 use crate::transfer::{Dated, Point, PointFile, PointKind, Takes};
+use crate::vmfiles::FileKind;
 
 pub(super) const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
 pub(super) const NOW: &str = "2026-01-02T12:00:00Z";
@@ -74,6 +75,7 @@ pub(super) fn vmx(vm: &str) -> Vec<u8> {
 pub(super) fn point(vm: &str, name: &str) -> Point {
     let file = PointFile {
         name: format!("{vm}.vmx"),
+        kind: FileKind::Vmx,
         at: format!("{name}/{vm}.vmx"),
         bytes: 100,
         allocated: 4096,

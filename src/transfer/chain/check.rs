@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::flaw::Flaw;
+use super::super::flaw::{Flaw, NO_DESCRIPTOR};
 use super::super::layout::PointKind;
 use super::super::point::PointFile;
 use super::super::sums::Sum;
@@ -57,7 +57,7 @@ impl Draft<'_> {
                 flaws.push(Flaw::SumMismatch { name });
                 continue;
             }
-            match FileKind::of(base(name)) {
+            match file.kind {
                 FileKind::Vmx => match Vmx::parse(text) {
                     Ok(vmx) => self.check_vmx(name, &vmx, &mut flaws),
                     Err(why) => flaws.push(unreadable(why.to_string())),
@@ -121,7 +121,11 @@ impl Draft<'_> {
                 });
                 continue;
             };
-            self.need(name, &path, flaws);
+            let file = self.need(name, &path, flaws);
+            if let Some(file) = file.filter(|file| file.kind.is_disk_data()) {
+                let (name, why) = (self.shown(file), format!("it is {NO_DESCRIPTOR}"));
+                flaws.push(Flaw::Unreadable { name, why });
+            }
             let other = found.get(&path).filter(|other| other.file != disk.file);
             if let Some(other) = other {
                 let shown = |disk: &Disk| format!("{} ({})", disk.device, disk.file);

@@ -162,6 +162,7 @@ impl Shelved {
     pub(super) fn file(&self, path: &str, entry: &Listed, sum: Option<Sum>) -> PointFile {
         PointFile {
             name: path.to_owned(),
+            kind: self.kind(path),
             at: self.at(path),
             bytes: entry.bytes,
             allocated: entry.allocated.min(entry.bytes),
@@ -188,6 +189,12 @@ impl Shelved {
     pub(super) fn text(&self, path: &str) -> Option<&Vec<u8>> {
         let (contents, name) = self.part(path)?;
         contents.texts.get(name)
+    }
+
+    /// What a file of it is, by its text where its name may deceive.
+    pub(super) fn kind(&self, path: &str) -> FileKind {
+        let part = self.part(path);
+        part.map_or(FileKind::Other, |(contents, name)| contents.kind(name))
     }
 
     fn part<'p>(&self, path: &'p str) -> Option<(&Contents, &'p str)> {

@@ -3,7 +3,8 @@ mod apart;
 use proptest::prelude::*;
 
 use super::super::layout::Dated;
-use super::super::shelf::Contents;
+use super::super::shelf::{Contents, text_limit};
+use super::super::tests::LIKE_DATA;
 use super::*;
 
 const VMX: &str = "displayName = \"web01\"\nnvram = \"web01.nvram\"\nscsi0.present = \"TRUE\"\n\
@@ -108,17 +109,18 @@ impl Folder {
             }
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
             let contents = folders.entry(folder.to_owned()).or_default();
-            contents.entries.push(Listed {
+            let entry = Listed {
                 name: name.to_owned(),
                 bytes: bytes.len() as u64,
                 allocated: bytes.len() as u64,
                 modified: 1_767_322_800,
                 is_file: true,
                 is_folder: false,
-            });
-            if FileKind::of(name) != FileKind::Extent {
-                contents.texts.insert(name.to_owned(), bytes);
+            };
+            if text_limit(&entry).is_some() {
+                contents.keep(&entry, bytes);
             }
+            contents.entries.push(entry);
         }
         folders
     }
@@ -163,6 +165,64 @@ fn a_whole_point_is_sound_and_only_its_own() {
     assert_eq!(point.logs[0].name, "vmware.log");
     assert_eq!(point.bytes(), 4096 + 5 + (VMX.len() + DISK.len()) as u64);
     assert_eq!(point.path, format!("/b/web01/{FULL}"));
+}
+
+/// The same folder of a VM of another name.
+fn called(folder: &Folder, vm: &str) -> Folder {
+    let put = |mut new: Folder, (name, bytes): (&String, &Vec<u8>)| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        new.put(&name.replace("web01", vm), &text.replace("web01", vm));
+        new
+    };
+    let mut empty = Folder::empty(&folder.name);
+    empty.sums = folder.sums.as_ref().map(|_| BTreeMap::new());
+    folder.files.iter().fold(empty, put)
+}
+
+#[test]
+fn a_vm_whose_name_ends_as_data_does_keeps_its_disks() {
+    for vm in LIKE_DATA {
+        for folder in [Folder::sound(FULL), Folder::without_sums("copy")] {
+            let point = point(called(&folder, vm));
+            assert_eq!(point.flaws, [], "{vm}");
+            let mut files =
+                ["-flat.vmdk", ".nvram", ".vmdk", ".vmx"].map(|end| format!("{vm}{end}"));
+            files.sort();
+            assert_eq!(names(&point), files);
+            assert_eq!(point.left_behind, []);
+            // What its descriptor says counts.
+            let short = called(&folder, vm).with(&format!("{vm}-flat.vmdk"), "short");
+            let flaws = super::tests::point(short).flaws_in_words();
+            assert!(flaws.contains("is shorter than its descriptor"), "{flaws}");
+        }
+        // The disk's own file lies in the earlier point alone.
+        let whole = |name: &str| {
+            let mut folder = called(&Folder::sound(FULL), vm);
+            folder.name = name.to_owned();
+            folder
+        };
+        let increment = ["-flat.vmdk", ".vmdk"]
+            .iter()
+            .fold(whole("20260103T030405Z-incr"), |folder, end| {
+                folder.without(&format!("{vm}{end}"))
+            });
+        let shelf = [increment.shelved().unwrap()];
+        let asked = [increment.name.clone()].into();
+        assert!(newest_open(&shelf, &asked).is_some(), "{vm}");
+        let found = points(&[whole(FULL), increment]);
+        assert_eq!(found[0].flaws, [], "{vm}");
+        assert_eq!(found[0].leans_on(), [(FULL, 2)]);
+    }
+}
+
+#[test]
+fn what_is_named_as_a_disk_and_is_data_is_named() {
+    let data = Folder::without_sums("copy")
+        .with("web01.vmx", &VMX.replace("web01.vmdk", "web01-flat.vmdk"));
+    assert_eq!(
+        point(data).flaws_in_words(),
+        "web01-flat.vmdk cannot be read: it is no disk descriptor of at most 64 KiB"
+    );
 }
 
 #[test]

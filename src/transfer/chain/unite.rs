@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::flaw::Flaw;
 use super::super::point::PointFile;
 use super::super::together::{Found, Place, names, renamed_vmx};
-use super::{Draft, UNNAMED, base, beside, place};
+use super::{Draft, UNNAMED, beside, place};
 use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx, VmxError, diff};
 
 /// What each path of a point is called.
@@ -45,7 +45,7 @@ impl Draft<'_> {
             let Some(old) = text else { continue };
             match self.renamed(path, old, &disks, &names) {
                 Ok(Some(new)) => {
-                    if FileKind::of(base(path)) == FileKind::Vmx
+                    if self.kind(path) == Some(FileKind::Vmx)
                         && let (Ok(old), Ok(new)) = (Vmx::parse(old), Vmx::parse(&new))
                     {
                         self.point.renamed = diff(&old, &new);
@@ -75,7 +75,7 @@ impl Draft<'_> {
         let descriptors = self
             .texts
             .iter()
-            .filter(|(path, _)| FileKind::of(base(path)) == FileKind::Descriptor && there(path));
+            .filter(|(path, _)| self.kind(path) == Some(FileKind::Descriptor));
         let disks = descriptors.filter_map(|(path, text)| {
             let disk = Descriptor::parse((*text)?).ok()?;
             let mut found = Found {
@@ -120,8 +120,9 @@ impl Draft<'_> {
             let path = place(vmx, written, there)?;
             names.get(&Place::within(&path)).cloned()
         };
-        let new = match FileKind::of(base(path)) {
-            FileKind::Descriptor => {
+        let kind = self.kind(path);
+        let new = match kind {
+            Some(FileKind::Descriptor) => {
                 let at = Place::within(path);
                 let of = |disk: &&Found| disk.files.first() == Some(&at);
                 let Some(disk) = disks.iter().find(of).filter(|disk| disk.changes(names)) else {
@@ -136,9 +137,9 @@ impl Draft<'_> {
                 }
                 disk.renamed(names, old)
             }
-            FileKind::Vmx | FileKind::Vmsd => {
+            Some(FileKind::Vmx | FileKind::Vmsd) => {
                 let Some(vmx) = vmx() else { return Ok(None) };
-                if FileKind::of(base(path)) == FileKind::Vmsd {
+                if kind == Some(FileKind::Vmsd) {
                     Vmsd::renamed(old, |written| leads(&vmx, written))
                 } else {
                     renamed_vmx(&vmx, |written| leads(&vmx, written)).map(|(new, _)| new.to_bytes())
@@ -148,6 +149,11 @@ impl Draft<'_> {
         };
         let new = new.map_err(words)?;
         Ok((new != old).then_some(new))
+    }
+
+    /// What a file of the point is.
+    fn kind(&self, path: &str) -> Option<FileKind> {
+        self.point.file(path).map(|file| file.kind)
     }
 
     fn is_whole(&self, path: &str, text: &[u8]) -> bool {

@@ -9,6 +9,7 @@ use crate::runbook::model::Driver;
 use crate::transfer::{
     Against, Folder, Item, Landing, Mover, Phase, Progress, Standing, Tell, TransferError, vm_files,
 };
+use crate::vmfiles::FileKind;
 
 fn same(left: &std::path::Path, right: &std::path::Path) -> bool {
     std::fs::read(left).unwrap() == std::fs::read(right).unwrap()
@@ -332,6 +333,7 @@ async fn a_name_that_is_a_path_never_leaves() {
     };
     let items = vec![Item {
         name: "../escape".to_owned(),
+        kind: FileKind::Other,
         at: "../escape".to_owned(),
         bytes: 0,
         sum: None,

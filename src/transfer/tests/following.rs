@@ -7,6 +7,7 @@ use super::site::{Journal, Site, noise, put_vm, quiet};
 use crate::hypervisor::shell::SumTool;
 use crate::runbook::model::Driver;
 use crate::transfer::{Delivery, Folder, Item, Landed, Landing, Sum, SummedBy};
+use crate::vmfiles::FileKind;
 
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -159,6 +160,7 @@ async fn what_is_sent_in_two_goes_is_summed_only_where_it_stays() {
     there.write_all_at(&noise(24 << 20, 4), 16 << 20).unwrap();
     let item = Item {
         name: "web01-flat.vmdk".to_owned(),
+        kind: FileKind::Extent,
         at: "web01-flat.vmdk".to_owned(),
         bytes: 40 << 20,
         sum: Some(Sum::of(&data)),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::site::{Journal, Site, noise, put_vm, put_vm_of, quiet};
 use crate::runbook::model::Driver;
 use crate::transfer::{Folder, Item, Landing, Sum};
+use crate::vmfiles::FileKind;
 
 fn check(site: &Site, from: &str, items: &[Item]) {
     for item in items {
@@ -23,6 +24,7 @@ async fn a_link_that_drops_again_and_again_costs_little() {
     std::fs::write(site.path("here/disk"), &data).unwrap();
     let item = Item {
         name: "disk".to_owned(),
+        kind: FileKind::Other,
         at: "disk".to_owned(),
         bytes: 48 << 20,
         sum: Some(Sum::of(&data)),
@@ -64,6 +66,7 @@ async fn of_a_large_file_only_what_had_not_arrived_is_sent() {
     let sum = Sum::of(&std::fs::read(folder.join("disk")).unwrap());
     let item = Item {
         name: "disk".to_owned(),
+        kind: FileKind::Other,
         at: "disk".to_owned(),
         bytes,
         sum: Some(sum),

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::LIKE_DATA;
 use super::site::{Site, names, put_vm};
 use crate::host::{LiveOutput, OutputEvent};
 use crate::runbook::model::{Driver, PointChoice};
 use crate::transfer::{Folder, Item, Landing, Sum, choose, points, points_for, vm_files};
+use crate::vmfiles::FileKind;
 
 /// A whole point of `web01` in a backup's folder.
 fn put_point(backup: &Path, stamp: &str) {
@@ -345,6 +347,50 @@ async fn a_vms_own_files_are_those_that_it_needs() {
         "{fault}"
     );
     assert_eq!(names(&site.path("target")), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_whose_name_ends_as_data_does_is_known_by_its_files() {
+    let Some(site) = Site::start(Driver::Posix, "") else {
+        return;
+    };
+    let there = site.path("there");
+    put_vm(&there);
+    for vm in LIKE_DATA {
+        let folder = site.path(vm);
+        std::fs::create_dir(&folder).unwrap();
+        for name in names(&there) {
+            let new = folder.join(name.replace("web01", vm));
+            if name.ends_with("-flat.vmdk") {
+                std::fs::copy(there.join(name), new).unwrap();
+            } else {
+                let text = std::fs::read(there.join(name)).unwrap();
+                let text = String::from_utf8_lossy(&text).replace("web01", vm);
+                std::fs::write(new, text).unwrap();
+            }
+        }
+        for from in [Folder::Here(folder), site.on("esx1", vm)] {
+            let items = vm_files(&from, &format!("{vm}.vmx")).await.unwrap().items;
+            let kind = |end: &str| {
+                let name = format!("{vm}{end}");
+                let item = items.iter().find(|item| item.name == name);
+                item.map(|item| item.kind)
+            };
+            assert_eq!(items.len(), 5, "{vm}");
+            assert_eq!(kind(".vmdk"), Some(FileKind::Descriptor), "{vm}");
+            assert_eq!(kind("-flat.vmdk"), Some(FileKind::Extent), "{vm}");
+        }
+    }
+    // Data that is named as a disk is none.
+    let vmx = there.join("web01.vmx");
+    let text = std::fs::read_to_string(&vmx).unwrap();
+    std::fs::write(&vmx, text.replace("web01.vmdk", "web01-flat.vmdk")).unwrap();
+    let fault = vm_files(&site.on("esx1", "there"), "web01.vmx").await;
+    let what = fault.unwrap_err().what;
+    assert!(
+        what.contains("web01-flat.vmdk is named as a disk, and is no disk descriptor"),
+        "{what}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

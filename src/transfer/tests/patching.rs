@@ -13,6 +13,7 @@ use super::site::{Journal, Site, noise, put_vm_of, quiet, with_sums, write};
 use crate::runbook::model::Driver;
 use crate::transfer::ranges::BLOCK;
 use crate::transfer::{Delivery, Item, Landing, Standing, vm_files};
+use crate::vmfiles::FileKind;
 
 const DISK: &str = "web01-flat.vmdk";
 
@@ -314,6 +315,7 @@ fn whatever_differs_the_copy_is_the_source_and_no_more_than_that_is_sent() {
         }
         let item = Item {
             name: DISK.to_owned(),
+            kind: FileKind::Extent,
             at: DISK.to_owned(),
             bytes: (size * BLOCK) as u64 - odd,
             sum: None,

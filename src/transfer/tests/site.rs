@@ -18,6 +18,7 @@ use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
 use crate::transfer::{
     Delivery, Folder, Item, Landed, Landing, Patience, Seeds, Sum, Target, Tell, Writes, Written,
 };
+use crate::vmfiles::FileKind;
 
 /// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system; only `esx1` is behind
 /// the link that can be cut.
@@ -237,6 +238,7 @@ pub(super) fn items_of(folder: &Path) -> Vec<Item> {
     let items = files.map(|name| {
         let bytes = std::fs::read(folder.join(&name)).unwrap();
         Item {
+            kind: FileKind::with_text(&name, Some(&bytes)),
             at: name.clone(),
             name,
             bytes: bytes.len() as u64,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::site::{Journal, Site, noise, quiet};
 use crate::runbook::model::Driver;
 use crate::transfer::{Delivery, Folder, Item, Landing, Sum};
+use crate::vmfiles::FileKind;
 
 const SIZE: u64 = 48 << 20;
 
@@ -18,6 +19,7 @@ fn delivery(site: &Site) -> Delivery {
     std::fs::write(site.path("here/disk"), &data).unwrap();
     let item = Item {
         name: "disk".to_owned(),
+        kind: FileKind::Other,
         at: "disk".to_owned(),
         bytes: SIZE,
         sum: Some(Sum::of(&data)),

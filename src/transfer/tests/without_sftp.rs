@@ -7,6 +7,7 @@ use super::site::{Journal, Site, noise, put_vm, quiet};
 use crate::hypervisor::shell::SumTool;
 use crate::runbook::model::Driver;
 use crate::transfer::{Folder, Item, Landed, Landing, Sum, SummedBy};
+use crate::vmfiles::FileKind;
 
 /// A site without SFTP, on which every `dd` that writes to a disk is noted.
 fn start() -> Option<Site> {
@@ -38,6 +39,7 @@ fn item(disk: &Path) -> Item {
     let bytes = std::fs::read(disk).unwrap();
     Item {
         name: "disk".to_owned(),
+        kind: FileKind::Other,
         at: "disk".to_owned(),
         bytes: bytes.len() as u64,
         sum: Some(Sum::of(&bytes)),
