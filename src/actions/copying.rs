@@ -165,7 +165,7 @@ impl Load {
             .collect();
         let free = match store {
             Store::Here { free, .. } => *free,
-            Store::Missing(_) | Store::Changed { .. } => 0,
+            Store::Missing(_) | Store::Objects(_) | Store::Changed { .. } => 0,
         };
         let way = way(&needs, free.saturating_add(left_behind(arrivals)));
         delivery.landing = way.landing();

@@ -24,6 +24,8 @@ pub(super) enum Store {
         /// The volume now.
         is: String,
     },
+    /// Disks there are objects and not files: of this kind.
+    Objects(String),
     /// It is there.
     Here {
         /// The volume.
@@ -49,6 +51,9 @@ impl Store {
                 labels.map(|volume| volume.label.clone()).collect(),
             ));
         };
+        if volume.holds_objects() {
+            return Ok(Self::Objects(volume.kind.clone()));
+        }
         let seen = ctx.facts().find_map(|fact| match fact {
             Fact::DatastoreSeen { host, label, uuid }
                 if *host == at.host && *label == at.datastore =>
@@ -81,6 +86,15 @@ impl Store {
                 place,
                 "nothing was changed",
                 "mount it, or correct its label in the runbook, then retry",
+            )),
+            Self::Objects(kind) => Some(Fault::new(
+                format!(
+                    "datastore {} is of the kind {kind}: its disks are objects and not files, which is not supported",
+                    at.datastore
+                ),
+                place,
+                "nothing was changed",
+                "place the VM on a VMFS or NFS datastore of that host in the runbook, then go on with that",
             )),
             Self::Changed { was, is } => Some(Fault::new(
                 format!(

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::seen::{Clock, Shut, Silence, Told};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::shell;
+use crate::transfer::{Folder, vm_files};
 
 /// How long a host may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -102,6 +104,38 @@ impl Asker {
                 self.gone = error.passing().then_some(fault);
                 Err(why)
             }
+        }
+    }
+
+    /// Why the files of the VM with this .vmx cannot be copied from its folder; nothing where they can.
+    pub(super) async fn ask_disks(&mut self, folder: String, vmx: &str) -> Told<Option<Fault>> {
+        let silent = |fault: &Fault| Silence {
+            asked: "the disks of VMs that are copied from where they are",
+            fault: fault.clone(),
+            is_extra: false,
+        };
+        if let Some(fault) = &self.gone {
+            return Err(silent(fault));
+        }
+        let from = Folder::On {
+            host: Arc::clone(&self.host),
+            path: folder,
+            lane: Lane::Control,
+        };
+        let after = PATIENCE * 2;
+        let late = |_| {
+            let what = "reading the descriptors of its disks".to_owned();
+            HostError::TimedOut { what, after }.fault(self.host.name())
+        };
+        let told = timeout(after, vm_files(&from, vmx)).await.map_err(late);
+        match told.and_then(|files| files.map(drop)) {
+            Ok(()) => Ok(None),
+            Err(fault) if fault.passing => {
+                let why = silent(&fault);
+                self.gone = Some(fault);
+                Err(why)
+            }
+            Err(fault) => Ok(Some(fault)),
         }
     }
 

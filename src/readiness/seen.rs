@@ -224,6 +224,9 @@ pub struct EsxiSeen {
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
     /// The disks that VMs which are copied from there have outside their folders.
     pub apart: BTreeMap<VmName, Vec<Apart>>,
+    /// Why the files of VMs cannot be copied from there, as their disks' descriptors tell; none where
+    /// they can.
+    pub disks: BTreeMap<VmName, Told<Option<Fault>>>,
     /// The .vmx at home of VMs that go home there; none where there is no such file.
     pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
@@ -303,6 +306,7 @@ impl EsxiSeen {
             .chain(self.leaving.values().filter_map(why))
             .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
             .chain(apart.filter_map(|disk| why(&disk.bytes)))
+            .chain(self.disks.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()

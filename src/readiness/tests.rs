@@ -21,7 +21,7 @@ use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::names::{HostName, VmName};
-use crate::readiness::seen::{Apart, Files, Leaving};
+use crate::readiness::seen::{Apart, Files, Leaving, Told};
 use crate::runbook;
 use crate::transfer::{Dated, Flaw, NoPoint};
 
@@ -441,6 +441,48 @@ fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_d
     );
     let unseen = "web01_1.vmdk was not looked at: hostd does not answer";
     assert!(texts.contains(unseen), "{texts}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_copied_is_named_before_its_vm_is_shut_down() {
+    let with = |told: Told<Option<Fault>>| {
+        move |_: &mut Task, seen: &mut Seen| {
+            let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
+            lon.disks.insert("web01".into(), told);
+            lon.disks.insert("sql01".into(), Ok(None));
+        }
+    };
+    let rdm = Fault::new(
+        "web01_1.vmdk only points to a device",
+        "lon-esx1",
+        "",
+        "make a disk of it",
+    );
+    let told = "a disk of web01: web01_1.vmdk only points to a device";
+    only("blocker vm/web01/disks", told, with(Ok(Some(rdm.clone()))));
+    let (keys, _) = found(with(Err(silent("the disks of VMs", false))));
+    assert_eq!(keys, ["warning host/lon-esx1/answers"]);
+    let gone = |task: &mut Task, seen: &mut Seen| {
+        with(Ok(Some(rdm.clone())))(task, seen);
+        let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
+        let (disk, bytes) = ("/vmfs/volumes/d2/web01_1.vmdk".to_owned(), Ok(None));
+        lon.apart
+            .insert("web01".into(), vec![Apart { disk, bytes }]);
+    };
+    only("blocker vm/web01/apart", "not where its .vmx says", gone);
+}
+
+#[test]
+fn a_datastore_of_objects_is_no_place_for_files() {
+    for kind in ["vsan", "VVOL"] {
+        let told = format!("is of the kind {kind}: its disks are objects and not files");
+        only("blocker store/lee-esx1/local1/there", &told, |_, seen| {
+            let lee = at(seen, "lee-esx1").esxi.as_deref_mut().unwrap();
+            for volume in &mut lee.volumes.as_mut().unwrap().0 {
+                volume.kind = kind.to_owned();
+            }
+        });
+    }
 }
 
 #[test]

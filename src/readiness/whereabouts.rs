@@ -11,6 +11,7 @@ use super::esxi::{in_folder, room_of};
 use super::seen::{Apart, EsxiSeen, Files, Leaving, Registered, Seen, Told};
 use super::task::Task;
 use crate::actions::{content, content_of};
+use crate::error::Fault;
 use crate::host::{Host, Hosts};
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::inventory::on_host;
@@ -90,9 +91,8 @@ pub(super) async fn look(task: &Task, hosts: &Hosts, seen: &mut Seen) {
     });
     for (host, told) in join_all(asking.collect::<Vec<_>>()).await {
         if let Some(esxi) = seen.esxi_mut(&host) {
-            for (vm, leaving, apart) in told {
-                esxi.leaving.insert(vm.clone(), leaving);
-                esxi.apart.insert(vm, apart);
+            for (vm, takes) in told {
+                takes.tell(vm, esxi);
             }
         }
     }
@@ -108,29 +108,48 @@ async fn ask(
     host: Arc<Host>,
     volumes: &Volumes,
     vms: Vec<(VmName, Registered)>,
-) -> Vec<(VmName, Told<Leaving>, Vec<Apart>)> {
+) -> Vec<(VmName, Takes)> {
     let mut asker = Asker::new(host);
     let mut told = Vec::new();
     for (vm, row) in vms {
-        let (leaving, apart) = takes(&mut asker, volumes, &row).await;
-        told.push((vm, leaving, apart));
+        let takes = takes(&mut asker, volumes, &row).await;
+        told.push((vm, takes));
     }
     told
 }
 
-/// What a VM takes where it is, and the disks that it has outside its folder.
-async fn takes(
-    asker: &mut Asker,
-    volumes: &Volumes,
-    row: &Registered,
-) -> (Told<Leaving>, Vec<Apart>) {
+/// What a VM takes where it is.
+struct Takes {
+    leaving: Told<Leaving>,
+    /// The disks that it has outside its folder.
+    apart: Vec<Apart>,
+    /// Why its files cannot be copied, where its .vmx was read.
+    disks: Option<Told<Option<Fault>>>,
+}
+
+impl Takes {
+    fn tell(self, vm: VmName, seen: &mut EsxiSeen) {
+        seen.leaving.insert(vm.clone(), self.leaving);
+        seen.apart.insert(vm.clone(), self.apart);
+        seen.disks.extend(self.disks.map(|disks| (vm, disks)));
+    }
+}
+
+async fn takes(asker: &mut Asker, volumes: &Volumes, row: &Registered) -> Takes {
     let leaving = leaving(asker, row).await;
-    let apart = match leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
-        Ok(Ok(vmx)) => apart(asker, volumes, row, vmx).await,
-        // That it did not tell is told by that.
-        _ => Vec::new(),
-    };
-    (leaving, apart)
+    let (mut outside, mut disks) = (Vec::new(), None);
+    // That it did not tell is told by that.
+    if let Ok(Ok(vmx)) = leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
+        outside = apart(asker, volumes, row, vmx).await;
+        let (folder, file) = row.path.rsplit_once('/').unwrap_or(("", &row.path));
+        let folder = on_host(&row.datastore, folder);
+        disks = Some(asker.ask_disks(folder, file).await);
+    }
+    Takes {
+        leaving,
+        apart: outside,
+        disks,
+    }
 }
 
 /// The disks that a VM has outside its folder.
@@ -214,9 +233,8 @@ pub(super) async fn ahead(asker: &mut Asker, task: &Task, host: &HostName, seen:
         let Some(Some(row)) = seen.at(place) else {
             continue;
         };
-        let (leaving, apart) = takes(asker, &volumes, row).await;
-        seen.leaving.insert(vm.clone(), leaving);
-        seen.apart.insert(vm.clone(), apart);
+        let takes = takes(asker, &volumes, row).await;
+        takes.tell(vm.clone(), seen);
     }
 }
 
@@ -247,7 +265,6 @@ pub(super) async fn vmx_at_home(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Fault;
     use crate::readiness::seen::Silence;
 
     fn apart(names: &[&str], files: &Told<Files>) -> Vec<Told<Option<u64>>> {

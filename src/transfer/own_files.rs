@@ -11,12 +11,15 @@ use super::flaw::NO_DESCRIPTOR;
 use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
+use super::target::UNCHANGED;
 use super::together::{Found, Place, names, plain, renamed_vmx};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::runbook::model::Driver;
-use crate::vmfiles::{Change, Descriptor, FileKind, Vmsd, Vmx, VmxError, diff, path_on_host};
+use crate::vmfiles::{
+    Change, Descriptor, FileKind, Runnable, Vmsd, Vmx, VmxError, diff, path_on_host,
+};
 
 /// The files that make up a VM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -240,6 +243,7 @@ impl<'a> Gathering<'a> {
             self.at(&at.folder)
                 .unreadable(&format!("{}: {why}", at.name))
         })?;
+        self.is_in_files(&at, &disk)?;
         let mut found = Found {
             files: vec![at.clone()],
             names: BTreeMap::new(),
@@ -263,6 +267,29 @@ impl<'a> Gathering<'a> {
         }
         self.disks.push(found);
         Ok(())
+    }
+
+    /// Copying files brings what is in files.
+    fn is_in_files(&self, at: &Place, disk: &Descriptor) -> Result<(), Fault> {
+        let object = disk.files().find(|file| file.contains("://"));
+        let (what, next) = match (disk.runnable(), object) {
+            (Runnable::PointsToDevice, _) => (
+                "only points to a device of its host (a raw device mapping): its data is in no file".to_owned(),
+                "let its storage bring that device, and take the disk out of the VM; or make a virtual disk of it \
+                 (a clone of the VM does); then retry",
+            ),
+            (_, Some(object)) => (
+                format!("has its data in an object of vSAN or vVols ({object}), not in a file"),
+                "move the VM to a VMFS or NFS datastore, or bring it with `restore` from a backup; then retry",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Fault::new(
+            format!("{} {what}", at.name),
+            self.at(&at.folder).place(),
+            UNCHANGED,
+            next,
+        ))
     }
 
     /// The files with their names at the target, texts that name them otherwise written anew.

@@ -38,6 +38,16 @@ impl Volume {
             && !self.label.starts_with("OSDATA-")
             && !matches!(self.label.as_str(), "BOOTBANK1" | "BOOTBANK2")
     }
+
+    /// Whether the data of disks on it are objects and no files, as on vSAN and vVols: a file that is
+    /// written there is none of them.
+    #[must_use]
+    pub fn holds_objects(&self) -> bool {
+        let kinds = ["vsan", "VVOL"];
+        kinds
+            .iter()
+            .any(|kind| self.kind.eq_ignore_ascii_case(kind))
+    }
 }
 
 /// All volumes of a host.
@@ -134,6 +144,23 @@ mod tests {
         assert!(volumes.labelled("").is_none());
         let usable: Vec<_> = volumes.0.iter().map(Volume::is_datastore).collect();
         assert_eq!(usable, [true, false, false, false]);
+    }
+
+    #[test]
+    fn where_disks_are_objects_is_told_by_the_kind() {
+        for (kind, objects) in [
+            ("vsan", true),
+            ("VVOL", true),
+            ("VMFS-6", false),
+            ("NFS", false),
+        ] {
+            let volumes = Volumes::parse(&Output::of(&CSV.replace("VMFS-6", kind))).unwrap();
+            assert_eq!(
+                volumes.labelled("local 1").unwrap().holds_objects(),
+                objects,
+                "{kind}"
+            );
+        }
     }
 
     #[test]

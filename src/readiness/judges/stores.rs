@@ -55,6 +55,15 @@ fn problem(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Option<(String, S
             ),
         ));
     }
+    if volume.holds_objects() {
+        return Some((
+            format!(
+                "datastore {label} is of the kind {}: its disks are objects and not files, which is not supported",
+                volume.kind
+            ),
+            "place its VMs on a VMFS or NFS datastore of that host in the runbook".to_owned(),
+        ));
+    }
     (!volume.is_datastore()).then(|| {
         (
             format!(

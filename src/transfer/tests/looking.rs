@@ -394,6 +394,35 @@ async fn a_vm_whose_name_ends_as_data_does_is_known_by_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_whose_data_is_in_no_file_is_not_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    put_vm(dir.path());
+    let descriptor = dir.path().join("web01.vmdk");
+    let text = std::fs::read_to_string(&descriptor).unwrap();
+    let rdm = text.replace("\"vmfs\"", "\"vmfsPassthroughRawDeviceMap\"");
+    let object = text.replace(
+        "web01-flat.vmdk",
+        "vsan://f252ae55-65d4-4a68-b4c7-0050569c5a6e",
+    );
+    for (text, told) in [
+        (
+            rdm,
+            "web01.vmdk only points to a device of its host (a raw device mapping)",
+        ),
+        (
+            object,
+            "web01.vmdk has its data in an object of vSAN or vVols (vsan://f252ae55",
+        ),
+    ] {
+        std::fs::write(&descriptor, text).unwrap();
+        let here = Folder::Here(dir.path().to_owned());
+        let fault = vm_files(&here, "web01.vmx").await.unwrap_err();
+        assert!(fault.what.starts_with(told), "{fault}");
+        assert!(!fault.passing && fault.next.contains("retry"), "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_folders_than_a_command_line_takes_are_read() {
     let Some(site) = Site::start(Driver::Posix, "") else {
         return;
