@@ -38,7 +38,7 @@ impl ShutDown {
             vm: vm.clone(),
             home: VmAt::of_step(runbook, step, vm)?,
             way: match &step.action {
-                ActionSpec::PowerOff { .. } => Way::AtOnce,
+                ActionSpec::PowerOff { .. } => Way::AtOnce("as the runbook says"),
                 _ => Way::Asked(step.timeout.unwrap_or(stopping::PATIENCE)),
             },
         })
@@ -61,7 +61,7 @@ impl ShutDown {
                         )
                     }
                 }
-                Way::AtOnce => {
+                Way::AtOnce(_) => {
                     "it is powered off without asking its guest, which may lose what it has not written"
                         .to_owned()
                 }

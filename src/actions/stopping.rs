@@ -30,8 +30,8 @@ pub(super) enum Way {
     /// As [`Way::GuestFirst`], but a VM whose guest cannot be asked is left running: what it has not
     /// written is no one's to lose but a person's.
     Asked(Duration),
-    /// It is powered off, whatever its guest does.
-    AtOnce,
+    /// It is powered off, whatever its guest does, for this reason.
+    AtOnce(&'static str),
 }
 
 /// How a guest is dealt with, for a card: whether its tools run makes the difference.
@@ -94,7 +94,7 @@ async fn bring_down(
     let (patience, must_be_asked) = match way {
         Way::GuestFirst(patience) => (patience, false),
         Way::Asked(patience) => (patience, true),
-        Way::AtOnce => return power_off(ctx, host, vm, vmx, "as the runbook says").await,
+        Way::AtOnce(why) => return power_off(ctx, host, vm, vmx, why).await,
     };
     let why = match ask_in_time(ctx, host, vm, vmx, patience).await? {
         Asked::Off(how) => return Ok(how.to_owned()),

@@ -418,6 +418,32 @@ fn a_vm_is_unregistered_when_it_is_off_and_stopped_when_it_is_on() {
 }
 
 #[test]
+fn a_vm_whose_guest_cannot_be_asked_is_powered_off_at_once_only_if_a_drill_made_it() {
+    let [_, _, stop] = of_a_vm();
+    let answer = |is_drills| {
+        let mut deaf = entry(PowerState::On, "connected");
+        deaf.summary.tools_running = false;
+        let seen = vms::Seen {
+            registration: Known::Is(registration(Some(deaf))),
+            is_drills,
+            ..vms::Seen::default()
+        };
+        EndVm::new(&stop, at()).decide(&seen)
+    };
+    let off = "vim-cmd vmsvc/power.off 7";
+    let drills = answer(true);
+    assert_eq!(lines(needed(&drills)), [off]);
+    assert!(needed(&drills).changes[0].contains("what a drill made is not kept"));
+    let own = answer(false);
+    assert_eq!(lines(needed(&own)), ["vim-cmd vmsvc/power.shutdown 7", off]);
+    let change = &needed(&own).changes[0];
+    assert!(
+        change.contains("unless they do by then, after 5m"),
+        "{change}"
+    );
+}
+
+#[test]
 fn a_vm_without_a_row_in_the_list_may_run_and_may_have_an_entry() {
     let [unregister, autostart, stop] = of_a_vm();
     let of_vm = |close: &Close, unread: usize, unlisted: &Unlisted| {

@@ -6,6 +6,7 @@ use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::plan::{Close, Risk};
+use crate::runbook::model::Mode;
 
 use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed, shown_for};
@@ -14,6 +15,7 @@ use super::super::link::ActError;
 use super::super::place::VmAt;
 use super::super::registered::{self, Entry, Registration};
 use super::super::stop_lost::nothing_comes;
+use super::super::stopping::Way;
 use super::super::{autostart, stopping, unregister};
 use super::{LEFT, tell_gone};
 
@@ -29,6 +31,8 @@ pub(in crate::actions) struct Seen {
     pub(super) registration: Known<Registration>,
     /// The autostart entry that is due back.
     pub(super) due: Option<AutostartEntry>,
+    /// A drill made it: nobody keeps what it has written.
+    pub(super) is_drills: bool,
 }
 
 impl Seen {
@@ -39,6 +43,18 @@ impl Seen {
     fn vmid(&self) -> Option<Vmid> {
         self.registration.get().and_then(Registration::vmid)
     }
+
+    fn tools(&self) -> bool {
+        self.entry().is_none_or(|entry| entry.summary.tools_running)
+    }
+
+    fn way(&self) -> Way {
+        if self.is_drills && !self.tools() {
+            Way::AtOnce("its guest's tools did not run")
+        } else {
+            Way::GuestFirst(stopping::PATIENCE)
+        }
+    }
 }
 
 impl<'a> EndVm<'a> {
@@ -47,18 +63,22 @@ impl<'a> EndVm<'a> {
         Self { close, at }
     }
 
-    fn stop(&self, vmid: Known<Vmid>, tools: bool) -> Proposal {
+    fn stop(&self, seen: &Seen, vmid: Known<Vmid>) -> Proposal {
         let at = &self.at;
+        let shown = |make: fn(_) -> _| shown_for(&at.host, &at.vm, vmid, make);
+        let (how, commands) = match seen.way() {
+            Way::AtOnce(_) => (
+                "its guest's tools do not run, and what a drill made is not kept: it is powered off at once".to_owned(),
+                vec![shown(commands::power_off)],
+            ),
+            Way::GuestFirst(patience) | Way::Asked(patience) => (
+                stopping::guest_first(seen.tools(), patience),
+                vec![shown(commands::shutdown_guest), shown(commands::power_off)],
+            ),
+        };
         Proposal {
-            changes: vec![format!(
-                "{} is stopped: {}",
-                at.who(),
-                stopping::guest_first(tools, stopping::PATIENCE)
-            )],
-            commands: vec![
-                shown_for(&at.host, &at.vm, vmid, commands::shutdown_guest),
-                shown_for(&at.host, &at.vm, vmid, commands::power_off),
-            ],
+            changes: vec![format!("{} is stopped: {how}", at.who())],
+            commands,
             then: format!("{} is off", at.who()),
             risk: Some(Risk::Disruptive),
             ..Proposal::default()
@@ -89,10 +109,7 @@ impl<'a> EndVm<'a> {
         match self.close {
             Close::Unregister { .. } => unregister::proposal(&self.at, vmid),
             Close::AutostartBack { .. } => self.autostart(vmid, seen.due.as_ref()),
-            _ => {
-                let entry = seen.entry();
-                self.stop(vmid, entry.is_none_or(|entry| entry.summary.tools_running))
-            }
+            _ => self.stop(seen, vmid),
         }
     }
 
@@ -159,6 +176,7 @@ impl Action for EndVm<'_> {
         Ok(Seen {
             registration: Known::Is(registration),
             due,
+            is_drills: ctx.mode == Mode::Drill,
         })
     }
 
@@ -205,8 +223,7 @@ impl Action for EndVm<'_> {
             },
             (Close::Stop { .. }, _, Some(entry)) => {
                 let vmx = entry.inventory_path();
-                let way = stopping::Way::GuestFirst(stopping::PATIENCE);
-                stopping::stop(ctx, &at.host, &at.vm, &vmx, way).await?;
+                stopping::stop(ctx, &at.host, &at.vm, &vmx, seen.way()).await?;
                 Ok(())
             }
             _ => Ok(()),

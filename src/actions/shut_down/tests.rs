@@ -78,7 +78,7 @@ fn a_guest_that_cannot_be_asked_is_left_to_a_person_unless_it_has_just_started()
     );
 
     let at_once = ShutDown {
-        way: Way::AtOnce,
+        way: Way::AtOnce("as the runbook says"),
         ..shut_down()
     };
     let off = at_once.decide(&ownership("Leeds", &told, Heard::NotAsked));
