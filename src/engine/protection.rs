@@ -53,10 +53,12 @@ impl RunState {
         if matches!(mode, None | Some(Mode::Practice | Mode::Drill)) {
             return Vec::new();
         }
+        // What failbacks took home is theirs to protect.
+        let is_home = |vm: &VmName| self.home.iter().any(|taken| taken.holds(vm));
         let open = self
             .moved()
             .into_iter()
-            .filter(|(_, moved)| !moved.protected);
+            .filter(|(vm, moved)| !moved.protected && !is_home(vm));
         open.map(|(vm, moved)| Unprotected {
             vm: vm.clone(),
             since: moved.at,
@@ -110,6 +112,7 @@ impl RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::TakenBy;
     use crate::engine::{Entry, RunEvent, RunInfo};
     use crate::names::Attempt;
 
@@ -188,6 +191,21 @@ mod tests {
             Fact::PoweredOn { vm, host },
         );
         assert_eq!(named(&told(Mode::Failover, &[on("sql01"), back])), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_failback_took_home_is_not_asked_for_here() {
+        let home = Fact::TakenHome(TakenBy {
+            by: "r2".into(),
+            vms: vec!["sql01".into()],
+        });
+        let home = ("commit/-/-/x", home);
+        let all = [on("sql01"), on("web01"), home];
+        let left = named(&told(Mode::Failover, &all));
+        assert!(
+            matches!(&left[..], [one] if one.starts_with("web01 ")),
+            "{left:?}"
+        );
     }
 
     #[test]
