@@ -6,6 +6,8 @@
 mod files;
 mod keeping;
 mod networks;
+mod originals;
+mod removing;
 mod vms;
 
 use crate::engine::{Fact, Item, Ledger, ProbeAnswer, Proposal, takes_back};

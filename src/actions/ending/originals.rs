@@ -1,0 +1,192 @@
+//! Files of before the run: they get their names back, or are deleted.
+
+use crate::engine::{ProbeAnswer, Proposal};
+use crate::error::Fault;
+use crate::hypervisor::esxi::faults::check_silent;
+use crate::hypervisor::esxi::{Vmid, commands};
+use crate::hypervisor::shell;
+use crate::names::own::{Asides, UNDONE};
+use crate::plan::{Aside, Risk};
+
+use super::super::answer::{blocked, done, needed, shown};
+use super::super::context::Ctx;
+use super::super::link::ActError;
+use super::super::replacing;
+use super::super::words::{count, size};
+use super::LEFT;
+use super::files::{EndFiles, Seen};
+
+impl EndFiles<'_> {
+    /// Those that bear the name that they got in the run; the error is a file that is nowhere.
+    fn due<'o>(originals: &'o [Aside], seen: &Seen) -> Result<Vec<&'o Aside>, &'o Aside> {
+        let mut due = Vec::new();
+        for original in originals {
+            if seen.has(&original.aside).is_some() {
+                due.push(original);
+                continue;
+            }
+            let here = seen.size(&original.path);
+            let is_it = original.bytes.is_none_or(|bytes| here == Some(bytes));
+            if here.is_none() || !is_it {
+                return Err(original);
+            }
+        }
+        Ok(due)
+    }
+
+    fn lost(&self, original: &Aside) -> ProbeAnswer {
+        let Aside { path, aside, .. } = original;
+        let found = format!("{aside} is not there, and {path} is not the file of before");
+        let fault = Fault::new(
+            format!("the original of {path} is not where the run left it"),
+            self.at.host.as_str(),
+            format!("{aside} is not there; nothing was changed"),
+            "look into the folder and bring the file of before back by hand, then retry",
+        );
+        blocked(found, fault, &[])
+    }
+
+    pub(super) fn names_back(&self, originals: &[Aside], seen: &Seen) -> ProbeAnswer {
+        let due = match Self::due(originals, seen) {
+            Ok(due) => due,
+            Err(original) => return self.lost(original),
+        };
+        if due.is_empty() {
+            let names = originals.iter().map(|original| original.path.as_str());
+            let found = names.map(|path| format!("{path} is the file as it was"));
+            let found: Vec<String> = found.collect();
+            return done(found.join("; "), found);
+        }
+        let found = format!(
+            "{} of before under names of the run",
+            count(due.len(), "file")
+        );
+        if let Some(kept) = &seen.later {
+            let fault = kept.fault(&self.at, format!("{found}; nothing was changed"));
+            return blocked(found, fault, &[LEFT]);
+        }
+        if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT) {
+            return answer;
+        }
+        if seen.registered.iter().any(|(_, on)| *on) {
+            let fault = Fault::new(
+                format!("{} runs, so its files stay as they are", self.at.who()),
+                self.at.host.as_str(),
+                format!("{found}; nothing was changed"),
+                "stop it there first (retry its stop step, or by hand), then retry",
+            );
+            return blocked(found, fault, &[]);
+        }
+        let mut commands = Vec::new();
+        let mut changes = Vec::new();
+        for original in due {
+            let (path, aside) = (&original.path, &original.aside);
+            if seen.has(path).is_some() {
+                let undone = self.undone(path, seen);
+                commands.push(shown(&self.at.host, &shell::rename(path, &undone)));
+            }
+            commands.push(shown(&self.at.host, &shell::rename(aside, path)));
+            changes.push(format!(
+                "{path} is the file as it was, that the run kept as {aside}"
+            ));
+        }
+        let reload = |(vmid, _): &(Vmid, bool)| shown(&self.at.host, &commands::reload(*vmid));
+        commands.extend(seen.registered.iter().map(reload));
+        let proposal = Proposal {
+            changes,
+            commands,
+            then: "every file of before has its own name".to_owned(),
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    /// A free name for the file that the run placed under that path.
+    fn undone(&self, path: &str, seen: &Seen) -> String {
+        Asides::of(path, &seen.run, UNDONE).free(|name| seen.has(name).is_some())
+    }
+
+    pub(super) fn originals_go(&self, originals: &[Aside], seen: &Seen) -> ProbeAnswer {
+        let due: Vec<&Aside> = originals
+            .iter()
+            .filter(|original| seen.has(&original.aside).is_some())
+            .collect();
+        if due.is_empty() {
+            let found = format!("{} holds no file of before", self.at.folder_path());
+            return done(found.clone(), vec![found]);
+        }
+        let found = format!("{} of before", count(due.len(), "file"));
+        if let Some(twice) = &seen.twice {
+            let fault = Fault::new(
+                format!(
+                    "{twice}: what was kept of before may be what the copy that is to live needs"
+                ),
+                self.at.host.as_str(),
+                format!("{found}; nothing was deleted"),
+                format!(
+                    "shut one copy down, and let it be seen: lifeboat watch --hosts {}; then retry",
+                    seen.run
+                ),
+            );
+            return blocked(found, fault, &[]);
+        }
+        let unsafe_to_go = |original: &&&Aside| {
+            let other = original
+                .bytes
+                .is_some_and(|bytes| seen.size(&original.aside) != Some(bytes));
+            other || seen.has(&original.path).is_none()
+        };
+        if let Some(Aside { path, aside, .. }) = due.iter().find(unsafe_to_go) {
+            let fault = Fault::new(
+                format!("{aside} stays: it is not as the run left it, or {path} is not there"),
+                self.at.host.as_str(),
+                format!("{found}; nothing was deleted"),
+                "look at both files by hand; then retry, or skip the step to keep them",
+            );
+            return blocked(found, fault, &[]);
+        }
+        let line = |original: &&Aside| {
+            let bytes = seen.size(&original.aside).map(size).unwrap_or_default();
+            format!(
+                "{} is deleted: {bytes}, {} of before",
+                original.aside, original.path
+            )
+        };
+        let remove = |original: &&Aside| shown(&self.at.host, &shell::remove_file(&original.aside));
+        let proposal = Proposal {
+            changes: due.iter().map(line).collect(),
+            commands: due.iter().map(remove).collect(),
+            then: "they are gone, and the run cannot be rolled back".to_owned(),
+            risk: Some(Risk::Write),
+            ..Proposal::default()
+        };
+        needed(found, proposal)
+    }
+
+    pub(super) async fn give_names_back(
+        &self,
+        ctx: &Ctx,
+        originals: &[Aside],
+        seen: &Seen,
+    ) -> Result<(), ActError> {
+        for original in Self::due(originals, seen).unwrap_or_default() {
+            if seen.has(&original.path).is_some() {
+                let undone = self.undone(&original.path, seen);
+                replacing::rename(ctx, &self.at, &original.path, &undone).await?;
+            }
+            replacing::rename(ctx, &self.at, &original.aside, &original.path).await?;
+        }
+        for (vmid, _) in &seen.registered {
+            let doing = format!("reloading {}", self.at.vm);
+            ctx.order(
+                &self.at.host,
+                &commands::reload(*vmid),
+                check_silent,
+                &doing,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
