@@ -18,6 +18,7 @@
 
 mod backup;
 mod blocks;
+mod bring;
 mod bulk;
 mod by_file;
 mod catalogue;
