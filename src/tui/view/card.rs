@@ -2,6 +2,8 @@
 //! is the confirmation, so nothing on it is ever cut: what does not fit is scrolled to, and scripts
 //! of Lifeboat's own are one key away.
 
+mod words;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,7 +11,7 @@ use ratatui::text::{Line, Span};
 use crate::actions::Progress;
 use crate::engine::{OpStatus, Proposal, Status, StepState};
 use crate::hypervisor::shell;
-use crate::plan::{ActionSpec, Close, Risk, Step};
+use crate::plan::{ActionSpec, Risk, Step};
 use crate::tui::model::Run;
 use crate::tui::model::dialog::Stage;
 use crate::tui::page::Extent;
@@ -17,6 +19,8 @@ use crate::tui::text;
 use crate::tui::theme::{Role, glyph, status_role};
 
 use super::frame::{beside_label, under_label};
+use words::{risk, why};
+
 use super::{commands, labelled, list, pane, put, text_width};
 
 /// Cells of a progress bar.
@@ -446,55 +450,5 @@ fn needs(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, index: usize) 
             },
         };
         labelled(lines, width, "needs", Role::Warn, &words);
-    }
-}
-
-fn risk(risk: Risk) -> &'static str {
-    match risk {
-        Risk::Read => "read: it only looks",
-        Risk::Write => "write: it changes something that nobody uses yet",
-        Risk::Disruptive => "disruptive: it interrupts or exposes somebody",
-        Risk::Typed => "typed: it cannot be taken back",
-    }
-}
-
-/// Why a step is there by which a run is ended.
-fn why_closed(close: &Close) -> &'static str {
-    match close {
-        Close::Agree { .. } => "",
-        Close::Stop { .. } => "the run started it; it must not run on while the run is taken back",
-        Close::Unregister { .. } => "the run registered it",
-        Close::NamesBack { .. } => "these files were here before the run",
-        Close::AutostartBack { .. } => "the run took it away so that the old copy did not start",
-        Close::RemoveFiles { .. } => "the run brought these files, and nothing else is removed",
-        Close::KeepDisks { .. } => "a live restore starts from them, and sends only what differs",
-        Close::RemoveNetworks { .. } => "the run made them, and no VM that runs uses them",
-        Close::RemoveOriginals { .. } => "they were kept in case that the run had to be taken back",
-    }
-}
-
-/// Why a verb is there, where the runbook says nothing.
-fn why(action: &ActionSpec) -> &'static str {
-    match action {
-        ActionSpec::Confirm { .. } | ActionSpec::Note { .. } => "",
-        ActionSpec::Fence { .. } => "the VM must run at one site only",
-        ActionSpec::Restore { .. } => "the VM's files have to be here before a host can run it",
-        ActionSpec::Replicate { .. } => "what is there already need not travel when it is urgent",
-        ActionSpec::Register { .. } => "the host must know the VM to run it",
-        ActionSpec::Network { .. } => "its adapters must be joined to this site's port groups",
-        ActionSpec::PowerOn { .. } => "the VM has everything it needs here",
-        ActionSpec::Ready { .. } => "on is not enough: it counts once it serves",
-        ActionSpec::PowerOff { .. } => "it must not run here any longer",
-        ActionSpec::ShutDown { .. } => "its last state has to be on disk before it moves",
-        ActionSpec::CopyBack { .. } => "what was written here since has to go home with it",
-        ActionSpec::Unregister { .. } => "no host may start the copy that was left behind",
-        ActionSpec::FreeCapacity { .. } => "what comes up here needs the memory more",
-        ActionSpec::ReturnCapacity { .. } => "they made room, which is free again",
-        ActionSpec::RestoreFiles { .. } => "its data has to be here before it can serve",
-        ActionSpec::Command(_) | ActionSpec::Local(_) => "a command of this site's own",
-        ActionSpec::Wait(_) => "what comes next needs time",
-        ActionSpec::Check(_) => "what comes next rests on it",
-        ActionSpec::HandOff(_) => "another team has to do this",
-        ActionSpec::Close(close) => why_closed(close),
     }
 }
