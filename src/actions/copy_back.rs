@@ -116,16 +116,9 @@ impl CopyBack {
 
     fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
         Proposal {
-            changes,
-            commands,
-            then: format!(
-                "every file is in {}, equal to its source",
-                self.to.folder_path()
-            ),
-            undo: None,
             risk: Some(Risk::Typed),
             typed: Some(self.to.vm.to_string()),
-            ..Proposal::default()
+            ..copying::proposal(&self.to, changes, commands)
         }
     }
 

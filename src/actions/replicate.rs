@@ -217,15 +217,8 @@ impl Replicate {
 
     fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
         Proposal {
-            changes,
-            commands,
-            then: format!(
-                "every file is in {}, equal to its source",
-                self.to.folder_path()
-            ),
-            undo: None,
             risk: Some(Risk::Write),
-            ..Proposal::default()
+            ..copying::proposal(&self.to, changes, commands)
         }
     }
 
