@@ -143,7 +143,7 @@ impl DdFile {
         Ok(data)
     }
 
-    pub(super) fn size(&mut self, link: &mut Link, limit: &Limit) -> Result<u64, FileError> {
+    fn size(&mut self, link: &mut Link, limit: &Limit) -> Result<u64, FileError> {
         self.settle(link, limit)?;
         let line = shell_words::join(["sh", "-c", SIZE, "_", self.path.as_str()]);
         let answer = self.answer(link, limit, &line, "asking for the size")?;

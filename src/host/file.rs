@@ -92,12 +92,6 @@ impl RemoteFile {
         }
     }
 
-    /// Its path on the host.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// What it takes to open it once more; see [`Host::open_beside`](super::Host::open_beside).
     #[must_use]
     pub fn opened(&self) -> Opened {
@@ -208,25 +202,6 @@ impl RemoteFile {
             worker.with_file(id, cancel, |file, link, limit| match file {
                 OpenFile::Sftp(file) => file.read_at(link, limit, offset, len),
                 OpenFile::Dd(file) => file.read_at(link, limit, offset, len),
-            })
-        })
-        .await?
-        .map_err(FileError::into_cause)
-    }
-
-    /// Its size in bytes, after everything written so far has arrived.
-    ///
-    /// # Errors
-    /// As for [`read_at`](Self::read_at).
-    pub async fn size(&mut self) -> Result<u64, HostError> {
-        let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id, .. } => (lane, *id),
-            Way::Bulk(file) => return file.size().await.map_err(FileError::into_cause),
-        };
-        lane.call(move |worker, cancel| {
-            worker.with_file(id, cancel, |file, link, limit| match file {
-                OpenFile::Sftp(file) => file.size(link, limit),
-                OpenFile::Dd(file) => file.size(link, limit),
             })
         })
         .await?

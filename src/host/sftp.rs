@@ -121,21 +121,6 @@ impl SftpFile {
         Ok(data)
     }
 
-    pub(super) fn size(&mut self, link: &mut Link, limit: &Limit) -> Result<u64, FileError> {
-        self.drain(link, limit, 0)?;
-        let file = &mut self.file;
-        let stat = link
-            .drive(limit, |_| file.stat())
-            .map_err(|stopped| self.error("asking for the size", stopped))?;
-        stat.size.ok_or_else(|| {
-            let detail = "the host does not tell its size".to_owned();
-            FileError::Refused(HostError::File {
-                path: self.path.clone(),
-                detail,
-            })
-        })
-    }
-
     pub(super) fn finish(
         &mut self,
         link: &mut Link,

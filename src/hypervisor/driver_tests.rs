@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::DriverFault;
 use super::esxi::inventory::Inventory;
-use super::esxi::power::PowerState;
 use super::esxi::process::RunningVm;
 use super::esxi::storage::{Volume, Volumes};
 use super::esxi::summary::VmSummary;
+use super::esxi::version::Version;
 use super::esxi::{Vmid, commands};
 use super::shell::{
     Found, Sha256, TcpAnswer, TcpTool, Trace, entries, find, free_space, list, parse_free_space,
@@ -323,19 +323,15 @@ async fn many_reads_at_once_are_all_answered() {
     let Some((host, esxi)) = StandIn::start(Driver::Esxi) else {
         return;
     };
-    host.prints(
-        "vim-cmd vmsvc/power.getstate 3",
-        "Retrieved runtime info\nPowered on\n",
-    );
+    host.prints("vmware -v", "VMware ESXi 8.0.2 build-22380479\n");
     let esxi = Arc::new(esxi);
     let asked: Vec<_> = (0..8)
         .map(|_| {
             let esxi = Arc::clone(&esxi);
-            let command = commands::power_state(Vmid(3));
-            tokio::spawn(async move { esxi.ask(&command, PowerState::parse).await })
+            tokio::spawn(async move { esxi.ask(&commands::version(), Version::parse).await })
         })
         .collect();
     for answer in asked {
-        assert_eq!(answer.await.unwrap().unwrap().to_string(), "on");
+        assert_eq!(answer.await.unwrap().unwrap().version, "8.0.2");
     }
 }

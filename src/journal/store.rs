@@ -65,12 +65,6 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// What hosts printed.
-    #[must_use]
-    pub fn output(&self) -> PathBuf {
-        self.path.join("output")
-    }
-
     /// The simulated site of a practice.
     #[must_use]
     pub fn site(&self) -> PathBuf {

@@ -12,9 +12,6 @@ use crate::runbook::model::Section;
 
 use super::text::duration;
 
-/// A brief is never longer than this.
-pub const LONGEST: usize = 20;
-
 /// One line of a brief.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BriefLine {
@@ -36,7 +33,7 @@ pub struct Standing<'a> {
     pub left: &'a dyn Fn(&StepId) -> Option<Duration>,
 }
 
-/// The run in at most [`LONGEST`] lines: what is done, what runs and until when, what comes next,
+/// The run in at most 20 lines: what is done, what runs and until when, what comes next,
 /// what was taken on trust, what was decided and what is open.
 #[must_use]
 pub fn brief(standing: &Standing<'_>) -> Vec<BriefLine> {

@@ -27,7 +27,7 @@ use crate::engine::{Entry, RunInfo, RunState};
 use crate::plan::Plan;
 use crate::runbook::model::Runbook;
 
-pub use brief::{BriefLine, LONGEST, Standing, brief, brief_text, status_line};
+pub use brief::{BriefLine, Standing, brief, brief_text, status_line};
 pub use collect::document;
 pub use debrief::debrief;
 pub use document::{

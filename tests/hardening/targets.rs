@@ -61,9 +61,6 @@ pub const TARGETS: &[Target] = &[
         reply(b, network::Vswitch::parse_all)
     }),
     target("nics", "replies", |b| reply(b, network::Nic::parse_all)),
-    target("power_state", "replies", |b| {
-        reply(b, power::PowerState::parse)
-    }),
     target("power_reply", "replies", |b| {
         reply(b, |output| {
             power::PowerReply::parse(output, power::PowerState::On)

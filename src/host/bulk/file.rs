@@ -270,19 +270,6 @@ impl BulkFile {
         Ok(())
     }
 
-    /// Its size in bytes, after everything written so far has arrived.
-    pub(in super::super) async fn size(&mut self) -> Result<u64, FileError> {
-        self.confirmed("writing").await?;
-        let handle = self.handle.clone();
-        let ask = self.ask("asking for the size", |number| {
-            Request::new(packet::FSTAT, number).string(&handle)
-        });
-        match ask.await? {
-            Reply::Size(Some(bytes)) => Ok(bytes),
-            other => Err(self.unexpected("asking for the size", &other)),
-        }
-    }
-
     /// See [`RemoteFile::finish`](super::super::RemoteFile::finish).
     pub(in super::super) async fn finish(&mut self) -> Result<(), FileError> {
         self.may_go_on()?;

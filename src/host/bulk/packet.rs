@@ -8,11 +8,9 @@ pub(super) const OPEN: u8 = 3;
 pub(super) const CLOSE: u8 = 4;
 pub(super) const READ: u8 = 5;
 pub(super) const WRITE: u8 = 6;
-pub(super) const FSTAT: u8 = 8;
 const STATUS: u8 = 101;
 const HANDLE: u8 = 102;
 const DATA: u8 = 103;
-const ATTRS: u8 = 105;
 pub(super) const EXTENDED: u8 = 200;
 
 /// Flags of [`OPEN`].
@@ -20,8 +18,7 @@ pub(super) const FOR_READING: u32 = 0x1;
 pub(super) const FOR_WRITING: u32 = 0x2;
 pub(super) const MAKE: u32 = 0x8;
 
-/// Attributes that carry a size, or permissions.
-const HAS_SIZE: u32 = 0x1;
+/// Attributes that carry permissions.
 pub(super) const HAS_PERMISSIONS: u32 = 0x4;
 
 /// Codes of a status.
@@ -77,8 +74,6 @@ pub(super) enum Reply {
     },
     Handle(Bytes),
     Data(Bytes),
-    /// Attributes, of which the size is of interest.
-    Size(Option<u64>),
     /// An answer to nothing that was asked.
     Other(u8),
 }
@@ -115,14 +110,6 @@ pub(super) fn reply(kind: u8, mut body: Bytes) -> Option<(u32, Reply)> {
         },
         HANDLE => Reply::Handle(string(&mut body)?),
         DATA => Reply::Data(string(&mut body)?),
-        ATTRS => {
-            let flags = body.try_get_u32().ok()?;
-            Reply::Size(if flags & HAS_SIZE != 0 {
-                Some(body.try_get_u64().ok()?)
-            } else {
-                None
-            })
-        }
         other => Reply::Other(other),
     };
     Some((number, reply))
@@ -148,7 +135,7 @@ mod tests {
     fn answers_are_taken_as_they_come_and_nonsense_is_refused() {
         let mut whole = Request::new(STATUS, 5).u32(4).string(b"Failure").finish(0);
         whole.extend(Request::new(DATA, 6).string(b"xyz").finish(0));
-        whole.extend(Request::new(ATTRS, 7).u32(HAS_SIZE).u64(11).finish(0));
+        whole.extend(Request::new(105, 7).u32(1).u64(11).finish(0));
         let mut arrived = BytesMut::new();
         let mut replies = Vec::new();
         for byte in whole {
@@ -166,7 +153,7 @@ mod tests {
             [
                 (5, status),
                 (6, Reply::Data(Bytes::from_static(b"xyz"))),
-                (7, Reply::Size(Some(11)))
+                (7, Reply::Other(105))
             ]
         );
         assert!(take(&mut BytesMut::from(&b"SSH-2.0-banner"[..])).is_err());

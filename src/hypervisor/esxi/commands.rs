@@ -55,12 +55,6 @@ pub fn vm_inventory() -> HostCommand {
     HostCommand::read(["cat", "/etc/vmware/hostd/vmInventory.xml"])
 }
 
-/// Whether a VM is on, off or suspended.
-#[must_use]
-pub fn power_state(vmid: Vmid) -> HostCommand {
-    HostCommand::read(vmsvc("power.getstate", vmid)).max_output(SHORT)
-}
-
 /// What hostd knows of a VM in one page.
 #[must_use]
 pub fn summary(vmid: Vmid) -> HostCommand {
@@ -463,7 +457,6 @@ mod tests {
     fn reads_are_reads_and_writes_are_writes() {
         let reads = [
             getallvms(),
-            power_state(Vmid(1)),
             summary(Vmid(1)),
             guest(Vmid(1)),
             devices(Vmid(1)),

@@ -9,7 +9,7 @@ use std::fmt;
 use super::faults::check;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
-use crate::hypervisor::reply::{excerpt, unexpected};
+use crate::hypervisor::reply::excerpt;
 
 /// Whether a VM runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,27 +33,6 @@ impl fmt::Display for PowerState {
 }
 
 impl PowerState {
-    /// Reads the reply of [`power_state`](super::commands::power_state): a line of preface, then
-    /// exactly one of three texts.
-    ///
-    /// # Errors
-    ///
-    /// A fault of the host (an invalid VM has no state), or any other text.
-    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
-        check(output)?;
-        let text = output.text();
-        let mut states = text.lines().filter_map(|line| match line.trim() {
-            "Powered on" => Some(Self::On),
-            "Powered off" => Some(Self::Off),
-            "Suspended" => Some(Self::Suspended),
-            _ => None,
-        });
-        match (states.next(), states.next()) {
-            (Some(state), None) => Ok(state),
-            _ => Err(unexpected("the power state", &text)),
-        }
-    }
-
     /// Reads hostd's own spelling: `poweredOn`, `poweredOff`, `suspended`.
     #[must_use]
     pub fn from_hostd(text: &str) -> Option<Self> {
@@ -125,29 +104,6 @@ mod tests {
     }
 
     #[test]
-    fn one_of_three_states() {
-        for (text, state) in [
-            ("Powered on", PowerState::On),
-            ("Powered off", PowerState::Off),
-            ("Suspended", PowerState::Suspended),
-        ] {
-            assert_eq!(
-                PowerState::parse(&reply(0, &format!("Retrieved runtime info\n{text}\n"))),
-                Ok(state)
-            );
-        }
-        for text in [
-            "",
-            "Retrieved runtime info\n",
-            "Powered on\nPowered off\n",
-            "Powered onwards\n",
-        ] {
-            assert!(PowerState::parse(&reply(0, text)).is_err(), "{text}");
-        }
-        assert!(PowerState::parse(&reply(1, "Powered on\n")).is_err());
-    }
-
-    #[test]
     fn failed_without_a_reason_is_unclear_whatever_the_status() {
         for status in [0, 1] {
             let outcome = PowerReply::parse(
@@ -202,7 +158,6 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(status in 0..2, text in "(.{0,40}\n){0,6}") {
-            let _ = PowerState::parse(&reply(status, &text));
             let _ = PowerReply::parse(&reply(status, &text), PowerState::On);
         }
     }
