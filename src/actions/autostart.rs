@@ -2,8 +2,7 @@
 
 use crate::engine::{AutostartEntry, Fact};
 use crate::error::Fault;
-use crate::host::{HostCommand, Lane};
-use crate::hypervisor::esxi::autostart::AutostartEntry as HostEntry;
+use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::{Vmid, commands};
 
@@ -25,7 +24,7 @@ pub(super) async fn due(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<Option<Autos
     let Some(removed) = removed else {
         return Ok(None);
     };
-    let parse = HostEntry::parse_all;
+    let parse = AutostartEntry::parse_all;
     let doing = "reading the start order";
     let entries = ctx
         .read(
@@ -42,21 +41,6 @@ pub(super) async fn due(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<Option<Autos
     Ok((!there).then(|| removed.clone()))
 }
 
-/// The command that puts it back.
-pub(super) fn restore(vmid: Vmid, entry: &AutostartEntry) -> HostCommand {
-    commands::update_autostart_restore(
-        vmid,
-        &HostEntry {
-            start_action: entry.start_action.clone(),
-            start_delay: entry.start_delay,
-            start_order: entry.start_order,
-            stop_action: entry.stop_action.clone(),
-            stop_delay: entry.stop_delay,
-            wait_for_heartbeat: entry.wait_for_heartbeat.clone(),
-        },
-    )
-}
-
 /// Puts it back.
 ///
 /// # Errors
@@ -68,6 +52,6 @@ pub(super) async fn put_back(
     entry: &AutostartEntry,
 ) -> Result<(), ActError> {
     let doing = format!("putting back the autostart entry of {}", at.vm);
-    ctx.order(&at.host, &restore(vmid, entry), check_silent, &doing)
-        .await
+    let command = commands::update_autostart_restore(vmid, entry);
+    ctx.order(&at.host, &command, check_silent, &doing).await
 }

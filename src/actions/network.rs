@@ -30,7 +30,7 @@ use super::link::ActError;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
 use super::register::fit;
-use super::registered::{self, Registration};
+use super::registered::{self, Entry, Registration};
 use super::replacing::{self, Names};
 
 /// The verb about one VM.
@@ -80,6 +80,11 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// The VM in the host's inventory.
+    fn entry(&self) -> Option<&Entry> {
+        self.registration.get()?.entry.as_ref()
+    }
+
     fn names(&self, at: &VmAt, content: &Content) -> Names {
         Names::new(at, &self.run, &self.folder, content.path == at.vmx_path())
     }

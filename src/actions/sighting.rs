@@ -9,7 +9,6 @@ use futures_util::future::join_all;
 use crate::engine::{AutostartEntry, Fact};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::autostart;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
@@ -184,13 +183,9 @@ async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let mut lists = Lists::default();
     lists.running = lists.told(registered::running(ctx, host).await)?;
     lists.inventory = lists.told(registered::inventory(ctx, host, lane).await)?;
-    let (order, parse) = (commands::autostart(), autostart::AutostartEntry::parse_all);
+    let (order, parse) = (commands::autostart(), AutostartEntry::parse_all);
     let doing = "reading the start order";
-    let entries = lists.told(ctx.read(host, lane, &order, parse, doing).await)?;
-    let entries = entries.into_iter();
-    lists.autostart = entries
-        .map(|(vmid, entry)| (vmid, entry_as_kept(entry)))
-        .collect();
+    lists.autostart = lists.told(ctx.read(host, lane, &order, parse, doing).await)?;
     Ok(lists)
 }
 
@@ -440,17 +435,6 @@ pub(super) async fn keep_evidence(ctx: &Ctx, ownership: &Ownership) -> Result<()
         at: ownership.at.unwrap_or_default(),
     };
     ctx.link.fact(fact).await
-}
-
-fn entry_as_kept(entry: autostart::AutostartEntry) -> AutostartEntry {
-    AutostartEntry {
-        start_action: entry.start_action,
-        start_delay: entry.start_delay,
-        start_order: entry.start_order,
-        stop_action: entry.stop_action,
-        stop_delay: entry.stop_delay,
-        wait_for_heartbeat: entry.wait_for_heartbeat,
-    }
 }
 
 #[cfg(test)]

@@ -466,14 +466,15 @@ pub enum Fact {
     },
 }
 
-/// A host's autostart entry of one VM, in the order of `update_autostartentry`.
+/// A host's autostart entry of one VM, in the order of `update_autostartentry`. The texts are the host's own
+/// words, so that an entry can be put back as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutostartEntry {
     /// `powerOn`, `none`, …
     pub start_action: String,
     /// Seconds; −1 is the host's default.
     pub start_delay: i64,
-    /// Position, from 1 on.
+    /// Position, from 1 on; −1 in no order.
     pub start_order: i64,
     /// `systemDefault`, `powerOff`, …
     pub stop_action: String,

@@ -1,7 +1,8 @@
 //! The snapshot catalogue of a virtual machine.
 
+use super::VmxError;
 use super::dictionary::Dictionary;
-use super::{MAX_TEXT, VmxError};
+use super::vmx::text_of;
 
 /// A `.vmsd` file. An empty one, which is common, means no snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,14 +30,7 @@ impl Vmsd {
     /// # Errors
     /// [`VmxError::TooLarge`] and [`VmxError::Binary`]; never [`VmxError::NoEntries`].
     pub fn parse(bytes: &[u8]) -> Result<Self, VmxError> {
-        if bytes.len() > MAX_TEXT {
-            return Err(VmxError::TooLarge { bytes: bytes.len() });
-        }
-        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-            let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
-            return Err(VmxError::Binary { line });
-        }
-        let document = Dictionary::parse(bytes);
+        let document = text_of(bytes)?;
         let mut numbers: Vec<u32> = document
             .keys_under("snapshot")
             .filter_map(snapshot_number)

@@ -61,6 +61,18 @@ fn list(lines: &[usize]) -> String {
         .join(", ")
 }
 
+/// The entries of a text file of a VM, which is neither huge nor something else.
+pub(super) fn text_of(bytes: &[u8]) -> Result<Dictionary, VmxError> {
+    if bytes.len() > MAX_TEXT {
+        return Err(VmxError::TooLarge { bytes: bytes.len() });
+    }
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+        return Err(VmxError::Binary { line });
+    }
+    Ok(Dictionary::parse(bytes))
+}
+
 impl Vmx {
     /// Reads a file. What is not `key = "value"` is kept and means nothing; an encrypted file is
     /// read too (see [`Vmx::is_encrypted`]).
@@ -68,14 +80,7 @@ impl Vmx {
     /// # Errors
     /// [`VmxError::TooLarge`], [`VmxError::Binary`], [`VmxError::NoEntries`].
     pub fn parse(bytes: &[u8]) -> Result<Self, VmxError> {
-        if bytes.len() > MAX_TEXT {
-            return Err(VmxError::TooLarge { bytes: bytes.len() });
-        }
-        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-            let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
-            return Err(VmxError::Binary { line });
-        }
-        let document = Dictionary::parse(bytes);
+        let document = text_of(bytes)?;
         if document.is_empty() {
             Err(VmxError::NoEntries)
         } else {

@@ -89,7 +89,7 @@ impl<'a> EndVm<'a> {
         let at = &self.at;
         let put = |entry| {
             shown_for(&at.host, &at.vm, vmid, |vmid| {
-                autostart::restore(vmid, entry)
+                commands::update_autostart_restore(vmid, entry)
             })
         };
         Proposal {

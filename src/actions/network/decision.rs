@@ -238,10 +238,7 @@ impl Network {
         content: &Content,
         groups: &Groups,
     ) -> ProbeAnswer {
-        let entry = seen
-            .registration
-            .get()
-            .and_then(|registration| registration.entry.as_ref());
+        let entry = seen.entry();
         let runs = entry.is_some_and(|entry| entry.power() != PowerState::Off);
         // A running VM's file was rewritten by its host, which drops what it has acted upon.
         let fitted = match self.fitted(content, seen, runs) {
@@ -294,10 +291,7 @@ impl Network {
         (content, fitted): (&Content, &Vmx),
         groups: &Groups,
     ) -> ProbeAnswer {
-        let entry = seen
-            .registration
-            .get()
-            .and_then(|registration| registration.entry.as_ref());
+        let entry = seen.entry();
         let mut changes = Vec::new();
         let mut commands = Vec::new();
         changes.extend(port_groups::changes(&at.host, groups));

@@ -1,7 +1,6 @@
 //! What follows from what was seen: whether the VM may start, and what that takes.
 
 use crate::actions::answer::{Known, blocked, done, needed, shown_for};
-use crate::actions::autostart;
 use crate::actions::isolation::Ground;
 use crate::actions::ownership::{Heard, Ownership, Standing};
 use crate::actions::questions;
@@ -92,7 +91,7 @@ impl PowerOn {
 
     fn autostart_command(&self, entry: &Entry, due: &AutostartEntry) -> ShownCommand {
         shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), |vmid| {
-            autostart::restore(vmid, due)
+            commands::update_autostart_restore(vmid, due)
         })
     }
 

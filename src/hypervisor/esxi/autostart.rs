@@ -7,23 +7,7 @@ use crate::host::Output;
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::unexpected;
 
-/// One VM's place in the start order. The texts are the host's own words, so that an entry can be
-/// put back as it was.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AutostartEntry {
-    /// `powerOn`, or `none`.
-    pub start_action: String,
-    /// Seconds after the one before; -1 as the host's default says.
-    pub start_delay: i64,
-    /// Its place; -1 in no order.
-    pub start_order: i64,
-    /// `systemDefault`, `powerOff`, `suspend`, `guestShutdown`, `none`.
-    pub stop_action: String,
-    /// Seconds before the next one is stopped; -1 as the host's default says.
-    pub stop_delay: i64,
-    /// `systemDefault`, `yes`, `no`.
-    pub wait_for_heartbeat: String,
-}
+pub use crate::engine::AutostartEntry;
 
 impl AutostartEntry {
     /// Reads the reply of [`autostart`](super::commands::autostart): each VM that has an entry.

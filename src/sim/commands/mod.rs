@@ -267,7 +267,21 @@ pub(crate) struct Options {
     pub(crate) operands: Vec<String>,
 }
 
+/// The files that were named; standard input where none was.
+pub(crate) fn or_stdin(files: Vec<String>) -> Vec<String> {
+    if files.is_empty() {
+        vec!["-".to_owned()]
+    } else {
+        files
+    }
+}
+
 impl Options {
+    /// The files that are read.
+    pub(crate) fn files(&self) -> Vec<String> {
+        or_stdin(self.operands.clone())
+    }
+
     /// Whether a letter was given.
     pub(crate) fn has(&self, letter: char) -> bool {
         self.flags.contains(&letter)

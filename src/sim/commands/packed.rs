@@ -33,11 +33,7 @@ pub(super) fn zcat(call: &mut Call) -> Outcome {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
-    let files = if options.operands.is_empty() {
-        vec!["-".to_owned()]
-    } else {
-        options.operands
-    };
+    let files = options.files();
     let mut status = 0;
     for file in &files {
         let source = match call.source(file) {

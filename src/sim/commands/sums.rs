@@ -36,11 +36,7 @@ pub(super) fn sums(call: &mut Call) -> Outcome {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
-    let files = if options.operands.is_empty() {
-        vec!["-".to_owned()]
-    } else {
-        options.operands.clone()
-    };
+    let files = options.files();
     let mut status = 0;
     if options.has('c') {
         let (texts, problems) = call.texts(&options.operands)?;

@@ -3,7 +3,7 @@
 use std::io::{Seek, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Call, Halt, Outcome};
+use super::{Call, Halt, Outcome, or_stdin};
 use crate::sim::stdio::{OutFile, Sink, Source};
 use crate::sim::vfs::WriteMode;
 
@@ -13,11 +13,7 @@ pub(super) fn cat(call: &mut Call) -> Outcome {
         Ok(options) => options,
         Err(status) => return Ok(status),
     };
-    let files = if options.operands.is_empty() {
-        vec!["-".to_owned()]
-    } else {
-        options.operands
-    };
+    let files = options.files();
     let mut status = 0;
     let mut buffer = vec![0; 128 << 10];
     for file in &files {
@@ -70,7 +66,7 @@ fn counted(call: &Call) -> Result<(char, String, Vec<String>), i32> {
     if count.trim_start_matches(['+', '-']).parse::<u64>().is_err() {
         return Err(call.fail(&format!("invalid number '{count}'")));
     }
-    Ok((kind, count, files))
+    Ok((kind, count, or_stdin(files)))
 }
 
 /// `head [-n N | -c N] [files]`
@@ -81,11 +77,6 @@ pub(super) fn head(call: &mut Call) -> Outcome {
     };
     let count: usize = count.parse().unwrap_or(10);
     let many = files.len() > 1;
-    let files = if files.is_empty() {
-        vec!["-".to_owned()]
-    } else {
-        files
-    };
     let mut status = 0;
     for file in &files {
         let source = match call.source(file) {
@@ -140,11 +131,6 @@ pub(super) fn tail(call: &mut Call) -> Outcome {
         Err(status) => return Ok(status),
     };
     let number: usize = count.trim_start_matches(['+', '-']).parse().unwrap_or(10);
-    let files = if files.is_empty() {
-        vec!["-".to_owned()]
-    } else {
-        files
-    };
     let mut status = 0;
     for file in &files {
         let source = match call.source(file) {

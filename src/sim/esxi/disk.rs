@@ -240,35 +240,31 @@ fn clone(call: &mut Call, from: &str, to: &str, format: &str) -> Outcome {
         Err(CopyError::Read(error) | CopyError::Write(error)) => {
             let _ = call.host.vfs.remove(&target_flat);
             // Glued to the progress, as captured.
-            say(
-                call,
-                &format!(
-                    "Failed to clone disk : {} ({}).\n",
-                    reason(&error),
-                    code(&error)
-                ),
-            )?;
-            return Ok(255);
+            return not_cloned(call, &error);
         }
     }
     if describe(format) == Format::Thick
         && let Err(error) = allocate(call, &mut target, &real, bytes)
     {
         let _ = call.host.vfs.remove(&target_flat);
-        say(
-            call,
-            &format!(
-                "Failed to clone disk : {} ({}).\n",
-                reason(&error),
-                code(&error)
-            ),
-        )?;
-        return Ok(255);
+        return not_cloned(call, &error);
     }
     write_descriptor(call, &target_path, bytes, format)?;
     set_private(call, &target_flat);
     say(call, "\rClone: 100% done.\n")?;
     Ok(0)
+}
+
+fn not_cloned(call: &Call, error: &std::io::Error) -> Outcome {
+    say(
+        call,
+        &format!(
+            "Failed to clone disk : {} ({}).\n",
+            reason(error),
+            code(error)
+        ),
+    )?;
+    Ok(255)
 }
 
 /// The status in brackets: VMkernel's number for a full datastore, else an input/output error's.

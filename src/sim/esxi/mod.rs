@@ -127,6 +127,14 @@ pub(crate) struct Saved {
     pub(crate) maintenance: bool,
 }
 
+impl Saved {
+    /// The .vmx of a registered VM.
+    pub(crate) fn path_of(&self, id: u32) -> Option<String> {
+        let vm = self.vms.iter().find(|vm| vm.id == id);
+        vm.map(|vm| vm.path.clone())
+    }
+}
+
 /// A task of hostd.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {

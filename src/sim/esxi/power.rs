@@ -62,13 +62,7 @@ pub(super) fn on(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
 pub(super) fn answered(host: &Arc<SimHost>, id: u32, choice: Choice) {
     let Some(esxi) = &host.esxi else { return };
     let mut state = esxi.lock();
-    let Some(path) = state
-        .saved
-        .vms
-        .iter()
-        .find(|vm| vm.id == id)
-        .map(|vm| vm.path.clone())
-    else {
+    let Some(path) = state.saved.path_of(id) else {
         return;
     };
     let Some(task) = state
@@ -138,13 +132,7 @@ pub(super) fn stop(host: &Arc<SimHost>, esxi: &Esxi, state: &mut State, id: u32,
             "The task was canceled by a user.",
         )),
     );
-    let Some(path) = state
-        .saved
-        .vms
-        .iter()
-        .find(|vm| vm.id == id)
-        .map(|vm| vm.path.clone())
-    else {
+    let Some(path) = state.saved.path_of(id) else {
         return;
     };
     let started = state.saved.vms.iter().any(|vm| vm.id == id && vm.on);

@@ -216,13 +216,7 @@ pub(super) fn renew_identity(config: &mut Vmx, esxi: &Esxi, path: &str) {
 
 /// The VM runs: files appear, hostd writes the .vmx anew, the guest boots.
 pub(super) fn finish(host: &Arc<SimHost>, esxi: &Esxi, state: &mut State, id: u32, ahead: f64) {
-    let Some(path) = state
-        .saved
-        .vms
-        .iter()
-        .find(|vm| vm.id == id)
-        .map(|vm| vm.path.clone())
-    else {
+    let Some(path) = state.saved.path_of(id) else {
         return;
     };
     let (folder, stem) = folder_and_stem(&path);
