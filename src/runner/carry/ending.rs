@@ -70,7 +70,7 @@ impl Carrier {
         let is_watched = self.launch.plan.mode != Mode::Practice && state.chapter().is_none();
         let next = is_watched.then(|| {
             let (run, elsewhere) = (&self.launch.run, elsewhere(&self.launch.dir));
-            format!("`lifeboat watch {run} --hosts{elsewhere}`")
+            format!("`lifeboat watch --hosts {run}{elsewhere}`")
         });
         if let Some(unseen) = look.unseen(next.as_deref()) {
             self.tell(unseen);
