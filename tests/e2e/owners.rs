@@ -12,7 +12,7 @@ use lifeboat::runbook::model::{Mode, SiteRole};
 use lifeboat::sim::{Site, SiteOptions};
 use tokio::runtime::Runtime;
 
-use crate::program::{Place, headless, within};
+use crate::program::{Place, headless, until, within};
 use crate::site::{RUNBOOK, answers};
 use crate::terminal::Terminal;
 
@@ -89,6 +89,53 @@ fn runs(site: &Site, host: &str) -> bool {
         let path = vm["path"].as_str().unwrap_or_default();
         path.ends_with("sql01/sql01.vmx") && vm["on"].as_bool() == Some(true)
     })
+}
+
+/// Hosts that were silent are polled at intervals: one that comes back within the last of them is looked at
+/// before the run ends.
+#[test]
+fn london_comes_back_alive_in_the_last_seconds_of_a_failover() {
+    let place = Place::new();
+    let text = std::fs::read_to_string(RUNBOOK).expect("the runbook");
+    let last = "  - phase: Announce\n    steps:\n";
+    let text = text.replacen(last, &format!("{last}      - wait: 4s\n"), 1);
+    let loaded = lifeboat::runbook::load("runbook", &text, &Default::default()).expect("valid");
+    let options = SiteOptions {
+        scale: 1 << 20,
+        speed: 60.0,
+        ..SiteOptions::new(place.path().join("site"))
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    let site = runtime
+        .block_on(Site::start(&loaded.runbook, options))
+        .expect("a site");
+    let runbook = place.path().join("emitted.yaml");
+    std::fs::write(&runbook, site.emit(&text).expect("a runbook")).expect("written");
+    site.go_dark(SiteRole::Protected);
+    let path = answers(&place, &from_the_dark(&["sql01"], ""));
+    let first = [
+        "run",
+        &*runbook.to_string_lossy(),
+        "--only",
+        "sql01",
+        "--no-check",
+    ];
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| place.run(&headless(&first, &path), LIMIT));
+        let starts = "failover/announce/-/wait";
+        until(LIMIT, "the wait", || {
+            let journal = place.newest_run().map(|run| run.join("journal.jsonl"));
+            let said = journal.and_then(|path| std::fs::read_to_string(path).ok());
+            said.is_some_and(|said| said.contains(starts))
+        });
+        site.come_back(SiteRole::Protected);
+        runtime.block_on(in_london(&site, START));
+        let run = run.join().expect("its end");
+        run.expect(4);
+        assert!(run.all().contains("RECOVERY REQUIRED"), "{}", run.all());
+    });
+    assert!(place.journal_text().contains("\"split-brain\""));
+    runtime.block_on(site.shutdown());
 }
 
 #[test]
