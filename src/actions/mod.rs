@@ -2,7 +2,7 @@
 //!
 //! Whoever uses this module needs six functions: [`probe`] looks and decides, [`perform`] looks
 //! again, acts and verifies, [`undo`] takes back, [`outline`] shows what a step would do without
-//! asking any host, and [`stop_lost`] makes sure that a write whose connection died can no longer
+//! asking any host, and [`stop_lost`](stop_lost()) makes sure that a write whose connection died can no longer
 //! take effect. At the run's end [`close`] gives back what it holds.
 //!
 //! A verb is an `Action`: `observe` asks hosts and fills a struct, `decide` is pure

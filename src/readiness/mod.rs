@@ -3,7 +3,7 @@
 //! [`look`] asks every host at the same time and sends nothing but reads; a host that is silent costs
 //! its own time limit and nobody else's. What came back is [`Seen`], in which an answer that did not
 //! come is kept as such ([`Told`]). [`judge`] is pure: each judge reads what was seen and returns
-//! [`Finding`]s, whose keys stay the same from one look to the next, so that [`changes`] can tell what
+//! [`Finding`]s, whose keys stay the same from one look to the next, so that [`changes`](changes()) can tell what
 //! is new.
 
 mod ask;

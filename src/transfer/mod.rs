@@ -12,7 +12,7 @@
 //!
 //! No record of progress is kept: after a dropped link or a crash both ends are asked for the sums
 //! of stretches, and what the destination proves to have is not sent again. The way through:
-//! [`points`] and [`choose`], a [`Delivery`], its [`observe`](Delivery::observe),
+//! [`points`] and [`choose`](choose()), a [`Delivery`], its [`glance`](Delivery::glance),
 //! [`preview`](Delivery::preview) and [`bring`](Delivery::bring), which announces each write through
 //! [`Writes`].
 
