@@ -2,8 +2,8 @@
 //!
 //! What comes home is the VM's data: its disks, its nvram and what stands beside them. The .vmx at
 //! home stays, because it holds what belongs there (port groups, paths, adapters); only where there
-//! is none, or where it names other disks than those that come, the other site's .vmx comes too, and
-//! `network` fits it. Of a disk only the blocks that differ from the one at home travel, into a clone
+//! is none, or where it names other disks than those that come, the other site's .vmx comes too:
+//! `register` makes the host read it, and `network` fits it. Of a disk only the blocks that differ from the one at home travel, into a clone
 //! of that; every file is proven whole under a temporary name, then the originals are renamed aside,
 //! where they stay, and the new ones get their names.
 

@@ -65,6 +65,7 @@ mod store;
 mod tests;
 mod twins;
 mod unregister;
+mod view;
 mod wait;
 mod waiting;
 mod whereabouts;

@@ -8,9 +8,7 @@
 use crate::engine::{Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::devices::Devices;
-use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{NetworkName, RunId, VmName};
 use crate::plan::Step;
@@ -32,6 +30,7 @@ use super::port_groups::{self, Groups};
 use super::register::fit;
 use super::registered::{self, Entry, Registration};
 use super::replacing::{self, Names};
+use super::view::{self, Stale};
 
 /// The verb about one VM.
 pub(super) struct Network {
@@ -67,6 +66,8 @@ pub(super) struct Seen {
     around: Option<Surroundings>,
     /// hostd's own view, of a VM that is registered.
     devices: Option<Devices>,
+    /// That view is not what the file says.
+    stale: Option<Stale>,
     /// Who else holds the file.
     locked_by: Option<String>,
     /// The VM's files came here by this run, so the host has to be told that it was moved.
@@ -156,12 +157,11 @@ impl Action for Network {
             ..Seen::default()
         };
         if let Some(entry) = registration.entry.as_ref().filter(|entry| entry.is_valid()) {
-            let command = commands::devices(entry.vmid);
-            let doing = "reading the VM's devices";
-            seen.devices = Some(
-                ctx.read(&at.host, Lane::Control, &command, Devices::parse, doing)
-                    .await?,
-            );
+            let devices = view::devices(ctx, &at, entry.vmid).await?;
+            if let Some(content) = configuration.content() {
+                seen.stale = Stale::between(ctx, &at, entry, &devices, &content.vmx).await?;
+            }
+            seen.devices = Some(devices);
         }
         let off = registration
             .entry
@@ -234,9 +234,7 @@ impl Action for Network {
         if let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) {
             let vmid =
                 registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
-            let doing = format!("making {} read the new .vmx", at.host);
-            ctx.order(&at.host, &commands::reload(vmid), check_silent, &doing)
-                .await?;
+            view::read_again(ctx, at, vmid).await?;
         }
         Ok(())
     }
@@ -272,9 +270,7 @@ impl Action for Network {
             )]);
         };
         if let Some(entry) = &entry {
-            let doing = format!("making {} read the old .vmx", at.host);
-            let command = commands::reload(entry.vmid);
-            ctx.order(&at.host, &command, check_silent, &doing).await?;
+            view::read_again(ctx, &at, entry.vmid).await?;
         }
         Ok(vec![seen])
     }

@@ -34,6 +34,7 @@ use super::place::{VmAt, site_title};
 use super::questions;
 use super::registered::{self, Registration};
 use super::twins::{self, Twins};
+use super::view::Stale;
 use super::{autostart, configuration, power_tasks, sighting, stopping};
 use connecting::Blind;
 pub(super) use starting::start;
@@ -68,6 +69,8 @@ pub(super) struct Seen {
     other: Option<Ownership>,
     /// In a drill, the proof of its isolation instead; not asked while it runs here.
     ground: Option<Ground>,
+    /// The host would start it by another view than its .vmx; not asked while it runs here.
+    stale: Option<Stale>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
     twins: Option<Twins>,
     /// What the host has of adapters whose address nobody knows.
@@ -141,6 +144,7 @@ impl Action for PowerOn {
                         questions::pending(ctx, &at.host, Lane::Control, entry.vmid).await?;
                 } else {
                     seen.blind = self.look_at_blind(ctx, &at, entry).await?;
+                    seen.stale = Stale::look(ctx, &at, entry).await?;
                     seen.twins = Some(twins::look(ctx, &at).await?);
                     match &self.isolation {
                         Some(isolation) => {
@@ -196,6 +200,9 @@ impl Action for PowerOn {
         let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) else {
             return Ok(());
         };
+        if let Some(stale) = &seen.stale {
+            stale.mend(ctx, at).await?;
+        }
         if seen.is_begun() {
             self.see_through(ctx, at, entry, seen).await?;
         } else if let Some(other) = &seen.other {

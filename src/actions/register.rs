@@ -2,8 +2,9 @@
 //!
 //! A .vmx that came from another place is made fit first (see [`fit_to_host`]): the changes stand on
 //! the step card as a diff with reasons, are made as `network` makes its own, and go with the entry
-//! when the step is taken back. Only a VM that is not entered yet is looked at so: a host writes
-//! such lines itself once the VM runs there.
+//! when the step is taken back. Only a VM of which the host has not read this file yet is looked at so:
+//! a host writes such lines itself once the VM runs there. An entry that knows the VM by another .vmx
+//! than lies there now is made to read that.
 //!
 //! [`fit_to_host`]: crate::vmfiles::fit_to_host
 
@@ -34,6 +35,7 @@ use super::place::VmAt;
 use super::registered::{self, Entry, Registration};
 use super::replacing::{self, Names};
 use super::twins::{self, Twins};
+use super::view::{self, Stale};
 
 /// The verb about one VM.
 pub(super) struct Register {
@@ -46,7 +48,7 @@ pub(super) struct Seen {
     /// The place, with the .vmx file's name if it became known.
     at: Option<VmAt>,
     registration: Known<Registration>,
-    /// The .vmx, read only where the VM is not registered.
+    /// The .vmx, read only where the host has yet to read it.
     configuration: Known<Configuration>,
     /// What decides whether the host could run it, where the .vmx was read.
     around: Option<Surroundings>,
@@ -56,6 +58,8 @@ pub(super) struct Seen {
     twins: Option<Twins>,
     /// The entry for this very file that the host cannot read.
     invalid: Option<Vmid>,
+    /// The host's view of it is not what the file says.
+    stale: Option<Stale>,
     /// The run's id, for names of its own.
     run: RunId,
 }
@@ -106,6 +110,14 @@ impl Register {
             );
         }
         self.reload(format!("{found}, {}", entry.summary.connection), entry.vmid)
+    }
+
+    /// The host knows the VM by a .vmx that is no more.
+    fn is_stale(&self, entry: &Entry, stale: &Stale) -> ProbeAnswer {
+        let found = format!("registered as vmid {}, but {}", entry.vmid, stale.found());
+        let mut proposal = self.proposal(stale.change(&self.at), stale.command(&self.at), None);
+        proposal.then = format!("{} lists it as its .vmx says", self.at.host);
+        needed(found, proposal)
     }
 
     /// The host knows the file and could not read it when it last tried.
@@ -238,8 +250,11 @@ impl Action for Register {
             at: Some(at.clone()),
             ..Seen::default()
         };
+        if let Some(entry) = &registration.entry {
+            seen.stale = Stale::look(ctx, &at, entry).await?;
+        }
         let valid = registration.entry.as_ref().is_some_and(Entry::is_valid);
-        if !valid {
+        if !valid || seen.stale.is_some() {
             self.observe_file(ctx, &at, &mut seen).await?;
             if registration.entry.is_none() && at.vmx.is_some() {
                 seen.twins = Some(twins::look(ctx, &at).await?);
@@ -258,7 +273,11 @@ impl Action for Register {
             return self.outline();
         };
         if let Some(entry) = &registration.entry {
-            return self.with_fit(seen, at, self.is_registered(entry));
+            let answer = match &seen.stale {
+                Some(stale) => self.is_stale(entry, stale),
+                None => self.is_registered(entry),
+            };
+            return self.with_fit(seen, at, answer);
         }
         if !registration.namesakes.is_empty() {
             return self.blocked_by_namesake(&registration.namesakes);
@@ -292,16 +311,14 @@ impl Action for Register {
             let names = seen.names(at, content);
             replacing::edit(ctx, at, &names, content, &fitted.bytes).await?;
         }
-        let doing = format!("registering {}", at.vm);
         if let Some(vmid) = Self::act_on(seen) {
-            return ctx
-                .order(&at.host, &commands::reload(vmid), check_silent, &doing)
-                .await;
+            return view::read_again(ctx, at, vmid).await;
         }
+        let doing = format!("registering {}", at.vm);
         let command = commands::register(&at.vmx_path());
         ctx.order(&at.host, &command, Registered::parse, &doing)
             .await?;
-        Ok(())
+        view::was_read(ctx, at).await
     }
 
     async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {

@@ -168,6 +168,15 @@ pub enum Fact {
         /// Of the old bytes.
         sha256: String,
     },
+    /// A VM's host was made to read its .vmx: what it had seen of it before counts no more.
+    ConfigRead {
+        /// Of which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// The file on the host.
+        path: String,
+    },
     /// A drill's cleanup left this folder with the VM's disks, for a live restore to start from.
     DisksKept {
         /// Of which VM.

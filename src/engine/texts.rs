@@ -171,6 +171,7 @@ impl Fact {
             | Self::RoomCounted { .. }
             | Self::OriginalKept { .. }
             | Self::ConfigKept { .. }
+            | Self::ConfigRead { .. }
             | Self::Registered { .. }
             | Self::PortGroupMade { .. }
             | Self::VswitchMade { .. }

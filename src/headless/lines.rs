@@ -316,6 +316,7 @@ fn known(fact: &Fact) -> Option<String> {
             | Fact::RoomCounted { .. }
             | Fact::FolderMade { .. }
             | Fact::ConfigKept { .. }
+            | Fact::ConfigRead { .. }
             | Fact::Registered { .. }
             | Fact::PortGroupMade { .. }
             | Fact::VswitchMade { .. }

@@ -101,6 +101,7 @@ pub fn fact_in_words(fact: &Fact) -> String {
             format!("{path} on {host} kept aside as {aside}")
         }
         Fact::ConfigKept { path, copy, .. } => format!("old bytes of {path} kept as {copy}"),
+        Fact::ConfigRead { host, path, .. } => format!("{host} has read {path} again"),
         Fact::Registered { vm, host, vmx, .. } => format!("{vm} registered on {host}: {vmx}"),
         Fact::PortGroupMade {
             host,

@@ -6,6 +6,7 @@ use crate::actions::place::VmAt;
 use crate::actions::port_groups::{self, Groups};
 use crate::actions::registered::Entry;
 use crate::actions::replacing::{self, Names};
+use crate::actions::view::Stale;
 use crate::actions::words::count;
 use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
@@ -257,12 +258,16 @@ impl Network {
             .map(|devices| self.misjoined(devices))
             .unwrap_or_default();
         let same = fitted.to_bytes() == content.bytes && content.path == at.vmx_path();
-        let found = match (same, misjoined.is_empty()) {
-            (true, true) if groups.is_whole() => {
+        let unseen = match (&seen.stale, misjoined.is_empty()) {
+            (_, false) => Some(misjoined.join(", ")),
+            (stale, true) => stale.as_ref().map(Stale::found),
+        };
+        let found = match (same, &unseen) {
+            (true, None) if groups.is_whole() => {
                 "adapters are joined as the runbook says".to_owned()
             }
-            (true, true) => format!("the file is right, but {}", groups.lacking()),
-            (true, false) => format!("the file is right, but {}", misjoined.join(", ")),
+            (true, None) => format!("the file is right, but {}", groups.lacking()),
+            (true, Some(unseen)) => format!("the file is right, but {unseen}"),
             (false, _) => {
                 let changes = diff(&content.vmx, &fitted).len();
                 format!(
@@ -271,7 +276,7 @@ impl Network {
                 )
             }
         };
-        if same && misjoined.is_empty() && groups.is_whole() {
+        if same && unseen.is_none() && groups.is_whole() {
             return done(found, self.evidence(at, entry));
         }
         if runs {
@@ -310,6 +315,7 @@ impl Network {
             commands.extend(replacing::shown_edit(at, &seen.names(at, content), content));
         }
         if let Some(entry) = entry {
+            changes.extend(seen.stale.iter().map(|stale| stale.change(at)));
             commands.push(shown_for(
                 &at.host,
                 &at.vm,

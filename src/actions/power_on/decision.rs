@@ -150,6 +150,18 @@ impl PowerOn {
         }
     }
 
+    /// That the host reads its .vmx first, where it has another view of it.
+    fn reading(&self, seen: &Seen) -> impl Iterator<Item = String> {
+        seen.stale.iter().map(|stale| stale.change(&self.at))
+    }
+
+    fn start_commands(&self, seen: &Seen, entry: &Entry) -> Vec<ShownCommand> {
+        let reading = seen.stale.iter().map(|stale| stale.command(&self.at));
+        let vmid = Known::Is(entry.vmid);
+        let start = shown_for(&self.at.host, self.vm(), vmid, commands::power_on);
+        reading.chain([start]).collect()
+    }
+
     /// It is off: may it start?
     pub(super) fn decide_off(&self, seen: &Seen, entry: &Entry, other: &Ownership) -> ProbeAnswer {
         let found = format!("{}; {}", entry.power(), other.lines().join("; "));
@@ -160,7 +172,8 @@ impl PowerOn {
         if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(&self.at)) {
             return answer;
         }
-        let mut changes = vec![format!("{} starts", self.at.who())];
+        let mut changes: Vec<String> = self.reading(seen).collect();
+        changes.push(format!("{} starts", self.at.who()));
         if entry.power() == PowerState::Suspended {
             changes.push("it is suspended: it goes on where it was".into());
         }
@@ -181,12 +194,7 @@ impl PowerOn {
         changes.extend(seen.twins.iter().flat_map(|twins| twins.doubts(&self.at)));
         changes.extend(seen.autostart.as_ref().map(back));
         let mut proposal = self.proposal(changes);
-        proposal.commands = vec![shown_for(
-            &self.at.host,
-            self.vm(),
-            Known::Is(entry.vmid),
-            commands::power_on,
-        )];
+        proposal.commands = self.start_commands(seen, entry);
         if let Some(due) = &seen.autostart {
             proposal.commands.push(self.autostart_command(entry, due));
         }
@@ -203,16 +211,12 @@ impl PowerOn {
         if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(&self.at)) {
             return answer;
         }
-        let mut changes = vec![format!("{} starts, kept apart:", self.at.who())];
+        let mut changes: Vec<String> = self.reading(seen).collect();
+        changes.push(format!("{} starts, kept apart:", self.at.who()));
         changes.extend(ground.lines.iter().cloned());
         changes.extend(seen.twins.iter().flat_map(|twins| twins.doubts(&self.at)));
         let mut proposal = self.proposal(changes);
-        proposal.commands = vec![shown_for(
-            &self.at.host,
-            self.vm(),
-            Known::Is(entry.vmid),
-            commands::power_on,
-        )];
+        proposal.commands = self.start_commands(seen, entry);
         needed(format!("{}; isolated", entry.power()), proposal)
     }
 

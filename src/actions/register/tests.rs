@@ -20,6 +20,7 @@ fn seen(registration: Registration, configuration: Option<Configuration>) -> See
         around: None,
         locked_by: None,
         invalid: None,
+        stale: None,
         run: "r1".into(),
     }
 }

@@ -3,8 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::going_home::by_hand;
 use super::world::{World, home, is_done, out};
-use super::{RUNBOOK, needed};
+use super::{RUNBOOK, lines, needed};
 use crate::engine::{Fact, OpStatus};
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
@@ -22,7 +23,7 @@ fn runbook() -> String {
 }
 
 /// Gives sql01 its third disk in London; returns the datastore's UUID.
-fn add_disk(world: &World) -> String {
+async fn add_disk(world: &World) -> String {
     let real = std::fs::canonicalize(world.on("lon-esx1", "/vmfs/volumes/local2")).unwrap();
     let uuid = real.file_name().unwrap().to_str().unwrap().to_owned();
     let other = world.on("lon-esx1", OTHER);
@@ -42,6 +43,10 @@ fn add_disk(world: &World) -> String {
          scsi0:2.fileName = \"/vmfs/volumes/{uuid}/sql01/sql01.vmdk\"\n"
     ));
     std::fs::write(&vmx, text).unwrap();
+    let list = by_hand(world, "lon-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|row| row.contains("sql01/sql01.vmx"));
+    let vmid = row.unwrap().split_whitespace().next().unwrap();
+    by_hand(world, "lon-esx1", &["vim-cmd", "vmsvc/reload", vmid]).await;
     uuid
 }
 
@@ -65,7 +70,7 @@ fn sent(world: &World, verb: &str) -> u64 {
 async fn a_vm_with_disks_on_two_datastores_moves_and_goes_home() {
     let world = World::with(&runbook()).await;
     world.go("ahead/sql01/shut_down").await;
-    let uuid = add_disk(&world);
+    let uuid = add_disk(&world).await;
     let answer = world.probe("ahead/sql01/replicate").await;
     let changes = needed(&answer).changes.join("\n");
     let line = |sign, name: &str| format!("{sign} scsi0:2.fileName = \"{name}\"");
@@ -128,7 +133,7 @@ async fn a_vm_with_disks_on_two_datastores_moves_and_goes_home() {
     world.go(&home("copy_back")).await;
     assert_eq!(world.told(&home("copy_back")).len(), all);
     assert_eq!(world.all_writes(), writes, "all of it was there");
-    world.go(&home("register")).await;
+    it_starts_from_the_disks_that_came(&world).await;
     assert!(london(&format!("{FOLDER}/sql01_2-flat.vmdk")) == data);
     assert!(
         london(&format!("{OTHER}/sql01-flat.vmdk")) != data,
@@ -137,4 +142,27 @@ async fn a_vm_with_disks_on_two_datastores_moves_and_goes_home() {
     let bytes = sent(&world, "copy_back");
     assert!(bytes < THIRD as u64 / 2, "{bytes} bytes were sent home");
     world.end().await;
+}
+
+/// London knows sql01 by its .vmx of before, and would write that back over the one that came.
+async fn it_starts_from_the_disks_that_came(world: &World) {
+    for verb in ["register", "network", "power_on"] {
+        let answer = world.probe(&home(verb)).await;
+        let proposal = needed(&answer);
+        let lines = lines(proposal);
+        assert!(
+            lines.iter().any(|line| line.contains("vmsvc/reload")),
+            "{verb}: {lines:?}"
+        );
+        let changes = proposal.changes.join("\n");
+        let gone = format!("{OTHER}/sql01.vmdk on the host, not in the file");
+        assert!(changes.contains(&gone), "{verb}: {changes}");
+    }
+    world.go(&home("register")).await;
+    assert!(is_done(&world.probe(&home("register")).await));
+    world.go(&home("network")).await;
+    world.go(&home("power_on")).await;
+    let vmx = read(world.on("lon-esx1", &format!("{FOLDER}/sql01.vmx")));
+    let vmx = String::from_utf8(vmx).unwrap();
+    assert!(vmx.contains("scsi0:2.fileName = \"sql01_2.vmdk\""), "{vmx}");
 }

@@ -68,16 +68,21 @@ pub(in super::super) fn devices(host: &Arc<SimHost>, id: &str) -> Result<String,
             ("busNumber", Value::bare(0)),
         ],
     )];
-    let shown = datastore_path(host, &view.vm.path);
-    let folder = shown
+    let folder = view
+        .vm
+        .path
         .rsplit_once('/')
-        .map_or("", |(folder, _)| folder)
-        .to_owned();
+        .map_or("", |(folder, _)| folder);
     for (index, (_, file)) in view.config.disks().iter().enumerate() {
+        let path = if file.starts_with('/') {
+            file.clone()
+        } else {
+            format!("{folder}/{file}")
+        };
         let backing = Value::Object(
             "vim.vm.device.VirtualDisk.FlatVer2BackingInfo",
             vec![
-                ("fileName", Value::text(format!("{folder}/{file}"))),
+                ("fileName", Value::text(datastore_path(host, &path))),
                 ("thinProvisioned", Value::bare(true)),
             ],
         );
