@@ -1,8 +1,8 @@
 //! Asks every listed host of a site about a VM, and the guest's address beside them.
 //!
-//! A VM is recognised by its uuid.bios; until that is known, by its path and its name. That a VM does
-//! not run is believed only of a host that answered in full: hostd may be down where its VMs run on, and
-//! an old release may have no list of what runs. What such a host does tell is told.
+//! A VM is recognised by its uuid.bios, whatever it is called there; until that is known, by its path and
+//! its name. That a VM does not run is believed only of a host that answered in full: hostd may be down
+//! where its VMs run on, and an old release may have no list of what runs. What such a host does tell is told.
 
 use futures_util::future::join_all;
 
@@ -57,8 +57,8 @@ impl Lists {
 #[derive(Clone, Debug, Default)]
 struct Marks {
     uuid: Option<BiosUuid>,
-    /// Folder and .vmx file at that site.
-    tail: Option<(String, String)>,
+    /// Its place at that site.
+    place: Option<VmAt>,
     /// Names it may go by.
     names: Vec<String>,
 }
@@ -202,7 +202,7 @@ fn marks(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Marks {
     });
     Marks {
         uuid,
-        tail: place.and_then(|place| Some((place.folder, place.vmx?))),
+        place,
         names: vec![vm.to_string()],
     }
 }
@@ -267,18 +267,20 @@ async fn copy_of(
     row: &InventoryEntry,
     marks: &Marks,
 ) -> Result<Option<Copy>, Fault> {
-    let by = match (marks.is_at(path_tail(&row.path)), marks.is_named(&row.name)) {
-        (true, _) => "path",
-        (_, true) => "name",
-        _ => return Ok(None),
+    let vmx = registered::inventory_path(row);
+    let runs = |vm: &RunningVm| marks.is_own(vm.uuid_bios) && is_one(&vm.config_file, &vmx);
+    let by = match marks.by(&vmx, &row.name) {
+        Some(by) => by,
+        None if lists.running.iter().any(runs) => "uuid.bios",
+        None => return Ok(None),
     };
     let Some(summary) = registered::confirmed(ctx, host, Lane::Control, row).await? else {
         return Ok(None);
     };
     let by = match (marks.uuid, summary.uuid_bios) {
         (Some(own), Some(its)) if own == its => "uuid.bios",
-        // Another VM, which only bears the name.
-        (Some(_), Some(_)) if by == "name" => return Ok(None),
+        // Another VM, which only bears the name, or came into its folder.
+        (Some(_), Some(_)) if by != "path" => return Ok(None),
         _ => by,
     };
     let mut order = lists.autostart.iter();
@@ -286,7 +288,7 @@ async fn copy_of(
     let since = summary.boot_time.as_deref();
     Ok(Some(Copy {
         vmid: Some(row.vmid),
-        vmx: registered::inventory_path(row),
+        vmx,
         by,
         power: summary.power,
         since: since.and_then(|time| time.parse().ok()),
@@ -298,13 +300,12 @@ async fn copy_of(
 /// The list of what runs has the last word: it needs no inventory, and knows no stale state.
 fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> Result<(), String> {
     for vm in running {
-        let tail = path_tail(&vm.config_file);
-        let by = match (marks.uuid, vm.uuid_bios) {
-            (Some(own), Some(its)) if own == its => "uuid.bios",
-            _ if marks.is_at(tail) => "path",
-            (Some(_), Some(_)) => continue,
-            _ if marks.is_named(&vm.name) => "name",
-            (Some(_), None) => {
+        let by = match (marks.by(&vm.config_file, &vm.name), vm.uuid_bios) {
+            (_, its) if marks.is_own(its) => "uuid.bios",
+            (Some("path"), _) => "path",
+            (_, Some(_)) if marks.uuid.is_some() => continue,
+            (Some(by), _) => by,
+            (None, None) if marks.uuid.is_some() => {
                 return Err(format!(
                     "{} runs there without a uuid.bios to compare",
                     vm.name
@@ -312,9 +313,8 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
             }
             (None, _) => continue,
         };
-        let known = copies
-            .iter_mut()
-            .find(|copy| tail.is_some() && path_tail(&copy.vmx) == tail);
+        let mut copies_here = copies.iter_mut();
+        let known = copies_here.find(|copy| is_one(&copy.vmx, &vm.config_file));
         match known {
             Some(copy) => copy.power = PowerState::On,
             None => copies.push(Copy {
@@ -331,13 +331,26 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
     Ok(())
 }
 
+/// Whether two spellings of a path, by a datastore's label or its UUID, name one .vmx.
+fn is_one(one: &str, other: &str) -> bool {
+    path_tail(one).is_some() && path_tail(one) == path_tail(other)
+}
+
 impl Marks {
-    fn is_at(&self, tail: Option<(&str, &str)>) -> bool {
-        let own = self
-            .tail
-            .as_ref()
-            .map(|(folder, file)| (folder.as_str(), file.as_str()));
-        own.is_some() && own == tail
+    /// By what a VM looks like this one: its file, that it lies in its folder where the file's name is not
+    /// known, its name.
+    fn by(&self, vmx: &str, name: &str) -> Option<&'static str> {
+        let here = self.place.as_ref().filter(|place| place.is_at(vmx));
+        match here.map(|place| place.vmx.is_some()) {
+            Some(true) => Some("path"),
+            Some(false) => Some("folder"),
+            None => self.is_named(name).then_some("name"),
+        }
+    }
+
+    /// Whether it is its own identity, where that is known.
+    fn is_own(&self, uuid: Option<BiosUuid>) -> bool {
+        self.uuid.is_some() && self.uuid == uuid
     }
 
     fn is_named(&self, name: &str) -> bool {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::actions::tests::parts::place;
 
 const OWN: &str = "564dc4d7-deeb-7781-dc69-4e96d4c6184f";
 const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
@@ -6,7 +7,7 @@ const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
 fn marks(uuid: Option<&str>) -> Marks {
     Marks {
         uuid: uuid.and_then(BiosUuid::parse),
-        tail: Some(("sql01".into(), "sql01.vmx".into())),
+        place: Some(place(Some("sql01.vmx"))),
         names: vec!["sql01".into()],
     }
 }

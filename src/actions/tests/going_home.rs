@@ -126,6 +126,31 @@ async fn a_site_that_came_back_from_the_dark_takes_its_vm_home() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_is_called_otherwise_is_known_by_its_identity_though_no_journal_tells_of_it() {
+    let world = World::new().await;
+    for verb in ["fence", "restore"] {
+        world.go(&out(verb)).await;
+    }
+    let vmx = world.on("lee-esx1", "/vmfs/volumes/local1/sql01/sql01.vmx");
+    let text = std::fs::read_to_string(&vmx).unwrap();
+    let named = "displayName = \"sql01\"";
+    assert!(text.contains(named), "{text}");
+    std::fs::write(&vmx, text.replace(named, "displayName = \"orders\"")).unwrap();
+    for verb in ["register", "network", "power_on", "ready"] {
+        world.go(&out(verb)).await;
+    }
+    world.keeper.state.lock().unwrap().facts.clear();
+    let answer = world.probe(&home("shut_down")).await;
+    let proposal = needed(&answer);
+    assert!(
+        proposal.changes[0].contains("recognised by uuid.bios"),
+        "{proposal:?}"
+    );
+    world.go(&home("shut_down")).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vm_that_somebody_moved_meanwhile_is_found_where_it_is() {
     let second =
         "  lee-esx2: { site: leeds, driver: esxi, address: 198.51.100.12, user: root }\n  lee-bk1:";
