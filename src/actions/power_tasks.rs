@@ -117,7 +117,7 @@ pub(super) async fn fault(ctx: &Ctx, at: &VmAt, vmx: &str, said: &str) -> Fault 
 fn next_move(reason: &str) -> &'static str {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["lock", "resource busy"]) {
+    if has_word(&reason, &["lock", "locks", "locked", "filelocked"]) || has(&["resource busy"]) {
         "another host or process holds its files: find it (vmkfstools -D on the -flat file names the \
          MAC address), make sure that the VM does not run there, then retry"
     } else if has(&[
@@ -128,9 +128,10 @@ fn next_move(reason: &str) -> &'static str {
     ]) {
         "its swap file finds no room: free space on that datastore, then retry"
     } else if has(&[
-        "insufficientresources",
         "insufficient",
-        "memory",
+        "sufficient memory",
+        "enough memory",
+        "out of memory",
         "admission",
     ]) {
         "the host has too little memory or CPU left for it: free capacity, then retry"
@@ -169,12 +170,25 @@ async fn log_lines(ctx: &Ctx, at: &VmAt) -> Vec<String> {
     complaints(&sanitise::sanitise(&output.stdout))
 }
 
+/// Whether one of these stands in a text for itself: no lock is in `block`, nor in `clock`.
+fn has_word(text: &str, words: &[&str]) -> bool {
+    let mut all = text.split(|c: char| !c.is_ascii_alphanumeric());
+    all.any(|word| words.contains(&word))
+}
+
+/// What the VM was told, `[msg.…]`, tells the reason; other lines do where it was told nothing.
 fn complaints(log: &str) -> Vec<String> {
-    let words = ["msg.", "failed", "error", "lock", "cannot", "no space"];
-    let lines = log.lines().filter(|line| {
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("[msg.")).collect();
+    let complains = |line: &&str| {
         let line = line.to_ascii_lowercase();
-        words.iter().any(|word| line.contains(word))
-    });
+        line.contains("no space")
+            || has_word(&line, &["failed", "error", "lock", "locked", "cannot"])
+    };
+    let lines = if told.is_empty() {
+        log.lines().filter(complains).collect()
+    } else {
+        told
+    };
     let mut last: Vec<String> = Vec::new();
     for line in lines {
         let line = message(line);
@@ -215,6 +229,15 @@ mod tests {
             ]
         );
         assert_eq!(complaints("all is well"), Vec::<String>::new());
+        // Lines that end every log of a failed start do not push out why it failed.
+        let told = "vmx| I005: [msg.fileio.lock] Failed to lock the file\n\
+                    vmx| I005: Vmx exits with an error\nvmx| I005: Module failed\n";
+        assert_eq!(
+            complaints(told),
+            ["[msg.fileio.lock] Failed to lock the file"]
+        );
+        let untold = "vmx| I005: It cannot go on\nvmx| I005: Clock: blocked, additionalError=4\n";
+        assert_eq!(complaints(untold), ["It cannot go on"]);
     }
 
     #[test]
@@ -224,6 +247,21 @@ mod tests {
             ("msg.hbacommon.outofspace", "free space"),
             ("vim.fault.InsufficientResourcesFault", "free capacity"),
             ("Cannot open the disk 'x'", "restore point"),
+            (
+                "Another process has locked a portion of the file",
+                "vmkfstools -D",
+            ),
+            ("vim.fault.FileLocked", "vmkfstools -D"),
+            (
+                "Admission check failed for memory resource",
+                "free capacity",
+            ),
+            // Neither is a lock, nor is memory scarce.
+            ("A block of the clock could not be unlocked", "hostd.log"),
+            (
+                "Invalid memory setting: reservation should be equal to memsize",
+                "hostd.log",
+            ),
             ("no reason was found", "hostd.log"),
         ] {
             assert!(next_move(reason).contains(word), "{reason}");
