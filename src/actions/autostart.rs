@@ -41,7 +41,8 @@ pub(super) async fn due(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<Option<Autos
     Ok((!there).then(|| removed.clone()))
 }
 
-/// Puts it back.
+/// Puts it back. What a `vim-cmd` makes of `--` is seen from its list; one that does not know it gets
+/// the entry without.
 ///
 /// # Errors
 /// The host refused it, or the write was lost.
@@ -53,5 +54,13 @@ pub(super) async fn put_back(
 ) -> Result<(), ActError> {
     let doing = format!("putting back the autostart entry of {}", at.vm);
     let command = commands::update_autostart_restore(vmid, entry);
-    ctx.order(&at.host, &command, check_silent, &doing).await
+    let put = ctx.order(&at.host, &command, check_silent, &doing).await;
+    let Some(bare) = commands::update_autostart_restore_bare(vmid, entry) else {
+        return put;
+    };
+    match put {
+        Ok(()) if due(ctx, at, vmid).await?.is_none() => Ok(()),
+        Ok(()) | Err(ActError::Failed(_)) => ctx.order(&at.host, &bare, check_silent, &doing).await,
+        put => put,
+    }
 }

@@ -82,6 +82,16 @@ mod tests {
             commands::update_autostart_restore(Vmid(7), &entries[0].1).line(),
             "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn 120 1 systemDefault -1 no"
         );
+        let bare = |entry| commands::update_autostart_restore_bare(Vmid(7), entry);
+        assert_eq!(
+            bare(&entries[0].1).unwrap().line(),
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn 120 1 systemDefault -1 no"
+        );
+        let plain = AutostartEntry {
+            stop_delay: 0,
+            ..entries[0].1.clone()
+        };
+        assert_eq!(bare(&plain), None);
     }
 
     #[test]

@@ -167,29 +167,43 @@ pub fn update_autostart_remove(vmid: Vmid) -> HostCommand {
 /// startDelay, startOrder, stopAction, stopDelay, waitForHeartbeat.
 #[must_use]
 pub fn update_autostart_restore(vmid: Vmid, entry: &AutostartEntry) -> HostCommand {
-    autostart_entry(
-        vmid,
-        &[
-            &entry.start_action,
-            &entry.start_delay.to_string(),
-            &entry.start_order.to_string(),
-            &entry.stop_action,
-            &entry.stop_delay.to_string(),
-            &entry.wait_for_heartbeat,
-        ],
-    )
+    let words = entry_words(entry);
+    autostart_entry(vmid, &words.each_ref().map(String::as_str))
+}
+
+/// The same for a `vim-cmd` that knows no `--`; `None` where it is not needed.
+#[must_use]
+pub fn update_autostart_restore_bare(vmid: Vmid, entry: &AutostartEntry) -> Option<HostCommand> {
+    let words = entry_words(entry);
+    let words = words.each_ref().map(String::as_str);
+    has_dash(&words).then(|| entry_line(&[], vmid, &words))
+}
+
+fn entry_words(entry: &AutostartEntry) -> [String; 6] {
+    [
+        entry.start_action.clone(),
+        entry.start_delay.to_string(),
+        entry.start_order.to_string(),
+        entry.stop_action.clone(),
+        entry.stop_delay.to_string(),
+        entry.wait_for_heartbeat.clone(),
+    ]
+}
+
+fn has_dash(words: &[&str]) -> bool {
+    words.iter().any(|word| word.starts_with('-'))
 }
 
 /// A host takes a word with a dash in front for an option, `-1` too, unless `--` ended those before.
 fn autostart_entry(vmid: Vmid, words: &[&str]) -> HostCommand {
+    let end: &[&str] = if has_dash(words) { &["--"] } else { &[] };
+    entry_line(end, vmid, words)
+}
+
+fn entry_line(end: &[&str], vmid: Vmid, words: &[&str]) -> HostCommand {
     let vmid = vmid.to_string();
-    let mut line = vec!["hostsvc/autostartmanager/update_autostartentry"];
-    if words.iter().any(|word| word.starts_with('-')) {
-        line.push("--");
-    }
-    line.push(&vmid);
-    line.extend(words);
-    HostCommand::write(vim(&line))
+    let verb: &[&str] = &["hostsvc/autostartmanager/update_autostartentry"];
+    HostCommand::write(vim(&[verb, end, &[&vmid], words].concat()))
 }
 
 /// The host's hardware, load and uptime.
