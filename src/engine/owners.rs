@@ -296,7 +296,8 @@ impl RunState {
 
     /// What was told last that speaks against the VM's start, unless somebody has looked or vouched
     /// for it since.
-    pub(super) fn told_against(&self, vm: &VmName) -> Option<&FoundFact> {
+    #[must_use]
+    pub fn told_against(&self, vm: &VmName) -> Option<&FoundFact> {
         let mut newest = self.facts.iter().rev();
         let word = newest.find(|found| match &found.fact {
             Fact::HostReturned { vms, .. } => vms.contains(vm),

@@ -169,6 +169,15 @@ fn risks(standing: &Standing<'_>) -> Vec<String> {
         .iter()
         .map(|split| format!("SPLIT BRAIN: {}", split.in_words()))
         .collect();
+    let told = standing.plan.vms.iter();
+    let told = told.filter_map(|vm| state.told_against(vm));
+    let told = told.filter(|found| !matches!(found.fact, Fact::SplitBrain { .. }));
+    for alarm in told.filter_map(|found| found.fact.alarm()) {
+        // One host may have been silent about several.
+        if !risks.contains(&alarm) {
+            risks.push(alarm);
+        }
+    }
     for op in state
         .unsettled_ops()
         .map(|(_, op)| op)

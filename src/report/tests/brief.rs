@@ -243,6 +243,12 @@ fn what_failed_and_is_gone_on_without_is_a_risk_and_no_decision() {
     );
     assert!(markdown(&case.report()).contains("one step failed or waits for a decision; "));
 
+    let (vm, host) = ("sql01".into(), "lon-esx1".into());
+    let runs = Fact::RunsElsewhere { vm, host };
+    case.run(90, RunEvent::FactFound(runs));
+    let (_, risks) = needs(&case);
+    assert!(risks.contains("sql01 RUNS ON lon-esx1"), "{risks}");
+
     let step = case
         .plan
         .steps
