@@ -353,12 +353,7 @@ impl Action for Fence {
         if seen.calm
             && let Some((host, copy)) = ownership.running().find(deaf)
         {
-            let why = format!("its tools do not run; {}", copy_line(copy));
-            return blocked(
-                found,
-                stopping::not_asked(host, &self.vm, copy.vmid, &why),
-                &[],
-            );
+            return stopping::deaf(found, host, &self.vm, copy);
         }
         if let Some(look) = ownership.sign.answering()
             && !running

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::engine::{Fact, ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::VmName;
@@ -197,11 +196,7 @@ impl Action for Ready {
                 ..Seen::default()
             });
         };
-        let command = commands::guest(entry.vmid);
-        let doing = "reading what the guest's tools told";
-        let guest = ctx
-            .read(&at.host, Lane::Control, &command, Guest::parse, doing)
-            .await?;
+        let guest = registered::guest(ctx, &at.host, entry.vmid).await?;
         let mut seen = Seen {
             runs: Some(true),
             ..Seen::default()

@@ -3,6 +3,7 @@
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::host::{Lane, Output};
+use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, split_datastore_path};
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
@@ -232,6 +233,22 @@ pub(super) async fn is_among(ctx: &Ctx, at: &VmAt, running: &[RunningVm]) -> Res
         }
     }
     Ok(false)
+}
+
+/// What a VM's guest tools tell.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn guest(ctx: &Ctx, host: &HostName, vmid: Vmid) -> Result<Guest, Fault> {
+    let doing = "reading what the guest's tools told";
+    ctx.read(
+        host,
+        Lane::Control,
+        &commands::guest(vmid),
+        Guest::parse,
+        doing,
+    )
+    .await
 }
 
 /// A host's list of running VMs.

@@ -197,12 +197,7 @@ impl Action for ShutDown {
             return done(found.clone(), host_lines(ownership));
         }
         if let Some((host, copy)) = self.deaf(ownership) {
-            let why = format!("its tools do not run; {}", copy_line(copy));
-            return blocked(
-                found,
-                stopping::not_asked(host, &self.vm, copy.vmid, &why),
-                &[],
-            );
+            return stopping::deaf(found, host, &self.vm, copy);
         }
         needed(found, self.proposal(ownership))
     }

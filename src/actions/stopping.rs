@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Fact;
+use crate::engine::{Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::DriverFault;
@@ -11,8 +11,10 @@ use crate::hypervisor::esxi::power::{PowerReply, PowerState};
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
+use super::answer::blocked;
 use super::context::Ctx;
 use super::link::ActError;
+use super::ownership::{Copy, copy_line};
 use super::registered::{entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -48,7 +50,7 @@ pub(super) fn guest_first(tools: bool, patience: Duration) -> String {
 }
 
 /// A guest that cannot be asked, of a VM that must not lose what it has not written.
-pub(super) fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &str) -> Fault {
+fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &str) -> Fault {
     let off = vmid.map(|vmid| commands::power_off(vmid).line());
     let off = off.map_or_else(String::new, |line| format!(" ({line})"));
     Fault::new(
@@ -61,6 +63,12 @@ pub(super) fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &
              runbook says so with power_off"
         ),
     )
+}
+
+/// The same before anything was sent, of a copy that was seen.
+pub(super) fn deaf(found: String, host: &HostName, vm: &VmName, copy: &Copy) -> ProbeAnswer {
+    let why = format!("its tools do not run; {}", copy_line(copy));
+    blocked(found, not_asked(host, vm, copy.vmid, &why), &[])
 }
 
 /// Stops the VM of a file, `[datastore] path`, keeps that, and gives how it went: `shut down by its guest`.

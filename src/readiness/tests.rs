@@ -34,14 +34,16 @@ fn found(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
         assert!(!finding.fault.next.is_empty(), "{finding:?}");
         assert!(!finding.fault.place.is_empty(), "{finding:?}");
     }
+    told(&findings)
+}
+
+/// Findings, each as `severity key`, and their whole texts.
+fn told(findings: &[Finding]) -> (Vec<String>, String) {
     let keys = findings
         .iter()
         .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
-    let texts: Vec<String> = findings
-        .iter()
-        .map(|finding| finding.fault.to_string())
-        .collect();
-    (keys.collect(), texts.join("\n"))
+    let texts = findings.iter().map(|finding| finding.fault.to_string());
+    (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
 }
 
 #[track_caller]

@@ -78,6 +78,36 @@ async fn in_london(site: &Site, deed: &str) {
     hosts.close().await;
 }
 
+/// A site whose London is dark, of this runbook.
+struct Dark {
+    runtime: Runtime,
+    site: Site,
+    runbook: PathBuf,
+}
+
+impl Dark {
+    fn start(place: &Place, text: &str) -> Self {
+        let loaded = lifeboat::runbook::load("runbook", text, &Default::default()).expect("valid");
+        let options = SiteOptions {
+            scale: 1 << 20,
+            speed: 60.0,
+            ..SiteOptions::new(place.path().join("site"))
+        };
+        let runtime = Runtime::new().expect("a runtime");
+        let site = runtime
+            .block_on(Site::start(&loaded.runbook, options))
+            .expect("a site");
+        let runbook = place.path().join("emitted.yaml");
+        std::fs::write(&runbook, site.emit(text).expect("a runbook")).expect("written");
+        site.go_dark(SiteRole::Protected);
+        Self {
+            runtime,
+            site,
+            runbook,
+        }
+    }
+}
+
 /// Whether a host runs sql01, as its own state tells.
 fn runs(site: &Site, host: &str) -> bool {
     let log = site.command_log(&HostName::from(host));
@@ -99,19 +129,11 @@ fn london_comes_back_alive_in_the_last_seconds_of_a_failover() {
     let text = std::fs::read_to_string(RUNBOOK).expect("the runbook");
     let last = "  - phase: Announce\n    steps:\n";
     let text = text.replacen(last, &format!("{last}      - wait: 4s\n"), 1);
-    let loaded = lifeboat::runbook::load("runbook", &text, &Default::default()).expect("valid");
-    let options = SiteOptions {
-        scale: 1 << 20,
-        speed: 60.0,
-        ..SiteOptions::new(place.path().join("site"))
-    };
-    let runtime = Runtime::new().expect("a runtime");
-    let site = runtime
-        .block_on(Site::start(&loaded.runbook, options))
-        .expect("a site");
-    let runbook = place.path().join("emitted.yaml");
-    std::fs::write(&runbook, site.emit(&text).expect("a runbook")).expect("written");
-    site.go_dark(SiteRole::Protected);
+    let Dark {
+        runtime,
+        site,
+        runbook,
+    } = Dark::start(&place, &text);
     let path = answers(&place, &from_the_dark(&["sql01"], ""));
     let first = [
         "run",
@@ -142,19 +164,11 @@ fn london_comes_back_alive_in_the_last_seconds_of_a_failover() {
 fn london_comes_back_alive_in_the_middle_of_a_failover() {
     let place = Place::new();
     let text = std::fs::read_to_string(RUNBOOK).expect("the runbook");
-    let loaded = lifeboat::runbook::load("runbook", &text, &Default::default()).expect("valid");
-    let options = SiteOptions {
-        scale: 1 << 20,
-        speed: 60.0,
-        ..SiteOptions::new(place.path().join("site"))
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let site = runtime
-        .block_on(Site::start(&loaded.runbook, options))
-        .expect("a site");
-    let runbook = place.path().join("emitted.yaml");
-    std::fs::write(&runbook, site.emit(&text).expect("a runbook")).expect("written");
-    site.go_dark(SiteRole::Protected);
+    let Dark {
+        runtime,
+        site,
+        runbook,
+    } = Dark::start(&place, &text);
 
     // Nobody has said that app01 may start: sql01 runs, and the console leaves.
     let path = answers(&place, &from_the_dark(&["sql01"], ""));

@@ -10,8 +10,6 @@ use crate::actions::{configuration, registered, sighting};
 use crate::engine::Verdict;
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
-use crate::hypervisor::esxi::guest::Guest;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::names::{SiteName, VmName};
 use crate::plan::Step;
@@ -54,11 +52,7 @@ async fn vm_signs(ctx: &Ctx, step: &Step, vm: &VmName, sign: VmSign) -> Result<L
         let owner = sighting::of_hosts(ctx, vm, step.side).await;
         return Ok(off_everywhere(&owner).map(|()| said));
     };
-    let command = commands::guest(entry.vmid);
-    let doing = "reading what the guest's tools told";
-    let guest = ctx
-        .read(&at.host, Lane::Control, &command, Guest::parse, doing)
-        .await?;
+    let guest = registered::guest(ctx, &at.host, entry.vmid).await?;
     Ok(if guest.tools_running {
         Ok("its tools run (get.guest)".to_owned())
     } else {

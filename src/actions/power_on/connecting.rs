@@ -292,11 +292,7 @@ fn find<'a>(devices: &'a Devices, name: &str) -> Option<&'a Adapter> {
 
 /// What the guest's tools tell now.
 async fn guest(ctx: &Ctx, at: &VmAt, entry: &Entry) -> Result<Option<Guest>, Fault> {
-    let command = commands::guest(entry.vmid);
-    let doing = "reading what the guest's tools told";
-    let guest = ctx
-        .read(&at.host, Lane::Control, &command, Guest::parse, doing)
-        .await?;
+    let guest = registered::guest(ctx, &at.host, entry.vmid).await?;
     // What they told last is history while they do not run.
     Ok(guest.tools_running.then_some(guest))
 }

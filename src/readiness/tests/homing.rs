@@ -72,12 +72,7 @@ fn lon(seen: &mut Seen) -> &mut EsxiSeen {
 fn found_of(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
     let (mut task, mut seen) = (task(), seen());
     change(&mut task, &mut seen);
-    let findings = judge(&task, &seen);
-    let keys = findings
-        .iter()
-        .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
-    let texts = findings.iter().map(|finding| finding.fault.to_string());
-    (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
+    told(&judge(&task, &seen))
 }
 
 fn found(change: impl FnOnce(&mut Seen)) -> (Vec<String>, String) {

@@ -24,12 +24,7 @@ fn found_of(mode: Mode, change: impl FnOnce(&mut Seen)) -> (Vec<String>, String)
     change(&mut seen);
     let mut task = task_in(mode, RUNBOOK);
     task.rehearsal = super::task().rehearsal;
-    let findings = judge(&task, &seen);
-    let keys = findings
-        .iter()
-        .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
-    let texts = findings.iter().map(|finding| finding.fault.to_string());
-    (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
+    told(&judge(&task, &seen))
 }
 
 fn without_home(seen: &mut Seen) {

@@ -52,14 +52,6 @@ fn judged(change: impl FnOnce(&mut Seen)) -> (Vec<String>, String) {
     told(&judge(&task, &seen))
 }
 
-fn told(findings: &[Finding]) -> (Vec<String>, String) {
-    let keys = findings
-        .iter()
-        .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
-    let texts = findings.iter().map(|finding| finding.fault.to_string());
-    (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
-}
-
 fn running(name: &str, file: &str) -> RunningVm {
     RunningVm {
         world_id: 7,
