@@ -25,10 +25,11 @@ const BATCH: usize = 100;
 const MAX_BATCHES: usize = 10;
 
 /// The beginnings of files, each behind a line that says how many bytes of it come: `$1` bytes at
-/// most of each of the others, `-` for one that cannot be read. One exec, however many files.
+/// most of each of the others, `-` for one that cannot be read, as a
+/// file that a running VM holds. One exec, however many files.
 const HEADS: &str = r#"most=$1; shift
 for file in "$@"; do
-  if [ -f "$file" ] && [ -r "$file" ]; then
+  if [ -f "$file" ] && [ -r "$file" ] && true 2>/dev/null <"$file"; then
     dd if="$file" bs="$most" count=1 2>/dev/null | wc -c
     dd if="$file" bs="$most" count=1 2>/dev/null
   else echo -; fi

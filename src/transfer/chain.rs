@@ -216,8 +216,8 @@ pub(super) fn assess(shelf: &[Shelved], at: usize, top: &str) -> Option<Point> {
 struct Draft<'a> {
     own: &'a Shelved,
     point: Point,
-    /// Texts of its files, wherever those lie.
-    texts: BTreeMap<String, Option<&'a [u8]>>,
+    /// Texts of its files, wherever those lie, or why they are not known.
+    texts: BTreeMap<String, Result<&'a [u8], String>>,
 }
 
 impl<'a> Draft<'a> {
@@ -254,8 +254,7 @@ impl<'a> Draft<'a> {
         let file = holder.file(path, entry, sum);
         let told = [FileKind::Vmx, FileKind::Descriptor, FileKind::Vmsd];
         if told.contains(&file.kind) {
-            let text = holder.text(path).map(Vec::as_slice);
-            self.texts.insert(path.to_owned(), text);
+            self.texts.insert(path.to_owned(), holder.text(path));
         }
         self.point.files.push(file);
     }
@@ -359,7 +358,7 @@ impl<'a> Draft<'a> {
             };
             self.add(&path, self.own, entry, None);
             if self.own.kind(&path) == FileKind::Descriptor
-                && let Some(text) = self.own.text(&path)
+                && let Ok(text) = self.own.text(&path)
                 && let Ok(disk) = Descriptor::parse(text)
             {
                 wanted.extend(disk.files().map(|file| beside(&path, file)));

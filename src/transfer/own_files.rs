@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::deliver::Item;
-use super::flaw::NO_DESCRIPTOR;
 use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
@@ -121,15 +120,8 @@ impl<'a> Gathering<'a> {
 
     fn text(&self, folder: &str, name: &str) -> Result<&[u8], Fault> {
         let contents = self.folders.get(folder);
-        let text = contents.and_then(|contents| contents.texts.get(name));
-        text.map(Vec::as_slice).ok_or_else(|| {
-            let there = contents.and_then(|contents| contents.entry(name));
-            let why = match there.filter(|_| FileKind::of(name).is_disk_data()) {
-                Some(_) => format!("{name} is named as a disk, and is {NO_DESCRIPTOR}"),
-                None => format!("{name} is not there or may not be read"),
-            };
-            self.at(folder).unreadable(&why)
-        })
+        let text = contents.map_or_else(|| Err("is not there".to_owned()), |all| all.text(name));
+        text.map_err(|why| self.at(folder).unreadable(&format!("{name} {why}")))
     }
 
     /// Where a name leads that is written in a text of a folder. Two spellings of one place are one,

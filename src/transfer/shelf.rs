@@ -1,10 +1,11 @@
 //! Reading the folder of a VM's backup: the names in it, then what its folders hold. Two commands on
 //! a host, however many points there are; links are never followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use super::flaw::NO_DESCRIPTOR;
 use super::source::Folder;
 use super::stream::Stream;
 use super::sums::MAX_SUMS;
@@ -65,6 +66,8 @@ pub(super) struct Contents {
     /// Beginnings of the files that tell what the folder is, by name: see [`text_limit`]. One that
     /// may not be read is not among them.
     pub(super) texts: BTreeMap<String, Vec<u8>>,
+    /// Such files that may be read and do not open: whoever runs the VM has them open.
+    pub(super) locked: BTreeSet<String>,
     /// Why it could not be read; then nothing else is known.
     pub(super) trouble: Option<String>,
 }
@@ -83,6 +86,22 @@ impl Contents {
         if !is_data || Descriptor::begins(&text) {
             self.texts.insert(entry.name.clone(), text);
         }
+    }
+
+    /// The beginning of a file that tells what the folder is, or what is the matter with that file.
+    pub(super) fn text(&self, name: &str) -> Result<&[u8], String> {
+        if let Some(text) = self.texts.get(name) {
+            return Ok(text);
+        }
+        Err(if self.entry(name).is_none() {
+            "is not there".to_owned()
+        } else if self.locked.contains(name) {
+            "is locked: a VM or a program has it open".to_owned()
+        } else if FileKind::of(name).is_disk_data() {
+            format!("is named as a disk, and is {NO_DESCRIPTOR}")
+        } else {
+            "may not be read".to_owned()
+        })
     }
 
     /// What the file of this name is, by its text where its name may deceive.
@@ -126,7 +145,8 @@ echo ."#;
 
 /// For each folder `$5` … below `$1`: facts and names of what is in it, in one `stat`; then the
 /// beginnings of its telling files, `$2` bytes of its sums, `$3` of a `.vmx`, `$4` of a descriptor,
-/// which may bear the name of a disk's data. A length is that which `stat` showed; the slash behind the bytes proves it.
+/// which may bear the name of a disk's data. A length is that which `stat` showed; the slash behind the
+/// bytes proves it. A file that a running VM holds does not open.
 const CONTENTS: &str = r#"top=$1; sums=$2; most=$3; head=$4; shift 4
 for d in "$@"; do
   if ! cd "$top/$d" 2>/dev/null || ! ls . >/dev/null 2>&1; then echo unreadable; continue; fi
@@ -148,6 +168,7 @@ for d in "$@"; do
       *-[fF][lL][aA][tT].*|*-[cC][tT][kK].*|*-[dD][eE][lL][tT][aA].*|*-[sS][eE][sS][pP][aA][rR][sS][eE].*|*-[sSfF][0-9][0-9][0-9].*)
         [ "$(stat -c %s "$n")" -le "$head" ] || continue ;;
     esac
+    if ! true 2>/dev/null <"$n"; then printf 'locked %s/\n' "$n"; continue; fi
     printf 'text %s/\n' "$n"
     dd if="$n" bs="$m" count=1 2>/dev/null
     echo /
@@ -348,6 +369,12 @@ fn next_contents(reply: &[u8]) -> Option<(Contents, &[u8])> {
         if let Some(after) = rest.strip_prefix(b"..\n") {
             return Some((contents, after));
         }
+        if let Some(after) = rest.strip_prefix(b"locked ./") {
+            let (name, after) = until_slash(after)?;
+            contents.locked.extend(String::from_utf8(name.to_vec()));
+            rest = after;
+            continue;
+        }
         let (name, after) = until_slash(rest.strip_prefix(b"text ./")?)?;
         let entry = String::from_utf8(name.to_vec()).ok();
         let entry = entry.and_then(|name| contents.entry(&name).cloned())?;
@@ -467,7 +494,7 @@ mod tests {
 
     const REPLY: &[u8] = b"listed\n81a4 3 1767322800 8 512 ./SHA256SUMS/\n\
         81a4 5 1767322800 8 512 ./a b\nc/\na1ff 7 1767322800 0 512 ./link/\n\
-        41ed 4096 1767322800 8 512 ./../\n.\ntext ./SHA256SUMS/\nx/\n/\n..\nunreadable\ncrowded\nend\n";
+        41ed 4096 1767322800 8 512 ./../\n.\ntext ./SHA256SUMS/\nx/\n/\nlocked ./a b\nc/\n..\nunreadable\ncrowded\nend\n";
 
     #[test]
     fn a_reply_is_taken_apart_whatever_the_names_are() {
@@ -480,7 +507,9 @@ mod tests {
             .collect();
         let expected = [("SHA256SUMS", true), ("a b\nc", true), ("link", false)];
         assert_eq!(names, expected);
-        assert_eq!(read[0].texts["SHA256SUMS"], b"x/\n");
+        assert_eq!(read[0].text("SHA256SUMS"), Ok(b"x/\n".as_slice()));
+        assert!(read[0].text("a b\nc").unwrap_err().contains("locked"));
+        assert!(read[0].text("link").unwrap_err().contains("may not"));
         assert_eq!(read[0].entries[1].allocated, 4096);
         assert!(read[1].trouble.as_deref().unwrap().contains("gone"));
         assert!(read[2].trouble.as_deref().unwrap().contains("2000"));

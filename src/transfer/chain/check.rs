@@ -47,9 +47,12 @@ impl Draft<'_> {
                 name: self.shown(file),
                 why,
             };
-            let Some(text) = text else {
-                flaws.push(unreadable("it may not be read".to_owned()));
-                continue;
+            let text = match text {
+                Ok(text) => text,
+                Err(why) => {
+                    flaws.push(unreadable(format!("it {why}")));
+                    continue;
+                }
             };
             let whole = u64::try_from(text.len()) == Ok(file.bytes);
             if whole && file.sum.is_some_and(|sum| Sum::of(text) != sum) {
@@ -178,7 +181,8 @@ impl Draft<'_> {
         let vmx = self
             .point
             .vmx()
-            .and_then(|name| (*self.texts.get(name)?).map(Vmx::parse));
+            .and_then(|name| self.texts.get(name)?.as_ref().ok())
+            .map(|text| Vmx::parse(text));
         let Some(Ok(vmx)) = vmx else { return };
         if let Some(nvram) = vmx.nvram().filter(|nvram| self.point.file(nvram).is_none()) {
             self.point.remarks.push(format!(

@@ -186,9 +186,11 @@ impl Shelved {
         contents.entry(name)
     }
 
-    pub(super) fn text(&self, path: &str) -> Option<&Vec<u8>> {
-        let (contents, name) = self.part(path)?;
-        contents.texts.get(name)
+    /// The beginning of a file that tells what the point is, or what is the matter with that file.
+    pub(super) fn text(&self, path: &str) -> Result<&[u8], String> {
+        let part = self.part(path);
+        let (contents, name) = part.ok_or_else(|| "is not there".to_owned())?;
+        contents.text(name)
     }
 
     /// What a file of it is, by its text where its name may deceive.

@@ -42,7 +42,7 @@ impl Draft<'_> {
         self.point.files = kept;
         let mut texts = BTreeMap::new();
         for (path, text) in &self.texts {
-            let Some(old) = text else { continue };
+            let Ok(old) = text else { continue };
             match self.renamed(path, old, &disks, &names) {
                 Ok(Some(new)) => {
                     if self.kind(path) == Some(FileKind::Vmx)
@@ -77,7 +77,7 @@ impl Draft<'_> {
             .iter()
             .filter(|(path, _)| self.kind(path) == Some(FileKind::Descriptor));
         let disks = descriptors.filter_map(|(path, text)| {
-            let disk = Descriptor::parse((*text)?).ok()?;
+            let disk = Descriptor::parse(text.as_ref().ok()?).ok()?;
             let mut found = Found {
                 files: vec![Place::within(path)],
                 names: BTreeMap::new(),
@@ -112,8 +112,8 @@ impl Draft<'_> {
     ) -> Result<Option<Vec<u8>>, String> {
         let words = |why: VmxError| format!("it cannot be given the new names of its disks: {why}");
         let vmx = || {
-            let text = (*self.texts.get(self.point.vmx()?)?)?;
-            Vmx::parse(text).ok()
+            let text = self.texts.get(self.point.vmx()?)?;
+            Vmx::parse(text.as_ref().ok()?).ok()
         };
         let there = |path: &str| self.point.file(path).is_some();
         let leads = |vmx: &Vmx, written: &str| {

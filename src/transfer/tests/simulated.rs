@@ -373,3 +373,21 @@ async fn the_vm_is_copied_back_beside_its_original() {
     }
     simulated.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_disk_of_a_running_vm_is_no_file_that_changed() {
+    let simulated = Simulated::start(1 << 20).await;
+    let folder = "/vmfs/volumes/local1/sql01";
+    let root = simulated.site.host_root(&"lon".into()).unwrap();
+    let data = root.join(&folder[1..]).join("sql01-flat.vmdk");
+    let data = std::fs::File::options().write(true).open(data).unwrap();
+    data.set_len(32 << 10).unwrap();
+    let from = simulated.on("lon", folder);
+    let files = vm_files(&from, "sql01.vmx").await.unwrap();
+    let held = |item: &&Item| item.name == "sql01-flat.vmdk" && item.bytes == 32 << 10;
+    assert!(files.items.iter().any(|item| held(&item)), "{files:?}");
+    // Its beginning is not empty, but not known.
+    let error = from.heads(&["sql01-flat.vmdk"], 512).await.unwrap_err();
+    assert!(error.what.contains("may not be read"), "{error}");
+    simulated.stop().await;
+}
