@@ -42,7 +42,7 @@ fn unfit_of(vm: &VmName, fault: &Fault) -> Finding {
         state: TOO_LATE.to_owned(),
         ..fault.clone()
     };
-    Finding::stops(format!("vm/{vm}/disks"), vec![vm.clone()], fault)
+    Finding::stops(format!("vm/{vm}/copied"), vec![vm.clone()], fault)
 }
 
 /// All of a VM's disks come into one folder, where they are.

@@ -24,7 +24,7 @@ fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
     for (name, host) in &seen.hosts {
         let Err(shut) = host else { continue };
         if let Some(finding) = guest_of_one_that_is_off(task, seen, name, shut) {
-            asleep.push(finding);
+            asleep.push((name, finding));
             continue;
         }
         match causes.iter_mut().find(|(known, _)| known.by == shut.by) {
@@ -32,6 +32,9 @@ fn shut(task: &Task, seen: &Seen) -> Vec<Finding> {
             None => causes.push((shut, vec![name])),
         }
     }
+    // One that others are behind is told with them.
+    asleep.retain(|(name, _)| !causes.iter().any(|(shut, _)| shut.by == **name));
+    let asleep = asleep.into_iter().map(|(_, finding)| finding);
     let finding = |(shut, hosts): (&Shut, Vec<&HostName>)| {
         let mut vms: Vec<VmName> = hosts.iter().flat_map(|host| task.leaning(host)).collect();
         vms.sort();

@@ -321,6 +321,21 @@ fn a_vmx_that_comes_home_because_the_disks_are_others_is_named() {
 }
 
 #[test]
+fn a_disk_that_cannot_be_copied_is_told_beside_the_vmx_that_does_not_fit() {
+    let (keys, texts) = found(|seen| {
+        let old = lon(seen).homes.get_mut(&VmName::from("sql01")).unwrap();
+        *old = Ok(Some(vmx("old", 19)));
+        let fault = Fault::new("it is encrypted", "lee-esx1", "", "decrypt it");
+        lee(seen).disks.insert("sql01".into(), Ok(Some(fault)));
+    });
+    assert_eq!(
+        keys,
+        ["blocker vm/sql01/copied", "note vm/sql01/disks"],
+        "{texts}"
+    );
+}
+
+#[test]
 fn a_disk_that_comes_home_from_another_datastore_is_one_that_comes() {
     let (keys, texts) = found(|seen| {
         let of = |disk| {

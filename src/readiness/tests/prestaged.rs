@@ -97,6 +97,19 @@ fn whoever_answers_at_the_address_of_a_guest_that_is_off_is_named() {
         seen.hosts.insert("hr-lee".into(), Err(shut));
     });
     assert_eq!(keys, ["blocker host/bastion/reach"], "{texts}");
+    // A guest that is off, and that others are behind.
+    let (keys, texts) = judged(|seen| {
+        let error = HostError::Hop {
+            hop: "hr-lee".into(),
+            cause: Box::new(HostError::Refused {
+                address: "198.51.100.61:22".into(),
+            }),
+        };
+        let shut = Shut::new(&"hr-lon".into(), &error);
+        seen.hosts.insert("hr-lon".into(), Err(shut));
+    });
+    assert_eq!(keys, ["warning host/hr-lee/reach"], "{texts}");
+    assert!(texts.contains("hr-lon is behind it"), "{texts}");
 }
 
 #[test]
