@@ -6,6 +6,7 @@ mod planned;
 mod prestaged;
 mod rows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +44,11 @@ fn told(findings: &[Finding]) -> (Vec<String>, String) {
         .iter()
         .map(|finding| format!("{} {}", finding.severity.as_str(), finding.key));
     let texts = findings.iter().map(|finding| finding.fault.to_string());
-    (keys.collect(), texts.collect::<Vec<_>>().join("\n"))
+    let (keys, texts) = (keys.collect(), texts.collect::<Vec<_>>().join("\n"));
+    // What changes from one look to the next is told by key.
+    let distinct: BTreeSet<&String> = findings.iter().map(|finding| &finding.key).collect();
+    assert_eq!(distinct.len(), findings.len(), "{texts}");
+    (keys, texts)
 }
 
 #[track_caller]
@@ -461,7 +466,7 @@ fn a_disk_that_cannot_be_copied_is_named_before_its_vm_is_shut_down() {
         "make a disk of it",
     );
     let told = "a disk of web01: web01_1.vmdk only points to a device";
-    only("blocker vm/web01/disks", told, with(Ok(Some(rdm.clone()))));
+    only("blocker vm/web01/copied", told, with(Ok(Some(rdm.clone()))));
     let (keys, _) = found(with(Err(silent("the disks of VMs", false))));
     assert_eq!(keys, ["warning host/lon-esx1/answers"]);
     let gone = |task: &mut Task, seen: &mut Seen| {
@@ -485,6 +490,28 @@ fn a_datastore_of_objects_is_no_place_for_files() {
             }
         });
     }
+}
+
+#[test]
+fn a_vm_that_lies_on_a_datastore_of_objects_already_is_not_stopped_by_it() {
+    let lies_there = |vms: &'static [&str]| {
+        move |task: &mut Task, seen: &mut Seen| {
+            for vm in vms {
+                task.restores.shift_remove(*vm);
+                seen.points.remove(*vm);
+            }
+            let volumes = lee(seen).volumes.as_mut().unwrap();
+            volumes.0[0].kind = "vsan".to_owned();
+        }
+    };
+    let (_, texts) = found(lies_there(&["sql01", "app01", "web01"]));
+    assert!(!texts.contains("objects"), "{texts}");
+    let (mut task, mut seen) = (task(), seen());
+    lies_there(&["sql01"])(&mut task, &mut seen);
+    let findings = judge(&task, &seen);
+    let stopped = findings.iter().find(|one| one.key.ends_with("/there"));
+    let stopped: Vec<&str> = stopped.unwrap().vms.iter().map(VmName::as_str).collect();
+    assert_eq!(stopped, ["app01", "web01"]);
 }
 
 #[test]

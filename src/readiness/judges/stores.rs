@@ -18,7 +18,16 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     let finding = |(host, datastore): (&HostName, &str)| {
         let esxi = seen.esxi(host)?;
         let volumes = esxi.volumes.as_ref().ok()?;
-        let (what, next) = problem(datastore, volumes, esxi)?;
+        let mut vms = task.landing_on(host, datastore);
+        let (what, next) = match usable(datastore, volumes, esxi) {
+            Err(problem) => problem,
+            // What lies on it already is none of a check's business.
+            Ok(volume) if volume.holds_objects() => {
+                vms.retain(|vm| task.brings(vm) || task.is_copied(vm));
+                (!vms.is_empty()).then(|| of_objects(volume))?
+            }
+            Ok(_) => return None,
+        };
         let fault = Fault::new(
             what,
             host.as_str(),
@@ -26,19 +35,22 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
             next,
         );
         let key = format!("store/{host}/{datastore}/there");
-        Some(Finding::stops(key, task.landing_on(host, datastore), fault))
+        Some(Finding::stops(key, vms, fault))
     };
     places.into_iter().filter_map(finding).collect()
 }
 
-/// What keeps VMs from a datastore, and what to do about it.
-fn problem(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Option<(String, String)> {
+/// What is the matter with a datastore, and what to do about it.
+type Problem = (String, String);
+
+/// The volume that is meant by a label, if VMs can be there.
+fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a Volume, Problem> {
     let mut labelled = volumes.0.iter().filter(|volume| volume.label == label);
     let Some(volume) = labelled.next() else {
-        return Some(missing(label, volumes, esxi));
+        return Err(missing(label, volumes, esxi));
     };
     if let Some(other) = labelled.next() {
-        return Some((
+        return Err((
             format!(
                 "two volumes are called {label}: {} and {}",
                 volume.uuid, other.uuid
@@ -48,34 +60,37 @@ fn problem(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Option<(String, S
         ));
     }
     if !volume.mounted {
-        return Some((
+        return Err((
             format!("datastore {label} is not mounted"),
             format!(
                 "`esxcli storage filesystem mount -l {label}` there, once you know who took it off"
             ),
         ));
     }
-    if volume.holds_objects() {
-        return Some((
-            format!(
-                "datastore {label} is of the kind {}: its disks are objects and not files, which is not supported",
-                volume.kind
-            ),
-            "place its VMs on a VMFS or NFS datastore of that host in the runbook".to_owned(),
-        ));
-    }
-    (!volume.is_datastore()).then(|| {
-        (
+    if !volume.is_datastore() {
+        return Err((
             format!(
                 "{label} is a volume of the host's own system ({}), where VMs cannot run",
                 volume.kind
             ),
             "place its VMs on another datastore in the runbook".to_owned(),
-        )
-    })
+        ));
+    }
+    Ok(volume)
 }
 
-fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> (String, String) {
+/// Nothing can be brought there by writing files.
+fn of_objects(volume: &Volume) -> Problem {
+    (
+        format!(
+            "datastore {} is of the kind {}: its disks are objects and not files, which is not supported",
+            volume.label, volume.kind
+        ),
+        "place its VMs on a VMFS or NFS datastore of that host in the runbook".to_owned(),
+    )
+}
+
+fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Problem {
     let replica = esxi
         .replicas
         .as_ref()
