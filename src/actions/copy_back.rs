@@ -15,7 +15,7 @@ use crate::names::VmName;
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 use crate::transfer::{Folder, VmFiles};
-use crate::vmfiles::{DeviceKind, Vmx};
+use crate::vmfiles::Vmx;
 
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed};
@@ -198,9 +198,9 @@ pub fn other_disks(
 /// The disks that a VM sees, by slot, as its .vmx names them.
 #[must_use]
 pub fn disk_slots(vmx: &Vmx) -> BTreeMap<String, String> {
-    let disks = vmx.disks().into_iter();
-    let disks = disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk);
-    disks.map(|disk| (disk.device, disk.file)).collect()
+    vmx.hard_disks()
+        .map(|disk| (disk.device, disk.file))
+        .collect()
 }
 
 impl Action for CopyBack {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::error::Fault;
 use crate::hypervisor::shell::{FileKind, FileStat};
 use crate::transfer::{Delivery, Seeds};
-use crate::vmfiles::{DeviceKind, path_on_host};
+use crate::vmfiles::path_on_host;
 
 use super::arrivals::Arrivals;
 use super::configuration::{self, Content};
@@ -38,9 +38,9 @@ impl Elsewhere {
     ) -> Result<Self, Fault> {
         let mut elsewhere = Self::default();
         let is_there = |name: &str| arrivals.entries.iter().any(|(its, _)| its == name);
-        for disk in there.into_iter().flat_map(|there| there.vmx.disks()) {
-            let is_away = disk.kind == DeviceKind::HardDisk && disk.file.contains('/');
-            let comes = slots.get(&disk.device).filter(|_| disk.present && is_away);
+        let disks = there.into_iter().flat_map(|there| there.vmx.hard_disks());
+        for disk in disks.filter(|disk| disk.file.contains('/')) {
+            let comes = slots.get(&disk.device);
             let data =
                 comes.and_then(|name| Some(format!("{}-flat.vmdk", name.strip_suffix(".vmdk")?)));
             let item = delivery

@@ -18,7 +18,7 @@ use crate::hypervisor::esxi::inventory::on_host;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::names::{HostName, VmName};
-use crate::vmfiles::{FileKind, Vmx, path_on_host};
+use crate::vmfiles::{FileKind, Vmx, path_on_host, snapshot_of};
 
 /// Where the VM would be taken from; nothing where it is not seen, or at several places of which none
 /// is the runbook's.
@@ -200,11 +200,7 @@ fn in_one_folder(disks: Vec<(String, String)>, files: &Told<Files>) -> Vec<Apart
 /// What the names of all files of a disk begin with: those of its snapshots, and what they rest on.
 fn base(descriptor: &str) -> &str {
     let stem = descriptor.strip_suffix(".vmdk").unwrap_or(descriptor);
-    let is_number = |tail: &str| tail.len() == 6 && tail.bytes().all(|b| b.is_ascii_digit());
-    match stem.rsplit_once('-') {
-        Some((base, tail)) if is_number(tail) => base,
-        _ => stem,
-    }
+    snapshot_of(descriptor).unwrap_or(stem)
 }
 
 async fn leaving(asker: &mut Asker, row: &Registered) -> Told<Leaving> {

@@ -18,7 +18,7 @@ use super::layout::{Layout, PointKind, Stamp};
 use super::point::Point;
 use super::shelf::Listed;
 use super::sums::Sum;
-use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx};
+use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx, mapped_disk};
 
 pub(super) use self::shelved::Shelved;
 use self::shelved::{Instead, set_apart};
@@ -31,9 +31,11 @@ pub(super) fn newest_first(shelf: &mut [Shelved]) {
 /// The moment of the newest of these points, by their names, that names a file which none holds.
 pub(super) fn newest_open(shelf: &[Shelved], points: &BTreeSet<String>) -> Option<Stamp> {
     let open = |at: usize, folder: &Shelved| {
-        let sums = folder.sums.iter().flatten().flatten();
-        sums.filter(|(name, _)| may_belong(name))
-            .any(|(name, sum)| matches!(find(shelf, at, name, sum), Place::Nowhere))
+        folder.sums.iter().flatten().any(|sums| {
+            let missing = |name: &str, sum| matches!(find(shelf, at, name, sum), Place::Nowhere);
+            let mut named = sums.iter();
+            named.any(|(name, sum)| may_belong(name, sums) && missing(name, sum))
+        })
     };
     let mut folders = shelf.iter().enumerate();
     let found = folders.find(|(at, one)| points.contains(one.name()) && open(*at, one));
@@ -134,11 +136,14 @@ fn beside(path: &str, named: &str) -> String {
     }
 }
 
-/// Whether a file that was not read may be part of a VM: one named like a map of changed blocks may be
-/// a disk.
-fn may_belong(path: &str) -> bool {
+/// Whether a file that was not read may be part of a VM whose sums are these. One named like the map of
+/// changed blocks of a disk that they name is that map; else it may be a disk.
+fn may_belong(path: &str, sums: &BTreeMap<String, Sum>) -> bool {
     let kind = FileKind::of(base(path));
-    belongs(path, kind) == Belongs::Yes || kind.is_disk_data()
+    match mapped_disk(path) {
+        Some(disk) => !sums.contains_key(&disk),
+        None => belongs(path, kind) == Belongs::Yes,
+    }
 }
 
 /// Whether a file of this path and kind is part of a VM.

@@ -108,11 +108,13 @@ impl Vmx {
     /// Descriptors of the disks that the VM sees.
     #[must_use]
     pub fn disk_files(&self) -> Vec<String> {
-        let disks = self.disks().into_iter();
-        disks
-            .filter(|d| d.present && d.kind == DeviceKind::HardDisk)
-            .map(|d| d.file)
-            .collect()
+        self.hard_disks().map(|disk| disk.file).collect()
+    }
+
+    /// The virtual disks that the VM sees, by slot.
+    pub fn hard_disks(&self) -> impl Iterator<Item = Disk> {
+        let seen = |disk: &Disk| disk.present && disk.kind == DeviceKind::HardDisk;
+        self.disks().into_iter().filter(seen)
     }
 
     /// What one of those disks from outside the folder of the `.vmx` is called where all lie beside it;

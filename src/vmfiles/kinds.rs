@@ -115,6 +115,25 @@ fn numbered(tail: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// The disk whose changed blocks a file of this name maps, if it is such a map: `web01.vmdk` of
+/// `web01-ctk.vmdk`.
+#[must_use]
+pub fn mapped_disk(name: &str) -> Option<String> {
+    let end = "-ctk.vmdk";
+    let (stem, tail) = name.split_at_checked(name.len().checked_sub(end.len())?)?;
+    tail.eq_ignore_ascii_case(end)
+        .then(|| format!("{stem}.vmdk"))
+}
+
+/// What the disk is called, without its end, of which the descriptor of this name is a snapshot: `web01`
+/// of `web01-000002.vmdk`.
+#[must_use]
+pub fn snapshot_of(descriptor: &str) -> Option<&str> {
+    let (disk, number) = descriptor.strip_suffix(".vmdk")?.rsplit_once('-')?;
+    let numbered = number.len() == 6 && number.bytes().all(|byte| byte.is_ascii_digit());
+    numbered.then_some(disk)
+}
+
 /// Whether a file of so many bytes is the data of a flat disk, whose size never changes; that of others
 /// grows as their VM runs.
 #[must_use]
@@ -169,6 +188,24 @@ mod tests {
             ("", FileKind::Other),
         ] {
             assert_eq!(FileKind::of(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_disk_of_a_snapshot_and_of_a_map_is_told_by_their_names() {
+        assert_eq!(snapshot_of("web01-000002.vmdk"), Some("web01"));
+        for other in [
+            "web01.vmdk",
+            "web01-00002.vmdk",
+            "web01-00000a.vmdk",
+            "web01-000002",
+        ] {
+            assert_eq!(snapshot_of(other), None, "{other}");
+        }
+        let disk = mapped_disk("a/web01-000001-CTK.vmdk");
+        assert_eq!(disk.as_deref(), Some("a/web01-000001.vmdk"));
+        for other in ["web01.vmdk", "ctk.vmdk", "é-ctk.vmd", ""] {
+            assert_eq!(mapped_disk(other), None, "{other}");
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::shell;
 use crate::plan::{Placed, Risk};
-use crate::vmfiles::{FileKind, is_flat};
+use crate::vmfiles::{FileKind, is_flat, snapshot_of};
 
 use super::super::answer::{blocked, done, needed, shown};
 use super::super::place::file_name;
@@ -216,7 +216,7 @@ fn is_left_by_vm(name: &str) -> bool {
         | FileKind::Log
         | FileKind::LeftBehind(_) => true,
         // Of a snapshot: the run places disks without any.
-        FileKind::Descriptor => tail.len() == 6 && tail.bytes().all(|digit| digit.is_ascii_digit()),
+        FileKind::Descriptor => snapshot_of(&lower).is_some(),
         FileKind::Extent => matches!(tail, "delta" | "sesparse"),
         FileKind::Vmx | FileKind::Other => {
             lower.ends_with(".vmxf") || lower.starts_with("vmware-vmx-zdump")

@@ -8,7 +8,7 @@ use super::super::point::PointFile;
 use super::super::sums::Sum;
 use super::shelved::set_apart;
 use super::{Draft, base, beside, place};
-use crate::vmfiles::{Descriptor, DeviceKind, Disk, FileKind, Runnable, Vmx};
+use crate::vmfiles::{Descriptor, Disk, FileKind, Runnable, Vmx, snapshot_of};
 
 impl Draft<'_> {
     /// Checks what its texts say: their own sums, that every disk the VM sees and every file a disk
@@ -114,8 +114,7 @@ impl Draft<'_> {
                 || self.own.entry(path).is_some()
         };
         let mut found: BTreeMap<String, Disk> = BTreeMap::new();
-        let disks = vmx.disks().into_iter();
-        for disk in disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk) {
+        for disk in vmx.hard_disks() {
             let Some(path) = place(vmx, &disk.file, there) else {
                 flaws.push(Flaw::Needs {
                     needed_by: name.to_owned(),
@@ -161,7 +160,7 @@ impl Draft<'_> {
                 disk.device
             );
         }
-        if let Some(below) = below_snapshot(base(&disk.file))
+        if let Some(below) = snapshot_of(base(&disk.file)).map(|disk| format!("{disk}.vmdk"))
             && self.own.entry(&below).is_some()
             && self.point.file(&below).is_none()
         {
@@ -239,13 +238,6 @@ impl Draft<'_> {
             _ => false,
         })
     }
-}
-
-/// The disk that a snapshot's name is made from: `web01.vmdk` of `web01-000002.vmdk`.
-fn below_snapshot(name: &str) -> Option<String> {
-    let (disk, number) = name.strip_suffix(".vmdk")?.rsplit_once('-')?;
-    let numbered = number.len() == 6 && number.bytes().all(|byte| byte.is_ascii_digit());
-    numbered.then(|| format!("{disk}.vmdk"))
 }
 
 /// Each snapshot must be one of the very state of the disk below it, down to a disk that stands
