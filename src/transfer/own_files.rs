@@ -11,7 +11,7 @@ use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
 use super::target::UNCHANGED;
-use super::together::{Found, Place, names, plain, renamed_vmx};
+use super::together::{Found, Place, names, plain, renamed_vmx, unwritable};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
@@ -301,12 +301,6 @@ impl<'a> Gathering<'a> {
         if let Ok(text) = self.text(&own, &list) {
             let new = Vmsd::renamed(text, |written| leads(&self, written))
                 .map_err(|why| self.unwritable(&list, &why))?;
-            let (folder, name) = (own.clone(), list.clone());
-            if new != text && !self.is_whole(&Place { folder, name }, text) {
-                let why =
-                    format!("{list} names disks that get other names, and is too long for a list");
-                return Err(self.from.unreadable(&why));
-            }
             texts.insert(list, new);
         }
         for place in std::mem::take(&mut self.beside) {
@@ -343,18 +337,15 @@ impl<'a> Gathering<'a> {
         disk: &Found,
         names: &BTreeMap<Place, String>,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let Some(at) = disk.files.first().filter(|_| disk.changes(names)) else {
+        let Some(at) = disk.files.first() else {
             return Ok(None);
         };
         let text = self.text(&at.folder, &at.name)?;
-        if !self.is_whole(at, text) || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
-            return Err(self.at(&at.folder).unreadable(&format!(
-                "{} names files that get other names, and its descriptor stands within its data",
-                at.name
-            )));
-        }
-        let new = disk.renamed(names, text);
-        new.map(Some).map_err(|why| self.unwritable(&at.name, &why))
+        disk.new_text(names, text, self.is_whole(at, text))
+            .map_err(|why| {
+                self.at(&at.folder)
+                    .unreadable(&format!("{} {why}", at.name))
+            })
     }
 
     fn item(&self, place: &Place, name: String, text: Option<Vec<u8>>) -> Result<Item, Fault> {
@@ -391,9 +382,7 @@ impl<'a> Gathering<'a> {
     }
 
     fn unwritable(&self, name: &str, why: &VmxError) -> Fault {
-        self.from.unreadable(&format!(
-            "{name} cannot be given the new names of its disks: {why}"
-        ))
+        self.from.unreadable(&format!("{name} {}", unwritable(why)))
     }
 }
 

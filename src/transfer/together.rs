@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::stem;
-use crate::vmfiles::{Descriptor, DeviceKind, Vmx, VmxError};
+use crate::vmfiles::{Descriptor, Vmx, VmxError};
 
 /// A file by its folder, as a host knows it, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +47,37 @@ impl Found {
     }
 
     /// Whether its descriptor has to change, because something that it names gets another name.
-    pub(super) fn changes(&self, names: &BTreeMap<Place, String>) -> bool {
+    fn changes(&self, names: &BTreeMap<Place, String>) -> bool {
         let (old, new) = self.stems(names);
         let mut written = self.names.keys();
         old != new || written.any(|written| self.name(names, written).as_ref() != Some(written))
     }
 
-    /// The text of its descriptor with those names.
-    pub(super) fn renamed(
+    /// The text of its descriptor with those names, where that changes; `is_whole` where `text` is all
+    /// of its file, and not the beginning of data. The error says what is the matter with that file.
+    pub(super) fn new_text(
         &self,
         names: &BTreeMap<Place, String>,
         text: &[u8],
-    ) -> Result<Vec<u8>, VmxError> {
-        Descriptor::renamed(text, |written| self.name(names, written))
+        is_whole: bool,
+    ) -> Result<Option<Vec<u8>>, String> {
+        if !self.changes(names) {
+            return Ok(None);
+        }
+        if !is_whole || Descriptor::parse(text).is_ok_and(|disk| disk.embedded) {
+            return Err(
+                "names files that get other names, and its descriptor stands within its data"
+                    .to_owned(),
+            );
+        }
+        let new = Descriptor::renamed(text, |written| self.name(names, written));
+        new.map(Some).map_err(|why| unwritable(&why))
     }
+}
+
+/// What is the matter with a text that does not take the names that disks get.
+pub(super) fn unwritable(why: &VmxError) -> String {
+    format!("cannot be given the new names of its disks: {why}")
 }
 
 /// The `.vmx` with its disks by the names that they get, and those names by slot.
@@ -69,8 +86,7 @@ pub(super) fn renamed_vmx(
     leads: impl Fn(&str) -> Option<String>,
 ) -> Result<(Vmx, BTreeMap<String, String>), VmxError> {
     let (mut new, mut slots) = (vmx.clone(), BTreeMap::new());
-    let disks = vmx.disks().into_iter();
-    for disk in disks.filter(|disk| disk.present && disk.kind == DeviceKind::HardDisk) {
+    for disk in vmx.hard_disks() {
         if let Some(name) = leads(&disk.file) {
             new.set(&format!("{}.fileName", disk.device), &name)?;
             slots.insert(disk.device, name);

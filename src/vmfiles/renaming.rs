@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::dictionary::Dictionary;
-use super::text;
 use super::vmdk::{Descriptor, declared_encoding, extent};
 use super::vmsd::Vmsd;
 use super::vmx::VmxError;
+use super::{MAX_TEXT, text};
 
 impl Descriptor {
     /// The text of a descriptor with other names for files: its extents, the disk below and the map
@@ -65,6 +65,7 @@ impl Vmsd {
     ///
     /// # Errors
     /// [`VmxError::Unencodable`]: the text's own encoding has no place for a name.
+    /// [`VmxError::TooLarge`]: it changes, and no more than that may have been read of it.
     pub fn renamed(raw: &[u8], new: impl Fn(&str) -> Option<String>) -> Result<Vec<u8>, VmxError> {
         let mut document = Dictionary::parse(raw);
         let is_disk = |key: &&str| {
@@ -75,9 +76,13 @@ impl Vmsd {
         let keys = document.keys_under("snapshot").filter(is_disk);
         let keys: Vec<String> = keys.map(str::to_owned).collect();
         for key in keys {
-            let Some(name) = document.get(&key).and_then(|written| new(&written)) else {
+            let written = document.get(&key).unwrap_or_default();
+            let Some(name) = new(&written).filter(|name| *name != written) else {
                 continue;
             };
+            if raw.len() > MAX_TEXT {
+                return Err(VmxError::TooLarge { bytes: raw.len() });
+            }
             let bytes = text::encode(&text::escape(&name), document.encoding());
             let bytes = bytes.ok_or_else(|| VmxError::Unencodable {
                 key: key.clone(),
@@ -124,6 +129,19 @@ mod tests {
         });
         let expected = text.replace("/vmfs/volumes/d2/a/a.vmdk", "a_1.vmdk");
         assert_eq!(String::from_utf8(renamed.unwrap()).unwrap(), expected);
+        // What was not read to its end would be cut there.
+        let mut long = text.as_bytes().to_vec();
+        long.resize(MAX_TEXT + 1, b'\n');
+        let other = |_: &str| Some("b.vmdk".to_owned());
+        assert!(matches!(
+            Vmsd::renamed(&long, other),
+            Err(VmxError::TooLarge { .. })
+        ));
+        assert_eq!(
+            Vmsd::renamed(&long, |name| Some(name.to_owned())),
+            Ok(long.clone())
+        );
+        assert!(Vmsd::renamed(&long[1..], other).is_ok());
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct Vmx {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VmxError {
     /// More than [`MAX_TEXT`] bytes.
-    #[error("{bytes} bytes are too many for a .vmx (at most {MAX_TEXT})")]
+    #[error("{bytes} bytes are too many for a text file of a VM (at most {MAX_TEXT})")]
     TooLarge {
         /// Its size.
         bytes: usize,

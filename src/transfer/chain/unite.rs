@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::flaw::Flaw;
 use super::super::point::PointFile;
-use super::super::together::{Found, Place, names, renamed_vmx};
+use super::super::together::{Found, Place, names, renamed_vmx, unwritable};
 use super::{Draft, UNNAMED, beside, place};
-use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx, VmxError, diff};
+use crate::vmfiles::{Descriptor, FileKind, Vmsd, Vmx, diff};
 
 /// What each path of a point is called.
 type Names = BTreeMap<Place, String>;
@@ -55,7 +55,7 @@ impl Draft<'_> {
                 Ok(None) => {}
                 Err(why) => self.point.flaws.push(Flaw::Unreadable {
                     name: path.clone(),
-                    why,
+                    why: format!("it {why}"),
                 }),
             }
         }
@@ -102,7 +102,7 @@ impl Draft<'_> {
     }
 
     /// A text with the names that the disks get; `None` where nothing in it changes. The
-    /// error says why it cannot be written.
+    /// error says what is the matter with its file.
     fn renamed(
         &self,
         path: &str,
@@ -110,7 +110,6 @@ impl Draft<'_> {
         disks: &[Found],
         names: &Names,
     ) -> Result<Option<Vec<u8>>, String> {
-        let words = |why: VmxError| format!("it cannot be given the new names of its disks: {why}");
         let vmx = || {
             let text = self.texts.get(self.point.vmx()?)?;
             Vmx::parse(text.as_ref().ok()?).ok()
@@ -125,17 +124,10 @@ impl Draft<'_> {
             Some(FileKind::Descriptor) => {
                 let at = Place::within(path);
                 let of = |disk: &&Found| disk.files.first() == Some(&at);
-                let Some(disk) = disks.iter().find(of).filter(|disk| disk.changes(names)) else {
+                let Some(disk) = disks.iter().find(of) else {
                     return Ok(None);
                 };
-                let embedded = Descriptor::parse(old).is_ok_and(|disk| disk.embedded);
-                if embedded || !self.is_whole(path, old) {
-                    return Err(
-                        "it names files that get other names, and its descriptor stands within its data"
-                            .to_owned(),
-                    );
-                }
-                disk.renamed(names, old)
+                return disk.new_text(names, old, self.is_whole(path, old));
             }
             Some(FileKind::Vmx | FileKind::Vmsd) => {
                 let Some(vmx) = vmx() else { return Ok(None) };
@@ -147,7 +139,7 @@ impl Draft<'_> {
             }
             _ => return Ok(None),
         };
-        let new = new.map_err(words)?;
+        let new = new.map_err(|why| unwritable(&why))?;
         Ok((new != old).then_some(new))
     }
 

@@ -167,7 +167,7 @@ async fn a_list_of_snapshots_that_is_too_long_to_be_read_is_not_cut() {
         assert!(
             fault
                 .to_string()
-                .contains("web01.vmsd names disks that get other names"),
+                .contains("web01.vmsd cannot be given the new names of its disks"),
             "{fault}"
         );
     }
