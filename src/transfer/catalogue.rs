@@ -143,7 +143,10 @@ pub async fn points_for(
     let names = folder.names().await?.unwrap_or_default();
     let (read_first, mut older) = candidates(&names, vm, wanted);
     let mut shelf = read(&folder, vm, &read_first).await?;
-    shelf.extend(archives(&folder, vm, &names).await?);
+    let top = shelf.iter().find(|one| one.name() == ".");
+    let is_read = read_first.contains(&".");
+    let archives = archives(&folder, vm, &names, (top, is_read)).await?;
+    shelf.extend(archives);
     let links = names.iter().filter(|name| name.kind == Kind::Link);
     shelf.extend(links.filter_map(|name| Shelved::link(&name.text, vm)));
     chain::newest_first(&mut shelf);
@@ -243,27 +246,36 @@ async fn read_within(folder: &Folder, shelved: &mut [Shelved]) -> Result<(), Fau
 }
 
 /// Points that ghettoVCB packed into one file each. When one was written is asked for where its name
-/// does not tell.
-async fn archives(folder: &Folder, vm: &str, names: &[Name]) -> Result<Vec<Shelved>, Fault> {
-    let named = |name: &&Name| name.kind == Kind::File && is_archive(&name.text, vm);
-    let named: Vec<&Name> = names.iter().filter(named).collect();
-    let dated = |name: &&Name| Shelved::archive(&name.text, vm, None).is_some();
-    let listed = if named.iter().all(dated) {
+/// does not tell, unless the folder of the VM `is_read`.
+async fn archives(
+    folder: &Folder,
+    vm: &str,
+    names: &[Name],
+    (top, is_read): (Option<&Shelved>, bool),
+) -> Result<Vec<Shelved>, Fault> {
+    let is_archive = |name: &&Name| {
+        name.kind == Kind::File && matches!(packed(&name.text, vm), Some(Layout::GhettoVcb(_)))
+    };
+    let named: Vec<&Name> = names.iter().filter(is_archive).collect();
+    let tells = |name: &&Name| matches!(packed(&name.text, vm), Some(Layout::GhettoVcb(Some(_))));
+    let listed = if is_read || named.iter().all(tells) {
         Vec::new()
     } else {
         folder.contents(&["."]).await?
     };
     let written = |name: &str| {
-        let entries = listed.iter().find_map(|top| top.entry(name));
-        entries.map(|entry| entry.modified)
+        let own = top.and_then(|top| top.entry(name));
+        let entry = own.or_else(|| listed.iter().find_map(|top| top.entry(name)));
+        entry.map(|entry| entry.modified)
     };
     let archive = |name: &Name| Shelved::archive(&name.text, vm, written(&name.text));
     Ok(named.into_iter().filter_map(archive).collect())
 }
 
-fn is_archive(name: &str, vm: &str) -> bool {
-    let packed = name.strip_suffix(".gz").map(|name| Layout::of(name, vm));
-    matches!(packed, Some(Layout::GhettoVcb(_)))
+/// What the name of an archive says of the point in it.
+fn packed(name: &str, vm: &str) -> Option<Layout> {
+    let name = name.strip_suffix(".gz")?;
+    Some(Layout::of(name, vm))
 }
 
 /// Folders that are read: the newest by their names, those that these choices could take, and some whose

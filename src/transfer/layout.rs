@@ -37,6 +37,9 @@ impl Stamp {
         outage.duration_since(self.0)
     }
 
+    /// Before all others: that of a point of which no time is known.
+    pub(super) const UNKNOWN: Self = Self(Timestamp::UNIX_EPOCH);
+
     /// The moment so many seconds after 1970 UTC; `None` outside of all calendars.
     #[must_use]
     pub fn at_second(second: i64) -> Option<Self> {
@@ -115,6 +118,8 @@ pub enum Dated {
     Archive,
     /// What the tool that keeps it tells.
     Tool,
+    /// Nothing: it counts as the oldest.
+    Nothing,
 }
 
 impl Dated {
@@ -138,6 +143,9 @@ impl Dated {
             Self::Archive => {
                 Some("its name tells no time; taken is when the archive was last written")
             }
+            Self::Nothing => Some(
+                "its name tells no time, and when the archive was written is not known: it counts as the oldest",
+            ),
         }
     }
 }

@@ -88,7 +88,11 @@ impl Shelved {
         let layout = Layout::of(file.strip_suffix(".gz")?, vm);
         let time = match layout {
             Layout::GhettoVcb(Some(stamp)) => (stamp, Dated::Name),
-            Layout::GhettoVcb(None) => (Stamp::at_second(written?)?, Dated::Archive),
+            Layout::GhettoVcb(None) => written
+                .and_then(Stamp::at_second)
+                .map_or((Stamp::UNKNOWN, Dated::Nothing), |stamp| {
+                    (stamp, Dated::Archive)
+                }),
             _ => return None,
         };
         Some(Self::instead(file, layout, time, Instead::Archive))
@@ -181,7 +185,7 @@ impl Shelved {
     }
 
     /// What lies there, by its path from the folder.
-    pub(super) fn entry(&self, path: &str) -> Option<&Listed> {
+    pub(in crate::transfer) fn entry(&self, path: &str) -> Option<&Listed> {
         let (contents, name) = self.part(path)?;
         contents.entry(name)
     }

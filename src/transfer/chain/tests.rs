@@ -216,6 +216,19 @@ fn a_vm_whose_name_ends_as_data_does_keeps_its_disks() {
 }
 
 #[test]
+fn a_map_of_changed_blocks_that_was_not_copied_is_looked_for_in_no_older_point() {
+    let open = |change: fn(&mut Folder)| {
+        let mut folder = Folder::sound(FULL);
+        change(&mut folder);
+        let asked = [folder.name.clone()].into();
+        newest_open(&[folder.shelved().unwrap()], &asked).is_some()
+    };
+    assert!(!open(|folder| folder.record("web01-ctk.vmdk", "map")));
+    assert!(open(|folder| folder.record("web02-ctk.vmdk", "a disk")));
+    assert!(open(|folder| folder.record("web02-flat.vmdk", "data")));
+}
+
+#[test]
 fn what_is_named_as_a_disk_and_is_data_is_named() {
     let data = Folder::without_sums("copy")
         .with("web01.vmx", &VMX.replace("web01.vmdk", "web01-flat.vmdk"));
@@ -479,7 +492,9 @@ fn ghettovcb_says_how_it_went() {
     let numbered = Shelved::archive("web01-0.gz", "web01", Some(1_767_322_800)).unwrap();
     let numbered = assess(&[numbered], 0, "/b").unwrap();
     assert_eq!(numbered.stamp.to_string(), "20260102T030000Z");
-    assert!(Shelved::archive("web01-0.gz", "web01", None).is_none());
+    let undated = Shelved::archive("web01-0.gz", "web01", None).unwrap();
+    let undated = assess(&[undated], 0, "/b").unwrap();
+    assert!(undated.remarks[0].contains("counts as the oldest"));
     for other in ["web01.gz", "notes.txt", "20260102T030405Z.gz"] {
         assert!(
             Shelved::archive(other, "web01", Some(0)).is_none(),

@@ -7,7 +7,7 @@ use super::LIKE_DATA;
 use super::site::{Site, names, put_vm};
 use crate::host::{LiveOutput, OutputEvent};
 use crate::runbook::model::{Driver, PointChoice};
-use crate::transfer::{Folder, Item, Landing, Sum, choose, points, points_for, vm_files};
+use crate::transfer::{Dated, Folder, Item, Landing, Sum, choose, points, points_for, vm_files};
 use crate::vmfiles::FileKind;
 
 /// A whole point of `web01` in a backup's folder.
@@ -456,4 +456,43 @@ async fn more_folders_than_a_command_line_takes_are_read() {
             .zip(files)
             .all(|(head, file)| head == file.as_bytes())
     );
+}
+
+#[tokio::test]
+async fn an_archive_without_a_time_is_named_though_its_folder_cannot_be_listed() {
+    let backup = tempfile::tempdir().unwrap();
+    let folder = backup.path().join("web01");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("web01-0.gz"), "packed").unwrap();
+    let here = Folder::Here(backup.path().to_owned());
+    let found = points(&here, "web01").await.unwrap();
+    assert_eq!(found[0].dated, Dated::Archive);
+    for number in 0..=2000 {
+        std::fs::write(folder.join(format!("note-{number}")), "").unwrap();
+    }
+    let found = points(&here, "web01").await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].dated, Dated::Nothing);
+    assert!(found[0].flaws_in_words().contains("tar -xzf web01-0.gz"));
+}
+
+#[tokio::test]
+async fn the_folder_of_a_vm_that_is_a_point_and_holds_archives_is_read_once() {
+    let Some(site) = Site::start(Driver::Esxi, "") else {
+        return;
+    };
+    let folder = site.path("there/web01");
+    std::fs::create_dir(&folder).unwrap();
+    put_vm(&folder);
+    std::fs::write(folder.join("web01-0.gz"), "packed").unwrap();
+    let sent = Arc::new(Mutex::new(0));
+    let count = sent.clone();
+    site.hosts.set_output_sink(Arc::new(move |event| {
+        *count.lock().unwrap() += usize::from(event.what == LiveOutput::Sent);
+    }));
+    let found = points(&site.on("bk1", "there"), "web01").await.unwrap();
+    let dated: Vec<Dated> = found.iter().map(|point| point.dated).collect();
+    assert!(dated.contains(&Dated::Archive) && dated.contains(&Dated::Configuration));
+    // The names in it, and what it holds.
+    assert_eq!(*sent.lock().unwrap(), 2);
 }
