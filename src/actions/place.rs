@@ -122,13 +122,15 @@ impl VmAt {
         path.trim_end_matches('/').to_owned()
     }
 
+    /// The .vmx file's name, or a hole.
+    pub fn vmx_name(&self) -> String {
+        let hole = || format!("‹.vmx of {}›", self.vm);
+        self.vmx.clone().unwrap_or_else(hole)
+    }
+
     /// The .vmx on the host, or a hole.
     pub fn vmx_path(&self) -> String {
-        self.file_path(
-            self.vmx
-                .as_deref()
-                .unwrap_or(&format!("‹.vmx of {}›", self.vm)),
-        )
+        self.file_path(&self.vmx_name())
     }
 
     /// A file of its folder on the host.

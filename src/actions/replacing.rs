@@ -39,7 +39,7 @@ impl Names {
     /// The names for a .vmx in a folder that holds `taken`. `at_home` tells whether the .vmx has its
     /// own name, so that it has to be renamed aside.
     pub fn new(at: &VmAt, run: &RunId, taken: &[String], at_home: bool) -> Self {
-        let file = at.vmx.clone().unwrap_or_else(|| format!("{}.vmx", at.vm));
+        let file = at.vmx_name();
         let asides = Asides::of(&file, run, BEFORE);
         let aside = at_home.then(|| asides.free(|name| taken.iter().any(|known| known == name)));
         Self {

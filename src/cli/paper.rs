@@ -256,19 +256,42 @@ mod tests {
     use crate::plan::{self, PlanInputs};
     use crate::runbook::model::Mode;
 
-    #[test]
-    fn a_path_with_blanks_is_quoted_wherever_it_is_sent() {
-        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
-        let text = text.replace("datastore: local1", "datastore: local store");
+    /// The runbook that comes with the program, with another text in it.
+    fn bundled_with(old: &str, new: &str) -> Runbook {
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml").replace(old, new);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("r.yaml");
         std::fs::write(&file, text).unwrap();
-        let runbook = load_runbook(&file).unwrap().runbook;
-        let variables = BTreeMap::from([("ticket".into(), "INC000001".to_owned())]);
-        let inputs = PlanInputs {
-            variables,
+        load_runbook(&file).unwrap().runbook
+    }
+
+    fn inputs(ticket: &str) -> PlanInputs {
+        PlanInputs {
+            variables: BTreeMap::from([("ticket".into(), ticket.to_owned())]),
             only: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_vmx_is_called_as_the_runbook_calls_it_and_is_a_hole_where_it_does_not() {
+        let runbook = bundled_with("vmx: sql01/sql01.vmx", "vmx: sql01/orders.vmx");
+        let made = |section, mode| {
+            let plan = plan::make(&runbook, section, mode, &inputs("INC000001")).unwrap();
+            paper(&runbook, &plan)
         };
+        let failover = made(Section::Failover, Mode::Failover);
+        assert!(failover.contains("/sql01/\u{2039}.vmx of sql01\u{203a}.lifeboat-"));
+        let failback = made(Section::Failback, Mode::Failback);
+        assert!(failback.contains("/sql01/orders.vmx.lifeboat-"));
+        for text in [failover, failback] {
+            assert!(!text.contains("sql01.vmx"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_blanks_is_quoted_wherever_it_is_sent() {
+        let runbook = bundled_with("datastore: local1", "datastore: local store");
+        let inputs = inputs("INC000001");
         let ways = [
             (Section::Failover, Mode::Failover),
             (Section::Failover, Mode::Planned),
@@ -296,11 +319,7 @@ mod tests {
     #[test]
     fn every_step_has_a_box_and_every_command_stays_in_its_item() {
         let runbook = load_bundled().unwrap().runbook;
-        let variables = BTreeMap::from([("ticket".into(), "\u{2039}ticket\u{203a}".to_owned())]);
-        let inputs = PlanInputs {
-            variables,
-            only: Vec::new(),
-        };
+        let inputs = inputs("\u{2039}ticket\u{203a}");
         let plan = plan::make(&runbook, Section::Failover, Mode::Failover, &inputs).unwrap();
         let text = paper(&runbook, &plan);
         assert_eq!(text.matches("- [ ] **").count(), plan.steps.len());
