@@ -1,7 +1,8 @@
 //! What the texts of a set say before anything is written: which disks the host makes itself, out
 //! of what, and how much room all of it takes.
 
-use std::collections::BTreeMap;
+mod takes;
+
 use std::ops::Range;
 
 use super::deliver::{Delivery, Item, Landing, Mover};
@@ -14,6 +15,9 @@ use crate::hypervisor::esxi::commands::{self, DiskFormat};
 use crate::hypervisor::esxi::vmkfstools;
 use crate::runbook::model::Driver;
 use crate::vmfiles::{Descriptor, FileKind, Runnable, SparseHeader, Vmx};
+
+pub use self::takes::Takes;
+use self::takes::swap;
 
 /// What a delivery's texts say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,17 +64,6 @@ impl Made {
 /// `vmkfstools` derives the data's name from the descriptor's.
 pub(super) fn stem(descriptor: &str) -> &str {
     descriptor.strip_suffix(".vmdk").unwrap_or(descriptor)
-}
-
-/// Bytes that a delivery takes on the target's volume while it runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Takes {
-    /// So much at least, at its fullest.
-    pub least: u64,
-    /// So much at most, where disks that are converted turn out to be full of data.
-    pub most: u64,
-    /// Of these, so much only until disks are converted: what they are made of.
-    pub passing: u64,
 }
 
 impl Delivery {
@@ -287,66 +280,6 @@ impl Delivery {
         };
         self.made_disks().iter().map(line).collect()
     }
-
-    /// Bytes that it takes on the target's volume, if its files take so many where they lie (by
-    /// [`Item::at`]; their length where that is not known).
-    #[must_use]
-    pub fn takes(&self, allocated: &BTreeMap<String, u64>) -> Takes {
-        let copied = self.mover() == Mover::OnHost;
-        let data = |item: &Item| {
-            let own = allocated.get(&item.at).copied().unwrap_or(item.bytes);
-            own.min(item.bytes)
-        };
-        // `cp` writes holes out (a host's own, too).
-        let lands = |item: &Item| if copied { item.bytes } else { data(item) };
-        let plain = self.items.iter().filter(|item| !self.is_source(&item.name));
-        let stays: u64 = plain.map(lands).fold(0, u64::saturating_add);
-        let mut takes = Takes {
-            least: stays,
-            most: stays,
-            passing: 0,
-        };
-        // Disks are made one after another, and what one is made of goes before the next.
-        let (mut least, mut most) = (stays, stays);
-        for made in self.made_disks() {
-            let sources = || {
-                let of = |item: &&Item| made.sources.contains(&item.name);
-                self.items.iter().filter(of)
-            };
-            let staged = if made.staged {
-                sources().map(lands).fold(0, u64::saturating_add)
-            } else {
-                0
-            };
-            let written = sources().map(data).fold(0, u64::saturating_add);
-            least = least.saturating_add(made.least(written));
-            most = most.saturating_add(made.most(written));
-            takes.least = takes.least.max(least.saturating_add(staged));
-            takes.most = takes.most.max(most.saturating_add(staged));
-            takes.passing = takes.passing.max(staged);
-        }
-        takes
-    }
-}
-
-impl Made {
-    /// What it takes afterwards, if its sources take so much: data only ever grows when it is
-    /// inflated.
-    fn least(&self, written: u64) -> u64 {
-        if self.format.is_thick() {
-            self.capacity
-        } else {
-            written.min(self.capacity)
-        }
-    }
-
-    fn most(&self, written: u64) -> u64 {
-        if self.pieces.is_some() {
-            self.least(written)
-        } else {
-            self.capacity
-        }
-    }
 }
 
 /// Whether `vmkfstools` finds the files beside each other. What a descriptor names lies there under the
@@ -378,18 +311,6 @@ fn pieces(disk: &Descriptor, sources: &[&Item]) -> Option<Vec<(String, Range<u64
     Some(pieces)
 }
 
-/// Memory that is not reserved, in bytes: `memSize` and `sched.mem.min` are in MiB.
-fn swap(vmx: &Vmx) -> u64 {
-    let number = |key: &str| vmx.get(key)?.trim().parse::<u64>().ok();
-    let memory = number("memSize").unwrap_or(0);
-    let reserved = if vmx.flag("sched.mem.pin") == Some(true) {
-        memory
-    } else {
-        number("sched.mem.min").unwrap_or(0)
-    };
-    memory.saturating_sub(reserved).saturating_mul(1 << 20)
-}
-
 impl Folder {
     /// The path on its host, if it is on one.
     pub(super) fn host_path(&self) -> Option<&str> {
@@ -403,19 +324,6 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_that_is_not_reserved_becomes_swap() {
-        let swap = |text: &str| swap(&Vmx::parse(text.as_bytes()).unwrap());
-        assert_eq!(swap("memSize = \"4096\"\n"), 4 << 30);
-        assert_eq!(
-            swap("memSize = \"4096\"\nsched.mem.min = \"1024\"\n"),
-            3 << 30
-        );
-        assert_eq!(swap("memSize = \"4096\"\nsched.mem.pin = \"TRUE\"\n"), 0);
-        assert_eq!(swap("memSize = \"lots\"\n"), 0);
-        assert_eq!(swap("memSize = \"18446744073709551615\"\n"), u64::MAX);
-    }
 
     fn item(at: &str, bytes: u64) -> Item {
         let name = at.rsplit('/').next().unwrap().to_owned();
