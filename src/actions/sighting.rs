@@ -37,18 +37,22 @@ struct Lists {
 }
 
 impl Lists {
-    /// The part of an answer; where it is missing, nothing.
-    ///
-    /// # Errors
-    /// The host is not there to be asked for another part.
-    fn told<T: Default>(&mut self, part: Result<T, Fault>) -> Result<T, Fault> {
-        match part {
-            Ok(part) => Ok(part),
-            Err(fault) if fault.passing => Err(fault),
-            Err(fault) => {
-                self.missing.get_or_insert(fault.what);
-                Ok(T::default())
-            }
+    /// A part of the answer; where it is missing, what was told before stays told.
+    fn told<T>(&mut self, part: Result<T, Fault>) -> Option<T> {
+        part.map_err(|fault| self.lacks(fault.what)).ok()
+    }
+
+    /// Keeps the first of what is missing.
+    fn lacks(&mut self, why: String) {
+        self.missing.get_or_insert(why);
+    }
+
+    /// All that the host told, with what of it is the VM.
+    fn in_all(self, copies: Vec<Copy>) -> Told {
+        match self.missing {
+            None => Told::Copies(copies),
+            Some(why) if copies.is_empty() => Told::Nothing(why),
+            Some(why) => Told::Part { why, copies },
         }
     }
 }
@@ -178,14 +182,24 @@ async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, boo
     (sightings.collect(), marks.uuid.is_some())
 }
 
+/// Asks a host for all of them.
+///
+/// # Errors
+/// It did not reply to the first question: each that stays without a reply costs its whole time.
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let lane = Lane::Control;
     let mut lists = Lists::default();
-    lists.running = lists.told(registered::running(ctx, host).await)?;
-    lists.inventory = lists.told(registered::inventory(ctx, host, lane).await)?;
-    let (order, parse) = (commands::autostart(), AutostartEntry::parse_all);
-    let doing = "reading the start order";
-    lists.autostart = lists.told(ctx.read(host, lane, &order, parse, doing).await)?;
+    let running = registered::running_told(ctx, host).await?;
+    lists.running = lists.told(running).unwrap_or_default();
+    let inventory = lists.told(registered::inventory(ctx, host, lane).await);
+    // Without an inventory nothing says whose an entry of the start order is.
+    if let Some(inventory) = inventory {
+        lists.inventory = inventory;
+        let (order, parse) = (commands::autostart(), AutostartEntry::parse_all);
+        let doing = "reading the start order";
+        let autostart = ctx.read(host, lane, &order, parse, doing).await;
+        lists.autostart = lists.told(autostart).unwrap_or_default();
+    }
     Ok(lists)
 }
 
@@ -244,19 +258,15 @@ async fn copies(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: 
         match copy_of(ctx, host, &lists, row, marks).await {
             Ok(copy) => copies.extend(copy),
             Err(fault) => {
-                lists.missing.get_or_insert(fault.what);
+                lists.lacks(fault.what);
                 break;
             }
         }
     }
     if let Err(why) = add_running(&mut copies, &lists.running, marks) {
-        lists.missing.get_or_insert(why);
+        lists.lacks(why);
     }
-    match lists.missing {
-        None => Told::Copies(copies),
-        Some(why) if copies.is_empty() => Told::Nothing(why),
-        Some(why) => Told::Part { why, copies },
-    }
+    lists.in_all(copies)
 }
 
 /// What a row of a host's inventory is, if it is the VM.
@@ -298,7 +308,11 @@ async fn copy_of(
 }
 
 /// The list of what runs has the last word: it needs no inventory, and knows no stale state.
+///
+/// # Errors
+/// One of them cannot be compared; the others count all the same.
 fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> Result<(), String> {
+    let mut told = Ok(());
     for vm in running {
         let by = match (marks.by(&vm.config_file, &vm.name), vm.uuid_bios) {
             (_, its) if marks.is_own(its) => "uuid.bios",
@@ -306,10 +320,9 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
             (_, Some(_)) if marks.uuid.is_some() => continue,
             (Some(by), _) => by,
             (None, None) if marks.uuid.is_some() => {
-                return Err(format!(
-                    "{} runs there without a uuid.bios to compare",
-                    vm.name
-                ));
+                let what = "runs there without a uuid.bios to compare";
+                told = told.and_then(|()| Err(format!("{} {what}", vm.name)));
+                continue;
             }
             (None, _) => continue,
         };
@@ -328,7 +341,7 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
             }),
         }
     }
-    Ok(())
+    told
 }
 
 /// Whether two spellings of a path, by a datastore's label or its UUID, name one .vmx.

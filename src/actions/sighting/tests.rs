@@ -48,7 +48,10 @@ fn what_runs_is_recognised_by_uuid_then_path_then_name() {
 #[test]
 fn a_vm_that_cannot_be_compared_spoils_the_answer() {
     let unknown = running("n/a", "other/other.vmx", "x");
-    assert!(add_running(&mut vec![], &[unknown], &marks(Some(OWN))).is_err());
+    let own = running(OWN, "sql01/sql01.vmx", "sql01");
+    let mut copies = vec![];
+    assert!(add_running(&mut copies, &[unknown, own], &marks(Some(OWN))).is_err());
+    assert!(copies[0].runs(), "the one after it is seen all the same");
 }
 
 #[test]
@@ -115,13 +118,31 @@ fn what_was_vouched_for_stands_until_the_vm_is_seen_running() {
 fn what_a_host_tells_counts_although_it_lacks_a_command() {
     let mut lists = Lists::default();
     let lacks = Fault::new("esxcli knows no vm process list", "lon-esx1", "", "");
-    assert_eq!(lists.told(Ok(vec![7])).unwrap(), [7]);
+    assert_eq!(lists.told(Ok(7)), Some(7));
     assert_eq!(lists.missing, None);
-    assert!(lists.told::<Vec<u8>>(Err(lacks)).unwrap().is_empty());
+    assert_eq!(lists.told::<u8>(Err(lacks)), None);
     let second = Fault::new("the start order is odd", "lon-esx1", "", "");
-    lists.told::<Vec<u8>>(Err(second)).unwrap();
+    lists.told::<u8>(Err(second));
     let why = lists.missing.as_deref();
     assert_eq!(why, Some("esxcli knows no vm process list"));
-    let gone = Fault::new("refused", "lon-esx1", "", "").passing();
-    assert!(lists.told::<Vec<u8>>(Err(gone)).is_err(), "not asked again");
+}
+
+#[test]
+fn what_runs_stays_told_where_the_host_then_falls_silent() {
+    let silent = || Fault::new("no reply to getallvms", "lon-esx1", "", "").passing();
+    let told = |running: &[RunningVm]| {
+        let mut lists = Lists::default();
+        lists.told::<Inventory>(Err(silent()));
+        let mut copies = vec![];
+        add_running(&mut copies, running, &marks(Some(OWN))).unwrap();
+        lists.in_all(copies)
+    };
+    let told_some = told(&[running(OWN, "sql01/sql01.vmx", "sql01")]);
+    let Told::Part { why, copies } = told_some else {
+        panic!("{told_some:?}")
+    };
+    assert!(copies[0].runs() && why == "no reply to getallvms", "{why}");
+    // That it does not run is not told by that.
+    let nothing = told(&[running(OTHER, "web01/web01.vmx", "web01")]);
+    assert_eq!(nothing, Told::Nothing("no reply to getallvms".into()));
 }
