@@ -11,7 +11,7 @@ use crate::actions::words::span;
 use crate::engine::{Fact, Op, RunState};
 use crate::error::Fault;
 use crate::host::Lane;
-use crate::hypervisor::shell::release_lock;
+use crate::hypervisor::shell::{StandingLock, release_lock};
 use crate::names::{HostName, OpId, StepId, VmName};
 use crate::runbook::model::Runbook;
 
@@ -42,16 +42,16 @@ pub async fn close(ctx: &Ctx) {
             ctx.doing(stays(&place, off, &why));
             continue;
         }
-        match hand_back(ctx, &place, patience).await {
-            Ok(()) => {}
-            Err(ActError::Failed(fault)) => {
-                ctx.doing(stays(&place, off, &fault.to_string()));
-                tracing::warn!(%fault, lock = %place.folder, "a lock could not be given back");
-                if fault.passing {
-                    silent.insert(place.host);
-                }
-            }
-            Err(ActError::Held { .. } | ActError::Lost | ActError::Stale) => return,
+        let (why, is_silent) = match hand_back(ctx, &place, patience).await {
+            Ok(()) => continue,
+            Err(ActError::Failed(fault)) => (fault.to_string(), fault.passing),
+            Err(ActError::Lost) => ("its removal was lost, and may come yet".to_owned(), true),
+            Err(ActError::Held { .. } | ActError::Stale) => return,
+        };
+        ctx.doing(stays(&place, off, &why));
+        tracing::warn!(why, lock = %place.folder, "a lock could not be given back");
+        if is_silent {
+            silent.insert(place.host);
         }
     }
 }
@@ -106,6 +106,9 @@ fn may_be_taken(state: &RunState, place: &Place) -> Vec<OpId> {
 /// Stops what may take the lock yet, looks, removes what is this run's own, and looks again. The
 /// removal can do no harm late or twice: it removes nothing but a lock with this run's own name on
 /// it.
+///
+/// # Errors
+/// It is not known to be gone when the patience ends: [`ActError::Lost`] where its removal may come yet.
 async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<String, ActError> {
     let mut pauses = Pauses::within(patience);
     let (mut sent, mut told) = (false, patience.is_zero());
@@ -118,28 +121,18 @@ async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<Strin
                 return Ok(format!("is that of {} by now", in_words(other.as_ref())));
             }
             Ok(Standing::Ours(lock) | Standing::Unnamed(lock)) => {
-                let command = release_lock(&lock, &place.folder);
-                match ctx.write(&place.host, Lane::Control, &command).await {
-                    Ok(output) if output.status == 0 => {
-                        sent = true;
-                        continue;
-                    }
-                    Ok(output) => Fault::new(
-                        format!("the lock on {} could not be removed", place.who()),
-                        place.folder.as_str(),
-                        output.error_text().trim(),
-                        "look at that folder on the host",
-                    ),
-                    Err(ActError::Lost) => {
-                        sent = true;
-                        Fault::default()
-                    }
-                    Err(ActError::Failed(fault)) => fault,
-                    Err(other) => return Err(other),
+                let removed = remove(ctx, place, &lock).await;
+                sent |= matches!(removed, Ok(()) | Err(ActError::Lost));
+                match removed {
+                    Ok(()) => continue,
+                    Err(error) => error,
                 }
             }
-            Err(fault) => fault,
+            Err(fault) => ActError::Failed(fault),
         };
+        if !matches!(trouble, ActError::Failed(_) | ActError::Lost) {
+            return Err(trouble);
+        }
         if !told {
             ctx.doing(format!(
                 "giving back the lock on {}, for up to {}: {trouble}",
@@ -149,9 +142,27 @@ async fn give_back(ctx: &Ctx, place: &Place, patience: Duration) -> Result<Strin
             told = true;
         }
         if !pauses.pause().await {
-            return Err(ActError::Failed(trouble));
+            return Err(trouble);
         }
     }
+}
+
+/// Sends the removal of a lock.
+///
+/// # Errors
+/// Its host refused it, or the write was lost.
+async fn remove(ctx: &Ctx, place: &Place, lock: &StandingLock) -> Result<(), ActError> {
+    let command = release_lock(lock, &place.folder);
+    let output = ctx.write(&place.host, Lane::Control, &command).await?;
+    if output.status == 0 {
+        return Ok(());
+    }
+    Err(ActError::Failed(Fault::new(
+        format!("the lock on {} could not be removed", place.who()),
+        place.folder.as_str(),
+        output.error_text().trim(),
+        "look at that folder on the host",
+    )))
 }
 
 /// How the lock stands once nothing of this run can take it any more.

@@ -49,7 +49,11 @@ pub(super) fn outline(runbook: &Runbook, step: &Step, proposal: &mut Proposal) {
     }
 }
 
-/// Gives them back. One that does not go keeps no VM running.
+/// Gives them back. One that does not go keeps no VM running; after one whose removal was lost the step
+/// looks again first, as after any lost write.
+///
+/// # Errors
+/// A removal was lost, or the run no longer waits for this action.
 pub(super) async fn give_back(ctx: &Ctx, leaving: &[Place]) -> Result<(), ActError> {
     for place in leaving {
         match hand_back(ctx, place, Duration::ZERO).await {
