@@ -20,7 +20,7 @@ use super::super::context::Ctx;
 use super::super::later::KeptByLater;
 use super::super::link::ActError;
 use super::super::place::{VmAt, file_name};
-use super::super::registered::Unlisted;
+use super::super::registered::{Entry, Unlisted};
 use super::super::stop_lost::nothing_comes;
 use super::super::store::Store;
 use super::super::{configuration, registered};
@@ -39,8 +39,8 @@ pub(in crate::actions) struct Seen {
     /// The folder is there.
     pub(super) folder: bool,
     pub(super) entries: Vec<(String, Option<FileStat>)>,
-    /// VMs that are registered from the folder, and whether each is on.
-    pub(super) registered: Vec<(Vmid, bool)>,
+    /// VMs that are registered from the folder.
+    pub(super) registered: Vec<FromHere>,
     /// The files of the folder that these are made of; nothing where that is not known.
     pub(super) used: Option<BTreeSet<String>>,
     /// What there is of a VM in the folder, where none is registered from it.
@@ -53,6 +53,17 @@ pub(in crate::actions) struct Seen {
     pub(super) later: Option<KeptByLater>,
     /// The run.
     pub(super) run: RunId,
+}
+
+/// A VM that is registered from the folder.
+#[derive(Clone, Debug)]
+pub(in crate::actions) struct FromHere {
+    pub(super) vmid: Vmid,
+    /// The name of its .vmx.
+    pub(super) vmx: String,
+    pub(super) on: bool,
+    /// Its host has not read the .vmx of before since that got its name back.
+    pub(super) unread: bool,
 }
 
 impl Seen {
@@ -71,6 +82,14 @@ impl<'a> EndFiles<'a> {
     pub fn new(close: &'a Close, at: VmAt) -> Self {
         let at = VmAt { vmx: None, ..at };
         Self { close, at }
+    }
+
+    /// The folder's place with this .vmx.
+    pub(super) fn of_vmx(&self, vmx: &str) -> VmAt {
+        VmAt {
+            vmx: Some(vmx.to_owned()),
+            ..self.at.clone()
+        }
     }
 
     /// The files of the folder that a VM with this .vmx is made of; nothing where that cannot be told.
@@ -110,11 +129,20 @@ impl Action for EndFiles<'_> {
         for row in &inventory.vms {
             if row.datastore == at.datastore && row.path.starts_with(&inside) {
                 let told = registered::confirmed(ctx, &at.host, Lane::Control, row).await?;
-                if let Some(now) = told {
-                    registered.push((row.vmid, now.power == PowerState::On));
+                if let Some(summary) = told {
                     let vmx = row.path.strip_prefix(&inside).unwrap_or_default();
                     let its = self.files_of(ctx, vmx).await;
                     used = used.zip(its).map(|(known, its)| &known | &its);
+                    let entry = Entry {
+                        vmid: row.vmid,
+                        summary,
+                    };
+                    registered.push(FromHere {
+                        vmid: entry.vmid,
+                        vmx: vmx.to_owned(),
+                        on: entry.power() == PowerState::On,
+                        unread: self.is_unread(ctx, vmx, &entry).await?,
+                    });
                 }
             }
         }

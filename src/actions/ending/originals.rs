@@ -1,20 +1,23 @@
 //! Files of before the run: they get their names back, or are deleted.
 
-use crate::engine::{ProbeAnswer, Proposal};
+use crate::engine::{Fact, ProbeAnswer, Proposal};
 use crate::error::Fault;
-use crate::hypervisor::esxi::faults::check_silent;
-use crate::hypervisor::esxi::{Vmid, commands};
+use crate::hypervisor::esxi::commands;
+use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell;
 use crate::names::own::{Asides, UNDONE};
-use crate::plan::{Aside, Risk};
+use crate::plan::{Aside, Close, Risk};
 
 use super::super::answer::{blocked, done, needed, shown};
 use super::super::context::Ctx;
 use super::super::link::ActError;
-use super::super::replacing;
+use super::super::place::file_name;
+use super::super::registered::Entry;
+use super::super::view::Stale;
 use super::super::words::{count, size};
+use super::super::{replacing, view};
 use super::LEFT;
-use super::files::{EndFiles, Seen};
+use super::files::{EndFiles, FromHere, Seen};
 
 impl EndFiles<'_> {
     /// Those that bear the name that they got in the run; the error is a file that is nowhere.
@@ -51,35 +54,26 @@ impl EndFiles<'_> {
             Ok(due) => due,
             Err(original) => return self.lost(original),
         };
-        if due.is_empty() {
-            let names = originals.iter().map(|original| original.path.as_str());
-            let found = names.map(|path| format!("{path} is the file as it was"));
-            let found: Vec<String> = found.collect();
-            return done(found.join("; "), found);
+        let names = originals.iter().map(|original| original.path.as_str());
+        let home = names.map(|path| format!("{path} is the file as it was"));
+        let home: Vec<String> = home.collect();
+        if due.is_empty() && !seen.registered.iter().any(|vm| vm.unread) {
+            return done(home.join("; "), home);
         }
-        let found = format!(
-            "{} of before under names of the run",
-            count(due.len(), "file")
-        );
-        if let Some(kept) = &seen.later {
-            let fault = kept.fault(&self.at, format!("{found}; nothing was changed"));
-            return blocked(found, fault, &[LEFT]);
-        }
-        if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT) {
+        let found = if due.is_empty() {
+            format!("{}; the host has not read that yet", home.join("; "))
+        } else {
+            let files = count(due.len(), "file");
+            format!("{files} of before under names of the run")
+        };
+        if !due.is_empty()
+            && let Some(answer) = self.in_the_way(seen, &found)
+        {
             return answer;
-        }
-        if seen.registered.iter().any(|(_, on)| *on) {
-            let fault = Fault::new(
-                format!("{} runs, so its files stay as they are", self.at.who()),
-                self.at.host.as_str(),
-                format!("{found}; nothing was changed"),
-                "stop it there first (retry its stop step, or by hand), then retry",
-            );
-            return blocked(found, fault, &[]);
         }
         let mut commands = Vec::new();
         let mut changes = Vec::new();
-        for original in due {
+        for original in &due {
             let (path, aside) = (&original.path, &original.aside);
             if seen.has(path).is_some() {
                 let undone = self.undone(path, seen);
@@ -90,16 +84,69 @@ impl EndFiles<'_> {
                 "{path} is the file as it was, that the run kept as {aside}"
             ));
         }
-        let reload = |(vmid, _): &(Vmid, bool)| shown(&self.at.host, &commands::reload(*vmid));
-        commands.extend(seen.registered.iter().map(reload));
+        let readers: Vec<&FromHere> = Self::readers(&due, seen).collect();
+        if !readers.is_empty() {
+            let (host, vm) = (&self.at.host, &self.at.vm);
+            changes.push(format!("{host} reads the .vmx of {vm} again"));
+        }
+        let reload = |vm: &&FromHere| shown(&self.at.host, &commands::reload(vm.vmid));
+        commands.extend(readers.iter().map(reload));
         let proposal = Proposal {
             changes,
             commands,
-            then: "every file of before has its own name".to_owned(),
+            then: "every file of before has its own name, and the host knows it".to_owned(),
             risk: Some(Risk::Write),
             ..Proposal::default()
         };
         needed(found, proposal)
+    }
+
+    /// Why no file gets its name back now.
+    fn in_the_way(&self, seen: &Seen, found: &str) -> Option<ProbeAnswer> {
+        if let Some(kept) = &seen.later {
+            let fault = kept.fault(&self.at, format!("{found}; nothing was changed"));
+            return Some(blocked(found, fault, &[LEFT]));
+        }
+        if let Some(answer) = seen.unlisted.blocks(&self.at, LEFT) {
+            return Some(answer);
+        }
+        if !seen.registered.iter().any(|vm| vm.on) {
+            return None;
+        }
+        let fault = Fault::new(
+            format!("{} runs, so its files stay as they are", self.at.who()),
+            self.at.host.as_str(),
+            format!("{found}; nothing was changed"),
+            "stop it there first (retry its stop step, or by hand), then retry",
+        );
+        Some(blocked(found, fault, &[]))
+    }
+
+    /// Whether the host of a VM that is off has to read the .vmx of before yet: this step is what gives that
+    /// its name back, so that no reading before it counts.
+    pub(super) async fn is_unread(
+        &self,
+        ctx: &Ctx,
+        vmx: &str,
+        entry: &Entry,
+    ) -> Result<bool, Fault> {
+        let Close::NamesBack { originals, .. } = self.close else {
+            return Ok(false);
+        };
+        let at = self.of_vmx(vmx);
+        let mut names = originals.iter().map(|original| file_name(&original.path));
+        let comes_back = entry.power() == PowerState::Off && names.any(|name| name == Some(vmx));
+        let path = at.vmx_path();
+        let reads = |fact: &Fact| matches!(fact, Fact::ConfigRead { path: of, .. } if *of == path);
+        let was_read = ctx.step_facts().iter().any(reads);
+        Ok(comes_back && !was_read || Stale::look(ctx, &at, entry).await?.is_some())
+    }
+
+    /// The VMs whose .vmx the host reads again: all of the folder where files of it change.
+    fn readers<'s>(due: &[&Aside], seen: &'s Seen) -> impl Iterator<Item = &'s FromHere> {
+        let changes = !due.is_empty();
+        let all = seen.registered.iter();
+        all.filter(move |vm| changes || vm.unread)
     }
 
     /// A free name for the file that the run placed under that path.
@@ -170,22 +217,16 @@ impl EndFiles<'_> {
         originals: &[Aside],
         seen: &Seen,
     ) -> Result<(), ActError> {
-        for original in Self::due(originals, seen).unwrap_or_default() {
+        let due = Self::due(originals, seen).unwrap_or_default();
+        for original in &due {
             if seen.has(&original.path).is_some() {
                 let undone = self.undone(&original.path, seen);
                 replacing::rename(ctx, &self.at, &original.path, &undone).await?;
             }
             replacing::rename(ctx, &self.at, &original.aside, &original.path).await?;
         }
-        for (vmid, _) in &seen.registered {
-            let doing = format!("reloading {}", self.at.vm);
-            ctx.order(
-                &self.at.host,
-                &commands::reload(*vmid),
-                check_silent,
-                &doing,
-            )
-            .await?;
+        for vm in Self::readers(&due, seen) {
+            view::read_again(ctx, &self.of_vmx(&vm.vmx), vm.vmid).await?;
         }
         Ok(())
     }

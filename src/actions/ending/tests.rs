@@ -81,6 +81,16 @@ fn folder(names: &[&str]) -> files::Seen {
     }
 }
 
+/// The VM that is registered from there.
+fn from_here(on: bool) -> files::FromHere {
+    files::FromHere {
+        vmid: Vmid(7),
+        vmx: "sql01.vmx".to_owned(),
+        on,
+        unread: false,
+    }
+}
+
 /// A file that was placed with the size that all files of [`folder`] have.
 fn file(name: &str) -> PlacedFile {
     PlacedFile {
@@ -121,7 +131,7 @@ fn about(proposal: &Proposal) -> Vec<&str> {
 fn what_a_vm_with_its_files_of_before_is_not_made_of_goes_from_beside_them() {
     let used = |names: &[&str]| {
         let mut seen = folder(&["sql01.vmdk", "sql01.vmx"]);
-        seen.registered = vec![(Vmid(7), true)];
+        seen.registered = vec![from_here(true)];
         seen.used = Some(names.iter().map(|name| (*name).to_owned()).collect());
         seen
     };
@@ -271,7 +281,7 @@ fn a_disk_that_grew_since_is_the_runs_all_the_same() {
 fn work_files_go_though_a_vm_is_registered_from_their_folder() {
     let undone = "sql01.vmx.lifeboat-r1-undone";
     let mut seen = folder(&["sql01.vmx", undone]);
-    seen.registered = vec![(Vmid(7), true)];
+    seen.registered = vec![from_here(true)];
     let answer = decide(&removal(false), seen);
     assert_eq!(about(needed(&answer)), [format!("/{undone}")]);
 }
@@ -279,7 +289,7 @@ fn work_files_go_though_a_vm_is_registered_from_their_folder() {
 #[test]
 fn files_stay_while_a_vm_is_registered_from_them_or_the_volume_is_another() {
     let mut seen = folder(&["sql01.vmdk"]);
-    seen.registered = vec![(Vmid(7), false)];
+    seen.registered = vec![from_here(false)];
     assert!(
         blocked(&decide(&removal(true), seen))
             .what
@@ -338,8 +348,27 @@ fn a_file_of_before_gets_its_name_back_and_nothing_is_overwritten() {
     blocked(&decide(&names_back(), other));
     blocked(&decide(&names_back(), folder(&[])));
     let mut on = folder(&["sql01.vmdk", aside]);
-    on.registered = vec![(Vmid(7), true)];
+    on.registered = vec![from_here(true)];
     blocked(&decide(&names_back(), on));
+}
+
+#[test]
+fn a_vmx_that_got_its_name_back_is_read_before_that_counts_as_done() {
+    let with = |names: &[&str], on, unread| {
+        let mut seen = folder(names);
+        seen.registered = vec![files::FromHere {
+            unread,
+            ..from_here(on)
+        }];
+        decide(&names_back(), seen)
+    };
+    let reload = "vim-cmd vmsvc/reload 7";
+    let home = ["sql01.vmdk"];
+    assert_eq!(lines(needed(&with(&home, false, true))), [reload]);
+    done(&with(&home, false, false));
+    let aside = "sql01.vmdk.lifeboat-r1-original";
+    let answer = with(&[aside], false, false);
+    assert_eq!(lines(needed(&answer)).last(), Some(&reload));
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::going_home::by_hand;
 use super::lost::started_as;
 use super::world::{World, out};
 use super::{done, lines, needed};
-use crate::engine::{Chapter, RunEvent, StopOutcome, closing_plan};
+use crate::engine::{Chapter, Fact, RunEvent, StopOutcome, closing_plan};
 use crate::host::Lane;
+use crate::plan::{ActionSpec, Aside, Close};
 
 const FOLDER: &str = "/vmfs/volumes/local1/sql01";
 
@@ -97,5 +98,47 @@ async fn an_entry_that_the_host_hides_is_taken_out_all_the_same() {
     needed(&answer);
     world.go(unregister).await;
     done(&world.probe(unregister).await);
+    world.end().await;
+}
+
+/// The link died between the last name and the reading.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_reads_the_vmx_that_got_its_name_back_though_all_names_are_there() {
+    let mut world = half_way().await;
+    world.go(&out("network")).await;
+    let kept = world.facts().into_iter().rev().find_map(|fact| match fact {
+        Fact::OriginalKept { path, aside, .. } if path.ends_with("sql01.vmx") => {
+            Some((path, aside))
+        }
+        _ => None,
+    });
+    let (path, aside) = kept.unwrap();
+    let mut step = world.step("remove_files");
+    let bytes = std::fs::metadata(world.on("lee-esx1", &aside)).map(|file| file.len());
+    step.id = "rollback/bring-back/sql01/names_back".into();
+    step.action = ActionSpec::Close(Close::NamesBack {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+        originals: vec![Aside {
+            path: path.clone(),
+            aside: aside.clone(),
+            bytes: bytes.ok(),
+        }],
+    });
+    let id = step.id.to_string();
+    world.plans.last_mut().unwrap().steps.push(step);
+    for (from, to) in [(&path, &format!("{path}.undone")), (&aside, &path)] {
+        std::fs::rename(world.on("lee-esx1", from), world.on("lee-esx1", to)).unwrap();
+    }
+    let answer = world.probe(&id).await;
+    let shown = lines(needed(&answer));
+    assert!(
+        shown.iter().any(|line| line.contains("vmsvc/reload")),
+        "{shown:?}"
+    );
+    world.go(&id).await;
+    let before = world.all_writes();
+    world.go(&id).await;
+    assert_eq!(world.all_writes(), before, "read once");
     world.end().await;
 }
