@@ -216,27 +216,40 @@ pub(super) fn probe_from(ctx: &Ctx, vm: &Vm, address: &str) -> Option<HostName> 
 /// Asks a physical server over SSH, on the way that leads to it: it answers only while it runs.
 async fn ask_server(ctx: &Ctx, name: &HostName, address: &HostAddress) -> Look {
     let target = format!("{name} ({address})");
-    let way = port_way(&address.host);
-    let by = Asker::console("SSH", way);
     let Some(host) = ctx.hosts.host(name) else {
+        let by = Asker::console("SSH", port_way(&address.host));
         return by.look(&target, Heard::Unknown, "is no host of this run");
     };
     let reply = host.read(Lane::Control, &HostCommand::read(["true"])).await;
-    let (heard, said) = over_ssh(reply, way);
+    let straight = host.is_reached_directly().then(|| host.address());
+    over_ssh(ctx, &target, straight, reply).await
+}
+
+/// What a reply over SSH says of the machine: one that lets nobody in is there. One that is merely slow
+/// says nothing by that: whether its port takes a connection does, where it is reached straight.
+async fn over_ssh(
+    ctx: &Ctx,
+    target: &str,
+    straight: Option<&HostAddress>,
+    reply: Result<Output, HostError>,
+) -> Look {
+    if let (Err(HostError::TimedOut { .. }), Some(address)) = (&reply, straight) {
+        return ask_port_from_console(ctx, target, &address.host, address.port).await;
+    }
+    let way = straight.map_or(Way::Port, |address| port_way(&address.host));
+    let (heard, said) = said_over_ssh(reply, way);
     Look {
         open: heard == Heard::Answer,
-        ..by.look(&target, heard, said)
+        ..Asker::console("SSH", way).look(target, heard, said)
     }
 }
 
-/// What a reply over SSH says of the machine: one that lets nobody in is there.
-fn over_ssh(reply: Result<Output, HostError>, way: Way) -> (Heard, String) {
+fn said_over_ssh(reply: Result<Output, HostError>, way: Way) -> (Heard, String) {
     match reply {
         Ok(_) => (Heard::Answer, "answers".to_owned()),
         Err(HostError::Refused { .. }) if way == Way::LoopbackPort => {
             (Heard::Silence, "nothing listens there".to_owned())
         }
-        Err(HostError::TimedOut { .. }) => (Heard::Silence, "no reply".to_owned()),
         Err(
             error @ (HostError::Refused { .. }
             | HostError::LoginRefused { .. }
@@ -470,7 +483,10 @@ async fn run_here(command: &HostCommand) -> Result<Output, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+    use crate::actions::tests::world::{World, out};
 
     #[test]
     fn a_refusal_means_that_somebody_is_there_except_on_loopback() {
@@ -496,13 +512,7 @@ mod tests {
                 }),
                 Heard::Answer,
             ),
-            (
-                Err(HostError::TimedOut {
-                    what: "connecting".into(),
-                    after: PATIENCE,
-                }),
-                Heard::Silence,
-            ),
+            (Err(timed_out()), Heard::Unknown),
             (
                 Err(HostError::Unreachable {
                     address: address(),
@@ -512,10 +522,43 @@ mod tests {
             ),
         ] {
             let said = format!("{reply:?}");
-            assert_eq!(over_ssh(reply, Way::Port).0, want, "{said}");
+            assert_eq!(said_over_ssh(reply, Way::Port).0, want, "{said}");
         }
-        let nobody = over_ssh(Err(refused()), Way::LoopbackPort);
+        let nobody = said_over_ssh(Err(refused()), Way::LoopbackPort);
         assert_eq!(nobody.0, Heard::Silence);
+    }
+
+    fn timed_out() -> HostError {
+        HostError::TimedOut {
+            what: "the handshake".into(),
+            after: PATIENCE,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_server_whose_ssh_hangs_is_there_where_its_port_takes_a_connection() {
+        let world = World::new().await;
+        let step = world.step(&out("fence"));
+        let ask = async |straight: Option<HostAddress>| {
+            let ask = |ctx: Ctx| async move {
+                over_ssh(&ctx, "crm01", straight.as_ref(), Err(timed_out())).await
+            };
+            world.run(&step, None, ask).await.heard
+        };
+        let (host, hangs) = ("127.0.0.1".to_owned(), TcpListener::bind("127.0.0.1:0"));
+        let hangs = hangs.unwrap();
+        let port = hangs.local_addr().unwrap().port();
+        let address = || {
+            Some(HostAddress {
+                host: host.clone(),
+                port,
+            })
+        };
+        assert_eq!(ask(address()).await, Heard::Answer);
+        assert_eq!(ask(None).await, Heard::Unknown, "behind another host");
+        drop(hangs);
+        assert_eq!(ask(address()).await, Heard::Silence);
+        world.end().await;
     }
 
     #[test]

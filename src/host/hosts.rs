@@ -252,6 +252,12 @@ impl Host {
         &self.shared.config.address
     }
 
+    /// Whether it is reached from here without another host between.
+    #[must_use]
+    pub fn is_reached_directly(&self) -> bool {
+        matches!(self.shared.config.via, Via::Direct)
+    }
+
     /// Runs a command that only looks. If the session proves dead before the host answered
     /// anything, it is sent once more on a new one.
     ///
