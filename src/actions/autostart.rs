@@ -1,11 +1,12 @@
 //! The autostart entry that `fence` took away: whether it is due back, and putting it back.
 
-use crate::engine::{AutostartEntry, Fact};
+use crate::engine::{AutostartEntry, Fact, ShownCommand};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::{Vmid, commands};
 
+use super::answer::{Known, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
@@ -41,11 +42,30 @@ pub(super) async fn due(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<Option<Autos
     Ok((!there).then(|| removed.clone()))
 }
 
-/// Puts it back. What a `vim-cmd` makes of `--` is seen from its list; one that does not know it gets
-/// the entry without.
+/// In which forms it is put back, one after the other until the host's list has it: whether the options are
+/// ended before it. What a `vim-cmd` makes of that end is seen from its list alone.
+fn forms(entry: &AutostartEntry) -> &'static [bool] {
+    if entry.has_dash() {
+        &[true, false]
+    } else {
+        &[false]
+    }
+}
+
+/// The commands that put it back; the second is sent only where the host's list lacks it after the first.
+pub(super) fn shown(at: &VmAt, vmid: Known<Vmid>, entry: &AutostartEntry) -> Vec<ShownCommand> {
+    let shown = |ends: &bool| {
+        shown_for(&at.host, &at.vm, vmid, |vmid| {
+            commands::update_autostart_restore(vmid, entry, *ends)
+        })
+    };
+    forms(entry).iter().map(shown).collect()
+}
+
+/// Puts it back.
 ///
 /// # Errors
-/// The host refused it, or the write was lost.
+/// The host refused it in every form, which the first refusal tells of, or the write was lost.
 pub(super) async fn put_back(
     ctx: &Ctx,
     at: &VmAt,
@@ -53,14 +73,15 @@ pub(super) async fn put_back(
     entry: &AutostartEntry,
 ) -> Result<(), ActError> {
     let doing = format!("putting back the autostart entry of {}", at.vm);
-    let command = commands::update_autostart_restore(vmid, entry);
-    let put = ctx.order(&at.host, &command, check_silent, &doing).await;
-    let Some(bare) = commands::update_autostart_restore_bare(vmid, entry) else {
-        return put;
-    };
-    match put {
-        Ok(()) if due(ctx, at, vmid).await?.is_none() => Ok(()),
-        Ok(()) | Err(ActError::Failed(_)) => ctx.order(&at.host, &bare, check_silent, &doing).await,
-        put => put,
+    let mut put = Ok(());
+    for ends in forms(entry) {
+        let command = commands::update_autostart_restore(vmid, entry, *ends);
+        match ctx.order(&at.host, &command, check_silent, &doing).await {
+            Ok(()) if due(ctx, at, vmid).await?.is_none() => return Ok(()),
+            Ok(()) => {}
+            Err(ActError::Failed(fault)) => put = put.and(Err(ActError::Failed(fault))),
+            Err(error) => return Err(error),
+        }
     }
+    put
 }

@@ -87,17 +87,12 @@ impl<'a> EndVm<'a> {
 
     fn autostart(&self, vmid: Known<Vmid>, entry: Option<&AutostartEntry>) -> Proposal {
         let at = &self.at;
-        let put = |entry| {
-            shown_for(&at.host, &at.vm, vmid, |vmid| {
-                commands::update_autostart_restore(vmid, entry)
-            })
-        };
         Proposal {
             changes: vec![format!(
                 "the autostart entry of {} that the run took away is put back",
                 at.who()
             )],
-            commands: entry.map(put).into_iter().collect(),
+            commands: entry.map_or_else(Vec::new, |entry| autostart::shown(at, vmid, entry)),
             then: format!("{} starts it with itself again", at.host),
             risk: Some(Risk::Write),
             ..Proposal::default()

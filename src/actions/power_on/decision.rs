@@ -3,8 +3,8 @@
 use crate::actions::answer::{Known, blocked, done, needed, shown_for};
 use crate::actions::isolation::Ground;
 use crate::actions::ownership::{Heard, Ownership, Standing};
-use crate::actions::questions;
 use crate::actions::registered::Entry;
+use crate::actions::{autostart, questions};
 use crate::engine::{AutostartEntry, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
@@ -89,10 +89,8 @@ impl PowerOn {
         Some(blocked(found, fault, &[]))
     }
 
-    fn autostart_command(&self, entry: &Entry, due: &AutostartEntry) -> ShownCommand {
-        shown_for(&self.at.host, self.vm(), Known::Is(entry.vmid), |vmid| {
-            commands::update_autostart_restore(vmid, due)
-        })
+    fn autostart_commands(&self, entry: &Entry, due: &AutostartEntry) -> Vec<ShownCommand> {
+        autostart::shown(&self.at, Known::Is(entry.vmid), due)
     }
 
     /// It is on, or on its way.
@@ -134,7 +132,9 @@ impl PowerOn {
             let mut proposal = self.proposal(Vec::new());
             if let Some(due) = &seen.autostart {
                 proposal.changes.push(back(due));
-                proposal.commands.push(self.autostart_command(entry, due));
+                proposal
+                    .commands
+                    .extend(self.autostart_commands(entry, due));
             }
             return self.decide_connecting(&found, entry, &seen.blind.open, proposal);
         }
@@ -144,7 +144,7 @@ impl PowerOn {
             Some(due) => {
                 let mut proposal = self.proposal(vec![back(due)]);
                 proposal.risk = Some(Risk::Write);
-                proposal.commands = vec![self.autostart_command(entry, due)];
+                proposal.commands = self.autostart_commands(entry, due);
                 needed(format!("{found}; its autostart entry is missing"), proposal)
             }
         }
@@ -196,7 +196,9 @@ impl PowerOn {
         let mut proposal = self.proposal(changes);
         proposal.commands = self.start_commands(seen, entry);
         if let Some(due) = &seen.autostart {
-            proposal.commands.push(self.autostart_command(entry, due));
+            proposal
+                .commands
+                .extend(self.autostart_commands(entry, due));
         }
         proposal.attest = (standing == Standing::Open).then(|| other.attest_request());
         needed(found, proposal)

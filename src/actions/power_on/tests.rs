@@ -164,14 +164,15 @@ fn the_autostart_entry_that_fence_took_is_put_back() {
     assert_eq!(
         lines(proposal),
         [
-            "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn -1 2 systemDefault -1 systemDefault"
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn -1 2 systemDefault -1 systemDefault",
+            "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn -1 2 systemDefault -1 systemDefault"
         ]
     );
     let both = Seen {
         autostart: Some(autostart()),
         ..off(ownership("London", &[no()], Heard::Silence))
     };
-    assert_eq!(lines(needed(&power_on().decide(&both))).len(), 2);
+    assert_eq!(lines(needed(&power_on().decide(&both))).len(), 3);
 }
 
 #[test]

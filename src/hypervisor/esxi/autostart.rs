@@ -56,6 +56,24 @@ impl AutostartEntry {
         }
     }
 
+    /// Its words, in the order in which a host takes them.
+    pub(super) fn words(&self) -> [String; 6] {
+        [
+            self.start_action.clone(),
+            self.start_delay.to_string(),
+            self.start_order.to_string(),
+            self.stop_action.clone(),
+            self.stop_delay.to_string(),
+            self.wait_for_heartbeat.clone(),
+        ]
+    }
+
+    /// Whether one of its words begins like an option.
+    #[must_use]
+    pub fn has_dash(&self) -> bool {
+        self.words().iter().any(|word| word.starts_with('-'))
+    }
+
     /// Whether the VM would start when the host does.
     #[must_use]
     pub fn starts(&self) -> bool {
@@ -78,20 +96,23 @@ mod tests {
         let entries = AutostartEntry::parse_all(&Output::of(TWO)).unwrap();
         assert_eq!((entries[0].0, entries[1].0), (Vmid(3), Vmid(13)));
         assert!(entries[0].1.starts() && !entries[1].1.starts());
+        let restore = |ends| {
+            let command = commands::update_autostart_restore(Vmid(7), &entries[0].1, ends);
+            command.line()
+        };
         assert_eq!(
-            commands::update_autostart_restore(Vmid(7), &entries[0].1).line(),
+            restore(true),
             "vim-cmd hostsvc/autostartmanager/update_autostartentry -- 7 powerOn 120 1 systemDefault -1 no"
         );
-        let bare = |entry| commands::update_autostart_restore_bare(Vmid(7), entry);
         assert_eq!(
-            bare(&entries[0].1).unwrap().line(),
+            restore(false),
             "vim-cmd hostsvc/autostartmanager/update_autostartentry 7 powerOn 120 1 systemDefault -1 no"
         );
         let plain = AutostartEntry {
             stop_delay: 0,
             ..entries[0].1.clone()
         };
-        assert_eq!(bare(&plain), None);
+        assert!(entries[0].1.has_dash() && !plain.has_dash());
     }
 
     #[test]

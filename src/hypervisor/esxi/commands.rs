@@ -160,47 +160,21 @@ pub fn autostart() -> HostCommand {
 /// Stops a VM from starting with the host.
 #[must_use]
 pub fn update_autostart_remove(vmid: Vmid) -> HostCommand {
-    autostart_entry(vmid, &["none", "0", "0", "none", "0", "yes"])
+    autostart_entry(&[], vmid, &["none", "0", "0", "none", "0", "yes"])
 }
 
 /// Puts back an autostart entry as it was read before. The order of the words is startAction,
-/// startDelay, startOrder, stopAction, stopDelay, waitForHeartbeat.
+/// startDelay, startOrder, stopAction, stopDelay, waitForHeartbeat. A host takes a word with a dash in
+/// front for an option, `-1` too, unless `ends` ends the options before; there are `vim-cmd`s that do not
+/// know that.
 #[must_use]
-pub fn update_autostart_restore(vmid: Vmid, entry: &AutostartEntry) -> HostCommand {
-    let words = entry_words(entry);
-    autostart_entry(vmid, &words.each_ref().map(String::as_str))
+pub fn update_autostart_restore(vmid: Vmid, entry: &AutostartEntry, ends: bool) -> HostCommand {
+    let words = entry.words();
+    let end: &[&str] = if ends { &["--"] } else { &[] };
+    autostart_entry(end, vmid, &words.each_ref().map(String::as_str))
 }
 
-/// The same for a `vim-cmd` that knows no `--`; `None` where it is not needed.
-#[must_use]
-pub fn update_autostart_restore_bare(vmid: Vmid, entry: &AutostartEntry) -> Option<HostCommand> {
-    let words = entry_words(entry);
-    let words = words.each_ref().map(String::as_str);
-    has_dash(&words).then(|| entry_line(&[], vmid, &words))
-}
-
-fn entry_words(entry: &AutostartEntry) -> [String; 6] {
-    [
-        entry.start_action.clone(),
-        entry.start_delay.to_string(),
-        entry.start_order.to_string(),
-        entry.stop_action.clone(),
-        entry.stop_delay.to_string(),
-        entry.wait_for_heartbeat.clone(),
-    ]
-}
-
-fn has_dash(words: &[&str]) -> bool {
-    words.iter().any(|word| word.starts_with('-'))
-}
-
-/// A host takes a word with a dash in front for an option, `-1` too, unless `--` ended those before.
-fn autostart_entry(vmid: Vmid, words: &[&str]) -> HostCommand {
-    let end: &[&str] = if has_dash(words) { &["--"] } else { &[] };
-    entry_line(end, vmid, words)
-}
-
-fn entry_line(end: &[&str], vmid: Vmid, words: &[&str]) -> HostCommand {
+fn autostart_entry(end: &[&str], vmid: Vmid, words: &[&str]) -> HostCommand {
     let vmid = vmid.to_string();
     let verb: &[&str] = &["hostsvc/autostartmanager/update_autostartentry"];
     HostCommand::write(vim(&[verb, end, &[&vmid], words].concat()))
