@@ -22,7 +22,7 @@ use super::link::ActError;
 use super::place::VmAt;
 use super::port_groups::{self, Groups};
 use super::register::fit;
-use super::registered;
+use super::{registered, view};
 
 mod judge;
 
@@ -173,11 +173,7 @@ pub(super) async fn look_at_vm(
     let wanted = groups_of(&ctx.runbook, isolation, &at.vm);
     let mut ground = look(ctx, isolation, &at.host, &wanted).await?;
     ground.flaws.extend(missing(&ground.groups));
-    let doing = "reading the VM's devices";
-    let command = commands::devices(vmid);
-    let devices = ctx
-        .read(&at.host, Lane::Control, &command, Devices::parse, doing)
-        .await?;
+    let devices = view::devices(ctx, at, vmid).await?;
     let content = super::configuration::read(ctx, at).await?;
     let Some(content) = content.content() else {
         ground

@@ -11,7 +11,7 @@ use crate::actions::link::ActError;
 use crate::actions::ownership::{Heard, Look};
 use crate::actions::registered::{self, Entry};
 use crate::actions::waiting::Pauses;
-use crate::actions::{answer::Known, place::VmAt, reach};
+use crate::actions::{answer::Known, place::VmAt, reach, view};
 use crate::engine::{Answer, Fact, ProbeAnswer, Prompt, Proposal};
 use crate::error::Fault;
 use crate::host::Lane;
@@ -66,7 +66,7 @@ impl PowerOn {
         if self.blind.is_empty() || self.isolation.is_some() {
             return Ok(blind);
         }
-        let devices = self.devices(ctx, at, entry).await?;
+        let devices = view::devices(ctx, at, entry.vmid).await?;
         let runs = entry.power() == PowerState::On;
         let guest = if runs {
             guest(ctx, at, entry).await?
@@ -93,13 +93,6 @@ impl PowerOn {
             }
         }
         Ok(blind)
-    }
-
-    async fn devices(&self, ctx: &Ctx, at: &VmAt, entry: &Entry) -> Result<Devices, Fault> {
-        let command = commands::devices(entry.vmid);
-        let doing = "reading the VM's devices";
-        ctx.read(&at.host, Lane::Control, &command, Devices::parse, doing)
-            .await
     }
 
     async fn ask_addresses(&self, ctx: &Ctx, of: &Adapter, guest: Option<&Guest>) -> Vec<Look> {
@@ -249,7 +242,7 @@ impl PowerOn {
     ) -> Result<(), ActError> {
         let mut pauses = Pauses::within(SETTLE);
         loop {
-            let devices = self.devices(ctx, at, entry).await?;
+            let devices = view::devices(ctx, at, entry.vmid).await?;
             if find(&devices, &one.adapter).is_some_and(|adapter| adapter.connected) {
                 return Ok(());
             }
