@@ -169,7 +169,7 @@ impl RunState {
         });
     }
 
-    /// Whether a failback has the VM: it is not for this run to watch.
+    /// Whether a failback has the VM: it is not for this run to watch, nor to protect.
     pub(super) fn is_taken_home(&self, vm: &VmName) -> bool {
         self.home.iter().any(|taken| taken.holds(vm))
     }

@@ -54,11 +54,10 @@ impl RunState {
             return Vec::new();
         }
         // What failbacks took home is theirs to protect.
-        let is_home = |vm: &VmName| self.home.iter().any(|taken| taken.holds(vm));
         let open = self
             .moved()
             .into_iter()
-            .filter(|(vm, moved)| !moved.protected && !is_home(vm));
+            .filter(|(vm, moved)| !moved.protected && !self.is_taken_home(vm));
         open.map(|(vm, moved)| Unprotected {
             vm: vm.clone(),
             since: moved.at,
