@@ -20,6 +20,7 @@ use super::configuration::{self, Content};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
+use super::view;
 
 /// Permission bits of a .vmx that no file tells (as seen on VMFS).
 pub(super) const MODE: u32 = 0o755;
@@ -171,8 +172,10 @@ async fn replace(
         aside: aside.clone(),
         bytes: u64::try_from(before.bytes.len()).ok(),
     };
-    let same = fact.clone();
-    ctx.keep_once(fact, |kept| *kept == same).await?;
+    // Told once, unless its host has read the file since: this is another one.
+    if view::last_word(&ctx.run_facts(), &at.vm, host, &names.vmx) != Some(&fact) {
+        ctx.link.fact(fact).await?;
+    }
     rename(ctx, at, &names.new, &names.vmx).await
 }
 

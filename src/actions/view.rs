@@ -15,7 +15,7 @@ use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::uuid::BiosUuid;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
-use crate::vmfiles::{Vmx, path_on_host};
+use crate::vmfiles::{Vmx, path_on_host, plain_path};
 
 use super::answer::{Known, shown_for};
 use super::configuration;
@@ -77,7 +77,9 @@ impl Stale {
             &store::volumes(ctx, &at.host).await?,
         );
         if why.is_empty() && is_unread(&ctx.run_facts(), &at) {
-            why.push("this run gave it another .vmx, which the host has not read since".to_owned());
+            why.push(
+                "this run gave it another .vmx, and did not see its host read that".to_owned(),
+            );
         }
         let vmid = entry.vmid;
         Ok((!why.is_empty()).then_some(Self { vmid, why }))
@@ -150,11 +152,14 @@ pub(super) async fn read_again(ctx: &Ctx, at: &VmAt, vmid: Vmid) -> Result<(), A
     was_read(ctx, at).await
 }
 
-/// Keeps that the host has read the .vmx that lies there now.
+/// Keeps that the host has read the .vmx that lies there now, where its name is known.
 ///
 /// # Errors
 /// The run no longer waits for this action.
 pub(super) async fn was_read(ctx: &Ctx, at: &VmAt) -> Result<(), ActError> {
+    if at.vmx.is_none() {
+        return Ok(());
+    }
     let (vm, host, path) = (at.vm.clone(), at.host.clone(), at.vmx_path());
     ctx.link.fact(Fact::ConfigRead { vm, host, path }).await
 }
@@ -167,15 +172,31 @@ fn own_file(at: &VmAt, entry: &Entry) -> VmAt {
 
 /// Whether the run gave the VM another .vmx since its host read it last.
 fn is_unread(facts: &[Fact], at: &VmAt) -> bool {
-    let file = at.vmx_path();
-    let is_here =
-        |of: &VmName, on: &HostName, path: &str| *of == at.vm && *on == at.host && path == file;
-    let last = facts.iter().rev().find_map(|fact| match fact {
-        Fact::ConfigRead { vm, host, path } if is_here(vm, host, path) => Some(false),
-        Fact::OriginalKept { vm, host, path, .. } if is_here(vm, host, path) => Some(true),
-        _ => None,
-    });
-    last.unwrap_or_default()
+    let last = last_word(facts, &at.vm, &at.host, &at.vmx_path());
+    matches!(last, Some(Fact::OriginalKept { .. }))
+}
+
+/// The last that the run told of a .vmx: that it was replaced, or that its host read it.
+pub(super) fn last_word<'a>(
+    facts: &'a [Fact],
+    vm: &VmName,
+    host: &HostName,
+    file: &str,
+) -> Option<&'a Fact> {
+    facts.iter().rev().find(|fact| match fact {
+        Fact::ConfigRead {
+            vm: of,
+            host: on,
+            path,
+        }
+        | Fact::OriginalKept {
+            vm: of,
+            host: on,
+            path,
+            ..
+        } => of == vm && on == host && path == file,
+        _ => false,
+    })
 }
 
 /// In what a host's view differs from the file, as far as both tell.
@@ -212,9 +233,10 @@ fn differences(
     }
     let folder = at.folder_path();
     let own = vmx.disk_files().into_iter();
-    let own: Vec<String> = own.map(|disk| path_on_host(&disk, &folder)).collect();
+    let own = own.map(|disk| plain_path(&path_on_host(&disk, &folder)));
+    let own: Vec<String> = own.collect();
     let its = devices.disks.iter().map(|disk| disk.file.as_str());
-    let its: Vec<String> = its.map(on_its_host).collect();
+    let its: Vec<String> = its.map(|file| plain_path(&on_its_host(file))).collect();
     let is_one = |one: &str, other: &str| {
         let rest = |path| within(path).map_or(path, |(_, rest)| rest);
         rest(one) == rest(other) && volumes.may_be_one(one, other)
@@ -273,7 +295,11 @@ mod tests {
     fn a_view_is_the_file_however_its_datastores_are_spelt() {
         const UUID: &str = "564d0001-0203-0405-0607-08090a0b0c0d";
         let own = "[local1] sql01/sql01.vmdk";
-        for second in ["[local2] db/big.vmdk", "[bbb-2] db/big.vmdk"] {
+        for second in [
+            "[local2] db/big.vmdk",
+            "[bbb-2] db/big.vmdk",
+            "[local2] sql01/../db/./big.vmdk",
+        ] {
             let view = devices(Some("VM Network"), &[own, second]);
             assert_eq!(between(&view, UUID), [""; 0]);
             assert_eq!(between(&view, ""), [""; 0], "it told of no identity");

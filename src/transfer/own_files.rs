@@ -11,13 +11,13 @@ use super::shelf::{Contents, Listed};
 use super::source::Folder;
 use super::sums::Sum;
 use super::target::UNCHANGED;
-use super::together::{Found, Place, names, plain, renamed_vmx, unwritable};
+use super::together::{Found, Place, names, renamed_vmx, unwritable};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::runbook::model::Driver;
 use crate::vmfiles::{
-    Change, Descriptor, FileKind, Runnable, Vmsd, Vmx, VmxError, diff, path_on_host,
+    Change, Descriptor, FileKind, Runnable, Vmsd, Vmx, VmxError, diff, path_on_host, plain_path,
 };
 
 /// The files that make up a VM.
@@ -82,7 +82,7 @@ impl<'a> Gathering<'a> {
     fn new(from: &'a Folder) -> Self {
         Self {
             from,
-            own: plain(&from.path_text()),
+            own: plain_path(&from.path_text()),
             volumes: None,
             folders: BTreeMap::new(),
             beside: Vec::new(),
@@ -135,7 +135,7 @@ impl<'a> Gathering<'a> {
 
     /// The same, of a text whose names were looked up before: nothing is asked any more.
     fn known_place(&self, folder: &str, written: &str) -> Place {
-        let path = self.by_uuid(&plain(&path_on_host(written, folder)));
+        let path = self.by_uuid(&plain_path(&path_on_host(written, folder)));
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let own = self.by_uuid(&self.own) == folder;
         Place {

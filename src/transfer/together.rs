@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::stem;
-use crate::vmfiles::{Descriptor, Vmx, VmxError};
+use crate::vmfiles::{Descriptor, Vmx, VmxError, plain_path};
 
 /// A file by its folder, as a host knows it, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,25 +161,12 @@ pub fn names_beside<'a, 'd>(
 }
 
 fn descriptor_and_data(path: &str) -> [Place; 2] {
-    let path = plain(path);
+    let path = plain_path(path);
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
     [name.to_owned(), format!("{}-flat.vmdk", stem(name))].map(|name| Place {
         folder: folder.to_owned(),
         name,
     })
-}
-
-/// A path without `.`, `..` and doubled slashes.
-pub(super) fn plain(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]
@@ -236,11 +223,5 @@ mod tests {
         let names = names_beside(["sql01.vmx", "sql01-flat.vmdk"], &disks);
         let told = disks.map(|disk| names[disk].as_str());
         assert_eq!(told, ["sql01_1.vmdk", "data.vmdk", "data_1.vmdk"]);
-    }
-
-    #[test]
-    fn a_path_is_plain() {
-        assert_eq!(plain("/a//b/./c/../d/"), "/a/b/d");
-        assert_eq!(plain("/../a"), "/a");
     }
 }

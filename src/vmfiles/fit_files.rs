@@ -55,6 +55,20 @@ pub fn path_on_host(written: &str, folder: &str) -> String {
     }
 }
 
+/// A path without `.`, `..` and doubled slashes.
+#[must_use]
+pub fn plain_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 /// Where the file of a path is.
 enum Standing {
     /// Where the `.vmx` says.

@@ -26,7 +26,7 @@ mod tests;
 
 pub use devices::{Adapter, DeviceKind, Disk};
 pub use fit::{AdapterFit, FitError, Fitted, fit_adapters, fit_identity};
-pub use fit_files::path_on_host;
+pub use fit_files::{path_on_host, plain_path};
 pub use fit_host::{Apart, Fitting, Fix, Obstacle, Severity, Surroundings, fit_to_host};
 pub use kinds::{FileKind, LeftBehind, is_flat, mapped_disk, snapshot_of};
 pub use sparse::{SparseError, SparseHeader};

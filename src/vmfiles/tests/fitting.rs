@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::vmfiles::{Fitting, Severity, Surroundings, Vmx, diff, fit_to_host, path_on_host};
+use crate::vmfiles::{
+    Fitting, Severity, Surroundings, Vmx, diff, fit_to_host, path_on_host, plain_path,
+};
 
 /// A place that has nothing of the other site.
 fn around() -> Surroundings {
@@ -413,4 +415,10 @@ proptest! {
             prop_assert!(new.disk_files().iter().any(|its| its.ends_with(&name)), "a disk never goes");
         }
     }
+}
+
+#[test]
+fn a_path_is_plain() {
+    assert_eq!(plain_path("/a//b/./c/../d/"), "/a/b/d");
+    assert_eq!(plain_path("/../a"), "/a");
 }
