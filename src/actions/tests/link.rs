@@ -26,6 +26,9 @@ impl CutLink {
                     let Ok(mut server) = TcpStream::connect(target).await else {
                         return;
                     };
+                    // Else small packets wait for acknowledgements: 40 ms for every command.
+                    client.set_nodelay(true).unwrap();
+                    server.set_nodelay(true).unwrap();
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                         _ = cut.changed() => {}
