@@ -106,9 +106,9 @@ async fn files_on_a_host_that_has_next_to_nothing() {
 #[tokio::test]
 async fn a_transfer_survives_new_keys_both_ways() {
     for (extra, bulk_session) in [
-        ("RekeyLimit 1M", true),
-        ("RekeyLimit 1M", false),
-        ("RekeyLimit 1M\nSubsystem none /bin/true", true),
+        ("RekeyLimit 512K", true),
+        ("RekeyLimit 512K", false),
+        ("RekeyLimit 512K\nSubsystem none /bin/true", true),
     ] {
         let Some(sshd) = Sshd::start(extra) else {
             return;
@@ -117,7 +117,7 @@ async fn a_transfer_survives_new_keys_both_ways() {
             bulk_session,
             ..sshd.config()
         });
-        let data = pattern(16 << 20);
+        let data = pattern(8 << 20);
         let path = sshd.path("big");
         let mut file = open(&host, &path, true).await.unwrap();
         for (index, piece) in data.chunks(1 << 20).enumerate() {
@@ -134,7 +134,7 @@ async fn a_transfer_survives_new_keys_both_ways() {
                 let read = file.read_at(index as u64 * 300_000, 300_000).await.unwrap();
                 assert!(read == piece, "round {round}, piece {index}");
                 // Meanwhile the host fills the window.
-                tokio::time::sleep(Duration::from_millis(20 * round)).await;
+                tokio::time::sleep(Duration::from_millis(10 * round)).await;
             }
         }
     }
