@@ -10,7 +10,7 @@ use crate::vmfiles::is_flat;
 
 use super::configuration;
 use super::context::Ctx;
-use super::later::KeptByLater;
+use super::later::{KeptByLater, clearing};
 use super::link::ActError;
 use super::place::VmAt;
 use super::words::count;
@@ -207,8 +207,7 @@ pub(super) fn foreign_fault(at: &VmAt, foreign: &[String]) -> Fault {
         format!("the folder holds files that this run did not put there: {list}"),
         format!("{}:{}", at.host, at.folder_path()),
         "nothing was changed; they are not overwritten",
-        "look whose they are; move them away if they are not needed, or give this VM another folder in \
-         the runbook; then retry",
+        format!("{}; then retry", clearing(foreign)),
     )
 }
 

@@ -46,6 +46,19 @@ impl KeptByLater {
     }
 }
 
+/// The next move where files lie in a folder that a VM is to come to. What a failover restored stays
+/// there when a failback was committed that took the VM home.
+#[must_use]
+pub fn clearing(names: &[String]) -> String {
+    let run = names.iter().filter_map(|name| run_of(name)).max();
+    let told = run.map_or_else(String::new, |run| {
+        format!("`lifeboat brief {run}` tells of a run that worked there; ")
+    });
+    format!(
+        "{told}if the VM was restored there once and taken home since, nothing needs these files: delete the          folder, or rename it to keep them; else look whose they are, and move them away or give this VM          another folder in the runbook"
+    )
+}
+
 /// The run that keeps a file under this name.
 fn run_of(name: &str) -> Option<&str> {
     let (_, own) = name.rsplit_once(".lifeboat-")?;
@@ -57,6 +70,27 @@ fn run_of(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_in_the_way_is_told_with_the_run_that_left_it() {
+        let clearing = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            clearing(&names)
+        };
+        let next = clearing(&["sql01.vmx", "notes.txt"]);
+        assert!(
+            next.starts_with("if the VM was restored there once and taken home"),
+            "{next}"
+        );
+        let next = clearing(&[
+            "sql01.vmx.lifeboat-20260101-235959-zzzz-before",
+            "sql01.vmx.lifeboat-20260102-030405-k7qd-before",
+        ]);
+        assert!(
+            next.starts_with("`lifeboat brief 20260102-030405-k7qd` tells"),
+            "{next}"
+        );
+    }
 
     #[test]
     fn what_a_later_run_keeps_is_told_from_what_this_and_earlier_ones_do() {

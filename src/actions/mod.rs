@@ -75,6 +75,7 @@ pub use configuration::{content, content_of};
 pub use context::Ctx;
 pub use copy_back::{disk_slots, other_disks};
 pub use copying::{Need, Way, way};
+pub use later::clearing;
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};
 pub use port_groups::{Groups, compare as compare_port_groups};

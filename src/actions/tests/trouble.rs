@@ -225,7 +225,9 @@ async fn foreign_files_block_and_stay() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("sql01.vmx"), "somebody else's").unwrap();
     let answer = world.probe(&out("restore")).await;
-    assert!(blocked(&answer).what.contains("sql01.vmx"), "{answer:?}");
+    let fault = blocked(&answer);
+    assert!(fault.what.contains("sql01.vmx"), "{fault}");
+    assert!(fault.next.contains("taken home since"), "{fault}");
     assert_eq!(world.writes("lee-esx1").len(), 0);
     assert_eq!(
         std::fs::read(folder.join("sql01.vmx")).unwrap(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::actions::clearing;
 use crate::error::Fault;
 use crate::names::{HostName, RunId, VmName, in_commands, listed};
 use crate::readiness::finding::Finding;
@@ -25,7 +26,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
             continue;
         };
         if task.brings(name) {
-            findings.extend(taken(name, place, esxi));
+            findings.extend(taken(task, name, place, esxi));
         }
     }
     for host in seen.hosts.keys() {
@@ -120,7 +121,7 @@ fn held(task: &Task, seen: &Seen, vm: &VmName) -> Option<Finding> {
 }
 
 /// Something lies where the VM is to come, or is registered from there.
-fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
+fn taken(task: &Task, vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     let names = esxi.folders.get(vm)?.as_ref().ok()?;
     let rows = esxi.in_folder(place).unwrap_or_default();
     let row = rows.first();
@@ -140,8 +141,9 @@ fn taken(vm: &VmName, place: &Place, esxi: &EsxiSeen) -> Option<Finding> {
     };
     let next = if row.is_some() {
         "if an earlier failover left it there, take it home (`lifeboat failback`); if it is not needed, unregister it and move its files elsewhere"
+            .to_owned()
     } else {
-        "move those files elsewhere once you know whose they are, or give the VM another folder"
+        in_commands(&clearing(names), &task.elsewhere)
     };
     let fault = Fault::new(
         format!(
