@@ -159,10 +159,7 @@ fn why_vmx_comes(
         Configuration::Read(_) if begun.iter().any(|name| name == file) => {
             "this step has begun to bring it".to_owned()
         }
-        Configuration::Read(content) => {
-            let comes = |disk: &str| files.items.iter().any(|item| item.name == disk);
-            other_disks(&content.vmx, &files.slots, comes)?
-        }
+        Configuration::Read(content) => other_disks(&content.vmx, files)?,
     };
     Some(format!("{file} comes too: {reason}"))
 }
@@ -170,11 +167,8 @@ fn why_vmx_comes(
 /// How the disks of the .vmx at home are not those that come for its slots: with it the VM would start
 /// without some of them, or from what they were before a snapshot, so the other site's .vmx comes too.
 #[must_use]
-pub fn other_disks(
-    home: &Vmx,
-    slots: &BTreeMap<String, String>,
-    comes: impl Fn(&str) -> bool,
-) -> Option<String> {
+pub fn other_disks(home: &Vmx, VmFiles { items, slots, .. }: &VmFiles) -> Option<String> {
+    let comes = |disk: &String| items.iter().any(|item| item.name == *disk);
     let stray = home.disk_files().into_iter().find(|disk| !comes(disk));
     if let Some(stray) = stray {
         return Some(format!(
@@ -196,8 +190,7 @@ pub fn other_disks(
 }
 
 /// The disks that a VM sees, by slot, as its .vmx names them.
-#[must_use]
-pub fn disk_slots(vmx: &Vmx) -> BTreeMap<String, String> {
+fn disk_slots(vmx: &Vmx) -> BTreeMap<String, String> {
     vmx.hard_disks()
         .map(|disk| (disk.device, disk.file))
         .collect()

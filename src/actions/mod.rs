@@ -73,7 +73,7 @@ mod words;
 
 pub use configuration::{content, content_of};
 pub use context::Ctx;
-pub use copy_back::{disk_slots, other_disks};
+pub use copy_back::other_disks;
 pub use copying::{Need, Way, way};
 pub use later::clearing;
 pub use link::{ActError, Link, Progress, Request};

@@ -10,8 +10,9 @@ use super::seen::{Clock, Shut, Silence, Told};
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, HostError, Lane, Output};
 use crate::hypervisor::DriverFault;
+use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::shell;
-use crate::transfer::{Folder, vm_files};
+use crate::transfer::{Folder, VmFiles, vm_files_on};
 
 /// How long a host may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,8 +108,14 @@ impl Asker {
         }
     }
 
-    /// Why the files of the VM with this .vmx cannot be copied from its folder; nothing where they can.
-    pub(super) async fn ask_disks(&mut self, folder: String, vmx: &str) -> Told<Option<Fault>> {
+    /// What comes of the VM with this .vmx where its files are copied from its folder, or why they
+    /// cannot be.
+    pub(super) async fn ask_files(
+        &mut self,
+        folder: String,
+        vmx: &str,
+        volumes: &Volumes,
+    ) -> Told<Result<VmFiles, Fault>> {
         let silent = |fault: &Fault| Silence {
             asked: "the disks of VMs that are copied from where they are",
             fault: fault.clone(),
@@ -127,15 +134,18 @@ impl Asker {
             let what = "reading the descriptors of its disks".to_owned();
             HostError::TimedOut { what, after }.fault(self.host.name())
         };
-        let told = timeout(after, vm_files(&from, vmx)).await.map_err(late);
-        match told.and_then(|files| files.map(drop)) {
-            Ok(()) => Ok(None),
+        let files = vm_files_on(&from, vmx, volumes);
+        match timeout(after, files)
+            .await
+            .unwrap_or_else(|over| Err(late(over)))
+        {
+            Ok(files) => Ok(Ok(files)),
             Err(fault) if fault.passing => {
                 let why = silent(&fault);
                 self.gone = Some(fault);
                 Err(why)
             }
-            Err(fault) => Ok(Some(fault)),
+            Err(fault) => Ok(Err(fault)),
         }
     }
 

@@ -103,7 +103,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
         apart: BTreeMap::new(),
-        disks: BTreeMap::new(),
+        brought: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
     look_at_stores(asker, task, host, &mut seen).await;

@@ -19,7 +19,7 @@ use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::version::Version;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::Place;
-use crate::transfer::{NoPoint, Point, Takes};
+use crate::transfer::{NoPoint, Point, Takes, VmFiles};
 
 /// A clock may be wrong by so much before it is worth a word.
 const SKEW: Duration = Duration::from_secs(60);
@@ -67,6 +67,14 @@ impl Seen {
         let mut hosts = self.hosts.keys();
         let told = hosts.find_map(|host| self.esxi(host)?.leaving.get(vm))?;
         told.as_ref().ok()
+    }
+
+    /// What comes of a VM that is copied from where it is, where its files can be.
+    #[must_use]
+    pub fn brought(&self, vm: &VmName) -> Option<&VmFiles> {
+        let mut hosts = self.hosts.keys();
+        let told = hosts.find_map(|host| self.esxi(host)?.brought.get(vm))?;
+        told.as_ref().ok()?.as_ref().ok()
     }
 
     /// The disks outside its folder of a VM that is copied from where it is.
@@ -224,9 +232,8 @@ pub struct EsxiSeen {
     pub leaving: BTreeMap<VmName, Told<Leaving>>,
     /// The disks that VMs which are copied from there have outside their folders.
     pub apart: BTreeMap<VmName, Vec<Apart>>,
-    /// Why the files of VMs cannot be copied from there, as their disks' descriptors tell; none where
-    /// they can.
-    pub disks: BTreeMap<VmName, Told<Option<Fault>>>,
+    /// What comes of VMs that are copied from there, as their disks' descriptors tell, or why nothing can.
+    pub brought: BTreeMap<VmName, Told<Result<VmFiles, Fault>>>,
     /// The .vmx at home of VMs that go home there; none where there is no such file.
     pub homes: BTreeMap<VmName, Told<Option<Vec<u8>>>>,
     /// Who holds a VM of the task where it comes up or where it leaves, in words.
@@ -306,7 +313,7 @@ impl EsxiSeen {
             .chain(self.leaving.values().filter_map(why))
             .chain(self.leaving.values().flatten().flat_map(Leaving::silences))
             .chain(apart.filter_map(|disk| why(&disk.bytes)))
-            .chain(self.disks.values().filter_map(why))
+            .chain(self.brought.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()

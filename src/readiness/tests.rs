@@ -24,7 +24,7 @@ use crate::hypervisor::esxi::storage::Volume;
 use crate::names::{HostName, VmName};
 use crate::readiness::seen::{Apart, Files, Leaving, Told};
 use crate::runbook;
-use crate::transfer::{Dated, Flaw, NoPoint};
+use crate::transfer::{Dated, Flaw, NoPoint, VmFiles};
 
 /// Findings of a site with one change, each as `severity key`, and their whole texts.
 fn found(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
@@ -452,11 +452,12 @@ fn a_disk_outside_the_folder_of_a_vm_that_is_copied_is_named_before_it_is_shut_d
 
 #[test]
 fn a_disk_that_cannot_be_copied_is_named_before_its_vm_is_shut_down() {
-    let with = |told: Told<Option<Fault>>| {
+    let with = |told: Told<Result<VmFiles, Fault>>| {
         move |_: &mut Task, seen: &mut Seen| {
             let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
-            lon.disks.insert("web01".into(), told);
-            lon.disks.insert("sql01".into(), Ok(None));
+            lon.brought.insert("web01".into(), told);
+            lon.brought
+                .insert("sql01".into(), Ok(Ok(VmFiles::default())));
         }
     };
     let rdm = Fault::new(
@@ -466,11 +467,11 @@ fn a_disk_that_cannot_be_copied_is_named_before_its_vm_is_shut_down() {
         "make a disk of it",
     );
     let told = "a disk of web01: web01_1.vmdk only points to a device";
-    only("blocker vm/web01/copied", told, with(Ok(Some(rdm.clone()))));
+    only("blocker vm/web01/copied", told, with(Ok(Err(rdm.clone()))));
     let (keys, _) = found(with(Err(silent("the disks of VMs", false))));
     assert_eq!(keys, ["warning host/lon-esx1/answers"]);
     let gone = |task: &mut Task, seen: &mut Seen| {
-        with(Ok(Some(rdm.clone())))(task, seen);
+        with(Ok(Err(rdm.clone())))(task, seen);
         let lon = at(seen, "lon-esx1").esxi.as_deref_mut().unwrap();
         let (disk, bytes) = ("/vmfs/volumes/d2/web01_1.vmdk".to_owned(), Ok(None));
         lon.apart

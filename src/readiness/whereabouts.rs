@@ -18,6 +18,7 @@ use crate::hypervisor::esxi::inventory::on_host;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::names::{HostName, VmName};
+use crate::transfer::VmFiles;
 use crate::vmfiles::{FileKind, Vmx, path_on_host, snapshot_of};
 
 /// Where the VM would be taken from; nothing where it is not seen, or at several places of which none
@@ -123,32 +124,32 @@ struct Takes {
     leaving: Told<Leaving>,
     /// The disks that it has outside its folder.
     apart: Vec<Apart>,
-    /// Why its files cannot be copied, where its .vmx was read.
-    disks: Option<Told<Option<Fault>>>,
+    /// What comes of it, or why nothing can, where its .vmx was read.
+    brought: Option<Told<Result<VmFiles, Fault>>>,
 }
 
 impl Takes {
     fn tell(self, vm: VmName, seen: &mut EsxiSeen) {
         seen.leaving.insert(vm.clone(), self.leaving);
         seen.apart.insert(vm.clone(), self.apart);
-        seen.disks.extend(self.disks.map(|disks| (vm, disks)));
+        seen.brought.extend(self.brought.map(|files| (vm, files)));
     }
 }
 
 async fn takes(asker: &mut Asker, volumes: &Volumes, row: &Registered) -> Takes {
     let leaving = leaving(asker, row).await;
-    let (mut outside, mut disks) = (Vec::new(), None);
+    let (mut outside, mut brought) = (Vec::new(), None);
     // That it did not tell is told by that.
     if let Ok(Ok(vmx)) = leaving.as_ref().map(|leaving| leaving.vmx.as_ref()) {
         outside = apart(asker, volumes, row, vmx).await;
         let (folder, file) = row.path.rsplit_once('/').unwrap_or(("", &row.path));
         let folder = on_host(&row.datastore, folder);
-        disks = Some(asker.ask_disks(folder, file).await);
+        brought = Some(asker.ask_files(folder, file, volumes).await);
     }
     Takes {
         leaving,
         apart: outside,
-        disks,
+        brought,
     }
 }
 

@@ -37,7 +37,21 @@ pub struct VmFiles {
 /// # Errors
 /// A folder or a text in it cannot be read; a file that a disk needs is not there.
 pub async fn vm_files(folder: &Folder, vmx: &str) -> Result<VmFiles, Fault> {
+    gathered(Gathering::new(folder), vmx).await
+}
+
+/// The same, from a host whose volumes are known, if it told of any.
+///
+/// # Errors
+/// As of [`vm_files`].
+pub async fn vm_files_on(folder: &Folder, vmx: &str, volumes: &Volumes) -> Result<VmFiles, Fault> {
     let mut gathering = Gathering::new(folder);
+    gathering.volumes = Some(volumes.clone()).filter(|volumes| !volumes.0.is_empty());
+    gathered(gathering, vmx).await
+}
+
+async fn gathered(mut gathering: Gathering<'_>, vmx: &str) -> Result<VmFiles, Fault> {
+    let folder = gathering.from;
     gathering.open(&gathering.own.clone()).await?;
     let own = gathering.own.clone();
     let parsed = Vmx::parse(gathering.text(&own, vmx)?)

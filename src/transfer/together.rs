@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::survey::stem;
-use crate::vmfiles::{Descriptor, Vmx, VmxError, plain_path};
+use crate::vmfiles::{Descriptor, Vmx, VmxError};
 
 /// A file by its folder, as a host knows it, and its name there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,42 +133,6 @@ pub(super) fn names(own: &str, beside: &[Place], disks: &[Found]) -> BTreeMap<Pl
     names
 }
 
-/// What disks from elsewhere are called beside the files of a VM's folder, by their paths, as far as
-/// that can be told before their descriptors are read: each is taken for one with a file of data.
-#[must_use]
-pub fn names_beside<'a, 'd>(
-    beside: impl IntoIterator<Item = &'a str>,
-    disks: &[&'d str],
-) -> BTreeMap<&'d str, String> {
-    let own = |name: &str| Place {
-        folder: String::new(),
-        name: name.to_owned(),
-    };
-    let beside: Vec<Place> = beside.into_iter().map(own).collect();
-    let places: Vec<[Place; 2]> = disks.iter().map(|disk| descriptor_and_data(disk)).collect();
-    let found: Vec<Found> = places
-        .iter()
-        .map(|files| Found {
-            files: files.to_vec(),
-            names: BTreeMap::new(),
-        })
-        .collect();
-    let names = names("", &beside, &found);
-    let name = |(disk, [descriptor, _]): (&&'d str, &[Place; 2])| {
-        Some((*disk, names.get(descriptor)?.clone()))
-    };
-    disks.iter().zip(&places).filter_map(name).collect()
-}
-
-fn descriptor_and_data(path: &str) -> [Place; 2] {
-    let path = plain_path(path);
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-    [name.to_owned(), format!("{}-flat.vmdk", stem(name))].map(|name| Place {
-        folder: folder.to_owned(),
-        name,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,17 +175,5 @@ mod tests {
         }
         let all: BTreeSet<&String> = names.values().collect();
         assert_eq!(all.len(), names.len());
-    }
-
-    #[test]
-    fn names_are_told_before_descriptors_are_read() {
-        let disks = [
-            "/d2/sql01/sql01.vmdk",
-            "/d2/x/data.vmdk",
-            "/d3/x/./data.vmdk",
-        ];
-        let names = names_beside(["sql01.vmx", "sql01-flat.vmdk"], &disks);
-        let told = disks.map(|disk| names[disk].as_str());
-        assert_eq!(told, ["sql01_1.vmdk", "data.vmdk", "data_1.vmdk"]);
     }
 }

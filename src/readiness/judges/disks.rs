@@ -23,9 +23,9 @@ pub(super) fn judge(_: &Task, seen: &Seen) -> Vec<Finding> {
             let apart = esxi.apart.get(vm);
             apart.is_some_and(|disks| disks.iter().any(is_gone))
         };
-        let unfit = esxi.disks.iter().filter(|(vm, _)| !is_named(vm));
+        let unfit = esxi.brought.iter().filter(|(vm, _)| !is_named(vm));
         findings.extend(unfit.filter_map(|(vm, told)| {
-            let fault = told.as_ref().ok()?.as_ref()?;
+            let fault = told.as_ref().ok()?.as_ref().err()?;
             Some(unfit_of(vm, fault))
         }));
     }

@@ -1,9 +1,7 @@
 //! Whether a host at home runs the virtual hardware of a VM that goes home, and whether its .vmx there
 //! still names its disks.
 
-use std::collections::BTreeMap;
-
-use crate::actions::{disk_slots, other_disks};
+use crate::actions::other_disks;
 use crate::error::Fault;
 use crate::hypervisor::esxi::version::Version;
 use crate::names::VmName;
@@ -11,7 +9,6 @@ use crate::readiness::finding::Finding;
 use crate::readiness::seen::{Leaving, Seen};
 use crate::readiness::task::Task;
 use crate::runbook::model::Place;
-use crate::transfer::names_beside;
 use crate::vmfiles::{Surroundings, Vmx, fit_to_host};
 
 pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
@@ -27,10 +24,8 @@ fn of_vm(task: &Task, vm: &VmName, seen: &Seen) -> Option<Vec<Finding>> {
     let at_home = host.homes.get(vm)?.as_ref().ok()?;
     let at_home = at_home.as_ref().and_then(|bytes| Vmx::parse(bytes).ok());
     // As `copy_back` decides it.
-    let slots = coming(vm, &away, leaving, seen);
-    let why = at_home
-        .as_ref()
-        .and_then(|at_home| why_not(at_home, &slots, leaving));
+    let both = at_home.as_ref().zip(seen.brought(vm));
+    let why = both.and_then(|(at_home, files)| other_disks(at_home, files));
     let stays = at_home.filter(|_| why.is_none());
     let version = host.version.as_ref().ok();
     let newest = version.and_then(Version::newest_hardware);
@@ -44,27 +39,6 @@ fn of_vm(task: &Task, vm: &VmName, seen: &Seen) -> Option<Vec<Finding>> {
     });
     let disks = why.map(|why| disks(vm, home, &why));
     Some(hardware.into_iter().chain(disks).collect())
-}
-
-/// Why the .vmx at home does not fit the disks that come home.
-fn why_not(at_home: &Vmx, slots: &BTreeMap<String, String>, leaving: &Leaving) -> Option<String> {
-    let comes =
-        |disk: &str| leaving.files.contains_key(disk) || slots.values().any(|name| name == disk);
-    other_disks(at_home, slots, comes)
-}
-
-/// The disks that come, by slot, as they are called where all lie in one folder.
-fn coming(vm: &VmName, away: &Vmx, leaving: &Leaving, seen: &Seen) -> BTreeMap<String, String> {
-    let is_apart = |file: &&String| seen.apart(vm).any(|disk| disk.disk == **file);
-    let files = away.disk_files();
-    let apart: Vec<&str> = files.iter().filter(is_apart).map(String::as_str).collect();
-    let names = names_beside(leaving.files.keys().map(String::as_str), &apart);
-    let name = |file: String| match names.get(file.as_str()) {
-        Some(name) => name.clone(),
-        None => file.rsplit('/').next().unwrap_or_default().to_owned(),
-    };
-    let disks = disk_slots(away).into_iter();
-    disks.map(|(slot, file)| (slot, name(file))).collect()
 }
 
 /// The disks are other ones than when it left: its .vmx comes home with them.

@@ -187,7 +187,7 @@ pub(super) fn esxi() -> EsxiSeen {
         leaving: BTreeMap::new(),
         homes: BTreeMap::new(),
         apart: BTreeMap::new(),
-        disks: BTreeMap::new(),
+        brought: BTreeMap::new(),
         holders: BTreeMap::new(),
     }
 }

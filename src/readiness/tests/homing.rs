@@ -6,6 +6,8 @@ use crate::hypervisor::esxi::storage::Volumes;
 use crate::names::HostName;
 use crate::plan::{self, PlanInputs};
 use crate::runbook::model::{Mode, Section, SiteRole};
+use crate::transfer::{Item, VmFiles};
+use crate::vmfiles::FileKind;
 
 const VMS: [&str; 3] = ["sql01", "app01", "web01"];
 
@@ -43,6 +45,8 @@ fn seen() -> Seen {
             vmx: Ok(vmx(vm, 19)),
         };
         leeds.leaving.insert(vm.into(), Ok(leaving));
+        let comes = files(&format!("{vm}-flat.vmdk"), &[]);
+        leeds.brought.insert(vm.into(), Ok(Ok(comes)));
     }
     let home = lon(&mut seen);
     home.groups = Ok(vec![group(0)]);
@@ -59,6 +63,31 @@ fn vmx(vm: &str, version: u32) -> Vec<u8> {
         "virtualHW.version = \"{version}\"\nscsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nscsi0:0.fileName = \"{vm}-flat.vmdk\"\n"
     )
     .into_bytes()
+}
+
+/// What comes of a VM with this one disk, under the name that it gets, and files that this rests on.
+fn files(disk: &str, below: &[&str]) -> VmFiles {
+    let item = |name: &str| Item {
+        name: name.to_owned(),
+        kind: FileKind::Descriptor,
+        at: name.to_owned(),
+        bytes: 1,
+        sum: None,
+        recorded: false,
+        text: None,
+    };
+    VmFiles {
+        items: std::iter::once(disk)
+            .chain(below.iter().copied())
+            .map(item)
+            .collect(),
+        slots: [("scsi0:0".to_owned(), disk.to_owned())].into(),
+        ..VmFiles::default()
+    }
+}
+
+fn brings(seen: &mut Seen, files: VmFiles) {
+    lee(seen).brought.insert("sql01".into(), Ok(Ok(files)));
 }
 
 fn disk(vm: &str, bytes: u64) -> Files {
@@ -307,11 +336,7 @@ fn a_drill_that_stands_where_they_leave_holds_nothing_up() {
 #[test]
 fn a_vmx_that_comes_home_because_the_disks_are_others_is_named() {
     let (keys, texts) = found(|seen| {
-        let leaving = lee(seen).leaving.get_mut(&VmName::from("sql01")).unwrap();
-        let leaving = leaving.as_mut().unwrap();
-        let text = String::from_utf8(vmx("sql01", 19)).unwrap();
-        leaving.vmx = Ok(text.replace("sql01-flat", "sql01-000001").into_bytes());
-        leaving.files.insert("sql01-000001.vmdk".to_owned(), 1);
+        brings(seen, files("sql01-000001.vmdk", &["sql01-flat.vmdk"]));
     });
     assert_eq!(keys, ["note vm/sql01/disks"]);
     assert!(
@@ -321,61 +346,30 @@ fn a_vmx_that_comes_home_because_the_disks_are_others_is_named() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_copied_is_told_beside_the_vmx_that_does_not_fit() {
+fn of_a_vm_whose_disks_cannot_be_copied_that_is_told_alone() {
     let (keys, texts) = found(|seen| {
         let old = lon(seen).homes.get_mut(&VmName::from("sql01")).unwrap();
         *old = Ok(Some(vmx("old", 19)));
         let fault = Fault::new("it is encrypted", "lee-esx1", "", "decrypt it");
-        lee(seen).disks.insert("sql01".into(), Ok(Some(fault)));
+        lee(seen).brought.insert("sql01".into(), Ok(Err(fault)));
     });
-    assert_eq!(
-        keys,
-        ["blocker vm/sql01/copied", "note vm/sql01/disks"],
-        "{texts}"
-    );
-}
-
-#[test]
-fn a_disk_that_comes_home_from_another_datastore_is_one_that_comes() {
-    let (keys, texts) = found(|seen| {
-        let of = |disk| {
-            String::from_utf8(vmx("sql01", 19))
-                .unwrap()
-                .replace("sql01-flat.vmdk", disk)
-        };
-        let leaving = lee(seen).leaving.get_mut(&VmName::from("sql01")).unwrap();
-        let away = of("/vmfs/volumes/d2/sql01/data.vmdk");
-        leaving.as_mut().unwrap().vmx = Ok(away.into_bytes());
-        let at_home = of("data.vmdk").into_bytes();
-        lon(seen).homes.insert("sql01".into(), Ok(Some(at_home)));
-    });
-    assert_eq!(keys, [""; 0], "{texts}");
+    assert_eq!(keys, ["blocker vm/sql01/copied"], "{texts}");
 }
 
 #[test]
 fn a_disk_from_another_datastore_is_judged_by_the_name_that_it_gets() {
-    let with = |at_home: &'static str| {
-        found(move |seen| {
+    let with = |at_home: &str| {
+        found(|seen| {
+            brings(seen, files("sql01_1.vmdk", &[]));
             let text = String::from_utf8(vmx("sql01", 19)).unwrap();
-            let of = |disk: &str| text.replace("sql01-flat.vmdk", disk).into_bytes();
-            let written = "/vmfs/volumes/d2/sql01/sql01.vmdk";
-            let leeds = lee(seen);
-            let leaving = leeds.leaving.get_mut(&VmName::from("sql01")).unwrap();
-            leaving.as_mut().unwrap().vmx = Ok(of(written));
-            let apart = Apart {
-                disk: written.to_owned(),
-                bytes: Ok(Some(GIB)),
-            };
-            leeds.apart.insert("sql01".into(), vec![apart]);
-            lon(seen)
-                .homes
-                .insert("sql01".into(), Ok(Some(of(at_home))));
+            let text = text.replace("sql01-flat.vmdk", at_home).into_bytes();
+            lon(seen).homes.insert("sql01".into(), Ok(Some(text)));
         })
     };
     // Its data would have the name of what lies in the VM's folder.
-    assert_eq!(with("sql01_1.vmdk").0, ["note vm/sql01/apart"]);
+    assert_eq!(with("sql01_1.vmdk").0, [""; 0]);
     let (keys, texts) = with("sql01.vmdk");
-    assert_eq!(keys, ["note vm/sql01/apart", "note vm/sql01/disks"]);
+    assert_eq!(keys, ["note vm/sql01/disks"]);
     assert!(
         texts.contains("names sql01.vmdk, which does not come"),
         "{texts}"
