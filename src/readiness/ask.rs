@@ -60,6 +60,11 @@ impl Asker {
         Ok((clock, took))
     }
 
+    /// Asks no more: every question from now on is answered by why.
+    pub(super) fn leave(&mut self, why: Fault) {
+        self.gone = Some(why);
+    }
+
     /// Asks for what the host must tell.
     pub(super) async fn ask<T>(
         &mut self,

@@ -7,6 +7,7 @@ use super::seen::{EsxiSeen, Files, Registered, SpareSeen, Told};
 use super::task::Task;
 use super::whereabouts::{ahead, vmx_at_home};
 use crate::actions::{holder, lock_folder};
+use crate::error::Fault;
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::autostart::AutostartEntry;
@@ -31,6 +32,10 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
     let version = asker
         .ask("its release", commands::version(), Version::parse)
         .await;
+    if version.as_ref().is_ok_and(Version::is_before_5) {
+        // It would take what it is asked for wrong use, question by question.
+        asker.leave(Fault::default());
+    }
     let summary = asker
         .ask_extra(
             "its size and load",
@@ -98,6 +103,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         spares,
         autostart,
         tops: BTreeMap::new(),
+        writable: BTreeMap::new(),
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
@@ -242,6 +248,14 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
             .ask("what lies on a datastore", shell::list(&top), names)
             .await;
         seen.tops.insert(datastore.clone(), names);
+        let writable = asker
+            .ask(
+                "who may write to a datastore",
+                shell::is_writable(&top),
+                may,
+            )
+            .await;
+        seen.writable.insert(datastore.clone(), writable);
     }
     for (vm, datastore, folder) in places {
         let lock = lock_folder(&datastore, &folder);
@@ -299,6 +313,18 @@ pub(super) async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<shell
     }
 }
 
+/// Whether a test holds. One that could not be made tells nothing.
+fn may(output: &Output) -> Result<bool, DriverFault> {
+    match output.status {
+        0 => Ok(true),
+        1 => Ok(false),
+        status => Err(DriverFault::Unexpected {
+            what: "whether it may be written to",
+            found: format!("status {status}"),
+        }),
+    }
+}
+
 fn names(output: &Output) -> Result<Vec<String>, DriverFault> {
     Ok(names_of(&shell::entries(output)?))
 }
@@ -328,7 +354,6 @@ pub(super) fn room_of(entries: &[shell::Entry]) -> Files {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Fault;
     use crate::hypervisor::esxi::Vmid;
     use crate::readiness::seen::Silence;
 

@@ -224,6 +224,8 @@ pub struct EsxiSeen {
     pub autostart: Told<Vec<Vmid>>,
     /// Names at the top of each datastore that VMs of the task come to.
     pub tops: BTreeMap<String, Told<Vec<String>>>,
+    /// Whether this login may write to each of these datastores.
+    pub writable: BTreeMap<String, Told<bool>>,
     /// What lies where a VM of the task is to come, by VM; empty where nothing does.
     pub folders: BTreeMap<VmName, Told<Vec<String>>>,
     /// The files of a VM there, by VM, where that is known.
@@ -315,6 +317,7 @@ impl EsxiSeen {
             .chain(apart.filter_map(|disk| why(&disk.bytes)))
             .chain(self.brought.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
+            .chain(self.writable.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
     }

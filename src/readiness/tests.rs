@@ -151,6 +151,19 @@ fn hosts_are_judged_by_what_they_say_of_themselves() {
     only("note host/lee-esx1/release", "9.9.0", |_, seen| {
         lee(seen).version.as_mut().unwrap().version = "9.9.0".into();
     });
+    only(
+        "blocker host/lee-esx1/release",
+        "it is VMware ESX 4.1.0: a restore needs 5.0 or later",
+        |_, seen| {
+            let esxi = lee(seen);
+            let version = esxi.version.as_mut().unwrap();
+            (version.product, version.version) = ("VMware ESX".into(), "4.1.0".into());
+            // Nothing else was asked there.
+            esxi.volumes = Err(silent("its volumes", false));
+            esxi.running = Err(silent("what runs there", false));
+            esxi.licences = Err(silent("its licences", true));
+        },
+    );
     for (days, key) in [
         (-1, "blocker host/lee-esx1/licence"),
         (20, "warning host/lee-esx1/licence"),
@@ -186,6 +199,9 @@ fn datastores_are_there_once_and_usable() {
     });
     only(key, "own system", |_, seen| {
         volumes(seen)[0].kind = "VMFSOS".into()
+    });
+    only(key, "datastore local1 takes no writes", |_, seen| {
+        lee(seen).writable.insert("local1".into(), Ok(false));
     });
     only(key, "snapshot mount -l local1", |_, seen| {
         volumes(seen).clear();

@@ -44,6 +44,15 @@ impl Version {
         read().ok_or_else(|| unexpected("the host's version", &text))
     }
 
+    /// Whether it is of a release before 5.0, which lacks commands that a restore needs.
+    #[must_use]
+    pub fn is_before_5(&self) -> bool {
+        let major = self.version.split('.').next();
+        major
+            .and_then(|major| major.parse::<u32>().ok())
+            .is_some_and(|major| major < 5)
+    }
+
     /// The newest virtual hardware that this release runs; `None` where the release is not known
     /// here.
     ///

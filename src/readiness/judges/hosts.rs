@@ -125,6 +125,19 @@ fn vcenter(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
 
 fn release(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
     let version = esxi.version.as_ref().ok()?;
+    let key = format!("host/{name}/release");
+    if version.is_before_5() {
+        let fault = Fault::new(
+            format!(
+                "it is {} {}: a restore needs 5.0 or later",
+                version.product, version.version
+            ),
+            name.as_str(),
+            "it lacks commands that a restore needs; nothing else was asked there",
+            "upgrade it, or name another host in the runbook for what it is to do",
+        );
+        return Some(Finding::stops(key, task.leaning(name), fault));
+    }
     if version.newest_hardware().is_some() {
         return None;
     }
@@ -137,9 +150,5 @@ fn release(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {
         "which virtual hardware it runs is not known, so that of VMs was not compared",
         "rehearse with that host before you rely on it",
     );
-    Some(Finding::note(
-        format!("host/{name}/release"),
-        task.landing(name),
-        fault,
-    ))
+    Some(Finding::note(key, task.landing(name), fault))
 }

@@ -1,9 +1,10 @@
 //! Hosts that could not be asked, and questions that have no answer, host by host.
 
 use crate::error::Fault;
+use crate::hypervisor::esxi::version::Version;
 use crate::names::{HostName, VmName, listed};
 use crate::readiness::finding::Finding;
-use crate::readiness::seen::{HostSeen, Seen, Shut, Silence};
+use crate::readiness::seen::{EsxiSeen, HostSeen, Seen, Shut, Silence};
 use crate::readiness::task::Task;
 use crate::runbook::model::SiteRole;
 
@@ -106,7 +107,8 @@ fn consequence(task: &Task, hosts: &[&HostName], vms: &[VmName]) -> String {
 
 fn silent(task: &Task, name: &HostName, host: &HostSeen) -> Vec<Finding> {
     let mut silences: Vec<&Silence> = host.clock.as_ref().err().into_iter().collect();
-    if let Some(esxi) = &host.esxi {
+    let is_asked = |esxi: &&EsxiSeen| !esxi.version.as_ref().is_ok_and(Version::is_before_5);
+    if let Some(esxi) = host.esxi.as_deref().filter(is_asked) {
         silences.extend(esxi.silences());
     }
     let (extra, needed): (Vec<&Silence>, Vec<&Silence>) =

@@ -67,6 +67,14 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
             ),
         ));
     }
+    if matches!(esxi.writable.get(label), Some(Ok(false))) {
+        return Err((
+            format!("datastore {label} takes no writes of this login (test -w)"),
+            "mount it for writing (of NFS look at its export, too), log in as a user who may write there, or place its \
+             VMs on another datastore in the runbook"
+                .to_owned(),
+        ));
+    }
     if !volume.is_datastore() {
         return Err((
             format!(

@@ -182,6 +182,7 @@ pub(super) fn esxi() -> EsxiSeen {
         spares: Ok(Vec::new()),
         autostart: Ok(Vec::new()),
         tops: BTreeMap::new(),
+        writable: BTreeMap::new(),
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
