@@ -117,7 +117,12 @@ pub(super) async fn fault(ctx: &Ctx, at: &VmAt, vmx: &str, said: &str) -> Fault 
 fn next_move(reason: &str) -> &'static str {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has_word(&reason, &["lock", "locks", "locked", "filelocked"]) || has(&["resource busy"]) {
+    if has(&["not allowed in the current state", "maintenance mode"]) {
+        "the host may be in maintenance mode, where no VM starts (esxcli system maintenanceMode get): ask who put it \
+         there, then esxcli system maintenanceMode set --enable false, and retry"
+    } else if has_word(&reason, &["lock", "locks", "locked", "filelocked"])
+        || has(&["resource busy"])
+    {
         "another host or process holds its files: find it (vmkfstools -D on the -flat file names the \
          MAC address), make sure that the VM does not run there, then retry"
     } else if has(&[
@@ -243,6 +248,10 @@ mod tests {
     #[test]
     fn the_next_move_fits_the_reason() {
         for (reason, word) in [
+            (
+                "The operation is not allowed in the current state of the host.",
+                "maintenanceMode set --enable false",
+            ),
             ("Failed to lock the file", "vmkfstools -D"),
             ("msg.hbacommon.outofspace", "free space"),
             ("vim.fault.InsufficientResourcesFault", "free capacity"),
