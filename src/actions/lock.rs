@@ -40,6 +40,7 @@ use place::{Place, hosts_changed};
 use standing::{Standing, in_words, look, may_be_released};
 
 pub use giving_back::close;
+pub(super) use inside::leave;
 pub use place::lock_folder;
 
 /// What a lock says of its owner, for people.

@@ -35,7 +35,7 @@ use super::questions;
 use super::registered::{self, Registration};
 use super::twins::{self, Twins};
 use super::view::Stale;
-use super::{autostart, configuration, power_tasks, sighting, stopping};
+use super::{autostart, configuration, lock, power_tasks, sighting, stopping};
 use connecting::Blind;
 pub(super) use starting::start;
 
@@ -261,6 +261,7 @@ impl Action for PowerOn {
         };
         let vmx = entry.inventory_path();
         let way = stopping::Way::GuestFirst(stopping::PATIENCE);
+        lock::leave(ctx, &at.host, &at.vm).await?;
         let how = stopping::stop(ctx, &at.host, &at.vm, &vmx, way).await?;
         Ok(vec![format!("{}: {how}", at.who())])
     }

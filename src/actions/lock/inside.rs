@@ -9,8 +9,9 @@ use crate::actions::link::ActError;
 use crate::engine::Proposal;
 use crate::hypervisor::esxi::commands::stops_vm;
 use crate::hypervisor::shell::{StandingLock, release_lock};
+use crate::names::{HostName, VmName};
 use crate::plan::Step;
-use crate::runbook::model::Runbook;
+use crate::runbook::model::{Runbook, SiteRole};
 
 use super::giving_back::hand_back;
 use super::place::Place;
@@ -19,9 +20,8 @@ use super::standing::{Standing, look};
 /// Adds what gives them back to a step that stops their VM, and gives those that answered.
 pub(super) async fn add(ctx: &Ctx, proposal: &mut Proposal) -> Vec<Place> {
     let mut leaving = Vec::new();
-    let has = |place: &Place| ctx.state.locks().iter().any(|fact| place.is_of(fact));
     let places = places(&ctx.runbook, &ctx.step, proposal).into_iter();
-    for place in places.filter(has) {
+    for place in places.filter(|place| has(ctx, place)) {
         match look(ctx, &place).await {
             Ok(Standing::Ours(lock) | Standing::Unnamed(lock)) => {
                 announce(proposal, &place, &lock, "");
@@ -36,6 +36,26 @@ pub(super) async fn add(ctx: &Ctx, proposal: &mut Proposal) -> Vec<Place> {
         }
     }
     leaving
+}
+
+/// Whether the run took a lock there.
+fn has(ctx: &Ctx, place: &Place) -> bool {
+    ctx.state.locks().iter().any(|fact| place.is_of(fact))
+}
+
+/// Gives back what the run has in a VM that is stopped without being shown first, on this host.
+///
+/// # Errors
+/// As [`give_back`].
+pub(in crate::actions) async fn leave(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+) -> Result<(), ActError> {
+    let sites: Vec<SiteRole> = ctx.runbook.role_of(host).into_iter().collect();
+    let held = in_guest(&ctx.runbook, vm, &sites).filter(|place| has(ctx, place));
+    let held: Vec<Place> = held.collect();
+    give_back(ctx, &held).await
 }
 
 /// The same without asking anybody: which locks the run has by then is not known.
@@ -84,14 +104,19 @@ fn places(runbook: &Runbook, step: &Step, proposal: &Proposal) -> Vec<Place> {
     let sites: Vec<_> = stops
         .filter_map(|shown| runbook.role_of(shown.host.as_ref()?))
         .collect();
-    let Some(vm) = step.subject.vm().filter(|_| !sites.is_empty()) else {
-        return Vec::new();
-    };
-    let inside = runbook.hosts.iter().filter(|(name, host)| {
+    let vm = step.subject.vm().into_iter();
+    vm.flat_map(|vm| in_guest(runbook, vm, &sites)).collect()
+}
+
+/// Where locks lie in a VM at these sites.
+fn in_guest<'a>(
+    runbook: &'a Runbook,
+    vm: &'a VmName,
+    sites: &'a [SiteRole],
+) -> impl Iterator<Item = Place> + 'a {
+    let inside = runbook.hosts.iter().filter(move |(name, host)| {
         let role = runbook.role_of(name);
         host.guest.as_ref() == Some(vm) && role.is_some_and(|role| sites.contains(&role))
     });
-    inside
-        .filter_map(|(name, _)| Place::of_host(runbook, name))
-        .collect()
+    inside.filter_map(|(name, _)| Place::of_host(runbook, name))
 }

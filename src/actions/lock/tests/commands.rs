@@ -90,8 +90,8 @@ async fn a_lock_in_a_vm_that_somebody_started_again_is_given_back() {
     world.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_in_a_vm_is_given_back_before_the_run_stops_that_vm() {
+/// sql01 runs in Leeds, and the run has a lock in it.
+async fn locked_in_guest() -> World {
     let mut world = logging().await;
     world.site.go_dark(SiteRole::Protected);
     for verb in ["fence", "restore", "register", "network", "power_on"] {
@@ -99,9 +99,24 @@ async fn a_lock_in_a_vm_is_given_back_before_the_run_stops_that_vm() {
     }
     world.go(LOGGED).await;
     assert!(on_host(&world).exists());
-    world.site.come_back(SiteRole::Protected);
     let runbook = std::sync::Arc::make_mut(&mut world.runbook);
     runbook.hosts.get_mut("lee-bk1").unwrap().guest = Some("sql01".into());
+    world
+}
+
+fn assert_given_back_before(world: &World) {
+    assert!(!on_host(world).exists());
+    let facts = world.facts();
+    let at = |is: fn(&Fact) -> bool| facts.iter().position(is).unwrap();
+    let released = at(|fact| matches!(fact, Fact::LockReleased { .. }));
+    let stopped = at(|fact| matches!(fact, Fact::Stopped { .. }));
+    assert!(released < stopped, "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_is_given_back_before_the_run_stops_that_vm() {
+    let world = locked_in_guest().await;
+    world.site.come_back(SiteRole::Protected);
     let step = world.step(&home("shut_down"));
     let planned = crate::actions::outline(&world.runbook, &step);
     assert_eq!(host_locks_in(needed(&planned)), 1);
@@ -112,14 +127,17 @@ async fn a_lock_in_a_vm_is_given_back_before_the_run_stops_that_vm() {
     let said = "the lock on lee-bk1, which lies in it, is given back first".to_owned();
     assert!(proposal.changes.contains(&said), "{proposal:?}");
     world.go(&home("shut_down")).await;
-    assert!(!on_host(&world).exists());
-    let facts = world.facts();
-    let at = |is: fn(&Fact) -> bool| facts.iter().position(is).unwrap();
-    let released = at(|fact| matches!(fact, Fact::LockReleased { .. }));
-    let stopped = at(|fact| matches!(fact, Fact::Stopped { .. }));
-    assert!(released < stopped, "{facts:?}");
+    assert_given_back_before(&world);
     // The next command there takes it anew.
     assert_eq!(host_locks_in(needed(&world.probe(HOME_LOGGED).await)), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_is_given_back_before_its_start_is_taken_back() {
+    let world = locked_in_guest().await;
+    world.undo(&out("power_on")).await;
+    assert_given_back_before(&world);
     world.end().await;
 }
 
