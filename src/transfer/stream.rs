@@ -7,24 +7,23 @@
 
 mod faults;
 mod parse;
+mod pouring;
 mod run;
 mod sums;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 
 use self::parse::{ToolFile, ToolPoint};
 use self::run::Run;
 use self::sums::Cursor;
 use super::layout::Stamp;
-use super::ranges::{CHUNK, Zeros};
 use super::shelf::Listed;
-use super::source::{Piece, ReadError, piece};
+use super::source::ReadError;
 use super::target::UNCHANGED;
 use crate::error::Fault;
 use crate::host::{Host, Lane, Program, Secret};
@@ -299,74 +298,6 @@ impl Stream {
         let program = self.program(Asked::File(&id, name));
         let run = Run::start(&self.backup.on, &program, from).await?;
         Ok((program, run))
-    }
-
-    /// Reads stretches (ascending) of this file of `bytes` bytes, as [`super::source::read`] does.
-    pub(super) async fn pour(
-        self,
-        bytes: u64,
-        ranges: Vec<Range<u64>>,
-        zeros: Zeros,
-        pieces: mpsc::Sender<Result<Piece, ReadError>>,
-    ) {
-        // What compared stretches is not needed any more.
-        self.cursor.lock().await.take();
-        let poured = tokio::select! {
-            poured = self.try_pour(bytes, &ranges, zeros, &pieces) => poured,
-            // The transfer was given up: a tool that stalls is not waited for.
-            () = pieces.closed() => return,
-        };
-        if let Err(error) = poured {
-            let _ = pieces.send(Err(error)).await;
-        }
-    }
-
-    async fn try_pour(
-        &self,
-        bytes: u64,
-        ranges: &[Range<u64>],
-        zeros: Zeros,
-        pieces: &mpsc::Sender<Result<Piece, ReadError>>,
-    ) -> Result<(), ReadError> {
-        let Some(first) = ranges.first() else {
-            return Ok(());
-        };
-        let (mut program, mut run) = self.open(first.start).await?;
-        let mut at = first.start;
-        for range in ranges {
-            if range.start - at > READ_OVER {
-                (program, run) = self.open(range.start).await?;
-                at = range.start;
-            }
-            while at < range.end {
-                let next = if at < range.start {
-                    range.start
-                } else {
-                    range.end
-                };
-                let length = usize::try_from(next - at).unwrap_or(CHUNK).min(CHUNK);
-                let buffer = run.read(length).await?;
-                if buffer.len() < length {
-                    let end = at + buffer.len() as u64;
-                    return Err(self.ended_early(&program, run, end, bytes).await);
-                }
-                let start = at;
-                at += length as u64;
-                let wanted = start >= range.start;
-                if at == bytes {
-                    // The last piece is not there before the tool says that all of it went well.
-                    self.check_end(&program, run, bytes).await?;
-                    if wanted {
-                        let _ = pieces.send(Ok(piece(start, buffer, zeros))).await;
-                    }
-                    return Ok(());
-                }
-                if wanted && pieces.send(Ok(piece(start, buffer, zeros))).await.is_err() {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
     }
 
     /// That nothing follows the last byte, and that the tool says it went well.
