@@ -6,7 +6,7 @@ use crate::hypervisor::DriverFault;
 use crate::hypervisor::reply::unexpected;
 
 /// A volume below `/vmfs/volumes`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Its path by UUID, e.g. `/vmfs/volumes/600d9cc6-915fbb51-f64b-d8d385d87c24`.
     pub mount_point: String,

@@ -1,6 +1,7 @@
 //! Restore points as they lie here and on hosts.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use super::LIKE_DATA;
@@ -485,14 +486,10 @@ async fn the_folder_of_a_vm_that_is_a_point_and_holds_archives_is_read_once() {
     std::fs::create_dir(&folder).unwrap();
     put_vm(&folder);
     std::fs::write(folder.join("web01-0.gz"), "packed").unwrap();
-    let sent = Arc::new(Mutex::new(0));
-    let count = sent.clone();
-    site.hosts.set_output_sink(Arc::new(move |event| {
-        *count.lock().unwrap() += usize::from(event.what == LiveOutput::Sent);
-    }));
+    let sent = site.count_sent();
     let found = points(&site.on("bk1", "there"), "web01").await.unwrap();
     let dated: Vec<Dated> = found.iter().map(|point| point.dated).collect();
     assert!(dated.contains(&Dated::Archive) && dated.contains(&Dated::Configuration));
     // The names in it, and what it holds.
-    assert_eq!(*sent.lock().unwrap(), 2);
+    assert_eq!(sent.load(Ordering::SeqCst), 2);
 }

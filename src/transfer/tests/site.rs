@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::error::Fault;
-use crate::host::{Credential, Host, HostConfig, Hosts, Lane, Policy, Redactor};
+use crate::host::{Credential, Host, HostConfig, Hosts, Lane, LiveOutput, Policy, Redactor};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId};
 use crate::runbook::model::{Driver, HostAddress, Mode, SiteRole};
@@ -157,6 +157,16 @@ impl Site {
             seeds: Seeds::new(),
             survey: None,
         }
+    }
+
+    /// Counts the commands that are sent from now on.
+    pub(super) fn count_sent(&self) -> Arc<AtomicU64> {
+        let sent = Arc::<AtomicU64>::default();
+        let count = sent.clone();
+        self.hosts.set_output_sink(Arc::new(move |event| {
+            count.fetch_add(u64::from(event.what == LiveOutput::Sent), Ordering::SeqCst);
+        }));
+        sent
     }
 
     /// How often a way was opened for files, by sshd's own log.

@@ -1,13 +1,16 @@
 //! A VM whose disks lie in several folders, under names that are there twice: all come into one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use super::cloning;
 use super::site::{Journal, Site, noise, put_vm_of, quiet, write};
+use crate::hypervisor::esxi::storage::{Volume, Volumes};
 use crate::hypervisor::shell::folded;
 use crate::runbook::model::DiskFormat;
 use crate::transfer::{
     Against, Delivery, Folder, Item, Landing, Mover, Point, Seed, VmFiles, points, vm_files,
+    vm_files_on,
 };
 use crate::vmfiles::MAX_TEXT;
 
@@ -63,6 +66,20 @@ async fn delivery(site: &Site) -> Delivery {
     let descriptor = site.path("before/web01.vmdk").display().to_string();
     delivery.seeds.insert(SECOND.into(), Seed { descriptor });
     delivery
+}
+
+#[tokio::test]
+async fn a_host_whose_volumes_are_known_is_not_asked_for_them() {
+    let Some(site) = cloning::site() else { return };
+    put(&site);
+    let from = site.on("esx1", "there");
+    let sent = site.count_sent();
+    let asked = vm_files(&from, "web01.vmx").await.unwrap();
+    let before = sent.swap(0, Ordering::SeqCst);
+    let volumes = Volumes(vec![Volume::default()]);
+    let known = vm_files_on(&from, "web01.vmx", &volumes).await.unwrap();
+    assert_eq!(known, asked);
+    assert_eq!(sent.load(Ordering::SeqCst) + 1, before);
 }
 
 fn read(site: &Site, path: &str) -> Vec<u8> {
