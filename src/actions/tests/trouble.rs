@@ -347,3 +347,23 @@ async fn a_vmx_that_was_renamed_aside_and_not_told_is_given_back() {
     assert!(there(vmx) == Some(before) && there(aside).is_none());
     world.end().await;
 }
+
+/// Its host has read the file of before meanwhile: that it has to read this one is not told by the first time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vmx_that_is_replaced_again_is_told_again() {
+    let world = World::out_to("network").await;
+    let told = || {
+        let facts = world.facts().into_iter();
+        let kept = facts.filter(
+            |fact| matches!(fact, Fact::OriginalKept { path, .. } if path.ends_with("sql01.vmx")),
+        );
+        kept.count()
+    };
+    world.go(&out("network")).await;
+    assert_eq!(told(), 1);
+    let undone = world.undo(&out("network")).await;
+    assert!(matches!(undone, Performed::Undone { .. }), "{undone:?}");
+    world.go(&out("network")).await;
+    assert_eq!(told(), 2);
+    world.end().await;
+}
