@@ -3,13 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::claim::taken;
+use super::claim::{Claim, taken};
 use super::giving_back::off;
+use super::owner::Owner;
+use super::place::Place;
 use crate::actions;
+use crate::actions::context::Ctx;
+use crate::actions::link::ActError;
 use crate::actions::tests::world::{World, consent, home, is_done, out};
 use crate::actions::tests::{lines, needed};
 use crate::engine::{Fact, Performed, ProbeAnswer, Proposal, RunEvent, RunState, Verdict};
 use crate::host::{HostCommand, Lane, Output};
+use crate::hypervisor::shell::LockTaken;
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
 
@@ -360,4 +365,24 @@ fn a_lock_in_a_vm_that_the_run_stopped_is_not_waited_for() {
     };
     assert_eq!(told(stopped), [true, false, false]);
     assert_eq!(told(started()), [false; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_whose_removal_was_lost_stops_nothing() {
+    let mut world = World::new().await;
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    runbook.hosts.get_mut("lee-esx1").unwrap().guest = Some("sql01".into());
+    let (host, vm) = ("lee-esx1".into(), "sql01".into());
+    let place = Place::of_host(&world.runbook, &host).unwrap();
+    let step = world.step(&out("power_on"));
+    let take = |ctx: Ctx| async move {
+        let claim = Claim::new(place, &Owner::this(&ctx).line());
+        claim.take(&ctx).await.unwrap()
+    };
+    assert_eq!(world.run(&step, None, take).await, LockTaken::Done);
+    world.link.loss.arm();
+    let leave = |ctx: Ctx| async move { super::leave(&ctx, &host, &vm).await };
+    let left = world.run(&step, None, leave).await;
+    assert!(matches!(left, Err(ActError::Lost)), "{left:?}");
+    world.end().await;
 }

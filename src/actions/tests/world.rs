@@ -26,7 +26,7 @@ use crate::runbook::{self, Limits};
 use crate::sim::{Site, SiteOptions};
 
 use super::RUNBOOK;
-use super::link::CutLink;
+use super::link::{CutLink, Loss};
 
 /// The run's id.
 const RUN: &str = "20260102-030405-test";
@@ -54,6 +54,8 @@ pub(in crate::actions) struct Keeper {
     /// What actions said they were doing.
     pub told: Mutex<Vec<String>>,
     clock: Clock,
+    /// Of the way to lee-esx1.
+    loss: Arc<Loss>,
 }
 
 impl Keeper {
@@ -90,6 +92,7 @@ impl Keeper {
                     },
                 );
                 let intent = self.journal.lock().unwrap().intent(&entry).unwrap();
+                self.loss.announced();
                 let _ = reply.send(intent);
             }
             Request::Started { op, pid } => {
@@ -187,6 +190,7 @@ impl World {
             asked: Mutex::default(),
             told: Mutex::default(),
             clock: Clock::system(),
+            loss: Arc::clone(&link.loss),
         };
         let now = keeper.clock.now();
         let info = RunInfo {
