@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Chapter, Closing, Opening, Stage, TakenBy, closing_plan, opening};
+use crate::engine::{
+    Chapter, Closing, Opening, RunState, Stage, TakenBy, TakenHome, closing_plan, opening,
+};
 use crate::error::Fault;
 use crate::journal::RunFolder;
 use crate::runbook::model::Mode;
@@ -14,9 +16,9 @@ use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
 use super::findings;
 use super::handover::take_over;
-use super::homeward::{open_failback, taken_home};
+use super::homeward::{Homeward, failbacks, taken_home};
 use super::in_use;
-use super::leaving::{leave, leave_for};
+use super::leaving::{Asked, leave, leave_for, why};
 use super::past::Past;
 use super::resume::{free, go_on};
 
@@ -43,20 +45,19 @@ pub(super) async fn walk(
     keeping: Option<String>,
 ) -> Result<Conclusion, Failure> {
     let chapter = closing.chapter;
-    let home = home_of(console, chapter, &past)?;
+    let failbacks = failbacks(&console.store, &past.folder.id)?;
+    let home = home_of(chapter, &past, &failbacks);
     let state = past.state_at(&home);
     let run = past.folder.id.clone();
     let opens = match opening(closing, &run, &state) {
         Opening::GoOn => None,
         opening @ (Opening::New | Opening::AfterLeaving) => {
-            if chapter == Chapter::Rollback {
-                refuse_if_taken_home(console, &past)?;
-            }
             let is_drills = past.info.mode == Some(Mode::Drill);
             let despite = if is_drills && chapter == Chapter::Cleanup && !closing.keeps {
                 in_use::hold(console, args, &past.folder).await?
             } else {
-                None
+                despite_failbacks(console, chapter, args, (&past.folder, &state), &failbacks)
+                    .await?
             };
             if opening == Opening::AfterLeaving {
                 past = leave_for(console, chapter, args, past).await?;
@@ -117,36 +118,157 @@ pub(super) fn refused(chapter: Chapter, folder: &RunFolder, why: String, next: &
 
 /// Once a failback has begun to move the VMs home, what stands at both sites is no longer what this
 /// run left; and one that is open would go on to take home what is no longer there.
-fn refuse_if_taken_home(console: &Console, past: &Past) -> Result<(), Failure> {
-    let folder = &past.folder;
-    let Some(home) = taken_home(&console.store, &folder.id, &past.state())? else {
-        return match open_failback(&console.store, &folder.id)? {
-            None => Ok(()),
-            Some(open) => {
-                let why = format!(
-                    "failback {open} of it is open: it has moved nothing yet, and would go on to take home \
-                     what is then no longer there"
-                );
-                let next = format!(
-                    "end that one first: lifeboat rollback {open}; or go on with it: lifeboat resume {open}"
-                );
-                Err(refused(Chapter::Rollback, folder, why, &next))
-            }
-        };
+fn refuse_if_taken_home(
+    folder: &RunFolder,
+    state: &RunState,
+    failbacks: &[&Homeward],
+) -> Result<(), Failure> {
+    let known = failbacks.iter().filter_map(|one| one.known());
+    let Some(home) = TakenHome::of(Some(state), known) else {
+        return Ok(());
     };
     let next = home.in_place_of_rollback(&folder.id);
     Err(refused(Chapter::Rollback, folder, home.words(), &next))
 }
 
-/// The failbacks that have VMs of a run that is committed after they began.
-pub(super) fn home_of(
-    console: &Console,
+/// Why the run is ended although a failback of it, whose journal is damaged, may have its VMs: what
+/// stands in the journal with the opening. A commit counts such a one up to where its journal fits.
+///
+/// # Errors
+/// Status 3 where failbacks keep it from a rollback, 4 where nobody says why.
+async fn despite_failbacks(
+    console: &mut Console,
     chapter: Chapter,
-    past: &Past,
-) -> Result<Vec<TakenBy>, Failure> {
+    args: &EndArgs,
+    (folder, state): (&RunFolder, &RunState),
+    failbacks: &[Homeward],
+) -> Result<Option<String>, Failure> {
+    let (damaged, sound): (Vec<_>, Vec<_>) = failbacks.iter().partition(|one| one.damage.is_some());
+    let counts = |one: &&Homeward| match (chapter, one.known()) {
+        (Chapter::Cleanup, _) | (Chapter::Commit, Some(_)) => false,
+        (Chapter::Rollback, Some(known)) => TakenHome::of(Some(state), [known]).is_some(),
+        (Chapter::Rollback | Chapter::Commit, None) => true,
+    };
+    if chapter == Chapter::Rollback {
+        refuse_if_taken_home(folder, state, &sound)?;
+    }
+    let Some(one) = damaged.into_iter().find(counts) else {
+        return Ok(None);
+    };
+    let what = one.damaged_in_words().unwrap_or_default();
+    let why = why(console, args, asked(chapter, folder, one, &what)).await?;
+    Ok(Some(format!("{what}: {why}")))
+}
+
+fn asked(chapter: Chapter, folder: &RunFolder, one: &Homeward, what: &str) -> Asked {
+    let run = &folder.id;
+    let by = &one.taken.by;
+    Asked {
+        title: format!("Begin the {chapter} of {run} in spite of failback {by}"),
+        intro: format!(
+            "{what}. It may have taken VMs of this run home. See what it tells with `lifeboat verify {by}`, get \
+             its journal from a copy, or look where each VM runs before you go on."
+        ),
+        prompt: format!("How do you know that the {chapter} is right?"),
+        unasked: "nothing was begun; the run is as it was",
+        unsaid: Fault::new(
+            what.to_owned(),
+            format!("run {run}"),
+            "nothing was sent to any host; the run is as it was",
+            as_typed(
+                folder,
+                &format!(
+                    "see `lifeboat verify {by}`, and get its journal from a copy; or, once you know where each VM \
+                     runs: lifeboat {chapter} {run} --reason TEXT"
+                ),
+            ),
+        ),
+    }
+}
+
+/// The failbacks that have VMs of a run that is committed after they began.
+pub(super) fn home_of(chapter: Chapter, past: &Past, failbacks: &[Homeward]) -> Vec<TakenBy> {
     let home = match chapter {
-        Chapter::Commit => taken_home(&console.store, &past.folder.id, &past.state())?,
+        Chapter::Commit => taken_home(failbacks, &past.state()),
         Chapter::Rollback | Chapter::Cleanup => None,
     };
-    Ok(home.map_or_else(Vec::new, |home| home.by))
+    home.map_or_else(Vec::new, |home| home.by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::runs::tests::{back, damage, finished, make_newer, sent, went_out};
+    use crate::journal::{self, Store};
+    use crate::names::RunId;
+
+    /// What is said of the failbacks where the failover is ended, with a reason or without.
+    async fn held(
+        store: &Store,
+        chapter: Chapter,
+        run: &RunId,
+        reason: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let folder = store.find(run.as_str()).unwrap();
+        let journal = journal::read(&folder.journal()).unwrap();
+        let state = RunState::fold(journal.entries.iter().map(AsRef::as_ref));
+        let failbacks = failbacks(store, run)?;
+        let args = EndArgs {
+            reason: reason.map(str::to_owned),
+            ..EndArgs::of(run)
+        };
+        let mut console = Console::headless(store.root());
+        // That everything of the run's own is accepted says nothing of where its VMs are.
+        console.act.yes = true;
+        despite_failbacks(&mut console, chapter, &args, (&folder, &state), &failbacks).await
+    }
+
+    #[tokio::test]
+    async fn a_damaged_failback_keeps_its_failover_from_its_end_until_somebody_says_why_not() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let run = went_out(&store);
+        let open = back(&store, &run, "web01", Vec::new());
+        let refused = held(&store, Chapter::Rollback, &run, None).await;
+        assert_eq!(refused.unwrap_err().exit, Exit::Refused, "it can be ended");
+        for harm in [damage, make_newer] {
+            harm(&store, &open);
+            let unsaid = held(&store, Chapter::Rollback, &run, None).await;
+            let unsaid = unsaid.unwrap_err();
+            assert_eq!(unsaid.exit, Exit::Resumable, "{}", unsaid.text);
+            for words in [
+                format!("failback {open} of it cannot be judged"),
+                format!("lifeboat verify {open}"),
+                format!("lifeboat rollback {run}"),
+                "--reason TEXT".to_owned(),
+            ] {
+                assert!(unsaid.text.contains(&words), "{words}: {}", unsaid.text);
+            }
+            let reason = Some("both sites were looked at");
+            let said = held(&store, Chapter::Rollback, &run, reason).await;
+            let said = said.unwrap_or_else(|failure| panic!("{}", failure.text));
+            assert!(said.unwrap().ends_with(": both sites were looked at"));
+        }
+        // A commit counts what it knows of one, and nothing of this one is known.
+        let unsaid = held(&store, Chapter::Commit, &run, None).await;
+        assert_eq!(unsaid.unwrap_err().exit, Exit::Resumable);
+    }
+
+    #[tokio::test]
+    async fn a_failback_that_can_be_read_is_taken_back_first_whatever_another_is() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let run = went_out(&store);
+        let web = back(&store, &run, "web01", vec![sent(), finished(0)]);
+        let sql = back(&store, &run, "sql01", vec![sent()]);
+        damage(&store, &sql);
+        let reason = Some("both sites were looked at");
+        let refused = held(&store, Chapter::Rollback, &run, reason).await;
+        let text = refused.unwrap_err().text;
+        assert!(text.contains(&format!("lifeboat rollback {web}")), "{text}");
+        assert!(
+            !text.contains(&format!("lifeboat rollback {sql}")),
+            "{text}"
+        );
+    }
 }

@@ -13,7 +13,7 @@ use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 use super::args::StartArgs;
 use super::console::{Conclusion, Console, as_typed};
 use super::exit::{Exit, Failure};
-use super::homeward::failbacks;
+use super::homeward::{Homeward, failbacks};
 use super::load::load_runbook;
 use super::past::Past;
 use super::start::{Before, Order, start};
@@ -193,8 +193,11 @@ fn at_home(store: &Store, past: &Past) -> Result<Vec<(VmName, RunId)>, Failure> 
     let runbook = &past.loaded.runbook;
     for failback in failbacks(store, &past.folder.id)? {
         let taken = &failback.taken;
+        let Some(state) = &failback.state else {
+            return unknown(past, &failback);
+        };
         let is_home = |vm: &&VmName| {
-            let started = failback.state.started_on(vm);
+            let started = state.started_on(vm);
             started.is_some_and(|(on, _)| runbook.role_of(on) == Some(SiteRole::Protected))
         };
         let own = past.plan.vms.iter().filter(|vm| taken.holds(vm));
@@ -202,6 +205,17 @@ fn at_home(store: &Store, past: &Past) -> Result<Vec<(VmName, RunId)>, Failure> 
         home.extend(at_home.map(|vm| (vm.clone(), taken.by.clone())));
     }
     Ok(home)
+}
+
+/// Nobody takes home what may be there already.
+fn unknown<T>(past: &Past, failback: &Homeward) -> Result<T, Failure> {
+    let by = &failback.taken.by;
+    let next = format!(
+        "see `lifeboat verify {by}`, and get its journal from a copy; or, once you know where each VM runs, move \
+         the folder {by} out of the folder of runs: it then counts no more"
+    );
+    let what = failback.damaged_in_words().unwrap_or_default();
+    refused(&past.folder.id, what, as_typed(&past.folder, &next))
 }
 
 /// What comes before a way home.

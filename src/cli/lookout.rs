@@ -1,6 +1,7 @@
 //! `lifeboat watch RUN --hosts`: the hosts of a run whose steps are over, looked at until somebody
 //! commits it, takes it back or takes its VMs home. It sends nothing but reads.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use super::args::WatchArgs;
 use super::check::{self, Signals};
 use super::console::{Console, as_typed};
 use super::exit::{Exit, Failure};
-use super::homeward::taken_home;
+use super::homeward::{Homeward, failbacks, taken_home};
 use super::logins::readers;
 use super::past::Past;
 use super::report::{document, write_all};
@@ -43,6 +44,7 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
         rings: std::io::stdout().is_terminal(),
         alarms: 0,
         kept: false,
+        damaged: BTreeSet::new(),
         deaf: false,
     };
     if let Some(why) = nothing_to_see(&past, mode) {
@@ -131,8 +133,9 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
             others = Some(Instant::now());
-            let home = taken_home(&console.store, &teller.folder.id, watch.state())?;
-            if teller.homeward(watch, home) {
+            let failbacks = failbacks(&console.store, &teller.folder.id)?;
+            teller.damaged(&failbacks);
+            if teller.homeward(watch, taken_home(&failbacks, watch.state())) {
                 return Ok(Ended::Run);
             }
         }
@@ -180,6 +183,10 @@ enum Line<'a> {
     },
     Kept,
     NotKept,
+    /// What is wrong with a failback's journal.
+    Damaged {
+        failback: &'a RunId,
+    },
     /// A failback takes VMs home: the others are watched on.
     TakenHome {
         by: &'a [TakenBy],
@@ -206,6 +213,8 @@ struct Teller {
     alarms: usize,
     /// Something was added to the run's journal.
     kept: bool,
+    /// Failbacks of which it was said that their journals are damaged.
+    damaged: BTreeSet<RunId>,
     /// Nobody reads any more.
     deaf: bool,
 }
@@ -218,6 +227,21 @@ impl Teller {
             self.folder.id, past.info.runbook
         );
         self.line(&Line::Begun, &words);
+    }
+
+    /// Says once of each failback that its journal is damaged.
+    fn damaged(&mut self, failbacks: &[Homeward]) {
+        for one in failbacks {
+            let Some(what) = one.damaged_in_words() else {
+                continue;
+            };
+            let failback = &one.taken.by;
+            if self.damaged.insert(failback.clone()) {
+                let words =
+                    format!("{what}; what is known of it counts, and the other VMs are watched on");
+                self.line(&Line::Damaged { failback }, &words);
+            }
+        }
     }
 
     /// Leaves out what failbacks take home, and whether nothing is left to watch then.

@@ -24,6 +24,7 @@ use super::ending::{home_of, refused};
 use super::exit::{Exit, Failure};
 use super::forms;
 use super::handover::take_over;
+use super::homeward::failbacks;
 use super::logins::{as_reached, host_configs, known_hosts, ssh_config};
 use super::past::Past;
 use super::practice;
@@ -55,7 +56,8 @@ pub(super) async fn resume(
     let mut home = Vec::new();
     if let Some(opened) = state.chapter().filter(|opened| opened.ended.is_none()) {
         let run = &past.folder.id;
-        home = home_of(console, opened.chapter, &past)?;
+        let failbacks = failbacks(&console.store, &past.folder.id)?;
+        home = home_of(opened.chapter, &past, &failbacks);
         let state = past.state_at(&home);
         if let Opening::Refused(why, next) = opening(opened.chapter, run, &state) {
             return Err(refused(opened.chapter, &past.folder, why, &next));

@@ -129,8 +129,7 @@ fn compared(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
 pub(super) fn taken_home(rows: &[Row<'_>]) -> BTreeMap<RunId, TakenHome> {
     let mut failbacks: BTreeMap<&RunId, Vec<(TakenBy, &RunState)>> = BTreeMap::new();
     for one in rows.iter().filter_map(|row| row.homeward.as_ref()) {
-        let taken = (one.taken.clone(), &one.state);
-        failbacks.entry(&one.of).or_default().push(taken);
+        failbacks.entry(&one.of).or_default().extend(one.known());
     }
     let home = failbacks.into_iter().filter_map(|(run, failbacks)| {
         let row = rows.iter().find(|row| row.run.folder.id == *run);

@@ -40,12 +40,16 @@ impl TakenBy {
 }
 
 /// What failbacks moved home of a run, or began to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TakenHome {
     /// The failbacks.
     pub by: Vec<TakenBy>,
-    /// Those of them that were committed, or began to be: nothing takes them back.
+    /// Those of them of whose commit something was done: nothing takes them back.
     pub committed: Vec<RunId>,
+    /// Those of them that were rolled back and left something: a cleanup takes that away.
+    pub left_over: Vec<RunId>,
+    /// One that is open and has moved nothing yet.
+    pub open: Option<RunId>,
     /// Every VM that the run started is in one of them: it has none left to watch.
     pub all: bool,
     /// Every one is in one whose steps were all done.
@@ -53,31 +57,39 @@ pub struct TakenHome {
 }
 
 impl TakenHome {
-    /// What a run's failbacks did, each with its state; `None` where they sent nothing, or all of it
-    /// was taken back. Of a run that is not known itself, some of its VMs may be in none of them.
+    /// What a run's failbacks did, each with its state; `None` where none is open and they sent nothing,
+    /// or all of it was taken back. Of a run that is not known itself, some of its VMs may be in none of
+    /// them.
     #[must_use]
     pub fn of<'a>(
         run: Option<&RunState>,
         failbacks: impl IntoIterator<Item = (TakenBy, &'a RunState)>,
     ) -> Option<Self> {
-        let begun = failbacks.into_iter();
-        let begun = begun.filter(|(_, state)| has_begun(state));
-        let (by, states): (Vec<TakenBy>, Vec<&RunState>) = begun.unzip();
+        let (begun, idle): (Vec<_>, Vec<_>) = failbacks
+            .into_iter()
+            .partition(|(_, state)| has_begun(state));
+        let mut idle = idle.into_iter();
+        let open = idle.find(|(_, state)| state.finished.is_none());
+        let open = open.map(|(taken, _)| taken.by);
+        let (by, states): (Vec<TakenBy>, Vec<&RunState>) = begun.into_iter().unzip();
         let those = |are: fn(&RunState) -> bool| {
             let those = by.iter().zip(&states).filter(move |(_, state)| are(state));
             those.map(|(by, _)| by)
         };
+        let runs = |are| those(are).map(|taken| taken.by.clone()).collect();
+        let (committed, left_over) = (runs(is_committed), runs(has_left_over));
         let done: Vec<&TakenBy> = those(is_done).collect();
-        let committed = those(is_committed).map(|taken| taken.by.clone()).collect();
         let started = run.map(RunState::started);
         let all_in = |failbacks: &[&TakenBy]| {
             let is_in = |vm: &VmName| failbacks.iter().any(|taken| taken.holds(vm));
             !failbacks.is_empty() && started.as_ref().is_some_and(|vms| vms.iter().all(is_in))
         };
         let (all, whole) = (all_in(&by.iter().collect::<Vec<_>>()), all_in(&done));
-        (!by.is_empty()).then_some(Self {
+        (!by.is_empty() || open.is_some()).then_some(Self {
             by,
             committed,
+            left_over,
+            open,
             all,
             whole,
         })
@@ -93,15 +105,28 @@ impl TakenHome {
     /// What they did, of the run.
     #[must_use]
     pub fn words(&self) -> String {
-        let part = if self.whole { "" } else { " in part" };
-        format!("taken home{part} by failback {}", self.runs())
+        match &self.open {
+            Some(open) if self.by.is_empty() => {
+                format!("failback {open} of it is open, and has moved nothing yet")
+            }
+            _ => {
+                let part = if self.whole { "" } else { " in part" };
+                format!("taken home{part} by failback {}", self.runs())
+            }
+        }
     }
 
     /// What is left to do for whoever wants to roll the run back.
     #[must_use]
     pub fn in_place_of_rollback(&self, run: &RunId) -> String {
+        if let (Some(open), true) = (&self.open, self.by.is_empty()) {
+            return format!(
+                "end that one first, which would go on to take home what is then no longer there: lifeboat \
+                 rollback {open}; or go on with it: lifeboat resume {open}"
+            );
+        }
         if !self.committed.is_empty() {
-            let others = if self.whole {
+            let others = if self.all {
                 String::new()
             } else {
                 format!("take the others home, too (lifeboat failback {run}), or ")
@@ -111,9 +136,11 @@ impl TakenHome {
                 listed(&self.committed)
             );
         }
-        let runs = self.by.iter();
-        let back = runs.map(|taken| format!("lifeboat rollback {}", taken.by));
-        let back: Vec<String> = back.collect();
+        let back = |taken: &TakenBy| match self.left_over.contains(&taken.by) {
+            true => format!("lifeboat cleanup {} (what its rollback left)", taken.by),
+            false => format!("lifeboat rollback {}", taken.by),
+        };
+        let back: Vec<String> = self.by.iter().map(back).collect();
         format!(
             "take that back first, if that is what you want: {}",
             back.join(", then ")
@@ -155,10 +182,18 @@ fn has_begun(failback: &RunState) -> bool {
     !undone && (at_work || !failback.started().is_empty())
 }
 
-/// Whether its ending lets nobody take it back any more.
+/// Whether its ending lets nobody take it back any more: a commit of which nothing was done can be left.
 fn is_committed(failback: &RunState) -> bool {
-    let mut chapters = failback.chapters.iter();
-    chapters.any(|opened| opened.chapter == Chapter::Commit)
+    let stage = Stage::of(failback);
+    stage.is_being_committed() || matches!(stage, Stage::Committed { .. })
+}
+
+/// Whether it was rolled back, and something of it is still there.
+fn has_left_over(failback: &RunState) -> bool {
+    matches!(
+        Stage::of(failback),
+        Stage::RolledBack { .. } | Stage::CleanupIncomplete { .. } | Stage::CleaningUp
+    )
 }
 
 /// Whether all of its steps were done, and none is being taken back.
@@ -231,8 +266,10 @@ mod tests {
     #[test]
     fn a_failback_that_touched_no_vm_took_nothing_home() {
         let out = failover(&["sql01"]);
-        let has_taken =
-            |events| TakenHome::of(Some(&out), [(of("r2", &[]), &run(events))]).is_some();
+        let has_taken = |events| {
+            let home = TakenHome::of(Some(&out), [(of("r2", &[]), &run(events))]);
+            home.is_some_and(|home| !home.by.is_empty())
+        };
         let lock = || {
             RunEvent::FactFound(Fact::LockWanted {
                 vm: None,
@@ -263,7 +300,8 @@ mod tests {
         let out = failover(&["sql01"]);
         let has_taken = |events| {
             let failback = run_of(Some("failback/go-home/sql01/power_on"), events);
-            TakenHome::of(Some(&out), [(of("r2", &[]), &failback)]).is_some()
+            let home = TakenHome::of(Some(&out), [(of("r2", &[]), &failback)]);
+            home.is_some_and(|home| !home.by.is_empty())
         };
         let by_hand = RunEvent::StepByHand {
             by: "alice".to_owned(),
@@ -298,13 +336,17 @@ mod tests {
             keeping: None,
             despite: None,
         };
-        let (stands, committed) = (run(moved()), run([moved(), vec![opened]].concat()));
+        let (stands, begun) = (run(moved()), run([moved(), vec![opened.clone()]].concat()));
+        let committed = run([moved(), vec![opened, finished(0)]].concat());
         let next = |failbacks: Vec<(TakenBy, &RunState)>| {
             let home = TakenHome::of(Some(&out), failbacks).unwrap();
             home.in_place_of_rollback(&"r1".into())
         };
         let back = next(vec![(of("r2", &["web01"]), &stands)]);
         assert!(back.ends_with("lifeboat rollback r2"), "{back}");
+        // A commit of which nothing was done is left with the rollback.
+        let left = next(vec![(of("r2", &["web01"]), &begun)]);
+        assert_eq!(left, back);
         let part = next(vec![(of("r2", &["web01"]), &committed)]);
         assert!(
             !part.contains("rollback")
@@ -318,6 +360,58 @@ mod tests {
             !all.contains("rollback") && !all.contains("lifeboat failback"),
             "{all}"
         );
+        // Nothing is in none of them: what one has not finished is for it to finish.
+        let failed = run(vec![intended(1, "mv a b"), finished(1)]);
+        let sql = (of("r3", &["sql01"]), &failed);
+        let all = next(vec![sql, (of("r2", &["web01"]), &committed)]);
+        assert!(!all.contains("the others"), "{all}");
+    }
+
+    #[test]
+    fn what_a_rollback_left_is_for_a_cleanup_to_take_away() {
+        let out = failover(&["sql01"]);
+        let made = RunEvent::FactFound(Fact::FolderMade {
+            host: "lon-esx1".into(),
+            path: "/vmfs/volumes/u/new".to_owned(),
+        });
+        let opened = |chapter| RunEvent::ChapterOpened {
+            chapter,
+            by: "alice".to_owned(),
+            plan: "f".to_owned(),
+            keeping: None,
+            despite: None,
+        };
+        let moved = vec![intended(1, "mv a b"), made, finished(0)];
+        let rolled = [moved, vec![opened(Chapter::Rollback), finished(0)]].concat();
+        let cleaning = [&rolled[..], &[opened(Chapter::Cleanup)]].concat();
+        let again = [&cleaning[..], &[finished(1)]].concat();
+        for events in [rolled, again] {
+            let back = run(events);
+            let home = TakenHome::of(Some(&out), [(of("r2", &[]), &back)]).unwrap();
+            let next = home.in_place_of_rollback(&"r1".into());
+            assert!(
+                next.contains("lifeboat cleanup r2") && !next.contains("lifeboat rollback"),
+                "{next}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_that_is_open_and_idle_keeps_the_run_from_a_rollback_and_is_named() {
+        let out = failover(&["sql01"]);
+        let idle = run(Vec::new());
+        let home = TakenHome::of(Some(&out), [(of("r2", &[]), &idle)]).unwrap();
+        assert_eq!((home.open.clone(), home.all), (Some("r2".into()), false));
+        let due = Stage::CommitDue {
+            failed: 0,
+            skipped: 0,
+        };
+        assert!(home.stands(&due).contains("failback r2 of it is open"));
+        let left = home.leaves(due.ways(&"r1".into(), None));
+        let back = Move::Close(Chapter::Rollback);
+        assert!(left.iter().all(|way| way.to != back), "{left:?}");
+        let next = home.in_place_of_rollback(&"r1".into());
+        assert!(next.contains("lifeboat resume r2"), "{next}");
     }
 
     #[test]
@@ -355,9 +449,9 @@ mod tests {
             };
             let home = TakenHome {
                 by: vec![of("r2", &["web01"])],
-                committed: Vec::new(),
                 all,
                 whole: all,
+                ..TakenHome::default()
             };
             let left = home.leaves(due.ways(&"r1".into(), None));
             left.into_iter().map(|way| way.to).collect::<Vec<_>>()

@@ -67,7 +67,7 @@ pub struct EndArgs {
     #[arg(long)]
     pub leave: bool,
     /// Why an ending that was begun is left, a drill's disks are kept, or deleted while an unfinished run
-    /// restores from them; asked at a terminal
+    /// restores from them, or a run is ended although a failback's journal is damaged; asked at a terminal
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Take the run over from the one who offers to hand it over

@@ -225,9 +225,9 @@ fn a_run_that_was_taken_home_says_so_and_is_not_rolled_back() {
     };
     let home = TakenHome {
         by: vec![by],
-        committed: Vec::new(),
         all: true,
         whole: true,
+        ..TakenHome::default()
     };
     run.ways = home.leaves(run.ways.clone());
     run.window = None;
