@@ -22,13 +22,15 @@ pub(super) fn statements(run: &Run<'_>, all: &mut Said) {
     }
 }
 
-/// The last word on each step's command that it worked.
+/// The last word on each step's command that it worked, in the step's last attempt: what was said of an
+/// earlier one is said of a command that was sent again since.
 fn believed<'a>(run: &Run<'a>) -> BTreeMap<&'a StepId, Text> {
     let mut words = BTreeMap::new();
     for entry in run.entries {
         if let (Some(step), RunEvent::QuestionAnswered { by, label, how }) =
             (&entry.step, &entry.event)
             && label == Question::WORKED
+            && entry.attempt == Some(run.state.attempt(step))
         {
             let at = time(entry.at);
             let how = match how {

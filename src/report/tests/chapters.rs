@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{Chapter, DrillTerms, Finding, Question, TakenBy};
-use crate::names::OpId;
+use crate::names::{Attempt, OpId};
 
 fn opened(chapter: Chapter) -> RunEvent {
     RunEvent::ChapterOpened {
@@ -302,6 +302,7 @@ fn a_command_that_nothing_verified_is_told_with_whose_word_it_rests_on() {
         let id = case.plan.steps.last().unwrap().id.to_string();
         assert!(id.ends_with("/command"), "{id}");
         let (by, label) = ("bob".to_owned(), label.to_owned());
+        case.step(6, &id, RunEvent::StepStarted);
         case.step(7, &id, RunEvent::QuestionAnswered { by, label, how });
         if done {
             let evidence = Vec::new();
@@ -328,6 +329,36 @@ fn a_command_that_nothing_verified_is_told_with_whose_word_it_rests_on() {
     for (label, done) in [(Question::FAILED, true), (Question::WORKED, false)] {
         assert_eq!(of(Consent::Yes, label, done), "[]");
     }
+}
+
+#[test]
+fn what_was_said_of_an_earlier_attempt_is_no_word_on_the_last() {
+    let mut case = Case::new(&[Section::Failover], Mode::Failover);
+    let id = case.plan.steps.last().unwrap().id.to_string();
+    let worked = RunEvent::QuestionAnswered {
+        by: "bob".to_owned(),
+        label: Question::WORKED.to_owned(),
+        how: Consent::Person,
+    };
+    let not_verified = |case: &Case| {
+        let said = document(&case.report(), &[]).statements.into_iter();
+        said.filter(|said| said.kind == document::StatementKind::NotVerified)
+            .count()
+    };
+    case.step(6, &id, RunEvent::StepStarted);
+    case.step(7, &id, worked);
+    let evidence = vec!["it was seen".to_owned()];
+    let done = || RunEvent::StepDone {
+        evidence: evidence.clone(),
+    };
+    case.step(8, &id, done());
+    assert_eq!(not_verified(&case), 1);
+    for event in [RunEvent::StepStarted, done()] {
+        case.step(9, &id, event);
+        let entry = case.entries.last_mut().unwrap();
+        std::sync::Arc::make_mut(entry).attempt = Some(Attempt(2));
+    }
+    assert_eq!(not_verified(&case), 0);
 }
 
 #[test]
