@@ -224,12 +224,23 @@ mod tests {
         let never = refused(folder.id.as_str());
         assert_eq!(never.exit, Exit::Invalid);
         assert!(never.text.contains("never began"), "{}", never.text);
-        fs::write(folder.path.join("report.json"), "{}").unwrap();
-        for asked in [folder.id.as_str(), &folder.journal().display().to_string()] {
+        let emptied = |asked: &str| {
             let emptied = refused(asked);
             assert_eq!(emptied.exit, Exit::Findings);
             assert!(!emptied.text.contains("can be deleted"), "{}", emptied.text);
+        };
+        for format in Format::ALL {
+            let report = folder.path.join(format.file());
+            fs::write(&report, "{}").unwrap();
+            for asked in [folder.id.as_str(), &folder.journal().display().to_string()] {
+                emptied(asked);
+            }
+            fs::remove_file(report).unwrap();
         }
+        fs::remove_file(folder.journal()).unwrap();
+        assert_eq!(refused(folder.id.as_str()).exit, Exit::Invalid);
+        fs::write(folder.path.join("report.md"), "").unwrap();
+        emptied(folder.id.as_str());
     }
 
     #[test]

@@ -23,9 +23,9 @@ pub enum JournalError {
     /// Its first line was never finished.
     #[error("the journal {0} holds no whole line: the run never began")]
     Empty(PathBuf),
-    /// It holds no line, and a report stands beside it.
+    /// It is gone or holds no line, and a report stands beside it.
     #[error(
-        "the journal {0} holds no whole line, and a report of the run stands beside it: its lines were deleted"
+        "the journal {0} holds no whole line, and a report of the run stands beside it: it was deleted or emptied"
     )]
     Emptied(PathBuf),
     /// A newer version wrote it.
@@ -92,9 +92,17 @@ impl JournalError {
     /// that run.
     #[must_use]
     pub fn without_lines(path: PathBuf) -> Self {
-        match path.with_file_name("report.json").exists() {
+        match is_reported(&path) {
             true => Self::Emptied(path),
             false => Self::Empty(path),
+        }
+    }
+
+    /// What a journal that is not there is: of a run that somebody could report, it was deleted.
+    pub(in crate::journal) fn not_there(path: PathBuf) -> Self {
+        match is_reported(&path) {
+            true => Self::Emptied(path),
+            false => Self::Missing(path),
         }
     }
 
@@ -180,6 +188,13 @@ impl JournalError {
             ),
         )
     }
+}
+
+/// Whether a report, in whatever format, stands beside a journal.
+fn is_reported(journal: &Path) -> bool {
+    let formats = ["report.json", "report.md", "report.html"];
+    let mut reports = formats.map(|name| journal.with_file_name(name)).into_iter();
+    reports.any(|report| report.exists())
 }
 
 /// Why a run cannot be found or made.

@@ -107,7 +107,7 @@ pub struct LineProblem {
 /// Reads a journal and checks every line of it. Any number of readers may do so while it is written.
 ///
 /// # Errors
-/// [`JournalError::Missing`], [`JournalError::Io`], and [`JournalError::Newer`] for a journal of a
+/// [`JournalError::Missing`], [`JournalError::Emptied`], [`JournalError::Io`], and [`JournalError::Newer`] for a journal of a
 /// later format. A line that does not fit is no error here: see [`ReadJournal::problem`].
 pub fn read(path: &Path) -> Result<ReadJournal, JournalError> {
     read_from(&open(path)?, path)
@@ -115,7 +115,7 @@ pub fn read(path: &Path) -> Result<ReadJournal, JournalError> {
 
 fn open(path: &Path) -> Result<File, JournalError> {
     File::open(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => JournalError::Missing(path.to_owned()),
+        ErrorKind::NotFound => JournalError::not_there(path.to_owned()),
         _ => JournalError::Io {
             doing: "opening",
             path: path.to_owned(),
