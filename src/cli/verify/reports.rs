@@ -73,7 +73,12 @@ pub(super) fn compare(
             .any(|document| format.render(document) == *text)
         {
             as_given.push(name);
-        } else if let Some(writer) = writer(text).filter(|by| *by != env!("CARGO_PKG_VERSION")) {
+            continue;
+        }
+        let writer = writer(text);
+        if writer != Some(env!("CARGO_PKG_VERSION")) {
+            // Reports of early versions do not say which.
+            let writer = writer.unwrap_or("of another version");
             writeln!(out, "  {name} was not compared: Lifeboat {writer} wrote it")?;
         } else {
             same = false;
