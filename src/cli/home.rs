@@ -162,7 +162,7 @@ fn survey(store: &Store) -> Result<Home, Failure> {
         })
         .collect();
     Ok(Home {
-        unfinished: unfinished
+        unfinished: real_ones_first(unfinished)
             .into_iter()
             .take(MOST_UNFINISHED)
             .map(|run| unfinished_of(run, homes.get(&run.folder.id)))
@@ -198,6 +198,17 @@ fn rows_of(runs: &[RunSummary]) -> Vec<Row<'_>> {
         rows.push(row);
     }
     rows
+}
+
+/// A practice can wait, a drill nearly so: what is unfinished in earnest comes before them, each the
+/// latest first.
+fn real_ones_first(mut unfinished: Vec<&RunSummary>) -> Vec<&RunSummary> {
+    unfinished.sort_by_key(|run| match run.info.as_ref().and_then(|info| info.mode) {
+        Some(Mode::Failover | Mode::Planned | Mode::Failback) | None => 0,
+        Some(Mode::Drill) => 1,
+        Some(Mode::Practice) => 2,
+    });
+    unfinished
 }
 
 fn unfinished_of(run: &RunSummary, home: Option<&TakenHome>) -> UnfinishedRun {
@@ -368,6 +379,23 @@ mod tests {
     use super::*;
     use crate::cli::runs::tests::{finished, keep, keep_child, sent};
     use crate::engine::{Chapter, Move, RunEvent};
+
+    #[test]
+    fn a_practice_is_offered_below_what_is_unfinished_in_earnest() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        // They begin in the same second: the failover is the older one for certain.
+        let real = keep_child(&store, Mode::Failover, None, Vec::new());
+        let first = store.runs().join("20250101-000000-aaaa");
+        fs::rename(store.find(real.as_str()).unwrap().path, first).unwrap();
+        for _ in 0..MOST_UNFINISHED {
+            keep(&store, Mode::Practice, Vec::new());
+        }
+        keep(&store, Mode::Drill, Vec::new());
+        let home = survey(&store).map_err(|failure| failure.text).unwrap();
+        let modes: Vec<_> = home.unfinished.iter().map(|run| run.mode).collect();
+        assert_eq!(modes[..2], [Some(Mode::Failover), Some(Mode::Drill)]);
+    }
 
     #[test]
     fn runbooks_are_found_and_other_yaml_is_left_alone() {
