@@ -32,6 +32,12 @@ fn works(words: &str) -> bool {
     })
 }
 
+async fn begun(what: &str) {
+    while !works(what) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn gone(words: &str) {
     for _ in 0..100 {
         if !works(words) {
@@ -124,14 +130,14 @@ async fn what_takes_too_long_is_stopped_with_its_children_and_an_abort_kills_the
         panic!("it never ends by itself")
     };
     assert!(fault.what.contains("did not end in time"), "{fault:?}");
-    let aborted = tokio::time::timeout(Duration::from_secs(20), async {
+    let aborted = tokio::time::timeout(Duration::from_secs(60), async {
         let step = world.step("here/-/local.3");
         let confirmation = super::world::consent(needed(&world.probe("here/-/local.3").await));
         world
             .run(&step, Some(confirmation), |ctx| async move {
                 tokio::select! {
                     performed = crate::actions::perform(&ctx) => Some(performed),
-                    () = tokio::time::sleep(Duration::from_millis(400)) => None,
+                    () = begun("sleep 3144") => None,
                 }
             })
             .await
