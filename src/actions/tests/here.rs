@@ -15,7 +15,11 @@ async fn world(steps: &str) -> (World, TempDir) {
     let (sites, _) = RUNBOOK.split_once("\nfailover:\n").unwrap();
     let steps = steps.replace("FOLDER", &folder.path().to_string_lossy());
     let text = format!("{sites}\nfailover:\n  - phase: Here\n    steps:\n{steps}");
-    (World::with(&text).await, folder)
+    let mut world = World::with(&text).await;
+    // The commands of every test begin with number 1, and all work on this machine.
+    let own = folder.path().file_name().unwrap().to_string_lossy();
+    world.run_id = format!("{}{own}", world.run_id).into();
+    (world, folder)
 }
 
 fn journal(world: &World) -> String {
@@ -164,8 +168,8 @@ async fn what_a_killed_console_left_is_found_by_its_mark() {
     let op = world.lose(step, "this machine", "sleep 3145");
     let outcome = world.stop_lost(step, op).await.unwrap();
     assert_eq!(outcome, StopOutcome::Gone, "no process has its mark");
-    let mut other = left_behind("20260102-030405-test:77", &["sleep", "3146"]);
-    let mut its = left_behind(&format!("20260102-030405-test:{op}"), &["sleep", "3145"]);
+    let mut other = left_behind(&format!("{}:77", world.run_id), &["sleep", "3146"]);
+    let mut its = left_behind(&format!("{}:{op}", world.run_id), &["sleep", "3145"]);
     let reaped = std::thread::spawn(move || its.wait().unwrap());
     let outcome = world.stop_lost(step, op).await.unwrap();
     assert_eq!(outcome, StopOutcome::Killed);

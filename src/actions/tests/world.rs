@@ -19,7 +19,7 @@ use crate::engine::{
 use crate::error::Fault;
 use crate::host::{Credential, HostCommand, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::journal::Journal;
-use crate::names::{Attempt, OpId};
+use crate::names::{Attempt, OpId, RunId};
 use crate::plan::{self, Plan, PlanInputs, Step};
 use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 use crate::runbook::{self, Limits};
@@ -34,6 +34,8 @@ const RUN: &str = "20260102-030405-test";
 /// A site with a run on it.
 pub(in crate::actions) struct World {
     pub site: Site,
+    /// The run's id: what this machine's commands carry, so that others' are left alone.
+    pub run_id: RunId,
     pub runbook: Arc<Runbook>,
     pub plans: Vec<Plan>,
     pub hosts: Hosts,
@@ -203,6 +205,7 @@ impl World {
         keeper.record(None, RunEvent::RunStarted(Box::new(info)));
         Self {
             site,
+            run_id: RUN.into(),
             runbook: Arc::new(runbook),
             plans,
             hosts,
@@ -421,7 +424,7 @@ impl World {
     {
         let (requests, mut asked) = mpsc::unbounded_channel();
         let ctx = Ctx {
-            run: RUN.into(),
+            run: self.run_id.clone(),
             mode: Mode::Failover,
             runbook: Arc::clone(&self.runbook),
             step: Arc::new(step.clone()),
