@@ -81,6 +81,8 @@ pub(super) struct FormPage {
     form: Form,
     values: Vec<Field>,
     at: usize,
+    /// Leaving was asked for where something is typed: it was asked whether to drop that.
+    leaving: bool,
 }
 
 impl Drop for FormPage {
@@ -109,6 +111,7 @@ impl FormPage {
             form,
             values,
             at: 0,
+            leaving: false,
         }
     }
 
@@ -118,6 +121,24 @@ impl FormPage {
             (_, Some(value)) => value.value(),
             (_, None) => "",
         }
+    }
+
+    /// Whether something stands in it that was not there from the beginning.
+    fn is_filled(&self) -> bool {
+        let mut fields = self.form.fields.iter().enumerate();
+        fields.any(|(index, field)| self.value(index) != field.default)
+    }
+
+    /// Asks once before it drops what was typed; whether it is to be left.
+    fn leaves(&mut self) -> bool {
+        if self.leaving || !self.is_filled() {
+            return true;
+        }
+        self.leaving = true;
+        if let Some(field) = self.values.get_mut(self.at) {
+            field.error = Some("what you typed is dropped: again, if you mean it".to_owned());
+        }
+        false
     }
 
     /// Checks a field, and says in the form what is wrong.
@@ -173,15 +194,17 @@ impl Page for FormPage {
                     self.at = (self.at + 1).min(self.values.len().saturating_sub(1));
                 }
                 Some(FormAction::Previous) => self.at = self.at.saturating_sub(1),
-                Some(FormAction::Cancel) => return vec![Cmd::Leave(None)],
+                Some(FormAction::Cancel) if self.leaves() => return vec![Cmd::Leave(None)],
+                Some(FormAction::Cancel) => return Vec::new(),
                 None => {
                     if let Some(field) = self.values.get_mut(self.at) {
                         field.edit(&key);
                     }
                 }
             },
-            _ => {}
+            _ => return Vec::new(),
         }
+        self.leaving = false;
         Vec::new()
     }
 
@@ -343,6 +366,16 @@ mod tests {
         let mut page = page();
         assert_eq!(press(&mut page, "<Down><Down><Enter>"), None);
         assert_eq!(page.at, 0);
+        assert_eq!(press(&mut page, "<Esc>"), Some(None));
+    }
+
+    #[test]
+    fn what_was_typed_is_not_dropped_by_one_esc() {
+        let mut page = page();
+        assert_eq!(press(&mut page, "INC<Esc>"), None);
+        assert!(shot(&page, (80, 24)).contains("what you typed is dropped"));
+        assert_eq!(press(&mut page, "0<Esc>"), None, "it was gone on with");
+        assert_eq!(page.value(0), "INC0");
         assert_eq!(press(&mut page, "<Esc>"), Some(None));
     }
 
