@@ -47,7 +47,8 @@ impl KeptByLater {
 }
 
 /// The next move where files lie in a folder that a VM is to come to. What a failover restored stays
-/// there when a failback was committed that took the VM home.
+/// there when a failback took the VM home. It may be the newest there is of that VM: nothing is told to
+/// be deleted before the VM runs elsewhere.
 #[must_use]
 pub fn clearing(names: &[String]) -> String {
     let run = names.iter().filter_map(|name| run_of(name)).max();
@@ -55,7 +56,9 @@ pub fn clearing(names: &[String]) -> String {
         format!("`lifeboat brief {run}` tells of a run that worked there; ")
     });
     format!(
-        "{told}if the VM was restored there once and taken home since, nothing needs these files: delete the          folder, or rename it to keep them; else look whose they are, and move them away or give this VM          another folder in the runbook"
+        "{told}if the VM was restored there once and taken home since, these files are as it was then, which may be \
+         newer than the restore point: rename the folder, and delete it only once the VM runs and is proven; else \
+         look whose they are, and move them away or give this VM another folder in the runbook"
     )
 }
 
@@ -78,6 +81,10 @@ mod tests {
             clearing(&names)
         };
         let next = clearing(&["sql01.vmx", "notes.txt"]);
+        assert!(
+            !next.contains("  ") && next.contains("only once the VM runs"),
+            "{next}"
+        );
         assert!(
             next.starts_with("if the VM was restored there once and taken home"),
             "{next}"
