@@ -201,7 +201,12 @@ fn at_home(store: &Store, past: &Past) -> Result<Vec<(VmName, RunId)>, Failure> 
             started.is_some_and(|(on, _)| runbook.role_of(on) == Some(SiteRole::Protected))
         };
         let own = past.plan.vms.iter().filter(|vm| taken.holds(vm));
-        let at_home = own.filter(is_home);
+        let (at_home, away): (Vec<_>, Vec<_>) = own.partition(is_home);
+        // Behind the damage it may have started these too.
+        if failback.damage.is_some() && !away.is_empty() {
+            return unknown(past, &failback);
+        }
+        let at_home = at_home.into_iter();
         home.extend(at_home.map(|vm| (vm.clone(), taken.by.clone())));
     }
     Ok(home)
@@ -259,6 +264,57 @@ fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::runs::tests::{RUNBOOK, back, damage, keep_as, sent};
+    use crate::engine::{Fact, RunEvent, RunInfo};
+    use crate::runbook::model::Section;
+
+    #[test]
+    fn a_damaged_failback_may_have_started_more_than_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let on = |vm: &str, host: &str| {
+            let (vm, host) = (vm.into(), host.into());
+            RunEvent::FactFound(Fact::PoweredOn { vm, host })
+        };
+        let info = RunInfo {
+            mode: Some(Mode::Failover),
+            sections: vec![Section::Failover],
+            runbook_sha256: crate::digest::sha256(RUNBOOK),
+            variables: [("ticket".into(), "INC000001".to_owned())].into(),
+            ..RunInfo::default()
+        };
+        let out = vec![on("sql01", "lee-esx1"), on("web01", "lee-esx1")];
+        let run = keep_as(&store, info, out);
+        let folder = store.find(run.as_str()).unwrap();
+        std::fs::write(folder.runbook(), RUNBOOK).unwrap();
+        let home = || {
+            let past = Past::read(store.find(run.as_str()).unwrap());
+            let past = past.unwrap_or_else(|failure| panic!("{}", failure.text));
+            let home = at_home(&store, &past);
+            home.map(|home| {
+                home.into_iter()
+                    .map(|(vm, _)| vm.to_string())
+                    .collect::<Vec<_>>()
+            })
+        };
+        let web = back(&store, &run, "web01", vec![on("web01", "lon-esx1")]);
+        damage(&store, &web);
+        assert_eq!(
+            home().unwrap_or_else(|failure| panic!("{}", failure.text)),
+            ["web01"]
+        );
+        let sql = back(&store, &run, "sql01", vec![sent()]);
+        assert!(home().is_ok());
+        damage(&store, &sql);
+        let refused = home().unwrap_err();
+        assert!(
+            refused
+                .text
+                .contains(&format!("failback {sql} of it cannot be judged")),
+            "{}",
+            refused.text
+        );
+    }
 
     #[test]
     fn what_comes_before_a_way_home_is_a_command_and_what_it_does() {

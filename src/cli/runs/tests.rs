@@ -5,7 +5,7 @@ use crate::journal::{Ending, Journal, Store};
 use crate::names::OpId;
 use crate::runbook::model::{Mode, Section};
 
-const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
+pub(in crate::cli) const RUNBOOK: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
 
 fn began() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
