@@ -75,18 +75,22 @@ pub(super) fn compare(
             as_given.push(name);
             continue;
         }
-        let writer = writer(text);
-        if writer != Some(env!("CARGO_PKG_VERSION")) {
-            // Reports of early versions do not say which.
-            let writer = writer.unwrap_or("of another version");
-            writeln!(out, "  {name} was not compared: Lifeboat {writer} wrote it")?;
-        } else {
-            same = false;
-            writeln!(
-                out,
-                "  {name} does not say what the journal gives: it was changed since it was written, or another \
-                 build of Lifeboat wrote it"
-            )?;
+        match writer(text) {
+            Some(writer) if writer != env!("CARGO_PKG_VERSION") => {
+                writeln!(out, "  {name} was not compared: Lifeboat {writer} wrote it")?;
+            }
+            writer => {
+                same = false;
+                let another = match writer {
+                    Some(_) => "another build of Lifeboat",
+                    None => "a version that does not name itself",
+                };
+                writeln!(
+                    out,
+                    "  {name} does not say what the journal gives: it was changed since it was written, or {another} \
+                     wrote it"
+                )?;
+            }
         }
     }
     if !as_given.is_empty() {
