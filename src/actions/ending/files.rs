@@ -62,8 +62,19 @@ pub(in crate::actions) struct FromHere {
     /// The name of its .vmx.
     pub(super) vmx: String,
     pub(super) on: bool,
-    /// Its host has not read the .vmx of before since that got its name back.
-    pub(super) unread: bool,
+    pub(super) view: View,
+}
+
+/// How a host's view of a VM stands to a .vmx that gets its name back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::actions) enum View {
+    /// None does, or the VM is not off.
+    #[default]
+    OfOther,
+    /// The host has not read it since.
+    Unread,
+    /// This step had the host read it; in what the two differ all the same.
+    Read(Option<String>),
 }
 
 impl Seen {
@@ -141,7 +152,7 @@ impl Action for EndFiles<'_> {
                         vmid: entry.vmid,
                         vmx: vmx.to_owned(),
                         on: entry.power() == PowerState::On,
-                        unread: self.is_unread(ctx, vmx, &entry).await?,
+                        view: self.view(ctx, vmx, &entry).await?,
                     });
                 }
             }

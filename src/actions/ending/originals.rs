@@ -11,13 +11,13 @@ use crate::plan::{Aside, Close, Risk};
 use super::super::answer::{blocked, done, needed, shown};
 use super::super::context::Ctx;
 use super::super::link::ActError;
-use super::super::place::file_name;
+use super::super::place::{VmAt, file_name};
 use super::super::registered::Entry;
-use super::super::view::Stale;
+use super::super::view::{Stale, last_word};
 use super::super::words::{count, size};
 use super::super::{replacing, view};
 use super::LEFT;
-use super::files::{EndFiles, FromHere, Seen};
+use super::files::{EndFiles, FromHere, Seen, View};
 
 impl EndFiles<'_> {
     /// Those that bear the name that they got in the run; the error is a file that is nowhere.
@@ -56,9 +56,11 @@ impl EndFiles<'_> {
         };
         let names = originals.iter().map(|original| original.path.as_str());
         let home = names.map(|path| format!("{path} is the file as it was"));
-        let home: Vec<String> = home.collect();
-        if due.is_empty() && !seen.registered.iter().any(|vm| vm.unread) {
-            return done(home.join("; "), home);
+        let mut home: Vec<String> = home.collect();
+        if due.is_empty() && !seen.registered.iter().any(|vm| vm.view == View::Unread) {
+            let found = home.join("; ");
+            home.extend(seen.registered.iter().filter_map(|vm| self.differs(vm)));
+            return done(found, home);
         }
         let found = if due.is_empty() {
             format!("{}; the host has not read that yet", home.join("; "))
@@ -101,6 +103,18 @@ impl EndFiles<'_> {
         needed(found, proposal)
     }
 
+    /// What is left to tell of a VM whose .vmx the host has read: its start is what that view is for, and
+    /// holds it off.
+    fn differs(&self, vm: &FromHere) -> Option<String> {
+        let View::Read(Some(found)) = &vm.view else {
+            return None;
+        };
+        let (host, vmx) = (&self.at.host, &vm.vmx);
+        Some(format!(
+            "{host} has read {vmx} again; {found}; power_on starts it only once they agree"
+        ))
+    }
+
     /// Why no file gets its name back now.
     fn in_the_way(&self, seen: &Seen, found: &str) -> Option<ProbeAnswer> {
         if let Some(kept) = &seen.later {
@@ -122,31 +136,38 @@ impl EndFiles<'_> {
         Some(blocked(found, fault, &[]))
     }
 
-    /// Whether the host of a VM that is off has to read the .vmx of before yet: this step is what gives that
-    /// its name back, so that no reading before it counts.
-    pub(super) async fn is_unread(
-        &self,
-        ctx: &Ctx,
-        vmx: &str,
-        entry: &Entry,
-    ) -> Result<bool, Fault> {
+    /// How the host's view of a VM that is off stands to the .vmx of before. A file that is not this
+    /// step's says nothing of it.
+    pub(super) async fn view(&self, ctx: &Ctx, vmx: &str, entry: &Entry) -> Result<View, Fault> {
         let Close::NamesBack { originals, .. } = self.close else {
-            return Ok(false);
+            return Ok(View::default());
         };
-        let at = self.of_vmx(vmx);
         let mut names = originals.iter().map(|original| file_name(&original.path));
-        let comes_back = entry.power() == PowerState::Off && names.any(|name| name == Some(vmx));
+        if entry.power() != PowerState::Off || !names.any(|name| name == Some(vmx)) {
+            return Ok(View::default());
+        }
+        let at = self.of_vmx(vmx);
+        if !self.was_read(ctx, &at) {
+            return Ok(View::Unread);
+        }
+        let stale = Stale::look(ctx, &at, entry).await?;
+        Ok(View::Read(stale.map(|stale| stale.found())))
+    }
+
+    /// Whether this step has made the host read that .vmx: the step is what gives it its name back, so
+    /// that no reading before it counts.
+    fn was_read(&self, ctx: &Ctx, at: &VmAt) -> bool {
         let path = at.vmx_path();
         let reads = |fact: &Fact| matches!(fact, Fact::ConfigRead { path: of, .. } if *of == path);
-        let was_read = ctx.step_facts().iter().any(reads);
-        Ok(comes_back && !was_read || Stale::look(ctx, &at, entry).await?.is_some())
+        let last = last_word(&ctx.run_facts(), &at.vm, &at.host, &path).is_some_and(reads);
+        last && ctx.step_facts().iter().any(reads)
     }
 
     /// The VMs whose .vmx the host reads again: all of the folder where files of it change.
     fn readers<'s>(due: &[&Aside], seen: &'s Seen) -> impl Iterator<Item = &'s FromHere> {
         let changes = !due.is_empty();
         let all = seen.registered.iter();
-        all.filter(move |vm| changes || vm.unread)
+        all.filter(move |vm| changes || vm.view == View::Unread)
     }
 
     /// A free name for the file that the run placed under that path.

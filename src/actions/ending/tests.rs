@@ -1,5 +1,6 @@
 use super::super::tests::parts::{entry, registration};
 use super::super::tests::{blocked, done, lines, needed, step};
+use super::files::View;
 use super::*;
 use crate::actions::action::Action;
 use crate::actions::answer::Known;
@@ -87,7 +88,7 @@ fn from_here(on: bool) -> files::FromHere {
         vmid: Vmid(7),
         vmx: "sql01.vmx".to_owned(),
         on,
-        unread: false,
+        view: View::default(),
     }
 }
 
@@ -354,20 +355,20 @@ fn a_file_of_before_gets_its_name_back_and_nothing_is_overwritten() {
 
 #[test]
 fn a_vmx_that_got_its_name_back_is_read_before_that_counts_as_done() {
-    let with = |names: &[&str], on, unread| {
+    let with = |names: &[&str], on, view| {
         let mut seen = folder(names);
         seen.registered = vec![files::FromHere {
-            unread,
+            view,
             ..from_here(on)
         }];
         decide(&names_back(), seen)
     };
     let reload = "vim-cmd vmsvc/reload 7";
     let home = ["sql01.vmdk"];
-    assert_eq!(lines(needed(&with(&home, false, true))), [reload]);
-    done(&with(&home, false, false));
+    assert_eq!(lines(needed(&with(&home, false, View::Unread))), [reload]);
+    done(&with(&home, false, View::Read(None)));
     let aside = "sql01.vmdk.lifeboat-r1-original";
-    let answer = with(&[aside], false, false);
+    let answer = with(&[aside], false, View::OfOther);
     assert_eq!(lines(needed(&answer)).last(), Some(&reload));
 }
 

@@ -101,9 +101,9 @@ async fn an_entry_that_the_host_hides_is_taken_out_all_the_same() {
     world.end().await;
 }
 
-/// The link died between the last name and the reading.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_reads_the_vmx_that_got_its_name_back_though_all_names_are_there() {
+/// The .vmx of before has its name back, and that is all: the link died before its host read it. Gives the
+/// step and the file.
+async fn named_and_unread() -> (World, String, String) {
     let mut world = half_way().await;
     world.go(&out("network")).await;
     let kept = world.facts().into_iter().rev().find_map(|fact| match fact {
@@ -130,6 +130,12 @@ async fn a_host_reads_the_vmx_that_got_its_name_back_though_all_names_are_there(
     for (from, to) in [(&path, &format!("{path}.undone")), (&aside, &path)] {
         std::fs::rename(world.on("lee-esx1", from), world.on("lee-esx1", to)).unwrap();
     }
+    (world, id, path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_reads_the_vmx_that_got_its_name_back_though_all_names_are_there() {
+    let (world, id, _) = named_and_unread().await;
     let answer = world.probe(&id).await;
     let shown = lines(needed(&answer));
     assert!(
@@ -140,5 +146,29 @@ async fn a_host_reads_the_vmx_that_got_its_name_back_though_all_names_are_there(
     let before = world.all_writes();
     world.go(&id).await;
     assert_eq!(world.all_writes(), before, "read once");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_differs_though_the_vmx_was_read_is_told_and_holds_no_name_back() {
+    let (world, id, path) = named_and_unread().await;
+    world.go(&id).await;
+    let file = world.on("lee-esx1", &path);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = text.lines().find(|line| line.starts_with("uuid.bios"));
+    let line = line.unwrap();
+    // Of the same size, as that file is known by.
+    let last = if line.ends_with("0\"") { '1' } else { '0' };
+    let other = format!("{}{last}\"", &line[..line.len() - 2]);
+    std::fs::write(&file, text.replace(line, &other)).unwrap();
+    let answer = world.probe(&id).await;
+    let told = done(&answer).join("; ");
+    assert!(
+        told.contains("the host's view is not its .vmx: uuid.bios") && told.contains("power_on"),
+        "{told}"
+    );
+    let before = world.all_writes();
+    world.go(&id).await;
+    assert_eq!(world.all_writes(), before, "it is not read over and over");
     world.end().await;
 }
