@@ -23,7 +23,7 @@ use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
-use crate::hypervisor::shell::{self, Found, StandingLock};
+use crate::hypervisor::shell::{self, Access, Found, StandingLock};
 use crate::names::{HostName, VmName};
 use crate::vmfiles::FileKind;
 
@@ -103,7 +103,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         spares,
         autostart,
         tops: BTreeMap::new(),
-        writable: BTreeMap::new(),
+        access: BTreeMap::new(),
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),
@@ -248,14 +248,14 @@ async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &
             .ask("what lies on a datastore", shell::list(&top), names)
             .await;
         seen.tops.insert(datastore.clone(), names);
-        let writable = asker
+        let access = asker
             .ask(
                 "who may write to a datastore",
-                shell::is_writable(&top),
-                may,
+                shell::access(&top),
+                Access::parse,
             )
             .await;
-        seen.writable.insert(datastore.clone(), writable);
+        seen.access.insert(datastore.clone(), access);
     }
     for (vm, datastore, folder) in places {
         let lock = lock_folder(&datastore, &folder);
@@ -310,18 +310,6 @@ pub(super) async fn in_folder(asker: &mut Asker, folder: &str) -> Told<Vec<shell
     match asker.ask(asked, shell::find(folder), Found::parse).await? {
         Found::There(_) => asker.ask(asked, shell::list(folder), shell::entries).await,
         Found::Absent | Found::NoFolder => Ok(Vec::new()),
-    }
-}
-
-/// Whether a test holds. One that could not be made tells nothing.
-fn may(output: &Output) -> Result<bool, DriverFault> {
-    match output.status {
-        0 => Ok(true),
-        1 => Ok(false),
-        status => Err(DriverFault::Unexpected {
-            what: "whether it may be written to",
-            found: format!("status {status}"),
-        }),
     }
 }
 

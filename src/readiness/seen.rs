@@ -17,6 +17,7 @@ use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::version::Version;
+use crate::hypervisor::shell::Access;
 use crate::names::{HostName, VmName};
 use crate::runbook::model::Place;
 use crate::transfer::{NoPoint, Point, Takes, VmFiles};
@@ -225,7 +226,7 @@ pub struct EsxiSeen {
     /// Names at the top of each datastore that VMs of the task come to.
     pub tops: BTreeMap<String, Told<Vec<String>>>,
     /// Whether this login may write to each of these datastores.
-    pub writable: BTreeMap<String, Told<bool>>,
+    pub access: BTreeMap<String, Told<Access>>,
     /// What lies where a VM of the task is to come, by VM; empty where nothing does.
     pub folders: BTreeMap<VmName, Told<Vec<String>>>,
     /// The files of a VM there, by VM, where that is known.
@@ -317,7 +318,7 @@ impl EsxiSeen {
             .chain(apart.filter_map(|disk| why(&disk.bytes)))
             .chain(self.brought.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
-            .chain(self.writable.values().filter_map(why))
+            .chain(self.access.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()
     }

@@ -21,6 +21,7 @@ use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::PortGroup;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
+use crate::hypervisor::shell::Access;
 use crate::names::{HostName, VmName};
 use crate::readiness::seen::{Apart, Files, Leaving, Told};
 use crate::runbook;
@@ -201,7 +202,10 @@ fn datastores_are_there_once_and_usable() {
         volumes(seen)[0].kind = "VMFSOS".into()
     });
     only(key, "datastore local1 takes no writes", |_, seen| {
-        lee(seen).writable.insert("local1".into(), Ok(false));
+        lee(seen).access.insert("local1".into(), Ok(Access::Closed));
+    });
+    only(key, "has no folder that can be opened", |_, seen| {
+        lee(seen).access.insert("local1".into(), Ok(Access::Gone));
     });
     only(key, "snapshot mount -l local1", |_, seen| {
         volumes(seen).clear();

@@ -237,6 +237,44 @@ pub fn entries(output: &Output) -> Result<Vec<Entry>, DriverFault> {
 static DF: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\s(\d+)\s+(\d+)\s+(-?\d+)\s+(?:\d+%|-)\s+/").ok());
 
+/// Whether a login may write into a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing speaks against it. To root that says little: BusyBox grants it every folder, on a volume
+    /// that is mounted read-only too.
+    Open,
+    /// It may not.
+    Closed,
+    /// There is no such folder, or what holds it does not answer any more.
+    Gone,
+}
+
+/// Looks whether the login may write into a folder, and whether that is there at all.
+#[must_use]
+pub fn access(folder: &str) -> HostCommand {
+    let script = r#"if [ ! -d "$1" ]; then echo gone
+elif [ -w "$1" ]; then echo open
+else echo closed; fi"#;
+    HostCommand::script(Effect::Read, script, [operand(folder)]).max_output(SHORT)
+}
+
+impl Access {
+    /// Reads the reply of [`access`].
+    ///
+    /// # Errors
+    ///
+    /// The look could not be made: then nothing is known.
+    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
+        succeeded(output, "test")?;
+        match output.text().trim() {
+            "open" => Ok(Self::Open),
+            "closed" => Ok(Self::Closed),
+            "gone" => Ok(Self::Gone),
+            text => Err(unexpected("whether it may be written to", text)),
+        }
+    }
+}
+
 /// The space of the volume that holds a folder, for hosts other than ESXi, whose `df` shows types
 /// and sums instead: ask for its [`volumes`](crate::hypervisor::esxi::commands::volumes).
 #[must_use]

@@ -24,8 +24,8 @@ pub use changes::{
 pub use clock::{parse_utc, utc};
 pub use extents::{data_extents, parse_data_extents};
 pub use files::{
-    Entry, FileKind, FileStat, Found, entries, find, free_space, list, parse_free_space,
-    parse_which, which,
+    Access, Entry, FileKind, FileStat, Found, access, entries, find, free_space, list,
+    parse_free_space, parse_which, which,
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Fault;
 use crate::hypervisor::esxi::storage::{Volume, Volumes};
+use crate::hypervisor::shell::Access;
 use crate::names::{HostName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
@@ -67,13 +68,10 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
             ),
         ));
     }
-    if matches!(esxi.writable.get(label), Some(Ok(false))) {
-        return Err((
-            format!("datastore {label} takes no writes of this login (test -w)"),
-            "mount it for writing (of NFS look at its export, too), log in as a user who may write there, or place its \
-             VMs on another datastore in the runbook"
-                .to_owned(),
-        ));
+    if let Some(Ok(access)) = esxi.access.get(label)
+        && let Some(problem) = barred(label, *access)
+    {
+        return Err(problem);
     }
     if !volume.is_datastore() {
         return Err((
@@ -85,6 +83,27 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
         ));
     }
     Ok(volume)
+}
+
+/// Why nothing can be written to a datastore that counts as mounted, as far as a look tells: that root may
+/// write there proves nothing, for a read-only mount looks the same to it.
+fn barred(label: &str, access: Access) -> Option<Problem> {
+    let (what, next) = match access {
+        Access::Open => return None,
+        Access::Closed => (
+            format!("datastore {label} takes no writes of this login (test -w)"),
+            "log in as a user who may write there; of NFS look at its mount (`esxcli storage nfs list`) and its \
+             export, too; or place its VMs on another datastore in the runbook",
+        ),
+        Access::Gone => (
+            format!(
+                "datastore {label} counts as mounted, but has no folder that can be opened (test -d)"
+            ),
+            "look at what it lies on: the path to its disk, of NFS its server (`esxcli storage nfs list`); or place \
+             its VMs on another datastore in the runbook",
+        ),
+    };
+    Some((what, next.to_owned()))
 }
 
 /// Nothing can be brought there by writing files.

@@ -182,7 +182,7 @@ pub(super) fn esxi() -> EsxiSeen {
         spares: Ok(Vec::new()),
         autostart: Ok(Vec::new()),
         tops: BTreeMap::new(),
-        writable: BTreeMap::new(),
+        access: BTreeMap::new(),
         folders: BTreeMap::new(),
         taken: BTreeMap::new(),
         leaving: BTreeMap::new(),

@@ -118,6 +118,26 @@ fn a_folder_that_cannot_be_listed_is_not_empty() {
 }
 
 #[test]
+fn a_folder_that_is_gone_is_not_told_as_one_that_takes_no_writes() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let look = |folder: &str| Access::parse(&run(&shell, &access(folder)));
+        assert_eq!(look(text(dir.path())), Ok(Access::Open));
+        assert_eq!(look(text(&dir.path().join("gone"))), Ok(Access::Gone));
+    }
+    let parse = |stdout: &str, status| {
+        Access::parse(&Output {
+            stdout: stdout.into(),
+            status,
+            ..Output::default()
+        })
+    };
+    assert_eq!(parse("closed\n", 0), Ok(Access::Closed));
+    assert!(parse("", 0).is_err());
+    assert!(parse("closed\n", 127).is_err());
+}
+
+#[test]
 fn free_space_of_this_machine_and_of_others() {
     for shell in shells() {
         let dir = tempfile::tempdir().unwrap();
