@@ -261,6 +261,7 @@ impl Action for PowerOn {
         };
         let vmx = entry.inventory_path();
         let way = stopping::Way::GuestFirst(stopping::PATIENCE);
+        // Lost in a guest that has frozen since, it holds this up: see there.
         lock::leave(ctx, &at.host, &at.vm).await?;
         let how = stopping::stop(ctx, &at.host, &at.vm, &vmx, way).await?;
         Ok(vec![format!("{}: {how}", at.who())])
