@@ -69,6 +69,10 @@ impl CutLink {
                     let Ok(server) = TcpStream::connect(target).await else {
                         return;
                     };
+                    // Else small packets wait for acknowledgements: 40 ms for every command.
+                    for socket in [&client, &server] {
+                        socket.set_nodelay(true).unwrap();
+                    }
                     let (mut said, mut hears) = client.into_split();
                     let (mut says, mut heard) = server.into_split();
                     let (told, mut lost) = watch::channel(false);
