@@ -285,6 +285,11 @@ fn of_others(whose: Vec<Option<String>>) -> Option<String> {
         .map(|whose| whose.join("; "))
 }
 
+/// Whether every host of that site was asked and none runs the VM.
+fn is_off(ownership: Option<&Ownership>) -> bool {
+    ownership.is_some_and(|there| there.all_answered() && there.running().next().is_none())
+}
+
 /// Whether the host starts this copy at its own boot.
 fn starts_by_itself(copy: &Copy) -> bool {
     let entry = copy.autostart.as_ref();
@@ -315,7 +320,7 @@ impl Action for Fence {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let ownership = sighting::of_site(ctx, &self.vm, self.role).await;
+        let mut ownership = sighting::of_site(ctx, &self.vm, self.role).await;
         self.planned_gap(ctx, &ownership)?;
         let answered = ownership.sign.heard() == Heard::Answer;
         let lives = survivor::chosen(ctx, &self.vm);
@@ -325,6 +330,10 @@ impl Action for Fence {
         } else {
             None
         };
+        if answered && !running && is_off(elsewhere.as_ref()) {
+            // What answered may have been the copy there, which was stopped before its host was asked.
+            ownership.sign = reach::sign(ctx, &self.vm, self.role).await;
+        }
         let shared = self.served_by_others(ctx, &ownership.sign).await;
         Ok(Seen {
             ownership,

@@ -1,10 +1,12 @@
 //! London comes back: what was vouched for is looked at, and a VM at both sites gets one owner.
 
+use std::sync::Arc;
+
 use super::world::{World, consent, home, is_done, out};
 use super::{blocked, needed};
 use crate::engine::{Answer, Confirmation, Fact, Performed, Verdict};
 use crate::host::{HostCommand, Lane};
-use crate::runbook::model::SiteRole;
+use crate::runbook::model::{Rung, SiteRole};
 
 /// sql01 runs in Leeds by an attestation, and in London too.
 async fn split() -> World {
@@ -78,6 +80,38 @@ async fn of_two_copies_the_one_in_london_is_chosen() {
     assert!(is_done(&world.probe(&out("fence")).await));
     let again = world.probe(&out("power_on")).await;
     assert!(blocked(&again).what.contains("must not start"), "{again:?}");
+    world.end().await;
+}
+
+/// sql01's service is a port here, which answers so many connections and then no more.
+fn answers(world: &mut World, times: usize) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let rung = Rung::Tcp {
+        host: Some("127.0.0.1".into()),
+        port: listener.local_addr().unwrap().port(),
+    };
+    let runbook = Arc::make_mut(&mut world.runbook);
+    runbook.vms.get_mut("sql01").unwrap().ready = vec![rung];
+    std::thread::spawn(move || {
+        for _ in 0..times {
+            listener.accept().unwrap();
+        }
+    });
+}
+
+/// The copy in Leeds is stopped between the question to its address and that to its host.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_falls_silent_with_the_copy_in_leeds_is_asked_anew() {
+    let mut world = World::new().await;
+    world.go(&out("fence")).await;
+    answers(&mut world, 1);
+    assert!(is_done(&world.probe(&out("fence")).await));
+    answers(&mut world, 2);
+    let still = world.probe(&out("fence")).await;
+    assert!(
+        blocked(&still).what.contains("no listed host runs"),
+        "{still:?}"
+    );
     world.end().await;
 }
 
