@@ -90,8 +90,12 @@ impl Network {
     ) -> io::Result<u16> {
         let socket = bind_wanted(wanted).await?;
         let real = socket.local_addr()?;
+        let held = hold(&socket)?;
         let (open, opened) = watch::channel(false);
-        let task = tokio::spawn(serve(socket, real, opened, answer));
+        let task = tokio::spawn(async move {
+            serve(socket, real, opened, answer).await;
+            drop(held);
+        });
         let mut state = self.lock();
         let service = Service {
             real,
@@ -280,6 +284,12 @@ pub(crate) async fn bind_wanted(wanted: u16) -> io::Result<TcpSocket> {
         }
     }
     bind(0)
+}
+
+/// A second socket on a port that is bound and not yet served: while nothing listens there, nobody else
+/// is given that port.
+pub(crate) fn hold(socket: &TcpSocket) -> io::Result<TcpSocket> {
+    bind(socket.local_addr()?.port())
 }
 
 /// Binds a port again that was just given up, waiting for it if need be.

@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use self::session::Session;
 use super::host::SimHost;
-use super::network::bind_again;
+use super::network::{bind_again, hold};
 
 /// Who may log in, and what became of wrong passwords.
 #[derive(Debug)]
@@ -193,9 +193,13 @@ impl Door {
         access: Arc<Access>,
         config: Config,
     ) -> io::Result<Self> {
+        let held = hold(&socket)?;
         let listener = socket.listen(BACKLOG)?;
         let (up, is_up) = watch::channel(true);
-        let task = tokio::spawn(keep(listener, is_up, host, access, Arc::new(config)));
+        let task = tokio::spawn(async move {
+            keep(listener, is_up, host, access, Arc::new(config)).await;
+            drop(held);
+        });
         Ok(Self { up, task })
     }
 
