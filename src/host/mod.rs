@@ -61,4 +61,4 @@ pub use ssh_config::SshConfig;
 pub use stream::{OutputEnd, Program, RemoteOutput};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,7 @@ use super::shell::{
     Found, Sha256, TcpAnswer, TcpTool, Trace, entries, find, free_space, list, parse_free_space,
     sha256, tcp, trace,
 };
+use crate::host::tests::free_port;
 use crate::host::{
     Credential, Host, HostCommand, HostConfig, HostError, Hosts, Lane, Output, Policy, Redactor,
 };
@@ -97,11 +98,7 @@ impl StandIn {
             fs::write(&path, script).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {base}/host_key\nAuthorizedKeysFile {base}/id.pub\n\
              StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nMaxStartups 50\n\

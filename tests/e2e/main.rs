@@ -19,6 +19,8 @@ mod looking;
 mod openssh;
 mod owners;
 mod people;
+#[path = "../../src/host/tests/ports.rs"]
+mod ports;
 mod practice;
 mod program;
 mod prompts;

@@ -2,7 +2,7 @@
 //! site, so logins, host keys, exec, sftp, rekeying and broken links are those of a server that is
 //! not ours.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -103,8 +103,7 @@ impl Drop for Front {
 }
 
 pub fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address")
+    SocketAddr::new(Ipv4Addr::LOCALHOST.into(), crate::ports::free_port())
 }
 
 pub fn keygen(path: &Path) {

@@ -117,7 +117,7 @@ async fn a_transfer_survives_new_keys_both_ways() {
             bulk_session,
             ..sshd.config()
         });
-        let data = pattern(8 << 20);
+        let data = pattern(3 << 20);
         let path = sshd.path("big");
         let mut file = open(&host, &path, true).await.unwrap();
         for (index, piece) in data.chunks(1 << 20).enumerate() {

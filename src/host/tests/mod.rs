@@ -6,6 +6,7 @@ mod hops;
 mod hostile;
 mod logins;
 mod passwords;
+mod ports;
 mod proxy;
 mod shells;
 mod sshd;
@@ -13,6 +14,8 @@ mod toy;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+pub(crate) use ports::free_port;
 
 use super::shared::Limits;
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,11 +46,7 @@ impl Sshd {
         }
         keygen("ed25519", &at("id"), "");
         std::fs::copy(at("id.pub"), at("authorized_keys")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let unless_set = |line: String| {
             let keyword = line.split(' ').next().unwrap_or_default();
             if extra.contains(keyword) {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::error::Fault;
+use crate::host::tests::free_port;
 use crate::host::{Credential, Host, HostConfig, Hosts, Lane, LiveOutput, Policy, Redactor};
 use crate::journal::Intent;
 use crate::names::{HostName, OpId};
@@ -63,11 +64,7 @@ impl Site {
                 .arg(at(key));
             assert!(keygen.status().unwrap().success());
         }
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let base = dir.path().display();
         let sftp = if extra.contains("Subsystem") {
             ""
