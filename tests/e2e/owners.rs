@@ -128,7 +128,12 @@ fn london_comes_back_alive_in_the_last_seconds_of_a_failover() {
     let place = Place::new();
     let text = std::fs::read_to_string(RUNBOOK).expect("the runbook");
     let last = "  - phase: Announce\n    steps:\n";
-    let text = text.replacen(last, &format!("{last}      - wait: 4s\n"), 1);
+    let came = place.path().join("came-back");
+    let held = format!(
+        "{last}      - local: {{ sh: 'until [ -e {came} ]; do sleep 0.05; done', effect: read, verify: [test, -e, {came}] }}\n",
+        came = came.display()
+    );
+    let text = text.replacen(last, &held, 1);
     let Dark {
         runtime,
         site,
@@ -144,14 +149,15 @@ fn london_comes_back_alive_in_the_last_seconds_of_a_failover() {
     ];
     std::thread::scope(|scope| {
         let run = scope.spawn(|| place.run(&headless(&first, &path), LIMIT));
-        let starts = "failover/announce/-/wait";
-        until(LIMIT, "the wait", || {
+        let starts = "failover/announce/-/local";
+        until(LIMIT, "the last step", || {
             let journal = place.newest_run().map(|run| run.join("journal.jsonl"));
             let said = journal.and_then(|path| std::fs::read_to_string(path).ok());
             said.is_some_and(|said| said.contains(starts))
         });
         site.come_back(SiteRole::Protected);
         runtime.block_on(in_london(&site, START));
+        std::fs::write(&came, "").expect("the sign");
         let run = run.join().expect("its end");
         run.expect(4);
         assert!(run.all().contains("RECOVERY REQUIRED"), "{}", run.all());

@@ -114,14 +114,15 @@ async fn it_is_left_alone_where_a_person_says_so_and_asked_about_after_the_next_
 async fn another_machine_with_the_address_that_its_tools_tell_keeps_it_unplugged() {
     let world = placed(unaddressed().await).await;
     let said = started(&world).await;
-    // The copy in London, which nobody looks for any more, serves under that address.
+    // The copy in London, which nobody looks for any more, soon serves under that address.
     world.start_in_london().await;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     let answer = loop {
         let answer = world.probe(&out("power_on")).await;
         if matches!(answer.verdict, Verdict::Blocked { .. }) {
             break answer;
         }
-        assert!(!answer.found.contains("no reply"), "{}", answer.found);
+        assert!(std::time::Instant::now() < until, "{}", answer.found);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     assert!(

@@ -313,16 +313,21 @@ impl World {
         performed
     }
 
-    /// Looks, and does what is needed; gives what showed that it is done.
+    /// Looks, and does what is needed; gives what showed that it is done. A guest that comes up between
+    /// the look and the act changes what there is to do: then that is confirmed, too, as an operator would.
     pub async fn go(&self, id: &str) -> Vec<String> {
-        match self.probe(id).await.verdict {
-            Verdict::AlreadyDone { evidence } => evidence,
-            Verdict::Needed(_) => match self.perform(id).await {
-                Performed::Done { evidence } => evidence,
-                other => panic!("{id}: {other:?}"),
-            },
-            Verdict::Blocked { fault, .. } => panic!("{id} is blocked: {fault}"),
+        for _ in 0..3 {
+            match self.probe(id).await.verdict {
+                Verdict::AlreadyDone { evidence } => return evidence,
+                Verdict::Needed(_) => match self.perform(id).await {
+                    Performed::Done { evidence } => return evidence,
+                    Performed::Changed(_) => {}
+                    other => panic!("{id}: {other:?}"),
+                },
+                Verdict::Blocked { fault, .. } => panic!("{id} is blocked: {fault}"),
+            }
         }
+        panic!("{id} changes at every look")
     }
 
     pub async fn undo(&self, id: &str) -> Performed {
