@@ -1,6 +1,6 @@
 //! What is wrong with a runbook file, as data and as text with carets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -225,9 +225,18 @@ impl std::error::Error for Diagnostics {}
 pub(super) struct Problems {
     list: Vec<Diagnostic>,
     left_off: usize,
-    /// What was left off of that which is told once.
-    counted: HashSet<String>,
+    /// What is told once, by its words.
+    told: HashMap<String, Told>,
     limit: usize,
+}
+
+/// A mistake that is told once.
+#[derive(Debug)]
+struct Told {
+    /// Where it stands in the list; `None` where it is only counted.
+    at: Option<usize>,
+    /// The places that are known already: what a merge brings is read at each place that merges it.
+    places: HashSet<Range<usize>>,
 }
 
 impl Problems {
@@ -235,7 +244,7 @@ impl Problems {
         Self {
             list: Vec::new(),
             left_off: 0,
-            counted: HashSet::new(),
+            told: HashMap::new(),
             limit: limit.max(1),
         }
     }
@@ -249,24 +258,30 @@ impl Problems {
         self.list.len() >= self.limit
     }
 
-    /// One mistake that is made in many places is one problem, which names the others.
+    /// One mistake that is made in many places is one problem, which names the others, each once.
     pub(super) fn push_once(&mut self, problem: Diagnostic) {
-        let mut known = self.list.iter_mut();
-        match known.find(|known| known.message == problem.message) {
-            None => {
-                // Of what is only counted the words are kept: it counts once, too.
-                if !self.is_full() || self.counted.insert(problem.message.clone()) {
-                    self.push(problem);
-                }
-            }
-            // One that a merge brought stands in one place.
-            Some(known) if known.span == problem.span => {}
-            Some(known) if known.labels.len() < NAMED => known.labels.push(Label {
+        let Some(told) = self.told.get_mut(&problem.message) else {
+            let at = (!self.is_full()).then_some(self.list.len());
+            let places = HashSet::from([problem.span.clone()]);
+            self.told
+                .insert(problem.message.clone(), Told { at, places });
+            self.push(problem);
+            return;
+        };
+        let Some(known) = told.at.and_then(|at| self.list.get_mut(at)) else {
+            return;
+        };
+        if !told.places.insert(problem.span.clone()) {
+            return;
+        }
+        if known.labels.len() < NAMED {
+            known.labels.push(Label {
                 text: "and here".to_owned(),
                 span: problem.span,
                 ..Label::default()
-            }),
-            Some(known) => known.more += 1,
+            });
+        } else {
+            known.more += 1;
         }
     }
 
@@ -307,4 +322,42 @@ fn safe(text: &str) -> String {
     text.chars()
         .map(|c| if steers(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: usize = 10_000;
+
+    fn unknown(word: usize, at: usize) -> Diagnostic {
+        Diagnostic::at(at..at + 1, format!("unknown host `h{word}`"))
+    }
+
+    #[test]
+    fn one_mistake_names_each_of_its_places_once() {
+        let mut problems = Problems::new(3);
+        // An anchor that is merged three times is read as often.
+        for at in (0..MANY).flat_map(|at| [at; 3]) {
+            problems.push_once(unknown(0, at));
+        }
+        assert_eq!(problems.count(), 1);
+        let labels = &problems.list[0].labels;
+        let places: Vec<_> = labels.iter().map(|label| label.span.start).collect();
+        assert_eq!(places, Vec::from_iter(1..=NAMED));
+        assert_eq!(problems.list[0].more, MANY - 1 - NAMED);
+    }
+
+    #[test]
+    fn each_of_many_mistakes_counts_once_shown_or_not() {
+        for limit in [3, 2 * MANY] {
+            let mut problems = Problems::new(limit);
+            for word in (0..MANY).chain(0..MANY) {
+                problems.push_once(unknown(word, word));
+            }
+            assert_eq!(problems.count(), MANY);
+            assert_eq!(problems.list.len(), limit.min(MANY));
+            assert!(problems.list.iter().all(|one| one.labels.is_empty()));
+        }
+    }
 }
