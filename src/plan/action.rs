@@ -1,13 +1,16 @@
 //! What a step does.
 
 use indexmap::IndexMap;
+use strum::IntoStaticStr;
 
 use super::Close;
 use crate::names::VmName;
 use crate::runbook::model::{Ask, CommandSpec, HandOff, PointChoice, Probe, WaitSpec};
 
-/// What a step does.
-#[derive(Clone, Debug, PartialEq)]
+/// What a step does. A variant's name is its verb, as that of the runbook's
+/// [`Verb`](crate::runbook::model::Verb) is.
+#[derive(Clone, Debug, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ActionSpec {
     /// A prompt.
     Confirm {
@@ -120,28 +123,8 @@ impl ActionSpec {
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Confirm { .. } => "confirm",
-            Self::Note { .. } => "note",
-            Self::Fence { .. } => "fence",
-            Self::Restore { .. } => "restore",
-            Self::Replicate { .. } => "replicate",
-            Self::Register { .. } => "register",
-            Self::Network { .. } => "network",
-            Self::PowerOn { .. } => "power_on",
-            Self::Ready { .. } => "ready",
-            Self::ShutDown { .. } => "shut_down",
-            Self::PowerOff { .. } => "power_off",
-            Self::CopyBack { .. } => "copy_back",
-            Self::Unregister { .. } => "unregister",
-            Self::FreeCapacity { .. } => "free_capacity",
-            Self::ReturnCapacity { .. } => "return_capacity",
-            Self::RestoreFiles { .. } => "restore_files",
-            Self::Command(_) => "command",
-            Self::Local(_) => "local",
-            Self::Wait(_) => "wait",
-            Self::Check(_) => "check",
-            Self::HandOff(_) => "hand_off",
             Self::Close(close) => close.verb(),
+            action => action.into(),
         }
     }
 

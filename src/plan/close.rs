@@ -1,6 +1,8 @@
 //! What the steps do by which a run is ended. They follow from what the run did, so they name
 //! things as the hosts do.
 
+use strum::IntoStaticStr;
+
 use super::fingerprint::Words;
 use crate::names::{HostName, VmName};
 
@@ -40,8 +42,9 @@ pub struct Placed {
     pub typed: bool,
 }
 
-/// What a step does that ends a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a step does that ends a run. A variant's name is its verb.
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Close {
     /// Shows what is about to happen, for somebody to agree to.
     Agree {
@@ -128,17 +131,7 @@ impl Close {
     /// The verb, as in step ids.
     #[must_use]
     pub fn verb(&self) -> &'static str {
-        match self {
-            Self::Agree { .. } => "agree",
-            Self::Stop { .. } => "stop",
-            Self::Unregister { .. } => "unregister",
-            Self::NamesBack { .. } => "names_back",
-            Self::AutostartBack { .. } => "autostart_back",
-            Self::RemoveFiles { .. } => "remove_files",
-            Self::KeepDisks { .. } => "keep_disks",
-            Self::RemoveNetworks { .. } => "remove_networks",
-            Self::RemoveOriginals { .. } => "remove_originals",
-        }
+        self.into()
     }
 
     /// The VM it acts on.

@@ -9,15 +9,17 @@ mod backups;
 mod hosts;
 mod probes;
 mod steps;
+mod verbs;
 mod vms;
 
 pub use asks::{Ask, Challenge, spoken};
 pub use backups::{Asked, Backup, BackupForm, BackupTool, PointLayout, Prints};
 pub use hosts::{AtOnce, Auth, Driver, Hop, Host, HostAddress, Network, PortGroup, PortGroupSpec};
 pub use probes::{Expect, Look, Probe, VmSign, Young};
-pub use steps::{
-    CommandLine, CommandSpec, DeclaredEffect, FileRestore, ForEach, HandOff, Mode, OnFailure,
-    Phase, PointChoice, Section, StepSpec, Verb, WaitSpec,
+pub use steps::{ForEach, Mode, OnFailure, Phase, Section, StepSpec};
+pub use verbs::{
+    CommandLine, CommandSpec, DeclaredEffect, FileRestore, HandOff, PointChoice, Verb, VerbName,
+    WaitSpec,
 };
 pub use vms::{Adapter, Consistency, DiskFormat, MacPolicy, Place, Rung, Vm};
 

@@ -29,7 +29,7 @@ pub(super) mod shapes {
         DATASTORE, DRIVERS, HOST, KEY_LOGIN, MOST_STEPS, MOST_TRANSFERS, ROLES, SITE,
     };
     pub(in crate::runbook) use super::verbs::{
-        BEFORE, ONE_VM, POWER_OFF, RESTORE, RESTORE_FILES, UNREGISTER, VERBS,
+        BEFORE, ONE_VM, POWER_OFF, RESTORE, RESTORE_FILES, UNREGISTER,
     };
     pub(in crate::runbook) use super::vms::{
         ADAPTER, CONSISTENCIES, DISKS, HTTP as HTTP_RUNG, LOOSE_PLACE, MACS, PHYSICAL,

@@ -2,12 +2,12 @@
 
 use super::asks::challenge;
 use super::texts::{Scope, template};
-use super::verbs::{self, VERBS};
+use super::verbs;
 use super::{Names, PhaseNodes, optional};
 use crate::names::VmName;
 use crate::runbook::Limits;
 use crate::runbook::diagnostics::visible;
-use crate::runbook::model::{ForEach, Mode, OnFailure, Phase, StepSpec, Vm};
+use crate::runbook::model::{ForEach, Mode, OnFailure, Phase, StepSpec, VerbName, Vm};
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
 
@@ -185,10 +185,10 @@ fn for_each<'a>(at: At<'a>, names: &Names, reader: &mut Reader<'a>) -> Option<Fo
 }
 
 fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<StepSpec> {
-    let verb_key = verb_key(at, reader)?;
+    let name = verb_name(at, reader)?;
     let before = reader.problems.count();
-    let fields = reader.fields(at, &shape_of(verb_key))?;
-    if verb_key != "confirm" && fields.get("ask").is_some() {
+    let fields = reader.fields(at, &shape_of(name))?;
+    if name != VerbName::Confirm && fields.get("ask").is_some() {
         reader.report(
             fields.key("ask"),
             "`ask` belongs to `confirm`",
@@ -196,8 +196,8 @@ fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ste
         );
     }
     let verb = fields
-        .get(verb_key)
-        .and_then(|at| verbs::verb(verb_key, at, &fields, scope, reader));
+        .get(name.as_str())
+        .and_then(|at| verbs::verb(name, at, &fields, scope, reader));
     let text = |key: &str, reader: &mut Reader<'a>| {
         optional(&fields, key, reader, |reader, at| {
             template(at, scope, reader)
@@ -234,7 +234,7 @@ fn step<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<Ste
 }
 
 /// The one key of a step that is its verb.
-fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
+fn verb_name<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<VerbName> {
     const HINT: &str = "write for example `- fence: \"${vm}\"`";
     let Some(mapping) = at.value.as_mapping() else {
         let message = format!(
@@ -249,10 +249,12 @@ fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
         .filter_map(serde_yaml::Value::as_str)
         .collect();
     let place = |key: &str| reader.places.key(at.node, key).unwrap_or(at.node);
-    let mut found = VERBS.iter().copied().filter(|verb| keys.contains(verb));
+    let all = VerbName::ALL.iter().copied();
+    let mut found = all.filter(|verb| keys.contains(&verb.as_str()));
     match (found.next(), found.next()) {
         (Some(verb), None) => return Some(verb),
         (Some(one), Some(other)) => {
+            let (one, other) = (one.as_str(), other.as_str());
             // The one that stands second in the file is the one too many.
             let (first, second) =
                 if reader.places.start(place(one)) < reader.places.start(place(other)) {
@@ -273,10 +275,10 @@ fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
     match keys.iter().find(|key| !COMMON.contains(key)) {
         Some(word) => {
             let node = place(word);
-            reader.unknown(node, "verb", word, VERBS.iter().copied());
+            reader.unknown(node, "verb", word, VerbName::WORDS.iter().copied());
         }
         None => {
-            let hint = format!("there are: {}", VERBS.join(", "));
+            let hint = format!("there are: {}", VerbName::WORDS.join(", "));
             reader.report(at.node, "a step without a verb", &hint);
         }
     }
@@ -284,13 +286,11 @@ fn verb_key<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<&'static str> {
 }
 
 /// The keys that a step with this verb may have.
-fn shape_of(verb: &'static str) -> Shape {
-    let mut shape = Shape::new("a step", &[], &COMMON);
-    shape.also = verbs::VERBS
-        .iter()
-        .position(|known| *known == verb)
-        .map_or(&[], |at| &VERBS[at..=at]);
-    shape
+fn shape_of(verb: VerbName) -> Shape {
+    Shape {
+        also: std::slice::from_ref(&VerbName::WORDS[verb as usize]),
+        ..Shape::new("a step", &[], &COMMON)
+    }
 }
 
 fn modes<'a>(reader: &mut Reader<'a>, at: At<'a>) -> Option<Vec<Mode>> {

@@ -8,35 +8,10 @@ use super::texts::{Scope, template};
 use crate::names::VmName;
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{
-    CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb,
+    CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb, VerbName,
 };
 use crate::runbook::reader::{At, Fields, Reader, Shape, kind_of};
 use crate::runbook::values;
-
-/// The verbs of this version.
-pub(in crate::runbook) const VERBS: [&str; 21] = [
-    "confirm",
-    "note",
-    "fence",
-    "restore",
-    "replicate",
-    "register",
-    "network",
-    "power_on",
-    "ready",
-    "shut_down",
-    "power_off",
-    "copy_back",
-    "unregister",
-    "free_capacity",
-    "return_capacity",
-    "restore_files",
-    "command",
-    "local",
-    "wait",
-    "check",
-    "hand_off",
-];
 
 pub(in crate::runbook) const ONE_VM: Shape = Shape::new("this verb's argument", &["vm"], &[]);
 pub(in crate::runbook) const RESTORE: Shape = Shape::new("a restore", &["vm"], &["point", "logs"]);
@@ -51,14 +26,14 @@ pub(in crate::runbook) const RESTORE_FILES: Shape = Shape::new(
 
 /// Reads a step's verb; `fields` is the whole step.
 pub(super) fn verb<'a>(
-    key: &str,
+    name: VerbName,
     at: At<'a>,
     fields: &Fields<'a>,
     scope: Scope<'_>,
     reader: &mut Reader<'a>,
 ) -> Option<Verb> {
-    Some(match key {
-        "confirm" => {
+    Some(match name {
+        VerbName::Confirm => {
             let question = template(at, scope, reader);
             let ask = optional(fields, "ask", reader, |reader, at| {
                 Some(asks(at, scope, reader))
@@ -68,49 +43,48 @@ pub(super) fn verb<'a>(
                 ask: ask.unwrap_or_default(),
             }
         }
-        "note" => Verb::Note {
+        VerbName::Note => Verb::Note {
             text: template(at, scope, reader)?,
         },
-        "restore" => return restore(at, scope, reader),
-        "unregister" => return unregister(at, scope, reader),
-        "free_capacity" => Verb::FreeCapacity {
-            vms: expendable(key, at, scope, reader)?,
+        VerbName::Restore => return restore(at, scope, reader),
+        VerbName::Unregister => return unregister(at, scope, reader),
+        VerbName::FreeCapacity => Verb::FreeCapacity {
+            vms: expendable(name, at, scope, reader)?,
         },
-        "return_capacity" => Verb::ReturnCapacity {
-            vms: expendable(key, at, scope, reader)?,
+        VerbName::ReturnCapacity => Verb::ReturnCapacity {
+            vms: expendable(name, at, scope, reader)?,
         },
-        "restore_files" => Verb::RestoreFiles(restore_files(at, scope, reader)?),
-        "command" => Verb::Command(command(at, scope, reader)?),
-        "local" => Verb::Local(local(at, scope, reader)?),
-        "wait" => Verb::Wait(wait(at, scope, reader)?),
-        "check" => Verb::Check(check(at, scope, reader)?),
-        "hand_off" => Verb::HandOff(hand_off(at, scope, reader)?),
-        "power_off" => return power_off(at, scope, reader),
-        "fence" => Verb::Fence {
+        VerbName::RestoreFiles => Verb::RestoreFiles(restore_files(at, scope, reader)?),
+        VerbName::Command => Verb::Command(command(at, scope, reader)?),
+        VerbName::Local => Verb::Local(local(at, scope, reader)?),
+        VerbName::Wait => Verb::Wait(wait(at, scope, reader)?),
+        VerbName::Check => Verb::Check(check(at, scope, reader)?),
+        VerbName::HandOff => Verb::HandOff(hand_off(at, scope, reader)?),
+        VerbName::PowerOff => return power_off(at, scope, reader),
+        VerbName::Fence => Verb::Fence {
             vm: one_vm(at, scope, reader)?,
         },
-        "replicate" => Verb::Replicate {
+        VerbName::Replicate => Verb::Replicate {
             vm: one_vm(at, scope, reader)?,
         },
-        "register" => Verb::Register {
+        VerbName::Register => Verb::Register {
             vm: one_vm(at, scope, reader)?,
         },
-        "network" => Verb::Network {
+        VerbName::Network => Verb::Network {
             vm: one_vm(at, scope, reader)?,
         },
-        "power_on" => Verb::PowerOn {
+        VerbName::PowerOn => Verb::PowerOn {
             vm: one_vm(at, scope, reader)?,
         },
-        "ready" => Verb::Ready {
+        VerbName::Ready => Verb::Ready {
             vm: one_vm(at, scope, reader)?,
         },
-        "shut_down" => Verb::ShutDown {
+        VerbName::ShutDown => Verb::ShutDown {
             vm: one_vm(at, scope, reader)?,
         },
-        "copy_back" => Verb::CopyBack {
+        VerbName::CopyBack => Verb::CopyBack {
             vm: one_vm(at, scope, reader)?,
         },
-        _ => return None,
     })
 }
 
@@ -173,11 +147,12 @@ pub(super) fn vm_name<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>)
 
 /// VMs that make room for others, patterns among them: `["lab-*", test01]`.
 fn expendable<'a>(
-    verb: &str,
+    verb: VerbName,
     at: At<'a>,
     scope: Scope<'_>,
     reader: &mut Reader<'a>,
 ) -> Option<Vec<VmName>> {
+    let verb = verb.as_str();
     if scope.has_vm {
         let message = format!("`{verb}` is about all of its VMs at once");
         reader.report(at.node, message, "use it in a phase without `for_each`");

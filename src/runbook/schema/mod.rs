@@ -6,8 +6,10 @@
 //! editors know best.
 
 mod parts;
+mod probes;
 mod steps;
 mod types;
+mod verbs;
 
 use serde_json::{Map, Value, json};
 
@@ -87,7 +89,7 @@ pub fn schema() -> Value {
     );
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("Lifeboat runbook, format 1");
-    schema["definitions"] = json!({ "step": steps::step(), "probe": steps::probe() });
+    schema["definitions"] = json!({ "step": steps::step(), "probe": probes::probe() });
     schema
 }
 

@@ -60,6 +60,11 @@ pub(super) fn one_of<T>(words: &[(&str, T)]) -> Value {
     json!({ "enum": words })
 }
 
+/// A VM by its name, or `${vm}`.
+pub(super) fn vm() -> Value {
+    json!({ "type": "string", "pattern": "\\S", "examples": ["${vm}"] })
+}
+
 /// `"${name}"` of a secret.
 pub(super) fn secret() -> Value {
     json!({ "type": "string", "pattern": "^\\$\\{[a-z][a-z0-9_]*\\}$", "examples": ["${root_password}"] })
