@@ -17,6 +17,7 @@ use crate::hypervisor::esxi::identity::{self, Identity};
 use crate::hypervisor::esxi::inventory::{Inventory, InventoryEntry, on_host};
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
+use crate::hypervisor::esxi::nfs::NfsMount;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::replica::Replica;
@@ -59,6 +60,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
             Replica::parse_all,
         )
         .await;
+    let nfs = nfs(asker, volumes.as_ref().ok()).await;
     let groups = asker
         .ask(
             "its port groups",
@@ -95,6 +97,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
         vcenter,
         volumes,
         replicas,
+        nfs,
         groups,
         switches,
         nics,
@@ -122,6 +125,19 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
 fn runs(output: &Output) -> Result<bool, DriverFault> {
     let text = output.text();
     Ok(output.status == 0 && text.contains("running") && !text.contains("not running"))
+}
+
+/// The NFS mounts of each version, where a volume is one.
+async fn nfs(asker: &mut Asker, volumes: Option<&Volumes>) -> Vec<Told<Vec<NfsMount>>> {
+    let mut told = Vec::new();
+    let volumes = volumes.map_or(&[][..], |volumes| &volumes.0);
+    if volumes.iter().any(|volume| volume.nfs().is_some()) {
+        for command in [commands::nfs_mounts(), commands::nfs41_mounts()] {
+            let asked = "its NFS mounts";
+            told.push(asker.ask_extra(asked, command, NfsMount::parse_all).await);
+        }
+    }
+    told
 }
 
 async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {

@@ -13,6 +13,7 @@ use crate::hypervisor::esxi::host_summary::HostSummary;
 use crate::hypervisor::esxi::identity::Identity;
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
+use crate::hypervisor::esxi::nfs::NfsMount;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
@@ -209,6 +210,8 @@ pub struct EsxiSeen {
     pub volumes: Told<Volumes>,
     /// Copies of volumes that it has not mounted.
     pub replicas: Told<Vec<Replica>>,
+    /// Its NFS mounts, by version; none where none of its volumes is one.
+    pub nfs: Vec<Told<Vec<NfsMount>>>,
     /// Port groups of standard switches.
     pub groups: Told<Vec<PortGroup>>,
     /// Standard switches.
@@ -318,6 +321,7 @@ impl EsxiSeen {
             .chain(apart.filter_map(|disk| why(&disk.bytes)))
             .chain(self.brought.values().filter_map(why))
             .chain(self.homes.values().filter_map(why))
+            .chain(self.nfs.iter().filter_map(why))
             .chain(self.access.values().filter_map(why))
             .chain(self.holders.values().filter_map(why));
         one.into_iter().flatten().chain(more).collect()

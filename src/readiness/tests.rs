@@ -2,6 +2,7 @@
 
 mod fixture;
 mod homing;
+mod mounts;
 mod planned;
 mod prestaged;
 mod rows;
@@ -19,6 +20,7 @@ use crate::host::HostError;
 use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::licence::Licence;
 use crate::hypervisor::esxi::network::PortGroup;
+use crate::hypervisor::esxi::nfs::NfsMount;
 use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volume;
 use crate::hypervisor::shell::Access;
@@ -37,6 +39,13 @@ fn found(change: impl FnOnce(&mut Task, &mut Seen)) -> (Vec<String>, String) {
         assert!(!finding.fault.place.is_empty(), "{finding:?}");
     }
     told(&findings)
+}
+
+fn mounted(label: &str, read_only: Option<bool>) -> NfsMount {
+    NfsMount {
+        label: label.to_owned(),
+        read_only,
+    }
 }
 
 /// Findings, each as `severity key`, and their whole texts.
@@ -204,6 +213,13 @@ fn datastores_are_there_once_and_usable() {
     only(key, "datastore local1 takes no writes", |_, seen| {
         lee(seen).access.insert("local1".into(), Ok(Access::Closed));
     });
+    for (kind, namespace) in [("NFS", "nfs"), ("NFS41", "nfs41")] {
+        let list = format!("read-only (`esxcli storage {namespace} list`)");
+        only(key, &list, |_, seen| {
+            volumes(seen)[0].kind = kind.into();
+            lee(seen).nfs = vec![Ok(vec![mounted("local1", Some(true))])];
+        });
+    }
     only(key, "has no folder that can be opened", |_, seen| {
         lee(seen).access.insert("local1".into(), Ok(Access::Gone));
     });
@@ -216,6 +232,21 @@ fn datastores_are_there_once_and_usable() {
             why_not: String::new(),
         }]);
     });
+}
+
+#[test]
+fn a_mount_that_takes_writes_or_is_another_or_tells_nothing_is_no_finding() {
+    for mount in [
+        mounted("local1", Some(false)),
+        mounted("local1", None),
+        mounted("isos", Some(true)),
+    ] {
+        let (keys, texts) = found(|_, seen| {
+            lee(seen).volumes.as_mut().unwrap().0[0].kind = "NFS".into();
+            lee(seen).nfs = vec![Ok(vec![mount])];
+        });
+        assert_eq!(keys, [""; 0], "{texts}");
+    }
 }
 
 #[test]

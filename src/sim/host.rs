@@ -208,6 +208,16 @@ impl SimHost {
         holding.max_by_key(|volume| volume.folder.as_os_str().len())
     }
 
+    /// What kind of file system a volume is.
+    pub(crate) fn kind_of(&self, volume: &Volume) -> &'static str {
+        let label = volume.label.as_deref().unwrap_or_default();
+        let share = self
+            .esxi
+            .as_ref()
+            .and_then(|esxi| esxi.lock().nfs.get(label).copied());
+        share.map_or(volume.kind, |mount| mount.version.kind())
+    }
+
     /// Size and free bytes of a volume. With a quota the figures are those of the quota.
     pub(crate) fn space(&self, volume: &Volume) -> (u64, u64) {
         let size = self.vfs.quota(&volume.folder).unwrap_or(volume.capacity);

@@ -37,7 +37,8 @@ use std::time::Duration;
 
 pub use self::error::SimError;
 use self::esxi::{Esxi, GuestPlan, power_cut};
-use self::host::{COMMAND_LOG, HostParts, Pace, SimHost};
+pub use self::esxi::{NfsMount, NfsVersion};
+use self::host::{COMMAND_LOG, HostParts, Pace, SimHost, Volume};
 use self::network::Network;
 use self::plan::{Secrets, SitePlan, prepare, write_plan};
 use self::ssh::{Access, Door, keys};
@@ -370,18 +371,39 @@ impl Site {
         datastore: &str,
         bytes: Option<u64>,
     ) -> Result<(), SimError> {
-        let station = self
-            .stations
-            .get(host)
-            .ok_or_else(|| SimError::UnknownHost(host.to_string()))?;
-        let volume = station
-            .host
-            .volumes
-            .iter()
-            .find(|v| v.label.as_deref() == Some(datastore));
-        let volume = volume.ok_or_else(|| SimError::UnknownHost(format!("{host}:{datastore}")))?;
-        station.host.vfs.set_quota(volume.folder.clone(), bytes);
+        let (host, volume) = self.datastore(host, datastore)?;
+        host.vfs.set_quota(volume.folder.clone(), bytes);
         Ok(())
+    }
+
+    /// Makes a datastore (by label) of an ESXi host an NFS share; one that is read-only takes no writes.
+    ///
+    /// # Errors
+    /// There is no such host or datastore.
+    pub fn mount_nfs(
+        &self,
+        host: &HostName,
+        datastore: &str,
+        mount: NfsMount,
+    ) -> Result<(), SimError> {
+        let (host, volume) = self.datastore(host, datastore)?;
+        if let Some(esxi) = &host.esxi {
+            esxi.lock().nfs.insert(datastore.to_owned(), mount);
+        }
+        host.vfs
+            .set_read_only(volume.folder.clone(), mount.read_only);
+        Ok(())
+    }
+
+    fn datastore(&self, name: &HostName, label: &str) -> Result<(&SimHost, &Volume), SimError> {
+        let station = self.stations.get(name);
+        let host = &station
+            .ok_or_else(|| SimError::UnknownHost(name.to_string()))?
+            .host;
+        let mut volumes = host.volumes.iter();
+        let volume = volumes.find(|volume| volume.label.as_deref() == Some(label));
+        let unknown = || SimError::UnknownHost(format!("{name}:{label}"));
+        Ok((host, volume.ok_or_else(unknown)?))
     }
 
     /// The log of every command line that reached a host: JSON lines. One line when a command

@@ -1,8 +1,8 @@
 //! The file tree that a simulated host shows: a real folder, out of which no path leads.
 //!
 //! Symbolic links are followed here, component by component and inside the tree, never by the
-//! kernel. Locks of running VMs and the quota of a datastore are kept here, because every way to a
-//! file (shell, SFTP, scp, vmkfstools) passes through.
+//! kernel. Locks of running VMs, the quota of a datastore and whether it is mounted read-only are
+//! kept here, because every way to a file (shell, SFTP, scp, vmkfstools) passes through.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +14,7 @@ use std::sync::{PoisonError, RwLock};
 /// Linux error numbers that the standard library has no stable kind for.
 const EBUSY: i32 = 16;
 const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
 const ELOOP: i32 = 40;
 
 /// A host's tree.
@@ -22,6 +23,7 @@ pub(crate) struct Vfs {
     root: PathBuf,
     locked: RwLock<BTreeSet<PathBuf>>,
     quotas: RwLock<BTreeMap<PathBuf, u64>>,
+    read_only: RwLock<BTreeSet<PathBuf>>,
 }
 
 /// How a file is opened for writing.
@@ -46,6 +48,7 @@ impl Vfs {
             root,
             locked: RwLock::default(),
             quotas: RwLock::default(),
+            read_only: RwLock::default(),
         }
     }
 
@@ -142,6 +145,7 @@ impl Vfs {
     pub(crate) fn open_write(&self, path: &str, mode: WriteMode) -> io::Result<(File, PathBuf)> {
         let real = self.real(path, true)?;
         self.refuse_locked(&real)?;
+        self.refuse_read_only(&real)?;
         if real.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
@@ -170,6 +174,7 @@ impl Vfs {
     pub(crate) fn remove(&self, path: &str) -> io::Result<()> {
         let real = self.real(path, false)?;
         self.refuse_locked(&real)?;
+        self.refuse_read_only(&real)?;
         fs::remove_file(real)
     }
 
@@ -181,6 +186,8 @@ impl Vfs {
         let (from, to) = (self.real(from, false)?, self.real(to, false)?);
         self.refuse_locked(&from)?;
         self.refuse_locked(&to)?;
+        self.refuse_read_only(&from)?;
+        self.refuse_read_only(&to)?;
         fs::rename(from, to)
     }
 
@@ -234,6 +241,26 @@ impl Vfs {
         }
     }
 
+    /// Makes a real folder one that is mounted read-only, or no more: its bits do not show it.
+    pub(crate) fn set_read_only(&self, folder: PathBuf, is_read_only: bool) {
+        let folders = self.read_only.write();
+        let mut folders = folders.unwrap_or_else(PoisonError::into_inner);
+        if is_read_only {
+            folders.insert(folder);
+        } else {
+            folders.remove(&folder);
+        }
+    }
+
+    fn refuse_read_only(&self, real: &Path) -> io::Result<()> {
+        let folders = self.read_only.read();
+        let folders = folders.unwrap_or_else(PoisonError::into_inner);
+        match folders.iter().any(|folder| real.starts_with(folder)) {
+            true => Err(io::Error::from_raw_os_error(EROFS)),
+            false => Ok(()),
+        }
+    }
+
     /// Limits what a real folder may take, in bytes; `None` lifts the limit.
     pub(crate) fn set_quota(&self, folder: PathBuf, bytes: Option<u64>) {
         let mut quotas = self.quotas.write().unwrap_or_else(PoisonError::into_inner);
@@ -255,8 +282,9 @@ impl Vfs {
     /// Checks that `more` bytes still fit where this real path lies.
     ///
     /// # Errors
-    /// `ENOSPC`.
+    /// `ENOSPC`; `EROFS` where nothing can be written.
     pub(crate) fn make_room(&self, real: &Path, more: u64) -> io::Result<()> {
+        self.refuse_read_only(real)?;
         let quotas = self.quotas.read().unwrap_or_else(PoisonError::into_inner);
         for (folder, limit) in quotas.iter() {
             if real.starts_with(folder) && used(folder).saturating_add(more) > *limit {
@@ -312,6 +340,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
     let text = match error.raw_os_error() {
         Some(EBUSY) => "Device or resource busy",
         Some(ENOSPC) => "No space left on device",
+        Some(EROFS) => "Read-only file system",
         Some(ELOOP) => "Too many levels of symbolic links",
         _ => match error.kind() {
             io::ErrorKind::NotFound => "No such file or directory",

@@ -217,6 +217,18 @@ pub fn replicas() -> HostCommand {
     esxcli_list("", &["storage", "vmfs", "snapshot", "list"])
 }
 
+/// The NFS shares of version 3 that the host has mounted.
+#[must_use]
+pub fn nfs_mounts() -> HostCommand {
+    esxcli_list("", &["storage", "nfs", "list"])
+}
+
+/// The NFS shares of version 4.1 that the host has mounted, from 6.0 on.
+#[must_use]
+pub fn nfs41_mounts() -> HostCommand {
+    esxcli_list("", &["storage", "nfs41", "list"])
+}
+
 /// The licences that the host runs on.
 #[must_use]
 pub fn licences() -> HostCommand {

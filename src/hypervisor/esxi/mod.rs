@@ -15,6 +15,7 @@ pub mod joined;
 pub mod licence;
 pub mod locks;
 pub mod network;
+pub mod nfs;
 pub mod power;
 pub mod process;
 pub mod question;

@@ -39,6 +39,16 @@ impl Volume {
             && !matches!(self.label.as_str(), "BOOTBANK1" | "BOOTBANK2")
     }
 
+    /// The name space of `esxcli storage` that its mount is listed in, of an NFS share.
+    #[must_use]
+    pub fn nfs(&self) -> Option<&'static str> {
+        match self.kind.to_ascii_uppercase().as_str() {
+            "NFS" => Some("nfs"),
+            "NFS41" => Some("nfs41"),
+            _ => None,
+        }
+    }
+
     /// Whether the data of disks on it are objects and no files, as on vSAN and vVols: a file that is
     /// written there is none of them.
     #[must_use]

@@ -68,6 +68,13 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
             ),
         ));
     }
+    let mounts = esxi.nfs.iter().flatten().flatten();
+    let mut read_only = mounts.filter(|mount| mount.read_only == Some(true));
+    if let Some(namespace) = volume.nfs()
+        && read_only.any(|mount| mount.label == label)
+    {
+        return Err(mounted_read_only(label, namespace));
+    }
     if let Some(Ok(access)) = esxi.access.get(label)
         && let Some(problem) = barred(label, *access)
     {
@@ -83,6 +90,21 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
         ));
     }
     Ok(volume)
+}
+
+/// Nothing can be written there, whoever logs in.
+fn mounted_read_only(label: &str, namespace: &str) -> Problem {
+    (
+        format!(
+            "datastore {label} is an NFS share that the host has mounted read-only (`esxcli storage {namespace} \
+             list`): it takes no writes, and no VM can be powered on there"
+        ),
+        format!(
+            "once you know who mounted it so, `esxcli storage {namespace} remove -v {label}` there and add it again \
+             without --readonly, from an export that lets this host write; or place its VMs on another datastore in the \
+             runbook"
+        ),
+    )
 }
 
 /// Why nothing can be written to a datastore that counts as mounted, as far as a look tells: that root may

@@ -165,6 +165,7 @@ pub(super) fn esxi() -> EsxiSeen {
         vcenter: Ok(false),
         volumes: Ok(Volumes(vec![volume("local1", 50 * GIB)])),
         replicas: Ok(Vec::new()),
+        nfs: Vec::new(),
         groups: Ok(Vec::new()),
         switches: Ok(vec![Vswitch {
             name: "vSwitch0".into(),

@@ -42,7 +42,7 @@ pub(super) fn df(call: &mut Call) -> Outcome {
         let used = size.saturating_sub(free);
         let percent = (used * 100).div_ceil(size.max(1));
         let source = if esxi {
-            volume.kind.to_owned()
+            call.host.kind_of(volume).to_owned()
         } else {
             volume.uuid.clone()
         };

@@ -8,6 +8,7 @@ mod esxcli;
 mod guest;
 mod hostsvc;
 mod inventory;
+mod nfs;
 mod power;
 mod question;
 mod report;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 pub(crate) use self::guest::{GuestFacts, GuestPlan, GuestService, boot_sector};
+pub use self::nfs::{NfsMount, NfsVersion};
 pub(crate) use self::power::{freeze, power_cut, resume};
 use self::question::Question;
 pub(crate) use self::report::place;
@@ -197,6 +199,8 @@ pub(crate) struct State {
     pub(crate) running: BTreeMap<u32, Running>,
     /// Recent tasks.
     pub(crate) tasks: Vec<Task>,
+    /// Datastores that are NFS shares.
+    pub(crate) nfs: nfs::Mounts,
     next_task: u32,
     next_world: u32,
 }

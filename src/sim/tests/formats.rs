@@ -2,7 +2,7 @@
 
 use super::support::TestSite;
 use crate::names::HostName;
-use crate::sim::Injection;
+use crate::sim::{Injection, NfsMount, NfsVersion};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn getallvms_has_the_layout_of_a_host() {
@@ -257,5 +257,50 @@ async fn vmkfstools_clones_with_progress_and_says_why_not() {
         "cd /vmfs/volumes/local1/copy; vmkfstools -E c.vmdk e.vmdk; ls; vmkfstools -U e.vmdk; ls",
     );
     assert_eq!(renamed.out, "e-flat.vmdk\ne.vmdk\n", "{renamed:?}");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nfs_mounts_stand_in_the_list_of_their_version_and_take_writes_only_where_they_say_so() {
+    let site = TestSite::start().await;
+    let client = site.client("lee-esx1");
+    let lists = ["nfs", "nfs41"].map(|name| format!("esxcli storage {name} list"));
+    for list in &lists {
+        let none = client.run(list);
+        assert_eq!((none.status, none.out.as_str()), (0, ""), "{list}");
+    }
+    let mount = |version, read_only| {
+        let mount = NfsMount { version, read_only };
+        let host = HostName::from("lee-esx1");
+        site.site.mount_nfs(&host, "local1", mount).unwrap();
+    };
+    mount(NfsVersion::V3, false);
+    assert_eq!(
+        client.run(&lists[0]).out,
+        "Volume Name  Host       Share           Accessible  Mounted  Read-Only   isPE  Hardware Acceleration\n\
+         -----------  ---------  --------------  ----------  -------  ---------  -----  ---------------------\n\
+         local1       10.20.0.5  /export/local1        true     true      false  false  Not Supported\n"
+    );
+    assert_eq!(client.run(&lists[1]).out, "");
+    assert_eq!(client.run("touch /vmfs/volumes/local1/x").status, 0);
+
+    mount(NfsVersion::V41, true);
+    assert_eq!(
+        client.run(&lists[1]).out,
+        "Volume Name  Host(s)    Share           Accessible  Mounted  Read-Only  Security   isPE  Hardware Acceleration\n\
+         -----------  ---------  --------------  ----------  -------  ---------  --------  -----  ---------------------\n\
+         local1       10.20.0.5  /export/local1        true     true       true  AUTH_SYS  false  Not Supported\n"
+    );
+    let volumes = client.run("esxcli storage filesystem list").out;
+    assert!(volumes.contains(" true  NFS41"), "{volumes}");
+    // To root it looks as if it took them.
+    let folder = "/vmfs/volumes/local1";
+    assert_eq!(client.run(&format!("test -w {folder}")).status, 0);
+    for write in ["mkdir", "touch", "rm"] {
+        let file = if write == "mkdir" { "y" } else { "x" };
+        let refused = client.run(&format!("{write} {folder}/{file}"));
+        assert_ne!(refused.status, 0, "{write}");
+        assert!(refused.err.contains("Read-only file system"), "{refused:?}");
+    }
     site.stop().await;
 }

@@ -123,11 +123,12 @@ pub(super) fn space(call: &mut Call, path: &str) -> Outcome {
             format!("{gigabytes:.1} GB")
         }
     };
+    let kind = call.host.kind_of(&volume);
     call.out(&format!(
         "{} file system spanning 1 partitions.\nFile system label (if any): {}\nMode: public\n\
          Capacity {}, {} available, file block size 1 MB, max supported file size 64 TB\nUUID: {}\n\
          Partitions spanned (on \"lvm\"):\n\tnaa.600508b1001c{:012x}:1\nIs Native Snapshot Capable: NO\n",
-        if volume.kind == "VMFS-6" { "VMFS-6.82" } else { volume.kind },
+        if kind == "VMFS-6" { "VMFS-6.82" } else { kind },
         volume.label.clone().unwrap_or_default(),
         gb(size),
         gb(free),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::table::{Cell, Shown};
+use super::table::{Cell, Fields, Shown};
 use super::{Answer, Request};
-use crate::sim::esxi::{hostsvc, power};
+use crate::sim::esxi::{NfsVersion, hostsvc, power};
 use crate::sim::host::SimHost;
 
 fn text(value: impl Into<String>) -> Cell {
@@ -20,6 +20,8 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
         ["vm", "process", "list"] => Answer::Shown(processes(host)),
         ["vm", "process", "kill"] => kill(host, request),
         ["storage", "filesystem", "list"] => Answer::Shown(filesystems(host)),
+        ["storage", "nfs", "list"] => Answer::Shown(nfs_mounts(host, NfsVersion::V3)),
+        ["storage", "nfs41", "list"] => Answer::Shown(nfs_mounts(host, NfsVersion::V41)),
         // No copy of a volume is ever presented to these hosts.
         ["storage", "vmfs", "snapshot", "list"] => {
             Answer::Shown(Shown::Blocks("VMFSSnapshot", Vec::new()))
@@ -222,7 +224,7 @@ fn filesystems(host: &SimHost) -> Shown {
                 ),
                 ("UUID", text(volume.uuid.clone())),
                 ("Mounted", Cell::Flag(true)),
-                ("Type", text(volume.kind)),
+                ("Type", text(host.kind_of(volume))),
                 ("Size", Cell::Number(size)),
                 ("Free", Cell::Number(free)),
             ]
@@ -238,6 +240,40 @@ fn filesystems(host: &SimHost) -> Shown {
         "Free",
     ];
     Shown::Table("FileSystemVolume", labels, rows)
+}
+
+/// The NFS mounts of one version, as 6.5 and later show them.
+fn nfs_mounts(host: &SimHost, version: NfsVersion) -> Shown {
+    let (kind, servers, security) = match version {
+        NfsVersion::V3 => ("NFSVolume", "Host", None),
+        NfsVersion::V41 => ("NFS41Volume", "Host(s)", Some("AUTH_SYS")),
+    };
+    let mounts = host.esxi.as_ref().map(|esxi| esxi.lock().nfs.clone());
+    let of_version = mounts.unwrap_or_default().into_iter();
+    let rows = of_version.filter(|(_, mount)| mount.version == version);
+    let rows = rows.map(|(label, mount)| {
+        let mut row = vec![
+            ("Volume Name", text(label.clone())),
+            (servers, text("10.20.0.5")),
+            ("Share", text(format!("/export/{label}"))),
+            ("Accessible", Cell::Flag(true)),
+            ("Mounted", Cell::Flag(true)),
+            ("Read-Only", Cell::Flag(mount.read_only)),
+        ];
+        row.extend(security.map(|security| ("Security", text(security))));
+        row.push(("isPE", Cell::Flag(false)));
+        row.push(("Hardware Acceleration", text("Not Supported")));
+        row
+    });
+    let rows: Vec<Fields> = rows.collect();
+    match rows.first() {
+        Some(first) => {
+            let labels = first.iter().map(|(label, _)| *label).collect();
+            Shown::Table(kind, labels, rows)
+        }
+        // Where nothing is mounted, nothing is printed.
+        None => Shown::Blocks(kind, Vec::new()),
+    }
 }
 
 /// A few of a host's modules, `multiextent` among them.

@@ -302,7 +302,7 @@ fn indented(fields: &Fields) -> String {
 }
 
 /// Columns as wide as their widest cell, two blanks apart, a ruler below the labels; numbers and
-/// flags on the right; the last column is not padded.
+/// flags on the right, as their labels; the last column is not padded.
 fn table(labels: &[&'static str], rows: &[Fields]) -> String {
     let cell = |row: &Fields, label: &str| {
         row.iter()
@@ -342,17 +342,11 @@ fn table(labels: &[&'static str], rows: &[Fields]) -> String {
             .collect();
         format!("{}\n", padded.join("  "))
     };
-    // A column of numbers has its label on the right, one of flags and names on the left.
-    let numeric = |label: &str| {
-        rows.iter()
-            .filter_map(|row| cell(row, label))
-            .any(|cell| matches!(cell, Cell::Number(_)))
-    };
     let mut text = line(
         labels
             .iter()
             .zip(&columns)
-            .map(|(label, (_, _, width))| ((*label).to_owned(), numeric(label), *width))
+            .map(|(label, (_, right, width))| ((*label).to_owned(), *right, *width))
             .collect(),
     );
     text.push_str(&line(
