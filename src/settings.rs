@@ -66,7 +66,21 @@ pub fn elsewhere(run: &Path) -> String {
     if own.is_ok_and(|own| own.state == state) {
         return String::new();
     }
-    format!(" --state {}", shell_words::quote(&state.to_string_lossy()))
+    state_option(&state.to_string_lossy())
+}
+
+/// The same as somebody else had it; nothing where it is no such thing.
+#[must_use]
+pub fn as_elsewhere(words: &str) -> Option<String> {
+    match &shell_words::split(words).ok()?[..] {
+        [] => Some(String::new()),
+        [option, state] if option == "--state" => Some(state_option(state)),
+        _ => None,
+    }
+}
+
+fn state_option(state: &str) -> String {
+    format!(" --state {}", shell_words::quote(state))
 }
 
 fn xdg_state() -> Result<PathBuf, Fault> {
@@ -163,5 +177,23 @@ mod tests {
                 .operator
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn where_a_run_is_kept_is_one_option_and_nothing_else() {
+        for (words, as_written) in [
+            ("", Some("")),
+            (" --state /srv/runs", Some(" --state /srv/runs")),
+            (
+                " --state '/srv/two words'",
+                Some(" --state '/srv/two words'"),
+            ),
+            (" --state \"a;b\"", Some(" --state 'a;b'")),
+            (" --state /srv/runs --yes", None),
+            ("; reboot", None),
+            (" --state 'open", None),
+        ] {
+            assert_eq!(as_elsewhere(words).as_deref(), as_written, "{words}");
+        }
     }
 }

@@ -48,7 +48,7 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
     // Whoever reads along has seen enough when the pipe is closed.
     let exit = say(&name, &journal, &recorded, out).unwrap_or(Exit::Clean);
     let same = evidence::compare(folder, &journal, out).unwrap_or(true);
-    let given = reports::compare(folder, &journal, out).unwrap_or(true);
+    let given = reports::compare(folder, journal, out).unwrap_or(true);
     Ok(if same && given { exit } else { Exit::Findings })
 }
 

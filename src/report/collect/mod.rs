@@ -120,5 +120,6 @@ fn integrity(run: &Run<'_>) -> Integrity {
         plan: info.plan.clone(),
         version: info.version.clone(),
         written_by: env!("CARGO_PKG_VERSION"),
+        elsewhere: run.elsewhere.clone(),
     }
 }

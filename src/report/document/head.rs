@@ -119,6 +119,9 @@ pub struct Integrity {
     pub version: String,
     /// Version of Lifeboat that wrote the report.
     pub written_by: &'static str,
+    /// What its commands have behind the run's id, by where the run lay when it was written.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub elsewhere: String,
 }
 
 /// A file of the run's folder.
