@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::{Note, RunResult};
+use crate::names::RunId;
 
 #[test]
 fn every_stage_that_is_not_the_end_names_the_next_move() {
