@@ -11,7 +11,9 @@ mod grid;
 mod header;
 mod help;
 mod hosts;
+mod keys;
 pub(super) mod log;
+mod status;
 mod steps;
 
 use ratatui::buffer::Buffer;
@@ -25,7 +27,7 @@ use super::update::SMALLEST;
 
 pub(super) use dialog::input_line;
 pub(super) use frame::{labelled, put, rule};
-pub(super) use header::{hint, keys_line};
+pub(super) use keys::{hint, keys_line};
 
 use frame::{pane, spans, vertical};
 
@@ -74,8 +76,8 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
     if let Some(open) = &run.ui.dialog {
         (seen.dialog, seen.cursor) = dialog::draw(run, open, buffer, body);
     }
-    header::status(run, buffer, status);
-    header::keys(run, buffer, keys, seen.card);
+    status::draw(run, buffer, status);
+    keys::draw(run, buffer, keys, seen.card);
     seen
 }
 
