@@ -7,6 +7,7 @@ use crate::engine::{
 };
 use crate::error::Fault;
 use crate::journal::RunFolder;
+use crate::names::listed;
 use crate::runbook::model::Mode;
 use crate::runner::Opens;
 
@@ -131,7 +132,7 @@ fn refuse_if_taken_home(
     Err(refused(Chapter::Rollback, folder, home.words(), &next))
 }
 
-/// Why the run is ended although a failback of it, whose journal is damaged, may have its VMs: what
+/// Why the run is ended although failbacks of it, whose journals are damaged, may have its VMs: what
 /// stands in the journal with the opening. A commit counts such a one up to where its journal fits.
 ///
 /// # Errors
@@ -152,22 +153,37 @@ async fn despite_failbacks(
     if chapter == Chapter::Rollback {
         refuse_if_taken_home(folder, state, &sound)?;
     }
-    let Some(one) = damaged.into_iter().find(counts) else {
+    let counted: Vec<&Homeward> = damaged.into_iter().filter(counts).collect();
+    if counted.is_empty() {
         return Ok(None);
-    };
-    let what = one.damaged_in_words().unwrap_or_default();
-    let why = why(console, args, asked(chapter, folder, one, &what)).await?;
+    }
+    let what = counted.iter().filter_map(|one| one.damaged_in_words());
+    let what = what.collect::<Vec<_>>().join("; ");
+    let why = why(console, args, asked(chapter, folder, &counted, &what)).await?;
     Ok(Some(format!("{what}: {why}")))
 }
 
-fn asked(chapter: Chapter, folder: &RunFolder, one: &Homeward, what: &str) -> Asked {
+/// Asks why a run is ended in spite of failbacks that are damaged so.
+fn asked(chapter: Chapter, folder: &RunFolder, failbacks: &[&Homeward], what: &str) -> Asked {
     let run = &folder.id;
-    let by = &one.taken.by;
+    let names: Vec<&str> = failbacks.iter().map(|one| one.taken.by.as_str()).collect();
+    let verified: Vec<String> = names
+        .iter()
+        .map(|by| format!("`lifeboat verify {by}`"))
+        .collect();
+    let verified = listed(&verified);
+    let (failback, them, journal) = match names.len() {
+        1 => ("failback", "it", "its journal"),
+        _ => ("failbacks", "them", "their journals"),
+    };
     Asked {
-        title: format!("Begin the {chapter} of {run} in spite of failback {by}"),
+        title: format!(
+            "Begin the {chapter} of {run} in spite of {failback} {}",
+            listed(&names)
+        ),
         intro: format!(
-            "{what}. It may have taken VMs of this run home. See what it tells with `lifeboat verify {by}`, get \
-             its journal from a copy, or look where each VM runs before you go on."
+            "{what}. VMs of this run may have gone home with {them}. See what is told by {verified}, get {journal} \
+             from a copy, or look where each VM runs before you go on."
         ),
         prompt: format!("How do you know that the {chapter} is right?"),
         unasked: "nothing was begun; the run is as it was",
@@ -178,8 +194,8 @@ fn asked(chapter: Chapter, folder: &RunFolder, one: &Homeward, what: &str) -> As
             as_typed(
                 folder,
                 &format!(
-                    "see `lifeboat verify {by}`, and get its journal from a copy; or, once you know where each VM \
-                     runs: lifeboat {chapter} {run} --reason TEXT"
+                    "see {verified}, and get {journal} from a copy; or, once you know where each VM runs: lifeboat \
+                     {chapter} {run} --reason TEXT"
                 ),
             ),
         ),
@@ -252,6 +268,33 @@ mod tests {
         // A commit counts what it knows of one, and nothing of this one is known.
         let unsaid = held(&store, Chapter::Commit, &run, None).await;
         assert_eq!(unsaid.unwrap_err().exit, Exit::Resumable);
+    }
+
+    #[tokio::test]
+    async fn every_damaged_failback_is_named_to_whoever_says_why_and_in_the_journal() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let run = went_out(&store);
+        let both = ["web01", "sql01"].map(|vm| back(&store, &run, vm, vec![sent()]));
+        for one in &both {
+            damage(&store, one);
+        }
+        let unsaid = held(&store, Chapter::Rollback, &run, None).await;
+        let unsaid = unsaid.unwrap_err().text;
+        let reason = Some("both sites were looked at");
+        let said = held(&store, Chapter::Rollback, &run, reason).await;
+        let said = said.unwrap_or_else(|failure| panic!("{}", failure.text));
+        let said = said.unwrap();
+        assert!(said.ends_with(": both sites were looked at"), "{said}");
+        for one in &both {
+            let words = format!("failback {one} of it cannot be judged: ");
+            assert!(unsaid.contains(&words), "{unsaid}");
+            assert!(
+                unsaid.contains(&format!("lifeboat verify {one}")),
+                "{unsaid}"
+            );
+            assert!(said.contains(&words), "{said}");
+        }
     }
 
     #[tokio::test]
