@@ -43,6 +43,7 @@ mod place;
 mod port_groups;
 mod power_on;
 mod power_tasks;
+mod powered_off;
 mod questions;
 mod reach;
 mod ready;

@@ -6,6 +6,8 @@
 //! Then the VM's task list must show no such task at work. The one task that may be left is a
 //! power-on that waits for an answer: it goes nowhere until somebody gives one, and the step's own
 //! next look finds it there, waits for it and never sends another.
+//!
+//! A host that is a VM's guest, and does not answer, runs nothing while that VM is off.
 
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use super::link::ActError;
 use super::place::VmAt;
 use super::waiting::Pauses;
 use super::words::span;
-use super::{local, power_tasks, questions};
+use super::{local, power_tasks, powered_off, questions};
 
 /// How long is waited where the step has no time of its own.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,9 +56,13 @@ pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
         return local::stop_lost(ctx, op, lost).await;
     }
     let command = sent(lost);
-    let outcome = match lost.pid {
-        Some(pid) => stop_process(ctx, lost, pid, &command).await?,
-        None => wait_until_unseen(ctx, lost, &command).await?,
+    let ended = match lost.pid {
+        Some(pid) => stop_process(ctx, lost, pid, &command).await,
+        None => wait_until_unseen(ctx, lost, &command).await,
+    };
+    let outcome = match ended {
+        Err(fault) if fault.passing => powered_off::over_unless(ctx, &lost.host, fault).await?,
+        ended => ended?,
     };
     if ctx.host(&lost.host)?.driver() == Driver::Esxi {
         wait_for_tasks(ctx, lost, &command).await?;

@@ -71,7 +71,8 @@ pub(super) fn outline(runbook: &Runbook, step: &Step, proposal: &mut Proposal) {
 
 /// Gives them back. One that its host refuses, or that cannot be asked for, keeps no VM running. One whose
 /// removal was lost does: a step that is in doubt keeps no facts, and so cannot stop a VM, before that
-/// command is known to be over. Where the guest has frozen meanwhile nobody can tell, and a person is asked.
+/// command is known to be over. Where the guest has frozen meanwhile nobody can tell until its VM is off, and a
+/// person is asked.
 ///
 /// # Errors
 /// A removal was lost, or the run no longer waits for this action.

@@ -368,7 +368,7 @@ fn a_lock_in_a_vm_that_the_run_stopped_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lock_in_a_vm_whose_removal_was_lost_stops_nothing() {
+async fn a_lost_removal_of_a_lock_in_a_vm_holds_up_its_stop() {
     let mut world = World::new().await;
     let runbook = std::sync::Arc::make_mut(&mut world.runbook);
     runbook.hosts.get_mut("lee-esx1").unwrap().guest = Some("sql01".into());

@@ -174,3 +174,61 @@ async fn a_host_that_does_not_answer_leaves_it_in_doubt() {
     assert_eq!(outcome, Ok(StopOutcome::Gone), "asked again, it is settled");
     world.end().await;
 }
+
+/// What is done by hand on a host.
+async fn by_hand(world: &World, words: &[&str]) -> String {
+    let host = world.hosts.host(&"lee-esx1".into()).unwrap();
+    let command = HostCommand::read(words.iter().copied());
+    let output = host.read(Lane::Telemetry, &command).await.unwrap();
+    output.text().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_lost_in_a_guest_goes_on_once_its_vm_is_off() {
+    const BY_AGENT: &str = include_str!("../../../runbooks/v2v-agent-restore.yaml");
+    let world = World::with(BY_AGENT).await;
+    let list = by_hand(&world, &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("hr01-prestaged"));
+    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
+    by_hand(&world, &["vim-cmd", "vmsvc/power.on", vmid]).await;
+    let guest = world.hosts.host(&"hr-lee".into()).unwrap();
+    let look = HostCommand::read(["true"]);
+    for _ in 0..200 {
+        if guest.read(Lane::Control, &look).await.is_ok() {
+            break;
+        }
+        world.hosts.retry_login(&"hr-lee".into());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let id = "hr01/power_on".to_owned();
+    let (pid, runs) = started(&world, "hr-lee").await;
+    let ops = [
+        world.lose_at(&id, "hr-lee", "sleep 3000", pid),
+        world.lose(&id, "hr-lee", "sleep 3000"),
+    ];
+    by_hand(&world, &["vim-cmd", "vmsvc/power.off", vmid]).await;
+    assert!(!runs.await.unwrap());
+
+    // As long as its host cannot tell, it may have frozen, and go on.
+    let injected = |down| {
+        let injection = crate::sim::Injection::HostdDown(down);
+        world.site.inject(&"lee-esx1".into(), injection).unwrap();
+    };
+    injected(true);
+    for op in ops {
+        let fault = world.stop_lost(&id, op).await.unwrap_err();
+        assert!(fault.next.contains("once hr01"), "{fault}");
+    }
+    injected(false);
+    let before = world.all_writes();
+    for op in ops {
+        assert_eq!(world.stop_lost(&id, op).await, Ok(StopOutcome::Gone));
+    }
+    assert_eq!(world.all_writes(), before, "looking sends nothing");
+    // Of a machine that is nobody's guest nobody tells that.
+    world.site.go_dark(SiteRole::Recovery);
+    let op = world.lose(&id, "lee-bk1", "sleep 3000");
+    let fault = world.stop_lost(&id, op).await.unwrap_err();
+    assert!(!fault.next.contains("is seen off"), "{fault}");
+    world.end().await;
+}
