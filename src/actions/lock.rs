@@ -56,7 +56,7 @@ pub(super) struct Guarded {
     claims: Vec<Claim>,
     /// Locks that the run holds, and its journal may not know of.
     ours: Vec<Place>,
-    /// Locks in the VM that the step stops, which are given back before.
+    /// Locks in the VMs that the step stops, which are given back before.
     leaving: Vec<Place>,
 }
 

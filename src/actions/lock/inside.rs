@@ -1,4 +1,4 @@
-//! Locks that lie in the operating system of the VM that a step stops: they are given back before, for
+//! Locks that lie in the operating system of a VM that a step stops: they are given back before, for
 //! nobody answers there afterwards.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::engine::Proposal;
 use crate::hypervisor::esxi::commands::stops_vm;
 use crate::hypervisor::shell::{StandingLock, release_lock};
 use crate::names::{HostName, VmName};
-use crate::plan::Step;
+use crate::plan::{ActionSpec, Step};
 use crate::runbook::model::{Runbook, SiteRole};
 
 use super::giving_back::hand_back;
@@ -97,7 +97,7 @@ fn announce(proposal: &mut Proposal, place: &Place, lock: &StandingLock, if_any:
     proposal.commands.insert(0, shown(&place.host, &command));
 }
 
-/// Where locks lie in the VM that a step is about, at the site at which it is stopped.
+/// Where locks lie in the VMs that a step is about, at the site at which they are stopped.
 fn places(runbook: &Runbook, step: &Step, proposal: &Proposal) -> Vec<Place> {
     let stops = proposal
         .commands
@@ -106,8 +106,17 @@ fn places(runbook: &Runbook, step: &Step, proposal: &Proposal) -> Vec<Place> {
     let sites: Vec<_> = stops
         .filter_map(|shown| runbook.role_of(shown.host.as_ref()?))
         .collect();
-    let vm = step.subject.vm().into_iter();
-    vm.flat_map(|vm| in_guest(runbook, vm, &sites)).collect()
+    let vms = vms_of(step).iter();
+    vms.flat_map(|vm| in_guest(runbook, vm, &sites)).collect()
+}
+
+/// Its own, or those that make room: the locks in all of these are given back with the first of them that
+/// is stopped, and the next command in one that runs on takes its lock anew.
+fn vms_of(step: &Step) -> &[VmName] {
+    match &step.action {
+        ActionSpec::FreeCapacity { vms } => vms,
+        _ => step.subject.vm().map_or(&[], std::slice::from_ref),
+    }
 }
 
 /// Where locks lie in a VM at these sites.

@@ -5,11 +5,11 @@ use super::{RUNBOOK, done, lines, needed};
 use crate::engine::{Chapter, Fact, Performed, Verdict, closing_plan};
 use crate::host::{HostCommand, Lane};
 
-const FREE: &str = "failover/make-room/-/free_capacity";
+pub(in crate::actions) const FREE: &str = "failover/make-room/-/free_capacity";
 const BACK: &str = "rollback/bring-back/-/return_capacity";
 
 /// The bundled runbook with expendable VMs in Leeds, which make room first.
-fn with_spares() -> String {
+pub(in crate::actions) fn with_spares() -> String {
     let vms = "\nvms:\n  \"lab-*\": { recovery: { host: lee-esx1 }, role: expendable }\n";
     let phase = "\nfailover:\n  - phase: Make room\n    steps: [{ free_capacity: [\"lab-*\"] }]\n";
     let text = RUNBOOK.replacen("\nvms:\n", vms, 1);

@@ -1,6 +1,6 @@
 //! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
 
-mod capacity;
+pub(super) mod capacity;
 mod deaf;
 mod ending;
 mod failover;

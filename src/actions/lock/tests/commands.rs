@@ -3,6 +3,7 @@
 use super::*;
 use crate::actions::lock::place::Place;
 use crate::actions::tests::RUNBOOK;
+use crate::actions::tests::capacity::{FREE, with_spares};
 use crate::plan::{ActionSpec, Close, Step, Subject};
 use crate::runbook::model::Runbook;
 use std::os::unix::fs::PermissionsExt;
@@ -13,10 +14,15 @@ const NAME: &str = ".lifeboat-commands-v2v-image-restore+lee-bk1";
 
 /// A site whose log can be looked at; the login of its backup server has a home folder.
 async fn logging() -> World {
+    logging_in(RUNBOOK).await
+}
+
+/// The same with this runbook.
+async fn logging_in(text: &str) -> World {
     let line = "effect: write\n        name: Log";
     let seen = "effect: write\n          verify: [test, -d, /backup]\n        name: Log";
-    assert_eq!(RUNBOOK.matches(line).count(), 2);
-    let world = World::with(&RUNBOOK.replace(line, seen)).await;
+    assert_eq!(text.matches(line).count(), 2);
+    let world = World::with(&text.replace(line, seen)).await;
     std::fs::create_dir_all(world.on("lee-bk1", "/home/backup")).unwrap();
     world
 }
@@ -138,6 +144,26 @@ async fn a_lock_in_a_vm_is_given_back_before_its_start_is_taken_back() {
     let world = locked_in_guest().await;
     world.undo(&out("power_on")).await;
     assert_given_back_before(&world);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_in_a_vm_that_makes_room_is_given_back_before_it_is_stopped() {
+    let mut world = logging_in(&with_spares()).await;
+    world.go(LOGGED).await;
+    assert!(on_host(&world).exists());
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    runbook.hosts.get_mut("lee-bk1").unwrap().guest = Some("lab-*".into());
+    let planned = crate::actions::outline(&world.runbook, &world.step(FREE));
+    assert_eq!(host_locks_in(needed(&planned)), 1);
+    assert_eq!(host_locks_in(needed(&world.probe(FREE).await)), 1);
+    world.go(FREE).await;
+    assert!(!on_host(&world).exists());
+    let facts = world.facts();
+    let at = |is: fn(&Fact) -> bool| facts.iter().position(is).unwrap();
+    let released = at(|fact| matches!(fact, Fact::LockReleased { .. }));
+    let wanted = at(|fact| matches!(fact, Fact::StopWanted { .. }));
+    assert!(released < wanted, "{facts:?}");
     world.end().await;
 }
 
