@@ -22,6 +22,7 @@ mod process;
 mod seed;
 mod shell;
 mod ssh;
+mod starting;
 mod stdio;
 mod units;
 mod vfs;
@@ -30,20 +31,21 @@ mod vmx;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use self::error::SimError;
-use self::esxi::{Esxi, GuestPlan, power_cut};
+use self::esxi::{GuestPlan, power_cut};
 pub use self::esxi::{NfsMount, NfsVersion};
-use self::host::{COMMAND_LOG, HostParts, Pace, SimHost, Volume};
+use self::host::{COMMAND_LOG, SimHost, Volume};
 use self::network::Network;
-use self::plan::{Secrets, SitePlan, prepare, write_plan};
-use self::ssh::{Access, Door, keys};
+use self::plan::{SitePlan, prepare, write_plan};
+use self::ssh::Door;
+use self::starting::Starting;
 use crate::names::{BackupName, HostName};
-use crate::runbook::model::{BackupTool, Driver, Runbook, SiteRole};
+use crate::runbook::model::{BackupTool, Runbook, SiteRole};
 
 /// How a site is made.
 #[derive(Clone, Debug)]
@@ -141,127 +143,25 @@ impl Site {
     /// # Errors
     /// [`SimError`]; nothing runs then.
     pub async fn start(runbook: &Runbook, options: SiteOptions) -> Result<Self, SimError> {
-        let dir = options.dir.clone();
-        let files = |what: &'static str, dir: &Path| {
-            let dir = dir.to_owned();
-            move |source: io::Error| SimError::Files { what, dir, source }
+        let files = |what, source| SimError::Files {
+            what,
+            dir: options.dir.clone(),
+            source,
         };
         let (wanted, made_as) = (runbook.clone(), options.clone());
         let prepared = tokio::task::spawn_blocking(move || prepare(&wanted, &made_as)).await;
-        let (mut plan, fresh) = prepared
-            .map_err(io::Error::other)
-            .map_err(files("the files", &dir))??;
-        let vms = build::vms(runbook);
-        let told = build::Told::of(runbook);
-        let guests = Arc::new(build::guests(&vms, plan.seed));
-        let network = Arc::new(Network::default());
-        for ((host, port), answer) in build::answers(&vms, plan.seed) {
-            let label = format!("guest {host}:{port}");
-            let wanted = plan.ports.get(&label).copied().unwrap_or(0);
-            let real = network
-                .add(&host, port, wanted, answer)
-                .await
-                .map_err(|source| SimError::Port {
-                    what: label.clone(),
-                    source,
-                })?;
-            plan.ports.insert(label, real);
-        }
-        let pace = Pace::new(options.speed);
-        let secrets = Secrets::load(&dir).map_err(files("the keys", &dir))?;
+        let prepared = prepared.map_err(io::Error::other);
+        let (plan, fresh) = prepared.map_err(|error| files("the files", error))??;
+        let mut starting = Starting::new(runbook, &options, plan)?;
+        starting.serve_guests().await?;
         let mut stations = BTreeMap::new();
         for (name, entry) in &runbook.hosts {
-            let folder = build::host_folder(&dir, name);
-            let volumes = build::volumes(&dir, &plan, runbook, &vms, name);
-            let esxi = match entry.driver {
-                Driver::Esxi => {
-                    let identity = build::identity(&plan, name, &entry.address.host);
-                    let loaded =
-                        Esxi::load(folder.join("state.json"), identity, Arc::clone(&guests));
-                    Some(loaded.map_err(files("a host's state", &dir))?)
-                }
-                Driver::Posix => None,
-            };
-            let is_esxi = esxi.is_some();
-            let parts = HostParts {
-                name: name.clone(),
-                site: entry.site.clone(),
-                folder,
-                pace,
-                volumes,
-                esxi,
-                network: Arc::clone(&network),
-            };
-            let host = Arc::new(SimHost::new(parts).map_err(files("a host's folder", &dir))?);
-            let label = format!("host {name}");
-            let wanted = plan.ports.get(&label).copied().unwrap_or(0);
-            let port = |source| SimError::Port {
-                what: label.clone(),
-                source,
-            };
-            let socket = network::bind_wanted(wanted).await.map_err(port)?;
-            let address = socket.local_addr().map_err(port)?;
-            plan.ports.insert(label.clone(), address.port());
-            network.add_host(name, &entry.address.host, address, Arc::clone(&host.vfs));
-            let key = keys::key_at(
-                &dir.join("keys").join(format!("host-{name}")),
-                &keys::ecdsa(),
-            )
-            .map_err(files("a host key", &dir))?;
-            let endpoint = Endpoint {
-                address,
-                host_keys: vec![keys::fingerprint(&key)],
-                user: entry.user.clone(),
-                key_file: secrets.key_file.clone(),
-                password: secrets.password.clone(),
-            };
-            let access = Arc::new(Access::new(
-                entry.user.clone(),
-                secrets.password.clone(),
-                secrets.key.public_key().clone(),
-                options.lock_after,
-                options.unlock_after,
-            ));
-            let config = ssh::config(is_esxi, key, options.rekey_bytes);
-            let door = Door::open(socket, Arc::clone(&host), access, config).map_err(port)?;
-            if let Some(guest) = &entry.guest {
-                // Its door is shut until its machine runs.
-                door.set_up(false);
-                let vm = vms.iter().find(|vm| vm.name == guest.as_str());
-                let protected = build::is_protected(runbook, &entry.site);
-                let machine = build::machine(&told, vm, protected, &host, door.switch());
-                network.set_host(name, false);
-                network.add_machine(Arc::new(machine));
-            }
-            let role = runbook.sites.get(&entry.site).map(|site| site.role);
-            stations.insert(
-                name.clone(),
-                Station {
-                    host,
-                    role,
-                    endpoint,
-                    door,
-                },
-            );
+            let station = starting.station(name, entry).await?;
+            stations.insert(name.clone(), station);
         }
-        let backups = backup_folders(runbook, &dir, &plan, &vms);
-        let site = Self {
-            dir: dir.clone(),
-            stations,
-            network,
-            guests,
-            backups,
-            plan: plan.clone().into(),
-        };
-        for station in site.stations.values() {
-            let dark = station.role.is_some_and(|role| plan.dark.contains(&role));
-            if dark {
-                site.cut(station);
-            } else {
-                site.supply(station, if fresh { SETTLED } else { 0.0 });
-            }
-        }
-        site.save_plan().map_err(files("the plan", &dir))?;
+        let site = starting.site(stations);
+        site.power_up(fresh);
+        site.save_plan().map_err(|error| files("the plan", error))?;
         Ok(site)
     }
 
@@ -456,6 +356,18 @@ impl Site {
             .filter(move |station| station.role == Some(role))
     }
 
+    /// Every host but those of a dark site has power; those of a new site have had it for long.
+    fn power_up(&self, fresh: bool) {
+        let dark = self.plan().dark.clone();
+        for station in self.stations.values() {
+            if station.role.is_some_and(|role| dark.contains(&role)) {
+                self.cut(station);
+            } else {
+                self.supply(station, if fresh { SETTLED } else { 0.0 });
+            }
+        }
+    }
+
     /// A host has power, and has had it for so many site seconds. A VM's guest starts with its VM.
     fn supply(&self, station: &Station, ahead: f64) {
         match self.network.machine_of(&station.host.name) {
@@ -482,10 +394,7 @@ impl Site {
 
     fn set_dark(&self, role: SiteRole, dark: bool) {
         {
-            let mut plan = self
-                .plan
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut plan = self.plan();
             plan.dark.retain(|known| *known != role);
             if dark {
                 plan.dark.push(role);
@@ -497,11 +406,11 @@ impl Site {
     }
 
     fn save_plan(&self) -> io::Result<()> {
-        let plan = self
-            .plan
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        write_plan(&self.dir, &plan)
+        write_plan(&self.dir, &self.plan())
+    }
+
+    fn plan(&self) -> MutexGuard<'_, SitePlan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -513,26 +422,6 @@ impl Drop for Site {
         }
         self.network.stop();
     }
-}
-
-fn backup_folders(
-    runbook: &Runbook,
-    dir: &Path,
-    plan: &SitePlan,
-    vms: &[build::SimVm],
-) -> BTreeMap<BackupName, PathBuf> {
-    let mut folders = BTreeMap::new();
-    for (name, backup) in &runbook.backups {
-        let folder = match &backup.host {
-            None => build::console_backup(dir, name),
-            Some(host) => {
-                let volumes = build::volumes(dir, plan, runbook, vms, host);
-                build::real_backup(dir, host, &volumes, &build::folder_of(name, backup))
-            }
-        };
-        folders.insert(name.clone(), folder);
-    }
-    folders
 }
 
 #[cfg(test)]
