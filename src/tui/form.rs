@@ -171,6 +171,60 @@ impl FormPage {
             |(index, field): (usize, &FormField)| (field.key.clone(), self.value(index).to_owned());
         Some(self.form.fields.iter().enumerate().map(pair).collect())
     }
+
+    /// Its texts and fields below each other.
+    fn laid(&self, width: usize) -> Laid {
+        let mut lines = Vec::new();
+        for paragraph in &self.form.intro {
+            let wrapped = text::wrap_labelled(paragraph, width).into_iter();
+            lines.extend(wrapped.map(Line::raw));
+        }
+        let mut cursor = (0, 0);
+        let mut shown = 0..0;
+        for (index, (field, value)) in self.form.fields.iter().zip(&self.values).enumerate() {
+            lines.push(Line::default());
+            let from = lines.len();
+            let role = if index == self.at {
+                Role::Strong
+            } else {
+                Role::Plain
+            };
+            let prompts = text::wrap(&field.prompt, width).into_iter();
+            lines.extend(prompts.map(|line| Line::styled(line, role.style())));
+            let (line, x) = input_line(value, width, field.secret);
+            let y = lines.len();
+            lines.push(line);
+            let notes = [
+                (Role::Bad, value.error.as_deref()),
+                (Role::Dim, Some(field.help.as_str())),
+            ];
+            for (role, note) in notes {
+                let note = note.filter(|note| !note.is_empty());
+                let notes = note.map(|note| text::wrap(note, width)).unwrap_or_default();
+                lines.extend(
+                    notes
+                        .into_iter()
+                        .map(|line| Line::styled(line, role.style())),
+                );
+            }
+            if index == self.at {
+                cursor = (x, y);
+                shown = from..lines.len();
+            }
+        }
+        Laid {
+            lines,
+            cursor,
+            shown,
+        }
+    }
+}
+
+/// The lines of a form, the cursor's column and line, and the lines of the field that is asked.
+struct Laid {
+    lines: Vec<Line<'static>>,
+    cursor: (u16, usize),
+    shown: std::ops::Range<usize>,
 }
 
 impl Page for FormPage {
@@ -218,44 +272,11 @@ impl Page for FormPage {
         .areas(area);
         rule(buffer, top, &self.form.title, "", Role::Strong.style());
         let width = usize::from(area.width.saturating_sub(2).min(super::view::WIDEST_TEXT));
-        let mut lines = Vec::new();
-        for paragraph in &self.form.intro {
-            let wrapped = text::wrap_labelled(paragraph, width).into_iter();
-            lines.extend(wrapped.map(Line::raw));
-        }
-        let mut cursor = (0, 0);
-        let mut shown = 0..0;
-        for (index, (field, value)) in self.form.fields.iter().zip(&self.values).enumerate() {
-            lines.push(Line::default());
-            let from = lines.len();
-            let role = if index == self.at {
-                Role::Strong
-            } else {
-                Role::Plain
-            };
-            let prompts = text::wrap(&field.prompt, width).into_iter();
-            lines.extend(prompts.map(|line| Line::styled(line, role.style())));
-            let (line, x) = input_line(value, width, field.secret);
-            let y = lines.len();
-            lines.push(line);
-            let notes = [
-                (Role::Bad, value.error.as_deref()),
-                (Role::Dim, Some(field.help.as_str())),
-            ];
-            for (role, note) in notes {
-                let note = note.filter(|note| !note.is_empty());
-                let notes = note.map(|note| text::wrap(note, width)).unwrap_or_default();
-                lines.extend(
-                    notes
-                        .into_iter()
-                        .map(|line| Line::styled(line, role.style())),
-                );
-            }
-            if index == self.at {
-                cursor = (x, y);
-                shown = from..lines.len();
-            }
-        }
+        let Laid {
+            lines,
+            cursor,
+            shown,
+        } = self.laid(width);
         let rows = usize::from(body.height);
         let extent = Extent {
             lines: lines.len(),

@@ -18,83 +18,86 @@ use super::super::theme::{Role, mode_style};
 use super::super::view::{hint, keys_line, labelled, put, rule};
 use super::{FinishedRun, HomePage, Row, RunbookEntry, UnfinishedRun, choice};
 
+/// What stands where no runbook was found.
+const NO_RUNBOOKS: &str = "none in this folder; [Enter] practises with the bundled one";
+
+/// A line of the list.
+enum Listed {
+    Heading(&'static str),
+    /// What can be chosen, by its number.
+    Row(usize, Line<'static>),
+    Remark(Line<'static>),
+}
+
+fn remark(words: String) -> Listed {
+    Listed::Remark(Line::styled(format!(" {words}"), Role::Dim.style()))
+}
+
 impl HomePage {
     pub(super) fn draw_rows(&self, buffer: &mut Buffer, area: Rect) -> Extent {
         let width = usize::from(area.width);
-        // A heading is a line without a row's index.
-        let mut lines: Vec<(Option<usize>, Line<'static>, &str)> = Vec::new();
-        let mut index = 0;
-        let mut section = |name, rows: Vec<Line<'static>>, empty: &'static str| {
-            lines.push((None, Line::default(), name));
-            if rows.is_empty() {
-                lines.push((
-                    None,
-                    Line::styled(format!(" {empty}"), Role::Dim.style()),
-                    "",
-                ));
-            }
-            for row in rows {
-                lines.push((Some(index), row, ""));
-                index += 1;
-            }
-        };
-        let home = &self.home;
-        if !home.unfinished.is_empty() {
-            let rows = home
-                .unfinished
-                .iter()
-                .map(|run| self.unfinished_line(run))
-                .collect();
-            section("unfinished runs", rows, "");
-        }
-        let rows = home
-            .runbooks
-            .iter()
-            .map(|runbook| runbook_line(runbook, width, self.now))
-            .collect();
-        section(
-            "runbooks",
-            rows,
-            "none in this folder; [Enter] practises with the bundled one",
-        );
-        if !home.finished.is_empty() {
-            let rows = home
-                .finished
-                .iter()
-                .map(|run| self.finished_line(run))
-                .collect();
-            section("runs before", rows, "");
-        }
-        if home.older > 0 {
-            let words = format!(" and {} before them: lifeboat runs", home.older);
-            lines.push((None, Line::styled(words, Role::Dim.style()), ""));
-        }
+        let lines = self.listed(width);
         let rows = usize::from(area.height);
         let extent = Extent {
             lines: lines.len(),
             rows,
         };
-        let at = lines
-            .iter()
-            .position(|(row, ..)| *row == Some(self.at))
-            .unwrap_or(0);
+        let is_chosen = |line: &Listed| matches!(line, Listed::Row(row, _) if *row == self.at);
+        let at = lines.iter().position(is_chosen).unwrap_or(0);
         let top = (at + 2).saturating_sub(rows).min(extent.last_offset());
-        for ((row, line, heading), y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
+        for (line, y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
             let place = Rect {
                 y,
                 height: 1,
                 ..area
             };
-            if !heading.is_empty() {
-                rule(buffer, place, heading, "", Role::Strong.style());
-            } else if row == Some(self.at) {
-                let line = cut_line(line, width).patch_style(Role::Chosen.style());
-                put(buffer, place, &line);
-            } else {
-                put(buffer, place, &cut_line(line, width));
+            match line {
+                Listed::Heading(words) => rule(buffer, place, words, "", Role::Strong.style()),
+                Listed::Row(row, line) if row == self.at => {
+                    let line = cut_line(line, width).patch_style(Role::Chosen.style());
+                    put(buffer, place, &line);
+                }
+                Listed::Row(_, line) | Listed::Remark(line) => {
+                    put(buffer, place, &cut_line(line, width));
+                }
             }
         }
         extent
+    }
+
+    /// Everything that can be chosen, under its headings.
+    fn listed(&self, width: usize) -> Vec<Listed> {
+        let home = &self.home;
+        let mut lines = Vec::new();
+        let mut index = 0;
+        let mut section = |name, rows: Vec<Line<'static>>| {
+            lines.push(Listed::Heading(name));
+            if rows.is_empty() {
+                lines.push(remark(NO_RUNBOOKS.to_owned()));
+            }
+            for row in rows {
+                lines.push(Listed::Row(index, row));
+                index += 1;
+            }
+        };
+        if !home.unfinished.is_empty() {
+            let rows = home.unfinished.iter();
+            let rows = rows.map(|run| self.unfinished_line(run));
+            section("unfinished runs", rows.collect());
+        }
+        let rows = home.runbooks.iter();
+        let rows = rows.map(|runbook| runbook_line(runbook, width, self.now));
+        section("runbooks", rows.collect());
+        if !home.finished.is_empty() {
+            let rows = home.finished.iter();
+            let rows = rows.map(|run| self.finished_line(run));
+            section("runs before", rows.collect());
+        }
+        if home.older > 0 {
+            let words = format!("and {} before them: lifeboat runs", home.older);
+            lines.push(remark(words));
+        }
+        lines
     }
 
     fn unfinished_line(&self, run: &UnfinishedRun) -> Line<'static> {

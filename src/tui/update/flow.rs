@@ -3,15 +3,25 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{
-    self, Answer, NO, OperatorInput, Prompt, YES, is_same_person, judge, objection,
+    self, Answer, Confirmation, NO, OperatorInput, Prompt, YES, is_same_person, judge, objection,
 };
+use crate::runbook::model::Challenge;
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Field, Flow, Stage};
 
 use super::dialog::Outcome;
 
+/// What a key did to a stage.
+enum Pressed {
+    /// It is not answered yet.
+    Open,
+    /// It is answered.
+    Answered,
+    /// It was answered otherwise than agreed: that is told, and it is asked again.
+    Refused,
+}
+
 pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
-    let operator = &run.operator;
     let Flow {
         stages,
         at,
@@ -21,95 +31,11 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
     let Some(stage) = stages.get_mut(*at) else {
         return Outcome::Close;
     };
-    let answered = match stage {
-        Stage::Choose {
-            key: name,
-            ask,
-            options,
-            at,
-            error,
-        } => press_choice(key, ask, options, at, error, |answer| {
-            confirmation.answers.insert(name.clone(), answer);
-        }),
-        Stage::YesNo {
-            key: name,
-            yes,
-            why,
-            error,
-            ..
-        } => match press_yes_no(key, yes, why, error) {
-            Some(said) => {
-                let word = if said.is_none() { YES } else { NO };
-                let answer = Answer::Value(word.to_owned());
-                confirmation.answers.insert(name.clone(), answer);
-                confirmation.decline = said;
-                true
-            }
-            None => false,
-        },
-        Stage::Pick { choice, at, error } => match press_pick(key, choice, at, error) {
-            Some(name) => {
-                confirmation
-                    .answers
-                    .insert(choice.key.clone(), Answer::Value(name));
-                true
-            }
-            None => false,
-        },
-        _ if key.code != KeyCode::Enter => false,
-        Stage::Value {
-            key: name,
-            ask,
-            field,
-        } => {
-            let holds = |value: &str| judge(ask, Some(&Answer::Value(value.to_owned()))).map(drop);
-            accept(field, holds).is_some_and(|value| {
-                let answer = Answer::Value(value);
-                confirmation.answers.insert(name.clone(), answer);
-                true
-            })
-        }
-        Stage::Attest { field, .. } => accept(field, |_| Ok(()))
-            .map(|words| confirmation.attest = Some(words))
-            .is_some(),
-        Stage::Typed { word, field } => accept(field, |typed| {
-            if typed == word {
-                Ok(())
-            } else {
-                Err(format!("that is not {word}"))
-            }
-        })
-        .map(|word| confirmation.typed = Some(word))
-        .is_some(),
-        Stage::Second { field } => accept(field, |name| {
-            if is_same_person(name, operator) {
-                Err(format!(
-                    "the second person cannot be {operator}, who is at the keys"
-                ))
-            } else {
-                Ok(())
-            }
-        })
-        .map(|name| confirmation.second = Some(name))
-        .is_some(),
-        Stage::Response { challenge, field } => match accept(field, |_| Ok(())) {
-            Some(said) => {
-                let met = challenge.is_met_by(&said);
-                confirmation.response = Some(said);
-                if !met {
-                    field.input.reset();
-                    field.error = Some("that is not the response".to_owned());
-                    return send(run, flow).map_or(Outcome::Close, Outcome::SendAndStay);
-                }
-                true
-            }
-            None => false,
-        },
-    };
-    if !answered {
-        return Outcome::Open;
+    match press_stage(stage, key, &run.operator, confirmation) {
+        Pressed::Open => return Outcome::Open,
+        Pressed::Refused => return send(run, flow).map_or(Outcome::Close, Outcome::SendAndStay),
+        Pressed::Answered => *at += 1,
     }
-    *at += 1;
     // A no, or an answer that does not hold, is all that is to be said.
     let proposal = run.known(flow.step);
     let proposal = proposal.and_then(|known| known.proposal.as_deref());
@@ -118,6 +44,88 @@ pub(super) fn press_flow(run: &Run, flow: &mut Flow, key: KeyEvent) -> Outcome {
         return Outcome::Open;
     }
     send(run, flow).map_or(Outcome::Close, Outcome::Send)
+}
+
+fn press_stage(
+    stage: &mut Stage,
+    key: KeyEvent,
+    operator: &str,
+    confirmation: &mut Confirmation,
+) -> Pressed {
+    let answers = &mut confirmation.answers;
+    let answered = match stage {
+        Stage::Choose {
+            key: name,
+            ask,
+            options,
+            at,
+            error,
+        } => press_choice(key, ask, options, at, error)
+            .map(|answer| drop(answers.insert(name.clone(), answer))),
+        Stage::YesNo {
+            key: name,
+            yes,
+            why,
+            error,
+            ..
+        } => press_yes_no(key, yes, why, error).map(|said| {
+            let word = if said.is_none() { YES } else { NO };
+            answers.insert(name.clone(), Answer::Value(word.to_owned()));
+            confirmation.decline = said;
+        }),
+        Stage::Pick { choice, at, error } => press_pick(key, choice, at, error)
+            .map(|name| drop(answers.insert(choice.key.clone(), Answer::Value(name)))),
+        _ if key.code != KeyCode::Enter => None,
+        Stage::Value {
+            key: name,
+            ask,
+            field,
+        } => {
+            let holds = |value: &str| judge(ask, Some(&Answer::Value(value.to_owned()))).map(drop);
+            accept(field, holds)
+                .map(|value| drop(answers.insert(name.clone(), Answer::Value(value))))
+        }
+        Stage::Attest { field, .. } => {
+            accept(field, |_| Ok(())).map(|words| confirmation.attest = Some(words))
+        }
+        Stage::Typed { word, field } => {
+            accept(field, |typed| is_word(typed, word)).map(|word| confirmation.typed = Some(word))
+        }
+        Stage::Second { field } => accept(field, |name| is_another(name, operator))
+            .map(|name| confirmation.second = Some(name)),
+        Stage::Response { challenge, field } => return respond(challenge, field, confirmation),
+    };
+    answered.map_or(Pressed::Open, |()| Pressed::Answered)
+}
+
+fn is_word(typed: &str, word: &str) -> Result<(), String> {
+    if typed == word {
+        return Ok(());
+    }
+    Err(format!("that is not {word}"))
+}
+
+fn is_another(name: &str, operator: &str) -> Result<(), String> {
+    if !is_same_person(name, operator) {
+        return Ok(());
+    }
+    Err(format!(
+        "the second person cannot be {operator}, who is at the keys"
+    ))
+}
+
+fn respond(challenge: &Challenge, field: &mut Field, confirmation: &mut Confirmation) -> Pressed {
+    let Some(said) = accept(field, |_| Ok(())) else {
+        return Pressed::Open;
+    };
+    let met = challenge.is_met_by(&said);
+    confirmation.response = Some(said);
+    if met {
+        return Pressed::Answered;
+    }
+    field.input.reset();
+    field.error = Some("that is not the response".to_owned());
+    Pressed::Refused
 }
 
 /// What has been answered so far, on its way to the engine.
@@ -160,15 +168,14 @@ fn press_yes_no(
     None
 }
 
-/// Moves within a list of ticks; true once it is answered.
+/// Moves within a list of ticks; what is ticked once it is answered.
 fn press_choice(
     key: KeyEvent,
     ask: &Prompt,
     options: &mut [(String, bool)],
     at: &mut usize,
     error: &mut Option<String>,
-    take: impl FnOnce(Answer),
-) -> bool {
+) -> Option<Answer> {
     let last = options.len().saturating_sub(1);
     match key.code {
         KeyCode::Up | KeyCode::Char('k') => *at = at.saturating_sub(1),
@@ -191,14 +198,11 @@ fn press_choice(
             let chosen = options.iter().filter(|(_, ticked)| *ticked);
             let chosen = Answer::Chosen(chosen.map(|(name, _)| name.clone()).collect());
             *error = judge(ask, Some(&chosen)).err();
-            if error.is_none() {
-                take(chosen);
-                return true;
-            }
+            return error.is_none().then_some(chosen);
         }
         _ => {}
     }
-    false
+    None
 }
 
 /// Moves within a list of which one is taken; its name once it is.

@@ -126,97 +126,87 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     if let Some(known) = known.filter(|known| known.fault.is_some()) {
         fault(&mut lines, width, known);
     }
-    let is_asked = matches!(step.action, ActionSpec::Confirm { .. });
-    if !is_asked && text::width(&title(run, step)) + TITLE_EDGE > width {
-        labelled(&mut lines, width, "step", Role::Strong, &step.title);
-    }
-    open_writes(run, &mut lines, width, index);
-    if let ActionSpec::Confirm { question, .. } = &step.action {
-        labelled(&mut lines, width, "asks", Role::Strong, question);
-    }
-    if let ActionSpec::Note { text } = &step.action {
-        labelled(&mut lines, width, "note", Role::Strong, text);
-    }
-    labelled(
-        &mut lines,
-        width,
-        "why",
-        Role::Plain,
-        step.why.as_deref().unwrap_or(why(&step.action)),
-    );
-    labelled(
-        &mut lines,
-        width,
-        "text",
-        Role::Plain,
-        step.text.as_deref().unwrap_or_default(),
-    );
+    purpose(run, &mut lines, width, step);
     if let Some(progress) = run.progress.get(&index) {
         self::progress(&mut lines, width, progress, run);
     }
-    if let Some(question) = known.and_then(|known| known.question.as_ref()) {
-        labelled(
-            &mut lines,
-            width,
-            "asks",
-            Role::Warn,
-            &format!("{}: {}", question.asker(), question.text),
-        );
-    }
-    if let Some(known) = known {
-        if let Some(proposal) = &known.proposal {
-            changes(&mut lines, width, step, proposal);
-            let label = match known.status {
-                // Sent or not, the step is settled otherwise.
-                Status::Skipped | Status::ByHand => "shown",
-                status if status.is_met() => "sent",
-                _ => "now",
-            };
-            commands::draw(&mut lines, width, proposal, label, run.ui.card.exact);
-        }
-        found(run, &mut lines, width, known);
-        if let Some(proposal) = &known.proposal {
-            labelled(&mut lines, width, "then", Role::Plain, &proposal.then);
-            let undo = proposal
-                .undo
-                .as_deref()
-                .unwrap_or("none: this cannot be taken back");
-            if proposal.undo.is_some() || run.risk(index) > Risk::Read {
-                labelled(&mut lines, width, "undo", Role::Plain, undo);
+    match known {
+        Some(known) => {
+            if let Some(question) = &known.question {
+                let asks = format!("{}: {}", question.asker(), question.text);
+                labelled(&mut lines, width, "asks", Role::Warn, &asks);
             }
+            deed(run, &mut lines, width, step, known);
         }
-        outcome(&mut lines, width, known);
-    } else {
-        before_it_begins(run, &mut lines, width, step);
+        None => before_it_begins(run, &mut lines, width, step),
     }
     if !run.status(index).is_met() {
-        labelled(
-            &mut lines,
-            width,
-            "risk",
-            Role::Plain,
-            risk(run.risk(index)),
-        );
-        needs(run, &mut lines, width, index);
-        if let Some(choice) = known.and_then(|known| known.proposal.as_ref()?.choice.as_ref())
-            && run.status(index) == Status::Asking
-            && choice.taken.is_some()
-        {
-            let others = choice.options.len().saturating_sub(1);
-            let words = format!("[c] another of {others} for {}", choice.of);
-            labelled(&mut lines, width, "or", Role::Plain, &words);
-        }
-        if let Some(usually) = step.usually {
-            labelled(
-                &mut lines,
-                width,
-                "usually",
-                Role::Dim,
-                &text::short(usually.as_secs()),
-            );
-        }
+        before_it_is_met(run, &mut lines, width, step);
     }
     lines
+}
+
+/// What it is, and why it is there.
+fn purpose(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
+    let is_asked = matches!(step.action, ActionSpec::Confirm { .. });
+    if !is_asked && text::width(&title(run, step)) + TITLE_EDGE > width {
+        labelled(lines, width, "step", Role::Strong, &step.title);
+    }
+    open_writes(run, lines, width, run.ui.shown);
+    if let ActionSpec::Confirm { question, .. } = &step.action {
+        labelled(lines, width, "asks", Role::Strong, question);
+    }
+    if let ActionSpec::Note { text } = &step.action {
+        labelled(lines, width, "note", Role::Strong, text);
+    }
+    let why = step.why.as_deref().unwrap_or(why(&step.action));
+    labelled(lines, width, "why", Role::Plain, why);
+    let text = step.text.as_deref().unwrap_or_default();
+    labelled(lines, width, "text", Role::Plain, text);
+}
+
+/// What is sent, what was found, what follows, and what came of it.
+fn deed(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step, known: &StepState) {
+    if let Some(proposal) = &known.proposal {
+        changes(lines, width, step, proposal);
+        let label = match known.status {
+            // Sent or not, the step is settled otherwise.
+            Status::Skipped | Status::ByHand => "shown",
+            status if status.is_met() => "sent",
+            _ => "now",
+        };
+        commands::draw(lines, width, proposal, label, run.ui.card.exact);
+    }
+    found(run, lines, width, known);
+    if let Some(proposal) = &known.proposal {
+        labelled(lines, width, "then", Role::Plain, &proposal.then);
+        let undo = proposal.undo.as_deref();
+        if undo.is_some() || run.risk(run.ui.shown) > Risk::Read {
+            let undo = undo.unwrap_or("none: this cannot be taken back");
+            labelled(lines, width, "undo", Role::Plain, undo);
+        }
+    }
+    outcome(lines, width, known);
+}
+
+/// What it risks, what its confirmation needs, and how long it takes.
+fn before_it_is_met(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
+    let index = run.ui.shown;
+    labelled(lines, width, "risk", Role::Plain, risk(run.risk(index)));
+    needs(run, lines, width, index);
+    let proposal = run.known(index).and_then(|known| known.proposal.as_ref());
+    if let Some(choice) = proposal.and_then(|proposal| proposal.choice.as_ref())
+        && run.status(index) == Status::Asking
+        && choice.taken.is_some()
+    {
+        let others = choice.options.len().saturating_sub(1);
+        let words = format!("[c] another of {others} for {}", choice.of);
+        labelled(lines, width, "or", Role::Plain, &words);
+    }
+    if let Some(usually) = step.usually {
+        let usually = text::short(usually.as_secs());
+        labelled(lines, width, "usually", Role::Dim, &usually);
+    }
 }
 
 fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec<Line<'static>>) {

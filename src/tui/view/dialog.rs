@@ -48,29 +48,7 @@ pub(super) fn draw(
         width,
         height,
     };
-    Clear.render(outer, buffer);
-    let title = text::clean(&content.title);
-    let room = usize::from(width).saturating_sub(4);
-    let block = Block::bordered()
-        .border_type(BorderType::Double)
-        .title(Line::styled(
-            format!(" {} ", text::cut(&title, room)),
-            Role::Strong.style(),
-        ))
-        .title_bottom(
-            Line::styled(
-                format!(" {} ", run.state.heading(Some(run.plan.mode))),
-                mode_style(run.plan.mode),
-            )
-            .right_aligned(),
-        );
-    let inner = block.inner(outer);
-    block.render(outer, buffer);
-    let inner = Rect {
-        x: inner.x + 1,
-        width: inner.width.saturating_sub(2),
-        ..inner
-    };
+    let inner = frame(run, &content.title, buffer, outer);
     // One row stays empty between what is read and what is answered.
     let foot_rows = u16::try_from(content.foot.len())
         .unwrap_or(0)
@@ -108,6 +86,33 @@ pub(super) fn draw(
         })
     });
     (extent, cursor)
+}
+
+/// Draws the dialog's frame; the place within it.
+fn frame(run: &Run, title: &str, buffer: &mut Buffer, outer: Rect) -> Rect {
+    Clear.render(outer, buffer);
+    let title = text::clean(title);
+    let room = usize::from(outer.width).saturating_sub(4);
+    let block = Block::bordered()
+        .border_type(BorderType::Double)
+        .title(Line::styled(
+            format!(" {} ", text::cut(&title, room)),
+            Role::Strong.style(),
+        ))
+        .title_bottom(
+            Line::styled(
+                format!(" {} ", run.state.heading(Some(run.plan.mode))),
+                mode_style(run.plan.mode),
+            )
+            .right_aligned(),
+        );
+    let inner = block.inner(outer);
+    block.render(outer, buffer);
+    Rect {
+        x: inner.x + 1,
+        width: inner.width.saturating_sub(2),
+        ..inner
+    }
 }
 
 /// The keys where something is typed.

@@ -2,9 +2,9 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::engine::{Choice, Prompt};
+use crate::engine::{AttestRequest, Choice, Prompt};
 use crate::plan::Step;
-use crate::runbook::model::Mode;
+use crate::runbook::model::{Challenge, Mode};
 use crate::tui::model::Run;
 use crate::tui::model::dialog::{Field, Flow, Stage};
 use crate::tui::text;
@@ -27,112 +27,44 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
         foot: Vec::new(),
         cursor: None,
     };
-    match flow.stage() {
-        Some(Stage::Choose {
+    let Some(stage) = flow.stage() else {
+        return content;
+    };
+    match stage {
+        Stage::Choose {
             key,
             ask,
             options,
             at,
             error: wrong,
-        }) => {
+        } => {
             let words = format!("{key}: tick what you have seen yourself ({}).", ask.wants());
             content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
-            for (index, (option, ticked)) in options.iter().enumerate() {
-                let mark = if *ticked { "[x]" } else { "[ ]" };
-                let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
-                let role = if index == *at {
-                    Role::Chosen
-                } else {
-                    Role::Plain
-                };
-                content.foot.push(Line::styled(words, role.style()));
-            }
+            content.foot.extend(ticks(options, *at, width));
             error(&mut content, wrong.as_deref(), width);
         }
-        Some(Stage::Pick {
+        Stage::Pick {
             choice,
             at,
             error: wrong,
-        }) => pick_content(choice, *at, wrong.as_deref(), width, &mut content),
-        Some(Stage::Value {
+        } => pick_content(choice, *at, wrong.as_deref(), width, &mut content),
+        Stage::Value {
             key,
             ask,
             field: typed,
-        }) => {
-            let wants = ask.wants();
-            let mut texts = vec![(Role::Dim, wants.as_str())];
-            let told = in_practice(run, flow.step, |step| match ask {
-                Prompt::Compare { printed, .. } => printed.as_deref(),
-                _ => step.example(key),
-            });
-            texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
-            content.body = paragraphs(width, texts);
-            field(&mut content, ask.question().unwrap_or(key), typed, width);
-        }
-        Some(Stage::Attest {
+        } => value_content(run, flow, (key, ask), typed, width, &mut content),
+        Stage::Attest {
             request,
             field: typed,
-        }) => {
-            let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
-            texts.extend(
-                request
-                    .evidence
-                    .iter()
-                    .map(|line| (Role::Plain, line.as_str())),
-            );
-            let asks = format!("Lifeboat could not prove that {}.", request.statement);
-            texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
-            texts.push((
-                Role::Plain,
-                "Your words stand first in the report. They hold for this VM alone.",
-            ));
+        } => attest_content(request, typed, width, &mut content),
+        Stage::Typed { word, field: typed } => {
+            let texts = what_follows(run, flow);
+            let texts = texts.iter().map(|(role, text)| (*role, text.as_str()));
             content.body = paragraphs(width, texts);
-            let prompt = format!("How do you know that {}?", request.statement);
+            let prompt = format!("To let it go on, type: {word}");
             field(&mut content, &prompt, typed, width);
         }
-        Some(Stage::Typed { word, field: typed }) => {
-            let mut texts: Vec<(Role, String)> = Vec::new();
-            if let Some(proposal) = run
-                .known(flow.step)
-                .and_then(|known| known.proposal.as_ref())
-            {
-                texts.extend(
-                    proposal
-                        .changes
-                        .iter()
-                        .map(|change| (Role::Plain, change.clone())),
-                );
-                let count = proposal
-                    .commands
-                    .iter()
-                    .filter(|command| command.write)
-                    .count();
-                let sent = match count {
-                    0 => None,
-                    1 => Some("the command that the card shows is sent".to_owned()),
-                    n => Some(format!(
-                        "the {n} changing commands that the card shows are sent"
-                    )),
-                };
-                texts.extend(sent.map(|sent| (Role::Strong, sent)));
-                let undo = proposal
-                    .undo
-                    .as_deref()
-                    .unwrap_or("none, this cannot be taken back");
-                texts.push((Role::Plain, format!("undo: {undo}")));
-            }
-            content.body = paragraphs(
-                width,
-                texts.iter().map(|(role, text)| (*role, text.as_str())),
-            );
-            field(
-                &mut content,
-                &format!("To let it go on, type: {word}"),
-                typed,
-                width,
-            );
-        }
-        Some(Stage::Second { field: typed }) => {
+        Stage::Second { field: typed } => {
             let words = format!(
                 "{} is at the keys. This step needs a second person who agrees.",
                 run.operator
@@ -140,34 +72,17 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             content.body = paragraphs(width, [(Role::Plain, words.as_str())]);
             field(&mut content, "The second person's name", typed, width);
         }
-        Some(Stage::Response {
+        Stage::Response {
             challenge,
             field: typed,
-        }) => {
-            let second = flow.confirmation.second.as_deref().unwrap_or_default();
-            let reads = format!("{} reads aloud:", run.operator);
-            let wrong = "Another answer than the agreed one is recorded and refused";
-            let wrong = match run.known(flow.step).map_or(0, |known| known.refused) {
-                0 => format!("{wrong}."),
-                refused => format!("{wrong}: {refused} so far."),
-            };
-            let mut texts = vec![
-                (Role::Plain, reads.as_str()),
-                (Role::Strong, challenge.say.as_str()),
-                (Role::Plain, wrong.as_str()),
-            ];
-            let told = in_practice(run, flow.step, |_| Some(&challenge.response));
-            texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
-            content.body = paragraphs(width, texts);
-            field(&mut content, &format!("{second} answers"), typed, width);
-        }
-        Some(Stage::YesNo {
+        } => response_content(run, flow, challenge, typed, width, &mut content),
+        Stage::YesNo {
             ask,
             yes,
             why,
             error: wrong,
             ..
-        }) => yes_no_content(
+        } => yes_no_content(
             ask,
             *yes,
             why.as_ref(),
@@ -175,9 +90,111 @@ pub(super) fn flow_content(run: &Run, flow: &Flow, width: usize) -> Content {
             width,
             &mut content,
         ),
-        None => {}
     }
     content
+}
+
+fn ticks(
+    options: &[(String, bool)],
+    at: usize,
+    width: usize,
+) -> impl Iterator<Item = Line<'static>> {
+    let options = options.iter().enumerate();
+    options.map(move |(index, (option, ticked))| {
+        let mark = if *ticked { "[x]" } else { "[ ]" };
+        let words = text::cut(&text::clean(&format!("{mark} {option}")), width);
+        let role = if index == at {
+            Role::Chosen
+        } else {
+            Role::Plain
+        };
+        Line::styled(words, role.style())
+    })
+}
+
+fn value_content(
+    run: &Run,
+    flow: &Flow,
+    (key, ask): (&str, &Prompt),
+    typed: &Field,
+    width: usize,
+    content: &mut Content,
+) {
+    let wants = ask.wants();
+    let mut texts = vec![(Role::Dim, wants.as_str())];
+    let told = in_practice(run, flow.step, |step| match ask {
+        Prompt::Compare { printed, .. } => printed.as_deref(),
+        _ => step.example(key),
+    });
+    texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
+    content.body = paragraphs(width, texts);
+    field(content, ask.question().unwrap_or(key), typed, width);
+}
+
+fn attest_content(request: &AttestRequest, typed: &Field, width: usize, content: &mut Content) {
+    let mut texts = vec![(Role::Strong, "What is known, and what is not:")];
+    let evidence = request.evidence.iter();
+    texts.extend(evidence.map(|line| (Role::Plain, line.as_str())));
+    let asks = format!("Lifeboat could not prove that {}.", request.statement);
+    texts.extend([(Role::Plain, " "), (Role::Warn, asks.as_str())]);
+    texts.push((
+        Role::Plain,
+        "Your words stand first in the report. They hold for this VM alone.",
+    ));
+    content.body = paragraphs(width, texts);
+    let prompt = format!("How do you know that {}?", request.statement);
+    field(content, &prompt, typed, width);
+}
+
+/// What a typed word lets happen, and how it is taken back.
+fn what_follows(run: &Run, flow: &Flow) -> Vec<(Role, String)> {
+    let known = run.known(flow.step);
+    let Some(proposal) = known.and_then(|known| known.proposal.as_ref()) else {
+        return Vec::new();
+    };
+    let changes = proposal.changes.iter();
+    let mut texts: Vec<_> = changes
+        .map(|change| (Role::Plain, change.clone()))
+        .collect();
+    let commands = proposal.commands.iter();
+    let sent = match commands.filter(|command| command.write).count() {
+        0 => None,
+        1 => Some("the command that the card shows is sent".to_owned()),
+        n => Some(format!(
+            "the {n} changing commands that the card shows are sent"
+        )),
+    };
+    texts.extend(sent.map(|sent| (Role::Strong, sent)));
+    let undo = proposal.undo.as_deref();
+    let undo = undo.unwrap_or("none, this cannot be taken back");
+    texts.push((Role::Plain, format!("undo: {undo}")));
+    texts
+}
+
+fn response_content(
+    run: &Run,
+    flow: &Flow,
+    challenge: &Challenge,
+    typed: &Field,
+    width: usize,
+    content: &mut Content,
+) {
+    let second = flow.confirmation.second.as_deref().unwrap_or_default();
+    let reads = format!("{} reads aloud:", run.operator);
+    let wrong = "Another answer than the agreed one is recorded and refused";
+    let wrong = match run.known(flow.step).map_or(0, |known| known.refused) {
+        0 => format!("{wrong}."),
+        refused => format!("{wrong}: {refused} so far."),
+    };
+    let mut texts = vec![
+        (Role::Plain, reads.as_str()),
+        (Role::Strong, challenge.say.as_str()),
+        (Role::Plain, wrong.as_str()),
+    ];
+    let told = in_practice(run, flow.step, |_| Some(&challenge.response));
+    texts.extend(told.as_deref().map(|told| (Role::Strong, told)));
+    content.body = paragraphs(width, texts);
+    field(content, &format!("{second} answers"), typed, width);
 }
 
 /// Who practises alone has nobody to ask, and no other console to read it on.

@@ -83,82 +83,97 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer) -> Seen {
 
 /// Steps and card; hosts and output beside them where there is room, else in the card's place.
 fn main(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
-    let pane = run.ui.pane;
     if area.width >= NORMAL {
-        let wide = area.width >= WIDE;
-        let (left, right) = if wide { (44, 38) } else { (36, 31) };
-        let [steps, middle, hosts] = Layout::horizontal([
-            Constraint::Length(left),
-            Constraint::Fill(1),
-            Constraint::Length(right),
-        ])
+        in_columns(run, buffer, area, seen);
+    } else if area.height >= TALL {
+        stacked(run, buffer, area, seen);
+    } else {
+        in_turn(run, buffer, area, seen);
+    }
+}
+
+/// Steps, card and hosts side by side; the output below the card, or beside it.
+fn in_columns(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
+    let wide = area.width >= WIDE;
+    let (left, right) = if wide { (44, 38) } else { (36, 31) };
+    let [steps, middle, hosts] = Layout::horizontal([
+        Constraint::Length(left),
+        Constraint::Fill(1),
+        Constraint::Length(right),
+    ])
+    .spacing(1)
+    .areas(area);
+    let [card, output] = if wide {
+        let halves = Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]);
+        halves.spacing(1).areas(middle)
+    } else {
+        // The card comes first: the output gets what it leaves, and a few lines at least.
+        let most = middle.height.saturating_sub(OUTPUT);
+        let card = card::height(run, middle.width)
+            .min(most)
+            .max(middle.height * 3 / 5);
+        Layout::vertical([Constraint::Length(card), Constraint::Fill(1)]).areas(middle)
+    };
+    if card_alone(run, buffer, area, card, seen) {
+        return;
+    }
+    vertical(buffer, steps);
+    vertical(buffer, middle);
+    if wide {
+        vertical(buffer, card);
+    }
+    steps::draw(run, buffer, steps);
+    seen.card = Some(card::draw(run, buffer, card));
+    let printed = log::output(run, buffer, output);
+    let listed = hosts::draw(run, buffer, hosts);
+    seen.list = if run.ui.pane == 3 { listed } else { printed };
+}
+
+/// Everything below each other, the hosts a line each.
+fn stacked(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
+    let hosts = u16::try_from(run.runbook.hosts.len())
+        .unwrap_or(8)
+        .clamp(1, 8)
+        + 1;
+    let [steps, card, output, hosts] = Layout::vertical([
+        Constraint::Percentage(36),
+        Constraint::Fill(1),
+        Constraint::Length(8),
+        Constraint::Length(hosts),
+    ])
+    .areas(area);
+    if card_alone(run, buffer, area, card, seen) {
+        return;
+    }
+    steps::draw(run, buffer, steps);
+    let zoomed = run.ui.pane == 3;
+    if zoomed {
+        seen.list = hosts::draw(run, buffer, card);
+    } else {
+        seen.card = Some(card::draw(run, buffer, card));
+    }
+    let printed = log::output(run, buffer, output);
+    if !zoomed {
+        seen.list = printed;
+    }
+    hosts::lines(run, buffer, hosts);
+}
+
+/// The steps, and one of the other panes.
+fn in_turn(run: &Run, buffer: &mut Buffer, area: Rect, seen: &mut Seen) {
+    let left = (area.width * 2 / 5).clamp(28, 36);
+    let [steps, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)])
         .spacing(1)
         .areas(area);
-        let [card, output] = if wide {
-            let halves = Layout::horizontal([Constraint::Percentage(56), Constraint::Fill(1)]);
-            halves.spacing(1).areas(middle)
-        } else {
-            // The card comes first: the output gets what it leaves, and a few lines at least.
-            let most = middle.height.saturating_sub(OUTPUT);
-            let card = card::height(run, middle.width)
-                .min(most)
-                .max(middle.height * 3 / 5);
-            Layout::vertical([Constraint::Length(card), Constraint::Fill(1)]).areas(middle)
-        };
-        if card_alone(run, buffer, area, card, seen) {
-            return;
-        }
-        vertical(buffer, steps);
-        vertical(buffer, middle);
-        if wide {
-            vertical(buffer, card);
-        }
-        steps::draw(run, buffer, steps);
-        seen.card = Some(card::draw(run, buffer, card));
-        let printed = log::output(run, buffer, output);
-        let listed = hosts::draw(run, buffer, hosts);
-        seen.list = if pane == 3 { listed } else { printed };
-    } else if area.height >= TALL {
-        let hosts = u16::try_from(run.runbook.hosts.len())
-            .unwrap_or(8)
-            .clamp(1, 8)
-            + 1;
-        let [steps, card, output, hosts] = Layout::vertical([
-            Constraint::Percentage(36),
-            Constraint::Fill(1),
-            Constraint::Length(8),
-            Constraint::Length(hosts),
-        ])
-        .areas(area);
-        if card_alone(run, buffer, area, card, seen) {
-            return;
-        }
-        steps::draw(run, buffer, steps);
-        if pane == 3 {
-            seen.list = hosts::draw(run, buffer, card);
-        } else {
-            seen.card = Some(card::draw(run, buffer, card));
-        }
-        let printed = log::output(run, buffer, output);
-        if pane != 3 {
-            seen.list = printed;
-        }
-        hosts::lines(run, buffer, hosts);
-    } else {
-        let left = (area.width * 2 / 5).clamp(28, 36);
-        let [steps, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)])
-            .spacing(1)
-            .areas(area);
-        if card_alone(run, buffer, area, right, seen) {
-            return;
-        }
-        vertical(buffer, steps);
-        steps::draw(run, buffer, steps);
-        match pane {
-            3 => seen.list = hosts::draw(run, buffer, right),
-            4 => seen.list = log::output(run, buffer, right),
-            _ => seen.card = Some(card::draw(run, buffer, right)),
-        }
+    if card_alone(run, buffer, area, right, seen) {
+        return;
+    }
+    vertical(buffer, steps);
+    steps::draw(run, buffer, steps);
+    match run.ui.pane {
+        3 => seen.list = hosts::draw(run, buffer, right),
+        4 => seen.list = log::output(run, buffer, right),
+        _ => seen.card = Some(card::draw(run, buffer, right)),
     }
 }
 
