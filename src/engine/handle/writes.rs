@@ -159,10 +159,14 @@ impl Engine {
             // It ended by itself and said so in the meantime.
             _ => {}
         }
-        if self.state.open_ops(step).next().is_some() {
-            return;
+        if self.state.open_ops(step).next().is_none() {
+            self.live.remove(step);
+            self.go_on_after_loss(step);
         }
-        self.live.remove(step);
+    }
+
+    /// What becomes of a step of which no command can take effect any more.
+    fn go_on_after_loss(&mut self, step: &StepId) {
         #[cfg(test)]
         if self.planted == Some(Bug::NoProbeAfterLoss)
             && let Some(confirmation) = self.state.step(step).confirmation

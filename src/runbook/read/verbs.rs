@@ -5,7 +5,7 @@ use super::commands::{argv, command, local};
 use super::optional;
 use super::probes::{check, hand_off, wait};
 use super::texts::{Scope, template};
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::runbook::diagnostics::visible;
 use crate::runbook::model::{
     CommandLine, CommandSpec, DeclaredEffect, FileRestore, PointChoice, Verb, VerbName,
@@ -212,20 +212,8 @@ fn restore_files<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> O
         vm_name(at, scope, reader)
     });
     let host = optional(&fields, "host", reader, |reader, at| {
-        reader.reference(at, "host", &scope.names.hosts)
+        machine(at, scope, reader)
     });
-    if let Some(at) = fields.get("host")
-        && let Some(name) = at.value.as_str()
-        && scope.names.hosts.contains(name)
-        && !scope.names.posix_hosts.contains(name)
-    {
-        let hint = "name the guest, or the physical server, as a posix host of the runbook";
-        reader.report(
-            at.node,
-            format!("{name} is an ESXi host: files are restored into a guest"),
-            hint,
-        );
-    }
     let from = match fields.get("from") {
         Some(at) => point(at, reader),
         None => Some(PointChoice::Latest),
@@ -243,15 +231,8 @@ fn restore_files<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> O
         })
     };
     let argv = words("argv", reader);
-    if let (Some(words), Some(at)) = (&argv, fields.get("argv"))
-        && !words.iter().any(|word| word.contains("${point}"))
-    {
-        let hint = "write ${point} where the tool takes the id of a snapshot or archive";
-        reader.report(
-            at.node,
-            "the same files would come whatever point is chosen",
-            hint,
-        );
+    if let (Some(words), Some(at)) = (&argv, fields.get("argv")) {
+        must_name_point(words, at, reader);
     }
     let (done_if, verify) = (words("done_if", reader), words("verify", reader));
     Some(FileRestore {
@@ -267,6 +248,29 @@ fn restore_files<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> O
             environment: Vec::new(),
         },
     })
+}
+
+/// The machine into which files are restored: no ESXi host.
+fn machine<'a>(at: At<'a>, scope: Scope<'_>, reader: &mut Reader<'a>) -> Option<HostName> {
+    let host: HostName = reader.reference(at, "host", &scope.names.hosts)?;
+    if !scope.names.posix_hosts.contains(host.as_str()) {
+        reader.report(
+            at.node,
+            format!("{host} is an ESXi host: files are restored into a guest"),
+            "name the guest, or the physical server, as a posix host of the runbook",
+        );
+    }
+    Some(host)
+}
+
+fn must_name_point<'a>(words: &[String], at: At<'a>, reader: &mut Reader<'a>) {
+    if !words.iter().any(|word| word.contains("${point}")) {
+        reader.report(
+            at.node,
+            "the same files would come whatever point is chosen",
+            "write ${point} where the tool takes the id of a snapshot or archive",
+        );
+    }
 }
 
 fn point<'a>(at: At<'a>, reader: &mut Reader<'a>) -> Option<PointChoice> {
