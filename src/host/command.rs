@@ -24,6 +24,7 @@ pub struct HostCommand {
     stdin: Vec<u8>,
     max_output: usize,
     untold: bool,
+    shared: bool,
 }
 
 impl HostCommand {
@@ -82,6 +83,7 @@ impl HostCommand {
             stdin: Vec::new(),
             max_output: Self::MAX_OUTPUT,
             untold: false,
+            shared: false,
         }
     }
 
@@ -112,6 +114,19 @@ impl HostCommand {
     pub fn untold(mut self) -> Self {
         self.untold = true;
         self
+    }
+
+    /// The same question, sent once for all who ask it before it is sent.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
+    /// Whether one answer does for all who asked before it was sent.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Its words, unquoted.

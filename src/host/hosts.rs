@@ -24,6 +24,7 @@ use super::process::WRITE_PREFIX;
 use super::redact::Redactor;
 use super::sanitise::visible;
 use super::shared::{Limits, Run, Shared};
+use super::together::Together;
 
 /// How long closing waits for threads; one that hangs in the network is left behind.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -208,6 +209,7 @@ impl Drop for Following {
 pub struct Host {
     pub(super) shared: Arc<Shared>,
     lanes: Mutex<Lanes>,
+    together: Together,
 }
 
 #[derive(Default)]
@@ -221,6 +223,7 @@ impl Host {
         Self {
             shared,
             lanes: Mutex::default(),
+            together: Together::default(),
         }
     }
 
@@ -265,6 +268,21 @@ impl Host {
     /// [`HostError::PolicyRefused`] for a command whose effect is `Write`; else why there is no
     /// exit status.
     pub async fn read(&self, lane: Lane, command: &HostCommand) -> Result<Output, HostError> {
+        if command.is_shared() {
+            let read = |open| self.read_after(lane, command, open);
+            self.together.ask(lane, command, read).await
+        } else {
+            self.read_after(lane, command, ()).await
+        }
+    }
+
+    /// Sends it once what is given has been dropped.
+    async fn read_after<T>(
+        &self,
+        lane: Lane,
+        command: &HostCommand,
+        first: T,
+    ) -> Result<Output, HostError> {
         self.shared
             .run
             .policy
@@ -272,6 +290,7 @@ impl Host {
         let (thread, _order) = self.turn(lane).await?;
         let pass = self.pass(lane, command).await;
         let sendable = sendable(command, command.line());
+        drop(first);
         thread
             .call(move |worker, cancel| {
                 let _pass = pass;

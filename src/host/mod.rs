@@ -40,6 +40,7 @@ mod shared;
 mod shell;
 mod ssh_config;
 mod stream;
+mod together;
 mod turn;
 mod wire;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::world::{World, consent, home, is_done, out};
 use super::{blocked, needed};
+use crate::actions::sighting;
 use crate::engine::{Answer, Confirmation, Fact, Performed, Verdict};
 use crate::host::{HostCommand, Lane};
 use crate::runbook::model::{Rung, SiteRole};
@@ -181,5 +182,29 @@ async fn a_vm_whose_home_is_dark_is_known_by_its_restore_point() {
     let vmx = crate::vmfiles::Vmx::parse(&std::fs::read(vmx).unwrap()).unwrap();
     let own = crate::hypervisor::esxi::uuid::BiosUuid::parse(&vmx.uuid_bios().unwrap());
     assert!(known.is_some() && known == own, "{known:?} {own:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vms_that_are_looked_for_at_the_same_time_are_asked_for_twice_at_most() {
+    let world = World::new().await;
+    let step = world.step(&out("fence"));
+    let seen = world
+        .run(&step, None, |ctx| async move {
+            let vms = ["sql01", "app01", "web01"].map(crate::names::VmName::from);
+            let looks = vms.iter().chain(&vms);
+            let looks = looks.map(|vm| sighting::of_hosts(&ctx, vm, SiteRole::Protected));
+            futures_util::future::join_all(looks).await
+        })
+        .await;
+    for ownership in seen {
+        let vm = &ownership.vm;
+        assert!(ownership.all_answered(), "{ownership:?}");
+        assert!(ownership.running().next().is_some(), "{vm} was looked for");
+    }
+    let mut sent = world.sent("lon-esx1");
+    sent.retain(|line| line.contains("vm process list"));
+    // One was on its way when the others began; those share the next.
+    assert!((1..=2).contains(&sent.len()), "{sent:?}");
     world.end().await;
 }

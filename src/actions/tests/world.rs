@@ -473,14 +473,19 @@ impl World {
 
     /// Command lines that changed something, as a host logged them.
     pub fn writes(&self, host: &str) -> Vec<String> {
+        let mut lines = self.sent(host);
+        lines.retain(|line| line.contains("echo $$; exec"));
+        lines
+    }
+
+    /// All command lines, as a host logged them.
+    pub fn sent(&self, host: &str) -> Vec<String> {
         let log = std::fs::read_to_string(self.site.command_log(&host.into())).unwrap_or_default();
         let lines = log
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let lines = lines.filter_map(|line| Some(line.get("line")?.as_str()?.to_owned()));
-        lines
-            .filter(|line| line.contains("echo $$; exec"))
-            .collect()
+        lines.collect()
     }
 
     /// Everything that reached all hosts and changed something.

@@ -46,7 +46,7 @@ fn vmsvc(verb: &str, vmid: Vmid) -> Vec<String> {
 /// Everything in the inventory.
 #[must_use]
 pub fn getallvms() -> HostCommand {
-    HostCommand::read(vim(&["vmsvc/getallvms"]))
+    HostCommand::read(vim(&["vmsvc/getallvms"])).shared()
 }
 
 /// hostd's own list of registered files, invalid entries included; answered without hostd.
@@ -154,7 +154,7 @@ pub fn task_info(key: &str) -> HostCommand {
 /// The order in which VMs start with the host.
 #[must_use]
 pub fn autostart() -> HostCommand {
-    HostCommand::read(vim(&["hostsvc/autostartmanager/get_autostartseq"]))
+    HostCommand::read(vim(&["hostsvc/autostartmanager/get_autostartseq"])).shared()
 }
 
 /// Stops a VM from starting with the host.
@@ -196,7 +196,7 @@ pub fn version() -> HostCommand {
 /// looks the same as a swallowed error.
 #[must_use]
 pub fn running() -> HostCommand {
-    esxcli_list(super::process::SENTINEL, &["vm", "process", "list"])
+    esxcli_list(super::process::SENTINEL, &["vm", "process", "list"]).shared()
 }
 
 /// The mounted volumes with sizes.
