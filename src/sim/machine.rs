@@ -7,10 +7,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
-
 use super::network::Network;
 use super::process::ProcessTable;
+use super::ssh::Switch;
 use super::units;
 use crate::names::{HostName, SiteName};
 
@@ -32,7 +31,7 @@ pub(crate) struct Machine {
     /// What runs in it.
     pub(crate) processes: Arc<ProcessTable>,
     /// Whether its sshd answers.
-    pub(crate) door: watch::Sender<bool>,
+    pub(crate) door: Switch,
     /// Who runs it, and which ports it then has.
     pub(crate) run: Mutex<Option<Run>>,
 }
@@ -80,7 +79,7 @@ impl Machine {
             ports,
         }));
         network.set_host(&self.host, true);
-        self.door.send_replace(true);
+        self.door.set(true);
         self.serve(network);
     }
 
@@ -95,7 +94,7 @@ impl Machine {
     pub(crate) fn stop(&self, network: &Network) {
         let Some(run) = self.run() else { return };
         self.set_run(None);
-        self.door.send_replace(false);
+        self.door.set(false);
         self.processes.kill_all();
         network.set_host(&self.host, false);
         network.close(&run.holder);

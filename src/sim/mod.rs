@@ -216,20 +216,21 @@ impl Site {
         self.set_dark(role, false);
     }
 
-    /// A host loses its power and starts again: connections and commands die, its VMs are off
-    /// afterwards.
+    /// A host that runs no VM loses its power and starts again: connections and commands die.
+    /// Nothing happens to one that runs VMs. Whether it was reset.
     ///
     /// # Errors
     /// There is no such host.
-    pub fn reset(&self, host: &HostName) -> Result<(), SimError> {
+    pub fn reset_idle(&self, host: &HostName) -> Result<bool, SimError> {
         let unknown = || SimError::UnknownHost(host.to_string());
         let station = self.stations.get(host).ok_or_else(unknown)?;
+        if !esxi::restart_idle(&station.host) {
+            return Ok(false);
+        }
         station.door.set_up(false);
         station.host.processes.kill_all();
-        power_cut(&station.host);
-        esxi::resume(&station.host, 0.0);
         station.door.set_up(true);
-        Ok(())
+        Ok(true)
     }
 
     /// Makes something go wrong on a host, or ends that.

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
 
 use super::told::Told;
 use super::{SimVm, host_folder};
@@ -18,6 +17,7 @@ use crate::sim::commands::hex;
 use crate::sim::host::SimHost;
 use crate::sim::machine::Machine;
 use crate::sim::seed::Draw;
+use crate::sim::ssh::Switch;
 use crate::sim::units;
 
 /// The machine behind a host, switched off.
@@ -26,7 +26,7 @@ pub(crate) fn machine(
     vm: Option<&SimVm>,
     protected: bool,
     host: &SimHost,
-    door: watch::Sender<bool>,
+    door: Switch,
 ) -> Machine {
     let physical = vm.filter(|vm| protected && vm.vm.physical.is_some());
     Machine {

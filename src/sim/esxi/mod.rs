@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::guest::{GuestFacts, GuestPlan, GuestService, boot_sector};
 pub use self::nfs::{NfsMount, NfsVersion};
-pub(crate) use self::power::{freeze, power_cut, resume};
+pub(crate) use self::power::{freeze, power_cut, restart_idle, resume};
 use self::question::Question;
 pub(crate) use self::report::place;
 use super::commands::Program;

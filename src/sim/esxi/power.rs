@@ -18,7 +18,7 @@ use crate::sim::seed::spell_uuid;
 use crate::sim::vmx::Vmx;
 
 pub(super) use self::files::folder_and_stem;
-pub(crate) use self::host::{freeze, power_cut, resume};
+pub(crate) use self::host::{freeze, power_cut, restart_idle, resume};
 
 /// Where a VM is, as ESXi remembers it in `uuid.location`: a hash of host and path.
 pub(crate) fn location(host_uuid: &str, path: &str) -> String {

@@ -173,8 +173,19 @@ pub(crate) fn config(esxi: bool, host_key: PrivateKey, rekey_bytes: Option<u64>)
 
 /// The listening side of one host.
 pub(crate) struct Door {
-    up: watch::Sender<bool>,
+    up: Switch,
     task: JoinHandle<()>,
+}
+
+/// Whether a host answers. It tells of changes alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Switch(watch::Sender<bool>);
+
+impl Switch {
+    pub(crate) fn set(&self, up: bool) {
+        self.0
+            .send_if_modified(|now| std::mem::replace(now, up) != up);
+    }
 }
 
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
@@ -196,6 +207,7 @@ impl Door {
         let held = hold(&socket)?;
         let listener = socket.listen(BACKLOG)?;
         let (up, is_up) = watch::channel(true);
+        let up = Switch(up);
         let task = tokio::spawn(async move {
             keep(listener, is_up, host, access, Arc::new(config)).await;
             drop(held);
@@ -205,24 +217,24 @@ impl Door {
 
     /// Lets the host answer, or cuts every connection and refuses new ones.
     pub(crate) fn set_up(&self, up: bool) {
-        self.up.send_replace(up);
+        self.up.set(up);
     }
 
     /// What [`Self::set_up`] throws. It has to be let go of before [`Self::stop`] can end.
-    pub(crate) fn switch(&self) -> watch::Sender<bool> {
+    pub(crate) fn switch(&self) -> Switch {
         self.up.clone()
     }
 
     /// Ends it and hands out what is to be awaited.
     pub(crate) fn stop(self) -> JoinHandle<()> {
-        self.up.send_replace(false);
+        self.up.set(false);
         drop(self.up);
         self.task
     }
 
     /// Ends it without waiting.
     pub(crate) fn abort(&self) {
-        self.up.send_replace(false);
+        self.up.set(false);
         self.task.abort();
     }
 }
@@ -336,9 +348,10 @@ async fn serve(
     }
 }
 
-/// Waits until the host goes down, or the site is over.
+/// Waits until the host goes down, even if it is up again at once, or the site is over. Whoever waits
+/// has begun while it was up.
 async fn down(up: &mut watch::Receiver<bool>) {
-    let _ = up.wait_for(|up| !*up).await.is_ok();
+    let _ = up.changed().await;
 }
 
 /// The stream, and a second handle on its socket with which it can be cut at any time.
