@@ -12,7 +12,7 @@ use crate::program::{Place, headless};
 use crate::site::{RUNBOOK, Site, answers};
 use crate::terminal::Terminal;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(180);
 const TERMS: &str = "drill: { abort: any alarm in production, limit: 1h, abort_key: bob }\n";
 
@@ -283,10 +283,8 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
     let args = ["drill", &runbook, "--answers", &answers];
     let mut terminal = Terminal::open(&place, &args, 80, 24);
     terminal.wait_for("What ends the drill early?", SOON);
-    for _ in 0..4 {
-        terminal.press("\r");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    // One for each field of the form.
+    terminal.press("\r\r\r\r");
     terminal.wait_for("m left", SOON);
     let text = terminal.wait_for("[x] abort", SOON);
     assert!(text.contains("DRILL"), "{text}");

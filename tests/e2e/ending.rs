@@ -162,32 +162,45 @@ fn a_rollback_is_walked_step_by_step_in_a_terminal_and_gone_on_with_after_a_kill
     terminal.kill();
     let mut terminal = Terminal::open(&place, &["rollback", &id], 80, 24);
     terminal.wait_for("power.shutdown", SOON);
+    let mut pressed = None;
     for next in [
         "stop sql01",
         "unregister sql01",
         "power_on sql01",
         "type: sql01",
     ] {
-        press_until(&mut terminal, next);
+        press_until(&mut terminal, &mut pressed, next);
     }
     assert_eq!(count(&site.work_log("lon-esx1"), "vmsvc/power.on"), 1);
     terminal.press("sql01\r");
-    press_until(&mut terminal, "debrief");
+    press_until(&mut terminal, &mut pressed, "debrief");
     let listed = place.run(&["runs"], SOON);
     assert!(listed.all().contains("rolled back"), "{}", listed.all());
 }
 
-/// Enter shows the rest of a long card, then lets the step go on; a disruptive one arms for a second,
-/// so that a key meant for the one before does nothing.
-fn press_until(terminal: &mut Terminal, what: &str) {
-    for _ in 0..12 {
-        if terminal.text().contains(what) {
+/// Enter shows the rest of a long card, then lets the step go on. It is pressed once on each part that
+/// asks for it, which a disruptive card does after a second; `pressed` is the last one.
+fn press_until(terminal: &mut Terminal, pressed: &mut Option<String>, what: &str) {
+    let title = |text: &str| {
+        let mut lines = text.lines();
+        lines
+            .find(|line| line.contains("[2] step"))
+            .map(str::to_owned)
+    };
+    loop {
+        let text = terminal.wait_until(what, SOON, |text| {
+            let asks = text
+                .lines()
+                .last()
+                .is_some_and(|keys| keys.contains("[Enter] "));
+            text.contains(what) || (asks && title(text) != *pressed)
+        });
+        if text.contains(what) {
             return;
         }
+        *pressed = title(&text);
         terminal.press("\r");
-        std::thread::sleep(Duration::from_millis(1300));
     }
-    panic!("{what:?} did not come:\n{}", terminal.text());
 }
 
 /// The run that the last lines of a command offer to commit.

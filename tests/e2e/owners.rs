@@ -60,7 +60,7 @@ async fn in_london(site: &Site, deed: &str) {
     let run = async |words: &[&str]| {
         let command = HostCommand::read(words.iter().copied());
         // London has just come back: its door may not be open yet.
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let output = loop {
             match host.read(Lane::Control, &command).await {
                 Ok(output) => break output,
@@ -285,17 +285,14 @@ fn look(place: &Place, answers: &str) {
     terminal.wait_for("lon-esx1 ANSWERS AGAIN", Duration::from_secs(60));
     // The run was headless: whoever takes it up chooses a pace.
     terminal.press("p");
-    terminal.wait_for("waits at gates and prompts only", Duration::from_secs(20));
-    std::thread::sleep(Duration::from_millis(600));
-    terminal.press("a");
-    terminal.wait_for(
+    terminal.wait_for("waits at gates and prompts only", Duration::from_secs(60));
+    terminal.press_for(
+        "a",
         "choose Leeds, and this copy is stopped",
         Duration::from_secs(60),
     );
-    terminal.press("\x03");
-    std::thread::sleep(Duration::from_millis(100));
-    terminal.press("\x03");
-    assert_eq!(terminal.exit(Duration::from_secs(20)), 4);
+    terminal.press("\x03\x03");
+    assert_eq!(terminal.exit(Duration::from_secs(60)), 4);
     let runs = place.run(&["runs"], Duration::from_secs(20));
     assert!(
         runs.all().contains("recovery required (split brain)"),

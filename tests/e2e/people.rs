@@ -11,7 +11,7 @@ use crate::program::{Place, until};
 use crate::site::Site;
 use crate::terminal::Terminal;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A step that fails until somebody makes a file, and a remark after it.
 const PHASES: &str = "failover:
@@ -176,8 +176,7 @@ fn a_run_is_handed_over_from_one_terminal_to_another() {
         (&taken["from"], &taken["by"]),
         (&"alice".into(), &"bob".into())
     );
-    std::thread::sleep(Duration::from_millis(600));
-    incoming.press("!");
+    incoming.press_for("!", "What should be remembered?", SOON);
     incoming.press("mine now\r");
     incoming.wait_until("the note", SOON, |_| {
         tags(&place.journal()).contains(&"note-added")

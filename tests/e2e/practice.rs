@@ -209,18 +209,16 @@ fn a_changed_byte_in_the_journal_is_named() {
 fn in_a_terminal_the_highlighted_key_leads_through_and_every_mode_is_restored() {
     let place = Place::new();
     let mut terminal = Terminal::open(&place, &FAST, 80, 24);
-    terminal.wait_for("PRACTICE", Duration::from_secs(20));
+    terminal.wait_for("PRACTICE", Duration::from_secs(60));
     terminal.press("q");
-    terminal.wait_for("Leave the run?", Duration::from_secs(5));
+    terminal.wait_for("Leave the run?", Duration::from_secs(60));
     terminal.press("\x1b");
-    terminal.wait_until("the question gone", Duration::from_secs(5), |text| {
+    terminal.wait_until("the question gone", Duration::from_secs(60), |text| {
         !text.contains("Leave the run?")
     });
-    terminal.press("\x03");
-    std::thread::sleep(Duration::from_millis(100));
-    terminal.press("\x03");
+    terminal.press("\x03\x03");
     assert_eq!(
-        terminal.exit(Duration::from_secs(10)),
+        terminal.exit(Duration::from_secs(60)),
         4,
         "it can be resumed"
     );

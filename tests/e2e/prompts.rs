@@ -10,7 +10,7 @@ use crate::program::Place;
 use crate::site::Site;
 use crate::terminal::Terminal;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const STEP: &str = "failover/look/-/confirm";
 
 const PHASES: &str = "failover:

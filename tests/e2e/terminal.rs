@@ -8,11 +8,36 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::program::Place;
+use crate::program::{Place, until, within};
+
+/// What the program has drawn.
+struct Screen {
+    model: vt100::Parser,
+    /// How often it began to say that a key came too early.
+    refusals: usize,
+    refuses: bool,
+}
+
+impl Screen {
+    /// Frame by frame: what one says and the next one does not is seen, however late both are read.
+    fn draw(&mut self, bytes: &[u8]) {
+        const END: &[u8] = b"\x1b[?2026l";
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.windows(END.len()).position(|part| part == END);
+            let (frame, after) = rest.split_at(end.map_or(rest.len(), |at| at + END.len()));
+            self.model.process(frame);
+            let refuses = self.model.screen().contents().contains("too early");
+            self.refusals += usize::from(refuses && !self.refuses);
+            self.refuses = refuses;
+            rest = after;
+        }
+    }
+}
 
 /// A program in a terminal of its own.
 pub struct Terminal {
-    screen: Arc<Mutex<vt100::Parser>>,
+    screen: Arc<Mutex<Screen>>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     reader: JoinHandle<()>,
@@ -57,11 +82,11 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).expect("the program");
         drop(pair.slave);
         let at_least_one = |cells| NonZeroU16::new(cells).expect("a size");
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(
-            at_least_one(rows),
-            at_least_one(columns),
-            0,
-        )));
+        let screen = Arc::new(Mutex::new(Screen {
+            model: vt100::Parser::new(at_least_one(rows), at_least_one(columns), 0),
+            refusals: 0,
+            refuses: false,
+        }));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let model = Arc::clone(&screen);
         let reader = std::thread::spawn(move || {
@@ -70,7 +95,7 @@ impl Terminal {
                 if count == 0 {
                     break;
                 }
-                model.lock().expect("the screen").process(&chunk[..count]);
+                model.lock().expect("the screen").draw(&chunk[..count]);
             }
         });
         let keys = pair.master.take_writer().expect("its keyboard");
@@ -84,15 +109,13 @@ impl Terminal {
     }
 
     pub fn text(&self) -> String {
-        self.screen.lock().expect("the screen").screen().contents()
+        let screen = self.screen.lock().expect("the screen");
+        screen.model.screen().contents()
     }
 
     pub fn in_alternate_screen(&self) -> bool {
-        self.screen
-            .lock()
-            .expect("the screen")
-            .screen()
-            .alternate_screen()
+        let screen = self.screen.lock().expect("the screen");
+        screen.model.screen().alternate_screen()
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -100,38 +123,34 @@ impl Terminal {
         self.keys.flush().expect("a key");
     }
 
+    /// How often a key was refused so far, once the screen says so no more.
+    fn refusals(&self) -> Option<usize> {
+        let screen = self.screen.lock().expect("the screen");
+        (!screen.refuses).then_some(screen.refusals)
+    }
+
     /// Presses until it shows: a key that comes too soon after a question has appeared is not taken,
     /// and the screen says so. Without that a console is only slow: pressed again, the key would
     /// answer whatever the first one opened.
     #[track_caller]
     pub fn press_for(&mut self, keys: &str, what: &str, limit: Duration) -> String {
-        const REFUSED: Duration = Duration::from_secs(2);
-        const LOST: Duration = Duration::from_secs(8);
         let before = self.text();
         assert!(
             !before.contains(what),
             "{what:?} is shown before {keys:?} is pressed, so it says nothing of it:\n{before}"
         );
-        let until = Instant::now() + limit;
+        let end = Instant::now() + limit;
         loop {
+            let refusals = within(limit, || self.refusals());
             std::thread::sleep(Duration::from_millis(600));
             self.press(keys);
-            let pressed = Instant::now();
-            loop {
+            while self.refusals().is_none_or(|count| Some(count) == refusals) {
                 let text = self.text();
-                let patience = if text.contains("too early") {
-                    REFUSED
-                } else {
-                    LOST
-                };
-                if !text.contains(what) && pressed.elapsed() > patience {
-                    break;
-                }
                 if text.contains(what) {
                     return text;
                 }
                 assert!(
-                    Instant::now() < until,
+                    Instant::now() < end,
                     "{what:?} did not come within {limit:?}:\n{text}"
                 );
                 std::thread::sleep(Duration::from_millis(20));
@@ -172,18 +191,17 @@ impl Terminal {
 
     #[track_caller]
     pub fn exit(&mut self, limit: Duration) -> u32 {
-        let until = Instant::now() + limit;
+        let end = Instant::now() + limit;
         loop {
             if let Some(status) = self.child.try_wait().expect("its status") {
                 // Its last words are read behind it.
-                let read = Instant::now() + Duration::from_secs(2);
-                while !self.reader.is_finished() && Instant::now() < read {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                until(limit, "its output does not end", || {
+                    self.reader.is_finished()
+                });
                 return status.exit_code();
             }
             assert!(
-                Instant::now() < until,
+                Instant::now() < end,
                 "still there after {limit:?}:\n{}",
                 self.text()
             );
