@@ -1,7 +1,8 @@
 //! `local`: commands on this machine, which no shell reads, which end in time and are found again.
 
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -43,13 +44,19 @@ async fn begun(what: &str) {
 }
 
 async fn gone(words: &str) {
-    for _ in 0..100 {
-        if !works(words) {
-            return;
-        }
+    let end = Instant::now() + Duration::from_secs(60);
+    while works(words) {
+        assert!(Instant::now() < end, "{words} still works");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{words} still works");
+}
+
+/// `sleep` for a time that nobody else on this machine sleeps for: other tests run beside this one,
+/// and those of another checkout.
+fn own_sleep() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("sleep {}{count}", std::process::id())
 }
 
 #[tokio::test]
@@ -111,21 +118,23 @@ async fn a_write_is_announced_and_its_end_kept_with_the_sum_of_what_it_said() {
 
 #[tokio::test]
 async fn what_takes_too_long_is_stopped_with_its_children_and_an_abort_kills_the_group() {
-    let (world, _folder) = world(
-        "      - local: { sh: 'sleep 3141 & sleep 3142', effect: write }
+    let [one, two, three, four] = [(); 4].map(|()| own_sleep());
+    let (world, _folder) = world(&format!(
+        "      - local: {{ sh: '{one} & {two}', effect: write }}
         timeout: 1s
-      - local: { argv: ['yes'], effect: read }
+      - local: {{ argv: ['yes'], effect: read }}
         timeout: 1s
-      - local: { sh: 'sleep 3143 & sleep 3144', effect: write }
-",
-    )
+      - local: {{ sh: '{three} & {four}', effect: write }}
+"
+    ))
     .await;
     world.probe("here/-/local").await;
     assert!(matches!(
         world.perform("here/-/local").await,
         Performed::Lost
     ));
-    assert!(!works("sleep 3141") && !works("sleep 3142"));
+    gone(&one).await;
+    gone(&two).await;
     assert_eq!(world.settle("here/-/local").await, [StopOutcome::Gone]);
     let again = world.probe("here/-/local").await;
     assert_eq!(needed(&again).typed.as_deref(), Some("send again"));
@@ -134,6 +143,7 @@ async fn what_takes_too_long_is_stopped_with_its_children_and_an_abort_kills_the
         panic!("it never ends by itself")
     };
     assert!(fault.what.contains("did not end in time"), "{fault:?}");
+    let under_way = four.clone();
     let aborted = tokio::time::timeout(Duration::from_secs(60), async {
         let step = world.step("here/-/local.3");
         let confirmation = super::world::consent(needed(&world.probe("here/-/local.3").await));
@@ -141,21 +151,22 @@ async fn what_takes_too_long_is_stopped_with_its_children_and_an_abort_kills_the
             .run(&step, Some(confirmation), |ctx| async move {
                 tokio::select! {
                     performed = crate::actions::perform(&ctx) => Some(performed),
-                    () = begun("sleep 3144") => None,
+                    () = begun(&under_way) => None,
                 }
             })
             .await
     });
     assert!(aborted.await.unwrap().is_none(), "it was under way");
-    gone("sleep 3143").await;
-    gone("sleep 3144").await;
+    gone(&three).await;
+    gone(&four).await;
     world.end().await;
 }
 
 /// A process that a console left behind when it was killed.
-fn left_behind(mark: &str, words: &[&str]) -> Child {
-    Command::new(words[0])
-        .args(&words[1..])
+fn left_behind(mark: &str, words: &str) -> Child {
+    let (program, argument) = words.split_once(' ').unwrap();
+    Command::new(program)
+        .arg(argument)
         .env("LIFEBOAT_WRITE", mark)
         .spawn()
         .unwrap()
@@ -163,18 +174,21 @@ fn left_behind(mark: &str, words: &[&str]) -> Child {
 
 #[tokio::test]
 async fn what_a_killed_console_left_is_found_by_its_mark() {
-    let (world, _folder) = world("      - local: { argv: [sleep, '3145'], effect: write }\n").await;
+    let [own, foreign] = [(); 2].map(|()| own_sleep());
+    let (_, seconds) = own.split_once(' ').unwrap();
+    let step = format!("      - local: {{ argv: [sleep, '{seconds}'], effect: write }}\n");
+    let (world, _folder) = world(&step).await;
     let step = "here/-/local";
-    let op = world.lose(step, "this machine", "sleep 3145");
+    let op = world.lose(step, "this machine", &own);
     let outcome = world.stop_lost(step, op).await.unwrap();
     assert_eq!(outcome, StopOutcome::Gone, "no process has its mark");
-    let mut other = left_behind(&format!("{}:77", world.run_id), &["sleep", "3146"]);
-    let mut its = left_behind(&format!("{}:{op}", world.run_id), &["sleep", "3145"]);
+    let mut other = left_behind(&format!("{}:77", world.run_id), &foreign);
+    let mut its = left_behind(&format!("{}:{op}", world.run_id), &own);
     let reaped = std::thread::spawn(move || its.wait().unwrap());
     let outcome = world.stop_lost(step, op).await.unwrap();
     assert_eq!(outcome, StopOutcome::Killed);
     assert!(!reaped.join().unwrap().success());
-    assert!(works("sleep 3146"), "it has another mark");
+    assert!(works(&foreign), "it has another mark");
     other.kill().unwrap();
     other.wait().unwrap();
     world.end().await;

@@ -1,7 +1,7 @@
 //! Processes of this machine, each started and ended by its own test.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -12,15 +12,25 @@ use super::*;
 struct Running(Child);
 
 impl Running {
+    /// Started, and shown as what it is: for a moment it is not yet.
     fn start(command: &HostCommand) -> Self {
         let words = command.words();
-        Self(
-            Command::new(&words[0])
-                .args(&words[1..])
-                .stdin(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
+        let child = Command::new(&words[0])
+            .args(&words[1..])
+            .stdin(Stdio::piped())
+            .spawn();
+        let child = Self(child.unwrap());
+        let shell = ["sh", "-c"].map(str::to_owned);
+        let look = trace(Driver::Posix, child.0.id(), command);
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let seen = Trace::parse(&run(&shell, &look));
+            if seen == Ok(Trace::Running) {
+                return child;
+            }
+            assert!(Instant::now() < end, "{seen:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -43,12 +53,7 @@ fn a_process_is_known_by_its_command_alone() {
         let look = |command: &HostCommand| {
             Trace::parse(&run(&shell, &trace(Driver::Posix, pid, command))).unwrap()
         };
-        // The child may not have become sleep yet.
-        let patience = (0..50).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            look(&sleeper()) == Trace::Running
-        });
-        assert!(patience);
+        assert_eq!(look(&sleeper()), Trace::Running);
         for other in [
             vec!["sleep", "30"],
             vec!["sleep", "3000"],
@@ -68,7 +73,6 @@ fn a_lost_command_is_stopped_and_stays_so() {
     for shell in shells() {
         let mut child = Running::start(&sleeper());
         let pid = child.0.id();
-        std::thread::sleep(Duration::from_millis(100));
         // Reaps it once it is stopped, as a host's sshd does.
         let reaper = std::thread::spawn(move || {
             let _ = child.0.wait();
@@ -86,7 +90,6 @@ fn a_script_with_newlines_is_known_again() {
     let lost = HostCommand::script(Effect::Write, "read -r line\necho \"$1\"", ["it's\n\u{e9}"]);
     let shell = &shells()[0];
     let child = Running::start(&lost);
-    std::thread::sleep(Duration::from_millis(200));
     let found = Trace::parse(&run(shell, &trace(Driver::Posix, child.0.id(), &lost)));
     assert_eq!(found, Ok(Trace::Running));
 }
@@ -172,7 +175,6 @@ fn another_makes_ps_is_not_taken_for_vmwares() {
         };
         for shell in shells() {
             let child = Running::start(&sleeper());
-            std::thread::sleep(Duration::from_millis(100));
             let look = asked(&trace(Driver::Esxi, child.0.id(), &sleeper()));
             assert_eq!(
                 Trace::parse(&run(&shell, &look)),
