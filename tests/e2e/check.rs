@@ -176,10 +176,10 @@ fn a_site_that_is_ready_is_said_to_be_and_left_as_it_was() {
 fn planted_faults_are_found_and_named() {
     let place = Place::new();
     let site = site(&place);
-    // Nobody listens there any more.
-    let dead = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let (_refuses, port) = crate::ports::refusing_port();
+    let dead = format!("127.0.0.1:{port}");
     let mut document = site.document();
-    document["hosts"]["lon-esx1"]["address"] = dead.expect("a port").to_string().into();
+    document["hosts"]["lon-esx1"]["address"] = dead.into();
     document["vms"]["sql01"]["rpo"] = "1m".into();
     document["vms"]["app01"]["recovery"]["datastore"] = "local9".into();
     let switch = &mut document["networks"]["production"]["leeds"]["vswitch"];

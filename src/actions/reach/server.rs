@@ -66,6 +66,7 @@ mod tests {
 
     use super::*;
     use crate::actions::tests::world::{World, out};
+    use crate::host::tests::free_port;
 
     #[test]
     fn a_server_that_lets_nobody_in_is_there_and_one_out_of_reach_was_not_asked() {
@@ -115,9 +116,9 @@ mod tests {
             };
             world.run(&step, None, ask).await.heard
         };
-        let (host, hangs) = ("127.0.0.1".to_owned(), TcpListener::bind("127.0.0.1:0"));
-        let hangs = hangs.unwrap();
-        let port = hangs.local_addr().unwrap().port();
+        // Nobody else comes to listen there once it is given up.
+        let (host, port) = ("127.0.0.1".to_owned(), free_port());
+        let hangs = TcpListener::bind((host.as_str(), port)).unwrap();
         let address = || {
             Some(HostAddress {
                 host: host.clone(),

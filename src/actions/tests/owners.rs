@@ -84,20 +84,20 @@ async fn of_two_copies_the_one_in_london_is_chosen() {
     world.end().await;
 }
 
-/// sql01's service is a port here, which answers so many connections and then no more.
-fn answers(world: &mut World, times: usize) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// sql01's service is a port here, which answers so many connections and then no more: nobody takes
+/// them, and no further one can wait.
+fn answers(world: &mut World, times: u32) -> tokio::net::TcpListener {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // Linux lets one more wait than it is asked for.
+    let listener = socket.listen(times - 1).unwrap();
     let rung = Rung::Tcp {
         host: Some("127.0.0.1".into()),
         port: listener.local_addr().unwrap().port(),
     };
     let runbook = Arc::make_mut(&mut world.runbook);
     runbook.vms.get_mut("sql01").unwrap().ready = vec![rung];
-    std::thread::spawn(move || {
-        for _ in 0..times {
-            listener.accept().unwrap();
-        }
-    });
+    listener
 }
 
 /// The copy in Leeds is stopped between the question to its address and that to its host.
@@ -105,9 +105,9 @@ fn answers(world: &mut World, times: usize) {
 async fn an_address_that_falls_silent_with_the_copy_in_leeds_is_asked_anew() {
     let mut world = World::new().await;
     world.go(&out("fence")).await;
-    answers(&mut world, 1);
+    let _once = answers(&mut world, 1);
     assert!(is_done(&world.probe(&out("fence")).await));
-    answers(&mut world, 2);
+    let _twice = answers(&mut world, 2);
     let still = world.probe(&out("fence")).await;
     assert!(
         blocked(&still).what.contains("no listed host runs"),

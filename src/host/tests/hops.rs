@@ -217,9 +217,8 @@ async fn forwarding_that_is_forbidden_and_a_target_that_is_silent_are_told_apart
     assert!(!error.passing() && error.fault(&name()).next.contains("AllowTcpForwarding"));
 
     let mut gone = behind(&target, hop(&open, "open", open.port));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    gone.address.port = free.local_addr().unwrap().port();
-    drop(free);
+    let (_refuses, port) = refusing_port();
+    gone.address.port = port;
     let error = hello(&one(gone).1).await.unwrap_err();
     assert!(
         matches!(&error, HostError::UnreachableFromHop { hop, .. } if hop.as_str() == "open"),
@@ -227,9 +226,6 @@ async fn forwarding_that_is_forbidden_and_a_target_that_is_silent_are_told_apart
     );
     assert!(error.passing());
 
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
     let away = behind(&target, hop(&open, "away", port));
     let error = hello(&one(away).1).await.unwrap_err();
     let name = name();

@@ -330,9 +330,7 @@ async fn a_host_with_nothing_but_sha1_is_named_as_such() {
 
 #[tokio::test]
 async fn what_does_not_answer_as_an_ssh_server_is_told_apart() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let (_refuses, port) = refusing_port();
     let closed = hello(&one(config(port, vec![])).1).await.unwrap_err();
     assert!(matches!(closed, HostError::Refused { .. }), "{closed:?}");
     assert!(closed.passing() && closed.fault(&name()).next.contains("Enable SSH"));

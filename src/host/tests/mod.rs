@@ -13,9 +13,9 @@ mod sshd;
 mod toy;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-pub(crate) use ports::free_port;
+pub(crate) use ports::{free_port, refusing_port};
 
 use super::shared::Limits;
 use super::*;
@@ -63,6 +63,14 @@ fn one(config: HostConfig) -> (Hosts, Arc<Host>) {
     let hosts = hosts(vec![config]);
     let host = hosts.host(&name).unwrap();
     (hosts, host)
+}
+
+/// Waits for the first session of a host whose limits are so short that a busy machine misses them.
+async fn connected(host: &Host, lane: Lane) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while let Err(why) = host.read(lane, &sh("true")).await {
+        assert!(Instant::now() < end, "{why}");
+    }
 }
 
 fn intent() -> Intent {

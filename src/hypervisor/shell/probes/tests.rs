@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::tests::{run, shells};
 use super::*;
+use crate::host::tests::refusing_port;
 
 fn reply(status: i32, stdout: &str, stderr: &str) -> Output {
     Output {
@@ -104,10 +105,7 @@ fn bash_is_cut_off_by_timeout() {
 fn the_tools_of_this_machine_find_an_open_and_a_closed_port() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let open = listener.local_addr().unwrap().port();
-    let closed = {
-        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-        gone.local_addr().unwrap().port()
-    };
+    let (_refuses, closed) = refusing_port();
     let shell = &shells()[0];
     let mut asked = 0;
     for tool in TcpTool::ALL {
