@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::site::{Journal, quiet};
+use super::site::{Journal, Link, quiet};
 use crate::host::{Credential, HostConfig, Hosts, Lane, Policy, Redactor};
 use crate::names::{HostName, SiteName};
 use crate::runbook::model::{
@@ -101,6 +101,11 @@ fn runbook() -> Runbook {
 
 impl Simulated {
     pub(super) async fn start(scale: u64) -> Self {
+        Self::start_behind(scale, |_, port| port).await
+    }
+
+    /// The same; `way` gives the port at which a host is reached for its name and its own port.
+    async fn start_behind(scale: u64, mut way: impl FnMut(&HostName, u16) -> u16) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runbook = runbook();
         let options = SiteOptions {
@@ -113,7 +118,7 @@ impl Simulated {
             let endpoint = site.endpoint(name).unwrap();
             let address = HostAddress {
                 host: "127.0.0.1".into(),
-                port: endpoint.address.port(),
+                port: way(name, endpoint.address.port()),
             };
             HostConfig {
                 role: runbook.sites[&host.site].role,
@@ -267,18 +272,21 @@ async fn a_clone_that_breaks_is_named_and_made_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_that_goes_dark_in_between_costs_nothing() {
-    let simulated = Simulated::start(48 << 20).await;
+    let mut link = None;
+    let simulated = Simulated::start_behind(48 << 20, |name, port| match name.as_str() {
+        "lee" => link.insert(Link::to(port)).port,
+        _ => port,
+    })
+    .await;
+    let link = link.unwrap();
     let delivery = simulated
         .restore(simulated.on("bk1", "/backup/nightly"), "sql01")
         .await;
     let journal = Journal::new();
+    // In the middle of the disk's data the link drops, and soon after that the site is dark.
+    link.cut_every(16 << 20, 1);
     let dark = async {
-        // In the middle of the disk's data.
-        while !journal
-            .announced()
-            .iter()
-            .any(|line| line.starts_with("write up to 50331648 "))
-        {
+        while link.passed() < 16 << 20 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         simulated.site.go_dark(SiteRole::Recovery);

@@ -190,7 +190,7 @@ pub(super) fn names(folder: &Path) -> Vec<String> {
 }
 
 fn await_banner(port: u16, log: &Path) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) {
             let mut banner = [0; 4];
@@ -374,8 +374,17 @@ struct LinkState {
     ended: AtomicBool,
 }
 
+impl LinkState {
+    /// Whether a cut was left; several connections may ask at once.
+    fn takes_a_cut(&self) -> bool {
+        let one_less = |cuts: u64| cuts.checked_sub(1);
+        let taken = (self.cuts).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        taken.is_ok()
+    }
+}
+
 impl Link {
-    fn to(target: u16) -> Self {
+    pub(super) fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::<LinkState>::default();
@@ -386,7 +395,7 @@ impl Link {
                     return;
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
-                    return;
+                    continue;
                 };
                 for socket in [&client, &server] {
                     socket.set_nodelay(true).unwrap();
@@ -436,8 +445,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, counted: Option<&LinkState>) 
         here += count as u64;
         state.passed.fetch_add(count as u64, Ordering::Relaxed);
         let budget = *state.budget.lock().unwrap();
-        if budget.is_some_and(|bytes| here > bytes) && state.cuts.load(Ordering::Relaxed) > 0 {
-            state.cuts.fetch_sub(1, Ordering::Relaxed);
+        if budget.is_some_and(|bytes| here > bytes) && state.takes_a_cut() {
             break;
         }
     }
