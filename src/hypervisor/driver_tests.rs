@@ -125,7 +125,7 @@ impl StandIn {
     }
 
     fn await_banner(&self, port: u16) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
             let mut banner = [0; 4];
             let socket = TcpStream::connect(("127.0.0.1", port));

@@ -43,7 +43,7 @@ impl Bastion {
             .stderr(std::fs::File::create(dir.join("log")).expect("a log"))
             .spawn()
             .expect("sshd");
-        let limit = Duration::from_secs(10);
+        let limit = Duration::from_secs(60);
         until(limit, "the bastion does not listen", || {
             TcpStream::connect(address).is_ok()
         });

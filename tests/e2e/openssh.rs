@@ -79,7 +79,7 @@ impl Front {
             .stderr(std::fs::File::create(dir.join("log")).expect("a log"))
             .spawn()
             .expect("sshd");
-        let limit = Duration::from_secs(10);
+        let limit = Duration::from_secs(60);
         until(limit, "sshd does not listen", || {
             TcpStream::connect(address).is_ok()
         });

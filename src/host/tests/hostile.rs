@@ -59,7 +59,7 @@ async fn meet(port: u16) -> HostError {
     let error = host.read(Lane::Control, &sh("true")).await.unwrap_err();
     fit_to_show(&error);
     // Twice the handshake (the host's offer may be asked for once more) and room for a busy machine.
-    assert!(began.elapsed() < Duration::from_secs(20), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(60), "{error}");
     error
 }
 
@@ -151,7 +151,7 @@ async fn output_that_drips_for_ever_ends_at_the_deadline() {
     let began = Instant::now();
     let error = host.read(Lane::Control, &drip).await.unwrap_err();
     assert!(matches!(error, HostError::TimedOut { .. }), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn sftp_answer(reply: &str) -> HostError {
             Ok(_) => return HostError::Cancelled,
         },
     };
-    assert!(began.elapsed() < Duration::from_secs(20), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(60), "{error}");
     fit_to_show(&error);
     error
 }

@@ -78,7 +78,7 @@ impl Sshd {
     }
 
     fn await_banner(&mut self) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
             if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", self.port)) {
                 let mut banner = [0; 4];

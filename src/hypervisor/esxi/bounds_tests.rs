@@ -54,7 +54,7 @@ fn endless_output_costs_no_more_than_its_length() {
         let _ = Question::parse(&filled("Virtual machine message 1: x\n", piece, 64 << 10));
     }
     assert!(
-        began.elapsed() < Duration::from_secs(20),
+        began.elapsed() < Duration::from_secs(60),
         "{:?}",
         began.elapsed()
     );

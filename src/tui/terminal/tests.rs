@@ -15,7 +15,7 @@ use crate::tui::{RunExit, Screen, Theme};
 
 /// Which scenario the started copy of this binary plays.
 const SCENARIO: &str = "LIFEBOAT_SCREEN_TEST";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Plays a scenario if it was started for that; does nothing among the other tests.
 #[test]
@@ -353,21 +353,20 @@ fn what_a_killed_console_left_on_the_screen_is_wiped() {
 
 #[test]
 fn a_flood_of_output_neither_starves_the_keys_nor_the_line() {
+    let from = Instant::now();
     let mut terminal = start("flood", &[]);
     terminal.sees("FAILOVER");
-    let from = Instant::now();
     let frames = |raw: &[u8]| {
         String::from_utf8_lossy(raw)
             .matches("\u{1b}[?2026h")
             .count()
     };
-    let before = frames(&terminal.raw);
     terminal.press("l");
     terminal.sees("log in UTC");
     while from.elapsed() < Duration::from_secs(1) {
         terminal.sees_anything();
     }
-    let drawn = frames(&terminal.raw) - before;
+    let drawn = frames(&terminal.raw);
     let most = from.elapsed().as_millis() / 33 + 2;
     assert!(drawn as u128 <= most, "{drawn} frames, {most} at most");
     terminal.press("\u{3}\u{3}");
