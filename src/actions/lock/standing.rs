@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::actions::context::Ctx;
-use crate::engine::RunState;
+use crate::engine::{Op, OpStatus, RunState};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::shell::{StandingLock, read_lock};
@@ -55,7 +55,7 @@ pub(super) async fn look(ctx: &Ctx, place: &Place) -> Result<Standing, Fault> {
         }
         return Ok(match Owner::read(&lock.owner) {
             Some(owner) if owner.is_this(ctx) => Standing::Ours(lock),
-            None if lock.owner.trim().is_empty() && announced(&ctx.state, place) => {
+            None if lock.owner.trim().is_empty() && was_cut_off(&ctx.state, place) => {
                 Standing::Unnamed(lock)
             }
             owner => Standing::Theirs(lock, owner),
@@ -73,9 +73,16 @@ pub(super) fn may_be_released(state: &RunState, lock: &StandingLock) -> bool {
     })
 }
 
-/// Whether this run has ever announced a command about that lock.
-fn announced(state: &RunState, place: &Place) -> bool {
-    state.ops.values().any(|op| place.is_meant_by(op))
+/// Whether the end of this run's newest command about that lock is not known, or it took the name away
+/// and not the lock. After one that ended, a lock without a name is another run's that is being made.
+fn was_cut_off(state: &RunState, place: &Place) -> bool {
+    let meant = |op: &&Op| place.is_meant_by(op) && op.may_have_acted();
+    state
+        .ops
+        .values()
+        .rev()
+        .find(meant)
+        .is_some_and(|op| !matches!(op.status, OpStatus::Finished { exit: 0 | 1, .. }))
 }
 
 pub(super) fn in_words(owner: Option<&Owner>) -> String {

@@ -207,11 +207,22 @@ async fn a_lock_command_that_was_cut_off_is_known_again_by_its_own_run_alone() {
     let strange = world.probe(&id).await;
     assert!(needed(&strange).attest.is_some(), "{strange:?}");
 
-    world.lose(
-        &id,
-        "lee-esx1",
-        "sh -c … _ /vmfs/volumes/local1/.lifeboat-lock-sql01 {}",
-    );
+    let command = "sh -c … _ /vmfs/volumes/local1/.lifeboat-lock-sql01 {}";
+    world.lose(&id, "lee-esx1", command);
+    // It lost a race, as one that was sent after it came to know.
+    let op = world.send(&id, "lee-esx1", command);
+    let (exit, took_ms, output_sha256) = (1, 5, None);
+    let ended = RunEvent::WriteFinished {
+        op,
+        exit,
+        took_ms,
+        output_sha256,
+    };
+    world.keeper.record(Some(&world.step(&id)), ended);
+    let strange = world.probe(&id).await;
+    assert!(needed(&strange).attest.is_some(), "{strange:?}");
+
+    world.lose(&id, "lee-esx1", command);
     let own = world.probe(&id).await;
     assert_eq!(locks_in(needed(&own)), 1);
     assert!(needed(&own).attest.is_none(), "{own:?}");

@@ -7,7 +7,12 @@
 //! one wins, nobody breaks another lock than the one that was seen, and a lock that is being broken
 //! cannot vanish, because a folder that is not empty is not removed. The innermost folder rules.
 //!
-//! Each script ends with status 0 only if it has changed something.
+//! A lock without a name may be one that its maker is about to name, held up between the two. So
+//! whoever names a folder looks for `next` in it afterwards, and whoever breaks a lock makes `next`
+//! before it reads the name: of the two at least one sees the other, and never do both have it.
+//!
+//! Each script ends with status 0 only if it has changed something; with 2 where a lock lost its name
+//! and stays.
 
 use super::{SHORT, operand};
 use crate::host::{Effect, HostCommand, Output};
@@ -20,7 +25,10 @@ pub(super) const TAKE: &str = r#"if e=$(mkdir "$1" 2>&1); then
     rmdir "$1"; echo changed; exit 1
   fi
   printf '%s\n' "$2" >"$1/owner"
-  if [ "$(cat "$1/owner" 2>/dev/null)" = "$2" ]; then echo taken; exit 0; fi
+  if [ "$(cat "$1/owner" 2>/dev/null)" = "$2" ]; then
+    if [ -d "$1/next" ]; then echo held; exit 1; fi
+    echo taken; exit 0
+  fi
   rm -f "$1/owner"; rmdir "$1"
   echo unwritten; exit 1
 fi
@@ -44,7 +52,7 @@ while rm -f "$d/owner" && rmdir "$d"; do
   if [ "$d" = "$3" ]; then echo released; exit 0; fi
   d=${d%/next}
 done
-exit 1"#;
+exit 2"#;
 
 /// A lock as it stands: the innermost of its folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +68,7 @@ pub struct StandingLock {
 pub enum LockTaken {
     /// It is ours.
     Done,
-    /// Somebody else has it.
+    /// Somebody else has it, or is about to break it.
     Held,
     /// The lock that was to be broken has another owner by now.
     Changed,
