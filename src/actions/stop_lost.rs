@@ -11,6 +11,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::engine::{Op, OpStatus, StopOutcome};
 use crate::error::Fault;
 use crate::host::{HostCommand, Lane, Output, sanitise};
@@ -32,6 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Looks in a row that must not see a command whose number is not known: the first may come before
 /// the host has started it.
 const UNSEEN: u32 = 3;
+/// A command that told nothing of its start for so long was sent into a silence.
+const SILENT: Duration = Duration::from_secs(5);
+/// For how long such a command must not be seen: it may have waited on its way, at a jump host or in
+/// front of a host that hung.
+const LATE: Duration = Duration::from_secs(30);
 /// Stand in a kept command where a secret was, or a character that no terminal gets.
 const REPLACED: [&str; 2] = ["***", "\u{fffd}"];
 
@@ -229,6 +236,14 @@ async fn wait_until_unseen(
     let limit = patience(ctx);
     let mut pauses = Pauses::within(limit);
     let mut unseen = 0;
+    let late = may_be_late(lost);
+    if !late.is_zero() {
+        let span = span(late);
+        ctx.doing(format!(
+            "looking for {span} whether the lost command still reaches {host}: nothing was heard of its start"
+        ));
+    }
+    let since = Instant::now();
     loop {
         let shown = processes(ctx, host).await?;
         unseen = if mentions(&shown, command) {
@@ -236,7 +251,7 @@ async fn wait_until_unseen(
         } else {
             unseen + 1
         };
-        if unseen == UNSEEN {
+        if unseen >= UNSEEN && since.elapsed() >= late {
             return Ok(StopOutcome::Gone);
         }
         if !pauses.pause().await {
@@ -250,6 +265,15 @@ async fn wait_until_unseen(
                 "its process number is not known, so nothing was stopped: look at it on the host, then retry",
             ));
         }
+    }
+}
+
+/// How long a command without a number may still be on its way to its host. Where the connection was
+/// refused or ended by the other side, that came at once.
+fn may_be_late(lost: &Op) -> Duration {
+    match lost.lasted {
+        Some(lasted) if lasted >= SILENT => LATE,
+        _ => Duration::ZERO,
     }
 }
 
@@ -376,6 +400,31 @@ mod tests {
             "1 1 x logger -t a secret",
             &command("logger -t a '***'")
         ));
+    }
+
+    #[test]
+    fn a_command_that_was_sent_into_a_silence_is_looked_for_longer() {
+        let lasted = |lasted: Option<u64>| {
+            may_be_late(&Op {
+                step: "failover/recover/sql01/register".into(),
+                attempt: crate::names::Attempt::FIRST,
+                host: "lee-esx1".into(),
+                console: "noc-1".to_owned(),
+                command: "true".to_owned(),
+                bulk: false,
+                pid: None,
+                intended: jiff::Timestamp::UNIX_EPOCH,
+                lasted: lasted.map(Duration::from_secs),
+                status: OpStatus::Lost,
+            })
+        };
+        assert_eq!(lasted(Some(0)), Duration::ZERO);
+        assert_eq!(lasted(Some(60)), LATE);
+        assert_eq!(
+            lasted(None),
+            Duration::ZERO,
+            "a console that ended drops what it had not delivered"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) fn connect(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Resul
 pub(super) fn prove(host: &Shared, wake: &Arc<Wake>, cancel: &Cancel) -> Result<(), HostError> {
     host.turn.take(cancel, || {
         if host.proven().is_none() {
-            log_in(host, wake, cancel)?;
+            log_in(host, wake, cancel)?.0.leave();
         }
         Ok(())
     })
@@ -194,12 +194,12 @@ pub(super) fn dial(host: &Shared, cancel: &Cancel) -> Result<Wire, HostError> {
     match (&host.hop, &host.config.via) {
         (Some(hop), _) => hop::dial_from(hop, &host.config.address, cancel),
         (None, Via::NoWay(why)) => Err(HostError::NoWay(why.clone())),
-        (None, _) => dial_straight(host, cancel).map(Wire::Direct),
+        (None, _) => dial_straight(host, cancel),
     }
 }
 
 /// Connects to the first address of the name that answers; each must pass the policy.
-fn dial_straight(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError> {
+fn dial_straight(host: &Shared, cancel: &Cancel) -> Result<Wire, HostError> {
     let allowed = host.config.connect_timeout;
     let limit = Limit::new(allowed.unwrap_or(host.run.limits.connect), cancel);
     let shown = host.config.address.to_string();
@@ -216,7 +216,7 @@ fn dial_straight(host: &Shared, cancel: &Cancel) -> Result<TcpStream, HostError>
             Ok(socket) => {
                 // Commands are small packets that somebody waits for.
                 let _ = socket.set_nodelay(true);
-                return Ok(socket);
+                return Wire::direct(socket).map_err(|error| HostError::Lost(error.to_string()));
             }
             Err(error) => failure = Some((error, started.elapsed())),
         }

@@ -325,13 +325,22 @@ impl Link {
         }
     }
 
-    /// Cuts the connection, so that nothing that is still to be freed waits for a host that hangs.
-    /// Says goodbye first if that can leave at once.
+    /// Cuts the connection, so that nothing that is still to be freed waits for a host that hangs, and
+    /// nothing that is still on its way gets there.
     pub(super) fn cut(&self) {
-        if self.established && !self.sends() {
+        self.socket.cut();
+    }
+
+    /// Ends a connection that is at rest. Says goodbye if that can leave at once.
+    pub(super) fn leave(&self) {
+        if self.established
+            && !self.sends()
+            && self.unanswered == 0
+            && self.socket.deliver().is_ok()
+        {
             let _ = self.session.disconnect(None, "bye", None);
         }
-        self.socket.cut();
+        self.cut();
     }
 
     /// Lets libssh2 process what arrived between two commands.

@@ -164,7 +164,7 @@ impl Session {
         let ended = self
             .carry(&mut link, &mut channel, keys, out)
             .map_err(|stopped| stopped.during("the shell"));
-        link.cut();
+        link.leave();
         let _ = end.send(ended);
     }
 

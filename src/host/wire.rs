@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connected stream.
@@ -35,6 +36,19 @@ macro_rules! either {
 }
 
 impl Wire {
+    /// A connection of which nothing is delivered once it is closed, even by a crash: what the other
+    /// side has not acknowledged by then would be sent again and again, and a command that was given up
+    /// for lost could start long after.
+    pub(super) fn direct(stream: TcpStream) -> io::Result<Self> {
+        set_socket_linger(&stream, Some(Duration::ZERO))?;
+        Ok(Self::Direct(stream))
+    }
+
+    /// Has what is on its way delivered after all when it is closed.
+    pub(super) fn deliver(&self) -> io::Result<()> {
+        either!(self, stream => Ok(set_socket_linger(stream, None)?))
+    }
+
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Direct(stream) => Self::Direct(stream.try_clone()?),
@@ -94,5 +108,41 @@ impl AsRawFd for Wire {
 impl AsFd for Wire {
     fn as_fd(&self) -> BorrowedFd<'_> {
         either!(self, stream => stream.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Bytes that the other side gets of what no longer fits on its way.
+    fn arrived(close: impl Fn(Wire)) -> (usize, usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        let mut wire = Wire::direct(near).unwrap();
+        wire.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while let Ok(count) = wire.write(&[0; 64 << 10]) {
+            sent += count;
+        }
+        close(wire);
+        let (mut got, mut buffer) = (0, vec![0; 64 << 10]);
+        while let Ok(count @ 1..) = far.read(&mut buffer) {
+            got += count;
+        }
+        (sent, got)
+    }
+
+    #[test]
+    fn what_is_on_its_way_when_a_connection_is_given_up_never_arrives() {
+        let (sent, got) = arrived(|wire| wire.cut());
+        assert!(got < sent, "{got} of {sent}");
+        let (sent, got) = arrived(|wire| {
+            wire.deliver().unwrap();
+            wire.cut();
+        });
+        assert_eq!(got, sent);
     }
 }

@@ -82,6 +82,9 @@ impl Worker {
             let idle = self.files.is_empty() && self.streams.is_empty() && self.talks.is_empty();
             self.idle.store(idle, Ordering::Relaxed);
         }
+        if let Some(link) = &self.link {
+            link.leave();
+        }
         self.drop_link();
     }
 
