@@ -117,37 +117,9 @@ fn selection(
 /// The run as something that can be taken back.
 fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
     let state = past.state();
+    refuse_unless_it_stands(&past, &state)?;
     let refused =
         |what: String, next: String| refused(&past.folder.id, what, as_typed(&past.folder, &next));
-    match past.info.mode {
-        Some(Mode::Failover | Mode::Planned) => {}
-        other => {
-            let mode = other.map_or("unknown", Mode::as_str);
-            return refused(
-                format!("only a failover can be taken back, and this run's mode is {mode}"),
-                "name the failover's run: `lifeboat runs` lists them".to_owned(),
-            );
-        }
-    }
-    if state.finished.is_none() {
-        let stage = Stage::of(&state);
-        let next = if state.ends_anew() {
-            format!(
-                "first lifeboat resume {} (it gives its locks back)",
-                past.folder.id
-            )
-        } else {
-            first(&stage.ways(&past.folder.id, past.info.mode))
-        };
-        let what = format!("the failover is not finished ({})", stage.words());
-        return refused(what, next);
-    }
-    if was_rolled_back(&state) {
-        return refused(
-            "that failover was rolled back: nothing of it is left to be taken home".to_owned(),
-            format!("see what it left: `lifeboat report {}`", past.folder.id),
-        );
-    }
     let WayOut {
         moved,
         mut stayed,
@@ -184,6 +156,42 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
         state: Arc::new(state),
         variables: past.info.variables,
     })
+}
+
+/// Only a failover that came to its end and stands can be taken home.
+fn refuse_unless_it_stands(past: &Past, state: &RunState) -> Result<(), Failure> {
+    let refused =
+        |what: String, next: String| refused(&past.folder.id, what, as_typed(&past.folder, &next));
+    match past.info.mode {
+        Some(Mode::Failover | Mode::Planned) => {}
+        other => {
+            let mode = other.map_or("unknown", Mode::as_str);
+            return refused(
+                format!("only a failover can be taken back, and this run's mode is {mode}"),
+                "name the failover's run: `lifeboat runs` lists them".to_owned(),
+            );
+        }
+    }
+    if state.finished.is_none() {
+        let stage = Stage::of(state);
+        let next = if state.ends_anew() {
+            format!(
+                "first lifeboat resume {} (it gives its locks back)",
+                past.folder.id
+            )
+        } else {
+            first(&stage.ways(&past.folder.id, past.info.mode))
+        };
+        let what = format!("the failover is not finished ({})", stage.words());
+        return refused(what, next);
+    }
+    if was_rolled_back(state) {
+        return refused(
+            "that failover was rolled back: nothing of it is left to be taken home".to_owned(),
+            format!("see what it left: `lifeboat report {}`", past.folder.id),
+        );
+    }
+    Ok(())
 }
 
 /// The VMs of a run that failbacks have started at home, each with the failback that did. One that was

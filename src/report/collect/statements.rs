@@ -21,6 +21,7 @@ use super::{drill, seeded, unverified};
 pub(super) fn statements(run: &Run<'_>) -> Vec<Statement> {
     let mut all = Said(Vec::new());
     splits(run, &mut all);
+    seen_of_splits(run, &mut all);
     attestations(run, &mut all);
     locks(run, &mut all);
     if run.plan.mode == Mode::Drill {
@@ -74,7 +75,7 @@ impl Said {
     }
 }
 
-/// VMs that run at both sites, or did, before anything else.
+/// VMs that run at both sites, before anything else.
 fn splits(run: &Run<'_>, all: &mut Said) {
     let stage = Stage::of(&run.state);
     for split in run.state.splits() {
@@ -93,6 +94,10 @@ fn splits(run: &Run<'_>, all: &mut Said) {
         let said = strong("Recovery required (split brain)").plain(words);
         all.say(Kind::SplitBrain, said);
     }
+}
+
+/// What was seen of VMs at two sites, or meant one, as it was seen.
+fn seen_of_splits(run: &Run<'_>, all: &mut Said) {
     let mut split = BTreeSet::new();
     // As what a failback took home is whenever the run is taken up.
     let is_told_again = |index: usize, fact: &Fact| {

@@ -38,6 +38,14 @@ impl Draft<'_> {
             self.point.flaws.push(Flaw::NotOneVmx { names });
         }
         let mut flaws = Vec::new();
+        let disks = self.check_texts(&mut flaws);
+        check_snapshots(&disks, &mut flaws);
+        self.point.flaws.extend(flaws);
+        self.remark_lost_nvram();
+    }
+
+    /// Checks the VM's file and the disks' descriptors; the disks that they describe.
+    fn check_texts(&self, flaws: &mut Vec<Flaw>) -> BTreeMap<&str, Descriptor> {
         let mut disks = BTreeMap::new();
         for (name, text) in &self.texts {
             let Some(file) = self.point.file(name) else {
@@ -62,12 +70,12 @@ impl Draft<'_> {
             }
             match file.kind {
                 FileKind::Vmx => match Vmx::parse(text) {
-                    Ok(vmx) => self.check_vmx(name, &vmx, &mut flaws),
+                    Ok(vmx) => self.check_vmx(name, &vmx, flaws),
                     Err(why) => flaws.push(unreadable(why.to_string())),
                 },
                 FileKind::Descriptor => match Descriptor::parse(text) {
                     Ok(disk) => {
-                        self.check_descriptor(name, &disk, &mut flaws);
+                        self.check_descriptor(name, &disk, flaws);
                         disks.insert(name.as_str(), disk);
                     }
                     Err(why) => flaws.push(unreadable(why.to_string())),
@@ -75,9 +83,7 @@ impl Draft<'_> {
                 _ => {}
             }
         }
-        check_snapshots(&disks, &mut flaws);
-        self.point.flaws.extend(flaws);
-        self.remark_lost_nvram();
+        disks
     }
 
     /// Its name, with the point that it lies in where that is an earlier one.

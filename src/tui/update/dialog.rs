@@ -156,9 +156,20 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
         text.field.error = Some("this cannot stay empty; Esc gives up".to_owned());
         return Outcome::Open;
     }
+    if let Purpose::LeaveEnding(chapter) = text.purpose
+        && run.state.leavable().is_none()
+    {
+        text.field.error = Some(format!("something of the {chapter} was done by now"));
+        return Outcome::Open;
+    }
+    meant(run, &text.purpose, words).map_or(Outcome::Close, Outcome::Send)
+}
+
+/// What the words are for; nothing where that step is not there.
+fn meant(run: &Run, purpose: &Purpose, words: String) -> Option<OperatorInput> {
     let by = run.operator.clone();
     let id = |step: usize| run.plan.steps.get(step).map(|step| step.id.clone());
-    let input = match text.purpose {
+    match *purpose {
         Purpose::Skip(step) => id(step).map(|step| OperatorInput::Skip {
             step,
             by,
@@ -198,21 +209,14 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
                 })
             })
         }
-        Purpose::LeaveEnding(chapter) => {
-            if run.state.leavable().is_none() {
-                text.field.error = Some(format!("something of the {chapter} was done by now"));
-                return Outcome::Open;
-            }
-            Some(OperatorInput::People(PeopleInput::LeaveEnding {
-                chapter,
-                by,
-                reason: words,
-            }))
-        }
+        Purpose::LeaveEnding(chapter) => Some(OperatorInput::People(PeopleInput::LeaveEnding {
+            chapter,
+            by,
+            reason: words,
+        })),
         Purpose::Abort => Some(OperatorInput::People(PeopleInput::Abort { by, why: words })),
         Purpose::Search => None,
-    };
-    input.map_or(Outcome::Close, Outcome::Send)
+    }
 }
 
 fn press_menu(run: &mut Run, menu: &mut Menu, key: KeyEvent, too_early: bool) -> Outcome {

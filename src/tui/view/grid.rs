@@ -30,39 +30,16 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         Role::Strong.style(),
     );
     let width = usize::from(area.width);
-    let touches = |phase: &&Phase| phase.groups.iter().any(|group| group.vm.is_some());
-    let phases: Vec<&Phase> = run.outline.phases.iter().filter(touches).collect();
     let fit = (width.saturating_sub(NAME + 1) / CELL).max(1);
-    // The phases around the step that is next, where not all fit.
-    let next = phases.iter().position(|phase| {
-        phase
-            .groups
-            .iter()
-            .any(|group| group.steps.contains(&run.ui.current))
-    });
-    let first = next
-        .unwrap_or(0)
-        .saturating_sub(fit / 2)
-        .min(phases.len().saturating_sub(fit));
-    let phases = &phases[first..phases.len().min(first + fit)];
+    let phases = &shown(run, fit)[..];
     let cell = (width.saturating_sub(NAME + 1) / phases.len().max(1)).min(36);
 
-    let mut head = vec![Span::raw(format!(" {}", text::fit("VM", NAME)))];
-    head.extend(phases.iter().map(|phase| {
-        Span::styled(
-            text::fit(&text::cut(&text::clean(&phase.title), cell - 1), cell),
-            Role::Dim.style(),
-        )
-    }));
-    put(
-        buffer,
-        Rect {
-            y: area.y + 1,
-            height: 1,
-            ..area
-        },
-        &Line::from(head),
-    );
+    let below = Rect {
+        y: area.y + 1,
+        height: 1,
+        ..area
+    };
+    put(buffer, below, &head(phases, cell));
 
     let rows = usize::from(area.height.saturating_sub(2));
     let extent = Extent {
@@ -94,6 +71,30 @@ pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
         );
     }
     extent
+}
+
+/// So many of the phases that touch VMs: those around the step that is next, where not all fit.
+fn shown(run: &Run, fit: usize) -> Vec<&Phase> {
+    let touches = |phase: &&Phase| phase.groups.iter().any(|group| group.vm.is_some());
+    let phases: Vec<&Phase> = run.outline.phases.iter().filter(touches).collect();
+    let next = phases.iter().position(|phase| {
+        let mut groups = phase.groups.iter();
+        groups.any(|group| group.steps.contains(&run.ui.current))
+    });
+    let first = next
+        .unwrap_or(0)
+        .saturating_sub(fit / 2)
+        .min(phases.len().saturating_sub(fit));
+    phases.into_iter().skip(first).take(fit).collect()
+}
+
+fn head(phases: &[&Phase], cell: usize) -> Line<'static> {
+    let mut spans = vec![Span::raw(format!(" {}", text::fit("VM", NAME)))];
+    spans.extend(phases.iter().map(|phase| {
+        let title = text::cut(&text::clean(&phase.title), cell - 1);
+        Span::styled(text::fit(&title, cell), Role::Dim.style())
+    }));
+    Line::from(spans)
 }
 
 fn row(run: &Run, vm: &VmName, phases: &[&Phase], cell: usize) -> Line<'static> {
