@@ -1,7 +1,7 @@
 //! What lies in the folder that a VM's files arrive in: what this run put there, what it began, and
 //! what is somebody else's.
 
-use crate::engine::{Fact, given_names};
+use crate::engine::{Fact, copy_counts, given_names};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::shell::{self, FileKind, FileStat, Removed};
@@ -68,12 +68,16 @@ impl Arrivals {
     }
 
     /// As [`Arrivals::look`], for a step that brings files over those that are there: what other steps
-    /// of the run placed is what it has to replace.
+    /// of the run placed is what it has to replace, and so is what was copied of a VM that ran meanwhile.
     ///
     /// # Errors
     /// The host could not be asked.
     pub async fn of_step(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
-        Self::among(ctx, at, ctx.step_facts()).await
+        let mut arrivals = Self::among(ctx, at, ctx.step_facts()).await?;
+        if !copy_counts(&at.vm, &ctx.run_facts()) {
+            arrivals.forget_placed();
+        }
+        Ok(arrivals)
     }
 
     async fn among(ctx: &Ctx, at: &VmAt, facts: Vec<Fact>) -> Result<Self, Fault> {
@@ -148,7 +152,7 @@ impl Arrivals {
         })
     }
 
-    /// Everything that was placed is gone again, as after an undo: it binds nobody any more.
+    /// Everything that was placed is gone again, as after an undo, or no proof any more: it binds nobody.
     pub fn forget_placed(&mut self) {
         self.placed.clear();
     }

@@ -22,6 +22,7 @@ use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
 use super::context::Ctx;
+use super::copying::rest::Rest;
 use super::copying::{self, Load, blocked_by_owner, reached};
 use super::link::ActError;
 use super::moving;
@@ -269,7 +270,9 @@ impl Action for CopyBack {
         };
         seen.store.keep(ctx, &self.to).await?;
         let delivery = load.delivery(ctx, &self.to, self.source(ctx, &seen.from)?)?;
-        moving::bring(ctx, &self.to, &delivery).await
+        let rest = Rest::begin(ctx, &seen.from).await?;
+        moving::bring(ctx, &self.to, &delivery).await?;
+        rest.held(ctx).await
     }
 }
 

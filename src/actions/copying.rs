@@ -5,6 +5,7 @@
 //! differs; nor is one that the VM has there in another folder. Where a clone has no room, the disk itself can be patched, which loses what it was; that
 //! takes a word of its own, typed.
 
+pub(super) mod rest;
 mod way;
 
 use crate::engine::{ProbeAnswer, Proposal, ShownCommand};

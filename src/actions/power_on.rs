@@ -26,6 +26,7 @@ mod starting;
 use super::action::Action;
 use super::answer::Known;
 use super::context::Ctx;
+use super::copying::rest;
 use super::evidence::{Evidence, apart};
 use super::isolation::{self, Ground};
 use super::link::ActError;
@@ -73,6 +74,8 @@ pub(super) struct Seen {
     stale: Option<Stale>,
     /// Others of its identity on the hosts of this site; not asked while it runs here.
     twins: Option<Twins>,
+    /// How it was seen that it ran where its files were copied from since then; not asked while it runs here.
+    ran_since: Option<String>,
     /// What the host has of adapters whose address nobody knows.
     blind: Blind,
     /// The autostart entry that `fence` took away here and that is not back.
@@ -155,6 +158,7 @@ impl Action for PowerOn {
                         None => {
                             let other = sighting::of_site(ctx, self.vm(), self.other).await;
                             seen.other = Some(other);
+                            seen.ran_since = rest::has_run_since(ctx, &at).await;
                         }
                     }
                 }

@@ -7,7 +7,7 @@
 //! It is sent from where it was shut down, though the runbook places it elsewhere. Files that are there
 //! under the same names, from an earlier run say or from a copy that was sent ahead, are renamed aside.
 
-use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand};
+use crate::engine::{Fact, ProbeAnswer, Proposal, ShownCommand, copy_counts};
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::power::PowerState;
@@ -21,6 +21,7 @@ use super::answer::{Known, blocked, done, needed};
 use super::arrivals::Arrivals;
 use super::configuration::{self, Configuration};
 use super::context::Ctx;
+use super::copying::rest::Rest;
 use super::copying::{self, Load, blocked_by_owner, reached};
 use super::link::ActError;
 use super::moving;
@@ -367,7 +368,9 @@ impl Action for Replicate {
                 vmx: point.vmx().unwrap_or_default().to_owned(),
             };
             let same = fact.clone();
-            ctx.keep_once(fact, |kept| *kept == same).await?;
+            // It is told anew where the VM's own files were copied in between.
+            let counts = copy_counts(&self.to.vm, &ctx.run_facts());
+            ctx.keep_once(fact, |kept| counts && *kept == same).await?;
         }
         if !arrivals.folder {
             let fact = Fact::FolderMade {
@@ -377,8 +380,13 @@ impl Action for Replicate {
             let same = fact.clone();
             ctx.keep_once(fact, |kept| *kept == same).await?;
         }
-        let from = self.origin_folder(ctx, from, origin)?;
-        let delivery = load.delivery(ctx, &self.to, from)?;
-        moving::bring(ctx, &self.to, &delivery).await
+        let folder = self.origin_folder(ctx, from, origin)?;
+        let delivery = load.delivery(ctx, &self.to, folder)?;
+        if matches!(origin, Origin::Point(_)) {
+            return moving::bring(ctx, &self.to, &delivery).await;
+        }
+        let rest = Rest::begin(ctx, from).await?;
+        moving::bring(ctx, &self.to, &delivery).await?;
+        rest.held(ctx).await
     }
 }

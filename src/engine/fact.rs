@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::copies::RestingFile;
 use super::taken_home::TakenBy;
 use crate::names::{BackupName, HostName, NetworkName, RunId, VmName};
 
@@ -345,6 +346,33 @@ pub enum Fact {
         vm: VmName,
         /// Where it was seen running.
         host: HostName,
+    },
+    /// The VM's own files begin to be copied: what was copied of it before is no proof any more.
+    CopyBegan {
+        /// Which VM.
+        vm: VmName,
+        /// From where.
+        host: HostName,
+    },
+    /// They were copied, and the VM was off from before the first byte was read until after the last.
+    CopiedAtRest {
+        /// Which VM.
+        vm: VmName,
+        /// From where.
+        host: HostName,
+        /// The VM's folder there.
+        folder: String,
+        /// What lay there then.
+        files: Vec<RestingFile>,
+    },
+    /// Since then it has run where they were copied from, so what was copied is not all that it wrote.
+    RanSinceCopied {
+        /// Which VM.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+        /// How that was seen, in words.
+        seen: String,
     },
     /// Recovery required: the VM runs at both sites.
     SplitBrain {

@@ -7,6 +7,7 @@
 mod asked;
 mod closing;
 mod consent;
+mod copies;
 mod effect;
 mod event;
 mod fact;
@@ -39,6 +40,7 @@ pub use consent::{
     Gap, can_decline, confirmation_gaps, is_wrong_response, objection, risk, typed_word,
     waits_for_person,
 };
+pub use copies::{RestingFile, copy_counts};
 pub use effect::{Effect, TimerId};
 pub use event::{
     Chapter, DrillTerms, Entry, FromDrill, KeptFolder, Pace, Parent, RunEvent, RunInfo, RunResult,

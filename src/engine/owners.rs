@@ -59,6 +59,10 @@ impl Fact {
                 "{vm} RUNS ON {host}, seen after it was seen off or vouched for; no start of it \
                  goes on before that is looked into"
             ),
+            Self::RanSinceCopied { vm, host, seen } => format!(
+                "{vm} HAS RUN ON {host} since its files were copied from there ({seen}): they are \
+                 copied once more before it starts"
+            ),
             _ => return None,
         })
     }

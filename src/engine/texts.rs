@@ -146,6 +146,7 @@ impl Fact {
             | Self::FilesChosen { quiesced: text, .. }
             | Self::PointPicked { why: text, .. }
             | Self::SplitBrainEnded { how: text, .. }
+            | Self::RanSinceCopied { seen: text, .. }
             | Self::LockReleased { how: text, .. }
             | Self::AddressProbed { by: text, .. } => one(text, clean),
             Self::OwnershipEvidence { lines, .. } | Self::IsolationSeen { lines, .. } => {
@@ -188,6 +189,8 @@ impl Fact {
             | Self::ConnectionDecided { .. }
             | Self::PoweredOn { .. }
             | Self::RunsElsewhere { .. }
+            | Self::CopyBegan { .. }
+            | Self::CopiedAtRest { .. }
             | Self::Serves { .. } => {}
         }
     }

@@ -170,8 +170,13 @@ pub fn fact_in_words(fact: &Fact) -> String {
         Fact::PoweredOn { vm, host } => format!("{vm} is on, on {host}"),
         Fact::RungReached { vm, rung, seen } => format!("{vm} reached {rung}: {seen}"),
         Fact::Serves { vm } => format!("{vm} serves"),
-        Fact::HostReturned { .. } | Fact::SplitBrain { .. } | Fact::RunsElsewhere { .. } => {
-            fact.alarm().unwrap_or_default()
+        Fact::HostReturned { .. }
+        | Fact::SplitBrain { .. }
+        | Fact::RunsElsewhere { .. }
+        | Fact::RanSinceCopied { .. } => fact.alarm().unwrap_or_default(),
+        Fact::CopyBegan { vm, host } => format!("{vm}'s own files begin to be copied from {host}"),
+        Fact::CopiedAtRest { vm, host, .. } => {
+            format!("{vm} was off on {host} while its files were copied")
         }
         Fact::SplitBrainEnded { vm, how } => format!("{vm} runs at one site again: {how}"),
         Fact::TakenHome(taken) => taken.in_words(),

@@ -163,11 +163,32 @@ impl PowerOn {
     }
 
     /// It is off: may it start?
+    /// What it wrote at the other site after its files were copied is not here.
+    fn outdated(&self, found: String, ran: &str) -> ProbeAnswer {
+        let fault = Fault::new(
+            format!(
+                "{} has run in {} since its files were copied from there: {ran}",
+                self.vm(),
+                self.other_site
+            ),
+            self.at.host.as_str(),
+            "what it wrote there is not in its files here; it was not started",
+            format!(
+                "see to it that it is off in {}; the step that copies its files is up once more, and then it starts",
+                self.other_site
+            ),
+        );
+        blocked(found, fault, &[])
+    }
+
     pub(super) fn decide_off(&self, seen: &Seen, entry: &Entry, other: &Ownership) -> ProbeAnswer {
         let found = format!("{}; {}", entry.power(), other.lines().join("; "));
         let standing = other.standing();
         if let Standing::Contradicted(why) = &standing {
             return self.contradicted(found, why, other);
+        }
+        if let Some(ran) = &seen.ran_since {
+            return self.outdated(found, ran);
         }
         if let Some(answer) = seen.twins.as_ref().and_then(|twins| twins.blocks(&self.at)) {
             return answer;

@@ -14,6 +14,7 @@ mod owners;
 pub(super) mod parts;
 mod points;
 mod replicating;
+mod rested;
 mod seeding;
 pub(super) mod trouble;
 mod two_stores;

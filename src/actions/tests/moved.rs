@@ -39,7 +39,7 @@ pub(super) async fn move_by_hand(world: &World, from: (&str, &str), to: (&str, &
 }
 
 /// The VM's number in the inventory of a host.
-async fn entry(world: &World, host: &str) -> String {
+pub(super) async fn entry(world: &World, host: &str) -> String {
     let list = by_hand(world, host, &["vim-cmd", "vmsvc/getallvms"]).await;
     let row = list.lines().find(|line| line.contains("sql01.vmx"));
     let row = row.unwrap_or_else(|| panic!("{list}"));

@@ -356,6 +356,28 @@ impl Engine {
         }
     }
 
+    /// A VM has run where its files were copied from: they are copied once more, and until then no VM is
+    /// started.
+    pub(super) fn copy_anew(&mut self, fact: &Fact) {
+        let Fact::RanSinceCopied { vm, host, .. } = fact else {
+            return;
+        };
+        let plan = std::sync::Arc::clone(&self.plan);
+        for step in plan.open_steps() {
+            let copies = match &step.action {
+                ActionSpec::CopyBack { vm: of } | ActionSpec::Replicate { vm: of } => of == vm,
+                _ => false,
+            };
+            if copies && self.state.status(&step.id).is_met() {
+                let by = BY_RULE.to_owned();
+                self.record(Some(&step.id), RunEvent::StepRetried { by });
+                // A person may have settled it while a command of it was in doubt.
+                self.stop_open_ops(&step.id);
+            }
+        }
+        self.hold_power_on(host);
+    }
+
     /// Lets the `fence` steps of VMs at a site look again.
     fn look_again(&mut self, role: SiteRole, vms: &[VmName], is_split: bool) {
         let plan = std::sync::Arc::clone(&self.plan);

@@ -111,6 +111,7 @@ impl Engine {
         self.record((!closes).then_some(step), RunEvent::FactFound(fact.clone()));
         self.effects.push(Effect::Kept { ticket });
         self.weigh(&fact);
+        self.copy_anew(&fact);
     }
 
     pub(super) fn questioned(&mut self, step: &StepId, attempt: Attempt, question: Question) {

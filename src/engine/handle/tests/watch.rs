@@ -206,6 +206,35 @@ fn a_silent_host_that_answers_rings_and_is_asked_before_any_start() {
     assert!(!returned(&story.london(Some(&[]))));
 }
 
+/// Its own files were copied while it was off, and before it starts it is seen that it ran since.
+#[test]
+fn what_was_copied_of_a_vm_that_ran_since_is_copied_once_more_before_it_starts() {
+    const COPY: usize = 1;
+    let mut plan = Arc::unwrap_or_clone(failover());
+    let vm: VmName = "vm0".into();
+    plan.steps[COPY].action = ActionSpec::Replicate { vm: vm.clone() };
+    let mut story = Story::unheard_in(Arc::new(plan));
+    story.answer(FENCE, already());
+    story.answer(COPY, already());
+    assert_eq!(story.status(POWER_ON), Status::Probing);
+    let ran = Fact::RanSinceCopied {
+        vm,
+        host: "lon".into(),
+        seen: "vm0-flat.vmdk has changed".to_owned(),
+    };
+    story.fact(POWER_ON, ran);
+    assert_eq!(story.status(COPY), Status::Probing, "it is compared again");
+    assert_eq!(
+        story.status(POWER_ON),
+        Status::Waiting,
+        "what it saw is over"
+    );
+    story.answer(POWER_ON, needed());
+    assert_eq!(story.status(POWER_ON), Status::Waiting);
+    story.answer(COPY, already());
+    assert_eq!(story.status(POWER_ON), Status::Probing);
+}
+
 #[test]
 fn a_start_that_asks_something_is_stopped_before_it_begins_anew() {
     let mut story = Story::attested();
