@@ -59,8 +59,8 @@ async fn site_of(text: &str) -> TestSite {
         runbook,
         folder,
     };
-    // The server's door opens while the site starts, at a moment of its own.
-    site.wait_until(|| answers(&site, "crm-lon"));
+    // Doors open and shut while the site starts, at moments of their own.
+    site.wait_until(|| answers(&site, "crm-lon") && !answers(&site, "crm-lee"));
     site
 }
 
@@ -126,7 +126,7 @@ async fn a_physical_server_loses_its_power_and_boots_with_what_is_enabled() {
     site.site.go_dark(SiteRole::Protected);
     site.wait_until(|| !answers(&site, "crm-lon") && !serves(&site, "192.0.2.50"));
     site.site.come_back(SiteRole::Protected);
-    site.wait_until(|| answers(&site, "crm-lon"));
+    site.wait_until(|| answers(&site, "crm-lon") && !answers(&site, "crm-lee"));
     let crm = site.client("crm-lon");
     assert_eq!(crm.run("systemctl is-active crm01").out, "inactive\n");
     assert_eq!(
