@@ -195,6 +195,28 @@ impl Fence {
         )
     }
 
+    /// Asks the site, then whose answer it may be that its address gives.
+    async fn look(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let ownership = sighting::unvouched(ctx, &self.vm, self.role).await;
+        self.planned_gap(ctx, &ownership)?;
+        let answered = ownership.sign.heard() == Heard::Answer;
+        let lives = survivor::chosen(ctx, &self.vm);
+        let running = ownership.running().next().is_some();
+        let elsewhere = if answered || running || lives.is_some() {
+            Some(sighting::of_hosts(ctx, &self.vm, self.role.other()).await)
+        } else {
+            None
+        };
+        let shared = self.served_by_others(ctx, &ownership.sign).await;
+        Ok(Seen {
+            ownership,
+            elsewhere,
+            shared,
+            lives,
+            calm: ctx.mode == Mode::Planned || self.role == SiteRole::Recovery,
+        })
+    }
+
     /// Why what answers says nothing of this VM, if it does not.
     async fn served_by_others(&self, ctx: &Ctx, sign: &Sign) -> Option<String> {
         let mut whose = Vec::new();
@@ -285,11 +307,6 @@ fn of_others(whose: Vec<Option<String>>) -> Option<String> {
         .map(|whose| whose.join("; "))
 }
 
-/// Whether every host of that site was asked and none runs the VM.
-fn is_off(ownership: Option<&Ownership>) -> bool {
-    ownership.is_some_and(|there| there.all_answered() && there.running().next().is_none())
-}
-
 /// Whether the host starts this copy at its own boot.
 fn starts_by_itself(copy: &Copy) -> bool {
     let entry = copy.autostart.as_ref();
@@ -297,6 +314,14 @@ fn starts_by_itself(copy: &Copy) -> bool {
 }
 
 impl Seen {
+    /// Something answers at its address, and nobody is known who would.
+    fn is_unexplained(&self) -> bool {
+        self.ownership.sign.answering().is_some()
+            && self.ownership.running().next().is_none()
+            && !self.runs_elsewhere()
+            && self.shared.is_none()
+    }
+
     /// What was found.
     fn lines(&self) -> Vec<String> {
         let mut lines = self.ownership.lines();
@@ -320,28 +345,13 @@ impl Action for Fence {
     }
 
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
-        let mut ownership = sighting::of_site(ctx, &self.vm, self.role).await;
-        self.planned_gap(ctx, &ownership)?;
-        let answered = ownership.sign.heard() == Heard::Answer;
-        let lives = survivor::chosen(ctx, &self.vm);
-        let running = ownership.running().next().is_some();
-        let elsewhere = if answered || running || lives.is_some() {
-            Some(sighting::of_hosts(ctx, &self.vm, self.role.other()).await)
-        } else {
-            None
-        };
-        if answered && !running && is_off(elsewhere.as_ref()) {
-            // What answered may have been the copy there, which was stopped before its host was asked.
-            ownership.sign = reach::sign(ctx, &self.vm, self.role).await;
+        let mut seen = self.look(ctx).await?;
+        if seen.is_unexplained() {
+            // Whose answer it was may have been stopped, started or moved between the questions.
+            seen = self.look(ctx).await?;
         }
-        let shared = self.served_by_others(ctx, &ownership.sign).await;
-        Ok(Seen {
-            ownership,
-            elsewhere,
-            shared,
-            lives,
-            calm: ctx.mode == Mode::Planned || self.role == SiteRole::Recovery,
-        })
+        sighting::vouched(ctx, &mut seen.ownership).await;
+        Ok(seen)
     }
 
     fn decide(&self, seen: &Seen) -> ProbeAnswer {
@@ -365,9 +375,7 @@ impl Action for Fence {
             return stopping::deaf(found, host, &self.vm, copy);
         }
         if let Some(look) = ownership.sign.answering()
-            && !running
-            && !seen.runs_elsewhere()
-            && seen.shared.is_none()
+            && seen.is_unexplained()
         {
             return self.blocked_by_address(&found, &look.line(), ownership);
         }

@@ -106,6 +106,14 @@ pub(super) fn way_on(ctx: &Ctx, role: SiteRole, site: &str) -> String {
 /// Gathers everything there is about a VM at the site of a role. A host that cannot be asked is
 /// evidence too, so this never fails.
 pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let mut ownership = unvouched(ctx, vm, role).await;
+    vouched(ctx, &mut ownership).await;
+    ownership
+}
+
+/// As [`of_site`], before anything is made of what somebody vouched for: for whoever may have to look once
+/// more first.
+pub(super) async fn unvouched(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
     let (told, sign, locks) = futures_util::join!(
         hosts_of(ctx, vm, role),
@@ -114,16 +122,14 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
     );
     let (sightings, by_uuid) = told;
     let site = site_title(&ctx.runbook, role);
-    let mut ownership = Ownership {
+    Ownership {
         sightings,
         by_uuid,
         sign,
         locks,
         at: Some(at),
         ..nothing_known(vm, &site, vec![])
-    };
-    vouched(ctx, &mut ownership).await;
-    ownership
+    }
 }
 
 /// As [`of_site`], without the guest's address: enough where the hosts are up and only their answer
@@ -373,7 +379,7 @@ impl Marks {
 
 /// Puts what somebody vouched for beside what was seen. A sign to the contrary ends it for good: a host
 /// that ran the VM and fell silent again is not what was vouched for.
-async fn vouched(ctx: &Ctx, ownership: &mut Ownership) {
+pub(super) async fn vouched(ctx: &Ctx, ownership: &mut Ownership) {
     let (vm, statement) = (ownership.vm.clone(), ownership.statement());
     // What answers at the address may be the copy that this run started.
     let counts = ownership.running().next().is_some() || ctx.state.started_on(&vm).is_none();
