@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::program::{Place, Ran};
 use crate::site::{RUNBOOK, answers};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn validate(place: &Place, path: &str) -> Ran {
     place.run(&["validate", path], SOON)

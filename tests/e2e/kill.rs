@@ -108,7 +108,7 @@ fn killed_in_a_restore_and_in_a_power_on_it_goes_on_and_sends_nothing_twice() {
     place
         .run(
             &["verify", &crate::practice::run_id(&place)],
-            Duration::from_secs(20),
+            Duration::from_secs(60),
         )
         .expect(0);
 }

@@ -143,7 +143,7 @@ fn share(behind: &Behind, socket: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("ssh");
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(60);
     until(limit, "there is no connection to share", || socket.exists());
     shared
 }
@@ -316,7 +316,7 @@ steps:
             assert_eq!(site.command_log("lon-esx1"), Vec::<String>::new());
         }
         place
-            .run(&["verify", &run], Duration::from_secs(20))
+            .run(&["verify", &run], Duration::from_secs(60))
             .expect(0);
     }
     let home = site.work_log("lon-esx1");

@@ -293,7 +293,7 @@ fn look(place: &Place, answers: &str) {
     );
     terminal.press("\x03\x03");
     assert_eq!(terminal.exit(Duration::from_secs(60)), 4);
-    let runs = place.run(&["runs"], Duration::from_secs(20));
+    let runs = place.run(&["runs"], Duration::from_secs(60));
     assert!(
         runs.all().contains("recovery required (split brain)"),
         "{}",

@@ -32,9 +32,9 @@ fn headless_practice_fails_over_and_back_and_ends_clean() {
         count("write-finished"),
         "no write is left open"
     );
-    let verified = place.run(&["verify", &run_id(&place)], Duration::from_secs(20));
+    let verified = place.run(&["verify", &run_id(&place)], Duration::from_secs(60));
     verified.expect(0);
-    let report = place.run(&["report", &run_id(&place)], Duration::from_secs(20));
+    let report = place.run(&["report", &run_id(&place)], Duration::from_secs(60));
     report.expect(0);
     assert!(report.stdout.contains("PRACTICE"), "{}", report.stdout);
     assert!(
@@ -79,11 +79,11 @@ fn a_run_leaves_reports_and_the_sums_of_its_evidence() {
     for (format, text) in [("md", &markdown), ("html", &html)] {
         let id = run_id(&place);
         let args = ["report", &id, "--format", format];
-        let printed = place.run(&args, Duration::from_secs(20));
+        let printed = place.run(&args, Duration::from_secs(60));
         printed.expect(0);
         assert_eq!(&printed.stdout, text);
     }
-    let verify = || place.run(&["verify", &run_id(&place)], Duration::from_secs(20));
+    let verify = || place.run(&["verify", &run_id(&place)], Duration::from_secs(60));
     let whole = verify();
     whole.expect(0);
     let said = "as the journal gives it: report.md, report.html, report.json";
@@ -109,7 +109,7 @@ fn a_run_leaves_reports_and_the_sums_of_its_evidence() {
     std::fs::rename(&folder, &elsewhere).expect("another place");
     let journal = elsewhere.join("journal.jsonl");
     let args = ["verify", journal.to_str().expect("a path")];
-    let whole = place.run(&args, Duration::from_secs(20));
+    let whole = place.run(&args, Duration::from_secs(60));
     whole.expect(0);
     assert!(whole.stdout.contains("report.html"), "{}", whole.stdout);
 }
@@ -122,7 +122,7 @@ fn runs_are_compared_and_a_changed_folder_is_found_out() {
     for _ in 0..2 {
         place.run(&args, Duration::from_secs(120)).expect(0);
     }
-    let soon = Duration::from_secs(20);
+    let soon = Duration::from_secs(60);
     let listed = place.run(&["runs"], soon);
     listed.expect(0);
     let compared = |line: &&str| line.contains("of 4h 00m") && line.contains("[----------]");
@@ -200,7 +200,7 @@ fn a_changed_byte_in_the_journal_is_named() {
         .expect("a digit");
     bytes[digit] = if bytes[digit] == b'0' { b'1' } else { b'0' };
     std::fs::write(&path, bytes).expect("the journal");
-    let verified = place.run(&["verify", &run_id(&place)], Duration::from_secs(20));
+    let verified = place.run(&["verify", &run_id(&place)], Duration::from_secs(60));
     verified.expect(1);
     assert!(verified.all().contains("line 3"), "{}", verified.all());
 }

@@ -88,7 +88,7 @@ fn the_second_console_is_refused_and_goes_on_when_the_lock_of_a_dead_one_is_brok
     assert_eq!(locks(&site.dir).len(), 1, "its lock is on a datastore");
 
     // On the same machine the run itself is held; looking on is always possible.
-    let refused = first.run(&["resume", &holder, "--headless"], Duration::from_secs(20));
+    let refused = first.run(&["resume", &holder, "--headless"], Duration::from_secs(60));
     refused.expect(3);
     assert!(
         refused.all().contains("held by another console"),
@@ -189,11 +189,11 @@ fn a_finished_run_can_be_watched_to_its_end() {
     place.run(&args, Duration::from_secs(120)).expect(0);
     let seen = place.run(
         &["watch", &run_id(&place), "--headless"],
-        Duration::from_secs(20),
+        Duration::from_secs(60),
     );
     seen.expect(0);
     assert!(seen.stdout.contains("is finished"), "{}", seen.stdout);
     assert!(seen.stdout.contains("sql01 serves"), "{}", seen.stdout);
-    let unknown = place.run(&["watch", "nothing", "--headless"], Duration::from_secs(20));
+    let unknown = place.run(&["watch", "nothing", "--headless"], Duration::from_secs(60));
     unknown.expect(2);
 }

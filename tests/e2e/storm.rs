@@ -216,7 +216,7 @@ impl Storm {
         self.place
             .run(
                 &["verify", &crate::practice::run_id(&self.place)],
-                Duration::from_secs(20),
+                Duration::from_secs(60),
             )
             .expect(0);
     }

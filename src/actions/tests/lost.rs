@@ -1,6 +1,6 @@
 //! Stopping what was lost, by its number, on both kinds of host.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::world::{World, out};
 use crate::actions::Ctx;
@@ -164,10 +164,8 @@ async fn a_host_that_does_not_answer_leaves_it_in_doubt() {
         .come_back(crate::runbook::model::SiteRole::Protected);
     world.hosts.retry_login(&"lon-esx1".into());
     let mut outcome = world.stop_lost(&id, op).await;
-    for _ in 0..20 {
-        if outcome.is_ok() {
-            break;
-        }
+    let end = Instant::now() + Duration::from_secs(60);
+    while outcome.is_err() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(200)).await;
         outcome = world.stop_lost(&id, op).await;
     }

@@ -116,7 +116,7 @@ async fn another_machine_with_the_address_that_its_tools_tell_keeps_it_unplugged
     let said = started(&world).await;
     // The copy in London, which nobody looks for any more, soon serves under that address.
     world.start_in_london().await;
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let answer = loop {
         let answer = world.probe(&out("power_on")).await;
         if matches!(answer.verdict, Verdict::Blocked { .. }) {

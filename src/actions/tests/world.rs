@@ -520,7 +520,7 @@ impl World {
     pub async fn tools_run(&self, host: &str, vmid: &str) {
         let host = self.hosts.host(&host.into()).unwrap();
         let guest = HostCommand::read(["vim-cmd", "vmsvc/get.guest", vmid]);
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         loop {
             let told = host.read(Lane::Telemetry, &guest).await.unwrap();
             if told.text().contains("\"guestToolsRunning\"") {
@@ -537,7 +537,7 @@ impl World {
         let read = |words: &[&str]| HostCommand::read(words.iter().copied());
         let command = read(&["vim-cmd", "vmsvc/getallvms"]);
         // London may have come back a moment ago: its door may not be open yet.
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         let list = loop {
             match host.read(Lane::Telemetry, &command).await {
                 Ok(list) => break list,

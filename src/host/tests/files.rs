@@ -160,7 +160,7 @@ async fn two_files_share_a_session_beside_that_of_commands() {
             .write_at((index << 18) as u64, piece.to_vec())
             .await
             .unwrap();
-        let count = sh("wc -c <\"$0\"").deadline(Duration::from_secs(5));
+        let count = sh("wc -c <\"$0\"").deadline(Duration::from_secs(60));
         assert!(host.read(Lane::Transfer(0), &count).await.is_ok());
     }
     first.finish().await.unwrap();
@@ -468,7 +468,7 @@ async fn connections_cut_at_any_moment_end_soon_in_an_error_that_may_pass() {
             let started = std::time::Instant::now();
             let (result, ()) = tokio::join!(work(&host, &path, round % 3), cut);
             assert!(
-                started.elapsed() < Duration::from_secs(15),
+                started.elapsed() < Duration::from_secs(60),
                 "round {round}: {result:?}"
             );
             match result {

@@ -270,7 +270,7 @@ async fn what_nobody_reads_any_more_is_ended_on_the_host() {
         Landing::Fresh,
     );
     let bring = tokio::spawn(async move { delivery.bring(&Journal::new(), quiet()).await });
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     let pid = loop {
         assert!(Instant::now() < until, "the tool did not start");
         match std::fs::read_to_string(&pid) {
