@@ -250,7 +250,14 @@ impl<'a> Command<'a> {
         let Some(check) = self.check() else {
             return self.without_check(ctx, output.status, ran).await;
         };
-        let reply = self.ask(ctx, check).await?;
+        let reply = match self.ask(ctx, check).await {
+            Ok(reply) => reply,
+            // Whether what failed is sent again is for a person to say.
+            Err(unseen) => {
+                let passing = unseen.passing && output.status == 0;
+                return Err(ActError::Failed(Fault { passing, ..unseen }));
+            }
+        };
         if reply.status == 0 {
             return Ok(Performed::Done {
                 evidence: vec![format!("{} ended with status 0", reply.line), ran],

@@ -231,7 +231,8 @@ pub(super) fn locked(at: &VmAt, who: &str) -> ProbeAnswer {
         format!("{}: {}", at.host, at.vmx_path()),
         "nothing was changed",
         "make sure that the VM runs nowhere: find who holds the lock, and stop it there; then retry",
-    );
+    )
+    .passing();
     blocked(format!("locked by {who}"), fault, &[])
 }
 

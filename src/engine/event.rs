@@ -223,6 +223,9 @@ pub enum RunEvent {
     StepInterrupted {
         /// Why.
         why: String,
+        /// What cut its action short and may pass, if that was it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        fault: Option<Fault>,
     },
     /// Somebody wanted what was not possible any more when the wish came in: nothing was done.
     DecisionRefused {

@@ -137,8 +137,6 @@ pub struct StepState {
     pub question: Option<Box<Question>>,
     /// Answers to its challenge that were refused (this attempt).
     pub refused: u32,
-    /// Probes that failed in a row (this attempt).
-    pub probe_failures: u32,
     /// Clean failures so far, over all attempts since a person last retried.
     pub failures: u32,
     /// It was over, and looks again because a host that had been silent answers.
@@ -153,6 +151,8 @@ pub struct StepState {
     pub retried_at: Option<Timestamp>,
     /// Lost writes so far, over all attempts since a person last retried.
     pub losses: u32,
+    /// Times that its action was cut short by what may pass, over all attempts since a person last retried.
+    pub cuts: u32,
 }
 
 impl StepState {
@@ -185,7 +185,6 @@ impl StepState {
                     self.proposal = None;
                     self.proposed_at = None;
                     self.refused = 0;
-                    self.probe_failures = 0;
                 }
                 self.attempt = attempt;
                 self.started.get_or_insert(at);
@@ -195,7 +194,6 @@ impl StepState {
             }
             RunEvent::ProbeAnswered(answer) => self.take_answer(at, answer),
             RunEvent::ProbeFailed { fault, .. } => {
-                self.probe_failures += 1;
                 self.fault = Some(fault.clone());
             }
             RunEvent::StepConfirmed(confirmation) => {
@@ -232,6 +230,7 @@ impl StepState {
                 if by != super::BY_RULE {
                     self.failures = 0;
                     self.losses = 0;
+                    self.cuts = 0;
                     self.unwanted = false;
                     self.retried_at = Some(at);
                 }
@@ -249,7 +248,11 @@ impl StepState {
                 self.by_hand = false;
                 self.settle(at, Status::Undone, evidence, None);
             }
-            RunEvent::StepInterrupted { .. } => self.move_to(Status::Waiting, at),
+            RunEvent::StepInterrupted { fault, .. } => {
+                self.cuts += u32::from(fault.is_some());
+                self.fault.clone_from(fault);
+                self.move_to(Status::Waiting, at);
+            }
             _ => {}
         }
     }

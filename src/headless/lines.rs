@@ -261,7 +261,7 @@ fn of_step(event: &RunEvent) -> Option<String> {
         RunEvent::StepRetried { by } => format!("to be tried again ({by})"),
         RunEvent::UndoStarted { by } => format!("being taken back by {by}"),
         RunEvent::StepUndone { evidence } => format!("taken back: {}", evidence.join("; ")),
-        RunEvent::StepInterrupted { why } => format!("interrupted: {why}"),
+        RunEvent::StepInterrupted { why, .. } => format!("interrupted: {why}"),
         _ => return None,
     })
 }

@@ -265,6 +265,11 @@ impl PowerOn {
             format!("{} is off, and nothing was sent", self.at.who()),
             next,
         );
+        // An address and a lock may outlast the VM for a moment; a VM that runs is fenced.
+        let fault = match other.running().next() {
+            None => fault.passing(),
+            Some(_) => fault,
+        };
         blocked(found, fault, &["an attestation does not override this"])
     }
 }

@@ -123,7 +123,7 @@ impl Engine {
 
     fn interrupt(&mut self, step: &StepId) {
         let why = "the console was started again; it looks once more".to_owned();
-        self.record(Some(step), RunEvent::StepInterrupted { why });
+        self.record(Some(step), RunEvent::StepInterrupted { why, fault: None });
     }
 
     /// Marks a step's open writes as lost.

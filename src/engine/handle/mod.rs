@@ -7,6 +7,7 @@ mod advance;
 mod begin;
 mod close;
 mod operator;
+mod patience;
 #[cfg(test)]
 pub(in crate::engine) mod planted;
 mod results;
@@ -42,8 +43,12 @@ pub struct Settings {
     /// How many steps may move disks onto a datastore of a site at a time; any number onto one that
     /// is not named.
     pub transfers_onto: BTreeMap<(SiteRole, String), usize>,
-    /// Probes that may fail in a row before the step fails.
-    pub probe_tries: u32,
+    /// How long a step that cannot look looks again before it fails.
+    pub unseen: Duration,
+    /// How long a step looks again at what stands against it and may pass, before it is held.
+    pub blocked: Duration,
+    /// Times that a step may be cut short by what passes before it fails.
+    pub cuts: u32,
     /// Lost writes of one step before a person must look.
     pub losses: u32,
 }
@@ -54,7 +59,9 @@ impl Default for Settings {
             headless: false,
             at_once: BTreeMap::new(),
             transfers_onto: BTreeMap::new(),
-            probe_tries: 5,
+            unseen: Duration::from_secs(3 * 60),
+            blocked: Duration::from_secs(60),
+            cuts: 5,
             losses: 20,
         }
     }
@@ -91,6 +98,8 @@ pub struct Engine {
     next_op: u64,
     next_timer: u64,
     timers: BTreeMap<TimerId, Wait>,
+    /// Steps that look again, and since when.
+    spells: BTreeMap<(StepId, patience::Cause), patience::Spell>,
     /// Steps for which something was ordered in this session and has not reported back.
     live: BTreeSet<StepId>,
     /// Steps whose ask nobody will answer (headless).
@@ -132,6 +141,7 @@ impl Engine {
             next_op,
             next_timer: 1,
             timers: BTreeMap::new(),
+            spells: BTreeMap::new(),
             live: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             quiet: BTreeSet::new(),

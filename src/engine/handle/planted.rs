@@ -11,6 +11,8 @@ pub(in crate::engine) enum Bug {
     RecordAfterRun,
     /// After a loss the step acts again at once.
     NoProbeAfterLoss,
+    /// What passed while a step acted lets it act again at once.
+    NoProbeAfterCut,
     /// A lost command is taken for gone without being stopped.
     LostNotStopped,
     /// A confirmation counts for whatever attempt stands now.
@@ -55,9 +57,10 @@ pub(in crate::engine) enum Bug {
 
 impl Bug {
     /// All of them.
-    pub(in crate::engine) const ALL: [Self; 22] = [
+    pub(in crate::engine) const ALL: [Self; 23] = [
         Self::RecordAfterRun,
         Self::NoProbeAfterLoss,
+        Self::NoProbeAfterCut,
         Self::LostNotStopped,
         Self::OldConfirmation,
         Self::StaleTimer,

@@ -5,6 +5,7 @@ use crate::names::{Attempt, StepId};
 use crate::runbook::model::OnFailure;
 
 use super::super::input::Performed;
+use super::patience::Cause;
 #[cfg(test)]
 use super::planted::Bug;
 use super::{Engine, Wait, back_off};
@@ -28,21 +29,19 @@ impl Engine {
         match answer {
             Ok(answer) => self.take_answer(step, answer),
             Err(fault) => {
-                let tries = self.state.step(step).probe_failures + 1;
-                let again = fault.passing && tries < self.settings.probe_tries;
-                let after = back_off(tries);
+                let again = fault.passing.then(|| self.look_later(step, Cause::Unseen));
+                let after = again.flatten();
                 self.record(
                     Some(step),
                     RunEvent::ProbeFailed {
                         fault: fault.clone(),
-                        again_in_ms: again
-                            .then(|| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+                        again_in_ms: after
+                            .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
                     },
                 );
-                if again {
-                    self.timer_for(Wait::Probe(step.clone(), attempt), after);
-                } else {
-                    self.fail(step, fault);
+                match after {
+                    Some(after) => self.timer_for(Wait::Probe(step.clone(), attempt), after),
+                    None => self.fail(step, fault),
                 }
             }
         }
@@ -50,7 +49,10 @@ impl Engine {
 
     fn take_answer(&mut self, step: &StepId, answer: ProbeAnswer) {
         let verdict = answer.verdict.clone();
-        self.record(Some(step), RunEvent::ProbeAnswered(Box::new(answer)));
+        // What still stands as it was seen is no news.
+        if !self.stands_already(step, &answer) {
+            self.record(Some(step), RunEvent::ProbeAnswered(Box::new(answer)));
+        }
         match verdict {
             Verdict::AlreadyDone { evidence } => {
                 self.record(Some(step), RunEvent::StepAlreadyDone { evidence });
@@ -59,6 +61,11 @@ impl Engine {
             // change of pace too.
             Verdict::Needed(_) => {}
             Verdict::Blocked { fault, remedies } => {
+                let again = fault.passing.then(|| self.look_later(step, Cause::Blocked));
+                if let Some(after) = again.flatten() {
+                    let attempt = self.state.attempt(step);
+                    return self.timer_for(Wait::Probe(step.clone(), attempt), after);
+                }
                 let goes_on = self
                     .plan
                     .step(step)
@@ -70,6 +77,17 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether the step looks again at this very thing that stands against it.
+    fn stands_already(&self, step: &StepId, answer: &ProbeAnswer) -> bool {
+        let Verdict::Blocked { fault, remedies } = &answer.verdict else {
+            return false;
+        };
+        let known = self.state.step(step);
+        known.fault.as_ref() == Some(fault)
+            && known.remedies == *remedies
+            && known.found == answer.found
     }
 
     pub(super) fn performed(&mut self, step: &StepId, attempt: Attempt, result: Performed) {
@@ -97,6 +115,9 @@ impl Engine {
             Performed::Failed(fault) if undoes && self.is_unwanted(step) => {
                 self.hold_undo(step, fault);
             }
+            Performed::Failed(fault) if !undoes && self.may_pass(step, &fault) => {
+                self.cut_short(step, fault);
+            }
             Performed::Failed(fault) => self.fail(step, fault),
             Performed::Held { fault, remedies } => self.hold(step, fault, remedies),
             // Handled above: a loss without an open write has nothing to stop.
@@ -119,9 +140,30 @@ impl Engine {
             self.hold_half_undone(step);
         } else {
             let why = "the link was lost; nothing that was sent can still take effect".to_owned();
-            self.record(Some(step), RunEvent::StepInterrupted { why });
+            self.record(Some(step), RunEvent::StepInterrupted { why, fault: None });
             self.timer_for(Wait::Begin(step.clone()), back_off(1));
         }
+    }
+
+    /// Whether a step that acted is to look anew by rule: only a person can say so again and again.
+    fn may_pass(&self, step: &StepId, fault: &Fault) -> bool {
+        fault.passing && self.state.step(step).cuts < self.settings.cuts
+    }
+
+    /// Its action met what may pass, and nothing that was sent is still under way: the step looks anew.
+    /// What is left to do by then is shown as ever, for another confirmation.
+    fn cut_short(&mut self, step: &StepId, fault: Fault) {
+        #[cfg(test)]
+        if self.planted == Some(Bug::NoProbeAfterCut)
+            && let Some(confirmation) = self.state.step(step).confirmation
+        {
+            return self.confirm(step, *confirmation);
+        }
+        let why = format!("{}; this may pass, so it looks anew", fault.what);
+        let fault = Some(fault);
+        self.record(Some(step), RunEvent::StepInterrupted { why, fault });
+        let after = back_off(self.state.step(step).cuts);
+        self.timer_for(Wait::Begin(step.clone()), after);
     }
 
     /// Things were not as confirmed: what was seen instead is shown as a new attempt, so that the

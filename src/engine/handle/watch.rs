@@ -441,7 +441,7 @@ impl Engine {
     pub(super) fn begin_anew(&mut self, id: &StepId, why: &str) {
         self.abandon(id);
         let why = why.to_owned();
-        self.record(Some(id), RunEvent::StepInterrupted { why });
+        self.record(Some(id), RunEvent::StepInterrupted { why, fault: None });
     }
 }
 

@@ -363,10 +363,16 @@ fn say_step(event: &RunEvent) -> (Look, String) {
     match event {
         RunEvent::StepStarted => (Look::Event, "looking".to_owned()),
         RunEvent::ProbeAnswered(answer) => match &answer.verdict {
-            Verdict::Blocked { fault, .. } => (
-                Look::Bad,
-                format!("found {}; blocked: {}", answer.found, fault.what),
-            ),
+            Verdict::Blocked { fault, .. } => {
+                let again = match fault.passing {
+                    true => "; it may pass, and is looked at again",
+                    false => "",
+                };
+                (
+                    Look::Bad,
+                    format!("found {}; blocked: {}{again}", answer.found, fault.what),
+                )
+            }
             Verdict::AlreadyDone { .. } | Verdict::Needed(_) => {
                 (Look::Event, format!("found {}", answer.found))
             }
@@ -387,7 +393,7 @@ fn say_step(event: &RunEvent) -> (Look, String) {
         RunEvent::StepUndone { evidence } => (Look::Event, done("taken back", evidence)),
         RunEvent::StepFailed { fault } => (Look::Bad, format!("failed: {}", fault.what)),
         RunEvent::StepHeld { fault, .. } => (Look::Bad, format!("held: {}", fault.what)),
-        RunEvent::StepInterrupted { why } => (Look::Event, format!("interrupted: {why}")),
+        RunEvent::StepInterrupted { why, .. } => (Look::Event, format!("interrupted: {why}")),
         RunEvent::FactFound(fact) => (Look::Event, fact_in_words(fact)),
         _ => (Look::Event, String::new()),
     }

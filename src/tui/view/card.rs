@@ -125,6 +125,11 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     state_line(run, step, known, &mut lines);
     if let Some(known) = known.filter(|known| known.fault.is_some()) {
         fault(&mut lines, width, known);
+        if is_tried_again(known) {
+            let words =
+                "it may pass, and is looked at again by itself; a person is asked if it lasts";
+            labelled(&mut lines, width, "again", Role::Busy, words);
+        }
     }
     purpose(run, &mut lines, width, step);
     if let Some(progress) = run.progress.get(&index) {
@@ -233,6 +238,12 @@ fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec
         add("  gate".to_owned());
     }
     lines.push(Line::from(parts));
+}
+
+/// Whether a step that met what may pass looks again without anybody's word.
+fn is_tried_again(known: &StepState) -> bool {
+    let passes = known.fault.as_ref().is_some_and(|fault| fault.passing);
+    passes && matches!(known.status, Status::Waiting | Status::Probing)
 }
 
 fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {

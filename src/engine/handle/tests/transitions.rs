@@ -150,23 +150,143 @@ fn a_failed_probe_is_repeated_with_back_off_and_stale_timers_do_nothing() {
     let (mut engine, step) = started(&plan);
     let down = || Err(Fault::default().passing());
     let mut timers = Vec::new();
-    for second in 1..5 {
-        let effects = engine.handle(at(second), probed(&step, 1, down()));
+    let mut now = 1;
+    let effects = loop {
+        let effects = engine.handle(at(now), probed(&step, 1, down()));
+        let Some(Effect::Timer { id, after }) = effects.last() else {
+            break effects;
+        };
         assert_eq!(names(&effects), ["probe-failed", "TIMER"]);
+        assert!(after.as_secs() <= 30, "{after:?}");
+        let fault = engine.state().step(&step).fault;
+        assert!(fault.is_some_and(|fault| fault.passing), "it is seen");
+        timers.push(*id);
+        now += i64::try_from(after.as_secs()).unwrap();
+        assert_eq!(
+            names(&engine.handle(at(now), Input::Timer(*id))),
+            ["PROBE 1"]
+        );
+    };
+    assert!((180..=210).contains(&now), "a restart of hostd: {now}");
+    assert_eq!(names(&effects), ["probe-failed", "step-failed"]);
+    for id in timers {
+        assert_eq!(names(&engine.handle(at(now), Input::Timer(id))), [""; 0]);
+    }
+}
+
+#[test]
+fn a_clock_that_stands_still_ends_looking_again_too() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let down = || Err(Fault::default().passing());
+    for _ in 0..20 {
+        let effects = engine.handle(at(1), probed(&step, 1, down()));
+        let Some(Effect::Timer { id, .. }) = effects.last() else {
+            return assert_eq!(names(&effects), ["probe-failed", "step-failed"]);
+        };
+        let _ = engine.handle(at(1), Input::Timer(*id));
+    }
+    panic!("it looks for ever");
+}
+
+#[test]
+fn what_passes_while_a_step_acts_lets_it_look_anew_and_not_for_ever() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let cut = || Performed::Failed(Fault::default().passing());
+    for attempt in 1..=5 {
+        let _ = engine.handle(at(1), probed(&step, attempt, Ok(needed())));
+        let _ = engine.handle(at(1), confirm(&step, attempt));
+        let effects = engine.handle(at(1), performed(&step, attempt, cut()));
+        assert_eq!(names(&effects), ["step-interrupted", "TIMER"]);
+        assert!(engine.state().step(&step).fault.is_some(), "it is seen");
         let Some(Effect::Timer { id, .. }) = effects.last() else {
             panic!("no timer")
         };
-        timers.push(*id);
+        let effects = names(&engine.handle(at(1), Input::Timer(*id)));
         assert_eq!(
-            names(&engine.handle(at(second), Input::Timer(*id))),
-            ["PROBE 1"]
+            effects,
+            ["step-started".to_owned(), format!("PROBE {}", attempt + 1)]
         );
     }
-    for id in timers {
-        assert_eq!(names(&engine.handle(at(6), Input::Timer(id))), [""; 0]);
+    assert_eq!(
+        names(&engine.handle(at(1), confirm(&step, 5))),
+        [""; 0],
+        "nobody confirmed what is shown now"
+    );
+    let _ = engine.handle(at(1), probed(&step, 6, Ok(needed())));
+    let _ = engine.handle(at(1), confirm(&step, 6));
+    let effects = engine.handle(at(1), performed(&step, 6, cut()));
+    assert_eq!(names(&effects), ["step-failed"]);
+}
+
+fn blocked(fault: Fault) -> ProbeAnswer {
+    ProbeAnswer {
+        found: "off".to_owned(),
+        verdict: Verdict::Blocked {
+            fault,
+            remedies: vec!["stop what answers".to_owned()],
+        },
     }
-    let effects = engine.handle(at(7), probed(&step, 1, down()));
-    assert_eq!(names(&effects), ["probe-failed", "step-failed"]);
+}
+
+#[test]
+fn what_stands_against_a_step_and_may_pass_is_looked_at_again_before_it_is_held() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let answers = || Ok(blocked(Fault::default().passing()));
+    let effects = engine.handle(at(1), probed(&step, 1, answers()));
+    assert_eq!(names(&effects), ["probe-answered", "TIMER"]);
+    assert_eq!(engine.stuck(), None, "nobody has to decide yet");
+    let known = engine.state().step(&step);
+    assert!(
+        known.fault.is_some() && !known.remedies.is_empty(),
+        "it is seen"
+    );
+    let mut timer = effects.last().cloned();
+    let mut now = 1;
+    let end = loop {
+        let Some(Effect::Timer { id, after }) = timer else {
+            panic!("no timer")
+        };
+        now += i64::try_from(after.as_secs()).unwrap();
+        assert_eq!(
+            names(&engine.handle(at(now), Input::Timer(id))),
+            ["PROBE 1"]
+        );
+        let effects = engine.handle(at(now), probed(&step, 1, answers()));
+        if names(&effects) != ["TIMER"] {
+            break effects;
+        }
+        timer = effects.last().cloned();
+    };
+    assert_eq!(names(&end), ["step-held"], "one line for all its looks");
+    assert!((60..=90).contains(&now), "{now}");
+    assert_eq!(engine.stuck(), Some(vec![step]));
+}
+
+#[test]
+fn what_has_passed_is_asked_about_as_ever() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let answers = Ok(blocked(Fault::default().passing()));
+    let effects = engine.handle(at(1), probed(&step, 1, answers));
+    let Some(Effect::Timer { id, .. }) = effects.last() else {
+        panic!("no timer")
+    };
+    let _ = engine.handle(at(2), Input::Timer(*id));
+    let effects = engine.handle(at(3), probed(&step, 1, Ok(needed())));
+    assert_eq!(names(&effects), ["probe-answered"]);
+    assert_eq!(engine.state().status(&step), Status::Asking);
+}
+
+#[test]
+fn what_does_not_pass_is_held_at_once() {
+    let plan = plan(&[&[]]);
+    let (mut engine, step) = started(&plan);
+    let runs = Ok(blocked(Fault::default()));
+    let effects = engine.handle(at(1), probed(&step, 1, runs));
+    assert_eq!(names(&effects), ["probe-answered", "step-held"]);
 }
 
 #[test]

@@ -57,6 +57,15 @@ impl Seen {
         seen
     }
 
+    /// The same of what may pass by itself.
+    fn blocked_for_now(way_on: &str) -> Self {
+        let mut seen = Self::blocked(way_on);
+        if let Verdict::Blocked { fault, .. } = &mut seen.answer.verdict {
+            fault.passing = true;
+        }
+        seen
+    }
+
     pub(super) fn proposal(&mut self) -> Option<&mut Proposal> {
         match &mut self.answer.verdict {
             Verdict::Needed(proposal) => Some(proposal),
@@ -140,7 +149,7 @@ impl World {
             return seen;
         }
         if home.look() == Evidence::Contradicts && !here {
-            return Seen::blocked("find out which machine answers");
+            return Seen::blocked_for_now("find out which machine answers");
         }
         let vouched = self.is_vouched(vm, said);
         if home.dark && !vouched {

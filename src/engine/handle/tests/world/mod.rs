@@ -282,8 +282,10 @@ impl World {
     fn session(&mut self, first: Input) -> Result<End, Broken> {
         let settings = Settings {
             headless: self.headless,
-            probe_tries: 2,
+            unseen: std::time::Duration::from_secs(1),
+            blocked: std::time::Duration::from_secs(1),
             losses: 3,
+            cuts: 2,
             ..Settings::default()
         };
         let mut engine = Engine::new(Arc::clone(&self.shape.plan), self.folded.clone(), settings);
