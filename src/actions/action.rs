@@ -38,6 +38,14 @@ pub(super) trait Action: Sync {
         false
     }
 
+    /// Looks after it acted. What comes and goes by itself is waited for until it is there again.
+    fn observe_after(
+        &self,
+        ctx: &Ctx,
+    ) -> impl Future<Output = Result<Self::Observed, Fault>> + Send {
+        self.observe(ctx)
+    }
+
     /// Keeps what became known now that the step is seen to be done.
     fn settle(
         &self,
@@ -143,7 +151,11 @@ async fn verify<A: Action>(
     ctx: &Ctx,
     fault: Option<Fault>,
 ) -> Result<Performed, ActError> {
-    let observed = match (action.observe(ctx).await, &fault) {
+    let looked = match &fault {
+        None => action.observe_after(ctx).await,
+        Some(_) => action.observe(ctx).await,
+    };
+    let observed = match (looked, &fault) {
         (Ok(observed), _) => observed,
         (Err(_), Some(fault)) => return Ok(Performed::Failed(fault.clone())),
         (Err(mut unseen), None) => {

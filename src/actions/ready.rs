@@ -1,6 +1,9 @@
 //! `ready`: waits until the VM serves, rung by rung.
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::engine::{Fact, ProbeAnswer, Proposal};
 use crate::error::Fault;
@@ -28,6 +31,8 @@ pub(super) struct Ready {
     at: VmAt,
     spec: Box<Vm>,
     patience: Duration,
+    /// Until when it is waited for, once that has begun.
+    until: OnceLock<Instant>,
     /// Rungs that a drill's isolation keeps out of reach.
     beyond: Vec<Rung>,
 }
@@ -60,6 +65,7 @@ impl Ready {
             at: VmAt::of_step(runbook, step, vm)?,
             spec,
             patience: step.timeout.unwrap_or(PATIENCE),
+            until: OnceLock::new(),
             beyond,
         })
     }
@@ -126,6 +132,34 @@ impl Ready {
         look.accepts()
     }
 
+    /// Looks until it serves, is off, or its time is over; gives what was seen last.
+    async fn wait(&self, ctx: &Ctx) -> Result<Seen, ActError> {
+        let until = self.until.get_or_init(|| Instant::now() + self.patience);
+        let mut pauses = Pauses::until(*until);
+        let rungs = self.rungs();
+        let mut last = Seen::default();
+        loop {
+            match self.observe(ctx).await {
+                Ok(seen) => last = seen,
+                // A host that does not answer for a moment says nothing about the VM.
+                Err(fault) => last.waits_for = Some(fault.what),
+            }
+            self.keep(ctx, &last).await?;
+            let serves = last.runs == Some(true) && last.waits_for.is_none();
+            // A guest that restarts does not go off; what is off stays so, however long one waits.
+            if serves || last.runs == Some(false) {
+                return Ok(last);
+            }
+            let rung = rungs
+                .get(last.reached.len())
+                .map_or("power", String::as_str);
+            ctx.doing(format!("waiting for {rung}"));
+            if !pauses.pause().await {
+                return Ok(last);
+            }
+        }
+    }
+
     fn too_late(&self, seen: &Seen) -> Fault {
         let rungs = self.rungs();
         let rung = rungs
@@ -180,6 +214,15 @@ impl Ready {
     }
 }
 
+/// It runs, and its host's list of VMs has no row by which its guest can be asked.
+fn unlisted() -> Seen {
+    Seen {
+        runs: Some(true),
+        waits_for: Some("it runs, and getallvms does not list it".to_owned()),
+        ..Seen::default()
+    }
+}
+
 impl Action for Ready {
     type Observed = Seen;
 
@@ -190,11 +233,16 @@ impl Action for Ready {
     async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let entry = registered::look(ctx, &at, Lane::Control).await?.entry;
-        let Some(entry) = entry.filter(|entry| entry.power() == PowerState::On) else {
-            return Ok(Seen {
-                runs: Some(false),
-                ..Seen::default()
-            });
+        let entry = match entry {
+            Some(entry) if entry.power() == PowerState::On => entry,
+            // While its storage is away for a moment the list skips what runs.
+            None if registered::runs(ctx, &at).await? => return Ok(unlisted()),
+            Some(_) | None => {
+                return Ok(Seen {
+                    runs: Some(false),
+                    ..Seen::default()
+                });
+            }
         };
         let guest = registered::guest(ctx, &at.host, entry.vmid).await?;
         let mut seen = Seen {
@@ -267,30 +315,20 @@ impl Action for Ready {
     }
 
     async fn act(&self, ctx: &Ctx, _seen: &Seen) -> Result<(), ActError> {
-        let mut pauses = Pauses::within(self.patience);
-        let rungs = self.rungs();
-        let mut last = Seen::default();
-        loop {
-            match self.observe(ctx).await {
-                Ok(seen) => last = seen,
-                // A host that does not answer for a moment says nothing about the VM.
-                Err(fault) => last.waits_for = Some(fault.what),
-            }
-            self.keep(ctx, &last).await?;
-            if last.runs == Some(true) && last.waits_for.is_none() {
-                return Ok(());
-            }
-            // A guest that restarts does not go off; what is off stays so, however long one waits.
-            if last.runs == Some(false) {
-                return Err(ActError::Failed(self.went_off()));
-            }
-            let rung = rungs
-                .get(last.reached.len())
-                .map_or("power", String::as_str);
-            ctx.doing(format!("waiting for {rung}"));
-            if !pauses.pause().await {
-                return Err(ActError::Failed(self.too_late(&last)));
-            }
+        let last = self.wait(ctx).await?;
+        match last.runs {
+            Some(true) if last.waits_for.is_none() => Ok(()),
+            Some(false) => Err(ActError::Failed(self.went_off())),
+            _ => Err(ActError::Failed(self.too_late(&last))),
+        }
+    }
+
+    /// A guest whose services settle may be gone for a moment after it was seen to serve.
+    async fn observe_after(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        match self.wait(ctx).await {
+            Ok(seen) => Ok(seen),
+            // Nobody waits for it any more.
+            Err(_) => self.observe(ctx).await,
         }
     }
 

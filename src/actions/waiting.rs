@@ -19,9 +19,14 @@ pub(super) struct Pauses {
 impl Pauses {
     /// Looks for this long.
     pub fn within(patience: Duration) -> Self {
+        Self::until(Instant::now() + patience)
+    }
+
+    /// Looks until then.
+    pub fn until(deadline: Instant) -> Self {
         Self {
             next: FIRST,
-            deadline: Instant::now() + patience,
+            deadline,
         }
     }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::actions::tests::trouble::power_off_by_hand;
 use crate::actions::tests::world::{World, out};
 use crate::actions::tests::{blocked, done, needed, step};
+use crate::sim::Injection;
 
 fn ready() -> Ready {
     let (runbook, step) = step("failover/recover/sql01/ready");
@@ -87,4 +88,41 @@ async fn a_vm_that_went_off_is_not_waited_for() {
     );
     assert!(fault.next.contains("retry power_on"), "{fault}");
     world.end().await;
+}
+
+/// What was seen while it waited may be gone when it is looked at once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_yet_after_it_waited_is_waited_for_still() {
+    let world = World::out_to("ready").await;
+    world
+        .site
+        .inject(&"lee-esx1".into(), Injection::HostdDown(true))
+        .unwrap();
+    let step = world.step(&out("ready"));
+    let waited = world.run(&step, None, |ctx| async move {
+        let ready = Ready::new(&ctx.runbook, &ctx.step, &"sql01".into()).unwrap();
+        ready.observe_after(&ctx).await
+    });
+    let comes_back = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world
+            .site
+            .inject(&"lee-esx1".into(), Injection::HostdDown(false))
+            .unwrap();
+    };
+    let (seen, ()) = tokio::join!(waited, comes_back);
+    let seen = seen.unwrap();
+    assert_eq!((seen.runs, seen.waits_for), (Some(true), None));
+    world.end().await;
+}
+
+#[test]
+fn what_runs_without_a_row_in_the_list_is_not_off() {
+    let answer = ready().decide(&unlisted());
+    needed(&answer);
+    assert!(
+        answer.found.contains("getallvms does not list it"),
+        "{}",
+        answer.found
+    );
 }
