@@ -20,6 +20,7 @@ use super::context::Ctx;
 use super::evidence::Evidence;
 use super::link::ActError;
 use super::place::VmAt;
+use super::power_tasks;
 use super::registered::{Entry, entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -114,7 +115,11 @@ pub(super) async fn answer_until_on(ctx: &Ctx, watch: &mut Watch<'_>) -> Result<
         if now.power == PowerState::On && !now.has_question {
             return Ok(());
         }
-        if now.power == PowerState::Off && pending(ctx, host, Lane::Answer, vmid).await?.is_none() {
+        if now.power == PowerState::Off
+            && pending(ctx, host, Lane::Answer, vmid).await?.is_none()
+            // A start that is under way shows as off until its host has made room for the VM.
+            && power_tasks::unended(ctx, host, Lane::Answer, vmid, "powerOn").await?.is_empty()
+        {
             // The answer was to cancel, or the start failed: the next look says what is so.
             return Ok(());
         }

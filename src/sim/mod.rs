@@ -92,6 +92,8 @@ pub enum Injection {
     PowerOnLies(bool),
     /// `power.on` fails; the reason is in the task and in `vmware.log`.
     PowerOnFails(bool),
+    /// `power.on` comes back while its task is still at work, and the VM is off until it is ordered again.
+    PowerOnLingers(bool),
     /// `vmkfstools -i` breaks at this percent; 0 ends that.
     CloneBreaksAt(u8),
     /// New connections are accepted and never answered.
@@ -251,6 +253,9 @@ impl Site {
                     Injection::PowerOnLies(on) => faults.power_on_lies.store(on, Ordering::Release),
                     Injection::PowerOnFails(on) => {
                         faults.power_on_fails.store(on, Ordering::Release)
+                    }
+                    Injection::PowerOnLingers(on) => {
+                        faults.power_on_lingers.store(on, Ordering::Release)
                     }
                     Injection::CloneBreaksAt(at) => {
                         faults.clone_breaks_at.store(at, Ordering::Release)

@@ -16,6 +16,7 @@ use crate::actions::questions::{self, Watch};
 use crate::actions::{power_on, registered};
 use crate::engine::{Fact, Performed, StopOutcome};
 use crate::host::{HostCommand, Lane};
+use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::shell;
 use crate::journal::FILE_NAME;
 use crate::runbook::isolated;
@@ -134,6 +135,36 @@ async fn no_answer_is_sent_on_an_old_proof_of_a_drills_isolation() {
             .count(),
         0
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_under_way_is_awaited_while_its_vm_still_shows_as_off() {
+    let world = World::out_to("power_on").await;
+    let lingers = |on| {
+        let lingers = Injection::PowerOnLingers(on);
+        world.site.inject(&"lee-esx1".into(), lingers).unwrap();
+    };
+    let list = by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
+    let row = list.lines().find(|line| line.contains("sql01.vmx"));
+    let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
+    lingers(true);
+    by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.on", vmid]).await;
+    lingers(false);
+    let step = world.step(&out("power_on"));
+    let awaited = world.run(&step, None, move |ctx| async move {
+        let at = VmAt::of_step(&ctx.runbook, &ctx.step, &"sql01".into()).unwrap();
+        let vmx = "[local1] sql01/sql01.vmx";
+        let mut watch = Watch::new(&at, vmx, Duration::from_secs(60), None);
+        questions::answer_until_on(&ctx, &mut watch).await?;
+        registered::entry_of(&ctx, &at.host, Lane::Answer, vmx).await
+    });
+    let goes_on = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/power.on", vmid]).await;
+    };
+    let (entry, ()) = tokio::join!(awaited, goes_on);
+    assert_eq!(entry.unwrap().power(), PowerState::On);
     world.end().await;
 }
 

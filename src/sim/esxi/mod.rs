@@ -289,6 +289,7 @@ pub(crate) struct EsxiFaults {
     pub(crate) power_on_lies: AtomicBool,
     /// `power.on` fails for real.
     pub(crate) power_on_fails: AtomicBool,
+    pub(crate) power_on_lingers: AtomicBool,
     /// `vmkfstools -i` breaks at this percent; 0 is never.
     pub(crate) clone_breaks_at: std::sync::atomic::AtomicU8,
 }

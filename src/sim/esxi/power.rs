@@ -5,6 +5,7 @@ mod host;
 mod start;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,9 @@ pub(super) fn on(host: &Arc<SimHost>, id: &str) -> Result<String, Fault> {
     let mut state = esxi.lock();
     let vm = state.find(id)?.clone();
     let task = state.begin_task(vm.id, "powerOn");
+    if esxi.faults.power_on_lingers.load(Ordering::Acquire) {
+        return Ok(task);
+    }
     let outcome = begin(host, esxi, &mut state, vm.id, &vm.path, &task);
     match outcome {
         Ok(true) => {

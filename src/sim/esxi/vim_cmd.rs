@@ -213,6 +213,9 @@ fn power_on(call: &Call, host: &Arc<SimHost>, id: &str) -> Outcome {
         Err(fault) => return answer(call, Err(fault)),
     };
     call.out("Powering on VM:\n")?;
+    if esxi.faults.power_on_lingers.load(Ordering::Acquire) {
+        return Ok(0);
+    }
     let mut state = esxi.lock();
     let good = loop {
         let outcome = state
