@@ -88,15 +88,19 @@ impl Fence {
         all
     }
 
-    fn changes(&self, ownership: &Ownership) -> Vec<String> {
+    fn changes(&self, ownership: &Ownership, calm: bool) -> Vec<String> {
         let mut changes = Vec::new();
+        let how = match calm {
+            true => stopping::guest_alone,
+            false => stopping::guest_first,
+        };
         for (host, copy) in ownership.copies() {
             if copy.runs() {
                 changes.push(format!(
                     "{} on {host} is stopped: {}; {}",
                     self.vm,
                     copy_line(copy),
-                    stopping::guest_first(copy.tools, self.patience)
+                    how(copy.tools, self.patience)
                 ));
             }
             if let Some(entry) = copy.autostart.as_ref().filter(|_| starts_by_itself(copy)) {
@@ -370,9 +374,8 @@ impl Action for Fence {
         if let Some(answer) = self.decide_survivor(seen, &found) {
             return answer;
         }
-        let deaf = |(_, copy): &(_, &Copy)| !copy.tools;
         if seen.calm
-            && let Some((host, copy)) = ownership.running().find(deaf)
+            && let Some((host, copy)) = stopping::deaf_copy(ownership, self.patience)
         {
             return stopping::deaf(found, host, &self.vm, copy);
         }
@@ -404,7 +407,7 @@ impl Action for Fence {
             (false, true) => Risk::Read,
         };
         let proposal = Proposal {
-            changes: self.changes(ownership),
+            changes: self.changes(ownership, seen.calm),
             commands,
             then: self.then(),
             undo: None,

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::engine::{Confirmation, Fact, FoundFact, ProbeAnswer, Proposal, RunState, Thing};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
@@ -19,11 +21,13 @@ use super::context::Ctx;
 use super::link::ActError;
 use super::return_capacity::ReturnCapacity;
 use super::spares::{self, Spare, Told};
-use super::stopping;
+use super::stopping::{self, Tools};
 use super::words::{size, span};
 
 /// The word that lets VMs be powered off without their guests.
 const CONSENT: &str = "power off";
+/// Why a guest cannot be asked.
+const TOOLLESS: &str = "its guest's tools do not run";
 
 /// The verb about the VMs of some keys.
 pub(super) struct FreeCapacity<'a> {
@@ -137,7 +141,14 @@ impl<'a> FreeCapacity<'a> {
     fn asking(&self, seen: &Seen, spares: &[&Spare]) -> Proposal {
         let mut changes: Vec<String> = spares
             .iter()
-            .map(|spare| format!("{} is shut down by its guest", spare.who()))
+            .map(|spare| match spare.tools {
+                true => format!("{} is shut down by its guest", spare.who()),
+                false => format!(
+                    "{} has just started: it is shut down by its guest once that can be asked, within {}",
+                    spare.who(),
+                    span(self.patience)
+                ),
+            })
             .collect();
         let left = seen.unheeded.iter();
         changes.extend(left.map(|(spare, why)| {
@@ -187,10 +198,25 @@ impl<'a> FreeCapacity<'a> {
     /// Asks every guest, then waits for all of them together.
     async fn ask(&self, ctx: &Ctx, spares: &[&Spare]) -> Result<(), ActError> {
         let mut asked = Vec::new();
-        for spare in spares {
-            stopping::keep_wanted(ctx, &spare.host, &spare.vm, &spare.vmx).await?;
-            match stopping::ask_guest(ctx, &spare.host, &spare.vm, &spare.vmx).await? {
-                Ok(()) => asked.push(*spare),
+        // A guest that boots keeps none of the others waiting.
+        let (able, starting): (Vec<&Spare>, Vec<&Spare>) =
+            spares.iter().copied().partition(|spare| spare.tools);
+        let began = Instant::now();
+        for spare in able.into_iter().chain(starting) {
+            let (host, vm, vmx) = (&spare.host, &spare.vm, &spare.vmx);
+            let left = self.patience.saturating_sub(began.elapsed());
+            match stopping::await_tools(ctx, host, vm, vmx, left).await? {
+                Tools::Run => {}
+                // Nobody's doing here: it is not this run's to start again.
+                Tools::Off => continue,
+                Tools::Not => {
+                    keep_unheeded(ctx, spare, TOOLLESS.to_owned()).await?;
+                    continue;
+                }
+            }
+            stopping::keep_wanted(ctx, host, vm, vmx).await?;
+            match stopping::ask_guest(ctx, host, vm, vmx).await? {
+                Ok(()) => asked.push(spare),
                 Err(fault) => {
                     let why = format!("its guest could not be asked: {fault}");
                     keep_unheeded(ctx, spare, why).await?;
@@ -276,12 +302,17 @@ fn still_stands(state: &RunState, step: &StepId) -> Vec<Fact> {
     standing.map(|found| found.fact.clone()).collect()
 }
 
-/// Why the guest of a VM is not asked, or not again.
-fn in_vain(ctx: &Ctx, spare: &Spare) -> Option<String> {
+/// Why the guest of a VM is not asked, or not again. One that has just started is, once its tools run.
+fn in_vain(ctx: &Ctx, spare: &Spare, patience: Duration) -> Option<String> {
     let mut facts = still_stands(&ctx.state, &ctx.step.id);
     facts.extend(ctx.link.kept());
-    unheeded(&facts, spare)
-        .or_else(|| (!spare.tools).then(|| "its guest's tools do not run".to_owned()))
+    let is_deaf = || is_deaf(spare.tools, spare.since, ctx.clock.now(), patience);
+    unheeded(&facts, spare).or_else(|| is_deaf().then(|| TOOLLESS.to_owned()))
+}
+
+/// Whether a guest cannot be asked, and would not come to be by waiting.
+fn is_deaf(tools: bool, since: Option<Timestamp>, now: Timestamp, patience: Duration) -> bool {
+    !tools && !stopping::is_starting(since, now, patience)
 }
 
 impl Action for FreeCapacity<'_> {
@@ -296,7 +327,7 @@ impl Action for FreeCapacity<'_> {
         for host in &self.hosts {
             let told = spares::look(ctx, host, self.keys).await?;
             for spare in told.spares.iter().filter(|spare| runs(spare)) {
-                if let Some(why) = in_vain(ctx, spare) {
+                if let Some(why) = in_vain(ctx, spare, self.patience) {
                     seen.unheeded.push((spare.clone(), why));
                 }
             }

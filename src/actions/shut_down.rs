@@ -1,8 +1,6 @@
 //! `shut_down` stops the VM where it runs, guest first, so that its last state is whole: a VM whose guest
 //! cannot be asked is left to a person. `power_off` stops it at once.
 
-use std::time::Duration;
-
 use crate::engine::{ProbeAnswer, Proposal};
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
@@ -19,7 +17,6 @@ use super::ownership::{Copy, Ownership, Told, copy_line};
 use super::place::VmAt;
 use super::sighting;
 use super::stopping::{self, Way};
-use super::words::span;
 
 /// The verb about one VM.
 pub(super) struct ShutDown {
@@ -51,15 +48,7 @@ impl ShutDown {
             let how = match self.way {
                 Way::Asked(patience) | Way::GuestFirst(patience) => {
                     commands.push(shown_for(host, &self.vm, vmid, commands::shutdown_guest));
-                    if tools {
-                        stopping::guest_first(true, patience)
-                    } else {
-                        let patience = span(patience);
-                        format!(
-                            "it has just started, and its guest's tools are waited for, {patience} at most; then its guest \
-                             is asked, after {patience} it is powered off; one that cannot be asked runs on"
-                        )
-                    }
+                    stopping::guest_alone(tools, patience)
                 }
                 Way::AtOnce(_) => {
                     "it is powered off without asking its guest, which may lose what it has not written"
@@ -105,14 +94,7 @@ impl ShutDown {
         let Way::Asked(patience) = self.way else {
             return None;
         };
-        let is_starting = |copy: &Copy| {
-            let since = copy.since.zip(ownership.at);
-            let ran =
-                since.and_then(|(since, at)| Duration::try_from(at.duration_since(since)).ok());
-            ran.is_some_and(|ran| ran < patience)
-        };
-        let mut running = ownership.running();
-        running.find(|(_, copy)| !copy.tools && !is_starting(copy))
+        stopping::deaf_copy(ownership, patience)
     }
 
     /// It does not run, and yet its disks are not whole: what its guest had not written is in the

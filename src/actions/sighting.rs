@@ -301,13 +301,12 @@ async fn copy_of(
     };
     let mut order = lists.autostart.iter();
     let entry = order.find(|(vmid, _)| *vmid == row.vmid);
-    let since = summary.boot_time.as_deref();
     Ok(Some(Copy {
         vmid: Some(row.vmid),
         vmx,
         by,
         power: summary.power,
-        since: since.and_then(|time| time.parse().ok()),
+        since: summary.started(),
         tools: summary.tools_running,
         autostart: entry.map(|(_, entry)| entry.clone()),
     }))

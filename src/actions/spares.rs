@@ -1,6 +1,8 @@
 //! Expendable VMs on hosts of the recovery site: what runs there under the names that a runbook gives
 //! them, and never a VM that it recovers.
 
+use jiff::Timestamp;
+
 use crate::engine::{Fact, Item, Ledger, RunState, Thing};
 use crate::error::Fault;
 use crate::host::Lane;
@@ -31,6 +33,8 @@ pub(super) struct Spare {
     /// Its number now.
     pub vmid: Vmid,
     pub power: PowerState,
+    /// Since when it runs, where the host tells.
+    pub since: Option<Timestamp>,
     /// Whether its guest can be asked.
     pub tools: bool,
     /// What it takes of the host's memory at most, in bytes.
@@ -93,6 +97,7 @@ pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<
             vmx: inventory_path(row),
             vmid: row.vmid,
             power: now.power,
+            since: now.started(),
             tools: now.tools_running,
             memory: now.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
         });

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::engine::{Fact, ProbeAnswer};
 use crate::error::Fault;
 use crate::host::Lane;
@@ -14,7 +16,7 @@ use crate::names::{HostName, VmName};
 use super::answer::blocked;
 use super::context::Ctx;
 use super::link::ActError;
-use super::ownership::{Copy, copy_line};
+use super::ownership::{Copy, Ownership, copy_line};
 use super::registered::{entry_of, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
@@ -49,6 +51,24 @@ pub(super) fn guest_first(tools: bool, patience: Duration) -> String {
     }
 }
 
+/// The same of a VM whose guest must be asked: what cannot be asked runs on.
+pub(super) fn guest_alone(tools: bool, patience: Duration) -> String {
+    if tools {
+        return guest_first(true, patience);
+    }
+    let patience = span(patience);
+    format!(
+        "it has just started, and its guest's tools are waited for, {patience} at most; then its guest \
+         is asked, after {patience} it is powered off; one that cannot be asked runs on"
+    )
+}
+
+/// Whether a VM that runs since then started so little before `now` that its tools may yet come up.
+pub(super) fn is_starting(since: Option<Timestamp>, now: Timestamp, patience: Duration) -> bool {
+    let ran = since.and_then(|since| Duration::try_from(now.duration_since(since)).ok());
+    ran.is_some_and(|ran| ran < patience)
+}
+
 /// A guest that cannot be asked, of a VM that must not lose what it has not written.
 fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &str) -> Fault {
     let off = vmid.map(|vmid| commands::power_off(vmid).line());
@@ -63,6 +83,16 @@ fn not_asked(host: &HostName, vm: &VmName, vmid: Option<Vmid>, why: &str) -> Fau
              runbook says so with power_off"
         ),
     )
+}
+
+/// A copy that runs, whose guest cannot be asked, and which did not start just now.
+pub(super) fn deaf_copy(ownership: &Ownership, patience: Duration) -> Option<(&HostName, &Copy)> {
+    let is_starting = |copy: &Copy| {
+        let at = ownership.at;
+        at.is_some_and(|at| is_starting(copy.since, at, patience))
+    };
+    let mut running = ownership.running();
+    running.find(|(_, copy)| !copy.tools && !is_starting(copy))
 }
 
 /// The same before anything was sent, of a copy that was seen.
@@ -139,19 +169,10 @@ async fn ask_in_time(
     vmx: &str,
     patience: Duration,
 ) -> Result<Asked, ActError> {
-    let mut pauses = Pauses::within(patience);
-    loop {
-        let now = entry_of(ctx, host, Lane::Control, vmx).await?;
-        if now.power() != PowerState::On {
-            return Ok(Asked::Off("it went off before its guest was asked"));
-        }
-        if now.summary.tools_running {
-            break;
-        }
-        ctx.doing(format!("waiting for the tools of the guest of {vm}"));
-        if !pauses.pause().await {
-            return Ok(Asked::Not("its tools do not run".to_owned()));
-        }
+    match await_tools(ctx, host, vm, vmx, patience).await? {
+        Tools::Run => {}
+        Tools::Off => return Ok(Asked::Off("it went off before its guest was asked")),
+        Tools::Not => return Ok(Asked::Not("its tools do not run".to_owned())),
     }
     let refused = ask_guest(ctx, host, vm, vmx).await?.err();
     ctx.doing(format!("waiting for the guest of {vm} to shut down"));
@@ -162,6 +183,43 @@ async fn ask_in_time(
         (Some(_), true) => Asked::Off("it went off, though its guest could not be asked"),
         (Some(fault), false) => Asked::Not(fault.to_string()),
     })
+}
+
+/// What a guest's tools came to.
+pub(super) enum Tools {
+    /// They run: it can be asked.
+    Run,
+    /// Its VM went off meanwhile.
+    Off,
+    /// They still do not run.
+    Not,
+}
+
+/// Waits for the tools of a guest.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn await_tools(
+    ctx: &Ctx,
+    host: &HostName,
+    vm: &VmName,
+    vmx: &str,
+    patience: Duration,
+) -> Result<Tools, ActError> {
+    let mut pauses = Pauses::within(patience);
+    loop {
+        let now = entry_of(ctx, host, Lane::Control, vmx).await?;
+        if now.power() != PowerState::On {
+            return Ok(Tools::Off);
+        }
+        if now.summary.tools_running {
+            return Ok(Tools::Run);
+        }
+        ctx.doing(format!("waiting for the tools of the guest of {vm}"));
+        if !pauses.pause().await {
+            return Ok(Tools::Not);
+        }
+    }
 }
 
 /// Powers a VM off without its guest, and gives how it went, with why.

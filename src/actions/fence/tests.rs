@@ -267,3 +267,30 @@ fn a_guest_that_cannot_be_asked_is_powered_off_after_its_time_in_a_disaster_alon
     let fault = blocked(&answer);
     assert!(fault.state.contains("was not powered off"), "{fault}");
 }
+
+#[test]
+fn a_guest_that_boots_is_waited_for_where_it_has_to_be_asked() {
+    let mut booting = Copy {
+        tools: false,
+        ..copy(PowerState::On, false)
+    };
+    let mut found = seen(&[copies(&[booting.clone()])], Heard::Answer, false);
+    found.calm = true;
+    booting.since = found
+        .ownership
+        .at
+        .map(|at| at - std::time::Duration::from_secs(60));
+    let at = found.ownership.at;
+    found.ownership = seen(&[copies(&[booting])], Heard::Answer, false).ownership;
+    found.ownership.at = at;
+    let answer = fence().decide(&found);
+    let change = &needed(&answer).changes[0];
+    assert!(
+        change.contains("its guest's tools are waited for"),
+        "{change}"
+    );
+    assert!(
+        change.contains("one that cannot be asked runs on"),
+        "{change}"
+    );
+}

@@ -13,6 +13,7 @@ fn spare(vm: &str, vmid: u32, power: PowerState) -> Spare {
         vmx: format!("[local1] {vm}/{vm}.vmx"),
         vmid: Vmid(vmid),
         power,
+        since: None,
         tools: true,
         memory: Some(4 << 30),
     }
@@ -61,6 +62,24 @@ fn guests_are_asked_first_and_a_vm_without_one_waits_for_a_decision_of_its_own()
     assert_eq!(lines(cut), ["vim-cmd vmsvc/power.off 8"]);
     assert_eq!(cut.typed.as_deref(), Some(CONSENT));
     assert!(cut.changes[0].contains("may lose"), "{:?}", cut.changes);
+}
+
+#[test]
+fn a_guest_that_boots_is_asked_once_it_can_be() {
+    let booting = Spare {
+        tools: false,
+        ..spare("lab-1", 7, PowerState::On)
+    };
+    let answer = decided(&seen(&[booting], &[]));
+    let asked = needed(&answer);
+    assert_eq!(lines(asked), ["vim-cmd vmsvc/power.shutdown 7"]);
+    assert!(asked.typed.is_none() && asked.changes[0].contains("has just started"));
+    let now = jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let (minute, patience) = (Duration::from_secs(60), Duration::from_secs(300));
+    assert!(is_deaf(false, Some(now - minute * 6), now, patience));
+    assert!(is_deaf(false, None, now, patience));
+    assert!(!is_deaf(false, Some(now - minute), now, patience));
+    assert!(!is_deaf(true, None, now, patience));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::actions::ownership::Heard;
 use crate::actions::tests::parts::{copy, dark, ownership};

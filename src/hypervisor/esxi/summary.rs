@@ -45,6 +45,12 @@ pub struct VmSummary {
 }
 
 impl VmSummary {
+    /// When it was powered on.
+    #[must_use]
+    pub fn started(&self) -> Option<jiff::Timestamp> {
+        self.boot_time.as_deref()?.parse().ok()
+    }
+
     /// Reads the reply of [`summary`](super::commands::summary).
     ///
     /// # Errors
