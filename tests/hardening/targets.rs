@@ -111,7 +111,11 @@ pub const TARGETS: &[Target] = &[
             shell::TcpTool::Python3,
         ];
         let tcp = tools.map(|tool| reply(b, |output| shell::TcpAnswer::parse(tool, output)));
-        tcp.contains(&true) | reply(b, shell::Ping::parse) | reply(b, shell::Seen::parse)
+        tcp.contains(&true)
+            | reply(b, shell::Ping::parse)
+            | reply(b, |output| {
+                shell::Seen::parse(output, std::time::Duration::from_secs(5))
+            })
     }),
     target("sh_sums", "replies", |b| {
         reply(b, shell::Sha256::parse) | reply(b, shell::Trace::parse)

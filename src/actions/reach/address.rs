@@ -1,6 +1,7 @@
 //! Asking an address itself: by ping, and by what the asking machine knows of its MAC.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -9,32 +10,87 @@ use super::asker::Asker;
 use super::targets::Target;
 use crate::actions::context::Ctx;
 use crate::actions::ownership::{Heard, Look, Way};
-use crate::host::{HostCommand, Lane, Output};
+use crate::actions::words::span;
+use crate::host::{Host, HostCommand, Lane, Output};
 use crate::hypervisor::shell::{self, Ping, Seen};
 use crate::runbook::model::Mode;
 
 /// How long the console's own `ping` may take.
 const PING: Duration = Duration::from_secs(10);
 
+/// How long an address is asked again whose entry is from before: Linux lets one stand for up to 45 s, and
+/// takes 8 to find out that nobody answers any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Asks an address itself: ping, and right after it what the asking machine knows of its MAC.
 pub(super) async fn ask(ctx: &Ctx, target: &Target) -> Look {
     let name = target.name();
     if let Some(from) = &target.from
-        && let Some(asker) = ctx.hosts.host(from)
-        && let Ok(output) = asker.read(Lane::Control, &shell::ping(&target.host)).await
-        && let Ok(ping) = Ping::parse(&output)
+        && let Some(host) = ctx.hosts.host(from)
+        && let Ok((ping, arp)) = settled(ctx, &Machine::Host(host), &target.host).await
     {
-        let arp = match target.host.parse() {
-            Ok(address) if ping == Ping::Silent => {
-                let entry = asker.read(Lane::Control, &shell::neighbor(address)).await;
-                entry.ok().and_then(|output| Seen::parse(&output).ok())
-            }
-            _ => None,
-        };
         let by = |tool, way| Asker::host(from, tool, way);
         return heard(&name, by, ping, arp);
     }
     from_console(ctx, &name, &target.host).await
+}
+
+/// Who asks.
+enum Machine {
+    Host(Arc<Host>),
+    Console,
+}
+
+impl Machine {
+    /// # Errors
+    /// Why there is no outcome, in words.
+    async fn run(&self, command: &HostCommand) -> Result<Output, String> {
+        match self {
+            Self::Host(host) => host
+                .read(Lane::Control, command)
+                .await
+                .map_err(|error| error.to_string()),
+            Self::Console => run_here(command).await,
+        }
+    }
+}
+
+/// Asks until what the neighbour table says is from now.
+async fn settled(ctx: &Ctx, by: &Machine, address: &str) -> Result<(Ping, Option<Seen>), String> {
+    let began = Instant::now();
+    loop {
+        let (ping, arp) = once(by, address, began).await?;
+        if ping == Ping::Answers || !is_from_before(arp.as_ref()) || began.elapsed() >= PATIENCE {
+            return Ok((ping, arp));
+        }
+        ctx.doing(format!(
+            "asking {address} for up to {}: it does not answer to ping, and when it answered to ARP is not known yet",
+            span(PATIENCE)
+        ));
+    }
+}
+
+/// Whether an entry does not tell yet whether the address answers now. Each ping brings it on.
+fn is_from_before(arp: Option<&Seen>) -> bool {
+    matches!(arp, Some(Seen::Before(_) | Seen::Undated(_) | Seen::Asking))
+}
+
+async fn once(by: &Machine, address: &str, began: Instant) -> Result<(Ping, Option<Seen>), String> {
+    let output = by.run(&shell::ping(address)).await?;
+    let ping = Ping::parse(&output).map_err(|fault| fault.to_string())?;
+    if ping == Ping::Silent
+        && let Ok(address) = address.parse()
+    {
+        for command in shell::neighbor(address) {
+            let asked = began.elapsed();
+            if let Ok(output) = by.run(&command).await
+                && let Ok(seen) = Seen::parse(&output, asked)
+            {
+                return Ok((ping, Some(seen)));
+            }
+        }
+    }
+    Ok((ping, None))
 }
 
 /// What ping and the neighbour table say together. A machine on the same network may drop ping, but
@@ -47,15 +103,21 @@ fn heard(
 ) -> Look {
     match (ping, arp) {
         (Ping::Answers, _) => by("ping", Way::Ping).look(target, Heard::Answer, "answers to ping"),
-        (Ping::Silent, Some(Seen::Answers(mac))) => by("ip neigh", Way::Arp).look(
-            target,
-            Heard::Answer,
-            format!("does not answer to ping, but to ARP, as {mac}"),
-        ),
+        (Ping::Silent, Some(Seen::Answers(mac) | Seen::Undated(mac))) => by("ip neigh", Way::Arp)
+            .look(
+                target,
+                Heard::Answer,
+                format!("does not answer to ping, but to ARP, as {mac}"),
+            ),
         (Ping::Silent, Some(Seen::Silent)) => {
             by("ping, ARP", Way::Arp).look(target, Heard::Silence, "no reply to ping, nor to ARP")
         }
-        (Ping::Silent, Some(Seen::Unknown) | None) => {
+        (Ping::Silent, Some(Seen::Before(mac))) => by("ip neigh", Way::Arp).look(
+            target,
+            Heard::Unknown,
+            format!("does not answer to ping; to ARP, as {mac}, it did before it was asked"),
+        ),
+        (Ping::Silent, Some(Seen::Asking | Seen::Unknown) | None) => {
             by("ping", Way::Ping).look(target, Heard::Silence, "no reply to ping")
         }
     }
@@ -66,23 +128,13 @@ async fn from_console(ctx: &Ctx, name: &str, host: &str) -> Look {
     if ctx.mode == Mode::Practice {
         return by.look(name, Heard::Unknown, "practice asks nothing off loopback");
     }
-    let unasked = |why: String| by.look(name, Heard::Unknown, format!("could not be asked: {why}"));
-    let output = match run_here(&shell::ping(host)).await {
-        Ok(output) => output,
-        Err(why) => return unasked(why),
-    };
-    let ping = match Ping::parse(&output) {
-        Ok(ping) => ping,
-        Err(fault) => return unasked(fault.to_string()),
-    };
-    let arp = match host.parse() {
-        Ok(address) if ping == Ping::Silent => run_here(&shell::neighbor(address))
-            .await
-            .ok()
-            .and_then(|output| Seen::parse(&output).ok()),
-        _ => None,
-    };
-    heard(name, Asker::console, ping, arp)
+    match settled(ctx, &Machine::Console, host).await {
+        Ok((ping, arp)) => heard(name, Asker::console, ping, arp),
+        Err(why) => {
+            let said = format!("could not be asked: {why}");
+            by.look(name, Heard::Unknown, said)
+        }
+    }
 }
 
 /// Runs a command that only looks on the console itself.
@@ -118,10 +170,16 @@ mod tests {
     fn arp_outweighs_a_ping_that_is_dropped() {
         let asked = |ping, arp| heard("10.20.0.11", Asker::console, ping, arp);
         let mac = || Some(Seen::Answers("00:50:56:01:02:03".into()));
+        let before = || Some(Seen::Before("00:50:56:01:02:03".into()));
+        let undated = || Some(Seen::Undated("00:50:56:01:02:03".into()));
         for (ping, arp, want, way) in [
             (Ping::Answers, None, Heard::Answer, Way::Ping),
             (Ping::Silent, mac(), Heard::Answer, Way::Arp),
             (Ping::Silent, Some(Seen::Silent), Heard::Silence, Way::Arp),
+            (Ping::Silent, before(), Heard::Unknown, Way::Arp),
+            // Still there after all that time: it was confirmed meanwhile.
+            (Ping::Silent, undated(), Heard::Answer, Way::Arp),
+            (Ping::Silent, Some(Seen::Asking), Heard::Silence, Way::Ping),
             (Ping::Silent, Some(Seen::Unknown), Heard::Silence, Way::Ping),
             (Ping::Silent, None, Heard::Silence, Way::Ping),
         ] {

@@ -187,51 +187,70 @@ impl Ping {
 /// What a Linux host knows of the hardware behind an address of its own network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It answered to ARP (or its like for IPv6) just now, with this MAC.
+    /// It answered to ARP (or its like for IPv6) since it was asked, with this MAC.
     Answers(String),
     /// It was asked and did not answer.
     Silent,
-    /// Not asked, or long ago, or not on a network of this host: this says nothing.
+    /// It had this MAC when it answered last, before it was asked: Linux asks nobody again whose answer
+    /// is not older than 15 to 45 s.
+    Before(String),
+    /// The same, or it answered since: this host does not say when.
+    Undated(String),
+    /// It is being asked.
+    Asking,
+    /// Nothing is known: it is on no network of this host.
     Unknown,
 }
 
-/// Asks for the neighbour's entry; right after a [`ping`], which makes the host ask.
+/// Asks for the neighbour's entry, right after a [`ping`], which makes the host ask: with the times of
+/// each entry, and as it is asked where an `ip` has no option for them (BusyBox's tells them always).
 #[must_use]
-pub fn neighbor(address: IpAddr) -> HostCommand {
-    HostCommand::read([
-        "ip".to_owned(),
-        "neigh".to_owned(),
-        "show".to_owned(),
-        address.to_string(),
-    ])
+pub fn neighbor(address: IpAddr) -> [HostCommand; 2] {
+    let address = address.to_string();
+    [
+        HostCommand::read(["ip", "-s", "neigh", "show", &address]),
+        HostCommand::read(["ip", "neigh", "show", &address]),
+    ]
 }
 
 impl Seen {
-    /// Reads the reply of [`neighbor`].
+    /// Reads the reply of [`neighbor`] to somebody who began to ask that long ago.
     ///
     /// # Errors
     ///
-    /// The host has no `ip` command, as systems other than Linux have none.
-    pub fn parse(output: &Output) -> Result<Self, DriverFault> {
+    /// The host has no such `ip` command, as systems other than Linux have none.
+    pub fn parse(output: &Output, asked: Duration) -> Result<Self, DriverFault> {
         succeeded(output, "ip")?;
         let text = output.text();
         let mut seen = Self::Unknown;
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let mac = words
-                .iter()
-                .position(|word| *word == "lladdr")
-                .and_then(|at| words.get(at + 1));
-            match (words.last(), mac) {
-                (Some(&"REACHABLE"), Some(mac)) => {
-                    return Ok(Self::Answers(mac.to_ascii_lowercase()));
-                }
-                (Some(&("FAILED" | "INCOMPLETE")), _) => seen = Self::Silent,
-                _ => {}
-            }
+            let behind = |name: &str| {
+                let at = words.iter().position(|word| *word == name)?;
+                words.get(at + 1).copied()
+            };
+            let mac = behind("lladdr").map(str::to_ascii_lowercase);
+            // Of several networks that have an entry, the one that says most counts.
+            seen = match (words.last(), mac) {
+                (Some(&"REACHABLE"), Some(mac)) => match behind("used").and_then(confirmed) {
+                    Some(ago) if ago <= asked.as_secs() => return Ok(Self::Answers(mac)),
+                    Some(_) => Self::Before(mac),
+                    None => Self::Undated(mac),
+                },
+                _ if matches!(seen, Self::Before(_) | Self::Undated(_)) => seen,
+                (Some(&("FAILED" | "INCOMPLETE")), _) => Self::Silent,
+                (Some(&("STALE" | "DELAY" | "PROBE")), _) if seen != Self::Silent => Self::Asking,
+                _ => seen,
+            };
         }
         Ok(seen)
     }
+}
+
+/// Seconds since an entry was confirmed, of `used/confirmed/updated`, to which some versions join the
+/// next word: `9/9/9probes`.
+fn confirmed(times: &str) -> Option<u64> {
+    times.split('/').nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -138,26 +138,50 @@ fn pings_are_counted() {
 #[test]
 fn only_a_fresh_neighbour_counts() {
     let line = |state: &str| format!("192.0.2.7 dev eth0 lladdr 00:0C:29:00:00:01 {state} \n");
-    let parse = |text: &str| Seen::parse(&reply(0, text, "")).unwrap();
-    assert_eq!(
-        parse(&line("REACHABLE")),
-        Seen::Answers("00:0c:29:00:00:01".into())
-    );
-    assert_eq!(parse("192.0.2.7 dev eth0 FAILED\n"), Seen::Silent);
-    assert_eq!(parse("192.0.2.7 dev eth0 INCOMPLETE\n"), Seen::Silent);
-    for text in [line("STALE"), line("DELAY"), String::new()] {
-        assert_eq!(parse(&text), Seen::Unknown, "{text}");
+    let asked = Duration::from_millis(3200);
+    let parse = |text: &str| Seen::parse(&reply(0, text, ""), asked).unwrap();
+    let mac = || "00:0c:29:00:00:01".to_owned();
+    // iproute2 of today, of before and BusyBox, whose times are told without being asked for.
+    for times in [
+        "used 40/{}/1probes 1",
+        "ref 1 used 40/{}/1 probes 1",
+        "ref 2 used 40/{}/1",
+    ] {
+        let confirmed = |ago: &str| line(&format!("{} REACHABLE", times.replace("{}", ago)));
+        assert_eq!(parse(&confirmed("2")), Seen::Answers(mac()), "{times}");
+        assert_eq!(
+            parse(&confirmed("3")),
+            Seen::Answers(mac()),
+            "as the ping began"
+        );
+        assert_eq!(parse(&confirmed("4")), Seen::Before(mac()), "{times}");
+        assert_eq!(parse(&confirmed("44")), Seen::Before(mac()), "{times}");
     }
-    assert!(Seen::parse(&reply(127, "", "sh: ip: not found")).is_err());
+    assert_eq!(parse(&line("REACHABLE")), Seen::Undated(mac()));
+    assert_eq!(parse("192.0.2.7 dev eth0 FAILED\n"), Seen::Silent);
+    assert_eq!(
+        parse("192.0.2.7 dev eth0  used 958/1063/957probes 6 FAILED \n"),
+        Seen::Silent
+    );
+    assert_eq!(parse("192.0.2.7 dev eth0 INCOMPLETE\n"), Seen::Silent);
+    for text in [
+        line("STALE"),
+        line("DELAY"),
+        line("used 9/50/5probes 1 PROBE"),
+    ] {
+        assert_eq!(parse(&text), Seen::Asking, "{text}");
+    }
+    assert_eq!(parse(""), Seen::Unknown);
+    assert!(Seen::parse(&reply(127, "", "sh: ip: not found"), asked).is_err());
 }
 
 proptest! {
     #[test]
-    fn never_panics(status in 0..200, text in ".{0,200}") {
+    fn never_panics(status in 0..200, text in ".{0,200}", seconds in 0_u8..) {
         for tool in TcpTool::ALL {
             let _ = TcpAnswer::parse(tool, &reply(status, &text, &text));
         }
         let _ = Ping::parse(&reply(status, &text, &text));
-        let _ = Seen::parse(&reply(status, &text, &text));
+        let _ = Seen::parse(&reply(status, &text, &text), Duration::from_secs(seconds.into()));
     }
 }
