@@ -96,7 +96,9 @@ pub(super) fn groups_of(runbook: &Runbook, isolation: &Isolation, vm: &VmName) -
     groups
 }
 
-/// Looks at a host's isolation. Sends reads only.
+/// Looks at a host's isolation. Sends reads only. Where it fails by the number of clients alone, it is
+/// looked at once more: the port groups are read before the VMs, and one that was stopped in between
+/// was counted and no longer there.
 ///
 /// # Errors
 /// The host could not be asked: then nothing is proven.
@@ -106,6 +108,19 @@ pub(super) async fn look(
     host: &HostName,
     wanted: &[PortGroup],
 ) -> Result<Ground, Fault> {
+    let (ground, view) = look_once(ctx, isolation, host, wanted).await?;
+    if judge::fails_by_clients_alone(isolation, &view) {
+        return Ok(look_once(ctx, isolation, host, wanted).await?.0);
+    }
+    Ok(ground)
+}
+
+async fn look_once(
+    ctx: &Ctx,
+    isolation: &Isolation,
+    host: &HostName,
+    wanted: &[PortGroup],
+) -> Result<(Ground, View), Fault> {
     let at = ctx.clock.now();
     let wanted: Vec<&PortGroup> = wanted.iter().collect();
     let (groups, listed, switches) = port_groups::look_whole(ctx, host, &wanted).await?;
@@ -120,12 +135,13 @@ pub(super) async fn look(
         switches,
     };
     let (flaws, lines) = judge::judge(isolation, &view);
-    Ok(Ground {
+    let ground = Ground {
         groups,
         flaws,
         lines,
         at: Some(at),
-    })
+    };
+    Ok((ground, view))
 }
 
 /// What every VM of a host is joined to: those in its inventory and those that run without being

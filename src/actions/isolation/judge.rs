@@ -164,6 +164,12 @@ fn bridges(isolation: &Isolation, view: &View) -> Vec<String> {
     })
 }
 
+/// Whether nothing but the number of clients speaks against the isolation.
+pub(super) fn fails_by_clients_alone(isolation: &Isolation, view: &View) -> bool {
+    let flaws = judge(isolation, view).0;
+    !flaws.is_empty() && flaws == unseen_clients(isolation, view)
+}
+
 /// More is connected than the drill's VMs can account for: only one that runs is a client.
 fn unseen_clients(isolation: &Isolation, view: &View) -> Vec<String> {
     let mut flaws = Vec::new();
@@ -358,7 +364,20 @@ mod tests {
                 flaws.iter().any(|its| its.contains(flaw)),
                 "{flaw}: {flaws:?}"
             );
+            let is_count = flaw.contains("are connected");
+            assert_eq!(
+                fails_by_clients_alone(&isolation(), &view),
+                is_count,
+                "{flaw}"
+            );
+            view.groups[1].active_clients += 5;
+            assert_eq!(
+                fails_by_clients_alone(&isolation(), &view),
+                is_count,
+                "{flaw}"
+            );
         }
+        assert!(!fails_by_clients_alone(&isolation(), &host()));
     }
 
     #[test]
