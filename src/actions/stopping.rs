@@ -10,6 +10,7 @@ use crate::host::Lane;
 use crate::hypervisor::DriverFault;
 use crate::hypervisor::esxi::faults::check_silent;
 use crate::hypervisor::esxi::power::{PowerReply, PowerState};
+use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
@@ -17,7 +18,8 @@ use super::answer::blocked;
 use super::context::Ctx;
 use super::link::ActError;
 use super::ownership::{Copy, Ownership, copy_line};
-use super::registered::{entry_of, vmid_of};
+use super::place::path_tail;
+use super::registered::{entry_of, running, vmid_of};
 use super::waiting::Pauses;
 use super::words::span;
 
@@ -25,6 +27,8 @@ use super::words::span;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// How long a host may take to power a VM off once it accepted that.
 const POWER_OFF: Duration = Duration::from_secs(60);
+/// How long a VM that is off may stand among those that run.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// How a VM is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,12 +312,31 @@ pub(super) async fn wait_until_off(
     loop {
         let entry = entry_of(ctx, host, Lane::Control, vmx).await?;
         if entry.power() != PowerState::On {
+            wait_until_unlisted(ctx, host, vmx).await;
             return Ok(true);
         }
         if !pauses.pause().await {
             return Ok(false);
         }
     }
+}
+
+/// A VM that the host calls off may stand among those that run for a moment still, and that list is what
+/// is believed afterwards. One that stays there, or that cannot be read, is left to that look.
+async fn wait_until_unlisted(ctx: &Ctx, host: &HostName, vmx: &str) {
+    let mut pauses = Pauses::within(SETTLE);
+    loop {
+        let running = running(ctx, host).await.unwrap_or_default();
+        if !is_listed(&running, vmx) || !pauses.pause().await {
+            return;
+        }
+    }
+}
+
+fn is_listed(running: &[RunningVm], vmx: &str) -> bool {
+    let tail = path_tail(vmx);
+    let is = |vm: &RunningVm| tail.is_some() && path_tail(&vm.config_file) == tail;
+    running.iter().any(is)
 }
 
 /// Takes away the autostart entry of the VM of a file.
