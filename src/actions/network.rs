@@ -231,7 +231,13 @@ impl Action for Network {
             replacing::edit(ctx, at, &names, content, &bytes).await?;
             self.keep_joins(ctx, &content.vmx).await?;
         }
-        if let Some(entry) = seen.registration.get().and_then(|r| r.entry.as_ref()) {
+        let listed = seen.registration.get().and_then(|r| r.entry.clone());
+        let entry = match listed {
+            Some(entry) => Some(entry),
+            // A host lists no VM whose .vmx was cut off between its names.
+            None => registered::look(ctx, at, Lane::Control).await?.entry,
+        };
+        if let Some(entry) = entry {
             let vmid =
                 registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
             view::read_again(ctx, at, vmid).await?;
