@@ -17,6 +17,8 @@ use crate::runbook::model::{Mode, Runbook, SiteRole};
 
 mod survivor;
 
+pub(super) use survivor::a_drills;
+
 use super::action::Action;
 use super::answer::{Known, blocked, done, needed, shown_for};
 use super::context::Ctx;

@@ -15,8 +15,8 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
-use crate::plan::Step;
-use crate::runbook::model::{Isolation, Runbook, SiteRole};
+use crate::plan::{self, Step};
+use crate::runbook::model::{Isolation, Runbook, SiteRole, Verb};
 
 mod begun;
 mod connecting;
@@ -52,6 +52,8 @@ pub(super) struct PowerOn {
     blind: Vec<String>,
     /// Where a drill keeps itself apart: its proof stands in for the other site's evidence.
     isolation: Option<Isolation>,
+    /// Whether this part of the run has steps that fence a VM.
+    fences: bool,
 }
 
 /// What was seen.
@@ -108,6 +110,7 @@ impl PowerOn {
                 .map(str::to_owned)
                 .collect(),
             isolation: runbook.isolation.clone(),
+            fences: plan::has_verb(runbook, &step.id, |verb| matches!(verb, Verb::Fence { .. })),
         })
     }
 

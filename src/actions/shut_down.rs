@@ -18,11 +18,23 @@ use super::place::VmAt;
 use super::sighting;
 use super::stopping::{self, Way};
 
+mod onward;
+
+use onward::Onward;
+
 /// The verb about one VM.
 pub(super) struct ShutDown {
     vm: VmName,
     home: VmAt,
     way: Way,
+    onward: Option<Onward>,
+}
+
+/// What was seen of the VM.
+pub(super) struct Seen {
+    ownership: Ownership,
+    /// What was seen where it goes; not looked for once it is off.
+    onward: Option<onward::Seen>,
 }
 
 impl ShutDown {
@@ -34,11 +46,47 @@ impl ShutDown {
         Ok(Self {
             vm: vm.clone(),
             home: VmAt::of_step(runbook, step, vm)?,
+            onward: Onward::of(runbook, step, vm),
             way: match &step.action {
                 ActionSpec::PowerOff { .. } => Way::AtOnce("as the runbook says"),
                 _ => Way::Asked(step.timeout.unwrap_or(stopping::PATIENCE)),
             },
         })
+    }
+
+    /// Where the VM should be decides; the site's other hosts are asked because it may have been
+    /// moved there.
+    async fn look(&self, ctx: &Ctx) -> Result<Ownership, Fault> {
+        let ownership = sighting::of_hosts(ctx, &self.vm, self.home.role).await;
+        let home = ownership
+            .sightings
+            .iter()
+            .find(|seen| seen.host == self.home.host);
+        match home.map(|seen| &seen.told) {
+            Some(Told::Copies(_)) => Ok(ownership),
+            // It was moved away from a host that is gone: there it is, and there it is stopped.
+            Some(Told::Nothing(_) | Told::Part { .. })
+                if ownership.running().any(|(_, copy)| copy.vmid.is_some()) =>
+            {
+                Ok(ownership)
+            }
+            Some(Told::Nothing(why) | Told::Part { why, .. }) => Err(Fault::new(
+                format!("{} could not be looked at: {why}", self.home.who()),
+                self.home.host.as_str(),
+                "it is not known whether it runs; nothing was sent",
+                sighting::way_on(ctx, self.home.role, &self.home.site),
+            )
+            .passing()),
+            Some(Told::NotAsked) | None => Err(Fault::new(
+                format!(
+                    "{} is not one of the hosts of {}",
+                    self.home.host, self.home.site
+                ),
+                self.home.host.as_str(),
+                "nothing was sent",
+                "correct the runbook",
+            )),
+        }
     }
 
     fn proposal(&self, ownership: &Ownership) -> Proposal {
@@ -120,49 +168,26 @@ impl ShutDown {
 }
 
 impl Action for ShutDown {
-    type Observed = Ownership;
+    type Observed = Seen;
 
-    fn unknown(&self) -> Ownership {
+    fn unknown(&self) -> Seen {
         let nobody = vec![sighting::not_asked(&self.home.host)];
-        sighting::nothing_known(&self.vm, &self.home.site, nobody)
-    }
-
-    /// Where the VM should be decides; the site's other hosts are asked because it may have been
-    /// moved there.
-    async fn observe(&self, ctx: &Ctx) -> Result<Ownership, Fault> {
-        let ownership = sighting::of_hosts(ctx, &self.vm, self.home.role).await;
-        let home = ownership
-            .sightings
-            .iter()
-            .find(|seen| seen.host == self.home.host);
-        match home.map(|seen| &seen.told) {
-            Some(Told::Copies(_)) => Ok(ownership),
-            // It was moved away from a host that is gone: there it is, and there it is stopped.
-            Some(Told::Nothing(_) | Told::Part { .. })
-                if ownership.running().any(|(_, copy)| copy.vmid.is_some()) =>
-            {
-                Ok(ownership)
-            }
-            Some(Told::Nothing(why) | Told::Part { why, .. }) => Err(Fault::new(
-                format!("{} could not be looked at: {why}", self.home.who()),
-                self.home.host.as_str(),
-                "it is not known whether it runs; nothing was sent",
-                sighting::way_on(ctx, self.home.role, &self.home.site),
-            )
-            .passing()),
-            Some(Told::NotAsked) | None => Err(Fault::new(
-                format!(
-                    "{} is not one of the hosts of {}",
-                    self.home.host, self.home.site
-                ),
-                self.home.host.as_str(),
-                "nothing was sent",
-                "correct the runbook",
-            )),
+        Seen {
+            ownership: sighting::nothing_known(&self.vm, &self.home.site, nobody),
+            onward: None,
         }
     }
 
-    fn decide(&self, ownership: &Ownership) -> ProbeAnswer {
+    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let ownership = self.look(ctx).await?;
+        let onward = match &self.onward {
+            Some(onward) if ownership.running().next().is_some() => onward.look(ctx).await?,
+            _ => None,
+        };
+        Ok(Seen { ownership, onward })
+    }
+
+    fn decide(&self, Seen { ownership, onward }: &Seen) -> ProbeAnswer {
         if ownership.at.is_none() {
             return needed("not asked", self.proposal(ownership));
         }
@@ -178,21 +203,25 @@ impl Action for ShutDown {
         if ownership.running().next().is_none() {
             return done(found.clone(), host_lines(ownership));
         }
+        let held = self.onward.as_ref().zip(onward.as_ref());
+        if let Some(held) = held.and_then(|(onward, seen)| onward.held(seen, ownership)) {
+            return held;
+        }
         if let Some((host, copy)) = self.deaf(ownership) {
             return stopping::deaf(found, host, &self.vm, copy);
         }
         needed(found, self.proposal(ownership))
     }
 
-    async fn act(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
-        for (host, copy) in ownership.running() {
+    async fn act(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        for (host, copy) in seen.ownership.running() {
             stopping::stop(ctx, host, &self.vm, &copy.vmx, self.way).await?;
         }
         Ok(())
     }
 
-    async fn settle(&self, ctx: &Ctx, ownership: &Ownership) -> Result<(), ActError> {
-        for (host, _) in ownership.copies() {
+    async fn settle(&self, ctx: &Ctx, seen: &Seen) -> Result<(), ActError> {
+        for (host, _) in seen.ownership.copies() {
             stopping::keep_stopped(ctx, &self.vm, host, "found off").await?;
         }
         Ok(())

@@ -44,6 +44,15 @@ pub(super) fn phases(runbook: &Runbook, section: Section) -> &[Phase] {
     }
 }
 
+/// Whether a step of the same section as this one, as written, has such a verb. What ends a run has none.
+pub(crate) fn has_verb(runbook: &Runbook, step: &StepId, is: impl Fn(&Verb) -> bool) -> bool {
+    let mut sections = [Section::Failover, Section::Failback].into_iter();
+    let own = sections.find(|section| step.section() == section.as_str());
+    let phases = own.map_or(&[][..], |section| phases(runbook, section));
+    let mut steps = phases.iter().flat_map(|phase| &phase.steps);
+    steps.any(|step| is(&step.verb))
+}
+
 /// Every step of the section that belongs to the mode and the selection, in the file's order and
 /// without dependencies.
 pub(super) fn expand(

@@ -29,6 +29,7 @@ use crate::runbook::model::{Ask, Challenge, Mode, OnFailure, Runbook, Section, S
 pub use action::ActionSpec;
 pub use close::{Aside, Close, Placed, PlacedFile};
 pub use difference::{Change, Difference, Version, difference};
+pub(crate) use expand::has_verb;
 pub use join::{join, then_closed};
 pub use planned::{PlannedGap, planned_gaps};
 

@@ -35,6 +35,32 @@ pub(super) fn chosen(ctx: &Ctx, vm: &VmName) -> Option<String> {
     last.flatten()
 }
 
+/// Where all that runs at the other site was made by a drill, nobody is asked which copy lives:
+/// that one is not to live, and its drill is cleaned up.
+pub(in crate::actions) fn a_drills(
+    vm: &VmName,
+    site: &str,
+    elsewhere: &Ownership,
+) -> Option<ProbeAnswer> {
+    let made = |(host, copy): (&HostName, &Copy)| {
+        let (folder, _) = path_tail(&copy.vmx)?;
+        Some((host.clone(), drill_of(folder)?))
+    };
+    let made: Vec<_> = elsewhere.running().map(made).collect::<Option<_>>()?;
+    let (host, run) = made.first()?;
+    let what = format!("{vm} runs in {site}, and its copy of drill {run} still runs on {host}");
+    let fault = Fault::new(
+        what.clone(),
+        host.as_str(),
+        "nothing was changed; a drill's copy does not go live",
+        format!(
+            "`lifeboat cleanup {run}` stops it and removes what that drill made (with --keep-disks all but its \
+             disks); then retry"
+        ),
+    );
+    Some(blocked(what, fault, &[]))
+}
+
 impl Seen {
     /// Whether the VM runs at the other site.
     pub(super) fn runs_elsewhere(&self) -> bool {
@@ -53,7 +79,7 @@ impl Fence {
     pub(super) fn decide_survivor(&self, seen: &Seen, found: &str) -> Option<ProbeAnswer> {
         let elsewhere = seen.elsewhere.as_ref()?;
         if seen.is_split() {
-            if let Some(blocked) = self.a_drills(elsewhere) {
+            if let Some(blocked) = a_drills(&self.vm, &self.site, elsewhere) {
                 return Some(blocked);
             }
             return Some(self.ask_which_lives(seen, elsewhere, found));
@@ -70,31 +96,6 @@ impl Fence {
             evidence.extend(elsewhere.lines());
             done(found, evidence)
         })
-    }
-
-    /// Where all that runs at the other site was made by a drill, nobody is asked which copy lives:
-    /// that one is not to live, and its drill is cleaned up.
-    fn a_drills(&self, elsewhere: &Ownership) -> Option<ProbeAnswer> {
-        let made = |(host, copy): (&HostName, &Copy)| {
-            let (folder, _) = path_tail(&copy.vmx)?;
-            Some((host.clone(), drill_of(folder)?))
-        };
-        let made: Vec<_> = elsewhere.running().map(made).collect::<Option<_>>()?;
-        let (host, run) = made.first()?;
-        let what = format!(
-            "{} runs in {}, and its copy of drill {run} still runs on {host}",
-            self.vm, self.site
-        );
-        let fault = Fault::new(
-            what.clone(),
-            host.as_str(),
-            "nothing was changed; a drill's copy does not go live",
-            format!(
-                "`lifeboat cleanup {run}` stops it and removes what that drill made (with --keep-disks all but its \
-                 disks); then retry"
-            ),
-        );
-        Some(blocked(what, fault, &[]))
     }
 
     fn ask_which_lives(&self, seen: &Seen, elsewhere: &Ownership, found: &str) -> ProbeAnswer {

@@ -93,6 +93,22 @@ fn what_contradicts_is_never_overridden() {
 }
 
 #[test]
+fn where_no_step_fences_none_is_named() {
+    let unfenced = PowerOn {
+        fences: false,
+        ..power_on()
+    };
+    let runs = Told::Copies(vec![copy(PowerState::On)]);
+    let answer = unfenced.decide(&off(ownership("London", &[runs], Heard::Silence)));
+    let next = &blocked(&answer).next;
+    assert!(!next.contains("fence"), "{next}");
+    assert!(
+        next.contains("lon-esx1 (vim-cmd vmsvc/power.shutdown 7)"),
+        "{next}"
+    );
+}
+
+#[test]
 fn nobody_who_could_tell_about_its_address_is_said() {
     let answer = power_on().decide(&off(ownership("London", &[no()], Heard::NotAsked)));
     assert!(

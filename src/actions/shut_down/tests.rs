@@ -11,8 +11,15 @@ fn shut_down() -> ShutDown {
     ShutDown::new(&runbook, &step, &"sql01".into()).unwrap()
 }
 
+fn seen(ownership: Ownership) -> Seen {
+    Seen {
+        ownership,
+        onward: None,
+    }
+}
+
 fn answer(told: &[Told]) -> ProbeAnswer {
-    shut_down().decide(&ownership("Leeds", told, Heard::NotAsked))
+    shut_down().decide(&seen(ownership("Leeds", told, Heard::NotAsked)))
 }
 
 #[test]
@@ -66,9 +73,9 @@ fn a_guest_that_cannot_be_asked_is_left_to_a_person_unless_it_has_just_started()
     assert!(fault.state.contains("was not powered off"), "{fault}");
     assert!(fault.next.contains("vim-cmd vmsvc/power.off 7"), "{fault}");
 
-    let mut seen = ownership("Leeds", &told, Heard::NotAsked);
-    seen.at = deaf.since.map(|since| since + Duration::from_secs(60));
-    let starting = shut_down().decide(&seen);
+    let mut found = ownership("Leeds", &told, Heard::NotAsked);
+    found.at = deaf.since.map(|since| since + Duration::from_secs(60));
+    let starting = shut_down().decide(&seen(found));
     let changes = &needed(&starting).changes;
     assert!(
         changes[0].contains("tools are waited for, 5m at most"),
@@ -83,6 +90,6 @@ fn a_guest_that_cannot_be_asked_is_left_to_a_person_unless_it_has_just_started()
         way: Way::AtOnce("as the runbook says"),
         ..shut_down()
     };
-    let off = at_once.decide(&ownership("Leeds", &told, Heard::NotAsked));
+    let off = at_once.decide(&seen(ownership("Leeds", &told, Heard::NotAsked)));
     assert_eq!(lines(needed(&off)), ["vim-cmd vmsvc/power.off 7"]);
 }

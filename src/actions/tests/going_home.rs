@@ -192,3 +192,41 @@ pub(super) async fn by_hand(world: &World, host: &str, words: &[&str]) -> String
     assert_eq!(output.status, 0, "{words:?}: {}", output.text());
     output.text().to_string()
 }
+
+/// sql01 stands in Leeds, London being up.
+async fn out_and_back() -> World {
+    let world = World::new().await;
+    for verb in [
+        "fence", "restore", "register", "network", "power_on", "ready",
+    ] {
+        world.go(&out(verb)).await;
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_that_runs_at_home_too_is_not_stopped_to_go_there() {
+    let world = out_and_back().await;
+    let vmid = world.power_on_in_london().await;
+    let before = world.all_writes();
+    let answer = world.probe(&home("shut_down")).await;
+    let fault = blocked(&answer);
+    assert_eq!(fault.what, "sql01 runs in Leeds and in London");
+    let next = format!("shut down the one on lon-esx1 (vim-cmd vmsvc/power.shutdown {vmid})");
+    assert!(fault.next.contains(&next), "{fault}");
+    assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_is_not_stopped_to_go_where_its_datastore_is_not() {
+    let mut world = out_and_back().await;
+    let runbook = std::sync::Arc::make_mut(&mut world.runbook);
+    let at_home = runbook.vms.get_mut("sql01").unwrap().protected.as_mut();
+    at_home.unwrap().datastore = "gone".into();
+    let answer = world.probe(&home("shut_down")).await;
+    let fault = blocked(&answer);
+    assert!(fault.what.contains("there is no datastore gone"), "{fault}");
+    assert_eq!(fault.state, "sql01 was not stopped");
+    world.end().await;
+}
