@@ -80,7 +80,8 @@ impl HostError {
                     .to_owned();
                 if tried.iter().any(|way| way.starts_with("password")) {
                     next.push_str(
-                        ". This console does not try that password again: leave the run (q); `lifeboat resume` asks for it anew",
+                        ". This console does not try that password again: end it and start it anew, which asks for the password (a run: \
+                         leave it with q, then `lifeboat resume`)",
                     );
                 }
                 if tried.iter().any(|way| way.contains("ed25519")) {
@@ -132,6 +133,12 @@ impl HostError {
             Self::TooMuchOutput(_) => (
                 "its session was dropped".to_owned(),
                 "run the command by hand and see what it prints".to_owned(),
+            ),
+            // What the SSH libraries call it where the host lets a session have no further channel.
+            Self::Lost(why) if why.contains("Channel open failure") => (
+                "the host opened no further channel in a session; nothing was sent over it".to_owned(),
+                format!("look at MaxSessions in /etc/ssh/sshd_config of {host} (its default is 10, and 1 is too few) and raise it, then \
+                    retry"),
             ),
             Self::Lost(_) => (
                 "its session was dropped; a command that only looks had no effect".to_owned(),

@@ -146,3 +146,10 @@ fn only_what_is_proven_is_said_of_a_write() {
         assert!(lost.next.contains("do not send it again"), "{lost:?}");
     }
 }
+
+#[test]
+fn a_session_without_a_further_channel_points_at_the_setting_that_limits_it() {
+    let refused = "opening: [Session(-21)] Channel open failure (connect failed)";
+    let fault = HostError::Lost(refused.to_owned()).fault(&"lee1".into());
+    assert!(fault.next.contains("MaxSessions"), "{fault}");
+}
