@@ -78,7 +78,7 @@ impl Configuration {
                 Some(blocked(why.clone(), fault, &[]))
             }
             Self::Read(content) => {
-                let next = "take one of the lines out by hand, then retry";
+                let next = "take all of these lines but one out by hand, then retry";
                 duplicate(content).map(|why| refused(at, content, why, next))
             }
         }

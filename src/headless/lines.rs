@@ -276,21 +276,21 @@ fn answered(answer: &ProbeAnswer) -> Vec<String> {
                 .iter()
                 .map(|change| format!("change: {change}")),
         );
-        lines.extend(proposal.commands.iter().map(shown));
+        lines.extend(proposal.commands.iter().flat_map(shown));
     }
     lines
 }
 
-fn shown(command: &ShownCommand) -> String {
+/// A command in its own lines: joined, a script would be no valid shell.
+fn shown(command: &ShownCommand) -> Vec<String> {
     let what = if command.write {
         "will send"
     } else {
         "will look"
     };
-    match &command.host {
-        Some(host) => format!("{what}: {host}: {}", command.line),
-        None => format!("{what}: here: {}", command.line),
-    }
+    let place = command.host.as_ref().map_or("here", |host| host.as_str());
+    let all = format!("{what}: {place}: {}", command.line);
+    all.lines().map(str::to_owned).collect()
 }
 
 fn confirmed(confirmation: &Confirmation) -> String {

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::engine::{
-    Answer, AttestRequest, Choice, Consent, ProbeAnswer, Prompt, Proposal, Question, Verdict,
+    Answer, AttestRequest, Choice, Consent, ProbeAnswer, Prompt, Proposal, Question, ShownCommand,
+    Verdict,
 };
 use crate::hypervisor::shell;
 use crate::names::{OpId, RunId};
@@ -657,4 +658,34 @@ fn a_script_is_said_in_short_when_it_is_sent() {
     let said = String::from_utf8(out).unwrap();
     let short = "sending to lee-esx1: ‹lock› /vmfs/volumes/d/x r1\n";
     assert!(said.ends_with(short), "{said}");
+}
+
+#[test]
+fn a_script_keeps_its_lines_before_it_is_sent() {
+    let mut proposal = proposal(Risk::Write);
+    proposal.commands = vec![ShownCommand {
+        host: Some("lee-esx1".into()),
+        line: "for f in a b; do\n  rm $f\ndone".to_owned(),
+        write: true,
+    }];
+    let entry = Entry {
+        seq: 1,
+        at: at(1),
+        step: None,
+        attempt: None,
+        event: RunEvent::ProbeAnswered(Box::new(ProbeAnswer {
+            found: "x".into(),
+            verdict: Verdict::Needed(Box::new(proposal)),
+        })),
+    };
+    let mut out = Vec::new();
+    Printer::new(&mut out, None).entry(&entry);
+    let said = String::from_utf8(out).unwrap();
+    for line in [
+        "will send: lee-esx1: for f in a b; do\n",
+        "    rm $f\n",
+        "  done\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
 }

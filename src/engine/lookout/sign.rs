@@ -235,7 +235,8 @@ impl Sign {
 
 fn shut_down(vm: &VmName) -> String {
     format!(
-        "vim-cmd vmsvc/getallvms, then vim-cmd vmsvc/power.shutdown \u{2039}vmid of {vm}\u{203a}"
+        "vim-cmd vmsvc/getallvms (its name there may be another than {vm}: esxcli vm process list tells the .vmx of what \
+         runs), then vim-cmd vmsvc/power.shutdown \u{2039}vmid of {vm}\u{203a}"
     )
 }
 

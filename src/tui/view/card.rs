@@ -19,6 +19,7 @@ use crate::tui::text;
 use crate::tui::theme::{Role, glyph, status_role};
 
 use super::frame::{beside_label, under_label};
+pub(super) use words::no_undo;
 use words::{risk, why};
 
 use super::{commands, labelled, list, pane, put, text_width};
@@ -187,7 +188,7 @@ fn deed(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step, kn
         labelled(lines, width, "then", Role::Plain, &proposal.then);
         let undo = proposal.undo.as_deref();
         if undo.is_some() || run.risk(run.ui.shown) > Risk::Read {
-            let undo = undo.unwrap_or("none: this cannot be taken back");
+            let undo = undo.unwrap_or(no_undo(Some(&step.action)));
             labelled(lines, width, "undo", Role::Plain, undo);
         }
     }

@@ -10,6 +10,7 @@ use crate::tui::model::dialog::{Field, Flow, Stage};
 use crate::tui::text;
 use crate::tui::theme::Role;
 
+use super::card::no_undo;
 use super::dialog::{Content, error, field, paragraphs, title_of};
 
 /// What is asked of whoever says no.
@@ -166,7 +167,8 @@ fn what_follows(run: &Run, flow: &Flow) -> Vec<(Role, String)> {
     };
     texts.extend(sent.map(|sent| (Role::Strong, sent)));
     let undo = proposal.undo.as_deref();
-    let undo = undo.unwrap_or("none, this cannot be taken back");
+    let undo =
+        undo.unwrap_or_else(|| no_undo(run.plan.steps.get(flow.step).map(|step| &step.action)));
     texts.push((Role::Plain, format!("undo: {undo}")));
     texts
 }

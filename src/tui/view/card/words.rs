@@ -12,6 +12,14 @@ pub(super) fn risk(risk: Risk) -> &'static str {
     }
 }
 
+/// What takes back a step that has no undo of its own.
+pub(in crate::tui::view) fn no_undo(action: Option<&ActionSpec>) -> &'static str {
+    match action {
+        Some(ActionSpec::Fence { .. }) => "none; a rollback starts it again",
+        _ => "none, this cannot be taken back",
+    }
+}
+
 /// Why a step is there by which a run is ended.
 fn why_closed(close: &Close) -> &'static str {
     match close {
