@@ -68,14 +68,21 @@ impl Client {
 
 /// A connected session, not logged in.
 pub(super) fn handshake(endpoint: &Endpoint) -> ssh2::Session {
-    let stream = TcpStream::connect(endpoint.address).unwrap();
-    stream.set_nodelay(true).unwrap();
-    let mut session = ssh2::Session::new().unwrap();
+    try_handshake(endpoint).unwrap()
+}
+
+/// The same with a host that may cut it.
+pub(super) fn try_handshake(
+    endpoint: &Endpoint,
+) -> Result<ssh2::Session, Box<dyn std::error::Error>> {
+    let stream = TcpStream::connect(endpoint.address)?;
+    stream.set_nodelay(true)?;
+    let mut session = ssh2::Session::new()?;
     session.set_tcp_stream(stream);
     // A `power.on` that waits on a question is read for as long as the test takes to get there.
     session.set_timeout(120_000);
-    session.handshake().unwrap();
-    session
+    session.handshake()?;
+    Ok(session)
 }
 
 /// A running site in a folder of its own.
