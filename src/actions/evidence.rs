@@ -118,14 +118,20 @@ pub(super) async fn apart(
     Ok(ground)
 }
 
-/// Why a start does not go on where a host of the other site runs the VM.
+/// Why a start does not go on where a host of the other site runs the VM, or holds its files there.
 pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
-    let (host, copy) = other.running().next()?;
+    let running = other.running().next();
+    let running = running.map(|(host, copy)| format!("it runs on {host} too ({})", copy.vmx));
+    let held = || {
+        Some(format!(
+            "it may run in {} too: {}",
+            other.site,
+            other.locked_there()?
+        ))
+    };
+    let why = running.or_else(held)?;
     Some(Fault::new(
-        format!(
-            "the start of {} does not go on: it runs on {host} too ({})",
-            at.vm, copy.vmx
-        ),
+        format!("the start of {} does not go on: {why}", at.vm),
         at.host.as_str(),
         format!("{} was started before; nothing more was sent", at.who()),
         "stop one of the two at its host's own console (to stop this one, answer its question with \

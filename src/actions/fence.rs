@@ -246,7 +246,21 @@ impl Fence {
         ))
     }
 
-    fn blocked_by_lock(&self, found: &str, held: &str) -> ProbeAnswer {
+    /// Why a lock on its files is in the way, where one is: no attestation overrides it.
+    fn decide_locked(&self, found: &str, ownership: &Ownership) -> Option<ProbeAnswer> {
+        if let Some(held) = ownership.locked_there() {
+            let next = "let that host tell what it runs (/etc/init.d/hostd restart there; what runs \
+                        goes on), or shut the VM down from inside its guest; a lock file that is left \
+                        over is removed by hand; then retry";
+            return Some(self.blocked_by_lock(found, &held, next));
+        }
+        let held = ownership.locks.contradiction_beyond(self.role.other())?;
+        let next = "find that host (esxcli system uuid get ends in the MAC that its locks bear) and \
+                    stop the VM there, then retry";
+        Some(self.blocked_by_lock(found, &held, next))
+    }
+
+    fn blocked_by_lock(&self, found: &str, held: &str, next: &str) -> ProbeAnswer {
         let fault = Fault::new(
             format!("somebody holds the files of {}: {held}", self.vm),
             self.site.clone(),
@@ -254,8 +268,7 @@ impl Fence {
                 "no listed host of {} that answered runs {}; nothing was sent",
                 self.site, self.vm
             ),
-            "find that host (esxcli system uuid get ends in the MAC that its locks bear) and stop the \
-             VM there, then retry",
+            next,
         )
         .passing();
         blocked(found, fault, &["an attestation does not override this"])
@@ -386,8 +399,8 @@ impl Action for Fence {
         {
             return self.blocked_by_address(&found, &look.line(), ownership);
         }
-        if !running && let Some(held) = ownership.locks.contradiction_beyond(self.role.other()) {
-            return self.blocked_by_lock(&found, &held);
+        if !running && let Some(answer) = self.decide_locked(&found, ownership) {
+            return answer;
         }
         let commands = self.commands(ownership);
         let proven = ownership.all_answered() && !ownership.locks.leave_open();

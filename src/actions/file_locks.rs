@@ -1,11 +1,12 @@
-//! Who holds a VM's files where both sites may see them: the locks of a shared or stretched datastore,
-//! as the host on which the VM would start reads them.
+//! Who holds a VM's files: the locks of a shared or stretched datastore, as the host on which the VM
+//! would start reads them, and those at the other site, as hosts there read them that tell nothing else.
 //!
 //! A lock names one adapter of the host that holds it, so the name is found by asking hosts for
 //! theirs. A host that does not answer has no name here; its lock holds all the same.
 
 use std::collections::BTreeMap;
 
+use crate::engine::Fact;
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
@@ -18,11 +19,19 @@ use super::context::Ctx;
 use super::place::{VmAt, file_name};
 use super::registered;
 
+mod there;
+
+pub(super) use there::by_mute_hosts;
+
 /// What was read of the locks of a VM's files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Locks {
     /// Which host read them; `None` where nobody did.
     pub by: Option<HostName>,
+    /// The site that is asked about, where that host is one of it and does not tell what it runs.
+    pub there: Option<SiteRole>,
+    /// Whose files they are, in words.
+    pub whose: String,
     /// Why it could not.
     pub trouble: Option<String>,
     /// Files whose lock was read.
@@ -53,7 +62,7 @@ pub(super) enum Holder {
     Stranger {
         /// Its MAC.
         mac: String,
-        /// Hosts that were asked for their MACs and did not answer: one of them may be it.
+        /// Hosts that were asked for their MACs and did not tell: one of them may be it.
         silent: Vec<HostName>,
     },
     /// Several hosts may, and the lock does not say which.
@@ -72,8 +81,8 @@ impl Hold {
                 self.file
             )),
             Holder::Stranger { mac, silent } => Some(format!(
-                "a host that does not answer ({}) or is not in the runbook holds the lock of {} \
-                 (MAC {mac})",
+                "a host that does not tell its MACs ({}) or is not in the runbook holds the lock of \
+                 {} (MAC {mac})",
                 listed(silent),
                 self.file
             )),
@@ -83,9 +92,21 @@ impl Hold {
 }
 
 impl Locks {
-    /// The lock of another host, which contradicts that the VM runs nowhere else.
+    /// The lock that contradicts that the VM runs nowhere else: another host's, and at the site that
+    /// is asked about also that of the host that read it, or one of which nobody can say whose it is.
     pub fn contradiction(&self) -> Option<String> {
-        self.held.iter().find_map(Hold::by_another)
+        let Some((site, by)) = self.there.zip(self.by.as_ref()) else {
+            return self.held.iter().find_map(Hold::by_another);
+        };
+        self.held.iter().find_map(|hold| match &hold.holder {
+            Holder::Reader => Some(format!("{by} itself holds the lock of {}", hold.file)),
+            Holder::LockFile => Some(format!(
+                "an NFS lock file ({}) stands beside its files on {by}: some host holds one of them",
+                hold.file
+            )),
+            Holder::Listed(_, at) if *at != site => None,
+            Holder::Listed(..) | Holder::Stranger { .. } | Holder::Several => hold.by_another(),
+        })
     }
 
     /// The same, of a host that is not at the site of this role.
@@ -105,42 +126,41 @@ impl Locks {
         let Some(by) = &self.by else {
             return Vec::new();
         };
+        let whose = &self.whose;
         if let Some(why) = &self.trouble {
-            return vec![format!("locks of its files: not read by {by} ({why})")];
+            return vec![format!("locks of {whose}: not read by {by} ({why})")];
         }
-        let mut lines: Vec<String> = self
-            .held
-            .iter()
-            .map(|hold| {
-                let file = &hold.file;
-                let held = match &hold.holder {
-                    Holder::Reader => format!("{by} itself holds the lock of {file}"),
-                    Holder::Several => {
-                        format!("several hosts may write {file}; its lock does not say which do")
-                    }
-                    Holder::LockFile => {
-                        format!("NFS lock file {file}: some host holds a file, or did")
-                    }
-                    Holder::Listed(..) | Holder::Stranger { .. } => {
-                        hold.by_another().unwrap_or_default()
-                    }
-                };
-                format!("{held} (vmkfstools -D on {by})")
-            })
-            .collect();
+        let held = self.held.iter();
+        let mut lines: Vec<String> = held.map(|hold| self.held_line(by, hold)).collect();
         if lines.is_empty() && self.read > 0 {
             lines.push(format!(
-                "nobody holds the lock of its files ({} read by {by}, vmkfstools -D)",
+                "nobody holds the lock of {whose} ({} read by {by}, vmkfstools -D)",
                 self.read
             ));
         }
         if self.untold > 0 {
             lines.push(format!(
-                "{by} cannot tell who holds {} of its files: their datastore has no such locks",
+                "{by} cannot tell who holds {} of {whose}: their datastore has no such locks",
                 self.untold
             ));
         }
+        if lines.is_empty() && self.there.is_some() {
+            lines.push(format!("{by} sees no lock: it finds none of {whose}"));
+        }
         lines
+    }
+
+    fn held_line(&self, by: &HostName, hold: &Hold) -> String {
+        let file = &hold.file;
+        let held = match &hold.holder {
+            Holder::Reader => format!("{by} itself holds the lock of {file}"),
+            Holder::Several => {
+                format!("several hosts may write {file}; its lock does not say which do")
+            }
+            Holder::LockFile => format!("NFS lock file {file}: some host holds a file, or did"),
+            Holder::Listed(..) | Holder::Stranger { .. } => hold.by_another().unwrap_or_default(),
+        };
+        format!("{held} (vmkfstools -D on {by}, of {})", self.whose)
     }
 }
 
@@ -156,38 +176,46 @@ pub(super) async fn of_vm(ctx: &Ctx, vm: &VmName, reader: SiteRole) -> Locks {
     {
         folders.push(other.folder_path());
     }
-    let by = Some(at.host.clone());
-    let command = commands::folder_locks(&folders);
-    let doing = "reading the locks of its files";
-    let told = ctx
-        .read(
-            &at.host,
-            Lane::Control,
-            &command,
-            FileLock::parse_all,
-            doing,
-        )
-        .await;
-    let files = match told {
-        Ok(files) => files,
-        Err(fault) => {
-            let trouble = Some(fault.what);
-            return Locks {
-                by,
-                trouble,
-                ..Locks::default()
-            };
-        }
-    };
-    let names = if files.iter().any(names_somebody) {
-        Names::ask(ctx, &at.host).await
-    } else {
-        Names::default()
+    read(ctx, vm, &at.host, &folders).await
+}
+
+/// Reads the locks of a VM's files in these folders as this host sees them.
+async fn read(ctx: &Ctx, vm: &VmName, by: &HostName, folders: &[String]) -> Locks {
+    let command = commands::folder_locks(folders);
+    let (parse, doing) = (FileLock::parse_all, "reading the locks of its files");
+    let told = ctx.read(by, Lane::Control, &command, parse, doing).await;
+    let locks = match told {
+        Ok(files) if files.iter().any(names_somebody) => weigh(&files, &Names::ask(ctx, by).await),
+        Ok(files) => weigh(&files, &Names::default()),
+        Err(fault) => Locks {
+            trouble: Some(fault.what),
+            ..Locks::default()
+        },
     };
     Locks {
-        by,
-        ..weigh(&files, &names)
+        by: Some(by.clone()),
+        whose: whose(&ctx.run_facts(), vm, by, folders),
+        ..locks
     }
+}
+
+/// Whose files lie in these folders of a host. What this run has put there a moment ago says nothing
+/// of the VM at the other site.
+fn whose(facts: &[Fact], vm: &VmName, host: &HostName, folders: &[String]) -> String {
+    let is_placed = |folder: &str| {
+        facts.iter().any(|fact| {
+            matches!(fact, Fact::FilePlaced { vm: of, host: at, path, .. }
+                if of == vm && at == host && path.starts_with(&format!("{folder}/")))
+        })
+    };
+    let folders: Vec<String> = folders
+        .iter()
+        .map(|folder| match is_placed(folder) {
+            true => format!("{folder} (put there by this run: no evidence of the other site)"),
+            false => folder.clone(),
+        })
+        .collect();
+    format!("its files in {}", folders.join(" and "))
 }
 
 fn names_somebody(file: &FileLock) -> bool {

@@ -36,10 +36,10 @@ pub(super) struct Sighting {
 pub(super) enum Told {
     /// Nobody asked it.
     NotAsked,
-    /// It could not be asked, or what it told is no evidence.
+    /// It could not be asked.
     Nothing(String),
-    /// Not all that was asked: what it has may be more than this. A copy that runs, runs; that none
-    /// does is no evidence.
+    /// It answers SSH, and told not all that was asked, or nothing of it: what it has may be more than
+    /// this. A copy that runs, runs; that none does is no evidence.
     Part {
         /// What is missing.
         why: String,
@@ -212,6 +212,8 @@ pub(super) struct Ownership {
     pub sign: Sign,
     /// Who holds its files, as the host on which it would start sees them.
     pub locks: Locks,
+    /// Who holds its files at that site, as each host there sees them that does not tell what it runs.
+    pub locks_there: Vec<Locks>,
     /// Who vouched for what, if somebody did.
     pub attested: Option<String>,
     /// When gathering began; `None` where nothing was gathered.
@@ -247,7 +249,7 @@ impl Ownership {
                 look.line()
             ));
         }
-        if let Some(held) = self.locks.contradiction() {
+        if let Some(held) = self.locked_there().or_else(|| self.locks.contradiction()) {
             return Standing::Contradicted(held);
         }
         if self.is_whole() {
@@ -257,6 +259,11 @@ impl Ownership {
         } else {
             Standing::Open
         }
+    }
+
+    /// A lock on its files at that site, which says that it runs there.
+    pub fn locked_there(&self) -> Option<String> {
+        self.locks_there.iter().find_map(Locks::contradiction)
     }
 
     /// Copies that run there.
@@ -345,6 +352,7 @@ impl Ownership {
         }
         lines.extend(self.sign.looks.iter().map(Look::line));
         lines.extend(self.sign.blind_to());
+        lines.extend(self.locks_there.iter().flat_map(Locks::lines));
         lines.extend(self.locks.lines());
         if let Some(attested) = &self.attested {
             lines.push(format!("attested: {attested}"));
@@ -363,9 +371,12 @@ fn sighting_line(sighting: &Sighting) -> String {
     match &sighting.told {
         Told::NotAsked => format!("{host}: not asked"),
         Told::Nothing(why) => format!("{host}: no answer ({why})"),
+        Told::Part { why, copies } if copies.is_empty() => {
+            format!("{host}: answers SSH, but its management agent does not tell what runs ({why})")
+        }
         Told::Part { why, copies } => {
             format!(
-                "{host}: {}; it did not tell all ({why})",
+                "{host}: {}; it answers SSH, but its management agent did not tell all ({why})",
                 copy_lines(copies)
             )
         }

@@ -51,7 +51,6 @@ impl Lists {
     fn in_all(self, copies: Vec<Copy>) -> Told {
         match self.missing {
             None => Told::Copies(copies),
-            Some(why) if copies.is_empty() => Told::Nothing(why),
             Some(why) => Told::Part { why, copies },
         }
     }
@@ -84,6 +83,7 @@ pub(super) fn nothing_known(vm: &VmName, site: &str, sightings: Vec<Sighting>) -
         by_uuid: false,
         sign: Sign::default(),
         locks: Locks::default(),
+        locks_there: Vec::new(),
         attested: None,
         at: None,
     }
@@ -115,20 +115,16 @@ pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership
 /// more first.
 pub(super) async fn unvouched(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
-    let (told, sign, locks) = futures_util::join!(
+    let (asked, sign, locks) = futures_util::join!(
         hosts_of(ctx, vm, role),
         reach::sign(ctx, vm, role),
         file_locks::of_vm(ctx, vm, role.other())
     );
-    let (sightings, by_uuid) = told;
-    let site = site_title(&ctx.runbook, role);
     Ownership {
-        sightings,
-        by_uuid,
         sign,
         locks,
         at: Some(at),
-        ..nothing_known(vm, &site, vec![])
+        ..asked
     }
 }
 
@@ -136,13 +132,9 @@ pub(super) async fn unvouched(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownersh
 /// counts.
 pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
-    let (sightings, by_uuid) = hosts_of(ctx, vm, role).await;
-    let site = site_title(&ctx.runbook, role);
     Ownership {
-        sightings,
-        by_uuid,
         at: Some(at),
-        ..nothing_known(vm, &site, vec![])
+        ..hosts_of(ctx, vm, role).await
     }
 }
 
@@ -154,16 +146,23 @@ pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Owne
     ownership
 }
 
-async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
+/// What the hosts tell, and of those that do not tell what they run, who holds the VM's files there.
+async fn hosts_of(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let title = site_title(&ctx.runbook, role);
     // A physical server runs on no host: what hosts say of it is no evidence.
-    if ctx
-        .runbook
-        .vms
-        .get(vm)
-        .is_none_or(|vm| vm.place(role).is_none())
-    {
-        return (Vec::new(), false);
+    let Ok(home) = VmAt::new(&ctx.runbook, vm, role) else {
+        return nothing_known(vm, &title, Vec::new());
+    };
+    let (sightings, by_uuid) = asked(ctx, vm, role).await;
+    Ownership {
+        by_uuid,
+        locks_there: file_locks::by_mute_hosts(ctx, &home, &sightings).await,
+        ..nothing_known(vm, &title, sightings)
     }
+}
+
+/// What each listed host tells, and whether they were asked by uuid.bios.
+async fn asked(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) {
     let site = ctx.runbook.site_with(role);
     let listed = ctx
         .runbook

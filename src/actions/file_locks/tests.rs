@@ -58,7 +58,7 @@ fn a_lock_of_another_host_contradicts_and_is_named() {
     let dark = held("00:11:22:33:44:55", &["lon-esx2"])
         .contradiction()
         .unwrap();
-    assert!(dark.contains("does not answer (lon-esx2)"), "{dark}");
+    assert!(dark.contains("does not tell its MACs (lon-esx2)"), "{dark}");
     let own = held(OWN, &[]);
     assert_eq!(own.contradiction(), None);
     assert!(own.lines()[0].starts_with("lee-esx1 itself holds"));
@@ -75,6 +75,33 @@ fn each_reader_of_a_base_disk_counts() {
         &[],
     );
     assert!(shared.contradiction().unwrap().starts_with("lon-esx1"));
+}
+
+/// A host of London that does not tell what it runs reads the locks of the VM's files there.
+#[test]
+fn what_a_host_of_that_site_sees_held_contradicts_whoever_holds_it() {
+    let seen = |file: FileLock| Locks {
+        there: Some(SiteRole::Protected),
+        ..weighed(&[file], &[])
+    };
+    let held = |mac| seen(file("sql01.vmx", Some(Lock::Exclusive(owner(mac))))).contradiction();
+    assert!(held(OWN).unwrap().contains("itself holds"));
+    assert!(held("00:11:22:33:44:55").is_some());
+    let left = seen(file(".lck-0102030405060708", None));
+    assert!(left.contradiction().unwrap().contains(".lck-"));
+    let free = seen(file("sql01.vmx", Some(Lock::Free)));
+    assert_eq!(free.contradiction(), None);
+    assert_eq!(Locks { read: 0, ..free }.lines().len(), 1, "none was found");
+    // On a datastore that both sites see, what Leeds holds is no VM that runs in London.
+    let of_leeds = Locks {
+        there: Some(SiteRole::Recovery),
+        ..weighed(
+            &[file("sql01.vmx", Some(Lock::Exclusive(owner(LONDON))))],
+            &[],
+        )
+    };
+    assert_eq!(of_leeds.contradiction(), None);
+    assert!(of_leeds.lines()[0].starts_with("lon-esx1 holds"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn ownership(told: Vec<Told>, heard: Heard, attested: bool) -> Ownership {
         by_uuid: true,
         sign: sign(&[heard]),
         locks: Locks::default(),
+        locks_there: Vec::new(),
         attested: attested.then(|| "alice: I saw it".into()),
         at: Some(Timestamp::UNIX_EPOCH),
     }

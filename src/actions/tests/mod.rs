@@ -10,6 +10,7 @@ mod link;
 mod looking;
 mod lost;
 mod moved;
+mod mute;
 mod owners;
 pub(super) mod parts;
 mod points;

@@ -139,6 +139,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
             ..Sign::default()
         },
         locks: Locks::default(),
+        locks_there: Vec::new(),
         attested: None,
         at: Some(Timestamp::UNIX_EPOCH),
     }

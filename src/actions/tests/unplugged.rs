@@ -9,7 +9,7 @@ const ADDRESS: &str = ", address: 10.20.0.11/24 }";
 const LADDER: &str = "[tools, { tcp: 1433 }]";
 
 /// A site where the runbook has no address of sql01.
-async fn unaddressed() -> World {
+pub(super) async fn unaddressed() -> World {
     assert!(RUNBOOK.contains(ADDRESS) && RUNBOOK.contains(LADDER));
     let text = RUNBOOK.replace(ADDRESS, " }").replace(LADDER, "[tools]");
     World::with(&text).await
