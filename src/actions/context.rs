@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::digest;
@@ -18,6 +20,9 @@ use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
 
 use super::link::{ActError, Link, Progress, Request};
+
+/// After these pauses a patient look is made again.
+const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 /// Everything an action of one attempt works with.
 #[derive(Clone)]
@@ -49,6 +54,8 @@ pub struct Ctx {
     /// The host whose control session may be held by a command of this action: what is read there
     /// meanwhile goes beside it.
     pub beside: Option<HostName>,
+    /// A host that replies with a trouble that passes by itself is asked again, twice.
+    pub patient: bool,
 }
 
 /// Tells whether a write has reached its host.
@@ -135,6 +142,14 @@ impl Ctx {
         }
     }
 
+    /// The same for looks on which much hangs: one reply that failed in passing decides nothing.
+    pub(super) fn patient(&self) -> Self {
+        Self {
+            patient: true,
+            ..self.clone()
+        }
+    }
+
     /// Sends a command that only looks, and reads its reply. `doing` is what a person reads when
     /// that fails: `reading the inventory`.
     ///
@@ -145,7 +160,7 @@ impl Ctx {
         host: &HostName,
         lane: Lane,
         command: &HostCommand,
-        parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
+        parse: impl Fn(&Output) -> Result<T, DriverFault>,
         doing: &str,
     ) -> Result<T, Fault> {
         self.reply(host, lane, command, parse, doing).await?
@@ -160,20 +175,35 @@ impl Ctx {
         host: &HostName,
         lane: Lane,
         command: &HostCommand,
-        parse: impl FnOnce(&Output) -> Result<T, DriverFault>,
+        parse: impl Fn(&Output) -> Result<T, DriverFault>,
         doing: &str,
     ) -> Result<Result<T, Fault>, Fault> {
         let lane = match lane {
             Lane::Control if self.beside.as_ref() == Some(host) => Lane::Answer,
             lane => lane,
         };
-        let output = self
-            .host(host)?
-            .read(lane, command)
-            .await
-            .map_err(|error| error.fault(host))?;
-        Ok(parse(&output)
-            .map_err(|fault| fault.fault(doing, host.as_str(), "nothing was changed by looking")))
+        let target = self.host(host)?;
+        let pauses: &[Duration] = if self.patient { &AGAIN } else { &[] };
+        let mut pauses = pauses.iter();
+        let mut before = None;
+        loop {
+            let told = match target.read(lane, command).await {
+                Ok(output) => parse(&output).map_err(|fault| {
+                    fault.fault(doing, host.as_str(), "nothing was changed by looking")
+                }),
+                // It did reply, and is not waited for a second time.
+                Err(error) => {
+                    return before.map_or_else(|| Err(error.fault(host)), |it| Ok(Err(it)));
+                }
+            };
+            match (told, pauses.next()) {
+                (Err(fault), Some(pause)) if fault.passing => {
+                    before = Some(fault);
+                    sleep(*pause).await;
+                }
+                (told, _) => return Ok(told),
+            }
+        }
     }
 
     /// Announces a write, sends it once that is on disk, and reports how it went. The only way in

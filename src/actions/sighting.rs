@@ -187,15 +187,23 @@ async fn asked(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) 
     (sightings.collect(), marks.uuid.is_some())
 }
 
-/// Asks a host for all of them.
+/// Asks a host for all of them, again where it replies with a trouble that passes: else one reply that
+/// failed would ask a person to vouch.
 ///
 /// # Errors
 /// It did not reply to the first question: each that stays without a reply costs its whole time.
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
     let lane = Lane::Control;
     let mut lists = Lists::default();
-    let running = registered::running_told(ctx, host).await?;
+    let patient = ctx.patient();
+    let running = registered::running_told(&patient, host).await?;
     lists.running = lists.told(running).unwrap_or_default();
+    // What has not passed while it was waited for is not waited for once more.
+    let ctx = if lists.missing.is_none() {
+        &patient
+    } else {
+        ctx
+    };
     let inventory = lists.told(registered::inventory(ctx, host, lane).await);
     // Without an inventory nothing says whose an entry of the start order is.
     if let Some(inventory) = inventory {
@@ -233,7 +241,8 @@ async fn learn_uuid(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Option<BiosUuid> 
         let Ok(place) = VmAt::new(&ctx.runbook, vm, side) else {
             continue;
         };
-        let found = registered::look(ctx, &place.with_facts(ctx), Lane::Control).await;
+        let place = place.with_facts(ctx);
+        let found = registered::look(&ctx.patient(), &place, Lane::Control).await;
         let entry = found.ok().and_then(|found| found.entry);
         if let Some(uuid) = entry.and_then(|entry| entry.summary.uuid_bios) {
             return Some(uuid);
@@ -289,7 +298,8 @@ async fn copy_of(
         None if lists.running.iter().any(runs) => "uuid.bios",
         None => return Ok(None),
     };
-    let Some(summary) = registered::confirmed(ctx, host, Lane::Control, row).await? else {
+    let patient = ctx.patient();
+    let Some(summary) = registered::confirmed(&patient, host, Lane::Control, row).await? else {
         return Ok(None);
     };
     let by = match (marks.uuid, summary.uuid_bios) {

@@ -270,6 +270,7 @@ impl Launch {
             clock: self.clock.clone(),
             link,
             beside: None,
+            patient: false,
         }
     }
 }

@@ -67,6 +67,33 @@ async fn a_lock_in_london_is_seen_where_hostd_is_down_and_no_attestation_overrid
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_failed_in_passing_asks_nobody_to_vouch() {
+    let world = unaddressed().await;
+    hostd_down(&world, true);
+    let asked = |world: &World| {
+        let sent = world.sent("lon-esx1").into_iter();
+        sent.filter(|line| line.contains("vm process list")).count()
+    };
+    let fence = out("fence");
+    let looking = world.probe(&fence);
+    let mending = async {
+        // It is asked once more by itself: then hostd is back for the next time.
+        while asked(&world) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        hostd_down(&world, false);
+        std::future::pending::<()>().await;
+    };
+    let answer = tokio::select! {
+        answer = looking => answer,
+        () = mending => unreachable!(),
+    };
+    let proposal = needed(&answer);
+    assert!(proposal.attest.is_none() && proposal.typed.is_some());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_does_not_answer_ssh_is_not_said_to() {
     let world = unaddressed().await;
     world.site.go_dark(SiteRole::Protected);

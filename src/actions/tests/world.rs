@@ -442,6 +442,7 @@ impl World {
             run_dir: self.run_dir(),
             link: Link::new(requests),
             beside: None,
+            patient: false,
         };
         let (keeper, answers, step) = (
             Arc::clone(&self.keeper),
