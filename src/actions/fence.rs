@@ -478,10 +478,10 @@ impl Action for Fence {
             if copies.iter().any(Copy::runs) {
                 continue;
             }
-            let how = if copies.is_empty() {
-                "not registered"
-            } else {
-                "found off"
+            let how = match (copies.is_empty(), sighting.invalid) {
+                (false, _) => "found off",
+                (true, 0) => "not registered",
+                (true, _) => "not running, and in no entry that can be read",
             };
             stopping::keep_stopped(ctx, &self.vm, &sighting.host, how).await?;
         }

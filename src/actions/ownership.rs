@@ -29,6 +29,8 @@ pub(super) struct Sighting {
     pub host: HostName,
     /// What it told.
     pub told: Told,
+    /// Entries of its inventory that nobody can identify: their files cannot be read.
+    pub invalid: usize,
 }
 
 /// What a host tells.
@@ -367,6 +369,15 @@ pub(super) fn statement(vm: &VmName, site: &str) -> String {
 }
 
 fn sighting_line(sighting: &Sighting) -> String {
+    let line = told_line(sighting);
+    match sighting.invalid {
+        0 => line,
+        1 => format!("{line}; it has an invalid entry that nobody can identify"),
+        n => format!("{line}; it has {n} invalid entries that nobody can identify"),
+    }
+}
+
+fn told_line(sighting: &Sighting) -> String {
     let host = &sighting.host;
     match &sighting.told {
         Told::NotAsked => format!("{host}: not asked"),
@@ -379,6 +390,9 @@ fn sighting_line(sighting: &Sighting) -> String {
                 "{host}: {}; it answers SSH, but its management agent did not tell all ({why})",
                 copy_lines(copies)
             )
+        }
+        Told::Copies(copies) if copies.is_empty() && sighting.invalid > 0 => {
+            format!("{host}: does not run it, and has it in no entry that can be read")
         }
         Told::Copies(copies) if copies.is_empty() => {
             format!("{host}: does not run it and does not know it")

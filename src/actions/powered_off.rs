@@ -73,6 +73,7 @@ mod tests {
         let sightings = told.iter().map(|told| Sighting {
             host: "lee-esx1".into(),
             told: told.clone(),
+            invalid: 0,
         });
         is_off(&Ownership {
             by_uuid,

@@ -71,6 +71,7 @@ pub(super) fn not_asked(host: &HostName) -> Sighting {
     Sighting {
         host: host.clone(),
         told: Told::NotAsked,
+        invalid: 0,
     }
 }
 
@@ -177,14 +178,8 @@ async fn asked(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) 
     let told = hosts
         .iter()
         .zip(lists)
-        .map(|(host, lists)| copies(ctx, host, lists, &marks));
-    let told = join_all(told).await;
-    let sightings = hosts
-        .into_iter()
-        .cloned()
-        .zip(told)
-        .map(|(host, told)| Sighting { host, told });
-    (sightings.collect(), marks.uuid.is_some())
+        .map(|(host, lists)| seen(ctx, host, lists, &marks));
+    (join_all(told).await, marks.uuid.is_some())
 }
 
 /// Asks a host for all of them, again where it replies with a trouble that passes: else one reply that
@@ -262,11 +257,22 @@ pub(super) async fn uuid_of_backup(ctx: &Ctx, vm: &VmName) -> Option<BiosUuid> {
 }
 
 /// Which of what a host has is the VM.
-async fn copies(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: &Marks) -> Told {
-    let mut lists = match lists {
-        Ok(lists) => lists,
-        Err(fault) => return Told::Nothing(fault.what),
+async fn seen(ctx: &Ctx, host: &HostName, lists: Result<Lists, Fault>, marks: &Marks) -> Sighting {
+    let invalid = lists
+        .as_ref()
+        .map_or(0, |lists| lists.inventory.invalid.len());
+    let told = match lists {
+        Ok(lists) => copies(ctx, host, lists, marks).await,
+        Err(fault) => Told::Nothing(fault.what),
     };
+    Sighting {
+        host: host.clone(),
+        told,
+        invalid,
+    }
+}
+
+async fn copies(ctx: &Ctx, host: &HostName, mut lists: Lists, marks: &Marks) -> Told {
     let mut copies = Vec::new();
     for row in &lists.inventory.vms {
         match copy_of(ctx, host, &lists, row, marks).await {

@@ -9,6 +9,7 @@ fn ownership(told: Vec<Told>, heard: Heard, attested: bool) -> Ownership {
             .map(|(n, told)| Sighting {
                 host: format!("lon-esx{}", n + 1).into(),
                 told,
+                invalid: 0,
             })
             .collect(),
         by_uuid: true,
@@ -144,6 +145,21 @@ fn without_the_uuid_it_is_never_whole() {
             .lines()
             .iter()
             .any(|line| line.contains("uuid.bios is not known"))
+    );
+}
+
+#[test]
+fn a_host_with_invalid_entries_is_not_said_to_know_nothing_of_it() {
+    let mut seen = ownership(vec![Told::Copies(vec![])], Heard::Silence, false);
+    assert!(seen.lines()[0].ends_with("does not know it"));
+    seen.sightings[0].invalid = 2;
+    let line = &seen.lines()[0];
+    assert!(line.ends_with("it has 2 invalid entries that nobody can identify"));
+    assert!(!line.contains("does not know it"), "{line}");
+    assert_eq!(
+        seen.standing(),
+        Standing::Whole,
+        "what runs is told all the same"
     );
 }
 

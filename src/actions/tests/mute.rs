@@ -94,6 +94,19 @@ async fn a_reply_that_failed_in_passing_asks_nobody_to_vouch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invalid_entry_is_told() {
+    let world = unaddressed().await;
+    stopped_in_london(&world).await;
+    let vmx = world.on("lon-esx1", "/vmfs/volumes/local1/sql01/sql01.vmx");
+    std::fs::remove_file(vmx).unwrap();
+    let answer = world.probe(&out("fence")).await;
+    let told =
+        "lon-esx1: does not run it, and has it in no entry that can be read; it has an invalid";
+    assert!(answer.found.contains(told), "{}", answer.found);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_does_not_answer_ssh_is_not_said_to() {
     let world = unaddressed().await;
     world.site.go_dark(SiteRole::Protected);

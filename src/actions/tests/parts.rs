@@ -115,6 +115,7 @@ pub(in crate::actions) fn ownership(site: &str, told: &[Told], heard: Heard) -> 
     let sightings = told.iter().enumerate().map(|(n, told)| Sighting {
         host: format!("{prefix}-esx{}", n + 1).into(),
         told: told.clone(),
+        invalid: 0,
     });
     let look = Look {
         target: "10.20.0.11".into(),
