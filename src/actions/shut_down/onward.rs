@@ -5,7 +5,7 @@
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
 use crate::hypervisor::esxi::commands;
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::plan::{self, Step};
 use crate::runbook::model::{Mode, Runbook, Section, Verb};
 
@@ -62,9 +62,9 @@ impl Onward {
 
     /// Why the VM is not to be stopped now.
     pub fn held(&self, seen: &Seen, ownership: &Ownership) -> Option<ProbeAnswer> {
-        if let Some((_, copy)) = seen.there.running().next() {
+        if let Some(second) = seen.there.running().next() {
             let drills = fence::a_drills(&self.to.vm, &ownership.site, &seen.there);
-            return Some(drills.unwrap_or_else(|| self.runs_twice(seen, ownership, copy)));
+            return Some(drills.unwrap_or_else(|| self.runs_twice(seen, ownership, second)));
         }
         let fault = seen.store.as_ref()?.fault(&self.to)?;
         Some(blocked(
@@ -77,18 +77,18 @@ impl Onward {
         ))
     }
 
-    fn runs_twice(&self, seen: &Seen, ownership: &Ownership, copy: &Copy) -> ProbeAnswer {
+    fn runs_twice(
+        &self,
+        seen: &Seen,
+        ownership: &Ownership,
+        (host, copy): (&HostName, &Copy),
+    ) -> ProbeAnswer {
         let vm = &self.to.vm;
         let (here, there) = (&ownership.site, &seen.there.site);
         let what = format!("{vm} runs in {here} and in {there}");
         let on = |(host, copy): (_, &Copy)| format!("{host}: {}", copy_line(copy));
         let running = ownership.running().chain(seen.there.running());
         let found: Vec<String> = running.map(on).collect();
-        let host = seen
-            .there
-            .running()
-            .next()
-            .map_or(&self.to.host, |(host, _)| host);
         let how = copy
             .vmid
             .map_or("from inside its guest".to_owned(), |vmid| {
