@@ -3,17 +3,17 @@
 //! An ESXi host locks an account after five failures and then refuses the right password as well,
 //! so a refused password is dead for that user on every host until another console asks for it anew.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use ssh2::{KeyboardInteractivePrompt, Prompt};
-use zeroize::Zeroizing;
 
 use super::bulk::ProvenWay;
 use super::config::{Credential, Secret, expand_home};
 use super::error::HostError;
 use super::link::{Limit, Link, Stopped, code};
+use super::private_key::PrivateKey;
 use super::sanitise::sanitise;
 use super::shared::Shared;
 
@@ -333,57 +333,4 @@ fn public_half(path: &Path) -> Option<Vec<u8>> {
     let text = std::fs::read_to_string(public).ok()?;
     let blob = text.split_ascii_whitespace().nth(1)?;
     base64::engine::general_purpose::STANDARD.decode(blob).ok()
-}
-
-/// A private key file.
-pub(super) struct PrivateKey {
-    pub(super) text: Zeroizing<String>,
-    ed25519: bool,
-}
-
-impl PrivateKey {
-    /// Reads it; in words what is wrong with it otherwise.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let path: PathBuf = expand_home(path);
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(
-            |error| match error.kind() {
-                std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-                std::io::ErrorKind::InvalidData => "it is not a private key".to_owned(),
-                _ => error.to_string(),
-            },
-        )?);
-        if !text.contains("PRIVATE KEY-----") {
-            return Err("it is not a private key".to_owned());
-        }
-        let body = Zeroizing::new(decoded(&text));
-        let openssh = body.strip_prefix(b"openssh-key-v1\0");
-        let encrypted = text.contains("ENCRYPTED")
-            || openssh.is_some_and(|rest| !rest.starts_with(b"\0\0\0\x04none"));
-        if encrypted {
-            return Err(
-                "it has a passphrase; add it to the agent (ssh-add) and use `agent`".to_owned(),
-            );
-        }
-        let ed25519 =
-            openssh.is_some_and(|rest| rest.windows(11).any(|word| word == b"ssh-ed25519"));
-        Ok(Self { text, ed25519 })
-    }
-
-    fn kind(&self) -> &'static str {
-        if self.ed25519 { " (ed25519)" } else { "" }
-    }
-}
-
-/// The bytes of a PEM file.
-fn decoded(pem: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    let body: Zeroizing<String> = Zeroizing::new(
-        pem.lines()
-            .map(str::trim)
-            .filter(|line| !line.starts_with("-----"))
-            .collect::<String>(),
-    );
-    base64::engine::general_purpose::STANDARD
-        .decode(body.as_bytes())
-        .unwrap_or_default()
 }

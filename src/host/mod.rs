@@ -31,6 +31,7 @@ mod login;
 mod opening;
 mod output;
 mod policy;
+mod private_key;
 mod process;
 mod reach;
 mod redact;

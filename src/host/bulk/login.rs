@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse};
+use russh::keys::PrivateKeyWithHashAlg;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{PrivateKeyWithHashAlg, decode_secret_key};
 
 use super::super::config::Secret;
-use super::super::login::PrivateKey;
+use super::super::private_key::PrivateKey;
 use super::super::shared::Shared;
 use super::Judge;
 
@@ -47,8 +47,7 @@ impl Proven {
             ProvenWay::Open => Ok(handle.authenticate_none(user).await?.success()),
             ProvenWay::Key(path) => {
                 let key = PrivateKey::read(path).ok();
-                let key = key.and_then(|key| decode_secret_key(&key.text, None).ok());
-                let Some(key) = key else {
+                let Some(key) = key.and_then(|key| key.for_russh()) else {
                     return Ok(false);
                 };
                 let hash = handle.best_supported_rsa_hash().await?.flatten();
