@@ -21,6 +21,7 @@ use crate::error::Fault;
 use crate::host::where_its_key_is_read;
 use crate::names::{Attempt, StepId};
 use crate::runner::{Live, RunHandle, Update};
+use crate::telemetry::RefusedKey;
 
 use lines::Printer;
 pub use replies::{Replies, Reply, StepAnswer};
@@ -325,7 +326,12 @@ impl<'o> Walk<'o> {
         let now = self.now();
         match live {
             Live::Progress { step, progress } => self.printer.progress(now, step, progress),
-            Live::HostKey { host, shown, known } => {
+            Live::HostKey(RefusedKey {
+                host,
+                key_type,
+                shown,
+                known,
+            }) => {
                 let known = if known.is_empty() {
                     "none".to_owned()
                 } else {
@@ -333,7 +339,7 @@ impl<'o> Walk<'o> {
                 };
                 let driver = self.handle.runbook.hosts.get(host).map(|host| host.driver);
                 self.printer.say(now, None, &format!(
-                    "{host} showed the host key {shown}; known: {known}. It is refused. To go on, {}; then pin it ({}), or accept it at a terminal.",
+                    "{host} showed the host key {key_type} {shown}; known: {known}. It is refused. To go on, {}; then pin it ({}), or accept it at a terminal.",
                     where_its_key_is_read(driver),
                     if driver.is_some() { "host_key in the runbook" } else { "known_hosts" },
                 ));

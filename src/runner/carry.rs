@@ -254,11 +254,8 @@ impl Carrier {
             .as_ref()
             != Some(&key.shown)
         {
-            let _ = self.updates.send(Update::Live(Live::HostKey {
-                host: key.host.clone(),
-                shown: key.shown.clone(),
-                known: key.known.clone(),
-            }));
+            let key = Live::HostKey(key.clone());
+            let _ = self.updates.send(Update::Live(key));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::host::Hosts;
 use crate::names::{HostName, RunId, StepId};
 use crate::plan::Plan;
 use crate::runbook::model::Runbook;
-use crate::telemetry::HostFigures;
+use crate::telemetry::{HostFigures, RefusedKey};
 
 /// A run under way: what a person decides goes in, what happens comes out.
 pub struct RunHandle {
@@ -95,14 +95,7 @@ pub enum Live {
     /// A host pane has new figures.
     Host(Box<HostFigures>),
     /// The host's key is unknown or changed: the way on is to type the first eight characters.
-    HostKey {
-        /// Which host.
-        host: HostName,
-        /// `SHA256:…` that the host showed.
-        shown: String,
-        /// `SHA256:…` that were known, if any.
-        known: Vec<String>,
-    },
+    HostKey(RefusedKey),
     /// Something about the console itself, to be seen at once.
     Banner(String),
 }

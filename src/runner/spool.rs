@@ -55,7 +55,7 @@ impl Spool {
             | Live::CommandEnded { .. }
             | Live::Progress { .. }
             | Live::Host(_)
-            | Live::HostKey { .. }
+            | Live::HostKey(_)
             | Live::Banner(_) => return,
         };
         if self.failed {

@@ -58,6 +58,8 @@ pub struct HostFigures {
 pub struct RefusedKey {
     /// Who showed it: the host, or a hop on the way to it.
     pub host: HostName,
+    /// Its type, e.g. `ssh-ed25519`.
+    pub key_type: String,
     /// `SHA256:…` that the host showed.
     pub shown: String,
     /// What was known, each `SHA256:…` with its type where that is known.

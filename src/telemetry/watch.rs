@@ -236,12 +236,17 @@ fn meaning(error: &HostError) -> (LinkState, Presence) {
 fn refused_key(by: &HostName, error: &HostError) -> Option<RefusedKey> {
     match error {
         HostError::HostKeyUnknown {
-            fingerprint, known, ..
+            fingerprint,
+            key_type,
+            known,
         }
         | HostError::HostKeyChanged {
-            fingerprint, known, ..
+            fingerprint,
+            key_type,
+            known,
         } => Some(RefusedKey {
             host: by.clone(),
+            key_type: key_type.clone(),
             shown: fingerprint.clone(),
             known: known.clone(),
         }),

@@ -53,6 +53,8 @@ pub(in crate::tui) enum Action {
     Pane(u8),
     /// Choose otherwise than is proposed.
     Choose,
+    /// Compare a host key that is not accepted.
+    HostKey,
     /// Scripts on the card whole, or by their names again.
     Exact,
     /// Up.
@@ -194,6 +196,12 @@ pub(in crate::tui) const RUN: &[Binding<Action>] = &[
         &[char('!')],
         "note",
         "A remark for the journal and the report.",
+    ),
+    row(
+        Action::HostKey,
+        &[char('i')],
+        "host key",
+        "Compare a host key that is not accepted; until then the host stays refused.",
     ),
     row(
         Action::Update,

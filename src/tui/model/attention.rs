@@ -68,7 +68,7 @@ impl Run {
         let mode = self.state.heading(Some(self.plan.mode));
         let state = match self.waiting_for_person().next() {
             _ if self.state.finished.is_some() => "finished".to_owned(),
-            _ if !self.host_keys.is_empty() => "needs you: a host key".to_owned(),
+            _ if self.new_key().is_some() => "needs you: a host key".to_owned(),
             _ if self.watching => "watching".to_owned(),
             Some(step) => format!("needs you: {}", self.plan.steps[step].title),
             None if self.state.paused => "paused".to_owned(),

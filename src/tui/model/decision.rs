@@ -21,7 +21,7 @@ pub(in crate::tui) enum Enter {
     Leave,
     /// Back to the steps.
     ShowSteps,
-    /// Look at a host key.
+    /// Compare a host key, where nothing else waits.
     HostKey,
     /// Look at a VM's question.
     Question(usize),
@@ -121,9 +121,6 @@ impl Run {
         if self.is_over() {
             return Enter::Nothing;
         }
-        if !self.host_keys.is_empty() {
-            return Enter::HostKey;
-        }
         let shown = self.ui.shown;
         if self
             .known(shown)
@@ -135,6 +132,7 @@ impl Run {
             return match self.waiting_for_person().next() {
                 Some(_) => Enter::GoTo(self.ui.current),
                 None if self.state.paused => Enter::Continue,
+                None if !self.host_keys.is_empty() => Enter::HostKey,
                 None if shown != self.ui.current => Enter::GoTo(self.ui.current),
                 None => Enter::Nothing,
             };
@@ -160,7 +158,7 @@ impl Run {
         match act {
             Enter::Leave => "leave".to_owned(),
             Enter::ShowSteps => "back to the steps".to_owned(),
-            Enter::HostKey => "look at the host key".to_owned(),
+            Enter::HostKey => "compare the host key".to_owned(),
             Enter::Question(_) => "answer the question".to_owned(),
             Enter::ReadOn => "read on".to_owned(),
             Enter::Confirm(_) => self.confirm_label().to_owned(),
@@ -227,6 +225,10 @@ impl Run {
             Action::Choose => over().or_else(|| self.choosing(self.ui.shown).err()),
             Action::Decline => over().or_else(|| self.why_not_declined()),
             Action::Retry => over().or_else(|| self.why_not_retried()),
+            Action::HostKey => over().or_else(|| {
+                let none = self.host_keys.is_empty();
+                none.then(|| "no host shows a key that is not accepted".to_owned())
+            }),
             Action::Undo => over().or_else(|| self.asked_of_shown(engine::can_undo)),
             Action::Abort => self.why_not_aborted(),
             Action::Pace | Action::Pause | Action::Note | Action::Update => over(),

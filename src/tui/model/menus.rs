@@ -63,7 +63,14 @@ impl Run {
             ('u', Action::Undo, "take it back", "undo what it did"),
             ('!', Action::Note, "note", "write something down first"),
         ];
-        for (key, action, label, help) in opens {
+        let compare = (
+            'i',
+            Action::HostKey,
+            "compare a host key",
+            "a host stays refused until somebody has",
+        );
+        let compare = (!self.host_keys.is_empty()).then_some(compare);
+        for (key, action, label, help) in compare.into_iter().chain(opens) {
             items.push(Item {
                 key: Some(key),
                 label: label.to_owned(),

@@ -5,6 +5,7 @@ mod attention;
 mod decision;
 pub(super) mod dialog;
 mod drill;
+pub(super) mod host_keys;
 pub(super) mod log;
 mod menus;
 mod news;
@@ -68,7 +69,7 @@ pub(super) struct Run {
     /// Figures of the host panes.
     pub hosts: BTreeMap<HostName, HostFigures>,
     /// Host keys that wait for a person.
-    pub host_keys: VecDeque<UnknownKey>,
+    pub host_keys: VecDeque<host_keys::UnknownKey>,
     /// What happened.
     pub log: Log,
     /// Steps that wait for a decision while nothing else can go on.
@@ -79,19 +80,6 @@ pub(super) struct Run {
     pub leaving: Option<Duration>,
     /// Where the person is.
     pub ui: Ui,
-}
-
-/// A host key that is unknown or changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UnknownKey {
-    /// Whose.
-    pub host: HostName,
-    /// What the host showed.
-    pub shown: String,
-    /// What was known.
-    pub known: Vec<String>,
-    /// The person has closed the dialog; it does not open itself again.
-    pub dismissed: bool,
 }
 
 /// How the runner stopped.

@@ -8,9 +8,9 @@ use crate::names::{Attempt, StepId};
 use crate::plan::ActionSpec;
 use crate::runner::{Live, Update};
 
-use super::dialog::{self, About, Dialog, Kind, Purpose};
+use super::dialog::{About, Kind, Purpose};
 use super::ui::{Card, Page};
-use super::{End, Run, UnknownKey};
+use super::{End, Run, host_keys};
 
 impl Run {
     /// Takes in what happened in the run.
@@ -62,7 +62,7 @@ impl Run {
             }
         }
         if let RunEvent::HostTrusted { host, .. } = &entry.event {
-            self.host_keys.retain(|key| key.host != *host);
+            self.forget_key(host);
         }
     }
 
@@ -85,22 +85,7 @@ impl Run {
             Live::Host(figures) => {
                 self.hosts.insert(figures.host.clone(), *figures);
             }
-            Live::HostKey { host, shown, known } => {
-                let trusted = self.state.trusted.contains(&(host.clone(), shown.clone()));
-                let listed = self
-                    .host_keys
-                    .iter()
-                    .any(|key| key.host == host && key.shown == shown);
-                if !trusted && !listed {
-                    self.host_keys.retain(|key| key.host != host);
-                    self.host_keys.push_back(UnknownKey {
-                        host,
-                        shown,
-                        known,
-                        dismissed: false,
-                    });
-                }
-            }
+            Live::HostKey(key) => self.take_host_key(key),
             Live::Banner(words) => self.banner(words),
         }
     }
@@ -151,7 +136,7 @@ impl Run {
         self.forget_settled_questions();
         self.close_stale_dialog();
         self.open_urgent_dialog();
-        let needed = self.waiting_for_person().next().is_some() || !self.host_keys.is_empty();
+        let needed = self.waiting_for_person().next().is_some() || self.new_key().is_some();
         if !needed {
             self.ui.needed = None;
             self.ui.rung = false;
@@ -231,7 +216,7 @@ impl Run {
                 }
                 About::Anything => false,
             },
-            Kind::HostKey(dialog) => !self.host_keys.iter().any(|key| key.host == dialog.host),
+            Kind::HostKey(dialog) => self.unknown_key(&dialog.host).is_none(),
             Kind::TakeOver(_) => self.state.people.offer.is_none(),
             Kind::Text(text) => match text.purpose {
                 Purpose::Decline(step, attempt) => !is_asked(step, attempt),
@@ -249,12 +234,8 @@ impl Run {
         if self.ui.dialog.is_some() || self.is_over() || self.leaving.is_some() {
             return;
         }
-        if let Some(key) = self.host_keys.iter().find(|key| !key.dismissed) {
-            let kind = Kind::HostKey(dialog::HostKey {
-                host: key.host.clone(),
-                field: dialog::Field::default(),
-            });
-            self.ui.dialog = Some(Dialog::new(kind));
+        if let Some(key) = self.new_key() {
+            self.ui.dialog = Some(host_keys::dialog(key));
             return;
         }
         let asked = (0..self.plan.steps.len())

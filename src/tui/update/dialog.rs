@@ -3,7 +3,6 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{self, Confirmation, Consent, OperatorInput, PeopleInput, TAKE_OVER};
-use crate::names::HostName;
 use crate::tui::model::dialog::{
     About, Choice, Dialog, HostKey, Kind, Menu, Purpose, TakeOver, Text,
 };
@@ -124,14 +123,8 @@ fn escape(run: &mut Run, dialog: Dialog) {
             run.say("the question still waits for its answer: Enter opens it again");
         }
         Kind::HostKey(dialog) => {
-            for key in run
-                .host_keys
-                .iter_mut()
-                .filter(|key| key.host == dialog.host)
-            {
-                key.dismissed = true;
-            }
-            run.say("the host stays refused: Enter opens it again");
+            run.set_key_aside(&dialog.host);
+            run.say("the host stays refused: [i] opens this again");
         }
         Kind::Flow(mut flow) => {
             if flow.goes_back() {
@@ -337,13 +330,7 @@ fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcom
     if key.code != KeyCode::Enter {
         return Outcome::Open;
     }
-    let shown = |host: &HostName| {
-        run.host_keys
-            .iter()
-            .find(|key| key.host == *host)
-            .map(|key| key.shown.clone())
-    };
-    let Some(fingerprint) = shown(&dialog.host) else {
+    let Some(fingerprint) = run.unknown_key(&dialog.host).map(|key| key.shown.clone()) else {
         return Outcome::Close;
     };
     let typed = dialog.field.value().trim_start_matches("SHA256:");
@@ -361,7 +348,7 @@ fn submit_host_key(run: &mut Run, dialog: &mut HostKey, key: KeyEvent) -> Outcom
         );
         return Outcome::Open;
     }
-    run.host_keys.retain(|key| key.host != dialog.host);
+    run.forget_key(&dialog.host);
     let host = dialog.host.clone();
     Outcome::Send(OperatorInput::TrustHost {
         host,

@@ -14,7 +14,7 @@ use crate::engine::{OperatorInput, Pace, PeopleInput};
 use super::RunExit;
 use super::keys::{self, Action};
 use super::model::dialog::{Dialog, Field, Kind, Purpose, Text};
-use super::model::{End, Enter, Page as View, Run};
+use super::model::{End, Enter, Page as View, Run, host_keys};
 use super::page::{Cmd as PageCmd, Msg, Now, Page, Seen};
 
 /// What the run screen asks for.
@@ -250,6 +250,7 @@ impl Run {
             Action::Retry => self.ui.dialog = Some(self.retry_menu(shown)),
             Action::Undo => self.ui.dialog = Some(self.undo_menu(shown)),
             Action::Choose => self.ui.dialog = self.choice(shown),
+            Action::HostKey => self.ui.dialog = self.key_to_compare().map(host_keys::dialog),
             Action::Exact => self.ui.card.exact = !self.ui.card.exact,
             Action::Pace => self.ui.dialog = Some(self.pace_menu()),
             Action::Pause if self.state.paused => {
@@ -296,11 +297,7 @@ impl Run {
                 self.open(View::Main);
                 self.focus(2);
             }
-            Enter::HostKey => {
-                if let Some(key) = self.host_keys.front_mut() {
-                    key.dismissed = false;
-                }
-            }
+            Enter::HostKey => self.act(Action::HostKey, cmds),
             Enter::Question(step) => self.ui.dialog = self.question_menu(step),
             Enter::ReadOn => self.scroll_card(self.card_page()),
             Enter::Confirm(Some(_)) | Enter::Fill(Some(_)) => {

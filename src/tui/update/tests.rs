@@ -17,6 +17,7 @@ use crate::engine::{
 };
 use crate::names::{Attempt, StepId};
 use crate::runner::{Live, Update};
+use crate::telemetry::RefusedKey;
 use crate::tui::fixture::{
     Bench, Story, at, attested, declare, fault, id, parse, plan, power_on, question, register,
     typed,
@@ -63,9 +64,10 @@ fn failed() -> Story {
 }
 
 fn host_key(known: &[&str]) -> Live {
-    Live::HostKey {
+    Live::HostKey(RefusedKey {
         host: "lee-esx1".into(),
+        key_type: "ecdsa-sha2-nistp256".to_owned(),
         shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
         known: known.iter().map(|key| (*key).to_owned()).collect(),
-    }
+    })
 }

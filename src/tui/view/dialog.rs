@@ -377,7 +377,7 @@ fn host_key_content(
     dialog: &crate::tui::model::dialog::HostKey,
     width: usize,
 ) -> Content {
-    let key = run.host_keys.iter().find(|key| key.host == dialog.host);
+    let key = run.unknown_key(&dialog.host);
     let changed = key.is_some_and(|key| !key.known.is_empty());
     let title = if changed {
         format!("{} shows ANOTHER host key than before", dialog.host)
@@ -389,7 +389,7 @@ fn host_key_content(
     let mut texts = Vec::new();
     if let Some(key) = key {
         texts.push((Role::Plain, "shown now:".to_owned()));
-        texts.push((Role::Strong, key.shown.clone()));
+        texts.push((Role::Strong, format!("{} {}", key.key_type, key.shown)));
         if changed {
             texts.push((Role::Plain, "known:".to_owned()));
             texts.extend(key.known.iter().map(|known| (Role::Strong, known.clone())));

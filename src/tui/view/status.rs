@@ -46,7 +46,7 @@ fn most_urgent(run: &Run, width: usize) -> (Role, String) {
         let room = width.saturating_sub(1 + SEEN.len());
         return (Role::Bad, format!("{}{SEEN}", text::cut(banner, room)));
     }
-    if let Some(key) = run.host_keys.front() {
+    if let Some(key) = run.new_key() {
         let words = format!("{} shows a host key that is not accepted", key.host);
         return (Role::Bad, words);
     }
@@ -71,6 +71,11 @@ fn where_it_stands(run: &Run) -> (Role, String) {
     if run.stuck {
         let words = "nothing else can go on until this is decided";
         return (Role::Warn, words.to_owned());
+    }
+    if let Some(unknown) = run.host_keys.front().filter(|_| !run.is_over()) {
+        let host = &unknown.key.host;
+        let words = format!("{host} stays refused: its key is not accepted; [i] compares it");
+        return (Role::Warn, words);
     }
     let terms = run.terms().filter(|_| !run.is_over());
     (

@@ -7,6 +7,7 @@ use crate::names::OpId;
 use crate::plan::{ActionSpec, Plan};
 use crate::runbook::model::{Ask, Challenge, Contact, Expect, HandOff, Look, Mode, Probe};
 use crate::runner::{Live, Update};
+use crate::telemetry::RefusedKey;
 use crate::tui::fixture::{
     Bench, PLAIN, Story, attested, declare, fault, plan, power_on, question, register, runbook,
     there_and_back, typed, write,
@@ -360,18 +361,20 @@ fn decisions_that_open_by_themselves() {
     );
     small("question", &story, |_| {});
     small("host-key", &Story::begun(), |bench| {
-        bench.live(Live::HostKey {
+        bench.live(Live::HostKey(RefusedKey {
             host: "lee-esx1".into(),
+            key_type: "ssh-ed25519".to_owned(),
             shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
             known: vec!["SHA256:8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZcdLkgm3ZyYcUJ".to_owned()],
-        });
+        }));
     });
     small("host-key-of-a-hop", &Story::begun(), |bench| {
-        bench.live(Live::HostKey {
+        bench.live(Live::HostKey(RefusedKey {
             host: "bastion.example.net".into(),
+            key_type: "ssh-ed25519".to_owned(),
             shown: "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc".to_owned(),
             known: Vec::new(),
-        });
+        }));
     });
 }
 

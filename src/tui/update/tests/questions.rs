@@ -89,7 +89,7 @@ fn a_host_key_is_accepted_by_its_beginning_and_refused_by_anything_else() {
     assert_eq!(sends(&mut bench), []);
     bench.keys("<Esc>");
     assert!(
-        bench.text().contains("[Enter] look at the host key"),
+        bench.text().contains("[Enter] compare the host key"),
         "{}",
         bench.text()
     );
@@ -107,6 +107,24 @@ fn a_host_key_is_accepted_by_its_beginning_and_refused_by_anything_else() {
     assert_eq!(
         fingerprint,
         "SHA256:dLkgm3ZyYcUJ8uJGZJr1TbUqZsQ2y1yWZ0yX9n5hPZc"
+    );
+}
+
+#[test]
+fn a_host_whose_key_is_refused_leaves_enter_to_the_steps() {
+    let mut bench = Bench::new(&Story::asking(), SMALL);
+    bench.wait(1500);
+    let before = bench.run.enter();
+    bench.live(host_key(&[
+        "SHA256:OLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDOLDO",
+    ]));
+    bench.keys("<Esc>").wait(1500);
+    assert_eq!(bench.run.enter(), before);
+    bench.keys("i");
+    assert!(
+        bench.text().contains("ANOTHER host key"),
+        "{}",
+        bench.text()
     );
 }
 
