@@ -1,11 +1,21 @@
 //! One `vim-cmd` or `esxcli` at a time for each host: all of them end in the same hostd, which
-//! slows down or loses calls when several come at once.
+//! slows down or loses calls when several come at once. What each takes is measured here.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::command::HostCommand;
+use super::hosts::Host;
+
+/// Calls whose times are kept, and how many there are before they tell anything. The median of them
+/// leaves out the one that opened its session, and the one that a busy moment held up.
+const RECENT: usize = 9;
+const ENOUGH: usize = 3;
+/// A call that takes longer makes steps, which are many calls, take much longer.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// Lets one caller through; those that are urgent before those that are not.
 #[derive(Default)]
@@ -18,10 +28,15 @@ pub(super) struct Gate {
 struct State {
     busy: bool,
     urgent: usize,
+    /// What the last calls took that were answered, the newest last.
+    took: VecDeque<Duration>,
 }
 
 /// Held while a call is under way.
-pub(super) struct Pass(Arc<Gate>);
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    began: Instant,
+}
 
 /// Counts an urgent caller who waits, also if it gives up.
 struct Waiting<'a>(&'a Gate);
@@ -46,7 +61,26 @@ impl Gate {
             changed.await;
         }
         drop(waiting);
-        Pass(self.clone())
+        Pass {
+            gate: self.clone(),
+            began: Instant::now(),
+        }
+    }
+
+    fn took(&self, call: Duration) {
+        let mut state = self.state();
+        if state.took.len() == RECENT {
+            state.took.pop_front();
+        }
+        state.took.push_back(call);
+    }
+
+    /// What a call takes: the median of the last ones.
+    fn call(&self) -> Option<Duration> {
+        let mut took: Vec<Duration> = self.state().took.iter().copied().collect();
+        took.sort_unstable();
+        let enough = took.len() >= ENOUGH;
+        took.get(took.len() / 2).copied().filter(|_| enough)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,10 +95,26 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl Pass {
+    /// The call came to its end: one that a dead connection cut off tells nothing of the host.
+    pub(super) fn answered(&self) {
+        self.gate.took(self.began.elapsed());
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.0.state().busy = false;
-        self.0.changed.notify_waiters();
+        self.gate.state().busy = false;
+        self.gate.changed.notify_waiters();
+    }
+}
+
+impl Host {
+    /// What a call to its management agent takes, where that is so long that steps take much longer:
+    /// the median of the last calls that it answered, whoever made them.
+    #[must_use]
+    pub fn slow_call(&self) -> Option<Duration> {
+        self.shared().gate.call().filter(|call| *call >= SLOW)
     }
 }
 
@@ -90,8 +140,6 @@ pub(super) fn may_wait(command: &HostCommand) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::host::Effect;
 
@@ -142,6 +190,33 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(*order.lock().unwrap(), ["step", "pane"]);
+    }
+
+    #[test]
+    fn what_a_call_takes_is_the_median_of_the_last_and_of_a_few_nothing() {
+        let gate = Gate::default();
+        let seconds = Duration::from_secs;
+        for call in [30, 10] {
+            gate.took(seconds(call));
+            assert_eq!(gate.call(), None, "too few");
+        }
+        gate.took(seconds(9));
+        assert_eq!(gate.call(), Some(seconds(10)), "the first one logged in");
+        (0..RECENT).for_each(|_| gate.took(seconds(1)));
+        assert_eq!(gate.call(), Some(seconds(1)), "it is quick again");
+    }
+
+    #[tokio::test]
+    async fn only_what_was_answered_is_measured() {
+        let gate = Arc::new(Gate::default());
+        for _ in 0..ENOUGH {
+            drop(gate.enter(true).await);
+        }
+        assert_eq!(gate.call(), None, "their connections died");
+        for _ in 0..ENOUGH {
+            gate.enter(true).await.answered();
+        }
+        assert!(gate.call().is_some());
     }
 
     #[tokio::test]

@@ -293,8 +293,11 @@ impl Host {
         drop(first);
         thread
             .call(move |worker, cancel| {
-                let _pass = pass;
-                worker.read(&sendable, cancel)
+                let result = worker.read(&sendable, cancel);
+                if let (Ok(_), Some(pass)) = (&result, &pass) {
+                    pass.answered();
+                }
+                result
             })
             .await?
     }
@@ -328,7 +331,9 @@ impl Host {
                     started(pid);
                 });
                 let result = worker.write(&sendable, on_start, cancel);
-                drop(late);
+                if let (Ok(_), Some(pass)) = (&result, &late) {
+                    pass.answered();
+                }
                 result
             })
             .await

@@ -30,6 +30,7 @@ pub use seen::{
 };
 pub use task::{Rehearsal, Restore, Standing, Task, Unfinished};
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
@@ -79,7 +80,7 @@ async fn ask_host(
         return (Err(Shut::unknown(name)), backups::Points::new());
     };
     let driver = host.driver();
-    let mut asker = Asker::new(host);
+    let mut asker = Asker::new(Arc::clone(&host));
     let (clock, round_trip) = match asker.open().await {
         Ok(opened) => opened,
         Err(shut) => return (Err(shut), backups::Points::new()),
@@ -94,6 +95,7 @@ async fn ask_host(
     let seen = HostSeen {
         clock,
         round_trip,
+        slow_call: host.slow_call(),
         esxi,
     };
     (Ok(seen), points)

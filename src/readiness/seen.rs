@@ -145,6 +145,9 @@ pub struct HostSeen {
     pub clock: Told<Clock>,
     /// From the first question to its answer, the login not included.
     pub round_trip: Duration,
+    /// What a call to its management agent took while it was asked, where that is so long that steps take
+    /// much longer.
+    pub slow_call: Option<Duration>,
     /// What an ESXi host told beside that.
     pub esxi: Option<Box<EsxiSeen>>,
 }

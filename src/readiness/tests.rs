@@ -148,6 +148,9 @@ fn hosts_are_judged_by_what_they_say_of_themselves() {
     only("warning host/lee-bk1/clock", "9m 59s behind", |_, seen| {
         at(seen, "lee-bk1").clock.as_mut().unwrap().host = now() - SignedDuration::from_secs(600);
     });
+    only("warning host/lee-esx1/slow", "takes 9.8 s", |_, seen| {
+        at(seen, "lee-esx1").slow_call = Some(Duration::from_millis(9840));
+    });
     only(
         "blocker host/lee-esx1/maintenance",
         "maintenance",

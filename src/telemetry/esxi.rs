@@ -1,4 +1,5 @@
-//! An ESXi host's figures: four whole-host calls, and the summary of one of its VMs in turn.
+//! An ESXi host's figures: five whole-host calls, and the summary of one of its VMs in turn. A host
+//! whose calls take long gets two: what runs there, and something else in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -22,6 +23,101 @@ use super::{HostFigures, VmFigures};
 /// Polls after which a row that was no VM's is asked about again.
 const AGAIN: usize = 12;
 
+/// What is known of a host from one poll to the next.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    turn: usize,
+    rows: Rows,
+    /// What it has registered; `None` before it told that, and where it told it last in no form that can
+    /// be believed.
+    inventory: Option<Inventory>,
+    volumes: Volumes,
+}
+
+/// What a host is asked beside what runs there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Version,
+    Summary,
+    Volumes,
+    Inventory,
+    OneVm,
+}
+
+/// All of it, in this order.
+const WHOLE: [Part; 5] = [
+    Part::Version,
+    Part::Summary,
+    Part::Volumes,
+    Part::Inventory,
+    Part::OneVm,
+];
+
+/// One of it at a time, where calls take long. What is registered changes most.
+const IN_TURN: [Part; 6] = [
+    Part::Inventory,
+    Part::OneVm,
+    Part::Inventory,
+    Part::Volumes,
+    Part::Inventory,
+    Part::Summary,
+];
+
+/// Calls that a poll of a slow host is.
+pub(super) const CALLS_OF_SLOW: u32 = 2;
+
+impl Known {
+    /// What this poll asks for beside what runs.
+    fn parts(&self, is_slow: bool) -> &'static [Part] {
+        match (is_slow, &self.inventory) {
+            (false, _) => &WHOLE,
+            // Without it nothing can be made of what runs.
+            (true, None) => &IN_TURN[..1],
+            (true, Some(_)) => {
+                let at = self.turn % IN_TURN.len();
+                &IN_TURN[at..=at]
+            }
+        }
+    }
+
+    /// Asks for a part of what concerns the whole host.
+    async fn ask(
+        &mut self,
+        host: &Host,
+        part: Part,
+        figures: &mut HostFigures,
+        trouble: &mut Option<String>,
+    ) -> Result<(), HostError> {
+        let read = match part {
+            Part::Version => {
+                let started = Instant::now();
+                let version = ask(host, commands::version()).await?;
+                figures.round_trip = Some(started.elapsed());
+                Version::parse(&version).map(|version| {
+                    figures.product = format!("{} {}", version.product, version.version);
+                })
+            }
+            Part::Summary => {
+                let summary = ask(host, commands::host_summary()).await?;
+                HostSummary::parse(&summary).map(|summary| take(figures, &summary))
+            }
+            Part::Volumes => {
+                let volumes = Volumes::parse(&ask(host, commands::volumes()).await?);
+                self.volumes = volumes.clone().unwrap_or_default();
+                volumes.map(|volumes| figures.volumes = spaces(&volumes))
+            }
+            Part::Inventory => {
+                let inventory = Inventory::parse(&ask(host, commands::getallvms()).await?);
+                self.inventory = inventory.as_ref().ok().cloned();
+                inventory.map(drop)
+            }
+            Part::OneVm => Ok(()),
+        };
+        note(trouble, read);
+        Ok(())
+    }
+}
+
 /// Fills the figures in; a reply that the host garbles is a trouble to show, not an error.
 ///
 /// # Errors
@@ -29,56 +125,50 @@ const AGAIN: usize = 12;
 pub(super) async fn poll(
     host: &Host,
     watched: &[Watched],
-    (rows, turn): (&mut Rows, usize),
+    known: &mut Known,
     figures: &mut HostFigures,
 ) -> Result<Option<String>, HostError> {
     let mut trouble = None;
-    let started = Instant::now();
-    let version = ask(host, commands::version()).await?;
-    figures.round_trip = Some(started.elapsed());
-    note(
-        &mut trouble,
-        Version::parse(&version).map(|version| {
-            figures.product = format!("{} {}", version.product, version.version);
-        }),
-    );
-    let summary = ask(host, commands::host_summary()).await?;
-    note(
-        &mut trouble,
-        HostSummary::parse(&summary).map(|summary| take(figures, &summary)),
-    );
-    let volumes = Volumes::parse(&ask(host, commands::volumes()).await?);
-    if let Ok(volumes) = &volumes {
-        figures.volumes = volumes
-            .0
-            .iter()
-            .filter(|volume| volume.is_datastore())
-            .map(|volume| (volume.label.clone(), volume.free, volume.size))
-            .collect();
+    known.turn = known.turn.wrapping_add(1);
+    let parts = known.parts(host.slow_call().is_some());
+    for part in parts {
+        known.ask(host, *part, figures, &mut trouble).await?;
     }
-    let volumes = volumes.unwrap_or_else(|fault| {
-        note(&mut trouble, Err(fault));
-        Volumes::default()
-    });
-    let inventory = ask(host, commands::getallvms()).await?;
-    let running = ask(host, commands::running()).await?;
-    match (Inventory::parse(&inventory), RunningVm::parse_all(&running)) {
-        (Ok(inventory), Ok(running)) => {
-            rows.forget(&inventory, turn);
+    let running = RunningVm::parse_all(&ask(host, commands::running()).await?);
+    let Known {
+        turn,
+        rows,
+        inventory,
+        volumes,
+    } = known;
+    match (inventory, running) {
+        (Some(inventory), Ok(running)) => {
+            rows.forget(inventory, *turn);
             let list = List {
-                inventory: &inventory,
+                inventory,
                 running: &running,
-                volumes: &volumes,
+                volumes,
             };
             figures.vms = list.vms(watched, rows, &figures.vms);
             figures.running = running.iter().map(as_told).collect();
             // Whoever ordered the poll knows when it began.
             figures.asked = Some(Timestamp::UNIX_EPOCH);
-            look_closer(host, watched, &list, (&mut *rows, turn), figures).await?;
+            if parts.contains(&Part::OneVm) {
+                look_closer(host, watched, &list, (rows, *turn), figures).await?;
+            }
         }
-        (Err(fault), _) | (_, Err(fault)) => note(&mut trouble, Err(fault)),
+        (_, Err(fault)) => note(&mut trouble, Err(fault)),
+        // Why it is not known has been noted.
+        (None, Ok(_)) => {}
     }
     Ok(trouble)
+}
+
+/// Datastores: label, free and total bytes.
+fn spaces(volumes: &Volumes) -> Vec<(String, u64, u64)> {
+    let datastores = volumes.0.iter().filter(|volume| volume.is_datastore());
+    let spaces = datastores.map(|volume| (volume.label.clone(), volume.free, volume.size));
+    spaces.collect()
 }
 
 fn as_told(vm: &RunningVm) -> (Option<String>, String) {
@@ -311,6 +401,30 @@ mod tests {
         let watched = [watched("sql01"), watched("web01")];
         let shown = list.vms(&watched, known, &[]);
         shown.into_iter().map(|vm| vm.power).collect()
+    }
+
+    #[test]
+    fn a_slow_host_is_asked_for_one_part_at_a_time_and_for_each_in_its_turn() {
+        let mut known = Known::default();
+        assert_eq!(known.parts(false), WHOLE);
+        assert_eq!(known.parts(true), [Part::Inventory], "nothing is known yet");
+        known.inventory = Some(Inventory::default());
+        let mut asked = Vec::new();
+        for _ in 0..IN_TURN.len() {
+            known.turn += 1;
+            let parts = known.parts(true);
+            assert_eq!(
+                parts.len() + 1,
+                CALLS_OF_SLOW as usize,
+                "what runs beside it"
+            );
+            asked.extend(parts);
+        }
+        let others = WHOLE.iter().filter(|part| **part != Part::Version);
+        assert!(
+            others.into_iter().all(|part| asked.contains(part)),
+            "{asked:?}"
+        );
     }
 
     #[test]

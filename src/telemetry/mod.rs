@@ -32,6 +32,9 @@ pub struct HostFigures {
     pub uptime: Option<Duration>,
     /// Round trip of the smallest command.
     pub round_trip: Option<Duration>,
+    /// What a call to its management agent takes, whoever makes it, where that is so long that steps
+    /// take much longer.
+    pub slow_call: Option<Duration>,
     /// CPU in use, per cent.
     pub cpu_percent: Option<u8>,
     /// Memory in use and in all, bytes.
@@ -40,7 +43,7 @@ pub struct HostFigures {
     pub volumes: Vec<(String, u64, u64)>,
     /// The runbook's VMs on this host.
     pub vms: Vec<VmFigures>,
-    /// How long the last poll took; over 5 s the poll backs off.
+    /// How long the last poll took; the longer, the rarer they are.
     pub poll_took: Option<Duration>,
     /// When the last poll began that told what runs; `None` where the last one did not tell.
     pub asked: Option<Timestamp>,

@@ -16,11 +16,16 @@ use super::{HostFigures, LinkState, RefusedKey, esxi, posix};
 
 /// Between two polls of a host that answers well.
 const EVERY: Duration = Duration::from_secs(5);
-/// A poll that takes longer than this makes the next ones rarer.
+/// A poll that takes longer than this is told as slow.
 const SLOW: Duration = Duration::from_secs(5);
+/// A host is left alone for so many times as long as a poll takes, and for more where each of its calls
+/// takes long: those of steps wait until the poll's has ended.
+const LEFT_ALONE: u32 = 4;
+const SLOW_LEFT_ALONE: u32 = 9;
 /// Between two polls of a host that is silent, at most: it may come back with VMs that run.
 const SILENT: Duration = Duration::from_secs(20);
-/// Between two polls of a host that is slow, or lets nobody in, at most.
+/// Between two polls of a host that lets nobody in, at most, and of one whose polls take long because they
+/// wait for steps.
 const RARELY: Duration = Duration::from_secs(60);
 
 /// The running polls. Dropping them ends them.
@@ -88,8 +93,7 @@ pub fn watch(
                 folder,
                 driver,
                 last: None,
-                rows: esxi::Rows::default(),
-                turn: 0,
+                known: esxi::Known::default(),
             };
             poll.repeat(&clock, tell, &wake).await;
         });
@@ -134,8 +138,7 @@ struct Poll {
     folder: String,
     driver: Driver,
     last: Option<HostFigures>,
-    rows: esxi::Rows,
-    turn: usize,
+    known: esxi::Known,
 }
 
 impl Poll {
@@ -145,27 +148,27 @@ impl Poll {
             let started = Instant::now();
             let figures = self.once(clock).await;
             let took = started.elapsed();
-            failures = if figures.link == LinkState::Up {
-                0
-            } else {
-                failures.saturating_add(1)
+            let (link, slow_call) = (figures.link, figures.slow_call);
+            failures = match link {
+                LinkState::Up | LinkState::Slow => 0,
+                _ => failures.saturating_add(1),
             };
             tell(figures.clone());
             self.last = Some(figures);
-            let silent = self
-                .last
-                .as_ref()
-                .is_some_and(|last| last.link == LinkState::Down);
-            let most = if silent { SILENT } else { RARELY };
+            let pause = if failures == 0 {
+                left_alone(took, slow_call)
+            } else {
+                let silent = link == LinkState::Down;
+                retry(failures, if silent { SILENT } else { RARELY })
+            };
             tokio::select! {
-                () = tokio::time::sleep(pause(took, failures, most)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = at_once.notified() => {}
             }
         }
     }
 
     async fn once(&mut self, clock: &Clock) -> HostFigures {
-        self.turn = self.turn.wrapping_add(1);
         let mut figures = self.last.clone().unwrap_or_else(|| HostFigures {
             host: self.host.name().clone(),
             ..HostFigures::default()
@@ -174,15 +177,15 @@ impl Poll {
         (figures.began, figures.asked) = (asked, None);
         let answer = match self.driver {
             Driver::Esxi => {
-                let rows = (&mut self.rows, self.turn);
-                esxi::poll(&self.host, &self.watched, rows, &mut figures).await
+                esxi::poll(&self.host, &self.watched, &mut self.known, &mut figures).await
             }
             Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
         };
         let took = started.elapsed();
+        figures.slow_call = self.host.slow_call();
         match answer {
             Ok(trouble) => {
-                figures.link = if took > SLOW {
+                figures.link = if took > SLOW || figures.slow_call.is_some() {
                     LinkState::Slow
                 } else {
                     LinkState::Up
@@ -254,16 +257,18 @@ fn refused_key(by: &HostName, error: &HostError) -> Option<RefusedKey> {
     }
 }
 
-/// A slow host is left alone for four times as long as it took; a silent one ever longer.
-fn pause(took: Duration, failures: u32, most: Duration) -> Duration {
-    if failures > 0 {
-        return EVERY.saturating_mul(1 << failures.min(4)).min(most);
+/// How long a host that answers is left alone after a poll. A poll may have waited for calls of steps, so
+/// what one of a slow host costs is reckoned from its calls.
+fn left_alone(took: Duration, slow_call: Option<Duration>) -> Duration {
+    match slow_call {
+        Some(call) => call.saturating_mul(esxi::CALLS_OF_SLOW * SLOW_LEFT_ALONE),
+        None => took.saturating_mul(LEFT_ALONE).clamp(EVERY, RARELY),
     }
-    if took > SLOW {
-        took.saturating_mul(4).min(RARELY)
-    } else {
-        EVERY
-    }
+}
+
+/// How long until one that failed so often is asked again: ever longer.
+fn retry(failures: u32, most: Duration) -> Duration {
+    EVERY.saturating_mul(1 << failures.min(4)).min(most)
 }
 
 #[cfg(test)]
@@ -292,15 +297,27 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_slow_or_silent_is_asked_less_often() {
-        assert_eq!(pause(Duration::from_millis(300), 0, RARELY), EVERY);
+    fn polls_take_a_fifth_of_a_hosts_time_at_most_and_of_a_slow_hosts_a_tenth() {
+        let seconds = Duration::from_secs;
+        assert_eq!(left_alone(Duration::from_millis(300), None), EVERY);
+        assert_eq!(left_alone(seconds(6), None), seconds(24));
         assert_eq!(
-            pause(Duration::from_secs(6), 0, RARELY),
-            Duration::from_secs(24)
+            left_alone(seconds(900), None),
+            RARELY,
+            "it waited for steps"
         );
-        assert_eq!(pause(Duration::from_secs(90), 0, RARELY), RARELY);
-        assert_eq!(pause(Duration::ZERO, 1, RARELY), EVERY * 2);
-        assert_eq!(pause(Duration::ZERO, 40, RARELY), RARELY);
-        assert_eq!(pause(Duration::ZERO, 40, SILENT), SILENT);
+        let call = seconds(10);
+        for took in [call * 2, seconds(900)] {
+            let pause = left_alone(took, Some(call));
+            let share = (call * esxi::CALLS_OF_SLOW).div_duration_f64(pause);
+            assert!(share < 0.12, "{share}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_silent_is_asked_less_often() {
+        assert_eq!(retry(1, RARELY), EVERY * 2);
+        assert_eq!(retry(40, RARELY), RARELY);
+        assert_eq!(retry(40, SILENT), SILENT);
     }
 }

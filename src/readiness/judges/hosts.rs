@@ -1,4 +1,4 @@
-//! The hosts themselves: clocks, maintenance, licences, vCenter.
+//! The hosts themselves: clocks, how long they take, maintenance, licences, vCenter.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +18,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     for (name, host) in &seen.hosts {
         let Ok(host) = host else { continue };
         findings.extend(clock(task, name, host));
+        findings.extend(slow(task, name, host));
         let Some(esxi) = host.esxi.as_deref() else {
             continue;
         };
@@ -44,6 +45,22 @@ fn clock(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
         "find out which of the two is right, and set the other by NTP (ESXi: esxcli system ntp set)",
     );
     let key = format!("host/{name}/clock");
+    Some(Finding::warning(key, task.leaning(name), fault))
+}
+
+fn slow(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
+    let call = host.slow_call?;
+    let fault = Fault::new(
+        format!(
+            "a call to its management agent takes {:.1} s (the median of the last ones)",
+            call.as_secs_f32()
+        ),
+        name.as_str(),
+        "a step is some ten such calls there, one after the other: each takes minutes where it usually takes seconds",
+        "find out what keeps it busy (esxtop, /var/log/hostd.log), or restart its agent (/etc/init.d/hostd restart \
+         there; what runs goes on); else reckon with that time, and give its steps a longer `timeout`",
+    );
+    let key = format!("host/{name}/slow");
     Some(Finding::warning(key, task.leaning(name), fault))
 }
 

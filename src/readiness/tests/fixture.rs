@@ -202,6 +202,7 @@ pub(super) fn host(esxi: Option<EsxiSeen>) -> Result<HostSeen, Shut> {
             after: now(),
         }),
         round_trip: Duration::from_millis(5),
+        slow_call: None,
         esxi: esxi.map(Box::new),
     })
 }

@@ -13,9 +13,9 @@ use crate::tui::theme::{Role, link};
 
 use super::{list, pane, put, rule, spans};
 
-/// Figures older than this are marked.
+/// Figures of a host that is asked every five seconds are marked when they are older than this.
 const STALE: i64 = 20;
-/// Seconds without an answer after which a host that is asked every five is not called up.
+/// Seconds without an answer after which such a host is not called up.
 const SILENT: i64 = 12;
 
 /// All hosts, one below the other.
@@ -92,7 +92,8 @@ pub(super) fn lines(run: &Run, buffer: &mut Buffer, area: Rect) {
             .iter()
             .map(|vm| format!("{} {}", vm.vm, vm.power))
             .collect();
-        for part in [load, vms.join(", ")] {
+        let slow = slow(figures).unwrap_or_default();
+        for part in [slow, load, vms.join(", ")] {
             if !part.is_empty() {
                 line.spans
                     .push(Span::raw(format!("  {}", text::clean(&part))));
@@ -113,6 +114,7 @@ fn head(run: &Run, host: &HostName, figures: Option<&HostFigures>, width: usize)
     let answers = figures
         .is_some_and(|figures| !silent && matches!(figures.link, LinkState::Up | LinkState::Slow));
     if let Some(trip) = figures
+        .filter(|figures| figures.slow_call.is_none())
         .and_then(|figures| figures.round_trip)
         .filter(|_| answers)
     {
@@ -133,12 +135,21 @@ fn age(run: &Run, figures: Option<&HostFigures>) -> (Role, String) {
         return (Role::Dim, String::new());
     };
     match text::seconds(at, run.now.wall) {
-        s if s > STALE => (
+        s if figures.is_some_and(|figures| is_stale(run, figures)) => (
             Role::Warn,
             format!("stale {}", text::short(s.unsigned_abs())),
         ),
         s => (Role::Dim, format!("{}s ago", s.max(0))),
     }
+}
+
+/// What a call takes where that is long.
+fn slow(figures: &HostFigures) -> Option<String> {
+    let call = figures
+        .slow_call
+        .filter(|_| figures.link == LinkState::Slow)?;
+    let call = text::round_trip(call);
+    Some(format!("a call takes {call}: steps take longer"))
 }
 
 fn load(figures: &HostFigures) -> String {
@@ -152,22 +163,23 @@ fn load(figures: &HostFigures) -> String {
     parts.join("  ")
 }
 
-/// Its last look has not come back for longer than two of them should take. A host that answers
-/// slowly is asked less often.
+/// Its last look has not come back for longer than two of them should take.
 fn is_silent(run: &Run, figures: &HostFigures) -> bool {
-    let took = figures
-        .poll_took
-        .map_or(0, |took| took.as_secs().cast_signed());
-    let patience = SILENT.max(took.saturating_mul(10));
-    figures
-        .answered
-        .is_some_and(|at| text::seconds(at, run.now.wall) > patience)
+    is_older(run, figures, SILENT)
 }
 
 fn is_stale(run: &Run, figures: &HostFigures) -> bool {
-    figures
-        .answered
-        .is_some_and(|at| text::seconds(at, run.now.wall) > STALE)
+    is_older(run, figures, STALE)
+}
+
+/// Whether the last answer is older than this many seconds. A host that answers slowly is asked less
+/// often.
+fn is_older(run: &Run, figures: &HostFigures, seconds: i64) -> bool {
+    let took = figures.poll_took.unwrap_or_default();
+    let of_slow = took.saturating_mul(10).as_secs().cast_signed();
+    let patience = seconds.max(of_slow);
+    let answered = figures.answered;
+    answered.is_some_and(|at| text::seconds(at, run.now.wall) > patience)
 }
 
 /// The most important first, so that a small pane loses the rest.
@@ -187,6 +199,9 @@ fn host_lines(run: &Run, host: &HostName, width: usize) -> Vec<Line<'static>> {
     };
     if let Some(trouble) = &figures.trouble {
         say(Role::Bad, trouble);
+    }
+    if let Some(slow) = slow(figures) {
+        say(Role::Warn, &slow);
     }
     // A question first: it is what somebody waits for.
     let (asking, others): (Vec<_>, Vec<_>) = figures.vms.iter().partition(|vm| vm.question);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::engine::{RunEvent, Status};
-use crate::names::OpId;
+use crate::names::{HostName, OpId};
 use crate::plan::{ActionSpec, Plan};
 use crate::runbook::model::{Ask, Challenge, Contact, Expect, HandOff, Look, Mode, Probe};
 use crate::runner::{Live, Update};
-use crate::telemetry::RefusedKey;
+use crate::telemetry::{HostFigures, LinkState, RefusedKey};
 use crate::tui::fixture::{
     Bench, PLAIN, Story, attested, declare, fault, plan, power_on, question, register, runbook,
     there_and_back, typed, write,
@@ -430,6 +430,29 @@ fn panes_in_the_place_of_the_card() {
     small("leave", &restoring(), |bench| {
         bench.keys("q");
     });
+}
+
+#[test]
+fn a_slow_host_says_what_a_call_takes_and_is_not_stale_between_its_rare_polls() {
+    let seconds = Duration::from_secs;
+    let mut bench = Bench::new(&Story::asking(), (110, 30));
+    bench.with_hosts();
+    let mut figures = bench.run.hosts[&HostName::from("lee-esx1")].clone();
+    let shown = |bench: &mut Bench, figures: &HostFigures| {
+        bench.live(Live::Host(Box::new(figures.clone())));
+        bench.wait(0).text()
+    };
+    assert!(!shown(&mut bench, &figures).contains("a call takes"));
+    figures.link = LinkState::Slow;
+    figures.slow_call = Some(Duration::from_millis(9840));
+    figures.poll_took = Some(seconds(20));
+    figures.answered = Some(bench.now.wall - jiff::SignedDuration::from_secs(150));
+    let text = shown(&mut bench, &figures);
+    assert!(text.contains("a call takes 9.8 s"), "{text}");
+    assert!(text.contains(" 150s ago"), "{text}");
+    // One that is gone is not slow.
+    figures.link = LinkState::Down;
+    assert!(!shown(&mut bench, &figures).contains("a call takes"));
 }
 
 #[test]
