@@ -20,7 +20,8 @@ pub(super) trait Action: Sync {
     /// Nothing is known yet.
     fn unknown(&self) -> Self::Observed;
 
-    /// Asks the hosts. Sends reads only.
+    /// Asks the hosts. Sends reads only. What it waits for, or takes once more, it has to look at with a
+    /// context of its own ([`Ctx::looking`]): within one, a list is asked for once.
     fn observe(&self, ctx: &Ctx) -> impl Future<Output = Result<Self::Observed, Fault>> + Send;
 
     /// What follows from what was seen.
@@ -43,7 +44,7 @@ pub(super) trait Action: Sync {
         &self,
         ctx: &Ctx,
     ) -> impl Future<Output = Result<Self::Observed, Fault>> + Send {
-        self.observe(ctx)
+        async { self.observe(&ctx.looking()).await }
     }
 
     /// Keeps what became known now that the step is seen to be done.
@@ -79,7 +80,7 @@ pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswe
 
 /// What the verb saw and makes of it, with the locks that this needs.
 async fn look<A: Action>(action: &A, ctx: &Ctx) -> Result<(A::Observed, Guarded), Fault> {
-    let observed = action.observe(ctx).await?;
+    let observed = action.observe(&ctx.looking()).await?;
     let guarded = guarded(ctx, action.decide(&observed)).await?;
     Ok((observed, guarded))
 }
@@ -153,7 +154,7 @@ async fn verify<A: Action>(
 ) -> Result<Performed, ActError> {
     let looked = match &fault {
         None => action.observe_after(ctx).await,
-        Some(_) => action.observe(ctx).await,
+        Some(_) => action.observe(&ctx.looking()).await,
     };
     let observed = match (looked, &fault) {
         (Ok(observed), _) => observed,

@@ -20,6 +20,7 @@ use crate::plan::Step;
 use crate::runbook::model::{Mode, Runbook};
 
 use super::link::{ActError, Link, Progress, Request};
+use super::memo::Memo;
 
 /// After these pauses a patient look is made again.
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -56,6 +57,8 @@ pub struct Ctx {
     pub beside: Option<HostName>,
     /// A host that replies with a trouble that passes by itself is asked again, twice.
     pub patient: bool,
+    /// What was told within the look that this is for; `None` where each question is asked anew.
+    pub memo: Option<Memo>,
 }
 
 /// Tells whether a write has reached its host.
@@ -150,6 +153,22 @@ impl Ctx {
         }
     }
 
+    /// The same for one look: what it asks for in two places is sent for once.
+    pub(super) fn looking(&self) -> Self {
+        Self {
+            memo: Some(Memo::default()),
+            ..self.clone()
+        }
+    }
+
+    /// What comes next is to be no older than now, whatever a host told within this look: lists that
+    /// are held against each other.
+    pub(super) fn forget(&self, host: &HostName) {
+        if let Some(memo) = &self.memo {
+            memo.forget(host);
+        }
+    }
+
     /// Sends a command that only looks, and reads its reply. `doing` is what a person reads when
     /// that fails: `reading the inventory`.
     ///
@@ -183,14 +202,27 @@ impl Ctx {
             lane => lane,
         };
         let target = self.host(host)?;
+        let read = |output: &Output| {
+            parse(output).map_err(|fault| {
+                fault.fault(doing, host.as_str(), "nothing was changed by looking")
+            })
+        };
+        let memo = self.memo.as_ref();
+        if let Some(output) = memo.and_then(|memo| memo.told(host, command)) {
+            return Ok(read(&output));
+        }
         let pauses: &[Duration] = if self.patient { &AGAIN } else { &[] };
         let mut pauses = pauses.iter();
         let mut before = None;
         loop {
             let told = match target.read(lane, command).await {
-                Ok(output) => parse(&output).map_err(|fault| {
-                    fault.fault(doing, host.as_str(), "nothing was changed by looking")
-                }),
+                Ok(output) => {
+                    let told = read(&output);
+                    if let (Ok(_), Some(memo)) = (&told, memo) {
+                        memo.keep(host, command, output);
+                    }
+                    told
+                }
                 // It did reply, and is not waited for a second time.
                 Err(error) => {
                     return before.map_or_else(|| Err(error.fault(host)), |it| Ok(Err(it)));

@@ -369,7 +369,7 @@ impl Action for Fence {
         let mut seen = self.look(ctx).await?;
         if seen.is_unexplained() {
             // Whose answer it was may have been stopped, started or moved between the questions.
-            seen = self.look(ctx).await?;
+            seen = self.look(&ctx.looking()).await?;
         }
         sighting::vouched(ctx, &mut seen.ownership).await;
         Ok(seen)

@@ -121,6 +121,7 @@ async fn look_once(
     host: &HostName,
     wanted: &[PortGroup],
 ) -> Result<(Ground, View), Fault> {
+    ctx.forget(host);
     let at = ctx.clock.now();
     let wanted: Vec<&PortGroup> = wanted.iter().collect();
     let (groups, listed, switches) = port_groups::look_whole(ctx, host, &wanted).await?;

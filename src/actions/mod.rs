@@ -36,6 +36,7 @@ mod later;
 mod link;
 mod local;
 mod lock;
+mod memo;
 mod moving;
 mod network;
 mod ownership;

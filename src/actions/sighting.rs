@@ -188,6 +188,8 @@ async fn asked(ctx: &Ctx, vm: &VmName, role: SiteRole) -> (Vec<Sighting>, bool) 
 /// # Errors
 /// It did not reply to the first question: each that stays without a reply costs its whole time.
 async fn lists(ctx: &Ctx, host: &HostName) -> Result<Lists, Fault> {
+    // What is registered is to be no older than what runs, or a VM that came in between runs without a row.
+    ctx.forget(host);
     let lane = Lane::Control;
     let mut lists = Lists::default();
     let patient = ctx.patient();

@@ -271,6 +271,7 @@ impl Launch {
             link,
             beside: None,
             patient: false,
+            memo: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
 
+mod asked_once;
 pub(super) mod capacity;
 mod deaf;
 mod ending;

@@ -443,6 +443,7 @@ impl World {
             link: Link::new(requests),
             beside: None,
             patient: false,
+            memo: None,
         };
         let (keeper, answers, step) = (
             Arc::clone(&self.keeper),

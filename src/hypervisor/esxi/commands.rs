@@ -58,7 +58,7 @@ pub fn vm_inventory() -> HostCommand {
 /// What hostd knows of a VM in one page.
 #[must_use]
 pub fn summary(vmid: Vmid) -> HostCommand {
-    HostCommand::read(vmsvc("get.summary", vmid))
+    HostCommand::read(vmsvc("get.summary", vmid)).shared()
 }
 
 /// What the guest's tools told last.
@@ -202,7 +202,7 @@ pub fn running() -> HostCommand {
 /// The mounted volumes with sizes.
 #[must_use]
 pub fn volumes() -> HostCommand {
-    esxcli_list("", &["storage", "filesystem", "list"])
+    esxcli_list("", &["storage", "filesystem", "list"]).shared()
 }
 
 /// The modules of the VMkernel, loaded or not.
@@ -256,7 +256,7 @@ pub fn vswitches() -> HostCommand {
 /// The physical adapters, whose MACs sign locks.
 #[must_use]
 pub fn nics() -> HostCommand {
-    esxcli_list("", &["network", "nic", "list"])
+    esxcli_list("", &["network", "nic", "list"]).shared()
 }
 
 /// Prints the lines of .vmx files that make a VM one of a kind, each file behind a line of its own,
@@ -299,7 +299,7 @@ pub fn joined(vmx_paths: &[String]) -> HostCommand {
 /// The host's own adapters on its networks (`vmk0` …).
 #[must_use]
 pub fn vmknics() -> HostCommand {
-    esxcli_list("", &["network", "ip", "interface", "list"])
+    esxcli_list("", &["network", "ip", "interface", "list"]).shared()
 }
 
 fn portgroup(words: &[&str]) -> HostCommand {
