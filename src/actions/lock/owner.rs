@@ -24,10 +24,13 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// This run, by this attempt of this step.
+    /// This run, by this step. The mark changes with each command that the step sends, so that none
+    /// of those from before is taken for it; and with nothing else, for the card shows it, and what is
+    /// confirmed must be what the next look finds.
     pub(super) fn this(ctx: &Ctx) -> Self {
         let info = ctx.state.info.as_deref();
-        let turn = format!("{} {}", ctx.step.id, ctx.attempt);
+        let own = ctx.state.ops.values().filter(|op| op.step == ctx.step.id);
+        let turn = format!("{} {}", ctx.step.id, own.count());
         Self {
             run: ctx.run.clone(),
             mark: format!("{}-{}", key(ctx), short_sum(&turn, 8)),

@@ -309,6 +309,20 @@ async fn of_two_runs_that_saw_no_lock_the_slower_one_is_shown_the_faster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_changed_before_the_lock_was_taken_is_confirmed_once_more_and_no_oftener() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    assert_eq!(locks_in(needed(&world.probe(&out("restore")).await)), 1);
+    // The folder need not be made any more.
+    std::fs::create_dir(world.on("lee-esx1", "/vmfs/volumes/local1/sql01")).unwrap();
+    let shown = changed(world.perform(&out("restore")).await);
+    assert_eq!(locks_in(needed(&shown)), 1);
+    let done = world.perform(&out("restore")).await;
+    assert!(matches!(done, Performed::Done { .. }), "{done:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_the_way_home_both_ends_are_locked() {
     let world = World::new().await;
     let step = world.step(&home("copy_back"));

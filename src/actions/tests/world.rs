@@ -67,12 +67,22 @@ impl Keeper {
             seq: journal.last_seq() + 1,
             at: self.clock.now(),
             step: step.map(|step| step.id.clone()),
-            attempt: step.map(|_| Attempt::FIRST),
+            attempt: step.map(|step| self.attempt(step, matches!(event, RunEvent::StepStarted))),
             event,
         };
         journal.append(&entry).unwrap();
         self.state.lock().unwrap().apply(&entry);
         entry
+    }
+
+    /// The step's attempt, or the one that begins now.
+    fn attempt(&self, step: &Step, begins: bool) -> Attempt {
+        let last = self.state.lock().unwrap().step(&step.id).attempt;
+        if begins {
+            last.next()
+        } else {
+            last.max(Attempt::FIRST)
+        }
     }
 
     fn request(&self, step: &Step, request: Request, answers: &AtomicBool) {
@@ -302,13 +312,19 @@ impl World {
                 actions::perform(&ctx).await
             })
             .await;
-        if let Performed::Done { evidence } = &performed {
-            self.keeper.record(
-                Some(&step),
-                RunEvent::StepDone {
-                    evidence: evidence.clone(),
-                },
-            );
+        match &performed {
+            Performed::Done { evidence } => {
+                let evidence = evidence.clone();
+                self.keeper
+                    .record(Some(&step), RunEvent::StepDone { evidence });
+            }
+            // What was seen instead is the card of a new attempt.
+            Performed::Changed(answer) => {
+                self.keeper.record(Some(&step), RunEvent::StepStarted);
+                let answer = RunEvent::ProbeAnswered(answer.clone());
+                self.keeper.record(Some(&step), answer);
+            }
+            _ => {}
         }
         performed
     }
@@ -433,7 +449,7 @@ impl World {
             mode: Mode::Failover,
             runbook: Arc::clone(&self.runbook),
             step: Arc::new(step.clone()),
-            attempt: Attempt::FIRST,
+            attempt: self.keeper.attempt(step, false),
             state: Arc::new(self.keeper.state.lock().unwrap().clone()),
             parent: None,
             confirmation,
