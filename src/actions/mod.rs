@@ -13,6 +13,7 @@ mod action;
 mod answer;
 mod arrivals;
 mod autostart;
+pub mod barred;
 mod check;
 mod checks;
 mod command;

@@ -1,6 +1,6 @@
 //! What has to be so at the other site before a VM is stopped in order to move there: it does not run
-//! there too, and what brings its files finds their datastore. A VM that was stopped without that would
-//! stay off.
+//! there too, and what brings its files finds their datastore, which takes them. A VM that was stopped
+//! without that would stay off.
 
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
@@ -10,6 +10,7 @@ use crate::plan::{self, Step};
 use crate::runbook::model::{Mode, Runbook, Section, Verb};
 
 use crate::actions::answer::blocked;
+use crate::actions::barred;
 use crate::actions::context::Ctx;
 use crate::actions::fence;
 use crate::actions::ownership::{Copy, Ownership, copy_line};
@@ -27,7 +28,8 @@ pub(super) struct Onward {
 /// What was seen there, while the VM still runs where it leaves.
 pub(super) struct Seen {
     there: Ownership,
-    store: Option<Store>,
+    /// Why its files cannot be brought there.
+    no_place: Option<Fault>,
 }
 
 impl Onward {
@@ -53,11 +55,18 @@ impl Onward {
         }
         let there = sighting::of_hosts(ctx, &self.to.vm, self.to.role).await;
         let twice = there.running().next().is_some();
-        let store = match self.copied && !twice {
-            true => Some(Store::look(ctx, &self.to).await?),
+        let no_place = match self.copied && !twice {
+            true => self.no_place(ctx).await?,
             false => None,
         };
-        Ok(Some(Seen { there, store }))
+        Ok(Some(Seen { there, no_place }))
+    }
+
+    async fn no_place(&self, ctx: &Ctx) -> Result<Option<Fault>, Fault> {
+        match Store::look(ctx, &self.to).await?.fault(&self.to) {
+            None => barred::look(ctx, &self.to).await,
+            missing => Ok(missing),
+        }
     }
 
     /// Why the VM is not to be stopped now.
@@ -66,7 +75,7 @@ impl Onward {
             let drills = fence::a_drills(&self.to.vm, &ownership.site, &seen.there);
             return Some(drills.unwrap_or_else(|| self.runs_twice(seen, ownership, second)));
         }
-        let fault = seen.store.as_ref()?.fault(&self.to)?;
+        let fault = seen.no_place.clone()?;
         Some(blocked(
             fault.what.clone(),
             Fault {

@@ -8,6 +8,7 @@ use crate::host::{HostCommand, Lane};
 use crate::hypervisor::shell;
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
+use crate::sim::{NfsMount, NfsVersion};
 
 const VERBS: [&str; 7] = [
     "shut_down",
@@ -215,6 +216,25 @@ async fn a_vm_that_runs_at_home_too_is_not_stopped_to_go_there() {
     let next = format!("shut down the one on lon-esx1 (vim-cmd vmsvc/power.shutdown {vmid})");
     assert!(fault.next.contains(&next), "{fault}");
     assert_eq!(world.all_writes(), before);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vm_is_not_stopped_to_go_where_nothing_can_be_written() {
+    let world = out_and_back().await;
+    let mount = |read_only| {
+        let version = NfsVersion::V3;
+        let mount = NfsMount { version, read_only };
+        let host = "lon-esx1".into();
+        world.site.mount_nfs(&host, "local1", mount).unwrap();
+    };
+    mount(true);
+    let answer = world.probe(&home("shut_down")).await;
+    let fault = blocked(&answer);
+    assert!(fault.what.contains("mounted read-only"), "{fault}");
+    assert_eq!(fault.state, "sql01 was not stopped");
+    mount(false);
+    needed(&world.probe(&home("shut_down")).await);
     world.end().await;
 }
 

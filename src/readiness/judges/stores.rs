@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::actions::barred;
 use crate::error::Fault;
 use crate::hypervisor::esxi::storage::{Volume, Volumes};
-use crate::hypervisor::shell::Access;
 use crate::names::{HostName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, Seen};
@@ -41,11 +41,12 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     places.into_iter().filter_map(finding).collect()
 }
 
-/// What is the matter with a datastore, and what to do about it.
-type Problem = (String, String);
-
 /// The volume that is meant by a label, if VMs can be there.
-fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a Volume, Problem> {
+fn usable<'a>(
+    label: &str,
+    volumes: &'a Volumes,
+    esxi: &EsxiSeen,
+) -> Result<&'a Volume, barred::Reason> {
     let mut labelled = volumes.0.iter().filter(|volume| volume.label == label);
     let Some(volume) = labelled.next() else {
         return Err(missing(label, volumes, esxi));
@@ -73,10 +74,10 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
     if let Some(namespace) = volume.nfs()
         && read_only.any(|mount| mount.label == label)
     {
-        return Err(mounted_read_only(label, namespace));
+        return Err(barred::read_only(label, namespace));
     }
     if let Some(Ok(access)) = esxi.access.get(label)
-        && let Some(problem) = barred(label, *access)
+        && let Some(problem) = barred::closed(label, *access)
     {
         return Err(problem);
     }
@@ -92,44 +93,8 @@ fn usable<'a>(label: &str, volumes: &'a Volumes, esxi: &EsxiSeen) -> Result<&'a 
     Ok(volume)
 }
 
-/// Nothing can be written there, whoever logs in.
-fn mounted_read_only(label: &str, namespace: &str) -> Problem {
-    (
-        format!(
-            "datastore {label} is an NFS share that the host has mounted read-only (`esxcli storage {namespace} \
-             list`): it takes no writes, and no VM can be powered on there"
-        ),
-        format!(
-            "once you know who mounted it so, `esxcli storage {namespace} remove -v {label}` there and add it again \
-             without --readonly, from an export that lets this host write; or place its VMs on another datastore in the \
-             runbook"
-        ),
-    )
-}
-
-/// Why nothing can be written to a datastore that counts as mounted, as far as a look tells: that root may
-/// write there proves nothing, for a read-only mount looks the same to it.
-fn barred(label: &str, access: Access) -> Option<Problem> {
-    let (what, next) = match access {
-        Access::Open => return None,
-        Access::Closed => (
-            format!("datastore {label} takes no writes of this login (test -w)"),
-            "log in as a user who may write there; of NFS look at its mount (`esxcli storage nfs list`) and its \
-             export, too; or place its VMs on another datastore in the runbook",
-        ),
-        Access::Gone => (
-            format!(
-                "datastore {label} counts as mounted, but has no folder that can be opened (test -d)"
-            ),
-            "look at what it lies on: the path to its disk, of NFS its server (`esxcli storage nfs list`); or place \
-             its VMs on another datastore in the runbook",
-        ),
-    };
-    Some((what, next.to_owned()))
-}
-
 /// Nothing can be brought there by writing files.
-fn of_objects(volume: &Volume) -> Problem {
+fn of_objects(volume: &Volume) -> barred::Reason {
     (
         format!(
             "datastore {} is of the kind {}: its disks are objects and not files, which is not supported",
@@ -139,7 +104,7 @@ fn of_objects(volume: &Volume) -> Problem {
     )
 }
 
-fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> Problem {
+fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> barred::Reason {
     let replica = esxi
         .replicas
         .as_ref()
