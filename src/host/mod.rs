@@ -12,6 +12,7 @@
 //! [`Redactor`].
 mod algorithms;
 mod bulk;
+mod channels;
 mod command;
 mod config;
 mod connect;

@@ -36,7 +36,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 
-use crate::host::Hosts;
+use crate::host::{Hosts, Lane};
+use crate::hypervisor::shell::{self, Use};
 use crate::names::HostName;
 use crate::runbook::model::Driver;
 
@@ -85,6 +86,8 @@ async fn ask_host(
         Ok(opened) => opened,
         Err(shut) => return (Err(shut), backups::Points::new()),
     };
+    let one_channel = host.opens_two_channels(Lane::Control).await == Ok(false);
+    let lacks = lacks(&mut asker, task, name).await;
     let esxi = async {
         match driver {
             Driver::Esxi => Some(Box::new(esxi::ask(&mut asker, task, name).await)),
@@ -96,7 +99,24 @@ async fn ask_host(
         clock,
         round_trip,
         slow_call: host.slow_call(),
+        one_channel,
+        lacks,
         esxi,
     };
     (Ok(seen), points)
+}
+
+/// The programs that a host lacks for what the task does there.
+async fn lacks(asker: &mut Asker, task: &Task, host: &HostName) -> Told<Vec<String>> {
+    let wanted = if task.places_on(host) {
+        Use::Placing
+    } else if task.reads_on(host) {
+        Use::Reading
+    } else {
+        return Ok(Vec::new());
+    };
+    let asked = "which programs it has";
+    asker
+        .ask_extra(asked, shell::lacking(wanted), shell::parse_lacking)
+        .await
 }

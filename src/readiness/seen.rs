@@ -148,6 +148,10 @@ pub struct HostSeen {
     /// What a call to its management agent took while it was asked, where that is so long that steps take
     /// much longer.
     pub slow_call: Option<Duration>,
+    /// Whether a session there takes no second channel; false where that is not known.
+    pub one_channel: bool,
+    /// Programs that it lacks for what the task does there.
+    pub lacks: Told<Vec<String>>,
     /// What an ESXi host told beside that.
     pub esxi: Option<Box<EsxiSeen>>,
 }

@@ -216,6 +216,27 @@ impl Task {
         })
     }
 
+    /// Whether files of its VMs are placed, compared or renamed on this host.
+    #[must_use]
+    pub fn places_on(&self, host: &HostName) -> bool {
+        let leaves = |vm| self.leaves(vm).is_some_and(|place| place.host == *host);
+        !self.landing(host).is_empty()
+            || self.homing.iter().any(leaves)
+            || self.sent_from(host).next().is_some()
+    }
+
+    /// Whether restore points of its VMs are read in a folder of this host.
+    #[must_use]
+    pub fn reads_on(&self, host: &HostName) -> bool {
+        let backup_of = |vm| {
+            self.runbook
+                .backups
+                .get(self.runbook.vms.get(vm)?.backup.as_ref()?)
+        };
+        let mut backups = self.restores.keys().filter_map(backup_of);
+        backups.any(|backup| backup.host.as_ref() == Some(host) && backup.path().is_some())
+    }
+
     fn names(&self, is_wanted: impl Fn(&VmName, &Vm) -> bool) -> Vec<VmName> {
         self.chosen()
             .filter(|(name, vm)| is_wanted(name, vm))

@@ -148,6 +148,19 @@ fn hosts_are_judged_by_what_they_say_of_themselves() {
     only("warning host/lee-bk1/clock", "9m 59s behind", |_, seen| {
         at(seen, "lee-bk1").clock.as_mut().unwrap().host = now() - SignedDuration::from_secs(600);
     });
+    only("warning host/lee-bk1/channels", "MaxSessions", |_, seen| {
+        at(seen, "lee-bk1").one_channel = true;
+    });
+    only(
+        "blocker host/lee-bk1/programs",
+        "it lacks stat, dd",
+        |_, seen| {
+            at(seen, "lee-bk1").lacks = Ok(vec!["stat".into(), "dd".into()]);
+        },
+    );
+    only("note host/lee-bk1/extras", "which programs", |_, seen| {
+        at(seen, "lee-bk1").lacks = Err(silent("which programs it has", true));
+    });
     only("warning host/lee-esx1/slow", "takes 9.8 s", |_, seen| {
         at(seen, "lee-esx1").slow_call = Some(Duration::from_millis(9840));
     });

@@ -444,6 +444,26 @@ async fn a_quiet_command_is_no_dead_host_and_a_dead_host_is_noticed() {
 }
 
 #[tokio::test]
+async fn it_is_seen_how_many_channels_a_session_takes_and_the_session_goes_on() {
+    for (setting, two) in [
+        ("MaxSessions 1", false),
+        ("MaxSessions 2", true),
+        ("", true),
+    ] {
+        let Some(sshd) = Sshd::start(setting) else {
+            return;
+        };
+        let (_hosts, host) = one(sshd.config());
+        for _ in 0..2 {
+            let opened = host.opens_two_channels(Lane::Control).await;
+            assert_eq!(opened, Ok(two), "{setting}");
+            let told = host.read(Lane::Control, &sh("echo x")).await;
+            assert_eq!(told.unwrap().text(), "x\n", "{setting}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_allows_one_channel_is_served_as_well() {
     let Some(sshd) = Sshd::start("MaxSessions 1") else {
         return;

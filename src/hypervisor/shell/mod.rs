@@ -12,6 +12,7 @@ mod extents;
 mod files;
 mod probes;
 mod processes;
+mod programs;
 mod run_lock;
 mod scripts;
 mod sums;
@@ -29,6 +30,7 @@ pub use files::{
 };
 pub use probes::{Ping, Seen, TcpAnswer, TcpTool, neighbor, ping, tcp};
 pub use processes::{Trace, list_processes, stop, trace};
+pub use programs::{Use, lacking, parse_lacking};
 pub use run_lock::{
     LockTaken, StandingLock, break_lock, is_writable, read_lock, release_lock, take_lock,
 };

@@ -1,11 +1,12 @@
-//! The hosts themselves: clocks, how long they take, maintenance, licences, vCenter.
+//! The hosts themselves: clocks, how long they take, their SSH servers and programs, maintenance, licences,
+//! vCenter.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::actions::span;
 use crate::error::Fault;
 use crate::hypervisor::esxi::licence::Licence;
-use crate::names::HostName;
+use crate::names::{HostName, listed};
 use crate::readiness::finding::Finding;
 use crate::readiness::seen::{EsxiSeen, HostSeen, Seen};
 use crate::readiness::task::Task;
@@ -19,6 +20,8 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
         let Ok(host) = host else { continue };
         findings.extend(clock(task, name, host));
         findings.extend(slow(task, name, host));
+        findings.extend(one_channel(task, name, host));
+        findings.extend(programs(task, name, host));
         let Some(esxi) = host.esxi.as_deref() else {
             continue;
         };
@@ -62,6 +65,32 @@ fn slow(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
     );
     let key = format!("host/{name}/slow");
     Some(Finding::warning(key, task.leaning(name), fault))
+}
+
+fn one_channel(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
+    let fault = Fault::new(
+        "its SSH server lets a session have one channel at a time (MaxSessions 1)",
+        name.as_str(),
+        "a transfer there takes longer, and stops where a command has to go beside the file that it sends",
+        "raise MaxSessions in /etc/ssh/sshd_config there (its default is 10), and have its SSH server read that \
+         (ESXi: /etc/init.d/SSH restart)",
+    );
+    let key = format!("host/{name}/channels");
+    host.one_channel
+        .then(|| Finding::warning(key, task.leaning(name), fault))
+}
+
+fn programs(task: &Task, name: &HostName, host: &HostSeen) -> Option<Finding> {
+    let lacks = host.lacks.as_ref().ok().filter(|lacks| !lacks.is_empty())?;
+    let fault = Fault::new(
+        format!("it lacks {}, which steps run there", listed(lacks)),
+        name.as_str(),
+        "files can be neither read nor placed there as a step needs it",
+        "install that there for the user who logs in (it has to be in the PATH of `ssh HOST command`), or name another \
+         host in the runbook for what this one is to do",
+    );
+    let key = format!("host/{name}/programs");
+    Some(Finding::stops(key, task.leaning(name), fault))
 }
 
 fn maintenance(task: &Task, name: &HostName, esxi: &EsxiSeen) -> Option<Finding> {

@@ -107,6 +107,7 @@ fn consequence(task: &Task, hosts: &[&HostName], vms: &[VmName]) -> String {
 
 fn silent(task: &Task, name: &HostName, host: &HostSeen) -> Vec<Finding> {
     let mut silences: Vec<&Silence> = host.clock.as_ref().err().into_iter().collect();
+    silences.extend(host.lacks.as_ref().err());
     let is_asked = |esxi: &&EsxiSeen| !esxi.version.as_ref().is_ok_and(Version::is_before_5);
     if let Some(esxi) = host.esxi.as_deref().filter(is_asked) {
         silences.extend(esxi.silences());

@@ -203,6 +203,8 @@ pub(super) fn host(esxi: Option<EsxiSeen>) -> Result<HostSeen, Shut> {
         }),
         round_trip: Duration::from_millis(5),
         slow_call: None,
+        one_channel: false,
+        lacks: Ok(Vec::new()),
         esxi: esxi.map(Box::new),
     })
 }
