@@ -121,6 +121,7 @@ pub(super) async fn apart(
 /// Why a start does not go on where a host of the other site runs the VM, or holds its files there.
 pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
     let running = other.running().next();
+    let runs = running.is_some();
     let running = running.map(|(host, copy)| format!("it runs on {host} too ({})", copy.vmx));
     let held = || {
         Some(format!(
@@ -130,13 +131,17 @@ pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
         ))
     };
     let why = running.or_else(held)?;
+    let past = other.way_past_lock().filter(|_| !runs);
+    let past = past.map_or_else(String::new, |past| format!("{past}. Or "));
     Some(Fault::new(
         format!("the start of {} does not go on: {why}", at.vm),
         at.host.as_str(),
         format!("{} was started before; nothing more was sent", at.who()),
-        "stop one of the two at its host's own console (to stop this one, answer its question with \
-         cancel there, or power it off); its fence step looks again once the watch has seen it (retry \
-         that step where it was skipped or done by hand); then retry",
+        format!(
+            "{past}stop one of the two at its host's own console (to stop this one, answer its question with \
+             cancel there, or power it off); its fence step looks again once the watch has seen it (retry \
+             that step where it was skipped or done by hand); then retry"
+        ),
     ))
 }
 

@@ -248,16 +248,15 @@ impl Fence {
 
     /// Why a lock on its files is in the way, where one is: no attestation overrides it.
     fn decide_locked(&self, found: &str, ownership: &Ownership) -> Option<ProbeAnswer> {
-        if let Some(held) = ownership.locked_there() {
-            let next = "let that host tell what it runs (/etc/init.d/hostd restart there; what runs \
-                        goes on), or shut the VM down from inside its guest; a lock file that is left \
-                        over is removed by hand; then retry";
-            return Some(self.blocked_by_lock(found, &held, next));
-        }
-        let held = ownership.locks.contradiction_beyond(self.role.other())?;
-        let next = "find that host (esxcli system uuid get ends in the MAC that its locks bear) and \
-                    stop the VM there, then retry";
-        Some(self.blocked_by_lock(found, &held, next))
+        let beyond = self.role.other();
+        let (held, next) = match ownership.locked_there() {
+            Some(held) => (held, ownership.way_past_lock()),
+            None => (
+                ownership.locks.contradiction_beyond(beyond)?,
+                ownership.locks.way_past_beyond(beyond),
+            ),
+        };
+        Some(self.blocked_by_lock(found, &held, &next.unwrap_or_default()))
     }
 
     fn blocked_by_lock(&self, found: &str, held: &str, next: &str) -> ProbeAnswer {

@@ -20,6 +20,7 @@ use super::place::{VmAt, file_name};
 use super::registered;
 
 mod there;
+mod way_past;
 
 pub(super) use there::by_mute_hosts;
 
@@ -45,7 +46,7 @@ pub(super) struct Locks {
 /// A file that somebody holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hold {
-    /// Its name.
+    /// Its name; of a lock file its path, for it is hidden from most lists.
     pub file: String,
     /// Who.
     pub holder: Holder,
@@ -95,24 +96,40 @@ impl Locks {
     /// The lock that contradicts that the VM runs nowhere else: another host's, and at the site that
     /// is asked about also that of the host that read it, or one of which nobody can say whose it is.
     pub fn contradiction(&self) -> Option<String> {
-        let Some((site, by)) = self.there.zip(self.by.as_ref()) else {
-            return self.held.iter().find_map(Hold::by_another);
-        };
-        self.held.iter().find_map(|hold| match &hold.holder {
+        let (hold, by) = (self.contradicting()?, self.by.as_ref()?);
+        match &hold.holder {
             Holder::Reader => Some(format!("{by} itself holds the lock of {}", hold.file)),
             Holder::LockFile => Some(format!(
-                "an NFS lock file ({}) stands beside its files on {by}: some host holds one of them",
+                "an NFS lock file ({}) stands beside its files on {by}: some host holds one of them, or went down \
+                 while it did",
                 hold.file
             )),
-            Holder::Listed(_, at) if *at != site => None,
             Holder::Listed(..) | Holder::Stranger { .. } | Holder::Several => hold.by_another(),
-        })
+        }
+    }
+
+    fn contradicting(&self) -> Option<&Hold> {
+        let counts = |hold: &&Hold| match (&hold.holder, self.there) {
+            (Holder::Listed(_, at), Some(site)) => *at == site,
+            (Holder::Reader | Holder::LockFile, there) => there.is_some(),
+            (Holder::Several, _) => false,
+            (Holder::Listed(..) | Holder::Stranger { .. }, _) => true,
+        };
+        self.held.iter().find(counts)
     }
 
     /// The same, of a host that is not at the site of this role.
     pub fn contradiction_beyond(&self, role: SiteRole) -> Option<String> {
-        let beyond = |hold: &&Hold| !matches!(&hold.holder, Holder::Listed(_, at) if *at == role);
-        self.held.iter().filter(beyond).find_map(Hold::by_another)
+        self.contradicting_beyond(role)?.by_another()
+    }
+
+    fn contradicting_beyond(&self, role: SiteRole) -> Option<&Hold> {
+        let beyond = |hold: &&Hold| match &hold.holder {
+            Holder::Listed(_, at) => *at != role,
+            Holder::Stranger { .. } => true,
+            Holder::Reader | Holder::Several | Holder::LockFile => false,
+        };
+        self.held.iter().find(beyond)
     }
 
     /// Whether somebody holds a file of which nobody can say who it is.
@@ -318,7 +335,10 @@ fn alone(
 fn weigh(files: &[FileLock], names: &Names) -> Locks {
     let mut locks = Locks::default();
     for file in files {
-        let name = file_name(&file.path).unwrap_or(&file.path);
+        let name = match file.is_hidden_file() {
+            true => &file.path,
+            false => file_name(&file.path).unwrap_or(&file.path),
+        };
         let mut hold = |holder| {
             locks.held.push(Hold {
                 file: name.to_owned(),

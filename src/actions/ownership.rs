@@ -268,6 +268,12 @@ impl Ownership {
         self.locks_there.iter().find_map(Locks::contradiction)
     }
 
+    /// What to do about the lock that contradicts.
+    pub fn way_past_lock(&self) -> Option<String> {
+        let there = self.locks_there.iter().find_map(Locks::way_past);
+        there.or_else(|| self.locks.way_past())
+    }
+
     /// Copies that run there.
     pub fn running(&self) -> impl Iterator<Item = (&HostName, &Copy)> {
         self.copies().filter(|(_, copy)| copy.runs())

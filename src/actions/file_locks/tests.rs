@@ -105,6 +105,40 @@ fn what_a_host_of_that_site_sees_held_contradicts_whoever_holds_it() {
 }
 
 #[test]
+fn the_way_past_a_lock_names_whose_it_may_be_and_how_that_is_seen_on_a_host_that_does_not_tell() {
+    let way = |there, silent: &[&str], file: FileLock| {
+        let locks = Locks {
+            there,
+            ..weighed(&[file], silent)
+        };
+        locks.way_past()
+    };
+    let mute = Some(SiteRole::Protected);
+    let own = file("sql01.vmx", Some(Lock::Exclusive(owner(OWN))));
+    let told = way(mute, &[], own.clone()).unwrap();
+    assert!(told.contains("let lee-esx1 tell what it runs"), "{told}");
+    assert_eq!(way(None, &[], own), None, "it is the one that starts it");
+    let left = way(mute, &[], file(".lck-0102030405060708", None)).unwrap();
+    let path = "/vmfs/volumes/stretched/sql01/.lck-0102030405060708";
+    for part in [format!("`cat {path}`"), format!("`rm {path}`")] {
+        assert!(left.contains(&part), "{left}");
+    }
+    let strange = || {
+        let lock = Lock::Exclusive(owner("00:11:22:33:44:55"));
+        file("sql01.vmx", Some(lock))
+    };
+    let unknown = way(None, &[], strange()).unwrap();
+    assert!(unknown.contains("esxcli system uuid get"), "{unknown}");
+    let may_be = way(None, &["lon-esx2"], strange()).unwrap();
+    for part in ["console of lon-esx2", "00:11:22:33:44:55", "localcli"] {
+        assert!(may_be.contains(part), "{may_be}");
+    }
+    let london = file("sql01.vmx", Some(Lock::Exclusive(owner(LONDON))));
+    let told = way(None, &[], london).unwrap();
+    assert!(told.starts_with("stop the VM on lon-esx1"), "{told}");
+}
+
+#[test]
 fn locks_that_name_nobody_leave_it_to_a_person() {
     for shared in [
         file("sql01-flat.vmdk", Some(Lock::MultiWriter)),

@@ -266,10 +266,13 @@ impl PowerOn {
                     self.other_site
                 ),
             ),
-            None => (
-                self.other_site.clone(),
-                "find out what that is, and stop it; then retry".to_owned(),
-            ),
+            None => {
+                let lock = other.way_past_lock();
+                let next = lock.filter(|_| other.sign.answering().is_none());
+                let next = next
+                    .unwrap_or_else(|| "find out what that is, and stop it; then retry".to_owned());
+                (self.other_site.clone(), next)
+            }
         };
         let fault = Fault::new(
             format!("{} must not start in {}: {why}", self.vm(), self.at.site),
