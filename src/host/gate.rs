@@ -76,7 +76,7 @@ impl Gate {
     }
 
     /// What a call takes: the median of the last ones.
-    fn call(&self) -> Option<Duration> {
+    pub(super) fn call(&self) -> Option<Duration> {
         let mut took: Vec<Duration> = self.state().took.iter().copied().collect();
         took.sort_unstable();
         let enough = took.len() >= ENOUGH;

@@ -118,19 +118,20 @@ impl Known {
     }
 }
 
-/// Fills the figures in; a reply that the host garbles is a trouble to show, not an error.
+/// Fills the figures in; a reply that the host garbles is a trouble to show, not an error. Of a slow host
+/// one part of them is asked anew, beside what runs.
 ///
 /// # Errors
 /// If the host does not answer at all.
 pub(super) async fn poll(
     host: &Host,
     watched: &[Watched],
-    known: &mut Known,
+    (known, is_slow): (&mut Known, bool),
     figures: &mut HostFigures,
 ) -> Result<Option<String>, HostError> {
     let mut trouble = None;
     known.turn = known.turn.wrapping_add(1);
-    let parts = known.parts(host.slow_call().is_some());
+    let parts = known.parts(is_slow);
     for part in parts {
         known.ask(host, *part, figures, &mut trouble).await?;
     }
@@ -344,8 +345,12 @@ async fn look_closer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Credential, HostConfig, Hosts, Policy, Redactor};
     use crate::hypervisor::esxi::Vmid;
-    use crate::runbook::model::Place;
+    use crate::names::HostName;
+    use crate::runbook::model::{HostAddress, Mode, Place};
+    use crate::runbook::{self, Limits};
+    use crate::sim::{Site, SiteOptions};
 
     fn watched(vm: &str) -> Watched {
         Watched {
@@ -425,6 +430,51 @@ mod tests {
             others.into_iter().all(|part| asked.contains(part)),
             "{asked:?}"
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_poll_of_a_slow_host_is_two_calls_and_tells_what_runs_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = include_str!("../../runbooks/v2v-image-restore.yaml");
+        let loaded = runbook::load("r.yaml", text, &Limits::default()).unwrap();
+        let mut options = SiteOptions::new(dir.path().join("site"));
+        options.scale = 512 << 10;
+        let site = Site::start(&loaded.runbook, options).await.unwrap();
+        let name = HostName::from("lon-esx1");
+        let endpoint = site.endpoint(&name).unwrap();
+        let address = HostAddress {
+            host: endpoint.address.ip().to_string(),
+            port: endpoint.address.port(),
+        };
+        let config = HostConfig {
+            auth: vec![Credential::Key(endpoint.key_file.clone())],
+            host_keys: endpoint.host_keys.clone(),
+            ..HostConfig::plain(name.clone(), address, endpoint.user.clone())
+        };
+        let policy = Policy::for_mode(Mode::Failover);
+        let hosts = Hosts::new(vec![config], policy, Redactor::new());
+        let (host, watched) = (hosts.host(&name).unwrap(), [watched("sql01")]);
+        let sent = || {
+            let log = std::fs::read_to_string(site.command_log(&name)).unwrap();
+            let calls = log.lines();
+            let calls = calls.filter(|line| line.contains("vim-cmd") || line.contains("esxcli"));
+            calls.count()
+        };
+        let (mut known, mut figures) = (Known::default(), HostFigures::default());
+        for is_slow in std::iter::once(false).chain([true; IN_TURN.len()]) {
+            figures.asked = None;
+            let before = if is_slow { sent() } else { 0 };
+            let known = (&mut known, is_slow);
+            let trouble = poll(&host, &watched, known, &mut figures).await.unwrap();
+            assert_eq!(trouble, None);
+            assert!(figures.asked.is_some() && !figures.running.is_empty());
+            assert_eq!(figures.vms[0].power, "on");
+            if is_slow {
+                assert_eq!(sent() - before, CALLS_OF_SLOW as usize);
+            }
+        }
+        hosts.close().await;
+        site.shutdown().await;
     }
 
     #[test]

@@ -177,7 +177,8 @@ impl Poll {
         (figures.began, figures.asked) = (asked, None);
         let answer = match self.driver {
             Driver::Esxi => {
-                esxi::poll(&self.host, &self.watched, &mut self.known, &mut figures).await
+                let known = (&mut self.known, self.host.slow_call().is_some());
+                esxi::poll(&self.host, &self.watched, known, &mut figures).await
             }
             Driver::Posix => posix::poll(&self.host, &self.folder, &mut figures).await,
         };

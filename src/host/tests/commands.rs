@@ -481,6 +481,31 @@ async fn a_host_that_allows_one_channel_is_served_as_well() {
 }
 
 #[tokio::test]
+async fn calls_to_hostd_are_measured_where_they_are_answered() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let (_hosts, host) = one(sshd.config());
+    let takes = || host.shared().gate.call();
+    let hang = sh(": esxcli; exec sleep 100").deadline(Duration::from_millis(50));
+    for _ in 0..3 {
+        host.read(Lane::Control, &sh("echo x")).await.unwrap();
+        assert!(host.read(Lane::Control, &hang).await.is_err());
+    }
+    assert_eq!(takes(), None, "no call was answered");
+    for _ in 0..3 {
+        let call = sh(": esxcli; sleep 0.2");
+        host.read(Lane::Control, &call).await.unwrap();
+    }
+    let before = takes();
+    assert!(before.is_some_and(|took| took >= Duration::from_millis(200)));
+    for _ in 0..9 {
+        let call = HostCommand::write(["sh", "-c", ": vim-cmd"]);
+        let written = host.write(Lane::Control, &call, intent(), |_| {});
+        written.await.unwrap();
+    }
+    assert_ne!(takes(), before, "writes count too");
+}
+
+#[tokio::test]
 async fn a_waiting_power_on_lets_others_at_hostd_and_nothing_else_does() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());
