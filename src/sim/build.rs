@@ -27,6 +27,7 @@ pub(super) use self::esxi::identity;
 pub(super) use self::machines::{is_protected, machine};
 pub(super) use self::told::Told;
 pub(super) use self::vms::{SimVm, answers, guests, split_url, vms};
+use self::volumes::datastore_uuid;
 pub(super) use self::volumes::volumes;
 
 /// How many restore points a VM has.
@@ -115,15 +116,12 @@ pub(super) fn folder_of(name: &BackupName, backup: &Backup) -> String {
     }
 }
 
-/// The real folder of a path on a host, a datastore's label replaced by its UUID.
+/// The real folder of a path on a host, whatever it calls its datastore.
 pub(super) fn real_backup(dir: &Path, host: &HostName, volumes: &[Volume], path: &str) -> PathBuf {
     let root = host_folder(dir, host).join("root");
     if let Some(rest) = path.strip_prefix("/vmfs/volumes/") {
-        let (label, inside) = rest.split_once('/').unwrap_or((rest, ""));
-        if let Some(volume) = volumes
-            .iter()
-            .find(|volume| volume.label.as_deref() == Some(label))
-        {
+        let (name, inside) = rest.split_once('/').unwrap_or((rest, ""));
+        if let Some(volume) = volumes.iter().find(|volume| volume.is_called(name)) {
             return if inside.is_empty() {
                 volume.folder.clone()
             } else {

@@ -63,6 +63,11 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
+    /// Whether a path finds it below `/vmfs/volumes` under this name.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.uuid == name || self.label.as_deref() == Some(name)
+    }
+
     /// The path that `df` shows.
     pub(crate) fn mount(&self) -> String {
         match &self.label {

@@ -267,7 +267,7 @@ impl Site {
         Ok(())
     }
 
-    /// Limits what a datastore (by label) takes to so many bytes on disk; `None` lifts the limit.
+    /// Limits what a datastore takes to so many bytes on disk; `None` lifts the limit.
     ///
     /// # Errors
     /// There is no such host or datastore.
@@ -282,7 +282,7 @@ impl Site {
         Ok(())
     }
 
-    /// Makes a datastore (by label) of an ESXi host an NFS share; one that is read-only takes no writes.
+    /// Makes a datastore of an ESXi host an NFS share; one that is read-only takes no writes.
     ///
     /// # Errors
     /// There is no such host or datastore.
@@ -293,22 +293,23 @@ impl Site {
         mount: NfsMount,
     ) -> Result<(), SimError> {
         let (host, volume) = self.datastore(host, datastore)?;
-        if let Some(esxi) = &host.esxi {
-            esxi.lock().nfs.insert(datastore.to_owned(), mount);
+        if let (Some(esxi), Some(label)) = (&host.esxi, &volume.label) {
+            esxi.lock().nfs.insert(label.clone(), mount);
         }
         host.vfs
             .set_read_only(volume.folder.clone(), mount.read_only);
         Ok(())
     }
 
-    fn datastore(&self, name: &HostName, label: &str) -> Result<(&SimHost, &Volume), SimError> {
+    /// A datastore by its label or its UUID.
+    fn datastore(&self, name: &HostName, called: &str) -> Result<(&SimHost, &Volume), SimError> {
         let station = self.stations.get(name);
         let host = &station
             .ok_or_else(|| SimError::UnknownHost(name.to_string()))?
             .host;
         let mut volumes = host.volumes.iter();
-        let volume = volumes.find(|volume| volume.label.as_deref() == Some(label));
-        let unknown = || SimError::UnknownHost(format!("{name}:{label}"));
+        let volume = volumes.find(|volume| volume.is_called(called));
+        let unknown = || SimError::UnknownHost(format!("{name}:{called}"));
         Ok((host, volume.ok_or_else(unknown)?))
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::{POINTS, SimVm, ghetto, identity, machines};
+use super::{POINTS, SimVm, datastore_uuid, ghetto, identity, machines};
 use crate::runbook::model::{Place, PointLayout, SiteRole};
 use crate::sim::SitePlan;
 use crate::sim::commands::hex;
@@ -201,12 +201,7 @@ pub(super) fn build_points(
     let location = match &vm.vm.protected {
         Some(home) => {
             let uuid = identity(plan, &home.host, "").uuid;
-            let mac = identity(plan, &home.host, "").mac;
-            let volume = Draw::new(
-                plan.seed,
-                &format!("volume {} vmfs {}", home.host, home.datastore),
-            )
-            .volume_uuid(&mac);
+            let volume = datastore_uuid(plan, &home.host, &home.datastore);
             if lived_in {
                 leftovers = left_over(&volume, &files);
             }

@@ -63,9 +63,7 @@ impl<'a> Kept<'a> {
         saved: &mut Saved,
     ) -> io::Result<()> {
         let place = self.place;
-        let wanted = volumes
-            .iter()
-            .find(|v| v.label.as_deref() == Some(place.datastore.as_str()));
+        let wanted = volumes.iter().find(|v| v.is_called(&place.datastore));
         let Some(volume) = wanted.or(volumes.first()) else {
             return Ok(());
         };

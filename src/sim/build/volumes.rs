@@ -11,13 +11,13 @@ use crate::sim::SitePlan;
 use crate::sim::host::Volume;
 use crate::sim::seed::Draw;
 
-/// Labels of the datastores that the runbook uses on an ESXi host.
-fn labels(runbook: &Runbook, vms: &[SimVm], host: &HostName) -> BTreeSet<String> {
-    let mut labels = BTreeSet::new();
+/// What the runbook calls the datastores that it uses on an ESXi host: by their labels or by their UUIDs.
+fn names(runbook: &Runbook, vms: &[SimVm], host: &HostName) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
     for vm in vms {
         for place in [&vm.vm.protected, &vm.vm.recovery].into_iter().flatten() {
             if place.host == *host && !place.datastore.is_empty() {
-                labels.insert(place.datastore.clone());
+                names.insert(place.datastore.clone());
             }
         }
     }
@@ -26,13 +26,13 @@ fn labels(runbook: &Runbook, vms: &[SimVm], host: &HostName) -> BTreeSet<String>
             && let Some(path) = backup.path()
             && let Some(rest) = path.strip_prefix("/vmfs/volumes/")
         {
-            labels.extend(rest.split('/').next().map(str::to_owned));
+            names.extend(rest.split('/').next().map(str::to_owned));
         }
     }
-    if labels.is_empty() {
-        labels.insert("datastore1".to_owned());
+    if names.is_empty() {
+        names.insert("datastore1".to_owned());
     }
-    labels
+    names
 }
 
 /// The file systems of a host.
@@ -49,7 +49,7 @@ pub(in crate::sim) fn volumes(
         .get(host)
         .is_some_and(|host| host.driver == Driver::Esxi);
     if esxi {
-        esxi_volumes(&root, plan, host, labels(runbook, vms, host))
+        esxi_volumes(&root, plan, host, names(runbook, vms, host))
     } else {
         posix_volumes(&root, runbook, host)
     }
@@ -81,36 +81,57 @@ fn posix_volumes(root: &Path, runbook: &Runbook, host: &HostName) -> Vec<Volume>
         .collect()
 }
 
+/// Whether it is the UUID of a VMFS volume, or the shorter one of an NFS share.
+fn is_uuid(name: &str) -> bool {
+    let groups: Vec<usize> = name.split('-').map(str::len).collect();
+    let is_hex = name.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
+    is_hex && matches!(groups[..], [8, 8] | [8, 8, 4, 12])
+}
+
+/// The UUID of a datastore: what the runbook calls it, where it names it so.
+pub(super) fn datastore_uuid(plan: &SitePlan, host: &HostName, name: &str) -> String {
+    if is_uuid(name) {
+        return name.to_owned();
+    }
+    drawn_uuid(plan, host, &format!("vmfs {name}"))
+}
+
+/// The label of a datastore: of one that the runbook names by its UUID, one that it does not know.
+fn label_of(name: String) -> String {
+    if is_uuid(&name) {
+        return format!("datastore-{}", name.split('-').next().unwrap_or_default());
+    }
+    name
+}
+
+fn drawn_uuid(plan: &SitePlan, host: &HostName, what: &str) -> String {
+    let mac = identity(plan, host, "").mac;
+    Draw::new(plan.seed, &format!("volume {host} {what}")).volume_uuid(&mac)
+}
+
 fn esxi_volumes(
     root: &Path,
     plan: &SitePlan,
     host: &HostName,
-    labels: BTreeSet<String>,
+    names: BTreeSet<String>,
 ) -> Vec<Volume> {
-    let mac = identity(plan, host, "").mac;
-    let volume = |what: &str, label: Option<String>, kind, capacity, taken| {
-        let uuid = Draw::new(plan.seed, &format!("volume {host} {what}")).volume_uuid(&mac);
-        let label = if what == "osdata" {
-            Some(format!("OSDATA-{uuid}"))
-        } else {
-            label
-        };
-        Volume {
-            folder: root.join("vmfs/volumes").join(&uuid),
-            mounted: format!("/vmfs/volumes/{uuid}"),
-            uuid,
-            label,
-            kind,
-            capacity,
-            taken,
-            hidden: false,
-        }
+    let volume = |uuid: String, label: Option<String>, kind, capacity, taken| Volume {
+        folder: root.join("vmfs/volumes").join(&uuid),
+        mounted: format!("/vmfs/volumes/{uuid}"),
+        uuid,
+        label,
+        kind,
+        capacity,
+        taken,
+        hidden: false,
     };
-    let mut volumes: Vec<Volume> = labels
+    let mut volumes: Vec<Volume> = names
         .into_iter()
-        .map(|label| {
+        .map(|name| {
+            let uuid = datastore_uuid(plan, host, &name);
+            let label = label_of(name);
             volume(
-                &format!("vmfs {label}"),
+                uuid,
                 Some(label),
                 "VMFS-6",
                 999_922_073_600,
@@ -118,28 +139,37 @@ fn esxi_volumes(
             )
         })
         .collect();
+    let own = |what| drawn_uuid(plan, host, what);
+    let osdata = own("osdata");
+    let label = format!("OSDATA-{osdata}");
     volumes.push(volume(
-        "osdata",
-        None,
+        osdata,
+        Some(label),
         "VMFSOS",
         128_580_583_424,
         4_453_302_272,
     ));
     volumes.push(volume(
-        "boot1",
+        own("boot1"),
         Some("BOOTBANK1".into()),
         "vfat",
         4_293_591_040,
         296_812_544,
     ));
     volumes.push(volume(
-        "boot2",
+        own("boot2"),
         Some("BOOTBANK2".into()),
         "vfat",
         4_293_591_040,
         65_536,
     ));
     // A volume without a label, as hosts that were upgraded have.
-    volumes.push(volume("locker", None, "vfat", 299_712_512, 184_737_792));
+    volumes.push(volume(
+        own("locker"),
+        None,
+        "vfat",
+        299_712_512,
+        184_737_792,
+    ));
     volumes
 }
