@@ -212,7 +212,7 @@ impl Action for CopyBack {
             sighting::of_hosts(ctx, vm, self.from.role),
             sighting::of_hosts(ctx, vm, self.to.role)
         );
-        let from = whereabouts::left_at(ctx, &self.from, &leaves);
+        let from = whereabouts::left_at(ctx, &self.from, &leaves).await;
         let mut seen = Seen {
             from,
             owners: [leaves, home],

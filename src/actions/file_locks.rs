@@ -16,6 +16,7 @@ use crate::names::{HostName, VmName, listed};
 use crate::runbook::model::{Driver, SiteRole};
 
 use super::context::Ctx;
+use super::datastores::Datastores;
 use super::place::{VmAt, file_name};
 use super::registered;
 
@@ -188,10 +189,12 @@ pub(super) async fn of_vm(ctx: &Ctx, vm: &VmName, reader: SiteRole) -> Locks {
         return Locks::default();
     };
     let mut folders = vec![at.folder_path()];
-    if let Ok(other) = VmAt::new(&ctx.runbook, vm, reader.other())
-        && other.datastore != at.datastore
-    {
-        folders.push(other.folder_path());
+    if let Ok(other) = VmAt::new(&ctx.runbook, vm, reader.other()) {
+        let names = [&at.datastore, &other.datastore].map(String::as_str);
+        let datastores = Datastores::look(ctx, &at.host, names).await;
+        if !datastores.unwrap_or_default().are_one(names[0], names[1]) {
+            folders.push(other.folder_path());
+        }
     }
     read(ctx, vm, &at.host, &folders).await
 }

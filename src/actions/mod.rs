@@ -22,6 +22,7 @@ mod confirm;
 mod context;
 mod copy_back;
 mod copying;
+mod datastores;
 mod elsewhere;
 mod ending;
 mod evidence;

@@ -21,7 +21,7 @@ pub(super) struct VmAt {
     pub site: String,
     /// The host that runs it there.
     pub host: HostName,
-    /// The datastore's label.
+    /// What the runbook, or a host, calls the datastore: its label or its UUID.
     pub datastore: String,
     /// The folder on it.
     pub folder: String,
@@ -116,7 +116,7 @@ impl VmAt {
         }
     }
 
-    /// The folder on the host, by the datastore's label.
+    /// The folder on the host.
     pub fn folder_path(&self) -> String {
         let path = format!("/vmfs/volumes/{}/{}", self.datastore, self.folder);
         path.trim_end_matches('/').to_owned()

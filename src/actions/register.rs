@@ -31,7 +31,7 @@ use super::context::Ctx;
 use super::file_locks;
 use super::giving_back::give_back;
 use super::link::ActError;
-use super::place::VmAt;
+use super::place::{VmAt, file_name};
 use super::registered::{self, Entry, Registration};
 use super::replacing::{self, Names};
 use super::twins::{self, Twins};
@@ -329,10 +329,15 @@ impl Action for Register {
             .summary
             .uuid_bios
             .map(|uuid| uuid.to_string().replace('-', ""));
+        // Its host calls the datastore by its label, whatever the runbook does.
+        let at = VmAt {
+            vmx: file_name(&entry.summary.path).map(str::to_owned),
+            ..self.at.clone()
+        };
         let fact = Fact::Registered {
-            vm: self.at.vm.clone(),
-            host: self.at.host.clone(),
-            vmx: entry.summary.vmx_path(),
+            vm: at.vm.clone(),
+            host: at.host.clone(),
+            vmx: at.vmx_path(),
             uuid_bios: uuid.unwrap_or_default(),
         };
         let same = fact.clone();

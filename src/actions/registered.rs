@@ -13,6 +13,7 @@ use crate::names::HostName;
 
 use super::answer::blocked;
 use super::context::Ctx;
+use super::datastores::as_listed;
 use super::link::ActError;
 use super::place::{VmAt, folder_and_file};
 use super::{configuration, store};
@@ -130,6 +131,7 @@ impl Entry {
 /// # Errors
 /// The host could not be asked, or its list is not to be believed.
 pub(super) async fn look(ctx: &Ctx, at: &VmAt, lane: Lane) -> Result<Registration, Fault> {
+    let at = &as_listed(ctx, at).await?;
     let inventory = inventory(ctx, &at.host, lane).await?;
     let mut own = Vec::new();
     for row in own_rows(&inventory, at) {
@@ -169,7 +171,8 @@ pub(super) async fn look_past(ctx: &Ctx, at: &VmAt) -> Result<Registration, Faul
     Ok(registration)
 }
 
-/// The rows for the VM's own file: the .vmx where its name is known, else any in its folder.
+/// The rows for the VM's own file: the .vmx where its name is known, else any in its folder; the place
+/// is as its host lists it.
 fn own_rows<'a>(
     inventory: &'a Inventory,
     at: &'a VmAt,

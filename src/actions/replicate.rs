@@ -303,7 +303,7 @@ impl Action for Replicate {
             sighting::of_hosts(ctx, vm, self.to.role)
         );
         let mut seen = Seen {
-            from: whereabouts::left_at(ctx, &self.from, &source),
+            from: whereabouts::left_at(ctx, &self.from, &source).await,
             owners: [source, target],
             store: Store::look(ctx, &self.to).await?,
             arrivals,

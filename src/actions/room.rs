@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use crate::engine::Fact;
 use crate::host::Lane;
 use crate::hypervisor::shell;
-use crate::names::VmName;
+use crate::names::{HostName, VmName};
 use crate::transfer::{Delivery, Takes};
 
 use super::context::Ctx;
+use super::datastores::Datastores;
 use super::moving;
 use super::place::VmAt;
 use super::words::{count, size};
@@ -33,8 +34,15 @@ pub(super) struct Room {
 
 impl Room {
     /// Counts for a delivery.
-    pub async fn count(ctx: &Ctx, at: &VmAt, delivery: &Delivery) -> Self {
+    ///
+    /// # Errors
+    /// The host could not be asked what its datastores are called.
+    pub async fn count(ctx: &Ctx, at: &VmAt, delivery: &Delivery) -> Result<Self, Fault> {
         let allocated = moving::allocated(ctx, delivery).await;
+        let datastores = Datastores::of_places(ctx, &at.host).await?;
+        let is_here = |host: &HostName, datastore: &str| {
+            *host == at.host && datastores.are_one(datastore, &at.datastore)
+        };
         let mut room = Self {
             own: delivery.takes(&allocated),
             swap: delivery.survey.as_ref().map_or(0, |survey| survey.swap),
@@ -53,7 +61,7 @@ impl Room {
             else {
                 continue;
             };
-            if *host != at.host || *label != at.datastore || !known.insert(vm.clone()) {
+            if !is_here(host, label) || !known.insert(vm.clone()) {
                 continue;
             }
             let Ok(other) = VmAt::new(&ctx.runbook, vm, at.role) else {
@@ -72,14 +80,14 @@ impl Room {
         }
         let waits = |vm: &VmName| {
             let place = VmAt::new(&ctx.runbook, vm, at.role);
-            place.is_ok_and(|other| other.host == at.host && other.datastore == at.datastore)
+            place.is_ok_and(|other| is_here(&other.host, &other.datastore))
         };
         let vms = ctx.runbook.vms.iter();
         room.waiting = vms
             .filter(|(vm, spec)| spec.backup.is_some() && !known.contains(*vm) && waits(vm))
             .map(|(vm, _)| vm.clone())
             .collect();
-        room
+        Ok(room)
     }
 
     /// The same with so many bytes more of its own files.

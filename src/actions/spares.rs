@@ -17,9 +17,9 @@ use crate::names::{HostName, VmName};
 use crate::runbook::model::Vm;
 
 use super::context::Ctx;
+use super::datastores::{self, Datastores};
 use super::place::within;
 use super::registered::{self, confirmed, inventory, inventory_path};
-use super::store;
 use super::words::size;
 
 /// An expendable VM as its host has it.
@@ -79,10 +79,12 @@ impl Told {
 /// The host could not be asked.
 pub(super) async fn look(ctx: &Ctx, host: &HostName, keys: &[VmName]) -> Result<Told, Fault> {
     let listed = inventory(ctx, host, Lane::Control).await?;
+    let datastores = Datastores::of_places(ctx, host).await?;
     let mut told = Told::default();
     let is_meant = |name: &str, row: &InventoryEntry| {
-        let file = (row.datastore.as_str(), row.path.as_str());
-        ctx.runbook.makes_room(keys, host, name, file)
+        let names = datastores.names_of(&row.datastore);
+        ctx.runbook
+            .makes_room(keys, host, name, (&names, &row.path))
     };
     for row in listed.vms.iter().filter(|row| is_meant(&row.name, row)) {
         let Some(now) = confirmed(ctx, host, Lane::Control, row).await? else {
@@ -124,13 +126,13 @@ async fn unlisted(
     listed: &Inventory,
 ) -> Result<Vec<String>, Fault> {
     let running = registered::running(ctx, host).await?;
-    let volumes = store::volumes(ctx, host).await?;
+    let volumes = datastores::volumes(ctx, host).await?;
     let is_meant = |vm: &&RunningVm| {
         let volume = volumes.of(&vm.config_file);
         within(&vm.config_file).is_some_and(|(name, path)| {
-            let datastore = volume.map_or(name, |volume| volume.label.as_str());
+            let label = volume.map_or(name, |volume| volume.label.as_str());
             ctx.runbook
-                .makes_room(keys, host, &vm.name, (datastore, path))
+                .makes_room(keys, host, &vm.name, (&[label, name], path))
         })
     };
     let unlisted = running.iter().filter(is_meant);

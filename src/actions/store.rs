@@ -1,13 +1,11 @@
-//! The datastore that a VM's files arrive on: which volume its label means, and what room it has.
+//! The datastore that a VM's files arrive on: which volume its name means, and what room it has.
 
 use crate::engine::Fact;
 use crate::error::Fault;
-use crate::host::Lane;
-use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::storage::Volumes;
-use crate::names::HostName;
 
 use super::context::Ctx;
+use super::datastores::volumes;
 use super::link::ActError;
 use super::place::{VmAt, folder_and_file};
 use super::words::size;
@@ -15,9 +13,9 @@ use super::words::size;
 /// The VM's datastore on its host.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Store {
-    /// There is no datastore with that label; there are these.
+    /// There is no datastore of that name; there are these.
     Missing(Vec<String>),
-    /// The label means another volume than when the run first used it.
+    /// The name means another volume than when the run first used it.
     Changed {
         /// The volume then.
         was: String,
@@ -42,10 +40,7 @@ impl Store {
     /// The host could not be asked.
     pub async fn look(ctx: &Ctx, at: &VmAt) -> Result<Self, Fault> {
         let volumes = volumes(ctx, &at.host).await?;
-        let Some(volume) = volumes
-            .labelled(&at.datastore)
-            .filter(|volume| volume.mounted)
-        else {
+        let Some(volume) = volumes.named(&at.datastore).filter(|volume| volume.mounted) else {
             let labels = volumes.0.iter().filter(|volume| volume.is_datastore());
             return Ok(Self::Missing(
                 labels.map(|volume| volume.label.clone()).collect(),
@@ -85,7 +80,7 @@ impl Store {
                 ),
                 place,
                 "nothing was changed",
-                "mount it, or correct its label in the runbook, then retry",
+                "mount it, or correct its name in the runbook, then retry",
             )),
             Self::Objects(kind) => Some(Fault::new(
                 format!(
@@ -108,7 +103,7 @@ impl Store {
         }
     }
 
-    /// Keeps which volume the label means.
+    /// Keeps which volume the name means.
     ///
     /// # Errors
     /// The run no longer waits for this action.
@@ -138,16 +133,6 @@ fn lies_there(volumes: &Volumes, at: &VmAt, path: &str) -> bool {
     let both_known = volumes.of(path).is_some() && volumes.of(&own).is_some();
     let path = volumes.by_uuid(path);
     !both_known || folder_and_file(&path).0 == volumes.by_uuid(&own)
-}
-
-/// A host's volumes.
-///
-/// # Errors
-/// The host could not be asked.
-pub(super) async fn volumes(ctx: &Ctx, host: &HostName) -> Result<Volumes, Fault> {
-    let (lane, command) = (Lane::Control, commands::volumes());
-    let doing = "reading the volumes";
-    ctx.read(host, lane, &command, Volumes::parse, doing).await
 }
 
 /// Why there is too little room, with figures.

@@ -15,6 +15,7 @@ use crate::runbook::model::Driver;
 
 use super::answer::blocked;
 use super::context::Ctx;
+use super::datastores::as_listed;
 use super::place::{VmAt, path_tail};
 use super::registered;
 
@@ -50,7 +51,7 @@ pub(super) struct Twin {
 /// # Errors
 /// The VM's own host could not be asked.
 pub(super) async fn look(ctx: &Ctx, at: &VmAt) -> Result<Twins, Fault> {
-    let own_path = at.vmx_path();
+    let own_path = as_listed(ctx, at).await?.vmx_path();
     let (own, mut rows) = on_host(ctx, &at.host, Some(&own_path)).await?;
     let own = own.unwrap_or_default();
     let site = ctx.runbook.site_with(at.role);

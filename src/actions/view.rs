@@ -20,10 +20,10 @@ use crate::vmfiles::{Vmx, path_on_host, plain_path};
 use super::answer::{Known, shown_for};
 use super::configuration;
 use super::context::Ctx;
+use super::datastores;
 use super::link::ActError;
 use super::place::{VmAt, file_name, within};
 use super::registered::{self, Entry};
-use super::store;
 
 /// The view of a VM that is off is not what its .vmx says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Stale {
             vmx,
             entry,
             devices,
-            &store::volumes(ctx, &at.host).await?,
+            &datastores::volumes(ctx, &at.host).await?,
         );
         if why.is_empty() && is_unread(&ctx.run_facts(), &at) {
             why.push(

@@ -6,21 +6,32 @@ use crate::hypervisor::esxi::inventory::split_datastore_path;
 use crate::names::HostName;
 
 use super::context::Ctx;
+use super::datastores::as_listed;
 use super::ownership::Ownership;
 use super::place::VmAt;
 
 /// Where this run stopped the VM at that site, else what the site's hosts show, else where the
-/// runbook places it.
-pub(super) fn left_at(ctx: &Ctx, planned: &VmAt, ownership: &Ownership) -> VmAt {
-    if let Some(stopped) = stopped_at(ctx, planned) {
-        return stopped;
+/// runbook places it. That place keeps the name that the runbook has for its datastore.
+pub(super) async fn left_at(ctx: &Ctx, planned: &VmAt, ownership: &Ownership) -> VmAt {
+    let listed = as_listed(ctx, planned).await;
+    let listed = listed.unwrap_or_else(|_| planned.clone());
+    let found = stopped_at(ctx, planned).unwrap_or_else(|| shown(planned, &listed, ownership));
+    if is_same(&found, &listed) {
+        let datastore = planned.datastore.clone();
+        return VmAt { datastore, ..found };
     }
+    found
+}
+
+/// What the hosts of the site that it leaves show, else where the runbook places it, which its host
+/// has in its list as `listed`.
+fn shown(planned: &VmAt, listed: &VmAt, ownership: &Ownership) -> VmAt {
     let copies = ownership
         .copies()
         .filter(|(_, copy)| copy.vmid.is_some())
         .filter_map(|(host, copy)| at(planned, host, &copy.vmx));
     let mut copies: Vec<VmAt> = copies.collect();
-    let at_home = copies.iter().position(|copy| is_same(copy, planned));
+    let at_home = copies.iter().position(|copy| is_same(copy, listed));
     match (at_home, copies.len()) {
         (None, 1) => copies.swap_remove(0),
         // Several would have to be told apart by a person; the runbook's place decides.

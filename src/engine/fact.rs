@@ -12,11 +12,11 @@ use crate::names::{BackupName, HostName, NetworkName, RunId, VmName};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "kebab-case")]
 pub enum Fact {
-    /// The datastore that a label meant when it was first used; another UUID later holds the run.
+    /// The datastore that its name meant when it was first used; another UUID later holds the run.
     DatastoreSeen {
         /// Host.
         host: HostName,
-        /// Label.
+        /// What the runbook calls it: its label, or its UUID.
         label: String,
         /// Volume UUID.
         uuid: String,
@@ -83,7 +83,7 @@ pub enum Fact {
         vm: VmName,
         /// Where.
         host: HostName,
-        /// The datastore's label.
+        /// What the runbook calls the datastore.
         label: String,
         /// Bytes of its files at their fullest.
         bytes: u64,

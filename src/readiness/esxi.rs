@@ -78,7 +78,7 @@ pub(super) async fn ask(asker: &mut Asker, task: &Task, host: &HostName) -> Esxi
     let nics = asker
         .ask_extra("its physical adapters", commands::nics(), Nic::parse_all)
         .await;
-    let registered = registered(asker).await;
+    let registered = registered(asker, volumes.as_ref().ok()).await;
     let running = asker
         .ask("what runs there", commands::running(), RunningVm::parse_all)
         .await;
@@ -140,7 +140,7 @@ async fn nfs(asker: &mut Asker, volumes: Option<&Volumes>) -> Vec<Told<Vec<NfsMo
     told
 }
 
-async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
+async fn registered(asker: &mut Asker, volumes: Option<&Volumes>) -> Told<Vec<Registered>> {
     let mut inventory = asker
         .ask(
             "what is registered there",
@@ -161,7 +161,7 @@ async fn registered(asker: &mut Asker) -> Told<Vec<Registered>> {
             parse,
         )
         .await;
-    identified(inventory, identities)
+    identified(inventory, identities, volumes)
 }
 
 /// The list with one row for each file. Where several claim one, all but one are lines of somebody's
@@ -203,11 +203,17 @@ fn contested(claims: &[InventoryEntry]) -> BTreeSet<String> {
 }
 
 /// What is registered, each with its identity: without them it is not known what is there already.
-fn identified(inventory: Inventory, identities: Told<Vec<Identity>>) -> Told<Vec<Registered>> {
+fn identified(
+    inventory: Inventory,
+    identities: Told<Vec<Identity>>,
+    volumes: Option<&Volumes>,
+) -> Told<Vec<Registered>> {
+    let volume = |label: &str| Some(volumes?.named(label)?.uuid.clone());
     let both = inventory.vms.into_iter().zip(identities?);
     let entries = both.map(|(entry, identity)| Registered {
         vmid: entry.vmid,
         name: entry.name,
+        volume: volume(&entry.datastore),
         datastore: entry.datastore,
         path: entry.path,
         identity,
@@ -224,8 +230,9 @@ async fn spares(
 ) -> Told<Vec<SpareSeen>> {
     let mut spares = Vec::new();
     let makes_room = |vm: &&Registered| {
-        let file = (vm.datastore.as_str(), vm.path.as_str());
-        task.runbook.makes_room(&task.frees, host, &vm.name, file)
+        let names = vm.datastore_names();
+        task.runbook
+            .makes_room(&task.frees, host, &vm.name, (&names, &vm.path))
     };
     for vm in registered.iter().filter(makes_room) {
         let summary = asker
@@ -247,15 +254,20 @@ async fn spares(
 
 /// What lies on the datastores that VMs of the task come to, and in their folders.
 async fn look_at_stores(asker: &mut Asker, task: &Task, host: &HostName, seen: &mut EsxiSeen) {
-    let there = |datastore: &str| {
-        let volumes = seen.volumes.as_ref();
-        volumes.is_ok_and(|volumes| volumes.labelled(datastore).is_some())
+    // Each by the label, so that one that goes by its UUID too is looked at once.
+    let label = |datastore: &str| {
+        let volumes = seen.volumes.as_ref().ok()?;
+        volumes.named(datastore)?;
+        Some(volumes.label_of(datastore).to_owned())
     };
     let places: Vec<(VmName, String, String)> = task
         .chosen()
         .filter_map(|(name, vm)| Some((name, task.place(vm)?)))
-        .filter(|(_, place)| place.host == *host && there(&place.datastore))
-        .map(|(name, place)| (name.clone(), place.datastore.clone(), place.folder.clone()))
+        .filter(|(_, place)| place.host == *host)
+        .filter_map(|(name, place)| {
+            let datastore = label(&place.datastore)?;
+            Some((name.clone(), datastore, place.folder.clone()))
+        })
         .collect();
     let datastores: BTreeSet<&String> = places.iter().map(|(_, datastore, _)| datastore).collect();
     for datastore in datastores {
@@ -359,6 +371,7 @@ pub(super) fn room_of(entries: &[shell::Entry]) -> Files {
 mod tests {
     use super::*;
     use crate::hypervisor::esxi::Vmid;
+    use crate::hypervisor::esxi::storage::Volume;
     use crate::readiness::seen::Silence;
 
     #[test]
@@ -375,8 +388,15 @@ mod tests {
             vms: vec![entry.clone()],
             ..Inventory::default()
         };
-        let told = identified(inventory(), Ok(vec![Identity::default()])).unwrap();
+        let volumes = Volumes(vec![Volume {
+            label: "local1".to_owned(),
+            uuid: "aaa-1".to_owned(),
+            ..Volume::default()
+        }]);
+        let one = vec![Identity::default()];
+        let told = identified(inventory(), Ok(one), Some(&volumes)).unwrap();
         assert_eq!(told[0].vmid, Vmid(1));
+        assert_eq!(told[0].datastore_names(), ["local1", "aaa-1"]);
 
         let torn = Output {
             stdout: "file\nuuid.bios = \"56".into(),
@@ -388,7 +408,7 @@ mod tests {
             fault: Fault::new(fault.to_string(), "lee-esx1", "", fault.next_move()),
             is_extra: false,
         });
-        assert!(identified(inventory(), silence).is_err());
+        assert!(identified(inventory(), silence, None).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::hypervisor::esxi::network::{Nic, PortGroup, Vswitch};
 use crate::hypervisor::esxi::nfs::NfsMount;
 use crate::hypervisor::esxi::process::RunningVm;
 use crate::hypervisor::esxi::replica::Replica;
-use crate::hypervisor::esxi::storage::Volumes;
+use crate::hypervisor::esxi::storage::{Volumes, may_be_uuid};
 use crate::hypervisor::esxi::version::Version;
 use crate::hypervisor::shell::Access;
 use crate::names::{HostName, VmName};
@@ -344,6 +344,8 @@ pub struct Registered {
     pub name: String,
     /// The label of the datastore that holds its .vmx.
     pub datastore: String,
+    /// The UUID of that volume, where the host told it.
+    pub volume: Option<String>,
     /// The .vmx within it.
     pub path: String,
     /// What makes it one of a kind, as far as its .vmx tells.
@@ -355,7 +357,25 @@ impl Registered {
     #[must_use]
     pub fn within(&self, place: &Place) -> Option<&str> {
         let inside = self.path.strip_prefix(&place.folder)?.strip_prefix('/')?;
-        (self.datastore == place.datastore).then_some(inside)
+        self.is_on(&place.datastore).then_some(inside)
+    }
+
+    /// Whether its .vmx lies on the datastore of this name, be that its label or its UUID. Where the
+    /// host did not tell which volume that is, a UUID may be its.
+    fn is_on(&self, datastore: &str) -> bool {
+        let is_its = match &self.volume {
+            Some(volume) => volume == datastore,
+            None => may_be_uuid(datastore),
+        };
+        is_its || self.datastore == datastore
+    }
+
+    /// The names of the datastore that holds its .vmx.
+    #[must_use]
+    pub fn datastore_names(&self) -> Vec<&str> {
+        std::iter::once(self.datastore.as_str())
+            .chain(self.volume.as_deref())
+            .collect()
     }
 }
 

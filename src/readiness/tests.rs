@@ -1,5 +1,6 @@
 //! The judges, on a site in which one thing at a time is wrong.
 
+mod by_uuid;
 mod fixture;
 mod homing;
 mod mounts;

@@ -5,8 +5,8 @@ use super::model::{Place, Runbook, Vm};
 use crate::names::{HostName, VmName};
 
 impl Runbook {
-    /// Whether a VM that a host has under this name, with its .vmx in this file (datastore and path),
-    /// makes room: one of the keys stands for it, and it is neither a VM that the runbook recovers nor
+    /// Whether a VM that a host has under this name, with its .vmx in this file (the names of its
+    /// datastore, and the path), makes room: one of the keys stands for it, and it is neither a VM that the runbook recovers nor
     /// a drill's.
     #[must_use]
     pub fn makes_room(
@@ -14,10 +14,11 @@ impl Runbook {
         keys: &[VmName],
         host: &HostName,
         vm: &str,
-        (datastore, path): (&str, &str),
+        (datastore, path): (&[&str], &str),
     ) -> bool {
         let is_here = |place: &Place| {
-            place.host == *host && (place.datastore.is_empty() || place.datastore == datastore)
+            let named = datastore.contains(&place.datastore.as_str());
+            place.host == *host && (place.datastore.is_empty() || named)
         };
         let stands_for = |key: &VmName| {
             let place = self.vms.get(key).and_then(|vm| vm.recovery.as_ref());
@@ -75,7 +76,7 @@ mod tests {
             .runbook;
         let keys = ["*".into()];
         let is = |host: &str, vm, datastore, path| {
-            runbook.makes_room(&keys, &host.into(), vm, (datastore, path))
+            runbook.makes_room(&keys, &host.into(), vm, (&[datastore, "its uuid"], path))
         };
         assert!(is("lee-esx1", "lab-1", "local1", "lab-1/lab-1.vmx"));
         assert!(!is("lon-esx1", "lab-1", "local1", "lab-1/lab-1.vmx"));
@@ -85,12 +86,12 @@ mod tests {
         assert!(is("lee-esx1", "sql011", "local1", "sql011/sql011.vmx"));
         let drill = isolated(&runbook, &"20260102-030405-k7qd".into());
         let in_drill =
-            |path| drill.makes_room(&keys, &"lee-esx1".into(), "standby", ("local1", path));
+            |path| drill.makes_room(&keys, &"lee-esx1".into(), "standby", (&["local1"], path));
         assert!(!in_drill("sql01/sql01.vmx") && in_drill("lab-1/lab-1.vmx"));
         let drills = "drill-20260102-030405-k7qd-sql01";
         assert!(!is("lee-esx1", drills, "local1", "a/a.vmx"));
         let none: [VmName; 0] = [];
-        let file = ("local1", "lab-1/lab-1.vmx");
+        let file = (&["local1"][..], "lab-1/lab-1.vmx");
         assert!(!runbook.makes_room(&none, &"lee-esx1".into(), "lab-1", file));
     }
 }

@@ -240,7 +240,7 @@ impl<'a> List<'a> {
         let is_there = |row: &&InventoryEntry| {
             let file = row.path.strip_prefix(&folder);
             let wanted = place.vmx.as_deref();
-            row.datastore == place.datastore
+            row.datastore == self.volumes.label_of(&place.datastore)
                 && file.is_some_and(|file| wanted.is_none_or(|wanted| file == wanted))
         };
         let claims = self.inventory.vms.iter().filter(is_there);
@@ -491,6 +491,27 @@ mod tests {
         assert_eq!(power(&rows, &other, &Rows::default()), ["off", "-"]);
         let unlisted = [running("600d-3", "sql01")];
         assert_eq!(power(&rows, &unlisted, &Rows::default()), ["on", "-"]);
+    }
+
+    #[test]
+    fn a_vm_is_known_on_a_datastore_that_is_named_by_its_uuid() {
+        let mut by_uuid = watched("sql01");
+        let rows = [row(2, "sql01", "local2"), row(3, "sql01", "local1")];
+        let inventory = Inventory {
+            vms: rows.to_vec(),
+            ..Inventory::default()
+        };
+        let volumes = volumes();
+        let list = List {
+            inventory: &inventory,
+            running: &[],
+            volumes: &volumes,
+        };
+        for (name, vmid) in [("600d-1", 3), ("600d-2", 2), ("local1", 3)] {
+            by_uuid.place.datastore = name.to_owned();
+            let entry = list.entry(&by_uuid, &Rows::default()).unwrap();
+            assert_eq!(entry.vmid, Vmid(vmid), "{name}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::super::action::Action;
 use super::super::answer::{Known, blocked, done, needed};
 use super::super::arrivals::{remove_empty, remove_named};
 use super::super::context::Ctx;
+use super::super::datastores::as_listed;
 use super::super::later::KeptByLater;
 use super::super::link::ActError;
 use super::super::place::{VmAt, file_name};
@@ -134,11 +135,12 @@ impl Action for EndFiles<'_> {
         nothing_comes(ctx, at).await?;
         let entries = configuration::listed(ctx, at).await?;
         let inside = format!("{}/", at.folder);
+        let datastore = as_listed(ctx, at).await?.datastore;
         let inventory = registered::inventory(ctx, &at.host, Lane::Control).await?;
         let mut registered = Vec::new();
         let mut used = Some(BTreeSet::new());
         for row in &inventory.vms {
-            if row.datastore == at.datastore && row.path.starts_with(&inside) {
+            if row.datastore == datastore && row.path.starts_with(&inside) {
                 let told = registered::confirmed(ctx, &at.host, Lane::Control, row).await?;
                 if let Some(summary) = told {
                     let vmx = row.path.strip_prefix(&inside).unwrap_or_default();

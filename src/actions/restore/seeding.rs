@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::actions::context::Ctx;
+use crate::actions::datastores::{Datastores, as_listed};
 use crate::actions::place::VmAt;
 use crate::actions::registered::{self, Unlisted};
 use crate::actions::words::{size, span};
@@ -49,7 +50,7 @@ impl Seeding {
         let Some(kept) = kept else {
             return Some(none("it kept no disks of this VM".to_owned()));
         };
-        let found = match beside(ctx, at, kept, delivery) {
+        let found = match beside(ctx, at, kept, delivery).await {
             Ok(there) => match Files::look(ctx, &there).await {
                 Ok(files) => files.seed(ctx, &there, delivery).await,
                 Err(why) => Err(why),
@@ -125,14 +126,22 @@ fn brought(kept: &KeptFolder, taken: Timestamp) -> String {
 }
 
 /// The drill's folder, where it lies beside the one that is restored to.
-fn beside(ctx: &Ctx, at: &VmAt, kept: &KeptFolder, delivery: &Delivery) -> Result<VmAt, String> {
+async fn beside(
+    ctx: &Ctx,
+    at: &VmAt,
+    kept: &KeptFolder,
+    delivery: &Delivery,
+) -> Result<VmAt, String> {
     let folder = format!("{}/", kept.folder);
     let there = VmAt::of_path(&ctx.runbook, at.role, (&kept.host, &at.vm), &folder);
     let there = there.ok_or_else(|| format!("{} is no place on a datastore", kept.folder))?;
     if there.host != at.host {
         return Err(format!("its disks are on {}", there.host));
     }
-    if there.datastore != at.datastore {
+    let names = [&there.datastore, &at.datastore].map(String::as_str);
+    let datastores = Datastores::look(ctx, &at.host, names).await;
+    let datastores = datastores.map_err(unseen)?;
+    if !datastores.are_one(&there.datastore, &at.datastore) {
         return Err(format!("its disks are on datastore {}", there.datastore));
     }
     if delivery.mover() == Mover::OnHost {
@@ -159,8 +168,9 @@ impl Files {
         let inventory = registered::inventory(ctx, &there.host, Lane::Control);
         let inventory = inventory.await.map_err(unseen)?;
         let inside = format!("{}/", there.folder);
+        let datastore = as_listed(ctx, there).await.map_err(unseen)?.datastore;
         let mut rows = inventory.vms.iter();
-        if rows.any(|row| row.datastore == there.datastore && row.path.starts_with(&inside)) {
+        if rows.any(|row| row.datastore == datastore && row.path.starts_with(&inside)) {
             return Err("a VM is registered from its folder".to_owned());
         }
         let unlisted = Unlisted::look(ctx, there, &inventory.invalid).await;

@@ -133,7 +133,7 @@ impl Restore {
             Ok(delivery) => delivery,
             Err(fault) => return Ok(Source::Nothing(fault)),
         };
-        let mut room = Room::count(ctx, &self.at, &delivery).await;
+        let mut room = Room::count(ctx, &self.at, &delivery).await?;
         let mut seeding = Seeding::look(ctx, &self.at, &delivery).await;
         if let Some(seeded) = seeding.as_mut() {
             room = self.make_room(room, seeded, arrivals, free);

@@ -1,6 +1,7 @@
 //! The verbs against the simulated site: real SSH, real files, the hosts' own command logs.
 
 mod asked_once;
+mod by_uuid;
 pub(super) mod capacity;
 mod deaf;
 mod ending;

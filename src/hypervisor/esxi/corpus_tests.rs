@@ -332,7 +332,7 @@ fn tables(corpus: &mut Corpus) {
         new.0.iter().filter(|volume| volume.is_datastore()).count(),
         7
     );
-    assert_eq!(new.labelled("datastore1").unwrap().free, 360_873_721_856);
+    assert_eq!(new.named("datastore1").unwrap().free, 360_873_721_856);
     let unnamed = volumes(corpus, "esxcli-storage-filesystem-list-5.0-unnamed.txt");
     assert_eq!(
         unnamed

@@ -39,6 +39,15 @@ impl Volume {
             && !matches!(self.label.as_str(), "BOOTBANK1" | "BOOTBANK2")
     }
 
+    /// What a person reads who knows it by this name: that, and its label where that is another.
+    #[must_use]
+    pub fn called(&self, name: &str) -> String {
+        if self.label.is_empty() || self.label == name {
+            return name.to_owned();
+        }
+        format!("{name} ({})", self.label)
+    }
+
     /// The name space of `esxcli storage` that its mount is listed in, of an NFS share.
     #[must_use]
     pub fn nfs(&self) -> Option<&'static str> {
@@ -91,20 +100,35 @@ impl Volumes {
         volumes.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The volume with this label.
+    /// The volume that a datastore's name means: the one with that label, else the one with that UUID,
+    /// which is its folder below `/vmfs/volumes`.
     #[must_use]
-    pub fn labelled(&self, label: &str) -> Option<&Volume> {
-        self.0
-            .iter()
-            .find(|volume| !label.is_empty() && volume.label == label)
+    pub fn named(&self, name: &str) -> Option<&Volume> {
+        let wanted = |is: fn(&Volume) -> &str| {
+            let mut volumes = self.0.iter();
+            volumes.find(|volume| !name.is_empty() && is(volume) == name)
+        };
+        wanted(|volume| &volume.label).or_else(|| wanted(|volume| &volume.uuid))
+    }
+
+    /// What the host's inventory calls a datastore, however that is named: by its label, where it has one.
+    #[must_use]
+    pub fn label_of<'a>(&'a self, name: &'a str) -> &'a str {
+        let label = self.named(name).map(|volume| volume.label.as_str());
+        label.filter(|label| !label.is_empty()).unwrap_or(name)
+    }
+
+    /// Whether two names mean one volume of this host.
+    #[must_use]
+    pub fn are_one(&self, one: &str, other: &str) -> bool {
+        let [one, other] = [one, other].map(|name| self.named(name));
+        one.is_some_and(|volume| other.is_some_and(|other| volume.uuid == other.uuid))
     }
 
     /// The volume that a path below `/vmfs/volumes` lies on.
     #[must_use]
     pub fn of(&self, path: &str) -> Option<&Volume> {
-        let name = path.strip_prefix("/vmfs/volumes/")?.split('/').next()?;
-        let by_uuid = || self.0.iter().find(|volume| volume.uuid == name);
-        self.labelled(name).or_else(by_uuid)
+        self.named(path.strip_prefix("/vmfs/volumes/")?.split('/').next()?)
     }
 
     /// Whether two paths below `/vmfs/volumes` may name one file. Files of one name are told apart only
@@ -121,12 +145,22 @@ impl Volumes {
     pub fn by_uuid(&self, path: &str) -> String {
         let rest = path.strip_prefix("/vmfs/volumes/");
         let split = rest.map(|rest| rest.split_once('/').unwrap_or((rest, "")));
-        match split.and_then(|(label, file)| Some((self.labelled(label)?, file))) {
+        match split.and_then(|(name, file)| Some((self.named(name)?, file))) {
             Some((volume, "")) => format!("/vmfs/volumes/{}", volume.uuid),
             Some((volume, file)) => format!("/vmfs/volumes/{}/{file}", volume.uuid),
             None => path.to_owned(),
         }
     }
+}
+
+/// Whether a datastore's name may be a volume's UUID and no label: `5cc5b591-875b0190-c587-001871eaca38`,
+/// of NFS `0dc8b7c6-2f3a1a11`.
+#[must_use]
+pub fn may_be_uuid(name: &str) -> bool {
+    let is_hex = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_hexdigit());
+    name.split_once('-').is_some_and(|(first, rest)| {
+        first.len() == 8 && is_hex(first) && rest.split('-').all(is_hex)
+    })
 }
 
 #[cfg(test)]
@@ -144,14 +178,14 @@ mod tests {
     #[test]
     fn volumes_with_and_without_labels() {
         let volumes = Volumes::parse(&Output::of(CSV)).unwrap();
-        let local = volumes.labelled("local 1").unwrap();
+        let local = volumes.named("local 1").unwrap();
         assert_eq!(
             (local.size, local.free, local.uuid.as_str()),
             (200, 100, "aaa-1")
         );
         assert!(local.is_datastore());
         assert_eq!(volumes.0[1].label, "");
-        assert!(volumes.labelled("").is_none());
+        assert!(volumes.named("").is_none());
         let usable: Vec<_> = volumes.0.iter().map(Volume::is_datastore).collect();
         assert_eq!(usable, [true, false, false, false]);
     }
@@ -166,7 +200,7 @@ mod tests {
         ] {
             let volumes = Volumes::parse(&Output::of(&CSV.replace("VMFS-6", kind))).unwrap();
             assert_eq!(
-                volumes.labelled("local 1").unwrap().holds_objects(),
+                volumes.named("local 1").unwrap().holds_objects(),
                 objects,
                 "{kind}"
             );
@@ -201,6 +235,38 @@ mod tests {
                 && volumes.of(by_uuid) == volumes.of("/vmfs/volumes/local 1")
         );
         assert_eq!(volumes.of("/vmfs/volumes/other/x"), None);
+    }
+
+    #[test]
+    fn a_datastore_is_found_by_its_label_and_by_its_uuid() {
+        let volumes = Volumes::parse(&Output::of(CSV)).unwrap();
+        assert!(volumes.named("aaa-1").is_some());
+        assert_eq!(volumes.named("aaa-1"), volumes.named("local 1"));
+        assert_eq!(volumes.label_of("aaa-1"), "local 1");
+        assert_eq!(volumes.label_of("local 1"), "local 1");
+        assert_eq!(volumes.label_of("bbb-2"), "bbb-2", "it has no label");
+        assert_eq!(volumes.label_of("not there"), "not there");
+        assert!(volumes.are_one("aaa-1", "local 1"));
+        assert!(!volumes.are_one("aaa-1", "isos") && !volumes.are_one("aaa-1", "not there"));
+        // A label means what it meant, be it another volume's UUID.
+        let volumes = Volumes::parse(&Output::of(&CSV.replace("isos", "aaa-1"))).unwrap();
+        assert_eq!(volumes.named("aaa-1").unwrap().uuid, "ddd-4");
+    }
+
+    #[test]
+    fn a_uuid_is_told_from_a_label_by_its_look() {
+        for (name, may_be) in [
+            ("5cc5b591-875b0190-c587-001871eaca38", true),
+            ("0dc8b7c6-2f3a1a11", true),
+            ("local1", false),
+            ("deadbeef", false),
+            ("5cc5b591-875b0190-nas1", false),
+            ("5cc5b591-", false),
+            ("2024-backup", false),
+            ("", false),
+        ] {
+            assert_eq!(may_be_uuid(name), may_be, "{name}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn at<'s, 'a>(
     seen: &'a Seen,
 ) -> Option<&'s mut Landing<'a>> {
     let volumes = seen.esxi(&place.host)?.volumes.as_ref().ok()?;
-    let volume = volumes.labelled(&place.datastore)?;
+    let volume = volumes.named(&place.datastore)?;
     let store = stores.entry(volume.uuid.as_str());
     let landing = store.or_insert_with(|| Landing::new(place, volume.free));
     landing.at = landing.at.min((&place.host, &place.datastore));

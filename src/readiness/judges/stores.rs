@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::actions::barred;
 use crate::error::Fault;
+use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::{Volume, Volumes};
 use crate::names::{HostName, listed};
 use crate::readiness::finding::Finding;
@@ -41,50 +42,52 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     places.into_iter().filter_map(finding).collect()
 }
 
-/// The volume that is meant by a label, if VMs can be there.
+/// The volume that is meant by a name, if VMs can be there.
 fn usable<'a>(
-    label: &str,
+    name: &str,
     volumes: &'a Volumes,
     esxi: &EsxiSeen,
 ) -> Result<&'a Volume, barred::Reason> {
-    let mut labelled = volumes.0.iter().filter(|volume| volume.label == label);
-    let Some(volume) = labelled.next() else {
-        return Err(missing(label, volumes, esxi));
+    let Some(volume) = volumes.named(name) else {
+        return Err(missing(name, volumes, esxi));
     };
-    if let Some(other) = labelled.next() {
+    let mut labelled = volumes.0.iter().filter(|volume| volume.label == name);
+    if let Some(other) = labelled.nth(1) {
         return Err((
             format!(
-                "two volumes are called {label}: {} and {}",
+                "two volumes are called {name}: {} and {}",
                 volume.uuid, other.uuid
             ),
             "rename the one that is not meant, so that the runbook's name means one of them"
                 .to_owned(),
         ));
     }
+    let called = volume.called(name);
     if !volume.mounted {
+        let option = if volume.label == name { "-l" } else { "-u" };
         return Err((
-            format!("datastore {label} is not mounted"),
+            format!("datastore {called} is not mounted"),
             format!(
-                "`esxcli storage filesystem mount -l {label}` there, once you know who took it off"
+                "`esxcli storage filesystem mount {option} {name}` there, once you know who took it off"
             ),
         ));
     }
     let mounts = esxi.nfs.iter().flatten().flatten();
     let mut read_only = mounts.filter(|mount| mount.read_only == Some(true));
     if let Some(namespace) = volume.nfs()
-        && read_only.any(|mount| mount.label == label)
+        && read_only.any(|mount| mount.label == volume.label)
     {
-        return Err(barred::read_only(label, namespace));
+        return Err(barred::read_only(&called, &volume.label, namespace));
     }
-    if let Some(Ok(access)) = esxi.access.get(label)
-        && let Some(problem) = barred::closed(label, *access)
+    if let Some(Ok(access)) = esxi.access.get(volumes.label_of(name))
+        && let Some(problem) = barred::closed(&called, *access)
     {
         return Err(problem);
     }
     if !volume.is_datastore() {
         return Err((
             format!(
-                "{label} is a volume of the host's own system ({}), where VMs cannot run",
+                "{called} is a volume of the host's own system ({}), where VMs cannot run",
                 volume.kind
             ),
             "place its VMs on another datastore in the runbook".to_owned(),
@@ -104,13 +107,33 @@ fn of_objects(volume: &Volume) -> barred::Reason {
     )
 }
 
+/// The volume is there as a copy that is not mounted, which keeps its UUID only as long as it keeps its
+/// signature.
+fn missing_uuid(replica: &Replica) -> barred::Reason {
+    let (uuid, label) = (&replica.uuid, &replica.label);
+    let way = if replica.can_mount {
+        format!("mount it with its signature (`esxcli storage vmfs snapshot mount -u {uuid}`)")
+    } else {
+        format!(
+            "it cannot be mounted beside its original ({}); resignature it (`esxcli storage vmfs snapshot resignature -u {uuid}`), and write in the runbook what it is called then",
+            replica.why_not
+        )
+    };
+    (
+        format!(
+            "there is no datastore {uuid}, but a copy of that volume ({label}) that is not mounted"
+        ),
+        format!("break its replication first; {way}; then check again"),
+    )
+}
+
 fn missing(label: &str, volumes: &Volumes, esxi: &EsxiSeen) -> barred::Reason {
-    let replica = esxi
-        .replicas
-        .as_ref()
-        .ok()
-        .and_then(|replicas| replicas.iter().find(|replica| replica.label == label));
-    if let Some(replica) = replica {
+    let mut replicas = esxi.replicas.iter().flatten();
+    if let Some(replica) = replicas.find(|replica| replica.uuid == label) {
+        return missing_uuid(replica);
+    }
+    let mut replicas = esxi.replicas.iter().flatten();
+    if let Some(replica) = replicas.find(|replica| replica.label == label) {
         let way = if replica.can_mount {
             format!("mount it with its signature (`esxcli storage vmfs snapshot mount -l {label}`)")
         } else {

@@ -137,6 +137,7 @@ pub(super) fn registered(vmid: u32, name: &str) -> Registered {
         vmid: Vmid(vmid),
         name: name.to_owned(),
         datastore: "local1".to_owned(),
+        volume: Some("local1-uuid".to_owned()),
         path: format!("{name}/{name}.vmx"),
         identity: Identity {
             uuid: BiosUuid::parse(&uuid(name)),

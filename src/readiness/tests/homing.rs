@@ -126,6 +126,34 @@ fn the_way_home_is_looked_at_where_it_leads() {
 }
 
 #[test]
+fn a_vm_is_taken_home_from_and_to_datastores_that_are_named_by_uuid() {
+    let by_uuid = |task: &mut Task| {
+        let runbook = Arc::make_mut(&mut task.runbook);
+        for place in runbook
+            .vms
+            .values_mut()
+            .flat_map(|vm| [vm.protected.as_mut(), vm.recovery.as_mut()])
+            .flatten()
+        {
+            place.datastore = "local1-uuid".into();
+        }
+    };
+    let (keys, texts) = found_of(|task, _| by_uuid(task));
+    assert_eq!(keys, [""; 0], "{texts}");
+    let (keys, texts) = found_of(|task, seen| {
+        by_uuid(task);
+        let config_file = "/vmfs/volumes/local1-uuid/sql01/sql01.vmx".into();
+        lon(seen).running = Ok(vec![RunningVm {
+            world_id: 1,
+            uuid_bios: registered(1, "sql01").identity.uuid,
+            config_file,
+            name: "sql01".into(),
+        }]);
+    });
+    assert_eq!(keys, ["blocker vm/sql01/twice"], "{texts}");
+}
+
+#[test]
 fn what_comes_home_lies_beside_the_originals_or_in_their_place() {
     let with = |free| found(|seen| lon(seen).volumes = Ok(Volumes(vec![volume("local1", free)])));
     let (keys, texts) = with(34 * GIB);

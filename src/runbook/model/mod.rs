@@ -169,6 +169,17 @@ impl Runbook {
             .filter(|(name, vm)| !vm.expendable && !Vm::is_pattern(name))
     }
 
+    /// The places of VMs on a host, those of a drill as the runbook has them too.
+    pub fn places_on(&self, host: &HostName) -> impl Iterator<Item = &Place> {
+        let isolation = self.isolation.iter();
+        let written = isolation.flat_map(|isolation| &isolation.written);
+        let vms = self.vms.values();
+        let places = vms.flat_map(|vm| [&vm.protected, &vm.recovery].into_iter().flatten());
+        places
+            .chain(written)
+            .filter(move |place| place.host == *host)
+    }
+
     /// The hosts on which these VMs come up or stand, each once, in the file's order.
     #[must_use]
     pub fn recovery_hosts(&self, vms: &[VmName]) -> Vec<HostName> {
@@ -314,7 +325,7 @@ pub struct Site {
     /// One word or two for people; the name where the file gives none.
     pub title: String,
     /// How many steps may move disks onto a datastore of it at a time, whatever hosts they go
-    /// through, by its label.
+    /// through, as the places of its VMs name it.
     pub transfers_onto: BTreeMap<String, usize>,
 }
 

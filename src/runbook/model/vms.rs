@@ -101,7 +101,7 @@ impl Vm {
 pub struct Place {
     /// The host that runs it.
     pub host: HostName,
-    /// The datastore's label; empty for an expendable VM whose place gives none.
+    /// The datastore's label, or its UUID; empty for an expendable VM whose place gives none.
     pub datastore: String,
     /// The folder on the datastore.
     pub folder: String,

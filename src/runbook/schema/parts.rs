@@ -18,7 +18,7 @@ pub(super) fn site() -> Value {
                 "datastores",
                 about(
                     entries(datastore()),
-                    "What several of its hosts may do at a time to one datastore that they share, by its label",
+                    "What several of its hosts may do at a time to one datastore that they share, as its VMs name it",
                 ),
             ),
         ],
@@ -295,7 +295,13 @@ fn place() -> Value {
         &shapes::LOOSE_PLACE,
         &[
             ("host", about(text(), "The name of a host")),
-            ("datastore", text()),
+            (
+                "datastore",
+                about(
+                    text(),
+                    "Its label on the host, or its UUID, the folder's name below /vmfs/volumes",
+                ),
+            ),
             (
                 "folder",
                 about(text(), "One folder on the datastore; else the VM's name"),
