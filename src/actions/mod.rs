@@ -2,7 +2,7 @@
 //!
 //! Whoever uses this module needs six functions: [`probe`] looks and decides, [`perform`] looks
 //! again, acts and verifies, [`undo`] takes back, [`outline`] shows what a step would do without
-//! asking any host, and [`stop_lost`](stop_lost()) makes sure that a write whose connection died can no longer
+//! asking any host, and [`stop_patiently`] makes sure that a write whose connection died can no longer
 //! take effect. At the run's end [`close`] gives back what it holds.
 //!
 //! A verb is an `Action`: `observe` asks hosts and fills a struct, `decide` is pure
@@ -83,7 +83,7 @@ pub use later::clearing;
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};
 pub use port_groups::{Groups, compare as compare_port_groups};
-pub use stop_lost::stop_lost;
+pub use stop_lost::stop_patiently;
 pub use words::{count, size, span};
 
 use crate::engine::{Performed, ProbeAnswer};

@@ -42,6 +42,37 @@ const LATE: Duration = Duration::from_secs(30);
 /// Stand in a kept command where a secret was, or a character that no terminal gets.
 const REPLACED: [&str; 2] = ["***", "\u{fffd}"];
 
+/// Pauses between looks at a host that does not answer: the first one, and the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONG_PAUSE: Duration = Duration::from_secs(15);
+
+/// As [`stop_lost`]; what may pass is waited for that long, for the host that lost the connection is
+/// mostly back by then.
+///
+/// # Errors
+/// As there.
+pub async fn stop_patiently(ctx: &Ctx, op: OpId, patience: Duration) -> Result<StopOutcome, Fault> {
+    let deadline = Instant::now() + patience;
+    let mut pause = PAUSE;
+    loop {
+        match stop_lost(ctx, op).await {
+            Err(fault) if fault.passing && Instant::now() + pause < deadline => {
+                tracing::info!("{op} may still take effect, and is looked for again: {fault}");
+                tokio::time::sleep(pause).await;
+                pause = LONG_PAUSE.min(pause * 2);
+            }
+            Err(fault) if fault.passing => {
+                let state = "a command that was sent there may still take effect, or have taken it";
+                return Err(Fault {
+                    state: state.to_owned(),
+                    ..fault
+                });
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Makes sure that a lost write can no longer take effect, and tells how that is known.
 ///
 /// # Errors

@@ -298,7 +298,8 @@ impl Carrier {
             Effect::Start { step, attempt } => self.start(Job::Perform, step, attempt),
             Effect::Undo { step, attempt } => self.start(Job::Undo, step, attempt),
             Effect::StopLost { step, attempt, op } => {
-                self.start(Job::StopLost(op), step, attempt);
+                let patience = self.launch.settings.unseen;
+                self.start(Job::StopLost(op, patience), step, attempt);
             }
             Effect::Grant { ticket, .. } => {
                 let intent = self

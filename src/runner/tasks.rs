@@ -1,6 +1,7 @@
 //! One task for each thing that an action is ordered to do.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -18,7 +19,8 @@ pub(super) enum Job {
     Probe,
     Perform,
     Undo,
-    StopLost(OpId),
+    /// What may pass is waited for so long.
+    StopLost(OpId, Duration),
     /// Speaks for no step.
     Close,
 }
@@ -126,8 +128,8 @@ async fn carry_out(job: Job, ctx: Ctx, step: StepId, attempt: Attempt) -> Input 
                 result,
             }
         }
-        Job::StopLost(op) => {
-            let outcome = actions::stop_lost(&ctx, op).await;
+        Job::StopLost(op, patience) => {
+            let outcome = actions::stop_patiently(&ctx, op, patience).await;
             Input::Stopped {
                 step,
                 attempt,
@@ -160,7 +162,7 @@ fn failed(job: Job, step: StepId, attempt: Attempt) -> Input {
             attempt,
             result: Performed::Failed(fault),
         },
-        Job::StopLost(op) => Input::Stopped {
+        Job::StopLost(op, _) => Input::Stopped {
             step,
             attempt,
             op,

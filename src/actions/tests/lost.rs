@@ -1,6 +1,6 @@
 //! Stopping what was lost, by its number, on both kinds of host.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::world::{World, out};
 use crate::actions::Ctx;
@@ -151,25 +151,25 @@ async fn a_number_that_belongs_to_something_else_is_left_to_a_person() {
 async fn a_host_that_does_not_answer_leaves_it_in_doubt() {
     let world = World::new().await;
     let id = out("register");
+    let step = world.step(&id);
     let op = world.lose_at(&id, "lon-esx1", "sleep 3000", 4711);
-    world
-        .site
-        .go_dark(crate::runbook::model::SiteRole::Protected);
+    world.site.go_dark(SiteRole::Protected);
     let before = world.all_writes();
     let fault = world.stop_lost(&id, op).await.unwrap_err();
     assert!(!fault.next.is_empty(), "{fault}");
     assert_eq!(world.all_writes(), before);
-    world
-        .site
-        .come_back(crate::runbook::model::SiteRole::Protected);
-    world.hosts.retry_login(&"lon-esx1".into());
-    let mut outcome = world.stop_lost(&id, op).await;
-    let end = Instant::now() + Duration::from_secs(60);
-    while outcome.is_err() && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        outcome = world.stop_lost(&id, op).await;
-    }
-    assert_eq!(outcome, Ok(StopOutcome::Gone), "asked again, it is settled");
+    let patiently = |patience| {
+        let stop =
+            move |ctx: Ctx| async move { crate::actions::stop_patiently(&ctx, op, patience).await };
+        world.run(&step, None, stop)
+    };
+    let fault = patiently(Duration::ZERO).await.unwrap_err();
+    assert!(fault.state.contains("may still take effect"), "{fault}");
+    let (outcome, ()) = tokio::join!(patiently(Duration::from_secs(60)), async {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        world.site.come_back(SiteRole::Protected);
+    });
+    assert_eq!(outcome, Ok(StopOutcome::Gone), "it is waited for");
     world.end().await;
 }
 

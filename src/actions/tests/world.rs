@@ -427,7 +427,7 @@ impl World {
     pub async fn stop_lost(&self, id: &str, op: OpId) -> Result<StopOutcome, Fault> {
         let step = self.step(id);
         self.run(&step, None, move |ctx| async move {
-            actions::stop_lost(&ctx, op).await
+            actions::stop_lost::stop_lost(&ctx, op).await
         })
         .await
     }
