@@ -12,7 +12,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, OpId, VmName};
 use crate::runbook::model::{Asked, Backup, BackupForm, Runbook};
 use crate::transfer::{
-    self, Delivery, Folder, Landed, Patience, Target, Tell, TransferError, Writes, Written,
+    self, Corrupt, Delivery, Folder, Landed, Patience, Target, Tell, TransferError, Writes, Written,
 };
 
 use super::arrivals::Arrivals;
@@ -104,8 +104,45 @@ pub(super) async fn bring(ctx: &Ctx, at: &VmAt, delivery: &Delivery) -> Result<(
     match Box::pin(delivery.bring(&announced, tell(ctx, sent))).await {
         Ok(_) => Ok(()),
         Err(TransferError::Failed(fault)) => Err(ActError::Failed(fault)),
+        Err(TransferError::Corrupt(found)) => {
+            keep_corrupt(ctx, at, &found).await?;
+            Err(ActError::Failed(found.fault))
+        }
         Err(TransferError::Lost { .. }) => Err(ActError::Lost),
     }
+}
+
+/// Keeps which restore point was proven corrupt: the report tells of it, whatever the step comes to.
+async fn keep_corrupt(ctx: &Ctx, at: &VmAt, found: &Corrupt) -> Result<(), ActError> {
+    let chosen = ctx
+        .step_facts()
+        .into_iter()
+        .rev()
+        .find_map(|fact| match fact {
+            Fact::PointChosen {
+                vm,
+                backup,
+                stamp,
+                path,
+                ..
+            } if vm == at.vm => Some((backup, stamp, path)),
+            _ => None,
+        });
+    let Some((backup, stamp, path)) = chosen else {
+        return Ok(());
+    };
+    let fact = Fact::PointCorrupt {
+        vm: at.vm.clone(),
+        backup,
+        stamp,
+        path,
+        file: found.file.clone(),
+        place: found.fault.place.clone(),
+        sum: found.sum.to_string(),
+        recorded: found.recorded.to_string(),
+    };
+    let same = fact.clone();
+    ctx.keep_once(fact, |kept| *kept == same).await
 }
 
 async fn keep(ctx: &Ctx, at: &VmAt, to: &Target, file: &Landed) -> Result<(), ActError> {

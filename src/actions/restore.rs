@@ -13,6 +13,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::engine::{Fact, ProbeAnswer};
@@ -58,6 +60,8 @@ pub(super) struct Seen {
     point: Option<Source>,
     /// All points, newest first.
     points: Vec<Point>,
+    /// Folders of those that this run proved corrupt.
+    corrupt: BTreeSet<String>,
     /// When service was lost.
     outage: Option<Timestamp>,
 }
@@ -118,6 +122,7 @@ impl Action for Restore {
             arrivals: Arrivals::default(),
             point: None,
             points: Vec::new(),
+            corrupt: points::proven_corrupt(ctx, &self.at.vm),
             outage: ctx.state.wrote_until(&self.at.vm),
             store,
         };
@@ -166,7 +171,7 @@ impl Action for Restore {
             );
             return done(found, self.evidence(&seen.arrivals));
         };
-        let found = points::found(&seen.points, seen.outage);
+        let found = points::found(&seen.points, &seen.corrupt, seen.outage);
         let used = match point {
             Source::Use(used) => used,
             Source::Open(fault) => return self.open(seen, found, fault),
@@ -206,7 +211,7 @@ impl Action for Restore {
         let mut proposal = self.proposal(self.changes(used, seen.outage), used.commands.clone());
         if !used.begun {
             let taken = Some(used.point.name.clone());
-            proposal.choice = points::choice(&seen.points, taken, seen.outage, self.rpo);
+            proposal.choice = self.choice_of(seen, taken);
         }
         needed(found, proposal)
     }

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::OperatorInput;
+use crate::engine::{Despite, OperatorInput};
 use crate::host::Hosts;
 use crate::names::HostName;
 use crate::plan::Plan;
@@ -33,6 +33,8 @@ pub(super) struct Looked {
     pub(super) remark: Option<OperatorInput>,
     /// Hosts whose clocks are off, with the seconds by which each is ahead.
     pub(super) clocks_off: BTreeMap<HostName, i64>,
+    /// Blockers over which it starts.
+    pub(super) despite: Option<Despite>,
 }
 
 /// Looks, and shows what was found.
@@ -61,8 +63,8 @@ pub(super) async fn look_first(
     found.retain(|finding| finding.severity != Severity::Note);
     if found.is_empty() {
         return Ok(Looked {
-            remark: None,
             clocks_off,
+            ..Looked::default()
         });
     }
     let reason = if by_hand {
@@ -80,14 +82,13 @@ pub(super) async fn look_first(
     Ok(Looked {
         remark: Some(remark),
         clocks_off,
+        despite: despite(&found, reason),
     })
 }
 
 /// Shows what was found and asks whether to go on all the same.
 async fn confirm(console: &mut Console, found: &[Finding]) -> Result<String, Failure> {
-    let is_blocked = found
-        .iter()
-        .any(|finding| finding.severity == Severity::Blocker);
+    let is_blocked = found.iter().any(is_blocker);
     let mut intro: Vec<String> = found.iter().map(line).collect();
     intro.push("Esc leaves: nothing was started. Each step looks again before it acts.".to_owned());
     let field = if is_blocked {
@@ -119,18 +120,25 @@ fn line(finding: &Finding) -> String {
     )
 }
 
+/// Blockers, if there are any, and why it starts all the same.
+fn despite(found: &[Finding], reason: String) -> Option<Despite> {
+    let blockers = found.iter().filter(|finding| is_blocker(finding));
+    let blockers: Vec<String> = blockers.map(place_and_what).collect();
+    (!blockers.is_empty()).then_some(Despite { blockers, reason })
+}
+
+fn is_blocker(finding: &Finding) -> bool {
+    finding.severity == Severity::Blocker
+}
+
+fn place_and_what(finding: &Finding) -> String {
+    format!("{}: {}", finding.fault.place, finding.fault.what)
+}
+
 fn remark(found: &[Finding], reason: &str) -> String {
-    let whats: Vec<String> = found
-        .iter()
-        .map(|finding| {
-            format!(
-                "{} {}: {}",
-                finding.severity.as_str(),
-                finding.fault.place,
-                finding.fault.what
-            )
-        })
-        .collect();
+    let what =
+        |finding: &Finding| format!("{} {}", finding.severity.as_str(), place_and_what(finding));
+    let whats: Vec<String> = found.iter().map(what).collect();
     let why = if reason.is_empty() {
         String::new()
     } else {
@@ -165,5 +173,12 @@ mod tests {
             line(&found[0]),
             "blocker: lee-esx1: it is silent (next: switch it on)"
         );
+        let over = despite(&found, "its console works".to_owned()).unwrap();
+        assert_eq!(over.blockers, ["lee-esx1: it is silent"]);
+        let warning = Finding {
+            severity: Severity::Warning,
+            ..found[0].clone()
+        };
+        assert_eq!(despite(&[warning], String::new()), None);
     }
 }

@@ -75,6 +75,7 @@ pub(super) async fn start(console: &mut Console, order: Order) -> Result<Conclus
         Looked::default()
     };
     ready.info.clocks_off = looked.clocks_off;
+    ready.info.despite = looked.despite;
     let folder = new_folder(console, &ready.loaded)?;
     let runbook = as_walked(runbook, ready.info.mode, &folder.id);
     let answers = ready.answers.clone();

@@ -18,7 +18,7 @@ use super::finding::{Finding, stated};
 use super::proposal::{Confirmation, Consent, ProbeAnswer, Question};
 
 pub use chapter::Chapter;
-pub use info::{DrillTerms, FromDrill, KeptFolder, Parent, RunInfo, seconds};
+pub use info::{Despite, DrillTerms, FromDrill, KeptFolder, Parent, RunInfo, seconds};
 
 /// One line of the journal without its hashes.
 #[derive(Clone, Debug, PartialEq)]

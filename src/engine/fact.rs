@@ -120,6 +120,25 @@ pub enum Fact {
         /// In the person's words; empty where they gave none.
         why: String,
     },
+    /// A file of the restore point that is used has another sum than was recorded with the point.
+    PointCorrupt {
+        /// For which VM.
+        vm: VmName,
+        /// Of which backup.
+        backup: BackupName,
+        /// The point's stamp.
+        stamp: String,
+        /// The point's folder.
+        path: String,
+        /// The file.
+        file: String,
+        /// Where it lies.
+        place: String,
+        /// Lower-case hex, as it came to.
+        sum: String,
+        /// Lower-case hex, as recorded.
+        recorded: String,
+    },
     /// A file stands under its final name with a proven sum.
     FilePlaced {
         /// Of which VM.
@@ -542,6 +561,27 @@ impl Fact {
         };
         Some(format!(
             "{by} chose restore point {point} for {vm} instead of {instead_of}{why}"
+        ))
+    }
+
+    /// Which restore point was proven corrupt, and by which file, in words.
+    #[must_use]
+    pub fn corrupt(&self) -> Option<String> {
+        let Self::PointCorrupt {
+            vm,
+            backup,
+            stamp,
+            file,
+            place,
+            sum,
+            recorded,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        Some(format!(
+            "restore point {stamp} of {backup} for {vm} is corrupt: the sum of {file} is {sum}, recorded is {recorded} ({place})"
         ))
     }
 }

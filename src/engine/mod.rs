@@ -43,8 +43,8 @@ pub use consent::{
 pub use copies::{RestingFile, copy_counts};
 pub use effect::{Effect, TimerId};
 pub use event::{
-    Chapter, DrillTerms, Entry, FromDrill, KeptFolder, Pace, Parent, RunEvent, RunInfo, RunResult,
-    StopOutcome, seconds,
+    Chapter, Despite, DrillTerms, Entry, FromDrill, KeptFolder, Pace, Parent, RunEvent, RunInfo,
+    RunResult, StopOutcome, seconds,
 };
 pub use fact::{AutostartEntry, Fact};
 pub use finding::{Finding, FindingsStatement};

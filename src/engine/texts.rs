@@ -7,7 +7,7 @@
 use crate::error::Fault;
 
 use super::asked::Prompt;
-use super::event::{DrillTerms, RunEvent};
+use super::event::{Despite, DrillTerms, RunEvent};
 use super::fact::Fact;
 use super::input::{Input, OperatorInput, PeopleInput, Performed};
 use super::proposal::{Answer, Confirmation, ProbeAnswer, Proposal, Question, Verdict};
@@ -22,6 +22,10 @@ impl Input {
         match &mut self {
             Self::Start(info) => {
                 each(&mut info.outage_reason, clean);
+                if let Some(Despite { blockers, reason }) = &mut info.despite {
+                    each(blockers, clean);
+                    one(reason, clean);
+                }
                 if let Some(DrillTerms {
                     abort, abort_key, ..
                 }) = &mut info.drill
@@ -165,6 +169,7 @@ impl Fact {
             Self::LockBroken { holder, reason, .. } => each([holder, reason], clean),
             Self::DatastoreSeen { .. }
             | Self::PointChosen { .. }
+            | Self::PointCorrupt { .. }
             | Self::FolderMade { .. }
             | Self::WaitBegan { .. }
             | Self::HandedOff { .. }

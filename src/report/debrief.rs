@@ -40,7 +40,10 @@ pub fn debrief(document: &Document) -> Vec<String> {
     for finding in &document.findings {
         let what = match finding.kind {
             FindingKind::Step => "open",
-            FindingKind::Objective | FindingKind::Drill | FindingKind::Window => "finding",
+            FindingKind::Objective
+            | FindingKind::Drill
+            | FindingKind::RestorePoint
+            | FindingKind::Window => "finding",
         };
         lines.push(format!("{what}: {}", finding.text.words()));
         if let Some(next) = &finding.next {

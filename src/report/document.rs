@@ -17,7 +17,7 @@ pub use judged::{
     StatementKind,
 };
 pub use timeline::{Bar, Lane, Mark, Timeline};
-pub use told::{Command, Decision, File, Note, Phase, Residue, Step};
+pub use told::{Command, Decision, FailedAttempt, File, Note, Phase, Residue, Step};
 
 /// The format of the report as JSON.
 pub const FORMAT: u32 = 1;
@@ -65,6 +65,8 @@ pub struct Document {
     pub timeline: Timeline,
     /// Every step, phase by phase.
     pub phases: Vec<Phase>,
+    /// Attempts that did not bring their step about, in order of time.
+    pub failed_attempts: Vec<FailedAttempt>,
     /// Who decided what, in order of time.
     pub decisions: Vec<Decision>,
     /// Every write that left for a host, in order of time.

@@ -22,6 +22,7 @@ pub fn fact_in_words(fact: &Fact) -> String {
             let sums = if *verified { "" } else { ", source unverified" };
             format!("{vm} is restored from {backup} {stamp}{sums}")
         }
+        Fact::PointCorrupt { .. } => fact.corrupt().unwrap_or_default(),
         Fact::LockWanted { vm, host, path } => {
             let what = Fact::locked(vm.as_ref(), host);
             format!("{what} is locked for this run: {path}")

@@ -31,9 +31,9 @@ pub use brief::{BriefLine, Standing, brief, brief_text, status_line};
 pub use collect::document;
 pub use debrief::debrief;
 pub use document::{
-    Bar, Command, Correction, Decision, Deviation, Document, Evidence, FORMAT, File, Finding,
-    FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override, Phase,
-    Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
+    Bar, Command, Correction, Decision, Deviation, Document, Evidence, FORMAT, FailedAttempt, File,
+    Finding, FindingKind, Graded, Integrity, Lane, Leg, Mark, Note, Objective, Outcome, Override,
+    Phase, Residue, RunHead, Statement, StatementKind, Step, TakenBack, Timeline, Tone, Window,
 };
 pub use facts::fact_in_words;
 pub use history::{DrillDue, Reached, trend};

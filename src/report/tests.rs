@@ -2,6 +2,7 @@
 
 mod brief;
 mod chapters;
+mod failed;
 mod history;
 mod rendered;
 

@@ -13,7 +13,7 @@ use super::reading::Wanted;
 use super::source::Folder;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
-use super::writes::{TransferError, Writes, Written};
+use super::writes::{Corrupt, TransferError, Writes, Written};
 use crate::error::Fault;
 use crate::host::{FileAccess, HostError};
 
@@ -83,7 +83,7 @@ impl<W: Writes> Bulk<'_, W> {
             if proof.sum == wanted {
                 return Ok((wanted, proof.by));
             }
-            return Err(self.not_the_wanted_one(wanted, proof.sum).into());
+            return Err(self.not_the_wanted_one(wanted, proof.sum));
         }
         let mut follow = Follow::default();
         self.pump(lacking, Zeros::All, self.item.bytes, &mut follow)
@@ -296,25 +296,26 @@ impl<W: Writes> Bulk<'_, W> {
         .passing()
     }
 
-    pub(super) fn not_the_wanted_one(&self, wanted: Sum, sum: Sum) -> Fault {
-        let (what, next) = if self.item.recorded {
-            (
-                format!(
-                    "{} is corrupt in its restore point: its sum is {sum}, recorded is {wanted}",
-                    self.item.name
-                ),
-                "choose another restore point, or mend this one, then retry",
-            )
+    /// Everything arrived as it lies at the source, and that is not what it should be.
+    fn not_the_wanted_one(&self, wanted: Sum, sum: Sum) -> TransferError {
+        if self.item.recorded {
+            let (place, state) = (self.source.place(), self.state());
+            Corrupt::of(&self.item.name, (sum, wanted), place, state)
         } else {
-            (
-                format!(
-                    "{} changed while it was copied: its sum was {wanted}, now it is {sum}",
-                    self.item.name
-                ),
-                "make sure that the VM is off and nothing writes to its files, then retry",
-            )
-        };
-        Fault::new(what, self.source.place(), self.state(), next)
+            self.changed(wanted, sum).into()
+        }
+    }
+
+    pub(super) fn changed(&self, wanted: Sum, sum: Sum) -> Fault {
+        Fault::new(
+            format!(
+                "{} changed while it was copied: its sum was {wanted}, now it is {sum}",
+                self.item.name
+            ),
+            self.source.place(),
+            self.state(),
+            "make sure that the VM is off and nothing writes to its files, then retry",
+        )
     }
 
     fn arrived_wrong(&self, wanted: Sum, sum: Sum) -> Fault {

@@ -44,9 +44,7 @@ pub(super) async fn bring<W: Writes>(
     // What was recorded long ago is proven where it lies before hours go into copying it.
     work.meter.phase(Phase::Reading, Instant::now());
     let before = delivery.source_sum(work, item).await?;
-    if item.sum.is_some_and(|recorded| recorded != before) {
-        return Err(delivery.corrupt(&item.name, before, item.sum).into());
-    }
+    delivery.check_recorded(item, before)?;
     work.meter.phase(Phase::Cloning, Instant::now());
     let part = to.part_name(&item.name);
     for command in [

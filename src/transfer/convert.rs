@@ -277,9 +277,7 @@ async fn sources<W: Writes>(
             continue;
         }
         let sum = delivery.source_sum(work, &item).await?;
-        if item.sum.is_some_and(|recorded| recorded != sum) {
-            return Err(delivery.corrupt(&item.name, sum, item.sum).into());
-        }
+        delivery.check_recorded(&item, sum)?;
         sums.insert(item.name, sum);
     }
     Ok(sums)

@@ -11,6 +11,7 @@ use super::staging;
 use super::sums::Sum;
 use super::survey::Survey;
 use super::target::{Patience, SummedBy, Target, Work};
+use super::writes::{Corrupt, TransferError};
 use crate::error::Fault;
 use crate::host::HostCommand;
 use crate::hypervisor::DriverFault;
@@ -285,7 +286,19 @@ impl Delivery {
         ))
     }
 
-    /// A file that is not what was recorded, or a copy that is not what it was copied from.
+    /// What a file of the restore point comes to where it lies must be what was recorded.
+    pub(super) fn check_recorded(&self, item: &Item, sum: Sum) -> Result<(), TransferError> {
+        match item.sum {
+            Some(recorded) if recorded != sum => {
+                let place = self.from.join(&item.at).place();
+                let state = "it did not get its final name; nothing was registered".to_owned();
+                Err(Corrupt::of(&item.name, (sum, recorded), place, state))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A copy that is not what it was copied from.
     pub(super) fn corrupt(&self, name: &str, sum: Sum, wanted: Option<Sum>) -> Fault {
         let recorded = wanted.map_or_else(
             || "that of the files it is made of".to_owned(),

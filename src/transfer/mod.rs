@@ -75,4 +75,4 @@ pub use stream::{RunsOn, Stream};
 pub use sums::{ParseSumError, Sum, SumsError, is_plain_name, parse_sums};
 pub use survey::{Survey, Takes};
 pub use target::{Patience, SummedBy, Target};
-pub use writes::{TransferError, Writes, Written};
+pub use writes::{Corrupt, TransferError, Writes, Written};

@@ -299,7 +299,7 @@ impl<W: Writes> Bulk<'_, W> {
         work.meter.phase(Phase::Reading, Instant::now());
         let now = work.source_sum(&self.source, bytes).await?;
         match read {
-            Some(sum) if sum != now => Err(self.not_the_wanted_one(sum, now)),
+            Some(sum) if sum != now => Err(self.changed(sum, now)),
             _ => Ok(now),
         }
     }

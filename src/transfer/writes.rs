@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use super::deliver::Landed;
+use super::sums::Sum;
 use crate::error::Fault;
 use crate::host::{Host, HostCommand, Lane, Output, WriteError};
 use crate::journal::Intent;
@@ -58,6 +59,9 @@ pub enum TransferError {
     /// It failed. What was proven stays where it is and is not sent again.
     #[error("{0}")]
     Failed(Fault),
+    /// A file of the restore point has another sum than was recorded with the point.
+    #[error("{}", .0.fault)]
+    Corrupt(Box<Corrupt>),
     /// The outcome of a command is unknown: it must be stopped and looked for before anything else.
     #[error("{fault}")]
     Lost {
@@ -66,6 +70,40 @@ pub enum TransferError {
         /// In words.
         fault: Fault,
     },
+}
+
+/// A file whose sum is not the recorded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corrupt {
+    /// Its name.
+    pub file: String,
+    /// What it comes to.
+    pub sum: Sum,
+    /// What was recorded.
+    pub recorded: Sum,
+    /// In words.
+    pub fault: Fault,
+}
+
+impl Corrupt {
+    /// What is said of a file of a restore point that lies at `place` and came to `sum`.
+    pub(super) fn of(
+        file: &str,
+        (sum, recorded): (Sum, Sum),
+        place: String,
+        state: String,
+    ) -> TransferError {
+        let what = format!(
+            "{file} is corrupt in its restore point: its sum is {sum}, recorded is {recorded}"
+        );
+        let next = "choose another restore point, or mend this one, then retry";
+        TransferError::Corrupt(Box::new(Self {
+            file: file.to_owned(),
+            sum,
+            recorded,
+            fault: Fault::new(what, place, state, next),
+        }))
+    }
 }
 
 impl From<Fault> for TransferError {
@@ -80,6 +118,7 @@ impl TransferError {
     pub fn fault(&self) -> &Fault {
         match self {
             Self::Failed(fault) | Self::Lost { fault, .. } => fault,
+            Self::Corrupt(found) => &found.fault,
         }
     }
 }

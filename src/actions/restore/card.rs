@@ -6,7 +6,7 @@ use crate::actions::answer::{needed, shown};
 use crate::actions::arrivals::{self, Arrivals};
 use crate::actions::moving;
 use crate::actions::words::{count, size};
-use crate::engine::{ProbeAnswer, Proposal, ShownCommand};
+use crate::engine::{Choice, ProbeAnswer, Proposal, ShownCommand};
 use crate::error::Fault;
 use crate::hypervisor::shell;
 use crate::plan::Risk;
@@ -130,8 +130,13 @@ impl Restore {
         let mut changes = vec![fault.what.clone()];
         changes.push("nothing is sent before another restore point is chosen".into());
         let mut proposal = self.proposal(changes, Vec::new());
-        proposal.choice = points::choice(&seen.points, None, seen.outage, self.rpo);
+        proposal.choice = self.choice_of(seen, None);
         needed(found, proposal)
+    }
+
+    /// What there is to choose from beside what is taken.
+    pub(super) fn choice_of(&self, seen: &Seen, taken: Option<String>) -> Option<Choice> {
+        points::choice(&seen.points, &seen.corrupt, taken, seen.outage, self.rpo)
     }
 
     pub(super) fn evidence(&self, arrivals: &Arrivals) -> Vec<String> {

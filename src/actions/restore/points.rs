@@ -1,16 +1,32 @@
 //! Restore points in the words of the step card.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::actions::context::Ctx;
 use crate::actions::replacing;
 use crate::actions::words::{count, size, span};
-use crate::engine::{Choice, ChoiceOption};
+use crate::engine::{Choice, ChoiceOption, Fact};
+use crate::names::VmName;
 use crate::runbook::model::Consistency;
 use crate::transfer::{Grade, Point, PointFile};
 
 use super::pick::POINT;
+
+/// What is said of a point of which this run found a file with another sum than the recorded one.
+const CORRUPT: &str = "proven CORRUPT in this run";
+
+/// Folders of the VM's points that this run proved corrupt.
+pub(super) fn proven_corrupt(ctx: &Ctx, vm: &VmName) -> BTreeSet<String> {
+    let facts = ctx.run_facts().into_iter();
+    let corrupt = facts.filter_map(|fact| match fact {
+        Fact::PointCorrupt { vm: of, path, .. } if of == *vm => Some(path),
+        _ => None,
+    });
+    corrupt.collect()
+}
 
 /// In what state the guest was when the backup was taken.
 pub(super) fn consistency(consistency: Consistency) -> &'static str {
@@ -60,7 +76,12 @@ fn age(point: &Point, outage: Timestamp) -> String {
 }
 
 /// A point in a line: its age, kind, completeness, and what is lost with it.
-fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> String {
+fn about(
+    point: &Point,
+    is_corrupt: bool,
+    outage: Option<Timestamp>,
+    rpo: Option<Duration>,
+) -> String {
     let mut parts = Vec::new();
     parts.extend(outage.map(|outage| age(point, outage)));
     // Before the rest, which a narrow screen cuts off.
@@ -70,6 +91,7 @@ fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> Str
     parts.push(point.kind.as_str().to_owned());
     let whole = match (point.is_sound(), point.verified) {
         (false, _) => "not usable",
+        (true, _) if is_corrupt => CORRUPT,
         (true, true) => "whole",
         (true, false) => "whole, unverified",
     };
@@ -81,13 +103,14 @@ fn about(point: &Point, outage: Option<Timestamp>, rpo: Option<Duration>) -> Str
 /// What there is to choose from; `None` where there is nothing but what is taken.
 pub(super) fn choice(
     points: &[Point],
+    corrupt: &BTreeSet<String>,
     taken: Option<String>,
     outage: Option<Timestamp>,
     rpo: Option<Duration>,
 ) -> Option<Choice> {
     let option = |point: &Point| ChoiceOption {
         name: point.name.clone(),
-        about: about(point, outage, rpo),
+        about: about(point, corrupt.contains(&point.path), outage, rpo),
         unusable: (!point.is_sound()).then(|| point.flaws_in_words()),
     };
     (points.len() > 1 || taken.is_none()).then(|| Choice {
@@ -99,14 +122,20 @@ pub(super) fn choice(
 }
 
 /// `points: 20260102T030405Z 5h 10m before the outage, …`, newest first.
-pub(super) fn found(points: &[Point], outage: Option<Timestamp>) -> String {
+pub(super) fn found(
+    points: &[Point],
+    corrupt: &BTreeSet<String>,
+    outage: Option<Timestamp>,
+) -> String {
     const SHOWN: usize = 4;
     let line = |point: &Point| {
         let age = outage.map(|outage| format!(" {}", age(point, outage)));
-        let flaw = if point.is_sound() {
-            ""
+        let flaw = if !point.is_sound() {
+            " (not usable)".to_owned()
+        } else if corrupt.contains(&point.path) {
+            format!(" ({CORRUPT})")
         } else {
-            " (not usable)"
+            String::new()
         };
         format!("{}{}{flaw}", point.name, age.unwrap_or_default())
     };

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::pick::Deviation;
@@ -85,6 +86,7 @@ fn seen(source: Option<Source>) -> Seen {
         arrivals: Arrivals::default(),
         point: source,
         points: vec![torn, point("20260102T000000Z"), point("20251231T000000Z")],
+        corrupt: BTreeSet::new(),
         outage: OUTAGE.parse().ok(),
     }
 }
@@ -202,6 +204,13 @@ fn every_point_is_offered_with_age_kind_completeness_and_grade() {
             "6h before the outage, RPO within, full, whole, 2.0 GiB",
             "2d 6h before the outage, RPO beyond four times, full, whole, 2.0 GiB",
         ]
+    );
+    let mut rotten = seen(using("20260102T000000Z"));
+    rotten.corrupt.insert(rotten.points[1].path.clone());
+    let rotten = decide(rotten);
+    assert_eq!(
+        needed(&rotten).choice.as_ref().unwrap().options[1].about,
+        "6h before the outage, RPO within, full, proven CORRUPT in this run, 2.0 GiB"
     );
     assert!(
         choice.options[0]

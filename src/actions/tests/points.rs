@@ -144,6 +144,24 @@ async fn a_flipped_bit_is_found_on_arrival_and_nothing_can_be_registered() {
     assert!(arrived("sql01.nvram") || arrived("sql01.vmdk"));
     let undone = world.undo("sql01/restore").await;
     assert!(matches!(undone, Performed::Undone { .. }), "{undone:?}");
+    // And which one was proven corrupt is known from now on.
+    let facts = world.facts();
+    let corrupt = facts.iter().filter_map(|fact| match fact {
+        Fact::PointCorrupt { path, file, .. } => Some((path.as_str(), file.as_str())),
+        _ => None,
+    });
+    let folder = format!("/backup/nightly/sql01/{newest}");
+    assert_eq!(
+        corrupt.collect::<Vec<_>>(),
+        [(folder.as_str(), "sql01-flat.vmdk")]
+    );
+    let answer = world.probe("sql01/restore").await;
+    let again = needed(&answer).choice.clone().unwrap();
+    assert!(
+        again.options[0].about.contains("proven CORRUPT"),
+        "{again:?}"
+    );
+    assert!(!again.options[1].about.contains("CORRUPT"), "{again:?}");
     let older = choice.options[1].name.clone();
     world.perform_as("sql01/restore", choosing(&older)).await;
     world.go("sql01/restore").await;

@@ -49,6 +49,9 @@ pub struct RunInfo {
     /// each was ahead of the console's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub clocks_off: BTreeMap<HostName, i64>,
+    /// What spoke against the start, and why it was started all the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub despite: Option<Despite>,
     /// Variables that are not secret.
     pub variables: BTreeMap<VariableName, String>,
     /// The recorded selection; empty means all.
@@ -76,6 +79,15 @@ pub struct RunInfo {
     /// What a drill's people agreed on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drill: Option<DrillTerms>,
+}
+
+/// Blockers that were found before the start, over which it was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Despite {
+    /// Each in words, with its place.
+    pub blockers: Vec<String>,
+    /// Why, in the operator's words; empty where nobody was there to say it.
+    pub reason: String,
 }
 
 /// The run that a failback takes back.

@@ -1,5 +1,6 @@
 //! From a run to its document: every fact is looked up here, once, and nowhere else.
 
+mod attempts;
 mod commands;
 mod drill;
 mod head;
@@ -17,7 +18,7 @@ use crate::runbook::model::Mode;
 use super::document::{Document, Evidence, FORMAT, Finding, FindingKind, Integrity, Objective};
 use super::objectives::{self, VmMeasure, measures};
 use super::prose::plain;
-use super::text::duration;
+use super::text::{duration, time};
 use super::{Run, legs};
 
 /// The report of a run, finished or not.
@@ -37,6 +38,7 @@ pub fn document(run: &Run<'_>, evidence: &[Evidence]) -> Document {
         deviations: steps::deviations(run),
         timeline: lanes::timeline(run),
         phases: steps::phases(run),
+        failed_attempts: attempts::failed_attempts(run),
         decisions: people::decisions(run),
         commands: commands::commands(run),
         files: commands::files(run),
@@ -77,10 +79,21 @@ fn objectives(run: &Run<'_>) -> Vec<Objective> {
 pub(super) fn judged(run: &Run<'_>) -> Vec<String> {
     let mut findings = objectives::findings(run);
     findings.extend(drill::findings(run));
+    findings.extend(corrupt_points(run));
     findings
 }
 
-/// Objectives that were missed, what is to be said of a drill, then steps that did not work.
+/// Restore points that the run proved corrupt: whoever needs one next must not learn that first then.
+fn corrupt_points(run: &Run<'_>) -> Vec<String> {
+    let proven = run.state.facts.iter().filter_map(|found| {
+        let words = found.fact.corrupt()?;
+        Some(format!("{words}, seen at {}", time(found.at)))
+    });
+    proven.collect()
+}
+
+/// Objectives that were missed, what is to be said of a drill, restore points that are corrupt, then
+/// steps that did not work.
 fn findings(run: &Run<'_>) -> Vec<Finding> {
     let missed = objectives::findings(run).into_iter().map(|words| Finding {
         kind: FindingKind::Objective,
@@ -92,6 +105,11 @@ fn findings(run: &Run<'_>) -> Vec<Finding> {
         text: plain(words),
         next: None,
     });
+    let corrupt = corrupt_points(run).into_iter().map(|words| Finding {
+        kind: FindingKind::RestorePoint,
+        text: plain(words),
+        next: Some("find out what damaged it, and whether other points are sound".to_owned()),
+    });
     let window = CommitWindow::of(&run.state);
     let late = window.and_then(|window| window.late()).map(|late| Finding {
         kind: FindingKind::Window,
@@ -101,7 +119,7 @@ fn findings(run: &Run<'_>) -> Vec<Finding> {
         )),
         next: None,
     });
-    let found = missed.chain(drill).chain(late);
+    let found = missed.chain(drill).chain(corrupt).chain(late);
     found.chain(steps::open_ends(run)).collect()
 }
 

@@ -156,6 +156,7 @@ pub(super) fn notes(run: &Run<'_>) -> Vec<Note> {
 /// What people put in place of what a step would have proven, or of what the runbook says.
 pub(super) fn overrides(run: &Run<'_>) -> Vec<Override> {
     let mut all = settled(run);
+    all.extend(started_over(run));
     for found in &run.state.facts {
         let (by, text) = match &found.fact {
             Fact::LockBroken {
@@ -205,6 +206,25 @@ pub(super) fn overrides(run: &Run<'_>) -> Vec<Override> {
     }));
     all.sort_by_key(|one| one.at);
     all
+}
+
+/// Blockers that were found before the start, over which the run was started.
+fn started_over(run: &Run<'_>) -> Option<Override> {
+    let despite = run.info.despite.as_ref()?;
+    let blockers = despite.blockers.join("; ");
+    let said = plain(format!(
+        "started the run over what blocked it ({blockers}): "
+    ));
+    let text = if despite.reason.is_empty() {
+        said.plain("nobody was asked why, it ran without a terminal")
+    } else {
+        said.quoted(&despite.reason)
+    };
+    Some(Override {
+        at: run.state.started,
+        by: run.info.operator.clone(),
+        text: plain(format!("{} ", run.info.operator)).then(text),
+    })
 }
 
 /// Steps that a person settled otherwise than by letting them run.

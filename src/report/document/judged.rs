@@ -173,6 +173,8 @@ pub enum FindingKind {
     Objective,
     /// A drill was ended early, or took longer than its limit.
     Drill,
+    /// A restore point was proven corrupt.
+    RestorePoint,
     /// It was committed or rolled back after its time to decide was over.
     Window,
     /// A step did not work, or waits for somebody.

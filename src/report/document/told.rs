@@ -41,6 +41,25 @@ pub struct Step {
     pub seen: String,
 }
 
+/// An attempt that did not bring its step about.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailedAttempt {
+    /// When it came to nothing.
+    pub at: Timestamp,
+    /// Of which step.
+    pub step: StepId,
+    /// Which one, from 1 on.
+    pub attempt: u32,
+    /// Why.
+    pub what: String,
+    /// Where.
+    pub place: String,
+    /// What state things were in then.
+    pub state: String,
+    /// What was done about it.
+    pub became: String,
+}
+
 /// Something that a person decided, or a rule that a person chose.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision {

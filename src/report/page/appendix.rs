@@ -13,6 +13,7 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
         timeline(document),
         residue(document),
         steps(document),
+        failed_attempts(document),
         decisions(document),
         commands(document),
         files(document),
@@ -143,6 +144,41 @@ fn decisions(document: &Document) -> Section {
                 ("who", Kind::Name),
                 ("decision", Kind::Words),
                 ("step", Kind::Code),
+            ],
+            rows,
+        },
+    )
+}
+
+fn failed_attempts(document: &Document) -> Section {
+    let rows = document
+        .failed_attempts
+        .iter()
+        .map(|one| {
+            vec![
+                code(one.step.as_str()).into(),
+                one.attempt.to_string().into(),
+                clock(one.at, document.run.began).into(),
+                one.what.as_str().into(),
+                one.place.as_str().into(),
+                one.state.as_str().into(),
+                one.became.as_str().into(),
+            ]
+        })
+        .collect();
+    tabled(
+        "Failed attempts",
+        "Attempts that did not bring their step about, in order of time.",
+        Table {
+            caption: "Attempts that did not bring their step about".to_owned(),
+            columns: vec![
+                ("step", Kind::Code),
+                ("attempt", Kind::Figure),
+                ("when", Kind::Figure),
+                ("what", Kind::Words),
+                ("where", Kind::Words),
+                ("state then", Kind::Words),
+                ("what became of it", Kind::Words),
             ],
             rows,
         },

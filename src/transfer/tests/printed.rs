@@ -89,6 +89,7 @@ async fn newest(backup: &Folder) -> Point {
 fn fault(error: TransferError) -> crate::error::Fault {
     match error {
         TransferError::Failed(fault) => fault,
+        TransferError::Corrupt(found) => found.fault,
         TransferError::Lost { .. } => panic!("lost"),
     }
 }
