@@ -255,10 +255,7 @@ pub(super) fn shutdown(host: &Arc<SimHost>, id: &str, reboot: bool) -> Result<()
             .get(&vm)
             .is_some_and(|running| running.world == world)
         {
-            // This timer must not abort itself before it has written what is to be written.
-            if let Some(running) = state.running.get_mut(&vm) {
-                running.timers.clear();
-            }
+            // It ends this timer too, which has nothing left to wait for.
             stop(&host, esxi, &mut state, vm, true);
             if reboot {
                 drop(state);

@@ -425,3 +425,19 @@ async fn a_killed_power_on_leaves_the_question_open_and_the_task_running() {
     assert!(state.ends_with("Powered off\n"), "{state}");
     site.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_was_shut_down_while_it_booted_does_not_come_up_after_all() {
+    let site = TestSite::start().await;
+    let (client, id) = (site.client("lon-esx1"), site.vmid("lon-esx1", "web01"));
+    let guest = site.site.guest_address("10.20.0.12", 80).unwrap();
+    let run = |verb: &str| client.run(&format!("vim-cmd vmsvc/{verb} {id}"));
+    run("power.off");
+    run("power.on");
+    site.wait_until(|| run("power.shutdown").status == 0);
+    site.wait_until(|| run("power.getstate").out.ends_with("Powered off\n"));
+    // It would have served 360 ms after it was powered on.
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(TcpStream::connect(guest).is_err());
+    site.stop().await;
+}
