@@ -94,6 +94,8 @@ pub enum Injection {
     PowerOnFails(bool),
     /// `power.on` comes back while its task is still at work, and the VM is off until it is ordered again.
     PowerOnLingers(bool),
+    /// A VM that is off stands in `esxcli vm process list` for so many site seconds more.
+    ListLags(u8),
     /// `vmkfstools -i` breaks at this percent; 0 ends that.
     CloneBreaksAt(u8),
     /// New connections are accepted and never answered.
@@ -256,6 +258,9 @@ impl Site {
                     }
                     Injection::PowerOnLingers(on) => {
                         faults.power_on_lingers.store(on, Ordering::Release)
+                    }
+                    Injection::ListLags(seconds) => {
+                        faults.list_lags.store(seconds, Ordering::Release)
                     }
                     Injection::CloneBreaksAt(at) => {
                         faults.clone_breaks_at.store(at, Ordering::Release)

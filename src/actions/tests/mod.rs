@@ -19,6 +19,7 @@ mod points;
 mod replicating;
 mod rested;
 mod seeding;
+mod slow_stops;
 pub(super) mod trouble;
 mod two_stores;
 mod unplugged;

@@ -162,12 +162,17 @@ impl World {
 
     /// A new site with a runbook of its own.
     pub async fn with(text: &str) -> Self {
+        Self::paced(text, 60.0).await
+    }
+
+    /// The same at a pace of its own: site seconds in a real one.
+    pub async fn paced(text: &str, speed: f64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let written = runbook::load("source", text, &Limits::default())
             .unwrap()
             .runbook;
         let mut options = SiteOptions::new(dir.path().join("site"));
-        (options.scale, options.speed) = (512 << 10, 60.0);
+        (options.scale, options.speed) = (512 << 10, speed);
         let site = Site::start(&written, options).await.unwrap();
         let mapped = site.emit(text).unwrap();
         let runbook = runbook::load("emitted", &mapped, &Limits::default())

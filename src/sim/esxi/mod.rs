@@ -19,7 +19,7 @@ mod vim_cmd;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -188,6 +188,19 @@ pub(crate) struct Running {
     pub(crate) task: String,
 }
 
+/// A VM that is off and whose world is not gone from the host's list yet.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    /// The vmid.
+    pub(crate) id: u32,
+    /// World id.
+    pub(crate) world: u32,
+    /// VMX cartel id.
+    pub(crate) cartel: u32,
+    /// When it is gone.
+    pub(crate) until: Instant,
+}
+
 /// Behind the lock.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -197,6 +210,8 @@ pub(crate) struct State {
     pub(crate) configs: BTreeMap<u32, Vmx>,
     /// What runs.
     pub(crate) running: BTreeMap<u32, Running>,
+    /// What is off and still listed among those that run.
+    pub(crate) leaving: Vec<Leaving>,
     /// Recent tasks.
     pub(crate) tasks: Vec<Task>,
     /// Datastores that are NFS shares.
@@ -290,8 +305,10 @@ pub(crate) struct EsxiFaults {
     /// `power.on` fails for real.
     pub(crate) power_on_fails: AtomicBool,
     pub(crate) power_on_lingers: AtomicBool,
+    /// For so many site seconds a VM that is off is listed among those that run.
+    pub(crate) list_lags: AtomicU8,
     /// `vmkfstools -i` breaks at this percent; 0 is never.
-    pub(crate) clone_breaks_at: std::sync::atomic::AtomicU8,
+    pub(crate) clone_breaks_at: AtomicU8,
 }
 
 /// Who a host is; given once.

@@ -6,6 +6,7 @@ mod start;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use self::files::{clear_files, log, note_failure, write_config};
 use self::start::{begin, finish, renew_identity};
 use super::question::Choice;
 use super::value::Fault;
-use super::{Esxi, Running, State, guest};
+use super::{Esxi, Leaving, Running, State, guest};
 use crate::sim::host::SimHost;
 use crate::sim::seed::spell_uuid;
 use crate::sim::vmx::Vmx;
@@ -129,6 +130,7 @@ pub(super) fn stop(host: &Arc<SimHost>, esxi: &Esxi, state: &mut State, id: u32,
         return;
     };
     release(host, &running);
+    linger(host, esxi, state, id, &running);
     state.end_task(
         &running.task,
         Err(Fault::new(
@@ -159,6 +161,19 @@ pub(super) fn stop(host: &Arc<SimHost>, esxi: &Esxi, state: &mut State, id: u32,
         log(host, &path, "PowerOff");
     }
     esxi.save(host, state);
+}
+
+/// A host's list of what runs may lag behind the power state that it tells.
+fn linger(host: &SimHost, esxi: &Esxi, state: &mut State, id: u32, running: &Running) {
+    let seconds = esxi.faults.list_lags.load(Ordering::Acquire);
+    if seconds > 0 {
+        state.leaving.push(Leaving {
+            id,
+            world: running.world,
+            cartel: running.cartel,
+            until: Instant::now() + host.pace.real(seconds.into()),
+        });
+    }
 }
 
 /// Plugs an adapter of a running VM in or out: `ID KEY 0|1`.

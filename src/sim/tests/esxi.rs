@@ -427,6 +427,34 @@ async fn a_killed_power_on_leaves_the_question_open_and_the_task_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_what_runs_can_lag_behind_the_power_state() {
+    let site = TestSite::start().await;
+    let (client, id) = (site.client("lee-esx1"), site.vmid("lee-esx1", "lab-2"));
+    let lags = |seconds| {
+        let lags = Injection::ListLags(seconds);
+        site.site.inject(&HostName::from("lee-esx1"), lags).unwrap();
+    };
+    let is_listed = || {
+        let list = client.run("esxcli vm process list").out;
+        list.contains("lab-2.vmx")
+    };
+    lags(120);
+    client.run(&format!("vim-cmd vmsvc/power.off {id}"));
+    let state = client.run(&format!("vim-cmd vmsvc/power.getstate {id}"));
+    assert!(state.out.ends_with("Powered off\n") && is_listed());
+    let until = Instant::now() + Duration::from_secs(60);
+    while is_listed() {
+        assert!(Instant::now() < until, "it is never gone");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    lags(0);
+    client.run(&format!("vim-cmd vmsvc/power.on {id}"));
+    client.run(&format!("vim-cmd vmsvc/power.off {id}"));
+    assert!(!is_listed());
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_was_shut_down_while_it_booted_does_not_come_up_after_all() {
     let site = TestSite::start().await;
     let (client, id) = (site.client("lon-esx1"), site.vmid("lon-esx1", "web01"));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::table::{Cell, Fields, Shown};
 use super::{Answer, Request};
@@ -150,27 +151,31 @@ pub(super) fn answer(host: &Arc<SimHost>, words: &[&str], request: &Request) -> 
     })
 }
 
-/// Running VMs only; none running prints nothing at all.
+/// Running VMs only, and those that are not gone yet; none prints nothing at all.
 fn processes(host: &SimHost) -> Shown {
     let mut blocks = Vec::new();
     if let Some(esxi) = &host.esxi {
-        let state = esxi.lock();
-        for (id, running) in &state.running {
-            let Some(vm) = state.saved.vms.iter().find(|vm| vm.id == *id) else {
+        let mut state = esxi.lock();
+        state.leaving.retain(|vm| Instant::now() < vm.until);
+        let running = state.running.iter();
+        let running = running.map(|(id, vm)| (*id, vm.world, vm.cartel));
+        let leaving = state.leaving.iter().map(|vm| (vm.id, vm.world, vm.cartel));
+        for (id, world, cartel) in running.chain(leaving) {
+            let Some(vm) = state.saved.vms.iter().find(|vm| vm.id == id) else {
                 continue;
             };
             let uuid = state
                 .configs
-                .get(id)
+                .get(&id)
                 .and_then(|config| config.get("uuid.bios"))
                 .unwrap_or_default();
             let name = state.name(vm);
             blocks.push((
                 name.clone(),
                 vec![
-                    ("World ID", Cell::Number(u64::from(running.world))),
+                    ("World ID", Cell::Number(u64::from(world))),
                     ("Process ID", Cell::Number(0)),
-                    ("VMX Cartel ID", Cell::Number(u64::from(running.cartel))),
+                    ("VMX Cartel ID", Cell::Number(u64::from(cartel))),
                     ("UUID", text(uuid)),
                     ("Display Name", text(name)),
                     ("Config File", text(vm.path.clone())),

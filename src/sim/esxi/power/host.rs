@@ -22,6 +22,7 @@ fn lose_power(host: &SimHost, esxi: &Esxi, state: &mut State) {
     for vm in &mut state.saved.vms {
         vm.on = false;
     }
+    state.leaving.clear();
     state.tasks.clear();
     esxi.save(host, state);
     esxi.changed.notify_all();
