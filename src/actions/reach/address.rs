@@ -1,10 +1,10 @@
 //! Asking an address itself: by ping, and by what the asking machine knows of its MAC.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::asker::Asker;
 use super::targets::Target;
@@ -56,18 +56,36 @@ impl Machine {
 }
 
 /// Asks until what the neighbour table says is from now.
-async fn settled(ctx: &Ctx, by: &Machine, address: &str) -> Result<(Ping, Option<Seen>), String> {
+async fn settled(ctx: &Ctx, by: &Machine, address: &str) -> Result<Answers, String> {
     let began = Instant::now();
-    loop {
-        let (ping, arp) = once(by, address, began).await?;
-        if ping == Ping::Answers || !is_from_before(arp.as_ref()) || began.elapsed() >= PATIENCE {
-            return Ok((ping, arp));
+    until_from_now(began, |tried| {
+        if tried {
+            ctx.doing(format!(
+                "asking {address} for up to {}: it does not answer to ping, and when it answered to ARP is not known yet",
+                span(PATIENCE)
+            ));
         }
-        ctx.doing(format!(
-            "asking {address} for up to {}: it does not answer to ping, and when it answered to ARP is not known yet",
-            span(PATIENCE)
-        ));
+        once(by, address, began)
+    })
+    .await
+}
+
+/// What ping and the neighbour table say.
+type Answers = (Ping, Option<Seen>);
+
+/// Asks, which is told whether it was tried before, until the answers are from after it began.
+async fn until_from_now<F>(began: Instant, ask: impl Fn(bool) -> F) -> Result<Answers, String>
+where
+    F: Future<Output = Result<Answers, String>>,
+{
+    let mut answers = ask(false).await?;
+    while answers.0 == Ping::Silent
+        && is_from_before(answers.1.as_ref())
+        && began.elapsed() < PATIENCE
+    {
+        answers = ask(true).await?;
     }
+    Ok(answers)
 }
 
 /// Whether an entry does not tell yet whether the address answers now. Each ping brings it on.
@@ -75,7 +93,7 @@ fn is_from_before(arp: Option<&Seen>) -> bool {
     matches!(arp, Some(Seen::Before(_) | Seen::Undated(_) | Seen::Asking))
 }
 
-async fn once(by: &Machine, address: &str, began: Instant) -> Result<(Ping, Option<Seen>), String> {
+async fn once(by: &Machine, address: &str, began: Instant) -> Result<Answers, String> {
     let output = by.run(&shell::ping(address)).await?;
     let ping = Ping::parse(&output).map_err(|fault| fault.to_string())?;
     if ping == Ping::Silent
@@ -164,13 +182,56 @@ async fn run_here(command: &HostCommand) -> Result<Output, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    fn before() -> Option<Seen> {
+        Some(Seen::Before("00:50:56:01:02:03".into()))
+    }
+
+    /// How often it is asked where these are the answers in turn, the last of them for good, and what came of it.
+    async fn asked(answers: &[Answers]) -> (usize, Answers) {
+        let times = Cell::new(0);
+        let said = until_from_now(Instant::now(), |tried| {
+            assert_eq!(tried, times.get() > 0);
+            let answer = answers[times.get().min(answers.len() - 1)].clone();
+            times.set(times.get() + 1);
+            async {
+                // As long as three pings take that nobody answers.
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Ok(answer)
+            }
+        });
+        let said = said.await.unwrap();
+        (times.get(), said)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_asked_until_its_entry_is_from_now() {
+        let silent = |arp| (Ping::Silent, arp);
+        let seen = Seen::Answers("00:50:56:01:02:03".into());
+        for last in [Some(seen), Some(Seen::Silent)] {
+            let turns = [before(), Some(Seen::Asking), last.clone()].map(silent);
+            assert_eq!(asked(&turns).await, (3, silent(last)));
+        }
+        let answers = (Ping::Answers, before());
+        assert_eq!(
+            asked(&[silent(before()), answers.clone()]).await,
+            (2, answers)
+        );
+        for at_once in [Some(Seen::Unknown), None] {
+            assert_eq!(asked(&[silent(at_once.clone())]).await.0, 1, "{at_once:?}");
+        }
+        // Its machine is down, and its entry stays for good.
+        let often = PATIENCE.as_secs().div_ceil(3) as usize;
+        assert_eq!(asked(&[silent(before())]).await, (often, silent(before())));
+    }
 
     #[test]
     fn arp_outweighs_a_ping_that_is_dropped() {
-        let asked = |ping, arp| heard("10.20.0.11", Asker::console, ping, arp);
+        let heard = |ping, arp| heard("10.20.0.11", Asker::console, ping, arp);
         let mac = || Some(Seen::Answers("00:50:56:01:02:03".into()));
-        let before = || Some(Seen::Before("00:50:56:01:02:03".into()));
         let undated = || Some(Seen::Undated("00:50:56:01:02:03".into()));
         for (ping, arp, want, way) in [
             (Ping::Answers, None, Heard::Answer, Way::Ping),
@@ -183,11 +244,11 @@ mod tests {
             (Ping::Silent, Some(Seen::Unknown), Heard::Silence, Way::Ping),
             (Ping::Silent, None, Heard::Silence, Way::Ping),
         ] {
-            let look = asked(ping, arp);
+            let look = heard(ping, arp);
             assert_eq!((look.heard, look.way), (want, way), "{look:?}");
         }
         assert!(
-            asked(Ping::Silent, mac())
+            heard(Ping::Silent, mac())
                 .said
                 .contains("00:50:56:01:02:03")
         );
