@@ -198,6 +198,7 @@ fn unseen_clients(isolation: &Isolation, view: &View) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::isolation::{Ground, twice_by_clients};
     use crate::runbook::model::{self, Identity, PortGroupSpec};
 
     const SWITCH: &str = "drill-20260102-030405-k7qd";
@@ -378,6 +379,39 @@ mod tests {
             );
         }
         assert!(!fails_by_clients_alone(&isolation(), &host()));
+    }
+
+    /// How often a host is looked at that shows these views in turn, and what speaks against its isolation then.
+    async fn looked(views: &[View]) -> (usize, Vec<String>) {
+        let mut looks = 0;
+        let ground = twice_by_clients(&isolation(), || {
+            let view = views[looks].clone();
+            looks += 1;
+            let flaws = judge(&isolation(), &view).0;
+            let ground = Ground {
+                flaws,
+                ..Ground::default()
+            };
+            std::future::ready(Ok((ground, view)))
+        })
+        .await;
+        (looks, ground.unwrap().flaws)
+    }
+
+    #[tokio::test]
+    async fn one_client_too_many_is_looked_at_once_more_and_a_way_out_is_not() {
+        let mut one_more = host();
+        one_more.groups[1].active_clients += 1;
+        assert_eq!(looked(&[one_more.clone(), host()]).await, (2, Vec::new()));
+        let (looks, flaws) = looked(&[one_more.clone(), one_more.clone()]).await;
+        assert!(
+            looks == 2 && flaws[0].contains("are connected"),
+            "{flaws:?}"
+        );
+        one_more.switches[1].uplinks.push("vmnic1".into());
+        let (looks, flaws) = looked(&[one_more]).await;
+        assert!(looks == 1 && flaws.len() == 2, "{flaws:?}");
+        assert_eq!(looked(&[host()]).await, (1, Vec::new()));
     }
 
     #[test]
