@@ -73,15 +73,79 @@ pub(super) async fn put_back(
     entry: &AutostartEntry,
 ) -> Result<(), ActError> {
     let doing = format!("putting back the autostart entry of {}", at.vm);
-    let mut put = Ok(());
-    for ends in forms(entry) {
-        let command = commands::update_autostart_restore(vmid, entry, *ends);
-        match ctx.order(&at.host, &command, check_silent, &doing).await {
-            Ok(()) if due(ctx, at, vmid).await?.is_none() => return Ok(()),
-            Ok(()) => {}
-            Err(ActError::Failed(fault)) => put = put.and(Err(ActError::Failed(fault))),
-            Err(error) => return Err(error),
+    one_by_one(forms(entry), |ends| {
+        let command = commands::update_autostart_restore(vmid, entry, ends);
+        let doing = &doing;
+        async move {
+            match ctx.order(&at.host, &command, check_silent, doing).await {
+                Ok(()) => Ok(Ok(due(ctx, at, vmid).await?.is_none())),
+                Err(ActError::Failed(refusal)) => Ok(Err(refusal)),
+                Err(error) => Err(error),
+            }
+        }
+    })
+    .await
+}
+
+/// Sends one form after the other until the list has the entry, as `send` tells unless the host refused it.
+async fn one_by_one<F>(forms: &[bool], mut send: impl FnMut(bool) -> F) -> Result<(), ActError>
+where
+    F: Future<Output = Result<Result<bool, Fault>, ActError>>,
+{
+    let mut refused = None;
+    for form in forms {
+        match send(*form).await? {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(refusal) => refused = refused.or(Some(refusal)),
         }
     }
-    put
+    refused.map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Sent = Result<bool, Fault>;
+
+    fn refusal(what: &str) -> Sent {
+        Err(Fault::new(what, "lee-esx1", "", ""))
+    }
+
+    /// What comes of two forms to which the host says this, and how many were sent.
+    async fn put(said: [Sent; 2]) -> (Result<(), String>, usize) {
+        let mut left = said.into_iter();
+        let next = |_| std::future::ready(Ok(left.next().unwrap()));
+        let put = one_by_one(&[true, false], next).await;
+        let put = put.map_err(|error| match error {
+            ActError::Failed(fault) => fault.what,
+            other => format!("{other:?}"),
+        });
+        (put, 2 - left.len())
+    }
+
+    #[tokio::test]
+    async fn the_second_form_is_sent_only_where_the_list_lacks_it_and_the_first_refusal_is_told() {
+        let second = || refusal("unrecognized option '--'");
+        assert_eq!(put([Ok(true), second()]).await, (Ok(()), 1));
+        assert_eq!(put([Ok(false), Ok(true)]).await, (Ok(()), 2));
+        assert_eq!(put([second(), Ok(true)]).await, (Ok(()), 2));
+        let told = |what: &str| (Err(what.to_owned()), 2);
+        let first = || refusal("the VM is being migrated");
+        assert_eq!(
+            put([first(), second()]).await,
+            told("the VM is being migrated")
+        );
+        assert_eq!(
+            put([first(), Ok(false)]).await,
+            told("the VM is being migrated")
+        );
+        assert_eq!(
+            put([Ok(false), second()]).await,
+            told("unrecognized option '--'")
+        );
+        // What is seen next tells that it is not there.
+        assert_eq!(put([Ok(false), Ok(false)]).await, (Ok(()), 2));
+    }
 }
