@@ -1,12 +1,13 @@
 //! `lifeboat failback`: a finished failover, taken back.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::{Chapter, Move, Parent, RunState, Stage, Way, WayOut};
 use crate::error::Fault;
 use crate::journal::{Ending, Store};
-use crate::names::{RunId, VmName};
+use crate::names::{RunId, VmName, listed};
 use crate::runbook::Loaded;
 use crate::runbook::model::{Mode, Runbook, Section, SiteRole};
 
@@ -132,9 +133,18 @@ fn taken_back(console: &Console, past: Past) -> Result<Before, Failure> {
     }
     let home = at_home(&console.store, &past)?;
     let is_home = |vm: &VmName| home.iter().any(|(of, _)| of == vm);
-    if let (true, Some((_, by))) = (moved.iter().all(is_home), home.first()) {
-        let what = format!("every VM that it moved is home again: failback {by} took it there");
-        let next = format!("see what stands since: `lifeboat report {by}`");
+    if !home.is_empty() && moved.iter().all(is_home) {
+        let by: BTreeSet<&RunId> = home.iter().map(|(_, by)| by).collect();
+        let by: Vec<&RunId> = by.into_iter().collect();
+        let reports: Vec<String> = by
+            .iter()
+            .map(|by| format!("`lifeboat report {by}`"))
+            .collect();
+        let what = format!(
+            "every VM that it moved is home again, by failback {}",
+            listed(&by)
+        );
+        let next = format!("see what stands since: {}", reports.join(", "));
         return refused(what, next);
     }
     stayed.extend(home.into_iter().map(|(vm, by)| {
@@ -272,18 +282,17 @@ fn newest_failover(console: &Console, loaded: &Loaded) -> Result<Option<Before>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::runs::tests::{RUNBOOK, back, damage, keep_as, sent};
+    use crate::cli::runs::tests::{RUNBOOK, back, damage, finished, keep_as, sent};
     use crate::engine::{Fact, RunEvent, RunInfo};
     use crate::runbook::model::Section;
 
-    #[test]
-    fn a_damaged_failback_may_have_started_more_than_is_known() {
-        let root = tempfile::tempdir().unwrap();
-        let store = Store::new(root.path());
-        let on = |vm: &str, host: &str| {
-            let (vm, host) = (vm.into(), host.into());
-            RunEvent::FactFound(Fact::PoweredOn { vm, host })
-        };
+    fn on(vm: &str, host: &str) -> RunEvent {
+        let (vm, host) = (vm.into(), host.into());
+        RunEvent::FactFound(Fact::PoweredOn { vm, host })
+    }
+
+    /// A failover that started sql01 and web01 and came to its end.
+    fn went_out(store: &Store) -> RunId {
         let info = RunInfo {
             mode: Some(Mode::Failover),
             sections: vec![Section::Failover],
@@ -291,10 +300,66 @@ mod tests {
             variables: [("ticket".into(), "INC000001".to_owned())].into(),
             ..RunInfo::default()
         };
-        let out = vec![on("sql01", "lee-esx1"), on("web01", "lee-esx1")];
-        let run = keep_as(&store, info, out);
+        let out = ["sql01", "web01"].map(|vm| on(vm, "lee-esx1"));
+        let run = keep_as(store, info, [&out[..], &[finished(0)]].concat());
         let folder = store.find(run.as_str()).unwrap();
         std::fs::write(folder.runbook(), RUNBOOK).unwrap();
+        run
+    }
+
+    #[test]
+    fn what_is_home_already_is_not_taken_home_again() {
+        let root = tempfile::tempdir().unwrap();
+        let console = Console::headless(root.path());
+        let run = went_out(&console.store);
+        let again = |only: &[&str]| {
+            let only = only.iter().map(|vm| (*vm).to_owned()).collect();
+            way_home(&console, run.as_str(), only).map(|way| way.only)
+        };
+        let refused = |only: &[&str]| {
+            let failure = again(only).unwrap_err();
+            assert_eq!(failure.exit, Exit::Refused);
+            failure.text
+        };
+        let go_home = |vm: &str| {
+            back(
+                &console.store,
+                &run,
+                vm,
+                vec![on(vm, "lon-esx1"), finished(0)],
+            )
+        };
+        let web = go_home("web01");
+        let rest = again(&[]).map_err(|failure| failure.text);
+        assert_eq!(rest.unwrap(), ["sql01"]);
+        let text = refused(&["web01"]);
+        let why = format!("web01 does not go home: it is home already, by failback {web}");
+        assert!(
+            text.contains(&why) && text.contains("leave it out of --only"),
+            "{text}"
+        );
+        let sql = go_home("sql01");
+        let text = refused(&[]);
+        assert!(text.contains("nothing was started"), "{text}");
+        let (what, next) = text.split_once("see what stands since: ").unwrap();
+        assert!(
+            what.contains("every VM that it moved is home again, by failback "),
+            "{what}"
+        );
+        for by in [web, sql] {
+            assert!(what.contains(by.as_str()), "{by}: {what}");
+            assert!(
+                next.contains(&format!("`lifeboat report {by} --state ")),
+                "{next}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_failback_may_have_started_more_than_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let run = went_out(&store);
         let home = || {
             let past = Past::read(store.find(run.as_str()).unwrap());
             let past = past.unwrap_or_else(|failure| panic!("{}", failure.text));
