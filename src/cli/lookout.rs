@@ -13,7 +13,7 @@ use crate::clock::{Clock, to_second};
 use crate::engine::{Chapter, Sign, Stage, TakenBy, TakenHome};
 use crate::error::Fault;
 use crate::host::Hosts;
-use crate::journal::{self, RunFolder};
+use crate::journal::{self, RunFolder, Store};
 use crate::names::RunId;
 use crate::runbook::model::Mode;
 use crate::runner::{Ending, News, Watch};
@@ -45,6 +45,7 @@ pub(super) async fn look_on(console: &mut Console, args: &WatchArgs) -> Result<E
         alarms: 0,
         kept: false,
         damaged: BTreeSet::new(),
+        out: Box::new(std::io::stdout()),
         deaf: false,
     };
     if let Some(why) = nothing_to_see(&past, mode) {
@@ -133,9 +134,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
     loop {
         if others.is_none_or(|looked| looked.elapsed() > OTHERS) {
             others = Some(Instant::now());
-            let failbacks = failbacks(&console.store, &teller.folder.id)?;
-            teller.damaged(&failbacks);
-            if teller.homeward(watch, taken_home(&failbacks, watch.state())) {
+            if teller.look_homeward(&console.store, watch)? {
                 return Ok(Ended::Run);
             }
         }
@@ -215,6 +214,8 @@ struct Teller {
     kept: bool,
     /// Failbacks of which it was said that their journals are damaged.
     damaged: BTreeSet<RunId>,
+    /// Who reads.
+    out: Box<dyn Write + Send>,
     /// Nobody reads any more.
     deaf: bool,
 }
@@ -227,6 +228,13 @@ impl Teller {
             self.folder.id, past.info.runbook
         );
         self.line(&Line::Begun, &words);
+    }
+
+    /// What has become of the run's failbacks, and whether nothing is left to watch then.
+    fn look_homeward(&mut self, store: &Store, watch: &mut Watch) -> Result<bool, Failure> {
+        let failbacks = failbacks(store, &self.folder.id)?;
+        self.damaged(&failbacks);
+        Ok(self.homeward(watch, taken_home(&failbacks, watch.state())))
     }
 
     /// Says once of each failback that its journal is damaged.
@@ -312,7 +320,7 @@ impl Teller {
             self.put_words("", &format!("way on: {way}"));
         }
         if alarm && self.rings {
-            let mut out = std::io::stdout().lock();
+            let out = &mut self.out;
             let _ = out.write_all(b"\x07").and_then(|()| out.flush());
         }
     }
@@ -369,8 +377,104 @@ impl Teller {
     }
 
     fn put(&mut self, text: &str) {
-        let mut out = std::io::stdout().lock();
+        let out = &mut self.out;
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         self.deaf |= written.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::cli::runs::tests::{RUNBOOK, back, damage, sent, went_out};
+    use crate::host::{Policy, Redactor};
+    use crate::runbook::{self, Limits};
+
+    /// What was told and not heard yet.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Heard {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Heard {
+        /// In one line.
+        fn take(&self) -> String {
+            let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+            let text = String::from_utf8(bytes).unwrap();
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    /// A watch of the run that asks no host, and who tells of it.
+    fn watching(store: &Store, run: &RunId, heard: &Heard) -> (Watch, Teller) {
+        let folder = store.find(run.as_str()).unwrap();
+        let runbook = runbook::load("bundled", RUNBOOK, &Limits::default());
+        let policy = Policy::for_mode(Mode::Drill);
+        let watch = Watch::begin(
+            folder.path.clone(),
+            Arc::new(runbook.unwrap().runbook),
+            Hosts::new(Vec::new(), policy, Redactor::new()),
+            "bob".to_owned(),
+            "noc-2".to_owned(),
+        );
+        let teller = Teller {
+            folder,
+            json: false,
+            rings: false,
+            alarms: 0,
+            kept: false,
+            damaged: BTreeSet::new(),
+            out: Box::new(heard.clone()),
+            deaf: false,
+        };
+        (watch.unwrap(), teller)
+    }
+
+    #[tokio::test]
+    async fn a_damaged_failback_is_told_once_and_what_is_known_of_it_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path());
+        let run = went_out(&store);
+        let heard = Heard::default();
+        let (mut watch, mut teller) = watching(&store, &run, &heard);
+        let mut is_over = || {
+            let over = teller.look_homeward(&store, &mut watch);
+            over.unwrap_or_else(|failure| panic!("{}", failure.text))
+        };
+        assert!(!is_over());
+        assert_eq!(heard.take(), "");
+        let web = back(&store, &run, "web01", vec![sent()]);
+        damage(&store, &web);
+        assert!(!is_over());
+        let told = heard.take();
+        for words in [
+            format!("failback {web} of it cannot be judged: line 3 of "),
+            "what is known of it counts, and the other VMs are watched on".to_owned(),
+            format!("failback {web} took web01 home: what runs where is for that run to judge"),
+        ] {
+            assert!(told.contains(&words), "{words}: {told}");
+        }
+        assert!(!is_over());
+        assert_eq!(heard.take(), "", "told once");
+        let sql = back(&store, &run, "sql01", vec![sent()]);
+        damage(&store, &sql);
+        assert!(is_over());
+        let told = heard.take();
+        assert!(
+            told.contains(&format!("failback {sql} of it cannot be judged"))
+                && told.contains("takes its VMs home"),
+            "{told}"
+        );
     }
 }
