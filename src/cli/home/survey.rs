@@ -230,6 +230,8 @@ mod tests {
         for then in [vec![sent()], vec![sent(), finished(0)]] {
             assert_eq!(shown(then), (vec![commit], false, true));
         }
+        // One that has moved nothing yet is about to.
+        assert_eq!(shown(Vec::new()), (vec![commit, Move::Watch], false, true));
         let rollback = Move::Close(Chapter::Rollback);
         let all = vec![commit, rollback, Move::Watch];
         assert_eq!(shown(vec![finished(0)]), (all, true, false));

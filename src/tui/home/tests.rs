@@ -248,6 +248,30 @@ fn a_run_that_was_taken_home_says_so_and_is_not_rolled_back() {
 }
 
 #[test]
+fn a_run_with_an_open_failback_names_it_and_is_not_rolled_back() {
+    let mut open = home();
+    let run = open.finished.first_mut().unwrap();
+    let failback = TakenHome {
+        open: Some("20251231-090000-bbbb".into()),
+        ..TakenHome::default()
+    };
+    run.ways = failback.leaves(run.ways.clone());
+    run.window = None;
+    run.home = Some(failback);
+    let mut page = page(open);
+    assert_eq!(press(&mut page, "jjjjju"), None);
+    let shown = shot(&page, (110, 30), FULL);
+    let words = "failback 20251231-090000-bbbb of it is open, and has moved nothing yet";
+    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        shown.matches(words).count(),
+        2,
+        "its row, and why it is not rolled back: {shown}"
+    );
+    assert!(!shown.contains("lifeboat rollback"), "{shown}");
+}
+
+#[test]
 fn a_drill_is_cleaned_up_from_home() {
     let mut drilled = home();
     let run = drilled.finished.first_mut().unwrap();
