@@ -17,12 +17,15 @@ async fn half_way() -> World {
     world
 }
 
-/// The run is to be taken back as it stands.
-fn take_back(world: &mut World) {
+/// The run is to be taken back as it stands; gives the steps by which it is.
+pub(super) fn take_back(world: &mut World) -> Vec<String> {
     let state = world.keeper.state.lock().unwrap().clone();
     let own = world.plans[0].clone();
     let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
+    let steps = plan.open_steps().iter();
+    let steps = steps.map(|step| step.id.to_string()).collect();
     world.plans.push(plan);
+    steps
 }
 
 /// Its start was settled by hand, and its VM asks something: an answer would start it after all.

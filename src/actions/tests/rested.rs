@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::ending::take_back;
 use super::going_home::by_hand;
 use super::moved::entry;
 use super::world::{World, home, is_done, out};
@@ -111,5 +112,33 @@ async fn what_a_vm_wrote_after_it_was_copied_comes_home_too() {
     for verb in ["register", "network", "power_on"] {
         world.go(&home(verb)).await;
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_gives_back_the_disk_of_before_though_it_was_copied_over_twice() {
+    let mut world = shut_down().await;
+    let at_home = world.on("lon-esx1", DISK);
+    let of_before = std::fs::read(&at_home).unwrap();
+    world.go(&home("copy_back")).await;
+    runs_for_a_while(&world).await;
+    blocked(&world.probe(&home("power_on")).await);
+    world.go(&home("copy_back")).await;
+    let kept = world.facts().into_iter().filter(|fact| {
+        matches!(fact, Fact::OriginalKept { path, .. } if world.on("lon-esx1", path) == at_home)
+    });
+    assert_eq!(kept.count(), 2, "once a copy");
+    for step in take_back(&mut world) {
+        world.go(&step).await;
+    }
+    assert!(std::fs::read(&at_home).unwrap() == of_before);
+    let files = std::fs::read_dir(at_home.parent().unwrap()).unwrap();
+    let names: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.contains("lifeboat")),
+        "{names:?}"
+    );
     world.end().await;
 }
