@@ -282,17 +282,12 @@ mod tests {
 
     fn confirmation(second: Option<&str>, answers: &[(&str, Answer)]) -> Confirmation {
         Confirmation {
-            by: "alice".into(),
             second: second.map(str::to_owned),
-            typed: None,
-            attest: None,
-            response: None,
-            decline: None,
             answers: answers
                 .iter()
                 .map(|(key, a)| ((*key).to_owned(), a.clone()))
                 .collect(),
-            how: Consent::Person,
+            ..Confirmation::plain("alice", Consent::Person)
         }
     }
 

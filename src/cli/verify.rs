@@ -160,13 +160,7 @@ mod tests {
                 }
             };
             journal
-                .append(&Entry {
-                    seq,
-                    at: at(),
-                    step: None,
-                    attempt: None,
-                    event,
-                })
+                .append(&Entry::told(seq, at(), None, event))
                 .unwrap();
         }
         let head = journal.head().to_owned();

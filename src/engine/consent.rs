@@ -1,7 +1,6 @@
 //! What a confirmation has to hold: the same rules for the screen, the answers file and the engine
 //! itself.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::plan::{ActionSpec, Close, Plan, Risk, Step};
@@ -224,20 +223,5 @@ pub(super) fn is_covered(step: &Step, proposal: &Proposal) -> bool {
     matches!(
         step.action,
         ActionSpec::Close(_) | ActionSpec::ReturnCapacity { .. } | ActionSpec::Note { .. }
-    ) && confirmation_gaps(step, proposal, &plain(String::new(), Consent::Agreed)).is_empty()
-}
-
-/// A confirmation that says yes and nothing else.
-#[must_use]
-pub(super) fn plain(by: String, how: Consent) -> Confirmation {
-    Confirmation {
-        by,
-        second: None,
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
-        answers: BTreeMap::new(),
-        how,
-    }
+    ) && confirmation_gaps(step, proposal, &Confirmation::plain("", Consent::Agreed)).is_empty()
 }

@@ -28,6 +28,8 @@ mod state;
 mod step;
 mod taken_home;
 mod texts;
+#[cfg(test)]
+mod told;
 mod way_out;
 mod window;
 

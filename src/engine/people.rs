@@ -283,18 +283,11 @@ mod tests {
     }
 
     fn fold(events: impl IntoIterator<Item = RunEvent>) -> RunState {
-        let entries: Vec<Entry> = events
-            .into_iter()
-            .zip(1..)
-            .map(|(event, seq)| Entry {
-                seq,
-                at: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
-                step: Some("failover/recover/sql01/register".into()),
-                attempt: None,
-                event,
-            })
-            .collect();
-        RunState::fold(&entries)
+        let mut state = RunState::default();
+        for event in events {
+            state.tell("failover/recover/sql01/register", event);
+        }
+        state
     }
 
     fn started() -> RunEvent {

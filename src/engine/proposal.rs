@@ -207,6 +207,23 @@ pub struct Confirmation {
     pub how: Consent,
 }
 
+impl Confirmation {
+    /// One that says yes and nothing else.
+    #[must_use]
+    pub fn plain(by: impl Into<String>, how: Consent) -> Self {
+        Self {
+            by: by.into(),
+            second: None,
+            typed: None,
+            attest: None,
+            response: None,
+            decline: None,
+            answers: BTreeMap::new(),
+            how,
+        }
+    }
+}
+
 /// An answer to one thing that a prompt asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -112,26 +112,15 @@ impl RunState {
 mod tests {
     use super::*;
     use crate::engine::TakenBy;
-    use crate::engine::{Entry, RunEvent, RunInfo};
-    use crate::names::Attempt;
+    use crate::engine::{RunEvent, RunInfo};
 
     fn told(mode: Mode, facts: &[(&str, Fact)]) -> RunState {
-        let info = RunInfo {
+        let mut state = RunState::begun(RunInfo {
             mode: Some(mode),
             ..RunInfo::default()
-        };
-        let begun = ("-", RunEvent::RunStarted(Box::new(info)));
-        let facts = facts.iter();
-        let facts = facts.map(|(step, fact)| (*step, RunEvent::FactFound(fact.clone())));
-        let mut state = RunState::default();
-        for (seq, (step, event)) in (1..).zip(std::iter::once(begun).chain(facts)) {
-            state.apply(&Entry {
-                seq,
-                at: Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap(),
-                step: Some(step.into()),
-                attempt: Some(Attempt::FIRST),
-                event,
-            });
+        });
+        for (step, fact) in facts {
+            state.tell(*step, RunEvent::FactFound(fact.clone()));
         }
         state
     }

@@ -134,8 +134,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::engine::{Entry, Fact, RunEvent};
-    use crate::names::{Attempt, StepId};
+    use crate::engine::{Fact, RunEvent};
     use crate::plan::{PlanInputs, make};
     use crate::runbook::{Limits, load};
 
@@ -165,14 +164,8 @@ mod tests {
             ("web01/power_on", RunEvent::StepSkipped { by, reason }),
         ];
         let mut state = RunState::default();
-        for (seq, (step, event)) in (1..).zip(events) {
-            state.apply(&Entry {
-                seq,
-                at: Timestamp::UNIX_EPOCH,
-                step: Some(StepId::from(format!("failover/recover/{step}"))),
-                attempt: Some(Attempt::FIRST),
-                event,
-            });
+        for (step, event) in events {
+            state.tell(format!("failover/recover/{step}").as_str(), event);
         }
         let way = WayOut::of(&plan, &state);
         assert_eq!(way.moved, ["sql01".into(), "app01".into()]);
@@ -206,14 +199,7 @@ mod tests {
         let plan = make(&runbook, Section::Failover, Mode::Failover, &inputs).unwrap();
         let mut state = RunState::default();
         let tell = |state: &mut RunState, event: RunEvent| {
-            let step = StepId::from("failover/recover/sql01/power_on");
-            state.apply(&Entry {
-                seq: state.last_seq + 1,
-                at: Timestamp::UNIX_EPOCH,
-                step: Some(step),
-                attempt: Some(Attempt::FIRST),
-                event,
-            });
+            state.tell("failover/recover/sql01/power_on", event);
         };
         let vm: VmName = "sql01".into();
         let stopped = |host: &str| Fact::Stopped {

@@ -67,32 +67,22 @@ impl CommitWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Entry, RunEvent, RunInfo, RunResult};
-    use crate::names::Attempt;
+    use crate::engine::{RunEvent, RunInfo, RunResult};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
     fn fold(mode: Mode, within: Option<u64>, then: &[(i64, RunEvent)]) -> RunState {
-        let info = RunInfo {
+        let mut state = RunState::begun(RunInfo {
             mode: Some(mode),
             commit_within_s: within,
             ..RunInfo::default()
-        };
-        let first = (0, RunEvent::RunStarted(Box::new(info)));
-        let events = std::iter::once(&first).chain(then);
-        let entries: Vec<Entry> = (1..)
-            .zip(events)
-            .map(|(seq, (second, event))| Entry {
-                seq,
-                at: at(*second),
-                step: None,
-                attempt: None,
-                event: event.clone(),
-            })
-            .collect();
-        RunState::fold(&entries)
+        });
+        for (second, event) in then {
+            state.tell_at(at(*second), None, event.clone());
+        }
+        state
     }
 
     fn ended() -> RunEvent {
@@ -130,17 +120,11 @@ mod tests {
         let mut state = fold(Mode::Failover, Some(60), &asked);
         let window = CommitWindow::of(&state).unwrap();
         assert_eq!(window.left(at(170)), Some(SignedDuration::from_secs(-10)));
-        for (seq, event) in [
-            (4, RunEvent::StepStarted),
-            (5, RunEvent::StepDone { evidence: vec![] }),
+        for event in [
+            RunEvent::StepStarted,
+            RunEvent::StepDone { evidence: vec![] },
         ] {
-            state.apply(&Entry {
-                seq,
-                at: at(180),
-                step: Some("commit/agree/-/agree".into()),
-                attempt: Some(Attempt::FIRST),
-                event,
-            });
+            state.tell_at(at(180), "commit/agree/-/agree", event);
         }
         let window = CommitWindow::of(&state).unwrap();
         assert_eq!(window.decided, Some(at(180)));

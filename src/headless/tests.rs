@@ -427,13 +427,7 @@ impl Script {
 
     fn event(&mut self, step: Option<&str>, event: RunEvent) {
         self.seq += 1;
-        let entry = Entry {
-            seq: self.seq,
-            at: at(self.seq),
-            step: step.map(StepId::from),
-            attempt: step.map(|_| Attempt(1)),
-            event,
-        };
+        let entry = Entry::told(self.seq, at(self.seq), step, event);
         self.updates.send(Update::Entry(Arc::new(entry))).unwrap();
     }
 
@@ -569,13 +563,7 @@ fn what_goes_on_between_two_entries_is_told_with_its_own_time() {
         (1, RunEvent::RunStarted(Box::default())),
         (6, RunEvent::RunPaused { by: "x".to_owned() }),
     ] {
-        walk.entry(Arc::new(Entry {
-            seq,
-            at: at(seq),
-            step: None,
-            attempt: None,
-            event,
-        }));
+        walk.entry(Arc::new(Entry::told(seq, at(seq), None, event)));
     }
     hand.advance(Duration::from_secs(60));
     walk.live(&Live::Banner("still copying".to_owned()));
@@ -586,15 +574,7 @@ fn what_goes_on_between_two_entries_is_told_with_its_own_time() {
 #[tokio::test]
 async fn a_paused_run_is_continued_and_progress_is_a_line_a_tenth() {
     let (mut script, mut handle) = Script::new();
-    let paused = |seq, event| {
-        Arc::new(Entry {
-            seq,
-            at: at(seq),
-            step: None,
-            attempt: None,
-            event,
-        })
-    };
+    let paused = |seq, event| Arc::new(Entry::told(seq, at(seq), None, event));
     handle.past = vec![
         paused(1, RunEvent::RunStarted(Box::default())),
         paused(
@@ -641,18 +621,13 @@ async fn a_paused_run_is_continued_and_progress_is_a_line_a_tenth() {
 
 #[test]
 fn a_script_is_said_in_short_when_it_is_sent() {
-    let entry = Entry {
-        seq: 1,
-        at: at(1),
-        step: None,
-        attempt: None,
-        event: RunEvent::WriteIntended {
-            op: OpId(1),
-            host: "lee-esx1".into(),
-            command: shell::take_lock("/vmfs/volumes/d/x", "r1").line(),
-            bulk: false,
-        },
+    let intended = RunEvent::WriteIntended {
+        op: OpId(1),
+        host: "lee-esx1".into(),
+        command: shell::take_lock("/vmfs/volumes/d/x", "r1").line(),
+        bulk: false,
     };
+    let entry = Entry::told(1, at(1), None, intended);
     let mut out = Vec::new();
     Printer::new(&mut out, None).entry(&entry);
     let said = String::from_utf8(out).unwrap();
@@ -668,16 +643,11 @@ fn a_script_keeps_its_lines_before_it_is_sent() {
         line: "for f in a b; do\n  rm $f\ndone".to_owned(),
         write: true,
     }];
-    let entry = Entry {
-        seq: 1,
-        at: at(1),
-        step: None,
-        attempt: None,
-        event: RunEvent::ProbeAnswered(Box::new(ProbeAnswer {
-            found: "x".into(),
-            verdict: Verdict::Needed(Box::new(proposal)),
-        })),
-    };
+    let answered = RunEvent::ProbeAnswered(Box::new(ProbeAnswer {
+        found: "x".into(),
+        verdict: Verdict::Needed(Box::new(proposal)),
+    }));
+    let entry = Entry::told(1, at(1), None, answered);
     let mut out = Vec::new();
     Printer::new(&mut out, None).entry(&entry);
     let said = String::from_utf8(out).unwrap();

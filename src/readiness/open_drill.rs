@@ -141,26 +141,18 @@ impl Holds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Entry, RunEvent, RunInfo};
-    use crate::names::{Attempt, OpId};
+    use crate::engine::{RunEvent, RunInfo};
+    use crate::names::OpId;
 
     fn fold(mode: Mode, events: &[(&str, RunEvent)]) -> RunState {
-        let info = RunInfo {
+        let mut state = RunState::begun(RunInfo {
             mode: Some(mode),
             ..RunInfo::default()
-        };
-        let first = ("-", RunEvent::RunStarted(Box::new(info)));
-        let entries: Vec<Entry> = (1..)
-            .zip(std::iter::once(&first).chain(events))
-            .map(|(seq, (step, event))| Entry {
-                seq,
-                at: "2026-01-02T03:04:05Z".parse().unwrap(),
-                step: Some((*step).into()),
-                attempt: Some(Attempt::FIRST),
-                event: event.clone(),
-            })
-            .collect();
-        RunState::fold(&entries)
+        });
+        for (step, event) in events {
+            state.tell(*step, event.clone());
+        }
+        state
     }
 
     fn restored(step: &'static str, vm: &str) -> [(&'static str, RunEvent); 2] {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::engine::{Answer, Confirmation, Consent, Fact, Parent, RunEvent, RunInfo, RunResult};
 use crate::error::Fault;
-use crate::names::{Attempt, OpId, RunId, StepId, VmName};
+use crate::names::{OpId, RunId, VmName};
 use crate::plan::PlanInputs;
 use crate::runbook::model::{Mode, OnFailure, Section};
 use crate::runbook::{Limits, load};
@@ -91,13 +91,10 @@ impl Case {
     }
 
     fn push(&mut self, minute: u64, step: Option<&str>, event: RunEvent) {
-        self.entries.push(Arc::new(Entry {
-            seq: self.entries.len() as u64 + 1,
-            at: outage() + Duration::from_secs(60 * minute),
-            step: step.map(StepId::from),
-            attempt: step.map(|_| Attempt(1)),
-            event,
-        }));
+        let seq = self.entries.len() as u64 + 1;
+        let at = outage() + Duration::from_secs(60 * minute);
+        self.entries
+            .push(Arc::new(Entry::told(seq, at, step, event)));
     }
 
     fn report(&self) -> Run<'_> {
@@ -253,17 +250,12 @@ fn eventful() -> Case {
         },
     );
     let confirmation = Confirmation {
-        by: "bob".to_owned(),
         second: Some("carol".to_owned()),
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
         answers: BTreeMap::from([(
             "signs".to_owned(),
             Answer::Chosen(vec!["no power".to_owned()]),
         )]),
-        how: Consent::Person,
+        ..Confirmation::plain("bob", Consent::Person)
     };
     case.step(
         7,

@@ -235,14 +235,12 @@ fn takes_evidence(state: &RunState) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::engine::{Fact, RunInfo, RunResult, Sighting};
     use crate::host::Policy;
     use crate::host::Redactor;
     use crate::journal::{Journal, read};
-    use crate::names::{Attempt, HostName, OpId, VmName};
+    use crate::names::{HostName, OpId, VmName};
     use crate::runbook::Limits;
     use crate::runbook::model::{Mode, SiteRole};
 
@@ -252,14 +250,7 @@ mod tests {
     fn a_rollback_that_was_only_begun_ends_no_watch() {
         let mut state = RunState::default();
         let mut add = |event| {
-            let seq = state.last_seq + 1;
-            state.apply(&Entry {
-                seq,
-                at: Timestamp::UNIX_EPOCH,
-                step: Some("rollback/take-down/sql01/stop".into()),
-                attempt: Some(Attempt::FIRST),
-                event,
-            });
+            state.tell("rollback/take-down/sql01/stop", event);
             ending(&state)
         };
         let info = RunInfo::default();
@@ -289,15 +280,7 @@ mod tests {
         let mut seq = 0;
         let mut says = |event, at| {
             seq += 1;
-            let (step, attempt) = (None, None);
-            let entry = Entry {
-                seq,
-                at,
-                step,
-                attempt,
-                event,
-            };
-            other.append(&entry).unwrap();
+            other.append(&Entry::told(seq, at, None, event)).unwrap();
         };
         let now = Clock::system().now();
         let (vm, host): (VmName, HostName) = ("sql01".into(), "lee-esx1".into());

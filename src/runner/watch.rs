@@ -101,13 +101,8 @@ mod tests {
     use crate::runbook::model::{Mode, Section};
 
     fn entry(seq: u64, event: RunEvent) -> Entry {
-        Entry {
-            seq,
-            at: "2026-01-02T03:04:05Z".parse().unwrap(),
-            step: None,
-            attempt: None,
-            event,
-        }
+        let at = "2026-01-02T03:04:05Z".parse().unwrap();
+        Entry::told(seq, at, None, event)
     }
 
     fn begun(dir: &Path) -> Journal {

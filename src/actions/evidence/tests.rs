@@ -47,14 +47,8 @@ async fn what_a_start_rests_on_is_taken_again_once_it_is_old_and_kept() {
     let renewed = |evidence: Evidence, attest: Option<&str>| {
         let (at, mut evidence) = (at.clone(), evidence);
         let said = attest.map(|words| Confirmation {
-            by: "alice".to_owned(),
-            second: None,
-            typed: None,
             attest: Some(words.to_owned()),
-            response: None,
-            decline: None,
-            answers: std::collections::BTreeMap::new(),
-            how: Consent::Person,
+            ..Confirmation::plain("alice", Consent::Person)
         });
         world.run(&step, said, |ctx| async move {
             match evidence.renew(&ctx, &at, "[local1] sql01/sql01.vmx").await {

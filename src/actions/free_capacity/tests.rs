@@ -1,10 +1,7 @@
 use super::super::tests::{blocked, done, lines, needed, step};
-use jiff::Timestamp;
-
 use super::*;
-use crate::engine::{BY_RULE, Entry, RunEvent};
+use crate::engine::{BY_RULE, Consent, RunEvent};
 use crate::hypervisor::esxi::Vmid;
-use crate::names::Attempt;
 
 fn spare(vm: &str, vmid: u32, power: PowerState) -> Spare {
     Spare {
@@ -98,14 +95,8 @@ fn what_is_powered_off_on_a_persons_word_says_whose_and_why() {
     let why = "its guest's tools do not run";
     assert_eq!(with_consent(why, None), why);
     let said = Confirmation {
-        by: "alice".to_owned(),
-        second: None,
         typed: Some(CONSENT.to_owned()),
-        attest: None,
-        response: None,
-        decline: None,
-        answers: std::collections::BTreeMap::new(),
-        how: crate::engine::Consent::Person,
+        ..Confirmation::plain("alice", Consent::Person)
     };
     let told = with_consent(why, Some(&said));
     assert_eq!(told, format!("{why}; alice typed `power off`"));
@@ -138,15 +129,7 @@ fn a_guest_that_did_not_obey_is_asked_again_once_a_person_retries_the_step() {
     let step = StepId::from("failover/make-room/-/free_capacity");
     let mut state = RunState::default();
     let mut stands_after = |of: &StepId, event| {
-        let seq = state.last_seq + 1;
-        let second = i64::try_from(seq).unwrap();
-        state.apply(&Entry {
-            seq,
-            at: Timestamp::from_second(second).unwrap(),
-            step: Some(of.clone()),
-            attempt: Some(Attempt::FIRST),
-            event,
-        });
+        state.tell(of.as_str(), event);
         unheeded(&still_stands(&state, &step), &spare).is_some()
     };
     let deaf = RunEvent::FactFound(Fact::ShutdownUnheeded {

@@ -1,8 +1,9 @@
 //! Expendable VMs that make room and come back, against the simulated site.
 
+use super::ending::take_back;
 use super::world::World;
 use super::{RUNBOOK, done, lines, needed};
-use crate::engine::{Chapter, Fact, Performed, Verdict, closing_plan};
+use crate::engine::{Fact, Performed, Verdict};
 use crate::host::{HostCommand, Lane};
 
 pub(in crate::actions) const FREE: &str = "failover/make-room/-/free_capacity";
@@ -14,14 +15,6 @@ pub(in crate::actions) fn with_spares() -> String {
     let phase = "\nfailover:\n  - phase: Make room\n    steps: [{ free_capacity: [\"lab-*\"] }]\n";
     let text = RUNBOOK.replacen("\nvms:\n", vms, 1);
     text.replacen("\nfailover:\n", phase, 1)
-}
-
-/// Goes on with the steps that take the run back.
-fn roll_back(world: &mut World) {
-    let state = world.keeper.state.lock().unwrap().clone();
-    let own = world.plans[0].clone();
-    let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
-    world.plans.push(plan);
 }
 
 fn returned(world: &World) -> usize {
@@ -66,7 +59,7 @@ async fn what_made_room_is_named_shut_down_by_its_guest_and_started_again() {
     done(&world.probe(FREE).await);
     assert_eq!(freed(&world), stopped, "told once");
 
-    roll_back(&mut world);
+    take_back(&mut world);
     let answer = world.probe(BACK).await;
     assert_eq!(lines(needed(&answer)).len(), 2, "{answer:?}");
     let evidence = world.go(BACK).await;
@@ -93,7 +86,7 @@ async fn what_is_on_again_is_not_left_over_though_another_cannot_be_started() {
     let vmid = row.and_then(|row| row.split_whitespace().next()).unwrap();
     by_hand(&["vim-cmd", "vmsvc/unregister", vmid]).await;
 
-    roll_back(&mut world);
+    take_back(&mut world);
     assert_eq!(lines(needed(&world.probe(BACK).await)).len(), 1);
     let Performed::Changed(answer) = world.perform(BACK).await else {
         panic!("nobody can start lab-1 here");

@@ -1,10 +1,10 @@
 //! A VM that somebody moved by hand, away from where the runbook places it.
 
+use super::ending::take_back;
 use super::going_home::by_hand;
 use super::needed;
 use super::replicating::runbook;
 use super::world::World;
-use crate::engine::{Chapter, closing_plan};
 
 const HOME: &str = "/vmfs/volumes/local1/sql01";
 const MOVED: &str = "/vmfs/volumes/local1/moved";
@@ -51,10 +51,7 @@ async fn a_rollback_starts_a_vm_again_where_the_run_stopped_it() {
     let mut world = World::new().await;
     move_by_hand(&world, ("lon-esx1", HOME), ("lon-esx1", MOVED)).await;
     world.go("failover/recover/sql01/fence").await;
-    let state = world.keeper.state.lock().unwrap().clone();
-    let own = world.plans[0].clone();
-    let plan = closing_plan(Chapter::Rollback, &world.runbook, own, &state);
-    world.plans.push(plan);
+    take_back(&mut world);
     let started = world.go("rollback/bring-back/sql01/power_on").await;
     let runs = by_hand(&world, "lon-esx1", &["esxcli", "vm", "process", "list"]).await;
     assert!(runs.contains("/moved/sql01.vmx"), "{started:?}: {runs}");

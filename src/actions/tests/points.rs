@@ -19,14 +19,8 @@ fn choosing(point: &str) -> Confirmation {
     let answers = [("point", point), ("why", "the newer one is suspect")];
     let answer = |(key, text): (&str, &str)| (key.to_owned(), Answer::Value(text.to_owned()));
     Confirmation {
-        by: "alice".into(),
-        second: None,
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
         answers: answers.map(answer).into(),
-        how: Consent::Person,
+        ..Confirmation::plain("alice", Consent::Person)
     }
 }
 

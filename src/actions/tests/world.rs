@@ -605,15 +605,12 @@ pub(in crate::actions) fn home(verb: &str) -> String {
 /// Everything that a proposal asks for, given.
 pub(in crate::actions) fn consent(shown: &Proposal) -> Confirmation {
     Confirmation {
-        by: "alice".into(),
         second: Some("bob".into()),
         typed: shown.typed.clone(),
         attest: shown
             .attest
             .as_ref()
             .map(|_| "the duty manager saw the fire".into()),
-        response: None,
-        decline: None,
         answers: shown
             .ask
             .iter()
@@ -634,7 +631,7 @@ pub(in crate::actions) fn consent(shown: &Proposal) -> Confirmation {
                 }
             })
             .collect(),
-        how: Consent::Person,
+        ..Confirmation::plain("alice", Consent::Person)
     }
 }
 

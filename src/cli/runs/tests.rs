@@ -60,13 +60,7 @@ pub(in crate::cli) fn keep_as(store: &Store, info: RunInfo, then: Vec<RunEvent>)
     let events = std::iter::once(RunEvent::RunStarted(Box::new(info))).chain(then);
     for (seq, event) in (1..).zip(events) {
         journal
-            .append(&Entry {
-                seq,
-                at: began(),
-                step: None,
-                attempt: None,
-                event,
-            })
+            .append(&Entry::told(seq, began(), None, event))
             .unwrap();
     }
     folder.id

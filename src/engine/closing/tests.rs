@@ -1,13 +1,10 @@
 mod live;
 
-use jiff::Timestamp;
-
 use super::*;
-use crate::engine::consent::plain;
 use crate::engine::{
-    AutostartEntry, Consent, Entry, Fact, RunEvent, RunInfo, RunResult, StopOutcome, TakenBy,
+    AutostartEntry, Confirmation, Consent, Fact, RunEvent, RunInfo, RunResult, StopOutcome, TakenBy,
 };
-use crate::names::{Attempt, OpId};
+use crate::names::OpId;
 use crate::plan::{ActionSpec, PlanInputs, make};
 use crate::runbook::model::Section;
 use crate::runbook::{Limits, load};
@@ -29,26 +26,12 @@ fn own_plan(runbook: &Runbook, mode: Mode) -> Plan {
     make(runbook, Section::Failover, mode, &inputs).unwrap()
 }
 
-fn add(state: &mut RunState, step: &str, event: RunEvent) {
-    let seq = state.last_seq + 1;
-    state.apply(&Entry {
-        seq,
-        at: Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap(),
-        step: Some(step.into()),
-        attempt: Some(Attempt::FIRST),
-        event,
-    });
-}
-
 fn started(mode: Mode) -> RunState {
-    let mut state = RunState::default();
-    let info = RunInfo {
+    RunState::begun(RunInfo {
         run: "r1".into(),
         mode: Some(mode),
         ..RunInfo::default()
-    };
-    add(&mut state, "-", RunEvent::RunStarted(Box::new(info)));
-    state
+    })
 }
 
 fn sent(state: &mut RunState, step: &str, command: &str) {
@@ -58,7 +41,7 @@ fn sent(state: &mut RunState, step: &str, command: &str) {
         command: command.to_owned(),
         bulk: false,
     };
-    add(state, step, event);
+    state.tell(step, event);
 }
 
 fn placed(path: &str) -> RunEvent {
@@ -86,7 +69,7 @@ fn what_a_rollback_sets_aside_itself_is_not_left_of_the_run() {
             aside: format!("{VMX}.lifeboat-r1-before"),
             bytes: None,
         };
-        add(&mut state, step, RunEvent::FactFound(fact));
+        state.tell(step, RunEvent::FactFound(fact));
         crate::engine::stage::residue(&Ledger::of(&state), Chapter::Rollback).len()
     };
     assert_eq!(kept("failback/go-home/sql01/register"), 1);
@@ -119,15 +102,15 @@ fn half_way(mode: Mode) -> RunState {
             entry,
         },
     ] {
-        add(&mut state, fence, RunEvent::FactFound(fact));
+        state.tell(fence, RunEvent::FactFound(fact));
     }
     let restore = "failover/recover/sql01/restore";
     let made = Fact::FolderMade {
         host: "lee-esx1".into(),
         path: FOLDER.to_owned(),
     };
-    add(&mut state, restore, RunEvent::FactFound(made));
-    add(&mut state, restore, placed(VMX));
+    state.tell(restore, RunEvent::FactFound(made));
+    state.tell(restore, placed(VMX));
     let command = format!("vim-cmd solo/registervm {VMX}");
     sent(&mut state, "failover/recover/sql01/register", &command);
     state
@@ -218,7 +201,7 @@ fn a_vm_comes_back_where_it_was_stopped_last_and_taken_out_of_the_inventory() {
     let fence = "failover/recover/sql01/fence";
     let moved = "[ds2] moved/sql01.vmx";
     for vmx in ["[ds1] sql01/sql01.vmx", moved] {
-        add(&mut state, fence, stopped(vmx));
+        state.tell(fence, stopped(vmx));
     }
     let sent = RunEvent::WriteIntended {
         op: OpId(99),
@@ -226,7 +209,7 @@ fn a_vm_comes_back_where_it_was_stopped_last_and_taken_out_of_the_inventory() {
         command: "vim-cmd vmsvc/unregister 7".to_owned(),
         bulk: false,
     };
-    add(&mut state, "failover/recover/sql01/unregister", sent);
+    state.tell("failover/recover/sql01/unregister", sent);
     let plan = closed(Chapter::Rollback, Mode::Failover, &state);
     let steps = plan.open_steps();
     let told: Vec<_> = steps
@@ -267,8 +250,8 @@ fn what_a_person_started_as_a_step_of_the_run_is_stopped_and_its_files_take_its_
         evidence: "started in the host client".to_owned(),
     };
     let mut state = half_way(Mode::Failover);
-    add(&mut state, step, on());
-    add(&mut state, step, by_hand());
+    state.tell(step, on());
+    state.tell(step, by_hand());
     let plan = closed(Chapter::Rollback, Mode::Failover, &state);
     assert_eq!(ids(&plan)[0], "rollback/take-down/sql01/stop");
     assert!(removed(&plan).unwrap().typed);
@@ -281,17 +264,13 @@ fn what_a_person_started_as_a_step_of_the_run_is_stopped_and_its_files_take_its_
         uuid_bios: String::new(),
     };
     let found = RunEvent::FactFound(registered);
-    add(&mut replicated, "failover/recover/sql01/register", found);
-    add(&mut replicated, step, on());
+    replicated.tell("failover/recover/sql01/register", found);
+    replicated.tell(step, on());
     let found_on = replicated.clone();
-    add(&mut replicated, step, by_hand());
+    replicated.tell(step, by_hand());
     let (by, evidence) = ("alice".to_owned(), Vec::new());
-    add(&mut replicated, step, RunEvent::StepRetried { by });
-    add(
-        &mut replicated,
-        step,
-        RunEvent::StepAlreadyDone { evidence },
-    );
+    replicated.tell(step, RunEvent::StepRetried { by });
+    replicated.tell(step, RunEvent::StepAlreadyDone { evidence });
     let stop = "rollback/take-down/sql01/stop";
     let stops = |state: &RunState| {
         let plan = closed(Chapter::Rollback, Mode::Failover, state);
@@ -329,8 +308,8 @@ fn a_file_of_before_gets_its_name_back_and_is_never_removed() {
         bytes: Some(9),
     };
     let step = "failover/recover/sql01/restore";
-    add(&mut state, step, RunEvent::FactFound(kept));
-    add(&mut state, step, placed(&disk));
+    state.tell(step, RunEvent::FactFound(kept));
+    state.tell(step, placed(&disk));
     let plan = closed(Chapter::Rollback, Mode::Failover, &state);
     assert!(ids(&plan).contains(&"rollback/bring-back/sql01/names_back"));
     let files = names(removed(&plan).unwrap());
@@ -351,8 +330,7 @@ fn a_file_of_before_gets_its_name_back_and_is_never_removed() {
         host: "lee-esx1".into(),
         what: format!("original {disk}, renamed to sql01-flat.vmdk.lifeboat-r1-original"),
     };
-    add(
-        &mut state,
+    state.tell(
         "rollback/bring-back/sql01/names_back",
         RunEvent::FactFound(gone),
     );
@@ -382,7 +360,7 @@ fn a_file_gives_way_to_the_one_of_before() {
     let mut state = half_way(Mode::Failover);
     let (disk, other) = (format!("{FOLDER}/a.vmdk"), format!("{FOLDER}/b.vmdk"));
     for path in [&disk, &other] {
-        add(&mut state, "failover/recover/sql01/restore", placed(path));
+        state.tell("failover/recover/sql01/restore", placed(path));
     }
     let original = Aside {
         aside: format!("{disk}.lifeboat-r1-original"),
@@ -427,7 +405,7 @@ fn a_command_that_never_left_is_not_said_to_stay() {
     let never = RunEvent::LostStopped { op, outcome };
     for never in [RunEvent::WriteNotSent { op, why }, never] {
         let mut state = state.clone();
-        add(&mut state, step.id.as_str(), never);
+        state.tell(step.id.as_str(), never);
         let plan = closed(Chapter::Rollback, Mode::Failover, &state);
         let ActionSpec::Note { text } = &plan.open_steps()[0].action else {
             panic!("no note");
@@ -445,12 +423,12 @@ fn open(state: &mut RunState, closing: impl Into<Closing>) {
         keeping: keeps.then(|| "London is dark".to_owned()),
         despite: None,
     };
-    add(state, "-", opened);
+    state.tell("-", opened);
 }
 
 fn finish(state: &mut RunState) {
     let result = RunResult::default();
-    add(state, "-", RunEvent::RunFinished { result });
+    state.tell("-", RunEvent::RunFinished { result });
 }
 
 fn word(closing: impl Into<Closing>, state: &RunState) -> &'static str {
@@ -523,7 +501,7 @@ fn a_run_can_be_ended_in_one_way_and_only_when_it_may_be() {
         findings: Vec::new(),
         unstated: Vec::new(),
     };
-    add(&mut clean, "-", stated);
+    clean.tell("-", stated);
     assert_eq!(words(&clean)[2], "nothing");
     assert_eq!(words(&half_way(Mode::Practice)), ["refused"; 3]);
 }
@@ -535,7 +513,7 @@ fn leave(state: &mut RunState, chapter: Chapter) {
         reason: "its owner is against it".to_owned(),
         result: state.settled_before(),
     };
-    add(state, "-", left);
+    state.tell("-", left);
 }
 
 #[test]
@@ -548,14 +526,14 @@ fn an_ending_of_which_nothing_was_done_is_left_as_if_it_had_not_begun() {
     assert_eq!(words(&state), ["go on", "after leaving", "refused"]);
     assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Commit));
     // Agreed to, and what it would have deleted was not asked to go.
-    add(&mut state, agree, RunEvent::StepStarted);
-    add(&mut state, agree, RunEvent::StepDone { evidence: vec![] });
+    state.tell(agree, RunEvent::StepStarted);
+    state.tell(agree, RunEvent::StepDone { evidence: vec![] });
     let never = "commit/clear-away/sql01/remove_originals";
     let op = OpId(state.last_seq);
     sent(&mut state, never, "rm");
     assert_eq!(words(&state)[1], "refused", "it may have left");
     let why = "the link was down".to_owned();
-    add(&mut state, never, RunEvent::WriteNotSent { op, why });
+    state.tell(never, RunEvent::WriteNotSent { op, why });
     leave(&mut state, Chapter::Commit);
     assert_eq!((words(&state), Stage::of(&state)), before);
     assert!(state.finished.is_some() && state.chapter().is_none());
@@ -577,15 +555,11 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
     assert_eq!(words(&state), ["refused", "new", "refused"], "half-way");
     let (by, evidence) = ("bob".to_owned(), "off at its console".to_owned());
     let stop = "rollback/take-down/sql01/stop";
-    add(&mut by_hand, stop, RunEvent::StepByHand { by, evidence });
+    by_hand.tell(stop, RunEvent::StepByHand { by, evidence });
     assert_eq!(by_hand.leavable(), None, "somebody stopped a VM");
     let by = "bob".to_owned();
-    add(&mut by_hand, stop, RunEvent::StepRetried { by });
-    add(
-        &mut by_hand,
-        stop,
-        RunEvent::StepAlreadyDone { evidence: vec![] },
-    );
+    by_hand.tell(stop, RunEvent::StepRetried { by });
+    by_hand.tell(stop, RunEvent::StepAlreadyDone { evidence: vec![] });
     assert_eq!(by_hand.leavable(), None, "and it stays stopped");
     let mut looked = half_way(Mode::Failover);
     open(&mut looked, Chapter::Rollback);
@@ -594,13 +568,13 @@ fn a_rollback_begun_too_early_is_left_and_the_run_goes_on() {
         by: "bob".to_owned(),
         reason: "to see why it does not stop".to_owned(),
     };
-    add(&mut looked, stop, opened);
+    looked.tell(stop, opened);
     let by = "bob".to_owned();
-    add(&mut looked, stop, RunEvent::ShellClosed { by });
+    looked.tell(stop, RunEvent::ShellClosed { by });
     assert_eq!(looked.leavable(), None, "somebody was on a host");
-    let confirmed = plain("alice".to_owned(), Consent::Person);
+    let confirmed = Confirmation::plain("alice", Consent::Person);
     let confirmed = RunEvent::StepConfirmed(Box::new(confirmed));
-    add(&mut looked, stop, confirmed);
+    looked.tell(stop, confirmed);
     assert_eq!(looked.leavable(), None, "whatever was confirmed since");
 }
 
@@ -616,7 +590,7 @@ fn what_is_begun_again_for_what_was_left_can_be_left_and_keeps_what_was_done_bef
         let first = format!("{chapter}/clear-away/sql01/remove_files");
         let (by, evidence) = ("bob".to_owned(), "removed at its console".to_owned());
         sent(&mut state, &first, "rm");
-        add(&mut state, &first, RunEvent::StepByHand { by, evidence });
+        state.tell(first.as_str(), RunEvent::StepByHand { by, evidence });
         finish(&mut state);
         let before = (words(&state), Stage::of(&state), state.finished.clone());
         open(&mut state, chapter);
@@ -629,7 +603,7 @@ fn what_is_begun_again_for_what_was_left_can_be_left_and_keeps_what_was_done_bef
         );
         assert_eq!(ways, [again, left], "nothing takes it back");
         let second = format!("{first}.2");
-        add(&mut state, &second, RunEvent::StepStarted);
+        state.tell(second.as_str(), RunEvent::StepStarted);
         let mut done = state.clone();
         leave(&mut state, chapter);
         let now = (words(&state), Stage::of(&state), state.finished.clone());
@@ -647,11 +621,7 @@ fn a_rollback_left_once_is_begun_and_left_again() {
     let before = Stage::Unfinished;
     for _ in 0..2 {
         open(&mut state, Chapter::Rollback);
-        add(
-            &mut state,
-            "rollback/take-down/sql01/stop",
-            RunEvent::StepStarted,
-        );
+        state.tell("rollback/take-down/sql01/stop", RunEvent::StepStarted);
         assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Rollback));
         leave(&mut state, Chapter::Rollback);
         assert_eq!(Stage::of(&state), before);
@@ -662,7 +632,7 @@ fn a_rollback_left_once_is_begun_and_left_again() {
 fn the_cleanup_of_an_aborted_drill_is_left_until_it_is_due_again() {
     let mut state = half_way(Mode::Drill);
     let (by, why) = ("bob".to_owned(), "an alarm".to_owned());
-    add(&mut state, "-", RunEvent::DrillAborted { by, why });
+    state.tell("-", RunEvent::DrillAborted { by, why });
     open(&mut state, Chapter::Cleanup);
     assert_eq!(Stage::of(&state), Stage::Begun(Chapter::Cleanup));
     leave(&mut state, Chapter::Cleanup);
@@ -679,7 +649,7 @@ fn a_split_is_no_reason_against_a_commit_once_a_failback_has_its_vm() {
         started: "lee-esx1".into(),
         also: "lon-esx1".into(),
     };
-    add(&mut state, "-", RunEvent::FactFound(split));
+    state.tell("-", RunEvent::FactFound(split));
     assert_eq!(word(Chapter::Commit, &state), "refused");
     for (vm, said) in [("app01", "refused"), ("sql01", "new")] {
         state.take_home(&TakenBy {
@@ -699,7 +669,7 @@ fn a_split_seen_over_a_rollback_that_was_only_begun_names_both_ways_out() {
         started: "lee-esx1".into(),
         also: "lon-esx1".into(),
     };
-    add(&mut state, "-", RunEvent::FactFound(split));
+    state.tell("-", RunEvent::FactFound(split));
     let commands = |state: &RunState| -> Vec<String> {
         let ways = Stage::of(state).ways(&"r1".into(), Some(Mode::Failover));
         ways.into_iter().map(|way| way.command).collect()
@@ -734,7 +704,7 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
         started: "lee-esx1".into(),
         also: "lon-esx1".into(),
     };
-    add(&mut state, "-", found(split.clone()));
+    state.tell("-", found(split.clone()));
     let run = "r1".into();
     let stage = Stage::of(&state);
     assert!(stage.is_split() && !stage.is_being_committed(), "{stage:?}");
@@ -755,7 +725,7 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
     assert!(stage.is_split() && stage.is_being_committed(), "{stage:?}");
     let ways = stage.ways(&run, Some(Mode::Failover));
     assert_eq!(ways[0].command, "lifeboat watch --hosts r1");
-    add(&mut before, "-", found(split));
+    before.tell("-", found(split));
     let waits = |chapter, state: &RunState| match opening(chapter, &run, state) {
         Opening::Refused(_, next) => next.contains("watch --hosts r1"),
         _ => false,
@@ -766,7 +736,7 @@ fn a_commit_that_was_left_does_not_go_on_over_a_split() {
         assert_ne!(waits(chapter, &before), is_way_out, "{chapter} before");
     }
     let (vm, how) = ("sql01".into(), "seen".to_owned());
-    add(&mut state, "-", found(Fact::SplitBrainEnded { vm, how }));
+    state.tell("-", found(Fact::SplitBrainEnded { vm, how }));
     assert_eq!(word(Chapter::Commit, &state), "go on");
 }
 
@@ -782,7 +752,7 @@ fn what_made_room_comes_back_once_nothing_of_the_run_needs_it() {
     };
     let free = "failover/make-room/-/free_capacity";
     let before = closed(Chapter::Commit, Mode::Drill, &state);
-    add(&mut state, free, RunEvent::FactFound(freed));
+    state.tell(free, RunEvent::FactFound(freed));
     let plan = closed(Chapter::Cleanup, Mode::Drill, &state);
     let all = plan.open_steps();
     let at = |id: &str| all.iter().position(|step| step.id.as_str() == id).unwrap();

@@ -83,7 +83,7 @@ impl Engine {
             if waits {
                 continue;
             }
-            let confirmation = consent::plain(self.operator_name(), Consent::Pace);
+            let confirmation = Confirmation::plain(self.operator_name(), Consent::Pace);
             self.confirm(&step.id, confirmation);
         }
     }
@@ -102,7 +102,7 @@ impl Engine {
                 .and_then(|known| known.proposal.as_deref())
                 .is_some_and(|proposal| consent::is_covered(step, proposal));
             if asks {
-                let confirmation = consent::plain(by.clone(), Consent::Agreed);
+                let confirmation = Confirmation::plain(by.clone(), Consent::Agreed);
                 self.confirm(&step.id, confirmation);
             }
         }

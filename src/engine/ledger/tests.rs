@@ -1,13 +1,12 @@
 use super::*;
 use crate::digest::sha256;
-use crate::engine::{Entry, RunEvent, RunInfo, StopOutcome};
-use crate::names::{Attempt, OpId};
+use crate::engine::{RunEvent, RunInfo, StopOutcome};
+use crate::names::OpId;
 
 const AT_HOME: &str = "lon-esx1";
 const AWAY: &str = "lee-esx1";
 
 /// A run's journal, a line at a time.
-#[derive(Default)]
 struct Told {
     state: RunState,
     ops: u64,
@@ -15,24 +14,18 @@ struct Told {
 
 impl Told {
     fn new() -> Self {
-        let mut told = Self::default();
         let info = RunInfo {
             run: "r1".into(),
             ..RunInfo::default()
         };
-        told.line("-", RunEvent::RunStarted(Box::new(info)));
-        told
+        Self {
+            state: RunState::begun(info),
+            ops: 0,
+        }
     }
 
     fn line(&mut self, step: &str, event: RunEvent) {
-        let seq = self.state.last_seq + 1;
-        self.state.apply(&Entry {
-            seq,
-            at: Timestamp::from_second(i64::try_from(seq).unwrap()).unwrap(),
-            step: Some(step.into()),
-            attempt: Some(Attempt::FIRST),
-            event,
-        });
+        self.state.tell(step, event);
     }
 
     fn sent(&mut self, step: &str, host: &str, command: &str) -> OpId {
@@ -194,6 +187,10 @@ fn an_original_is_of_before_only_where_the_run_had_not_placed_that_file() {
         kept(other, "/v/local1/sql01/b"),
     );
     told.said("failover/recover/sql01/network", placed(other));
+    told.said(
+        "failover/recover/sql01/network",
+        kept(other, "/v/local1/sql01/c"),
+    );
     let ledger = Ledger::of(&told.state);
     let is_original = |item: &&Item| matches!(item.thing, Thing::Original { .. });
     let of_before: Vec<bool> = ledger
@@ -202,7 +199,7 @@ fn an_original_is_of_before_only_where_the_run_had_not_placed_that_file() {
         .filter(is_original)
         .map(|item| ledger.is_of_before(item))
         .collect();
-    assert_eq!(of_before, [false, true]);
+    assert_eq!(of_before, [false, true, false]);
 }
 
 #[test]

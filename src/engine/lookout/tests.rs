@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Chapter, Entry, RunEvent, RunResult, Stage, TakenBy};
+use crate::engine::{Chapter, RunEvent, RunResult, Stage, TakenBy};
 use crate::runbook::Limits;
 
 const TEXT: &str = include_str!("../../../runbooks/v2v-image-restore.yaml");
@@ -44,13 +44,7 @@ impl Story {
 
     fn happens(&mut self, event: RunEvent) {
         self.second += 1;
-        self.state.apply(&Entry {
-            seq: self.state.last_seq + 1,
-            at: self.now(),
-            step: None,
-            attempt: None,
-            event,
-        });
+        self.state.tell_at(self.now(), None, event);
     }
 
     fn fact(&mut self, fact: Fact) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::{Entry, Fact, RunEvent, RunResult, StopOutcome};
+use crate::engine::{Fact, RunEvent, RunResult, StopOutcome};
 use crate::names::OpId;
 
 fn run(events: Vec<RunEvent>) -> RunState {
@@ -7,17 +7,11 @@ fn run(events: Vec<RunEvent>) -> RunState {
 }
 
 fn run_of(step: Option<&str>, events: Vec<RunEvent>) -> RunState {
-    let entries: Vec<Entry> = (1..)
-        .zip(events)
-        .map(|(seq, event)| Entry {
-            seq,
-            at: "2026-01-02T03:04:05Z".parse().unwrap(),
-            step: step.map(Into::into),
-            attempt: None,
-            event,
-        })
-        .collect();
-    RunState::fold(&entries)
+    let mut state = RunState::default();
+    for event in events {
+        state.tell(step, event);
+    }
+    state
 }
 
 fn intended(op: u64, command: &str) -> RunEvent {

@@ -264,14 +264,9 @@ mod tests {
         };
         // A journal of an earlier version has the response itself.
         let confirmation = Confirmation {
-            by: "alice".to_owned(),
             second: Some("bob".to_owned()),
-            typed: None,
-            attest: None,
             response: Some("Leeds".to_owned()),
-            decline: None,
-            answers: std::collections::BTreeMap::new(),
-            how: Consent::Person,
+            ..Confirmation::plain("alice", Consent::Person)
         };
         let event = RunEvent::StepConfirmed(Box::new(confirmation));
         let (_, said) = decision(&event, Some(&challenge)).unwrap();

@@ -8,16 +8,7 @@ const REGISTER: &str = "failover/recover/sql01/register";
 const RESTORE: &str = "failover/recover/app01/restore";
 
 fn confirmed(by: &str) -> Confirmation {
-    Confirmation {
-        by: by.to_owned(),
-        second: None,
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
-        answers: BTreeMap::new(),
-        how: Consent::Person,
-    }
+    Confirmation::plain(by, Consent::Person)
 }
 
 fn begun(case: &mut Case, minute: u64, step: &str, confirmation: Confirmation) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::{BY_RULE, Despite};
+use crate::names::Attempt;
 
 const RESTORE: &str = "failover/recover/app01/restore";
 

@@ -352,16 +352,7 @@ impl Run {
     }
 
     pub(in crate::tui) fn confirmation(&self) -> Confirmation {
-        Confirmation {
-            by: self.operator.clone(),
-            second: None,
-            typed: None,
-            attest: None,
-            response: None,
-            decline: None,
-            answers: std::collections::BTreeMap::new(),
-            how: Consent::Person,
-        }
+        Confirmation::plain(self.operator.as_str(), Consent::Person)
     }
 }
 

@@ -12,12 +12,12 @@ fn taken_down(state: &mut RunState) {
     for what in ["sql01 powered on", &format!("sql01 registered from {VMX}")] {
         let (host, what) = ("lee-esx1".into(), (*what).to_owned());
         let gone = Fact::Gone { host, what };
-        add(state, "cleanup/take-down/sql01/stop", found(gone));
+        state.tell("cleanup/take-down/sql01/stop", found(gone));
     }
     // What the drill's plan says of the protected site is nothing that a drill does.
     for what in ["sql01 stopped", "autostart entry of sql01, taken away"] {
         let (host, what) = ("lon-esx1".into(), what.to_owned());
-        add(state, "-", found(Fact::Gone { host, what }));
+        state.tell("-", found(Fact::Gone { host, what }));
     }
 }
 
@@ -28,7 +28,7 @@ fn kept(state: &mut RunState) {
         folder: FOLDER.to_owned(),
     };
     let step = "cleanup/clear-away/sql01/keep_disks";
-    add(state, step, found(fact));
+    state.tell(step, found(fact));
 }
 
 /// A drill of sql01 whose steps are over.
@@ -90,7 +90,7 @@ fn kept_disks_are_due_to_be_cleaned_up_until_a_second_cleanup_deletes_them() {
     assert_eq!(Stage::of(&state), Stage::CleanupIncomplete { residue: 2 });
     for what in [format!("folder {FOLDER}"), format!("file {VMX}")] {
         let host = "lee-esx1".into();
-        add(&mut state, "-", found(Fact::Gone { host, what }));
+        state.tell("-", found(Fact::Gone { host, what }));
     }
     assert_eq!(Stage::of(&state), Stage::FindingsDue);
     assert_eq!(word(Closing::KEEPING, &state), "refused");

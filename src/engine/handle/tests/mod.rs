@@ -110,16 +110,7 @@ fn already() -> ProbeAnswer {
 }
 
 fn confirmation() -> Confirmation {
-    Confirmation {
-        by: "alice".to_owned(),
-        second: None,
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
-        answers: std::collections::BTreeMap::new(),
-        how: Consent::Person,
-    }
+    Confirmation::plain("alice", Consent::Person)
 }
 
 fn confirm(step: &StepId, attempt: u32) -> Input {

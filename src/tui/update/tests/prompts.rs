@@ -120,19 +120,14 @@ fn the_second_person_answers_what_the_screen_does_not_show() {
     // Only the engine knows that it is recorded.
     assert!(!bench.text().contains("so far"), "{}", bench.text());
     let state = &bench.run.state;
-    let step = bench.run.plan.steps[0].id.clone();
-    let entry = Entry {
-        seq: state.last_seq + 1,
-        at: state.last_at.unwrap(),
-        attempt: Some(state.attempt(&step)),
-        step: Some(step),
-        event: RunEvent::ResponseRefused {
-            by: "alice".to_owned(),
-            second: "bob".to_owned(),
-            said: "London".to_owned(),
-            how: Consent::Person,
-        },
+    let step = bench.run.plan.steps[0].id.as_str();
+    let refused = RunEvent::ResponseRefused {
+        by: "alice".to_owned(),
+        second: "bob".to_owned(),
+        said: "London".to_owned(),
+        how: Consent::Person,
     };
+    let entry = Entry::told(state.last_seq + 1, state.last_at.unwrap(), step, refused);
     bench.msg(Msg::Updates(vec![Update::Entry(entry.into())]));
     shows(&mut bench, "1 so far");
     bench.keys("bradford<Enter>");
