@@ -65,8 +65,9 @@ pub(super) async fn run(channel: Channel<Msg>, command: Command) {
             command
                 .host
                 .log(command.session, process.pid, None, Some(exit));
-            let _ = ended.send(exit);
+            // A host tells the status of what its list of processes lacks by then.
             drop(running);
+            let _ = ended.send(exit);
         });
     let (read, write) = channel.split();
     if spawned.is_err() {
