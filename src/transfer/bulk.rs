@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::compare::Lacking;
 use super::deliver::Item;
 use super::follow::Follow;
-use super::pour::PourEnd;
+use super::pour::{PourEnd, Poured};
 use super::progress::Phase;
 use super::ranges::{Zeros, join, length, split, whole};
 use super::reading::Wanted;
@@ -15,7 +15,8 @@ use super::sums::Sum;
 use super::target::{SummedBy, Work};
 use super::writes::{Corrupt, TransferError, Writes, Written};
 use crate::error::Fault;
-use crate::host::{FileAccess, HostError};
+use crate::host::{FileAccess, HostError, RemoteFile};
+use crate::names::OpId;
 
 /// One file on its way.
 pub(super) struct Bulk<'a, W> {
@@ -187,38 +188,56 @@ impl<W: Writes> Bulk<'_, W> {
         follow: &mut Follow,
         alone: bool,
     ) -> Result<End, TransferError> {
-        let (writes, to) = (&self.work.writes, &self.work.to);
-        let path = to.path(&self.part());
-        let first = todo.first().map_or(0, |range| range.start);
-        let shown = to.announce(&self.part(), length(todo));
-        let intent = writes.intend(to.host.name(), shown, true).await?;
-        let op = intent.op();
-        let file = match to
-            .host
-            .open_file(to.lane, &path, FileAccess::Write(intent))
-            .await
-        {
-            Ok(file) => file,
-            Err(error) => {
-                writes
-                    .finished(op, Written::NotSent(error.to_string()))
-                    .await?;
-                return if error.passing() {
-                    Ok(End::Broken {
-                        offered: first,
-                        stored: true,
-                        beside_broke: false,
-                        why: error,
-                    })
-                } else {
-                    Err(self.refused(&error, 0).await.into())
-                };
+        let (op, file) = match self.open(todo).await? {
+            Ok(opened) => opened,
+            Err(why) => {
+                return Ok(End::Broken {
+                    offered: todo.first().map_or(0, |range| range.start),
+                    stored: true,
+                    beside_broke: false,
+                    why,
+                });
             }
         };
         if file.confirmed(0).is_some() {
             follow.start(self.work, &self.part(), self.item.bytes).await;
         }
         let poured = self.pour(file, todo, zeros, until, follow, alone).await;
+        self.close(op, poured, follow).await
+    }
+
+    /// Announces the data and opens its file; the inner error is a link that may come back.
+    async fn open(
+        &self,
+        todo: &[Range<u64>],
+    ) -> Result<Result<(OpId, RemoteFile), HostError>, TransferError> {
+        let (writes, to) = (&self.work.writes, &self.work.to);
+        let shown = to.announce(&self.part(), length(todo));
+        let intent = writes.intend(to.host.name(), shown, true).await?;
+        let op = intent.op();
+        let (path, access) = (to.path(&self.part()), FileAccess::Write(intent));
+        let opened = to.host.open_file(to.lane, &path, access);
+        let error = match opened.await {
+            Ok(file) => return Ok(Ok((op, file))),
+            Err(error) => error,
+        };
+        writes
+            .finished(op, Written::NotSent(error.to_string()))
+            .await?;
+        if error.passing() {
+            return Ok(Err(error));
+        }
+        Err(self.refused(&error, 0).await.into())
+    }
+
+    /// Tells what became of the data that was announced.
+    async fn close(
+        &self,
+        op: OpId,
+        poured: Poured,
+        follow: &mut Follow,
+    ) -> Result<End, TransferError> {
+        let writes = &self.work.writes;
         match poured.end {
             PourEnd::All => {
                 writes.finished(op, Written::Sent(poured.bytes)).await?;

@@ -82,6 +82,20 @@ pub(super) async fn look<W>(
     if disk.pieces.is_none() && (text.is_none() || !marked) {
         return Ok(());
     }
+    let text = text.filter(|_| there.contains_key(descriptor));
+    compare(work, delivery, disk, text, observed).await
+}
+
+/// Sums the data of a disk that is there, and tells whether that is what it would be made of; `text` is
+/// its descriptor there, where that fits.
+async fn compare<W>(
+    work: &Work<W>,
+    delivery: &Delivery,
+    disk: &Made,
+    text: Option<Vec<u8>>,
+    observed: &mut Observed,
+) -> Result<(), Fault> {
+    let flat = disk.flat();
     let known = |name: &str| {
         let item = delivery.items.iter().find(|item| item.name == name)?;
         item.sum
@@ -95,20 +109,19 @@ pub(super) async fn look<W>(
         observed.unsummed.extend(unsummed);
         return Ok(());
     }
-    work.meter
-        .file(&place.shown(), disk.capacity, Instant::now());
+    let shown = Place::new(delivery, disk).shown();
+    work.meter.file(&shown, disk.capacity, Instant::now());
     work.meter.phase(Phase::Comparing, Instant::now());
     let (sum, by) = work.sum(&flat, disk.capacity).await?;
     if data_fits(work, disk, &flat, sum, &known).await? == Some(false) {
         return Ok(());
     }
     observed.files.insert(flat, Standing::Whole(sum, by));
-    let standing = match (text, there.contains_key(descriptor)) {
-        (Some(text), true) => Standing::Whole(Sum::of(&text), SummedBy::ReadingBack),
-        (_, true) => Standing::Different,
-        (_, false) => Standing::Absent,
-    };
-    observed.files.insert(descriptor.clone(), standing);
+    // Without one that fits it stays as it was seen: another, or absent.
+    if let Some(text) = text {
+        let standing = Standing::Whole(Sum::of(&text), SummedBy::ReadingBack);
+        observed.files.insert(disk.descriptor.clone(), standing);
+    }
     Ok(())
 }
 

@@ -262,53 +262,73 @@ impl Walk<'_> {
             local_user: self.local_user,
             home: self.home,
         };
-        let mut unknown = Vec::new();
-        let mut path = |text: &str, at: &str| match tokens.path(text) {
-            Some(path) => Some(path),
-            None => {
-                unknown.push(format!("{at}: `{text}` has a token that is not known"));
-                None
-            }
+        let mut paths = Paths {
+            tokens,
+            unknown: Vec::new(),
         };
-        self.found.identity_files = self
-            .raw
-            .identity_files
-            .iter()
-            .filter(|given| !given.value.eq_ignore_ascii_case("none"))
-            .filter_map(|given| given.map(|text| path(text, &given.at)))
-            .collect();
-        for (raw, found) in [
-            (&self.raw.user_known_hosts, &mut self.found.user_known_hosts),
-            (
-                &self.raw.global_known_hosts,
-                &mut self.found.global_known_hosts,
-            ),
-        ] {
-            *found = raw.as_ref().and_then(|given| {
-                given.map(|texts| {
-                    let files = texts
-                        .iter()
-                        .filter(|text| !text.eq_ignore_ascii_case("none"));
-                    Some(files.filter_map(|text| path(text, &given.at)).collect())
-                })
-            });
-        }
-        self.found.identity_agent = self.raw.identity_agent.as_ref().and_then(|given| {
-            given.map(|text| match text.as_str() {
-                "none" => Some(None),
-                "SSH_AUTH_SOCK" => None,
-                text => match text.strip_prefix('$').filter(|rest| !rest.starts_with('{')) {
-                    Some(name) => Some(std::env::var_os(name).map(PathBuf::from)),
-                    None => path(text, &given.at).map(Some),
-                },
-            })
-        });
+        let raw = &self.raw;
+        self.found.identity_files = paths.identities(&raw.identity_files);
+        self.found.user_known_hosts = paths.known_hosts(raw.user_known_hosts.as_ref());
+        self.found.global_known_hosts = paths.known_hosts(raw.global_known_hosts.as_ref());
+        self.found.identity_agent = paths.agent(raw.identity_agent.as_ref());
+        let mut unknown = paths.unknown;
         self.found.notes.append(&mut unknown);
         self.found.host_name = self.raw.host_name.take().map(|given| Given {
             value: host,
             at: given.at,
         });
         self.found
+    }
+}
+
+/// Paths of the file, with the values of their tokens.
+struct Paths<'a> {
+    tokens: Tokens<'a>,
+    /// What has a token that is not known, and where.
+    unknown: Vec<String>,
+}
+
+impl Paths<'_> {
+    fn path(&mut self, text: &str, at: &str) -> Option<PathBuf> {
+        let path = self.tokens.path(text);
+        if path.is_none() {
+            let note = format!("{at}: `{text}` has a token that is not known");
+            self.unknown.push(note);
+        }
+        path
+    }
+
+    fn identities(&mut self, given: &[Given<String>]) -> Vec<Given<PathBuf>> {
+        let files = given.iter();
+        let files = files.filter(|given| !given.value.eq_ignore_ascii_case("none"));
+        files
+            .filter_map(|given| given.map(|text| self.path(text, &given.at)))
+            .collect()
+    }
+
+    fn known_hosts(&mut self, given: Option<&Given<Vec<String>>>) -> Option<Given<Vec<PathBuf>>> {
+        let given = given?;
+        given.map(|texts| {
+            let files = texts.iter();
+            let files = files.filter(|text| !text.eq_ignore_ascii_case("none"));
+            Some(
+                files
+                    .filter_map(|text| self.path(text, &given.at))
+                    .collect(),
+            )
+        })
+    }
+
+    fn agent(&mut self, given: Option<&Given<String>>) -> Option<Given<Option<PathBuf>>> {
+        let given = given?;
+        given.map(|text| match text.as_str() {
+            "none" => Some(None),
+            "SSH_AUTH_SOCK" => None,
+            text => match text.strip_prefix('$').filter(|rest| !rest.starts_with('{')) {
+                Some(name) => Some(std::env::var_os(name).map(PathBuf::from)),
+                None => self.path(text, &given.at).map(Some),
+            },
+        })
     }
 }
 
