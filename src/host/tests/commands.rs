@@ -6,9 +6,6 @@ use super::proxy::Proxy;
 use super::sshd::Sshd;
 use super::*;
 
-/// Far less than what is waited for would take, far more than a busy machine needs.
-const SOON: Duration = Duration::from_secs(60);
-
 /// A command that ends only with the test.
 fn endless(sshd: &Sshd) -> HostCommand {
     sh(&format!(
@@ -334,76 +331,6 @@ async fn a_host_that_hangs_holds_up_neither_deadline_nor_shutdown() {
 }
 
 #[tokio::test]
-async fn lanes_work_side_by_side_on_at_most_six_sessions() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let proxy = Proxy::to(sshd.port);
-    let (_hosts, host) = one(sshd.config_via(proxy.port));
-    let mut lanes = vec![Lane::Control, Lane::Answer, Lane::Telemetry];
-    lanes.extend((0..9).map(Lane::Transfer));
-    let started = Instant::now();
-    let calls = lanes.iter().map(|lane| {
-        let (host, lane) = (host.clone(), *lane);
-        async move {
-            host.read(lane, &sh("sleep 0.3; echo done"))
-                .await
-                .unwrap()
-                .text()
-        }
-    });
-    let texts = futures_util::future::join_all(calls).await;
-    assert!(texts.iter().all(|text| text == "done\n"));
-    assert_eq!(proxy.accepted(), 5);
-    for lane in 0..3 {
-        let path = sshd.path("disk");
-        let access = FileAccess::Write(intent());
-        let file = host.open_file(Lane::Transfer(lane), path.to_str().unwrap(), access);
-        file.await.unwrap().finish().await.unwrap();
-    }
-    assert_eq!(proxy.accepted(), 6);
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
-}
-
-#[tokio::test]
-async fn a_transfers_command_need_not_wait_for_a_long_one_of_another() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (_hosts, host) = one(sshd.config());
-    let mark = sshd.path("mark").display().to_string();
-    let long = sh(&format!("until [ -e {mark} ]; do sleep 0.05; done")).deadline(SOON);
-    let short = sh(&format!(": >{mark}; echo made")).deadline(SOON);
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = heard.clone();
-    let lane = Lane::Transfer(1);
-    let _following = host.follow(lane, &short, move |line| {
-        hears.lock().unwrap().push(line.to_owned());
-    });
-    let (long, short) = tokio::join!(host.read(lane, &long), host.read(lane, &short));
-    assert_eq!((long.unwrap().status, short.unwrap().status), (0, 0));
-    assert_eq!(*heard.lock().unwrap(), ["made"]);
-}
-
-#[tokio::test]
-async fn an_idle_session_answers_the_host_and_stays() {
-    let asks = "ClientAliveInterval 1\nClientAliveCountMax 60\nLogLevel DEBUG1";
-    let Some(sshd) = Sshd::start(asks) else {
-        return;
-    };
-    let proxy = Proxy::to(sshd.port);
-    let (_hosts, host) = one(sshd.config_via(proxy.port));
-    host.read(Lane::Control, &sh("true")).await.unwrap();
-    let answers = || {
-        let log = std::fs::read_to_string(sshd.path("log")).unwrap();
-        log.matches(" for keepalive").count()
-    };
-    let began = Instant::now();
-    while answers() < 2 {
-        assert!(began.elapsed() < Duration::from_secs(60), "no answer");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    host.read(Lane::Control, &sh("true")).await.unwrap();
-    assert_eq!(proxy.accepted(), 1);
-}
-
-#[tokio::test]
 async fn a_quiet_command_is_no_dead_host_and_a_dead_host_is_noticed() {
     let Some(sshd) = Sshd::start("") else { return };
     // libssh2 sends no keepalive sooner than two seconds after the last.
@@ -464,23 +391,6 @@ async fn it_is_seen_how_many_channels_a_session_takes_and_the_session_goes_on() 
 }
 
 #[tokio::test]
-async fn a_host_that_allows_one_channel_is_served_as_well() {
-    let Some(sshd) = Sshd::start("MaxSessions 1") else {
-        return;
-    };
-    let (_hosts, host) = one(sshd.config());
-    for _ in 0..3 {
-        assert_eq!(
-            host.read(Lane::Control, &sh("echo x"))
-                .await
-                .unwrap()
-                .text(),
-            "x\n"
-        );
-    }
-}
-
-#[tokio::test]
 async fn calls_to_hostd_are_measured_where_they_are_answered() {
     let Some(sshd) = Sshd::start("") else { return };
     let (_hosts, host) = one(sshd.config());
@@ -503,49 +413,6 @@ async fn calls_to_hostd_are_measured_where_they_are_answered() {
         written.await.unwrap();
     }
     assert_ne!(takes(), before, "writes count too");
-}
-
-#[tokio::test]
-async fn a_waiting_power_on_lets_others_at_hostd_and_nothing_else_does() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (_hosts, host) = one(sshd.config());
-    let (answered, log) = (sshd.path("answered"), sshd.path("order"));
-    // A script counts as a call to hostd by what it names.
-    let call = |script: &str, path: &std::path::Path| {
-        HostCommand::script(Effect::Read, script, [path.to_str().unwrap()])
-    };
-    let wait = ": vim-cmd; until [ -e \"$1\" ]; do sleep 0.02; done";
-    let answered = answered.to_str().unwrap();
-    let power_on = HostCommand::write(["sh", "-c", wait, "vmsvc/power.on", answered]);
-    let (pid, started) = pid_slot();
-    let (powered, ()) = tokio::join!(
-        host.write(Lane::Control, &power_on, intent(), started),
-        async {
-            while pid.lock().unwrap().is_none() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            let answer = call(": vim-cmd; : >\"$1\"", answered.as_ref());
-            host.read(Lane::Answer, &answer).await.unwrap();
-        }
-    );
-    assert_eq!(powered.unwrap().status, 0);
-
-    let slow = call(
-        ": esxcli; echo begin >>\"$1\"; sleep 0.3; echo end >>\"$1\"",
-        &log,
-    );
-    let quick = call(": vim-cmd; echo quick >>\"$1\"", &log);
-    let (slow, quick) = tokio::join!(host.read(Lane::Telemetry, &slow), async {
-        while !log.exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        host.read(Lane::Control, &quick).await
-    });
-    assert!(slow.is_ok() && quick.is_ok());
-    assert_eq!(
-        std::fs::read_to_string(&log).unwrap(),
-        "begin\nend\nquick\n"
-    );
 }
 
 #[tokio::test]
@@ -597,171 +464,6 @@ async fn output_is_told_as_it_comes_sanitised_and_masked() {
         ]
     );
     assert!(events.iter().all(|event| !event.command.contains("s3cret")));
-}
-
-fn converse(script: &str) -> HostCommand {
-    sh(script).deadline(SOON)
-}
-
-/// Opens a file for writing, because a conversation goes beside one.
-async fn beside_a_file(host: &Host, sshd: &Sshd) -> RemoteFile {
-    let path = sshd.path("disk");
-    host.open_file(
-        Lane::Transfer(0),
-        path.to_str().unwrap(),
-        FileAccess::Write(intent()),
-    )
-    .await
-    .unwrap()
-}
-
-/// Over the session for bulk data, and where there is none.
-async fn both_ways(talk: impl AsyncFn(&Sshd, Hosts, Arc<Host>)) {
-    for bulk_session in [true, false] {
-        let Some(sshd) = Sshd::start("") else { return };
-        let (hosts, host) = one(HostConfig {
-            bulk_session,
-            ..sshd.config()
-        });
-        talk(&sshd, hosts, host).await;
-    }
-}
-
-#[tokio::test]
-async fn a_command_beside_a_file_is_told_more_while_it_runs() {
-    both_ways(talks_on).await;
-}
-
-async fn talks_on(sshd: &Sshd, hosts: Hosts, host: Arc<Host>) {
-    let command = converse("while read -r n; do echo $((n + 1)) >&2; done; echo out; exit 3");
-    let none = host.converse(Lane::Transfer(0), &command).await.unwrap();
-    assert!(none.is_none(), "there is no session yet");
-    let mut file = beside_a_file(&host, sshd).await;
-    let mut running = host
-        .converse(Lane::Transfer(0), &command)
-        .await
-        .unwrap()
-        .unwrap();
-    let mut said = running.said();
-    for n in [1, 5] {
-        file.write_at(n << 20, vec![1; 3 << 20]).await.unwrap();
-        running.tell(&n.to_string()).await.unwrap();
-        said.changed().await.unwrap();
-        assert_eq!(*said.borrow_and_update(), (n + 1).to_string());
-    }
-    file.finish().await.unwrap();
-    let output = running.finish().await.unwrap();
-    assert_eq!((output.text().as_str(), output.status), ("out\n", 3));
-    let write = HostCommand::write(["true"]);
-    let refused = host.converse(Lane::Transfer(0), &write).await;
-    assert!(matches!(refused.err(), Some(HostError::PolicyRefused(_))));
-    hosts.close().await;
-}
-
-#[tokio::test]
-async fn a_command_beside_a_file_takes_its_lane_where_no_further_channel_is_opened() {
-    let Some(sshd) = Sshd::start("MaxSessions 1") else {
-        return;
-    };
-    let (_hosts, host) = one(sshd.config());
-    let _file = beside_a_file(&host, &sshd).await;
-    let command = converse("read -r n; echo $n");
-    let talk = host.converse(Lane::Transfer(0), &command).await;
-    let mut talk = talk.unwrap().unwrap();
-    talk.tell("7").await.unwrap();
-    assert_eq!(talk.finish().await.unwrap().text(), "7\n");
-}
-
-#[tokio::test]
-async fn a_command_beside_a_file_that_ends_early_or_is_no_longer_wanted_holds_up_nobody() {
-    both_ways(ends_early).await;
-}
-
-async fn ends_early(sshd: &Sshd, _hosts: Hosts, host: Arc<Host>) {
-    let mut file = beside_a_file(&host, sshd).await;
-    let start = |script: &str| {
-        let command = converse(script);
-        let host = host.clone();
-        async move { host.converse(Lane::Transfer(0), &command).await }
-    };
-    let begun = Instant::now();
-    let mut ended = start("exit 4").await.unwrap().unwrap();
-    let mut said = ended.said();
-    // On a lane its end is noticed when something is asked of it.
-    while ended.tell("1").await.is_ok() {
-        assert!(begun.elapsed() < SOON);
-    }
-    assert_eq!(ended.finish().await.unwrap().status, 4);
-    while said.changed().await.is_ok() {}
-    let mark = sshd.path("gone");
-    let line = format!("read -r n; cat >/dev/null; : >{}", mark.display());
-    let mut dropped = start(&line).await.unwrap().unwrap();
-    dropped.tell("1").await.unwrap();
-    drop(dropped);
-    while !mark.exists() {
-        assert!(begun.elapsed() < SOON, "its input was not closed");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let mut killed = start("kill -9 $$").await.unwrap().unwrap();
-    let killed = killed.finish().await;
-    assert!(killed.map_or(true, |output| output.status != 0));
-    let endless = converse("exec sleep 1000").deadline(Duration::from_millis(300));
-    let mut endless = host
-        .converse(Lane::Transfer(0), &endless)
-        .await
-        .unwrap()
-        .unwrap();
-    let mut said = endless.said();
-    tokio::select! {
-        biased;
-        _ = endless.finish() => panic!("its file waited for it"),
-        written = file.write_at(0, vec![1; 9]) => written.unwrap(),
-    }
-    assert!(endless.finish().await.is_err(), "it has not ended");
-    assert!(said.changed().await.is_err(), "nobody hears it any more");
-    file.finish().await.unwrap();
-    assert!(begun.elapsed() < SOON);
-}
-
-#[tokio::test]
-async fn a_file_tells_up_to_where_its_writes_are_confirmed() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (hosts, host) = one(sshd.config());
-    let mut file = beside_a_file(&host, &sshd).await;
-    file.write_at(0, vec![1; 4 << 20]).await.unwrap();
-    let begun = Instant::now();
-    let mut confirmed = 0;
-    while confirmed < 4 << 20 {
-        assert!(begun.elapsed() < SOON);
-        let now = file.confirmed(4 << 20).unwrap();
-        assert!(now >= confirmed && now % (128 << 10) == 0);
-        confirmed = now;
-        let arrived = std::fs::read(sshd.path("disk")).unwrap();
-        assert!(arrived.len() as u64 >= confirmed);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    file.write_at(8 << 20, vec![1; 4 << 20]).await.unwrap();
-    assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
-    hosts.close().await;
-}
-
-#[tokio::test]
-async fn a_file_on_a_lane_tells_it_too() {
-    let Some(sshd) = Sshd::start("") else { return };
-    let (hosts, host) = one(HostConfig {
-        bulk_session: false,
-        ..sshd.config()
-    });
-    let mut file = beside_a_file(&host, &sshd).await;
-    assert_eq!(file.confirmed(0), Some(0), "nothing is on its way");
-    file.write_at(0, vec![1; 4 << 20]).await.unwrap();
-    let confirmed = file.confirmed(4 << 20).unwrap();
-    assert!(confirmed >= 3 << 20, "a MiB is on its way: {confirmed}");
-    let arrived = std::fs::read(sshd.path("disk")).unwrap();
-    assert!(arrived.len() as u64 >= confirmed);
-    file.write_at(8 << 20, vec![1; 4 << 20]).await.unwrap();
-    assert!(file.confirmed(6 << 20) == Some(6 << 20), "not written to");
-    hosts.close().await;
 }
 
 #[tokio::test]

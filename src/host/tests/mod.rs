@@ -1,9 +1,11 @@
 //! Sessions against real servers on loopback: OpenSSH's sshd, and small ones that misbehave.
 
+mod beside;
 mod commands;
 mod files;
 mod hops;
 mod hostile;
+mod lanes;
 mod logins;
 mod passwords;
 mod ports;
@@ -22,6 +24,9 @@ use super::*;
 use crate::journal::Intent;
 use crate::names::HostName;
 use crate::runbook::model::{HostAddress, Mode, SiteRole};
+
+/// Far less than what is waited for would take, far more than a busy machine needs.
+const SOON: Duration = Duration::from_secs(60);
 
 /// A host under test, on loopback.
 fn config(port: u16, auth: Vec<Credential>) -> HostConfig {

@@ -3,7 +3,6 @@
 use super::sshd::Sshd;
 use super::*;
 
-const SOON: Duration = Duration::from_secs(60);
 const WINDOW: Window = Window {
     columns: 77,
     rows: 22,
