@@ -157,6 +157,15 @@ impl Arrivals {
         self.placed.clear();
     }
 
+    /// Names of what this step put there, under its final name or a temporary one.
+    pub fn own(&self) -> Vec<String> {
+        let own = |name: &&String| {
+            name.contains(&self.mark) || self.placed.iter().any(|placed| placed.name == **name)
+        };
+        let names = self.entries.iter().map(|(name, _)| name);
+        names.filter(own).cloned().collect()
+    }
+
     /// Names of what this run did not put there.
     pub fn foreign(&self) -> Vec<String> {
         let own = |name: &String| {
@@ -238,12 +247,7 @@ pub(super) async fn remove_placed(ctx: &Ctx, at: &VmAt) -> Result<Vec<String>, A
     if let Some(kept) = KeptByLater::find(names, ctx.run.as_str()) {
         return Err(ActError::Failed(kept.fault(at, "nothing was removed")));
     }
-    let own = |name: &&String| {
-        name.contains(&arrivals.mark) || arrivals.placed.iter().any(|placed| placed.name == **name)
-    };
-    let names = arrivals.entries.iter().map(|(name, _)| name).filter(own);
-    let names: Vec<String> = names.cloned().collect();
-    let mut evidence = remove_named(ctx, at, &names, &arrivals.mark).await?;
+    let mut evidence = remove_named(ctx, at, &arrivals.own(), &arrivals.mark).await?;
     let folder = at.folder_path();
     let made = ctx.run_facts().into_iter().any(
         |fact| matches!(fact, Fact::FolderMade { host, path } if host == at.host && path == folder),

@@ -21,6 +21,7 @@ use crate::runbook::model::{Mode, Runbook};
 
 use super::link::{ActError, Link, Progress, Request};
 use super::memo::Memo;
+use super::room::Begun;
 
 /// After these pauses a patient look is made again.
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -50,6 +51,8 @@ pub struct Ctx {
     pub clock: Clock,
     /// The run's folder.
     pub run_dir: PathBuf,
+    /// Restores that began while this console drives the run.
+    pub begun: Begun,
     /// The way to the runner.
     pub link: Link,
     /// The host whose control session may be held by a command of this action: what is read there

@@ -31,9 +31,10 @@ use crate::hypervisor::shell::{LockTaken, is_writable, take_lock};
 use crate::plan::{Risk, Step};
 use crate::runbook::model::Runbook;
 
-use super::answer::{needed, shown};
+use super::answer::{blocked, needed, shown};
 use super::context::Ctx;
 use super::link::ActError;
+use super::store;
 use claim::{Claim, want};
 use owner::Owner;
 use place::{Place, hosts_changed};
@@ -113,6 +114,10 @@ pub(super) async fn guard(ctx: &Ctx, answer: ProbeAnswer) -> Result<Guarded, Fau
     if !changes_a_host(proposal) {
         return Ok(guarded);
     }
+    if let Some(fault) = other_volume(ctx).await? {
+        guarded.answer = blocked(guarded.answer.found, fault, &[]);
+        return Ok(guarded);
+    }
     let owner = Owner::this(ctx).line();
     let mut theirs = Vec::new();
     let places = Place::of_step(&ctx.runbook, &ctx.step);
@@ -172,6 +177,17 @@ pub(super) fn outlined(runbook: &Runbook, step: &Step, mut answer: ProbeAnswer) 
         }
     }
     answer
+}
+
+/// Why nothing is sent while the datastore of the step's VM is another volume than it was: neither its
+/// files nor its lock lie there.
+async fn other_volume(ctx: &Ctx) -> Result<Option<Fault>, Fault> {
+    for at in place::of_vm(&ctx.runbook, &ctx.step) {
+        if let Some(fault) = store::changed(ctx, &at).await? {
+            return Ok(Some(fault));
+        }
+    }
+    Ok(None)
 }
 
 fn changes_a_host(proposal: &Proposal) -> bool {
@@ -274,6 +290,9 @@ fn held_elsewhere(
 /// # Errors
 /// Another run holds it, it could not be locked, or the link was lost.
 pub(super) async fn hold(ctx: &Ctx) -> Result<(), ActError> {
+    if let Some(fault) = other_volume(ctx).await? {
+        return Err(fault.into());
+    }
     let owner = Owner::this(ctx).line();
     for place in Place::of_step(&ctx.runbook, &ctx.step) {
         let claim = match look(ctx, &place).await? {

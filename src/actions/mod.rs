@@ -83,6 +83,7 @@ pub use later::clearing;
 pub use link::{ActError, Link, Progress, Request};
 pub use lock::{close, holder, lock_folder};
 pub use port_groups::{Groups, compare as compare_port_groups};
+pub use room::Begun;
 pub use stop_lost::stop_patiently;
 pub use words::{count, size, span};
 

@@ -13,7 +13,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -60,8 +60,8 @@ pub(super) struct Seen {
     point: Option<Source>,
     /// All points, newest first.
     points: Vec<Point>,
-    /// Folders of those that this run proved corrupt.
-    corrupt: BTreeSet<String>,
+    /// Those that this run proved corrupt: by folder, the file that was.
+    corrupt: BTreeMap<String, String>,
     /// When service was lost.
     outage: Option<Timestamp>,
 }
@@ -151,7 +151,7 @@ impl Action for Restore {
             Store::Here { free, .. } => Some(free),
             _ => None,
         };
-        let chosen = self.choose(ctx, &seen.points, &seen.arrivals, free);
+        let chosen = self.choose(ctx, &seen, free);
         seen.point = Some(chosen.await?);
         Ok(Known::Is(seen))
     }
@@ -223,7 +223,11 @@ impl Action for Restore {
         let Some(Source::Use(used)) = &seen.point else {
             return Ok(());
         };
+        ctx.begun.enter(&self.at, &ctx.run_facts())?;
         seen.store.keep(ctx, &self.at).await?;
+        if !used.replaced.is_empty() {
+            arrivals::remove_placed(ctx, &self.at).await?;
+        }
         let fact = Fact::PointChosen {
             vm: self.at.vm.clone(),
             backup: self.backup.clone(),

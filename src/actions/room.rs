@@ -5,6 +5,7 @@
 //! to begin are counted aloud; they do not stop one that goes before them.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::Fact;
 use crate::host::Lane;
@@ -182,6 +183,42 @@ impl Room {
             bytes: self.own.least,
             swap: self.swap,
         }
+    }
+}
+
+/// Restores that count on room on a datastore, from the moment on at which they begin: those that begin
+/// together do not find each other in the journal as it stood when they looked.
+#[derive(Clone, Debug, Default)]
+pub struct Begun(Arc<Mutex<Vec<VmAt>>>);
+
+impl Begun {
+    /// Enters a restore that has counted with what `facts` tell.
+    ///
+    /// # Errors
+    /// Another one to its datastore began since; it has to count anew.
+    pub(super) fn enter(&self, at: &VmAt, facts: &[Fact]) -> Result<(), Fault> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |other: &VmAt| {
+            facts
+                .iter()
+                .any(|fact| matches!(fact, Fact::RoomCounted { vm, .. } if *vm == other.vm))
+        };
+        let is_here = |other: &&VmAt| other.host == at.host && other.datastore == at.datastore;
+        let mut here = begun.iter().filter(is_here);
+        if let Some(other) = here.find(|other| other.vm != at.vm && !is_known(other)) {
+            return Err(Fault::new(
+                format!(
+                    "the restore of {} to {} began at the same moment, and takes room there",
+                    other.vm, at.datastore
+                ),
+                at.host.as_str(),
+                "nothing of this VM was sent",
+                "it looks anew by itself, and counts both",
+            )
+            .passing());
+        }
+        begun.push(at.clone());
+        Ok(())
     }
 }
 

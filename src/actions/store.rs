@@ -118,6 +118,25 @@ impl Store {
     }
 }
 
+/// Why nothing is changed of a VM where its datastore's name means another volume than when the run
+/// first used it; asks only where the run has.
+///
+/// # Errors
+/// The host could not be asked.
+pub(super) async fn changed(ctx: &Ctx, at: &VmAt) -> Result<Option<Fault>, Fault> {
+    let is_used = ctx.facts().any(|fact| {
+        matches!(fact, Fact::DatastoreSeen { host, label, .. } if *host == at.host && *label == at.datastore)
+    });
+    if !is_used {
+        return Ok(None);
+    }
+    let store = Store::look(ctx, at).await?;
+    Ok(match store {
+        Store::Changed { .. } => store.fault(at),
+        _ => None,
+    })
+}
+
 /// Whether a path names the VM's own .vmx, on its own datastore.
 ///
 /// # Errors

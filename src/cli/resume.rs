@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::actions::Begun;
 use crate::clock::Clock;
 use crate::engine::{Opening, RunState, opening};
 use crate::error::Fault;
@@ -140,6 +141,7 @@ fn take_up(
             .with_secrets(secrets),
         settings,
         clock: Clock::system(),
+        begun: Begun::default(),
     };
     runner::resume(launch, up).map_err(|fault| Failure::of(Exit::Refused, &fault))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 
+use crate::actions::Begun;
 use crate::clock::Clock;
 use crate::engine::{DrillTerms, FromDrill, Parent, RunInfo, RunState, seconds};
 use crate::host::{HostConfig, Hosts, Policy, Secret};
@@ -303,6 +304,7 @@ pub(super) fn launch(
         parent,
         // Times begin with the run's own session, however long the console was open before.
         clock: Clock::system(),
+        begun: Begun::default(),
     };
     runner::start(launch, info).map_err(|fault| Failure::of(Exit::Refused, &fault))
 }

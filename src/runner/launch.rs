@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::actions::Ctx;
+use crate::actions::{Begun, Ctx};
 use crate::clock::Clock;
 use crate::engine::{Chapter, Engine, Fact, Input, RunEvent, RunInfo, RunState, Settings, TakenBy};
 use crate::error::Fault;
@@ -41,6 +41,8 @@ pub struct Launch {
     pub parent: Option<Arc<RunState>>,
     /// The clock that the journal goes by.
     pub clock: Clock,
+    /// Restores that begin.
+    pub begun: Begun,
 }
 
 /// How a run is taken up again.
@@ -268,6 +270,7 @@ impl Launch {
             run_dir: self.dir.clone(),
             hosts: self.hosts.clone(),
             clock: self.clock.clone(),
+            begun: self.begun.clone(),
             link,
             beside: None,
             patient: false,
@@ -302,6 +305,7 @@ mod tests {
             settings: Settings::default(),
             parent: None,
             clock: Clock::system(),
+            begun: Begun::default(),
         }
     }
 

@@ -9,6 +9,9 @@ pub(super) const NO_DESCRIPTOR: &str = "no disk descriptor of at most 64 KiB";
 /// Why a restore point cannot be used. `Display` is a lower-case fragment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
+    /// A restore from it found files with other sums than the recorded ones.
+    #[error("a restore from it proved {0} corrupt")]
+    Proven(String),
     /// Its folder could not be looked into.
     #[error("its folder cannot be read: {0}")]
     Closed(String),

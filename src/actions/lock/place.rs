@@ -26,16 +26,7 @@ impl Place {
     /// What a step has to hold, in the order in which the locks are taken: its VM; and where it is
     /// about none that has a place, the hosts that it changes.
     pub(super) fn of_step(runbook: &Runbook, step: &Step) -> Vec<Self> {
-        let home = format!("{}/", Section::Failback.as_str());
-        let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
-            &[SiteRole::Recovery, SiteRole::Protected]
-        } else {
-            &[SiteRole::Recovery]
-        };
-        let vm = step.subject.vm();
-        let of_vm: Vec<Self> = roles
-            .iter()
-            .filter_map(|role| VmAt::new(runbook, vm?, *role).ok())
+        let of_vm: Vec<Self> = of_vm(runbook, step)
             .map(|at| Self {
                 folder: lock_folder(&at.datastore, &at.folder),
                 vm: Some(at.vm),
@@ -91,6 +82,20 @@ impl Place {
     pub(super) fn who(&self) -> String {
         Fact::locked(self.vm.as_ref(), &self.host)
     }
+}
+
+/// Where the VM of a step is, or comes to be: at the recovery site, and on the way home at both.
+pub(super) fn of_vm<'a>(runbook: &'a Runbook, step: &'a Step) -> impl Iterator<Item = VmAt> + 'a {
+    let home = format!("{}/", Section::Failback.as_str());
+    let roles: &[SiteRole] = if step.id.as_str().starts_with(&home) {
+        &[SiteRole::Recovery, SiteRole::Protected]
+    } else {
+        &[SiteRole::Recovery]
+    };
+    let vm = step.subject.vm();
+    roles
+        .iter()
+        .filter_map(move |role| VmAt::new(runbook, vm?, *role).ok())
 }
 
 /// The hosts that a step changes by a command of the runbook's own, to make room and give it back, or

@@ -53,6 +53,12 @@ impl Restore {
         needed("not asked", proposal)
     }
 
+    /// The removal of what makes way for the files of another point.
+    pub(super) fn removing(&self, names: &[String]) -> Vec<ShownCommand> {
+        let remove = |name: &String| shell::remove_file(&self.at.file_path(name)).line();
+        moving::changing(&self.at.host, names.iter().map(remove))
+    }
+
     pub(super) fn proposal(&self, changes: Vec<String>, commands: Vec<ShownCommand>) -> Proposal {
         Proposal {
             changes,
@@ -119,6 +125,12 @@ impl Restore {
         let seeding = used.seeding.as_ref();
         changes.extend(seeding.iter().flat_map(|seeding| seeding.lines(point)));
         changes.extend(used.makes.iter().cloned());
+        if !used.replaced.is_empty() {
+            changes.push(
+                "what arrived from the point that was proven corrupt is removed first, each file by its name"
+                    .into(),
+            );
+        }
         if used.begun {
             changes.push("begun with this point; to take another, undo this step first".into());
         }

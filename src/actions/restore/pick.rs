@@ -73,14 +73,16 @@ fn taken(point: &Point, deviation: Option<Deviation>) -> Taken {
 }
 
 /// What is taken now: what the confirmation in hand names, else what a person chose before, else what
-/// the runbook says. A new choice is kept as a fact before anything comes of it.
+/// the runbook says. A new choice is kept as a fact before anything comes of it. What is `judged` to be
+/// proven corrupt is taken only where it is named now: it may have been mended.
 pub(super) async fn take(
     ctx: &Ctx,
     vm: &VmName,
     points: &[Point],
+    judged: &[Point],
     choice: &PointChoice,
 ) -> Result<Taken, NoPoint> {
-    let by_runbook = last_state(ctx, vm, transfer::choose(points, choice));
+    let by_runbook = last_state(ctx, vm, transfer::choose(judged, choice));
     let before = ctx
         .run_facts()
         .into_iter()
@@ -108,12 +110,12 @@ pub(super) async fn take(
         (None, Ok(chosen)) => Some(chosen.point.name.as_str()),
         (None, Err(_)) => None,
     };
-    let sound = |name: &str| {
+    let sound = |name: &str, points: &'_ [Point]| {
         let found = points.iter().find(|point| point.name == name);
-        found.filter(|point| point.is_sound())
+        found.filter(|point| point.is_sound()).cloned()
     };
     if let Some((name, deviation)) = now.filter(|(name, _)| Some(name.as_str()) != current)
-        && let Some(point) = sound(&name)
+        && let Some(point) = sound(&name, points)
     {
         let fact = Fact::PointPicked {
             vm: vm.clone(),
@@ -124,12 +126,12 @@ pub(super) async fn take(
         };
         // Where it cannot be kept nobody waits for this action any more.
         let _ = ctx.link.fact(fact).await;
-        return Ok(of_choice(point, deviation, by_runbook));
+        return Ok(of_choice(&point, deviation, by_runbook));
     }
     match before {
-        Some((name, deviation)) => match sound(&name) {
-            Some(point) => Ok(of_choice(point, deviation, by_runbook)),
-            None => transfer::choose(points, &PointChoice::Stamp(name)).map(|chosen| Taken {
+        Some((name, deviation)) => match sound(&name, judged) {
+            Some(point) => Ok(of_choice(&point, deviation, by_runbook)),
+            None => transfer::choose(judged, &PointChoice::Stamp(name)).map(|chosen| Taken {
                 chosen,
                 deviation: Some(deviation),
             }),

@@ -1,6 +1,6 @@
 //! Restore points in the words of the step card.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,21 +11,41 @@ use crate::actions::words::{count, size, span};
 use crate::engine::{Choice, ChoiceOption, Fact};
 use crate::names::VmName;
 use crate::runbook::model::Consistency;
-use crate::transfer::{Grade, Point, PointFile};
+use crate::transfer::{Flaw, Grade, Point, PointFile};
 
 use super::pick::POINT;
 
 /// What is said of a point of which this run found a file with another sum than the recorded one.
 const CORRUPT: &str = "proven CORRUPT in this run";
 
-/// Folders of the VM's points that this run proved corrupt.
-pub(super) fn proven_corrupt(ctx: &Ctx, vm: &VmName) -> BTreeSet<String> {
-    let facts = ctx.run_facts().into_iter();
-    let corrupt = facts.filter_map(|fact| match fact {
-        Fact::PointCorrupt { vm: of, path, .. } if of == *vm => Some(path),
-        _ => None,
-    });
-    corrupt.collect()
+/// The VM's points that this run proved corrupt: by folder, the file that was. One that a person chose
+/// since may have been mended.
+pub(super) fn proven_corrupt(ctx: &Ctx, vm: &VmName) -> BTreeMap<String, String> {
+    let mut corrupt = BTreeMap::new();
+    for fact in ctx.run_facts() {
+        match fact {
+            Fact::PointCorrupt {
+                vm: of, path, file, ..
+            } if of == *vm => {
+                corrupt.insert(path, file);
+            }
+            Fact::PointPicked { vm: of, point, .. } if of == *vm => {
+                corrupt.retain(|path, _| path.rsplit('/').next() != Some(point.as_str()));
+            }
+            _ => {}
+        }
+    }
+    corrupt
+}
+
+/// The points as the runbook's rule sees them: what was proven corrupt is not sound.
+pub(super) fn judged(points: &[Point], corrupt: &BTreeMap<String, String>) -> Vec<Point> {
+    let mut judged = points.to_vec();
+    for point in &mut judged {
+        let file = corrupt.get(&point.path);
+        point.flaws.extend(file.cloned().map(Flaw::Proven));
+    }
+    judged
 }
 
 /// In what state the guest was when the backup was taken.
@@ -103,14 +123,14 @@ fn about(
 /// What there is to choose from; `None` where there is nothing but what is taken.
 pub(super) fn choice(
     points: &[Point],
-    corrupt: &BTreeSet<String>,
+    corrupt: &BTreeMap<String, String>,
     taken: Option<String>,
     outage: Option<Timestamp>,
     rpo: Option<Duration>,
 ) -> Option<Choice> {
     let option = |point: &Point| ChoiceOption {
         name: point.name.clone(),
-        about: about(point, corrupt.contains(&point.path), outage, rpo),
+        about: about(point, corrupt.contains_key(&point.path), outage, rpo),
         unusable: (!point.is_sound()).then(|| point.flaws_in_words()),
     };
     (points.len() > 1 || taken.is_none()).then(|| Choice {
@@ -124,7 +144,7 @@ pub(super) fn choice(
 /// `points: 20260102T030405Z 5h 10m before the outage, …`, newest first.
 pub(super) fn found(
     points: &[Point],
-    corrupt: &BTreeSet<String>,
+    corrupt: &BTreeMap<String, String>,
     outage: Option<Timestamp>,
 ) -> String {
     const SHOWN: usize = 4;
@@ -132,7 +152,7 @@ pub(super) fn found(
         let age = outage.map(|outage| format!(" {}", age(point, outage)));
         let flaw = if !point.is_sound() {
             " (not usable)".to_owned()
-        } else if corrupt.contains(&point.path) {
+        } else if corrupt.contains_key(&point.path) {
             format!(" ({CORRUPT})")
         } else {
             String::new()

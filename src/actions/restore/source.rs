@@ -9,9 +9,9 @@ use crate::error::Fault;
 use crate::runbook::model::PointChoice;
 use crate::transfer::{Delivery, Folder, Item, Landing, NoPoint, Point, Seeds};
 
-use super::Restore;
 use super::pick::{self, Deviation, Taken};
 use super::seeding::Seeding;
+use super::{Restore, Seen, points};
 
 /// What is restored.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub(super) struct Use {
     pub(super) deviation: Option<Deviation>,
     /// Files of it were placed already, so that no other can be taken.
     pub(super) begun: bool,
+    /// Files of the point that was proven corrupt, which make way for those of this one.
+    pub(super) replaced: Vec<String>,
 }
 
 impl Restore {
@@ -107,14 +109,21 @@ impl Restore {
     pub(super) async fn choose(
         &self,
         ctx: &Ctx,
-        points: &[Point],
-        arrivals: &Arrivals,
+        seen: &Seen,
         free: Option<u64>,
     ) -> Result<Source, Fault> {
-        let begun = self.begun_with(ctx, arrivals);
+        let (points, placed) = (&seen.points, &seen.arrivals);
+        let judged = points::judged(points, &seen.corrupt);
+        let mut begun = self.begun_with(ctx, placed);
+        let rotten = begun.take_if(|path| seen.corrupt.contains_key(path));
         let taken = match &begun {
             Some(path) => pick::begun(points, path),
-            None => pick::take(ctx, &self.at.vm, points, &self.choice).await,
+            None => pick::take(ctx, &self.at.vm, points, &judged, &self.choice).await,
+        };
+        // What makes way is as if it had never come.
+        let (arrivals, replaced) = match rotten {
+            Some(_) => (&Arrivals::default(), placed.own()),
+            None => (placed, Vec::new()),
         };
         let Taken { chosen, deviation } = match taken {
             Ok(taken) => taken,
@@ -148,7 +157,11 @@ impl Restore {
             .iter()
             .map(|(name, why)| format!("{name}: {why}"));
         Ok(Source::Use(Box::new(Use {
-            commands: moving::shown(&self.at.host, &delivery, arrivals),
+            commands: self
+                .removing(&replaced)
+                .into_iter()
+                .chain(moving::shown(&self.at.host, &delivery, arrivals))
+                .collect(),
             mover: delivery.mover().as_str(),
             passed_over: passed_over.collect(),
             point: chosen.point,
@@ -159,6 +172,7 @@ impl Restore {
             room,
             deviation,
             begun: begun.is_some(),
+            replaced,
         })))
     }
 

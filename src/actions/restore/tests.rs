@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::pick::Deviation;
@@ -72,6 +72,7 @@ fn used(stamp: &str) -> Use {
         },
         deviation: None,
         begun: false,
+        replaced: Vec::new(),
     }
 }
 
@@ -86,7 +87,7 @@ fn seen(source: Option<Source>) -> Seen {
         arrivals: Arrivals::default(),
         point: source,
         points: vec![torn, point("20260102T000000Z"), point("20251231T000000Z")],
-        corrupt: BTreeSet::new(),
+        corrupt: BTreeMap::new(),
         outage: OUTAGE.parse().ok(),
     }
 }
@@ -206,7 +207,8 @@ fn every_point_is_offered_with_age_kind_completeness_and_grade() {
         ]
     );
     let mut rotten = seen(using("20260102T000000Z"));
-    rotten.corrupt.insert(rotten.points[1].path.clone());
+    let path = rotten.points[1].path.clone();
+    rotten.corrupt.insert(path, "sql01-flat.vmdk".to_owned());
     let rotten = decide(rotten);
     assert_eq!(
         needed(&rotten).choice.as_ref().unwrap().options[1].about,

@@ -2,7 +2,7 @@
 
 use super::world::{World, is_done, out};
 use super::{lines, needed};
-use crate::engine::{Fact, Performed};
+use crate::engine::{Fact, Performed, Verdict};
 use crate::host::{HostCommand, Lane};
 use crate::plan::Risk;
 use crate::runbook::model::SiteRole;
@@ -315,5 +315,65 @@ async fn what_was_vouched_for_is_over_once_the_vm_was_seen_running() {
         .iter()
         .filter(|fact| matches!(fact, Fact::Attested { .. }));
     assert_eq!(attested.count(), 2, "each is kept once");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_restores_that_begin_together_one_counts_anew_what_the_other_takes() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    let (first, second) = (out("restore"), "failover/recover/web01/restore".to_owned());
+    for id in [&first, &second] {
+        let text = needed(&world.probe(id).await).changes.join("\n");
+        assert!(!text.contains("has begun"), "{text}");
+    }
+    let both = tokio::join!(world.perform(&first), world.perform(&second));
+    let (late, fault) = match &both {
+        (Performed::Done { .. }, Performed::Failed(fault)) => (second, fault),
+        (Performed::Failed(fault), Performed::Done { .. }) => (first, fault),
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        fault.passing && fault.what.contains("at the same moment"),
+        "{fault}"
+    );
+    let room = world.facts();
+    let counted = room
+        .iter()
+        .filter(|fact| matches!(fact, Fact::RoomCounted { .. }));
+    assert_eq!(counted.count(), 1);
+    world.go(&late).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_datastore_that_is_another_volume_by_now_is_left_alone_by_every_step() {
+    let world = World::new().await;
+    world.site.go_dark(SiteRole::Protected);
+    world.go(&out("restore")).await;
+    let seen = world.facts().into_iter().find_map(|fact| match fact {
+        Fact::DatastoreSeen { host, label, .. } => Some((host, label)),
+        _ => None,
+    });
+    let (host, label) = seen.unwrap();
+    // As if it had been another one when the run first used it.
+    let uuid = "00000000-00000000-0000-000000000000".to_owned();
+    let other = Fact::DatastoreSeen { host, label, uuid };
+    world.first_saw(other);
+    let before = world.all_writes();
+    let answer = world.probe(&out("register")).await;
+    let Verdict::Blocked { fault, .. } = &answer.verdict else {
+        panic!("{answer:?}");
+    };
+    assert!(
+        fault.what.contains("is not the volume that it was"),
+        "{fault}"
+    );
+    let undone = world.undo(&out("restore")).await;
+    assert!(
+        matches!(&undone, Performed::Failed(fault) if fault.what.contains("not the volume")),
+        "{undone:?}"
+    );
+    assert_eq!(world.all_writes(), before);
     world.end().await;
 }

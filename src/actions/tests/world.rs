@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::actions::{self, Ctx, Link, Request};
+use crate::actions::{self, Begun, Ctx, Link, Request};
 use crate::clock::Clock;
 use crate::engine::{
     Answer, Confirmation, Consent, Entry, Fact, Performed, ProbeAnswer, Prompt, Proposal, Question,
@@ -44,6 +44,7 @@ pub(in crate::actions) struct World {
     pub answers: Arc<AtomicBool>,
     /// The way to lee-esx1.
     pub link: CutLink,
+    begun: Begun,
     dir: TempDir,
 }
 
@@ -227,6 +228,7 @@ impl World {
             keeper: Arc::new(keeper),
             answers: Arc::new(AtomicBool::new(true)),
             link,
+            begun: Begun::default(),
             dir,
         }
     }
@@ -270,6 +272,16 @@ impl World {
             Fact::FilePlaced { path, .. } if found.step.as_ref() == Some(&step) => told(path),
             _ => true,
         });
+    }
+
+    /// Which volume a datastore's name meant when the run first used it.
+    pub fn first_saw(&self, seen: Fact) {
+        let mut state = self.keeper.state.lock().unwrap();
+        for found in &mut state.facts {
+            if matches!(found.fact, Fact::DatastoreSeen { .. }) {
+                found.fact = seen.clone();
+            }
+        }
     }
 
     /// Looks; the answer is kept as the step's proposal.
@@ -461,6 +473,7 @@ impl World {
             hosts: self.hosts.clone(),
             clock: self.keeper.clock.clone(),
             run_dir: self.run_dir(),
+            begun: self.begun.clone(),
             link: Link::new(requests),
             beside: None,
             patient: false,
