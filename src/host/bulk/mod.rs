@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use russh::client::{self, Handle, Msg};
 use russh::keys::{Algorithm, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, cipher, kex};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use crate::runbook::model::HostAddress;
 
@@ -70,8 +70,8 @@ pub(super) struct Sessions {
     current: Mutex<Option<Arc<Session>>>,
     /// No further one is kept; set under the lock of `current`.
     closed: Arc<AtomicBool>,
-    /// Held while one is opened.
-    opening: tokio::sync::Mutex<()>,
+    /// Held while one is opened, until the thread that does so has ended.
+    opening: Arc<tokio::sync::Mutex<()>>,
     strikes: AtomicU32,
 }
 
@@ -93,14 +93,15 @@ impl Sessions {
         if self.is_given_up() {
             return Ok(None);
         }
-        let _opening = self.opening.lock().await;
+        let turn = self.opening.clone().lock_owned().await;
         if let Some(session) = self.alive() {
             return Ok(Some(session));
         }
         if self.closed.load(Ordering::Relaxed) {
             return Err(HostError::Closed);
         }
-        match open(host, &self.closed).await? {
+        let (opened, _turn) = open(host, &self.closed, turn).await?;
+        match opened? {
             Opened::Session(session) => {
                 self.strikes.store(0, Ordering::Relaxed);
                 self.keep(*session).await.map(Some)
@@ -166,7 +167,8 @@ impl Sessions {
         self.strikes.store(0, Ordering::Relaxed);
     }
 
-    /// Ends the session, if there is one. None is opened any more.
+    /// Ends the session, if there is one. None is opened any more, and none is being opened: whoever
+    /// shakes hands is told, for it needs the runtime.
     pub(super) async fn close(&self) {
         let session = {
             let mut current = self.current();
@@ -176,6 +178,7 @@ impl Sessions {
         if let Some(session) = session {
             session.end().await;
         }
+        drop(self.opening.lock().await);
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Session>>> {
@@ -221,8 +224,15 @@ impl Drop for Wanted {
     }
 }
 
+/// What came of opening one, and the turn to do so.
+type Tried = (Result<Opened, HostError>, OwnedMutexGuard<()>);
+
 /// Opens a session when it is this host's turn to, unless all are `closed` meanwhile.
-async fn open(host: &Arc<Shared>, closed: &Arc<AtomicBool>) -> Result<Opened, HostError> {
+async fn open(
+    host: &Arc<Shared>,
+    closed: &Arc<AtomicBool>,
+    turn: OwnedMutexGuard<()>,
+) -> Result<Tried, HostError> {
     let wanted = Wanted(Cancel {
         given_up: Arc::default(),
         closed: closed.clone(),
@@ -230,15 +240,16 @@ async fn open(host: &Arc<Shared>, closed: &Arc<AtomicBool>) -> Result<Opened, Ho
     let (host, cancel) = (host.clone(), wanted.0.clone());
     let runtime = tokio::runtime::Handle::current();
     let opening = tokio::task::spawn_blocking(move || {
-        host.turn.take(&cancel, || {
+        let opened = host.turn.take(&cancel, || {
             host.may_log_in()?;
             let socket = dial(&host, &cancel)?;
             runtime.block_on(greet(&host, socket, &cancel))
-        })
+        });
+        (opened, turn)
     });
     opening
         .await
-        .unwrap_or_else(|error| Err(HostError::Lost(format!("opening a session: {error}"))))
+        .map_err(|error| HostError::Lost(format!("opening a session: {error}")))
 }
 
 /// Shakes hands, judges the host's key and logs in.

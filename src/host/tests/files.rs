@@ -304,6 +304,27 @@ async fn the_sessions_of_a_transfer_are_there_before_it_begins() {
     assert_eq!(proxy.accepted(), 2);
 }
 
+#[tokio::test]
+async fn closing_leaves_no_session_that_is_being_opened() {
+    let Some(sshd) = Sshd::start("") else { return };
+    let proxy = Proxy::to(sshd.port);
+    let (hosts, host) = one(sshd.config_via(proxy.port));
+    connected(&host, Lane::Transfer(0)).await;
+    let at_rest = Arc::strong_count(host.shared());
+    proxy.hang();
+    let opening = tokio::spawn({
+        let host = host.clone();
+        async move { host.get_ready(Lane::Transfer(0)).await }
+    });
+    while proxy.accepted() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Its task ends with its step; the handshake goes on a thread of its own.
+    opening.abort();
+    hosts.close().await;
+    assert!(Arc::strong_count(host.shared()) <= at_rest);
+}
+
 /// A host that is connected, and that waits for no other session for long.
 async fn hasty(config: HostConfig) -> (Hosts, Arc<Host>) {
     let limits = Limits {
