@@ -87,7 +87,7 @@ impl Seen {
     }
 
     fn names(&self, at: &VmAt, content: &Content) -> Names {
-        Names::new(at, &self.run, &self.folder, content.path == at.vmx_path())
+        Names::of_read(at, &self.run, &self.folder, content)
     }
 }
 

@@ -77,7 +77,7 @@ impl Seen {
             .around
             .as_ref()
             .map_or(&[][..], |around| &around.folder);
-        Names::new(at, &self.run, folder, content.path == at.vmx_path())
+        Names::of_read(at, &self.run, folder, content)
     }
 }
 
@@ -177,7 +177,7 @@ impl Register {
                     at.host
                 ),
             );
-            let names = Names::new(at, &"‹run›".into(), &[], true);
+            let names = Names::new(at, &"‹run›".into(), &[]);
             let edit = replacing::shown(&at.host, &names, replacing::MODE);
             proposal.commands.splice(0..0, edit);
             with_file_back(proposal);

@@ -32,21 +32,36 @@ pub(super) struct Names {
     pub vmx: String,
     /// The new file until it gets that name.
     pub new: String,
-    /// The old file afterwards; `None` where it was renamed already.
-    pub aside: Option<String>,
+    /// The old file by then.
+    pub aside: String,
+    /// It was renamed so already.
+    pub is_aside: bool,
 }
 
 impl Names {
-    /// The names for a .vmx in a folder that holds `taken`. `at_home` tells whether the .vmx has its
-    /// own name, so that it has to be renamed aside.
-    pub fn new(at: &VmAt, run: &RunId, taken: &[String], at_home: bool) -> Self {
+    /// The names for a .vmx with its own name in a folder that holds `taken`.
+    pub fn new(at: &VmAt, run: &RunId, taken: &[String]) -> Self {
         let file = at.vmx_name();
         let asides = Asides::of(&file, run, BEFORE);
-        let aside = at_home.then(|| asides.free(|name| taken.iter().any(|known| known == name)));
+        let aside = asides.free(|name| taken.iter().any(|known| known == name));
         Self {
             vmx: at.file_path(&file),
             new: at.file_path(&format!("{file}{}new", run.mark())),
-            aside: aside.map(|name| at.file_path(&name)),
+            aside: at.file_path(&aside),
+            is_aside: false,
+        }
+    }
+
+    /// The names for a .vmx that was read, which this run may have renamed aside before.
+    pub fn of_read(at: &VmAt, run: &RunId, taken: &[String], content: &Content) -> Self {
+        let names = Self::new(at, run, taken);
+        if content.path == names.vmx {
+            return names;
+        }
+        Self {
+            aside: content.path.clone(),
+            is_aside: true,
+            ..names
         }
     }
 
@@ -72,12 +87,10 @@ pub(super) fn shown(host: &HostName, names: &Names, mode: u32) -> Vec<ShownComma
         show(host, &shell::sha256(&names.new)),
         show(host, &shell::set_mode(&names.new, mode)),
     ];
-    commands.extend(
-        names
-            .aside
-            .iter()
-            .map(|aside| show(host, &shell::rename(&names.vmx, aside))),
-    );
+    if !names.is_aside {
+        commands.push(show(host, &shell::rename(&names.vmx, &names.aside)));
+    }
+    commands.push(show(host, &shell::sha256(&names.aside)));
     commands.push(show(host, &shell::rename(&names.new, &names.vmx)));
     commands
 }
@@ -145,7 +158,7 @@ async fn replace(
     let doing = format!("writing the new .vmx of {}", at.vm);
     ctx.order(host, &write(&names.new, bytes), succeeded, &doing)
         .await?;
-    if let Some(why) = unlike(ctx, host, &names.new, bytes).await? {
+    if let Some(why) = unlike(ctx, host, &names.new, bytes, "the new .vmx").await? {
         return Err(ActError::Failed(Fault::new(
             format!("the new .vmx of {} did not arrive whole: {why}", at.vm),
             format!("{host}: {}", names.new),
@@ -160,16 +173,16 @@ async fn replace(
         "setting its mode",
     )
     .await?;
-    if let Some(aside) = &names.aside {
-        rename(ctx, at, &names.vmx, aside).await?;
+    if !names.is_aside {
+        rename(ctx, at, &names.vmx, &names.aside).await?;
     }
-    // Renamed already, it was read from where it lies, and that may not have been told yet.
-    let aside = names.aside.as_ref().unwrap_or(&before.path);
+    still_as_read(ctx, at, names, before).await?;
+    // Renamed already, that may not have been told yet.
     let fact = Fact::OriginalKept {
         vm: at.vm.clone(),
         host: host.clone(),
         path: names.vmx.clone(),
-        aside: aside.clone(),
+        aside: names.aside.clone(),
         bytes: u64::try_from(before.bytes.len()).ok(),
     };
     // Told once, unless its host has read the file since: this is another one.
@@ -179,8 +192,55 @@ async fn replace(
     rename(ctx, at, &names.new, &names.vmx).await
 }
 
-/// How a file on a host differs from what was written to it: by the host's sum of it, or by reading
-/// it back where the host has nothing to sum with.
+/// Proves that the file that lies aside is the one that was read: what somebody else wrote to it since
+/// would go under with the new one. Else it gets its name back, and the next look reads it.
+///
+/// # Errors
+/// It is another; the host could not be asked; or a write was lost.
+async fn still_as_read(
+    ctx: &Ctx,
+    at: &VmAt,
+    names: &Names,
+    before: &Content,
+) -> Result<(), ActError> {
+    let Names { vmx, aside, .. } = names;
+    let differs = unlike(
+        ctx,
+        &at.host,
+        aside,
+        &before.bytes,
+        "the .vmx that was put aside",
+    );
+    let Some(why) = differs.await.map_err(|fault| Fault {
+        state: format!("the .vmx lies aside as {aside}; the next look goes on from there"),
+        ..fault
+    })?
+    else {
+        return Ok(());
+    };
+    let now = if names.is_aside {
+        format!("it still lies aside as {aside}")
+    } else {
+        match rename(ctx, at, aside, vmx).await {
+            Ok(()) => "it has its name back, with that edit in it".to_owned(),
+            Err(ActError::Failed(fault)) => format!("it is {aside} now ({})", fault.what),
+            Err(ended) => return Err(ended),
+        }
+    };
+    let copy = copy_name(at, &sha256(&before.bytes));
+    Err(ActError::Failed(Fault::new(
+        format!(
+            "the .vmx of {} was changed by somebody else while this step was about to replace it: {why}",
+            at.vm
+        ),
+        format!("{}: {vmx}", at.host),
+        format!("{now}; as it was before, it is kept in the run's folder: {copy}"),
+        "find out who edits it and let them finish; then retry: the file is read anew, and that edit stays in it",
+    )))
+}
+
+/// How a file on a host differs from what it is to hold: by the host's sum of it, or by reading it back
+/// where the host has nothing to sum with.
 ///
 /// # Errors
 /// The host could not be asked.
@@ -189,26 +249,27 @@ async fn unlike(
     host: &HostName,
     path: &str,
     bytes: &[u8],
+    which: &str,
 ) -> Result<Option<String>, Fault> {
     let lane = Lane::Control;
     let parse = |output: &Output| match shell::Sha256::parse(output) {
         Err(DriverFault::ToolMissing { .. }) => Ok(None),
         told => told.map(Some),
     };
-    let doing = "summing the new .vmx";
+    let doing = format!("summing {which}");
     let sum = ctx
-        .read(host, lane, &shell::sha256(path), parse, doing)
+        .read(host, lane, &shell::sha256(path), parse, &doing)
         .await?;
     if let Some(sum) = sum {
         let wanted = sha256(bytes);
         return Ok((sum.hex != wanted).then(|| format!("its sum is {}, not {wanted}", sum.hex)));
     }
     let command = configuration::content(path);
-    let doing = "reading the new .vmx back";
+    let doing = format!("reading {which} back");
     let there = ctx
-        .read(host, lane, &command, configuration::content_of, doing)
+        .read(host, lane, &command, configuration::content_of, &doing)
         .await?;
-    Ok((there != bytes).then(|| "what was read back is not what was written".to_owned()))
+    Ok((there != bytes).then(|| "what was read back is not what it is to hold".to_owned()))
 }
 
 /// Renames a file of the VM's folder, never over another.
@@ -290,18 +351,17 @@ mod tests {
 
     #[test]
     fn an_original_never_gets_a_name_that_is_taken() {
-        let names = Names::new(&at(), &"r1".into(), &["sql01.vmx".into()], true);
+        let names = Names::new(&at(), &"r1".into(), &["sql01.vmx".into()]);
         assert_eq!(
-            names.aside.unwrap(),
+            names.aside,
             "/vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before"
         );
         let taken = [
             "sql01.vmx.lifeboat-r1-before".into(),
             "sql01.vmx.lifeboat-r1-before2".into(),
         ];
-        let names = Names::new(&at(), &"r1".into(), &taken, true);
-        assert!(names.aside.unwrap().ends_with("-before3"));
-        assert_eq!(Names::new(&at(), &"r1".into(), &taken, false).aside, None);
+        let names = Names::new(&at(), &"r1".into(), &taken);
+        assert!(names.aside.ends_with("-before3"));
         assert!(
             Names::newest_aside(&at(), &"r1".into(), &taken)
                 .unwrap()
@@ -312,17 +372,18 @@ mod tests {
 
     #[test]
     fn the_old_file_is_aside_before_the_new_one_gets_its_name() {
-        let names = Names::new(&at(), &"r1".into(), &[], true);
+        let names = Names::new(&at(), &"r1".into(), &[]);
         let lines: Vec<String> = shown(&"lee-esx1".into(), &names, MODE)
             .into_iter()
             .map(|shown| shown.line)
             .collect();
-        assert_eq!(lines.len(), 5);
+        assert_eq!(lines.len(), 6);
         assert!(lines[0].contains("cat >") && lines[0].ends_with("sql01.vmx.lifeboat-r1-new"));
         assert!(lines[2].starts_with("chmod 755 "));
         assert!(
             lines[3].ends_with("sql01.vmx /vmfs/volumes/local1/sql01/sql01.vmx.lifeboat-r1-before")
         );
-        assert!(lines[4].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"));
+        assert!(lines[4].contains("sha256") && lines[4].ends_with("-before"));
+        assert!(lines[5].ends_with("-new /vmfs/volumes/local1/sql01/sql01.vmx"));
     }
 }

@@ -172,7 +172,7 @@ impl Network {
                 commands.extend(port_groups::shown_making(&self.at.host, &group.name, spec));
             }
         }
-        let names = Names::new(&self.at, &"‹run›".into(), &[], true);
+        let names = Names::new(&self.at, &"‹run›".into(), &[]);
         commands.extend(replacing::shown(&self.at.host, &names, replacing::MODE));
         commands.push(shown_for(
             &self.at.host,

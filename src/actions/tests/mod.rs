@@ -4,6 +4,7 @@ mod asked_once;
 mod by_uuid;
 pub(super) mod capacity;
 mod deaf;
+mod edited;
 mod ending;
 mod failover;
 mod going_home;

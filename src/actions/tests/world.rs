@@ -59,7 +59,11 @@ pub(in crate::actions) struct Keeper {
     clock: Clock,
     /// Of the way to lee-esx1.
     loss: Arc<Loss>,
+    /// What others do at the moment that a write is announced, by its line.
+    pub meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnMut(&str) + Send>;
 
 impl Keeper {
     pub fn record(&self, step: Option<&Step>, event: RunEvent) -> Entry {
@@ -94,6 +98,9 @@ impl Keeper {
                 bulk,
                 reply,
             } => {
+                if let Some(meanwhile) = self.meanwhile.lock().unwrap().as_mut() {
+                    meanwhile(&command);
+                }
                 let op = OpId(self.state.lock().unwrap().ops.len() as u64 + 1);
                 let entry = self.record(
                     Some(step),
@@ -209,6 +216,7 @@ impl World {
             told: Mutex::default(),
             clock: Clock::system(),
             loss: Arc::clone(&link.loss),
+            meanwhile: Mutex::default(),
         };
         let now = keeper.clock.now();
         let info = RunInfo {
