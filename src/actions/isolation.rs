@@ -12,6 +12,7 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::devices::Devices;
 use crate::hypervisor::esxi::joined;
 use crate::hypervisor::esxi::network::Vmknic;
+use crate::hypervisor::esxi::vmx_lines::Unread;
 use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 use crate::runbook::model::{Isolation, PortGroup, Runbook};
@@ -28,7 +29,7 @@ mod judge;
 
 use judge::View;
 
-pub(super) use judge::Joined;
+pub(super) use judge::{Joined, doubts};
 
 /// What a host has of the drill's network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -183,7 +184,10 @@ pub(super) async fn joined(ctx: &Ctx, host: &HostName) -> Result<Vec<Joined>, Fa
         .read(host, Lane::Control, &command, parse, doing)
         .await?;
     for (vm, adapters) in vms.iter_mut().zip(adapters) {
-        vm.adapters = adapters;
+        match adapters {
+            Ok(adapters) => vm.adapters = adapters,
+            Err(Unread(why)) => vm.unread = Some(why),
+        }
     }
     Ok(vms)
 }

@@ -151,7 +151,7 @@ impl Action for PowerOn {
                 } else {
                     seen.blind = self.look_at_blind(ctx, &at, entry).await?;
                     seen.stale = Stale::look(ctx, &at, entry).await?;
-                    seen.twins = Some(twins::look(ctx, &at).await?);
+                    seen.twins = Some(twins::look(ctx, &at, &at.vmx_path()).await?);
                     match &self.isolation {
                         Some(isolation) => {
                             let ground =

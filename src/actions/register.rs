@@ -256,8 +256,11 @@ impl Action for Register {
         let valid = registration.entry.as_ref().is_some_and(Entry::is_valid);
         if !valid || seen.stale.is_some() {
             self.observe_file(ctx, &at, &mut seen).await?;
-            if registration.entry.is_none() && at.vmx.is_some() {
-                seen.twins = Some(twins::look(ctx, &at).await?);
+            let content = seen.configuration.get().and_then(Configuration::content);
+            if registration.entry.is_none()
+                && let Some(content) = content
+            {
+                seen.twins = Some(twins::look(ctx, &at, &content.path).await?);
             }
         }
         if registration.entry.is_none() && !registration.invalid.is_empty() {

@@ -9,6 +9,7 @@ use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::commands;
 use crate::hypervisor::esxi::identity::{Identity, parse_all};
+use crate::hypervisor::esxi::vmx_lines::Unread;
 use crate::names::{HostName, RunId};
 use crate::runbook::drill_of;
 use crate::runbook::model::Driver;
@@ -26,6 +27,8 @@ pub(super) struct Twins {
     pub found: Vec<Twin>,
     /// Hosts that could not be asked.
     pub silent: Vec<HostName>,
+    /// Others whose .vmx could not be read: which, and why.
+    pub unread: Vec<String>,
 }
 
 /// A registered VM that shares an identity.
@@ -45,29 +48,36 @@ pub(super) struct Twin {
     pub drill: Option<(RunId, bool)>,
 }
 
-/// Looks for others on the site's hosts that share an identity with the VM whose .vmx lies at the
-/// place.
+/// Looks for others on the site's hosts that share an identity with the VM at the place. `own_file` is its
+/// .vmx, which an edit that broke off leaves under another name.
 ///
 /// # Errors
-/// The VM's own host could not be asked.
-pub(super) async fn look(ctx: &Ctx, at: &VmAt) -> Result<Twins, Fault> {
-    let own_path = as_listed(ctx, at).await?.vmx_path();
-    let (own, mut rows) = on_host(ctx, &at.host, Some(&own_path)).await?;
-    let own = own.unwrap_or_default();
+/// The VM's own host could not be asked, or could not read that file.
+pub(super) async fn look(ctx: &Ctx, at: &VmAt, own_file: &str) -> Result<Twins, Fault> {
+    let listed = as_listed(ctx, at).await?;
+    let (own, mut rows) = on_host(ctx, &at.host, Some((&listed, own_file))).await?;
+    let own = own.unwrap_or(Ok(Identity::default()));
+    let own = own.map_err(|Unread(why)| {
+        Fault::new(
+            format!("{} cannot read the .vmx of {}: {why}", at.host, at.vm),
+            format!("{}: {own_file}", at.host),
+            "so it is not known whether another VM has its identity; nothing was changed",
+            "see whether somebody moves or holds that file; then retry",
+        )
+    })?;
     let site = ctx.runbook.site_with(at.role);
     let others = ctx
         .runbook
         .hosts_of(&site)
         .filter(|(name, host)| host.driver == Driver::Esxi && **name != at.host);
-    let mut twins = Twins::default();
+    let mut silent = Vec::new();
     for (host, _) in others {
         match on_host(ctx, host, None).await {
             Ok((_, more)) => rows.extend(more),
-            Err(_) => twins.silent.push(host.clone()),
+            Err(_) => silent.push(host.clone()),
         }
     }
-    twins.found = rows.iter().filter_map(|row| row.twin(at, &own)).collect();
-    Ok(twins)
+    Ok(Twins::of(&rows, silent, at, &own))
 }
 
 /// A registered VM with its identity.
@@ -76,7 +86,7 @@ struct Row {
     name: String,
     datastore: String,
     path: String,
-    identity: Identity,
+    identity: Result<Identity, Unread>,
     /// Whether it runs; asked of what a drill made alone.
     runs: bool,
 }
@@ -87,11 +97,20 @@ impl Row {
         path_tail(&self.path).and_then(|(folder, _)| drill_of(folder))
     }
 
+    /// `copy on lee-esx1 ([local1] copy/copy.vmx: Device or resource busy)`.
+    fn unread(&self) -> Option<String> {
+        let Unread(why) = self.identity.as_ref().err()?;
+        let Self { host, name, .. } = self;
+        let (datastore, path) = (&self.datastore, &self.path);
+        Some(format!("{name} on {host} ([{datastore}] {path}: {why})"))
+    }
+
     fn twin(&self, at: &VmAt, own: &Identity) -> Option<Twin> {
-        let shares = own.shared_with(&self.identity)?;
+        let its_own = self.identity.as_ref().ok()?;
+        let shares = own.shared_with(its_own)?;
         let its = path_tail(&self.path);
         let is_own_file = its.is_some() && its == path_tail(&at.vmx_path());
-        let same_uuid = own.uuid.is_some() && own.uuid == self.identity.uuid;
+        let same_uuid = own.uuid.is_some() && own.uuid == its_own.uuid;
         Some(Twin {
             host: self.host.clone(),
             name: self.name.clone(),
@@ -105,19 +124,20 @@ impl Row {
 }
 
 /// The identities of what a host has registered, and whether it runs what drills made; beside them
-/// the identity of the file `own`, which is no row of its own.
+/// the identity of `own`, a VM with its file, which is no row of its own.
 async fn on_host(
     ctx: &Ctx,
     host: &HostName,
-    own: Option<&str>,
-) -> Result<(Option<Identity>, Vec<Row>), Fault> {
+    own: Option<(&VmAt, &str)>,
+) -> Result<(Option<Result<Identity, Unread>>, Vec<Row>), Fault> {
     let inventory = registered::inventory(ctx, host, Lane::Control).await?;
+    let is_own = |path: &str| own.is_some_and(|(at, _)| at.vmx_path() == path);
     let entries: Vec<_> = inventory
         .vms
         .iter()
-        .filter(|entry| Some(entry.vmx_path().as_str()) != own)
+        .filter(|entry| !is_own(&entry.vmx_path()))
         .collect();
-    let mut paths: Vec<String> = own.iter().map(|path| (*path).to_owned()).collect();
+    let mut paths: Vec<String> = own.iter().map(|(_, file)| (*file).to_owned()).collect();
     paths.extend(entries.iter().map(|entry| entry.vmx_path()));
     if paths.is_empty() {
         return Ok((None, Vec::new()));
@@ -166,6 +186,15 @@ impl Twin {
 }
 
 impl Twins {
+    /// What of these rows bears on the VM.
+    fn of(rows: &[Row], silent: Vec<HostName>, at: &VmAt, own: &Identity) -> Self {
+        Self {
+            found: rows.iter().filter_map(|row| row.twin(at, own)).collect(),
+            silent,
+            unread: rows.iter().filter_map(Row::unread).collect(),
+        }
+    }
+
     /// Why nothing can be done with the VM while there is another of its kind.
     pub fn blocks(&self, at: &VmAt) -> Option<ProbeAnswer> {
         let mut in_the_way = self.found.iter().filter(|twin| twin.blocks(at));
@@ -231,7 +260,14 @@ impl Twins {
                 _ => format!("{name} on {host} has the same {shares}: the drill's switch keeps them apart"),
             }
         });
-        self.silent.iter().map(doubt).chain(harmless).collect()
+        let unread = self.unread.iter().map(|which| {
+            format!(
+                "the .vmx of {which} cannot be read: it is not ruled out that it has the uuid.bios or a MAC of {}",
+                at.vm
+            )
+        });
+        let silent = self.silent.iter().map(doubt);
+        silent.chain(unread).chain(harmless).collect()
     }
 }
 

@@ -24,6 +24,7 @@ use crate::hypervisor::esxi::replica::Replica;
 use crate::hypervisor::esxi::storage::Volumes;
 use crate::hypervisor::esxi::summary::VmSummary;
 use crate::hypervisor::esxi::version::Version;
+use crate::hypervisor::esxi::vmx_lines::Unread;
 use crate::hypervisor::shell::{self, Access, Found, StandingLock};
 use crate::names::{HostName, VmName};
 use crate::vmfiles::FileKind;
@@ -205,18 +206,25 @@ fn contested(claims: &[InventoryEntry]) -> BTreeSet<String> {
 /// What is registered, each with its identity: without them it is not known what is there already.
 fn identified(
     inventory: Inventory,
-    identities: Told<Vec<Identity>>,
+    identities: Told<Vec<Result<Identity, Unread>>>,
     volumes: Option<&Volumes>,
 ) -> Told<Vec<Registered>> {
     let volume = |label: &str| Some(volumes?.named(label)?.uuid.clone());
     let both = inventory.vms.into_iter().zip(identities?);
-    let entries = both.map(|(entry, identity)| Registered {
-        vmid: entry.vmid,
-        name: entry.name,
-        volume: volume(&entry.datastore),
-        datastore: entry.datastore,
-        path: entry.path,
-        identity,
+    let entries = both.map(|(entry, told)| {
+        let (identity, unread) = match told {
+            Ok(identity) => (identity, None),
+            Err(Unread(why)) => (Identity::default(), Some(why)),
+        };
+        Registered {
+            vmid: entry.vmid,
+            name: entry.name,
+            volume: volume(&entry.datastore),
+            datastore: entry.datastore,
+            path: entry.path,
+            identity,
+            unread,
+        }
     });
     Ok(entries.collect())
 }
@@ -393,10 +401,13 @@ mod tests {
             uuid: "aaa-1".to_owned(),
             ..Volume::default()
         }]);
-        let one = vec![Identity::default()];
+        let one = vec![Ok(Identity::default())];
         let told = identified(inventory(), Ok(one), Some(&volumes)).unwrap();
-        assert_eq!(told[0].vmid, Vmid(1));
+        assert_eq!((told[0].vmid, &told[0].unread), (Vmid(1), &None));
         assert_eq!(told[0].datastore_names(), ["local1", "aaa-1"]);
+        let busy = Err(Unread("Device or resource busy".into()));
+        let told = identified(inventory(), Ok(vec![busy]), None).unwrap();
+        assert_eq!(told[0].unread.as_deref(), Some("Device or resource busy"));
 
         let torn = Output {
             stdout: "file\nuuid.bios = \"56".into(),

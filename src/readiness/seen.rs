@@ -350,6 +350,8 @@ pub struct Registered {
     pub path: String,
     /// What makes it one of a kind, as far as its .vmx tells.
     pub identity: Identity,
+    /// Why its .vmx could not be read, so that it tells nothing.
+    pub unread: Option<String>,
 }
 
 impl Registered {

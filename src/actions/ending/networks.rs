@@ -186,7 +186,9 @@ impl Action for EndNetworks<'_> {
             .map(|group| (group.name.clone(), group.vswitch.clone()))
             .collect();
         let switches: Vec<_> = switches.iter().map(|switch| switch.name.clone()).collect();
-        needed(found, self.proposal(&groups, &switches))
+        let mut proposal = self.proposal(&groups, &switches);
+        proposal.changes.extend(isolation::doubts(&seen.joined));
+        needed(found, proposal)
     }
 
     async fn act(&self, ctx: &Ctx, seen: &Known<Seen>) -> Result<(), ActError> {

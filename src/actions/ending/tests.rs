@@ -579,6 +579,7 @@ fn a_port_group_goes_only_from_the_switch_on_which_the_run_made_it_and_unused() 
             network_name: Some(network.to_owned()),
             ..Adapter::default()
         }],
+        unread: None,
     };
     let there = || vec![group("Recovered", "vSwitch0", 0)];
     let answer = decide_with(there(), vec![], vec![off("VM Network"), off("Recovered")]);
@@ -589,6 +590,14 @@ fn a_port_group_goes_only_from_the_switch_on_which_the_run_made_it_and_unused() 
     );
     assert!(told.contains("theirs/theirs.vmx) names it"), "{told}");
     needed(&decide_with(there(), vec![], vec![off("VM Network")]));
+    let unread = Joined {
+        adapters: vec![],
+        unread: Some("Device or resource busy".to_owned()),
+        ..off("")
+    };
+    let answer = decide_with(there(), vec![], vec![unread]);
+    let changes = needed(&answer).changes.join("\n");
+    assert!(changes.contains("whether theirs is joined"), "{changes}");
     blocked(&decide(vec![group("theirs", "drill", 0)], vec![switch]));
 }
 

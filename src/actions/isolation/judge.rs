@@ -27,6 +27,8 @@ pub(in crate::actions) struct Joined {
     /// The host lists it among those that run.
     pub running: bool,
     pub adapters: Vec<Adapter>,
+    /// Why its .vmx could not be read, so that its adapters are not known.
+    pub unread: Option<String>,
 }
 
 impl Joined {
@@ -62,12 +64,14 @@ pub(super) fn judge(isolation: &Isolation, view: &View) -> (Vec<String>, Vec<Str
     flaws.extend(own_adapters(isolation, view));
     flaws.extend(foreign_vms(isolation, view));
     flaws.extend(bridges(isolation, view));
+    flaws.extend(unread_of_drill(isolation, view));
     flaws.extend(unseen_clients(isolation, view));
     if flaws.is_empty() {
         let groups = names(isolation).collect::<Vec<_>>().join(", ");
         lines.push(format!(
             "no port group on it but {groups}, no vmkernel interface, and no VM but this drill's is joined to them"
         ));
+        lines.extend(doubts(&view.joined));
     }
     (flaws, lines)
 }
@@ -83,6 +87,17 @@ fn once<'a>(
     said.filter(|(vm, _)| told.insert(path_tail(&vm.vmx)))
         .map(|(_, said)| said)
         .collect()
+}
+
+/// What is not known of VMs whose .vmx could not be read.
+pub(in crate::actions) fn doubts(joined: &[Joined]) -> Vec<String> {
+    once(joined.iter(), |vm| {
+        let Joined { name, vmx, .. } = vm;
+        let why = vm.unread.as_ref()?;
+        Some(format!(
+            "{vmx} cannot be read ({why}): whether {name} is joined to one of them is not ruled out"
+        ))
+    })
 }
 
 fn names(isolation: &Isolation) -> impl Iterator<Item = &str> {
@@ -164,6 +179,20 @@ fn bridges(isolation: &Isolation, view: &View) -> Vec<String> {
     })
 }
 
+/// One that runs could have a foot in production. Of a VM that is off, its own start reads the file; of one
+/// that is not the drill's and runs, the number of clients tells.
+fn unread_of_drill(isolation: &Isolation, view: &View) -> Vec<String> {
+    let own = view.joined.iter();
+    let own = own.filter(|vm| vm.running && vm.is_ours(isolation));
+    once(own, |vm| {
+        let why = vm.unread.as_ref()?;
+        Some(format!(
+            "{} runs, and its .vmx cannot be read ({why}), so nothing tells what else it is joined to",
+            vm.name
+        ))
+    })
+}
+
 /// Whether nothing but the number of clients speaks against the isolation.
 pub(super) fn fails_by_clients_alone(isolation: &Isolation, view: &View) -> bool {
     let flaws = judge(isolation, view).0;
@@ -240,6 +269,7 @@ mod tests {
             adapters: adapters
                 .map(|(number, network)| adapter(&format!("ethernet{number}"), network))
                 .collect(),
+            unread: None,
         }
     }
 
@@ -421,6 +451,31 @@ mod tests {
             .switch_keys
             .push("ethernet0.dvs.portid".into());
         assert_eq!(judge(&isolation(), &view).0.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_flaw_of_a_vm_of_the_drill_that_runs_alone() {
+        let unread = |vm: Joined| Joined {
+            adapters: vec![],
+            unread: Some("Device or resource busy".into()),
+            ..vm
+        };
+        let mut view = host();
+        let lab = unread(listed(&view.joined[0]));
+        view.joined[0] = unread(view.joined[0].clone());
+        view.joined.push(lab);
+        let off = joined("app", "drill-20260102-030405-k7qd-app01", &[]);
+        view.joined.push(unread(listed(&off)));
+        let (flaws, lines) = judge(&isolation(), &view);
+        assert_eq!(flaws, Vec::<String>::new());
+        let doubts = lines.iter().filter(|line| line.contains("resource busy"));
+        assert_eq!(doubts.count(), 2, "{lines:?}");
+        view.joined[1] = unread(view.joined[1].clone());
+        let (flaws, _) = judge(&isolation(), &view);
+        assert!(
+            flaws[0].starts_with("drill runs, and its .vmx"),
+            "{flaws:?}"
+        );
     }
 
     #[test]

@@ -20,19 +20,19 @@ fn identity(uuid: &str, macs: &[&str]) -> Identity {
 const UUID: &str = "564dc4d7-deeb-7781-dc69-4e96d4c6184f";
 const OTHER: &str = "564dc4d7-deeb-7781-dc69-4e96d4c61850";
 
-fn twins(name: &str, path: &str, identity: Identity, own: &Identity) -> Twins {
-    let row = Row {
+fn row(name: &str, path: &str, identity: Result<Identity, Unread>) -> Row {
+    Row {
         host: "lee-esx2".into(),
         name: name.into(),
         datastore: "local1".into(),
         path: path.into(),
         identity,
         runs: false,
-    };
-    Twins {
-        found: row.twin(&at(), own).into_iter().collect(),
-        silent: vec![],
     }
+}
+
+fn twins(name: &str, path: &str, identity: Identity, own: &Identity) -> Twins {
+    Twins::of(&[row(name, path, Ok(identity))], vec![], &at(), own)
 }
 
 #[test]
@@ -83,6 +83,33 @@ fn a_second_entry_of_the_vm_and_a_copy_of_another_are_told_apart() {
             .blocks(&at())
             .is_none()
     );
+}
+
+#[test]
+fn a_vm_whose_file_cannot_be_read_is_a_doubt_on_the_card_and_blocks_nothing() {
+    let busy = Err(Unread("Device or resource busy".into()));
+    let rows = [row("web09", "web09/web09.vmx", busy)];
+    let twins = Twins::of(&rows, vec![], &at(), &identity(UUID, &[]));
+    assert_eq!(twins.blocks(&at()), None);
+    let doubts = twins.doubts(&at()).join("; ");
+    let which = "web09 on lee-esx2 ([local1] web09/web09.vmx: Device or resource busy)";
+    assert!(
+        doubts.contains(which) && doubts.contains("not ruled out"),
+        "{doubts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_own_file_that_cannot_be_read_proves_nothing() {
+    let world = World::out_to("register").await;
+    let step = world.step("failover/recover/sql01/register");
+    let gone = "/vmfs/volumes/local1/sql01/gone.vmx";
+    let found = world.run(&step, None, move |ctx| async move {
+        look(&ctx, &at(), gone).await
+    });
+    let fault = found.await.unwrap_err();
+    assert!(fault.what.contains("No such file or directory"), "{fault}");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +178,9 @@ async fn what_runs_is_asked_once_and_only_where_a_drill_left_something() {
     };
     let find = async || {
         let before = asked();
-        let found = world.run(&step, None, |ctx| async move { look(&ctx, &at()).await });
+        let found = world.run(&step, None, |ctx| async move {
+            look(&ctx, &at(), &at().vmx_path()).await
+        });
         (found.await.unwrap().found, asked() - before)
     };
     assert_eq!(find().await, (vec![], 0));

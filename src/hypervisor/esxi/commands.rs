@@ -259,41 +259,43 @@ pub fn nics() -> HostCommand {
     esxcli_list("", &["network", "nic", "list"]).shared()
 }
 
-/// Prints the lines of .vmx files that make a VM one of a kind, each file behind a line of its own,
-/// and that line once more at the end. Their paths are read, one a line: those of a host with some
-/// hundred VMs are too long for a command line.
-const IDENTITIES: &str = r#"while IFS= read -r f; do
+/// Prints the lines of .vmx files that match `$1`, each file behind a line of its own, and that line once
+/// more at the end. Their paths are read, one a line: those of a host with some hundred VMs are too long
+/// for a command line. A file that cannot be read may be about to get its name back: the script waits up
+/// to three seconds, all files together, and says then why it could not.
+const VMX_LINES: &str = r#"left=3
+while IFS= read -r f; do
   echo file
-  grep -i -E '^[[:space:]]*(uuid\.(bios|action)|ethernet[0-9]+\.(present|address|addresstype|generatedaddress))[[:space:]]*=' "$f" 2>/dev/null
+  while lines=$(grep -i -E "$1" "$f" 2>&1); s=$?; [ $s -gt 1 ] && [ $left -gt 0 ]; do
+    left=$((left - 1)); sleep 1
+  done
+  if [ $s -gt 1 ]; then printf 'unread %s\n' "$lines"
+  elif [ -n "$lines" ]; then printf '%s\n' "$lines"; fi
 done
 echo file"#;
+
+/// The lines that make a VM one of a kind.
+const IDENTITY: &str = r"^[[:space:]]*(uuid\.(bios|action)|ethernet[0-9]+\.(present|address|addresstype|generatedaddress))[[:space:]]*=";
+/// The lines that say what a VM's adapters are joined to.
+const JOINED: &str = r"^[[:space:]]*(\.encoding|ethernet[0-9]+\.(present|networkname|startconnected|dvs\.[a-z]+|opaquenetwork\.[a-z]+))[[:space:]]*=";
 
 /// What makes the VMs of these .vmx files one of a kind.
 #[must_use]
 pub fn identities(vmx_paths: &[String]) -> HostCommand {
-    of_each(IDENTITIES, vmx_paths)
+    vmx_lines(IDENTITY, vmx_paths)
 }
-
-/// A script that reads paths, one a line.
-fn of_each(script: &str, paths: &[String]) -> HostCommand {
-    let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
-    HostCommand::script(Effect::Read, script, [""; 0])
-        .stdin(lines)
-        .max_output(16 * SHORT)
-}
-
-/// Prints the lines of .vmx files that say what a VM's adapters are joined to, as [`IDENTITIES`]
-/// prints its own.
-const JOINED: &str = r#"while IFS= read -r f; do
-  echo file
-  grep -i -E '^[[:space:]]*(\.encoding|ethernet[0-9]+\.(present|networkname|startconnected|dvs\.[a-z]+|opaquenetwork\.[a-z]+))[[:space:]]*=' "$f" 2>/dev/null
-done
-echo file"#;
 
 /// What the adapters of the VMs of these .vmx files are joined to.
 #[must_use]
 pub fn joined(vmx_paths: &[String]) -> HostCommand {
-    of_each(JOINED, vmx_paths)
+    vmx_lines(JOINED, vmx_paths)
+}
+
+fn vmx_lines(pattern: &str, paths: &[String]) -> HostCommand {
+    let lines: String = paths.iter().map(|path| format!("{path}\n")).collect();
+    HostCommand::script(Effect::Read, VMX_LINES, [pattern])
+        .stdin(lines)
+        .max_output(16 * SHORT)
 }
 
 /// The host's own adapters on its networks (`vmk0` …).

@@ -1,17 +1,20 @@
 //! What the adapters of VMs are joined to, as their .vmx files have it.
 
-use super::identity::lines_of;
+use super::vmx_lines::{Unread, lines_of};
 use crate::host::Output;
 use crate::hypervisor::DriverFault;
 use crate::vmfiles::{Adapter, Vmx};
 
 /// Reads the reply of [`joined`](super::commands::joined) for that many files, in their order: the
-/// adapters that each VM sees. A file that cannot be read has none.
+/// adapters that each VM sees.
 ///
 /// # Errors
 ///
 /// The reply is not whole.
-pub fn parse_all(output: &Output, files: usize) -> Result<Vec<Vec<Adapter>>, DriverFault> {
+pub fn parse_all(
+    output: &Output,
+    files: usize,
+) -> Result<Vec<Result<Vec<Adapter>, Unread>>, DriverFault> {
     let present = |vmx: Option<&Vmx>| {
         let adapters = vmx.map(Vmx::adapters).unwrap_or_default().into_iter();
         adapters.filter(|adapter| adapter.present).collect()
@@ -29,6 +32,7 @@ mod tests {
             ethernet1.present = \"FALSE\"\nethernet1.networkName = \"DMZ\"\n\
             ethernet2.present = \"TRUE\"\nethernet2.dvs.portId = \"7\"\n";
         let read = parse_all(&Output::of(&format!("file\n{lines}file\nfile\n")), 2).unwrap();
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
         let names: Vec<_> = read[0]
             .iter()
             .map(|its| its.network_name.as_deref())

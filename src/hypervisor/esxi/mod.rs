@@ -29,6 +29,7 @@ pub mod value;
 pub mod version;
 pub mod vm_inventory;
 pub mod vmkfstools;
+pub mod vmx_lines;
 
 use std::fmt;
 

@@ -16,6 +16,7 @@ pub(super) fn judge(task: &Task, seen: &Seen) -> Vec<Finding> {
     for (name, identity) in &own {
         findings.extend(where_it_comes(task, seen, name, identity));
     }
+    findings.extend(unread(task, seen));
     findings
 }
 
@@ -32,7 +33,7 @@ pub(in crate::readiness) fn identities<'a>(
 fn identity(task: &Task, seen: &Seen, vm: &VmName) -> Option<Identity> {
     if task.leaves(vm).is_some() {
         let (_, row) = left_at(task, seen, vm)?;
-        return Some(row.identity.clone());
+        return row.unread.is_none().then(|| row.identity.clone());
     }
     let vmx = seen.used(vm)?.vmx()?;
     Some(Identity::of(&Vmx::parse(vmx).ok()?))
@@ -64,16 +65,55 @@ fn among_themselves(own: &[(&VmName, Identity)]) -> Vec<Finding> {
 
 /// VMs that are registered already at the site where it comes up.
 fn where_it_comes(task: &Task, seen: &Seen, vm: &VmName, identity: &Identity) -> Vec<Finding> {
+    let rows = registered_there(task, seen);
+    rows.filter_map(|(host, row)| collision(task, vm, identity, host, row))
+        .collect()
+}
+
+/// What the hosts have of the site where the task's VMs come up.
+fn registered_there<'a>(
+    task: &'a Task,
+    seen: &'a Seen,
+) -> impl Iterator<Item = (&'a HostName, &'a Registered)> {
     let site = task.runbook.site_with(task.side);
-    let hosts = task.runbook.hosts_of(&site).map(|(name, _)| name);
-    let rows = hosts.flat_map(|host| {
+    let hosts = task.runbook.hosts.iter();
+    let there = hosts.filter(move |(_, host)| host.site == site);
+    there.flat_map(|(host, _)| {
         let rows = seen
             .esxi(host)
             .and_then(|esxi| esxi.registered.as_ref().ok());
         rows.into_iter().flatten().map(move |row| (host, row))
-    });
-    rows.filter_map(|(host, row)| collision(task, vm, identity, host, row))
-        .collect()
+    })
+}
+
+/// What could not be compared: a VM there may be the twin of one that comes up.
+fn unread(task: &Task, seen: &Seen) -> Vec<Finding> {
+    let own = |host: &HostName, row: &Registered| {
+        let mut vms = task.chosen();
+        vms.any(|(vm, _)| is_own_file(task, vm, host, row))
+    };
+    let others = registered_there(task, seen).filter(|(host, row)| !own(host, row));
+    let leaving = task.chosen().filter_map(|(vm, _)| left_at(task, seen, vm));
+    let mut findings = Vec::new();
+    for (host, row) in others.chain(leaving) {
+        let Some(why) = &row.unread else { continue };
+        let file = format!("[{}] {}", row.datastore, row.path);
+        let fault = Fault::new(
+            format!("the .vmx of {} ({file}) cannot be read: {why}", row.name),
+            host.as_str(),
+            "whether another VM has the same uuid.bios or MAC is not ruled out",
+            format!(
+                "see who holds or moves that file (vmkfstools -D), or unregister an entry whose file is gone (vmid {}); then check again",
+                row.vmid
+            ),
+        );
+        findings.push(Finding::warning(
+            format!("host/{host}/unread/{file}"),
+            Vec::new(),
+            fault,
+        ));
+    }
+    findings
 }
 
 fn collision(

@@ -143,6 +143,7 @@ pub(super) fn registered(vmid: u32, name: &str) -> Registered {
             uuid: BiosUuid::parse(&uuid(name)),
             ..Identity::default()
         },
+        unread: None,
     }
 }
 

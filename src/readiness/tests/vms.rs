@@ -96,6 +96,16 @@ fn what_there_may_be_one_of_only_is_compared() {
             lee(seen).registered = Ok(vec![twin]);
         },
     );
+    only(
+        "warning host/lee-esx1/unread/[local1] copy/copy.vmx",
+        "cannot be read: Device or resource busy",
+        |_, seen| {
+            let mut unread = registered(9, "copy");
+            unread.identity.uuid = None;
+            unread.unread = Some("Device or resource busy".into());
+            lee(seen).registered = Ok(vec![unread]);
+        },
+    );
     let drilled = "drill-20260101-000000-dddd-web01";
     only(
         &format!("blocker vm/web01/twin/lee-esx1/[local1] {drilled}/{drilled}.vmx"),

@@ -22,6 +22,7 @@ fn shell(call: &Call) -> Shell {
         args: Vec::new(),
         folder: call.folder.clone(),
         status: 0,
+        substituted: None,
         last_background: None,
         stop_on_error: false,
         keep_files: false,

@@ -232,6 +232,7 @@ impl Shell {
         let mut inner = self.nested()?;
         inner.stdio.stdout = Sink::Capture(Arc::clone(&buffer));
         self.status = inner.run_apart(list)?;
+        self.substituted = Some(self.status);
         drop(inner);
         let mut bytes = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
         bytes.truncate(MAX_CAPTURE);

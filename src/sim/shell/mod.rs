@@ -57,6 +57,8 @@ pub(crate) struct Shell {
     pub(crate) folder: String,
     /// `$?`
     pub(crate) status: i32,
+    /// The status of the last substitution in the command at hand.
+    pub(crate) substituted: Option<i32>,
     /// `$!`
     pub(crate) last_background: Option<u32>,
     /// `set -e`
@@ -103,6 +105,7 @@ impl Shell {
             args: Vec::new(),
             folder,
             status: 0,
+            substituted: None,
             last_background: None,
             stop_on_error: false,
             keep_files: false,

@@ -243,8 +243,7 @@ impl Shell {
         words: &[Word],
         redirections: &[Redirection],
     ) -> Result<(i32, bool), Flow> {
-        // A plain assignment has the status of its last substitution, else 0.
-        self.status = if words.is_empty() { 0 } else { self.status };
+        self.substituted = None;
         let fields = self.fields(words)?;
         if let Some(status) = self.redirect(redirections)? {
             return Ok((status, false));
@@ -255,7 +254,8 @@ impl Shell {
         }
         let Some((program, args)) = fields.split_first() else {
             self.variables.extend(values);
-            return Ok((self.status, false));
+            // A plain assignment has the status of its last substitution, else 0.
+            return Ok((self.substituted.unwrap_or(0), false));
         };
         if program == "exec" && args.is_empty() {
             self.variables.extend(values);

@@ -131,6 +131,11 @@ const TABLE: &[(&str, &str, i32)] = &[
         0,
     ),
     (
+        "false; s=$?; echo $s $?; x=$(exit 3); s=$?; echo $s; x=$(false) y=2; echo $?",
+        "1 0\n3\n1\n",
+        0,
+    ),
+    (
         "date -u -d @0 +%Y-%m-%dT%H:%M:%SZ",
         "1970-01-01T00:00:00Z\n",
         0,
