@@ -57,6 +57,8 @@ pub(super) enum Told {
 pub(super) struct Copy {
     /// Its number there; `None` where it runs without being registered.
     pub vmid: Option<Vmid>,
+    /// What it is called there.
+    pub name: String,
     /// Its .vmx, as the host names it.
     pub vmx: String,
     /// By what it was recognised: `uuid.bios`, `path`, `name`.
@@ -75,6 +77,14 @@ impl Copy {
     /// Whether it runs.
     pub fn runs(&self) -> bool {
         self.power == PowerState::On
+    }
+
+    /// By what it is found on its host: `vmid 12, called sql01`.
+    pub fn listed(&self) -> String {
+        match self.vmid {
+            Some(vmid) => format!("vmid {vmid}, called {}", self.name),
+            None => format!("not registered, called {}", self.name),
+        }
     }
 }
 
@@ -240,8 +250,11 @@ impl Ownership {
     pub fn standing(&self) -> Standing {
         if let Some((host, copy)) = self.running().next() {
             return Standing::Contradicted(format!(
-                "{} runs on {host} ({}, recognised by {})",
-                self.vm, copy.vmx, copy.by
+                "{} runs on {host} ({}; {}, recognised by {})",
+                self.vm,
+                copy.listed(),
+                copy.vmx,
+                copy.by
             ));
         }
         if let Some(look) = self.sign.answering() {
@@ -412,21 +425,19 @@ fn copy_lines(copies: &[Copy]) -> String {
     copies.join("; ")
 }
 
-/// `on since 2026-01-02T03:04:05Z, by uuid.bios`.
+/// `on since 2026-01-02T03:04:05Z (vmid 12, called sql01; [local1] sql01/sql01.vmx, recognised by uuid.bios)`.
 pub(super) fn copy_line(copy: &Copy) -> String {
     // A host says it to the microsecond, which nobody reads.
     let since = copy
         .since
         .map(|since| since.strftime(" since %Y-%m-%dT%H:%M:%SZ").to_string());
     let since = since.unwrap_or_default();
-    let known = if copy.vmid.is_none() {
-        "not registered, "
-    } else {
-        ""
-    };
     format!(
-        "{known}{}{since} ({}, recognised by {})",
-        copy.power, copy.vmx, copy.by
+        "{}{since} ({}; {}, recognised by {})",
+        copy.power,
+        copy.listed(),
+        copy.vmx,
+        copy.by
     )
 }
 

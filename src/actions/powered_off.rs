@@ -59,6 +59,7 @@ mod tests {
     fn copy(by: &'static str, power: PowerState) -> Copy {
         Copy {
             vmid: None,
+            name: "hr01".to_owned(),
             vmx: "[local1] hr01/hr01.vmx".to_owned(),
             by,
             power,

@@ -320,6 +320,7 @@ async fn copy_of(
     let entry = order.find(|(vmid, _)| *vmid == row.vmid);
     Ok(Some(Copy {
         vmid: Some(row.vmid),
+        name: row.name.clone(),
         vmx,
         by,
         power: summary.power,
@@ -354,6 +355,7 @@ fn add_running(copies: &mut Vec<Copy>, running: &[RunningVm], marks: &Marks) -> 
             Some(copy) => copy.power = PowerState::On,
             None => copies.push(Copy {
                 vmid: None,
+                name: vm.name.clone(),
                 vmx: vm.config_file.clone(),
                 by,
                 power: PowerState::On,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::{Clock, to_second};
-use crate::engine::{Chapter, Sign, Stage, TakenBy, TakenHome};
+use crate::engine::{Chapter, Lookout, Sign, Stage, TakenBy, TakenHome};
 use crate::error::Fault;
 use crate::host::Hosts;
 use crate::journal::{self, RunFolder, Store};
@@ -144,7 +144,7 @@ async fn look(console: &Console, watch: &mut Watch, teller: &mut Teller) -> Resu
             news = watch.next() => news.map_err(|fault| Failure::of(Exit::Findings, &fault))?,
         };
         for news in news {
-            if teller.news(&news, &Stage::of(watch.state())) {
+            if teller.news(&news, &Stage::of(watch.state()), watch.lookout()) {
                 return Ok(Ended::Run);
             }
         }
@@ -275,9 +275,9 @@ impl Teller {
     }
 
     /// Says one thing, and whether it ends the watch.
-    fn news(&mut self, news: &News, stage: &Stage) -> bool {
+    fn news(&mut self, news: &News, stage: &Stage, seen: &Lookout) -> bool {
         match news {
-            News::Sign(sign) => self.sign(sign, stage),
+            News::Sign(sign) => self.sign(sign, stage, seen),
             News::Kept => {
                 self.kept = true;
                 self.line(&Line::Kept, "kept in the run's journal");
@@ -302,8 +302,8 @@ impl Teller {
         false
     }
 
-    fn sign(&mut self, sign: &Sign, stage: &Stage) {
-        let ways = sign.ways(&self.folder.id, stage).into_iter();
+    fn sign(&mut self, sign: &Sign, stage: &Stage, seen: &Lookout) {
+        let ways = sign.ways(&self.folder.id, stage, seen).into_iter();
         let ways: Vec<String> = ways.map(|way| as_typed(&self.folder, &way)).collect();
         let alarm = sign.is_alarm();
         self.alarms += usize::from(alarm);

@@ -37,6 +37,17 @@ pub struct Sighting {
     pub asked: Timestamp,
     /// The run's VMs that run there, or why it did not tell.
     pub running: Result<Vec<VmName>, Unheard>,
+    /// What those are on the host's own list.
+    pub listed: Vec<(VmName, Listed)>,
+}
+
+/// A VM on a host's own list: a person finds it there by that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number; `None` where it runs without being registered.
+    pub vmid: Option<u32>,
+    /// What it is called there.
+    pub name: String,
 }
 
 /// Why a host did not tell what it runs.
@@ -69,6 +80,8 @@ pub struct Lookout {
     found: BTreeMap<VmName, Found>,
     /// Splits of the journal that were said to be over, by when they were found.
     over: BTreeMap<VmName, Timestamp>,
+    /// What VMs that run are on their hosts' lists.
+    listed: BTreeMap<(HostName, VmName), Listed>,
 }
 
 /// A split that this watch saw.
@@ -99,7 +112,13 @@ impl Lookout {
             wrong: BTreeMap::new(),
             found: BTreeMap::new(),
             over: BTreeMap::new(),
+            listed: BTreeMap::new(),
         }
+    }
+
+    /// What a VM is on a host's own list, as last told.
+    pub(super) fn listed(&self, host: &HostName, vm: &VmName) -> Option<&Listed> {
+        self.listed.get(&(host.clone(), vm.clone()))
     }
 
     /// Whether a host was looked at.
@@ -119,6 +138,10 @@ impl Lookout {
 
     /// Takes a look in, and says what has changed with it.
     pub fn take(&mut self, state: &RunState, sighting: &Sighting) -> Vec<Sign> {
+        for (vm, listed) in &sighting.listed {
+            let of = (sighting.host.clone(), vm.clone());
+            self.listed.insert(of, listed.clone());
+        }
         let changed = match &sighting.running {
             Ok(running) => self.heard(state, sighting, running),
             Err(unheard) => self.not_heard(state, &sighting.host, unheard),

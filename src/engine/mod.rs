@@ -53,7 +53,7 @@ pub use finding::{Finding, FindingsStatement};
 pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing, folder_of, given_names};
-pub use lookout::{Lookout, Presence, Sighting, Sign, Unheard};
+pub use lookout::{Listed, Lookout, Presence, Sighting, Sign, Unheard};
 pub use orders::{can_retry, can_settle, can_undo, is_walked, needs_person, retried};
 pub use owners::Split;
 pub use people::{

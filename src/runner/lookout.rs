@@ -325,6 +325,7 @@ mod tests {
             role: SiteRole::Protected,
             asked: watch.clock.now() + Duration::from_millis(1),
             running: Ok(Vec::new()),
+            listed: Vec::new(),
         };
         watch.lookout.take(&watch.state, &sighting);
         assert_eq!(watch.keep().unwrap(), [News::Kept]);
@@ -351,6 +352,7 @@ mod tests {
                     role,
                     asked,
                     running: running.clone(),
+                    listed: Vec::new(),
                 };
                 watch.lookout.take(&watch.state, &sighting);
             }

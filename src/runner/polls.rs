@@ -1,6 +1,7 @@
 //! What a poll of a host means for the run: which of its VMs run there.
 
-use crate::engine::{Fact, RunState, Sighting, Unheard};
+use crate::engine::{Fact, Listed, RunState, Sighting, Unheard};
+use crate::hypervisor::esxi::Vmid;
 use crate::names::VmName;
 use crate::runbook::model::{Driver, Runbook, Vm};
 use crate::telemetry::{HostFigures, LinkState};
@@ -13,10 +14,11 @@ pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -
         return None;
     }
     let role = runbook.role_of(&figures.host)?;
-    let running = figures.asked.map(|_| {
-        let vms = runbook.vms.keys().filter(|name| !Vm::is_pattern(name));
-        vms.filter(|vm| runs(state, figures, vm)).cloned().collect()
-    });
+    let vms = runbook.vms.keys().filter(|name| !Vm::is_pattern(name));
+    let running = vms.filter_map(|vm| Some((vm.clone(), listed(state, figures, vm)?)));
+    let listed: Vec<(VmName, Listed)> = running.collect();
+    let running = || listed.iter().map(|(vm, _)| vm.clone()).collect();
+    let running = figures.asked.map(|_| running());
     let unheard = || Unheard {
         why: figures.trouble.clone().unwrap_or_default(),
         presence: figures.presence,
@@ -26,14 +28,20 @@ pub(super) fn seen(runbook: &Runbook, state: &RunState, figures: &HostFigures) -
         role,
         asked: figures.asked.unwrap_or_default(),
         running: running.ok_or_else(unheard),
+        listed,
     })
 }
 
-/// Whether a VM runs on the host: by its uuid.bios, where the run has learned it, or by its place.
-fn runs(state: &RunState, figures: &HostFigures, vm: &VmName) -> bool {
-    let by_place = |known: &crate::telemetry::VmFigures| known.vm == *vm && known.power == "on";
-    if figures.vms.iter().any(by_place) {
-        return true;
+/// What a VM that runs on the host is on its list: by its uuid.bios, where the run has learned it, or by
+/// its place.
+fn listed(state: &RunState, figures: &HostFigures, vm: &VmName) -> Option<Listed> {
+    let as_listed = |vmid: Option<Vmid>, name: &str| Listed {
+        vmid: vmid.map(|Vmid(number)| number),
+        name: name.to_owned(),
+    };
+    let by_place = |known: &&crate::telemetry::VmFigures| known.vm == *vm && known.power == "on";
+    if let Some(known) = figures.vms.iter().find(by_place) {
+        return Some(as_listed(known.vmid, &known.name));
     }
     let mut uuids = state.facts_of(|fact| match fact {
         Fact::Registered {
@@ -41,10 +49,9 @@ fn runs(state: &RunState, figures: &HostFigures, vm: &VmName) -> bool {
         } if of == vm && !uuid_bios.is_empty() => Some(uuid_bios),
         _ => None,
     });
-    let Some(own) = uuids.next() else {
-        return false;
-    };
+    let own = uuids.next()?;
     let is_own = |uuid: &String| uuid.eq_ignore_ascii_case(own);
     let mut running = figures.running.iter();
-    running.any(|(uuid, _)| uuid.as_ref().is_some_and(is_own))
+    let found = running.find(|vm| vm.uuid.as_ref().is_some_and(is_own))?;
+    Some(as_listed(found.vmid, &found.name))
 }

@@ -18,7 +18,7 @@ use crate::hypervisor::esxi::version::Version;
 use crate::hypervisor::esxi::{Vmid, commands};
 
 use super::watch::Watched;
-use super::{HostFigures, VmFigures};
+use super::{HostFigures, Running, VmFigures};
 
 /// Polls after which a row that was no VM's is asked about again.
 const AGAIN: usize = 12;
@@ -151,7 +151,7 @@ pub(super) async fn poll(
                 volumes,
             };
             figures.vms = list.vms(watched, rows, &figures.vms);
-            figures.running = running.iter().map(as_told).collect();
+            figures.running = list.running();
             // Whoever ordered the poll knows when it began.
             figures.asked = Some(Timestamp::UNIX_EPOCH);
             if parts.contains(&Part::OneVm) {
@@ -170,11 +170,6 @@ fn spaces(volumes: &Volumes) -> Vec<(String, u64, u64)> {
     let datastores = volumes.0.iter().filter(|volume| volume.is_datastore());
     let spaces = datastores.map(|volume| (volume.label.clone(), volume.free, volume.size));
     spaces.collect()
-}
-
-fn as_told(vm: &RunningVm) -> (Option<String>, String) {
-    let uuid = vm.uuid_bios.map(|uuid| uuid.to_string().replace('-', ""));
-    (uuid, vm.config_file.clone())
 }
 
 async fn ask(host: &Host, command: HostCommand) -> Result<Output, HostError> {
@@ -251,11 +246,27 @@ impl<'a> List<'a> {
         Some(confirmed.unwrap_or(first))
     }
 
-    /// A VM of the same folder and file may run from another datastore.
     fn runs(&self, row: &InventoryEntry) -> bool {
-        self.running.iter().any(|vm| {
-            vm.is_from(&row.path, None) && self.volumes.may_be_one(&vm.config_file, &row.vmx_path())
-        })
+        self.running.iter().any(|vm| self.is_of(vm, row))
+    }
+
+    /// A VM of the same folder and file may run from another datastore.
+    fn is_of(&self, vm: &RunningVm, row: &InventoryEntry) -> bool {
+        vm.is_from(&row.path, None) && self.volumes.may_be_one(&vm.config_file, &row.vmx_path())
+    }
+
+    /// Everything that runs, as it is listed.
+    fn running(&self) -> Vec<Running> {
+        let as_listed = |vm: &RunningVm| {
+            let mut rows = self.inventory.vms.iter();
+            let row = rows.find(|row| self.is_of(vm, row));
+            Running {
+                uuid: vm.uuid_bios.map(|uuid| uuid.to_string().replace('-', "")),
+                vmid: row.map(|row| row.vmid),
+                name: row.map_or(&vm.name, |row| &row.name).clone(),
+            }
+        };
+        self.running.iter().map(as_listed).collect()
     }
 
     fn vms(&self, watched: &[Watched], rows: &Rows, before: &[VmFigures]) -> Vec<VmFigures> {
@@ -272,6 +283,8 @@ impl<'a> List<'a> {
             let is_on = self.runs(entry);
             VmFigures {
                 vm: watched.vm.clone(),
+                vmid: Some(entry.vmid),
+                name: entry.name.clone(),
                 power: if is_on { "on" } else { "off" }.to_owned(),
                 question: is_on && known.is_some_and(|known| known.question),
                 guest: known
@@ -512,6 +525,26 @@ mod tests {
             let entry = list.entry(&by_uuid, &Rows::default()).unwrap();
             assert_eq!(entry.vmid, Vmid(vmid), "{name}");
         }
+    }
+
+    #[test]
+    fn what_runs_is_told_as_the_host_lists_it() {
+        let mut renamed = row(12, "sql01", "local1");
+        renamed.name = "sql01-new".to_owned();
+        let inventory = Inventory {
+            vms: vec![renamed],
+            ..Inventory::default()
+        };
+        let volumes = volumes();
+        let list = List {
+            inventory: &inventory,
+            running: &[running("600d-1", "sql01"), running("600d-2", "web01")],
+            volumes: &volumes,
+        };
+        let told = list.running().into_iter().map(|vm| (vm.vmid, vm.name));
+        let told: Vec<_> = told.collect();
+        let (sql, web) = ("sql01-new".to_owned(), "web01".to_owned());
+        assert_eq!(told, [(Some(Vmid(12)), sql), (None, web)]);
     }
 
     #[test]

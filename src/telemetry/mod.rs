@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::Presence;
+use crate::hypervisor::esxi::Vmid;
 use crate::names::{HostName, VmName};
 
 /// What a host pane shows.
@@ -47,13 +48,23 @@ pub struct HostFigures {
     pub poll_took: Option<Duration>,
     /// When the last poll began that told what runs; `None` where the last one did not tell.
     pub asked: Option<Timestamp>,
-    /// Everything that runs there: its uuid.bios in 32 hex digits where the host tells it, and its
-    /// .vmx.
-    pub running: Vec<(Option<String>, String)>,
+    /// Everything that runs there.
+    pub running: Vec<Running>,
     /// What is wrong, in a line.
     pub trouble: Option<String>,
     /// A host key that was refused; the way on is to read it on the host's own console.
     pub refused_key: Option<RefusedKey>,
+}
+
+/// A VM that runs on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Its uuid.bios in 32 hex digits, where the host tells it.
+    pub uuid: Option<String>,
+    /// Its number there, where it is registered.
+    pub vmid: Option<Vmid>,
+    /// What it is called there.
+    pub name: String,
 }
 
 /// A host key that is unknown, or not the known one.
@@ -90,6 +101,10 @@ pub enum LinkState {
 pub struct VmFigures {
     /// Which.
     pub vm: VmName,
+    /// Its number there, and what it is called there; nothing where it is not registered.
+    pub vmid: Option<Vmid>,
+    /// See there.
+    pub name: String,
     /// `on`, `off`, `suspended`, `invalid`, `-` where it is not registered.
     pub power: String,
     /// It waits for an answer.

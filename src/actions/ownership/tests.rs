@@ -55,6 +55,7 @@ fn one_answer_outweighs_all_and_one_gap_leaves_it_open() {
 fn copy(power: PowerState) -> Copy {
     Copy {
         vmid: Some(Vmid(1)),
+        name: "sql01".into(),
         vmx: "[local1] sql01/sql01.vmx".into(),
         by: "uuid.bios",
         power,

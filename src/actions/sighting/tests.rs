@@ -58,6 +58,7 @@ fn a_vm_that_cannot_be_compared_spoils_the_answer() {
 fn the_list_of_what_runs_overrules_the_inventory() {
     let mut copies = vec![Copy {
         vmid: Some(Vmid(7)),
+        name: "sql01".into(),
         vmx: "[local1] sql01/sql01.vmx".into(),
         by: "path",
         power: PowerState::Off,

@@ -88,6 +88,7 @@ pub(in crate::actions) fn configuration(text: &str) -> Configuration {
 pub(in crate::actions) fn copy(power: PowerState) -> Copy {
     Copy {
         vmid: Some(Vmid(7)),
+        name: "sql01".into(),
         vmx: "[local1] sql01/sql01.vmx".into(),
         by: "uuid.bios",
         power,

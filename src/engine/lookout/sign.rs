@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::{Listed, Lookout};
 use crate::engine::owners::{Split, answers_again, running_there, runs_twice};
 use crate::engine::{Chapter, Stage};
 use crate::names::{HostName, RunId, VmName, listed};
@@ -163,9 +164,11 @@ impl Sign {
         }
     }
 
-    /// What can be done about it where the run stands, the usual one first.
+    /// What can be done about it where the run stands, the usual one first. `seen` tells what VMs are on
+    /// their hosts' lists.
     #[must_use]
-    pub fn ways(&self, run: &RunId, stage: &Stage) -> Vec<String> {
+    pub fn ways(&self, run: &RunId, stage: &Stage, seen: &Lookout) -> Vec<String> {
+        let shut_down = |vm, host| shut_down(vm, seen.listed(host, vm));
         let back = match stage {
             Stage::SplitIn(Chapter::Cleanup, _) => format!("lifeboat cleanup {run}"),
             _ => format!("lifeboat rollback {run}"),
@@ -178,11 +181,12 @@ impl Sign {
             Self::Split { started, also, vm } => {
                 let here = format!(
                     "to keep the copy on {started}, shut the one on {also} down there: {}",
-                    shut_down(vm)
+                    shut_down(vm, also)
                 );
                 let there = if stays {
                     format!(
-                        "to keep the copy on {also}, shut the one on {started} down, and leave the commit that was begun: it removes what was there before the run"
+                        "to keep the copy on {also}, shut the one on {started} down, and leave the commit that was begun, which removes what was there before the run: {}",
+                        shut_down(vm, started)
                     )
                 } else {
                     format!(
@@ -200,13 +204,13 @@ impl Sign {
             }
             Self::Away { started, also, vm } if stays => vec![format!(
                 "shut it down on {also}, then start it on {started}: {}; a commit was begun, so nothing takes the run back",
-                shut_down(vm)
+                shut_down(vm, also)
             )],
             Self::Away { started, also, vm } => vec![
                 format!("if {also} is to keep it: {back} takes back all that this run did"),
                 format!(
                     "if not, shut it down on {also}, then start it on {started}: {}",
-                    shut_down(vm)
+                    shut_down(vm, also)
                 ),
             ],
             Self::Elsewhere { started, also, vm } => vec![format!(
@@ -233,11 +237,23 @@ impl Sign {
     }
 }
 
-fn shut_down(vm: &VmName) -> String {
-    format!(
-        "vim-cmd vmsvc/getallvms (its name there may be another than {vm}: esxcli vm process list tells the .vmx of what \
-         runs), then vim-cmd vmsvc/power.shutdown \u{2039}vmid of {vm}\u{203a}"
-    )
+fn shut_down(vm: &VmName, listed: Option<&Listed>) -> String {
+    match listed {
+        Some(Listed {
+            vmid: Some(vmid),
+            name,
+        }) => format!(
+            "vim-cmd vmsvc/power.shutdown {vmid} (listed there as {name} with vmid {vmid}: vim-cmd vmsvc/get.summary {vmid})"
+        ),
+        Some(Listed { vmid: None, name }) => format!(
+            "from inside its guest, for {name} runs there without being registered; else esxcli vm process list tells its \
+             World ID, and esxcli vm process kill -t soft -w \u{2039}World ID of {name}\u{203a} stops it"
+        ),
+        None => format!(
+            "vim-cmd vmsvc/getallvms (its name there may be another than {vm}: esxcli vm process list tells the .vmx of \
+             what runs), then vim-cmd vmsvc/power.shutdown \u{2039}vmid of {vm}\u{203a}"
+        ),
+    }
 }
 
 fn started_there(ours: &[VmName]) -> String {

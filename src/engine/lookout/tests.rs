@@ -9,6 +9,8 @@ struct Story {
     state: RunState,
     lookout: Lookout,
     second: i64,
+    /// What the host that is looked at lists.
+    listed: Vec<(VmName, Listed)>,
 }
 
 impl Story {
@@ -19,6 +21,7 @@ impl Story {
             state: RunState::default(),
             lookout: Lookout::new(&runbook.unwrap().runbook),
             second: 0,
+            listed: Vec::new(),
         };
         for vm in ["sql01", "app01"] {
             story.fact(Fact::OwnershipEvidence {
@@ -84,6 +87,7 @@ impl Story {
                 why: why.to_owned(),
                 presence,
             }),
+            listed: self.listed.clone(),
         };
         self.lookout.take(&self.state, &sighting)
     }
@@ -152,6 +156,11 @@ fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
     story.keep();
     assert!(story.state.splits().is_empty(), "it is not proven");
 
+    let renamed = Listed {
+        vmid: Some(12),
+        name: "sql01-new".to_owned(),
+    };
+    story.listed = vec![("sql01".into(), renamed)];
     let signs = story.signs("lee-esx1", Ok(&["app01", "sql01"]));
     let [split] = &signs[..] else {
         panic!("{signs:?}")
@@ -159,10 +168,18 @@ fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
     let said = "RECOVERY REQUIRED (split brain): sql01 runs on lee-esx1 and on lon-esx1";
     assert_eq!(split.in_words(), said);
     let stage = Stage::of(&story.state);
-    let ways = split.ways(&"r1".into(), &stage);
-    assert!(ways[0].contains("vim-cmd vmsvc/power.shutdown"), "{ways:?}");
+    let ways = split.ways(&"r1".into(), &stage, &story.lookout);
+    assert!(
+        ways[0].contains("vim-cmd vmsvc/power.shutdown \u{2039}vmid of sql01"),
+        "nobody told its number there: {ways:?}"
+    );
     assert!(ways[1].contains("lifeboat rollback r1"), "{ways:?}");
-    let ways = split.ways(&"r1".into(), &Stage::Committing);
+    let ways = split.ways(&"r1".into(), &Stage::Committing, &story.lookout);
+    assert!(
+        ways[1].contains("power.shutdown 12 (listed there as sql01-new with vmid 12"),
+        "{ways:?}"
+    );
+    story.listed.clear();
     assert!(!ways.concat().contains("rollback"), "{ways:?}");
     story.keep();
     assert_eq!(story.state.splits().len(), 1);
@@ -439,7 +456,9 @@ fn what_is_seen_over_a_rollback_that_was_only_begun_is_kept() {
     );
     opened(&mut story);
     story.look("lon-esx1", Ok(&["sql01"]));
-    let ways = |story: &Story, sign: &Sign| sign.ways(&"r1".into(), &Stage::of(&story.state));
+    let ways = |story: &Story, sign: &Sign| {
+        sign.ways(&"r1".into(), &Stage::of(&story.state), &story.lookout)
+    };
     let kept = story.evidence();
     assert!(
         kept.iter()
