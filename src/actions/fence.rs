@@ -336,10 +336,7 @@ fn starts_by_itself(copy: &Copy) -> bool {
 impl Seen {
     /// Something answers at its address, and nobody is known who would.
     fn is_unexplained(&self) -> bool {
-        self.ownership.sign.answering().is_some()
-            && self.ownership.running().next().is_none()
-            && !self.runs_elsewhere()
-            && self.shared.is_none()
+        self.ownership.has_stranger() && !self.runs_elsewhere() && self.shared.is_none()
     }
 
     /// What was found.

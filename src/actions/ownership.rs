@@ -276,6 +276,11 @@ impl Ownership {
         }
     }
 
+    /// Something answers at its address, and no listed host there runs it.
+    pub fn has_stranger(&self) -> bool {
+        self.sign.answering().is_some() && self.running().next().is_none()
+    }
+
     /// A lock on its files at that site, which says that it runs there.
     pub fn locked_there(&self) -> Option<String> {
         self.locks_there.iter().find_map(Locks::contradiction)

@@ -117,16 +117,9 @@ impl PowerOn {
     fn vm(&self) -> &VmName {
         &self.at.vm
     }
-}
 
-impl Action for PowerOn {
-    type Observed = Seen;
-
-    fn unknown(&self) -> Seen {
-        Seen::default()
-    }
-
-    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+    /// Asks its host, then the other site; nothing is made yet of what somebody vouched for of that.
+    async fn look(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
         let registration = registered::look(ctx, &at, Lane::Control).await?;
         let mut seen = Seen {
@@ -159,7 +152,7 @@ impl Action for PowerOn {
                             seen.ground = Some(ground);
                         }
                         None => {
-                            let other = sighting::of_site(ctx, self.vm(), self.other).await;
+                            let other = sighting::unvouched(ctx, self.vm(), self.other).await;
                             seen.other = Some(other);
                             seen.ran_since = rest::has_run_since(ctx, &at).await;
                         }
@@ -176,12 +169,32 @@ impl Action for PowerOn {
                     seen.ground = Some(ground);
                 }
                 None => {
-                    let other = sighting::of_answering(ctx, self.vm(), self.other).await;
+                    let other = sighting::of_starting(ctx, self.vm(), self.other).await;
                     seen.other = Some(other);
                 }
             }
         }
         seen.registration = Known::Is(registration);
+        Ok(seen)
+    }
+}
+
+impl Action for PowerOn {
+    type Observed = Seen;
+
+    fn unknown(&self) -> Seen {
+        Seen::default()
+    }
+
+    async fn observe(&self, ctx: &Ctx) -> Result<Seen, Fault> {
+        let mut seen = self.look(ctx).await?;
+        if seen.other.as_ref().is_some_and(Ownership::has_stranger) {
+            // It may be this very VM, which somebody has started here since its host was asked.
+            seen = self.look(&ctx.looking()).await?;
+        }
+        if let Some(other) = &mut seen.other {
+            sighting::vouched(ctx, other).await;
+        }
         Ok(seen)
     }
 

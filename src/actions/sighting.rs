@@ -104,16 +104,8 @@ pub(super) fn way_on(ctx: &Ctx, role: SiteRole, site: &str) -> String {
     }
 }
 
-/// Gathers everything there is about a VM at the site of a role. A host that cannot be asked is
-/// evidence too, so this never fails.
-pub(super) async fn of_site(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
-    let mut ownership = unvouched(ctx, vm, role).await;
-    vouched(ctx, &mut ownership).await;
-    ownership
-}
-
-/// As [`of_site`], before anything is made of what somebody vouched for: for whoever may have to look once
-/// more first.
+/// Gathers everything there is about a VM at the site of a role, before anything is made of what somebody
+/// vouched for: see [`vouched`]. A host that cannot be asked is evidence too, so this never fails.
 pub(super) async fn unvouched(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
     let (asked, sign, locks) = futures_util::join!(
@@ -129,7 +121,7 @@ pub(super) async fn unvouched(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownersh
     }
 }
 
-/// As [`of_site`], without the guest's address: enough where the hosts are up and only their answer
+/// As [`unvouched`], without the guest's address: enough where the hosts are up and only their answer
 /// counts.
 pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let at = ctx.clock.now();
@@ -139,10 +131,16 @@ pub(super) async fn of_hosts(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownershi
     }
 }
 
-/// As [`of_hosts`], with what a person vouched for of those that do not answer.
-pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+/// As [`of_hosts`], for a VM whose start is under way at the other site.
+pub(super) async fn of_starting(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
     let mut ownership = of_hosts(ctx, vm, role).await;
     ownership.sign.left_out = Some("the copy that is being started may answer it");
+    ownership
+}
+
+/// As [`of_starting`], with what a person vouched for of those that do not answer.
+pub(super) async fn of_answering(ctx: &Ctx, vm: &VmName, role: SiteRole) -> Ownership {
+    let mut ownership = of_starting(ctx, vm, role).await;
     vouched(ctx, &mut ownership).await;
     ownership
 }

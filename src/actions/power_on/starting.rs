@@ -36,7 +36,12 @@ impl PowerOn {
         gathered: &Ownership,
     ) -> Result<Ownership, ActError> {
         let other = if gathered.is_stale(ctx.clock.now()) {
-            sighting::of_site(ctx, self.vm(), self.other).await
+            let mut other = sighting::unvouched(ctx, self.vm(), self.other).await;
+            // Whose answer that is, the next look tells: what was vouched for is not ended by it yet.
+            if !other.has_stranger() {
+                sighting::vouched(ctx, &mut other).await;
+            }
+            other
         } else {
             gathered.clone()
         };
@@ -47,15 +52,28 @@ impl PowerOn {
         }
     }
 
+    /// Nothing was sent. What a new look can ask a person for, or find gone, passes: a copy that runs at
+    /// the other site does not.
     fn held(&self, why: &str, other: &Ownership) -> ActError {
+        let fault = Fault::new(
+            format!("{} was not started: {why}", self.vm()),
+            self.other_site.clone(),
+            other.lines().join("; "),
+            "retry: the evidence is taken again, and you are asked for what it leaves open",
+        );
+        let (fault, remedy) = match other.running().next() {
+            None => (
+                fault.passing(),
+                "an attestation does not override what answers or holds its files".to_owned(),
+            ),
+            Some((host, copy)) => (
+                fault,
+                format!("stop it on {host} first ({})", copy.listed()),
+            ),
+        };
         ActError::Held {
-            fault: Box::new(Fault::new(
-                format!("{} was not started: {why}", self.vm()),
-                self.other_site.clone(),
-                other.lines().join("; "),
-                "retry: the evidence is taken again, and you are asked for what it leaves open",
-            )),
-            remedies: vec![format!("fence it in {} first", self.other_site)],
+            fault: Box::new(fault),
+            remedies: vec![remedy],
         }
     }
 

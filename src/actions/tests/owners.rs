@@ -116,6 +116,29 @@ async fn an_address_that_falls_silent_with_the_copy_in_leeds_is_asked_anew() {
     world.end().await;
 }
 
+/// Whatever answered while the look was under way does so no more at its end: nothing speaks against the
+/// start, nor against what was vouched for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_another_machines_only_if_a_second_look_does_not_explain_it() {
+    let mut world = World::out_to("power_on").await;
+    let contradicted = |world: &World| {
+        let mut facts = world.facts().into_iter();
+        facts.any(|fact| matches!(fact, Fact::Contradicted { .. }))
+    };
+    let _once = answers(&mut world, 1);
+    let free = world.probe(&out("power_on")).await;
+    assert_eq!(needed(&free).attest, None, "it was vouched for");
+    assert!(!contradicted(&world));
+    let _twice = answers(&mut world, 2);
+    let held = world.probe(&out("power_on")).await;
+    assert!(
+        blocked(&held).what.contains("the address of sql01 answers"),
+        "{held:?}"
+    );
+    assert!(contradicted(&world));
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_autostart_entry_of_a_site_that_was_dark_is_removed_and_put_back() {
     let world = World::new().await;

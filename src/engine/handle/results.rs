@@ -115,7 +115,9 @@ impl Engine {
             Performed::Failed(fault) if undoes && self.is_unwanted(step) => {
                 self.hold_undo(step, fault);
             }
-            Performed::Failed(fault) if !undoes && self.may_pass(step, &fault) => {
+            Performed::Failed(fault) | Performed::Held { fault, .. }
+                if !undoes && self.may_pass(step, &fault) =>
+            {
                 self.cut_short(step, fault);
             }
             Performed::Failed(fault) => self.fail(step, fault),

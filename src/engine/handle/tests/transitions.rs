@@ -220,6 +220,28 @@ fn what_passes_while_a_step_acts_lets_it_look_anew_and_not_for_ever() {
     assert_eq!(names(&effects), ["step-failed"]);
 }
 
+#[test]
+fn a_step_that_was_held_while_it_acted_by_what_may_pass_looks_anew() {
+    let plan = plan(&[&[]]);
+    let held = |fault| Performed::Held {
+        fault,
+        remedies: vec!["stop what answers".to_owned()],
+    };
+    for (fault, wanted) in [
+        (
+            Fault::default().passing(),
+            &["step-interrupted", "TIMER"][..],
+        ),
+        (Fault::default(), &["step-held"][..]),
+    ] {
+        let (mut engine, step) = started(&plan);
+        let _ = engine.handle(at(1), probed(&step, 1, Ok(needed())));
+        let _ = engine.handle(at(1), confirm(&step, 1));
+        let effects = engine.handle(at(1), performed(&step, 1, held(fault)));
+        assert_eq!(names(&effects), wanted);
+    }
+}
+
 fn blocked(fault: Fault) -> ProbeAnswer {
     ProbeAnswer {
         found: "off".to_owned(),
