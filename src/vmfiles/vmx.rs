@@ -27,6 +27,16 @@ pub enum VmxError {
         /// The line it is on, from 1.
         line: usize,
     },
+    /// A carriage return that ends a line alone, as on an old Mac: readers do not agree on where that line
+    /// ends, and what stands behind it would be passed over here.
+    #[error(
+        "line {line} has a carriage return without a line feed, as old Macs end lines: what stands behind it is not read \
+         by all tools alike (mend it with: tr '\\r' '\\n')"
+    )]
+    LoneReturn {
+        /// The line as line feeds count it, from 1.
+        line: usize,
+    },
     /// Not one line of the form `key = "value"`.
     #[error("not a .vmx: no line of the form key = \"value\"")]
     NoEntries,
@@ -73,14 +83,24 @@ pub(super) fn text_of(bytes: &[u8]) -> Result<Dictionary, VmxError> {
     Ok(Dictionary::parse(bytes))
 }
 
+/// The first line with a carriage return that something but its line end follows.
+fn lone_return(bytes: &[u8]) -> Option<usize> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let at = lines.position(|line| line.trim_ascii().contains(&b'\r'))?;
+    Some(at + 1)
+}
+
 impl Vmx {
     /// Reads a file. What is not `key = "value"` is kept and means nothing; an encrypted file is
     /// read too (see [`Vmx::is_encrypted`]).
     ///
     /// # Errors
-    /// [`VmxError::TooLarge`], [`VmxError::Binary`], [`VmxError::NoEntries`].
+    /// [`VmxError::TooLarge`], [`VmxError::Binary`], [`VmxError::LoneReturn`], [`VmxError::NoEntries`].
     pub fn parse(bytes: &[u8]) -> Result<Self, VmxError> {
         let document = text_of(bytes)?;
+        if let Some(line) = lone_return(bytes) {
+            return Err(VmxError::LoneReturn { line });
+        }
         if document.is_empty() {
             Err(VmxError::NoEntries)
         } else {

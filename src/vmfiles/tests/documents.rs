@@ -33,6 +33,20 @@ fn text(vmx: &Vmx) -> String {
 }
 
 #[test]
+fn lines_that_end_as_on_an_old_mac_are_not_passed_over() {
+    let lone = |text: &str| Vmx::parse(text.as_bytes()).unwrap_err();
+    let mac = "displayName = \"a\"\ruuid.bios = \"56 4d\"\rethernet0.present = \"TRUE\"\r";
+    assert_eq!(lone(mac), VmxError::LoneReturn { line: 1 });
+    let mixed = "displayName = \"a\"\r\nmemSize = \"4\"\rnumvcpus = \"2\"\n";
+    assert_eq!(lone(mixed), VmxError::LoneReturn { line: 2 });
+    let said = lone(mac).to_string();
+    assert!(said.contains("tr '\\r' '\\n'"), "{said}");
+    // What a line end is made of twice is still one.
+    let twice = vmx("a = \"1\"\r\r\n\r\nb = \"2\"\r\r\n");
+    assert_eq!(twice.get("b").as_deref(), Some("2"));
+}
+
+#[test]
 fn lines_that_a_host_refuses_are_counted_from_1() {
     assert_eq!(vmx(ODD).odd_lines(), [8, 10]);
     assert!(
