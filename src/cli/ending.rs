@@ -99,7 +99,15 @@ pub(super) async fn walk(
             )
             .await;
         }
-        Opening::Refused(why, next) => return Err(refused(chapter, &past.folder, why, &next)),
+        Opening::Refused(why, next) => {
+            let home = (chapter == Chapter::Rollback)
+                .then(|| taken_home(&failbacks, &state))
+                .flatten();
+            let next = home
+                .and_then(|home| home.in_place_of_moving())
+                .unwrap_or(next);
+            return Err(refused(chapter, &past.folder, why, &next));
+        }
     };
     let mut up = take_over(console, &past, args.take_over).await?;
     up.opens = opens;

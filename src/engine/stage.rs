@@ -201,12 +201,12 @@ impl Stage {
             Self::BegunAgain(chapter) => {
                 format!("{chapter} begun again, and nothing of that was done")
             }
-            Self::Committing => "commit not finished".to_owned(),
+            Self::Committing => "partly committed".to_owned(),
             Self::Committed { residue } => with_residue("committed", *residue),
-            Self::RollingBack => "rollback not finished".to_owned(),
+            Self::RollingBack => "partly rolled back".to_owned(),
             Self::RolledBack { residue } => with_residue("rolled back", *residue),
             Self::CleanupDue => "cleanup due".to_owned(),
-            Self::CleaningUp => "cleanup not finished".to_owned(),
+            Self::CleaningUp => "partly cleaned up".to_owned(),
             Self::CleanupIncomplete { residue } => with_residue("cleanup incomplete", *residue),
             Self::DisksKept { folders: 1 } => {
                 "cleanup due: 1 folder of disks is kept for going live".to_owned()

@@ -147,6 +147,17 @@ impl TakenHome {
         )
     }
 
+    /// What is left to do for whoever would move the run's VMs home; `None` where some of them are not yet.
+    #[must_use]
+    pub fn in_place_of_moving(&self) -> Option<String> {
+        let last = self.by.last().filter(|_| self.all)?;
+        Some(format!(
+            "nothing is left to be moved home: failback {} has its VMs; see how that stands: lifeboat report {}",
+            self.runs(),
+            last.by
+        ))
+    }
+
     /// Where the run stands with that.
     #[must_use]
     pub fn stands(&self, stage: &Stage) -> String {

@@ -226,7 +226,7 @@ fn failbacks_add_up_and_a_vm_in_none_of_them_is_left() {
 }
 
 #[test]
-fn while_a_vm_is_left_the_hosts_are_watched() {
+fn while_a_vm_is_left_the_hosts_are_watched_and_it_can_be_moved_home() {
     let ways = |all| {
         let due = Stage::CommitDue {
             failed: 0,
@@ -241,6 +241,21 @@ fn while_a_vm_is_left_the_hosts_are_watched() {
         let left = home.leaves(due.ways(&"r1".into(), None));
         left.into_iter().map(|way| way.to).collect::<Vec<_>>()
     };
+    let moving = |all| {
+        let home = TakenHome {
+            by: vec![of("r2", &["web01"])],
+            all,
+            ..TakenHome::default()
+        };
+        home.in_place_of_moving()
+    };
+    assert_eq!(moving(false), None);
+    let next = moving(true).unwrap();
+    assert!(
+        next.starts_with("nothing is left to be moved home")
+            && next.ends_with("lifeboat report r2"),
+        "{next}"
+    );
     let commit = Move::Close(Chapter::Commit);
     assert_eq!(ways(true), [commit]);
     assert_eq!(ways(false), [commit, Move::Watch]);
