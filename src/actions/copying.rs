@@ -284,8 +284,9 @@ pub(super) fn blocked_by_owner(vm: &VmAt, owner: &Ownership) -> Option<ProbeAnsw
         (
             "runs",
             format!(
-                "fence it in {}, or shut it down there; then retry",
-                owner.site
+                "make sure that nobody works with it in {}, and shut it down on {host} ({}); then retry",
+                owner.site,
+                copy.shut_down_by()
             ),
         )
     } else {

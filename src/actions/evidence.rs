@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use crate::error::Fault;
 use crate::host::Lane;
 use crate::hypervisor::esxi::Vmid;
-use crate::runbook::model::{Isolation, SiteRole};
+use crate::names::StepId;
+use crate::plan;
+use crate::runbook::model::{Isolation, Runbook, SiteRole, Verb};
 
 use super::context::Ctx;
 use super::isolation::{self, Ground};
@@ -87,7 +89,8 @@ pub(super) async fn alone(
         Some(other) => other.clone(),
         None => sighting::of_answering(ctx, &at.vm, site).await,
     };
-    match runs_twice(at, &other).or_else(|| unvouched(at, &other)) {
+    let twice = runs_twice(at, &other, has_fence(&ctx.runbook, &ctx.step.id));
+    match twice.or_else(|| unvouched(at, &other)) {
         Some(fault) => Err(ActError::Held {
             fault: Box::new(fault),
             remedies: vec!["retry: the other site is asked again".to_owned()],
@@ -118,11 +121,16 @@ pub(super) async fn apart(
     Ok(ground)
 }
 
+/// Whether the part of the run that this step is of has steps that fence a VM.
+pub(super) fn has_fence(runbook: &Runbook, step: &StepId) -> bool {
+    plan::has_verb(runbook, step, |verb| matches!(verb, Verb::Fence { .. }))
+}
+
 /// Why a start does not go on where a host of the other site runs the VM, or holds its files there.
-pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
-    let running = other.running().next();
-    let runs = running.is_some();
-    let running = running.map(|(host, copy)| format!("it runs on {host} too ({})", copy.vmx));
+pub(super) fn runs_twice(at: &VmAt, other: &Ownership, has_fence: bool) -> Option<Fault> {
+    let copy = other.running().next();
+    let running =
+        copy.map(|(host, copy)| format!("it runs on {host} too ({}; {})", copy.listed(), copy.vmx));
     let held = || {
         Some(format!(
             "it may run in {} too: {}",
@@ -131,17 +139,34 @@ pub(super) fn runs_twice(at: &VmAt, other: &Ownership) -> Option<Fault> {
         ))
     };
     let why = running.or_else(held)?;
-    let past = other.way_past_lock().filter(|_| !runs);
-    let past = past.map_or_else(String::new, |past| format!("{past}. Or "));
+    let stop_this = format!(
+        "stop this one on {} (answer its question with cancel there, or power it off), and skip this step",
+        at.host
+    );
+    let fenced = match has_fence {
+        true => {
+            " (its fence step looks again once the watch has seen it; retry that step where it was skipped or done \
+             by hand)"
+        }
+        false => "",
+    };
+    let next = match copy {
+        Some((host, copy)) => format!(
+            "decide which copy lives: if it is this one, shut down the one on {host} ({}){fenced}, then retry; if it is \
+             that one, {stop_this}",
+            copy.shut_down_by()
+        ),
+        None => {
+            let find = || format!("find out in {} who holds its files", other.site);
+            let past = other.way_past_lock().unwrap_or_else(find);
+            format!("{past}; then retry. Or {stop_this}")
+        }
+    };
     Some(Fault::new(
         format!("the start of {} does not go on: {why}", at.vm),
         at.host.as_str(),
         format!("{} was started before; nothing more was sent", at.who()),
-        format!(
-            "{past}stop one of the two at its host's own console (to stop this one, answer its question with \
-             cancel there, or power it off); its fence step looks again once the watch has seen it (retry \
-             that step where it was skipped or done by hand); then retry"
-        ),
+        next,
     ))
 }
 

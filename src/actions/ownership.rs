@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::{AttestRequest, AutostartEntry};
-use crate::hypervisor::esxi::Vmid;
 use crate::hypervisor::esxi::power::PowerState;
+use crate::hypervisor::esxi::{Vmid, commands};
 use crate::names::{HostName, VmName};
 
 use super::file_locks::Locks;
@@ -85,6 +85,14 @@ impl Copy {
             Some(vmid) => format!("vmid {vmid}, called {}", self.name),
             None => format!("not registered, called {}", self.name),
         }
+    }
+
+    /// How a person shuts it down at its host: `vim-cmd vmsvc/power.shutdown 12`.
+    pub fn shut_down_by(&self) -> String {
+        self.vmid
+            .map_or("from inside its guest".to_owned(), |vmid| {
+                commands::shutdown_guest(vmid).line()
+            })
     }
 }
 

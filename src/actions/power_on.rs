@@ -15,8 +15,8 @@ use crate::host::Lane;
 use crate::hypervisor::esxi::power::PowerState;
 use crate::hypervisor::esxi::question::Question;
 use crate::names::VmName;
-use crate::plan::{self, Step};
-use crate::runbook::model::{Isolation, Runbook, SiteRole, Verb};
+use crate::plan::Step;
+use crate::runbook::model::{Isolation, Runbook, SiteRole};
 
 mod begun;
 mod connecting;
@@ -27,7 +27,7 @@ use super::action::Action;
 use super::answer::Known;
 use super::context::Ctx;
 use super::copying::rest;
-use super::evidence::{Evidence, apart};
+use super::evidence::{Evidence, apart, has_fence};
 use super::isolation::{self, Ground};
 use super::link::ActError;
 use super::ownership::Ownership;
@@ -110,7 +110,7 @@ impl PowerOn {
                 .map(str::to_owned)
                 .collect(),
             isolation: runbook.isolation.clone(),
-            fences: plan::has_verb(runbook, &step.id, |verb| matches!(verb, Verb::Fence { .. })),
+            fences: has_fence(runbook, &step.id),
         })
     }
 

@@ -21,7 +21,7 @@ impl PowerOn {
         if let Some(ground) = &seen.ground {
             return blocked(ground.broken(self.vm().as_str(), &self.at.host)?, &[]);
         }
-        let fault = runs_twice(&self.at, seen.other.as_ref()?)?;
+        let fault = runs_twice(&self.at, seen.other.as_ref()?, self.fences)?;
         blocked(fault, &["an attestation does not override this"])
     }
 

@@ -246,11 +246,7 @@ impl PowerOn {
     fn contradicted(&self, found: String, why: &str, other: &Ownership) -> ProbeAnswer {
         let (place, next) = match other.running().next() {
             Some((host, copy)) if !self.fences => {
-                let how = copy
-                    .vmid
-                    .map_or("from inside its guest".to_owned(), |vmid| {
-                        commands::shutdown_guest(vmid).line()
-                    });
+                let how = copy.shut_down_by();
                 let next = format!(
                     "decide which copy lives: if it is this one, shut down the one on {host} ({how}), then retry; if it is \
                      that one, skip this step"

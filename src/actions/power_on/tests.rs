@@ -162,7 +162,16 @@ fn a_start_under_way_goes_on_only_while_the_other_site_does_not_run_it() {
     let answer = power_on().decide(&begun(&[Told::Copies(vec![copy(PowerState::On)])]));
     let fault = blocked(&answer);
     assert!(fault.what.contains("does not go on"), "{fault:?}");
-    assert!(fault.next.contains("stop one of the two"), "{fault:?}");
+    let there = "shut down the one on lon-esx1 (vim-cmd vmsvc/power.shutdown 7)";
+    assert!(fault.next.contains(there), "{fault:?}");
+    assert!(fault.next.contains("its fence step"), "{fault:?}");
+    let unfenced = PowerOn {
+        fences: false,
+        ..power_on()
+    };
+    let answer = unfenced.decide(&begun(&[Told::Copies(vec![copy(PowerState::On)])]));
+    let next = &blocked(&answer).next;
+    assert!(next.contains(there) && !next.contains("fence"), "{next}");
 
     // Nobody who could be asked leaves it as open as one who is silent.
     assert!(needed(&power_on().decide(&begun(&[]))).attest.is_some());

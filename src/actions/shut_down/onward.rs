@@ -4,7 +4,6 @@
 
 use crate::engine::ProbeAnswer;
 use crate::error::Fault;
-use crate::hypervisor::esxi::commands;
 use crate::names::{HostName, VmName};
 use crate::plan::{self, Step};
 use crate::runbook::model::{Mode, Runbook, Section, Verb};
@@ -98,11 +97,7 @@ impl Onward {
         let on = |(host, copy): (_, &Copy)| format!("{host}: {}", copy_line(copy));
         let running = ownership.running().chain(seen.there.running());
         let found: Vec<String> = running.map(on).collect();
-        let how = copy
-            .vmid
-            .map_or("from inside its guest".to_owned(), |vmid| {
-                commands::shutdown_guest(vmid).line()
-            });
+        let how = copy.shut_down_by();
         let fault = Fault::new(
             what.clone(),
             host.as_str(),
