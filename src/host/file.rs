@@ -5,6 +5,7 @@
 //! ever truncated, so that a write which arrives late can do no harm.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::dd::DdFile;
 use super::error::{HostError, WriteError};
 use super::lane::{Kept, LaneThread, Worker};
 use super::link::{Cancel, Limit, Link, Stopped};
+use super::plan::Plan;
 use super::sftp::SftpFile;
 use super::shared::Shared;
 
@@ -55,6 +57,8 @@ enum Way {
         carrier: Carrier,
         /// Where what was written and is not confirmed begins.
         unconfirmed: Option<u64>,
+        /// What will be read.
+        plan: Plan,
     },
     /// The session for bulk data.
     Bulk(Box<BulkFile>),
@@ -80,6 +84,7 @@ impl RemoteFile {
             id,
             carrier,
             unconfirmed: None,
+            plan: Plan::default(),
         };
         Self { host, path, way }
     }
@@ -185,22 +190,42 @@ impl RemoteFile {
         }
     }
 
+    /// Says which stretches (ascending) will be read, so that they are asked for ahead, and nothing
+    /// beyond them. What is read elsewhere all the same is asked for when it is read.
+    pub fn will_read(&mut self, ranges: &[Range<u64>]) {
+        match &mut self.way {
+            Way::Lane { plan, .. } => *plan = Plan::new(ranges.iter().cloned()),
+            Way::Bulk(file) => file.will_read(ranges),
+        }
+    }
+
+    /// How many bytes that nobody wants are better read than left out: where ssh2 carries them, and
+    /// with `dd`, a jump waits for an answer of the host.
+    #[must_use]
+    pub fn worth_reading_over(&self) -> u64 {
+        match &self.way {
+            Way::Lane { .. } => 256 << 10,
+            Way::Bulk(_) => 0,
+        }
+    }
+
     /// Reads up to `len` bytes from `offset`; fewer only at the end of the file.
     ///
     /// # Errors
     /// [`HostError::File`] if the host said no, others if the connection died or two minutes
     /// passed.
     pub async fn read_at(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, HostError> {
-        let (lane, id) = match &mut self.way {
-            Way::Lane { lane, id, .. } => (lane, *id),
+        let (lane, id, plan) = match &mut self.way {
+            Way::Lane { lane, id, plan, .. } => (lane, *id, plan),
             Way::Bulk(file) => {
                 let read = file.read_at(offset, len).await;
                 return read.map_err(FileError::into_cause);
             }
         };
+        let run_end = plan.end_around(&(offset..offset + len as u64));
         lane.call(move |worker, cancel| {
             worker.with_file(id, cancel, |file, link, limit| match file {
-                OpenFile::Sftp(file) => file.read_at(link, limit, offset, len),
+                OpenFile::Sftp(file) => file.read_at(link, limit, offset..run_end, len),
                 OpenFile::Dd(file) => file.read_at(link, limit, offset, len),
             })
         })

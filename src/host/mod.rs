@@ -31,6 +31,7 @@ mod live;
 mod login;
 mod opening;
 mod output;
+mod plan;
 mod policy;
 mod private_key;
 mod process;

@@ -1,6 +1,7 @@
 //! A file over SFTP, with a window of requests in flight.
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use ssh2::{OpenFlags, OpenType, Sftp};
@@ -11,7 +12,8 @@ use super::link::{Limit, Link, Stopped};
 
 /// A call returns while so many bytes are still unconfirmed.
 const IN_FLIGHT: usize = 1 << 20;
-/// libssh2 asks for four times as much as it is asked for; a jump wastes what was on its way.
+/// libssh2 asks for so many times as much as it is asked for; a jump wastes what was on its way.
+const ASKED_AHEAD: u64 = 4;
 const READ_SIZE: usize = 256 << 10;
 /// Of a disk or configuration: its owner's alone.
 const FILE_MODE: i32 = 0o600;
@@ -90,13 +92,15 @@ impl SftpFile {
         self.drain(link, limit, IN_FLIGHT)
     }
 
+    /// Reads up to `len` bytes from the start of a stretch, which is going to be read to its end.
     pub(super) fn read_at(
         &mut self,
         link: &mut Link,
         limit: &Limit,
-        offset: u64,
+        run: Range<u64>,
         len: usize,
     ) -> Result<Vec<u8>, FileError> {
+        let offset = run.start;
         self.drain(link, limit, 0)?;
         if offset != self.read_offset {
             self.seek(offset)?;
@@ -105,7 +109,9 @@ impl SftpFile {
         let mut filled = 0;
         while filled < len {
             let file = &mut self.file;
-            let end = len.min(filled + READ_SIZE);
+            let left = (run.end - offset).saturating_sub(filled as u64);
+            let most = usize::try_from(left / ASKED_AHEAD).unwrap_or(READ_SIZE);
+            let end = len.min(filled + most.clamp(1, READ_SIZE));
             match link.attempt(limit, || file.read(&mut data[filled..end])) {
                 Ok(Some(0)) => break,
                 Ok(Some(count)) => filled += count,

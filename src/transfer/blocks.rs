@@ -178,6 +178,7 @@ async fn read_back(
     blocks: &[Range<u64>],
 ) -> Result<Vec<Block>, HostError> {
     let mut file = host.open_file(lane, path, FileAccess::Read).await?;
+    file.will_read(blocks);
     let mut found = Vec::with_capacity(blocks.len());
     for block in blocks {
         let mut bytes = Vec::new();

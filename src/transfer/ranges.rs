@@ -142,17 +142,29 @@ pub fn within(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
 /// Neighbours joined, of stretches in ascending order.
 #[must_use]
 pub fn join(ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    bridge(ranges, 0)
+}
+
+/// The same, joined over gaps of up to so many bytes.
+#[must_use]
+pub fn bridge(ranges: Vec<Range<u64>>, gap: u64) -> Vec<Range<u64>> {
     let mut joined: Vec<Range<u64>> = Vec::new();
     ranges
         .into_iter()
-        .for_each(|range| push(&mut joined, range));
+        .for_each(|range| push_over(&mut joined, range, gap));
     joined
 }
 
 /// Puts a stretch behind others, joined with a neighbour.
 pub fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
+    push_over(ranges, range, 0);
+}
+
+fn push_over(ranges: &mut Vec<Range<u64>>, range: Range<u64>, gap: u64) {
     match ranges.last_mut() {
-        Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+        Some(last) if last.end.saturating_add(gap) >= range.start => {
+            last.end = last.end.max(range.end);
+        }
         _ => ranges.push(range),
     }
 }
@@ -236,6 +248,16 @@ mod tests {
             prop_assert!(behind.iter().all(|range| range.start >= place));
             prop_assert_eq!(length(&before) + length(&behind), length(&ranges));
             prop_assert_eq!(join([before, behind].concat()), ranges);
+        }
+
+        #[test]
+        fn only_gaps_that_are_small_enough_are_bridged(ranges in ranges(), gap in 0..40_u64) {
+            let bridged = bridge(ranges.clone(), gap);
+            prop_assert!(bridged.windows(2).all(|pair| pair[1].start - pair[0].end > gap));
+            prop_assert_eq!(within(&ranges, &bridged), ranges.clone());
+            let gaps = ranges.windows(2).map(|pair| pair[1].start - pair[0].end);
+            let small: u64 = gaps.filter(|between| *between <= gap).sum();
+            prop_assert_eq!(length(&bridged), length(&ranges) + small);
         }
 
         #[test]

@@ -237,11 +237,12 @@ async fn read_there(
     let wanted = match data {
         Some(data) => {
             let around = |data| zeros.around(data, &(0..u64::MAX));
-            let data = ranges::join(data.into_iter().map(around).collect());
-            ranges::within(&ranges, &data)
+            let data: Vec<_> = data.into_iter().map(around).collect();
+            ranges::within(&ranges, &ranges::bridge(data, file.worth_reading_over()))
         }
         None => ranges.clone(),
     };
+    file.will_read(&wanted);
     for range in ranges::cut(&wanted, CHUNK as u64) {
         let mut at = range.start;
         while at < range.end {

@@ -1,6 +1,7 @@
 //! A file over SFTP on a bulk session, many requests in flight.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,20 +14,23 @@ use tokio::time::timeout;
 use super::super::error::HostError;
 use super::super::file::FileError;
 use super::super::link::Stopped;
+use super::super::plan::Plan;
 use super::super::sanitise::sanitise;
 use super::super::shared::Limits;
 use super::channel::{Waiter, Wire, start_sftp, take_replies};
 use super::packet::{self, Reply, Request};
 use super::{BESIDE, Session};
 
-/// Bytes of one request: OpenSSH takes up to 255 KiB, and every server 32 KiB.
+/// Bytes of one request: OpenSSH takes up to 255 KiB.
 const PIECE: usize = 128 << 10;
+/// Bytes of a request that every server takes.
+const SMALL_PIECE: u64 = 32 << 10;
 /// Writes in flight, so that up to 4 MiB are on their way.
 const IN_FLIGHT: usize = 32;
 /// Reads in flight, at most.
 const READS: usize = 64;
-/// What is asked for ahead of a reader that goes on where it was, in bytes: over a line of 40 ms there
-/// and back, enough for 150 MB/s.
+/// What is asked for ahead of a reader that said what it will read, in bytes: over a line of 40 ms
+/// there and back, enough for 150 MB/s.
 const READ_AHEAD: u64 = 6 << 20;
 /// Of a disk or configuration: its owner's alone.
 const FILE_MODE: u32 = 0o600;
@@ -40,9 +44,11 @@ pub(in super::super) struct BulkFile {
     limits: Limits,
     /// A request left in part only: nothing may follow it.
     torn: bool,
-    /// Where the next sequential read starts, and what is on its way from there on.
-    next: u64,
+    /// What will be read: what of it is on its way, and the rest.
     ahead: VecDeque<Ahead>,
+    plan: Plan,
+    /// Bytes that a request for data asks for.
+    piece: u64,
     /// Keeps the connection.
     session: Arc<Session>,
     /// How long the host took to answer its opening.
@@ -52,9 +58,19 @@ pub(in super::super) struct BulkFile {
 }
 
 struct Ahead {
-    offset: u64,
-    bytes: usize,
+    range: Range<u64>,
     reply: oneshot::Receiver<Reply>,
+}
+
+impl Ahead {
+    /// What came in and was not read yet.
+    fn arrived(start: u64, bytes: Bytes) -> Self {
+        let range = start..start + bytes.len() as u64;
+        let (sender, reply) = oneshot::channel();
+        // Its receiver is here.
+        let _ = sender.send(Reply::Data(bytes));
+        Self { range, reply }
+    }
 }
 
 /// Why a file could not be opened.
@@ -86,8 +102,9 @@ impl BulkFile {
                 handle: Bytes::new(),
                 limits,
                 torn: false,
-                next: 0,
                 ahead: VecDeque::new(),
+                plan: Plan::default(),
+                piece: PIECE as u64,
                 session: session.clone(),
                 round_trip: Duration::ZERO,
                 _beside: None,
@@ -205,69 +222,80 @@ impl BulkFile {
         self.settle(result)
     }
 
+    /// See [`RemoteFile::will_read`](super::super::RemoteFile::will_read).
+    pub(in super::super) fn will_read(&mut self, ranges: &[Range<u64>]) {
+        self.ahead.clear();
+        self.plan = Plan::new(ranges.iter().cloned());
+    }
+
     async fn fetch(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
-        let goes_on = self.next == offset;
-        if !goes_on {
-            self.ahead.clear();
-        }
         let end = offset + len as u64;
         let mut data = Vec::with_capacity(len);
         let mut at = offset;
         while at < end {
-            let wanted = if goes_on { end + READ_AHEAD } else { end };
-            self.ask_ahead(at, wanted).await?;
-            let Some(first) = self.ahead.pop_front() else {
+            if self.next_read() != Some(at) {
+                // Nobody said that this would be read.
+                self.will_read(&[at..end]);
+            }
+            self.ask_ahead().await?;
+            let Some(Ahead { range, reply }) = self.ahead.pop_front() else {
                 break;
             };
-            let reply = first.reply.await.map_err(|_| self.lost("reading"))?;
-            match reply {
-                Reply::Data(bytes) => {
-                    let got = bytes.len().min(first.bytes);
-                    let used = got.min(usize::try_from(end - at).unwrap_or(got));
-                    data.extend_from_slice(bytes.get(..used).unwrap_or_default());
-                    at += used as u64;
-                    if used < first.bytes {
-                        // What is on its way starts elsewhere now.
-                        self.ahead.clear();
-                    }
-                    if got == 0 {
-                        break;
-                    }
-                }
-                Reply::Status { code, .. } if code == packet::END_OF_FILE => {
-                    self.ahead.clear();
-                    break;
-                }
+            let mut got = match reply.await.map_err(|_| self.lost("reading"))? {
+                Reply::Data(bytes) => bytes,
+                Reply::Status { code, .. } if code == packet::END_OF_FILE => Bytes::new(),
                 other => return Err(self.unexpected("reading", &other)),
+            };
+            got.truncate(length(&range));
+            if got.is_empty() {
+                self.ahead.clear();
+                break;
+            }
+            if got.len() < length(&range) {
+                self.piece = (got.len() as u64).max(SMALL_PIECE);
+                let lacking = self.ask_for(at + got.len() as u64..range.end).await?;
+                self.ahead.push_front(lacking);
+            }
+            let used = got.split_to(got.len().min(length(&(at..end))));
+            data.extend_from_slice(&used);
+            at += used.len() as u64;
+            if !got.is_empty() {
+                self.ahead.push_front(Ahead::arrived(at, got));
             }
         }
-        self.next = at;
         Ok(data)
     }
 
-    /// Asks for everything up to `wanted` that is not on its way from `at` on.
-    async fn ask_ahead(&mut self, at: u64, wanted: u64) -> Result<(), FileError> {
-        let mut from = self
-            .ahead
-            .back()
-            .map_or(at, |last| last.offset + last.bytes as u64);
-        while from < wanted && self.ahead.len() < READS {
-            let bytes = usize::try_from(wanted - from).unwrap_or(PIECE).min(PIECE);
-            let (sender, reply) = oneshot::channel();
-            let number = self.wire.expect(Waiter::Answer(sender));
-            let request = Request::new(packet::READ, number)
-                .string(&self.handle)
-                .u64(from)
-                .u32(u32::try_from(bytes).unwrap_or(u32::MAX));
-            self.send("reading", request.finish(0).into()).await?;
-            self.ahead.push_back(Ahead {
-                offset: from,
-                bytes,
-                reply,
-            });
-            from += bytes as u64;
+    /// Where the next byte lies that is on its way or planned.
+    fn next_read(&self) -> Option<u64> {
+        let first = self.ahead.front().map(|ahead| ahead.range.start);
+        first.or(self.plan.start())
+    }
+
+    /// Asks for what is planned, as far ahead as is of use.
+    async fn ask_ahead(&mut self) -> Result<(), FileError> {
+        let ahead = self.ahead.iter();
+        let mut asked: u64 = ahead.map(|one| one.range.end - one.range.start).sum();
+        while asked < READ_AHEAD
+            && self.ahead.len() < READS
+            && let Some(range) = self.plan.take(self.piece)
+        {
+            asked += range.end - range.start;
+            let one = self.ask_for(range).await?;
+            self.ahead.push_back(one);
         }
         Ok(())
+    }
+
+    async fn ask_for(&mut self, range: Range<u64>) -> Result<Ahead, FileError> {
+        let (sender, reply) = oneshot::channel();
+        let number = self.wire.expect(Waiter::Answer(sender));
+        let request = Request::new(packet::READ, number)
+            .string(&self.handle)
+            .u64(range.start)
+            .u32(u32::try_from(range.end - range.start).unwrap_or(u32::MAX));
+        self.send("reading", request.finish(0).into()).await?;
+        Ok(Ahead { range, reply })
     }
 
     /// See [`RemoteFile::finish`](super::super::RemoteFile::finish).
@@ -403,6 +431,10 @@ fn ways_for(round_trip: Duration) -> usize {
     usize::try_from(times)
         .unwrap_or(usize::MAX)
         .clamp(1, BESIDE)
+}
+
+fn length(range: &Range<u64>) -> usize {
+    usize::try_from(range.end - range.start).unwrap_or(usize::MAX)
 }
 
 fn late(path: &str, what: &str, limits: &Limits) -> FileError {

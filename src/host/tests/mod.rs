@@ -10,6 +10,7 @@ mod logins;
 mod passwords;
 mod ports;
 mod proxy;
+mod reading;
 mod shells;
 mod sshd;
 mod toy;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ struct State {
     full: AtomicBool,
     ended: AtomicBool,
     accepted: AtomicUsize,
+    /// Bytes that the server sent.
+    came: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -43,11 +45,11 @@ impl Proxy {
                     socket.set_nodelay(true).unwrap();
                 }
                 let mut open = accepting.open.lock().unwrap();
-                for (from, to) in [(&client, &server), (&server, &client)] {
+                for (from, to, comes) in [(&client, &server, false), (&server, &client, true)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     open.push(from.try_clone().unwrap());
                     let state = accepting.clone();
-                    std::thread::spawn(move || forward(from, to, &state));
+                    std::thread::spawn(move || forward(from, to, &state, comes));
                 }
             }
         });
@@ -76,17 +78,25 @@ impl Proxy {
         self.state.full.store(false, Ordering::Relaxed);
     }
 
+    /// Bytes that the server sent so far.
+    pub(super) fn came(&self) -> u64 {
+        self.state.came.load(Ordering::Relaxed)
+    }
+
     /// Connections made so far.
     pub(super) fn accepted(&self) -> usize {
         self.state.accepted.load(Ordering::Relaxed)
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, state: &State) {
+fn forward(mut from: TcpStream, mut to: TcpStream, state: &State, comes: bool) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count) = from.read(&mut buffer) {
         while state.hangs.load(Ordering::Relaxed) && !state.ended.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(10));
+        }
+        if comes {
+            state.came.fetch_add(count as u64, Ordering::Relaxed);
         }
         if count == 0 || to.write_all(&buffer[..count]).is_err() {
             break;

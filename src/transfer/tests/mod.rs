@@ -8,6 +8,7 @@ mod interrupted;
 mod looking;
 mod patching;
 mod printed;
+mod relaying;
 mod seeding;
 mod simulated;
 mod site;

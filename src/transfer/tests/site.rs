@@ -21,11 +21,13 @@ use crate::transfer::{
 };
 use crate::vmfiles::FileKind;
 
-/// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system; only `esx1` is behind
-/// the link that can be cut.
+/// Two hosts, `esx1` and `bk1`, which are one sshd and see one file system, each behind a link.
 pub(super) struct Site {
     pub(super) dir: TempDir,
+    /// That to `esx1`.
     pub(super) link: Link,
+    /// That to `bk1`.
+    pub(super) source_link: Link,
     pub(super) hosts: Hosts,
     _sshd: Sshd,
 }
@@ -85,7 +87,7 @@ impl Site {
             .stderr(Stdio::from(log));
         let sshd = Sshd(sshd.spawn().unwrap());
         await_banner(port, &at("log"));
-        let link = Link::to(port);
+        let (link, source_link) = (Link::to(port), Link::to(port));
         let listed = Command::new("ssh-keygen")
             .arg("-lf")
             .arg(at("host_key.pub"))
@@ -106,11 +108,12 @@ impl Site {
         };
         let configs = vec![
             host("esx1", link.port, driver),
-            host("bk1", port, Driver::Posix),
+            host("bk1", source_link.port, Driver::Posix),
         ];
         let hosts = Hosts::new(configs, Policy::for_mode(Mode::Failover), Redactor::new());
         Some(Self {
             link,
+            source_link,
             hosts,
             _sshd: sshd,
             dir,
@@ -369,6 +372,7 @@ pub(super) struct Link {
 #[derive(Default)]
 struct LinkState {
     passed: AtomicU64,
+    came: AtomicU64,
     budget: Mutex<Option<u64>>,
     cuts: AtomicU64,
     ended: AtomicBool,
@@ -400,10 +404,10 @@ impl Link {
                 for socket in [&client, &server] {
                     socket.set_nodelay(true).unwrap();
                 }
-                let up = shared.clone();
+                let (up, down) = (shared.clone(), shared.clone());
                 let (c, s) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || forward(c, s, Some(&up)));
-                std::thread::spawn(move || forward(server, client, None));
+                std::thread::spawn(move || forward(c, s, &up, true));
+                std::thread::spawn(move || forward(server, client, &down, false));
             }
         });
         Self { port, state }
@@ -421,6 +425,11 @@ impl Link {
         self.state.passed.load(Ordering::Relaxed)
     }
 
+    /// Bytes that came down so far.
+    pub(super) fn came(&self) -> u64 {
+        self.state.came.load(Ordering::Relaxed)
+    }
+
     /// From now on every new connection is refused.
     pub(super) fn refuse(&self) {
         self.state.ended.store(true, Ordering::Relaxed);
@@ -434,14 +443,17 @@ impl Drop for Link {
     }
 }
 
-fn forward(mut from: TcpStream, mut to: TcpStream, counted: Option<&LinkState>) {
+fn forward(mut from: TcpStream, mut to: TcpStream, state: &LinkState, goes_up: bool) {
     let mut buffer = vec![0; 64 << 10];
     let mut here = 0;
     while let Ok(count) = from.read(&mut buffer) {
         if count == 0 || to.write_all(&buffer[..count]).is_err() {
             break;
         }
-        let Some(state) = counted else { continue };
+        if !goes_up {
+            state.came.fetch_add(count as u64, Ordering::Relaxed);
+            continue;
+        }
         here += count as u64;
         state.passed.fetch_add(count as u64, Ordering::Relaxed);
         let budget = *state.budget.lock().unwrap();
