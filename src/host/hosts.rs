@@ -12,6 +12,7 @@ use crate::journal::Intent;
 use crate::names::{HostName, VariableName};
 use crate::runbook::model::{Driver, HostAddress, SiteRole};
 
+use super::bulk::Budget;
 use super::command::HostCommand;
 use super::config::{Credential, HostConfig, Secret, Via};
 use super::error::{HostError, WriteError};
@@ -65,6 +66,7 @@ impl Hosts {
             sink: Arc::default(),
             agent_socket,
             limits,
+            budget: Budget::default(),
         };
         let mut routes = HashMap::new();
         let hosts = configs

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::bulk::{self, Proven, ProvenWay};
+use super::bulk::{self, Budget, Proven, ProvenWay};
 use super::config::{AgentSocket, HostConfig};
 use super::error::HostError;
 use super::gate::Gate;
@@ -57,6 +57,7 @@ pub(super) struct Run {
     pub(super) sink: Arc<RwLock<Option<OutputSink>>>,
     pub(super) agent_socket: Option<PathBuf>,
     pub(super) limits: Limits,
+    pub(super) budget: Budget,
 }
 
 pub(super) struct Shared {

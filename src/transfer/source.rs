@@ -101,8 +101,8 @@ pub(super) enum ReadError {
     Failed(Fault),
 }
 
-/// Pieces read ahead of what is written: with the one in hand, what a transfer keeps in memory.
-const AHEAD: usize = 4;
+/// Pieces read ahead of what is written, beside those that a host has been asked for.
+const AHEAD: usize = 2;
 
 /// Reads stretches (ascending) of a file of `bytes` bytes; the receiver gets pieces in order, with
 /// as many zeros as are wanted.

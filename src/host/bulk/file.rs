@@ -17,9 +17,10 @@ use super::super::link::Stopped;
 use super::super::plan::Plan;
 use super::super::sanitise::sanitise;
 use super::super::shared::Limits;
+use super::Session;
+use super::budget::{BESIDE, Reader};
 use super::channel::{Waiter, Wire, start_sftp, take_replies};
 use super::packet::{self, Reply, Request};
-use super::{BESIDE, Session};
 
 /// Bytes of one request: OpenSSH takes up to 255 KiB.
 const PIECE: usize = 128 << 10;
@@ -29,9 +30,6 @@ const SMALL_PIECE: u64 = 32 << 10;
 const IN_FLIGHT: usize = 32;
 /// Reads in flight, at most.
 const READS: usize = 64;
-/// What is asked for ahead of a reader that said what it will read, in bytes: over a line of 40 ms
-/// there and back, enough for 150 MB/s.
-const READ_AHEAD: u64 = 6 << 20;
 /// Of a disk or configuration: its owner's alone.
 const FILE_MODE: u32 = 0o600;
 
@@ -47,6 +45,8 @@ pub(in super::super) struct BulkFile {
     /// What will be read: what of it is on its way, and the rest.
     ahead: VecDeque<Ahead>,
     plan: Plan,
+    /// Its share of what is asked for ahead.
+    reader: Option<Reader>,
     /// Bytes that a request for data asks for.
     piece: u64,
     /// Keeps the connection.
@@ -54,7 +54,7 @@ pub(in super::super) struct BulkFile {
     /// How long the host took to answer its opening.
     round_trip: Duration,
     /// Held while it is open beside another one.
-    _beside: Option<OwnedSemaphorePermit>,
+    _beside: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 struct Ahead {
@@ -104,6 +104,7 @@ impl BulkFile {
                 torn: false,
                 ahead: VecDeque::new(),
                 plan: Plan::default(),
+                reader: None,
                 piece: PIECE as u64,
                 session: session.clone(),
                 round_trip: Duration::ZERO,
@@ -130,9 +131,10 @@ impl BulkFile {
         session: &Arc<Session>,
         path: &Arc<str>,
     ) -> Option<Self> {
-        let beside = session.beside.clone().try_acquire_owned().ok()?;
+        let of_session = session.beside.clone().try_acquire_owned().ok()?;
+        let of_run = session.budget.beside()?;
         let mut file = Self::open(session, path, true).await.ok()?;
-        file._beside = Some(beside);
+        file._beside = Some([of_session, of_run]);
         Some(file)
     }
 
@@ -226,6 +228,8 @@ impl BulkFile {
     pub(in super::super) fn will_read(&mut self, ranges: &[Range<u64>]) {
         self.ahead.clear();
         self.plan = Plan::new(ranges.iter().cloned());
+        let budget = &self.session.budget;
+        self.reader.get_or_insert_with(|| budget.reader());
     }
 
     async fn fetch(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
@@ -272,11 +276,12 @@ impl BulkFile {
         first.or(self.plan.start())
     }
 
-    /// Asks for what is planned, as far ahead as is of use.
+    /// Asks for what is planned, as far ahead as this file may; for the next piece in any case.
     async fn ask_ahead(&mut self) -> Result<(), FileError> {
+        let most = self.reader.as_ref().map_or(0, Reader::ahead);
         let ahead = self.ahead.iter();
         let mut asked: u64 = ahead.map(|one| one.range.end - one.range.start).sum();
-        while asked < READ_AHEAD
+        while (asked < most || self.ahead.is_empty())
             && self.ahead.len() < READS
             && let Some(range) = self.plan.take(self.piece)
         {

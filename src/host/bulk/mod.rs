@@ -8,6 +8,7 @@
 //! by the same rules, and the login is the one that the host accepted before, so that it cannot be
 //! refused in a new way. One session carries a channel for each open file.
 
+mod budget;
 mod channel;
 mod dialogue;
 mod file;
@@ -31,6 +32,8 @@ use super::link::{Cancel, Limit, Stopped};
 use super::shared::{Limits, Shared};
 use super::wire::Wire;
 
+use budget::BESIDE;
+pub(super) use budget::Budget;
 pub(super) use dialogue::Dialogue;
 pub(super) use file::{BulkFile, NotOpen};
 pub(super) use login::{Proven, ProvenWay};
@@ -40,9 +43,6 @@ const MAX_STRIKES: u32 = 3;
 
 /// Channels that OpenSSH opens on a connection, unless it is told otherwise.
 const CHANNELS: usize = 10;
-
-/// Channels for open files beside their first one, at most: more of them gain nothing.
-const BESIDE: usize = 4;
 
 /// How many channels may be open beside the first one of each file, where so many transfers go on at a
 /// time: each file, and whoever sums it while it arrives, needs one.
@@ -61,6 +61,7 @@ pub(super) struct Session {
     given_up: AtomicBool,
     /// Channels for files that are open on another one already: hosts open ten in all.
     beside: Arc<Semaphore>,
+    budget: Budget,
     pub(super) limits: Limits,
 }
 
@@ -288,6 +289,7 @@ async fn greet(host: &Arc<Shared>, socket: Wire, cancel: &Cancel) -> Result<Open
             handle,
             given_up: AtomicBool::new(false),
             beside: Arc::new(Semaphore::new(beside(host.config.transfers))),
+            budget: host.run.budget.clone(),
             limits,
         }))),
         Ok(false) => Ok(Opened::NoAgreement),

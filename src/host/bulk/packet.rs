@@ -29,6 +29,9 @@ pub(super) const UNSUPPORTED: u32 = 8;
 /// No server's answer is longer; OpenSSH's own limit is 256 KiB.
 const LONGEST: usize = 1 << 20;
 
+/// Bytes that come at a time, at most.
+const MESSAGE: usize = 32 << 10;
+
 /// A request on its way out.
 pub(super) struct Request(Vec<u8>);
 
@@ -89,6 +92,8 @@ pub(super) fn take(arrived: &mut BytesMut) -> Result<Option<(u8, Bytes)>, ()> {
         return Err(());
     }
     if arrived.len() < 4 + length {
+        // Else its room is doubled until it fits, of which up to half is kept with it for nothing.
+        arrived.reserve(4 + length + MESSAGE - arrived.len());
         return Ok(None);
     }
     arrived.advance(4);
