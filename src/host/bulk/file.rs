@@ -1,7 +1,8 @@
 //! A file over SFTP on a bulk session, many requests in flight.
 
+mod reading;
+
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,15 +22,12 @@ use super::Session;
 use super::budget::{BESIDE, Reader};
 use super::channel::{Waiter, Wire, start_sftp, take_replies};
 use super::packet::{self, Reply, Request};
+use reading::Ahead;
 
 /// Bytes of one request: OpenSSH takes up to 255 KiB.
 const PIECE: usize = 128 << 10;
-/// Bytes of a request that every server takes.
-const SMALL_PIECE: u64 = 32 << 10;
 /// Writes in flight, so that up to 4 MiB are on their way.
 const IN_FLIGHT: usize = 32;
-/// Reads in flight, at most.
-const READS: usize = 64;
 /// Of a disk or configuration: its owner's alone.
 const FILE_MODE: u32 = 0o600;
 
@@ -55,22 +53,6 @@ pub(in super::super) struct BulkFile {
     round_trip: Duration,
     /// Held while it is open beside another one.
     _beside: Option<[OwnedSemaphorePermit; 2]>,
-}
-
-struct Ahead {
-    range: Range<u64>,
-    reply: oneshot::Receiver<Reply>,
-}
-
-impl Ahead {
-    /// What came in and was not read yet.
-    fn arrived(start: u64, bytes: Bytes) -> Self {
-        let range = start..start + bytes.len() as u64;
-        let (sender, reply) = oneshot::channel();
-        // Its receiver is here.
-        let _ = sender.send(Reply::Data(bytes));
-        Self { range, reply }
-    }
 }
 
 /// Why a file could not be opened.
@@ -224,85 +206,6 @@ impl BulkFile {
         self.settle(result)
     }
 
-    /// See [`RemoteFile::will_read`](super::super::RemoteFile::will_read).
-    pub(in super::super) fn will_read(&mut self, ranges: &[Range<u64>]) {
-        self.ahead.clear();
-        self.plan = Plan::new(ranges.iter().cloned());
-        let budget = &self.session.budget;
-        self.reader.get_or_insert_with(|| budget.reader());
-    }
-
-    async fn fetch(&mut self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
-        let end = offset + len as u64;
-        let mut data = Vec::with_capacity(len);
-        let mut at = offset;
-        while at < end {
-            if self.next_read() != Some(at) {
-                // Nobody said that this would be read.
-                self.will_read(&[at..end]);
-            }
-            self.ask_ahead().await?;
-            let Some(Ahead { range, reply }) = self.ahead.pop_front() else {
-                break;
-            };
-            let mut got = match reply.await.map_err(|_| self.lost("reading"))? {
-                Reply::Data(bytes) => bytes,
-                Reply::Status { code, .. } if code == packet::END_OF_FILE => Bytes::new(),
-                other => return Err(self.unexpected("reading", &other)),
-            };
-            got.truncate(length(&range));
-            if got.is_empty() {
-                self.ahead.clear();
-                break;
-            }
-            if got.len() < length(&range) {
-                self.piece = (got.len() as u64).max(SMALL_PIECE);
-                let lacking = self.ask_for(at + got.len() as u64..range.end).await?;
-                self.ahead.push_front(lacking);
-            }
-            let used = got.split_to(got.len().min(length(&(at..end))));
-            data.extend_from_slice(&used);
-            at += used.len() as u64;
-            if !got.is_empty() {
-                self.ahead.push_front(Ahead::arrived(at, got));
-            }
-        }
-        Ok(data)
-    }
-
-    /// Where the next byte lies that is on its way or planned.
-    fn next_read(&self) -> Option<u64> {
-        let first = self.ahead.front().map(|ahead| ahead.range.start);
-        first.or(self.plan.start())
-    }
-
-    /// Asks for what is planned, as far ahead as this file may; for the next piece in any case.
-    async fn ask_ahead(&mut self) -> Result<(), FileError> {
-        let most = self.reader.as_ref().map_or(0, Reader::ahead);
-        let ahead = self.ahead.iter();
-        let mut asked: u64 = ahead.map(|one| one.range.end - one.range.start).sum();
-        while (asked < most || self.ahead.is_empty())
-            && self.ahead.len() < READS
-            && let Some(range) = self.plan.take(self.piece)
-        {
-            asked += range.end - range.start;
-            let one = self.ask_for(range).await?;
-            self.ahead.push_back(one);
-        }
-        Ok(())
-    }
-
-    async fn ask_for(&mut self, range: Range<u64>) -> Result<Ahead, FileError> {
-        let (sender, reply) = oneshot::channel();
-        let number = self.wire.expect(Waiter::Answer(sender));
-        let request = Request::new(packet::READ, number)
-            .string(&self.handle)
-            .u64(range.start)
-            .u32(u32::try_from(range.end - range.start).unwrap_or(u32::MAX));
-        self.send("reading", request.finish(0).into()).await?;
-        Ok(Ahead { range, reply })
-    }
-
     /// See [`RemoteFile::finish`](super::super::RemoteFile::finish).
     pub(in super::super) async fn finish(&mut self) -> Result<(), FileError> {
         self.may_go_on()?;
@@ -436,10 +339,6 @@ fn ways_for(round_trip: Duration) -> usize {
     usize::try_from(times)
         .unwrap_or(usize::MAX)
         .clamp(1, BESIDE)
-}
-
-fn length(range: &Range<u64>) -> usize {
-    usize::try_from(range.end - range.start).unwrap_or(usize::MAX)
 }
 
 fn late(path: &str, what: &str, limits: &Limits) -> FileError {
