@@ -1,4 +1,5 @@
-//! A form: values that are asked before a run starts. Secrets are masked.
+//! A form: values that are asked before a run starts. Secrets are masked. What stands above the first of
+//! them is read before anything is answered: as on the step card, Enter reads on until all was on screen.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,7 @@ use super::model::dialog::Field;
 use super::page::{Cmd, Extent, Msg, Now, Page, Seen};
 use super::text;
 use super::theme::Role;
-use super::view::{hint, input_line, keys_line, put, rule};
+use super::view::{WIDEST_TEXT, hint, input_line, keys_line, place, put, rule};
 
 /// Says what is wrong with a value.
 pub type Check = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
@@ -81,6 +82,12 @@ pub(super) struct FormPage {
     form: Form,
     values: Vec<Field>,
     at: usize,
+    /// First line shown; none while the field that is asked is followed.
+    scroll: Option<usize>,
+    /// Lines that have been on screen, from the first without a gap.
+    read_to: usize,
+    /// What of the last frame could be seen.
+    seen: Seen,
     /// Leaving was asked for where something is typed: it was asked whether to drop that.
     leaving: bool,
 }
@@ -111,6 +118,9 @@ impl FormPage {
             form,
             values,
             at: 0,
+            scroll: Some(0),
+            read_to: 0,
+            seen: Seen::default(),
             leaving: false,
         }
     }
@@ -135,6 +145,7 @@ impl FormPage {
             return true;
         }
         self.leaving = true;
+        self.scroll = None;
         if let Some(field) = self.values.get_mut(self.at) {
             field.error = Some("what you typed is dropped: again, if you mean it".to_owned());
         }
@@ -172,6 +183,79 @@ impl FormPage {
         Some(self.form.fields.iter().enumerate().map(pair).collect())
     }
 
+    /// Its texts and fields as a screen this wide shows them.
+    fn laid_in(&self, area: Rect) -> Laid {
+        self.laid(usize::from(area.width.saturating_sub(2).min(WIDEST_TEXT)))
+    }
+
+    /// The first line shown.
+    fn offset(&self, laid: &Laid, extent: Extent) -> usize {
+        match self.scroll {
+            Some(scroll) => scroll.min(extent.last_offset()),
+            // All of the field that is asked now, and its line before anything else.
+            None => laid
+                .shown
+                .end
+                .saturating_sub(extent.rows)
+                .min(laid.cursor.1),
+        }
+    }
+
+    /// Keeps what of it has been on screen; in another size its lines are others.
+    fn painted(&mut self, seen: Seen) {
+        if seen.area != self.seen.area {
+            self.read_to = 0;
+        }
+        let offset = self.offset(&self.laid_in(seen.area), seen.list);
+        self.read_to = self.read_with(offset, seen.list.rows);
+        self.seen = seen;
+    }
+
+    /// How far it has been read once these rows are on screen, too.
+    fn read_with(&self, offset: usize, rows: usize) -> usize {
+        if offset > self.read_to {
+            return self.read_to;
+        }
+        self.read_to.max(offset + rows)
+    }
+
+    /// Whether all that stands above the first answer has been on screen.
+    fn is_read(&self) -> bool {
+        self.read_to >= self.laid_in(self.seen.area).to_read
+    }
+
+    /// Shows what comes next of what was not on screen yet.
+    fn read_on(&mut self) {
+        self.scroll = Some(self.read_to.saturating_sub(1));
+    }
+
+    /// A page up or down, the last line of one being the first of the next.
+    fn turn(&mut self, down: bool) {
+        let extent = self.seen.list;
+        let page = extent.rows.saturating_sub(1).max(1);
+        let offset = self.offset(&self.laid_in(self.seen.area), extent);
+        self.scroll = Some(if down {
+            (offset + page).min(extent.last_offset())
+        } else {
+            offset.saturating_sub(page)
+        });
+    }
+
+    /// What can be pressed: Enter as it is now, the keys that scroll only where there is more.
+    fn hints(&self, extent: Extent, is_read: bool) -> Vec<(Line<'static>, bool)> {
+        let scrolls = |action| matches!(action, FormAction::PageUp | FormAction::PageDown);
+        let more = extent.lines > extent.rows;
+        let shown = keys::FORM
+            .iter()
+            .filter(|binding| more || !scrolls(binding.action));
+        shown
+            .map(|binding| match binding.action {
+                FormAction::Accept if !is_read => hint(binding, "read on", true),
+                _ => hint(binding, binding.label, true),
+            })
+            .collect()
+    }
+
     /// Its texts and fields below each other.
     fn laid(&self, width: usize) -> Laid {
         let mut lines = Vec::new();
@@ -181,6 +265,7 @@ impl FormPage {
         }
         let mut cursor = (0, 0);
         let mut shown = 0..0;
+        let mut to_read = 0;
         for (index, (field, value)) in self.form.fields.iter().zip(&self.values).enumerate() {
             lines.push(Line::default());
             let from = lines.len();
@@ -194,6 +279,9 @@ impl FormPage {
             let (line, x) = input_line(value, width, field.secret);
             let y = lines.len();
             lines.push(line);
+            if index == 0 {
+                to_read = lines.len();
+            }
             let notes = [
                 (Role::Bad, value.error.as_deref()),
                 (Role::Dim, Some(field.help.as_str())),
@@ -216,15 +304,18 @@ impl FormPage {
             lines,
             cursor,
             shown,
+            to_read,
         }
     }
 }
 
-/// The lines of a form, the cursor's column and line, and the lines of the field that is asked.
+/// The lines of a form, the cursor's column and line, the lines of the field that is asked, and how many
+/// lines there are down to the first field's answer.
 struct Laid {
     lines: Vec<Line<'static>>,
     cursor: (u16, usize),
     shown: std::ops::Range<usize>,
+    to_read: usize,
 }
 
 impl Page for FormPage {
@@ -238,7 +329,19 @@ impl Page for FormPage {
                     field.paste(&pasted);
                 }
             }
+            Msg::Painted(seen) => {
+                self.painted(seen);
+                return Vec::new();
+            }
             Msg::Key(key) => match keys::lookup(keys::FORM, &key) {
+                Some(action @ (FormAction::PageUp | FormAction::PageDown)) => {
+                    self.turn(action == FormAction::PageDown);
+                    return Vec::new();
+                }
+                Some(FormAction::Accept) if !self.is_read() => {
+                    self.read_on();
+                    return Vec::new();
+                }
                 Some(FormAction::Accept) => {
                     if let Some(values) = self.accept() {
                         return vec![Cmd::Leave(Some(values))];
@@ -259,6 +362,8 @@ impl Page for FormPage {
             _ => return Vec::new(),
         }
         self.leaving = false;
+        // Whatever is typed or gone to is to be seen.
+        self.scroll = None;
         Vec::new()
     }
 
@@ -270,20 +375,16 @@ impl Page for FormPage {
             Constraint::Length(1),
         ])
         .areas(area);
-        rule(buffer, top, &self.form.title, "", Role::Strong.style());
-        let width = usize::from(area.width.saturating_sub(2).min(super::view::WIDEST_TEXT));
-        let Laid {
-            lines,
-            cursor,
-            shown,
-        } = self.laid(width);
-        let rows = usize::from(body.height);
+        let laid = self.laid_in(area);
         let extent = Extent {
-            lines: lines.len(),
-            rows,
+            lines: laid.lines.len(),
+            rows: usize::from(body.height),
         };
-        // All of the field that is asked now, and its line before anything else.
-        let offset = shown.end.saturating_sub(rows).min(cursor.1);
+        let offset = self.offset(&laid, extent);
+        let is_read = self.read_with(offset, extent.rows) >= laid.to_read;
+        let Laid { lines, cursor, .. } = laid;
+        let title = Role::Strong.style();
+        rule(buffer, top, &self.form.title, &place(extent, offset), title);
         for (line, y) in lines.iter().skip(offset).zip(body.y..body.bottom()) {
             put(
                 buffer,
@@ -296,16 +397,13 @@ impl Page for FormPage {
                 line,
             );
         }
-        let parts = keys::FORM
-            .iter()
-            .map(|binding| hint(binding, binding.label, true))
-            .collect();
-        put(buffer, bottom, &keys_line(parts, usize::from(bottom.width)));
-        let y = body.y + u16::try_from(cursor.1 - offset).unwrap_or(0);
-        let visible = y < body.bottom() && !self.values.is_empty();
-        let cursor = visible.then_some(Position {
+        let hints = keys_line(self.hints(extent, is_read), usize::from(bottom.width));
+        put(buffer, bottom, &hints);
+        let row = cursor.1.checked_sub(offset);
+        let row = row.filter(|row| *row < extent.rows && !self.values.is_empty());
+        let cursor = row.map(|row| Position {
             x: body.x + 1 + cursor.0,
-            y,
+            y: body.y + u16::try_from(row).unwrap_or(0),
         });
         Seen {
             area,
@@ -329,6 +427,8 @@ mod tests {
     use super::*;
     use crate::tui::fixture::{FULL, bare, parse, text};
 
+    const SMALL: (u16, u16) = (80, 24);
+
     fn page() -> FormPage {
         let mut ticket = FormField::new("ticket", "Incident ticket");
         ticket.help = "for example INC000001".to_owned();
@@ -351,30 +451,89 @@ mod tests {
     }
 
     fn press(page: &mut FormPage, keys: &str) -> Option<Option<BTreeMap<String, String>>> {
+        press_at(page, SMALL, keys)
+    }
+
+    fn press_at(
+        page: &mut FormPage,
+        size: (u16, u16),
+        keys: &str,
+    ) -> Option<Option<BTreeMap<String, String>>> {
+        shot(page, size);
         parse(keys).into_iter().find_map(|key| {
-            match page.update(Now::default(), Msg::Key(key)).pop() {
+            let left = page.update(Now::default(), Msg::Key(key)).pop();
+            shot(page, size);
+            match left {
                 Some(Cmd::Leave(values)) => Some(values),
                 _ => None,
             }
         })
     }
 
-    fn shot(page: &FormPage, size: (u16, u16)) -> String {
+    fn shot(page: &mut FormPage, size: (u16, u16)) -> String {
         let mut buffer = bare(size);
-        page.view(&mut buffer);
+        let seen = page.view(&mut buffer);
+        page.update(Now::default(), Msg::Painted(seen));
         FULL.degrade(&mut buffer);
         text(&buffer)
+    }
+
+    /// As many findings as do not fit on a small screen, and whether to start all the same.
+    fn blocked() -> FormPage {
+        let finding = |n: u32| {
+            let what = "a folder of that name holds files that no run has put there and that are in the way";
+            format!(
+                "blocker {n}: vm{n:02}: {what} (next: move them away, or give this VM another folder in the runbook)"
+            )
+        };
+        FormPage::new(Form {
+            title: "Before the start: NOT READY: 15 blockers".to_owned(),
+            intro: (1..=15).map(finding).collect(),
+            fields: vec![FormField::new("reason", "Why start all the same?")],
+        })
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_from_its_top_before_the_answer_counts() {
+        let mut page = blocked();
+        insta::assert_snapshot!("form-unread", shot(&mut page, SMALL));
+        // A reason that is typed at once shows the field, and still leads back to what was not read.
+        assert_eq!(press(&mut page, "the site is dark"), None);
+        assert!(shot(&mut page, SMALL).contains("> the site is dark"));
+        assert_eq!(press(&mut page, "<Enter>"), None);
+        let mut shown = shot(&mut page, SMALL);
+        for _ in 0..9 {
+            if shown.contains("[Enter] read on") {
+                assert_eq!(press(&mut page, "<Enter>"), None);
+                shown = shot(&mut page, SMALL);
+            }
+        }
+        assert!(shown.contains("blocker 15"), "{shown}");
+        let values = press(&mut page, "<Enter>").flatten().unwrap();
+        assert_eq!(values["reason"], "the site is dark");
+    }
+
+    #[test]
+    fn a_long_form_is_scrolled_and_another_size_is_read_anew() {
+        let mut page = blocked();
+        press(&mut page, "<PgDn><PgDn>");
+        assert!(shot(&mut page, SMALL).contains("Why start"), "its end");
+        assert_eq!(press(&mut page, "<PgUp><PgUp>"), None);
+        assert!(shot(&mut page, SMALL).contains("blocker 1:"), "its top");
+        assert!(page.is_read());
+        shot(&mut page, (60, 16));
+        assert!(!page.is_read());
     }
 
     #[test]
     fn a_form_is_filled_field_by_field() {
         let mut page = page();
         assert_eq!(press(&mut page, "4711<Enter>"), None);
-        insta::assert_snapshot!("form-wrong", shot(&page, (80, 24)));
+        insta::assert_snapshot!("form-wrong", shot(&mut page, SMALL));
         // The first field is still asked.
         page.values[0].input.reset();
         assert_eq!(press(&mut page, "INC000001<Enter>s p<Enter>"), None);
-        let shown = shot(&page, (80, 24));
+        let shown = shot(&mut page, SMALL);
         assert!(shown.contains("> ***") && !shown.contains("s p"), "{shown}");
         let values = press(&mut page, "<Enter>").flatten().unwrap();
         assert_eq!(values["ticket"], "INC000001");
@@ -394,7 +553,7 @@ mod tests {
     fn what_was_typed_is_not_dropped_by_one_esc() {
         let mut page = page();
         assert_eq!(press(&mut page, "INC<Esc>"), None);
-        assert!(shot(&page, (80, 24)).contains("what you typed is dropped"));
+        assert!(shot(&mut page, SMALL).contains("what you typed is dropped"));
         assert_eq!(press(&mut page, "0<Esc>"), None, "it was gone on with");
         assert_eq!(page.value(0), "INC0");
         assert_eq!(press(&mut page, "<Esc>"), Some(None));
@@ -405,11 +564,11 @@ mod tests {
         let mut page = page();
         press(&mut page, "<Down><Down>");
         for height in 3..12 {
-            let shown = shot(&page, (40, height));
+            let shown = shot(&mut page, (40, height));
             assert!(shown.contains("2026-01-02"), "{height}: {shown}");
         }
         for size in [(1, 1), (2, 2), (3, 40), (200, 3)] {
-            shot(&page, size);
+            shot(&mut page, size);
         }
     }
 
@@ -418,6 +577,6 @@ mod tests {
         let mut page = page();
         press(&mut page, "INC<Enter>hunter2");
         assert!(!format!("{:?}", page.form).contains("hunter2"));
-        assert!(!shot(&page, (80, 24)).contains("hunter2"));
+        assert!(!shot(&mut page, SMALL).contains("hunter2"));
     }
 }

@@ -13,6 +13,10 @@ pub(in crate::tui) enum FormAction {
     Next,
     /// The field before.
     Previous,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
     /// Give up.
     Cancel,
 }
@@ -23,7 +27,19 @@ pub(in crate::tui) const FORM: &[Binding<FormAction>] = &[
         FormAction::Accept,
         &[on(KeyCode::Enter)],
         "accept",
-        "Take the value and go on; after the last one the form is done.",
+        "Take the value and go on; after the last one the form is done. What stands above is read to its end first.",
+    ),
+    hint(
+        FormAction::PageUp,
+        &[on(KeyCode::PageUp)],
+        "up",
+        "A page up.",
+    ),
+    hint(
+        FormAction::PageDown,
+        &[on(KeyCode::PageDown)],
+        "down",
+        "A page down.",
     ),
     hint(
         FormAction::Next,
