@@ -39,14 +39,14 @@ fn a_check_fails_a_pause_is_ended_and_another_team_is_called() {
 
     confirm(&mut terminal, "check lee-bk1", "1 of 2 checks failed");
     terminal.press_for("s", "Why is it left out?", SOON);
-    terminal.press("the lag is on the wall\r");
+    terminal.press("the lag is on the wall");
+    terminal.press_for("\r", "step 2/4", SOON);
 
     confirm(&mut terminal, "wait 10m", "waiting, ");
     terminal.press("h");
     terminal.wait_for("What did you see", SOON);
-    terminal.press("the array is in step\r");
-
-    terminal.wait_for("+44 113 496 0200", SOON);
+    terminal.press("the array is in step");
+    terminal.press_for("\r", "+44 113 496 0200", SOON);
     confirm(
         &mut terminal,
         "hand off to Storage on call",

@@ -64,8 +64,8 @@ fn a_failed_step_is_mended_in_a_shell_and_looks_again() {
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
     terminal.press_for("x", "What is it for?", SOON);
-    terminal.press("make the file\r");
-    terminal.wait_for("exit or Ctrl-D ends it", SOON);
+    terminal.press("make the file");
+    terminal.press_for("\r", "exit or Ctrl-D ends it", SOON);
     terminal.wait_for("# ", SOON);
     assert!(
         !terminal.in_alternate_screen(),
@@ -113,7 +113,8 @@ fn a_shell_is_cut_off_by_its_escape_and_survives_nothing_else_by_accident() {
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
     terminal.press_for("x", "What is it for?", SOON);
-    terminal.press("look\r");
+    terminal.press("look");
+    terminal.press_for("\r", "exit or Ctrl-D ends it", SOON);
     terminal.wait_for("# ", SOON);
     terminal.press("sleep 600\r~.");
     terminal.wait_for("was cut off (~.)", SOON);
@@ -123,8 +124,8 @@ fn a_shell_is_cut_off_by_its_escape_and_survives_nothing_else_by_accident() {
     terminal.press("\r");
     terminal.wait_for("a shell on lee-bk1", SOON);
     terminal.press_for("x", "What is it for?", SOON);
-    terminal.press("look\r");
-    terminal.wait_for("exit or Ctrl-D ends it", SOON);
+    terminal.press("look");
+    terminal.press_for("\r", "exit or Ctrl-D ends it", SOON);
     let pid = terminal.pid().to_string();
     let told = std::process::Command::new("kill")
         .args(["-TERM", &pid])

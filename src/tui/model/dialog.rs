@@ -154,6 +154,27 @@ pub(in crate::tui) enum Purpose {
     Search,
 }
 
+impl Purpose {
+    /// Whether something becomes of the step or the run, beside what is remembered.
+    pub(in crate::tui) fn decides(self) -> bool {
+        !matches!(self, Self::Search | Self::Note(_) | Self::Update)
+    }
+
+    /// What opens it with one key.
+    pub(in crate::tui) fn action(self) -> Option<Action> {
+        match self {
+            Self::Skip(_) => Some(Action::Skip),
+            Self::ByHand(_) => Some(Action::ByHand),
+            Self::Decline(..) => Some(Action::Decline),
+            Self::Note(_) => Some(Action::Note),
+            Self::Update => Some(Action::Update),
+            Self::Abort => Some(Action::Abort),
+            Self::Search => Some(Action::Search),
+            Self::Shell(..) | Self::LeaveEnding(_) => None,
+        }
+    }
+}
+
 /// Everything that a confirmation needs.
 #[derive(Debug)]
 pub(in crate::tui) struct Flow {

@@ -3,6 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::engine::{self, Confirmation, Consent, OperatorInput, PeopleInput, TAKE_OVER};
+use crate::plan::Step;
+use crate::tui::keys;
 use crate::tui::model::dialog::{
     About, Choice, Dialog, HostKey, Kind, Menu, Purpose, TakeOver, Text,
 };
@@ -80,7 +82,8 @@ pub(super) fn press(run: &mut Run, key: KeyEvent, cmds: &mut Vec<Cmd>) {
 
 impl Run {
     /// Whether a dialog that opened by itself, or decides something, has been on screen long
-    /// enough. A text field is its own protection.
+    /// enough. What is typed is kept, however soon it came, so that fast typists lose nothing; but an
+    /// Enter that comes with it ends nothing that nobody can have read.
     fn dialog_is_armed(&self, dialog: &Dialog) -> bool {
         let disruptive = match &dialog.kind {
             Kind::Menu(menu) => matches!(menu.about, About::Question(..)),
@@ -88,7 +91,9 @@ impl Run {
                 return flow.stage().is_some_and(|stage| !stage.is_picked())
                     || self.armed(dialog, false);
             }
-            Kind::Text(_) | Kind::HostKey(_) | Kind::TakeOver(_) => return true,
+            Kind::Text(text) => return !text.purpose.decides() || self.armed(dialog, false),
+            // Nothing but the right words does anything there.
+            Kind::HostKey(_) | Kind::TakeOver(_) => return true,
         };
         self.armed(dialog, disruptive)
     }
@@ -97,6 +102,19 @@ impl Run {
         dialog
             .since
             .is_some_and(|since| self.now.mono >= since + armed_after(disruptive))
+    }
+}
+
+impl Run {
+    /// The name that was typed where nothing asked for it: its first letter is the key that opened
+    /// this dialog, and the rest stands in it.
+    fn name_typed_blind(&self, purpose: Purpose, words: &str) -> Option<String> {
+        let opened_by = purpose.action()?;
+        let binding = keys::RUN.iter().find(|row| row.action == opened_by)?;
+        let name = binding.keys.first()?.name() + words;
+        let is_asked_for =
+            |step: &Step| step.subject.as_str() == name || step.typed.as_ref() == Some(&name);
+        self.plan.steps.iter().any(is_asked_for).then_some(name)
     }
 }
 
@@ -147,6 +165,12 @@ fn submit_text(run: &mut Run, text: &mut Text, key: KeyEvent) -> Outcome {
     }
     if words.is_empty() {
         text.field.error = Some("this cannot stay empty; Esc gives up".to_owned());
+        return Outcome::Open;
+    }
+    if let Some(name) = run.name_typed_blind(text.purpose, &words) {
+        text.field.error = Some(format!(
+            "{name} is a name, not a reason: Esc goes back, and Enter on the card asks for it"
+        ));
         return Outcome::Open;
     }
     if let Purpose::LeaveEnding(chapter) = text.purpose

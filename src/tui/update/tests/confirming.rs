@@ -104,6 +104,30 @@ fn a_key_for_a_dialog_does_not_meet_the_card_beneath() {
 }
 
 #[test]
+fn a_name_that_is_typed_where_nothing_asks_for_it_leaves_no_step_out() {
+    let mut story = Story::begun();
+    story.probe("sql01", "fence", 1, typed());
+    let mut bench = Bench::new(&story, SMALL);
+    // All at once, as what was typed ahead comes; then as somebody types who does not look.
+    bench.keys("sql01<Enter>");
+    assert!(bench.text().contains("too early"), "{}", bench.text());
+    assert!(bench.text().contains("> ql01"), "what is typed is kept");
+    bench.calmly("<Enter>");
+    assert!(bench.text().contains("sql01 is a name"), "{}", bench.text());
+    bench.calmly("<Esc>sql01<Enter>");
+    assert_eq!(sends(&mut bench), []);
+    // A reason is one, however soon it is typed.
+    bench
+        .calmly("<Esc>s")
+        .keys("the rack is dark")
+        .calmly("<Enter>");
+    assert!(matches!(
+        sends(&mut bench).as_slice(),
+        [OperatorInput::Skip { reason, .. }] if reason == "the rack is dark"
+    ));
+}
+
+#[test]
 fn a_key_that_does_nothing_says_why() {
     let mut bench = Bench::new(&Story::asking(), SMALL);
     bench.keys("r");

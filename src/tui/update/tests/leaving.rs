@@ -162,7 +162,7 @@ fn a_drill_shows_its_limit_and_is_aborted_by_one_key_and_a_reason() {
     }
     bench.calmly("x");
     assert!(bench.text().contains("bob holds the abort key"));
-    bench.keys("<Enter>");
+    bench.calmly("<Enter>");
     assert!(bench.text().contains("this cannot stay empty"));
     bench.keys("an alarm<Enter>");
     let (by, why) = ("alice".to_owned(), "an alarm".to_owned());

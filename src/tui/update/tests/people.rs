@@ -134,7 +134,7 @@ fn a_shell_is_opened_only_when_the_journal_says_so_and_closed_when_it_is_left() 
     );
     let mut bench = Bench::new(&story, SMALL);
     bench.calmly("<Enter>x");
-    bench.keys("look around<Enter>");
+    bench.calmly("look around<Enter>");
     let sent = bench.sent();
     let opening = OperatorInput::People(PeopleInput::OpenShell {
         step: id("sql01", "register"),

@@ -74,7 +74,7 @@ fn a_no_is_sent_with_its_reason_and_ends_the_questions() {
 fn any_prompt_is_declined_from_its_card_and_a_step_that_asks_nobody_is_not() {
     let prompt = "Who says so?".to_owned();
     let mut bench = asking(vec![("who", Prompt::Evidence { prompt })]);
-    bench.calmly("d").keys("nobody answers<Enter>");
+    bench.calmly("dnobody answers<Enter>");
     let said = confirmed(&mut bench);
     assert_eq!(said.decline.as_deref(), Some("nobody answers"));
     let mut bench = Bench::new(&Story::asking(), SMALL);

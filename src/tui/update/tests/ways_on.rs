@@ -33,7 +33,7 @@ fn a_failed_step_has_every_way_on() {
             by: by.clone()
         }]
     );
-    bench.calmly("<Enter>s").keys("<Enter>not needed<Enter>");
+    bench.calmly("<Enter>s<Enter>").keys("not needed<Enter>");
     let (step, reason) = (id("sql01", "register"), "not needed".to_owned());
     assert_eq!(
         sends(&mut bench),
@@ -43,7 +43,7 @@ fn a_failed_step_has_every_way_on() {
             reason
         }]
     );
-    bench.keys("hregistered at the console<Enter>");
+    bench.calmly("hregistered at the console<Enter>");
     let (step, evidence) = (
         id("sql01", "register"),
         "registered at the console".to_owned(),
