@@ -14,6 +14,8 @@ use super::{list, place, rule, text_width};
 
 /// Columns of the keys.
 const KEYS: usize = 18;
+/// Columns of a sign.
+const SIGN: usize = 5;
 
 pub(super) fn draw(run: &Run, buffer: &mut Buffer, area: Rect) -> Extent {
     let width = text_width(area).saturating_sub(1);
@@ -87,13 +89,14 @@ fn lines(run: &Run, width: usize) -> Vec<Line<'static>> {
         (Status::Undone, "taken back"),
     ];
     for (status, words) in signs {
-        lines.push(Line::from(vec![
-            Span::styled(
-                format!("  {}  ", glyph(status)),
-                status_role(status).style(),
-            ),
-            Span::raw(words),
-        ]));
+        let mut sign = Span::styled(
+            format!("  {}  ", glyph(status)),
+            status_role(status).style(),
+        );
+        for line in text::wrap(words, width.saturating_sub(SIGN)) {
+            lines.push(Line::from(vec![sign, Span::raw(line)]));
+            sign = Span::raw(" ".repeat(SIGN));
+        }
     }
     lines
 }
