@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::actions::{count, size, span};
 use crate::clock::utc;
 use crate::names::VmName;
-use crate::readiness::{Change, Finding, HostSeen, Seen, Severity, Task};
+use crate::readiness::{Change, Finding, HostSeen, Seen, Severity, Shut, Task};
 use crate::runbook::model::Mode;
 use crate::transfer::Grade;
 use crate::tui::wrap;
@@ -49,7 +49,7 @@ pub(super) fn whole(round: &Round<'_>, colour: bool) -> String {
         utc(round.seen.at)
     );
     let hosts = round.seen.hosts.iter().map(|(host, seen)| {
-        let words = seen.as_ref().map_or_else(|_| "no answer".to_owned(), told);
+        let words = seen.as_ref().map_or_else(shut, told);
         (host.as_str(), words)
     });
     put_list(&mut text, &hosts.collect::<Vec<_>>());
@@ -65,6 +65,16 @@ pub(super) fn whole(round: &Round<'_>, colour: bool) -> String {
     }
     let _ = writeln!(text, "\n{}", verdict(round.findings));
     text
+}
+
+/// A host that was not asked, in a word: only one that does not answer is dark.
+fn shut(shut: &Shut) -> String {
+    let words = if shut.is_silent {
+        "no answer"
+    } else {
+        "not looked at (see below)"
+    };
+    words.to_owned()
 }
 
 /// Names with what is known of each.
@@ -211,5 +221,26 @@ pub(in crate::cli) fn put(text: &mut String, label: &str, words: &str, indent: u
     for line in wrap(words, WIDTH - indent) {
         let _ = writeln!(text, "{label}{line}");
         label = " ".repeat(indent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Fault;
+
+    #[test]
+    fn only_a_host_that_does_not_answer_is_said_not_to() {
+        let told = |is_silent| {
+            let fault = Fault::new("it shows another host key", "lon-esx2", "", "compare it");
+            let by = "lon-esx2".into();
+            shut(&Shut {
+                by,
+                fault,
+                is_silent,
+            })
+        };
+        assert_eq!(told(true), "no answer");
+        assert!(!told(false).contains("no answer"));
     }
 }
