@@ -156,14 +156,17 @@ impl Run {
     }
 
     /// The first step that waits for a person; one that is on screen stays there until settled,
-    /// so that it is not exchanged under somebody's eyes, except for a VM that runs at both sites.
+    /// so that it is not exchanged under somebody's eyes, except for a VM that runs at both sites; but
+    /// until the first key nobody has begun with any of those that ask as the console starts.
     /// Else the first that is under way.
     fn choose_current(&mut self) {
         if let Some(fence) = self.fence_of_a_split() {
             self.ui.put_first.insert((fence, self.attempt(fence)));
             self.ui.current = fence;
         }
-        if self.needs_person(self.ui.current) {
+        let current = (self.ui.current, self.attempt(self.ui.current));
+        let is_begun_with = self.ui.touched || self.ui.put_first.contains(&current);
+        if is_begun_with && self.needs_person(self.ui.current) {
             return;
         }
         let active = || self.statuses.iter().position(|status| status.is_active());

@@ -69,6 +69,8 @@ pub(in crate::tui) struct Ui {
     pub seen: Seen,
     /// When a key was last pressed.
     pub last_key: Duration,
+    /// A key was pressed since the screen opened.
+    pub touched: bool,
     /// When Ctrl-C was pressed once.
     pub interrupted: Option<Duration>,
     /// Since when a person is needed.
@@ -123,6 +125,7 @@ impl Ui {
             banners: VecDeque::new(),
             seen: Seen::default(),
             last_key: now,
+            touched: false,
             interrupted: None,
             needed: None,
             rung: false,

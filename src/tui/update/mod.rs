@@ -36,6 +36,7 @@ impl Page for Run {
         match msg {
             Msg::Key(key) => {
                 self.ui.last_key = now.mono;
+                self.ui.touched = true;
                 self.press(key, &mut cmds);
             }
             Msg::Paste(text) => self.paste(&text),

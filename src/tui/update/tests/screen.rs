@@ -35,6 +35,23 @@ fn the_screen_follows_the_run_until_somebody_looks_elsewhere() {
 }
 
 #[test]
+fn the_first_step_that_asks_is_shown_whichever_asked_first_until_a_key_is_pressed() {
+    let shown_after = |keys: &str| {
+        let mut story = Story::begun();
+        story.probe("web01", "fence", 1, typed());
+        let mut bench = Bench::new(&story, SMALL);
+        bench.keys(keys);
+        let known = story.entries.len();
+        story.probe("sql01", "fence", 1, typed());
+        let entries = story.entries[known..].iter().cloned();
+        bench.msg(Msg::Updates(entries.map(Update::Entry).collect()));
+        bench.run.plan.steps[bench.run.ui.shown].title.clone()
+    };
+    assert_eq!(shown_after(""), "fence sql01");
+    assert_eq!(shown_after("<PgDn>"), "fence web01");
+}
+
+#[test]
 fn the_fence_of_a_vm_at_both_sites_comes_first_once_it_asks() {
     let mut story = failed();
     story.event(RunEvent::FactFound(Fact::SplitBrain {
