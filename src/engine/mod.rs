@@ -54,7 +54,7 @@ pub use handle::{Engine, Settings};
 pub use input::{Input, OperatorInput, PeopleInput, Performed, RetryScope};
 pub use ledger::{Item, Ledger, Thing, folder_of, given_names};
 pub use lookout::{Listed, Lookout, Presence, Sighting, Sign, Unheard};
-pub use orders::{can_retry, can_settle, can_undo, is_walked, needs_person, retried};
+pub use orders::{can_retry, can_settle, can_undo, is_walked, needs_person, retried, under_way};
 pub use owners::Split;
 pub use people::{
     Correction, InForce, Offer, People, TAKE_OVER, Visit, is_same_person, takes_over,
@@ -66,7 +66,7 @@ pub use proposal::{
 pub use protection::Unprotected;
 pub use stage::{Move, Stage, Way};
 pub use state::{FoundFact, Note, Op, OpStatus, OpenedChapter, RunState};
-pub use step::{Status, StepState};
+pub use step::{Earlier, Status, StepState};
 pub use taken_home::{TakenBy, TakenHome};
 pub use texts::Clean;
 pub use way_out::WayOut;

@@ -32,6 +32,16 @@ pub fn needs_person(plan: &Plan, state: &RunState, step: &Step) -> bool {
     status.needs_person(step) || status == Status::Failed && holds()
 }
 
+/// A step that is under way or asks a person, the first in the plan's order: where one step goes at a
+/// time, nothing else begins before it is over. What failed is left for later and holds up nothing.
+#[must_use]
+pub fn under_way<'a>(plan: &'a Plan, state: &RunState) -> Option<&'a Step> {
+    plan.steps.iter().find(|step| {
+        let status = state.status(&step.id);
+        status.is_active() || status == Status::Asking
+    })
+}
+
 /// Whether a step may be skipped or said to be done by hand. A person may settle whatever is not acting
 /// on a host right now, and so end what only waits; what is in doubt and held too, for a person can
 /// always settle it.

@@ -100,6 +100,18 @@ impl Status {
     }
 }
 
+/// What became of the attempt before this one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Earlier {
+    /// Which.
+    pub attempt: Attempt,
+    /// What was confirmed, where things were not like that any more right before it acted, or another
+    /// decision came up after it had.
+    pub confirmed: Option<Box<Proposal>>,
+    /// What was wrong with it.
+    pub fault: Option<Fault>,
+}
+
 /// Everything known about one step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepState {
@@ -121,6 +133,8 @@ pub struct StepState {
     pub proposal: Option<Box<Proposal>>,
     /// When that was looked at.
     pub proposed_at: Option<Timestamp>,
+    /// The last attempt that somebody has to know of to decide about this one.
+    pub earlier: Option<Box<Earlier>>,
     /// Who let it go on (this attempt).
     pub confirmation: Option<Box<Confirmation>>,
     /// What is wrong, while it is failed or held, and while it looks again.
@@ -180,6 +194,7 @@ impl StepState {
         match event {
             RunEvent::StepStarted => {
                 if self.attempt != attempt {
+                    self.remember_attempt();
                     self.confirmation = None;
                     self.confirmed_at = None;
                     self.proposal = None;
@@ -254,6 +269,20 @@ impl StepState {
                 self.move_to(Status::Waiting, at);
             }
             _ => {}
+        }
+    }
+
+    /// Keeps what the attempt that ends here is remembered for, if it is.
+    fn remember_attempt(&mut self) {
+        let was_confirmed = self.status == Status::Running;
+        let confirmed = self.proposal.take().filter(|_| was_confirmed);
+        let fault = self.fault.take();
+        if confirmed.is_some() || fault.is_some() {
+            self.earlier = Some(Box::new(Earlier {
+                attempt: self.attempt,
+                confirmed,
+                fault,
+            }));
         }
     }
 

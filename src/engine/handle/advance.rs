@@ -151,7 +151,9 @@ impl Engine {
             if self.state.status(&step.id) != Status::Waiting || !self.may_begin(step) {
                 continue;
             }
-            let waits = one_at_a_time && !self.is_reopened(step) && self.something_is_up();
+            let waits = one_at_a_time
+                && !self.is_reopened(step)
+                && orders::under_way(&self.plan, &self.state).is_some();
             if waits || (held && matches!(step.action, ActionSpec::PowerOn { .. })) {
                 continue;
             }
@@ -207,14 +209,6 @@ impl Engine {
     fn is_reopened(&self, step: &Step) -> bool {
         let known = self.state.steps.get(&step.id);
         known.is_some_and(|known| known.reopened)
-    }
-
-    /// Something is under way or asks a person (what failed is left for later and holds up nothing).
-    fn something_is_up(&self) -> bool {
-        self.state
-            .steps
-            .values()
-            .any(|step| step.status.is_active() || step.status == Status::Asking)
     }
 
     /// Whether each of the step's hosts takes one more of its kind, and its datastore, too.

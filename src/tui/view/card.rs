@@ -2,7 +2,11 @@
 //! is the confirmation, so nothing on it is ever cut: what does not fit is scrolled to, and scripts
 //! of Lifeboat's own are one key away.
 
+mod before;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -123,7 +127,7 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let index = run.ui.shown;
     let known = run.known(index);
-    state_line(run, step, known, &mut lines);
+    state_line(run, step, known, width, &mut lines);
     if let Some(known) = known.filter(|known| known.fault.is_some()) {
         fault(&mut lines, width, known);
         if is_tried_again(known) {
@@ -131,6 +135,12 @@ fn lines(run: &Run, step: &Step, width: usize) -> Vec<Line<'static>> {
                 "it may pass, and is looked at again by itself; a person is asked if it lasts";
             labelled(&mut lines, width, "again", Role::Busy, words);
         }
+    }
+    if let Some(known) = known.filter(|known| known.status == Status::Asking) {
+        before::draw(&mut lines, width, known);
+    }
+    if run.status(index) == Status::Waiting {
+        before::waits(run, &mut lines, width, step);
     }
     purpose(run, &mut lines, width, step);
     if let Some(progress) = run.progress.get(&index) {
@@ -198,7 +208,13 @@ fn deed(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step, kn
 /// What it risks, what its confirmation needs, and how long it takes.
 fn before_it_is_met(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, step: &Step) {
     let index = run.ui.shown;
-    labelled(lines, width, "risk", Role::Plain, risk(run.risk(index)));
+    labelled(
+        lines,
+        width,
+        "risk",
+        Role::Plain,
+        risk(run.risk(index), &step.action),
+    );
     needs(run, lines, width, index);
     let proposal = run.known(index).and_then(|known| known.proposal.as_ref());
     if let Some(choice) = proposal.and_then(|proposal| proposal.choice.as_ref())
@@ -215,7 +231,14 @@ fn before_it_is_met(run: &Run, lines: &mut Vec<Line<'static>>, width: usize, ste
     }
 }
 
-fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec<Line<'static>>) {
+/// How it stands, in a second line where one is too narrow.
+fn state_line(
+    run: &Run,
+    step: &Step,
+    known: Option<&StepState>,
+    width: usize,
+    lines: &mut Vec<Line<'static>>,
+) {
     let status = run.status(run.ui.shown);
     let role = status_role(status);
     let mut parts = vec![Span::styled(
@@ -232,13 +255,21 @@ fn state_line(run: &Run, step: &Step, known: Option<&StepState>, lines: &mut Vec
             ));
         }
     }
+    let mut more = String::new();
     if let Some(known) = known.filter(|known| known.attempt.0 > 1) {
-        add(format!("  attempt {}", known.attempt));
+        more.push_str(&format!("  attempt {}", known.attempt));
     }
     if step.gate {
-        add("  gate".to_owned());
+        more.push_str("  gate");
     }
-    lines.push(Line::from(parts));
+    let first = Line::from(parts);
+    let room = width.saturating_sub(first.width());
+    lines.push(first);
+    let more = Span::styled(more, Role::Dim.style());
+    match lines.last_mut() {
+        Some(first) if more.width() <= room => first.push_span(more),
+        _ => lines.push(Line::from(more)),
+    }
 }
 
 /// Whether a step that met what may pass looks again without anybody's word.

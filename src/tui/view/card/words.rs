@@ -3,11 +3,13 @@
 use crate::plan::{ActionSpec, Close, Risk};
 
 /// What a risk means.
-pub(super) fn risk(risk: Risk) -> &'static str {
+pub(super) fn risk(risk: Risk, action: &ActionSpec) -> &'static str {
     match risk {
         Risk::Read => "read: it only looks",
         Risk::Write => "write: it changes something that nobody uses yet",
         Risk::Disruptive => "disruptive: it interrupts or exposes somebody",
+        // A rollback starts the VM again; who used it meanwhile was cut off all the same.
+        Risk::Typed if matches!(action, ActionSpec::Fence { .. }) => "typed: it cuts users off",
         Risk::Typed => "typed: it cannot be taken back",
     }
 }
