@@ -30,9 +30,9 @@ struct Listed {
     sha256: Option<String>,
 }
 
-/// Compares the folder's files with what its report says of them; whether they are the same. Where the
-/// run went on since the report was written, or there is no report, nothing can be said; a report that
-/// cannot be read, or of a line that the journal has not, is no such case. The journal is checked by
+/// Compares the folder's files with what its report says of them; whether they are the same. `None` where
+/// the run went on since the report was written, or there is no report: nothing can be said; a report
+/// that cannot be read, or of a line that the journal has not, is no such case. The journal is checked by
 /// its own chain.
 ///
 /// # Errors
@@ -41,14 +41,14 @@ pub(super) fn compare(
     folder: &Path,
     journal: &ReadJournal,
     out: &mut dyn Write,
-) -> io::Result<bool> {
+) -> io::Result<Option<bool>> {
     let name = Format::Json.file();
     let reported = match read(&folder.join(name)) {
         Ok(Some(reported)) => reported,
-        Ok(None) => return Ok(true),
+        Ok(None) => return Ok(None),
         Err(why) => {
             writeln!(out, "  {name} cannot be read: {why}")?;
-            return Ok(false);
+            return Ok(Some(false));
         }
     };
     if reported.integrity.head != journal.head {
@@ -58,13 +58,13 @@ pub(super) fn compare(
                 out,
                 "  the head hash in {name} is of no line: lines were rewritten or cut off"
             )?;
-            return Ok(false);
+            return Ok(Some(false));
         }
         writeln!(
             out,
             "  the other files were not compared: {name} is not of this journal's last line"
         )?;
-        return Ok(true);
+        return Ok(None);
     }
     let mut there: BTreeMap<String, Option<String>> = evidence(folder)
         .into_iter()
@@ -97,7 +97,7 @@ pub(super) fn compare(
         writeln!(out, "  {} is not in {name}", path.escape_debug())?;
     }
     writeln!(out, "  {same} other files of the folder are as {name} says")?;
-    Ok(wrong == 0)
+    Ok(Some(wrong == 0))
 }
 
 /// `None` where there is none.
@@ -214,7 +214,7 @@ mod tests {
             let same = compare(root.path(), &journal, &mut out).unwrap();
             (same, String::from_utf8(out).unwrap())
         };
-        assert_eq!(compared(), (true, String::new()));
+        assert_eq!(compared(), (None, String::new()));
         let report = |head: &str| {
             let files = evidence(root.path());
             let report = serde_json::json!({ "integrity": { "head": head }, "evidence": files });
@@ -222,12 +222,15 @@ mod tests {
         };
         report("5f70");
         let (same, said) = compared();
-        assert!(same && said.contains("2 other files"), "{said}");
+        assert!(
+            same == Some(true) && said.contains("2 other files"),
+            "{said}"
+        );
         write("runbook.yaml", "lifeboat: 2\n");
         write("note.txt", "x");
         fs::remove_file(root.path().join("practice.json")).unwrap();
         let (same, said) = compared();
-        assert!(!same, "{said}");
+        assert_eq!(same, Some(false), "{said}");
         for part in [
             "runbook.yaml was changed",
             "practice.json is gone",
@@ -238,9 +241,15 @@ mod tests {
         }
         report("0000");
         let (same, said) = compared();
-        assert!(!same && said.contains("is of no line"), "{said}");
+        assert!(
+            same == Some(false) && said.contains("is of no line"),
+            "{said}"
+        );
         write("report.json", "{\"integrity\":");
         let (same, said) = compared();
-        assert!(!same && said.contains("cannot be read"), "{said}");
+        assert!(
+            same == Some(false) && said.contains("cannot be read"),
+            "{said}"
+        );
     }
 }

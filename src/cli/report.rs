@@ -47,7 +47,7 @@ pub(super) fn report(
 /// A report that is written anew takes the place of the sums that tell what was changed since.
 fn refuse_to_cover(past: &Past) -> Result<(), Failure> {
     let as_reported = evidence::compare(&past.folder.path, &past.journal, &mut std::io::sink());
-    if past.journal.problem.is_none() && as_reported.unwrap_or(false) {
+    if past.journal.problem.is_none() && as_reported.is_ok_and(|same| same != Some(false)) {
         return Ok(());
     }
     let run = &past.folder.id;

@@ -1,6 +1,7 @@
 //! `lifeboat verify`: whether a journal is whole, line by line, and still the one that was reported, and
 //! whether its reports say what it gives.
 
+mod named;
 mod reports;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::journal::{self, FILE_NAME, JournalError, ReadJournal, RunFolder, Store};
+use crate::names::RunId;
 use crate::report::Format;
 
 use super::evidence;
@@ -47,7 +49,13 @@ pub fn verify(store: &Store, asked: &str, out: &mut dyn Write) -> Result<Exit, F
         .unwrap_or(Path::new("."));
     // Whoever reads along has seen enough when the pipe is closed.
     let exit = say(&name, &journal, &recorded, out).unwrap_or(Exit::Clean);
-    let same = evidence::compare(folder, &journal, out).unwrap_or(true);
+    let compared = evidence::compare(folder, &journal, out).unwrap_or(Some(true));
+    let lies_in = RunFolder {
+        id: RunId::default(),
+        path: folder.to_owned(),
+    };
+    let all_there = named::compare(&lies_in, &journal, compared.is_some(), out).unwrap_or(true);
+    let same = compared.unwrap_or(true) && all_there;
     let given = reports::compare(folder, journal, out).unwrap_or(true);
     Ok(if same && given { exit } else { Exit::Findings })
 }
