@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use crate::transfer::size;
+
 /// The two largest units: `5m`, `1m 30s`, `10h 52m`, `1d 10h`.
 #[must_use]
 pub fn span(duration: Duration) -> String {
@@ -29,17 +31,6 @@ pub fn span(duration: Duration) -> String {
     } else {
         shown.join(" ")
     }
-}
-
-/// `18.2 GiB`, `616 B`.
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let unit = UNITS.iter().find(|(shift, _)| bytes >> shift > 0);
-    unit.map_or_else(
-        || format!("{bytes} B"),
-        |(shift, unit)| format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
-    )
 }
 
 /// `1 file`, `3 files`.

@@ -73,6 +73,15 @@ impl Measure {
         self.objective.map_or_else(|| "none".to_owned(), duration)
     }
 
+    /// By how much, which may be less than the two show.
+    fn missed_text(&self) -> String {
+        let over = self.actual.zip(self.objective);
+        let over = over.and_then(|(actual, objective)| actual.checked_sub(objective));
+        over.map_or_else(String::new, |over| {
+            format!(", missed by {}", duration(over))
+        })
+    }
+
     pub(super) fn actual_text(&self) -> String {
         self.actual
             .map_or_else(|| "not reached".to_owned(), duration)
@@ -132,9 +141,10 @@ pub(super) fn findings(run: &Run<'_>) -> Vec<String> {
             .filter(|grade| *grade > Grade::Within)
             .map(|_| {
                 format!(
-                    "{name}: {what} was {}, the objective is {}",
+                    "{name}: {what} was {}, the objective is {}{}",
                     measure.actual_text(),
-                    measure.objective_text()
+                    measure.objective_text(),
+                    measure.missed_text()
                 )
             })
     };

@@ -163,7 +163,9 @@ fn measures_run_from_the_outage_and_are_graded() {
     let found = findings(&run);
     assert_eq!(found.len(), 4, "{found:?}");
     assert!(
-        found[0].contains("sql01 (failover): RPO was 13h 00m, the objective is 12h 00m"),
+        found[0].contains(
+            "sql01 (failover): RPO was 13h 00m, the objective is 12h 00m, missed by 1h 00m"
+        ),
         "{found:?}"
     );
 }

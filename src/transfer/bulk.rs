@@ -10,6 +10,7 @@ use super::pour::{PourEnd, Poured};
 use super::progress::Phase;
 use super::ranges::{Zeros, join, length, split, whole};
 use super::reading::Wanted;
+use super::size::size;
 use super::source::Folder;
 use super::sums::Sum;
 use super::target::{SummedBy, Work};
@@ -289,16 +290,16 @@ impl<W: Writes> Bulk<'_, W> {
         let mut fault = why.fault(to.host.name());
         fault.what = format!("writing {} failed: {why}", self.item.name);
         fault.place = to.place();
-        fault.state = format!("{sent} bytes went out in this session; {}", self.state());
+        fault.state = format!("{} went out in this session; {}", size(sent), self.state());
         if matches!(why, HostError::File { .. }) {
             let room = match self.work.free().await {
-                Some(free) => format!("{free} bytes are free on that volume; "),
+                Some(free) => format!("{} free on that volume; ", size(free)),
                 None => String::new(),
             };
             fault.next = format!(
                 "{room}the file needs {} in all: make room if it is full, or correct the permissions, then retry (what is \
                  proven is not sent again)",
-                self.item.bytes
+                size(self.item.bytes)
             );
         }
         fault
@@ -308,7 +309,7 @@ impl<W: Writes> Bulk<'_, W> {
         Fault::new(
             format!("sending {} stalled: {why}", self.item.name),
             self.work.to.place(),
-            format!("{left} bytes are not proven there; {}", self.state()),
+            format!("{} not proven there; {}", size(left), self.state()),
             "see to the link or the host, then retry: what is proven is not sent again. Where something on the way lets commands \
              through and no further session for data, say `bulk_session: false` at the host in the runbook",
         )

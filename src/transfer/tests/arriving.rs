@@ -380,7 +380,7 @@ async fn a_full_volume_is_named_with_what_is_free() {
     assert!(
         fault
             .next
-            .contains("bytes are free on that volume; the file needs 31457280 in all"),
+            .contains(" free on that volume; the file needs 30.0 MiB in all"),
         "{fault}"
     );
     assert!(!arrived.contains(&"web01.vmx".to_owned()));

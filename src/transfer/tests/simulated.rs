@@ -331,7 +331,7 @@ async fn a_full_datastore_is_named_with_what_is_free() {
     assert!(
         fault
             .next
-            .contains(" bytes are free on that volume; the file needs 8388608"),
+            .contains(" free on that volume; the file needs 8.0 MiB in all"),
         "{fault}"
     );
     simulated

@@ -1,12 +1,15 @@
 //! How the run went: objectives, what a person decided, what is left to know.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::engine::{CommitWindow, Fact, FoundFact, Stage, Status, going_live};
 use crate::names::{VmName, in_commands};
-use crate::report::decide_by;
+use crate::report::{self, decide_by};
 use crate::runbook::model::Section;
 use crate::tui::model::Run;
 use crate::tui::page::Extent;
@@ -190,12 +193,8 @@ fn failover(run: &Run, vm: &VmName) -> (Role, String) {
     let rto = text::seconds(outage, serves.at);
     let mut words = format!("RTO {}", text::clock(rto));
     if let Some(objective) = run.runbook.rto(vm) {
-        let met = u64::try_from(rto).unwrap_or(0) <= objective.as_secs();
-        words.push_str(&format!(
-            " of {}, {}",
-            text::short(objective.as_secs()),
-            verdict(met)
-        ));
+        let (met, verdict) = against(rto, objective);
+        words.push_str(&verdict);
         role = if met { role } else { Role::Bad };
     }
     let point = of_section(run, Section::Failover)
@@ -214,12 +213,8 @@ fn failover(run: &Run, vm: &VmName) -> (Role, String) {
         let rpo = text::seconds(taken, until);
         words.push_str(&format!("; RPO {}", text::short(rpo.max(0).unsigned_abs())));
         if let Some(objective) = run.runbook.rpo(vm) {
-            let met = u64::try_from(rpo).unwrap_or(0) <= objective.as_secs();
-            words.push_str(&format!(
-                " of {}, {}",
-                text::short(objective.as_secs()),
-                verdict(met)
-            ));
+            let (met, verdict) = against(rpo, objective);
+            words.push_str(&verdict);
             role = if met { role } else { Role::Bad };
         }
         if !verified {
@@ -252,8 +247,21 @@ fn failback(run: &Run, vm: &VmName) -> (Role, String) {
     }
 }
 
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
+/// Whether so many seconds keep an objective, in words that go on after them; by how much it was missed
+/// may be less than the two of them show.
+fn against(actual: i64, objective: Duration) -> (bool, String) {
+    let actual = Duration::from_secs(u64::try_from(actual).unwrap_or(0));
+    let of = text::short(objective.as_secs());
+    match actual.checked_sub(objective) {
+        None | Some(Duration::ZERO) => (true, format!(" of {of}, met")),
+        Some(over) => {
+            let over = SignedDuration::try_from(over).unwrap_or(SignedDuration::MAX);
+            (
+                false,
+                format!(" of {of}, MISSED by {}", report::duration(over)),
+            )
+        }
+    }
 }
 
 fn attested(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
@@ -299,5 +307,20 @@ fn decided(run: &Run, lines: &mut Vec<Line<'static>>, width: usize) {
             role,
             &format!("{}: {why}{by}", step.title),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objective_that_was_missed_by_little_does_not_look_met() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(against(86_400, day), (true, " of 1d, met".to_owned()));
+        let missed = against(86_400 + 9 * 3_600, day);
+        assert_eq!(missed, (false, " of 1d, MISSED by 9h 00m".to_owned()));
+        let missed = against(86_401, day);
+        assert_eq!(missed, (false, " of 1d, MISSED by 1.0 s".to_owned()));
     }
 }
