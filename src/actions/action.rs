@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::names::in_commands;
 use crate::settings::elsewhere;
 
-use super::context::Ctx;
+use super::context::{Ctx, ONLY_LOOKED};
 use super::link::ActError;
 use super::lock::{self, Claimed, Guarded};
 
@@ -122,10 +122,18 @@ async fn try_perform<A: Action>(action: &A, ctx: &Ctx) -> Result<Performed, ActE
     }
     let fault = match action.act(ctx, &observed).await {
         Ok(()) => None,
-        Err(ActError::Failed(fault)) => Some(fault),
+        Err(ActError::Failed(fault)) => Some(with_what_was_sent(fault, &ctx.link.sent())),
         Err(other) => return Err(other),
     };
     verify(action, ctx, fault).await
+}
+
+/// A look that failed changed nothing; what was sent before it may have.
+fn with_what_was_sent(mut fault: Fault, sent: &[String]) -> Fault {
+    if fault.state == ONLY_LOOKED && !sent.is_empty() {
+        fault.state = format!("sent by this attempt before that: {}", sent.join("; "));
+    }
+    fault
 }
 
 /// There is nothing left to do, or what there is has to be shown first.
@@ -264,5 +272,38 @@ pub(super) fn ended(error: ActError) -> Performed {
             "no further command was sent",
             "look at the step again",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::tests::world::World;
+    use crate::host::Lane;
+    use crate::hypervisor::shell;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_look_that_fails_tells_what_was_sent_before_it() {
+        let world = World::new().await;
+        let step = world.step("sql01/restore");
+        let states = world
+            .run(&step, None, |ctx| async move {
+                let state = || {
+                    let looked = Fault::new("reading it failed", "lee-esx1", ONLY_LOOKED, "retry");
+                    with_what_was_sent(looked, &ctx.link.sent()).state
+                };
+                let before = state();
+                let command = shell::remove_file("/vmfs/volumes/local1/none");
+                let host = "lee-esx1".into();
+                ctx.write(&host, Lane::Control, &command).await.unwrap();
+                [before, state()]
+            })
+            .await;
+        assert_eq!(states[0], ONLY_LOOKED);
+        let sent = "sent by this attempt before that: ";
+        assert!(states[1].starts_with(sent), "{states:?}");
+        let to = " /vmfs/volumes/local1 on lee-esx1";
+        assert!(states[1].ends_with(to), "{states:?}");
+        world.end().await;
     }
 }

@@ -10,6 +10,7 @@ use super::answer::{Known, shown_for};
 use super::context::Ctx;
 use super::link::ActError;
 use super::place::VmAt;
+use super::registered;
 
 /// The entry that `fence` took away on this host, if it is not back.
 ///
@@ -60,6 +61,26 @@ pub(super) fn shown(at: &VmAt, vmid: Known<Vmid>, entry: &AutostartEntry) -> Vec
         })
     };
     forms(entry).iter().map(shown).collect()
+}
+
+/// Puts it back, once the host has told by which number it knows the VM now.
+///
+/// # Errors
+/// As [`put_back`], and where the host could not be asked.
+pub(super) async fn put_back_by_vmx(
+    ctx: &Ctx,
+    at: &VmAt,
+    vmx: &str,
+    entry: &AutostartEntry,
+) -> Result<(), ActError> {
+    let vmid = registered::vmid_of(ctx, &at.host, Lane::Control, vmx).await?;
+    put_back(ctx, at, vmid, entry).await?;
+    ctx.link
+        .fact(Fact::AutostartRestored {
+            vm: at.vm.clone(),
+            host: at.host.clone(),
+        })
+        .await
 }
 
 /// Puts it back.

@@ -23,6 +23,8 @@ use super::link::{ActError, Link, Progress, Request};
 use super::memo::Memo;
 use super::room::Begun;
 
+/// The state after a look that failed, where nothing was sent before it.
+pub(super) const ONLY_LOOKED: &str = "nothing was changed by looking";
 /// After these pauses a patient look is made again.
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
@@ -206,9 +208,7 @@ impl Ctx {
         };
         let target = self.host(host)?;
         let read = |output: &Output| {
-            parse(output).map_err(|fault| {
-                fault.fault(doing, host.as_str(), "nothing was changed by looking")
-            })
+            parse(output).map_err(|fault| fault.fault(doing, host.as_str(), ONLY_LOOKED))
         };
         let memo = self.memo.as_ref();
         if let Some(output) = memo.and_then(|memo| memo.told(host, command)) {

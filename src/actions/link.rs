@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Fact, Question};
 use crate::error::Fault;
+use crate::hypervisor::shell;
 use crate::journal::Intent;
 use crate::names::{HostName, OpId};
 
@@ -17,6 +18,8 @@ pub struct Link {
     requests: mpsc::UnboundedSender<Request>,
     /// Facts that this action kept, beside those of the state that it was started with.
     kept: Arc<Mutex<Vec<Fact>>>,
+    /// Writes for which it got a licence, each with its host.
+    sent: Arc<Mutex<Vec<String>>>,
 }
 
 /// What an action asks of the runner.
@@ -140,6 +143,7 @@ impl Link {
         Self {
             requests,
             kept: Arc::default(),
+            sent: Arc::default(),
         }
     }
 
@@ -154,6 +158,7 @@ impl Link {
         bulk: bool,
     ) -> Result<Intent, ActError> {
         let (reply, granted) = oneshot::channel();
+        let shown = format!("{} on {host}", shell::in_short(&command));
         let host = host.clone();
         self.send(Request::Intend {
             host,
@@ -161,7 +166,20 @@ impl Link {
             bulk,
             reply,
         })?;
-        granted.await.map_err(|_| ActError::Stale)
+        let intent = granted.await.map_err(|_| ActError::Stale)?;
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(shown);
+        Ok(intent)
+    }
+
+    /// Writes that may have left over this link, in words.
+    pub(super) fn sent(&self) -> Vec<String> {
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Records a fact and waits until it is on disk.

@@ -118,6 +118,20 @@ impl PowerOn {
         &self.at.vm
     }
 
+    /// What failed after it was started: that it is on comes first.
+    fn though_on(&self, error: ActError) -> ActError {
+        match error {
+            ActError::Failed(mut fault) => {
+                fault.state = format!(
+                    "{} is on; whether its autostart entry is back is not known",
+                    self.at.who()
+                );
+                ActError::Failed(fault)
+            }
+            other => other,
+        }
+    }
+
     /// Asks its host, then the other site; nothing is made yet of what somebody vouched for of that.
     async fn look(&self, ctx: &Ctx) -> Result<Seen, Fault> {
         let at = configuration::name_vmx(ctx, self.at.clone().with_facts(ctx)).await?;
@@ -243,9 +257,10 @@ impl Action for PowerOn {
             self.connect(ctx, at, entry, &seen.blind.open).await?;
         }
         if let Some(due) = &seen.autostart {
-            let vmid =
-                registered::vmid_of(ctx, &at.host, Lane::Control, &entry.inventory_path()).await?;
-            autostart::put_back(ctx, at, vmid, due).await?;
+            // It is on by now, whatever becomes of the entry.
+            self.settle(ctx, seen).await?;
+            let put = autostart::put_back_by_vmx(ctx, at, &entry.inventory_path(), due).await;
+            put.map_err(|error| self.though_on(error))?;
         }
         Ok(())
     }

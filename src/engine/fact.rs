@@ -290,6 +290,13 @@ pub enum Fact {
         /// Its fields.
         entry: AutostartEntry,
     },
+    /// That entry is in the host's list again.
+    AutostartRestored {
+        /// Whose.
+        vm: VmName,
+        /// Where.
+        host: HostName,
+    },
     /// A VM that runs is about to be stopped: on disk before the first command leaves, so that
     /// whoever takes the run back knows what ran before it, whatever became of that command.
     StopWanted {

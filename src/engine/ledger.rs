@@ -247,13 +247,17 @@ impl Ledger {
         }
     }
 
-    /// Entries of the run's that an `unregister` of its own took out: the step is done, so that was seen.
+    /// Entries that an `unregister` took out, the run's own and those of before: the step is done, so that
+    /// was seen.
     fn take_unregistered(&mut self, state: &RunState) {
         for (id, step) in &state.steps {
             let is_done = matches!(step.status, Status::Done | Status::AlreadyDone);
             let is_out = is_done && id.verb() == "unregister";
             let ops = state.ops.values().filter(|op| is_out && op.step == *id);
             for op in ops {
+                self.saw(&op.host, &VmName::from(id.subject()), |thing| {
+                    matches!(thing, Thing::Unregistered(_))
+                });
                 let of_step = |item: &&mut Item| {
                     matches!(item.thing, Thing::Registered(_))
                         && item.host == op.host

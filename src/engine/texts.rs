@@ -183,6 +183,7 @@ impl Fact {
             | Self::VswitchMade { .. }
             | Self::AdapterJoined { .. }
             | Self::AutostartRemoved { .. }
+            | Self::AutostartRestored { .. }
             | Self::StopWanted { .. }
             | Self::Gone { .. }
             | Self::DisksKept { .. }

@@ -323,6 +323,7 @@ fn known(fact: &Fact) -> Option<String> {
             | Fact::AdapterJoined { .. }
             | Fact::StopWanted { .. }
             | Fact::AutostartRemoved { .. }
+            | Fact::AutostartRestored { .. }
     );
     (!for_later).then(|| report::fact_in_words(fact))
 }

@@ -78,7 +78,11 @@ pub fn fact_in_words(fact: &Fact) -> String {
             bytes,
             swap,
         } => {
-            format!("{vm} takes {bytes} bytes of {label} on {host}, and {swap} of swap at power-on")
+            format!(
+                "{vm} takes {} of {label} on {host}, and {} of swap at power-on",
+                size(*bytes),
+                size(*swap)
+            )
         }
         Fact::Seeded {
             vm,
@@ -121,6 +125,9 @@ pub fn fact_in_words(fact: &Fact) -> String {
         } => {
             let before = before.as_deref().unwrap_or("nothing");
             format!("{adapter} of {vm} joined to {after}, before to {before}")
+        }
+        Fact::AutostartRestored { vm, host } => {
+            format!("autostart entry of {vm} put back on {host}")
         }
         Fact::AutostartRemoved { vm, host, .. } => {
             format!("autostart entry of {vm} removed on {host}")

@@ -242,3 +242,20 @@ async fn a_start_that_waits_its_turn_for_too_long_is_not_covered_any_more() {
     assert!(!run(false, true).await, "it is on its way");
     world.end().await;
 }
+
+#[test]
+fn what_fails_after_the_start_says_that_the_vm_is_on() {
+    let looked = Fault::new(
+        "reading it failed",
+        "lon-esx1",
+        "nothing was changed",
+        "retry",
+    );
+    let ActError::Failed(fault) = power_on().though_on(ActError::Failed(looked)) else {
+        panic!("it is a failure still");
+    };
+    assert!(
+        fault.state.starts_with("sql01 on lee-esx1 is on"),
+        "{fault}"
+    );
+}

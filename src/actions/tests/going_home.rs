@@ -90,6 +90,10 @@ async fn a_vm_goes_home_with_what_it_did_meanwhile() {
     let removed = facts
         .iter()
         .any(|fact| matches!(fact, Fact::AutostartRemoved { .. }));
+    let restored = facts
+        .iter()
+        .any(|fact| matches!(fact, Fact::AutostartRestored { .. }));
+    assert_eq!(restored, removed);
     let put_back = world
         .writes("lon-esx1")
         .iter()

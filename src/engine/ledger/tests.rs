@@ -668,6 +668,18 @@ fn what_the_run_entered_and_took_out_of_an_inventory_itself_is_not_left() {
 }
 
 #[test]
+fn a_vm_of_before_that_was_taken_out_of_the_inventory_is_seen_out_once_its_step_is_done() {
+    let mut told = Told::new();
+    let out = "failback/go-home/sql01/unregister";
+    told.sent(out, AWAY, "vim-cmd vmsvc/unregister 3");
+    let line = "lee-esx1: sql01 taken out of the inventory";
+    assert_eq!(told.standing(), [format!("{line} (announced, not seen)")]);
+    let evidence = Vec::new();
+    told.line(out, RunEvent::StepDone { evidence });
+    assert_eq!(told.standing(), [line]);
+}
+
+#[test]
 fn what_a_person_starts_after_its_start_was_taken_back_is_the_runs_again() {
     let mut told = Told::new();
     let step = "failover/recover/sql01/power_on";

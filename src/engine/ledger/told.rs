@@ -50,6 +50,9 @@ impl Ledger {
                 self.saw(host, vm, |thing| *thing == Thing::Started);
                 self.end(at, host, vm, |thing| matches!(thing, Thing::Stopped(_)));
             }
+            Fact::AutostartRestored { vm, host } => {
+                self.end(at, host, vm, |thing| matches!(thing, Thing::Autostart(_)));
+            }
             Fact::Stopped { vm, host, .. } => {
                 self.saw(host, vm, |thing| matches!(thing, Thing::Stopped(_)));
                 self.end(at, host, vm, |thing| *thing == Thing::Started);
@@ -108,7 +111,7 @@ impl Ledger {
         self.brought.contains(&(host.clone(), path.to_owned())) || self.items.iter().any(made)
     }
 
-    fn saw(&mut self, host: &HostName, vm: &VmName, is: impl Fn(&Thing) -> bool) {
+    pub(super) fn saw(&mut self, host: &HostName, vm: &VmName, is: impl Fn(&Thing) -> bool) {
         for item in &mut self.items {
             if item.host == *host && item.vm.as_ref() == Some(vm) && is(&item.thing) {
                 item.announced = false;

@@ -38,7 +38,10 @@ pub(super) fn residue(run: &Run<'_>) -> Vec<Residue> {
         Some((&item.host, text))
     });
     let copies = run.state.facts.iter().filter_map(|found| copy(&found.fact));
+    let facts = &run.state.facts;
+    let put_back = facts.iter().filter_map(|found| put_back(run, &found.fact));
     let mut all: Vec<Residue> = left
+        .chain(put_back)
         .chain(work_files(&cut_off))
         .chain(copies)
         .map(|(host, text)| Residue {
@@ -112,6 +115,17 @@ fn words(item: &Item) -> Text {
     } else {
         text
     }
+}
+
+/// The autostart entry that another run took away and this one put back.
+fn put_back<'a>(run: &Run<'_>, fact: &'a Fact) -> Option<(&'a HostName, Text)> {
+    let Fact::AutostartRestored { vm, host } = fact else {
+        return None;
+    };
+    let is_own = run.state.facts.iter().any(|found| {
+        matches!(&found.fact, Fact::AutostartRemoved { vm: of, host: on, .. } if of == vm && on == host)
+    });
+    (!is_own).then(|| (host, plain(format!("autostart entry of {vm}, put back"))))
 }
 
 /// A file of a host that was changed, and is kept in the run's folder as it was.

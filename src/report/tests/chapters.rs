@@ -388,6 +388,14 @@ fn what_is_left_behind_is_what_stands_in_the_ledger() {
     };
     let both = [format!("folder {folder}"), format!("2 files in {folder}")];
     assert_eq!(left(&case), both);
+    // Taken away by the run that this one takes back.
+    let mut back = case.clone();
+    let entry = Fact::AutostartRestored {
+        vm: "sql01".into(),
+        host: "lee-esx1".into(),
+    };
+    back.fact(41, "failback/go-home/sql01/power_on", entry);
+    assert_eq!(left(&back)[2..], ["autostart entry of sql01, put back"]);
     case.run(60, opened(Chapter::Rollback));
     let gone = Fact::Gone {
         host: "lee-esx1".into(),
