@@ -46,11 +46,11 @@ const REPLACED: [&str; 2] = ["***", "\u{fffd}"];
 const PAUSE: Duration = Duration::from_secs(1);
 const LONG_PAUSE: Duration = Duration::from_secs(15);
 
-/// As [`stop_lost`]; what may pass is waited for that long, for the host that lost the connection is
-/// mostly back by then.
+/// Makes sure that a lost write can no longer take effect, and tells how that is known. What may pass
+/// is waited for that long, for the host that lost the connection is mostly back by then.
 ///
 /// # Errors
-/// As there.
+/// It could not be found out, or it could not be stopped: a person decides.
 pub async fn stop_patiently(ctx: &Ctx, op: OpId, patience: Duration) -> Result<StopOutcome, Fault> {
     let deadline = Instant::now() + patience;
     let mut pause = PAUSE;
@@ -73,11 +73,11 @@ pub async fn stop_patiently(ctx: &Ctx, op: OpId, patience: Duration) -> Result<S
     }
 }
 
-/// Makes sure that a lost write can no longer take effect, and tells how that is known.
+/// The same, looked at once.
 ///
 /// # Errors
-/// It could not be found out, or it could not be stopped: a person decides.
-pub async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
+/// As there.
+pub(super) async fn stop_lost(ctx: &Ctx, op: OpId) -> Result<StopOutcome, Fault> {
     let Some(lost) = ctx.state.ops.get(&op) else {
         return Err(Fault::new(
             format!("the run knows no write {op}"),
