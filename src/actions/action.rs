@@ -80,8 +80,9 @@ pub(super) async fn probe<A: Action>(action: &A, ctx: &Ctx) -> Result<ProbeAnswe
 
 /// What the verb saw and makes of it, with the locks that this needs.
 async fn look<A: Action>(action: &A, ctx: &Ctx) -> Result<(A::Observed, Guarded), Fault> {
-    let observed = action.observe(&ctx.looking()).await?;
-    let guarded = guarded(ctx, action.decide(&observed)).await?;
+    let looking = ctx.looking();
+    let observed = action.observe(&looking).await?;
+    let guarded = guarded(&looking, action.decide(&observed)).await?;
     Ok((observed, guarded))
 }
 

@@ -57,6 +57,8 @@ pub(in crate::actions) struct Keeper {
     /// What actions said they were doing.
     pub told: Mutex<Vec<String>>,
     clock: Clock,
+    /// One request at a time, as the runner takes them.
+    turn: Mutex<()>,
     /// Of the way to lee-esx1.
     loss: Arc<Loss>,
     /// What others do at the moment that a write is announced, by its line.
@@ -91,6 +93,7 @@ impl Keeper {
     }
 
     fn request(&self, step: &Step, request: Request, answers: &AtomicBool) {
+        let _turn = self.turn.lock().unwrap();
         match request {
             Request::Intend {
                 host,
@@ -214,6 +217,7 @@ impl World {
             state: Mutex::default(),
             asked: Mutex::default(),
             told: Mutex::default(),
+            turn: Mutex::default(),
             clock: Clock::system(),
             loss: Arc::clone(&link.loss),
             meanwhile: Mutex::default(),

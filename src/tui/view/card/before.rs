@@ -39,34 +39,40 @@ pub(super) fn draw(lines: &mut Vec<Line<'static>>, width: usize, known: &StepSta
     under_label(lines, "", differ);
 }
 
-/// What is gone and what is new, a line each.
+/// What is gone and what is new, a line each. Commands follow from the rest, and are told where nothing
+/// else differs.
 fn differences(confirmed: &Proposal, proposal: &Proposal) -> Vec<(Role, String)> {
-    let (before, now) = (told(confirmed), told(proposal));
+    let said = apart(&said(confirmed), &said(proposal), |line| (*line).to_owned());
+    if said.is_empty() {
+        let (before, now) = (&confirmed.commands, &proposal.commands);
+        return apart(before, now, short);
+    }
+    said
+}
+
+fn apart<T: PartialEq>(
+    before: &[T],
+    now: &[T],
+    words: impl Fn(&T) -> String,
+) -> Vec<(Role, String)> {
     let gone = before.iter().filter(|line| !now.contains(line));
     let new = now.iter().filter(|line| !before.contains(line));
-    gone.map(|line| (Role::Bad, format!("gone: {}", short(line))))
-        .chain(new.map(|line| (Role::Good, format!("new: {}", short(line)))))
+    gone.map(|line| (Role::Bad, format!("gone: {}", words(line))))
+        .chain(new.map(|line| (Role::Good, format!("new: {}", words(line)))))
         .collect()
 }
 
-/// What of a proposal is compared before a step acts: its changes, its commands, and what is vouched for.
-fn told(proposal: &Proposal) -> Vec<(Option<&ShownCommand>, &str)> {
-    let changes = proposal
-        .changes
-        .iter()
-        .map(|change| (None, change.as_str()));
-    let commands = proposal.commands.iter();
-    let commands = commands.map(|command| (Some(command), command.line.as_str()));
+/// What a proposal says of itself and has vouched for.
+fn said(proposal: &Proposal) -> Vec<&str> {
+    let changes = proposal.changes.iter().map(String::as_str);
     let attest = proposal.attest.iter();
-    let attest = attest.map(|request| (None, request.statement.as_str()));
-    changes.chain(commands).chain(attest).collect()
+    changes
+        .chain(attest.map(|request| request.statement.as_str()))
+        .collect()
 }
 
-fn short((command, words): &(Option<&ShownCommand>, &str)) -> String {
-    let Some(command) = command else {
-        return (*words).to_owned();
-    };
-    let line = shell::in_short(words);
+fn short(command: &ShownCommand) -> String {
+    let line = shell::in_short(&command.line);
     match &command.host {
         Some(host) => format!("{host}: {line}"),
         None => line,

@@ -18,9 +18,23 @@ fn a_card_that_asks_again_says_what_is_not_as_it_was_confirmed() {
     let text = shown(&story, (200, 50));
     for words in [
         "attempt 1 was confirmed; since then this differs:",
+        "gone: sql01",
+        "new: sql01 stands in the inventory",
+    ] {
+        assert!(text.contains(words), "no {words:?} in\n{text}");
+    }
+    // The commands follow from that.
+    assert!(!text.contains("gone: lee-esx1"), "{text}");
+    // Where nothing else differs, they are what differs.
+    let mut story = Story::asking();
+    story.confirmed("sql01", "register");
+    let mut now = register();
+    now.commands[0] = write("lee-esx1", "vim-cmd solo/registervm /vmfs/other.vmx");
+    story.probe("sql01", "register", 2, now);
+    let text = shown(&story, (200, 50));
+    for words in [
         "gone: lee-esx1: vim-cmd solo/registervm",
         "new: lee-esx1: vim-cmd solo/registervm",
-        "new: sql01 stands in the inventory",
     ] {
         assert!(text.contains(words), "no {words:?} in\n{text}");
     }
