@@ -52,6 +52,14 @@ pub(super) fn compare(
             "  {OUTPUT}/ is missing: what hosts printed, of which the journal has {sums} sums, cannot be compared"
         )?;
     }
+    let ends = |event: &RunEvent| matches!(event, RunEvent::RunFinished { .. });
+    if !has_report && !journal.entries.iter().any(|entry| ends(&entry.event)) {
+        writeln!(
+            out,
+            "  the run has not come to an end, and has no report: nothing here shows whether lines were cut off"
+        )?;
+        return Ok(is_whole);
+    }
     for name in &missing {
         writeln!(
             out,
@@ -137,7 +145,7 @@ mod tests {
     use crate::cli::runs::tests::{RUNBOOK, keep_as};
     use crate::cli::verify::verify;
     use crate::digest::sha256;
-    use crate::engine::{Fact, RunEvent, RunInfo};
+    use crate::engine::{Fact, RunEvent, RunInfo, RunResult};
     use crate::journal::Store;
     use crate::runbook::model::{Mode, Section};
     use std::fs;
@@ -161,7 +169,10 @@ mod tests {
             copy: KEPT.to_owned(),
             sha256: sha256("old"),
         };
-        let run = keep_as(&store, info, vec![RunEvent::FactFound(kept)]);
+        let over = RunEvent::RunFinished {
+            result: RunResult::default(),
+        };
+        let run = keep_as(&store, info, vec![RunEvent::FactFound(kept), over]);
         let folder = store.find(run.as_str()).unwrap();
         let verified = || {
             let mut out = Vec::new();
