@@ -290,7 +290,8 @@ fn one_key_ends_a_drill_and_it_is_not_gone_on_with() {
     assert!(text.contains("DRILL"), "{text}");
     terminal.press("x");
     terminal.wait_for("Why does it end?", SOON);
-    terminal.press("the pager of production rings\r");
+    terminal.press("the pager of production rings");
+    terminal.press_for("\r", "state: ", SOON);
     assert_eq!(terminal.exit(SOON), 1);
     let journal = place.journal();
     let aborted = journal.iter().find(|line| line["event"] == "drill-aborted");

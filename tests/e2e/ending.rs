@@ -313,7 +313,7 @@ fn a_failback_is_committed_and_what_it_kept_is_deleted() {
     }
     let again = act(&["failback", &over]);
     again.expect(3);
-    let by = format!("is home again: failback {home}");
+    let by = format!("is home again, by failback {home}");
     assert!(again.all().contains(&by), "{}", again.all());
 }
 
