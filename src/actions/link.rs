@@ -91,6 +91,8 @@ pub enum Request {
 pub struct Progress {
     /// What is going on: `sending sql01-flat.vmdk`, `checking`, `waiting for tools`.
     pub doing: String,
+    /// How far the file at work is, where there are several: `25% of 128.0 MiB`.
+    pub file: Option<String>,
     /// Bytes done, of all files together.
     pub done: u64,
     /// Bytes to do; 0 where nothing is counted.

@@ -21,6 +21,7 @@ use super::context::{Ctx, sum_of};
 use super::link::{ActError, Progress, Request};
 use super::place::VmAt;
 use super::seeded::Seeded;
+use super::words::size;
 
 /// The journal's side of a transfer.
 struct Announced {
@@ -198,6 +199,7 @@ fn tell(ctx: &Ctx, sent: Arc<AtomicU64>) -> Tell {
             .and_then(|left| clock.now().checked_add(left).ok());
         let progress = Progress {
             doing: format!("{} {}", now.phase.as_str(), now.file),
+            file: of_file(&now),
             done: now.done,
             total: now.bytes,
             rate: now.rate.unwrap_or_default(),
@@ -205,6 +207,13 @@ fn tell(ctx: &Ctx, sent: Arc<AtomicU64>) -> Tell {
         };
         let _ = link.send(Request::Progress(progress));
     })
+}
+
+/// How far the file at work is; `None` where it is the only one.
+fn of_file(now: &transfer::Progress) -> Option<String> {
+    let of_several = now.file_bytes > 0 && now.file_bytes < now.bytes;
+    let percent = (u128::from(now.file_done) * 100).checked_div(now.file_bytes.into())?;
+    of_several.then(|| format!("{percent}% of {}", size(now.file_bytes)))
 }
 
 /// Where files arrive for a VM.
@@ -346,5 +355,28 @@ pub(super) fn points_at(backup: &Backup, vm: &VmName) -> String {
             let line = shell_words::join(tool.words(vm.as_str(), Asked::Points));
             format!("{on} (`{line}`)")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_several_says_how_far_it_is() {
+        let now = |file_done, file_bytes| transfer::Progress {
+            file: "sql01-flat.vmdk".to_owned(),
+            phase: transfer::Phase::Sending,
+            file_done,
+            file_bytes,
+            done: 96 << 20,
+            bytes: 256 << 20,
+            sent: 0,
+            rate: None,
+            remaining: None,
+        };
+        let words = of_file(&now(32 << 20, 128 << 20));
+        assert_eq!(words.as_deref(), Some("25% of 128.0 MiB"));
+        assert_eq!(of_file(&now(0, 256 << 20)), None);
     }
 }

@@ -99,7 +99,9 @@ impl<'o> Printer<'o> {
                 }
             )
         };
-        self.say(at, Some(step), &format!("{}{amount}", progress.doing));
+        let file = progress.file.as_ref().map(|file| format!(" ({file})"));
+        let doing = format!("{}{}", progress.doing, file.unwrap_or_default());
+        self.say(at, Some(step), &format!("{doing}{amount}"));
     }
 
     /// An event: a line or a few, or none where it says nothing to somebody who reads along.

@@ -290,7 +290,9 @@ fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
 }
 
 fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, run: &Run) {
-    labelled(lines, width, "doing", Role::Busy, &progress.doing);
+    let file = progress.file.as_ref().map(|file| format!(" ({file})"));
+    let doing = format!("{}{}", progress.doing, file.unwrap_or_default());
+    labelled(lines, width, "doing", Role::Busy, &doing);
     if progress.total == 0 {
         return;
     }
