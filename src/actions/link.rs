@@ -103,6 +103,17 @@ pub struct Progress {
     pub eta: Option<Timestamp>,
 }
 
+impl Progress {
+    /// What is going on, and how far the file at work is.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match &self.file {
+            Some(file) => format!("{} ({file})", self.doing),
+            None => self.doing.clone(),
+        }
+    }
+}
+
 /// How an action ends early.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ActError {

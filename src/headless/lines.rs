@@ -99,8 +99,7 @@ impl<'o> Printer<'o> {
                 }
             )
         };
-        let file = progress.file.as_ref().map(|file| format!(" ({file})"));
-        let doing = format!("{}{}", progress.doing, file.unwrap_or_default());
+        let doing = progress.in_words();
         self.say(at, Some(step), &format!("{doing}{amount}"));
     }
 

@@ -3,7 +3,7 @@
 use super::error::HostError;
 use super::hosts::Host;
 use super::lane::{Lane, Worker};
-use super::link::{Cancel, Limit, Stopped, code};
+use super::link::{Cancel, Stopped, code};
 
 impl Host {
     /// Whether a session of this lane has two channels at once; nothing is sent over either.
@@ -18,21 +18,15 @@ impl Host {
 
 impl Worker {
     fn opens_two_channels(&mut self, cancel: &Cancel) -> Result<bool, HostError> {
-        let limit = Limit::new(self.host.run.limits.handshake, cancel);
-        self.drain_files(&limit);
-        let (link, _) = self.link(cancel)?;
-        let opened = link.open_channel(&limit).and_then(|mut first| {
-            let second = link.open_channel(&limit);
-            link.drive(&limit, |_| first.close())?;
+        self.try_channels(cancel, |link, limit| {
+            let mut first = link.open_channel(limit)?;
+            let second = link.open_channel(limit);
+            link.drive(limit, |_| first.close())?;
             match second {
-                Ok(mut second) => link.drive(&limit, |_| second.close()).map(|()| true),
+                Ok(mut second) => link.drive(limit, |_| second.close()).map(|()| true),
                 Err(Stopped::Ssh(code::CHANNEL_FAILURE, _)) => Ok(false),
                 Err(stopped) => Err(stopped),
             }
-        });
-        opened.map_err(|stopped| {
-            self.drop_link();
-            stopped.during("opening a channel")
         })
     }
 }

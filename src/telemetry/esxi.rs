@@ -405,11 +405,15 @@ mod tests {
         Volumes::parse(&Output::of(csv)).unwrap()
     }
 
-    fn power(rows: &[InventoryEntry], runs: &[RunningVm], known: &Rows) -> Vec<String> {
-        let inventory = Inventory {
+    fn inventory(rows: &[InventoryEntry]) -> Inventory {
+        Inventory {
             vms: rows.to_vec(),
             ..Inventory::default()
-        };
+        }
+    }
+
+    fn power(rows: &[InventoryEntry], runs: &[RunningVm], known: &Rows) -> Vec<String> {
+        let inventory = inventory(rows);
         let volumes = volumes();
         let list = List {
             inventory: &inventory,
@@ -510,10 +514,7 @@ mod tests {
     fn a_vm_is_known_on_a_datastore_that_is_named_by_its_uuid() {
         let mut by_uuid = watched("sql01");
         let rows = [row(2, "sql01", "local2"), row(3, "sql01", "local1")];
-        let inventory = Inventory {
-            vms: rows.to_vec(),
-            ..Inventory::default()
-        };
+        let inventory = inventory(&rows);
         let volumes = volumes();
         let list = List {
             inventory: &inventory,

@@ -162,7 +162,6 @@ impl PowerOn {
         reading.chain([start]).collect()
     }
 
-    /// It is off: may it start?
     /// What it wrote at the other site after its files were copied is not here.
     fn outdated(&self, found: String, ran: &str) -> ProbeAnswer {
         let fault = Fault::new(
@@ -181,6 +180,7 @@ impl PowerOn {
         blocked(found, fault, &[])
     }
 
+    /// It is off: may it start?
     pub(super) fn decide_off(&self, seen: &Seen, entry: &Entry, other: &Ownership) -> ProbeAnswer {
         let found = format!("{}; {}", entry.power(), other.lines().join("; "));
         let standing = other.standing();

@@ -110,12 +110,8 @@ pub(super) async fn take(
         (None, Ok(chosen)) => Some(chosen.point.name.as_str()),
         (None, Err(_)) => None,
     };
-    let sound = |name: &str, points: &'_ [Point]| {
-        let found = points.iter().find(|point| point.name == name);
-        found.filter(|point| point.is_sound()).cloned()
-    };
     if let Some((name, deviation)) = now.filter(|(name, _)| Some(name.as_str()) != current)
-        && let Some(point) = sound(&name, points)
+        && let Some(point) = sound(points, &name)
     {
         let fact = Fact::PointPicked {
             vm: vm.clone(),
@@ -126,11 +122,11 @@ pub(super) async fn take(
         };
         // Where it cannot be kept nobody waits for this action any more.
         let _ = ctx.link.fact(fact).await;
-        return Ok(of_choice(&point, deviation, by_runbook));
+        return Ok(of_choice(point, deviation, by_runbook));
     }
     match before {
-        Some((name, deviation)) => match sound(&name, judged) {
-            Some(point) => Ok(of_choice(&point, deviation, by_runbook)),
+        Some((name, deviation)) => match sound(judged, &name) {
+            Some(point) => Ok(of_choice(point, deviation, by_runbook)),
             None => transfer::choose(judged, &PointChoice::Stamp(name)).map(|chosen| Taken {
                 chosen,
                 deviation: Some(deviation),
@@ -141,6 +137,11 @@ pub(super) async fn take(
             deviation: None,
         }),
     }
+}
+
+fn sound<'a>(points: &'a [Point], name: &str) -> Option<&'a Point> {
+    let found = points.iter().find(|point| point.name == name);
+    found.filter(|point| point.is_sound())
 }
 
 /// In a planned run nothing has to be lost: the runbook takes no point from before the VM's stop.

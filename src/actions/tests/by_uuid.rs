@@ -47,12 +47,7 @@ async fn a_vm_goes_out_and_home_between_datastores_that_are_named_by_uuid() {
     assert!(facts.iter().any(
         |fact| matches!(fact, Fact::Registered { host, vmx, .. } if host.as_str() == "lee-esx1" && *vmx == registered)
     ));
-    let before = world.all_writes();
-    for verb in OUT {
-        let answer = world.probe(&out(verb)).await;
-        assert!(is_done(&answer), "{verb}: {answer:?}");
-    }
-    assert_eq!(world.all_writes(), before);
+    world.all_done(OUT.map(out)).await;
 
     world.go(&home("shut_down")).await;
     let work = format!("/vmfs/volumes/{LEEDS}/sql01/sql01-flat.vmdk");
@@ -85,12 +80,7 @@ async fn a_vm_goes_out_and_home_between_datastores_that_are_named_by_uuid() {
     );
     let list = by_hand(&world, "lee-esx1", &["vim-cmd", "vmsvc/getallvms"]).await;
     assert!(!list.contains("sql01.vmx"), "{list}");
-    let before = world.all_writes();
-    for verb in verbs {
-        let answer = world.probe(&home(verb)).await;
-        assert!(is_done(&answer), "{verb}: {answer:?}");
-    }
-    assert_eq!(world.all_writes(), before);
+    world.all_done(verbs.map(home)).await;
     world.end().await;
 }
 

@@ -67,12 +67,7 @@ async fn a_vm_is_brought_up_where_the_other_site_is_dark() {
     assert!(has(&|fact| matches!(fact, Fact::Serves { .. })));
 
     // Everything is looked at once more, and nothing is sent.
-    let before = world.all_writes();
-    for verb in VERBS {
-        let answer = world.probe(&out(verb)).await;
-        assert!(is_done(&answer), "{verb}: {answer:?}");
-    }
-    assert_eq!(world.all_writes(), before);
+    world.all_done(VERBS.map(out)).await;
     world.end().await;
 }
 

@@ -375,6 +375,16 @@ impl World {
         panic!("{id} changes at every look")
     }
 
+    /// Looks at these once more: they are done, and nothing is sent.
+    pub async fn all_done(&self, ids: impl IntoIterator<Item = String>) {
+        let before = self.all_writes();
+        for id in ids {
+            let answer = self.probe(&id).await;
+            assert!(is_done(&answer), "{id}: {answer:?}");
+        }
+        assert_eq!(self.all_writes(), before);
+    }
+
     pub async fn undo(&self, id: &str) -> Performed {
         let step = self.step(id);
         self.run(&step, None, |ctx| async move { actions::undo(&ctx).await })

@@ -179,8 +179,8 @@ fn a_vm_that_comes_up_twice_is_recovery_required_until_one_copy_is_off() {
         ways[1].contains("power.shutdown 12 (listed there as sql01-new with vmid 12"),
         "{ways:?}"
     );
-    story.listed.clear();
     assert!(!ways.concat().contains("rollback"), "{ways:?}");
+    story.listed.clear();
     story.keep();
     assert_eq!(story.state.splits().len(), 1);
 

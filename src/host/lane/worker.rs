@@ -141,18 +141,29 @@ impl Worker {
 
     /// Proves that the host answers now, by a channel that nothing goes over.
     pub(in crate::host) fn gets_through(&mut self, cancel: &Cancel) -> Result<(), HostError> {
+        self.try_channels(cancel, |link, limit| {
+            let opened = link.open_channel(limit);
+            match opened.and_then(|mut channel| link.drive(limit, |_| channel.close())) {
+                // That it refuses one is an answer too.
+                Ok(()) | Err(Stopped::Ssh(code::CHANNEL_FAILURE, _)) => Ok(()),
+                Err(stopped) => Err(stopped),
+            }
+        })
+    }
+
+    /// Opens channels over which nothing is sent. A link on which that goes wrong is dropped.
+    pub(in crate::host) fn try_channels<T>(
+        &mut self,
+        cancel: &Cancel,
+        open: impl FnOnce(&mut Link, &Limit) -> Result<T, Stopped>,
+    ) -> Result<T, HostError> {
         let limit = Limit::new(self.host.run.limits.handshake, cancel);
         self.drain_files(&limit);
         let (link, _) = self.link(cancel)?;
-        let opened = link.open_channel(&limit);
-        match opened.and_then(|mut channel| link.drive(&limit, |_| channel.close())) {
-            // That it refuses one is an answer too.
-            Ok(()) | Err(Stopped::Ssh(code::CHANNEL_FAILURE, _)) => Ok(()),
-            Err(stopped) => {
-                self.drop_link();
-                Err(stopped.during("opening a channel"))
-            }
-        }
+        open(link, &limit).map_err(|stopped| {
+            self.drop_link();
+            stopped.during("opening a channel")
+        })
     }
 
     pub(in crate::host) fn drop_link(&mut self) {

@@ -121,8 +121,8 @@ impl Volumes {
     /// Whether two names mean one volume of this host.
     #[must_use]
     pub fn are_one(&self, one: &str, other: &str) -> bool {
-        let [one, other] = [one, other].map(|name| self.named(name));
-        one.is_some_and(|volume| other.is_some_and(|other| volume.uuid == other.uuid))
+        let uuid = |name| self.named(name).map(|volume| volume.uuid.as_str());
+        one == other || uuid(one).is_some_and(|its| uuid(other) == Some(its))
     }
 
     /// The volume that a path below `/vmfs/volumes` lies on.

@@ -109,16 +109,7 @@ fn every_attempt_that_failed_is_told_with_its_reason_and_what_became_of_it() {
 #[test]
 fn an_attempt_that_nobody_went_on_with_says_where_its_step_stands() {
     let mut case = Case::new(&[Section::Failover], Mode::Failover);
-    let confirmation = Confirmation {
-        by: "alice".to_owned(),
-        second: None,
-        typed: None,
-        attest: None,
-        response: None,
-        decline: None,
-        answers: BTreeMap::new(),
-        how: Consent::Person,
-    };
+    let confirmation = Confirmation::plain("alice", Consent::Person);
     case.step(10, RESTORE, RunEvent::StepStarted);
     let confirmed = RunEvent::StepConfirmed(Box::new(confirmation));
     case.step(11, RESTORE, confirmed);

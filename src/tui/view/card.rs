@@ -290,9 +290,7 @@ fn fault(lines: &mut Vec<Line<'static>>, width: usize, known: &StepState) {
 }
 
 fn progress(lines: &mut Vec<Line<'static>>, width: usize, progress: &Progress, run: &Run) {
-    let file = progress.file.as_ref().map(|file| format!(" ({file})"));
-    let doing = format!("{}{}", progress.doing, file.unwrap_or_default());
-    labelled(lines, width, "doing", Role::Busy, &doing);
+    labelled(lines, width, "doing", Role::Busy, &progress.in_words());
     if progress.total == 0 {
         return;
     }

@@ -9,13 +9,17 @@ fn shown(story: &Story, size: (u16, u16)) -> String {
 
 #[test]
 fn a_card_that_asks_again_says_what_is_not_as_it_was_confirmed() {
-    let mut story = Story::asking();
-    story.confirmed("sql01", "register");
+    let anew = |now: Proposal| {
+        let mut story = Story::asking();
+        story.confirmed("sql01", "register");
+        story.probe("sql01", "register", 2, now);
+        shown(&story, (200, 50))
+    };
     let mut now = register();
-    now.changes = vec!["sql01 stands in the inventory of lee-esx1 as sql01-new".to_owned()];
     now.commands[0] = write("lee-esx1", "vim-cmd solo/registervm /vmfs/other.vmx");
-    story.probe("sql01", "register", 2, now);
-    let text = shown(&story, (200, 50));
+    let with_other_command = now.clone();
+    now.changes = vec!["sql01 stands in the inventory of lee-esx1 as sql01-new".to_owned()];
+    let text = anew(now);
     for words in [
         "attempt 1 was confirmed; since then this differs:",
         "gone: sql01",
@@ -26,12 +30,7 @@ fn a_card_that_asks_again_says_what_is_not_as_it_was_confirmed() {
     // The commands follow from that.
     assert!(!text.contains("gone: lee-esx1"), "{text}");
     // Where nothing else differs, they are what differs.
-    let mut story = Story::asking();
-    story.confirmed("sql01", "register");
-    let mut now = register();
-    now.commands[0] = write("lee-esx1", "vim-cmd solo/registervm /vmfs/other.vmx");
-    story.probe("sql01", "register", 2, now);
-    let text = shown(&story, (200, 50));
+    let text = anew(with_other_command);
     for words in [
         "gone: lee-esx1: vim-cmd solo/registervm",
         "new: lee-esx1: vim-cmd solo/registervm",
